@@ -1,0 +1,184 @@
+// Package app is the command line of postrender.
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// Streams are the standard streams of a run.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// version is set by the linker; without it the version of the module is told.
+var version string
+
+// Run runs the command and returns its exit code: 0, or 1 with an error on standard error and nothing on standard output.
+func Run(args []string, s Streams) int {
+	ignoreBrokenPipe()
+	o, err := ParseOptions(args)
+	if err == nil {
+		err = o.run(s)
+	}
+	if err == nil {
+		return 0
+	}
+	message := "error: " + err.Error() + "\n"
+	_, _ = io.WriteString(s.Err, message)
+	if o != nil && o.Helm == 4 {
+		tellBesidesHelm("pipeline-storage: " + message)
+	}
+	return 1
+}
+
+func (o *Options) run(s Streams) error {
+	switch {
+	case o.Help:
+		return print(s.Out, o.usage)
+	case o.Version:
+		return print(s.Out, "postrender "+Version()+"\n")
+	case (o.Explain || o.Diff) && underHelm(o.Helm):
+		return errors.New("--explain and --diff print for people, and Helm would take that for the release: run helm template CHART | postrender … instead")
+	}
+	renderer, overrides, err := o.renderer(s.Err)
+	if err != nil {
+		return err
+	}
+	if o.PrintConfig {
+		return printConfig(s.Out, renderer)
+	}
+	stream, err := readAll(s.In)
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	out, err := renderer.Render(stream)
+	out.Report.Overrides = overrides
+	if reportErr := o.writeReport(&out.Report); reportErr != nil {
+		return errors.Join(err, reportErr)
+	}
+	if err != nil {
+		return err
+	}
+	warn(s.Err, &out.Report)
+	return o.write(s.Out, out)
+}
+
+// renderer makes the renderer from the options and the configuration file.
+func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, error) {
+	var file []byte
+	if o.ConfigFile != "" {
+		var err error
+		if file, err = os.ReadFile(o.ConfigFile); err != nil {
+			return nil, nil, fmt.Errorf("--config: %w", err)
+		}
+	}
+	config, warnings, err := o.Config(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range append(warnings, o.Overrides()...) {
+		fmt.Fprintln(stderr, "warning:", w)
+	}
+	overrides := o.Overrides()
+	return &postrender.Renderer{
+		Config:   config,
+		Release:  inject.Release{Name: o.Release, Namespace: o.Namespace},
+		Selector: o.Selector,
+		Kinds:    o.Kinds,
+		Names:    o.Names,
+		Hooks:    o.Hooks,
+		Helm4:    o.Helm == 4,
+	}, overrides, nil
+}
+
+// write prints the manifests, or what people asked for instead.
+func (o *Options) write(w io.Writer, out *postrender.Output) error {
+	switch {
+	case o.Explain:
+		return explain(w, &out.Report)
+	case o.Diff:
+		return diff(w, out, useColor(o.Color, w))
+	}
+	if _, err := out.WriteTo(w); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// writeReport writes the report before any manifest is: an output without the report that was asked for is no success.
+func (o *Options) writeReport(report *postrender.Report) error {
+	if o.Report == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	if err := os.WriteFile(o.Report, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	return nil
+}
+
+// warn tells people what they should know. Helm shows it on failure only; the report has it in any case.
+func warn(w io.Writer, report *postrender.Report) {
+	for i := range report.Workloads {
+		load := &report.Workloads[i]
+		for _, warning := range load.Warnings {
+			fmt.Fprintf(w, "warning: document %d %s/%s: %s\n", load.Document, load.Kind, load.Name, warning)
+		}
+	}
+	for _, warning := range report.Warnings {
+		fmt.Fprintln(w, "warning:", warning)
+	}
+}
+
+func printConfig(w io.Writer, r *postrender.Renderer) error {
+	text, err := manifest.Encode(r.Config)
+	if err != nil {
+		return err
+	}
+	return print(w, string(text))
+}
+
+func print(w io.Writer, text string) error {
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// readAll reads a stream; of a regular file it reserves the size at once.
+func readAll(in io.Reader) ([]byte, error) {
+	var b bytes.Buffer
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			b.Grow(int(info.Size()) + bytes.MinRead)
+		}
+	}
+	_, err := b.ReadFrom(in)
+	return b.Bytes(), err
+}
+
+// Version is the version that the linker set, or that of the module.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "unknown"
+}

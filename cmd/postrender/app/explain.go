@@ -1,0 +1,129 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// notYAML begins everything that is printed for people: no YAML document can begin with an at sign, so that a program that
+// takes it for manifests fails instead of installing it.
+const notYAML = "@ pipeline-storage: "
+
+// explain prints the report as a table.
+func explain(w io.Writer, report *postrender.Report) error {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%swhat would be done (no manifests)\n\n", notYAML)
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DOCUMENT\tKIND\tNAME\tPOD\tREASON\tWHAT")
+	for i := range report.Workloads {
+		load := &report.Workloads[i]
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name, orDash(load.Pod), load.Reason, what(load))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, object := range report.Objects {
+		fmt.Fprintf(&out, "\n%s %s/%s", object.Action, object.Kind, object.Name)
+		if object.Namespace != "" {
+			fmt.Fprintf(&out, " in namespace %s", object.Namespace)
+		}
+	}
+	if len(report.Objects) > 0 {
+		out.WriteByte('\n')
+	}
+	return print(w, out.String())
+}
+
+// what tells in one line what was added to a workload, or why nothing was.
+func what(load *postrender.Workload) string {
+	if load.Reason != inject.ReasonInjected {
+		return load.Message
+	}
+	var parts []string
+	for _, a := range load.Added {
+		switch {
+		case a.MountPath != "":
+			parts = append(parts, a.Container+":"+a.MountPath)
+		case a.Claim != "":
+			parts = append(parts, "claim "+a.Claim)
+		case a.Env != "":
+			parts = append(parts, a.Container+":$"+a.Env)
+		case a.FSGroup != nil:
+			parts = append(parts, fmt.Sprintf("fsGroup %d", *a.FSGroup))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// diffContext is how many unchanged lines a diff shows around a change.
+const diffContext = 3
+
+// diff prints a unified diff, made from the edits themselves.
+func diff(w io.Writer, out *postrender.Output, color bool) error {
+	if !out.Changed() {
+		return print(w, notYAML+"no changes\n")
+	}
+	edits := make([]udiff.Edit, len(out.Edits()))
+	for i, e := range out.Edits() {
+		edits[i] = udiff.Edit{Start: e.Offset, End: e.Offset + e.Delete, New: string(e.Text)}
+	}
+	text, err := udiff.ToUnified("manifests", "with storage", string(out.Stream()), edits, diffContext)
+	if err != nil {
+		return fmt.Errorf("diff: %w", err)
+	}
+	if color {
+		text = colored(text)
+	}
+	return print(w, notYAML+"what would change (no manifests)\n"+text)
+}
+
+// lineColors are the terminal colours of a diff's lines, by how they begin. Headers come first.
+var lineColors = []struct{ prefix, code string }{
+	{"--- ", "\x1b[1m"}, {"+++ ", "\x1b[1m"}, {"@@", "\x1b[36m"}, {"+", "\x1b[32m"}, {"-", "\x1b[31m"},
+}
+
+func colored(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(colorLine(line))
+	}
+	return b.String()
+}
+
+func colorLine(line string) string {
+	for _, c := range lineColors {
+		if strings.HasPrefix(line, c.prefix) {
+			return c.code + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+		}
+	}
+	return line
+}
+
+// useColor decides about colour: by the flag, else for a terminal without NO_COLOR (no-color.org).
+func useColor(when string, w io.Writer) bool {
+	if when != "auto" {
+		return when == "always"
+	}
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,249 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// fieldFlag is a flag that sets one field of the profile.
+type fieldFlag struct {
+	section string
+	name    string
+	// path is the field in the configuration file.
+	path string
+	// value names the value in the help.
+	value string
+	usage string
+	// isBool flags need no value.
+	isBool bool
+	apply  func(p *inject.Profile, values []string) error
+}
+
+// The sections of the field flags, in the order of the help.
+const (
+	sectionCreate = "Storage"
+	sectionStatic = "Existing volume"
+	sectionMount  = "Mount"
+)
+
+var fieldSections = []string{sectionCreate, sectionStatic, sectionMount}
+
+// fieldFlags is the table of flags that set a field of the profile, one for every field.
+var fieldFlags = []fieldFlag{
+	{sectionCreate, "claim", "claim.name", "NAME", "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)", false,
+		text(func(p *inject.Profile) *string { return &p.Claim.Name })},
+	{sectionCreate, "size", "claim.size", "QUANTITY", "size that the claim requests (default 100Gi)", false, setSize},
+	{sectionCreate, "access-mode", "claim.accessModes", "MODE", "access mode of the claim; may be repeated (default ReadWriteOnce)", false, setAccessModes},
+	{sectionCreate, "class", "storageClass.name", "NAME", "storage class (default fast.<namespace>.<release>)", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Name })},
+	{sectionCreate, "backend", "storageClass.backend", "NAME", "storage backend: " + backendNames() + " (default aws-ebs)", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Backend })},
+	{sectionCreate, "driver", "storageClass.driver", "NAME", "CSI driver, for the backend csi", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Driver })},
+	{sectionCreate, "parameter", "storageClass.parameters", "KEY=VALUE", "parameter of the storage class; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &p.StorageClass.Parameters })},
+	{sectionCreate, "reclaim-policy", "storageClass.reclaimPolicy", "POLICY", "Retain or Delete (default Retain)", false, setReclaimPolicy},
+	{sectionCreate, "volume-binding-mode", "storageClass.volumeBindingMode", "MODE", "WaitForFirstConsumer or Immediate (default WaitForFirstConsumer)", false, setBindingMode},
+	{sectionCreate, "allow-volume-expansion", "storageClass.allowVolumeExpansion", "BOOL", "whether claims may grow (default true)", true,
+		boolean(func(p *inject.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion })},
+
+	{sectionStatic, "volume-handle", "volume.handle", "HANDLE", "existing volume to use instead of a new one, as its driver names it", false,
+		text(func(p *inject.Profile) *string { return &static(p).Handle })},
+	{sectionStatic, "volume", "volume.name", "NAME", "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)", false,
+		text(func(p *inject.Profile) *string { return &static(p).Name })},
+	{sectionStatic, "volume-zone", "volume.zone", "ZONE", "zone of the volume, or the host name of its node", false,
+		text(func(p *inject.Profile) *string { return &static(p).Zone })},
+	{sectionStatic, "volume-namespace", "volume.namespace", "NAMESPACE", "the one namespace that the volume serves (default: the release's)", false,
+		text(func(p *inject.Profile) *string { return &static(p).Namespace })},
+	{sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes })},
+
+	{sectionMount, "mount-path", "mount.path", "PATH", "mount path in the containers (default /data)", false,
+		text(func(p *inject.Profile) *string { return &p.Mount.Path })},
+	{sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount (default: its root)", false,
+		text(func(p *inject.Profile) *string { return &p.Mount.SubPath })},
+	{sectionMount, "read-only", "mount.readOnly", "BOOL", "mount read-only", true, setReadOnly},
+	{sectionMount, "container", "mount.containers", "NAME", "only this container; may be repeated (default: all)", false,
+		list(func(p *inject.Profile) *[]string { return &p.Mount.Containers })},
+	{sectionMount, "exclude-container", "mount.excludeContainers", "NAME", "not this container; may be repeated", false,
+		list(func(p *inject.Profile) *[]string { return &p.Mount.ExcludeContainers })},
+	{sectionMount, "fs-group", "fsGroup", "GID", "fsGroup for pods that set none", false, setFSGroup},
+	{sectionMount, "env", "env", "NAME", "environment variable that holds the mount path", false,
+		text(func(p *inject.Profile) *string { return &p.Env })},
+
+	// The last, because it speaks of a volume only when other flags have named one.
+	{sectionCreate, "create", "claim.create, storageClass.create and volume.create", "LIST", "objects to create: class,volume,claim or none (default: all that the profile needs)", false, setCreate},
+}
+
+// define adds the flag to a set. Every value is text until it is applied, so that one table serves all.
+func (f fieldFlag) define(fs *pflag.FlagSet) *[]string {
+	values := &[]string{}
+	fs.StringArrayVar(values, f.name, nil, f.usage)
+	flag := fs.Lookup(f.name)
+	flag.Value = namedValue{flag.Value, f.value}
+	if f.isBool {
+		flag.NoOptDefVal = "true"
+	}
+	return values
+}
+
+// namedValue shows the name of a flag's value in the help, in the place of its Go type.
+type namedValue struct {
+	pflag.Value
+	name string
+}
+
+// Type is what pflag prints behind the flag.
+func (v namedValue) Type() string { return v.name }
+
+// String hides the default, which the usage tells.
+func (v namedValue) String() string { return "" }
+
+func static(p *inject.Profile) *inject.Volume {
+	if p.Volume == nil {
+		p.Volume = &inject.Volume{}
+	}
+	return p.Volume
+}
+
+func last(values []string) string { return values[len(values)-1] }
+
+func text(field func(*inject.Profile) *string) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		*field(p) = last(values)
+		return nil
+	}
+}
+
+func list(field func(*inject.Profile) *[]string) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		*field(p) = commaSeparated(values)
+		return nil
+	}
+}
+
+func pairs(field func(*inject.Profile) *map[string]string) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		m := field(p)
+		if *m == nil {
+			*m = map[string]string{}
+		}
+		for _, pair := range values {
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok || key == "" {
+				return fmt.Errorf("%q is not KEY=VALUE", pair)
+			}
+			(*m)[key] = value
+		}
+		return nil
+	}
+}
+
+func boolean(field func(*inject.Profile) **bool) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		b, err := strconv.ParseBool(last(values))
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", last(values))
+		}
+		*field(p) = &b
+		return nil
+	}
+}
+
+func setReadOnly(p *inject.Profile, values []string) error {
+	var readOnly *bool
+	if err := boolean(func(*inject.Profile) **bool { return &readOnly })(p, values); err != nil {
+		return err
+	}
+	p.Mount.ReadOnly = *readOnly
+	return nil
+}
+
+func setSize(p *inject.Profile, values []string) error {
+	size, err := resource.ParseQuantity(last(values))
+	if err != nil {
+		return fmt.Errorf("%q is no quantity such as 100Gi", last(values))
+	}
+	if size.Sign() <= 0 {
+		return errors.New("must be greater than zero")
+	}
+	p.Claim.Size = size
+	return nil
+}
+
+func setAccessModes(p *inject.Profile, values []string) error {
+	p.Claim.AccessModes = nil
+	for _, mode := range commaSeparated(values) {
+		p.Claim.AccessModes = append(p.Claim.AccessModes, corev1.PersistentVolumeAccessMode(mode))
+	}
+	return nil
+}
+
+func setReclaimPolicy(p *inject.Profile, values []string) error {
+	p.StorageClass.ReclaimPolicy = corev1.PersistentVolumeReclaimPolicy(last(values))
+	return nil
+}
+
+func setBindingMode(p *inject.Profile, values []string) error {
+	p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingMode(last(values))
+	return nil
+}
+
+func setFSGroup(p *inject.Profile, values []string) error {
+	gid, err := strconv.ParseInt(last(values), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is no group number", last(values))
+	}
+	p.FSGroup = &gid
+	return nil
+}
+
+// setCreate says outright which objects are created.
+func setCreate(p *inject.Profile, values []string) error {
+	wanted := map[string]bool{"class": false, "volume": false, "claim": false}
+	names := commaSeparated(values)
+	for _, name := range names {
+		if name == "none" && len(names) == 1 {
+			continue
+		}
+		if _, ok := wanted[name]; !ok {
+			return fmt.Errorf("%q is none of class, volume and claim; none stands alone", name)
+		}
+		wanted[name] = true
+	}
+	class, volume, claim := wanted["class"], wanted["volume"], wanted["claim"]
+	p.StorageClass.Create, p.Claim.Create = &class, &claim
+	if p.Volume != nil {
+		p.Volume.Create = &volume
+	}
+	return nil
+}
+
+func commaSeparated(values []string) []string {
+	var all []string
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}
+
+func backendNames() string {
+	names := make([]string, len(inject.Backends))
+	for i, b := range inject.Backends {
+		names[i] = b.Name
+	}
+	return strings.Join(names, ", ")
+}

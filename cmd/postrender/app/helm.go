@@ -1,0 +1,36 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// underHelm reports whether Helm, not a person, reads what the program prints. Helm 4 is told by --helm. A plugin such as
+// helm-diff sets HELM_BIN; plain Helm 3 sets nothing, so that its process is looked at where the system shows it.
+func underHelm(version int) bool {
+	return version == 4 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
+}
+
+// parentIsHelm reports whether the parent process is called helm, helm3 or the like. It works on Linux.
+func parentIsHelm() bool {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", os.Getppid()))
+	return err == nil && strings.HasPrefix(filepath.Base(exe), "helm")
+}
+
+// tellBesidesHelm writes a message where the person at the keyboard sees it. Helm 4 loses the standard error of a
+// post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is still open, and where the system does not
+// show that, there may be a terminal.
+func tellBesidesHelm(message string) {
+	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			continue
+		}
+		_, err = f.WriteString(message)
+		if closeErr := f.Close(); err == nil && closeErr == nil {
+			return
+		}
+	}
+}

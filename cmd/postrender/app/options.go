@@ -1,0 +1,212 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// Options are the command line, read and checked, before any file is.
+type Options struct {
+	// ConfigFile is the configuration file; empty: the flags alone make one profile.
+	ConfigFile string
+	// Release and Namespace complete the names of what is created.
+	Release, Namespace string
+	// Selector chooses pods by their labels; nil is the default label.
+	Selector labels.Selector
+	// Kinds and Names narrow the selection.
+	Kinds, Names []string
+	// Hooks is the hook policy.
+	Hooks postrender.HookPolicy
+	// Report is the file for the report; empty: none.
+	Report string
+	// Explain and Diff print for people instead of the stream.
+	Explain, Diff bool
+	// Color is when the diff is coloured: auto, always or never.
+	Color string
+	// PrintConfig prints the effective configuration; Version the version; Help the help.
+	PrintConfig, Version, Help bool
+	// Helm is the major version of the Helm that runs the program, where that matters; 0: unknown.
+	Helm int
+
+	// overrides are the fields of the configuration that flags set, in the order of the table.
+	overrides []override
+	usage     string
+}
+
+// override is one field of the configuration that a flag sets.
+type override struct {
+	field  fieldFlag
+	values []string
+}
+
+// sections are the groups of flags in the help.
+type sections struct {
+	order []*pflag.FlagSet
+	all   *pflag.FlagSet
+}
+
+func (s *sections) add(title string, define func(*pflag.FlagSet)) {
+	fs := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	fs.SortFlags = false
+	define(fs)
+	s.order = append(s.order, fs)
+	s.all.AddFlagSet(fs)
+}
+
+// usage is the text of --help.
+func (s *sections) usage() string {
+	var b strings.Builder
+	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on standard input and writes them to\n" +
+		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n\n" +
+		"Usage:\n" +
+		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
+		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
+		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE\n")
+	for _, fs := range s.order {
+		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
+	}
+	return b.String()
+}
+
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed.
+func ParseOptions(args []string) (*Options, error) {
+	o := &Options{}
+	s, values := o.flags()
+	o.usage = s.usage()
+	if err := s.all.Parse(args); err != nil {
+		return nil, fmt.Errorf("%w (see --help)", err)
+	}
+	if s.all.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: manifests are read from standard input (see --help)", s.all.Arg(0))
+	}
+	for _, f := range fieldFlags {
+		if s.all.Changed(f.name) {
+			o.overrides = append(o.overrides, override{f, *values[f.name]})
+		}
+	}
+	return o, o.complete(s.all)
+}
+
+// flags defines every flag. The values of those that set a field of the configuration are returned by name.
+func (o *Options) flags() (*sections, map[string]*[]string) {
+	s := &sections{all: pflag.NewFlagSet("postrender", pflag.ContinueOnError)}
+	s.all.SortFlags = false
+	s.all.Usage = func() {}
+	values := map[string]*[]string{}
+	s.add("Release", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not tell it to a post-renderer")
+		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not tell it to a post-renderer")
+		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
+	})
+	s.add("Selection", func(fs *pflag.FlagSet) {
+		fs.String("selector", inject.Label+"="+inject.LabelEnabled, "label selector for pods and pod templates; empty selects all")
+		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
+		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
+		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: safe (those that run after the claim is created), all or none")
+	})
+	for _, section := range fieldSections {
+		s.add(section, func(fs *pflag.FlagSet) {
+			for _, f := range fieldFlags {
+				if f.section == section {
+					values[f.name] = f.define(fs)
+				}
+			}
+		})
+	}
+	s.add("Output", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
+		fs.BoolVar(&o.Explain, "explain", false, "print a table of what would be done, and why not, instead of the manifests")
+		fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
+		fs.StringVar(&o.Color, "color", "auto", "colour of the diff: auto, always or never")
+		fs.BoolVar(&o.PrintConfig, "print-config", false, "print the effective configuration and stop")
+		fs.IntVar(&o.Helm, "helm", 0, "major version of the Helm that runs this program (3 or 4); the Helm 4 plugin sets 4")
+		fs.BoolVar(&o.Version, "version", false, "print the version and stop")
+		fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
+	})
+	return s, values
+}
+
+// complete checks what flags say together.
+func (o *Options) complete(fs *pflag.FlagSet) error {
+	text, _ := fs.GetString("selector")
+	selector, err := labels.Parse(text)
+	if err != nil {
+		return fmt.Errorf("--selector: %w", err)
+	}
+	o.Selector = selector
+	switch {
+	case o.Explain && o.Diff:
+		return errors.New("--explain and --diff cannot be combined: choose one")
+	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
+		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
+	case !slices.Contains([]postrender.HookPolicy{postrender.HooksSafe, postrender.HooksAll, postrender.HooksNone}, o.Hooks):
+		return fmt.Errorf("--hooks: %q is neither safe, all nor none", o.Hooks)
+	case o.Helm != 0 && o.Helm != 3 && o.Helm != 4:
+		return fmt.Errorf("--helm: there is no Helm %d, only 3 and 4", o.Helm)
+	case o.Report == "-":
+		return errors.New("--report: standard output carries the manifests; name a file")
+	}
+	return nil
+}
+
+// Config makes the configuration from the file, if there is one, and the flags.
+func (o *Options) Config(file []byte) (*inject.Config, []string, error) {
+	if o.ConfigFile == "" {
+		c, warnings, err := inject.New(o.override)
+		return c, warnings, inFlags(err)
+	}
+	c, warnings, err := inject.Load(file, o.override)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--config %s: %w", o.ConfigFile, err)
+	}
+	return c, warnings, nil
+}
+
+// override applies the flags to a configuration. They speak of one profile.
+func (o *Options) override(c *inject.Config) error {
+	if len(o.overrides) == 0 {
+		return nil
+	}
+	if len(c.Profiles) != 1 {
+		return fmt.Errorf("--%s sets a field of the one profile, but the file has %d: set it there", o.overrides[0].field.name, len(c.Profiles))
+	}
+	for _, over := range o.overrides {
+		if err := over.field.apply(&c.Profiles[0], over.values); err != nil {
+			return fmt.Errorf("--%s: %w", over.field.name, err)
+		}
+	}
+	return nil
+}
+
+// Overrides tells which flags changed a field of the configuration file.
+func (o *Options) Overrides() []string {
+	if o.ConfigFile == "" {
+		return nil
+	}
+	var told []string
+	for _, over := range o.overrides {
+		told = append(told, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
+	}
+	return told
+}
+
+// inFlags speaks of flags where a problem speaks of fields.
+func inFlags(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, f := range fieldFlags {
+		text = strings.ReplaceAll(text, "profiles[0]."+f.path+":", "--"+f.name+":")
+		text = strings.ReplaceAll(text, "profiles[0]."+f.path+"[", "--"+f.name+"[")
+	}
+	return errors.New(text)
+}

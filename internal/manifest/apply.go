@@ -1,0 +1,248 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"gomodules.xyz/jsonpatch/v2"
+)
+
+// Edit puts text in at a place of a body. It takes something away only where a null literal is filled.
+type Edit struct {
+	// Offset is the place in the body.
+	Offset int
+	// Delete is how many bytes of a null literal the text takes the place of; 0 in every other case.
+	Delete int
+	// Text is what is put in.
+	Text []byte
+}
+
+// Apply carries out "add" operations and returns the edits, in the order of the body. List items can be added at the head
+// of a list only, in order: the end of a list is hard to tell from what follows it, its beginning never is. The edited
+// text is decoded again and must equal the patched original; if not, an error says that nothing may be written.
+func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) {
+	planner := planner{tree: t, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
+	for _, op := range ops {
+		if err := planner.plan(op); err != nil {
+			return nil, fmt.Errorf("%s: %w", op.Path, err)
+		}
+	}
+	edits := planner.edits
+	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Offset - b.Offset })
+	return edits, t.verify(ops, edits)
+}
+
+// verify decodes the edited body and compares it with the patched original.
+func (t *Tree) verify(ops []jsonpatch.Operation, edits []Edit) error {
+	edited, err := Decode(Splice(t.body, edits))
+	if err != nil {
+		return fmt.Errorf("this style of YAML cannot be edited safely: %w", err)
+	}
+	want, err := patched(t.value, ops)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(want, edited.value) {
+		return errors.New("this style of YAML cannot be edited safely: the edited text would mean something else")
+	}
+	return nil
+}
+
+// Splice returns the body with the edits carried out.
+func Splice(body []byte, edits []Edit) []byte {
+	size := len(body)
+	for _, e := range edits {
+		size += len(e.Text)
+	}
+	out := make([]byte, 0, size)
+	at := 0
+	for _, e := range edits {
+		out = append(out, body[at:e.Offset]...)
+		out = append(out, e.Text...)
+		at = e.Offset + e.Delete
+	}
+	return append(out, body[at:]...)
+}
+
+// planner finds the place of every operation. Through aliases several operations may have one place: what is put in there
+// once serves them all, and the verification tells whether that is right.
+type planner struct {
+	tree  *Tree
+	edits []Edit
+	// done are the items that were put in at the head of a list.
+	done map[*yaml.Node]*[]any
+	// keys are the values that were given to keys of a mapping.
+	keys map[*yaml.Node]map[string]any
+}
+
+func (p *planner) plan(op jsonpatch.Operation) error {
+	if op.Operation != "add" {
+		return fmt.Errorf("operation %q is not supported, only add is", op.Operation)
+	}
+	tokens := tokens(op.Path)
+	if len(tokens) == 0 {
+		return errors.New("the whole document cannot be replaced")
+	}
+	last := tokens[len(tokens)-1]
+	parent := p.tree.find(tokens[:len(tokens)-1])
+	value, err := toNode(op.Value)
+	if err != nil {
+		return err
+	}
+	switch {
+	case parent == nil:
+		return errors.New("there is no such place")
+	case parent.Kind == yaml.SequenceNode:
+		return p.addItem(parent, last, value)
+	case parent.Kind == yaml.MappingNode:
+		return p.addKey(parent, last, value)
+	}
+	return errors.New("neither a list nor a mapping is there")
+}
+
+// addItem puts an item at the head of a list that is not empty.
+func (p *planner) addItem(list *yaml.Node, token string, value *yaml.Node) error {
+	i, ok := index(token)
+	if !ok {
+		return fmt.Errorf("%q is no index", token)
+	}
+	plain, err := plainValue(value)
+	if err != nil {
+		return err
+	}
+	done := p.done[list]
+	if done == nil {
+		done = &[]any{}
+		p.done[list] = done
+	}
+	if i < len(*done) && reflect.DeepEqual((*done)[i], plain) {
+		return nil // an alias leads here, too
+	}
+	if i != len(*done) {
+		return errors.New("items are added at the head of a list, in order")
+	}
+	*done = append(*done, plain)
+	return p.insertItem(list, value)
+}
+
+// addKey gives a mapping a key, or fills it where it is null or empty.
+func (p *planner) addKey(mapping *yaml.Node, name string, value *yaml.Node) error {
+	plain, err := plainValue(value)
+	if err != nil {
+		return err
+	}
+	if p.keys[mapping] == nil {
+		p.keys[mapping] = map[string]any{}
+	}
+	if before, ok := p.keys[mapping][name]; ok && reflect.DeepEqual(before, plain) {
+		return nil // an alias leads here, too
+	}
+	p.keys[mapping][name] = plain
+	if key, old := entry(mapping, name); old != nil {
+		return p.fill(mapping, key, old, value)
+	}
+	return p.insertKey(mapping, name, value)
+}
+
+func (p *planner) edit(offset, remove int, text []byte) {
+	p.edits = append(p.edits, Edit{Offset: offset, Delete: remove, Text: text})
+}
+
+// plainValue decodes a node that we made ourselves.
+func plainValue(n *yaml.Node) (any, error) {
+	e := expander{left: maxValues, open: map[*yaml.Node]bool{}}
+	return e.expand(n)
+}
+
+// patched applies the operations to a decoded body: an RFC 6902 "add" on plain values, apart from the text.
+func patched(value any, ops []jsonpatch.Operation) (any, error) {
+	for _, op := range ops {
+		n, err := toNode(op.Value)
+		if err != nil {
+			return nil, err
+		}
+		added, err := plainValue(n)
+		if err != nil {
+			return nil, err
+		}
+		if value, err = add(value, tokens(op.Path), added); err != nil {
+			return nil, fmt.Errorf("%s: %w", op.Path, err)
+		}
+	}
+	return value, nil
+}
+
+// add is the RFC 6902 operation on a decoded value. It returns a changed copy, which shares what did not change.
+func add(into any, path []string, value any) (any, error) {
+	if len(path) == 0 {
+		return value, nil
+	}
+	switch into := into.(type) {
+	case map[string]any:
+		child, ok := into[path[0]]
+		if !ok && len(path) > 1 {
+			return nil, errors.New("there is no such place")
+		}
+		changed, err := add(child, path[1:], value)
+		if err != nil {
+			return nil, err
+		}
+		into = maps.Clone(into)
+		into[path[0]] = changed
+		return into, nil
+	case []any:
+		i, ok := index(path[0])
+		if !ok || i > len(into) || (i == len(into) && len(path) > 1) {
+			return nil, errors.New("there is no such item")
+		}
+		if len(path) == 1 {
+			return slices.Insert(slices.Clone(into), i, value), nil
+		}
+		changed, err := add(into[i], path[1:], value)
+		if err != nil {
+			return nil, err
+		}
+		into = slices.Clone(into)
+		into[i] = changed
+		return into, nil
+	}
+	return nil, errors.New("neither a list nor a mapping is there")
+}
+
+// tokens splits a JSON pointer (RFC 6901).
+func tokens(pointer string) []string {
+	if pointer == "" {
+		return nil
+	}
+	parts := strings.Split(pointer[1:], "/")
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+	}
+	return parts
+}
+
+// index reads a token as an index of a list.
+func index(token string) (int, bool) {
+	i, err := strconv.Atoi(token)
+	return i, err == nil && i >= 0 && strconv.Itoa(i) == token
+}
+
+// lineBreak returns the line break that the text around a place uses.
+func lineBreak(body []byte, offset int) string {
+	end := bytes.IndexByte(body[offset:], '\n')
+	if end < 0 {
+		offset = max(0, offset-1)
+		end = bytes.LastIndexByte(body[:offset], '\n') - offset
+	}
+	if i := offset + end; i > 0 && body[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
+}

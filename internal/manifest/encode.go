@@ -1,0 +1,214 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Encode writes a Go value as a block style YAML document, its fields named and left out as their json tags say, and
+// empty structs left out too. It visits only what is set: encoding/json would first build encoders for every type that a
+// PersistentVolume can hold, which costs more than the rest of a small run (make bench).
+func Encode(value any) ([]byte, error) {
+	n, err := toNode(value)
+	if err != nil {
+		return nil, err
+	}
+	return encodeNode(n)
+}
+
+func encodeNode(n *yaml.Node) ([]byte, error) {
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	e.CompactSeqIndent()
+	if err := e.Encode(n); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// toNode turns a Go value into a node.
+func toNode(value any) (*yaml.Node, error) {
+	return reflectNode(reflect.ValueOf(value))
+}
+
+var marshaler = reflect.TypeFor[json.Marshaler]()
+
+func reflectNode(v reflect.Value) (*yaml.Node, error) {
+	if !v.IsValid() {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
+	}
+	if v.Type() == reflect.TypeFor[json.Number]() {
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}, nil
+	}
+	if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface && v.Type().Implements(marshaler) {
+		return marshalNode(v.Interface().(json.Marshaler))
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return reflectNode(v.Elem())
+	case reflect.Struct:
+		return structNode(v)
+	case reflect.Map:
+		return mapNode(v)
+	case reflect.Slice, reflect.Array:
+		return sliceNode(v)
+	case reflect.String:
+		return stringNode(v.String()), nil
+	case reflect.Bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}, nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}, nil
+	default:
+		return nil, fmt.Errorf("cannot write a %s as YAML", v.Type())
+	}
+}
+
+// marshalNode writes types that spell themselves, such as resource.Quantity.
+func marshalNode(m json.Marshaler) (*yaml.Node, error) {
+	text, err := m.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return nil, err
+	}
+	return toNode(value)
+}
+
+func structNode(v reflect.Value) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !field.IsExported() || name == "-" || isEmpty(v.Field(i)) {
+			continue
+		}
+		child, err := reflectNode(v.Field(i))
+		if err != nil {
+			return nil, err
+		}
+		if name == "" || strings.Contains(options, "inline") {
+			n.Content = append(n.Content, child.Content...)
+			continue
+		}
+		if child.Kind == yaml.MappingNode && len(child.Content) == 0 {
+			continue
+		}
+		n.Content = append(n.Content, stringNode(name), child)
+	}
+	return n, nil
+}
+
+// isEmpty reports whether a field is left out. A pointer to a zero value is not empty: somebody set it.
+func isEmpty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Map, reflect.Slice, reflect.String:
+		return v.Len() == 0
+	default:
+		return v.IsZero()
+	}
+}
+
+func mapNode(v reflect.Value) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range keys {
+		child, err := reflectNode(v.MapIndex(key))
+		if err != nil {
+			return nil, err
+		}
+		n.Content = append(n.Content, stringNode(key.String()), child)
+	}
+	return n, nil
+}
+
+func sliceNode(v reflect.Value) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for i := range v.Len() {
+		child, err := reflectNode(v.Index(i))
+		if err != nil {
+			return nil, err
+		}
+		n.Content = append(n.Content, child)
+	}
+	return n, nil
+}
+
+// stringNode writes a string plain where no decoder of YAML 1.1 or 1.2 could read something else, and quoted otherwise.
+func stringNode(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if !isPlain(s) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
+}
+
+// yaml11Words are read as booleans or null by decoders of YAML 1.1, which Helm uses. Source: yaml.org/type/bool.html.
+var yaml11Words = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+func isPlain(s string) bool {
+	if s == "" || slices.Contains(yaml11Words, strings.ToLower(s)) {
+		return false
+	}
+	first := s[0]
+	if !isLetter(first) && first != '/' && !isQuantity(s) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("-_./", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// isQuantity reports whether a string is a number with a binary suffix, such as 100Gi, which nothing reads as a number.
+func isQuantity(s string) bool {
+	digits := strings.TrimRight(s, "KMGTPEi")
+	return len(digits) > 0 && len(s) == len(digits)+2 && s[len(s)-1] == 'i' && strings.Trim(digits, "0123456789") == ""
+}
+
+// flow writes a node as JSON, which is YAML's flow style.
+func flow(n *yaml.Node, out *bytes.Buffer) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		out.WriteByte('{')
+		for i := 0; i < len(n.Content); i += 2 {
+			if i > 0 {
+				out.WriteString(", ")
+			}
+			flow(n.Content[i], out)
+			out.WriteString(": ")
+			flow(n.Content[i+1], out)
+		}
+		out.WriteByte('}')
+	case yaml.SequenceNode:
+		out.WriteByte('[')
+		for i, item := range n.Content {
+			if i > 0 {
+				out.WriteString(", ")
+			}
+			flow(item, out)
+		}
+		out.WriteByte(']')
+	default:
+		if n.Tag == "!!str" {
+			quoted, _ := json.Marshal(n.Value) // a string cannot fail
+			out.Write(quoted)
+			return
+		}
+		out.WriteString(n.Value)
+	}
+}

@@ -1,0 +1,186 @@
+package inject
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
+type chosenProfile struct {
+	Profile
+	// annotated are the container names that the annotations gave.
+	annotated []string
+}
+
+// choose returns the profiles that a pod's annotations name, or the default one, narrowed by its other annotations.
+func (c *Config) choose(annotations map[string]string) ([]*chosenProfile, error) {
+	names := splitNames(annotations[AnnotationProfiles])
+	if len(names) == 0 {
+		names = []string{c.Profiles[0].Name}
+	}
+	var chosen []*chosenProfile
+	for _, name := range names {
+		profile := c.Profile(name)
+		if profile == nil {
+			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.profileNames(), ", "))
+		}
+		if slices.ContainsFunc(chosen, func(other *chosenProfile) bool { return other.Name == name }) {
+			continue
+		}
+		narrowed, err := profile.narrow(annotations, len(names) == 1)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, narrowed)
+	}
+	if len(names) > 1 {
+		return chosen, refuseUnscoped(annotations)
+	}
+	return chosen, nil
+}
+
+// narrowing are the annotations that narrow a profile, and how.
+var narrowing = []struct {
+	key   string
+	apply func(*chosenProfile, string) error
+}{
+	{AnnotationMountPath, (*chosenProfile).annotateMountPath},
+	{AnnotationSubPath, (*chosenProfile).annotateSubPath},
+	{AnnotationReadOnly, (*chosenProfile).annotateReadOnly},
+	{AnnotationContainers, (*chosenProfile).annotateContainers},
+	{AnnotationExcludeContainers, (*chosenProfile).annotateExclude},
+}
+
+// narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
+func (p *Profile) narrow(annotations map[string]string, single bool) (*chosenProfile, error) {
+	chosen := &chosenProfile{Profile: *p}
+	for _, n := range narrowing {
+		key := p.Name + "." + n.key
+		value, ok := annotations[key]
+		if !ok && single {
+			key = n.key
+			value, ok = annotations[key]
+		}
+		if !ok {
+			continue
+		}
+		if err := n.apply(chosen, strings.TrimSpace(value)); err != nil {
+			return nil, fmt.Errorf("annotation %s: %w", key, err)
+		}
+	}
+	return chosen, nil
+}
+
+// refuseUnscoped refuses an annotation that could mean any of several profiles.
+func refuseUnscoped(annotations map[string]string) error {
+	for _, n := range narrowing {
+		if _, ok := annotations[n.key]; ok {
+			return fmt.Errorf("annotation %s: the pod uses several profiles, so write PROFILE.%s", n.key, n.key)
+		}
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateMountPath(value string) error {
+	if err := checkMountPath(value); err != nil {
+		return fmt.Errorf("%q %w", value, err)
+	}
+	c.Mount.Path = value
+	return nil
+}
+
+func (c *chosenProfile) annotateSubPath(value string) error {
+	if err := checkSubPath(value); err != nil {
+		return fmt.Errorf("%q %w", value, err)
+	}
+	c.Mount.SubPath = path.Join(c.Mount.SubPath, value)
+	return nil
+}
+
+func (c *chosenProfile) annotateReadOnly(value string) error {
+	switch {
+	case value == "true":
+		c.Mount.ReadOnly = true
+	case value != "false":
+		return fmt.Errorf(`%q is neither "true" nor "false"`, value)
+	case c.Mount.ReadOnly:
+		return fmt.Errorf("the profile %q is read-only", c.Name)
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateContainers(value string) error {
+	names := splitNames(value)
+	allowed := c.Mount.Containers
+	for _, name := range names {
+		if len(allowed) > 0 && !slices.Contains(allowed, name) {
+			return fmt.Errorf("the profile %q is for the containers %s only", c.Name, strings.Join(allowed, ", "))
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("it names no container")
+	}
+	c.Mount.Containers, c.annotated = names, names
+	return nil
+}
+
+func (c *chosenProfile) annotateExclude(value string) error {
+	names := splitNames(value)
+	c.Mount.ExcludeContainers = slices.Concat(c.Mount.ExcludeContainers, names)
+	c.annotated = append(c.annotated, names...)
+	return nil
+}
+
+// includes reports whether a container of that name gets the mount.
+func (m *Mount) includes(name string) bool {
+	if slices.Contains(m.ExcludeContainers, name) {
+		return false
+	}
+	return len(m.Containers) == 0 || slices.Contains(m.Containers, name)
+}
+
+// unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
+func unknownAnnotations(c *Config, annotations map[string]string) []string {
+	var warnings []string
+	for key := range annotations {
+		prefix, suffix, _ := strings.Cut(key, Group+"/")
+		if suffix == "" || (prefix != "" && !strings.HasSuffix(prefix, ".")) {
+			continue
+		}
+		if !knownAnnotation(Group+"/"+suffix) || (prefix != "" && c.Profile(strings.TrimSuffix(prefix, ".")) == nil) {
+			warnings = append(warnings, fmt.Sprintf("annotation %s is not known and does nothing", key))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+func knownAnnotation(key string) bool {
+	for _, n := range narrowing {
+		if key == n.key {
+			return true
+		}
+	}
+	return key == AnnotationProfiles || key == AnnotationInjected
+}
+
+func (c *Config) profileNames() []string {
+	names := make([]string, len(c.Profiles))
+	for i := range c.Profiles {
+		names[i] = c.Profiles[i].Name
+	}
+	return names
+}
+
+// splitNames splits a comma separated list and drops what is blank.
+func splitNames(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

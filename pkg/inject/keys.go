@@ -1,0 +1,58 @@
+package inject
+
+// Group is the API group of the configuration file and the prefix of every annotation and label but [Label].
+const Group = "pipeline-storage.io"
+
+// The opt-in label of a pod or pod template.
+const (
+	// Label asks for storage when its value is [LabelEnabled].
+	Label = "pipeline-storage"
+	// LabelEnabled is the value of [Label] that selects a pod.
+	LabelEnabled = "enabled"
+)
+
+// Annotations of a pod or pod template. They choose among what the administrator's profiles allow and narrow it; they
+// never name a driver, a volume or a claim. Each but [AnnotationProfiles] may carry the name of a profile in front
+// (training.pipeline-storage.io/mount-path); without one it applies when the pod uses a single profile.
+const (
+	// AnnotationProfiles names the profiles to mount, comma separated. Default: the first profile of the configuration.
+	AnnotationProfiles = Group + "/profiles"
+	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
+	AnnotationMountPath = Group + "/mount-path"
+	// AnnotationSubPath is a folder of the volume, below the profile's own subPath. Default: the profile's.
+	AnnotationSubPath = Group + "/sub-path"
+	// AnnotationReadOnly mounts read-only when "true". "false" cannot undo a read-only profile.
+	AnnotationReadOnly = Group + "/read-only"
+	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of them.
+	AnnotationContainers = Group + "/containers"
+	// AnnotationExcludeContainers leaves these containers out, comma separated, besides the profile's own list.
+	AnnotationExcludeContainers = Group + "/exclude-containers"
+)
+
+// AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it mounted, comma separated.
+const AnnotationInjected = Group + "/injected"
+
+// LabelProfile is the label of the StorageClass, PersistentVolume and PersistentVolumeClaim that a profile made. Its
+// value is the profile's name.
+const LabelProfile = Group + "/profile"
+
+// Annotations of other projects that keep data when a release or an application is removed.
+const (
+	// AnnotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade leave an object alone.
+	// Source: Helm, pkg/kube/resource_policy.go.
+	AnnotationResourcePolicy = "helm.sh/resource-policy"
+	// AnnotationSyncOptions with [SyncOptionsKeep] makes Argo CD neither prune an object nor delete it with its
+	// application. Source: Argo CD, Sync Options (argo-cd issues 9853 and 7124 tell why both are needed).
+	AnnotationSyncOptions = "argocd.argoproj.io/sync-options"
+	// SyncOptionsKeep is the value of [AnnotationSyncOptions] on everything that holds data.
+	SyncOptionsKeep = "Prune=false,Delete=false"
+)
+
+// Annotations that are read to understand a document.
+const (
+	// AnnotationHook lists the Helm hook events of an object. Source: Helm, Chart Hooks.
+	AnnotationHook = "helm.sh/hook"
+	// annotationMirror marks a static pod's mirror, which the API server never changes.
+	// Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
+	annotationMirror = "kubernetes.io/config.mirror"
+)

@@ -1,0 +1,169 @@
+package inject
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+)
+
+// Load reads a configuration file, lets the overrides change it, sets its defaults and validates it. Unknown and repeated
+// fields are errors. Every problem is told with its line. The warnings are for people.
+func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, error) {
+	c, root, err := parse(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings, problems, err := c.complete(overrides)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(problems) > 0 {
+		return nil, nil, withLines(root, problems)
+	}
+	return c, warnings, nil
+}
+
+// New makes a configuration without a file: one profile named default, changed by the overrides, completed and validated.
+func New(overrides ...func(*Config) error) (*Config, []string, error) {
+	c := &Config{APIVersion: APIVersion, Kind: ConfigKind, Profiles: []Profile{{Name: DefaultProfile}}}
+	warnings, problems, err := c.complete(overrides)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, warnings, problems.ToAggregate()
+}
+
+func (c *Config) complete(overrides []func(*Config) error) ([]string, field.ErrorList, error) {
+	for _, override := range overrides {
+		if err := override(c); err != nil {
+			return nil, nil, err
+		}
+	}
+	return c.SetDefaults(), c.Validate(), nil
+}
+
+// parse decodes a file strictly, without defaults.
+func parse(data []byte) (*Config, *yaml.Node, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return nil, nil, fmt.Errorf("not a YAML document: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(document.Content) == 0 {
+		return nil, nil, errors.New("the file is empty: it needs at least apiVersion, kind and one profile")
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, nil, fmt.Errorf("line %d: a %s is a mapping of fields", root.Line, ConfigKind)
+	}
+	var content any
+	if err := document.Decode(&content); err != nil {
+		return nil, nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	asJSON, err := json.Marshal(content)
+	if err != nil {
+		return nil, nil, fmt.Errorf("line %d: every field's name must be text: %w", root.Line, err)
+	}
+	c := &Config{}
+	strict, err := kjson.UnmarshalStrict(asJSON, c)
+	if err != nil {
+		return nil, nil, typeError(root, err)
+	}
+	if len(strict) > 0 {
+		return nil, nil, unknownFields(root, strict)
+	}
+	return c, root, nil
+}
+
+// typeError tells where a value has the wrong type.
+func typeError(root *yaml.Node, err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return sizeError(root, err)
+	}
+	return fmt.Errorf("line %d: %s: expected %s, not a %s", lineOf(root, wrong.Field), wrong.Field, wrong.Type, wrong.Value)
+}
+
+// sizeError finds the size that is no quantity, whose own error tells no place.
+func sizeError(root *yaml.Node, err error) error {
+	profiles := childOf(root, "profiles")
+	for i := 0; profiles != nil && i < len(profiles.Content); i++ {
+		path := fmt.Sprintf("profiles[%d].claim.size", i)
+		size := nodeAt(root, path)
+		if size == nil {
+			continue
+		}
+		if _, bad := resource.ParseQuantity(size.Value); bad != nil {
+			return fmt.Errorf("line %d: %s: %q is no quantity such as 100Gi", size.Line, path, size.Value)
+		}
+	}
+	return err
+}
+
+func nodeAt(n *yaml.Node, path string) *yaml.Node {
+	for _, step := range strings.FieldsFunc(path, isFieldPunctuation) {
+		if n = childOf(n, step); n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+func unknownFields(root *yaml.Node, strict []error) error {
+	problems := make([]error, len(strict))
+	for i, err := range strict {
+		problems[i] = err
+		var at kjson.FieldError
+		if errors.As(err, &at) {
+			problems[i] = fmt.Errorf("line %d: %w", lineOf(root, at.FieldPath()), err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func withLines(root *yaml.Node, list field.ErrorList) error {
+	problems := make([]error, len(list))
+	for i, err := range list {
+		problems[i] = fmt.Errorf("line %d: %w", lineOf(root, err.Field), err)
+	}
+	return errors.Join(problems...)
+}
+
+// lineOf returns the line of a field path, or of the nearest parent that is there.
+func lineOf(n *yaml.Node, path string) int {
+	line := n.Line
+	for _, step := range strings.FieldsFunc(path, isFieldPunctuation) {
+		if n = childOf(n, step); n == nil {
+			break
+		}
+		line = n.Line
+	}
+	return line
+}
+
+// isFieldPunctuation splits a field path such as name.list[3].map[key].
+func isFieldPunctuation(r rune) bool { return strings.ContainsRune(".[]", r) }
+
+// childOf returns the value of a mapping's key or an item of a sequence.
+func childOf(n *yaml.Node, step string) *yaml.Node {
+	if n.Kind == yaml.SequenceNode {
+		if i, err := strconv.Atoi(step); err == nil && i < len(n.Content) {
+			return n.Content[i]
+		}
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == step {
+			value := *n.Content[i+1]
+			value.Line = n.Content[i].Line
+			return &value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package inject
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Use says that pods of a namespace mount a profile's claim.
+type Use struct {
+	Profile, Namespace string
+}
+
+// Storage holds the objects that profiles need, in the order in which they are to be created.
+type Storage struct {
+	StorageClasses []*storagev1.StorageClass
+	Volumes        []*corev1.PersistentVolume
+	Claims         []*corev1.PersistentVolumeClaim
+}
+
+// Objects returns the StorageClasses, PersistentVolumes and PersistentVolumeClaims that the uses need and that the
+// configuration creates: a class per profile, a claim per namespace, and for a static volume the one PersistentVolume,
+// bound in advance by claimRef and volumeName so that it needs no first consumer. It fails when a static volume is used
+// outside the one namespace that it serves.
+func (c *Config) Objects(r Release, uses ...Use) (Storage, error) {
+	var s Storage
+	for i := range c.Profiles {
+		p := &c.Profiles[i]
+		namespaces := usedIn(uses, p.Name)
+		if len(namespaces) == 0 {
+			continue
+		}
+		if err := p.addObjects(&s, r, namespaces); err != nil {
+			return Storage{}, err
+		}
+	}
+	return s, nil
+}
+
+func usedIn(uses []Use, profile string) []string {
+	var namespaces []string
+	for _, u := range uses {
+		if u.Profile == profile && !slices.Contains(namespaces, u.Namespace) {
+			namespaces = append(namespaces, u.Namespace)
+		}
+	}
+	slices.Sort(namespaces)
+	return namespaces
+}
+
+func (p *Profile) addObjects(s *Storage, r Release, namespaces []string) error {
+	home := r.Namespace
+	if p.Volume != nil {
+		if p.Volume.Namespace != "" {
+			home = p.Volume.Namespace
+		}
+		if home == "" {
+			home = namespaces[0]
+		}
+		if err := p.servesOnly(home, namespaces); err != nil {
+			return err
+		}
+	}
+	if *p.StorageClass.Create {
+		s.StorageClasses = append(s.StorageClasses, p.storageClass(p.Names(r, namespaces[0])))
+	}
+	if p.Volume != nil && *p.Volume.Create {
+		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, home), home))
+	}
+	if !*p.Claim.Create {
+		return nil
+	}
+	for _, namespace := range namespaces {
+		s.Claims = append(s.Claims, p.claim(p.Names(r, namespace), namespace))
+	}
+	return nil
+}
+
+// servesOnly refuses to use a static volume outside its namespace: a PersistentVolume is bound to one claim.
+func (p *Profile) servesOnly(home string, namespaces []string) error {
+	for _, namespace := range namespaces {
+		if namespace != home {
+			return fmt.Errorf("profile %q: its volume serves the namespace %q only, but pods in %q would mount it: "+
+				"give %q a profile of its own, or leave volume out to have one provisioned in each namespace",
+				p.Name, home, namespace, namespace)
+		}
+	}
+	return nil
+}
+
+// meta is the metadata of everything that holds data: kept by Helm and by Argo CD, and known as ours.
+func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:      name,
+		Namespace: namespace,
+		Labels:    map[string]string{LabelProfile: p.Name},
+		Annotations: map[string]string{
+			AnnotationResourcePolicy: "keep",
+			AnnotationSyncOptions:    SyncOptionsKeep,
+		},
+	}
+}
+
+func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
+	return &storagev1.StorageClass{
+		TypeMeta:             metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"},
+		ObjectMeta:           p.meta(n.StorageClass, ""),
+		Provisioner:          p.driver(),
+		Parameters:           p.parameters(),
+		ReclaimPolicy:        &p.StorageClass.ReclaimPolicy,
+		VolumeBindingMode:    &p.StorageClass.VolumeBindingMode,
+		AllowVolumeExpansion: p.StorageClass.AllowVolumeExpansion,
+	}
+}
+
+func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
+		ObjectMeta: p.meta(n.Claim, namespace),
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes:      p.Claim.AccessModes,
+			StorageClassName: &n.StorageClass,
+			VolumeName:       n.Volume,
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
+			},
+		},
+	}
+}
+
+func (p *Profile) persistentVolume(n Names, namespace string) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},
+		ObjectMeta: p.meta(n.Volume, ""),
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
+			AccessModes:                   p.Claim.AccessModes,
+			PersistentVolumeReclaimPolicy: p.StorageClass.ReclaimPolicy,
+			StorageClassName:              n.StorageClass,
+			ClaimRef: &corev1.ObjectReference{
+				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: n.Claim,
+			},
+			NodeAffinity:           p.nodeAffinity(),
+			PersistentVolumeSource: p.source(),
+		},
+	}
+}
+
+// nodeAffinity keeps pods in the zone of the volume; without it a pod may land where the disk cannot be attached.
+func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
+	b := p.backend()
+	if p.Volume.Zone == "" || b.TopologyKey == "" {
+		return nil
+	}
+	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{
+				Key: b.TopologyKey, Operator: corev1.NodeSelectorOpIn, Values: []string{p.Volume.Zone},
+			}},
+		}},
+	}}
+}
+
+// source is the PersistentVolumeSource of the backend.
+func (p *Profile) source() corev1.PersistentVolumeSource {
+	return volumeSources[p.backend().source](p)
+}
+
+var volumeSources = map[volumeSource]func(*Profile) corev1.PersistentVolumeSource{
+	sourceCSI: func(p *Profile) corev1.PersistentVolumeSource {
+		return corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
+			Driver:           p.driver(),
+			VolumeHandle:     p.Volume.Handle,
+			FSType:           p.parameters()[ClassParameterFSType],
+			VolumeAttributes: p.attributes(),
+		}}
+	},
+	sourceLocal: func(p *Profile) corev1.PersistentVolumeSource {
+		return corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.Volume.Handle}}
+	},
+	sourceHostPath: func(p *Profile) corev1.PersistentVolumeSource {
+		made := corev1.HostPathDirectoryOrCreate
+		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: p.Volume.Handle, Type: &made}}
+	},
+}
+
+func (p *Profile) backend() Backend {
+	b, _ := backendByName(p.StorageClass.Backend)
+	return b
+}
+
+func (p *Profile) driver() string {
+	if b := p.backend(); b.Driver != "" {
+		return b.Driver
+	}
+	return p.StorageClass.Driver
+}
+
+// parameters are the preset's with the profile's own over them. An empty value takes one away.
+func (p *Profile) parameters() map[string]string {
+	merged := map[string]string{}
+	maps.Copy(merged, p.backend().Parameters)
+	maps.Copy(merged, p.StorageClass.Parameters)
+	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
+	return merged
+}
+
+// attributes are the volume's own, with the parameters that the backend needs on both sides.
+func (p *Profile) attributes() map[string]string {
+	merged := map[string]string{}
+	for _, name := range p.backend().Required {
+		if value := p.StorageClass.Parameters[name]; value != "" {
+			merged[name] = value
+		}
+	}
+	maps.Copy(merged, p.Volume.Attributes)
+	return merged
+}
+
+// SingleNode reports whether the volume can be mounted on one node only: every mode is ReadWriteOnce(Pod) and the backend
+// is a disk.
+func (p *Profile) SingleNode() bool {
+	return p.backend().Block && !slices.ContainsFunc(p.Claim.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool {
+		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
+	})
+}
+
+// Warnings returns what people should know about the profile itself.
+func (p *Profile) Warnings() []string {
+	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.backend().TopologyKey != "" {
+		return []string{fmt.Sprintf("profile %q: volume.zone is empty, so the scheduler may put pods where the volume cannot be reached; set it to the volume's %s",
+			p.Name, p.backend().TopologyKey)}
+	}
+	return nil
+}

@@ -1,0 +1,418 @@
+package inject
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Reason says, for a program, what was decided about a pod.
+type Reason string
+
+// The reasons. Those that refuse the whole object are [ReasonConflict] and [ReasonInvalid].
+const (
+	// ReasonInjected: something was added.
+	ReasonInjected Reason = "Injected"
+	// ReasonAlreadyMounted: every container has the claim already.
+	ReasonAlreadyMounted Reason = "AlreadyMounted"
+	// ReasonNotSelected: the pod does not ask for storage.
+	ReasonNotSelected Reason = "NotSelected"
+	// ReasonExcluded: every container is left out by name.
+	ReasonExcluded Reason = "Excluded"
+	// ReasonUnsupportedKind: the object seems to hold a pod, but no row of the table knows its kind.
+	ReasonUnsupportedKind Reason = "UnsupportedKind"
+	// ReasonPodInConfigMap: a ConfigMap holds a pod as text, as Airflow's pod_template_file does.
+	ReasonPodInConfigMap Reason = "PodInConfigMap"
+	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
+	ReasonNoPods Reason = "NoPods"
+	// ReasonHookNotInjected: a Helm hook that runs before the claim exists.
+	ReasonHookNotInjected Reason = "HookNotInjected"
+	// ReasonWindows: a pod for Windows nodes, where the mount path means nothing.
+	ReasonWindows Reason = "WindowsNotInjected"
+	// ReasonMirrorPod: the mirror of a static pod, which cannot be changed.
+	ReasonMirrorPod Reason = "MirrorPod"
+	// ReasonConflict: the pod's own volumes, mounts or variables stand in the way.
+	ReasonConflict Reason = "Conflict"
+	// ReasonInvalid: the pod's annotations ask for what the profiles do not allow.
+	ReasonInvalid Reason = "Invalid"
+)
+
+// Refuses reports whether the reason refuses the object.
+func (r Reason) Refuses() bool { return r == ReasonConflict || r == ReasonInvalid }
+
+// Request says for whom an object is patched.
+type Request struct {
+	// Release is the Helm release; zero at admission.
+	Release Release
+	// Namespace is where the object will live.
+	Namespace string
+	// Selector chooses pods by their labels. Nil selects the pods labelled pipeline-storage=enabled.
+	Selector labels.Selector
+}
+
+// Addition is one thing that was added, for reports.
+type Addition struct {
+	// Container is empty for what concerns the whole pod.
+	Container string `json:"container,omitempty"`
+	// Volume, MountPath, Env and FSGroup: one kind of addition each; a mount has both Volume and MountPath.
+	Volume    string `json:"volume,omitempty"`
+	Claim     string `json:"claim,omitempty"`
+	MountPath string `json:"mountPath,omitempty"`
+	Env       string `json:"env,omitempty"`
+	FSGroup   *int64 `json:"fsGroup,omitempty"`
+}
+
+// Decision is what was decided about one pod.
+type Decision struct {
+	// Pod is the JSON pointer of the pod in its document.
+	Pod    string
+	Reason Reason
+	// Message is a sentence for people, where the reason alone does not say it all.
+	Message string
+	// Profiles are those whose claim the pod mounts after the operations.
+	Profiles []string
+	// Claims are the claims that it mounts for them, in the same order.
+	Claims   []string
+	Added    []Addition
+	Warnings []string
+}
+
+// Result is what is to be done to one object.
+type Result struct {
+	// Operations are RFC 6902 operations, "add" only, against the document that the pods were found in. There are none
+	// when any decision refuses.
+	Operations []jsonpatch.Operation
+	// Decisions has one entry per pod, in the order of the pods.
+	Decisions []Decision
+}
+
+// Refused returns the first decision that refuses the object, or nil.
+func (r Result) Refused() *Decision {
+	for i := range r.Decisions {
+		if r.Decisions[i].Reason.Refuses() {
+			return &r.Decisions[i]
+		}
+	}
+	return nil
+}
+
+// DefaultSelector selects the pods labelled pipeline-storage=enabled.
+func DefaultSelector() labels.Selector { return defaultSelector }
+
+var defaultSelector = labels.SelectorFromSet(labels.Set{Label: LabelEnabled})
+
+// Patch decides about the pods of one object, which may share a list of volumes.
+func (c *Config) Patch(req Request, pods ...Pod) Result {
+	var result Result
+	edits := newEdits()
+	for i := range pods {
+		pod := pods[i]
+		pod.Containers = slices.Clone(pod.Containers)
+		p := podPatch{config: c, request: req, pod: &pod, edits: edits}
+		result.Decisions = append(result.Decisions, p.decide())
+	}
+	if result.Refused() == nil {
+		result.Operations = edits.operations()
+	}
+	return result
+}
+
+// podPatch is the work on one pod.
+type podPatch struct {
+	config   *Config
+	request  Request
+	pod      *Pod
+	edits    *edits
+	decision Decision
+}
+
+func (p *podPatch) decide() Decision {
+	p.decision.Pod = p.pod.Path
+	reason, message := p.skip()
+	if reason == "" {
+		reason, message = p.inject()
+	}
+	p.decision.Reason, p.decision.Message = reason, message
+	if reason.Refuses() {
+		p.decision.Added, p.decision.Profiles, p.decision.Claims = nil, nil, nil
+	}
+	return p.decision
+}
+
+// skip returns why the pod is none of ours, if so.
+func (p *podPatch) skip() (Reason, string) {
+	selector := p.request.Selector
+	if selector == nil {
+		selector = defaultSelector
+	}
+	switch {
+	case !selector.Matches(labels.Set(p.pod.Labels)):
+		return ReasonNotSelected, fmt.Sprintf("its labels do not match %q", selector)
+	case p.pod.Annotations[annotationMirror] != "":
+		return ReasonMirrorPod, "a mirror pod is changed on its node only"
+	case p.pod.Windows:
+		return ReasonWindows, "the profile's mount path is for Linux"
+	}
+	return "", ""
+}
+
+// inject plans every chosen profile. A reason that refuses ends it.
+func (p *podPatch) inject() (Reason, string) {
+	chosen, err := p.config.choose(p.pod.Annotations)
+	if err != nil {
+		return ReasonInvalid, err.Error()
+	}
+	p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(p.config, p.pod.Annotations)...)
+	mounted := false
+	for _, profile := range chosen {
+		use, err := p.use(profile)
+		if err != nil {
+			return ReasonConflict, err.Error()
+		}
+		mounted = mounted || use
+	}
+	switch {
+	case len(p.decision.Added) > 0:
+		return ReasonInjected, ""
+	case mounted:
+		return ReasonAlreadyMounted, ""
+	}
+	return ReasonExcluded, "every container is left out by name"
+}
+
+// use mounts one profile into the pod and reports whether any container has it then.
+func (p *podPatch) use(profile *chosenProfile) (bool, error) {
+	var wanted []*Container
+	for i := range p.pod.Containers {
+		if c := &p.pod.Containers[i]; profile.Mount.includes(c.Name) {
+			wanted = append(wanted, c)
+		}
+	}
+	p.warnUnknownContainers(profile)
+	if len(wanted) == 0 {
+		return false, nil
+	}
+	volume, err := p.volume(profile)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range wanted {
+		if err := p.mount(profile, volume, c); err != nil {
+			return false, fmt.Errorf("container %q: %w", c.Name, err)
+		}
+	}
+	p.fsGroup(profile)
+	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
+	p.decision.Claims = append(p.decision.Claims, volume.Claim)
+	return true, nil
+}
+
+// volume returns the pod's volume with the profile's claim, which it adds when there is none. A volume of our name with
+// another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
+func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
+	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
+	for _, v := range p.pod.Volumes {
+		switch {
+		case v.Claim == claim:
+			return v, nil
+		case v.Name != name:
+		case v.Claim == "":
+			return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
+		default:
+			p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
+			return v, nil
+		}
+	}
+	if slices.Contains(p.pod.ReservedVolumes, name) {
+		return PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
+	}
+	v := PodVolume{Name: name, Claim: claim}
+	p.pod.Volumes = append(p.pod.Volumes, v)
+	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+	}}) {
+		p.added(Addition{Volume: name, Claim: claim})
+	}
+	return v, nil
+}
+
+// mount adds the volume to a container, and the variable with its path.
+func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container) error {
+	mountPath, mounted := p.mountedAt(volume, c)
+	if !mounted {
+		mountPath = profile.Mount.Path
+		if err := p.checkPath(mountPath, c); err != nil {
+			return err
+		}
+		c.Mounts = append(c.Mounts, Mounted{Volume: volume.Name, Path: mountPath})
+		p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, "", corev1.VolumeMount{
+			Name: volume.Name, MountPath: mountPath, SubPath: profile.Mount.SubPath, ReadOnly: profile.Mount.ReadOnly,
+		})
+		p.added(Addition{Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+	}
+	return p.env(profile.Env, mountPath, c)
+}
+
+// mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
+func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
+	for _, m := range c.Mounts {
+		if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 &&
+			p.pod.Volumes[i].Claim == volume.Claim {
+			return m.Path, true
+		}
+	}
+	return "", false
+}
+
+// checkPath refuses a path that another volume has and warns of one that nests with another.
+func (p *podPatch) checkPath(mountPath string, c *Container) error {
+	if slices.ContainsFunc(c.Devices, func(device string) bool { return path.Clean(device) == path.Clean(mountPath) }) {
+		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
+	}
+	clean := path.Clean(mountPath)
+	for _, m := range c.Mounts {
+		switch other := path.Clean(m.Path); {
+		case other == clean:
+			return fmt.Errorf("mount path %s is taken by volume %q", mountPath, m.Volume)
+		case isBelow(other, clean) || isBelow(clean, other):
+			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
+		}
+	}
+	return nil
+}
+
+// env adds the variable that tells the mount path.
+func (p *podPatch) env(name, value string, c *Container) error {
+	if name == "" {
+		return nil
+	}
+	for _, e := range c.Env {
+		if e.Name != name {
+			continue
+		}
+		if e.FromSource || e.Value != value {
+			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, value)
+		}
+		return nil
+	}
+	c.Env = append(c.Env, Env{Name: name, Value: value})
+	p.edits.add(c.Path+"/env", len(c.Env) == 1, "", corev1.EnvVar{Name: name, Value: value})
+	p.added(Addition{Container: c.Name, Env: name})
+	return nil
+}
+
+// fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
+func (p *podPatch) fsGroup(profile *chosenProfile) {
+	if profile.FSGroup == nil || p.pod.SecurityContextPath == "" {
+		return
+	}
+	context := p.pod.SecurityContext
+	if context != nil && context.HasFSGroup {
+		return
+	}
+	always := corev1.FSGroupChangeOnRootMismatch
+	switch {
+	case context == nil:
+		p.edits.set(p.pod.SecurityContextPath, corev1.PodSecurityContext{FSGroup: profile.FSGroup, FSGroupChangePolicy: &always})
+	default:
+		p.edits.set(p.pod.SecurityContextPath+"/fsGroup", profile.FSGroup)
+		if !context.HasFSGroupChangePolicy {
+			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", always)
+		}
+	}
+	p.pod.SecurityContext = &SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
+	p.added(Addition{FSGroup: profile.FSGroup})
+	if others := p.otherClaims(profile); len(others) > 0 {
+		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
+	}
+}
+
+func (p *podPatch) otherClaims(profile *chosenProfile) []string {
+	claim := profile.Names(p.request.Release, p.request.Namespace).Claim
+	var others []string
+	for _, v := range p.pod.Volumes {
+		if v.Claim != "" && v.Claim != claim {
+			others = append(others, v.Claim)
+		}
+	}
+	return others
+}
+
+// warnUnknownContainers tells of misspelt names in the pod's own annotations. A profile's list is for many pods.
+func (p *podPatch) warnUnknownContainers(profile *chosenProfile) {
+	for _, name := range profile.annotated {
+		if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return c.Name == name }) {
+			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+}
+
+func (p *podPatch) warn(format string, args ...any) {
+	p.decision.Warnings = append(p.decision.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (p *podPatch) added(a Addition) { p.decision.Added = append(p.decision.Added, a) }
+
+// edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
+// Pods of one document may share a list, so that an item is known by a key.
+type edits struct {
+	places []*place
+	byPath map[string]*place
+}
+
+type place struct {
+	path   string
+	isList bool
+	// empty says that the list was missing, null or empty.
+	empty bool
+	keys  []string
+	items []any
+}
+
+func newEdits() *edits { return &edits{byPath: map[string]*place{}} }
+
+// add puts an item at the head of a list, behind what was added before. It reports false when an item of that key is
+// there already; the empty key is never.
+func (e *edits) add(path string, empty bool, key string, item any) bool {
+	p := e.byPath[path]
+	if p == nil {
+		p = &place{path: path, isList: true, empty: empty}
+		e.byPath[path] = p
+		e.places = append(e.places, p)
+	}
+	if key != "" && slices.Contains(p.keys, key) {
+		return false
+	}
+	p.keys = append(p.keys, key)
+	p.items = append(p.items, item)
+	return true
+}
+
+// set gives a field that is absent or null a value.
+func (e *edits) set(path string, value any) {
+	e.places = append(e.places, &place{path: path, items: []any{value}})
+}
+
+// operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
+func (e *edits) operations() []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	for _, p := range e.places {
+		switch {
+		case !p.isList:
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, p.items[0]))
+		case p.empty:
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, p.items))
+		default:
+			for i, item := range p.items {
+				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), item))
+			}
+		}
+	}
+	return ops
+}

@@ -1,0 +1,243 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended. The render path fills
+// it through the table of kinds, the admission path from the review.
+type Pod struct {
+	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
+	Path string
+	// Labels and Annotations are the pod's.
+	Labels, Annotations map[string]string
+	// Windows says that the pod runs on Windows, where the mount paths of a profile mean nothing.
+	Windows bool
+	// Replicas is how many such pods run at once.
+	Replicas int
+	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
+	VolumesPath string
+	Volumes     []PodVolume
+	// ReservedVolumes are names that claim templates will give to volumes.
+	ReservedVolumes []string
+	// SecurityContextPath is the pointer of the security context. SecurityContext is nil when there is none.
+	SecurityContextPath string
+	SecurityContext     *SecurityContext
+	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
+	Containers []Container
+}
+
+// PodVolume is what is read of a core/v1 Volume.
+type PodVolume struct {
+	Name string
+	// Claim is the name of the PersistentVolumeClaim; empty for every other source.
+	Claim string
+}
+
+// SecurityContext is what is read of a core/v1 PodSecurityContext.
+type SecurityContext struct {
+	HasFSGroup, HasFSGroupChangePolicy bool
+}
+
+// Container is what is read of a core/v1 Container.
+type Container struct {
+	// Path is the JSON pointer of the container.
+	Path string
+	// Name is its name, or where it has none the field that holds it.
+	Name   string
+	Mounts []Mounted
+	// Devices are the paths of raw block volumes.
+	Devices []string
+	Env     []Env
+}
+
+// Mounted is what is read of a core/v1 VolumeMount.
+type Mounted struct {
+	Volume, Path string
+}
+
+// Env is what is read of a core/v1 EnvVar.
+type Env struct {
+	Name, Value string
+	// FromSource says that the value comes from somewhere else, so that it is not known here.
+	FromSource bool
+}
+
+// findPods returns the pods of one sort in an object. A scope without containers is no pod: Argo's steps have none.
+func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error) {
+	root := node{value: doc, pointer: pointer}
+	var pods []Pod
+	for _, n := range resolve(root, paths.Scope) {
+		if _, isObject := n.value.(map[string]any); !isObject {
+			continue
+		}
+		pod, err := readPod(scope{n, root}, paths)
+		if err != nil {
+			return nil, err
+		}
+		if len(pod.Containers) > 0 {
+			pods = append(pods, pod)
+		}
+	}
+	return pods, nil
+}
+
+func readPod(s scope, paths PodPaths) (Pod, error) {
+	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, paths.Replicas), Windows: isWindows(s.object(paths.Spec))}
+	for _, path := range paths.Metadata {
+		meta := s.object(path)
+		pod.Labels = merge(pod.Labels, texts(meta["labels"]))
+		pod.Annotations = merge(pod.Annotations, texts(meta["annotations"]))
+	}
+	for _, path := range paths.Containers {
+		for _, n := range s.all(path) {
+			container, err := readContainer(n)
+			if err != nil {
+				return Pod{}, err
+			}
+			pod.Containers = append(pod.Containers, container)
+		}
+	}
+	if len(pod.Containers) == 0 {
+		return pod, nil
+	}
+	for _, n := range s.all(paths.ClaimTemplates) {
+		pod.ReservedVolumes = append(pod.ReservedVolumes, templateNames(n.value)...)
+	}
+	if err := readVolumes(&pod, s, paths.Volumes); err != nil {
+		return Pod{}, err
+	}
+	return pod, readSecurityContext(&pod, s, paths.SecurityContext)
+}
+
+func readVolumes(pod *Pod, s scope, path string) error {
+	n, ok := s.place(path)
+	if !ok {
+		return fmt.Errorf("%s has no place for volumes", at(s.pointer))
+	}
+	pod.VolumesPath = n.pointer
+	return eachObject(n, func(v map[string]any) {
+		claim, _ := v["persistentVolumeClaim"].(map[string]any)
+		pod.Volumes = append(pod.Volumes, PodVolume{Name: text(v["name"]), Claim: text(claim["claimName"])})
+	})
+}
+
+func readSecurityContext(pod *Pod, s scope, path string) error {
+	n, ok := s.place(path)
+	if path == "" || !ok {
+		return nil
+	}
+	pod.SecurityContextPath = n.pointer
+	if n.value == nil {
+		return nil
+	}
+	context, ok := n.value.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s is no object", n.pointer)
+	}
+	if len(context) > 0 {
+		pod.SecurityContext = &SecurityContext{
+			HasFSGroup:             context["fsGroup"] != nil,
+			HasFSGroupChangePolicy: context["fsGroupChangePolicy"] != nil,
+		}
+	}
+	return nil
+}
+
+func readContainer(n node) (Container, error) {
+	m, ok := n.value.(map[string]any)
+	if !ok {
+		return Container{}, fmt.Errorf("%s is no container", n.pointer)
+	}
+	c := Container{Path: n.pointer, Name: text(m["name"])}
+	if c.Name == "" {
+		c.Name = n.pointer[strings.LastIndexByte(n.pointer, '/')+1:]
+	}
+	child := func(name string) node { f, _ := n.field(name); return f }
+	if err := eachObject(child("volumeMounts"), func(v map[string]any) {
+		c.Mounts = append(c.Mounts, Mounted{Volume: text(v["name"]), Path: text(v["mountPath"])})
+	}); err != nil {
+		return Container{}, err
+	}
+	if err := eachObject(child("volumeDevices"), func(v map[string]any) {
+		c.Devices = append(c.Devices, text(v["devicePath"]))
+	}); err != nil {
+		return Container{}, err
+	}
+	return c, eachObject(child("env"), func(v map[string]any) {
+		c.Env = append(c.Env, Env{Name: text(v["name"]), Value: text(v["value"]), FromSource: v["valueFrom"] != nil})
+	})
+}
+
+// eachObject visits the objects of a list. A missing or null list has none.
+func eachObject(list node, visit func(map[string]any)) error {
+	if list.value == nil {
+		return nil
+	}
+	values, ok := list.value.([]any)
+	if !ok {
+		return fmt.Errorf("%s is no list", list.pointer)
+	}
+	for i, value := range values {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s/%d is no object", list.pointer, i)
+		}
+		visit(m)
+	}
+	return nil
+}
+
+func templateNames(list any) []string {
+	values, _ := list.([]any)
+	var names []string
+	for _, value := range values {
+		m, _ := value.(map[string]any)
+		meta, _ := m["metadata"].(map[string]any)
+		names = append(names, text(meta["name"]))
+	}
+	return names
+}
+
+// readReplicas multiplies the counts that are there.
+func readReplicas(s scope, paths []string) int {
+	product := 1
+	for _, path := range paths {
+		for _, n := range s.all(path) {
+			number, ok := n.value.(json.Number)
+			if count, err := number.Int64(); ok && err == nil {
+				product *= int(count)
+			}
+		}
+	}
+	return product
+}
+
+// isWindows reads the two ways in which a pod says so. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
+func isWindows(spec map[string]any) bool {
+	os, _ := spec["os"].(map[string]any)
+	selector, _ := spec["nodeSelector"].(map[string]any)
+	return text(os["name"]) == "windows" || text(selector["kubernetes.io/os"]) == "windows"
+}
+
+func merge(first, second map[string]string) map[string]string {
+	if len(first) == 0 {
+		return second
+	}
+	for key, value := range second {
+		if _, ok := first[key]; !ok {
+			first[key] = value
+		}
+	}
+	return first
+}
+
+// at names a place for people.
+func at(pointer string) string {
+	if pointer == "" {
+		return "the document"
+	}
+	return pointer
+}

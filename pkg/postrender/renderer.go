@@ -1,0 +1,139 @@
+package postrender
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// HookPolicy says which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
+type HookPolicy string
+
+// The hook policies.
+const (
+	// HooksSafe leaves out hooks that run before Helm has created the claim. The default.
+	HooksSafe HookPolicy = "safe"
+	// HooksAll injects every hook: for claims that exist before the release does.
+	HooksAll HookPolicy = "all"
+	// HooksNone injects no hook.
+	HooksNone HookPolicy = "none"
+)
+
+// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release is ready to use.
+type Renderer struct {
+	// Config is a configuration with its defaults set, such as [inject.Default] or [inject.Load] return.
+	Config *inject.Config
+	// Release names the release. It is required as soon as an object is created or a name depends on it.
+	Release inject.Release
+	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and an empty selector
+	// every pod.
+	Selector labels.Selector
+	// Kinds and Names narrow the choice to objects of these kinds and names. Empty: any.
+	Kinds, Names []string
+	// Hooks is the hook policy; empty is [HooksSafe].
+	Hooks HookPolicy
+	// Helm4 says that Helm 4 runs the renderer: it wants its own mark on every document and no empty output.
+	Helm4 bool
+}
+
+// Output is what a run makes: the stream with its edits, and what was decided.
+type Output struct {
+	// Report says what was decided about every workload.
+	Report Report
+
+	stream []byte
+	edits  []manifest.Edit
+}
+
+// noDocuments is what Helm 4 gets for an empty stream, because it takes empty output for a failure.
+const noDocuments = "# pipeline-storage: no documents\n"
+
+// Run is the PostRenderer interface of Helm's SDK, versions 3 and 4.
+func (r *Renderer) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
+	out, err := r.Render(manifests.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewBuffer(out.Bytes()), nil
+}
+
+// Render decides about every document of a stream. An error refuses the whole stream; the output then holds the report
+// only. The stream must not be changed afterwards: the output shares its bytes.
+func (r *Renderer) Render(stream []byte) (*Output, error) {
+	if err := r.check(); err != nil {
+		return &Output{}, err
+	}
+	if r.Helm4 && len(bytes.TrimSpace(stream)) == 0 {
+		return &Output{stream: []byte(noDocuments)}, nil
+	}
+	run := newRun(r, stream)
+	err := run.documents()
+	if err == nil {
+		err = run.storage()
+	}
+	run.finish()
+	if err != nil {
+		run.report.Error = err.Error()
+		return &Output{Report: run.report}, err
+	}
+	slices.SortStableFunc(run.edits, func(a, b manifest.Edit) int { return a.Offset - b.Offset })
+	return &Output{Report: run.report, stream: stream, edits: run.edits}, nil
+}
+
+// check refuses to guess a release: Helm tells a post-renderer neither its name nor its namespace.
+func (r *Renderer) check() error {
+	if r.Config == nil || len(r.Config.Profiles) == 0 {
+		return errors.New("there is no configuration")
+	}
+	for i := range r.Config.Profiles {
+		p := &r.Config.Profiles[i]
+		if p.NeedsRelease() && (r.Release.Name == "" || r.Release.Namespace == "") {
+			return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
+				"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", p.Name)
+		}
+	}
+	return nil
+}
+
+// Changed reports whether the output differs from the input.
+func (o *Output) Changed() bool { return len(o.edits) > 0 }
+
+// Bytes returns the whole output.
+func (o *Output) Bytes() []byte { return manifest.Splice(o.stream, o.edits) }
+
+// WriteTo writes the output in pieces, without a copy of the stream.
+func (o *Output) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	write := func(text []byte) error {
+		if len(text) == 0 {
+			return nil
+		}
+		n, err := w.Write(text)
+		total += int64(n)
+		return err
+	}
+	at := 0
+	for _, e := range o.edits {
+		if err := write(o.stream[at:e.Offset]); err != nil {
+			return total, err
+		}
+		if err := write(e.Text); err != nil {
+			return total, err
+		}
+		at = e.Offset + e.Delete
+	}
+	return total, write(o.stream[at:])
+}
+
+// Edits returns the edits in the order of the stream, for a diff.
+func (o *Output) Edits() []manifest.Edit { return o.edits }
+
+// Stream returns the input.
+func (o *Output) Stream() []byte { return o.stream }

@@ -1,0 +1,72 @@
+package postrender
+
+import "github.com/pipeline-storage/pipeline-storage/pkg/inject"
+
+// Report says what was decided, for programs and, as a table, for people.
+type Report struct {
+	// Release and Namespace are the release's, as given.
+	Release   string `json:"release,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Workloads has one entry for every pod or pod template, and for every object that seems to hold one.
+	Workloads []Workload `json:"workloads"`
+	// Objects are the StorageClass, PersistentVolume and PersistentVolumeClaims that the release needs.
+	Objects []Object `json:"objects"`
+	// Overrides are the flags that changed a field of the configuration file.
+	Overrides []string `json:"overrides,omitempty"`
+	// Warnings concern the run as a whole.
+	Warnings []string `json:"warnings,omitempty"`
+	// Error is why nothing was written, if so.
+	Error string `json:"error,omitempty"`
+}
+
+// Workload is what was decided about one pod or pod template.
+type Workload struct {
+	// Document is the number of the document in the stream, counted from 1.
+	Document   int    `json:"document"`
+	APIVersion string `json:"apiVersion,omitempty"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name,omitempty"`
+	Namespace  string `json:"namespace,omitempty"`
+	// Pod is the JSON pointer of the pod in the document.
+	Pod      string            `json:"pod,omitempty"`
+	Reason   inject.Reason     `json:"reason"`
+	Message  string            `json:"message,omitempty"`
+	Profiles []string          `json:"profiles,omitempty"`
+	Added    []inject.Addition `json:"added,omitempty"`
+	Warnings []string          `json:"warnings,omitempty"`
+}
+
+// Action says what was done about an object.
+type Action string
+
+// The actions.
+const (
+	// Created: the object was added to the stream.
+	Created Action = "created"
+	// Present: the stream had it already, from an earlier run.
+	Present Action = "present"
+)
+
+// Object is one of the storage objects.
+type Object struct {
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace,omitempty"`
+	Action    Action `json:"action"`
+}
+
+// Count returns how many workloads have the reason.
+func (r *Report) Count(reason inject.Reason) int {
+	n := 0
+	for i := range r.Workloads {
+		if r.Workloads[i].Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// Matched reports whether any pod was selected.
+func (r *Report) Matched() bool {
+	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonExcluded) > 0
+}

@@ -1,0 +1,280 @@
+package postrender
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// run is the work on one stream.
+type run struct {
+	*Renderer
+	kinds  inject.Kinds
+	names  map[string]bool
+	stream []byte
+	docs   []manifest.Document
+	edits  []manifest.Edit
+	report Report
+	// uses are the claims that pods mount, in the order of the stream.
+	uses []consumer
+	// present are the storage objects that the stream has itself.
+	present []presentObject
+	// kindOf is the kind of every document, as far as it is known.
+	kindOf []string
+}
+
+// consumer is one workload that mounts a profile's own claim.
+type consumer struct {
+	inject.Use
+	workload string
+	pods     int
+	perNode  bool
+	deferred bool
+}
+
+// presentObject is a storage object of the stream.
+type presentObject struct {
+	document int
+	inject.Object
+}
+
+func newRun(r *Renderer, stream []byte) *run {
+	kinds := r.Config.AllKinds()
+	names := kinds.Names()
+	for _, kind := range storageKinds {
+		names[kind] = true
+	}
+	docs := manifest.Split(stream)
+	return &run{
+		Renderer: r, kinds: kinds, names: names, stream: stream, docs: docs,
+		kindOf: make([]string, len(docs)),
+		report: Report{
+			Release: r.Release.Name, Namespace: r.Release.Namespace,
+			Workloads: []Workload{}, Objects: []Object{},
+		},
+	}
+}
+
+// documents decides about every document. All conflicts of a stream are told at once.
+func (r *run) documents() error {
+	var problems []string
+	for i := range r.docs {
+		if err := r.document(i); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%s", strings.Join(problems, "\n"))
+	}
+	return nil
+}
+
+// document parses a document when its kind may hold a pod or is one of storage, and leaves every other one to Helm.
+func (r *run) document(i int) error {
+	doc := r.docs[i]
+	header := manifest.Scan(doc.Body)
+	kind := r.kindToParse(header, doc.Body)
+	if len(header.Kinds) > 0 {
+		r.kindOf[i] = header.Kinds[0]
+	}
+	if kind == "" {
+		r.reportUnknown(doc, header)
+		return nil
+	}
+	tree, err := manifest.Decode(doc.Body)
+	if err != nil {
+		return fmt.Errorf("document %d %s: cannot be parsed: %w", doc.Number, kind, err)
+	}
+	content, ok := tree.Value().(map[string]any)
+	if !ok {
+		return nil
+	}
+	objects, err := r.kinds.Find(content)
+	if err != nil {
+		return fmt.Errorf("document %d %w", doc.Number, err)
+	}
+	r.kindOf[i] = rootKind(content)
+	var ops []jsonpatch.Operation
+	for _, object := range objects {
+		added, err := r.object(doc, object)
+		if err != nil {
+			return fmt.Errorf("document %d %s/%s: %w", doc.Number, object.Kind, object.Name, err)
+		}
+		ops = append(ops, added...)
+	}
+	return r.apply(doc, tree, content, ops)
+}
+
+// apply turns the operations on a document into edits of the stream: all at once, because aliases may join its objects.
+func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[string]any, ops []jsonpatch.Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	edits, err := tree.Apply(ops)
+	if err != nil {
+		meta, _ := content["metadata"].(map[string]any)
+		return fmt.Errorf("document %d %s/%v: %w", doc.Number, rootKind(content), meta["name"], err)
+	}
+	for _, e := range edits {
+		e.Offset += doc.BodyOffset()
+		r.edits = append(r.edits, e)
+	}
+	return nil
+}
+
+// kindToParse returns the kind for which a document must be parsed, or "". Text whose kind cannot be told is parsed when
+// it names such a kind at all.
+func (r *run) kindToParse(header manifest.Header, body []byte) string {
+	for _, kind := range header.Kinds {
+		if r.names[kind] {
+			return kind
+		}
+	}
+	if !header.Unsure {
+		return ""
+	}
+	found := ""
+	for kind := range r.names {
+		if bytes.Contains(body, []byte(kind)) && kind > found {
+			found = kind
+		}
+	}
+	return found
+}
+
+func rootKind(content map[string]any) string {
+	kind, _ := content["kind"].(string)
+	return kind
+}
+
+// object decides about one object and returns what is to be added to it.
+func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.Operation, error) {
+	if slices.Contains(storageKinds, object.Kind) {
+		r.present = append(r.present, presentObject{doc.Number, object})
+		return nil, nil
+	}
+	if reason, message := r.skipObject(object); reason != "" {
+		r.addWorkload(doc, object, inject.Decision{Reason: reason, Message: message})
+		return nil, nil
+	}
+	if !object.Known {
+		return nil, nil
+	}
+	namespace := r.namespaceOf(object)
+	result := r.Config.Patch(inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}, object.Pods...)
+	for n, decision := range result.Decisions {
+		if decision.Reason == inject.ReasonNotSelected {
+			decision = r.explainLabel(object, decision)
+		}
+		r.addWorkload(doc, object, decision)
+		r.addUses(doc, object, object.Pods[n], decision, namespace)
+	}
+	if refused := result.Refused(); refused != nil {
+		return nil, errors.New(refused.Message)
+	}
+	return result.Operations, nil
+}
+
+// skipObject returns why an object is not looked into, if so.
+func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
+	switch {
+	case !object.Known && holdsContainers(object.Content):
+		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
+	case !object.Known:
+		return "", ""
+	case len(object.Pods) == 0:
+		return inject.ReasonNoPods, "it has no containers of its own"
+	case len(r.Kinds) > 0 && !slices.Contains(r.Kinds, object.Kind):
+		return inject.ReasonNotSelected, "its kind is not among those that were asked for"
+	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
+		return inject.ReasonNotSelected, "its name is not among those that were asked for"
+	}
+	return r.skipHook(object)
+}
+
+// skipHook leaves out hooks that would wait for a claim that Helm creates after them.
+func (r *run) skipHook(object inject.Object) (inject.Reason, string) {
+	hook := object.Annotations[inject.AnnotationHook]
+	if hook == "" || r.Hooks == HooksAll {
+		return "", ""
+	}
+	if r.Hooks == HooksNone {
+		return inject.ReasonHookNotInjected, "hooks are left out on request"
+	}
+	for event := range strings.SplitSeq(hook, ",") {
+		if event = strings.TrimSpace(event); runsBeforeClaim(event) && r.createsClaims() {
+			return inject.ReasonHookNotInjected, fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it for ever", event)
+		}
+	}
+	return "", ""
+}
+
+// runsBeforeClaim reports whether Helm runs the hooks of an event before it creates the release's objects.
+// Source: Helm, pkg/release/hook.go.
+func runsBeforeClaim(event string) bool {
+	return strings.HasPrefix(event, "pre-") || event == "crd-install"
+}
+
+func (r *run) createsClaims() bool {
+	return slices.ContainsFunc(r.Config.Profiles, func(p inject.Profile) bool { return *p.Claim.Create })
+}
+
+// explainLabel tells where the label belongs, when it is on the workload instead of its pod template.
+func (r *run) explainLabel(object inject.Object, decision inject.Decision) inject.Decision {
+	if r.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path {
+		decision.Message = fmt.Sprintf("the label is on the %s, not on its pod template: put it into the labels of the template, under %s",
+			object.Kind, strings.TrimPrefix(decision.Pod, object.Path))
+		decision.Warnings = append(decision.Warnings, decision.Message)
+	}
+	return decision
+}
+
+func (r *run) selector() labels.Selector {
+	if r.Selector == nil {
+		return inject.DefaultSelector()
+	}
+	return r.Selector
+}
+
+func (r *run) namespaceOf(object inject.Object) string {
+	if object.Namespace != "" {
+		return object.Namespace
+	}
+	return r.Release.Namespace
+}
+
+func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.Decision) {
+	apiVersion, _ := object.Content["apiVersion"].(string)
+	r.report.Workloads = append(r.report.Workloads, Workload{
+		Document: doc.Number, APIVersion: apiVersion, Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
+		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles, Added: d.Added, Warnings: d.Warnings,
+	})
+}
+
+// addUses notes which of our own claims a pod mounts now. A claim that it kept from an earlier configuration is not ours.
+func (r *run) addUses(doc manifest.Document, object inject.Object, pod inject.Pod, d inject.Decision, namespace string) {
+	if d.Reason.Refuses() {
+		return
+	}
+	for i, name := range d.Profiles {
+		profile := r.Config.Profile(name)
+		if d.Claims[i] != profile.Names(r.Release, namespace).Claim {
+			continue
+		}
+		r.uses = append(r.uses, consumer{
+			Use:      inject.Use{Profile: name, Namespace: namespace},
+			workload: fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name),
+			pods:     pod.Replicas,
+			perNode:  object.PerNode,
+			deferred: object.Deferred || pod.Replicas == 0 || object.Annotations[inject.AnnotationHook] != "",
+		})
+	}
+}

@@ -1,0 +1,318 @@
+package postrender
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// storageKinds are the kinds of the trio.
+var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
+
+// installedBeforeClaims are the kinds that Helm installs before a claim, and the claim itself. Every other kind, known to
+// Helm or not, comes later. Source: Helm, pkg/releaseutil/kind_sorter.go InstallOrder.
+var installedBeforeClaims = map[string]bool{
+	"PriorityClass": true, "Namespace": true, "NetworkPolicy": true, "ResourceQuota": true, "LimitRange": true,
+	"PodSecurityPolicy": true, "PodDisruptionBudget": true, "ServiceAccount": true, "Secret": true, "SecretList": true,
+	"ConfigMap": true, "StorageClass": true, "PersistentVolume": true, "PersistentVolumeClaim": true,
+}
+
+// Marks that Helm knows documents by.
+const (
+	// sourceMark precedes the documents of Helm 3, and makes helm template --show-only find them.
+	sourceMark = "# Source: "
+	// filenameAnnotation is Helm 4's, which otherwise numbers documents anew with every change of the stream.
+	// Source: Helm 4, pkg/action/action.go.
+	filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
+	// filename is the name of our documents. It must not begin with an underscore: Helm would drop them.
+	filename = "pipeline-storage/storage.yaml"
+)
+
+// storage adds the objects that the pods need and that the stream does not have. Where no pod uses a claim there is none:
+// a claim without a consumer would keep helm --wait waiting.
+func (r *run) storage() error {
+	uses := make([]inject.Use, len(r.uses))
+	for i, c := range r.uses {
+		uses[i] = c.Use
+	}
+	needed, err := r.Config.Objects(r.Release, uses...)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	for _, object := range r.list(needed) {
+		if err := r.addObject(&text, object); err != nil {
+			return err
+		}
+	}
+	if text.Len() > 0 {
+		r.place(text.Bytes())
+	}
+	return nil
+}
+
+// storageObject is a typed object with its metadata at hand.
+type storageObject struct {
+	kind  string
+	meta  *metav1.ObjectMeta
+	value any
+}
+
+func (r *run) list(s inject.Storage) []storageObject {
+	var objects []storageObject
+	for _, c := range s.StorageClasses {
+		objects = append(objects, storageObject{"StorageClass", &c.ObjectMeta, c})
+	}
+	for _, v := range s.Volumes {
+		objects = append(objects, storageObject{"PersistentVolume", &v.ObjectMeta, v})
+	}
+	for _, c := range s.Claims {
+		objects = append(objects, storageObject{"PersistentVolumeClaim", &c.ObjectMeta, c})
+	}
+	return objects
+}
+
+// addObject writes an object, unless the stream has it from an earlier run.
+func (r *run) addObject(out *bytes.Buffer, object storageObject) error {
+	action := Created
+	if have := r.find(object); have != nil {
+		if err := r.compare(have, object); err != nil {
+			return err
+		}
+		action = Present
+	}
+	r.report.Objects = append(r.report.Objects, Object{
+		Kind: object.kind, Name: object.meta.Name, Namespace: object.meta.Namespace, Action: action,
+	})
+	if action == Present {
+		return nil
+	}
+	if r.Helm4 {
+		object.meta.Annotations[filenameAnnotation] = filename
+	}
+	text, err := manifest.Encode(object.value)
+	if err != nil {
+		return fmt.Errorf("%s/%s: %w", object.kind, object.meta.Name, err)
+	}
+	out.WriteString("---\n")
+	if !r.Helm4 && r.fromHelm3() {
+		out.WriteString(sourceMark + filename + "\n")
+	}
+	out.Write(text)
+	return nil
+}
+
+// fromHelm3 reports whether the stream carries the marks of Helm 3.
+func (r *run) fromHelm3() bool {
+	for _, doc := range r.docs {
+		if line := bytes.TrimLeft(doc.Body, "\r\n"); len(line) > 0 {
+			return bytes.HasPrefix(line, []byte(sourceMark))
+		}
+	}
+	return false
+}
+
+// find returns the object of the stream with the same kind, name and namespace, or nil.
+func (r *run) find(object storageObject) *presentObject {
+	for i := range r.present {
+		p := &r.present[i]
+		sameNamespace := object.meta.Namespace == "" || r.namespaceOf(p.Object) == object.meta.Namespace
+		if p.Kind == object.kind && p.Name == object.meta.Name && sameNamespace {
+			return p
+		}
+	}
+	return nil
+}
+
+// compare accepts an object that we would write in the same way and refuses every other of its name.
+func (r *run) compare(have *presentObject, want storageObject) error {
+	where := fmt.Sprintf("document %d %s/%s", have.document, have.Kind, have.Name)
+	profile := want.meta.Labels[inject.LabelProfile]
+	if have.Labels[inject.LabelProfile] != profile {
+		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
+			"use the one that is there (--create, or create: false), or give the profile another name", where, have.Kind, profile)
+	}
+	text, err := manifest.Encode(want.value)
+	if err != nil {
+		return err
+	}
+	tree, err := manifest.Decode(text)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(withoutMetadata(have.Content), withoutMetadata(tree.Value().(map[string]any))) {
+		return fmt.Errorf("%s: it was rendered by profile %q with another configuration, and such objects cannot be changed: "+
+			"render the chart anew, or give the profile another name", where, profile)
+	}
+	return nil
+}
+
+func withoutMetadata(object map[string]any) map[string]any {
+	rest := maps.Clone(object)
+	delete(rest, "metadata")
+	return rest
+}
+
+// place puts the objects in front of the first document that Helm installs after a claim, and behind every Namespace.
+func (r *run) place(text []byte) {
+	before := r.placeBefore()
+	if before == len(r.docs) {
+		r.append(text)
+		return
+	}
+	doc := r.docs[before]
+	if at, ok := r.directivesBefore(before); ok {
+		r.insert(at, append(text, "...\n"...))
+		return
+	}
+	if bytes.HasPrefix(doc.Raw, []byte("---")) {
+		r.insert(doc.Offset, text)
+		return
+	}
+	// The first document has no separator of its own: ours come first and end with one.
+	at := doc.Offset + len(doc.Raw) - len(bytes.TrimPrefix(doc.Raw, []byte("\uFEFF")))
+	r.insert(at, append(bytes.TrimPrefix(text, []byte("---\n")), "---\n"...))
+}
+
+func (r *run) insert(offset int, text []byte) {
+	r.edits = append([]manifest.Edit{{Offset: offset, Text: text}}, r.edits...)
+}
+
+// append puts the objects at the end of the stream, on a line of their own.
+func (r *run) append(text []byte) {
+	if n := len(r.stream); n > 0 && r.stream[n-1] != '\n' {
+		text = append([]byte("\n"), text...)
+	}
+	r.edits = append(r.edits, manifest.Edit{Offset: len(r.stream), Text: text})
+}
+
+func (r *run) placeBefore() int {
+	before, afterNamespaces := len(r.docs), 0
+	for i, doc := range r.docs {
+		kind := r.kindOf[i]
+		if kind == "Namespace" {
+			afterNamespaces = i + 1
+		}
+		if before == len(r.docs) && !installedBeforeClaims[kind] && !manifest.IsBlank(doc.Body) {
+			before = i
+		}
+	}
+	return max(before, afterNamespaces)
+}
+
+// directivesBefore returns where the directives (%YAML, %TAG) of a document begin, at the end of the text before it.
+func (r *run) directivesBefore(i int) (int, bool) {
+	if i == 0 {
+		return 0, false
+	}
+	previous := r.docs[i-1]
+	end := len(previous.Raw)
+	for end > 0 {
+		start := bytes.LastIndexByte(previous.Raw[:end-1], '\n') + 1
+		if previous.Raw[start] != '%' {
+			break
+		}
+		end = start
+	}
+	return previous.Offset + end, end < len(previous.Raw)
+}
+
+// finish adds the warnings that need the whole stream.
+func (r *run) finish() {
+	for i := range r.Config.Profiles {
+		p := &r.Config.Profiles[i]
+		consumers := r.consumers(p.Name)
+		if len(consumers) == 0 {
+			continue
+		}
+		r.report.Warnings = append(r.report.Warnings, p.Warnings()...)
+		r.report.Warnings = append(r.report.Warnings, sharedDisk(p, consumers)...)
+		r.report.Warnings = append(r.report.Warnings, lateConsumers(p, consumers)...)
+	}
+	if !r.report.Matched() && r.report.Error == "" {
+		r.report.Warnings = append(r.report.Warnings, r.nothingMatched())
+	}
+}
+
+func (r *run) consumers(profile string) []consumer {
+	var found []consumer
+	for _, c := range r.uses {
+		if c.Profile == profile {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// sharedDisk warns when a disk that one node can mount is wanted by several pods.
+func sharedDisk(p *inject.Profile, consumers []consumer) []string {
+	byNamespace := map[string][]consumer{}
+	for _, c := range consumers {
+		byNamespace[c.Namespace] = append(byNamespace[c.Namespace], c)
+	}
+	var warnings []string
+	for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
+		pods, perNode := 0, false
+		var workloads []string
+		for _, c := range byNamespace[namespace] {
+			pods += c.pods
+			perNode = perNode || c.perNode
+			if !slices.Contains(workloads, c.workload) {
+				workloads = append(workloads, c.workload)
+			}
+		}
+		if !p.SingleNode() || (pods < 2 && !perNode) {
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted on one node only (%s), but several pods in namespace %q want it: %s; "+
+			"pods on other nodes will hang: use a file backend with ReadWriteMany, or keep these pods on one node",
+			p.Name, joinModes(p), namespace, strings.Join(workloads, ", ")))
+	}
+	return warnings
+}
+
+func joinModes(p *inject.Profile) string {
+	modes := make([]string, len(p.Claim.AccessModes))
+	for i, m := range p.Claim.AccessModes {
+		modes[i] = string(m)
+	}
+	return strings.Join(modes, ", ")
+}
+
+// lateConsumers warns when no pod that Helm waits for mounts the claim.
+func lateConsumers(p *inject.Profile, consumers []consumer) []string {
+	waits := p.StorageClass.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
+	if p.Volume != nil || !*p.Claim.Create || !waits || slices.ContainsFunc(consumers, func(c consumer) bool { return !c.deferred }) {
+		return nil
+	}
+	return []string{fmt.Sprintf("profile %q: nothing mounts the claim as soon as it is installed (%s), so it stays Pending until then: "+
+		"helm --wait would time out; leave --wait out, or set volumeBindingMode Immediate", p.Name, consumers[0].workload)}
+}
+
+// nothingMatched says why the nearest candidates were not selected.
+func (r *run) nothingMatched() string {
+	const most = 3
+	var near []string
+	for i := range r.report.Workloads {
+		w := &r.report.Workloads[i]
+		if len(near) < most {
+			near = append(near, fmt.Sprintf("document %d %s/%s: %s: %s", w.Document, w.Kind, w.Name, w.Reason, w.Message))
+		}
+	}
+	if len(near) == 0 {
+		return "nothing was selected: the stream holds no pods"
+	}
+	if more := len(r.report.Workloads) - len(near); more > 0 {
+		near = append(near, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("nothing was selected, so no storage was added: %s", strings.Join(near, "; "))
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
+)
+
+// bench builds the candidates into one directory, and checks and measures them on every stream in the other.
+func bench(ctx context.Context, o options, programDir, dataDir string) (report, error) {
+	programs, err := buildAll(ctx, o, programDir)
+	if err != nil {
+		return report{}, err
+	}
+	path, err := build(ctx, launcherPackage, programDir)
+	if err != nil {
+		return report{}, err
+	}
+	l := launcher{path: path}
+	r := report{rounds: o.rounds, checked: !o.skipCheck, machine: describe(), loadBefore: load()}
+	if r.floor, err = floor(ctx, l); err != nil {
+		return report{}, err
+	}
+	for _, size := range stream.Sizes() {
+		if !slices.Contains(o.sizes, size.Name) {
+			continue
+		}
+		s, err := newSubject(size, filepath.Join(dataDir, size.Name))
+		if err != nil {
+			return report{}, fmt.Errorf("prepare the %s stream: %w", size.Name, err)
+		}
+		costs, err := s.bench(ctx, o, l, programs)
+		if err != nil {
+			return report{}, fmt.Errorf("the %s stream: %w", size.Name, err)
+		}
+		r.sizes = append(r.sizes, sized{size: size, bytes: len(s.text), costs: costs})
+	}
+	r.loadAfter = load()
+	return r, nil
+}
+
+// buildAll finds or builds the candidates' programs.
+func buildAll(ctx context.Context, o options, dir string) (map[string]string, error) {
+	programs := map[string]string{}
+	for _, name := range o.only {
+		path, err := program(ctx, name, o, dir)
+		if err != nil {
+			return nil, err
+		}
+		programs[name] = path
+	}
+	return programs, nil
+}
+
+// floor is the peak memory that the launcher reports of a program that does nothing: itself without arguments.
+func floor(ctx context.Context, l launcher) (int64, error) {
+	nothing := candidate{name: "launch", path: l.path}
+	measured, err := l.run(ctx, nothing, os.DevNull, os.DevNull)
+	return measured.rss, err
+}
+
+// subject is one stream, in files and decoded.
+type subject struct {
+	dir  string
+	text []byte
+	docs []document
+}
+
+// newSubject generates a stream and prepares the directory that its candidates run in.
+func newSubject(size stream.Size, dir string) (subject, error) {
+	text, err := stream.Generate(size)
+	if err != nil {
+		return subject{}, fmt.Errorf("generate: %w", err)
+	}
+	docs, err := documents(text)
+	if err != nil {
+		return subject{}, err
+	}
+	s := subject{dir: dir, text: text, docs: docs}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return subject{}, fmt.Errorf("make its directory: %w", err)
+	}
+	if err := write(dir, "stdin", text); err != nil {
+		return subject{}, err
+	}
+	if err := prepareStorage(dir); err != nil {
+		return subject{}, err
+	}
+	return s, prepareKustomize(dir, text, docs)
+}
+
+func (s subject) stdin() string  { return filepath.Join(s.dir, "stdin") }
+func (s subject) stdout() string { return filepath.Join(s.dir, "stdout") }
+
+// bench checks all candidates and measures them.
+func (s subject) bench(ctx context.Context, o options, l launcher, programs map[string]string) (map[string][]cost, error) {
+	candidates := s.candidates(programs)
+	if !o.skipCheck {
+		if err := s.checkAll(ctx, l, candidates); err != nil {
+			return nil, err
+		}
+	}
+	return s.measure(ctx, l, candidates, o.rounds)
+}
+
+// candidates are the programs with their arguments, in the order of the table.
+func (s subject) candidates(programs map[string]string) []candidate {
+	args := map[string][]string{
+		candidatePostrender: postrenderArgs(),
+		candidateYq:         yqArgs(),
+		candidateKustomize:  kustomizeArgs(),
+	}
+	var found []candidate
+	for _, name := range candidateNames {
+		if path, ok := programs[name]; ok {
+			found = append(found, candidate{name: name, path: path, args: args[name], dir: s.dir})
+		}
+	}
+	return found
+}
+
+func (s subject) checkAll(ctx context.Context, l launcher, candidates []candidate) error {
+	for _, c := range candidates {
+		if err := s.check(ctx, l, c); err != nil {
+			return fmt.Errorf("check of %s: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// check runs a candidate once and looks at what it wrote.
+func (s subject) check(ctx context.Context, l launcher, c candidate) error {
+	if _, err := l.run(ctx, c, s.stdin(), s.stdout()); err != nil {
+		return err
+	}
+	out, err := os.ReadFile(s.stdout())
+	if err != nil {
+		return fmt.Errorf("read its output: %w", err)
+	}
+	if c.name == candidateCopy || c.name == candidateImports {
+		return checkCopy(s.text, out)
+	}
+	return checkEdit(s.docs, out)
+}
+
+// measure runs the candidates in turns, every round beginning with another one, so that none always follows the same.
+func (s subject) measure(ctx context.Context, l launcher, candidates []candidate, rounds int) (map[string][]cost, error) {
+	costs := map[string][]cost{}
+	for round := range warmups + rounds {
+		for i := range candidates {
+			c := candidates[(round+i)%len(candidates)]
+			measured, err := l.run(ctx, c, s.stdin(), s.stdout())
+			if err != nil {
+				return nil, err
+			}
+			if round >= warmups {
+				costs[c.name] = append(costs[c.name], measured)
+			}
+		}
+	}
+	return costs, nil
+}
+
+// writeStreams writes the streams as files.
+func writeStreams(dir string, names []string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("--write-streams: %w", err)
+	}
+	for _, size := range stream.Sizes() {
+		if !slices.Contains(names, size.Name) {
+			continue
+		}
+		text, err := stream.Generate(size)
+		if err != nil {
+			return fmt.Errorf("generate the %s stream: %w", size.Name, err)
+		}
+		if err := write(dir, size.Name+".yaml", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+const before = `---
+# Source: chart/templates/config.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: pipelines}
+data:
+  pod.yaml: |
+    ---
+    kind: Deployment
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: pipelines}
+spec:
+  template:
+    spec:
+      affinity:
+      initContainers:
+      - {name: prepare}
+      containers:
+      - name: api
+        volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+      volumes:
+      - {name: tmp, emptyDir: {}}
+`
+
+const after = storage + `---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: pipelines}
+data:
+  pod.yaml: |
+    ---
+    kind: Deployment
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: pipelines}
+spec:
+  template:
+    spec:
+      initContainers:
+      - name: prepare
+        volumeMounts:
+        - {name: ours, mountPath: /data} # prepare
+      containers:
+      - name: api
+        volumeMounts:
+        - {name: ours, mountPath: /data} # api
+        - {name: tmp, mountPath: /tmp}
+      volumes:
+      - {name: tmp, emptyDir: {}}
+      - {name: ours, persistentVolumeClaim: {claimName: pvc-data-pipeline.rel}}
+`
+
+func TestCheckEditAcceptsTheEdit(t *testing.T) {
+	assert.NoError(t, checkEdit(decode(t, before), []byte(after)))
+}
+
+func TestCheckEditRefuses(t *testing.T) {
+	for name, test := range map[string]struct{ old, new, want string }{
+		"no claim object":             {"kind: PersistentVolumeClaim", "kind: Secret", "0 PersistentVolumeClaims"},
+		"another claim in the pod":    {"claimName: pvc-data-pipeline.rel", "claimName: other", "no volume holds the claim"},
+		"an init container forgotten": {"- {name: ours, mountPath: /data} # prepare", "", `container "prepare" mounts`},
+		"a container forgotten":       {"- {name: ours, mountPath: /data} # api", "", `container "api" mounts`},
+		"a lost mount":                {"- {name: tmp, mountPath: /tmp}", "", "changed beyond"},
+		"a changed ConfigMap":         {"    kind: Deployment\n---", "    kind: Job\n---", "ConfigMap pipelines/settings: is changed"},
+		"a lost document":             {"name: settings", "name: others", "is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, after, test.old)
+			err := checkEdit(decode(t, before), []byte(strings.Replace(after, test.old, test.new, 1)))
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestCheckEditRefusesADocumentTwice(t *testing.T) {
+	assert.ErrorContains(t, checkEdit(decode(t, before), []byte(after+"---\n"+after)), "twice")
+}
+
+func TestCheckCopy(t *testing.T) {
+	assert.NoError(t, checkCopy([]byte("a"), []byte("a")))
+	assert.ErrorContains(t, checkCopy([]byte("a"), []byte("a\n")), "differs from the input")
+}
+
+func TestPatchMountsInEveryContainer(t *testing.T) {
+	text, err := yaml.Marshal(patch(workloads(decode(t, before))[0]))
+	require.NoError(t, err)
+	patched := decode(t, string(text))[0]
+
+	assert.Equal(t, "apps/v1 Deployment pipelines/api", patched.id())
+	assert.NoError(t, checkPod(patched.pod()))
+}
+
+func decode(t *testing.T, text string) []document {
+	t.Helper()
+	all, err := documents([]byte(text))
+	require.NoError(t, err)
+	return all
+}

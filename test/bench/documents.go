@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// document is one decoded document of a stream.
+type document map[string]any
+
+// documents decodes a stream; comments and empty documents vanish.
+func documents(text []byte) ([]document, error) {
+	var found []document
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for number := 1; ; number++ {
+		one, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read document %d: %w", number, err)
+		}
+		var d document
+		if err := yaml.Unmarshal(one, &d); err != nil {
+			return nil, fmt.Errorf("decode document %d: %w", number, err)
+		}
+		if len(d) > 0 {
+			found = append(found, d)
+		}
+	}
+}
+
+func (d document) kind() string       { return text(d, "kind") }
+func (d document) apiVersion() string { return text(d, "apiVersion") }
+func (d document) name() string       { return text(child(d, "metadata"), "name") }
+func (d document) namespace() string  { return text(child(d, "metadata"), "namespace") }
+
+// id tells the documents of one stream apart.
+func (d document) id() string {
+	return d.apiVersion() + " " + d.kind() + " " + d.namespace() + "/" + d.name()
+}
+
+// workload says that the document's pod template stands where Deployments have it.
+func (d document) workload() bool {
+	switch d.kind() {
+	case "Deployment", "StatefulSet", "Job":
+		return true
+	}
+	return false
+}
+
+// pod is the spec of a workload's pod template.
+func (d document) pod() map[string]any { return child(child(child(d, "spec"), "template"), "spec") }
+
+// workloads are the documents with a pod template.
+func workloads(all []document) []document {
+	var found []document
+	for _, d := range all {
+		if d.workload() {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// containerLists are the fields of a pod that hold containers.
+var containerLists = []string{"initContainers", "containers"}
+
+// text is a field that holds text, else nothing.
+func text(object map[string]any, field string) string {
+	value, _ := object[field].(string)
+	return value
+}
+
+// child is a field that holds an object, else an empty one.
+func child(object map[string]any, field string) map[string]any {
+	value, _ := object[field].(map[string]any)
+	return value
+}
+
+// items are the objects of a field that holds a list of them.
+func items(object map[string]any, field string) []map[string]any {
+	list, _ := object[field].([]any)
+	var found []map[string]any
+	for _, each := range list {
+		if item, ok := each.(map[string]any); ok {
+			found = append(found, item)
+		}
+	}
+	return found
+}

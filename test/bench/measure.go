@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// cost is what one run of a program took.
+type cost struct {
+	cpu  time.Duration // user and system
+	wall time.Duration
+	rss  int64 // the peak, in bytes
+}
+
+// candidate is a program that is measured.
+type candidate struct {
+	name string
+	path string
+	args []string
+	dir  string // where it runs
+}
+
+// launcher starts programs so that their peak memory is their own: see command launch.
+type launcher struct{ path string }
+
+// run starts the candidate with a file as stdin and another as stdout, and waits.
+func (l launcher) run(ctx context.Context, c candidate, stdin, stdout string) (cost, error) {
+	in, err := os.Open(stdin)
+	if err != nil {
+		return cost{}, fmt.Errorf("open the stream: %w", err)
+	}
+	defer in.Close()
+	out, err := os.Create(stdout)
+	if err != nil {
+		return cost{}, fmt.Errorf("open a file for the output: %w", err)
+	}
+	defer out.Close()
+	return l.start(ctx, c, in, out)
+}
+
+// start runs the candidate under the launcher. Its environment is empty but for what kustomize and Go's runtime look
+// for, so that no GOGC or GOMAXPROCS of the caller is measured.
+func (l launcher) start(ctx context.Context, c candidate, in, out *os.File) (cost, error) {
+	read, written, err := os.Pipe()
+	if err != nil {
+		return cost{}, fmt.Errorf("make a pipe for the launcher: %w", err)
+	}
+	defer read.Close()
+	var stderr bytes.Buffer
+	command := exec.CommandContext(ctx, l.path, append([]string{c.path}, c.args...)...)
+	command.Dir = c.dir
+	command.Env = []string{"HOME=" + filepath.Dir(l.path), "PATH=" + os.Getenv("PATH")}
+	command.Stdin, command.Stdout, command.Stderr = in, out, &stderr
+	command.ExtraFiles = []*os.File{written} // file descriptor 3
+	err = command.Run()
+	written.Close()
+	if err != nil {
+		return cost{}, fmt.Errorf("%s: %w: %s", c.name, err, strings.TrimSpace(stderr.String()))
+	}
+	line, err := io.ReadAll(read)
+	if err != nil {
+		return cost{}, fmt.Errorf("read the launcher's line: %w", err)
+	}
+	code, measured, err := parseCost(string(line))
+	if err != nil {
+		return cost{}, err
+	}
+	if code != 0 {
+		return cost{}, fmt.Errorf("%s ended with exit code %d: %s", c.name, code, strings.TrimSpace(stderr.String()))
+	}
+	return measured, nil
+}
+
+// parseCost reads the launcher's line.
+func parseCost(line string) (code int, c cost, err error) {
+	var cpu, wall, rss int64
+	if _, err := fmt.Sscanf(line, "%d %d %d %d\n", &code, &cpu, &wall, &rss); err != nil {
+		return 0, cost{}, fmt.Errorf("the launcher wrote %q, not four numbers: %w", line, err)
+	}
+	c = cost{cpu: time.Duration(cpu) * time.Microsecond, wall: time.Duration(wall) * time.Microsecond, rss: rss << 10}
+	return code, c, nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
+)
+
+// The candidates, in the order of the table.
+const (
+	candidateCopy       = "copy"
+	candidateImports    = "imports"
+	candidatePostrender = "postrender"
+	candidateYq         = "yq"
+	candidateKustomize  = "kustomize"
+)
+
+var candidateNames = []string{candidateCopy, candidateImports, candidatePostrender, candidateYq, candidateKustomize}
+
+const (
+	defaultRounds = 21
+	leastRounds   = 15
+	warmups       = 2
+)
+
+// options are the flags.
+type options struct {
+	rounds    int
+	only      []string
+	sizes     []string
+	markdown  string
+	streams   string
+	skipCheck bool
+	paths     map[string]string // programs that are not to be built, by candidate
+}
+
+// parse reads the flags.
+func parse(args []string) (options, error) {
+	var o options
+	var postrender, kustomize, yq string
+	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.IntVar(&o.rounds, "rounds", defaultRounds, "rounds that are measured, after a warm-up of 2")
+	flags.StringSliceVar(&o.only, "only", candidateNames, "the candidates to measure")
+	flags.StringSliceVar(&o.sizes, "sizes", sizeNames(), "the streams to measure with")
+	flags.StringVar(&o.markdown, "markdown", "", "write the table to this file as well, as Markdown")
+	flags.StringVar(&o.streams, "write-streams", "", "write the streams into this directory and measure nothing (for a profiler)")
+	flags.StringVar(&postrender, "postrender", "", "measure this program instead of building ./cmd/postrender")
+	flags.StringVar(&kustomize, "kustomize", "", "measure this kustomize instead of the pinned one")
+	flags.StringVar(&yq, "yq", "", "measure this yq instead of the pinned one")
+	flags.BoolVar(&o.skipCheck, "skip-check", false, "measure without checking the outputs (for a profiler; the figures mean nothing)")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("argument %q is not expected: bench takes flags only, see --help", flags.Arg(0))
+	}
+	o.paths = map[string]string{candidatePostrender: postrender, candidateKustomize: kustomize, candidateYq: yq}
+	return o, o.validate()
+}
+
+func (o options) validate() error {
+	if err := known("--only", o.only, candidateNames); err != nil {
+		return err
+	}
+	if err := known("--sizes", o.sizes, sizeNames()); err != nil {
+		return err
+	}
+	if o.rounds < 1 {
+		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
+	}
+	if o.rounds < leastRounds && o.complete() {
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name with --only what a quick look is for",
+			o.rounds, leastRounds)
+	}
+	return nil
+}
+
+// complete says that every candidate is measured, as for figures that are published.
+func (o options) complete() bool { return len(o.only) == len(candidateNames) }
+
+// known refuses names that are not allowed or given twice.
+func known(flag string, given, allowed []string) error {
+	for i, name := range given {
+		if slices.Contains(given[:i], name) {
+			return fmt.Errorf("%s: %s is named twice", flag, name)
+		}
+		if !slices.Contains(allowed, name) {
+			return fmt.Errorf("%s=%s: choose from %s", flag, name, strings.Join(allowed, ", "))
+		}
+	}
+	return nil
+}
+
+func sizeNames() []string {
+	var names []string
+	for _, size := range stream.Sizes() {
+		names = append(names, size.Name)
+	}
+	return names
+}

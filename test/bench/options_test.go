@@ -1,0 +1,46 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseDefaults(t *testing.T) {
+	o, err := parse(nil)
+
+	require.NoError(t, err)
+	assert.Equal(t, 21, o.rounds)
+	assert.Equal(t, candidateNames, o.only)
+	assert.Equal(t, []string{"small", "medium", "large"}, o.sizes)
+	assert.False(t, o.skipCheck)
+}
+
+func TestParseAQuickLook(t *testing.T) {
+	o, err := parse([]string{"--only=postrender,copy", "--sizes=large", "--rounds=3", "--postrender=bin/postrender"})
+
+	require.NoError(t, err)
+	assert.Equal(t, []string{"postrender", "copy"}, o.only)
+	assert.Equal(t, []string{"large"}, o.sizes)
+	assert.Equal(t, "bin/postrender", o.paths[candidatePostrender])
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an unknown program":             {[]string{"--only=helm"}, "choose from copy, imports, postrender, yq, kustomize"},
+		"an unknown stream":              {[]string{"--sizes=huge"}, "choose from small, medium, large"},
+		"too few rounds":                 {[]string{"--rounds=14"}, "fewer than 15 rounds are noise"},
+		"no rounds":                      {[]string{"--rounds=0", "--only=copy"}, "at least one round"},
+		"an argument that is not a flag": {[]string{"large"}, "takes flags only"},
+		"a program named twice":          {[]string{"--only=copy,copy"}, "copy is named twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(test.args)
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
+)
+
+// report is everything that one run of the benchmark found out.
+type report struct {
+	rounds                int
+	checked               bool
+	machine               machine
+	loadBefore, loadAfter string
+	floor                 int64
+	sizes                 []sized
+}
+
+// sized is what the candidates cost on one stream.
+type sized struct {
+	size  stream.Size
+	bytes int
+	costs map[string][]cost
+}
+
+// spread is the median and the range of one figure.
+type spread struct{ median, least, most float64 }
+
+// columns of the table; after the first three each holds a spread.
+var columns = []string{"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max", "RSS MiB", "min", "max"}
+
+// text is the report for a terminal; the lines at its end are for programs that read it.
+func (r report) text() string {
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range append([][]string{columns}, r.rows()...) {
+		fmt.Fprintln(table, strings.Join(row, "\t")+"\t")
+	}
+	table.Flush()
+	out.WriteString("\n")
+	for _, line := range r.notes() {
+		out.WriteString(line + "\n")
+	}
+	out.WriteString("\n")
+	for _, line := range r.ratios() {
+		out.WriteString(line + "\n")
+	}
+	return out.String()
+}
+
+// markdown is the report for the documentation.
+func (r report) markdown() string {
+	var out strings.Builder
+	line := func(cells []string) { out.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(columns)
+	line(slices.Repeat([]string{"---"}, len(columns)))
+	for _, row := range r.rows() {
+		line(row)
+	}
+	out.WriteString("\n")
+	for _, note := range r.notes() {
+		out.WriteString("- " + note + "\n")
+	}
+	out.WriteString("\n```text\n" + strings.Join(r.ratios(), "\n") + "\n```\n")
+	return out.String()
+}
+
+// notes say how the figures came about.
+func (r report) notes() []string {
+	notes := []string{
+		fmt.Sprintf("medians of %d rounds after %d to warm up; the programs took turns", r.rounds, warmups),
+		fmt.Sprintf("peak RSS of a program that does nothing: %.1f MiB", mebibytes(float64(r.floor))),
+		fmt.Sprintf("%s, Linux %s, %s", r.machine.goVersion, r.machine.kernel, r.machine.cpu),
+		fmt.Sprintf("load average %s before, %s after", r.loadBefore, r.loadAfter),
+	}
+	if !r.checked {
+		notes = append(notes, "OUTPUTS WERE NOT CHECKED (--skip-check): these figures are for profiling only")
+	}
+	return notes
+}
+
+func (r report) rows() [][]string {
+	var rows [][]string
+	for _, s := range r.sizes {
+		for _, name := range s.names() {
+			row := []string{s.size.Name, fmt.Sprint(s.bytes), name}
+			row = append(row, s.cpu(name).cells()...)
+			row = append(row, s.wall(name).cells()...)
+			row = append(row, s.rss(name).cells()...)
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// ratios are the lines that other programs read: what postrender costs in units of the others, and for the tools that
+// it replaces, how many times less.
+func (r report) ratios() []string {
+	var lines []string
+	for _, s := range r.sizes {
+		add := func(name, label string, ratio func() float64) {
+			if len(s.costs[candidatePostrender]) > 0 && len(s.costs[name]) > 0 {
+				lines = append(lines, fmt.Sprintf("RATIO postrender %s %s-vs-%s %.2f", s.size.Name, label, name, ratio()))
+			}
+		}
+		cpu := func(name string) float64 { return s.cpu(name).median }
+		rss := func(name string) float64 { return s.rss(name).median }
+		ours := candidatePostrender
+		add(candidateCopy, "cpu", func() float64 { return cpu(ours) / cpu(candidateCopy) })
+		add(candidateImports, "cpu", func() float64 { return cpu(ours) / cpu(candidateImports) })
+		add(candidateKustomize, "cpu", func() float64 { return cpu(candidateKustomize) / cpu(ours) })
+		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(ours) })
+		add(candidateCopy, "rss", func() float64 { return rss(ours) / rss(candidateCopy) })
+		add(candidateImports, "rss", func() float64 { return rss(ours) / rss(candidateImports) })
+	}
+	return lines
+}
+
+// names are the candidates that were measured, in the order of the table.
+func (s sized) names() []string {
+	var names []string
+	for _, name := range candidateNames {
+		if len(s.costs[name]) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (s sized) cpu(name string) spread {
+	return spreadOf(s.costs[name], func(c cost) float64 { return milliseconds(c.cpu) })
+}
+
+func (s sized) wall(name string) spread {
+	return spreadOf(s.costs[name], func(c cost) float64 { return milliseconds(c.wall) })
+}
+
+func (s sized) rss(name string) spread {
+	return spreadOf(s.costs[name], func(c cost) float64 { return mebibytes(float64(c.rss)) })
+}
+
+// spreadOf is the spread of one figure of the costs.
+func spreadOf(costs []cost, figure func(cost) float64) spread {
+	var figures []float64
+	for _, c := range costs {
+		figures = append(figures, figure(c))
+	}
+	return spread{median: median(figures), least: slices.Min(figures), most: slices.Max(figures)}
+}
+
+// median is the middle of the figures, or halfway between the two in the middle.
+func median(figures []float64) float64 {
+	sorted := slices.Sorted(slices.Values(figures))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+func (s spread) cells() []string {
+	return []string{decimal(s.median), decimal(s.least), decimal(s.most)}
+}
+
+func decimal(figure float64) string { return fmt.Sprintf("%.1f", figure) }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func mebibytes(bytes float64) float64 { return bytes / (1 << 20) }

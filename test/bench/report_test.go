@@ -1,0 +1,102 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
+)
+
+func TestMedian(t *testing.T) {
+	assert.Equal(t, 3.0, median([]float64{3}))
+	assert.Equal(t, 2.0, median([]float64{9, 1, 2}))
+	assert.Equal(t, 2.5, median([]float64{4, 1, 3, 2}))
+}
+
+func TestMedianLeavesTheFiguresAlone(t *testing.T) {
+	figures := []float64{9, 1, 2}
+	median(figures)
+	assert.Equal(t, []float64{9, 1, 2}, figures)
+}
+
+func TestRatios(t *testing.T) {
+	assert.Equal(t, []string{
+		"RATIO postrender small cpu-vs-copy 3.00",
+		"RATIO postrender small cpu-vs-imports 1.50",
+		"RATIO postrender small cpu-vs-kustomize 20.00",
+		"RATIO postrender small cpu-vs-yq 3.33",
+		"RATIO postrender small rss-vs-copy 4.00",
+		"RATIO postrender small rss-vs-imports 1.14",
+	}, example().ratios())
+}
+
+func TestRatiosOfAQuickLook(t *testing.T) {
+	r := example()
+	for _, name := range []string{candidateImports, candidateYq, candidateKustomize} {
+		delete(r.sizes[0].costs, name)
+	}
+	assert.Equal(t, []string{
+		"RATIO postrender small cpu-vs-copy 3.00",
+		"RATIO postrender small rss-vs-copy 4.00",
+	}, r.ratios())
+}
+
+func TestRatiosWithoutPostrender(t *testing.T) {
+	r := example()
+	delete(r.sizes[0].costs, candidatePostrender)
+	assert.Empty(t, r.ratios())
+}
+
+func TestText(t *testing.T) {
+	text := example().text()
+
+	assert.Contains(t, text, "postrender     3.0   2.0   9.0      4.0  4.0  4.0      8.0   8.0   8.0")
+	assert.Contains(t, text, "peak RSS of a program that does nothing: 1.0 MiB")
+	assert.Contains(t, text, "load average 0.10 0.20 0.30 before, 0.40 0.50 0.60 after")
+	assert.NotContains(t, text, "NOT CHECKED")
+	assert.True(t, strings.HasSuffix(text, "\nRATIO postrender small rss-vs-imports 1.14\n"), text)
+}
+
+func TestTextSaysThatNothingWasChecked(t *testing.T) {
+	r := example()
+	r.checked = false
+	assert.Contains(t, r.text(), "OUTPUTS WERE NOT CHECKED")
+}
+
+func TestMarkdown(t *testing.T) {
+	markdown := example().markdown()
+
+	assert.Contains(t, markdown, "| small | 20000 | postrender | 3.0 | 2.0 | 9.0 | 4.0 | 4.0 | 4.0 | 8.0 | 8.0 | 8.0 |\n")
+	assert.Contains(t, markdown, "RATIO postrender small cpu-vs-copy 3.00\n")
+}
+
+func TestModel(t *testing.T) {
+	assert.Equal(t, "Fast CPU 9000", model("processor\t: 0\nmodel name\t: Fast CPU 9000\n"))
+	assert.Equal(t, "unknown", model("processor : 0\n"))
+}
+
+// example is a report of one stream and three rounds.
+func example() report {
+	once := func(cpu, rss int) []cost {
+		c := cost{cpu: time.Duration(cpu) * time.Millisecond, wall: time.Millisecond, rss: int64(rss) << 20}
+		return []cost{c, c, c}
+	}
+	ours := func(cpu int) cost {
+		return cost{cpu: time.Duration(cpu) * time.Millisecond, wall: 4 * time.Millisecond, rss: 8 << 20}
+	}
+	return report{
+		rounds: 3, checked: true, floor: 1 << 20,
+		loadBefore: "0.10 0.20 0.30", loadAfter: "0.40 0.50 0.60",
+		machine: machine{goVersion: "go1.0", kernel: "6.1", cpu: "2 x CPU"},
+		sizes: []sized{{size: stream.Size{Name: "small"}, bytes: 20000, costs: map[string][]cost{
+			candidateCopy:       once(1, 2),
+			candidateImports:    once(2, 7),
+			candidatePostrender: {ours(9), ours(2), ours(3)},
+			candidateYq:         once(10, 16),
+			candidateKustomize:  once(60, 34),
+		}}},
+	}
+}

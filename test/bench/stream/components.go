@@ -1,0 +1,156 @@
+package stream
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// component is what a chart's templates are rendered with: one process of the application and what belongs to it.
+type component struct {
+	Chart, Version, Release, Namespace string
+	File                               string // the template's file name
+	Kind                               string // the workload's
+	Component, Name                    string
+	Port, MetricsPort                  int
+	Checksum                           string
+	Init, Containers                   []container
+	Secrets                            []pair
+	Settings                           []string
+	Dashboard                          string
+	Alerts                             []alert
+}
+
+type container struct {
+	Name, Image, PortName string
+	Port                  int
+	Env                   []pair
+}
+
+type pair struct{ Name, Value string }
+
+type alert struct {
+	Name, Text, Metric string
+	Threshold          int
+}
+
+// components are the processes of the application, one for every workload.
+func (g *generator) components() []component {
+	names := []string{"api", "worker", "scheduler", "ingest", "query", "index", "train", "migrate"}
+	var parts []component
+	for i, kind := range g.kinds() {
+		parts = append(parts, g.component(kind, names[i]))
+	}
+	return parts
+}
+
+// kinds are the workloads' kinds, in Helm's order.
+func (g *generator) kinds() []string {
+	var kinds []string
+	for _, each := range []struct {
+		kind  string
+		count int
+	}{{"Deployment", g.size.Deployments}, {"StatefulSet", g.size.StatefulSets}, {"Job", g.size.Jobs}} {
+		for range each.count {
+			kinds = append(kinds, each.kind)
+		}
+	}
+	return kinds
+}
+
+// component is one process: a main container, every second time one that exports metrics, every third time one that
+// runs before.
+func (g *generator) component(kind, name string) component {
+	part := g.named(name)
+	part.Kind = kind
+	part.Port = 8000 + g.random.IntN(999)
+	part.MetricsPort = part.Port + 1000
+	part.Checksum = g.hex(64)
+	for range 3 {
+		secret := pair{g.word() + "-" + g.word() + "-" + g.hex(4), base64.StdEncoding.EncodeToString([]byte(g.hex(32)))}
+		part.Secrets = append(part.Secrets, secret)
+	}
+	for range g.size.Settings {
+		part.Settings = append(part.Settings, g.word()+"_"+g.word()+" = "+g.word())
+	}
+	part.Containers = []container{g.container(name, "http", part.Port)}
+	if g.random.IntN(2) == 0 {
+		part.Containers = append(part.Containers, g.container("exporter", "metrics", part.MetricsPort))
+	}
+	if g.random.IntN(3) == 0 {
+		part.Init = []container{g.container("prepare", "", 0)}
+	}
+	return part
+}
+
+func (g *generator) container(name, portName string, port int) container {
+	c := container{
+		Name:     name,
+		Image:    g.size.Chart + "/" + name + ":" + version + "-debian-12-r3",
+		PortName: portName,
+		Port:     port,
+	}
+	for i := range g.size.Env {
+		variable := fmt.Sprintf("%s_%s_%d", strings.ToUpper(g.word()), strings.ToUpper(g.word()), i)
+		c.Env = append(c.Env, pair{variable, g.word()})
+	}
+	return c
+}
+
+// numbered are objects that belong to no process.
+func (g *generator) numbered(name string, count int) []component {
+	parts := make([]component, count)
+	for i := range parts {
+		parts[i] = g.named(fmt.Sprintf("%s-%d", name, i))
+		switch name {
+		case "dashboard":
+			parts[i].Dashboard = g.dashboard()
+		case "rules":
+			parts[i].Alerts = g.alerts()
+		}
+	}
+	return parts
+}
+
+const version = "2.4.1"
+
+func (g *generator) named(name string) component {
+	return component{
+		Chart: g.size.Chart, Version: version, Release: Release, Namespace: Namespace,
+		Component: name, Name: Release + "-" + g.size.Chart + "-" + name,
+	}
+}
+
+// dashboard is one long line of JSON.
+func (g *generator) dashboard() string {
+	panels := make([]string, 30)
+	for i := range panels {
+		panels[i] = fmt.Sprintf(
+			`{"id":%d,"type":"timeseries","title":%q,"description":%q,"gridPos":{"h":7,"w":12,"x":0,"y":%d},`+
+				`"targets":[{"expr":"sum(rate(%s_%s_total{cluster=\"$cluster\"}[5m])) by (pod)","legendFormat":"{{pod}}"}]}`,
+			i, g.sentence(3), g.sentence(12), i*7, g.word(), g.word())
+	}
+	return `{"editable":false,"schemaVersion":39,"panels":[` + strings.Join(panels, ",") + `]}`
+}
+
+func (g *generator) alerts() []alert {
+	alerts := make([]alert, 10)
+	for i := range alerts {
+		alerts[i] = alert{
+			Name: fmt.Sprintf("Alert%d", i), Text: g.sentence(10), Metric: g.word() + "_" + g.word(),
+			Threshold: g.random.IntN(100),
+		}
+	}
+	return alerts
+}
+
+// ofKind are the components whose workload is of that kind.
+func ofKind(kind string, parts []component) []component {
+	var found []component
+	for _, part := range parts {
+		if part.Kind == kind {
+			found = append(found, part)
+		}
+	}
+	return found
+}

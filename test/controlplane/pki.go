@@ -1,0 +1,213 @@
+package controlplane
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	loopback = "127.0.0.1"
+
+	caCert           = "ca.crt"
+	servingCert      = "serving.crt"
+	servingKey       = "serving.key"
+	adminCert        = "admin.crt"
+	adminKey         = "admin.key"
+	accountKey       = "service-account.key"
+	accountPublicKey = "service-account.pub"
+
+	serialBits = 128
+	clockSkew  = time.Hour
+	validity   = 7 * 24 * time.Hour
+)
+
+// pki holds PEM texts. The key of the authority is not among them: after newPKI nobody can sign more.
+type pki struct {
+	ca                       []byte
+	serving, servingKey      []byte
+	cert, key                []byte
+	account, accountVerifier []byte
+}
+
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newPKI() (pki, error) {
+	var p pki
+
+	ca, err := newAuthority()
+	if err != nil {
+		return p, err
+	}
+
+	p.ca = encode("CERTIFICATE", ca.cert.Raw)
+
+	p.serving, p.servingKey, err = ca.sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "kube-apiserver"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
+		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP("10.96.0.1")},
+	})
+	if err != nil {
+		return p, err
+	}
+
+	p.cert, p.key, err = ca.sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return p, err
+	}
+
+	p.account, p.accountVerifier, err = newAccountKey()
+
+	return p, err
+}
+
+func (p pki) write(dir string) error {
+	files := map[string][]byte{
+		caCert:           p.ca,
+		servingCert:      p.serving,
+		servingKey:       p.servingKey,
+		adminCert:        p.cert,
+		adminKey:         p.key,
+		accountKey:       p.account,
+		accountPublicKey: p.accountVerifier,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, privateFile); err != nil {
+			return fmt.Errorf("write the certificates: %w", err)
+		}
+	}
+
+	return nil
+}
+
+func newAuthority() (authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return authority{}, fmt.Errorf("make the key of the authority: %w", err)
+	}
+
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "pipeline-storage test authority"},
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+
+	raw, err := create(template, template, key, key)
+	if err != nil {
+		return authority{}, err
+	}
+
+	cert, err := x509.ParseCertificate(raw)
+	if err != nil {
+		return authority{}, fmt.Errorf("read back the authority: %w", err)
+	}
+
+	return authority{cert: cert, key: key}, nil
+}
+
+// sign returns a certificate made from template and its new key.
+func (a authority) sign(template *x509.Certificate) (cert, private []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the key of %s: %w", template.Subject.CommonName, err)
+	}
+
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+
+	raw, err := create(template, a.cert, key, a.key)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the key of %s: %w", template.Subject.CommonName, err)
+	}
+
+	return encode("CERTIFICATE", raw), encode("EC PRIVATE KEY", der), nil
+}
+
+func create(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
+	if err != nil {
+		return nil, fmt.Errorf("make a serial number: %w", err)
+	}
+
+	template.SerialNumber = serial
+	template.NotBefore = time.Now().Add(-clockSkew)
+	template.NotAfter = time.Now().Add(validity)
+
+	raw, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign the certificate of %s: %w", template.Subject.CommonName, err)
+	}
+
+	return raw, nil
+}
+
+// newAccountKey returns the key that signs the tokens of service accounts, and the one that checks them.
+func newAccountKey() (private, public []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the key of the service accounts: %w", err)
+	}
+
+	privateDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the key of the service accounts: %w", err)
+	}
+
+	publicDER, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the key of the service accounts: %w", err)
+	}
+
+	return encode("EC PRIVATE KEY", privateDER), encode("PUBLIC KEY", publicDER), nil
+}
+
+func encode(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// kubeconfig holds the certificates themselves, so it works wherever it is copied to.
+func kubeconfig(host string, ca, cert, key []byte) []byte {
+	const form = `apiVersion: v1
+kind: Config
+current-context: test
+contexts:
+- name: test
+  context: {cluster: test, user: admin}
+clusters:
+- name: test
+  cluster:
+    server: %s
+    certificate-authority-data: %s
+users:
+- name: admin
+  user:
+    client-certificate-data: %s
+    client-key-data: %s
+`
+
+	text := base64.StdEncoding.EncodeToString
+
+	return fmt.Appendf(nil, form, host, text(ca), text(cert), text(key))
+}

@@ -1,0 +1,361 @@
+package parts
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	helloMod  = "module example.com/hello\n\ngo 1.26.0\n\nrequire example.com/pinned v0.37.2\n"
+	helloMain = "package main\n\nvar said = \"nothing\"\n\nfunc main() { print(said) }\n"
+)
+
+// hello is a part as small as can be, built from a module of the test's own.
+var hello = part{module: "hello", pkg: "."}
+
+func TestBuildsOnceAndKeepsTheProgram(t *testing.T) {
+	t.Parallel()
+
+	b := newHello(t)
+
+	path, err := b.path(t.Context(), "hello", hello)
+	require.NoError(t, err)
+	assert.Equal(t, "nothing", output(t, path))
+	assert.True(t, filepath.IsAbs(path))
+
+	built, err := os.Stat(path)
+	require.NoError(t, err)
+
+	again, err := b.path(t.Context(), "hello", hello)
+	require.NoError(t, err)
+	assert.Equal(t, path, again)
+
+	kept, err := os.Stat(again)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(built, kept), "the second call should not build")
+}
+
+func TestParallelCallsBuildOnce(t *testing.T) {
+	b := newHello(t)
+
+	// The go command of this test tells each build that it is asked for.
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+
+	bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != build ] || echo build >>%q\nexec %q \"$@\"\n", log, goCommand)
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755))
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			_, err := b.path(t.Context(), "hello", hello)
+			assert.NoError(t, err)
+		})
+	}
+
+	wait.Wait()
+
+	builds, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Equal(t, "build\n", string(builds))
+}
+
+func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]func(t *testing.T, b builder) part{
+		"go.sum": func(t *testing.T, b builder) part {
+			t.Helper()
+			write(t, filepath.Join(b.tools, "hello", "go.sum"), "example.com/a v1.0.0 h1:a=\n")
+
+			return hello
+		},
+		"go.mod": func(t *testing.T, b builder) part {
+			t.Helper()
+			write(t, filepath.Join(b.tools, "hello", "go.mod"), helloMod+"\n// changed\n")
+
+			return hello
+		},
+		"source": func(t *testing.T, b builder) part {
+			t.Helper()
+			write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain+"\n// changed\n")
+
+			return hello
+		},
+		"package": func(*testing.T, builder) part { return part{module: "hello", pkg: "./other"} },
+		"stamps": func(*testing.T, builder) part {
+			return part{module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", whole}}}
+		},
+	}
+
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := newHello(t)
+			before := keyOf(t, b, hello)
+
+			assert.Equal(t, before, keyOf(t, b, hello), "the key should stay while nothing changes")
+			assert.NotEqual(t, before, keyOf(t, b, change(t, b)))
+		})
+	}
+}
+
+func TestStampsTellTheVersionThatIsPinned(t *testing.T) {
+	t.Parallel()
+
+	b := newHello(t)
+
+	path, err := b.path(t.Context(), "hello", part{
+		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", minor}},
+	})
+
+	require.NoError(t, err)
+	assert.Equal(t, "37", output(t, path))
+}
+
+func TestAStampOfAModuleThatIsNotPinnedIsAnError(t *testing.T) {
+	t.Parallel()
+
+	_, err := newHello(t).path(t.Context(), "hello", part{
+		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/other", whole}},
+	})
+
+	require.EqualError(t, err, `prepare to build hello: tools/hello/go.mod does not require example.com/other: `+
+		`run "go mod tidy" there`)
+}
+
+func TestAFailedBuildTellsWhatTheCompilerSaid(t *testing.T) {
+	t.Parallel()
+
+	b := newHello(t)
+	write(t, filepath.Join(b.tools, "hello", "main.go"), "package main\n\nfunc main() { missing() }\n")
+
+	_, err := b.path(t.Context(), "hello", hello)
+
+	require.ErrorContains(t, err, "build hello: go build in tools/hello")
+	require.ErrorContains(t, err, "undefined: missing")
+	require.ErrorContains(t, err, `run "go mod download" in tools/hello`)
+	assert.Empty(t, left(t, b), "a failed build should leave nothing that looks built")
+
+	write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain)
+
+	_, err = b.path(t.Context(), "hello", hello)
+	require.NoError(t, err, "a build that was mended should work")
+}
+
+func TestRemovesWhatAKilledBuildLeft(t *testing.T) {
+	t.Parallel()
+
+	b := newHello(t)
+	dir := filepath.Join(b.cache, "hello-"+keyOf(t, b, hello))
+	write(t, filepath.Join(dir, "building-1", "hello"), "half a program")
+
+	_, err := b.path(t.Context(), "hello", hello)
+
+	require.NoError(t, err)
+	assert.NoDirExists(t, filepath.Join(dir, "building-1"))
+}
+
+func TestTheEnvironmentDoesNotChangeTheProgram(t *testing.T) {
+	b := newHello(t)
+	want, err := b.path(t.Context(), "hello", hello)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(want))
+
+	other := "windows"
+	if runtime.GOOS == other {
+		other = "linux"
+	}
+
+	t.Setenv("GOFLAGS", "-mod=vendor -tags=no")
+	t.Setenv("GOOS", other)
+	t.Setenv("GOWORK", "/nowhere/go.work")
+
+	got, err := b.path(t.Context(), "hello", hello)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.Equal(t, "nothing", output(t, got), "it should run on this machine")
+}
+
+func TestAssetsWin(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(AssetsEnv, dir)
+	t.Setenv(CacheEnv, filepath.Join(dir, "cache"))
+
+	for _, name := range []string{"etcd", "kube-apiserver"} {
+		_, err := Path(t.Context(), name)
+		require.ErrorContains(t, err, "holds no program "+name, "a wrong folder should not be passed over in silence")
+
+		write(t, filepath.Join(dir, name), "#!/bin/sh\n")
+		_, err = Path(t.Context(), name)
+		require.ErrorContains(t, err, "holds no program "+name, "the file cannot be run")
+
+		require.NoError(t, os.Chmod(filepath.Join(dir, name), 0o755))
+		path, err := Path(t.Context(), name)
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join(dir, name), path)
+	}
+
+	assert.NoDirExists(t, filepath.Join(dir, "cache"), "nothing should be built")
+}
+
+func TestTheCacheFolderCanBeChosen(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(CacheEnv, dir)
+
+	path, err := Path(t.Context(), "gofumpt")
+
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(dir, "parts"), filepath.Dir(filepath.Dir(path)))
+	assert.NotEmpty(t, output(t, path, "-version"))
+}
+
+func TestAnUnknownNameIsAnError(t *testing.T) {
+	t.Parallel()
+
+	_, err := Path(t.Context(), "helm5")
+
+	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, etcd, `)
+}
+
+func TestOutsideTheRepositoryIsAnError(t *testing.T) {
+	t.Chdir(t.TempDir())
+
+	_, err := Path(t.Context(), "yq")
+
+	require.ErrorContains(t, err, "run inside a clone of it")
+}
+
+func TestRequireFailsTheTest(t *testing.T) {
+	t.Parallel()
+
+	fake := &failing{TB: t}
+
+	func() {
+		defer func() { _ = recover() }()
+
+		Require(fake, "helm5")
+	}()
+
+	assert.Contains(t, fake.message, `this test needs the program helm5: there is no part "helm5"`)
+}
+
+func TestBothHelmsTellTheirVersionAndTheClusters(t *testing.T) {
+	t.Parallel()
+
+	b, err := newBuilder()
+	require.NoError(t, err)
+
+	chart := t.TempDir()
+	write(t, filepath.Join(chart, "Chart.yaml"), "apiVersion: v2\nname: a\nversion: 1.0.0\nkubeVersion: \">=1.36.0\"\n")
+	write(t, filepath.Join(chart, "templates", "a.yaml"), "version: {{ .Capabilities.KubeVersion }}\n")
+
+	for name, helm := range Require(t, "helm3", "helm4") {
+		pins, err := b.pins(t.Context(), table[name].module)
+		require.NoError(t, err)
+
+		module := map[string]string{"helm3": helm3, "helm4": helm4}[name]
+		assert.Equal(t, pins[module], output(t, helm, "version", "--template", "{{.Version}}"), name)
+
+		assert.Contains(t, output(t, helm, "template", chart), "version: v1."+minor(pins[clientGo])+".", name)
+	}
+}
+
+func TestEveryPartIsPinned(t *testing.T) {
+	t.Parallel()
+
+	b, err := newBuilder()
+	require.NoError(t, err)
+
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, err := b.arguments(t.Context(), table[name])
+			require.NoError(t, err)
+
+			_, err = b.run(t.Context(), table[name].module, "list", table[name].pkg)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// failing is a test that remembers why it failed, and stops as a real one does.
+type failing struct {
+	testing.TB
+
+	message string
+}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.message = fmt.Sprintf(format, args...)
+
+	panic("stopped")
+}
+
+// newHello returns a builder with one module, hello, which needs no other; its go.mod names one only for the stamps.
+func newHello(t *testing.T) builder {
+	t.Helper()
+
+	b := builder{tools: t.TempDir(), cache: t.TempDir()}
+	write(t, filepath.Join(b.tools, "hello", "go.mod"), helloMod)
+	write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain)
+	write(t, filepath.Join(b.tools, "hello", "other", "main.go"), helloMain)
+
+	return b
+}
+
+func keyOf(t *testing.T, b builder, p part) string {
+	t.Helper()
+
+	args, err := b.arguments(t.Context(), p)
+	require.NoError(t, err)
+	key, err := b.key(t.Context(), p, args)
+	require.NoError(t, err)
+
+	return key
+}
+
+// left returns the files in the cache that are not locks.
+func left(t *testing.T, b builder) []string {
+	t.Helper()
+
+	var files []string
+
+	require.NoError(t, filepath.WalkDir(b.cache, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && entry.Name() != "lock" {
+			files = append(files, path)
+		}
+
+		return err
+	}))
+
+	return files
+}
+
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+
+	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	return strings.TrimSpace(string(out))
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}

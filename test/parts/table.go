@@ -1,0 +1,92 @@
+package parts
+
+import "strings"
+
+// part says how one program is built. All of them build without cgo, as their own projects release them, so the
+// table says nothing about it.
+type part struct {
+	// module is the folder under tools/ with the go.mod that pins the program.
+	module string
+	pkg    string
+	stamps []stamp
+	// asset is set for the programs that envtest also provides.
+	asset bool
+}
+
+// stamp sets a variable of the program to something of a pinned module's version, so that a new pin cannot leave a
+// program that tells the old version.
+type stamp struct {
+	variable string
+	module   string
+	value    func(version string) string
+}
+
+const (
+	kubeVersion = "k8s.io/component-base/version."
+	kubernetes  = "k8s.io/kubernetes"
+	clientGo    = "k8s.io/client-go"
+	helm3       = "helm.sh/helm/v3"
+	helm4       = "helm.sh/helm/v4"
+	golangciV2  = "github.com/golangci/golangci-lint/v2"
+)
+
+var (
+	// Without these the API server says v0.0.0, and Helm refuses each chart that asks for a minimum version.
+	kubeStamps = []stamp{
+		{kubeVersion + "gitVersion", kubernetes, whole},
+		{kubeVersion + "gitMajor", kubernetes, kubeMajor},
+		{kubeVersion + "gitMinor", kubernetes, minor},
+	}
+
+	// Without these "helm template" and "helm lint" take the cluster to be Kubernetes 1.20. Helm 4 reads its own
+	// build information instead.
+	helm3Stamps = []stamp{
+		{helm3 + "/internal/version.version", helm3, whole},
+		{helm3 + "/pkg/chartutil.k8sVersionMajor", clientGo, kubeMajor},
+		{helm3 + "/pkg/chartutil.k8sVersionMinor", clientGo, minor},
+		{helm3 + "/pkg/lint/rules.k8sVersionMajor", clientGo, kubeMajor},
+		{helm3 + "/pkg/lint/rules.k8sVersionMinor", clientGo, minor},
+	}
+
+	table = map[string]part{
+		"helm3": {module: "helm3", pkg: helm3 + "/cmd/helm", stamps: helm3Stamps},
+		"helm4": {
+			module: "helm4", pkg: helm4 + "/cmd/helm",
+			stamps: []stamp{{helm4 + "/internal/version.version", helm4, whole}},
+		},
+
+		"kustomize": {module: ".", pkg: "sigs.k8s.io/kustomize/kustomize/v5"},
+		"yq":        {module: ".", pkg: "github.com/mikefarah/yq/v4"},
+		"gotestsum": {module: ".", pkg: "gotest.tools/gotestsum"},
+		"gofumpt":   {module: ".", pkg: "mvdan.cc/gofumpt"},
+		"benchstat": {module: ".", pkg: "golang.org/x/perf/cmd/benchstat"},
+		"golangci-lint": {
+			module: "lint", pkg: golangciV2 + "/cmd/golangci-lint",
+			// It tells its version only if it has a date too.
+			stamps: []stamp{{"main.version", golangciV2, bare}, {"main.date", golangciV2, whole}},
+		},
+
+		"etcd": {module: "controlplane", pkg: "go.etcd.io/etcd/server/v3", asset: true},
+		"kube-apiserver": {
+			module: "controlplane", pkg: kubernetes + "/cmd/kube-apiserver", stamps: kubeStamps, asset: true,
+		},
+		"kube-controller-manager": {
+			module: "controlplane", pkg: kubernetes + "/cmd/kube-controller-manager", stamps: kubeStamps,
+		},
+		"kube-scheduler": {module: "controlplane", pkg: kubernetes + "/cmd/kube-scheduler", stamps: kubeStamps},
+	}
+)
+
+func whole(version string) string { return version }
+
+func bare(version string) string { return strings.TrimPrefix(version, "v") }
+
+// kubeMajor is 1 for all of Kubernetes: its libraries are numbered v0.37 where the release is v1.37.
+func kubeMajor(string) string { return "1" }
+
+func minor(version string) string {
+	_, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+
+	return minor
+}

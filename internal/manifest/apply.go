@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +48,7 @@ func (t *Tree) verify(ops []jsonpatch.Operation, edits []Edit) error {
 	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(want, edited.value) {
+	if !equal(want, edited.value) {
 		return errors.New("this style of YAML cannot be edited safely: the edited text would mean something else")
 	}
 	return nil
@@ -122,7 +121,7 @@ func (p *planner) addItem(list *yaml.Node, token string, value *yaml.Node) error
 		done = &[]any{}
 		p.done[list] = done
 	}
-	if i < len(*done) && reflect.DeepEqual((*done)[i], plain) {
+	if i < len(*done) && equal((*done)[i], plain) {
 		return nil // an alias leads here, too
 	}
 	if i != len(*done) {
@@ -141,7 +140,7 @@ func (p *planner) addKey(mapping *yaml.Node, name string, value *yaml.Node) erro
 	if p.keys[mapping] == nil {
 		p.keys[mapping] = map[string]any{}
 	}
-	if before, ok := p.keys[mapping][name]; ok && reflect.DeepEqual(before, plain) {
+	if before, ok := p.keys[mapping][name]; ok && equal(before, plain) {
 		return nil // an alias leads here, too
 	}
 	p.keys[mapping][name] = plain
@@ -216,6 +215,20 @@ func add(into any, path []string, value any) (any, error) {
 	return nil, errors.New("neither a list nor a mapping is there")
 }
 
+// equal compares decoded values.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, equal)
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equal)
+	default:
+		return a == b
+	}
+}
+
 // tokens splits a JSON pointer (RFC 6901).
 func tokens(pointer string) []string {
 	if pointer == "" {
@@ -234,8 +247,8 @@ func index(token string) (int, bool) {
 	return i, err == nil && i >= 0 && strconv.Itoa(i) == token
 }
 
-// lineBreak returns the line break that the text around a place uses.
-func lineBreak(body []byte, offset int) string {
+// LineBreak returns the line break that the text around a place uses.
+func LineBreak(body []byte, offset int) string {
 	end := bytes.IndexByte(body[offset:], '\n')
 	if end < 0 {
 		offset = max(0, offset-1)

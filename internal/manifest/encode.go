@@ -14,27 +14,28 @@ import (
 
 // Encode writes a Go value as a block style YAML document, its fields named and left out as their json tags say, and
 // empty structs left out too. It visits only what is set: encoding/json would first build encoders for every type that a
-// PersistentVolume can hold, which costs more than the rest of a small run (make bench).
+// PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time, which both cost more than the rest of a
+// small run (make bench).
 func Encode(value any) ([]byte, error) {
 	n, err := toNode(value)
 	if err != nil {
 		return nil, err
 	}
-	return encodeNode(n)
-}
-
-func encodeNode(n *yaml.Node) ([]byte, error) {
+	apiVersionFirst(n)
 	var out bytes.Buffer
-	e := yaml.NewEncoder(&out)
-	e.SetIndent(2)
-	e.CompactSeqIndent()
-	if err := e.Encode(n); err != nil {
-		return nil, err
-	}
+	block(n, 0, &out)
 	return out.Bytes(), nil
 }
 
-// toNode turns a Go value into a node.
+// apiVersionFirst swaps the first two fields of a Kubernetes object, whose Go type has them the other way round than
+// people write them.
+func apiVersionFirst(n *yaml.Node) {
+	if c := n.Content; len(c) > 3 && c[0].Value == "kind" && c[2].Value == "apiVersion" {
+		c[0], c[1], c[2], c[3] = c[2], c[3], c[0], c[1]
+	}
+}
+
+// toNode turns// toNode turns a Go value into a node.
 func toNode(value any) (*yaml.Node, error) {
 	return reflectNode(reflect.ValueOf(value))
 }
@@ -180,8 +181,67 @@ func isQuantity(s string) bool {
 	return len(digits) > 0 && len(s) == len(digits)+2 && s[len(s)-1] == 'i' && strings.Trim(digits, "0123456789") == ""
 }
 
-// flow writes a node as JSON, which is YAML's flow style.
+// block writes a mapping or a list in block style, indented by so many columns.
+func block(n *yaml.Node, indent int, out *bytes.Buffer) {
+	margin := strings.Repeat(" ", indent)
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			out.WriteString(margin)
+			blockKey(n.Content[i], n.Content[i+1], indent, 0, out)
+		}
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			out.WriteString(margin + "- ")
+			blockItem(item, indent+2, out)
+		}
+	}
+}
+
+// blockKey writes a key and its value behind the margin. Lists stand listIndent columns to the right of the key.
+func blockKey(key, value *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
+	flow(key, out)
+	out.WriteByte(':')
+	switch {
+	case value.Kind == yaml.ScalarNode || len(value.Content) == 0:
+		out.WriteByte(' ')
+		flow(value, out)
+		out.WriteByte('\n')
+	case value.Kind == yaml.MappingNode:
+		out.WriteByte('\n')
+		block(value, indent+2, out)
+	default:
+		out.WriteByte('\n')
+		block(value, indent+listIndent, out)
+	}
+}
+
+// blockItem writes an item behind its dash.
+func blockItem(item *yaml.Node, indent int, out *bytes.Buffer) {
+	if item.Kind != yaml.MappingNode || len(item.Content) == 0 {
+		flow(item, out)
+		out.WriteByte('\n')
+		return
+	}
+	for i := 0; i < len(item.Content); i += 2 {
+		if i > 0 {
+			out.WriteString(strings.Repeat(" ", indent))
+		}
+		blockKey(item.Content[i], item.Content[i+1], indent, 0, out)
+	}
+}
+
+// flow writes a node as JSON, which is YAML's flow style, and strings as they are styled.
 func flow(n *yaml.Node, out *bytes.Buffer) {
+	if n.Kind == yaml.ScalarNode && n.Style == 0 {
+		out.WriteString(n.Value)
+		return
+	}
+	asJSON(n, out)
+}
+
+// asJSON writes a node as JSON.
+func asJSON(n *yaml.Node, out *bytes.Buffer) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out.WriteByte('{')
@@ -189,9 +249,9 @@ func flow(n *yaml.Node, out *bytes.Buffer) {
 			if i > 0 {
 				out.WriteString(", ")
 			}
-			flow(n.Content[i], out)
+			asJSON(n.Content[i], out)
 			out.WriteString(": ")
-			flow(n.Content[i+1], out)
+			asJSON(n.Content[i+1], out)
 		}
 		out.WriteByte('}')
 	case yaml.SequenceNode:
@@ -200,7 +260,7 @@ func flow(n *yaml.Node, out *bytes.Buffer) {
 			if i > 0 {
 				out.WriteString(", ")
 			}
-			flow(item, out)
+			asJSON(item, out)
 		}
 		out.WriteByte(']')
 	default:

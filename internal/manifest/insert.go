@@ -17,13 +17,14 @@ var errStyle = errors.New("this style of YAML cannot be edited safely")
 // In block style that is the line of the first dash, at its column, above the comments that belong to the first item.
 func (p *planner) insertItem(list *yaml.Node, item *yaml.Node) error {
 	if len(list.Content) == 0 || isFlow(list) {
-		return p.insertFlow(list, func(out *bytes.Buffer) { flow(item, out) })
+		return p.insertFlow(list, func(out *bytes.Buffer) { asJSON(item, out) })
 	}
 	line, column, ok := p.tree.firstDash(list.Content[0])
 	if !ok {
 		return errStyle
 	}
-	return p.insertLines(p.tree.aboveComments(line), column, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item}})
+	p.insertLines(p.tree.aboveComments(line), column, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item}})
+	return nil
 }
 
 // insertKey puts a key into a mapping that does not have it.
@@ -33,9 +34,9 @@ func (p *planner) insertItem(list *yaml.Node, item *yaml.Node) error {
 func (p *planner) insertKey(mapping *yaml.Node, name string, value *yaml.Node) error {
 	if len(mapping.Content) == 0 || isFlow(mapping) {
 		return p.insertFlow(mapping, func(out *bytes.Buffer) {
-			flow(stringNode(name), out)
+			asJSON(stringNode(name), out)
 			out.WriteString(": ")
-			flow(value, out)
+			asJSON(value, out)
 		})
 	}
 	line, ok := p.tree.lineForKey(mapping)
@@ -43,11 +44,9 @@ func (p *planner) insertKey(mapping *yaml.Node, name string, value *yaml.Node) e
 		return errStyle
 	}
 	column := mapping.Content[0].Column - 1
-	text, err := blockEntry(name, value, p.tree.listIndent(mapping))
-	if err != nil {
-		return err
-	}
-	p.insertText(line, column, text)
+	var text bytes.Buffer
+	blockKey(stringNode(name), value, 0, p.tree.listIndent(mapping), &text)
+	p.insertText(line, column, text.String())
 	return nil
 }
 
@@ -76,10 +75,11 @@ func (p *planner) fill(mapping, key, old, value *yaml.Node) error {
 	case old.Kind != yaml.ScalarNode || old.ShortTag() != "!!null":
 		return errors.New("there is a value already")
 	case old.Value == "" && !isFlow(mapping):
-		return p.fillBelow(key, value, p.tree.listIndent(mapping))
+		p.fillBelow(key, value, p.tree.listIndent(mapping))
+		return nil
 	}
 	var out bytes.Buffer
-	flow(value, &out)
+	asJSON(value, &out)
 	p.edit(p.tree.offset(old.Line, old.Column), len(old.Value), out.Bytes())
 	return nil
 }
@@ -91,34 +91,31 @@ func (p *planner) fillFlow(old, value *yaml.Node) error {
 	}
 	return p.insertFlow(old, func(out *bytes.Buffer) {
 		var whole bytes.Buffer
-		flow(value, &whole)
+		asJSON(value, &whole)
 		out.Write(whole.Bytes()[1 : whole.Len()-1])
 	})
 }
 
 // fillBelow writes a value on the lines below a key that has none.
-func (p *planner) fillBelow(key, value *yaml.Node, listIndent int) error {
+func (p *planner) fillBelow(key, value *yaml.Node, listIndent int) {
 	indent := 2
 	if value.Kind == yaml.SequenceNode {
 		indent = listIndent
 	}
-	return p.insertLines(key.Line+1, key.Column-1+indent, value)
+	p.insertLines(key.Line+1, key.Column-1+indent, value)
 }
 
 // insertLines writes a value in block style above a line, at a column.
-func (p *planner) insertLines(line, column int, value *yaml.Node) error {
-	text, err := encodeNode(value)
-	if err != nil {
-		return err
-	}
-	p.insertText(line, column, string(text))
-	return nil
+func (p *planner) insertLines(line, column int, value *yaml.Node) {
+	var text bytes.Buffer
+	block(value, 0, &text)
+	p.insertText(line, column, text.String())
 }
 
 // insertText puts lines of text above a line, indented to a column and with the line breaks of the place.
 func (p *planner) insertText(line, column int, text string) {
 	body, offset := p.tree.body, p.tree.offset(line, 1)
-	newline := lineBreak(body, offset)
+	newline := LineBreak(body, offset)
 	indent := strings.Repeat(" ", column)
 	var out bytes.Buffer
 	unfinished := offset == len(body) && offset > 0 && body[offset-1] != '\n'
@@ -135,25 +132,6 @@ func (p *planner) insertText(line, column int, text string) {
 	p.edit(offset, 0, out.Bytes())
 }
 
-// blockEntry writes a key and its value in block style, a list indented as its neighbours are.
-func blockEntry(name string, value *yaml.Node, listIndent int) (string, error) {
-	text, err := encodeNode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{stringNode(name), value}})
-	if err != nil || listIndent == 0 || value.Kind != yaml.SequenceNode {
-		return string(text), err
-	}
-	lines := strings.SplitAfter(string(text), "\n")
-	return lines[0] + strings.Join(indentLines(lines[1:], listIndent), ""), nil
-}
-
-func indentLines(lines []string, by int) []string {
-	for i, line := range lines {
-		if line != "" {
-			lines[i] = strings.Repeat(" ", by) + line
-		}
-	}
-	return lines
-}
-
 // insertFlow puts text behind the opening bracket of a flow list or mapping, with the comma that it needs.
 func (p *planner) insertFlow(collection *yaml.Node, write func(*bytes.Buffer)) error {
 	offset, ok := p.tree.openingBracket(collection)
@@ -167,7 +145,10 @@ func (p *planner) insertFlow(collection *yaml.Node, write func(*bytes.Buffer)) e
 	}
 	write(&out)
 	if len(collection.Content) > 0 {
-		out.WriteString(", ")
+		out.WriteByte(',')
+		if !bytes.HasPrefix(p.tree.body[offset:], []byte("\n")) && !bytes.HasPrefix(p.tree.body[offset:], []byte("\r\n")) {
+			out.WriteByte(' ')
+		}
 	}
 	p.edit(offset, 0, out.Bytes())
 	return nil

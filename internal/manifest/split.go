@@ -18,50 +18,66 @@ type Document struct {
 	Offset int
 	// Body is what is parsed: Raw behind its separator, and behind a byte order mark in front of the first content.
 	Body []byte
+	// Header is what the text tells of the document's kind before it is parsed.
+	Header Header
+}
+
+// Header is what a document's text tells of its kind before it is parsed.
+type Header struct {
+	// Blank says that the document holds nothing but space, comments and markers.
+	Blank bool
+	// Kinds are the values of the lines that look like the root's kind. More than one is possible in odd documents.
+	Kinds []string
+	// Unsure says that the root is not a plain block mapping, so that only parsing tells its kind.
+	Unsure bool
 }
 
 // BodyOffset is where the body starts in the stream.
 func (d Document) BodyOffset() int { return d.Offset + len(d.Raw) - len(d.Body) }
 
-// Split cuts a stream into documents. Their Raw bytes, joined, are the stream.
+// Split cuts a stream into documents. Their Raw bytes, joined, are the stream. It looks at the beginning of every line
+// once and finds the kind of every document that Helm itself prints.
 func Split(stream []byte) []Document {
 	var docs []Document
-	for start := 0; start < len(stream); {
-		end := nextSeparator(stream, start)
-		docs = append(docs, newDocument(stream[start:end], start))
-		start = end
+	loneCR := hasLoneCR(stream)
+	start, header := 0, Header{}
+	for line := 0; line < len(stream); line = lineEnd(stream, line) {
+		switch stream[line] {
+		case '-':
+			if line > start && bytes.HasPrefix(stream[line:], separator) {
+				docs = append(docs, newDocument(stream[start:line], start, header, loneCR))
+				start, header = line, Header{}
+			}
+		case 'k', '"', '\'', '<', '?':
+			header.addLine(stream[line:])
+		}
+	}
+	if start < len(stream) {
+		docs = append(docs, newDocument(stream[start:], start, header, loneCR))
 	}
 	number(docs)
 	return docs
 }
 
-// nextSeparator returns the start of the next separator line behind the one at start, or the end of the stream.
-func nextSeparator(stream []byte, start int) int {
-	for from := start; ; {
-		i := bytes.Index(stream[from:], []byte("\n---"))
-		if i < 0 {
-			return len(stream)
-		}
-		return from + i + 1
-	}
-}
-
-func newDocument(raw []byte, offset int) Document {
+func newDocument(raw []byte, offset int, header Header, loneCR bool) Document {
 	body := raw
 	if offset == 0 {
 		body = bytes.TrimPrefix(body, bom)
 	}
+	isGlued := bytes.HasPrefix(body, separator)
 	body = bytes.TrimPrefix(body, separator)
-	if i := contentStart(body); bytes.HasPrefix(body[i:], bom) {
-		body = body[i+len(bom):]
+	i := contentStart(body)
+	if bytes.HasPrefix(body[i:], bom) {
+		body, i, isGlued = body[i+len(bom):], 0, true
 	}
-	return Document{Raw: raw, Offset: offset, Body: body}
+	header.complete(body, i, isGlued || offset == 0, loneCR && hasLoneCR(body))
+	return Document{Raw: raw, Offset: offset, Body: body, Header: header}
 }
 
 func number(docs []Document) {
 	n := 0
 	for i := range docs {
-		isPreamble := i == 0 && len(docs) > 1 && IsBlank(docs[i].Body) && !bytes.HasPrefix(docs[i].Raw, separator)
+		isPreamble := i == 0 && len(docs) > 1 && docs[i].Header.Blank && !bytes.HasPrefix(docs[i].Raw, separator)
 		if !isPreamble {
 			n++
 		}
@@ -95,31 +111,24 @@ func lineEnd(text []byte, i int) int {
 	return len(text)
 }
 
-// IsBlank reports whether a body holds nothing but space, comments and markers.
-func IsBlank(body []byte) bool { return contentStart(body) == len(body) }
-
-// Header is what a document's text tells of its kind before it is parsed.
-type Header struct {
-	// Kinds are the values of the lines that look like the root's kind. More than one is possible in odd documents.
-	Kinds []string
-	// Unsure says that the root is not a plain block mapping, so that only parsing tells its kind.
-	Unsure bool
-}
-
-// Scan reads a document's header. It finds the kind of every document that Helm itself prints.
-func Scan(body []byte) Header {
-	i := contentStart(body)
-	if i == len(body) {
-		return Header{}
+// complete judges the first content of a body. The scan of lines has not seen it where it does not begin a line of the
+// stream: behind a separator or a byte order mark.
+func (h *Header) complete(body []byte, content int, mayBeUnseen, loneCR bool) {
+	h.Blank = content == len(body)
+	if h.Blank {
+		h.Kinds, h.Unsure = nil, false
+		return
 	}
-	if body[i] == '-' || body[i] == '[' {
-		return Header{} // a list has no kind
+	first := body[content]
+	beginsLine := content == 0 || body[content-1] == '\n'
+	switch {
+	case first == '-' || first == '[':
+		*h = Header{} // a list has no kind
+	case !beginsLine || !isKeyStart(first) || loneCR:
+		h.Unsure = true
+	case content == 0 && mayBeUnseen:
+		h.addLine(body)
 	}
-	startsLine := i == 0 || body[i-1] == '\n'
-	if !startsLine || !isKeyStart(body[i]) || hasLoneCR(body) {
-		return Header{Unsure: true}
-	}
-	return scanKinds(body)
 }
 
 // isKeyStart reports whether a byte can start a plain or quoted key of a block mapping.
@@ -142,41 +151,23 @@ func hasLoneCR(body []byte) bool {
 	return false
 }
 
-// kindKeys are the spellings of the key that may start a line.
+// kindKeys are the spellings of the key.
 var kindKeys = [][]byte{[]byte("kind"), []byte(`"kind"`), []byte("'kind'")}
 
-// newlineKinds are the same behind a line feed, to search for.
-var newlineKinds = [][]byte{[]byte("\nkind"), []byte("\n\"kind\""), []byte("\n'kind'")}
+// oddKeys begin lines that may bring a kind from elsewhere: a merge key, a key in long form, an escaped one.
+var oddKeys = [][]byte{[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`)}
 
-func scanKinds(body []byte) Header {
-	var h Header
-	for i, key := range kindKeys {
-		if bytes.HasPrefix(body, key) {
-			h.add(body[len(key):])
-		}
-		for rest := body; ; {
-			at := bytes.Index(rest, newlineKinds[i])
-			if at < 0 {
-				break
-			}
-			rest = rest[at+len(newlineKinds[i]):]
+// addLine looks at a line that begins with the text.
+func (h *Header) addLine(text []byte) {
+	for _, key := range kindKeys {
+		if rest, ok := bytes.CutPrefix(text, key); ok {
 			h.add(rest)
+			return
 		}
 	}
-	if mayMerge(body) {
-		h.Unsure = true
+	for _, key := range oddKeys {
+		h.Unsure = h.Unsure || bytes.HasPrefix(text, key)
 	}
-	return h
-}
-
-// mayMerge reports whether the root takes keys from elsewhere or writes them in long form.
-func mayMerge(body []byte) bool {
-	for _, odd := range [][]byte{[]byte("\n<<"), []byte("\n? "), []byte("\n\"\\"), []byte("\n\"k\\")} {
-		if bytes.Contains(body, odd) {
-			return true
-		}
-	}
-	return false
 }
 
 // add reads the value behind a key that looks like kind.

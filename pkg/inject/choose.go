@@ -26,9 +26,6 @@ func (c *Config) choose(annotations map[string]string) ([]*chosenProfile, error)
 		if profile == nil {
 			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.profileNames(), ", "))
 		}
-		if slices.ContainsFunc(chosen, func(other *chosenProfile) bool { return other.Name == name }) {
-			continue
-		}
 		narrowed, err := profile.narrow(annotations, len(names) == 1)
 		if err != nil {
 			return nil, err
@@ -149,7 +146,7 @@ func unknownAnnotations(c *Config, annotations map[string]string) []string {
 		if suffix == "" || (prefix != "" && !strings.HasSuffix(prefix, ".")) {
 			continue
 		}
-		if !knownAnnotation(Group+"/"+suffix) || (prefix != "" && c.Profile(strings.TrimSuffix(prefix, ".")) == nil) {
+		if !knownAnnotation(c, strings.TrimSuffix(prefix, "."), Group+"/"+suffix) {
 			warnings = append(warnings, fmt.Sprintf("annotation %s is not known and does nothing", key))
 		}
 	}
@@ -157,13 +154,14 @@ func unknownAnnotations(c *Config, annotations map[string]string) []string {
 	return warnings
 }
 
-func knownAnnotation(key string) bool {
+// knownAnnotation reports whether a key means something, with the name of a profile in front of it or none.
+func knownAnnotation(c *Config, profile, key string) bool {
 	for _, n := range narrowing {
 		if key == n.key {
-			return true
+			return profile == "" || c.Profile(profile) != nil
 		}
 	}
-	return key == AnnotationProfiles || key == AnnotationInjected
+	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
 }
 
 func (c *Config) profileNames() []string {
@@ -174,11 +172,11 @@ func (c *Config) profileNames() []string {
 	return names
 }
 
-// splitNames splits a comma separated list and drops what is blank.
+// splitNames splits a comma separated list and drops what is blank or repeated.
 func splitNames(list string) []string {
 	var names []string
 	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name != "" {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -148,7 +148,7 @@ func (c *Config) SetDefaults() []string {
 }
 
 func (p *Profile) setDefaults() []string {
-	if p.Claim.Size.IsZero() {
+	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is a mistake to be told
 		p.Claim.Size = resource.MustParse(DefaultSize)
 	}
 	if len(p.Claim.AccessModes) == 0 {

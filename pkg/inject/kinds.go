@@ -156,7 +156,7 @@ func (k Kind) expand() Kind {
 	pods := make([]PodPaths, len(k.Pods))
 	for i, p := range k.Pods {
 		if p.PodTemplate != "" {
-			p = template(p.PodTemplate, p.Replicas...)
+			p = statefulTemplate(p.PodTemplate, p.ClaimTemplates, p.Replicas...)
 		}
 		pods[i] = p
 	}
@@ -201,14 +201,18 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 	for i, p := range k.Pods {
 		errs = append(errs, p.validate(at.Child("pods").Index(i))...)
 	}
-	return errs
+	return append(errs, validatePaths(at.Child("objects"), given(k.Objects)...)...)
 }
 
 func (p *PodPaths) validate(at *field.Path) field.ErrorList {
+	errs := validateRelative(at.Child("replicas"), p.Replicas...)
+	errs = append(errs, validateRelative(at.Child("claimTemplates"), given(p.ClaimTemplates)...)...)
 	if p.PodTemplate != "" {
-		return validatePaths(at.Child("podTemplate"), p.PodTemplate)
+		if p.Scope+p.Spec+p.SecurityContext+p.Volumes != "" || len(p.Metadata)+len(p.Containers) > 0 {
+			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says all but replicas and claimTemplates"))
+		}
+		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
-	var errs field.ErrorList
 	if p.Scope == "" {
 		return append(errs, field.Required(at.Child("scope"), "say scope, or podTemplate for a PodTemplateSpec"))
 	}
@@ -219,8 +223,38 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(at.Child("containers"), ""))
 	}
 	errs = append(errs, validatePaths(at.Child("scope"), p.Scope)...)
-	errs = append(errs, validatePaths(at.Child("volumes"), p.Volumes)...)
-	errs = append(errs, validatePaths(at.Child("containers"), p.Containers...)...)
+	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
+	errs = append(errs, validateRelative(at.Child("spec"), given(p.Spec)...)...)
+	errs = append(errs, validateRelative(at.Child("containers"), p.Containers...)...)
+	errs = append(errs, validateField(at.Child("securityContext"), given(p.SecurityContext)...)...)
+	return append(errs, validateField(at.Child("volumes"), given(p.Volumes)...)...)
+}
+
+// given is the path, if there is one.
+func given(path string) []string {
+	if path == "" {
+		return nil
+	}
+	return []string{path}
+}
+
+// validateField checks paths of fields that may have to be made: each needs a name.
+func validateField(at *field.Path, paths ...string) field.ErrorList {
+	errs := validateRelative(at, paths...)
+	for _, p := range paths {
+		if p == "." || strings.HasSuffix(p, anyItem) {
+			errs = append(errs, field.Invalid(at, p, "must end with the name of a field"))
+		}
+	}
+	return errs
+}
+
+// validateRelative checks paths that start at the scope, or with "$." at the root.
+func validateRelative(at *field.Path, paths ...string) field.ErrorList {
+	var errs field.ErrorList
+	for _, p := range paths {
+		errs = append(errs, validatePaths(at, strings.TrimPrefix(p, rootPrefix))...)
+	}
 	return errs
 }
 
@@ -230,7 +264,7 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 		if p == "." {
 			continue
 		}
-		for _, step := range strings.Split(strings.TrimPrefix(p, "$."), ".") {
+		for _, step := range strings.Split(p, ".") {
 			if name := strings.TrimSuffix(step, anyItem); name == "" || strings.ContainsAny(name, "[]*$/ ") {
 				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list"))
 				break

@@ -1,9 +1,11 @@
 package inject
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -51,29 +53,22 @@ func (c *Config) complete(overrides []func(*Config) error) ([]string, field.Erro
 
 // parse decodes a file strictly, without defaults.
 func parse(data []byte) (*Config, *yaml.Node, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, nil, fmt.Errorf("not a YAML document: %s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(document.Content) == 0 {
-		return nil, nil, errors.New("the file is empty: it needs at least apiVersion, kind and one profile")
-	}
-	root := document.Content[0]
-	if root.Kind != yaml.MappingNode {
-		return nil, nil, fmt.Errorf("line %d: a %s is a mapping of fields", root.Line, ConfigKind)
+	root, err := parseYAML(data)
+	if err != nil {
+		return nil, nil, err
 	}
 	var content any
-	if err := document.Decode(&content); err != nil {
+	if err := root.Decode(&content); err != nil {
 		return nil, nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	asJSON, err := json.Marshal(content)
 	if err != nil {
-		return nil, nil, fmt.Errorf("line %d: every field's name must be text: %w", root.Line, err)
+		return nil, nil, fmt.Errorf("line %d: %w", root.Line, err)
 	}
 	c := &Config{}
 	strict, err := kjson.UnmarshalStrict(asJSON, c)
 	if err != nil {
-		return nil, nil, typeError(root, err)
+		return nil, nil, typeError(root, asJSON, err)
 	}
 	if len(strict) > 0 {
 		return nil, nil, unknownFields(root, strict)
@@ -81,13 +76,112 @@ func parse(data []byte) (*Config, *yaml.Node, error) {
 	return c, root, nil
 }
 
+// parseYAML returns the root of the one document of a file.
+func parseYAML(data []byte) (*yaml.Node, error) {
+	var document, second yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return nil, fmt.Errorf("not a YAML document: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(document.Content) == 0 {
+		return nil, errors.New("the file is empty: it needs at least apiVersion, kind and one profile")
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("line %d: a %s is a mapping of fields", root.Line, ConfigKind)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if decoder.Decode(&document) == nil && decoder.Decode(&second) == nil && second.Content[0].ShortTag() != "!!null" {
+		return nil, fmt.Errorf("line %d: a second document: a file holds one %s", second.Content[0].Line, ConfigKind)
+	}
+	return root, plain(root)
+}
+
+// plain refuses what JSON cannot say, and keeps the text of a date, which YAML would write anew.
+func plain(n *yaml.Node) error {
+	switch tag := n.ShortTag(); {
+	case tag == "!!timestamp":
+		n.Tag = "!!str"
+	case tag == "!!float" && strings.ContainsAny(n.Value, "iInN"):
+		return fmt.Errorf("line %d: %s is no number that can be used here", n.Line, n.Value)
+	}
+	for i, child := range n.Content {
+		isKey := n.Kind == yaml.MappingNode && i%2 == 0
+		if err := plain(child); err != nil {
+			return err
+		}
+		if tag := child.ShortTag(); isKey && tag != "!!str" && tag != "!!merge" {
+			return fmt.Errorf("line %d: the name of a field must be text, which %q is not", child.Line, child.Value)
+		}
+	}
+	return nil
+}
+
 // typeError tells where a value has the wrong type.
-func typeError(root *yaml.Node, err error) error {
+func typeError(root *yaml.Node, asJSON []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
 		return sizeError(root, err)
 	}
-	return fmt.Errorf("line %d: %s: expected %s, not a %s", lineOf(root, wrong.Field), wrong.Field, wrong.Type, wrong.Value)
+	path := pathAt(asJSON, wrong.Offset)
+	found, _, _ := strings.Cut(wrong.Value, " ")
+	return fmt.Errorf("line %d: %s: expected %s, not %s", lineOf(root, path), path, typeNames[wrong.Type.Kind()], valueNames[found])
+}
+
+// typeNames and valueNames are what people call the types of the configuration and the values of JSON.
+var (
+	typeNames = map[reflect.Kind]string{
+		reflect.Bool: "true or false", reflect.Int64: "a whole number", reflect.String: "text (put it in quotes)",
+		reflect.Slice: "a list", reflect.Map: "a mapping", reflect.Struct: "a mapping",
+	}
+	valueNames = map[string]string{
+		"bool": "true or false", "number": "a number", "string": "text", "array": "a list", "object": "a mapping",
+	}
+)
+
+// pathAt returns the field path of the value that ends, or for a list or mapping begins, at an offset of JSON.
+func pathAt(asJSON []byte, offset int64) string {
+	type level struct {
+		list, isValue bool
+		index         int
+		key           string
+	}
+	levels := []level{}
+	decoder := json.NewDecoder(bytes.NewReader(asJSON))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		delim, _ := token.(json.Delim)
+		if delim == ']' || delim == '}' {
+			levels = levels[:len(levels)-1]
+			continue
+		}
+		if n := len(levels) - 1; n >= 0 {
+			in := &levels[n]
+			in.index++
+			in.isValue = in.list || !in.isValue
+			if !in.isValue {
+				in.key, _ = token.(string)
+				continue
+			}
+		}
+		if decoder.InputOffset() >= offset {
+			break
+		}
+		if delim != 0 {
+			levels = append(levels, level{list: delim == '[', isValue: true, index: -1})
+		}
+	}
+	path := ""
+	for _, in := range levels {
+		if in.list {
+			path += fmt.Sprintf("[%d]", in.index)
+		} else {
+			path += "." + in.key
+		}
+	}
+	return strings.TrimPrefix(path, ".")
 }
 
 // sizeError finds the size that is no quantity, whose own error tells no place.

@@ -66,7 +66,7 @@ func (p *Profile) addObjects(s *Storage, r Release, namespaces []string) error {
 		}
 	}
 	if *p.StorageClass.Create {
-		s.StorageClasses = append(s.StorageClasses, p.storageClass(p.Names(r, namespaces[0])))
+		s.StorageClasses = append(s.StorageClasses, p.storageClasses(r, namespaces)...)
 	}
 	if p.Volume != nil && *p.Volume.Create {
 		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, home), home))
@@ -103,6 +103,18 @@ func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 			AnnotationSyncOptions:    SyncOptionsKeep,
 		},
 	}
+}
+
+// storageClasses are one class, or one for each namespace when its name has {namespace} at admission.
+func (p *Profile) storageClasses(r Release, namespaces []string) []*storagev1.StorageClass {
+	var classes []*storagev1.StorageClass
+	for _, namespace := range namespaces {
+		n := p.Names(r, namespace)
+		if !slices.ContainsFunc(classes, func(c *storagev1.StorageClass) bool { return c.Name == n.StorageClass }) {
+			classes = append(classes, p.storageClass(n))
+		}
+	}
+	return classes
 }
 
 func (p *Profile) storageClass(n Names) *storagev1.StorageClass {

@@ -58,6 +58,8 @@ type Request struct {
 
 // Addition is one thing that was added, for reports.
 type Addition struct {
+	// Profile is the profile for which it was added.
+	Profile string `json:"profile"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
 	// Volume, MountPath, Env and FSGroup: one kind of addition each; a mount has both Volume and MountPath.
@@ -92,6 +94,11 @@ type Result struct {
 	Decisions []Decision
 }
 
+// Mounted reports whether a mount of the profile's claim was added.
+func (d *Decision) Mounted(profile string) bool {
+	return slices.ContainsFunc(d.Added, func(a Addition) bool { return a.Profile == profile && a.MountPath != "" })
+}
+
 // Refused returns the first decision that refuses the object, or nil.
 func (r Result) Refused() *Decision {
 	for i := range r.Decisions {
@@ -113,7 +120,11 @@ func (c *Config) Patch(req Request, pods ...Pod) Result {
 	edits := newEdits()
 	for i := range pods {
 		pod := pods[i]
-		pod.Containers = slices.Clone(pod.Containers)
+		pod.Volumes, pod.Containers = slices.Clip(pod.Volumes), slices.Clone(pod.Containers)
+		for j := range pod.Containers {
+			c := &pod.Containers[j]
+			c.Mounts, c.Env = slices.Clip(c.Mounts), slices.Clip(c.Env)
+		}
 		p := podPatch{config: c, request: req, pod: &pod, edits: edits}
 		result.Decisions = append(result.Decisions, p.decide())
 	}
@@ -147,6 +158,7 @@ func (p *podPatch) decide() Decision {
 
 // skip returns why the pod is none of ours, if so.
 func (p *podPatch) skip() (Reason, string) {
+	_, isMirror := p.pod.Annotations[annotationMirror]
 	selector := p.request.Selector
 	if selector == nil {
 		selector = defaultSelector
@@ -154,7 +166,7 @@ func (p *podPatch) skip() (Reason, string) {
 	switch {
 	case !selector.Matches(labels.Set(p.pod.Labels)):
 		return ReasonNotSelected, fmt.Sprintf("its labels do not match %q", selector)
-	case p.pod.Annotations[annotationMirror] != "":
+	case isMirror:
 		return ReasonMirrorPod, "a mirror pod is changed on its node only"
 	case p.pod.Windows:
 		return ReasonWindows, "the profile's mount path is for Linux"
@@ -207,7 +219,7 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 			return false, fmt.Errorf("container %q: %w", c.Name, err)
 		}
 	}
-	p.fsGroup(profile)
+	p.fsGroup(profile, volume)
 	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
 	p.decision.Claims = append(p.decision.Claims, volume.Claim)
 	return true, nil
@@ -217,10 +229,11 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 // another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
+	if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
+		return p.pod.Volumes[i], nil
+	}
 	for _, v := range p.pod.Volumes {
 		switch {
-		case v.Claim == claim:
-			return v, nil
 		case v.Name != name:
 		case v.Claim == "":
 			return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
@@ -237,7 +250,7 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}) {
-		p.added(Addition{Volume: name, Claim: claim})
+		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
 	}
 	return v, nil
 }
@@ -254,9 +267,9 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 		p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, "", corev1.VolumeMount{
 			Name: volume.Name, MountPath: mountPath, SubPath: profile.Mount.SubPath, ReadOnly: profile.Mount.ReadOnly,
 		})
-		p.added(Addition{Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+		p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
 	}
-	return p.env(profile.Env, mountPath, c)
+	return p.env(profile, mountPath, c)
 }
 
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
@@ -272,12 +285,12 @@ func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
 
 // checkPath refuses a path that another volume has and warns of one that nests with another.
 func (p *podPatch) checkPath(mountPath string, c *Container) error {
-	if slices.ContainsFunc(c.Devices, func(device string) bool { return path.Clean(device) == path.Clean(mountPath) }) {
+	if slices.ContainsFunc(c.Devices, func(device string) bool { return absolute(device) == absolute(mountPath) }) {
 		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
 	}
-	clean := path.Clean(mountPath)
+	clean := absolute(mountPath)
 	for _, m := range c.Mounts {
-		switch other := path.Clean(m.Path); {
+		switch other := absolute(m.Path); {
 		case other == clean:
 			return fmt.Errorf("mount path %s is taken by volume %q", mountPath, m.Volume)
 		case isBelow(other, clean) || isBelow(clean, other):
@@ -287,28 +300,36 @@ func (p *podPatch) checkPath(mountPath string, c *Container) error {
 	return nil
 }
 
+// absolute cleans a path inside a container, where a relative one starts at the root.
+func absolute(p string) string { return path.Join("/", p) }
+
 // env adds the variable that tells the mount path.
-func (p *podPatch) env(name, value string, c *Container) error {
+func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error {
+	name := profile.Env
 	if name == "" {
 		return nil
 	}
+	isSet := false
 	for _, e := range c.Env {
 		if e.Name != name {
 			continue
 		}
+		isSet = true
 		if e.FromSource || e.Value != value {
 			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, value)
 		}
+	}
+	if isSet {
 		return nil
 	}
 	c.Env = append(c.Env, Env{Name: name, Value: value})
 	p.edits.add(c.Path+"/env", len(c.Env) == 1, "", corev1.EnvVar{Name: name, Value: value})
-	p.added(Addition{Container: c.Name, Env: name})
+	p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
 	return nil
 }
 
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
-func (p *podPatch) fsGroup(profile *chosenProfile) {
+func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
 	if profile.FSGroup == nil || p.pod.SecurityContextPath == "" {
 		return
 	}
@@ -327,17 +348,16 @@ func (p *podPatch) fsGroup(profile *chosenProfile) {
 		}
 	}
 	p.pod.SecurityContext = &SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
-	p.added(Addition{FSGroup: profile.FSGroup})
-	if others := p.otherClaims(profile); len(others) > 0 {
+	p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
+	if others := p.otherClaims(volume); len(others) > 0 {
 		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
 	}
 }
 
-func (p *podPatch) otherClaims(profile *chosenProfile) []string {
-	claim := profile.Names(p.request.Release, p.request.Namespace).Claim
+func (p *podPatch) otherClaims(volume PodVolume) []string {
 	var others []string
 	for _, v := range p.pod.Volumes {
-		if v.Claim != "" && v.Claim != claim {
+		if v.Claim != "" && v.Claim != volume.Claim {
 			others = append(others, v.Claim)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -83,6 +84,7 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	}
 	errs = append(errs, p.Claim.validate(at.Child("claim"), backend)...)
 	errs = append(errs, p.StorageClass.validate(at.Child("storageClass"), backend)...)
+	errs = append(errs, p.validateDriver(at.Child("storageClass", "driver"), backend)...)
 	errs = append(errs, p.validateVolume(at.Child("volume"), backend)...)
 	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
 	if p.Env != "" {
@@ -92,6 +94,9 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	}
 	if p.FSGroup != nil && *p.FSGroup < 0 {
 		errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, "must not be negative"))
+	}
+	if _, err := metav1.LabelSelectorAsSelector(p.NamespaceSelector); err != nil {
+		errs = append(errs, field.Invalid(at.Child("namespaceSelector"), "", err.Error()))
 	}
 	return errs
 }
@@ -114,7 +119,6 @@ func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 
 func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), s.Name)
-	errs = append(errs, validateDriver(at.Child("driver"), s.Driver, backend, *s.Create)...)
 	for _, name := range backend.Required {
 		if s.Parameters[name] == "" && *s.Create {
 			errs = append(errs, field.Required(at.Child("parameters").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
@@ -131,7 +135,8 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 	return errs
 }
 
-func validateDriver(at *field.Path, driver string, backend Backend, needed bool) field.ErrorList {
+func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
+	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create)
 	switch {
 	case backend.Name != "csi" && driver != "" && driver != backend.Driver:
 		return field.ErrorList{field.Invalid(at, driver, fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
@@ -150,9 +155,21 @@ func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorLis
 	}
 	v := p.Volume
 	errs := validateName(at.Child("name"), v.Name)
-	if !*v.Create {
-		return errs
+	if v.Namespace != "" {
+		for _, problem := range validation.IsDNS1123Label(v.Namespace) {
+			errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, problem))
+		}
 	}
+	if *v.Create {
+		errs = append(errs, p.validateNewVolume(at, backend)...)
+	}
+	return errs
+}
+
+// validateNewVolume checks what a PersistentVolume must have and one that exists has already.
+func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.ErrorList {
+	var errs field.ErrorList
+	v := p.Volume
 	if v.Handle == "" {
 		errs = append(errs, field.Required(at.Child("handle"), "for the backend "+backend.Name+": "+backend.Handle))
 	}
@@ -163,9 +180,9 @@ func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorLis
 	if backend.source == sourceLocal && v.Zone == "" {
 		errs = append(errs, field.Required(at.Child("zone"), "a local volume must name its node's kubernetes.io/hostname"))
 	}
-	if v.Namespace != "" {
-		for _, problem := range validation.IsDNS1123Label(v.Namespace) {
-			errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, problem))
+	for _, name := range backend.Required {
+		if !*p.StorageClass.Create && p.attributes()[name] == "" {
+			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
 	return errs

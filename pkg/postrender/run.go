@@ -34,6 +34,9 @@ type run struct {
 // consumer is one workload that mounts a profile's own claim.
 type consumer struct {
 	inject.Use
+	// added says that this run added the mount. Pods that have it already are counted, but need no objects: who made
+	// their manifests, a chart or an earlier run, made or chose the claim, too.
+	added    bool
 	workload string
 	pods     int
 	perNode  bool
@@ -80,13 +83,12 @@ func (r *run) documents() error {
 // document parses a document when its kind may hold a pod or is one of storage, and leaves every other one to Helm.
 func (r *run) document(i int) error {
 	doc := r.docs[i]
-	header := manifest.Scan(doc.Body)
-	kind := r.kindToParse(header, doc.Body)
-	if len(header.Kinds) > 0 {
-		r.kindOf[i] = header.Kinds[0]
+	kind := r.kindToParse(doc)
+	if kinds := doc.Header.Kinds; len(kinds) > 0 {
+		r.kindOf[i] = kinds[0]
 	}
 	if kind == "" {
-		r.reportUnknown(doc, header)
+		r.reportUnknown(doc)
 		return nil
 	}
 	tree, err := manifest.Decode(doc.Body)
@@ -132,18 +134,18 @@ func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[stri
 
 // kindToParse returns the kind for which a document must be parsed, or "". Text whose kind cannot be told is parsed when
 // it names such a kind at all.
-func (r *run) kindToParse(header manifest.Header, body []byte) string {
-	for _, kind := range header.Kinds {
+func (r *run) kindToParse(doc manifest.Document) string {
+	for _, kind := range doc.Header.Kinds {
 		if r.names[kind] {
 			return kind
 		}
 	}
-	if !header.Unsure {
+	if !doc.Header.Unsure {
 		return ""
 	}
 	found := ""
 	for kind := range r.names {
-		if bytes.Contains(body, []byte(kind)) && kind > found {
+		if bytes.Contains(doc.Body, []byte(kind)) && kind > found {
 			found = kind
 		}
 	}
@@ -271,6 +273,7 @@ func (r *run) addUses(doc manifest.Document, object inject.Object, pod inject.Po
 		}
 		r.uses = append(r.uses, consumer{
 			Use:      inject.Use{Profile: name, Namespace: namespace},
+			added:    d.Mounted(name),
 			workload: fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name),
 			pods:     pod.Replicas,
 			perNode:  object.PerNode,

@@ -37,12 +37,14 @@ const (
 	filename = "pipeline-storage/storage.yaml"
 )
 
-// storage adds the objects that the pods need and that the stream does not have. Where no pod uses a claim there is none:
+// storage adds the objects that the pods need and that the stream does not have. Where nothing was mounted there is none:
 // a claim without a consumer would keep helm --wait waiting.
 func (r *run) storage() error {
-	uses := make([]inject.Use, len(r.uses))
-	for i, c := range r.uses {
-		uses[i] = c.Use
+	var uses []inject.Use
+	for _, c := range r.uses {
+		if c.added {
+			uses = append(uses, c.Use)
+		}
 	}
 	needed, err := r.Config.Objects(r.Release, uses...)
 	if err != nil {
@@ -184,6 +186,9 @@ func (r *run) place(text []byte) {
 }
 
 func (r *run) insert(offset int, text []byte) {
+	if manifest.LineBreak(r.stream, offset) == "\r\n" {
+		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
+	}
 	r.edits = append([]manifest.Edit{{Offset: offset, Text: text}}, r.edits...)
 }
 
@@ -192,7 +197,7 @@ func (r *run) append(text []byte) {
 	if n := len(r.stream); n > 0 && r.stream[n-1] != '\n' {
 		text = append([]byte("\n"), text...)
 	}
-	r.edits = append(r.edits, manifest.Edit{Offset: len(r.stream), Text: text})
+	r.insert(len(r.stream), text)
 }
 
 func (r *run) placeBefore() int {
@@ -202,7 +207,7 @@ func (r *run) placeBefore() int {
 		if kind == "Namespace" {
 			afterNamespaces = i + 1
 		}
-		if before == len(r.docs) && !installedBeforeClaims[kind] && !manifest.IsBlank(doc.Body) {
+		if before == len(r.docs) && !installedBeforeClaims[kind] && !doc.Header.Blank {
 			before = i
 		}
 	}

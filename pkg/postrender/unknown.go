@@ -19,11 +19,12 @@ var quietKinds = map[string]bool{
 
 // reportUnknown reports a document that seems to hold a pod although no row of the table knows its kind, so that nothing
 // stays unmounted without a word. It never fails: such a document is none of ours.
-func (r *run) reportUnknown(doc manifest.Document, header manifest.Header) {
-	if len(header.Kinds) == 0 || quietKinds[header.Kinds[0]] {
+func (r *run) reportUnknown(doc manifest.Document) {
+	kinds := doc.Header.Kinds
+	if len(kinds) == 0 || quietKinds[kinds[0]] {
 		return
 	}
-	isConfigMap := header.Kinds[0] == "ConfigMap"
+	isConfigMap := kinds[0] == "ConfigMap"
 	if isConfigMap != mentionsPod(doc.Body) || !mentionsContainers(doc.Body) {
 		return
 	}
@@ -54,7 +55,7 @@ func unsupportedMessage(object inject.Object) string {
 
 // mentionsPod reports whether indented text says kind: Pod, as a pod inside a block scalar does.
 func mentionsPod(body []byte) bool {
-	return bytes.Contains(body, []byte(" kind: Pod\n")) || bytes.Contains(body, []byte(" kind: Pod\r\n"))
+	return bytes.Contains(body, []byte("kind: Pod\n")) || bytes.Contains(body, []byte("kind: Pod\r\n"))
 }
 
 var containersKey = []byte("containers")

@@ -46,7 +46,7 @@ func Run(args []string, s Streams) int {
 func (o *Options) run(s Streams) error {
 	switch {
 	case o.Help:
-		return print(s.Out, o.usage)
+		return print(s.Out, o.sections.usage())
 	case o.Version:
 		return print(s.Out, "postrender "+Version()+"\n")
 	case (o.Explain || o.Diff) && underHelm(o.Helm):

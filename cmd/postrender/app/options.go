@@ -38,7 +38,7 @@ type Options struct {
 
 	// overrides are the fields of the configuration that flags set, in the order of the table.
 	overrides []override
-	usage     string
+	sections  *sections
 }
 
 // override is one field of the configuration that a flag sets.
@@ -80,7 +80,7 @@ func (s *sections) usage() string {
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
-	o.usage = s.usage()
+	o.sections = s
 	if err := s.all.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w (see --help)", err)
 	}

@@ -49,7 +49,8 @@ func (t *Tree) verify(ops []jsonpatch.Operation, edits []Edit) error {
 		return err
 	}
 	if !equal(want, edited.value) {
-		return errors.New("this style of YAML cannot be edited safely: the edited text would mean something else")
+		return errors.New("this style of YAML cannot be edited safely: the edited text would mean something else, as when an alias " +
+			"shares the edited list with a place that must stay: write that list out")
 	}
 	return nil
 }
@@ -156,8 +157,7 @@ func (p *planner) edit(offset, remove int, text []byte) {
 
 // plainValue decodes a node that we made ourselves.
 func plainValue(n *yaml.Node) (any, error) {
-	e := expander{left: maxValues, open: map[*yaml.Node]bool{}}
-	return e.expand(n)
+	return newExpander().expand(n)
 }
 
 // patched applies the operations to a decoded body: an RFC 6902 "add" on plain values, apart from the text.

@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxValues bounds what aliases may expand to: far more than any object that the API server takes.
-const maxValues = 1_000_000
+// maxAliased bounds how many values aliases may stand for, far more than an object that the API server takes can hold.
+const maxAliased = 100_000
 
 // Tree is a decoded document together with its text.
 type Tree struct {
@@ -32,8 +32,7 @@ func Decode(body []byte) (*Tree, error) {
 		return t, nil
 	}
 	t.root = document.Content[0]
-	e := expander{left: maxValues, open: map[*yaml.Node]bool{}}
-	value, err := e.expand(t.root)
+	value, err := newExpander().expand(t.root)
 	if err != nil {
 		return nil, err
 	}
@@ -57,14 +56,20 @@ func sanitize(err error) error {
 
 // expander turns nodes into values.
 type expander struct {
-	left int
+	// aliased counts the values that were read through aliases.
+	aliased int
+	// open are the aliases that are being expanded.
 	open map[*yaml.Node]bool
 }
 
+func newExpander() *expander { return &expander{open: map[*yaml.Node]bool{}} }
+
 func (e *expander) expand(n *yaml.Node) (any, error) {
-	e.left--
-	if e.left < 0 {
-		return nil, fmt.Errorf("line %d: aliases expand to more than %d values", n.Line, maxValues)
+	if len(e.open) > 0 {
+		e.aliased++
+	}
+	if e.aliased > maxAliased {
+		return nil, fmt.Errorf("line %d: aliases stand for more than %d values", n.Line, maxAliased)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:

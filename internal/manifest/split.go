@@ -122,7 +122,7 @@ func (h *Header) complete(body []byte, content int, mayBeUnseen, loneCR bool) {
 	first := body[content]
 	beginsLine := content == 0 || body[content-1] == '\n'
 	switch {
-	case first == '-' || first == '[':
+	case first == '[' || isDash(body[content:]):
 		*h = Header{} // a list has no kind
 	case !beginsLine || !isKeyStart(first) || loneCR:
 		h.Unsure = true
@@ -131,9 +131,14 @@ func (h *Header) complete(body []byte, content int, mayBeUnseen, loneCR bool) {
 	}
 }
 
+// isDash reports whether a text begins with an item of a block list.
+func isDash(text []byte) bool {
+	return text[0] == '-' && (len(text) == 1 || bytes.IndexByte([]byte(" \t\r\n"), text[1]) >= 0)
+}
+
 // isKeyStart reports whether a byte can start a plain or quoted key of a block mapping.
 func isKeyStart(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '"' || c == '\'' || c == '_'
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || bytes.IndexByte([]byte(`"'_-./`), c) >= 0
 }
 
 // hasLoneCR reports whether a carriage return ends a line on its own, as YAML allows.

@@ -33,15 +33,14 @@ func ExampleRenderer_helm() {
 		log.Fatal(err)
 	}
 	for line := range strings.Lines(release.Manifest) {
-		if strings.HasPrefix(line, "kind:") || strings.Contains(line, "mountPath: /data") {
-			fmt.Print(line)
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "kind: ") || strings.HasPrefix(line, "claimName: ") {
+			fmt.Println(line)
 		}
 	}
 	// Output:
 	// kind: StorageClass
 	// kind: PersistentVolumeClaim
 	// kind: Job
-	//             - mountPath: /data
-	//             - mountPath: /data
-	//             - mountPath: /data
+	// claimName: pvc-data-pipeline.run-7
 }

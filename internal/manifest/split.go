@@ -64,13 +64,12 @@ func newDocument(raw []byte, offset int, header Header, loneCR bool) Document {
 	if offset == 0 {
 		body = bytes.TrimPrefix(body, bom)
 	}
-	isGlued := bytes.HasPrefix(body, separator)
 	body = bytes.TrimPrefix(body, separator)
 	i := contentStart(body)
 	if bytes.HasPrefix(body[i:], bom) {
-		body, i, isGlued = body[i+len(bom):], 0, true
+		body, i = body[i+len(bom):], 0
 	}
-	header.complete(body, i, isGlued || offset == 0, loneCR && hasLoneCR(body))
+	header.complete(body, i, len(body) < len(raw), loneCR && hasLoneCR(body))
 	return Document{Raw: raw, Offset: offset, Body: body, Header: header}
 }
 

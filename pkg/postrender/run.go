@@ -188,7 +188,7 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 // skipObject returns why an object is not looked into, if so.
 func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
 	switch {
-	case !object.Known && holdsContainers(object.Content):
+	case !object.Known && holdsPods(object.Content):
 		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
 	case !object.Known:
 		return "", ""

@@ -3,6 +3,7 @@ package postrender
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -25,7 +26,7 @@ func (r *run) reportUnknown(doc manifest.Document) {
 		return
 	}
 	isConfigMap := kinds[0] == "ConfigMap"
-	if isConfigMap != mentionsPod(doc.Body) || !mentionsContainers(doc.Body) {
+	if isConfigMap != mentionsPod(doc.Body) || !mentionsPodKey(doc.Body) {
 		return
 	}
 	tree, err := manifest.Decode(doc.Body)
@@ -42,7 +43,7 @@ func (r *run) reportUnknown(doc manifest.Document) {
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: "a pod inside a ConfigMap " +
 			"(Airflow calls it pod_template_file) is text and is not edited: put the label pipeline-storage=enabled on that pod " +
 			"and let the webhook mount the claim, or set the volume in the chart's values"})
-	case holdsContainers(content):
+	case holdsPods(content):
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0])})
 	}
 }
@@ -58,44 +59,57 @@ func mentionsPod(body []byte) bool {
 	return bytes.Contains(body, []byte("kind: Pod\n")) || bytes.Contains(body, []byte("kind: Pod\r\n"))
 }
 
-var containersKey = []byte("containers")
+// podKeys are keys that objects with pods in them have. Nearly every other document has none of them.
+var podKeys = [][]byte{[]byte("containers"), []byte("volumes"), []byte("volumeMounts"), []byte("executor"), []byte("image")}
 
-// mentionsContainers reports whether the word stands where a key may stand.
-func mentionsContainers(body []byte) bool {
+// mentionsPodKey reports whether one of the keys stands where a key may stand.
+func mentionsPodKey(body []byte) bool {
+	return slices.ContainsFunc(podKeys, func(key []byte) bool { return mentionsKey(body, key) })
+}
+
+func mentionsKey(body, key []byte) bool {
 	for rest := body; ; {
-		i := bytes.Index(rest, containersKey)
+		i := bytes.Index(rest, key)
 		if i < 0 {
 			return false
 		}
 		isStart := i == 0 || bytes.IndexByte([]byte(" \t\n\"'{,"), rest[i-1]) >= 0
-		rest = rest[i+len(containersKey):]
+		rest = rest[i+len(key):]
 		if isStart && bytes.HasPrefix(bytes.TrimLeft(rest, `"' `), []byte(":")) {
 			return true
 		}
 	}
 }
 
-// holdsContainers reports whether a decoded value has a list of containers anywhere.
-func holdsContainers(value any) bool {
+// holdsPods reports whether a decoded value seems to have a pod in it: lists of containers, volumes or mounts, a list of
+// things with images (Tekton's steps), or Spark's pair of driver and executor.
+func holdsPods(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:
-		list, _ := value["containers"].([]any)
-		if len(list) > 0 {
-			if _, isObject := list[0].(map[string]any); isObject {
+		for _, key := range []string{"containers", "volumes", "volumeMounts"} {
+			if list, _ := value[key].([]any); len(list) > 0 && isObject(list[0]) {
 				return true
 			}
 		}
+		if isObject(value["driver"]) && isObject(value["executor"]) {
+			return true
+		}
 		for _, child := range value {
-			if holdsContainers(child) {
+			if holdsPods(child) {
 				return true
 			}
 		}
 	case []any:
-		for _, child := range value {
-			if holdsContainers(child) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(value, func(item any) bool {
+			object, _ := item.(map[string]any)
+			_, hasImage := object["image"].(string)
+			return hasImage || holdsPods(item)
+		})
 	}
 	return false
+}
+
+func isObject(value any) bool {
+	_, ok := value.(map[string]any)
+	return ok
 }

@@ -1,0 +1,94 @@
+# Everything runs on a bare machine with Go and make. What the targets need besides is built once from pinned modules
+# (tools/) into the user's cache folder; PIPELINE_STORAGE_CACHE names another one.
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+export CGO_ENABLED := 0
+
+# The version that the binaries tell. A release sets it to the tag without its v.
+VERSION ?= 0.1.0-dev
+GO_BUILD := go build -trimpath -ldflags "-s -w -X github.com/pipeline-storage/pipeline-storage/cmd/postrender/app.version=$(VERSION)"
+
+# Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
+PARTS := go run ./test/parts/cmd/parts
+# What the tests need.
+TEST_PARTS := helm3 helm4 etcd kube-apiserver
+# How long one fuzzer runs.
+FUZZTIME ?= 60s
+
+.PHONY: help
+## Print this help.
+## @category Use
+help:
+	@awk '/^## @category/ {category = substr($$0, 14)} \
+		/^## / && !/^## @/ {text = text ? text " " substr($$0, 4) : substr($$0, 4)} \
+		/^[a-z][a-z-]*:/ && text {name = $$1; sub(/:.*/, "", name); \
+			if (category != shown) {print "\n" category ":"; shown = category} \
+			printf "  %-12s %s\n", name, text; text = ""}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+## Render an example chart with real Helm and the post-renderer, and show the difference and the report.
+demo: build
+	@hack/demo.sh "$$($(PARTS) helm3 | awk '{print $$2}')" bin/postrender
+
+.PHONY: build
+## Build bin/postrender.
+build:
+	@$(GO_BUILD) -o bin/postrender ./cmd/postrender
+
+.PHONY: plugin
+## Package the Helm 4 plugin for every platform into dist/, signed when PLUGIN_SIGN_KEY names a GPG key.
+plugin:
+	@VERSION=$(VERSION) go run ./plugin/package
+
+.PHONY: test
+## Run every test, against real Helm 3, Helm 4, etcd and kube-apiserver.
+## @category Work on it
+test: parts
+	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m ./...
+
+.PHONY: test-unit
+## Run the tests that need nothing but Go: seconds.
+test-unit:
+	@go test ./pkg/... ./internal/... ./cmd/...
+
+.PHONY: parts
+## Build what the tests need, once: minutes on a cold cache.
+parts:
+	@$(PARTS) $(TEST_PARTS) gotestsum >/dev/null
+
+.PHONY: bench
+## Measure CPU time and memory beside a plain copy, kustomize and yq, as ratios.
+bench:
+	@go run ./test/bench
+
+.PHONY: fuzz
+## Run every fuzzer for FUZZTIME (60s) each.
+fuzz:
+	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+## Check the code with the linters of .golangci.yaml.
+lint:
+	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run ./...
+
+.PHONY: generate
+## Write generated files anew: the README's table of flags, expected test files, go.mod.
+generate:
+	@go mod tidy
+	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
+	@go test ./pkg/postrender -run 'TestRenderedStreams|TestCorpusTable' -update >/dev/null
+	@go test ./pkg/inject -run TestObjects -update >/dev/null
+
+.PHONY: verify
+## Generate in a copy and compare: fails when a generated file was forgotten.
+verify:
+	@hack/verify.sh
+
+.PHONY: clean
+## Remove what was built here. The cache of tools stays.
+clean:
+	@rm -rf bin dist

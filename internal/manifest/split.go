@@ -184,9 +184,23 @@ func (h *Header) add(rest []byte) {
 	if i := bytes.Index(value, []byte(" #")); i >= 0 {
 		value = bytes.TrimSpace(value[:i])
 	}
-	if len(value) == 0 || bytes.IndexByte([]byte("&*!|>#{["), value[0]) >= 0 {
+	kind, ok := unquote(value)
+	if !ok {
 		h.Unsure = true
 		return
 	}
-	h.Kinds = append(h.Kinds, string(bytes.Trim(value, `"'`)))
+	h.Kinds = append(h.Kinds, string(kind))
+}
+
+// unquote reads a scalar that stands whole on its line. It reports false for what only a parser can read: anchors, tags,
+// blocks, flow style, escapes, and quotes that do not end here.
+func unquote(value []byte) ([]byte, bool) {
+	if len(value) == 0 || bytes.IndexByte([]byte("&*!|>#{["), value[0]) >= 0 {
+		return nil, false
+	}
+	if value[0] != '"' && value[0] != '\'' {
+		return value, true
+	}
+	inner, ends := bytes.CutSuffix(value[1:], value[:1])
+	return inner, ends && bytes.IndexAny(inner, `\"'`) < 0
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -134,8 +135,8 @@ func mergeInto(m map[string]any, value any) error {
 		list = []any{value}
 	}
 	merged := map[string]any{}
-	for i := len(list) - 1; i >= 0; i-- {
-		source, ok := list[i].(map[string]any)
+	for _, item := range slices.Backward(list) {
+		source, ok := item.(map[string]any)
 		if !ok {
 			return errors.New("a merge key needs a mapping")
 		}

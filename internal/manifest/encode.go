@@ -184,17 +184,16 @@ func isQuantity(s string) bool {
 // block writes a mapping or a list in block style, indented by so many columns.
 func block(n *yaml.Node, indent int, out *bytes.Buffer) {
 	margin := strings.Repeat(" ", indent)
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i < len(n.Content); i += 2 {
-			out.WriteString(margin)
-			blockKey(n.Content[i], n.Content[i+1], indent, 0, out)
-		}
-	case yaml.SequenceNode:
+	if n.Kind == yaml.SequenceNode {
 		for _, item := range n.Content {
 			out.WriteString(margin + "- ")
 			blockItem(item, indent+2, out)
 		}
+		return
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		out.WriteString(margin)
+		blockKey(n.Content[i], n.Content[i+1], indent, 0, out)
 	}
 }
 

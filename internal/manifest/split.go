@@ -202,5 +202,5 @@ func unquote(value []byte) ([]byte, bool) {
 		return value, true
 	}
 	inner, ends := bytes.CutSuffix(value[1:], value[:1])
-	return inner, ends && bytes.IndexAny(inner, `\"'`) < 0
+	return inner, ends && !bytes.ContainsAny(inner, `\"'`)
 }

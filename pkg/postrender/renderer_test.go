@@ -171,13 +171,12 @@ func TestHooks(t *testing.T) {
 
 // storageOf returns the storage objects that were put in.
 func storageOf(out *postrender.Output) string {
-	var text string
 	for _, e := range out.Edits() {
 		if bytes.Contains(e.Text, []byte("kind: PersistentVolumeClaim")) {
-			text += string(e.Text)
+			return string(e.Text)
 		}
 	}
-	return text
+	return ""
 }
 
 func TestHelmsMarks(t *testing.T) {

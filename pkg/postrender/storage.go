@@ -319,5 +319,5 @@ func (r *run) nothingMatched() string {
 	if more := len(r.report.Workloads) - len(near); more > 0 {
 		near = append(near, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("nothing was selected, so no storage was added: %s", strings.Join(near, "; "))
+	return "nothing was selected, so no storage was added: " + strings.Join(near, "; ")
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -93,7 +92,7 @@ func requireTrap(t *testing.T, file string, want trap) {
 	assert.Len(t, out.Report.Workloads, want.injected+want.refused+want.reported)
 	if want.expErr != "" {
 		require.NotEmpty(t, out.Report.Error)
-		require.Regexp(t, regexp.MustCompile(want.expErr), out.Report.Error)
+		require.Regexp(t, want.expErr, out.Report.Error)
 		return
 	}
 	require.Empty(t, out.Report.Error)

@@ -92,7 +92,7 @@ func TestCheckEditRefusesADocumentTwice(t *testing.T) {
 }
 
 func TestCheckCopy(t *testing.T) {
-	assert.NoError(t, checkCopy([]byte("a"), []byte("a")))
+	require.NoError(t, checkCopy([]byte("a"), []byte("a")))
 	assert.ErrorContains(t, checkCopy([]byte("a"), []byte("a\n")), "differs from the input")
 }
 

@@ -60,7 +60,7 @@ func (l launcher) start(ctx context.Context, c candidate, in, out *os.File) (cos
 	command.Stdin, command.Stdout, command.Stderr = in, out, &stderr
 	command.ExtraFiles = []*os.File{written} // file descriptor 3
 	err = command.Run()
-	written.Close()
+	_ = written.Close() // the program has its own copy
 	if err != nil {
 		return cost{}, fmt.Errorf("%s: %w: %s", c.name, err, strings.TrimSpace(stderr.String()))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -40,7 +41,7 @@ func (r report) text() string {
 	for _, row := range append([][]string{columns}, r.rows()...) {
 		fmt.Fprintln(table, strings.Join(row, "\t")+"\t")
 	}
-	table.Flush()
+	_ = table.Flush() // a strings.Builder takes everything
 	out.WriteString("\n")
 	for _, line := range r.notes() {
 		out.WriteString(line + "\n")
@@ -87,7 +88,7 @@ func (r report) rows() [][]string {
 	var rows [][]string
 	for _, s := range r.sizes {
 		for _, name := range s.names() {
-			row := []string{s.size.Name, fmt.Sprint(s.bytes), name}
+			row := []string{s.size.Name, strconv.Itoa(s.bytes), name}
 			row = append(row, s.cpu(name).cells()...)
 			row = append(row, s.wall(name).cells()...)
 			row = append(row, s.rss(name).cells()...)

@@ -63,14 +63,11 @@ func exitCode(status syscall.WaitStatus) int {
 }
 
 func join(figures ...int64) string {
-	line := ""
-	for i, figure := range figures {
-		if i > 0 {
-			line += " "
-		}
-		line += strconv.FormatInt(figure, 10)
+	var line []byte
+	for _, figure := range figures {
+		line = append(strconv.AppendInt(line, figure, 10), ' ')
 	}
-	return line + "\n"
+	return string(line) + "\n"
 }
 
 func fail(message string) {

@@ -111,7 +111,7 @@ func TestApplyRefuses(t *testing.T) {
 		},
 		"a first key in long form":       {"l:\n- ? name\n  : c\n", []jsonpatch.Operation{add("/l/0/a", "v")}, "cannot be edited safely"},
 		"a single value over two lines":  {"l:\n- args: [a,\n    b]\n", []jsonpatch.Operation{add("/l/0/a", "v")}, "cannot be edited safely"},
-		"a value that cannot be written": {"a: {}\n", []jsonpatch.Operation{add("/a/b", 1.5)}, "cannot write a float64 as YAML"},
+		"a value that cannot be written": {"a: {}\n", []jsonpatch.Operation{add("/a/b", make(chan int))}, "cannot write a chan int as YAML"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

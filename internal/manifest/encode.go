@@ -35,7 +35,7 @@ func apiVersionFirst(n *yaml.Node) {
 	}
 }
 
-// toNode turns// toNode turns a Go value into a node.
+// toNode turns a Go value into a node.
 func toNode(value any) (*yaml.Node, error) {
 	return reflectNode(reflect.ValueOf(value))
 }
@@ -67,6 +67,8 @@ func reflectNode(v reflect.Value) (*yaml.Node, error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}, nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}, nil
+	case reflect.Float32, reflect.Float64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: strconv.FormatFloat(v.Float(), 'g', -1, 64)}, nil
 	default:
 		return nil, fmt.Errorf("cannot write a %s as YAML", v.Type())
 	}

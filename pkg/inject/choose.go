@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -117,7 +118,7 @@ func (c *chosenProfile) annotateContainers(value string) error {
 		}
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("it names no container")
+		return errors.New("it names no container")
 	}
 	c.Mount.Containers, c.annotated = names, names
 	return nil

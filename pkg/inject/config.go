@@ -20,18 +20,18 @@ const (
 
 // Defaults of a profile. The names are completed as [Release] says, so that two releases never share one by accident.
 const (
-	DefaultProfile      = "default"
-	DefaultClass        = "fast"
-	DefaultVolume       = "pv-data-pipeline"
-	DefaultClaim        = "pvc-data-pipeline"
-	DefaultSize         = "100Gi"
-	DefaultBackend      = "aws-ebs"
-	DefaultMountPath    = "/data"
-	DefaultAccessMode   = corev1.ReadWriteOnce
-	DefaultReclaim      = corev1.PersistentVolumeReclaimRetain
-	DefaultBindingMode  = storagev1.VolumeBindingWaitForFirstConsumer
-	placeholderRelease  = "{release}"
-	placeholderNamespce = "{namespace}"
+	DefaultProfile       = "default"
+	DefaultClass         = "fast"
+	DefaultVolume        = "pv-data-pipeline"
+	DefaultClaim         = "pvc-data-pipeline"
+	DefaultSize          = "100Gi"
+	DefaultBackend       = "aws-ebs"
+	DefaultMountPath     = "/data"
+	DefaultAccessMode    = corev1.ReadWriteOnce
+	DefaultReclaim       = corev1.PersistentVolumeReclaimRetain
+	DefaultBindingMode   = storagev1.VolumeBindingWaitForFirstConsumer
+	placeholderRelease   = "{release}"
+	placeholderNamespace = "{namespace}"
 )
 
 // Config is the configuration of both paths: a file for the post-renderer, a mounted ConfigMap for the webhook.
@@ -106,8 +106,10 @@ type Volume struct {
 	Name string `json:"name,omitempty"`
 	// Handle identifies the volume to its driver; a path for local-path and host-path.
 	Handle string `json:"handle"`
-	// Zone is the value of the backend's topology key: the zone of a disk, the host name of a node's folder.
+	// Zone is the value of the topology key: the zone of a disk, the host name of a node's folder.
 	Zone string `json:"zone,omitempty"`
+	// TopologyKey is the node label that the zone is a value of, for the backend csi; the others have their own.
+	TopologyKey string `json:"topologyKey,omitempty"`
 	// Namespace is the one namespace that the volume serves. Default: the release's.
 	Namespace string `json:"namespace,omitempty"`
 	// Attributes are volumeAttributes for the CSI driver.
@@ -172,14 +174,14 @@ func (p *Profile) setDefaults() []string {
 	return p.StorageClass.setBackend(p.Name)
 }
 
-// setBackend defaults the backend and translates the names of the removed in-tree plugins.
+// setBackend defaults the backend and translates the names of in-tree plugins.
 func (s *StorageClass) setBackend(profile string) []string {
 	if s.Backend == "" {
 		s.Backend = DefaultBackend
 	}
 	if preset, ok := inTreeNames[s.Backend]; ok {
-		warning := fmt.Sprintf("profile %q: backend %q is an in-tree plugin that Kubernetes no longer has: using %q and its CSI driver",
-			profile, s.Backend, preset)
+		b, _ := backendByName(preset)
+		warning := fmt.Sprintf("profile %q: backend %q is an in-tree name: using the backend %q (%s)", profile, s.Backend, preset, b.Driver)
 		s.Backend = preset
 		return []string{warning}
 	}
@@ -261,7 +263,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 }
 
 func complete(name, namespace, release string) string {
-	return strings.NewReplacer(placeholderNamespce, namespace, placeholderRelease, release).Replace(name)
+	return strings.NewReplacer(placeholderNamespace, namespace, placeholderRelease, release).Replace(name)
 }
 
 // dotted joins the parts that are not empty.
@@ -280,7 +282,7 @@ func (p *Profile) NeedsRelease() bool {
 	if p.Creates() || p.Claim.Name == "" {
 		return true
 	}
-	return strings.Contains(p.Claim.Name, placeholderRelease) || strings.Contains(p.Claim.Name, placeholderNamespce)
+	return strings.Contains(p.Claim.Name, placeholderRelease) || strings.Contains(p.Claim.Name, placeholderNamespace)
 }
 
 // VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.

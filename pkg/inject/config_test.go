@@ -173,7 +173,7 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 		"a local volume without node":  {"profiles:\n- name: a\n  storageClass: {backend: local-path}\n  volume: {handle: /a}\n", []string{"line 6: profiles[0].volume.zone: Required value"}},
 		"a relative mount path":        {"profiles:\n- name: a\n  mount: {path: data}\n", []string{"line 5: profiles[0].mount.path: Invalid value", "absolute"}},
 		"the root as mount path":       {"profiles:\n- name: a\n  mount: {path: /./}\n", []string{"line 5: profiles[0].mount.path: Invalid value", "whole file system"}},
-		"a mount path with two dots":   {"profiles:\n- name: a\n  mount: {path: /a/../b}\n", []string{"line 5: profiles[0].mount.path: Invalid value", ".."}},
+		"a mount path with two dots":   {"profiles:\n- name: a\n  mount: {path: /a/../b}\n", []string{"line 5: profiles[0].mount.path: Invalid value", "two dots"}},
 		"a mount path with a colon":    {"profiles:\n- name: a\n  mount: {path: '/a:b'}\n", []string{"line 5: profiles[0].mount.path: Invalid value", "colon"}},
 		"the token's path":             {"profiles:\n- name: a\n  mount: {path: /var/run/secrets/kubernetes.io/serviceaccount/}\n", []string{"line 5: profiles[0].mount.path: Invalid value", "service account token"}},
 		"an absolute subPath":          {"profiles:\n- name: a\n  mount: {subPath: /a}\n", []string{"line 5: profiles[0].mount.subPath: Invalid value"}},
@@ -214,7 +214,7 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 			require.Error(t, err)
 			assert.Nil(t, config)
 			for _, exp := range tt.expErr {
-				assert.ErrorContains(t, err, exp)
+				require.ErrorContains(t, err, exp)
 			}
 			assert.NotContains(t, err.Error(), "inject.", "people know no Go types")
 		})
@@ -236,6 +236,26 @@ func TestPlaceholdersAndDatesAreText(t *testing.T) {
 	assert.Equal(t, "demo-x.ml", p.Names(release, "ml").Claim)
 }
 
+// TestLoadAllows is about files that look odd and are in order.
+func TestLoadAllows(t *testing.T) {
+	for name, text := range map[string]string{
+		"an empty document behind":              "profiles: [{name: a}]\n---\n",
+		"the end of the document":               "profiles: [{name: a}]\n...\n",
+		"anchors and merge keys":                "profiles:\n- &a {name: a}\n- {<<: *a, name: b, mount: {path: /b}}\n",
+		"two profiles of a class that is":       "profiles:\n- {name: a, storageClass: {name: c, create: false}}\n- {name: b, mount: {path: /b}, storageClass: {name: c, create: false}}\n",
+		"nulls where something may be left":     "metadata: ~\nprofiles: [{name: a, claim: ~, storageClass: {create: ~}, volume: ~, fsGroup: ~}]\nkinds: ~\n",
+		"ReadWriteOncePod alone":                "profiles: [{name: a, claim: {accessModes: [ReadWriteOncePod]}}]\n",
+		"a driver that is the backend's own":    "profiles: [{name: a, storageClass: {driver: ebs.csi.aws.com}}]\n",
+		"paths that only look like the token's": "profiles: [{name: a, mount: {path: /var/run/secrets/kubernetes.io/serviceaccount-2}}]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, warnings, err := inject.Load([]byte(fileHead + text))
+			require.NoError(t, err)
+			assert.Empty(t, warnings)
+		})
+	}
+}
+
 func TestBackendNamesAreTranslated(t *testing.T) {
 	for name, tt := range map[string]struct {
 		backend string
@@ -244,13 +264,13 @@ func TestBackendNamesAreTranslated(t *testing.T) {
 	}{
 		"a preset stays":                    {"gce-pd", "gce-pd", ""},
 		"a CSI driver names its preset":     {"ebs.csi.aws.com", "aws-ebs", ""},
-		"an in-tree provisioner, AWS":       {"kubernetes.io/aws-ebs", "aws-ebs", `profile "a": backend "kubernetes.io/aws-ebs" is an in-tree plugin`},
+		"an in-tree provisioner, AWS":       {"kubernetes.io/aws-ebs", "aws-ebs", `profile "a": backend "kubernetes.io/aws-ebs" is an in-tree name: using the backend "aws-ebs" (ebs.csi.aws.com)`},
 		"an in-tree provisioner, Azure":     {"kubernetes.io/azure-disk", "azure-disk", "in-tree"},
 		"an in-tree provisioner, Google":    {"kubernetes.io/gce-pd", "gce-pd", "in-tree"},
 		"an in-tree volume source, AWS":     {"awsElasticBlockStore", "aws-ebs", "in-tree"},
 		"an in-tree volume source, Azure":   {"azureDisk", "azure-disk", "in-tree"},
 		"an in-tree volume source, Google":  {"gcePersistentDisk", "gce-pd", "in-tree"},
-		"a folder of the node, as in a pod": {"hostPath", "host-path", "host-path"},
+		"a folder of the node, as in a pod": {"hostPath", "host-path", "kubernetes.io/no-provisioner"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := fileHead + "profiles:\n- name: a\n  storageClass: {backend: " + tt.backend + "}\n  volume: {handle: /srv/data}\n"
@@ -284,9 +304,9 @@ func TestOverridesComeBeforeDefaultsAndValidation(t *testing.T) {
 	assert.Len(t, warnings, 1)
 
 	_, _, err = inject.New(broken)
-	assert.ErrorContains(t, err, "profiles[0].mount.path: Invalid value")
+	require.ErrorContains(t, err, "profiles[0].mount.path: Invalid value")
 	_, _, err = inject.New(refused)
-	assert.EqualError(t, err, "no such thing")
+	require.EqualError(t, err, "no such thing")
 
 	file := []byte(fileHead + "profiles:\n- name: a\n  mount: {path: /x}\n")
 	config, _, err = inject.Load(file, noClaim)
@@ -294,9 +314,9 @@ func TestOverridesComeBeforeDefaultsAndValidation(t *testing.T) {
 	assert.Equal(t, "/x", config.Profiles[0].Mount.Path)
 	assert.False(t, *config.Profiles[0].StorageClass.Create)
 	_, _, err = inject.Load(file, broken)
-	assert.ErrorContains(t, err, "line 5: profiles[0].mount.path: Invalid value")
+	require.ErrorContains(t, err, "line 5: profiles[0].mount.path: Invalid value")
 	_, _, err = inject.Load(file, refused)
-	assert.EqualError(t, err, "no such thing")
+	require.EqualError(t, err, "no such thing")
 }
 
 func TestNewWithoutOverridesIsTheDefault(t *testing.T) {
@@ -364,8 +384,11 @@ func TestReleasesNeverShareANameByAccident(t *testing.T) {
 	p := load(t, "profiles:\n- {name: default, volume: {handle: h}}\n").Profiles[0]
 	owner := map[string]inject.Release{}
 	for _, r := range []inject.Release{
-		{Name: "a", Namespace: "x"}, {Name: "b", Namespace: "x"}, {Name: "a", Namespace: "y"},
-		{Name: "b-c", Namespace: "a"}, {Name: "c", Namespace: "a-b"},
+		{Name: "a", Namespace: "x"},
+		{Name: "b", Namespace: "x"},
+		{Name: "a", Namespace: "y"},
+		{Name: "b-c", Namespace: "a"},
+		{Name: "c", Namespace: "a-b"},
 	} {
 		names := p.Names(r, r.Namespace)
 		for _, n := range []string{"class " + names.StorageClass, "volume " + names.Volume, "claim " + r.Namespace + "/" + names.Claim} {
@@ -400,11 +423,12 @@ func TestNeedsRelease(t *testing.T) {
 func TestVolumeNameIsADNSLabel(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	names := map[string]string{}
-	for _, profile := range []string{"default", "training", long, long[:62] + "b", long[:62]} {
+	for _, profile := range []string{"default", "training", long, long[:62] + "b", long[:62], long[:36] + "-" + long[:20]} {
 		p := inject.Profile{Name: profile}
 		name := p.VolumeName()
 		assert.LessOrEqual(t, len(name), 63, name)
 		assert.Regexp(t, `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, name)
+		assert.NotContains(t, name, "--")
 		assert.Equal(t, name, p.VolumeName(), "deterministic")
 		assert.NotContains(t, names, name, "of %s and %s", profile, names[name])
 		names[name] = profile

@@ -107,7 +107,7 @@ func resolve(from node, path string, bound ...int) []node {
 	if path == "." {
 		return at
 	}
-	for _, step := range strings.Split(path, ".") {
+	for step := range strings.SplitSeq(path, ".") {
 		name, isList := strings.CutSuffix(step, anyItem)
 		var next []node
 		for _, n := range at {

@@ -37,8 +37,9 @@ type PodPaths struct {
 	Metadata []string `json:"metadata,omitempty"`
 	// Spec is the object that holds os and nodeSelector.
 	Spec string `json:"spec,omitempty"`
-	// SecurityContext is the pod's security context.
-	SecurityContext string `json:"securityContext,omitempty"`
+	// SecurityContext are the places of the pod's security context. The first that is there counts; where none is, the
+	// first place is used.
+	SecurityContext []string `json:"securityContext,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
 	// Containers are lists of containers (ending with [*]) or single ones.
@@ -55,7 +56,7 @@ func template(scope string, replicas ...string) PodPaths {
 		Scope:           scope,
 		Metadata:        []string{"metadata"},
 		Spec:            "spec",
-		SecurityContext: "spec.securityContext",
+		SecurityContext: []string{"spec.securityContext"},
 		Volumes:         "spec.volumes",
 		Containers:      []string{"spec.initContainers[*]", "spec.containers[*]"},
 		Replicas:        replicas,
@@ -69,14 +70,15 @@ func statefulTemplate(scope, claimTemplates string, replicas ...string) PodPaths
 	return t
 }
 
-// argoTemplates is the row part of an Argo workflow: mounts per template, volumes and pod metadata per workflow.
+// argoTemplates is the row part of an Argo workflow: mounts per template, volumes per workflow, pod
+// metadata and security context in both, where the template's own security context takes the place of the workflow's.
 // Source: argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go.
 func argoTemplates(workflow string) PodPaths {
 	return PodPaths{
 		Scope:           workflow + ".templates[*]",
 		Metadata:        []string{"metadata", "$." + workflow + ".podMetadata"},
 		Spec:            ".",
-		SecurityContext: "securityContext",
+		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
 		Volumes:         "$." + workflow + ".volumes",
 		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
 		ClaimTemplates:  "$." + workflow + ".volumeClaimTemplates",
@@ -98,7 +100,7 @@ func sparkRole(role string, replicas ...string) PodPaths {
 		Scope:           "spec." + role,
 		Metadata:        []string{"."},
 		Spec:            ".",
-		SecurityContext: "podSecurityContext",
+		SecurityContext: []string{"podSecurityContext"},
 		Volumes:         "$.spec.volumes",
 		Containers:      []string{"initContainers[*]", ".", "sidecars[*]"},
 		Replicas:        replicas,
@@ -208,7 +210,7 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs := validateRelative(at.Child("replicas"), p.Replicas...)
 	errs = append(errs, validateRelative(at.Child("claimTemplates"), given(p.ClaimTemplates)...)...)
 	if p.PodTemplate != "" {
-		if p.Scope+p.Spec+p.SecurityContext+p.Volumes != "" || len(p.Metadata)+len(p.Containers) > 0 {
+		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Containers) > 0 {
 			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says all but replicas and claimTemplates"))
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
@@ -226,7 +228,7 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
 	errs = append(errs, validateRelative(at.Child("spec"), given(p.Spec)...)...)
 	errs = append(errs, validateRelative(at.Child("containers"), p.Containers...)...)
-	errs = append(errs, validateField(at.Child("securityContext"), given(p.SecurityContext)...)...)
+	errs = append(errs, validateField(at.Child("securityContext"), p.SecurityContext...)...)
 	return append(errs, validateField(at.Child("volumes"), given(p.Volumes)...)...)
 }
 
@@ -264,7 +266,7 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 		if p == "." {
 			continue
 		}
-		for _, step := range strings.Split(p, ".") {
+		for step := range strings.SplitSeq(p, ".") {
 			if name := strings.TrimSuffix(step, anyItem); name == "" || strings.ContainsAny(name, "[]*$/ ") {
 				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list"))
 				break

@@ -173,15 +173,15 @@ func pathAt(asJSON []byte, offset int64) string {
 			levels = append(levels, level{list: delim == '[', isValue: true, index: -1})
 		}
 	}
-	path := ""
+	var path strings.Builder
 	for _, in := range levels {
 		if in.list {
-			path += fmt.Sprintf("[%d]", in.index)
+			fmt.Fprintf(&path, "[%d]", in.index)
 		} else {
-			path += "." + in.key
+			path.WriteString("." + in.key)
 		}
 	}
-	return strings.TrimPrefix(path, ".")
+	return strings.TrimPrefix(path.String(), ".")
 }
 
 // sizeError finds the size that is no quantity, whose own error tells no place.
@@ -213,8 +213,7 @@ func unknownFields(root *yaml.Node, strict []error) error {
 	problems := make([]error, len(strict))
 	for i, err := range strict {
 		problems[i] = err
-		var at kjson.FieldError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[kjson.FieldError](err); ok {
 			problems[i] = fmt.Errorf("line %d: %w", lineOf(root, at.FieldPath()), err)
 		}
 	}

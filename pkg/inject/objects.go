@@ -38,7 +38,36 @@ func (c *Config) Objects(r Release, uses ...Use) (Storage, error) {
 			return Storage{}, err
 		}
 	}
-	return s, nil
+	return s, s.validate()
+}
+
+// validate refuses two profiles that make an object of one name: a literal name can be another profile's default.
+func (s *Storage) validate() error {
+	seen := map[string]string{}
+	once := func(meta *metav1.ObjectMeta, kind string) error {
+		key, profile := kind+"/"+meta.Namespace+"/"+meta.Name, meta.Labels[LabelProfile]
+		if other, taken := seen[key]; taken && other != profile {
+			return fmt.Errorf("the profiles %q and %q would both create %s %s: give one of them another name", other, profile, kind, meta.Name)
+		}
+		seen[key] = profile
+		return nil
+	}
+	for _, c := range s.StorageClasses {
+		if err := once(&c.ObjectMeta, c.Kind); err != nil {
+			return err
+		}
+	}
+	for _, v := range s.Volumes {
+		if err := once(&v.ObjectMeta, v.Kind); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.Claims {
+		if err := once(&c.ObjectMeta, c.Kind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func usedIn(uses []Use, profile string) []string {
@@ -123,9 +152,9 @@ func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 		ObjectMeta:           p.meta(n.StorageClass, ""),
 		Provisioner:          p.driver(),
 		Parameters:           p.parameters(),
-		ReclaimPolicy:        &p.StorageClass.ReclaimPolicy,
-		VolumeBindingMode:    &p.StorageClass.VolumeBindingMode,
-		AllowVolumeExpansion: p.StorageClass.AllowVolumeExpansion,
+		ReclaimPolicy:        new(p.StorageClass.ReclaimPolicy),
+		VolumeBindingMode:    new(p.StorageClass.VolumeBindingMode),
+		AllowVolumeExpansion: new(*p.StorageClass.AllowVolumeExpansion),
 	}
 }
 
@@ -134,7 +163,7 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
 		ObjectMeta: p.meta(n.Claim, namespace),
 		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes:      p.Claim.AccessModes,
+			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: &n.StorageClass,
 			VolumeName:       n.Volume,
 			Resources: corev1.VolumeResourceRequirements{
@@ -150,7 +179,7 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 		ObjectMeta: p.meta(n.Volume, ""),
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
-			AccessModes:                   p.Claim.AccessModes,
+			AccessModes:                   slices.Clone(p.Claim.AccessModes),
 			PersistentVolumeReclaimPolicy: p.StorageClass.ReclaimPolicy,
 			StorageClassName:              n.StorageClass,
 			ClaimRef: &corev1.ObjectReference{
@@ -164,17 +193,25 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 
 // nodeAffinity keeps pods in the zone of the volume; without it a pod may land where the disk cannot be attached.
 func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
-	b := p.backend()
-	if p.Volume.Zone == "" || b.TopologyKey == "" {
+	key := p.topologyKey()
+	if p.Volume.Zone == "" || key == "" {
 		return nil
 	}
 	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
 		NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 			MatchExpressions: []corev1.NodeSelectorRequirement{{
-				Key: b.TopologyKey, Operator: corev1.NodeSelectorOpIn, Values: []string{p.Volume.Zone},
+				Key: key, Operator: corev1.NodeSelectorOpIn, Values: []string{p.Volume.Zone},
 			}},
 		}},
 	}}
+}
+
+// topologyKey is the backend's, or for csi the volume's own.
+func (p *Profile) topologyKey() string {
+	if key := p.backend().TopologyKey; key != "" {
+		return key
+	}
+	return p.Volume.TopologyKey
 }
 
 // source is the PersistentVolumeSource of the backend.
@@ -243,7 +280,7 @@ func (p *Profile) SingleNode() bool {
 
 // Warnings returns what people should know about the profile itself.
 func (p *Profile) Warnings() []string {
-	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.backend().TopologyKey != "" {
+	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.topologyKey() != "" {
 		return []string{fmt.Sprintf("profile %q: volume.zone is empty, so the scheduler may put pods where the volume cannot be reached; set it to the volume's %s",
 			p.Name, p.backend().TopologyKey)}
 	}

@@ -100,7 +100,7 @@ func (d *Decision) Mounted(profile string) bool {
 }
 
 // Refused returns the first decision that refuses the object, or nil.
-func (r Result) Refused() *Decision {
+func (r *Result) Refused() *Decision {
 	for i := range r.Decisions {
 		if r.Decisions[i].Reason.Refuses() {
 			return &r.Decisions[i]
@@ -141,6 +141,8 @@ type podPatch struct {
 	pod      *Pod
 	edits    *edits
 	decision Decision
+	// group is the fsGroup that a profile has set.
+	group *int64
 }
 
 func (p *podPatch) decide() Decision {
@@ -264,10 +266,11 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 			return err
 		}
 		c.Mounts = append(c.Mounts, Mounted{Volume: volume.Name, Path: mountPath})
-		p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, "", corev1.VolumeMount{
+		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, corev1.VolumeMount{
 			Name: volume.Name, MountPath: mountPath, SubPath: profile.Mount.SubPath, ReadOnly: profile.Mount.ReadOnly,
-		})
-		p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+		}) {
+			p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+		}
 	}
 	return p.env(profile, mountPath, c)
 }
@@ -323,8 +326,9 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error
 		return nil
 	}
 	c.Env = append(c.Env, Env{Name: name, Value: value})
-	p.edits.add(c.Path+"/env", len(c.Env) == 1, "", corev1.EnvVar{Name: name, Value: value})
-	p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
+	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, corev1.EnvVar{Name: name, Value: value}) {
+		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
+	}
 	return nil
 }
 
@@ -335,20 +339,25 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
 	}
 	context := p.pod.SecurityContext
 	if context != nil && context.HasFSGroup {
+		if p.group != nil && *p.group != *profile.FSGroup {
+			p.warn("fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name, *p.group)
+		}
 		return
 	}
-	always := corev1.FSGroupChangeOnRootMismatch
-	switch {
-	case context == nil:
-		p.edits.set(p.pod.SecurityContextPath, corev1.PodSecurityContext{FSGroup: profile.FSGroup, FSGroupChangePolicy: &always})
-	default:
-		p.edits.set(p.pod.SecurityContextPath+"/fsGroup", profile.FSGroup)
+	p.group = profile.FSGroup
+	var isNew bool
+	if always := corev1.FSGroupChangeOnRootMismatch; context == nil {
+		isNew = p.edits.set(p.pod.SecurityContextPath, corev1.PodSecurityContext{FSGroup: profile.FSGroup, FSGroupChangePolicy: &always})
+	} else {
+		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", profile.FSGroup)
 		if !context.HasFSGroupChangePolicy {
 			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", always)
 		}
 	}
 	p.pod.SecurityContext = &SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
-	p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
+	if isNew {
+		p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
+	}
 	if others := p.otherClaims(volume); len(others) > 0 {
 		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
 	}
@@ -380,7 +389,7 @@ func (p *podPatch) warn(format string, args ...any) {
 func (p *podPatch) added(a Addition) { p.decision.Added = append(p.decision.Added, a) }
 
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
-// Pods of one document may share a list, so that an item is known by a key.
+// Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
 type edits struct {
 	places []*place
 	byPath map[string]*place
@@ -397,8 +406,8 @@ type place struct {
 
 func newEdits() *edits { return &edits{byPath: map[string]*place{}} }
 
-// add puts an item at the head of a list, behind what was added before. It reports false when an item of that key is
-// there already; the empty key is never.
+// add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
+// added already.
 func (e *edits) add(path string, empty bool, key string, item any) bool {
 	p := e.byPath[path]
 	if p == nil {
@@ -406,7 +415,7 @@ func (e *edits) add(path string, empty bool, key string, item any) bool {
 		e.byPath[path] = p
 		e.places = append(e.places, p)
 	}
-	if key != "" && slices.Contains(p.keys, key) {
+	if slices.Contains(p.keys, key) {
 		return false
 	}
 	p.keys = append(p.keys, key)
@@ -414,9 +423,15 @@ func (e *edits) add(path string, empty bool, key string, item any) bool {
 	return true
 }
 
-// set gives a field that is absent or null a value.
-func (e *edits) set(path string, value any) {
-	e.places = append(e.places, &place{path: path, items: []any{value}})
+// set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
+func (e *edits) set(path string, value any) bool {
+	if e.byPath[path] != nil {
+		return false
+	}
+	p := &place{path: path, items: []any{value}}
+	e.byPath[path] = p
+	e.places = append(e.places, p)
+	return true
 }
 
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.

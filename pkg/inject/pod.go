@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -92,6 +93,9 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 		pod.Annotations = merge(pod.Annotations, texts(meta["annotations"]))
 	}
 	for _, path := range paths.Containers {
+		if err := checkList(s, path); err != nil {
+			return Pod{}, err
+		}
 		for _, n := range s.all(path) {
 			container, err := readContainer(n)
 			if err != nil {
@@ -112,6 +116,20 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	return pod, readSecurityContext(&pod, s, paths.SecurityContext)
 }
 
+// checkList refuses something else in the place of a list, which would look like a list without items.
+func checkList(s scope, path string) error {
+	list, isList := strings.CutSuffix(path, anyItem)
+	if !isList {
+		return nil
+	}
+	for _, n := range s.all(list) {
+		if _, ok := n.value.([]any); !ok && n.value != nil {
+			return fmt.Errorf("%s is no list", n.pointer)
+		}
+	}
+	return nil
+}
+
 func readVolumes(pod *Pod, s scope, path string) error {
 	n, ok := s.place(path)
 	if !ok {
@@ -124,24 +142,28 @@ func readVolumes(pod *Pod, s scope, path string) error {
 	})
 }
 
-func readSecurityContext(pod *Pod, s scope, path string) error {
-	n, ok := s.place(path)
-	if path == "" || !ok {
-		return nil
-	}
-	pod.SecurityContextPath = n.pointer
-	if n.value == nil {
-		return nil
-	}
-	context, ok := n.value.(map[string]any)
-	if !ok {
-		return fmt.Errorf("%s is no object", n.pointer)
-	}
-	if len(context) > 0 {
-		pod.SecurityContext = &SecurityContext{
-			HasFSGroup:             context["fsGroup"] != nil,
-			HasFSGroupChangePolicy: context["fsGroupChangePolicy"] != nil,
+func readSecurityContext(pod *Pod, s scope, paths []string) error {
+	for _, path := range paths {
+		n, ok := s.place(path)
+		if !ok {
+			continue
 		}
+		if n.value == nil {
+			pod.SecurityContextPath = cmp.Or(pod.SecurityContextPath, n.pointer)
+			continue
+		}
+		context, ok := n.value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s is no object", n.pointer)
+		}
+		pod.SecurityContextPath = n.pointer
+		if len(context) > 0 {
+			pod.SecurityContext = &SecurityContext{
+				HasFSGroup:             context["fsGroup"] != nil,
+				HasFSGroupChangePolicy: context["fsGroupChangePolicy"] != nil,
+			}
+		}
+		return nil
 	}
 	return nil
 }

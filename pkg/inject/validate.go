@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"path"
@@ -177,6 +178,7 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
 		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
 	}
+	errs = append(errs, v.validateTopology(at, backend)...)
 	if backend.source == sourceLocal && v.Zone == "" {
 		errs = append(errs, field.Required(at.Child("zone"), "a local volume must name its node's kubernetes.io/hostname"))
 	}
@@ -184,6 +186,27 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 		if !*p.StorageClass.Create && p.attributes()[name] == "" {
 			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
+	}
+	return errs
+}
+
+// validateTopology refuses a zone that would be ignored: a pod could land where the volume cannot be reached.
+func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorList {
+	var errs field.ErrorList
+	if v.TopologyKey != "" {
+		for _, problem := range validation.IsQualifiedName(v.TopologyKey) {
+			errs = append(errs, field.Invalid(at.Child("topologyKey"), v.TopologyKey, problem))
+		}
+	}
+	switch {
+	case backend.Name == "csi":
+		if v.Zone != "" && v.TopologyKey == "" {
+			errs = append(errs, field.Required(at.Child("topologyKey"), "the zone is a value of the driver's topology key"))
+		}
+	case v.TopologyKey != "":
+		errs = append(errs, field.Invalid(at.Child("topologyKey"), v.TopologyKey, "only the backend csi needs one"))
+	case v.Zone != "" && backend.TopologyKey == "":
+		errs = append(errs, field.Invalid(at.Child("zone"), v.Zone, "volumes of the backend "+backend.Name+" have no zone"))
 	}
 	return errs
 }
@@ -204,13 +227,13 @@ func checkMountPath(p string) error {
 	clean := path.Clean(p)
 	switch {
 	case !path.IsAbs(p):
-		return fmt.Errorf("must be an absolute path")
+		return errors.New("must be an absolute path")
 	case strings.Contains(p, ":"):
-		return fmt.Errorf("must not contain a colon")
+		return errors.New("must not contain a colon")
 	case hasDotDot(p):
-		return fmt.Errorf("must not contain ..")
+		return errors.New("must not contain two dots")
 	case clean == "/":
-		return fmt.Errorf("would hide the container's whole file system")
+		return errors.New("would hide the container's whole file system")
 	case isBelow(clean, serviceAccountPath):
 		return fmt.Errorf("would hide the pod's service account token in %s", serviceAccountPath)
 	}
@@ -220,7 +243,7 @@ func checkMountPath(p string) error {
 // checkSubPath refuses what the API server refuses: absolute paths and "..".
 func checkSubPath(p string) error {
 	if path.IsAbs(p) || hasDotDot(p) {
-		return fmt.Errorf("must be a relative path without ..")
+		return errors.New("must be a relative path without two dots")
 	}
 	return nil
 }

@@ -68,12 +68,13 @@ func (r *Renderer) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
 // only. The stream must not be changed afterwards: the output shares its bytes.
 func (r *Renderer) Render(stream []byte) (*Output, error) {
 	if err := r.check(); err != nil {
-		return &Output{}, err
-	}
-	if r.Helm4 && len(bytes.TrimSpace(stream)) == 0 {
-		return &Output{stream: []byte(noDocuments)}, nil
+		return &Output{Report: Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}}, err
 	}
 	run := newRun(r, stream)
+	if r.Helm4 && len(bytes.TrimSpace(stream)) == 0 {
+		run.finish()
+		return &Output{Report: run.report, stream: []byte(noDocuments)}, nil
+	}
 	err := run.documents()
 	if err == nil {
 		err = run.storage()

@@ -37,7 +37,7 @@ func Run(args []string, s Streams) int {
 	}
 	message := "error: " + err.Error() + "\n"
 	_, _ = io.WriteString(s.Err, message)
-	if o != nil && o.Helm == 4 {
+	if o.Helm == 4 {
 		tellBesidesHelm("pipeline-storage: " + message)
 	}
 	return 1
@@ -68,6 +68,9 @@ func (o *Options) run(s Streams) error {
 	if reportErr := o.writeReport(&out.Report); reportErr != nil {
 		return errors.Join(err, reportErr)
 	}
+	if o.Explain { // the table tells why, above all when the run is refused
+		return errors.Join(err, explain(s.Out, &out.Report))
+	}
 	if err != nil {
 		return err
 	}
@@ -88,10 +91,10 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, w := range append(warnings, o.Overrides()...) {
+	overrides := o.Overrides()
+	for _, w := range append(warnings, overrides...) {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	overrides := o.Overrides()
 	return &postrender.Renderer{
 		Config:   config,
 		Release:  inject.Release{Name: o.Release, Namespace: o.Namespace},
@@ -105,10 +108,7 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 
 // write prints the manifests, or what people asked for instead.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
-	switch {
-	case o.Explain:
-		return explain(w, &out.Report)
-	case o.Diff:
+	if o.Diff {
 		return diff(w, out, useColor(o.Color, w))
 	}
 	if _, err := out.WriteTo(w); err != nil {

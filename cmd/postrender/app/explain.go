@@ -31,16 +31,24 @@ func explain(w io.Writer, report *postrender.Report) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, object := range report.Objects {
-		fmt.Fprintf(&out, "\n%s %s/%s", object.Action, object.Kind, object.Name)
-		if object.Namespace != "" {
-			fmt.Fprintf(&out, " in namespace %s", object.Namespace)
-		}
-	}
 	if len(report.Objects) > 0 {
 		out.WriteByte('\n')
 	}
+	for _, object := range report.Objects {
+		fmt.Fprintf(&out, "%s %s/%s", plans[object.Action], object.Kind, object.Name)
+		if object.Namespace != "" {
+			fmt.Fprintf(&out, " in namespace %s", object.Namespace)
+		}
+		out.WriteByte('\n')
+	}
+	warn(&out, report)
 	return print(w, out.String())
+}
+
+// plans are the actions of a report as what would be done.
+var plans = map[postrender.Action]string{
+	postrender.Created: "would create",
+	postrender.Present: "finds",
 }
 
 // what tells in one line what was added to a workload, or why nothing was.

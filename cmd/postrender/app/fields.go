@@ -62,6 +62,8 @@ var fieldFlags = []fieldFlag{
 		text(func(p *inject.Profile) *string { return &static(p).Name })},
 	{sectionStatic, "volume-zone", "volume.zone", "ZONE", "zone of the volume, or the host name of its node", false,
 		text(func(p *inject.Profile) *string { return &static(p).Zone })},
+	{sectionStatic, "volume-topology-key", "volume.topologyKey", "KEY", "node label that the zone is a value of, for the backend csi", false,
+		text(func(p *inject.Profile) *string { return &static(p).TopologyKey })},
 	{sectionStatic, "volume-namespace", "volume.namespace", "NAMESPACE", "the one namespace that the volume serves (default: the release's)", false,
 		text(func(p *inject.Profile) *string { return &static(p).Namespace })},
 	{sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
@@ -89,7 +91,7 @@ func (f fieldFlag) define(fs *pflag.FlagSet) *[]string {
 	values := &[]string{}
 	fs.StringArrayVar(values, f.name, nil, f.usage)
 	flag := fs.Lookup(f.name)
-	flag.Value = namedValue{flag.Value, f.value}
+	flag.Value, flag.DefValue = namedValue{flag.Value, f.value}, ""
 	if f.isBool {
 		flag.NoOptDefVal = "true"
 	}
@@ -222,8 +224,11 @@ func setCreate(p *inject.Profile, values []string) error {
 	}
 	class, volume, claim := wanted["class"], wanted["volume"], wanted["claim"]
 	p.StorageClass.Create, p.Claim.Create = &class, &claim
-	if p.Volume != nil {
+	switch {
+	case p.Volume != nil:
 		p.Volume.Create = &volume
+	case volume:
+		return errors.New("there is no volume to create: name one with --volume-handle")
 	}
 	return nil
 }

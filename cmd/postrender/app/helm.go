@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// underHelm reports whether Helm, not a person, reads what the program prints. Helm 4 is told by --helm. A plugin such as
+// underHelm reports whether Helm, not a person, reads what the program prints. Whoever sets --helm says so. A plugin such as
 // helm-diff sets HELM_BIN; plain Helm 3 sets nothing, so that its process is looked at where the system shows it.
 func underHelm(version int) bool {
-	return version == 4 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
+	return version != 0 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
 }
 
 // parentIsHelm reports whether the parent process is called helm, helm3 or the like. It works on Linux.
@@ -28,9 +28,22 @@ func tellBesidesHelm(message string) {
 		if err != nil {
 			continue
 		}
-		_, err = f.WriteString(message)
+		_, err = f.WriteString(clearOf(f) + message)
 		if closeErr := f.Close(); err == nil && closeErr == nil {
 			return
 		}
 	}
 }
+
+// clearOf returns what keeps a message in a regular file: a file that was opened anew has an offset of its own, so that Helm
+// writes its next line over what is at the beginning. It gets blanks to write over.
+func clearOf(f *os.File) string {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return strings.Repeat(" ", helmsOwnLines) + "\n"
+}
+
+// helmsOwnLines is more than Helm says when a post-renderer fails.
+const helmsOwnLines = 4096

@@ -76,16 +76,17 @@ func (s *sections) usage() string {
 	return b.String()
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed.
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error comes with the options
+// that were read before it: they tell whether Helm 4 would lose it.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
 	o.sections = s
 	if err := s.all.Parse(args); err != nil {
-		return nil, fmt.Errorf("%w (see --help)", err)
+		return o, fmt.Errorf("%w (see --help)", err)
 	}
 	if s.all.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: manifests are read from standard input (see --help)", s.all.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q: manifests are read from standard input (see --help)", s.all.Arg(0))
 	}
 	for _, f := range fieldFlags {
 		if s.all.Changed(f.name) {
@@ -203,7 +204,7 @@ func inFlags(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "profiles[0].volume:", "--volume-handle:")
 	for _, f := range fieldFlags {
 		text = strings.ReplaceAll(text, "profiles[0]."+f.path+":", "--"+f.name+":")
 		text = strings.ReplaceAll(text, "profiles[0]."+f.path+"[", "--"+f.name+"[")

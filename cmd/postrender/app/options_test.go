@@ -1,0 +1,289 @@
+package app_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/cmd/postrender/app"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+func TestParseOptions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args string
+		exp  func(*app.Options)
+	}{
+		"nothing said":       {"", func(*app.Options) {}},
+		"a release":          {"--release demo --namespace=ml", func(o *app.Options) { o.Release, o.Namespace = "demo", "ml" }},
+		"a file":             {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
+		"a kind and names":   {"--kind Job --name a,b --name c", func(o *app.Options) { o.Kinds, o.Names = []string{"Job"}, []string{"a", "b", "c"} }},
+		"hooks":              {"--hooks all", func(o *app.Options) { o.Hooks = postrender.HooksAll }},
+		"a report":           {"--report r.json", func(o *app.Options) { o.Report = "r.json" }},
+		"a table":            {"--explain", func(o *app.Options) { o.Explain = true }},
+		"a diff in colour":   {"--diff --color always", func(o *app.Options) { o.Diff, o.Color = true, "always" }},
+		"the configuration":  {"--print-config", func(o *app.Options) { o.PrintConfig = true }},
+		"the version":        {"--version", func(o *app.Options) { o.Version = true }},
+		"the help":           {"--help", func(o *app.Options) { o.Help = true }},
+		"the help, in short": {"-h", func(o *app.Options) { o.Help = true }},
+		"Helm 3":             {"--helm=3", func(o *app.Options) { o.Helm = 3 }},
+		"Helm 4":             {"--helm=4", func(o *app.Options) { o.Helm = 4 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := &app.Options{Hooks: postrender.HooksSafe, Color: "auto"}
+			tt.exp(exp)
+			o, err := app.ParseOptions(strings.Fields(tt.args))
+			require.NoError(t, err)
+			assert.Equal(t, inject.DefaultSelector().String(), o.Selector.String())
+			assert.Equal(t, exp.ConfigFile, o.ConfigFile)
+			assert.Equal(t, exp.Release, o.Release)
+			assert.Equal(t, exp.Namespace, o.Namespace)
+			assert.ElementsMatch(t, exp.Kinds, o.Kinds)
+			assert.ElementsMatch(t, exp.Names, o.Names)
+			assert.Equal(t, exp.Hooks, o.Hooks)
+			assert.Equal(t, exp.Report, o.Report)
+			assert.Equal(t, exp.Explain, o.Explain)
+			assert.Equal(t, exp.Diff, o.Diff)
+			assert.Equal(t, exp.Color, o.Color)
+			assert.Equal(t, exp.PrintConfig, o.PrintConfig)
+			assert.Equal(t, exp.Version, o.Version)
+			assert.Equal(t, exp.Help, o.Help)
+			assert.Equal(t, exp.Helm, o.Helm)
+			assert.Empty(t, o.Overrides())
+		})
+	}
+}
+
+func TestParseOptionsSelector(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		exp  string
+	}{
+		"the label":    {nil, "pipeline-storage=enabled"},
+		"another":      {[]string{"--selector", "app in (a, b),!c"}, "app in (a,b),!c"},
+		"every pod":    {[]string{"--selector", ""}, ""},
+		"every pod, =": {[]string{"--selector="}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseOptions(tt.args)
+			require.NoError(t, err)
+			assert.Equal(t, tt.exp, o.Selector.String())
+			assert.Equal(t, tt.exp == "", o.Selector.Matches(labels.Set{"any": "pod"}))
+		})
+	}
+}
+
+func TestParseOptionsRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		exp  string
+	}{
+		"an unknown flag":           {[]string{"--clam", "x"}, "unknown flag: --clam (see --help)"},
+		"a flag without its value":  {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
+		"an argument":               {[]string{"x.yaml"}, `unexpected argument "x.yaml": manifests are read from standard input (see --help)`},
+		"a dash for standard input": {[]string{"-"}, `unexpected argument "-"`},
+		"a table and a diff":        {[]string{"--explain", "--diff"}, "--explain and --diff cannot be combined: choose one"},
+		"a selector that is none":   {[]string{"--selector", "a in b"}, "--selector: "},
+		"an unknown colour":         {[]string{"--color", "red"}, `--color: "red" is neither auto, always nor never`},
+		"an unknown hook policy":    {[]string{"--hooks", "pre"}, `--hooks: "pre" is neither safe, all nor none`},
+		"a Helm of the past":        {[]string{"--helm", "2"}, "--helm: there is no Helm 2, only 3 and 4"},
+		"a Helm that is no number":  {[]string{"--helm", "four"}, `invalid argument "four" for "--helm" flag`},
+		"a report among manifests":  {[]string{"--report", "-"}, "--report: standard output carries the manifests; name a file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := app.ParseOptions(tt.args)
+			assert.ErrorContains(t, err, tt.exp)
+		})
+	}
+}
+
+// TestOptionsAreKeptWhenTheyAreRefused lets the command tell a mistake where Helm 4 does not lose it.
+func TestOptionsAreKeptWhenTheyAreRefused(t *testing.T) {
+	for name, args := range map[string][]string{
+		"a contradiction": {"--helm=4", "--explain", "--diff"},
+		"an unknown flag": {"--helm=4", "--clam"},
+		"an argument":     {"--helm=4", "x.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseOptions(args)
+			require.Error(t, err)
+			require.NotNil(t, o)
+			assert.Equal(t, 4, o.Helm)
+		})
+	}
+}
+
+// static is a volume with its defaults set.
+func static(change func(*inject.Volume)) func(*inject.Profile) {
+	return func(p *inject.Profile) {
+		p.Volume = &inject.Volume{Handle: "h", Create: new(true)}
+		change(p.Volume)
+	}
+}
+
+// fields are the flags that set a field, and what each does to the default profile.
+var fields = map[string]struct {
+	args string
+	exp  func(*inject.Profile)
+}{
+	"claim":           {"--claim c", func(p *inject.Profile) { p.Claim.Name = "c" }},
+	"claim, twice":    {"--claim b --claim c", func(p *inject.Profile) { p.Claim.Name = "c" }},
+	"claim, in place": {"--claim={release}-c", func(p *inject.Profile) { p.Claim.Name = "{release}-c" }},
+	"size":            {"--size 5Ti", func(p *inject.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
+	"access-mode":     {"--access-mode ReadWriteOncePod", func(p *inject.Profile) { p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"} }},
+	"access-mode, many": {"--backend gce-pd --access-mode ReadWriteOnce,ReadOnlyMany", func(p *inject.Profile) {
+		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd", []corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
+	}},
+	"class":          {"--class s", func(p *inject.Profile) { p.StorageClass.Name = "s" }},
+	"backend":        {"--backend local-path", func(p *inject.Profile) { p.StorageClass.Backend = "local-path" }},
+	"driver":         {"--backend csi --driver d.io", func(p *inject.Profile) { p.StorageClass.Backend, p.StorageClass.Driver = "csi", "d.io" }},
+	"parameter":      {"--parameter a=b --parameter c=d=e,f", func(p *inject.Profile) { p.StorageClass.Parameters = map[string]string{"a": "b", "c": "d=e,f"} }},
+	"reclaim-policy": {"--reclaim-policy Delete", func(p *inject.Profile) { p.StorageClass.ReclaimPolicy = "Delete" }},
+	"volume-binding-mode": {"--volume-binding-mode Immediate", func(p *inject.Profile) {
+		p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingImmediate
+	}},
+	"allow-volume-expansion":        {"--allow-volume-expansion=false", func(p *inject.Profile) { p.StorageClass.AllowVolumeExpansion = new(false) }},
+	"allow-volume-expansion, alone": {"--allow-volume-expansion", func(p *inject.Profile) { p.StorageClass.AllowVolumeExpansion = new(true) }},
+	"volume-handle":                 {"--volume-handle h", static(func(*inject.Volume) {})},
+	"volume":                        {"--volume v --volume-handle h", static(func(v *inject.Volume) { v.Name = "v" })},
+	"volume-zone":                   {"--volume-zone z --volume-handle h", static(func(v *inject.Volume) { v.Zone = "z" })},
+	"volume-topology-key": {"--backend csi --driver d --volume-zone z --volume-topology-key k --volume-handle h", func(p *inject.Profile) {
+		p.StorageClass.Backend, p.StorageClass.Driver, p.StorageClass.Parameters = "csi", "d", nil
+		static(func(v *inject.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
+	}},
+	"volume-namespace":  {"--volume-namespace n --volume-handle h", static(func(v *inject.Volume) { v.Namespace = "n" })},
+	"volume-attribute":  {"--volume-attribute a=b --volume-handle h", static(func(v *inject.Volume) { v.Attributes = map[string]string{"a": "b"} })},
+	"mount-path":        {"--mount-path /m", func(p *inject.Profile) { p.Mount.Path = "/m" }},
+	"sub-path":          {"--sub-path s", func(p *inject.Profile) { p.Mount.SubPath = "s" }},
+	"read-only":         {"--read-only", func(p *inject.Profile) { p.Mount.ReadOnly = true }},
+	"read-only, not":    {"--read-only=false", func(*inject.Profile) {}},
+	"container":         {"--container a,b --container c", func(p *inject.Profile) { p.Mount.Containers = []string{"a", "b", "c"} }},
+	"exclude-container": {"--exclude-container a --exclude-container b", func(p *inject.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} }},
+	"fs-group":          {"--fs-group 0", func(p *inject.Profile) { p.FSGroup = new(int64(0)) }},
+	"env":               {"--env E", func(p *inject.Profile) { p.Env = "E" }},
+	"create": {"--create claim", func(p *inject.Profile) {
+		p.StorageClass.Create, p.Claim.Create = new(false), new(true)
+	}},
+	"create, none": {"--create none", func(p *inject.Profile) {
+		p.StorageClass.Create, p.Claim.Create = new(false), new(false)
+	}},
+	"create, in front of the volume that it speaks of": {"--create claim,class --volume v --volume-handle h", static(func(v *inject.Volume) { v.Name, v.Create = "v", new(false) })},
+}
+
+func TestEveryFieldFlagSetsItsField(t *testing.T) {
+	for name, tt := range fields {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseOptions(strings.Fields(tt.args))
+			require.NoError(t, err)
+			config, warnings, err := o.Config(nil)
+			require.NoError(t, err)
+			assert.Empty(t, warnings)
+			assert.Empty(t, o.Overrides(), "there is no file to override")
+			exp := inject.Default()
+			tt.exp(&exp.Profiles[0])
+			assert.Equal(t, exp, config)
+		})
+	}
+}
+
+func TestFieldFlagsRefuse(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args string
+		exp  string
+	}{
+		"a size that is none":              {"--size 10Gib", `--size: "10Gib" is no quantity such as 100Gi`},
+		"a size of zero":                   {"--size 0", "--size: must be greater than zero"},
+		"a group that is none":             {"--fs-group staff", `--fs-group: "staff" is no group number`},
+		"a negative group":                 {"--fs-group -1", "--fs-group: Invalid value: -1: must not be negative"},
+		"a parameter without =":            {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
+		"an attribute without key":         {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
+		"a yes":                            {"--read-only=yes", `--read-only: "yes" is neither true nor false`},
+		"an unknown object":                {"--create pods", `--create: "pods" is none of class, volume and claim; none stands alone`},
+		"none and one":                     {"--create none,claim", `--create: "none" is none of class, volume and claim; none stands alone`},
+		"an unknown backend":               {"--backend floppy", `--backend: Unsupported value: "floppy"`},
+		"an access mode":                   {"--access-mode ReadWriteMany", `--access-mode[0]: Unsupported value: "ReadWriteMany"`},
+		"a reclaim policy":                 {"--reclaim-policy Recycle", `--reclaim-policy: Unsupported value: "Recycle"`},
+		"a binding mode":                   {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
+		"a missing parameter":              {"--backend nfs --parameter share=/x", "--parameter[server]: Required value: the backend nfs needs it"},
+		"a missing driver":                 {"--backend csi", "--driver: Required value"},
+		"a missing handle":                 {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
+		"a missing volume":                 {"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path"},
+		"a zone that means nothing":        {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
+		"a zone without its key":           {"--backend csi --driver d --volume-handle h --volume-zone z", "--volume-topology-key: Required value"},
+		"a key that is known already":      {"--volume-handle h --volume-topology-key k", `--volume-topology-key: Invalid value: "k": only the backend csi needs one`},
+		"a missing zone":                   {"--backend local-path --volume-handle /x", "--volume-zone: Required value"},
+		"a mount path":                     {"--mount-path x", `--mount-path: Invalid value: "x": must be an absolute path`},
+		"a sub-path":                       {"--sub-path ..", `--sub-path: Invalid value: "..": must be a relative path`},
+		"a claim's name":                   {"--claim A", `--claim: Invalid value: "A"`},
+		"a class's name":                   {"--class A", `--class: Invalid value: "A"`},
+		"a volume's name":                  {"--volume A --volume-handle h", `--volume: Invalid value: "A"`},
+		"a namespace":                      {"--volume-namespace A --volume-handle h", `--volume-namespace: Invalid value: "A"`},
+		"a variable":                       {"--env =", `--env: Invalid value: "="`},
+		"a volume that is made of nothing": {"--create volume", "--create: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseOptions(strings.Fields(tt.args))
+			require.NoError(t, err)
+			_, _, err = o.Config(nil)
+			require.ErrorContains(t, err, tt.exp)
+			assert.NotContains(t, err.Error(), "profiles", "people wrote no profiles")
+		})
+	}
+}
+
+// file is a configuration file with as many profiles as names.
+func file(names ...string) []byte {
+	text := bytes.NewBufferString("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles:\n")
+	for _, name := range names {
+		fmt.Fprintf(text, "- {name: %[1]s, mount: {path: /%[1]s}}\n", name)
+	}
+	return text.Bytes()
+}
+
+func TestFlagsBesideAFile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args         string
+		file         []byte
+		expOverrides []string
+		expErr       string
+	}{
+		"no field flags": {"", file("a", "b"), nil, ""},
+		"fields of the one profile": {
+			"--env E --size 1Gi --container a --container b", file("a"),
+			[]string{"--size=1Gi sets claim.size", "--container=a,b sets mount.containers", "--env=E sets env"},
+			"",
+		},
+		"a field of which profile?": {"--size 1Gi", file("a", "b"), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 2: set it there"},
+		"a field of no profile":     {"--size 1Gi", file(), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 0"},
+		"a field that is refused":   {"--size no", file("a"), nil, `--config f.yaml: --size: "no" is no quantity`},
+		"a file that is refused":    {"", []byte("a: b"), nil, `--config f.yaml: line 1: unknown field "a"`},
+		"a mistake by a flag":       {"--mount-path x", file("a"), nil, `--config f.yaml: line 4: profiles[0].mount.path: Invalid value: "x"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseOptions(append(strings.Fields(tt.args), "--config", "f.yaml"))
+			require.NoError(t, err)
+			config, _, err := o.Config(tt.file)
+			if tt.expErr != "" {
+				assert.ErrorContains(t, err, tt.expErr)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tt.expOverrides, o.Overrides())
+			assert.Equal(t, "/a", config.Profiles[0].Mount.Path, "what no flag sets is the file's")
+			if len(tt.expOverrides) > 0 {
+				assert.Equal(t, "1Gi", config.Profiles[0].Claim.Size.String())
+				assert.Equal(t, []string{"a", "b"}, config.Profiles[0].Mount.Containers)
+				assert.Equal(t, "E", config.Profiles[0].Env)
+			}
+		})
+	}
+}

@@ -1,0 +1,6 @@
+{{/* The labels of every pod. The last one asks for storage. */}}
+{{- define "training.podLabels" -}}
+app.kubernetes.io/name: training
+app.kubernetes.io/instance: {{ .Release.Name }}
+pipeline-storage: enabled
+{{- end }}

@@ -1,0 +1,452 @@
+package inject_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// summary tells where the pods of an object sit, one line each.
+func summary(o inject.Object) []string {
+	var out []string
+	for _, p := range o.Pods {
+		var containers []string
+		for _, c := range p.Containers {
+			containers = append(containers, c.Name+"="+c.Path)
+		}
+		out = append(out, fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
+			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " ")))
+	}
+	return out
+}
+
+// podTemplate is a flow-style PodTemplateSpec with the label app.
+func podTemplate(app string, containers ...string) string {
+	return fmt.Sprintf("{metadata: {labels: {app: %s}}, spec: {containers: [%s]}}", app, strings.Join(containers, ", "))
+}
+
+func TestFindBuiltinKinds(t *testing.T) {
+	main := podTemplate("a", "{name: main}")
+	const (
+		mainAt  = "main=/spec/template/spec/containers/0"
+		argo    = "{name: etl, metadata: {labels: {app: a}}, initContainers: [{name: i}], container: {image: x}, sidecars: [{name: s}]}"
+		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/volumes context=%[1]s/templates/0/securityContext replicas=1 app=a " +
+			"i=%[1]s/templates/0/initContainers/0 container=%[1]s/templates/0/container s=%[1]s/templates/0/sidecars/0"
+		ray = "{headGroupSpec: {template: %s}, workerGroupSpecs: [{replicas: 3, template: %s}, {template: %s}]}"
+	)
+	rayAt := func(cluster string) []string {
+		head, workers := cluster+"/headGroupSpec/template", cluster+"/workerGroupSpecs/"
+		return []string{
+			"pod=" + head + " volumes=" + head + "/spec/volumes context=" + head + "/spec/securityContext replicas=1 app=h main=" + head + "/spec/containers/0",
+			"pod=" + workers + "0/template volumes=" + workers + "0/template/spec/volumes context=" + workers + "0/template/spec/securityContext replicas=3 app=w main=" + workers + "0/template/spec/containers/0",
+			"pod=" + workers + "1/template volumes=" + workers + "1/template/spec/volumes context=" + workers + "1/template/spec/securityContext replicas=1 app=x main=" + workers + "1/template/spec/containers/0",
+		}
+	}
+	rayCluster := fmt.Sprintf(ray, podTemplate("h", "{name: main}"), podTemplate("w", "{name: main}"), podTemplate("x", "{name: main}"))
+	template := func(replicas int) []string {
+		return []string{fmt.Sprintf("pod=/spec/template volumes=/spec/template/spec/volumes context=/spec/template/spec/securityContext replicas=%d app=a %s", replicas, mainAt)}
+	}
+	for name, tt := range map[string]struct {
+		apiVersion, body          string
+		exp                       []string
+		expPerNode, expIsDeferred bool
+	}{
+		"Pod": {
+			apiVersion: "v1", body: "metadata: {name: p, labels: {app: a}}\nspec: {initContainers: [{name: i}], containers: [{name: main}], ephemeralContainers: [{name: debug}]}",
+			exp: []string{"pod= volumes=/spec/volumes context=/spec/securityContext replicas=1 app=a i=/spec/initContainers/0 main=/spec/containers/0"},
+		},
+		"PodTemplate": {
+			apiVersion: "v1", body: "template: " + main, expIsDeferred: true,
+			exp: []string{"pod=/template volumes=/template/spec/volumes context=/template/spec/securityContext replicas=1 app=a main=/template/spec/containers/0"},
+		},
+		"ReplicationController": {apiVersion: "v1", body: "spec: {replicas: 2, template: " + main + "}", exp: template(2)},
+		"Deployment":            {apiVersion: "apps/v1", body: "spec: {replicas: 5, template: " + main + "}", exp: template(5)},
+		"ReplicaSet":            {apiVersion: "apps/v1", body: "spec: {replicas: 0, template: " + main + "}", exp: template(0)},
+		"StatefulSet":           {apiVersion: "apps/v1", body: "spec: {replicas: 3, volumeClaimTemplates: [{metadata: {name: db}}], template: " + main + "}", exp: template(3)},
+		"DaemonSet":             {apiVersion: "apps/v1", body: "spec: {template: " + main + "}", exp: template(1), expPerNode: true},
+		"Job":                   {apiVersion: "batch/v1", body: "spec: {parallelism: 4, completions: 9, template: " + main + "}", exp: template(4)},
+		"CronJob": {
+			apiVersion: "batch/v1", body: "spec: {jobTemplate: {spec: {parallelism: 2, template: " + main + "}}}", expIsDeferred: true,
+			exp: []string{"pod=/spec/jobTemplate/spec/template volumes=/spec/jobTemplate/spec/template/spec/volumes " +
+				"context=/spec/jobTemplate/spec/template/spec/securityContext replicas=2 app=a main=/spec/jobTemplate/spec/template/spec/containers/0"},
+		},
+		"Workflow":                {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}},
+		"WorkflowTemplate":        {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true},
+		"ClusterWorkflowTemplate": {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true},
+		"CronWorkflow": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {workflowSpec: {templates: [" + argo + "]}}",
+			exp: []string{fmt.Sprintf(argoEnd, "/spec/workflowSpec")}, expIsDeferred: true,
+		},
+		"RayCluster": {apiVersion: "ray.io/v1", body: "spec: " + rayCluster, exp: rayAt("/spec")},
+		"RayService": {apiVersion: "ray.io/v1", body: "spec: {rayClusterConfig: " + rayCluster + "}", exp: rayAt("/spec/rayClusterConfig")},
+		"RayJob": {
+			apiVersion: "ray.io/v1", body: "spec: {rayClusterSpec: " + rayCluster + ", submitterPodTemplate: " + main + "}",
+			exp: append(rayAt("/spec/rayClusterSpec"), "pod=/spec/submitterPodTemplate volumes=/spec/submitterPodTemplate/spec/volumes "+
+				"context=/spec/submitterPodTemplate/spec/securityContext replicas=1 app=a main=/spec/submitterPodTemplate/spec/containers/0"),
+		},
+		"JobSet": {
+			apiVersion: "jobset.x-k8s.io/v1alpha2",
+			body: "spec: {replicatedJobs: [{replicas: 2, template: {spec: {parallelism: 3, template: " + main + "}}}, " +
+				"{template: {spec: {parallelism: 7, template: " + podTemplate("b", "{name: main}") + "}}}]}",
+			exp: []string{
+				"pod=/spec/replicatedJobs/0/template/spec/template volumes=/spec/replicatedJobs/0/template/spec/template/spec/volumes " +
+					"context=/spec/replicatedJobs/0/template/spec/template/spec/securityContext replicas=6 app=a main=/spec/replicatedJobs/0/template/spec/template/spec/containers/0",
+				"pod=/spec/replicatedJobs/1/template/spec/template volumes=/spec/replicatedJobs/1/template/spec/template/spec/volumes " +
+					"context=/spec/replicatedJobs/1/template/spec/template/spec/securityContext replicas=7 app=b main=/spec/replicatedJobs/1/template/spec/template/spec/containers/0",
+			},
+		},
+		"SparkApplication": {
+			apiVersion: "sparkoperator.k8s.io/v1beta2",
+			body: "spec:\n  driver: {cores: 1, labels: {app: d}, initContainers: [{name: i}], sidecars: [{name: s}]}\n" +
+				"  executor: {instances: 8, labels: {app: e}}",
+			exp: []string{
+				"pod=/spec/driver volumes=/spec/volumes context=/spec/driver/podSecurityContext replicas=1 app=d i=/spec/driver/initContainers/0 driver=/spec/driver s=/spec/driver/sidecars/0",
+				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e executor=/spec/executor",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := find(t, inject.Default(), decode(t, "apiVersion: "+tt.apiVersion+"\nkind: "+name+"\n"+tt.body+"\n"))
+			require.Len(t, objects, 1)
+			o := objects[0]
+			assert.True(t, o.Known)
+			assert.Equal(t, name, o.Kind)
+			assert.Equal(t, tt.exp, summary(o))
+			assert.Equal(t, tt.expPerNode, o.PerNode)
+			assert.Equal(t, tt.expIsDeferred, o.Deferred)
+
+			wrongGroup := find(t, inject.Default(), decode(t, "apiVersion: example.com/v1\nkind: "+name+"\n"+tt.body+"\n"))
+			assert.False(t, wrongGroup[0].Known, "kinds are known by group")
+			assert.Empty(t, wrongGroup[0].Pods)
+		})
+		delete(untested, name)
+	}
+	delete(untested, "List")
+	assert.Empty(t, untested, "every row has an object here")
+}
+
+// untested are the rows of the table without an object in the test above.
+var untested = func() map[string]bool {
+	kinds := map[string]bool{}
+	for _, row := range inject.BuiltinKinds {
+		kinds[row.Kind] = true
+	}
+	return kinds
+}()
+
+func TestFindArgoContainers(t *testing.T) {
+	objects := find(t, inject.Default(), decode(t, `
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: etl-, labels: {app: workflow}}
+spec:
+  podMetadata: {labels: {app: all, pipeline-storage: enabled}, annotations: {a: all, b: all}}
+  volumes: [{name: w, emptyDir: {}}, {name: c, persistentVolumeClaim: {claimName: models}}]
+  volumeClaimTemplates: [{metadata: {name: work}}]
+  templates:
+  - {name: dag, dag: {tasks: []}}
+  - {name: steps, steps: []}
+  - {name: script, script: {name: py, source: x}}
+  - {name: set, metadata: {labels: {app: own}, annotations: {a: own}}, containerSet: {containers: [{name: a}, {name: b}]}}
+  - {name: suspend, suspend: {}}
+`))
+	require.Len(t, objects, 1)
+	assert.Equal(t, "etl-", objects[0].Name)
+	assert.Equal(t, []string{
+		"pod=/spec/templates/2 volumes=/spec/volumes context=/spec/templates/2/securityContext replicas=1 app=all py=/spec/templates/2/script",
+		"pod=/spec/templates/3 volumes=/spec/volumes context=/spec/templates/3/securityContext replicas=1 app=own " +
+			"a=/spec/templates/3/containerSet/containers/0 b=/spec/templates/3/containerSet/containers/1",
+	}, summary(objects[0]), "steps run no pod of their own")
+	script, set := objects[0].Pods[0], objects[0].Pods[1]
+	assert.Equal(t, map[string]string{"a": "all", "b": "all"}, script.Annotations)
+	assert.Equal(t, map[string]string{"a": "own", "b": "all"}, set.Annotations, "the template's own win")
+	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count besides")
+	assert.Equal(t, []inject.PodVolume{{Name: "w"}, {Name: "c", Claim: "models"}}, set.Volumes)
+	assert.Equal(t, []string{"work"}, set.ReservedVolumes)
+}
+
+// TestArgoTemplatesShareVolumes adds one volume for all templates, and a mount for each.
+func TestArgoTemplatesShareVolumes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		volumes string
+		exp     string
+	}{
+		"no volumes yet": {"", "add /spec/volumes [" + volume + "]"},
+		"a volume":       {"  volumes: [{name: w, emptyDir: {}}]\n", "add /spec/volumes/0 " + volume},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := patch(t, inject.Default(), decode(t, "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n"+tt.volumes+
+				"  templates: [{container: {image: x}}, {script: {image: x}}]\n"))
+			assert.Equal(t, []string{
+				tt.exp, "add /spec/templates/0/container/volumeMounts [" + mount + "]", "add /spec/templates/1/script/volumeMounts [" + mount + "]",
+			}, lines(t, result))
+			require.Len(t, result.Decisions, 2)
+			assert.Equal(t, inject.ReasonInjected, result.Decisions[1].Reason)
+		})
+	}
+}
+
+// TestArgoSecurityContext is about a template without a security context of its own: Argo then takes the workflow's, and
+// would lose it to one that we make. Source: argo-workflows, workflow/controller/workflowpod.go.
+func TestArgoSecurityContext(t *testing.T) {
+	const group = `{"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`
+	for name, tt := range map[string]struct {
+		workflow, first string
+		exp             []string
+	}{
+		"neither has one: each template gets its own": {
+			"", "", []string{"add /spec/templates/0/securityContext " + group, "add /spec/templates/1/securityContext " + group},
+		},
+		"the template has one": {
+			"", "securityContext: {runAsUser: 1}, ", []string{
+				"add /spec/templates/0/securityContext/fsGroup 1000", `add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+				"add /spec/templates/1/securityContext " + group,
+			},
+		},
+		"the workflow has one: it is extended, once": {
+			"  securityContext: {runAsNonRoot: true}\n", "", []string{
+				"add /spec/securityContext/fsGroup 1000", `add /spec/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+			},
+		},
+		"both have one: the template's counts for it": {
+			"  securityContext: {runAsNonRoot: true}\n", "securityContext: {runAsUser: 1}, ", []string{
+				"add /spec/templates/0/securityContext/fsGroup 1000", `add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+				"add /spec/securityContext/fsGroup 1000", `add /spec/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+			},
+		},
+		"the workflow has a group": {"  securityContext: {fsGroup: 7}\n", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := patch(t, load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), decode(t,
+				"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n"+tt.workflow+
+					"  templates: [{"+tt.first+"container: {image: x}}, {script: {image: x}}]\n"))
+			var contexts []string
+			for _, line := range lines(t, result) {
+				if strings.Contains(line, "securityContext") {
+					contexts = append(contexts, line)
+				}
+			}
+			assert.Equal(t, tt.exp, contexts)
+		})
+	}
+}
+
+func TestFindWrapped(t *testing.T) {
+	const deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {containers: [{name: main}]}}}}"
+	for name, tt := range map[string]struct {
+		text string
+		exp  []string // path group/kind name known pods
+	}{
+		"a List": {
+			"{apiVersion: v1, kind: List, items: [" + deployment + ", {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}]}",
+			[]string{"/items/0 apps/Deployment d true [/items/0/spec/template]", "/items/1 /ConfigMap c false []"},
+		},
+		"a List in a List": {
+			"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: List, items: [" + deployment + "]}]}",
+			[]string{"/items/0/items/0 apps/Deployment d true [/items/0/items/0/spec/template]"},
+		},
+		"a typed list, whose items leave out their type": {
+			"{apiVersion: v1, kind: PodList, items: [{metadata: {name: p}, spec: {containers: [{name: main}]}}]}",
+			[]string{"/items/0 /Pod p true [/items/0]"},
+		},
+		"a typed list of a group": {
+			"{apiVersion: apps/v1, kind: DeploymentList, items: [{metadata: {name: d}, spec: {template: {spec: {containers: [{name: main}]}}}}]}",
+			[]string{"/items/0 apps/Deployment d true [/items/0/spec/template]"},
+		},
+		"a typed list with an item of another type": {
+			"{apiVersion: apps/v1, kind: DeploymentList, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: main}]}}]}",
+			[]string{"/items/0 /Pod p true [/items/0]"},
+		},
+		"a typed list of a kind that nobody knows": {
+			"{apiVersion: example.com/v1, kind: PodList, metadata: {name: l}, items: [{spec: {containers: [{name: main}]}}]}",
+			[]string{" example.com/PodList l false []"},
+		},
+		"a List of another group": {
+			"{apiVersion: example.com/v1, kind: List, metadata: {name: l}, items: [" + deployment + "]}",
+			[]string{" example.com/List l false []"},
+		},
+		"an empty List":            {"{apiVersion: v1, kind: List, items: []}", nil},
+		"a List without items":     {"{apiVersion: v1, kind: List}", nil},
+		"an item without a kind":   {"{apiVersion: v1, kind: List, items: [{metadata: {name: x}}]}", []string{"/items/0 / x false []"}},
+		"a document without kind":  {"{metadata: {name: x}}", []string{" / x false []"}},
+		"a kind that is no text":   {"{apiVersion: v1, kind: {}, metadata: []}", []string{" /  false []"}},
+		"a pod without containers": {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {}}", []string{" /Pod p true []"}},
+		"a pod without a spec":     {"{apiVersion: v1, kind: Pod, metadata: {name: p}}", []string{" /Pod p true []"}},
+		"a template that is null":  {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: null}}", []string{" apps/Deployment d true []"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var actual []string
+			for _, o := range find(t, inject.Default(), decode(t, tt.text)) {
+				pods := []string{}
+				for _, p := range o.Pods {
+					pods = append(pods, p.Path)
+				}
+				actual = append(actual, fmt.Sprintf("%s %s/%s %s %t %v", o.Path, o.Group, o.Kind, o.Name, o.Known, pods))
+			}
+			assert.Equal(t, tt.exp, actual)
+		})
+	}
+}
+
+// TestFindRefusesWrongShapes expects the place of what cannot be read, and never a value from it.
+func TestFindRefusesWrongShapes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		pod string
+		exp string
+	}{
+		"volumes are a mapping":           {"volumes: {secret: x}\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list"},
+		"volumes are text":                {"volumes: secret\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list"},
+		"a volume is text":                {"volumes: [{name: a}, secret]\ncontainers: [{name: main}]", "Pod/p: /spec/volumes/1 is no object"},
+		"a container is text":             {"containers: [{name: main}, secret]", "Pod/p: /spec/containers/1 is no container"},
+		"a container is null":             {"containers: [null]", "Pod/p: /spec/containers/0 is no container"},
+		"an init container is a list":     {"initContainers: [[secret]]\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers/0 is no container"},
+		"mounts are a mapping":            {"containers: [{name: main, volumeMounts: {secret: x}}]", "Pod/p: /spec/containers/0/volumeMounts is no list"},
+		"a mount is text":                 {"containers: [{name: main, volumeMounts: [secret]}]", "Pod/p: /spec/containers/0/volumeMounts/0 is no object"},
+		"devices are text":                {"containers: [{name: main, volumeDevices: secret}]", "Pod/p: /spec/containers/0/volumeDevices is no list"},
+		"variables are a mapping":         {"containers: [{name: main, env: {SECRET: x}}]", "Pod/p: /spec/containers/0/env is no list"},
+		"a variable is null":              {"containers: [{name: main, env: [null]}]", "Pod/p: /spec/containers/0/env/0 is no object"},
+		"the security context is a list":  {"securityContext: [secret]\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object"},
+		"containers are a mapping":        {"containers: {secret: x}", "Pod/p: /spec/containers is no list"},
+		"containers are text":             {"containers: secret", "Pod/p: /spec/containers is no list"},
+		"init containers are a mapping":   {"initContainers: {}\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers is no list"},
+		"the security context is a false": {"securityContext: false\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := inject.Default().AllKinds().Find(pod(t, tt.pod))
+			require.Error(t, err)
+			assert.Equal(t, tt.exp, err.Error())
+		})
+	}
+	_, err := inject.Default().AllKinds().Find(decode(t, "{apiVersion: v1, kind: List, metadata: {name: l}, items: [{}, secret]}"))
+	assert.EqualError(t, err, "List/l: /items/1 is no object")
+}
+
+func TestFindReplicas(t *testing.T) {
+	for name, tt := range map[string]struct {
+		replicas string
+		exp      int
+	}{
+		"absent":  {"", 1},
+		"null":    {"replicas: null, ", 1},
+		"none":    {"replicas: 0, ", 0},
+		"many":    {"replicas: 12, ", 12},
+		"text":    {"replicas: many, ", 1},
+		"a float": {"replicas: 2.5, ", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := find(t, inject.Default(), decode(t, "{apiVersion: apps/v1, kind: Deployment, spec: {"+tt.replicas+
+				"template: {spec: {containers: [{name: main}]}}}}"))
+			assert.Equal(t, tt.exp, objects[0].Pods[0].Replicas)
+		})
+	}
+}
+
+func TestUserKinds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		row, object string
+		exp         []string
+	}{
+		"a pod template": {
+			"pods: [{podTemplate: spec.worker.template, replicas: [$.spec.worker.count, $.spec.sets]}]",
+			"spec: {sets: 2, worker: {count: 3, template: " + podTemplate("a", "{name: main}") + "}}",
+			[]string{"pod=/spec/worker/template volumes=/spec/worker/template/spec/volumes context=/spec/worker/template/spec/securityContext " +
+				"replicas=6 app=a main=/spec/worker/template/spec/containers/0"},
+		},
+		"pod templates in nested lists: each [*] of another path is bound to the scope's": {
+			"pods: [{podTemplate: 'spec.groups[*].roles[*].template', replicas: ['$.spec.groups[*].count', '$.spec.groups[*].roles[*].count']}]",
+			"spec: {groups: [{count: 2, roles: [{count: 11}, {count: 3, template: " + podTemplate("a", "{name: main}") + "}]}, " +
+				"{count: 5, roles: [{count: 7, template: " + podTemplate("b", "{name: main}") + "}, {count: 13}]}]}",
+			[]string{
+				"pod=/spec/groups/0/roles/1/template volumes=/spec/groups/0/roles/1/template/spec/volumes context=/spec/groups/0/roles/1/template/spec/securityContext " +
+					"replicas=6 app=a main=/spec/groups/0/roles/1/template/spec/containers/0",
+				"pod=/spec/groups/1/roles/0/template volumes=/spec/groups/1/roles/0/template/spec/volumes context=/spec/groups/1/roles/0/template/spec/securityContext " +
+					"replicas=35 app=b main=/spec/groups/1/roles/0/template/spec/containers/0",
+			},
+		},
+		"another list that is shorter than the scope's": {
+			"pods: [{scope: 'jobs[*]', volumes: volumes, containers: [.], replicas: ['$.counts[*]']}]",
+			"jobs: [{name: a}, {name: b}]\ncounts: [4]",
+			[]string{
+				"pod=/jobs/0 volumes=/jobs/0/volumes context= replicas=4 app= a=/jobs/0",
+				"pod=/jobs/1 volumes=/jobs/1/volumes context= replicas=1 app= b=/jobs/1",
+			},
+		},
+		"a shape of its own": {
+			"pods: [{scope: spec, metadata: [meta, $.metadata], volumes: disks, containers: [run, 'extra[*]'], securityContext: [security]}]",
+			"metadata: {labels: {app: root}}\nspec: {run: {image: x}, extra: [{name: e}]}",
+			[]string{"pod=/spec volumes=/spec/disks context=/spec/security replicas=1 app=root run=/spec/run e=/spec/extra/0"},
+		},
+		"volumes at the root": {
+			"pods: [{scope: run, volumes: $.volumes, containers: [.]}]",
+			"run: {name: r}",
+			[]string{"pod=/run volumes=/volumes context= replicas=1 app= r=/run"},
+		},
+		"volumes bound to the scope's item": {
+			"pods: [{scope: 'jobs[*].run', volumes: '$.jobs[*].volumes', containers: [.]}]",
+			"jobs: [{run: {name: a}}, {run: {name: b}}]",
+			[]string{
+				"pod=/jobs/0/run volumes=/jobs/0/volumes context= replicas=1 app= a=/jobs/0/run",
+				"pod=/jobs/1/run volumes=/jobs/1/volumes context= replicas=1 app= b=/jobs/1/run",
+			},
+		},
+		"a name with a tilde is escaped": {
+			"pods: [{podTemplate: spec.a~b}]",
+			"spec: {a~b: " + podTemplate("a", "{name: main}") + "}",
+			[]string{"pod=/spec/a~0b volumes=/spec/a~0b/spec/volumes context=/spec/a~0b/spec/securityContext replicas=1 app=a main=/spec/a~0b/spec/containers/0"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, "+tt.row+"}]\n")
+			objects := find(t, config, decode(t, "apiVersion: example.com/v1\nkind: Train\n"+tt.object+"\n"))
+			require.Len(t, objects, 1)
+			assert.Equal(t, tt.exp, summary(objects[0]))
+		})
+	}
+}
+
+// TestUserKindsKeepClaimTemplates is about the short form of a pod template beside claim templates.
+func TestUserKindsKeepClaimTemplates(t *testing.T) {
+	config := load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Set, pods: [{podTemplate: spec.template, claimTemplates: $.spec.claims}]}]\n")
+	objects := find(t, config, decode(t, "apiVersion: example.com/v1\nkind: Set\nspec: {claims: [{metadata: {name: db}}], template: "+podTemplate("a", "{name: main}")+"}\n"))
+	assert.Equal(t, []string{"db"}, objects[0].Pods[0].ReservedVolumes)
+}
+
+func TestUserKindsWrapObjects(t *testing.T) {
+	config := load(t, "profiles: [{name: default}]\nkinds: [{group: workload.codeflare.dev, kind: AppWrapper, objects: 'spec.components[*].template'}]\n")
+	objects := find(t, config, decode(t, "apiVersion: workload.codeflare.dev/v1beta2\nkind: AppWrapper\nspec: {components: [{template: "+
+		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+podTemplate("a", "{name: main}")+"}}}]}\n"))
+	require.Len(t, objects, 1)
+	assert.Equal(t, "Job", objects[0].Kind)
+	assert.Equal(t, []string{"pod=/spec/components/0/template/spec/template volumes=/spec/components/0/template/spec/template/spec/volumes " +
+		"context=/spec/components/0/template/spec/template/spec/securityContext replicas=2 app=a main=/spec/components/0/template/spec/template/spec/containers/0"},
+		summary(objects[0]))
+}
+
+// TestUserKindsMayShareAContainer adds one mount to a container that two pods of a row have.
+func TestUserKindsMayShareAContainer(t *testing.T) {
+	config := load(t, "profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [{scope: 'jobs[*]', volumes: $.volumes, containers: [$.run]}]}]\n")
+	result := patch(t, config, decode(t, "apiVersion: example.com/v1\nkind: Train\nrun: {image: x}\njobs: [{}, {}]\n"))
+	assert.Equal(t, []string{
+		"add /volumes [" + volume + "]", "add /run/volumeMounts [" + mount + "]", `add /run/env [{"name":"DATA","value":"/data"}]`,
+	}, lines(t, result))
+}
+
+func TestUserKindsReplaceBuiltinOnes(t *testing.T) {
+	config := load(t, "profiles: [{name: default}]\nkinds: [{group: batch, kind: Job, pods: [{podTemplate: spec.other}]}]\n")
+	objects := find(t, config, decode(t, "apiVersion: batch/v1\nkind: Job\nspec: {template: "+podTemplate("a", "{name: main}")+"}\n"))
+	assert.True(t, objects[0].Known)
+	assert.Empty(t, objects[0].Pods)
+}
+
+func TestKindNames(t *testing.T) {
+	names := load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, pods: [{podTemplate: spec.template}]}]\n").AllKinds().Names()
+	for _, kind := range []string{"Pod", "PodList", "Deployment", "List", "Train", "TrainList", "SparkApplication"} {
+		assert.True(t, names[kind], kind)
+	}
+	assert.False(t, names["ConfigMap"])
+}

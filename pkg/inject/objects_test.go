@@ -1,0 +1,226 @@
+package inject_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// TestObjects makes the objects of testdata/objects/NAME.in.yaml, whose metadata tells the release, the namespaces of the
+// pods and, when not all, the profiles that they use, and compares them with NAME.out.yaml.
+func TestObjects(t *testing.T) {
+	files, err := filepath.Glob("testdata/objects/*.in.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		name := strings.TrimSuffix(file, ".in.yaml")
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			config, warnings, err := inject.Load(text)
+			require.NoError(t, err)
+			require.Empty(t, warnings)
+			golden(t, name+".out.yaml", writeObjects(t, config))
+		})
+	}
+}
+
+func writeObjects(t *testing.T, config *inject.Config) []byte {
+	t.Helper()
+	text := func(key string) string { value, _ := config.Metadata[key].(string); return value }
+	list := func(key string, otherwise ...string) []string {
+		values, ok := config.Metadata[key].([]any)
+		if !ok {
+			return otherwise
+		}
+		var out []string
+		for _, v := range values {
+			out = append(out, v.(string))
+		}
+		return out
+	}
+	var uses []inject.Use
+	for _, profile := range list("profiles", "default") {
+		for _, namespace := range list("pods") {
+			uses = append(uses, inject.Use{Profile: profile, Namespace: namespace})
+		}
+	}
+	var out bytes.Buffer
+	for i := range config.Profiles {
+		for _, warning := range config.Profiles[i].Warnings() {
+			out.WriteString("# warning: " + warning + "\n")
+		}
+	}
+	storage, err := config.Objects(inject.Release{Name: text("release"), Namespace: text("namespace")}, uses...)
+	if err != nil {
+		assert.Empty(t, storage)
+		out.WriteString("# error: " + err.Error() + "\n")
+	}
+	for _, c := range storage.StorageClasses {
+		writeObject(t, &out, c, &storagev1.StorageClass{})
+	}
+	for _, v := range storage.Volumes {
+		writeObject(t, &out, v, &corev1.PersistentVolume{})
+	}
+	for _, c := range storage.Claims {
+		writeObject(t, &out, c, &corev1.PersistentVolumeClaim{})
+	}
+	return out.Bytes()
+}
+
+// writeObject writes an object and reads it back strictly: nothing may be unknown, lost or changed.
+func writeObject(t *testing.T, out *bytes.Buffer, object, again any) {
+	t.Helper()
+	text, err := yaml.Marshal(object)
+	require.NoError(t, err)
+	require.NoError(t, yaml.UnmarshalStrict(text, again))
+	textAgain, err := yaml.Marshal(again)
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(textAgain))
+	out.WriteString("---\n")
+	out.Write(text)
+}
+
+// TestObjectsKeepData holds for every object of every backend.
+func TestObjectsKeepData(t *testing.T) {
+	for _, backend := range inject.Backends {
+		t.Run(backend.Name, func(t *testing.T) {
+			config := staticConfig(t, backend)
+			storage, err := config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			require.NoError(t, err)
+			require.Len(t, storage.StorageClasses, 1)
+			require.Len(t, storage.Volumes, 1)
+			require.Len(t, storage.Claims, 1)
+			class, volume, claim := storage.StorageClasses[0], storage.Volumes[0], storage.Claims[0]
+			for _, annotations := range []map[string]string{class.Annotations, volume.Annotations, claim.Annotations} {
+				assert.Equal(t, map[string]string{
+					"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+				}, annotations, "and no annotation of a hook")
+			}
+			for _, labels := range []map[string]string{class.Labels, volume.Labels, claim.Labels} {
+				assert.Equal(t, map[string]string{"pipeline-storage.io/profile": "default"}, labels)
+			}
+			assert.Equal(t, corev1.PersistentVolumeReclaimRetain, *class.ReclaimPolicy)
+			assert.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
+
+			assert.Equal(t, volume.Name, claim.Spec.VolumeName, "bound from both sides, so that no first consumer is waited for")
+			assert.Equal(t, claim.Name, volume.Spec.ClaimRef.Name)
+			assert.Equal(t, claim.Namespace, volume.Spec.ClaimRef.Namespace)
+			assert.Empty(t, volume.Spec.ClaimRef.UID, "a claim that is made again must bind again")
+			assert.Equal(t, class.Name, volume.Spec.StorageClassName)
+			assert.Equal(t, class.Name, *claim.Spec.StorageClassName)
+			assert.Equal(t, volume.Spec.Capacity[corev1.ResourceStorage], claim.Spec.Resources.Requests[corev1.ResourceStorage])
+			assert.Equal(t, volume.Spec.AccessModes, claim.Spec.AccessModes)
+
+			assert.NotEmpty(t, class.Provisioner)
+			assert.False(t, strings.HasPrefix(class.Provisioner, "kubernetes.io/") && backend.Driver != "kubernetes.io/no-provisioner",
+				"the in-tree provisioners are gone")
+			key := backend.TopologyKey
+			if backend.Name == "csi" {
+				key = "topology.example.com/zone"
+			}
+			hasAffinity := volume.Spec.NodeAffinity != nil
+			assert.Equal(t, key != "", hasAffinity)
+			if hasAffinity {
+				term := volume.Spec.NodeAffinity.Required.NodeSelectorTerms
+				require.Len(t, term, 1, "terms are joined by or")
+				assert.Equal(t, []corev1.NodeSelectorRequirement{{Key: key, Operator: "In", Values: []string{"zone-1"}}}, term[0].MatchExpressions)
+			}
+		})
+	}
+}
+
+// staticConfig is a profile with an existing volume of a backend.
+func staticConfig(t *testing.T, backend inject.Backend) *inject.Config {
+	t.Helper()
+	config, warnings, err := inject.New(func(c *inject.Config) error {
+		p := &c.Profiles[0]
+		p.StorageClass.Backend = backend.Name
+		p.StorageClass.Parameters = map[string]string{}
+		for _, name := range backend.Required {
+			p.StorageClass.Parameters[name] = "x"
+		}
+		p.Volume = &inject.Volume{Handle: "/srv/data"}
+		if backend.TopologyKey != "" {
+			p.Volume.Zone = "zone-1"
+		}
+		if backend.Driver == "" {
+			p.StorageClass.Driver = "csi.example.com"
+			p.Volume.Zone, p.Volume.TopologyKey = "zone-1", "topology.example.com/zone"
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Empty(t, warnings)
+	return config
+}
+
+func TestObjectsAreNotSharedBetweenCalls(t *testing.T) {
+	config := inject.Default()
+	use := inject.Use{Profile: "default", Namespace: "ml"}
+	first, err := config.Objects(release, use)
+	require.NoError(t, err)
+	first.StorageClasses[0].Parameters["type"] = "changed"
+	first.StorageClasses[0].Labels["x"] = "y"
+	*first.StorageClasses[0].ReclaimPolicy = corev1.PersistentVolumeReclaimDelete
+	first.Claims[0].Spec.AccessModes[0] = corev1.ReadWriteMany
+	second, err := config.Objects(release, use)
+	require.NoError(t, err)
+	expected, err := inject.Default().Objects(release, use)
+	require.NoError(t, err)
+	assert.Equal(t, expected, second)
+}
+
+func TestBackends(t *testing.T) {
+	var names []string
+	for _, b := range inject.Backends {
+		names = append(names, b.Name)
+		t.Run(b.Name, func(t *testing.T) {
+			assert.NotEmpty(t, b.Handle, "people are told what a handle looks like")
+			assert.Contains(t, b.AccessModes, inject.DefaultAccessMode, "the default must work")
+			assert.Equal(t, b.Name == "csi", b.Driver == "")
+		})
+	}
+	assert.Equal(t, []string{"aws-ebs", "azure-disk", "gce-pd", "nfs", "local-path", "host-path", "csi"}, names)
+}
+
+func TestSingleNode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		profile string
+		exp     bool
+	}{
+		"a disk":                        {"env: A", true},
+		"a disk for one pod":            {"claim: {accessModes: [ReadWriteOncePod]}", true},
+		"a disk that many nodes read":   {"claim: {accessModes: [ReadOnlyMany]}, storageClass: {backend: gce-pd}", false},
+		"files":                         {"storageClass: {backend: nfs, parameters: {server: s, share: /s}}", false},
+		"another driver, once":          {"storageClass: {backend: csi, driver: d.example.com}", true},
+		"another driver for many nodes": {"claim: {accessModes: [ReadWriteMany]}, storageClass: {backend: csi, driver: d.example.com}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
+			assert.Equal(t, tt.exp, config.Profiles[0].SingleNode())
+		})
+	}
+}
+
+func TestTwoProfilesNeverMakeOneObject(t *testing.T) {
+	config, _, err := inject.Load([]byte(fileHead + `profiles:
+- name: default
+  claim: {name: "pvc-data-pipeline-b.{release}"}
+- name: b
+  mount: {path: /b}
+`))
+	require.NoError(t, err)
+	_, err = config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"}, inject.Use{Profile: "b", Namespace: "ml"})
+	require.EqualError(t, err, `the profiles "default" and "b" would both create PersistentVolumeClaim pvc-data-pipeline-b.`+release.Name+`: give one of them another name`)
+}

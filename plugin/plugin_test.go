@@ -1,0 +1,245 @@
+package plugin_test
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/plugin"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+const (
+	fileName = "pipeline-storage-0.1.0.tgz"
+	signer   = "Tests of pipeline-storage <tests@example.com>"
+)
+
+func TestTheDescriptionHasARowForEveryPlatform(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("helm4/plugin.yaml")
+	require.NoError(t, err)
+	var description struct {
+		RuntimeConfig struct {
+			PlatformCommand []map[string]any `json:"platformCommand"`
+		} `json:"runtimeConfig"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &description))
+
+	var want []map[string]any
+	for _, p := range plugin.Platforms {
+		name := "${HELM_PLUGIN_DIR}/bin/postrender-" + p.OS + "-" + p.Arch
+		if p.OS == "windows" {
+			name += ".exe"
+		}
+		want = append(want, map[string]any{"os": p.OS, "arch": p.Arch, "command": name, "args": []any{"--helm=4"}})
+	}
+	assert.Equal(t, want, description.RuntimeConfig.PlatformCommand)
+}
+
+func TestAnUnsignedPackageIsInstalledOnlyWithoutVerification(t *testing.T) {
+	t.Parallel()
+	file := pack(t, plugin.Packager{})
+	home := newHome(t)
+
+	out, err := home.helm("plugin", "install", file)
+	require.Error(t, err)
+	assert.Contains(t, out, "no provenance file")
+
+	out, err = home.helm("plugin", "install", file, "--verify=false")
+	require.NoError(t, err, out)
+	home.rendersAnExample(t)
+}
+
+func TestASignedPackageIsVerifiedAndInstalled(t *testing.T) {
+	t.Parallel()
+	keyring := newKeyring(t)
+	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
+	home := newHome(t)
+
+	out, err := home.helm("plugin", "verify", file, "--keyring", keyring)
+	require.NoError(t, err, out)
+	assert.Contains(t, out, "Signed by: "+signer)
+
+	out, err = home.helm("plugin", "install", file, "--keyring", keyring)
+	require.NoError(t, err, out)
+	home.rendersAnExample(t)
+}
+
+func TestASignedPackageThatWasChangedIsRefused(t *testing.T) {
+	t.Parallel()
+	keyring := newKeyring(t)
+	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString("x")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+
+	out, err := newHome(t).helm("plugin", "verify", file, "--keyring", keyring)
+	require.Error(t, err)
+	assert.Contains(t, out, "sha256 sum does not match")
+}
+
+func TestAnUnsignedPackageReplacesASignedOneWithItsSignature(t *testing.T) {
+	t.Parallel()
+	destination := t.TempDir()
+	p := plugin.Packager{
+		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()},
+		SignKey: signer, Keyring: newKeyring(t),
+	}
+	file, err := p.Package(t.Context(), destination)
+	require.NoError(t, err)
+	require.FileExists(t, file+".prov")
+
+	p.SignKey = ""
+	_, err = p.Package(t.Context(), destination)
+	require.NoError(t, err)
+	assert.FileExists(t, file)
+	assert.NoFileExists(t, file+".prov")
+}
+
+func TestThePackageHoldsTheDescriptionAndTheProgram(t *testing.T) {
+	t.Parallel()
+	host := plugin.Host()
+	binary := "pipeline-storage/bin/postrender-" + host.OS + "-" + host.Arch
+	entries := entriesOf(t, pack(t, plugin.Packager{}))
+
+	assert.Len(t, entries, 4, "two folders and two files")
+	assert.Contains(t, entries, "pipeline-storage/plugin.yaml")
+	require.Contains(t, entries, binary)
+	assert.NotZero(t, entries[binary].FileInfo().Mode()&0o111, "the program can be executed")
+}
+
+func TestTheSameSourcesGiveTheSamePackage(t *testing.T) {
+	t.Parallel()
+	first, err := os.ReadFile(pack(t, plugin.Packager{}))
+	require.NoError(t, err)
+	second, err := os.ReadFile(pack(t, plugin.Packager{}))
+	require.NoError(t, err)
+	assert.Equal(t, sha256.Sum256(first), sha256.Sum256(second))
+}
+
+func TestTheVersionOfAReleaseReplacesThatOfTheDescription(t *testing.T) {
+	t.Parallel()
+	p := plugin.Packager{
+		Helm: parts.Require(t, "helm4")["helm4"], Version: "1.2.3-rc.1", Platforms: []plugin.Platform{plugin.Host()},
+	}
+	file, err := p.Package(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, "pipeline-storage-1.2.3-rc.1.tgz", filepath.Base(file))
+
+	p.Version = "v1"
+	_, err = p.Package(t.Context(), t.TempDir())
+	assert.Error(t, err, "Helm wants a whole semantic version")
+}
+
+func TestAKeyWithoutAKeyringIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := plugin.Packager{SignKey: signer}.Package(t.Context(), t.TempDir())
+	assert.EqualError(t, err, `to sign with the key "`+signer+`", name a keyring that holds it: gpg --export-secret-keys NAME >FILE`)
+}
+
+func TestAKeyThatIsNotInTheKeyringIsRefused(t *testing.T) {
+	t.Parallel()
+	destination := t.TempDir()
+	p := plugin.Packager{
+		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()},
+		SignKey: "nobody@example.com", Keyring: newKeyring(t),
+	}
+	_, err := p.Package(t.Context(), destination)
+	require.Error(t, err)
+	assert.NoFileExists(t, filepath.Join(destination, fileName))
+}
+
+// pack packs the plugin for this platform only: the other ones take minutes to build, and "make plugin" does.
+func pack(t *testing.T, p plugin.Packager) string {
+	t.Helper()
+	p.Helm = parts.Require(t, "helm4")["helm4"]
+	p.Platforms = []plugin.Platform{plugin.Host()}
+	file, err := p.Package(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	require.Equal(t, fileName, filepath.Base(file))
+	return file
+}
+
+func entriesOf(t *testing.T, file string) map[string]*tar.Header {
+	t.Helper()
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	unzipped, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	entries := map[string]*tar.Header{}
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return entries
+		}
+		require.NoError(t, err)
+		entries[header.Name] = header
+	}
+}
+
+// newKeyring makes a key that is thrown away with the test.
+func newKeyring(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gpg") //nolint:usetesting // gpg's agent has a socket there, whose path may have 107 bytes
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() { gpg(t, dir, "gpgconf", "--kill", "all") })
+
+	gpg(t, dir, "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "",
+		"--quick-generate-key", signer, "rsa2048", "sign", "never")
+	keyring := filepath.Join(dir, "keyring.gpg")
+	gpg(t, dir, "gpg", "--batch", "--output", keyring, "--export-secret-keys")
+	return keyring
+}
+
+func gpg(t *testing.T, home, name string, args ...string) {
+	t.Helper()
+	command := exec.Command(name, args...) // not t.Context(), which has ended when the agent is stopped
+	command.Env = append(os.Environ(), "GNUPGHOME="+home)
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+// home runs Helm 4 with folders of its own and nothing else of the environment.
+type home struct {
+	program string
+	env     []string
+}
+
+func newHome(t *testing.T) home {
+	t.Helper()
+	dir := t.TempDir()
+	return home{parts.Require(t, "helm4")["helm4"], []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+		"HELM_DATA_HOME=" + dir + "/data", "HELM_CACHE_HOME=" + dir + "/cache", "HELM_CONFIG_HOME=" + dir + "/config",
+	}}
+}
+
+func (h home) helm(args ...string) (string, error) {
+	command := exec.Command(h.program, args...)
+	command.Env = h.env
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+func (h home) rendersAnExample(t *testing.T) {
+	t.Helper()
+	out, err := h.helm("template", "nightly", "../examples/etl-cronjob", "--post-renderer", "pipeline-storage",
+		"--post-renderer-args=--namespace=pipelines", "--post-renderer-args=--release=nightly")
+	require.NoError(t, err, out)
+	assert.Contains(t, out, "claimName: pvc-data-pipeline.nightly")
+	assert.Contains(t, out, "# Source: pipeline-storage/storage.yaml")
+}

@@ -1,0 +1,165 @@
+package helm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+)
+
+// The resources that these tests look at.
+var (
+	classes     = schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
+	volumes     = schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"}
+	claims      = schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}
+	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	accounts    = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	configmaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	secrets     = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	services    = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	pods        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	jobs        = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
+	cronjobs    = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}
+	rayclusters = schema.GroupVersionResource{Group: "ray.io", Version: "v1", Resource: "rayclusters"}
+	definitions = schema.GroupVersionResource{
+		Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
+	}
+	// workloads are the kinds of the examples that hold pods.
+	workloads = []schema.GroupVersionResource{pods, deployments, jobs, cronjobs, rayclusters}
+	// ofReleases are the namespaced kinds of the examples and of Helm itself.
+	ofReleases = append([]schema.GroupVersionResource{claims, accounts, configmaps, secrets, services}, workloads...)
+)
+
+// rayDefinition is KubeRay's own definition, if a clone beside this one has it, or else one that takes any fields.
+func rayDefinition() ([]byte, error) {
+	text, err := os.ReadFile("../../../shared/crds/ray.io_rayclusters.yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.ReadFile("testdata/raycluster.yaml")
+	}
+	return text, err
+}
+
+// installRayCluster makes the API server know RayClusters and returns when it tells Helm about them.
+func installRayCluster(ctx context.Context, config *rest.Config) error {
+	text, err := rayDefinition()
+	if err != nil {
+		return fmt.Errorf("read the definition of RayCluster: %w", err)
+	}
+	definition := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal(text, &definition.Object); err != nil {
+		return fmt.Errorf("read the definition of RayCluster: %w", err)
+	}
+	if _, err := cluster.Resource(definitions).Create(ctx, definition, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("install the definition of RayCluster: %w", err)
+	}
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for !discovered(client, rayclusters) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for RayCluster: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// discovered reports whether the API server names the resource. An error means that it does not yet.
+func discovered(client discovery.DiscoveryInterface, kind schema.GroupVersionResource) bool {
+	_, lists, err := client.ServerGroupsAndResources()
+	return err == nil && slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool {
+		return l.GroupVersion == kind.GroupVersion().String() && slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
+			return r.Name == kind.Resource
+		})
+	})
+}
+
+// newNamespace makes a namespace that no other test uses.
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	namespace := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"generateName": "test-"},
+	}}
+	made, err := cluster.Resource(namespaces).Create(t.Context(), namespace, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return made.GetName()
+}
+
+// in returns a client for a namespace; an empty one is for objects of the cluster.
+func in(kind schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+	if namespace == "" {
+		return cluster.Resource(kind)
+	}
+	return cluster.Resource(kind).Namespace(namespace)
+}
+
+func get(t *testing.T, kind schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
+	t.Helper()
+	object, err := in(kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	return object
+}
+
+func list(t *testing.T, kind schema.GroupVersionResource, namespace string) []unstructured.Unstructured {
+	t.Helper()
+	objects, err := in(kind, namespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	return objects.Items
+}
+
+func assertGone(t *testing.T, kind schema.GroupVersionResource, namespace, name string) {
+	t.Helper()
+	_, err := in(kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "%s/%s: %v", kind.Resource, name, err)
+}
+
+func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name, patch string, subresources ...string) {
+	t.Helper()
+	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
+	require.NoError(t, err)
+}
+
+// revision is the time of an object's last change on the API server's own clock, which counts every write of the cluster.
+func revision(t *testing.T, object *unstructured.Unstructured) int {
+	t.Helper()
+	n, err := strconv.Atoi(object.GetResourceVersion())
+	require.NoError(t, err)
+	return n
+}
+
+// trio is the storage of a release with default names.
+type trio struct {
+	namespace, class, claim string
+}
+
+func trioOf(release, namespace string) trio {
+	return trio{namespace, "fast." + namespace + "." + release, "pvc-data-pipeline." + release}
+}
+
+// uids tell apart an object that was kept from one that was made anew.
+func (s trio) uids(t *testing.T) []types.UID {
+	t.Helper()
+	return []types.UID{get(t, classes, "", s.class).GetUID(), get(t, claims, s.namespace, s.claim).GetUID()}
+}

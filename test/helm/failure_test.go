@@ -1,0 +1,80 @@
+package helm_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch"`
+
+func TestAConflictIsToldToThePersonAndNothingIsCreated(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		namespace := newNamespace(t)
+		assert.Contains(t, h.fails(t, h.install("rel", testchart("conflict"), namespace)...), conflict)
+		assertNothingIn(t, namespace)
+	})
+}
+
+func TestAConflictOnUpgradeLeavesTheReleaseAsItIs(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		namespace := newNamespace(t)
+		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		uids := trioOf("rel", namespace).uids(t)
+
+		assert.Contains(t, h.fails(t, h.upgrade("rel", testchart("conflict"), namespace)...), conflict)
+		assert.Equal(t, uids, trioOf("rel", namespace).uids(t))
+		get(t, cronjobs, namespace, "rel-etl")
+		assert.Len(t, list(t, deployments, namespace), 1, "only the API that was there")
+	})
+}
+
+func TestTheReasonIsToldWhereStandardErrorIsAFile(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+		require.NoError(t, err)
+		defer file.Close()
+
+		command := exec.CommandContext(t.Context(), h.program, h.template(testchart("conflict"))...)
+		command.Env, command.Stderr = h.env, file
+		require.Error(t, command.Run())
+
+		told, err := os.ReadFile(file.Name())
+		require.NoError(t, err)
+		assert.Contains(t, string(told), conflict)
+	})
+}
+
+func TestAMissingReleaseIsToldWithTheArgumentsToAdd(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		told := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
+		assert.Contains(t, told, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
+	})
+}
+
+func TestWhatIsPrintedForPeopleIsNoRelease(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		for _, flag := range []string{"--explain", "--diff"} {
+			told := h.fails(t, h.template(example("etl-cronjob"), flag)...)
+			assert.Contains(t, told, "--explain and --diff print for people", flag)
+
+			namespace := newNamespace(t)
+			h.fails(t, h.install("rel", example("etl-cronjob"), namespace, flag)...)
+			assertNothingIn(t, namespace)
+		}
+	})
+}
+
+func TestAReportThatCannotBeWrittenFailsTheInstallation(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		namespace := newNamespace(t)
+		report := filepath.Join(t.TempDir(), "missing", "report.json")
+		told := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
+		assert.Contains(t, told, report)
+		assertNothingIn(t, namespace)
+	})
+}

@@ -1,0 +1,85 @@
+package helm_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/cli"
+	helmpostrender "helm.sh/helm/v3/pkg/postrender"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+var _ helmpostrender.PostRenderer = (*postrender.Renderer)(nil)
+
+func TestTheSDKRendersWhatTheCommandDoes(t *testing.T) {
+	t.Parallel()
+	for _, name := range examples {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			install := newInstall(t, new(action.Configuration), "team")
+			install.DryRun, install.ClientOnly = true, true
+			chart, err := loader.Load(example(name))
+			require.NoError(t, err)
+			release, err := install.Run(chart, nil)
+			require.NoError(t, err)
+
+			command := helm3.must(t, append(helm3.template(example(name)), "--no-hooks")...)
+			assert.Equal(t, documents(t, command), documents(t, release.Manifest))
+		})
+	}
+}
+
+func TestTheSDKInstalls(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	settings := cli.New()
+	settings.KubeConfig = kubeconfig
+	settings.SetNamespace(namespace)
+	configuration := new(action.Configuration)
+	require.NoError(t, configuration.Init(settings.RESTClientGetter(), namespace, "secrets", func(string, ...any) {}))
+
+	chart, err := loader.Load(example("etl-cronjob"))
+	require.NoError(t, err)
+	_, err = newInstall(t, configuration, namespace).Run(chart, nil)
+	require.NoError(t, err)
+
+	trioOf("rel", namespace).uids(t)
+	assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
+}
+
+func TestTheSDKGetsTheReasonOfAConflict(t *testing.T) {
+	t.Parallel()
+	install := newInstall(t, new(action.Configuration), "team")
+	install.DryRun, install.ClientOnly = true, true
+	chart, err := loader.Load(testchart("conflict"))
+	require.NoError(t, err)
+	_, err = install.Run(chart, nil)
+	assert.ErrorContains(t, err, conflict)
+}
+
+func TestTheSDKGetsEmptyOutputForAnEmptyChart(t *testing.T) {
+	t.Parallel()
+	renderer := newInstall(t, new(action.Configuration), "team").PostRenderer
+	out, err := renderer.Run(new(bytes.Buffer))
+	require.NoError(t, err)
+	text, err := io.ReadAll(out)
+	require.NoError(t, err)
+	assert.Empty(t, text)
+}
+
+func newInstall(t *testing.T, configuration *action.Configuration, namespace string) *action.Install {
+	t.Helper()
+	install := action.NewInstall(configuration)
+	install.ReleaseName, install.Namespace = "rel", namespace
+	install.PostRenderer = &postrender.Renderer{
+		Config: inject.Default(), Release: inject.Release{Name: "rel", Namespace: namespace},
+	}
+	return install
+}

@@ -1,0 +1,275 @@
+package helm_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		for _, name := range examples {
+			t.Run(name, func(t *testing.T) {
+				labelled := 0
+				for _, d := range documents(t, h.must(t, h.template(example(name), "--hooks=all")...)) {
+					if h.name == "helm3" && d.GetAnnotations()["helm.sh/hook"] != "" {
+						continue // a later test is about them
+					}
+					for _, pod := range podsOf(t, d.Object) {
+						if pod.Labels["pipeline-storage"] != "enabled" {
+							continue
+						}
+						labelled++
+						assert.True(t, mounts(pod, "pvc-data-pipeline.rel", "/data"), "%s/%s", d.GetKind(), d.GetName())
+					}
+				}
+				want := map[string]map[string]int{
+					"helm3": {"etl-cronjob": 2, "training-job": 1, "ray-cluster": 2},
+					"helm4": {"etl-cronjob": 2, "training-job": 4, "ray-cluster": 2},
+				}
+				assert.Equal(t, want[h.name][name], labelled, "labelled pods")
+			})
+		}
+	})
+}
+
+func TestTemplateShowsTheStorageUnderItsOwnName(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		const source = "# Source: pipeline-storage/storage.yaml\n"
+		out := h.must(t, h.template(example("etl-cronjob"))...)
+		assert.Equal(t, 2, strings.Count(out, source))
+		assert.NotContains(t, out, "postrender-filename", "Helm 4's mark is taken off again")
+		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
+
+		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
+		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"}, names(documents(t, only)))
+	})
+}
+
+func TestTemplateGivesTheSameBytesAgain(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		for _, name := range examples {
+			first := h.must(t, h.template(example(name))...)
+			assert.Equal(t, first, h.must(t, h.template(example(name))...), name)
+		}
+	})
+}
+
+func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
+	t.Parallel()
+	plain := map[string]func(name string) []string{
+		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is the measure.
+		"helm4": func(name string) []string {
+			return []string{"template", "rel", example(name), "--post-renderer", "copy"}
+		},
+		"helm3": func(name string) []string { return []string{"template", "rel", example(name)} },
+	}
+	for _, h := range []tool{helm3, helm4} {
+		for _, name := range examples {
+			t.Run(h.name+" "+name, func(t *testing.T) {
+				t.Parallel()
+				before := h.must(t, append(plain[h.name](name), "--namespace", "team")...)
+				after := h.must(t, h.template(example(name))...)
+
+				require.Contains(t, before, "#", "the example has comments")
+				assert.Empty(t, missingLines(before, after), "lines that were lost or changed")
+				assert.Equal(t, names(documents(t, before)), withoutStorage(names(documents(t, after))))
+			})
+		}
+	}
+}
+
+func TestTheRendererAddsNothingToWhatItRendered(t *testing.T) {
+	t.Parallel()
+	for _, name := range examples {
+		once := helm3.must(t, helm3.template(example(name))...)
+		again := exec.Command(postrenderer, "--namespace=team", "--release=rel", "--hooks=none")
+		again.Stdin = strings.NewReader(once)
+		twice, err := again.Output()
+		require.NoError(t, err)
+		assert.Equal(t, once, string(twice), name)
+	}
+}
+
+func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
+	t.Parallel()
+	const mark = "postrenderer.helm.sh/postrender-filename"
+	sent := filepath.Join(t.TempDir(), "sent.yaml")
+	helm4.must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
+
+	stream, err := os.Open(sent)
+	require.NoError(t, err)
+	defer stream.Close()
+	render := exec.Command(postrenderer, "--helm=4", "--namespace=team", "--release=rel")
+	render.Stdin = stream
+	out, err := render.Output()
+	require.NoError(t, err)
+
+	marks := map[string]string{}
+	for _, d := range documents(t, string(out)) {
+		marks[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[mark]
+	}
+	assert.Equal(t, map[string]string{
+		"StorageClass/fast.team.rel":                  "pipeline-storage/storage.yaml",
+		"PersistentVolumeClaim/pvc-data-pipeline.rel": "pipeline-storage/storage.yaml",
+		"Job/rel-train":                               "training-job/templates/job.yaml",
+		"Job/rel-preflight":                           "training-job/templates/hooks.yaml",
+		"Job/rel-register":                            "training-job/templates/hooks.yaml",
+		"Pod/rel-test":                                "training-job/templates/tests/checkpoints.yaml",
+	}, marks)
+}
+
+func TestAListIsRenderedItemByItem(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		out := h.must(t, h.template(testchart("list"))...)
+		assert.Contains(t, out, "- name: main # stays")
+
+		pods := 0
+		var kinds []string
+		for _, d := range documents(t, out) {
+			kinds = append(kinds, d.GetKind())
+			for _, pod := range podsOf(t, d.Object) {
+				pods++
+				assert.True(t, mounts(pod, "pvc-data-pipeline.rel", "/data"))
+			}
+		}
+		assert.Equal(t, 2, pods)
+		if h.name == "helm3" {
+			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "List"}, kinds)
+		} else { // it takes the list apart before it calls a post-renderer
+			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "Deployment", "Deployment"}, kinds)
+		}
+	})
+}
+
+func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		for _, name := range []string{"empty", "comments"} {
+			report := filepath.Join(t.TempDir(), "report.json")
+			out := h.must(t, h.template(testchart(name), "--report="+report)...)
+			assert.Empty(t, documents(t, out), name)
+			assert.Equal(t, []string{"nothing was selected: the stream holds no pods"}, readReport(t, report).Warnings, name)
+		}
+		out := h.must(t, h.template(testchart("empty"))...)
+		assert.Equal(t, "\n", out, "not a comment either")
+		if h.name == "helm3" { // Helm 4 drops comments before any post-renderer
+			assert.Equal(t, h.must(t, "template", "rel", testchart("comments")), h.must(t, h.template(testchart("comments"))...))
+		}
+	})
+}
+
+func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		report := filepath.Join(t.TempDir(), "report.json")
+		out := h.must(t, h.template(testchart("unlabelled"), "--report="+report)...)
+		assert.Equal(t, []string{"Deployment/train"}, names(documents(t, out)))
+		assert.NotContains(t, out, "volumes:")
+
+		warnings := strings.Join(readReport(t, report).Warnings, "\n")
+		assert.Contains(t, warnings, "the label is on the Deployment, not on its pod template")
+	})
+}
+
+func TestHelm3WritesFilesWithoutAskingThePostRenderer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	helm3.must(t, append(helm3.template(example("etl-cronjob")), "--output-dir", dir)...)
+	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learnt this, the documentation must say so")
+	assert.NoDirExists(t, filepath.Join(dir, "pipeline-storage"))
+}
+
+func TestHelm4WritesFilesWithStorage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	helm4.must(t, append(helm4.template(example("etl-cronjob")), "--output-dir", dir)...)
+	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "pvc-data-pipeline.rel")
+	text, err = os.ReadFile(filepath.Join(dir, "pipeline-storage", "storage.yaml"))
+	require.NoError(t, err)
+	assert.Len(t, documents(t, string(text)), 2)
+}
+
+func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		out := h.must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
+			"--no-hooks", "--set", "storageProfiles={default,checkpoints}")...)
+		var pod corev1.PodTemplateSpec
+		all := documents(t, out)
+		for _, d := range all {
+			if d.GetName() == "rel-train" {
+				pod = podOf(t, d)
+			}
+		}
+		assert.ElementsMatch(t, []string{
+			"StorageClass/fast.team.rel", "StorageClass/fast-checkpoints.team.rel",
+			"PersistentVolume/pv-data-pipeline-checkpoints.team.rel",
+			"PersistentVolumeClaim/pvc-data-pipeline.rel", "PersistentVolumeClaim/pvc-data-pipeline-checkpoints.rel",
+			"Job/rel-train",
+		}, names(all))
+		assert.True(t, mounts(pod, "pvc-data-pipeline.rel", "/data"))
+
+		pod.Spec.InitContainers = nil // the second storage is for the container "train" only
+		assert.True(t, mounts(pod, "pvc-data-pipeline-checkpoints.rel", "/checkpoints"))
+	})
+}
+
+func TestTheExamplesPassLint(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		for _, name := range examples {
+			h.must(t, "lint", "--strict", example(name))
+		}
+	})
+}
+
+func TestArgumentsReachTheRendererAsTheyAreWritten(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		out := h.must(t, h.template(example("etl-cronjob"),
+			"--claim={release}-data", "--parameter=tag=a b,$HOME ${HELM_PLUGIN_DIR}")...)
+		assert.Contains(t, out, "claimName: rel-data\n")
+		assert.Contains(t, out, `tag: "a b,$HOME ${HELM_PLUGIN_DIR}"`)
+	})
+}
+
+func TestHelm4TakesAPluginAndNoPath(t *testing.T) {
+	t.Parallel()
+	told := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
+	assert.Contains(t, told, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")
+}
+
+// missingLines returns the lines of before that after does not have in the same order.
+func missingLines(before, after string) []string {
+	var missing []string
+	rest := strings.Split(after, "\n")
+	for line := range strings.SplitSeq(before, "\n") {
+		at := 0
+		for at < len(rest) && rest[at] != line {
+			at++
+		}
+		if at == len(rest) {
+			missing = append(missing, line)
+			continue
+		}
+		rest = rest[at+1:]
+	}
+	return missing
+}
+
+// withoutStorage leaves out the storage objects, none of which the examples have themselves.
+func withoutStorage(names []string) []string {
+	var rest []string
+	for _, name := range names {
+		if !strings.HasPrefix(name, "StorageClass/") && !strings.HasPrefix(name, "PersistentVolume") {
+			rest = append(rest, name)
+		}
+	}
+	return rest
+}

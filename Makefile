@@ -9,7 +9,7 @@ SHELL := bash
 export CGO_ENABLED := 0
 
 # The version that the binaries tell. A release sets it to the tag without its v.
-VERSION ?= 0.1.0-dev
+VERSION ?= 0.1.0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X github.com/pipeline-storage/pipeline-storage/cmd/postrender/app.version=$(VERSION)"
 
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
@@ -40,7 +40,7 @@ build:
 	@$(GO_BUILD) -o bin/postrender ./cmd/postrender
 
 .PHONY: plugin
-## Package the Helm 4 plugin for every platform into dist/, signed when PLUGIN_SIGN_KEY names a GPG key.
+## Package the Helm 4 plugin for every platform into dist/, signed when PLUGIN_SIGN_KEY names a GPG key of PLUGIN_KEYRING.
 plugin:
 	@VERSION=$(VERSION) go run ./plugin/package
 

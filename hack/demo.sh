@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Renders an example chart through the post-renderer with real Helm, and shows what changed and why.
 set -euo pipefail
+helm=${1:?usage: demo.sh HELM POSTRENDER} postrender=$(realpath "${2:?usage: demo.sh HELM POSTRENDER}")
 cd "$(dirname "$0")/.."
-helm=${1:?usage: demo.sh HELM POSTRENDER} postrender=$PWD/${2:?usage: demo.sh HELM POSTRENDER}
 release=(--namespace=pipelines --release=nightly)
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT

@@ -39,48 +39,82 @@ var fieldSections = []string{sectionCreate, sectionStatic, sectionMount}
 
 // fieldFlags is the table of flags that set a field of the profile, one for every field.
 var fieldFlags = []fieldFlag{
-	{sectionCreate, "claim", "claim.name", "NAME", "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)", false,
-		text(func(p *inject.Profile) *string { return &p.Claim.Name })},
+	{
+		sectionCreate, "claim", "claim.name", "NAME", "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)", false,
+		text(func(p *inject.Profile) *string { return &p.Claim.Name }),
+	},
 	{sectionCreate, "size", "claim.size", "QUANTITY", "size that the claim requests (default 100Gi)", false, setSize},
 	{sectionCreate, "access-mode", "claim.accessModes", "MODE", "access mode of the claim; may be repeated (default ReadWriteOnce)", false, setAccessModes},
-	{sectionCreate, "class", "storageClass.name", "NAME", "storage class (default fast.<namespace>.<release>)", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Name })},
-	{sectionCreate, "backend", "storageClass.backend", "NAME", "storage backend: " + backendNames() + " (default aws-ebs)", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Backend })},
-	{sectionCreate, "driver", "storageClass.driver", "NAME", "CSI driver, for the backend csi", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Driver })},
-	{sectionCreate, "parameter", "storageClass.parameters", "KEY=VALUE", "parameter of the storage class; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &p.StorageClass.Parameters })},
+	{
+		sectionCreate, "class", "storageClass.name", "NAME", "storage class (default fast.<namespace>.<release>)", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Name }),
+	},
+	{
+		sectionCreate, "backend", "storageClass.backend", "NAME", "storage backend: " + backendNames() + " (default aws-ebs)", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Backend }),
+	},
+	{
+		sectionCreate, "driver", "storageClass.driver", "NAME", "CSI driver, for the backend csi", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Driver }),
+	},
+	{
+		sectionCreate, "parameter", "storageClass.parameters", "KEY=VALUE", "parameter of the storage class; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &p.StorageClass.Parameters }),
+	},
 	{sectionCreate, "reclaim-policy", "storageClass.reclaimPolicy", "POLICY", "Retain or Delete (default Retain)", false, setReclaimPolicy},
 	{sectionCreate, "volume-binding-mode", "storageClass.volumeBindingMode", "MODE", "WaitForFirstConsumer or Immediate (default WaitForFirstConsumer)", false, setBindingMode},
-	{sectionCreate, "allow-volume-expansion", "storageClass.allowVolumeExpansion", "BOOL", "whether claims may grow (default true)", true,
-		boolean(func(p *inject.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion })},
+	{
+		sectionCreate, "allow-volume-expansion", "storageClass.allowVolumeExpansion", "BOOL", "whether claims may grow (default true)", true,
+		boolean(func(p *inject.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
+	},
 
-	{sectionStatic, "volume-handle", "volume.handle", "HANDLE", "existing volume to use instead of a new one, as its driver names it", false,
-		text(func(p *inject.Profile) *string { return &static(p).Handle })},
-	{sectionStatic, "volume", "volume.name", "NAME", "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)", false,
-		text(func(p *inject.Profile) *string { return &static(p).Name })},
-	{sectionStatic, "volume-zone", "volume.zone", "ZONE", "zone of the volume, or the host name of its node", false,
-		text(func(p *inject.Profile) *string { return &static(p).Zone })},
-	{sectionStatic, "volume-topology-key", "volume.topologyKey", "KEY", "node label that the zone is a value of, for the backend csi", false,
-		text(func(p *inject.Profile) *string { return &static(p).TopologyKey })},
-	{sectionStatic, "volume-namespace", "volume.namespace", "NAMESPACE", "the one namespace that the volume serves (default: the release's)", false,
-		text(func(p *inject.Profile) *string { return &static(p).Namespace })},
-	{sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes })},
+	{
+		sectionStatic, "volume-handle", "volume.handle", "HANDLE", "existing volume to use instead of a new one, as its driver names it", false,
+		text(func(p *inject.Profile) *string { return &static(p).Handle }),
+	},
+	{
+		sectionStatic, "volume", "volume.name", "NAME", "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)", false,
+		text(func(p *inject.Profile) *string { return &static(p).Name }),
+	},
+	{
+		sectionStatic, "volume-zone", "volume.zone", "ZONE", "zone of the volume, or the host name of its node", false,
+		text(func(p *inject.Profile) *string { return &static(p).Zone }),
+	},
+	{
+		sectionStatic, "volume-topology-key", "volume.topologyKey", "KEY", "node label that the zone is a value of, for the backend csi", false,
+		text(func(p *inject.Profile) *string { return &static(p).TopologyKey }),
+	},
+	{
+		sectionStatic, "volume-namespace", "volume.namespace", "NAMESPACE", "the one namespace that the volume serves (default: the release's)", false,
+		text(func(p *inject.Profile) *string { return &static(p).Namespace }),
+	},
+	{
+		sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes }),
+	},
 
-	{sectionMount, "mount-path", "mount.path", "PATH", "mount path in the containers (default /data)", false,
-		text(func(p *inject.Profile) *string { return &p.Mount.Path })},
-	{sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount (default: its root)", false,
-		text(func(p *inject.Profile) *string { return &p.Mount.SubPath })},
+	{
+		sectionMount, "mount-path", "mount.path", "PATH", "mount path in the containers (default /data)", false,
+		text(func(p *inject.Profile) *string { return &p.Mount.Path }),
+	},
+	{
+		sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount (default: its root)", false,
+		text(func(p *inject.Profile) *string { return &p.Mount.SubPath }),
+	},
 	{sectionMount, "read-only", "mount.readOnly", "BOOL", "mount read-only", true, setReadOnly},
-	{sectionMount, "container", "mount.containers", "NAME", "only this container; may be repeated (default: all)", false,
-		list(func(p *inject.Profile) *[]string { return &p.Mount.Containers })},
-	{sectionMount, "exclude-container", "mount.excludeContainers", "NAME", "not this container; may be repeated", false,
-		list(func(p *inject.Profile) *[]string { return &p.Mount.ExcludeContainers })},
+	{
+		sectionMount, "container", "mount.containers", "NAME", "only this container; may be repeated (default: all)", false,
+		list(func(p *inject.Profile) *[]string { return &p.Mount.Containers }),
+	},
+	{
+		sectionMount, "exclude-container", "mount.excludeContainers", "NAME", "not this container; may be repeated", false,
+		list(func(p *inject.Profile) *[]string { return &p.Mount.ExcludeContainers }),
+	},
 	{sectionMount, "fs-group", "fsGroup", "GID", "fsGroup for pods that set none", false, setFSGroup},
-	{sectionMount, "env", "env", "NAME", "environment variable that holds the mount path", false,
-		text(func(p *inject.Profile) *string { return &p.Env })},
+	{
+		sectionMount, "env", "env", "NAME", "environment variable that holds the mount path", false,
+		text(func(p *inject.Profile) *string { return &p.Env }),
+	},
 
 	// The last, because it speaks of a volume only when other flags have named one.
 	{sectionCreate, "create", "claim.create, storageClass.create and volume.create", "LIST", "objects to create: class,volume,claim or none (default: all that the profile needs)", false, setCreate},

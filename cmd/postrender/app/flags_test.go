@@ -36,7 +36,7 @@ func TestReadmeFlags(t *testing.T) {
 	require.True(t, hasBegin && hasEnd, "README.md needs a line %q and behind it a line %q: go test ./cmd/postrender/app -update writes the table of flags between them",
 		strings.TrimSpace(flagsBegin), flagsEnd)
 	if *update {
-		require.NoError(t, os.WriteFile(readme, slices.Concat(before, []byte(flagsBegin+flagTable()+flagsEnd), after), 0o644)) //nolint:gosec // the path is a constant
+		require.NoError(t, os.WriteFile(readme, slices.Concat(before, []byte(flagsBegin+flagTable()+flagsEnd), after), 0o644))
 		return
 	}
 	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it anew")

@@ -1,0 +1,97 @@
+package helm_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/plugin"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+// commandBlock is what a person copies from a document.
+var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// TestEveryCommandOfTheDocumentsWorks runs them as a person would, in a folder with the examples and the packaged plugin,
+// against the API server. Helm is Helm 4 from the block on that installs the plugin.
+func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
+	folder := documentsFolder(t)
+	for _, document := range []string{"README.md", "examples/README.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", document))
+		require.NoError(t, err)
+		blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, blocks, document)
+		for _, block := range blocks {
+			if targets := makeTargets(block[1]); len(targets) > 0 {
+				assertMakeTargets(t, targets)
+				continue
+			}
+			t.Run(document+"/"+strings.Fields(block[1])[1], func(t *testing.T) { runBlock(t, folder, block[1]) })
+		}
+	}
+}
+
+// documentsFolder has what the documents speak of: examples and dist.
+func documentsFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	examples, err := filepath.Abs(example(""))
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(examples, filepath.Join(folder, "examples")))
+	packager := plugin.Packager{Helm: helm4.program, Version: "0.1.0", Platforms: []plugin.Platform{plugin.Host()}}
+	_, err = packager.Package(t.Context(), filepath.Join(folder, "dist"))
+	require.NoError(t, err)
+	return folder
+}
+
+// runBlock runs the commands of one block in a namespace of its own.
+func runBlock(t *testing.T, folder, block string) {
+	h := helm3
+	if strings.Contains(block, "plugin install") {
+		h = helm4
+	}
+	bin, home := t.TempDir(), t.TempDir()
+	require.NoError(t, os.Symlink(h.program, filepath.Join(bin, "helm")))
+	require.NoError(t, os.Symlink(postrenderer, filepath.Join(bin, "postrender")))
+	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c",
+		strings.ReplaceAll(block, "pipelines", newNamespace(t)))
+	command.Dir = folder
+	command.Env = []string{
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + kubeconfig,
+		"HELM_DATA_HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home,
+	}
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", block, out)
+	assert.NotContains(t, string(out), "nothing was selected", "%s", block)
+}
+
+// makeTargets are the targets that a block of make commands names.
+func makeTargets(block string) []string {
+	var targets []string
+	for line := range strings.Lines(block) {
+		if target, ok := strings.CutPrefix(line, "make "); ok {
+			targets = append(targets, strings.Fields(target)[0])
+		}
+	}
+	return targets
+}
+
+// assertMakeTargets asserts that the Makefile has the targets, and runs the demonstration. The target test runs this test.
+func assertMakeTargets(t *testing.T, targets []string) {
+	t.Helper()
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	require.NoError(t, err)
+	for _, target := range targets {
+		assert.Contains(t, string(makefile), "\n"+target+":", "make %s", target)
+	}
+	demo := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "demo.sh"), parts.Require(t, "helm3")["helm3"], postrenderer)
+	out, err := demo.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), `"reason": "Injected"`)
+}

@@ -326,3 +326,30 @@ profiles:
 	}
 	assert.Len(t, out.Report.Objects, 4)
 }
+
+func TestLargeStreams(t *testing.T) {
+	const size = 100 << 20
+	text := "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  a: |\n"
+	text += strings.Repeat("    "+strings.Repeat("x", 95)+"\n", size/100)
+	t.Run("a document that is not parsed may be of any size", func(t *testing.T) {
+		out, err := labelled().Render([]byte(text + workload("Deployment", "a")))
+		require.NoError(t, err)
+		assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
+		assert.True(t, bytes.HasPrefix(out.Bytes(), []byte(text)))
+	})
+	t.Run("one that must be parsed may not", func(t *testing.T) {
+		_, err := labelled().Render([]byte(strings.Replace(text, "kind: ConfigMap", "kind: Pod", 1)))
+		require.EqualError(t, err, "document 1 Pod: is larger than 32 MiB, far more than an API server takes: split it")
+	})
+}
+
+func TestLongListsAreCutInWarnings(t *testing.T) {
+	var stream strings.Builder
+	for _, name := range strings.Split("abcdefgh", "") {
+		stream.WriteString(workload("Deployment", name))
+	}
+	out, err := labelled().Render([]byte(stream.String()))
+	require.NoError(t, err)
+	require.Len(t, out.Report.Warnings, 1)
+	assert.Contains(t, out.Report.Warnings[0], "document 5 Deployment/e, and 3 more; pods on other nodes")
+}

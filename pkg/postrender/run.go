@@ -80,6 +80,10 @@ func (r *run) documents() error {
 	return nil
 }
 
+// maxDocument bounds what is parsed, because a parsed document takes many times its size in memory. The API server takes
+// 3 MiB (apiserver, MaxRequestBodyBytes). What is not parsed may be of any size.
+const maxDocument = 32 << 20
+
 // document parses a document when its kind may hold a pod or is one of storage, and leaves every other one to Helm.
 func (r *run) document(i int) error {
 	doc := r.docs[i]
@@ -90,6 +94,9 @@ func (r *run) document(i int) error {
 	if kind == "" {
 		r.reportUnknown(doc)
 		return nil
+	}
+	if len(doc.Body) > maxDocument {
+		return fmt.Errorf("document %d %s: is larger than %d MiB, far more than an API server takes: split it", doc.Number, kind, maxDocument>>20)
 	}
 	tree, err := manifest.Decode(doc.Body)
 	if err != nil {

@@ -280,7 +280,7 @@ func sharedDisk(p *inject.Profile, consumers []consumer) []string {
 		}
 		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted on one node only (%s), but several pods in namespace %q want it: %s; "+
 			"pods on other nodes will hang: use a file backend with ReadWriteMany, or keep these pods on one node",
-			p.Name, joinModes(p), namespace, strings.Join(workloads, ", ")))
+			p.Name, joinModes(p), namespace, strings.Join(fewOf(workloads), ", ")))
 	}
 	return warnings
 }
@@ -305,19 +305,22 @@ func lateConsumers(p *inject.Profile, consumers []consumer) []string {
 
 // nothingMatched says why the nearest candidates were not selected.
 func (r *run) nothingMatched() string {
-	const most = 3
 	var near []string
 	for i := range r.report.Workloads {
 		w := &r.report.Workloads[i]
-		if len(near) < most {
-			near = append(near, fmt.Sprintf("document %d %s/%s: %s: %s", w.Document, w.Kind, w.Name, w.Reason, w.Message))
-		}
+		near = append(near, fmt.Sprintf("document %d %s/%s: %s: %s", w.Document, w.Kind, w.Name, w.Reason, w.Message))
 	}
 	if len(near) == 0 {
 		return "nothing was selected: the stream holds no pods"
 	}
-	if more := len(r.report.Workloads) - len(near); more > 0 {
-		near = append(near, fmt.Sprintf("and %d more", more))
+	return "nothing was selected, so no storage was added: " + strings.Join(fewOf(near), "; ")
+}
+
+// fewOf keeps a list readable; the report has all of it.
+func fewOf(list []string) []string {
+	const most = 5
+	if len(list) <= most {
+		return list
 	}
-	return "nothing was selected, so no storage was added: " + strings.Join(near, "; ")
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
 }

@@ -160,14 +160,19 @@ func print(w io.Writer, text string) error {
 	return nil
 }
 
-// readAll reads a stream; of a regular file it reserves the size at once.
+// readAhead is reserved for a stream of unknown size, such as a pipe. Memory that is not written to costs nothing, while a buffer
+// that grows is copied again and again (make bench).
+const readAhead = 8 << 20
+
+// readAll reads a stream whole: nothing is written before everything is decided.
 func readAll(in io.Reader) ([]byte, error) {
-	var b bytes.Buffer
+	size := readAhead
 	if f, ok := in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			b.Grow(int(info.Size()) + bytes.MinRead)
+			size = int(info.Size()) + bytes.MinRead
 		}
 	}
+	b := bytes.NewBuffer(make([]byte, 0, size))
 	_, err := b.ReadFrom(in)
 	return b.Bytes(), err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ type Edit struct {
 // of a list only, in order: the end of a list is hard to tell from what follows it, its beginning never is. The edited
 // text is decoded again and must equal the patched original; if not, an error says that nothing may be written.
 func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) {
-	planner := planner{tree: t, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
+	planner := planner{tree: t, offsets: map[int]bool{}, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
 	for _, op := range ops {
 		if err := planner.plan(op); err != nil {
 			return nil, fmt.Errorf("%s: %w", op.Path, err)
@@ -61,14 +62,29 @@ func Splice(body []byte, edits []Edit) []byte {
 	for _, e := range edits {
 		size += len(e.Text)
 	}
-	out := make([]byte, 0, size)
+	out := bytes.NewBuffer(make([]byte, 0, size))
+	_, _ = Write(out, body, edits) // a buffer takes everything
+	return out.Bytes()
+}
+
+// Write writes the body with the edits carried out, in pieces and without a copy. It returns how much it wrote.
+func Write(w io.Writer, body []byte, edits []Edit) (int64, error) {
+	var total int64
 	at := 0
-	for _, e := range edits {
-		out = append(out, body[at:e.Offset]...)
-		out = append(out, e.Text...)
+	for _, e := range append(slices.Clip(edits), Edit{Offset: len(body)}) {
+		for _, piece := range [][]byte{body[at:e.Offset], e.Text} {
+			if len(piece) == 0 {
+				continue
+			}
+			n, err := w.Write(piece)
+			total += int64(n)
+			if err != nil {
+				return total, err
+			}
+		}
 		at = e.Offset + e.Delete
 	}
-	return append(out, body[at:]...)
+	return total, nil
 }
 
 // planner finds the place of every operation. Through aliases several operations may have one place: what is put in there
@@ -76,6 +92,8 @@ func Splice(body []byte, edits []Edit) []byte {
 type planner struct {
 	tree  *Tree
 	edits []Edit
+	// offsets are the places of the edits.
+	offsets map[int]bool
 	// done are the items that were put in at the head of a list.
 	done map[*yaml.Node]*[]any
 	// keys are the values that were given to keys of a mapping.
@@ -100,11 +118,19 @@ func (p *planner) plan(op jsonpatch.Operation) error {
 	case parent == nil:
 		return errors.New("there is no such place")
 	case parent.Kind == yaml.SequenceNode:
-		return p.addItem(parent, last, value)
+		return atLine(parent, p.addItem(parent, last, value))
 	case parent.Kind == yaml.MappingNode:
-		return p.addKey(parent, last, value)
+		return atLine(parent, p.addKey(parent, last, value))
 	}
 	return errors.New("neither a list nor a mapping is there")
+}
+
+// atLine tells where a style of YAML is that no rule covers, and what to do.
+func atLine(n *yaml.Node, err error) error {
+	if errors.Is(err, errStyle) {
+		return fmt.Errorf("line %d: %w: write it in plain block style", n.Line, err)
+	}
+	return err
 }
 
 // addItem puts an item at the head of a list that is not empty.
@@ -152,6 +178,7 @@ func (p *planner) addKey(mapping *yaml.Node, name string, value *yaml.Node) erro
 }
 
 func (p *planner) edit(offset, remove int, text []byte) {
+	p.offsets[offset] = true
 	p.edits = append(p.edits, Edit{Offset: offset, Delete: remove, Text: text})
 }
 
@@ -162,6 +189,7 @@ func plainValue(n *yaml.Node) (any, error) {
 
 // patched applies the operations to a decoded body: an RFC 6902 "add" on plain values, apart from the text.
 func patched(value any, ops []jsonpatch.Operation) (any, error) {
+	value = clone(value)
 	for _, op := range ops {
 		n, err := toNode(op.Value)
 		if err != nil {
@@ -193,7 +221,6 @@ func add(into any, path []string, value any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		into = maps.Clone(into)
 		into[path[0]] = changed
 		return into, nil
 	case []any:
@@ -202,17 +229,35 @@ func add(into any, path []string, value any) (any, error) {
 			return nil, errors.New("there is no such item")
 		}
 		if len(path) == 1 {
-			return slices.Insert(slices.Clone(into), i, value), nil
+			return slices.Insert(into, i, value), nil
 		}
 		changed, err := add(into[i], path[1:], value)
 		if err != nil {
 			return nil, err
 		}
-		into = slices.Clone(into)
 		into[i] = changed
 		return into, nil
 	}
 	return nil, errors.New("neither a list nor a mapping is there")
+}
+
+// clone copies a decoded value, which aliases may share in parts, into a tree.
+func clone(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(value))
+		for key, child := range value {
+			m[key] = clone(child)
+		}
+		return m
+	case []any:
+		list := make([]any, len(value))
+		for i, child := range value {
+			list[i] = clone(child)
+		}
+		return list
+	}
+	return value
 }
 
 // equal compares decoded values.

@@ -19,6 +19,7 @@ type Tree struct {
 	body  []byte
 	root  *yaml.Node
 	lines []int
+	ascii bool
 	value any
 }
 

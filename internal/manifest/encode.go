@@ -266,10 +266,22 @@ func asJSON(n *yaml.Node, out *bytes.Buffer) {
 		out.WriteByte(']')
 	default:
 		if n.Tag == "!!str" {
-			quoted, _ := json.Marshal(n.Value) // a string cannot fail
-			out.Write(quoted)
+			quote(n.Value, out)
 			return
 		}
 		out.WriteString(n.Value)
+	}
+}
+
+// quote writes a string in double quotes, as JSON and YAML both read it: JSON lets characters stand that YAML does not, or
+// that it takes for line breaks.
+func quote(s string, out *bytes.Buffer) {
+	quoted, _ := json.Marshal(s) // a string cannot fail
+	for _, c := range string(quoted) {
+		if c == 0x7f || (c >= 0x80 && c < 0xa0) || c == 0xfeff {
+			fmt.Fprintf(out, `\u%04x`, c)
+			continue
+		}
+		out.WriteRune(c)
 	}
 }

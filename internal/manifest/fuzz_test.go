@@ -30,6 +30,12 @@ func addSeeds(f *testing.F, add func([]byte)) {
 // FuzzSplit cuts arbitrary bytes. The documents join up to the stream, and no document hides its kind.
 func FuzzSplit(f *testing.F) {
 	addSeeds(f, func(text []byte) { f.Add(text) })
+	for _, text := range []string{
+		"a: 1\nkind: Pod\t# x", "a: 1\n!x kind: Pod", "a: 1\n&a kind: Pod", "a: 1\u0085kind: Pod", "a: 1\u2028kind: Pod", "a: 1\u2029kind: Pod",
+		"a: &k kind\n*k : Pod", "kind: \"Po\\\nd\"",
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var joined []byte
 		number := 0

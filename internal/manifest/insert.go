@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -155,12 +156,7 @@ func (p *planner) insertFlow(collection *yaml.Node, write func(*bytes.Buffer)) e
 }
 
 func (p *planner) editedAt(offset int) bool {
-	for _, e := range p.edits {
-		if e.Offset == offset {
-			return true
-		}
-	}
-	return false
+	return p.offsets[offset]
 }
 
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
@@ -187,11 +183,15 @@ func (t *Tree) openingBracket(n *yaml.Node) (int, bool) {
 func (t *Tree) offset(line, column int) int {
 	if t.lines == nil {
 		t.lines = lineStarts(t.body)
+		t.ascii = !slices.ContainsFunc(t.body, func(c byte) bool { return c >= utf8.RuneSelf })
 	}
 	if line > len(t.lines) {
 		return len(t.body)
 	}
 	i := t.lines[line-1]
+	if t.ascii { // a document on one line would be walked for every edit
+		return min(i+column-1, len(t.body))
+	}
 	for ; column > 1 && i < len(t.body); column-- {
 		_, size := utf8.DecodeRune(t.body[i:])
 		i += size
@@ -250,7 +250,7 @@ func (t *Tree) beginsLine(n *yaml.Node) bool {
 
 // aboveComments returns the first of the comment and blank lines that stand directly above a line.
 func (t *Tree) aboveComments(line int) int {
-	for line > 1 {
+	for line > 2 { // line 1 may be the rest of a separator's line
 		above := bytes.TrimSpace(t.line(line - 1))
 		if len(above) > 0 && above[0] != '#' {
 			break

@@ -1,6 +1,9 @@
 package manifest
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // separator begins a line that separates two documents. Helm splits at every line that starts so, whatever follows
 // (releaseutil.SplitManifests); so do we, or a document glued to its separator would be lost.
@@ -39,27 +42,27 @@ func (d Document) BodyOffset() int { return d.Offset + len(d.Raw) - len(d.Body) 
 // once and finds the kind of every document that Helm itself prints.
 func Split(stream []byte) []Document {
 	var docs []Document
-	loneCR := hasLoneCR(stream)
+	oddBreak := hasOddBreak(stream)
 	start, header := 0, Header{}
 	for line := 0; line < len(stream); line = lineEnd(stream, line) {
 		switch stream[line] {
 		case '-':
 			if line > start && bytes.HasPrefix(stream[line:], separator) {
-				docs = append(docs, newDocument(stream[start:line], start, header, loneCR))
+				docs = append(docs, newDocument(stream[start:line], start, header, oddBreak))
 				start, header = line, Header{}
 			}
-		case 'k', '"', '\'', '<', '?':
+		case 'k', '"', '\'', '<', '?', '!', '&', '*':
 			header.addLine(stream[line:])
 		}
 	}
 	if start < len(stream) {
-		docs = append(docs, newDocument(stream[start:], start, header, loneCR))
+		docs = append(docs, newDocument(stream[start:], start, header, oddBreak))
 	}
 	number(docs)
 	return docs
 }
 
-func newDocument(raw []byte, offset int, header Header, loneCR bool) Document {
+func newDocument(raw []byte, offset int, header Header, oddBreak bool) Document {
 	body := raw
 	if offset == 0 {
 		body = bytes.TrimPrefix(body, bom)
@@ -69,7 +72,7 @@ func newDocument(raw []byte, offset int, header Header, loneCR bool) Document {
 	if bytes.HasPrefix(body[i:], bom) {
 		body, i = body[i+len(bom):], 0
 	}
-	header.complete(body, i, len(body) < len(raw), loneCR && hasLoneCR(body))
+	header.complete(body, i, len(body) < len(raw), oddBreak && hasOddBreak(body))
 	return Document{Raw: raw, Offset: offset, Body: body, Header: header}
 }
 
@@ -112,7 +115,7 @@ func lineEnd(text []byte, i int) int {
 
 // complete judges the first content of a body. The scan of lines has not seen it where it does not begin a line of the
 // stream: behind a separator or a byte order mark.
-func (h *Header) complete(body []byte, content int, mayBeUnseen, loneCR bool) {
+func (h *Header) complete(body []byte, content int, mayBeUnseen, oddBreak bool) {
 	h.Blank = content == len(body)
 	if h.Blank {
 		h.Kinds, h.Unsure = nil, false
@@ -123,7 +126,7 @@ func (h *Header) complete(body []byte, content int, mayBeUnseen, loneCR bool) {
 	switch {
 	case first == '[' || isDash(body[content:]):
 		*h = Header{} // a list has no kind
-	case !beginsLine || !isKeyStart(first) || loneCR:
+	case !beginsLine || !isKeyStart(first) || oddBreak:
 		h.Unsure = true
 	case content == 0 && mayBeUnseen:
 		h.addLine(body)
@@ -140,7 +143,14 @@ func isKeyStart(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || bytes.IndexByte([]byte(`"'_-./`), c) >= 0
 }
 
-// hasLoneCR reports whether a carriage return ends a line on its own, as YAML allows.
+// oddBreaks are line breaks of YAML 1.1 besides LF, CR LF and CR: NEL, LS and PS.
+var oddBreaks = [][]byte{[]byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
+
+// hasOddBreak reports whether a line may end with something else than LF or CR LF.
+func hasOddBreak(body []byte) bool {
+	return hasLoneCR(body) || slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(body, b) })
+}
+
 func hasLoneCR(body []byte) bool {
 	for i := bytes.IndexByte(body, '\r'); i >= 0; {
 		if i+1 == len(body) || body[i+1] != '\n' {
@@ -159,7 +169,7 @@ func hasLoneCR(body []byte) bool {
 var kindKeys = [][]byte{[]byte("kind"), []byte(`"kind"`), []byte("'kind'")}
 
 // oddKeys begin lines that may bring a kind from elsewhere: a merge key, a key in long form, an escaped one.
-var oddKeys = [][]byte{[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`)}
+var oddKeys = [][]byte{[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`), []byte("!"), []byte("&"), []byte("*")}
 
 // addLine looks at a line that begins with the text.
 func (h *Header) addLine(text []byte) {
@@ -181,8 +191,11 @@ func (h *Header) add(rest []byte) {
 		return
 	}
 	value := bytes.TrimSpace(line[1:])
-	if i := bytes.Index(value, []byte(" #")); i >= 0 {
-		value = bytes.TrimSpace(value[:i])
+	for i := range value {
+		if value[i] == '#' && i > 0 && (value[i-1] == ' ' || value[i-1] == '\t') {
+			value = bytes.TrimSpace(value[:i])
+			break
+		}
 	}
 	kind, ok := unquote(value)
 	if !ok {

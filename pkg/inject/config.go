@@ -70,7 +70,7 @@ type Profile struct {
 
 // Claim describes the PersistentVolumeClaim of a profile.
 type Claim struct {
-	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Config.Names].
+	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Profile.Names].
 	Name string `json:"name,omitempty"`
 	// Size is what the claim requests. Default: 100Gi.
 	Size resource.Quantity `json:"size,omitzero"`
@@ -82,7 +82,7 @@ type Claim struct {
 
 // StorageClass describes the StorageClass of a profile.
 type StorageClass struct {
-	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Config.Names].
+	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Profile.Names].
 	Name string `json:"name,omitempty"`
 	// Backend is the preset, one of [Backends]. Default: aws-ebs.
 	Backend string `json:"backend,omitempty"`
@@ -102,7 +102,7 @@ type StorageClass struct {
 
 // Volume describes an existing volume, for a PersistentVolume that is bound to the claim in advance.
 type Volume struct {
-	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Config.Names].
+	// Name is literal when given, with {namespace} and {release} replaced. Default: see [Profile.Names].
 	Name string `json:"name,omitempty"`
 	// Handle identifies the volume to its driver; a path for local-path and host-path.
 	Handle string `json:"handle"`
@@ -139,7 +139,7 @@ func Default() *Config {
 	return c
 }
 
-// SetDefaults fills what is absent. It leaves names empty: they depend on the release, see [Config.Names]. It returns
+// SetDefaults fills what is absent. It leaves names empty: they depend on the release, see [Profile.Names]. It returns
 // warnings for people, such as a translated in-tree name.
 func (c *Config) SetDefaults() []string {
 	var warnings []string

@@ -108,22 +108,26 @@ func resolve(from node, path string, bound ...int) []node {
 		return at
 	}
 	for step := range strings.SplitSeq(path, ".") {
-		name, isList := strings.CutSuffix(step, anyItem)
+		name, lists, _ := strings.Cut(step, anyItem[:1])
 		var next []node
 		for _, n := range at {
-			child, ok := n.field(name)
-			switch {
-			case !ok:
-			case !isList:
+			if child, ok := n.field(name); ok {
 				next = append(next, child)
-			case len(bound) > 0:
-				next = append(next, child.item(bound[0])...)
-			default:
-				next = append(next, child.items()...)
 			}
 		}
-		if isList && len(bound) > 0 {
-			bound = bound[1:]
+		for range strings.Count(lists, "]") { // steps[*][*] is a list of lists
+			var items []node
+			for _, n := range next {
+				if len(bound) > 0 {
+					items = append(items, n.item(bound[0])...)
+				} else {
+					items = append(items, n.items()...)
+				}
+			}
+			if len(bound) > 0 {
+				bound = bound[1:]
+			}
+			next = items
 		}
 		at = next
 	}

@@ -73,9 +73,17 @@ func statefulTemplate(scope, claimTemplates string, replicas ...string) PodPaths
 // argoTemplates is the row part of an Argo workflow: mounts per template, volumes per workflow, pod
 // metadata and security context in both, where the template's own security context takes the place of the workflow's.
 // Source: argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go.
-func argoTemplates(workflow string) PodPaths {
+func argoTemplates(workflow string) []PodPaths {
+	var pods []PodPaths
+	for _, scope := range []string{".templates[*]", ".templates[*].dag.tasks[*].inline", ".templates[*].steps[*][*].inline"} {
+		pods = append(pods, argoTemplate(workflow, workflow+scope))
+	}
+	return pods
+}
+
+func argoTemplate(workflow, scope string) PodPaths {
 	return PodPaths{
-		Scope:           workflow + ".templates[*]",
+		Scope:           scope,
 		Metadata:        []string{"metadata", "$." + workflow + ".podMetadata"},
 		Spec:            ".",
 		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
@@ -119,10 +127,10 @@ var BuiltinKinds = []Kind{
 	{Group: "apps", Kind: "DaemonSet", PerNode: true, Pods: []PodPaths{template("spec.template")}},
 	{Group: "batch", Kind: "Job", Pods: []PodPaths{template("spec.template", "$.spec.parallelism")}},
 	{Group: "batch", Kind: "CronJob", Deferred: true, Pods: []PodPaths{template("spec.jobTemplate.spec.template", "$.spec.jobTemplate.spec.parallelism")}},
-	{Group: "argoproj.io", Kind: "Workflow", Pods: []PodPaths{argoTemplates("spec")}},
-	{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: []PodPaths{argoTemplates("spec")}},
-	{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, Pods: []PodPaths{argoTemplates("spec")}},
-	{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: []PodPaths{argoTemplates("spec.workflowSpec")}},
+	{Group: "argoproj.io", Kind: "Workflow", Pods: argoTemplates("spec")},
+	{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: argoTemplates("spec")},
+	{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, Pods: argoTemplates("spec")},
+	{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: argoTemplates("spec.workflowSpec")},
 	{Group: "ray.io", Kind: "RayCluster", Pods: raySpec("spec")},
 	{Group: "ray.io", Kind: "RayJob", Pods: append(raySpec("spec.rayClusterSpec"), template("spec.submitterPodTemplate"))},
 	{Group: "ray.io", Kind: "RayService", Pods: raySpec("spec.rayClusterConfig")},
@@ -267,11 +275,19 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 			continue
 		}
 		for step := range strings.SplitSeq(p, ".") {
-			if name := strings.TrimSuffix(step, anyItem); name == "" || strings.ContainsAny(name, "[]*$/ ") {
+			if name := trimLists(step); name == "" || strings.ContainsAny(name, "[]*$/ ") {
 				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list"))
 				break
 			}
 		}
 	}
 	return errs
+}
+
+// trimLists takes the [*] of a list, or of a list of lists, from a step of a path.
+func trimLists(step string) string {
+	for strings.HasSuffix(step, anyItem) {
+		step = strings.TrimSuffix(step, anyItem)
+	}
+	return step
 }

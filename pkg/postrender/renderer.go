@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -75,30 +76,28 @@ func (r *Renderer) Render(stream []byte) (*Output, error) {
 		run.finish()
 		return &Output{Report: run.report, stream: []byte(noDocuments)}, nil
 	}
-	err := run.documents()
-	if err == nil {
-		err = run.storage()
+	err := run.decide()
+	if err != nil {
+		run.report.Error = err.Error()
 	}
 	run.finish()
 	if err != nil {
-		run.report.Error = err.Error()
 		return &Output{Report: run.report}, err
 	}
 	slices.SortStableFunc(run.edits, func(a, b manifest.Edit) int { return a.Offset - b.Offset })
 	return &Output{Report: run.report, stream: stream, edits: run.edits}, nil
 }
 
-// check refuses to guess a release: Helm tells a post-renderer neither its name nor its namespace.
+// check refuses names that the API server would refuse when half of the release is installed.
 func (r *Renderer) check() error {
 	if r.Config == nil || len(r.Config.Profiles) == 0 {
 		return errors.New("there is no configuration")
 	}
-	for i := range r.Config.Profiles {
-		p := &r.Config.Profiles[i]
-		if p.NeedsRelease() && (r.Release.Name == "" || r.Release.Namespace == "") {
-			return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
-				"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", p.Name)
-		}
+	if problems := validation.IsDNS1123Label(r.Release.Namespace); r.Release.Namespace != "" && len(problems) > 0 {
+		return fmt.Errorf("the namespace %q is none: %s", r.Release.Namespace, problems[0])
+	}
+	if problems := validation.IsDNS1123Subdomain(r.Release.Name); r.Release.Name != "" && len(problems) > 0 {
+		return fmt.Errorf("the release %q is none: %s", r.Release.Name, problems[0])
 	}
 	return nil
 }
@@ -111,26 +110,7 @@ func (o *Output) Bytes() []byte { return manifest.Splice(o.stream, o.edits) }
 
 // WriteTo writes the output in pieces, without a copy of the stream.
 func (o *Output) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	write := func(text []byte) error {
-		if len(text) == 0 {
-			return nil
-		}
-		n, err := w.Write(text)
-		total += int64(n)
-		return err
-	}
-	at := 0
-	for _, e := range o.edits {
-		if err := write(o.stream[at:e.Offset]); err != nil {
-			return total, err
-		}
-		if err := write(e.Text); err != nil {
-			return total, err
-		}
-		at = e.Offset + e.Delete
-	}
-	return total, write(o.stream[at:])
+	return manifest.Write(w, o.stream, o.edits)
 }
 
 // Edits returns the edits in the order of the stream, for a diff.

@@ -96,7 +96,7 @@ func TestSelection(t *testing.T) {
 		"by a selector": {func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0, `its labels do not match "x=y"`},
 		"the label on the workload is not on its pods": {
 			stream:     onWorkload,
-			expMessage: "the label is on the Deployment, not on its pod template: put it into the labels of the template, under /spec/template",
+			expMessage: "the label is on the Deployment, not on its pods: put it into the labels of its pod template, spec.template",
 		},
 	}
 	for name, tc := range cases {
@@ -150,6 +150,8 @@ func TestHooks(t *testing.T) {
 	}{
 		"pre-install waits for a claim that is not there": {labelled(), "", "pre-install", inject.ReasonHookNotInjected},
 		"so does one event among others":                  {labelled(), "", "post-install, pre-upgrade", inject.ReasonHookNotInjected},
+		"pre-delete finds the claim of its release":       {labelled(), "", "pre-delete", inject.ReasonInjected},
+		"and so does pre-rollback":                        {labelled(), "", "pre-rollback", inject.ReasonInjected},
 		"crd-install is the earliest":                     {labelled(), "", "crd-install", inject.ReasonHookNotInjected},
 		"post-install finds the claim":                    {labelled(), "", "post-install,post-upgrade", inject.ReasonInjected},
 		"a test finds the claim":                          {labelled(), "", "test", inject.ReasonInjected},

@@ -52,7 +52,7 @@ type presentObject struct {
 func newRun(r *Renderer, stream []byte) *run {
 	kinds := r.Config.AllKinds()
 	names := kinds.Names()
-	for _, kind := range storageKinds {
+	for kind := range storageGroups {
 		names[kind] = true
 	}
 	docs := manifest.Split(stream)
@@ -64,6 +64,31 @@ func newRun(r *Renderer, stream []byte) *run {
 			Workloads: []Workload{}, Objects: []Object{},
 		},
 	}
+}
+
+// decide decides about every document and then about the storage that they need.
+func (r *run) decide() error {
+	if err := r.documents(); err != nil {
+		return err
+	}
+	if err := r.requireRelease(); err != nil {
+		return err
+	}
+	return r.storage()
+}
+
+// requireRelease refuses to guess a release: Helm tells a post-renderer neither its name nor its namespace.
+func (r *run) requireRelease() error {
+	if r.Release.Name != "" && r.Release.Namespace != "" {
+		return nil
+	}
+	for _, use := range r.uses {
+		if use.added && r.Config.Profile(use.Profile).NeedsRelease() {
+			return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
+				"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", use.Profile)
+		}
+	}
+	return nil
 }
 
 // documents decides about every document. All conflicts of a stream are told at once.
@@ -87,20 +112,24 @@ const maxDocument = 32 << 20
 // document parses a document when its kind may hold a pod or is one of storage, and leaves every other one to Helm.
 func (r *run) document(i int) error {
 	doc := r.docs[i]
-	kind := r.kindToParse(doc)
+	kind, parse := r.kindToParse(doc)
 	if kinds := doc.Header.Kinds; len(kinds) > 0 {
 		r.kindOf[i] = kinds[0]
 	}
-	if kind == "" {
+	if !parse {
 		r.reportUnknown(doc)
 		return nil
 	}
+	where := strings.TrimSpace(fmt.Sprintf("document %d %s", doc.Number, kind))
 	if len(doc.Body) > maxDocument {
-		return fmt.Errorf("document %d %s: is larger than %d MiB, far more than an API server takes: split it", doc.Number, kind, maxDocument>>20)
+		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", where, maxDocument>>20)
 	}
 	tree, err := manifest.Decode(doc.Body)
+	if err != nil && kind == "" && !r.namesKind(doc.Body) {
+		return nil // nothing of ours, whatever it is: Helm judges it
+	}
 	if err != nil {
-		return fmt.Errorf("document %d %s: cannot be parsed: %w", doc.Number, kind, err)
+		return fmt.Errorf("%s: cannot be parsed: %w", where, err)
 	}
 	content, ok := tree.Value().(map[string]any)
 	if !ok {
@@ -139,24 +168,29 @@ func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[stri
 	return nil
 }
 
-// kindToParse returns the kind for which a document must be parsed, or "". Text whose kind cannot be told is parsed when
-// it names such a kind at all.
-func (r *run) kindToParse(doc manifest.Document) string {
+// kindToParse reports whether a document must be parsed, and for which kind, if its text tells. Text that does not tell is
+// parsed when it could name such a kind, or a Namespace, behind which storage must stand.
+func (r *run) kindToParse(doc manifest.Document) (kind string, parse bool) {
 	for _, kind := range doc.Header.Kinds {
 		if r.names[kind] {
-			return kind
+			return kind, true
 		}
 	}
 	if !doc.Header.Unsure {
-		return ""
+		return "", false
 	}
-	found := ""
+	isEscaped := bytes.IndexByte(doc.Body, '\\') >= 0
+	return "", isEscaped || r.namesKind(doc.Body) || bytes.Contains(doc.Body, []byte("Namespace"))
+}
+
+// namesKind reports whether a text names a kind that must be parsed, anywhere.
+func (r *run) namesKind(body []byte) bool {
 	for kind := range r.names {
-		if bytes.Contains(doc.Body, []byte(kind)) && kind > found {
-			found = kind
+		if bytes.Contains(body, []byte(kind)) {
+			return true
 		}
 	}
-	return found
+	return false
 }
 
 func rootKind(content map[string]any) string {
@@ -166,7 +200,7 @@ func rootKind(content map[string]any) string {
 
 // object decides about one object and returns what is to be added to it.
 func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.Operation, error) {
-	if slices.Contains(storageKinds, object.Kind) {
+	if isStorage(object) {
 		r.present = append(r.present, presentObject{doc.Number, object})
 		return nil, nil
 	}
@@ -178,7 +212,8 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 		return nil, nil
 	}
 	namespace := r.namespaceOf(object)
-	result := r.Config.Patch(inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}, object.Pods...)
+	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
+	result := r.withholdHook(object, r.Config.Patch(request, object.Pods...))
 	for n, decision := range result.Decisions {
 		if decision.Reason == inject.ReasonNotSelected {
 			decision = r.explainLabel(object, decision)
@@ -194,6 +229,7 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 
 // skipObject returns why an object is not looked into, if so.
 func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
+	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
 	case !object.Known && holdsPods(object.Content):
 		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
@@ -201,46 +237,61 @@ func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
 		return "", ""
 	case len(object.Pods) == 0:
 		return inject.ReasonNoPods, "it has no containers of its own"
-	case len(r.Kinds) > 0 && !slices.Contains(r.Kinds, object.Kind):
+	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
 		return inject.ReasonNotSelected, "its kind is not among those that were asked for"
 	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
 		return inject.ReasonNotSelected, "its name is not among those that were asked for"
 	}
-	return r.skipHook(object)
-}
-
-// skipHook leaves out hooks that would wait for a claim that Helm creates after them.
-func (r *run) skipHook(object inject.Object) (inject.Reason, string) {
-	hook := object.Annotations[inject.AnnotationHook]
-	if hook == "" || r.Hooks == HooksAll {
-		return "", ""
-	}
-	if r.Hooks == HooksNone {
-		return inject.ReasonHookNotInjected, "hooks are left out on request"
-	}
-	for event := range strings.SplitSeq(hook, ",") {
-		if event = strings.TrimSpace(event); runsBeforeClaim(event) && r.createsClaims() {
-			return inject.ReasonHookNotInjected, fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it for ever", event)
-		}
-	}
 	return "", ""
 }
 
-// runsBeforeClaim reports whether Helm runs the hooks of an event before it creates the release's objects.
-// Source: Helm, pkg/release/hook.go.
-func runsBeforeClaim(event string) bool {
-	return strings.HasPrefix(event, "pre-") || event == "crd-install"
+// withholdHook leaves out a hook that must not be injected. A pod that asks for claims which exist already may be.
+func (r *run) withholdHook(object inject.Object, result inject.Result) inject.Result {
+	message := r.hookMessage(object.Annotations[inject.AnnotationHook])
+	if message == "" {
+		return result
+	}
+	for i := range result.Decisions {
+		d := &result.Decisions[i]
+		if d.Reason == inject.ReasonNotSelected || (r.Hooks != HooksNone && r.claimsExist(d)) {
+			continue
+		}
+		*d = inject.Decision{Pod: d.Pod, Reason: inject.ReasonHookNotInjected, Message: message}
+		result.Operations = nil
+	}
+	return result
 }
 
-func (r *run) createsClaims() bool {
-	return slices.ContainsFunc(r.Config.Profiles, func(p inject.Profile) bool { return *p.Claim.Create })
+// hookMessage returns why hooks of these events are left out, or "".
+func (r *run) hookMessage(events string) string {
+	switch {
+	case events == "" || r.Hooks == HooksAll:
+		return ""
+	case r.Hooks == HooksNone:
+		return "hooks are left out on request"
+	}
+	for event := range strings.SplitSeq(events, ",") {
+		if event = strings.TrimSpace(event); slices.Contains(beforeClaims, event) {
+			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it for ever", event)
+		}
+	}
+	return ""
+}
+
+// beforeClaims are the events whose hooks Helm runs before it creates the release's objects. On deletion and rollback the
+// claim is there. Source: Helm, pkg/release/hook.go; crd-install is Helm 2's.
+var beforeClaims = []string{"pre-install", "pre-upgrade", "crd-install"}
+
+// claimsExist reports whether a pod uses only claims that this release does not create.
+func (r *run) claimsExist(d *inject.Decision) bool {
+	return len(d.Profiles) > 0 && !slices.ContainsFunc(d.Profiles, func(name string) bool { return *r.Config.Profile(name).Claim.Create })
 }
 
 // explainLabel tells where the label belongs, when it is on the workload instead of its pod template.
 func (r *run) explainLabel(object inject.Object, decision inject.Decision) inject.Decision {
 	if r.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path {
-		decision.Message = fmt.Sprintf("the label is on the %s, not on its pod template: put it into the labels of the template, under %s",
-			object.Kind, strings.TrimPrefix(decision.Pod, object.Path))
+		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
+		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels of its pod template, %s", object.Kind, place)
 		decision.Warnings = append(decision.Warnings, decision.Message)
 	}
 	return decision
@@ -262,10 +313,27 @@ func (r *run) namespaceOf(object inject.Object) string {
 
 func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.Decision) {
 	apiVersion, _ := object.Content["apiVersion"].(string)
+	if r.isMissed(doc, d.Reason) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
+	}
 	r.report.Workloads = append(r.report.Workloads, Workload{
 		Document: doc.Number, APIVersion: apiVersion, Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
 		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles, Added: d.Added, Warnings: d.Warnings,
 	})
+}
+
+// isMissed reports whether a pod that was asked for gets nothing: it was selected and left out, or nobody can tell because
+// its kind is not known, but its document has every label that is asked for.
+func (r *run) isMissed(doc manifest.Document, reason inject.Reason) bool {
+	switch reason {
+	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded:
+		return true
+	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
+		requirements, _ := r.selector().Requirements()
+		return !slices.ContainsFunc(requirements, func(q labels.Requirement) bool { return !bytes.Contains(doc.Body, []byte(q.Key()+":")) })
+	default:
+		return false
+	}
 }
 
 // addUses notes which of our own claims a pod mounts now. A claim that it kept from an earlier configuration is not ours.

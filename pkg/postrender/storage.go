@@ -15,8 +15,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// storageKinds are the kinds of the trio.
-var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
+// storageGroups are the kinds of the trio with their groups.
+var storageGroups = map[string]string{"StorageClass": "storage.k8s.io", "PersistentVolume": "", "PersistentVolumeClaim": ""}
+
+func isStorage(object inject.Object) bool {
+	group, ok := storageGroups[object.Kind]
+	return ok && group == object.Group
+}
 
 // installedBeforeClaims are the kinds that Helm installs before a claim, and the claim itself. Every other kind, known to
 // Helm or not, comes later. Source: Helm, pkg/releaseutil/kind_sorter.go InstallOrder.

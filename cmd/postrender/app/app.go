@@ -65,7 +65,7 @@ func (o *Options) run(s Streams) error {
 	}
 	out, err := renderer.Render(stream)
 	out.Report.Overrides = overrides
-	if reportErr := o.writeReport(&out.Report); reportErr != nil {
+	if reportErr := o.writeReport(&out.Report, s.Out); reportErr != nil {
 		return errors.Join(err, reportErr)
 	}
 	if o.Explain { // the table tells why, above all when the run is refused
@@ -118,9 +118,12 @@ func (o *Options) write(w io.Writer, out *postrender.Output) error {
 }
 
 // writeReport writes the report before any manifest is: an output without the report that was asked for is no success.
-func (o *Options) writeReport(report *postrender.Report) error {
+func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error {
 	if o.Report == "" {
 		return nil
+	}
+	if isFile(stdout, o.Report) {
+		return errors.New("--report: standard output carries the manifests; name a file")
 	}
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
@@ -130,6 +133,17 @@ func (o *Options) writeReport(report *postrender.Report) error {
 		return fmt.Errorf("--report: %w", err)
 	}
 	return nil
+}
+
+// isFile reports whether a path names the very file that a stream writes to. Devices such as /dev/null may be shared.
+func isFile(stream io.Writer, path string) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	a, errA := f.Stat()
+	b, errB := os.Stat(path)
+	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
 }
 
 // warn tells people what they should know. Helm shows it on failure only; the report has it in any case.

@@ -247,6 +247,9 @@ func setFSGroup(p *inject.Profile, values []string) error {
 func setCreate(p *inject.Profile, values []string) error {
 	wanted := map[string]bool{"class": false, "volume": false, "claim": false}
 	names := commaSeparated(values)
+	if len(names) == 0 {
+		return errors.New("says nothing: name class, volume and claim, or none")
+	}
 	for _, name := range names {
 		if name == "none" && len(names) == 1 {
 			continue

@@ -24,6 +24,9 @@ func parentIsHelm() bool {
 // show that, there may be a terminal.
 func tellBesidesHelm(message string) {
 	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
+		if isFile(os.Stderr, name) {
+			return // nothing is lost: it is our own, too
+		}
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			continue

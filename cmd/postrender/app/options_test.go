@@ -215,6 +215,7 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		"a binding mode":                   {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
 		"a missing parameter":              {"--backend nfs --parameter share=/x", "--parameter[server]: Required value: the backend nfs needs it"},
 		"a missing driver":                 {"--backend csi", "--driver: Required value"},
+		"an empty list of objects":         {"--create=", "--create: says nothing: name class, volume and claim, or none"},
 		"a missing handle":                 {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
 		"a missing volume":                 {"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path"},
 		"a zone that means nothing":        {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},

@@ -1,0 +1,224 @@
+package postrender_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// hooked is a labelled Job that is a Helm hook.
+func hooked(event string) string {
+	return strings.Replace(workload("Job", "h"), "  name: h\n", "  name: h\n  annotations: {helm.sh/hook: "+event+"}\n", 1)
+}
+
+// scratchAtData takes the default path in the last container of a workload.
+const scratchAtData = "        volumeMounts:\n        - {name: scratch, mountPath: /data}\n"
+
+func TestAHookMayUseAProfileWhoseClaimExists(t *testing.T) {
+	config, _, err := inject.Load([]byte(`
+apiVersion: pipeline-storage.io/v1alpha1
+kind: StorageConfig
+profiles:
+- name: default
+- name: old
+  claim: {name: of-last-year, create: false}
+  mount: {path: /old}
+`))
+	require.NoError(t, err)
+	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}}
+	for profile, exp := range map[string]inject.Reason{"old": inject.ReasonInjected, "default": inject.ReasonHookNotInjected} {
+		annotated := strings.Replace(hooked("pre-install"), "    metadata:\n", "    metadata:\n      annotations: {pipeline-storage.io/profiles: "+profile+"}\n", 1)
+		out, err := r.Render([]byte(annotated))
+		require.NoError(t, err)
+		assert.Equal(t, exp, out.Report.Workloads[0].Reason, profile)
+	}
+}
+
+func TestAWithheldHookCannotRefuseTheRun(t *testing.T) {
+	in := hooked("pre-install") + scratchAtData
+	out, err := labelled().Render([]byte(in))
+	require.NoError(t, err)
+	assert.Equal(t, inject.ReasonHookNotInjected, out.Report.Workloads[0].Reason)
+	assert.Equal(t, in, string(out.Bytes()))
+}
+
+// TestNothingThatWasAskedForIsMissedSilently holds the warnings to pods that were asked for.
+func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
+	custom := func(labels string) string {
+		return "---\napiVersion: x.io/v1\nkind: Training\nmetadata: {name: t}\nspec:\n  template:\n    metadata: {labels: {" + labels +
+			"}}\n    spec:\n      containers:\n      - name: main\n        image: x\n"
+	}
+	windows := strings.Replace(workload("Deployment", "w"), "    spec:\n", "    spec:\n      nodeSelector: {kubernetes.io/os: windows}\n", 1)
+	misspelt := func(p *inject.Profile) { p.Mount.Containers = []string{"mian"} }
+	cases := map[string]struct {
+		renderer *postrender.Renderer
+		stream   string
+		exp      string
+	}{
+		"a kind that no row knows, with the label": {labelled(), custom("pipeline-storage: enabled"), "UnsupportedKind: it seems to hold a pod"},
+		"a kind that no row knows, without":        {labelled(), custom("app: x"), ""},
+		"a Windows pod":                            {labelled(), windows, "WindowsNotInjected: "},
+		"a container that is not there":            {labelled(misspelt), workload("Job", "a"), "Excluded: "},
+		"a hook that is too early":                 {labelled(), hooked("pre-install"), "HookNotInjected: "},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			out, err := tc.renderer.Render([]byte(tc.stream))
+			require.NoError(t, err)
+			require.Len(t, out.Report.Workloads, 1)
+			warnings := strings.Join(out.Report.Workloads[0].Warnings, "\n")
+			if tc.exp == "" {
+				assert.Empty(t, warnings)
+				return
+			}
+			assert.Contains(t, warnings, tc.exp)
+			assert.Contains(t, strings.Join(out.Report.Warnings, "\n"), "nothing was selected")
+		})
+	}
+}
+
+func TestStorageOfOtherGroupsIsNoStorage(t *testing.T) {
+	in := "apiVersion: storage.example.com/v1\nkind: PersistentVolumeClaim\nmetadata: {name: pvc-data-pipeline.rel}\n" + workload("Deployment", "a")
+	out, err := labelled().Render([]byte(in))
+	require.NoError(t, err)
+	assert.Len(t, out.Report.Objects, 2)
+}
+
+func TestStorageStandsBehindANamespaceInAnyStyle(t *testing.T) {
+	in := `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}` + "\n" + workload("Deployment", "a")
+	out, err := labelled().Render([]byte(in))
+	require.NoError(t, err)
+	text := string(out.Bytes())
+	assert.Less(t, strings.Index(text, "Namespace"), strings.Index(text, "kind: StorageClass"))
+	assert.Less(t, strings.Index(text, "kind: PersistentVolumeClaim"), strings.Index(text, "kind: Deployment"))
+}
+
+func TestARefusedRunDoesNotSayThatNothingWasSelected(t *testing.T) {
+	out, err := labelled().Render([]byte(workload("Deployment", "a") + scratchAtData))
+	require.Error(t, err)
+	assert.Empty(t, out.Report.Warnings)
+	assert.Equal(t, err.Error(), out.Report.Error)
+}
+
+func TestNamesOfNoReleaseAreRefused(t *testing.T) {
+	for exp, release := range map[string]inject.Release{
+		`the namespace "N S" is none: `:  {Name: "rel", Namespace: "N S"},
+		`the release "My/Rel" is none: `: {Name: "My/Rel", Namespace: "ns"},
+	} {
+		r := labelled()
+		r.Release = release
+		_, err := r.Render(nil)
+		require.ErrorContains(t, err, exp)
+	}
+}
+
+func TestAStreamThatNeedsNoNamesNeedsNoRelease(t *testing.T) {
+	r := labelled()
+	r.Release = inject.Release{}
+	for _, in := range []string{"", "# nothing\n", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"} {
+		out, err := r.Render([]byte(in))
+		require.NoError(t, err)
+		assert.Equal(t, in, string(out.Bytes()))
+	}
+}
+
+func TestAKindThatIsOnlyGuessedIsNotTold(t *testing.T) {
+	_, err := labelled().Render([]byte(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{"note":"Workflow", "template`))
+	require.ErrorContains(t, err, "document 1: cannot be parsed: ")
+}
+
+func TestKindsAreAskedForAsKubectlDoes(t *testing.T) {
+	r := labelled()
+	r.Kinds = []string{"deployment"}
+	out, err := r.Render([]byte(workload("Deployment", "a")))
+	require.NoError(t, err)
+	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
+}
+
+// TestARootKeyIsNotGluedToTheSeparator has a kind whose volumes stand at the root of the document.
+func TestARootKeyIsNotGluedToTheSeparator(t *testing.T) {
+	r := newRenderer(t, inject.DefaultMountPath)
+	r.Config.Kinds = []inject.Kind{{Group: "x.io", Kind: "Task", Pods: []inject.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}}}}
+	for name, head := range map[string]string{"a comment": "---\n# Source: a\n", "a comment on the line": "--- # a\n", "nothing": "---\n", "no separator": ""} {
+		t.Run(name, func(t *testing.T) {
+			out := requireProperties(t, r, []byte(head+"apiVersion: x.io/v1\nkind: Task\nsteps:\n- name: a\n"))
+			assert.Contains(t, string(out.Bytes()), "\nvolumes:\n- name: pipeline-storage\n")
+			assert.NotContains(t, string(out.Bytes()), "---volumes")
+		})
+	}
+}
+
+// TestKindsInOddPlacesAreSeen has pods whose kind the scan of lines could miss.
+func TestKindsInOddPlacesAreSeen(t *testing.T) {
+	for name, line := range map[string]string{
+		"a tab before the comment": "kind: Pod\t# x\n", "a tagged key": "!!str kind: Pod\n", "an anchored key": "&a kind: Pod\n",
+		"a folded value": "kind: \"Po\\\n  d\"\n", "a value on the next line": "kind:\n  Pod\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRenderer(t, inject.DefaultMountPath)
+			out := requireProperties(t, r, []byte("apiVersion: v1\n"+line+"metadata:\n  name: p\nspec:\n  containers:\n  - name: c\n    image: x\n"))
+			assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
+		})
+	}
+}
+
+// TestStorageIsReadAsItWasWritten has characters that YAML folds or refuses where JSON lets them stand.
+func TestStorageIsReadAsItWasWritten(t *testing.T) {
+	value := "a\x7fb\u0085c\u2028d\ufeffe\u009ff"
+	r := labelled(func(p *inject.Profile) { p.StorageClass.Parameters = map[string]string{"note": value} })
+	out, err := r.Render([]byte(workload("Deployment", "a")))
+	require.NoError(t, err)
+	var class struct{ Parameters map[string]string }
+	require.NoError(t, yaml.Unmarshal([]byte(strings.Split(storageOf(out), "---\n")[1]), &class))
+	assert.Equal(t, value, class.Parameters["note"])
+}
+
+// TestArgoInlineTemplatesAreMounted has templates inside the tasks and steps of others, and a list of lists.
+func TestArgoInlineTemplatesAreMounted(t *testing.T) {
+	in := `apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec:
+  templates:
+  - name: dag
+    dag:
+      tasks:
+      - name: a
+        inline:
+          container: {image: x}
+  - name: steps
+    steps:
+    - - name: b
+        inline:
+          script:
+            image: y
+    - - name: c
+        template: dag
+`
+	out := requireProperties(t, newRenderer(t, inject.DefaultMountPath), []byte(in))
+	var pods []string
+	for _, w := range out.Report.Workloads {
+		assert.Equal(t, inject.ReasonInjected, w.Reason)
+		pods = append(pods, w.Pod)
+	}
+	assert.Equal(t, []string{"/spec/templates/0/dag/tasks/0/inline", "/spec/templates/1/steps/0/0/inline"}, pods)
+}
+
+// TestALargeListTakesItsTimeOnce has so many edits in one document, on one line, that anything quadratic would show.
+func TestALargeListTakesItsTimeOnce(t *testing.T) {
+	const pods = 5000
+	item := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}`
+	in := `{"apiVersion": "v1", "kind": "List", "items": [` + strings.Repeat(item+",", pods-1) + item + "]}\n"
+	r := newRenderer(t, inject.DefaultMountPath)
+	r.Selector = labels.Everything()
+	out, err := r.Render([]byte(in))
+	require.NoError(t, err)
+	assert.Equal(t, pods, out.Report.Count(inject.ReasonInjected))
+}

@@ -5,7 +5,9 @@ cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 mkdir "$copy/main"
-git ls-files -z --cached --others --exclude-standard | xargs -0 -I{} sh -c 'test ! -e "$1" || cp --parents "$1" "$2"' _ {} "$copy/main"
+git ls-files -z --cached --others --exclude-standard |
+	while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+	tar --null -T - -cf - | tar -xf - -C "$copy/main"
 if [ -d ../shared ]; then ln -s "$(cd .. && pwd)/shared" "$copy/shared"; fi
 cp -r "$copy/main" "$copy/before"
 make -C "$copy/main" --no-print-directory generate

@@ -222,3 +222,34 @@ func TestALargeListTakesItsTimeOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, pods, out.Report.Count(inject.ReasonInjected))
 }
+
+func TestAnUnknownKindIsToldWithTheRowToAdd(t *testing.T) {
+	in := `apiVersion: kubeflow.org/v1
+kind: PyTorchJob
+metadata: {name: t}
+spec:
+  pytorchReplicaSpecs:
+    Master:
+      template:
+        spec:
+          containers:
+          - name: main
+            image: x
+`
+	out, err := newRenderer(t, inject.DefaultMountPath).Render([]byte(in))
+	require.NoError(t, err)
+	assert.Equal(t, `it seems to hold a pod, but kind PyTorchJob of group "kubeflow.org" is not known: add a row for it under kinds: in the configuration file, `+
+		`such as {group: "kubeflow.org", kind: PyTorchJob, pods: [{podTemplate: "spec.pytorchReplicaSpecs.Master.template"}]}`, out.Report.Workloads[0].Message)
+
+	config, _, err := inject.Load([]byte(`
+apiVersion: pipeline-storage.io/v1alpha1
+kind: StorageConfig
+profiles: [{name: default}]
+kinds:
+- {group: "kubeflow.org", kind: PyTorchJob, pods: [{podTemplate: "spec.pytorchReplicaSpecs.Master.template"}]}
+`))
+	require.NoError(t, err)
+	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything()}
+	out = requireProperties(t, r, []byte(in))
+	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected), "the advice works")
+}

@@ -347,7 +347,7 @@ func TestLargeStreams(t *testing.T) {
 
 func TestLongListsAreCutInWarnings(t *testing.T) {
 	var stream strings.Builder
-	for _, name := range strings.Split("abcdefgh", "") {
+	for name := range strings.SplitSeq("abcdefgh", "") {
 		stream.WriteString(workload("Deployment", name))
 	}
 	out, err := labelled().Render([]byte(stream.String()))

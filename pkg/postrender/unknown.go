@@ -3,7 +3,9 @@ package postrender
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -49,9 +51,39 @@ func (r *run) reportUnknown(doc manifest.Document) {
 }
 
 func unsupportedMessage(object inject.Object) string {
-	return fmt.Sprintf("it seems to hold a pod, but kind %s of group %q is not known: add it under kinds: in the configuration file, "+
-		"for a pod template in spec.template as {group: %q, kind: %s, pods: [{podTemplate: spec.template}]}",
-		object.Kind, object.Group, object.Group, object.Kind)
+	advice := "add a row for it under kinds: in the configuration file"
+	if template := templatePath(object.Content, ""); template != "" {
+		advice += fmt.Sprintf(", such as {group: %q, kind: %s, pods: [{podTemplate: %q}]}", object.Group, object.Kind, template)
+	}
+	return fmt.Sprintf("it seems to hold a pod, but kind %s of group %q is not known: %s", object.Kind, object.Group, advice)
+}
+
+// templatePath returns the path of the first pod template in a decoded value, as a row of the table spells it, or "".
+func templatePath(value any, path string) string {
+	switch value := value.(type) {
+	case map[string]any:
+		if spec, _ := value["spec"].(map[string]any); isList(spec["containers"]) {
+			return path
+		}
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			child := strings.TrimPrefix(path+"."+key, ".")
+			if found := templatePath(value[key], child); found != "" {
+				return found
+			}
+		}
+	case []any:
+		for _, item := range value {
+			if found := templatePath(item, path+"[*]"); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+func isList(value any) bool {
+	_, ok := value.([]any)
+	return ok
 }
 
 // mentionsPod reports whether indented text says kind: Pod, as a pod inside a block scalar does.

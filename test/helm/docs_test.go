@@ -95,3 +95,28 @@ func assertMakeTargets(t *testing.T, targets []string) {
 	require.NoError(t, err, "%s", out)
 	assert.Contains(t, string(out), `"reason": "Injected"`)
 }
+
+// link is a Markdown link to a file of the repository.
+var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
+
+func TestEveryLinkOfTheDocumentsLeadsSomewhere(t *testing.T) {
+	root := filepath.Join("..", "..")
+	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"}
+	more, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	decisions, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
+	require.NoError(t, err)
+	for _, file := range append(more, decisions...) {
+		name, err := filepath.Rel(root, file)
+		require.NoError(t, err)
+		documents = append(documents, name)
+	}
+	for _, document := range documents {
+		text, err := os.ReadFile(filepath.Join(root, document))
+		require.NoError(t, err)
+		for _, target := range link.FindAllStringSubmatch(string(text), -1) {
+			_, err := os.Stat(filepath.Join(root, filepath.Dir(document), target[1]))
+			assert.NoError(t, err, "a link of %s", document)
+		}
+	}
+}

@@ -41,31 +41,38 @@ func (c *Config) Objects(r Release, uses ...Use) (Storage, error) {
 	return s, s.validate()
 }
 
+// StorageObject is one object of [Storage] with its kind and metadata at hand.
+type StorageObject struct {
+	Kind string
+	Meta *metav1.ObjectMeta
+	// Object is the typed object itself.
+	Object any
+}
+
+// All returns every object in the order of creation.
+func (s *Storage) All() []StorageObject {
+	var all []StorageObject
+	for _, c := range s.StorageClasses {
+		all = append(all, StorageObject{c.Kind, &c.ObjectMeta, c})
+	}
+	for _, v := range s.Volumes {
+		all = append(all, StorageObject{v.Kind, &v.ObjectMeta, v})
+	}
+	for _, c := range s.Claims {
+		all = append(all, StorageObject{c.Kind, &c.ObjectMeta, c})
+	}
+	return all
+}
+
 // validate refuses two profiles that make an object of one name: a literal name can be another profile's default.
 func (s *Storage) validate() error {
 	seen := map[string]string{}
-	once := func(meta *metav1.ObjectMeta, kind string) error {
-		key, profile := kind+"/"+meta.Namespace+"/"+meta.Name, meta.Labels[LabelProfile]
+	for _, o := range s.All() {
+		key, profile := o.Kind+"/"+o.Meta.Namespace+"/"+o.Meta.Name, o.Meta.Labels[LabelProfile]
 		if other, taken := seen[key]; taken && other != profile {
-			return fmt.Errorf("the profiles %q and %q would both create %s %s: give one of them another name", other, profile, kind, meta.Name)
+			return fmt.Errorf("the profiles %q and %q would both create %s %s: give one of them another name", other, profile, o.Kind, o.Meta.Name)
 		}
 		seen[key] = profile
-		return nil
-	}
-	for _, c := range s.StorageClasses {
-		if err := once(&c.ObjectMeta, c.Kind); err != nil {
-			return err
-		}
-	}
-	for _, v := range s.Volumes {
-		if err := once(&v.ObjectMeta, v.Kind); err != nil {
-			return err
-		}
-	}
-	for _, c := range s.Claims {
-		if err := once(&c.ObjectMeta, c.Kind); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -56,7 +55,7 @@ func (r *run) storage() error {
 		return err
 	}
 	var text bytes.Buffer
-	for _, object := range r.list(needed) {
+	for _, object := range needed.All() {
 		if err := r.addObject(&text, object); err != nil {
 			return err
 		}
@@ -67,29 +66,8 @@ func (r *run) storage() error {
 	return nil
 }
 
-// storageObject is a typed object with its metadata at hand.
-type storageObject struct {
-	kind  string
-	meta  *metav1.ObjectMeta
-	value any
-}
-
-func (r *run) list(s inject.Storage) []storageObject {
-	var objects []storageObject
-	for _, c := range s.StorageClasses {
-		objects = append(objects, storageObject{"StorageClass", &c.ObjectMeta, c})
-	}
-	for _, v := range s.Volumes {
-		objects = append(objects, storageObject{"PersistentVolume", &v.ObjectMeta, v})
-	}
-	for _, c := range s.Claims {
-		objects = append(objects, storageObject{"PersistentVolumeClaim", &c.ObjectMeta, c})
-	}
-	return objects
-}
-
 // addObject writes an object, unless the stream has it from an earlier run.
-func (r *run) addObject(out *bytes.Buffer, object storageObject) error {
+func (r *run) addObject(out *bytes.Buffer, object inject.StorageObject) error {
 	action := Created
 	if have := r.find(object); have != nil {
 		if err := r.compare(have, object); err != nil {
@@ -98,17 +76,17 @@ func (r *run) addObject(out *bytes.Buffer, object storageObject) error {
 		action = Present
 	}
 	r.report.Objects = append(r.report.Objects, Object{
-		Kind: object.kind, Name: object.meta.Name, Namespace: object.meta.Namespace, Action: action,
+		Kind: object.Kind, Name: object.Meta.Name, Namespace: object.Meta.Namespace, Action: action,
 	})
 	if action == Present {
 		return nil
 	}
 	if r.Helm4 {
-		object.meta.Annotations[filenameAnnotation] = filename
+		object.Meta.Annotations[filenameAnnotation] = filename
 	}
-	text, err := manifest.Encode(object.value)
+	text, err := manifest.Encode(object.Object)
 	if err != nil {
-		return fmt.Errorf("%s/%s: %w", object.kind, object.meta.Name, err)
+		return fmt.Errorf("%s/%s: %w", object.Kind, object.Meta.Name, err)
 	}
 	out.WriteString("---\n")
 	if !r.Helm4 && r.fromHelm3() {
@@ -129,11 +107,11 @@ func (r *run) fromHelm3() bool {
 }
 
 // find returns the object of the stream with the same kind, name and namespace, or nil.
-func (r *run) find(object storageObject) *presentObject {
+func (r *run) find(object inject.StorageObject) *presentObject {
 	for i := range r.present {
 		p := &r.present[i]
-		sameNamespace := object.meta.Namespace == "" || r.namespaceOf(p.Object) == object.meta.Namespace
-		if p.Kind == object.kind && p.Name == object.meta.Name && sameNamespace {
+		sameNamespace := object.Meta.Namespace == "" || r.namespaceOf(p.Object) == object.Meta.Namespace
+		if p.Kind == object.Kind && p.Name == object.Meta.Name && sameNamespace {
 			return p
 		}
 	}
@@ -141,14 +119,14 @@ func (r *run) find(object storageObject) *presentObject {
 }
 
 // compare accepts an object that we would write in the same way and refuses every other of its name.
-func (r *run) compare(have *presentObject, want storageObject) error {
+func (r *run) compare(have *presentObject, want inject.StorageObject) error {
 	where := fmt.Sprintf("document %d %s/%s", have.document, have.Kind, have.Name)
-	profile := want.meta.Labels[inject.LabelProfile]
+	profile := want.Meta.Labels[inject.LabelProfile]
 	if have.Labels[inject.LabelProfile] != profile {
 		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
 			"use the one that is there (--create, or create: false), or give the profile another name", where, have.Kind, profile)
 	}
-	text, err := manifest.Encode(want.value)
+	text, err := manifest.Encode(want.Object)
 	if err != nil {
 		return err
 	}
@@ -276,7 +254,7 @@ func sharedDisk(p *inject.Profile, consumers []consumer) []string {
 		for _, c := range byNamespace[namespace] {
 			pods += c.pods
 			perNode = perNode || c.perNode
-			if !slices.Contains(workloads, c.workload) {
+			if n := len(workloads); n == 0 || workloads[n-1] != c.workload { // the pods of one workload follow each other
 				workloads = append(workloads, c.workload)
 			}
 		}

@@ -2,6 +2,8 @@ package inject_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -467,4 +469,25 @@ func requireSameWhenPrinted(t testing.TB, config *inject.Config) {
 	printedAgain, err := yaml.Marshal(again)
 	require.NoError(t, err)
 	require.Equal(t, string(printed), string(printedAgain))
+}
+
+// TestTheDocumentedConfigurationLoads holds docs/configuration.md to what the code reads.
+func TestTheDocumentedConfigurationLoads(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	require.NoError(t, err)
+	_, block, ok := strings.Cut(string(text), "```yaml\n")
+	require.True(t, ok)
+	block, _, ok = strings.Cut(block, "```")
+	require.True(t, ok)
+	config, warnings, err := inject.Load([]byte(block))
+	require.NoError(t, err)
+	assert.Empty(t, warnings)
+	assert.Len(t, config.Profiles, 2)
+	assert.Len(t, config.Kinds, 2)
+	for _, key := range []string{
+		inject.AnnotationProfiles, inject.AnnotationMountPath, inject.AnnotationSubPath, inject.AnnotationReadOnly,
+		inject.AnnotationContainers, inject.AnnotationExcludeContainers,
+	} {
+		assert.Contains(t, string(text), "`"+key+"`")
+	}
 }

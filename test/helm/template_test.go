@@ -172,7 +172,7 @@ func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
 		assert.NotContains(t, out, "volumes:")
 
 		warnings := strings.Join(readReport(t, report).Warnings, "\n")
-		assert.Contains(t, warnings, "the label is on the Deployment, not on its pod template")
+		assert.Contains(t, warnings, "the label is on the Deployment, not on its pods")
 	})
 }
 

@@ -232,6 +232,9 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
 	if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
+		if p.pod.Volumes[i].Name == "" {
+			return PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
+		}
 		return p.pod.Volumes[i], nil
 	}
 	for _, v := range p.pod.Volumes {

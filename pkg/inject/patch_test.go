@@ -529,3 +529,15 @@ func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
 	assert.Equal(t, inject.ReasonInjected, decision.Reason, decision.Message)
 	assert.Contains(t, decision.Warnings, `fsGroup 2 of profile "b" is not set: the pod has 1 for another profile`)
 }
+
+func TestAVolumeWithoutANameCannotBeMounted(t *testing.T) {
+	pod := inject.Pod{
+		VolumesPath: "/spec/volumes", Volumes: []inject.PodVolume{{Claim: "pvc-data-pipeline"}},
+		Labels:     map[string]string{inject.Label: inject.LabelEnabled},
+		Containers: []inject.Container{{Path: "/spec/containers/0", Name: "main"}},
+	}
+	result := inject.Default().Patch(inject.Request{Namespace: "ml"}, pod)
+	assert.Equal(t, inject.ReasonConflict, result.Decisions[0].Reason)
+	assert.Equal(t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`, result.Decisions[0].Message)
+	assert.Empty(t, result.Operations)
+}

@@ -130,6 +130,7 @@ func TestDecode(t *testing.T) {
 	}{
 		"nothing":                           {"# only a comment\n", nil},
 		"scalars keep their text":           {"[1.10, 0644, 1e400, true, ~, x, \"1\"]", []any{json.Number("1.10"), json.Number("0644"), "1e400", true, nil, "x", "1"}},
+		"plain booleans of YAML 1.1":        {"[y, NO, 'on', \"off\", !!str yes]", []any{true, false, "on", "off", "yes"}},
 		"the last of repeated keys":         {"{a: 1, a: 2}", map[string]any{"a": json.Number("2")}},
 		"aliases":                           {"{a: &x [1], b: *x}", map[string]any{"a": []any{json.Number("1")}, "b": []any{json.Number("1")}}},
 		"merge keys, own keys win":          {"a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\n", map[string]any{"a": map[string]any{"k": json.Number("1"), "l": json.Number("2")}, "b": map[string]any{"k": json.Number("1"), "l": json.Number("3")}}},

@@ -164,9 +164,17 @@ func scalar(n *yaml.Node) any {
 		return strings.EqualFold(n.Value, "true")
 	case "!!int", "!!float":
 		return json.Number(n.Value)
-	default:
-		return n.Value
 	}
+	if value, isBool := yaml11Bools[n.Value]; isBool && n.Style == 0 {
+		return value
+	}
+	return n.Value
+}
+
+// yaml11Bools are booleans when they stand plain, as Helm reads them. Source: go-yaml v2, resolve.go.
+var yaml11Bools = map[string]bool{
+	"y": true, "Y": true, "yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
+	"n": false, "N": false, "no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
 }
 
 // find returns the node at the tokens of a JSON pointer, through aliases and merge keys, or nil.

@@ -33,6 +33,8 @@ type Backend struct {
 	StaticOnly bool
 	// Handle tells people what volume.handle looks like.
 	Handle string
+	// FreeHandle says that the driver does not read the handle, which only has to be unique: the attributes say it all.
+	FreeHandle bool
 
 	source volumeSource
 }
@@ -83,6 +85,7 @@ var Backends = []Backend{
 		Required:    []string{"server", "share"},
 		AccessModes: shared,
 		Handle:      "any name that is unique in the cluster (SERVER#SHARE#)",
+		FreeHandle:  true,
 		source:      sourceCSI,
 	},
 	{

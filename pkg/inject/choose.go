@@ -15,8 +15,10 @@ type chosenProfile struct {
 	annotated []string
 }
 
-// choose returns the profiles that a pod's annotations name, or the default one, narrowed by its other annotations.
-func (c *Config) choose(annotations map[string]string) ([]*chosenProfile, error) {
+// choose returns the profiles that the pod's annotations name, or the default one, narrowed by its other annotations. A
+// profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
+func (p *podPatch) choose() ([]*chosenProfile, error) {
+	c, annotations := p.config, p.pod.Annotations
 	names := splitNames(annotations[AnnotationProfiles])
 	if len(names) == 0 {
 		names = []string{c.Profiles[0].Name}
@@ -24,6 +26,10 @@ func (c *Config) choose(annotations map[string]string) ([]*chosenProfile, error)
 	var chosen []*chosenProfile
 	for _, name := range names {
 		profile := c.Profile(name)
+		if profile == nil && p.hasClaim(volumeName(name)) {
+			p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volumeName(name))
+			continue
+		}
 		if profile == nil {
 			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.profileNames(), ", "))
 		}
@@ -37,6 +43,11 @@ func (c *Config) choose(annotations map[string]string) ([]*chosenProfile, error)
 		return chosen, refuseUnscoped(annotations)
 	}
 	return chosen, nil
+}
+
+// hasClaim reports whether the pod has a volume of that name with a claim.
+func (p *podPatch) hasClaim(volume string) bool {
+	return slices.ContainsFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Name == volume && v.Claim != "" })
 }
 
 // narrowing are the annotations that narrow a profile, and how.

@@ -8,6 +8,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // What a configuration file says of itself.
@@ -66,6 +67,9 @@ type Profile struct {
 	Env string `json:"env,omitempty"`
 	// NamespaceSelector limits, at admission, which namespaces may use the profile. Default: all.
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// namespaces is NamespaceSelector as SetDefaults compiled it.
+	namespaces labels.Selector
 }
 
 // Claim describes the PersistentVolumeClaim of a profile.
@@ -110,8 +114,12 @@ type Volume struct {
 	Zone string `json:"zone,omitempty"`
 	// TopologyKey is the node label that the zone is a value of, for the backend csi; the others have their own.
 	TopologyKey string `json:"topologyKey,omitempty"`
-	// Namespace is the one namespace that the volume serves. Default: the release's.
+	// Namespace is the one namespace that the volume serves. Default: the release's. At admission, where there is no
+	// release, it must be given unless the volume is shared.
 	Namespace string `json:"namespace,omitempty"`
+	// Shared lets every namespace use the volume, through a PersistentVolume of its own with the same handle: only for
+	// volumes that many nodes can mount at once. Default: false.
+	Shared bool `json:"shared,omitempty"`
 	// Attributes are volumeAttributes for the CSI driver.
 	Attributes map[string]string `json:"attributes,omitempty"`
 	// Create is whether the PersistentVolume is made; false uses one that exists. Default: as the claim's.
@@ -171,6 +179,10 @@ func (p *Profile) setDefaults() []string {
 	if p.Mount.Path == "" {
 		p.Mount.Path = DefaultMountPath
 	}
+	p.namespaces = labels.Everything()
+	if p.NamespaceSelector != nil { // Validate tells what is wrong with one that cannot be compiled
+		p.namespaces, _ = metav1.LabelSelectorAsSelector(p.NamespaceSelector)
+	}
 	return p.StorageClass.setBackend(p.Name)
 }
 
@@ -196,6 +208,19 @@ func orElse(value *bool, fallback bool) *bool {
 		return value
 	}
 	return &fallback
+}
+
+// Serves reports whether pods of a namespace with these labels may have the profile's storage added at admission: its
+// NamespaceSelector matches, and a volume of the profile's own, which is bound to one claim, names that namespace.
+// Source: DESIGN §4, namespaceSelector and volume.namespace.
+func (p *Profile) Serves(namespace string, of map[string]string) error {
+	if !p.namespaces.Matches(labels.Set(of)) {
+		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q", p.Name, namespace, p.namespaces)
+	}
+	if v := p.Volume; v != nil && *p.Claim.Create && !v.Shared && v.Namespace != "" && v.Namespace != namespace {
+		return fmt.Errorf("the profile %q is not for the namespace %q: its volume serves %q only", p.Name, namespace, v.Namespace)
+	}
+	return nil
 }
 
 // Creates reports whether the profile makes any object.
@@ -254,6 +279,9 @@ func (p *Profile) Names(r Release, namespace string) Names {
 		n.Claim = dotted(DefaultClaim+suffix, r.Name)
 	}
 	if p.Volume != nil {
+		if p.Volume.Shared {
+			home = namespace
+		}
 		n.Volume = complete(p.Volume.Name, home, r.Name)
 		if n.Volume == "" {
 			n.Volume = dotted(DefaultVolume+suffix, home, r.Name)
@@ -287,8 +315,15 @@ func (p *Profile) NeedsRelease() bool {
 
 // VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.
 func (p *Profile) VolumeName() string {
-	if p.Name == DefaultProfile {
-		return "pipeline-storage"
+	return volumeName(p.Name)
+}
+
+// volumePrefix begins the names of our volumes in pods.
+const volumePrefix = "pipeline-storage"
+
+func volumeName(profile string) string {
+	if profile == DefaultProfile {
+		return volumePrefix
 	}
-	return shorten("pipeline-storage-" + p.Name)
+	return shorten(volumePrefix + "-" + profile)
 }

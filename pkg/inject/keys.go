@@ -36,6 +36,14 @@ const AnnotationInjected = Group + "/injected"
 // value is the profile's name.
 const LabelProfile = Group + "/profile"
 
+// LabelInstallation is the label of what a claims controller made, and of nothing else. Its value names the installation,
+// so that two of them in one cluster never touch each other's objects, nor those of a Helm release.
+const LabelInstallation = Group + "/installation"
+
+// AnnotationNamespaceUID is what the claims controller writes on a volume that is bound to a claim of its own: the UID of
+// the claim's namespace, so that a namespace that was deleted and made again is not taken for the one that had the data.
+const AnnotationNamespaceUID = Group + "/namespace-uid"
+
 // Annotations of other projects that keep data when a release or an application is removed.
 const (
 	// AnnotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade leave an object alone.

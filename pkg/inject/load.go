@@ -32,6 +32,26 @@ func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, err
 	return c, warnings, nil
 }
 
+// LoadForAdmission reads a configuration file as [Load] does and refuses what only a release could complete: the name
+// {release}, and a volume that says neither which namespace it serves nor that it is shared.
+func LoadForAdmission(data []byte) (*Config, []string, error) {
+	c, root, err := parse(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings, problems, err := c.complete(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(problems) == 0 {
+		problems = c.validateAdmission()
+	}
+	if len(problems) > 0 {
+		return nil, nil, withLines(root, problems)
+	}
+	return c, warnings, nil
+}
+
 // New makes a configuration without a file: one profile named default, changed by the overrides, completed and validated.
 func New(overrides ...func(*Config) error) (*Config, []string, error) {
 	c := &Config{APIVersion: APIVersion, Kind: ConfigKind, Profiles: []Profile{{Name: DefaultProfile}}}

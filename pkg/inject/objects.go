@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -89,22 +90,14 @@ func usedIn(uses []Use, profile string) []string {
 }
 
 func (p *Profile) addObjects(s *Storage, r Release, namespaces []string) error {
-	home := r.Namespace
-	if p.Volume != nil {
-		if p.Volume.Namespace != "" {
-			home = p.Volume.Namespace
-		}
-		if home == "" {
-			home = namespaces[0]
-		}
-		if err := p.servesOnly(home, namespaces); err != nil {
-			return err
-		}
+	homes, err := p.homes(r, namespaces)
+	if err != nil {
+		return err
 	}
 	if *p.StorageClass.Create {
 		s.StorageClasses = append(s.StorageClasses, p.storageClasses(r, namespaces)...)
 	}
-	if p.Volume != nil && *p.Volume.Create {
+	for _, home := range homes {
 		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, home), home))
 	}
 	if !*p.Claim.Create {
@@ -116,12 +109,32 @@ func (p *Profile) addObjects(s *Storage, r Release, namespaces []string) error {
 	return nil
 }
 
+// homes returns the namespaces for which a PersistentVolume is made: none, the one that it serves, or each when shared.
+func (p *Profile) homes(r Release, namespaces []string) ([]string, error) {
+	if p.Volume == nil {
+		return nil, nil
+	}
+	homes := namespaces
+	if !p.Volume.Shared {
+		home := cmp.Or(p.Volume.Namespace, r.Namespace, namespaces[0])
+		if err := p.servesOnly(home, namespaces); err != nil {
+			return nil, err
+		}
+		homes = []string{home}
+	}
+	if !*p.Volume.Create {
+		return nil, nil
+	}
+	return homes, nil
+}
+
 // servesOnly refuses to use a static volume outside its namespace: a PersistentVolume is bound to one claim.
 func (p *Profile) servesOnly(home string, namespaces []string) error {
 	for _, namespace := range namespaces {
 		if namespace != home {
 			return fmt.Errorf("profile %q: its volume serves the namespace %q only, but pods in %q would mount it: "+
-				"give %q a profile of its own, or leave volume out to have one provisioned in each namespace",
+				"give %q a profile of its own, set volume.shared if many nodes can mount it at once, or leave volume out to have one "+
+				"provisioned in each namespace",
 				p.Name, home, namespace, namespace)
 		}
 	}
@@ -193,7 +206,7 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: n.Claim,
 			},
 			NodeAffinity:           p.nodeAffinity(),
-			PersistentVolumeSource: p.source(),
+			PersistentVolumeSource: p.source(namespace),
 		},
 	}
 }
@@ -221,26 +234,32 @@ func (p *Profile) topologyKey() string {
 	return p.Volume.TopologyKey
 }
 
-// source is the PersistentVolumeSource of the backend.
-func (p *Profile) source() corev1.PersistentVolumeSource {
-	return volumeSources[p.backend().source](p)
+// source is the PersistentVolumeSource of the backend. A node must be able to tell the volumes of a driver apart by their
+// handles, so a handle that the driver does not read is made unique where the volume is shared.
+// Source: Kubernetes, core/v1 CSIPersistentVolumeSource.
+func (p *Profile) source(namespace string) corev1.PersistentVolumeSource {
+	handle := p.Volume.Handle
+	if p.Volume.Shared && p.backend().FreeHandle {
+		handle += "#" + namespace
+	}
+	return volumeSources[p.backend().source](p, handle)
 }
 
-var volumeSources = map[volumeSource]func(*Profile) corev1.PersistentVolumeSource{
-	sourceCSI: func(p *Profile) corev1.PersistentVolumeSource {
+var volumeSources = map[volumeSource]func(*Profile, string) corev1.PersistentVolumeSource{
+	sourceCSI: func(p *Profile, handle string) corev1.PersistentVolumeSource {
 		return corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
 			Driver:           p.driver(),
-			VolumeHandle:     p.Volume.Handle,
+			VolumeHandle:     handle,
 			FSType:           p.parameters()[ClassParameterFSType],
 			VolumeAttributes: p.attributes(),
 		}}
 	},
-	sourceLocal: func(p *Profile) corev1.PersistentVolumeSource {
-		return corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.Volume.Handle}}
+	sourceLocal: func(_ *Profile, folder string) corev1.PersistentVolumeSource {
+		return corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: folder}}
 	},
-	sourceHostPath: func(p *Profile) corev1.PersistentVolumeSource {
+	sourceHostPath: func(_ *Profile, folder string) corev1.PersistentVolumeSource {
 		made := corev1.HostPathDirectoryOrCreate
-		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: p.Volume.Handle, Type: &made}}
+		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: folder, Type: &made}}
 	},
 }
 

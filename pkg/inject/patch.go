@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -54,6 +55,11 @@ type Request struct {
 	Namespace string
 	// Selector chooses pods by their labels. Nil selects the pods labelled pipeline-storage=enabled.
 	Selector labels.Selector
+	// Admission says that a pod is admitted, not rendered. Then profiles serve only the namespaces that they are for, and
+	// what was injected is marked on the pod with [AnnotationInjected].
+	Admission bool
+	// NamespaceLabels are the labels of the namespace, at admission, where a profile has a namespaceSelector.
+	NamespaceLabels map[string]string
 }
 
 // Addition is one thing that was added, for reports.
@@ -114,6 +120,9 @@ func DefaultSelector() labels.Selector { return defaultSelector }
 
 var defaultSelector = labels.SelectorFromSet(labels.Set{Label: LabelEnabled})
 
+// errNotServed marks a refusal that is the administrator's, not a conflict within the pod.
+var errNotServed = errors.New("the administrator does not allow it")
+
 // Patch decides about the pods of one object, which may share a list of volumes.
 func (c *Config) Patch(req Request, pods ...Pod) Result {
 	var result Result
@@ -151,6 +160,9 @@ func (p *podPatch) decide() Decision {
 	if reason == "" {
 		reason, message = p.inject()
 	}
+	if reason == ReasonInjected && p.request.Admission {
+		p.mark()
+	}
 	p.decision.Reason, p.decision.Message = reason, message
 	if reason.Refuses() {
 		p.decision.Added, p.decision.Profiles, p.decision.Claims = nil, nil, nil
@@ -176,16 +188,45 @@ func (p *podPatch) skip() (Reason, string) {
 	return "", ""
 }
 
+// mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
+// none of them: whoever rendered the pod made it.
+func (p *podPatch) mark() {
+	before := p.pod.Annotations[AnnotationInjected]
+	names := splitNames(before)
+	for i, name := range p.decision.Profiles {
+		profile := p.config.Profile(name)
+		if profile.Names(Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
+			!p.decision.Mounted(name) || slices.Contains(names, name) {
+			continue
+		}
+		names = append(names, name)
+	}
+	value := strings.Join(names, ",")
+	switch {
+	case value == before:
+	case len(p.pod.Annotations) == 0:
+		p.edits.set(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
+	default:
+		p.edits.set(p.pod.Path+"/metadata/annotations/"+strings.ReplaceAll(AnnotationInjected, "/", "~1"), value)
+	}
+}
+
 // inject plans every chosen profile. A reason that refuses ends it.
 func (p *podPatch) inject() (Reason, string) {
-	chosen, err := p.config.choose(p.pod.Annotations)
+	chosen, err := p.choose()
 	if err != nil {
 		return ReasonInvalid, err.Error()
 	}
 	p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(p.config, p.pod.Annotations)...)
+	if len(chosen) == 0 {
+		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that are no more"
+	}
 	mounted := false
 	for _, profile := range chosen {
 		use, err := p.use(profile)
+		if errors.Is(err, errNotServed) {
+			return ReasonInvalid, err.Error()
+		}
 		if err != nil {
 			return ReasonConflict, err.Error()
 		}
@@ -247,6 +288,15 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 			return v, nil
 		}
 	}
+	if kept, ok := p.kept(profile); ok {
+		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
+		return kept, nil
+	}
+	if p.request.Admission {
+		if err := profile.Serves(p.request.Namespace, p.request.NamespaceLabels); err != nil {
+			return PodVolume{}, fmt.Errorf("%w: %w", errNotServed, err)
+		}
+	}
 	if slices.Contains(p.pod.ReservedVolumes, name) {
 		return PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
 	}
@@ -258,6 +308,34 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
 	}
 	return v, nil
+}
+
+// kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
+// not have. The pod must find its data there, so it is no conflict.
+func (p *podPatch) kept(profile *chosenProfile) (PodVolume, bool) {
+	for _, v := range p.pod.Volumes {
+		if v.Claim == "" || !isOurs(v.Name) || p.config.hasVolume(v.Name) {
+			continue
+		}
+		for i := range p.pod.Containers {
+			for _, m := range p.pod.Containers[i].Mounts {
+				if m.Volume == v.Name && absolute(m.Path) == absolute(profile.Mount.Path) {
+					return v, true
+				}
+			}
+		}
+	}
+	return PodVolume{}, false
+}
+
+// isOurs reports whether a volume of a pod has a name as [Profile.VolumeName] makes them.
+func isOurs(volume string) bool {
+	return volume == volumePrefix || strings.HasPrefix(volume, volumePrefix+"-")
+}
+
+// hasVolume reports whether some profile gives its volume that name.
+func (c *Config) hasVolume(name string) bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.VolumeName() == name })
 }
 
 // mount adds the volume to a container, and the variable with its path.

@@ -161,8 +161,63 @@ func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorLis
 			errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, problem))
 		}
 	}
+	errs = append(errs, p.validateShared(at)...)
 	if *v.Create {
 		errs = append(errs, p.validateNewVolume(at, backend)...)
+	}
+	return errs
+}
+
+// validateShared refuses to share what only one node can mount, and names that would meet.
+func (p *Profile) validateShared(at *field.Path) field.ErrorList {
+	v := p.Volume
+	if !v.Shared {
+		return nil
+	}
+	var errs field.ErrorList
+	if p.SingleNode() {
+		errs = append(errs, field.Invalid(at.Child("shared"), true, "only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
+	}
+	if v.Namespace != "" {
+		errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, "a shared volume serves every namespace"))
+	}
+	if v.Name != "" && !strings.Contains(v.Name, placeholderNamespace) {
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+placeholderNamespace))
+	}
+	return errs
+}
+
+// validateAdmission checks what matters only at admission, where nobody knows a release and every namespace may ask.
+func (c *Config) validateAdmission() field.ErrorList {
+	var errs field.ErrorList
+	claims := map[string]bool{}
+	for i := range c.Profiles {
+		p, at := &c.Profiles[i], field.NewPath("profiles").Index(i)
+		errs = append(errs, p.validateAdmission(at)...)
+		claim := p.Names(Release{}, "x").Claim
+		if claims[claim] {
+			errs = append(errs, field.Duplicate(at.Child("claim", "name"), claim))
+		}
+		claims[claim] = true
+	}
+	return errs
+}
+
+func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	literal := func(path *field.Path, name string) {
+		if strings.Contains(name, placeholderRelease) {
+			errs = append(errs, field.Invalid(path, name, "at admission nobody knows the release: use "+placeholderNamespace+" or a plain name"))
+		}
+	}
+	literal(at.Child("claim", "name"), p.Claim.Name)
+	literal(at.Child("storageClass", "name"), p.StorageClass.Name)
+	if p.Volume == nil {
+		return errs
+	}
+	literal(at.Child("volume", "name"), p.Volume.Name)
+	if *p.Claim.Create && p.Volume.Namespace == "" && !p.Volume.Shared {
+		errs = append(errs, field.Required(at.Child("volume", "namespace"), "at admission a volume must say which namespace it serves, or that it is shared"))
 	}
 	return errs
 }

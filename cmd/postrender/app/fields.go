@@ -89,6 +89,9 @@ var fieldFlags = []fieldFlag{
 		text(func(p *inject.Profile) *string { return &static(p).Namespace }),
 	},
 	{
+		sectionStatic, "volume-shared", "volume.shared", "BOOL", "every namespace uses the volume, through a PersistentVolume of its own", true, setShared,
+	},
+	{
 		sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
 		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes }),
 	},
@@ -195,13 +198,21 @@ func boolean(field func(*inject.Profile) **bool) func(*inject.Profile, []string)
 	}
 }
 
-func setReadOnly(p *inject.Profile, values []string) error {
-	var readOnly *bool
-	if err := boolean(func(*inject.Profile) **bool { return &readOnly })(p, values); err != nil {
-		return err
+var (
+	setReadOnly = plainBoolean(func(p *inject.Profile) *bool { return &p.Mount.ReadOnly })
+	setShared   = plainBoolean(func(p *inject.Profile) *bool { return &static(p).Shared })
+)
+
+// plainBoolean sets a field that is false when absent.
+func plainBoolean(field func(*inject.Profile) *bool) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		var value *bool
+		if err := boolean(func(*inject.Profile) **bool { return &value })(p, values); err != nil {
+			return err
+		}
+		*field(p) = *value
+		return nil
 	}
-	p.Mount.ReadOnly = *readOnly
-	return nil
 }
 
 func setSize(p *inject.Profile, values []string) error {

@@ -96,7 +96,7 @@ func fieldPaths(t *testing.T) []string {
 	full := inject.Default().Profiles[0]
 	full.Claim.Name, full.StorageClass.Name, full.StorageClass.Driver, full.Env = "x", "x", "x", "x"
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
-	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Attributes: map[string]string{"x": "x"}, Create: new(true)}
+	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
 	full.Mount = inject.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
 	full.FSGroup = new(int64(1))
 	text, err := json.Marshal(full)

@@ -160,7 +160,11 @@ var fields = map[string]struct {
 		p.StorageClass.Backend, p.StorageClass.Driver, p.StorageClass.Parameters = "csi", "d", nil
 		static(func(v *inject.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
 	}},
-	"volume-namespace":  {"--volume-namespace n --volume-handle h", static(func(v *inject.Volume) { v.Namespace = "n" })},
+	"volume-namespace": {"--volume-namespace n --volume-handle h", static(func(v *inject.Volume) { v.Namespace = "n" })},
+	"volume-shared": {"--backend nfs --volume-shared --volume-handle h --parameter server=s --parameter share=/", func(p *inject.Profile) {
+		p.StorageClass.Backend, p.StorageClass.Parameters = "nfs", map[string]string{"server": "s", "share": "/"}
+		static(func(v *inject.Volume) { v.Shared = true })(p)
+	}},
 	"volume-attribute":  {"--volume-attribute a=b --volume-handle h", static(func(v *inject.Volume) { v.Attributes = map[string]string{"a": "b"} })},
 	"mount-path":        {"--mount-path /m", func(p *inject.Profile) { p.Mount.Path = "/m" }},
 	"sub-path":          {"--sub-path s", func(p *inject.Profile) { p.Mount.SubPath = "s" }},

@@ -65,6 +65,9 @@ var narrowing = []struct {
 // narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
 func (p *Profile) narrow(annotations map[string]string, single bool) (*chosenProfile, error) {
 	chosen := &chosenProfile{Profile: *p}
+	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
+		return chosen, nil
+	}
 	for _, n := range narrowing {
 		key := p.Name + "." + n.key
 		value, ok := annotations[key]
@@ -80,6 +83,16 @@ func (p *Profile) narrow(annotations map[string]string, single bool) (*chosenPro
 		}
 	}
 	return chosen, nil
+}
+
+// anyOurs reports whether an annotation could be one of ours.
+func anyOurs(annotations map[string]string) bool {
+	for key := range annotations {
+		if strings.Contains(key, Group+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseUnscoped refuses an annotation that could mean any of several profiles.

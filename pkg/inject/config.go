@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -238,6 +239,11 @@ func (c *Config) Profile(name string) *Profile {
 	return nil
 }
 
+// SelectsNamespaces reports whether some profile has a namespaceSelector, so that the labels of namespaces matter.
+func (c *Config) SelectsNamespaces() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.NamespaceSelector != nil })
+}
+
 // Release says for whom names are made. The zero Release is admission, where nobody knows releases.
 type Release struct {
 	// Name is the Helm release.
@@ -291,7 +297,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 }
 
 func complete(name, namespace, release string) string {
-	return strings.NewReplacer(placeholderNamespace, namespace, placeholderRelease, release).Replace(name)
+	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }
 
 // dotted joins the parts that are not empty.

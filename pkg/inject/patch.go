@@ -385,7 +385,12 @@ func (p *podPatch) checkPath(mountPath string, c *Container) error {
 }
 
 // absolute cleans a path inside a container, where a relative one starts at the root.
-func absolute(p string) string { return path.Join("/", p) }
+func absolute(p string) string {
+	if path.IsAbs(p) {
+		return path.Clean(p)
+	}
+	return path.Clean("/" + p)
+}
 
 // env adds the variable that tells the mount path.
 func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error {

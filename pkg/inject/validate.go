@@ -307,9 +307,10 @@ func hasDotDot(p string) bool {
 	return slices.Contains(strings.Split(p, "/"), "..")
 }
 
-// isBelow reports whether the clean path is dir or lies below it.
+// isBelow reports whether a clean path is the clean path dir or lies below it.
 func isBelow(clean, dir string) bool {
-	return clean == dir || strings.HasPrefix(clean, strings.TrimSuffix(dir, "/")+"/")
+	rest, ok := strings.CutPrefix(clean, dir)
+	return ok && (rest == "" || rest[0] == '/' || dir == "/")
 }
 
 // validateName checks a literal name with its placeholders filled.

@@ -1,0 +1,149 @@
+package admission
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// answer is the response to one review.
+type answer struct {
+	version string
+	uid     string
+	// code and message refuse the request; code is 0 when it is allowed.
+	code    int
+	message string
+	// operations are the patch.
+	operations []jsonpatch.Operation
+	// reason and profiles are audit annotations; the API server puts the webhook's name in front of their keys.
+	reason   inject.Reason
+	profiles []string
+	// warnings are shown by kubectl.
+	warnings []string
+}
+
+// reasonsOf are the words that the API's Status has for the codes. Source: Kubernetes, meta/v1 StatusReason.
+var reasonsOf = map[int]string{
+	http.StatusBadRequest:            "BadRequest",
+	http.StatusForbidden:             "Forbidden",
+	http.StatusRequestEntityTooLarge: "RequestEntityTooLarge",
+	http.StatusInternalServerError:   "InternalError",
+}
+
+// patchOptions write the values as encoding/json would: core/v1 types rely on its omitempty.
+var patchOptions = json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.Deterministic(true))
+
+// appendTo writes the answer as an AdmissionReview. Where the request was of a version that is not known, it is v1.
+func (a *answer) appendTo(out []byte) ([]byte, error) {
+	version := a.version
+	if version != versionV1Beta {
+		version = versionV1
+	}
+	out = append(out, `{"kind":"`+reviewKind+`","apiVersion":"`+version+`","response":{"uid":`...)
+	out = appendText(out, a.uid)
+	out = append(out, `,"allowed":`...)
+	out = strconv.AppendBool(out, a.code == 0)
+	if a.code != 0 {
+		out = append(out, `,"status":{"metadata":{},"code":`...)
+		out = strconv.AppendInt(out, int64(a.code), 10)
+		out = append(out, `,"reason":"`+reasonsOf[a.code]+`","message":`...)
+		out = append(appendText(out, a.message), '}')
+	}
+	out, err := a.appendPatch(out)
+	out = a.appendAudit(out)
+	out = a.appendWarnings(out)
+	return append(out, "}}\n"...), err
+}
+
+func (a *answer) appendPatch(out []byte) ([]byte, error) {
+	if len(a.operations) == 0 {
+		return out, nil
+	}
+	w := patchWriters.get()
+	defer patchWriters.put(w)
+	if err := w.write(a.operations); err != nil {
+		return out, err
+	}
+	out = append(out, `,"patchType":"JSONPatch","patch":"`...)
+	return append(base64.StdEncoding.AppendEncode(out, bytes.TrimSpace(w.text.Bytes())), '"'), nil
+}
+
+// patchWriter writes operations as JSON. It is used again, because an encoder is large.
+type patchWriter struct {
+	text    bytes.Buffer
+	encoder jsontext.Encoder
+}
+
+func (w *patchWriter) write(operations []jsonpatch.Operation) error {
+	w.text.Reset()
+	w.encoder.Reset(&w.text, patchOptions)
+	errs := []error{w.encoder.WriteToken(jsontext.BeginArray)}
+	for i := range operations {
+		errs = append(errs, w.writeOne(&operations[i]))
+	}
+	return errors.Join(append(errs, w.encoder.WriteToken(jsontext.EndArray))...)
+}
+
+func (w *patchWriter) writeOne(operation *jsonpatch.Operation) error {
+	for _, token := range []jsontext.Token{
+		jsontext.BeginObject, jsontext.String("op"), jsontext.String(operation.Operation),
+		jsontext.String("path"), jsontext.String(operation.Path), jsontext.String("value"),
+	} {
+		if err := w.encoder.WriteToken(token); err != nil {
+			return err
+		}
+	}
+	if err := json.MarshalEncode(&w.encoder, operation.Value); err != nil {
+		return err
+	}
+	return w.encoder.WriteToken(jsontext.EndObject)
+}
+
+func (a *answer) appendAudit(out []byte) []byte {
+	if a.reason == "" {
+		return out
+	}
+	out = append(out, `,"auditAnnotations":{"reason":"`...)
+	out = append(append(out, a.reason...), '"')
+	if len(a.profiles) > 0 {
+		out = append(out, `,"profiles":"`...)
+		for i, name := range a.profiles { // DNS labels
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = append(out, name...)
+		}
+		out = append(out, '"')
+	}
+	return append(out, '}')
+}
+
+func (a *answer) appendWarnings(out []byte) []byte {
+	for i, warning := range a.warnings {
+		if i == 0 {
+			out = append(out, `,"warnings":[`...)
+		} else {
+			out = append(out, ',')
+		}
+		out = appendText(out, warning)
+	}
+	if len(a.warnings) > 0 {
+		out = append(out, ']')
+	}
+	return out
+}
+
+// appendText writes a JSON string. Its only error is about text that is no UTF-8, which it has replaced then.
+func appendText(out []byte, text string) []byte {
+	quoted, _ := jsontext.AppendQuote(out, text)
+	return quoted
+}

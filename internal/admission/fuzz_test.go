@@ -1,0 +1,55 @@
+package admission_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod, adds only, and makes a
+// pod that core/v1 can read, and that a second round changes nothing.
+func FuzzHandler(f *testing.F) {
+	for _, seed := range []string{
+		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labelled + `,"spec":null}`),
+		createOf(`{` + labelled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`),
+		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`),
+		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`),
+		strings.Replace(createOf(plainPod), "u-1", `\u0000`, 1),
+	} {
+		f.Add([]byte(seed))
+	}
+	h := handler(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		recorder := send(t, h, "application/json", string(body))
+		require.Equal(t, http.StatusOK, recorder.Code)
+		review := answerOf(t, recorder)
+
+		var asked admissionv1.AdmissionReview
+		if err := json.Unmarshal(body, &asked); err != nil || asked.Request == nil || !review.Response.Allowed {
+			return
+		}
+		require.Equal(t, asked.Request.UID, review.Response.UID)
+		if review.Response.Patch == nil {
+			return
+		}
+		patch, err := jsonpatch.DecodePatch(review.Response.Patch)
+		require.NoError(t, err)
+		after, err := patch.Apply(asked.Request.Object.Raw)
+		require.NoError(t, err)
+		var pod corev1.Pod
+		if json.Unmarshal(asked.Request.Object.Raw, &pod) != nil {
+			return // no API server has such a pod
+		}
+		require.NoError(t, json.Unmarshal(after, &pod))
+		asked.Request.Object.Raw = after
+		again, err := json.Marshal(asked)
+		require.NoError(t, err)
+		require.Nil(t, post(t, h, string(again)).Response.Patch)
+	})
+}

@@ -1,0 +1,231 @@
+package admission
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// review is what is read of an AdmissionReview of admission.k8s.io/v1 or v1beta1, which have the same fields. Unknown fields
+// are passed over, names count with their case, and a repeated name is an error: no API server writes one.
+type review[O any] struct {
+	Kind       string      `json:"kind"`
+	APIVersion string      `json:"apiVersion"`
+	Request    *request[O] `json:"request"`
+}
+
+type request[O any] struct {
+	UID         string `json:"uid"`
+	Kind        kind   `json:"kind"`
+	SubResource string `json:"subResource"`
+	Namespace   string `json:"namespace"`
+	Operation   string `json:"operation"`
+	Object      O      `json:"object"`
+}
+
+type kind struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
+}
+
+// pod is what is read of a core/v1 Pod.
+type pod struct {
+	Metadata struct {
+		Name         string            `json:"name"`
+		GenerateName string            `json:"generateName"`
+		Labels       map[string]string `json:"labels"`
+		Annotations  map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Spec struct {
+		OS struct {
+			Name string `json:"name"`
+		} `json:"os"`
+		NodeSelector    map[string]string `json:"nodeSelector"`
+		Volumes         []volume          `json:"volumes"`
+		InitContainers  []container       `json:"initContainers"`
+		Containers      []container       `json:"containers"`
+		SecurityContext securityContext   `json:"securityContext"`
+	} `json:"spec"`
+}
+
+type volume struct {
+	Name  string `json:"name"`
+	Claim struct {
+		Name string `json:"claimName"`
+	} `json:"persistentVolumeClaim"`
+}
+
+type container struct {
+	Name    string   `json:"name"`
+	Mounts  []mount  `json:"volumeMounts"`
+	Devices []device `json:"volumeDevices"`
+	Env     []env    `json:"env"`
+}
+
+type mount struct {
+	Volume string `json:"name"`
+	Path   string `json:"mountPath"`
+}
+
+type device struct {
+	Path string `json:"devicePath"`
+}
+
+type env struct {
+	Name       string  `json:"name"`
+	Value      string  `json:"value"`
+	FromSource present `json:"valueFrom"`
+}
+
+// present is whether a field is there and not null.
+type present bool
+
+// UnmarshalJSONFrom looks at the value and passes it over.
+func (p *present) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	*p = decoder.PeekKind() != 'n'
+	return decoder.SkipValue()
+}
+
+// securityContext is what is read of a core/v1 PodSecurityContext.
+type securityContext struct {
+	// isSet is false when it is absent, null or empty: then it can be added as a whole.
+	isSet                         bool
+	hasFSGroup, hasFSGroupChanges bool
+}
+
+// UnmarshalJSONFrom looks which fields there are.
+func (s *securityContext) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	if decoder.PeekKind() != '{' {
+		return decoder.SkipValue()
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return err
+	}
+	for decoder.PeekKind() == '"' {
+		name, err := decoder.ReadToken()
+		if err != nil {
+			return err
+		}
+		key, isNull := name.String(), decoder.PeekKind() == 'n'
+		if err := decoder.SkipValue(); err != nil {
+			return err
+		}
+		s.isSet = true
+		s.hasFSGroup = s.hasFSGroup || (key == "fsGroup" && !isNull)
+		s.hasFSGroupChanges = s.hasFSGroupChanges || (key == "fsGroupChangePolicy" && !isNull)
+	}
+	_, err := decoder.ReadToken()
+	return err
+}
+
+// Versions of the review that can be answered. Source: Kubernetes, admission/v1 and admission/v1beta1.
+const (
+	reviewKind    = "AdmissionReview"
+	versionV1     = "admission.k8s.io/v1"
+	versionV1Beta = "admission.k8s.io/v1beta1"
+)
+
+// decode reads a review whose object is a pod. Where that fails it reads the review alone, so that the error can be
+// answered under its uid, and an object that is no pod passes.
+func decode(body []byte) (*review[pod], error) {
+	r := &review[pod]{}
+	err := json.Unmarshal(body, r)
+	if err != nil {
+		var head review[present]
+		if json.Unmarshal(body, &head) == nil && head.Request != nil {
+			r = &review[pod]{Kind: head.Kind, APIVersion: head.APIVersion, Request: &request[pod]{
+				UID: head.Request.UID, Kind: head.Request.Kind, SubResource: head.Request.SubResource, Operation: head.Request.Operation,
+			}}
+			if !r.Request.createsPod() {
+				err = nil
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("the review cannot be read: %w", withoutText(err))
+	case r.Kind != reviewKind || (r.APIVersion != versionV1 && r.APIVersion != versionV1Beta):
+		return r, fmt.Errorf("the body is a %q of %q, not an %s of %s or %s", r.Kind, r.APIVersion, reviewKind, versionV1, versionV1Beta)
+	case r.Request == nil:
+		return r, errors.New("the review has no request")
+	}
+	return r, nil
+}
+
+// withoutText keeps where and what of a decoder's error. Its own words could repeat a value of the pod, and answers are
+// logged by others.
+func withoutText(err error) error {
+	if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
+		return fmt.Errorf("%s: a JSON %s is not what belongs there", wrong.JSONPointer, wrong.JSONKind)
+	}
+	if wrong, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return fmt.Errorf("invalid JSON at byte %d, within %q", wrong.ByteOffset, wrong.JSONPointer)
+	}
+	return errors.New("invalid JSON")
+}
+
+// createsPod reports whether a pod itself is created: neither another kind, nor a subresource such as binding or eviction,
+// nor a change.
+func (r *request[O]) createsPod() bool {
+	return r.Operation == "CREATE" && r.SubResource == "" && r.Kind.Group == "" && r.Kind.Kind == "Pod"
+}
+
+// name is how people know the pod before it has its name.
+func (p *pod) name() string {
+	if p.Metadata.Name == "" && p.Metadata.GenerateName != "" {
+		return p.Metadata.GenerateName + "*"
+	}
+	return p.Metadata.Name
+}
+
+// view is the pod as pkg/inject looks at it.
+func (p *pod) view() inject.Pod {
+	v := inject.Pod{
+		Labels: p.Metadata.Labels, Annotations: p.Metadata.Annotations, Replicas: 1,
+		// Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
+		Windows:             p.Spec.OS.Name == "windows" || p.Spec.NodeSelector["kubernetes.io/os"] == "windows",
+		VolumesPath:         "/spec/volumes",
+		Volumes:             make([]inject.PodVolume, len(p.Spec.Volumes)),
+		SecurityContextPath: "/spec/securityContext",
+		Containers:          make([]inject.Container, 0, len(p.Spec.InitContainers)+len(p.Spec.Containers)),
+	}
+	for i := range p.Spec.Volumes {
+		v.Volumes[i] = inject.PodVolume{Name: p.Spec.Volumes[i].Name, Claim: p.Spec.Volumes[i].Claim.Name}
+	}
+	if s := p.Spec.SecurityContext; s.isSet {
+		v.SecurityContext = &inject.SecurityContext{HasFSGroup: s.hasFSGroup, HasFSGroupChangePolicy: s.hasFSGroupChanges}
+	}
+	v.Containers = appendContainers(v.Containers, "/spec/initContainers/", p.Spec.InitContainers)
+	v.Containers = appendContainers(v.Containers, "/spec/containers/", p.Spec.Containers)
+	return v
+}
+
+func appendContainers(views []inject.Container, path string, containers []container) []inject.Container {
+	for i := range containers {
+		c := &containers[i]
+		view := inject.Container{Path: path + strconv.Itoa(i), Name: c.Name}
+		view.Mounts = convert(c.Mounts, func(m mount) inject.Mounted { return inject.Mounted(m) })
+		view.Devices = convert(c.Devices, func(d device) string { return d.Path })
+		view.Env = convert(c.Env, func(e env) inject.Env {
+			return inject.Env{Name: e.Name, Value: e.Value, FromSource: bool(e.FromSource)}
+		})
+		views = append(views, view)
+	}
+	return views
+}
+
+func convert[A, B any](from []A, one func(A) B) []B {
+	if len(from) == 0 {
+		return nil
+	}
+	to := make([]B, len(from))
+	for i := range from {
+		to[i] = one(from[i])
+	}
+	return to
+}

@@ -1,0 +1,137 @@
+// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a mounted ConfigMap, which is
+// read again when it changes. A file that is refused changes nothing: the one before stays in force as a whole.
+package configfile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// Interval is how often a file is looked at. It is read and compared rather than watched: the kubelet writes a ConfigMap
+// anew within a minute or so, by replacing a symbolic link, and a few kilobytes a second cost nothing.
+const Interval = time.Second
+
+var (
+	refused = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pipeline_storage_config_refused",
+		Help: "1 while the configuration file is refused and the one before is in force.",
+	})
+	reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pipeline_storage_config_reloads_total",
+		Help: "Changes of the configuration file that were taken (ok) or refused.",
+	}, []string{"result"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(refused, reloads)
+}
+
+// File is a configuration file that may change. Its methods may be called from anywhere at any time.
+type File struct {
+	path     string
+	interval time.Duration
+	// OnChange is called with a new configuration after it has come into force, and the warnings about it. Set it before
+	// Start.
+	OnChange func(config *inject.Config, warnings []string)
+	// OnRefused is called with the reason why a new file is not taken. Set it before Start.
+	OnRefused func(reason error)
+
+	current atomic.Pointer[inject.Config]
+	reason  atomic.Pointer[error]
+	// text is what was read last, taken or refused.
+	text []byte
+}
+
+// Open reads the file for the first time. It must be in order then: there is nothing else that could be in force. The
+// warnings are for people.
+func Open(path string, interval time.Duration) (*File, []string, error) {
+	f := &File{path: path, interval: interval}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	config, warnings, err := inject.LoadForAdmission(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	f.text = text
+	f.current.Store(config)
+	reloads.WithLabelValues("ok")
+	reloads.WithLabelValues("refused")
+	return f, warnings, nil
+}
+
+// Current returns the configuration in force. It is never changed: a new file makes a new one.
+func (f *File) Current() *inject.Config { return f.current.Load() }
+
+// Refused returns why the file as it is now is not in force, or nil when it is.
+func (f *File) Refused() error {
+	if reason := f.reason.Load(); reason != nil {
+		return *reason
+	}
+	return nil
+}
+
+// Start looks for changes until the context ends.
+func (f *File) Start(ctx context.Context) error {
+	tick := time.NewTicker(f.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			f.look()
+		}
+	}
+}
+
+// NeedLeaderElection is false: every replica decides by the file.
+func (f *File) NeedLeaderElection() bool { return false }
+
+// look reads the file and takes it when it has changed.
+func (f *File) look() {
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		// Told once, and again when it has another reason.
+		if before := f.Refused(); before == nil || before.Error() != err.Error() {
+			f.text = nil
+			f.refuse(err)
+		}
+		return
+	}
+	if f.text != nil && bytes.Equal(text, f.text) {
+		return
+	}
+	f.text = text
+	config, warnings, err := inject.LoadForAdmission(text)
+	if err != nil {
+		f.refuse(fmt.Errorf("configuration %s: %w", f.path, err))
+		return
+	}
+	f.current.Store(config)
+	f.reason.Store(nil)
+	refused.Set(0)
+	reloads.WithLabelValues("ok").Inc()
+	if f.OnChange != nil {
+		f.OnChange(config, warnings)
+	}
+}
+
+func (f *File) refuse(reason error) {
+	f.reason.Store(&reason)
+	refused.Set(1)
+	reloads.WithLabelValues("refused").Inc()
+	if f.OnRefused != nil {
+		f.OnRefused(reason)
+	}
+}

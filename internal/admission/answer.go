@@ -3,7 +3,6 @@ package admission
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -86,15 +85,19 @@ type patchWriter struct {
 func (w *patchWriter) write(operations []jsonpatch.Operation) error {
 	w.text.Reset()
 	w.encoder.Reset(&w.text, patchOptions)
-	errs := []error{w.encoder.WriteToken(jsontext.BeginArray)}
-	for i := range operations {
-		errs = append(errs, w.writeOne(&operations[i]))
+	if err := w.encoder.WriteToken(jsontext.BeginArray); err != nil {
+		return err
 	}
-	return errors.Join(append(errs, w.encoder.WriteToken(jsontext.EndArray))...)
+	for i := range operations {
+		if err := w.writeOne(&operations[i]); err != nil {
+			return err
+		}
+	}
+	return w.encoder.WriteToken(jsontext.EndArray)
 }
 
 func (w *patchWriter) writeOne(operation *jsonpatch.Operation) error {
-	for _, token := range []jsontext.Token{
+	for _, token := range [...]jsontext.Token{
 		jsontext.BeginObject, jsontext.String("op"), jsontext.String(operation.Operation),
 		jsontext.String("path"), jsontext.String(operation.Path), jsontext.String("value"),
 	} {

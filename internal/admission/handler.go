@@ -35,6 +35,9 @@ type Handler struct {
 
 var _ http.Handler = (*Handler)(nil)
 
+// jsonType is the header's value, shared by all answers.
+var jsonType = []string{"application/json"}
+
 // ServeHTTP answers one review. As controller-runtime does, it answers with the status 200 whenever it answers a review,
 // also one that it refuses: the API server reads the status of the review.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +47,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body := buffers.get()
 	defer buffers.put(body)
-	a := h.answer(w, r, body)
+	a := h.answer(r, body)
 
 	out := buffers.get()
 	defer buffers.put(out)
@@ -55,7 +58,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		text, _ = failed.appendTo((*out)[:0]) // without a patch nothing can fail
 	}
 	*out = text
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = jsonType
 	if _, err := w.Write(text); err != nil {
 		h.Log.V(1).Info("the client went away", "uid", a.uid, "reason", err.Error())
 	}
@@ -63,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer reads a request and decides. A panic becomes an answer under the review's uid.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (a answer) {
+func (h *Handler) answer(r *http.Request, body *[]byte) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			panics.Inc()
@@ -72,12 +75,22 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 			a.refuse(http.StatusInternalServerError, "an error within the webhook; its log has the details")
 		}
 	}()
-	if code, err := read(w, r, body); err != nil {
+	if code, err := read(r, body); err != nil {
 		h.Log.Info("bad request", "reason", err.Error())
 		a.refuse(code, err.Error())
 		return a
 	}
-	review, err := decode(*body)
+	if config := h.Config(); config.SetsEnv() {
+		judge[variables](h, config, *body, &a)
+	} else {
+		judge[unread](h, config, *body, &a)
+	}
+	return a
+}
+
+// judge reads a review and, when it is about the creation of a pod, decides.
+func judge[E environment](h *Handler, config *inject.Config, body []byte, a *answer) {
+	review, err := decode[E](body)
 	a.version = review.APIVersion
 	if review.Request != nil {
 		a.uid = review.Request.UID
@@ -85,38 +98,42 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 	if err != nil {
 		h.Log.Info("bad request", "reason", err.Error(), "uid", a.uid)
 		a.refuse(http.StatusBadRequest, err.Error())
-		return a
+		return
 	}
 	if review.Request.createsPod() {
-		h.admit(review.Request, &a)
+		admit(h, config, review.Request, a)
 	}
-	return a
 }
 
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
 // read reads the body into the buffer. Its errors come with the code that says so.
-func read(w http.ResponseWriter, r *http.Request, body *[]byte) (int, error) {
+func read(r *http.Request, body *[]byte) (int, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return http.StatusBadRequest, errors.New("the request has no body")
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
 		return http.StatusBadRequest, fmt.Errorf("the content type is %q, not application/json", contentType)
 	}
-	err := readAll(http.MaxBytesReader(w, r.Body, MaxBody), r.ContentLength, body)
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)
-	}
-	if err != nil {
+	switch err := readAll(r.Body, r.ContentLength, body); {
+	case errors.Is(err, errTooLarge):
+		return http.StatusRequestEntityTooLarge, err
+	case err != nil:
 		return http.StatusBadRequest, errors.New("the body could not be read to its end")
 	}
 	return http.StatusOK, nil
 }
 
+// errTooLarge ends the reading of a body. net/http then closes the connection rather than read the rest.
+var errTooLarge = fmt.Errorf("the body is larger than %d bytes", MaxBody)
+
 // readAll reads to the end, into a buffer that is as large as the client says, within bounds.
 func readAll(r io.Reader, length int64, into *[]byte) error {
+	if length > MaxBody {
+		return errTooLarge
+	}
 	buffer := (*into)[:0]
-	if want := min(length, MaxBody) + 1; int64(cap(buffer)) < want {
+	if want := length + 1; int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
 	defer func() { *into = buffer }()
@@ -132,12 +149,14 @@ func readAll(r io.Reader, length int64, into *[]byte) error {
 		if err != nil {
 			return err
 		}
+		if len(buffer) > MaxBody {
+			return errTooLarge
+		}
 	}
 }
 
 // admit decides about a pod that is created.
-func (h *Handler) admit(r *request[pod], a *answer) {
-	config := h.Config()
+func admit[E environment](h *Handler, config *inject.Config, r *request[pod[E]], a *answer) {
 	asked := inject.Request{Namespace: r.Namespace, Admission: true}
 	if config.SelectsNamespaces() {
 		labels, known := h.NamespaceLabels(r.Namespace)

@@ -300,10 +300,9 @@ func TestWarns(t *testing.T) {
 // TestPanics holds that a panic is answered under the review's uid, that the log has it, and that the next request is fine.
 func TestPanics(t *testing.T) {
 	h := handler(t)
-	sound := h.Config
 	var log bytes.Buffer
 	h.Log = funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})
-	h.Config = func() *inject.Config { panic(errors.New("out of luck")) }
+	h.Warnings = func(string, *inject.Profile) []string { panic(errors.New("out of luck")) }
 	review := post(t, h, createOf(plainPod))
 	assert.False(t, review.Response.Allowed)
 	assert.Equal(t, "u-1", string(review.Response.UID))
@@ -311,7 +310,7 @@ func TestPanics(t *testing.T) {
 	assert.NotContains(t, review.Response.Result.Message, "luck", "what went wrong inside is for the log")
 	assert.Contains(t, log.String(), "out of luck")
 
-	h.Config = sound
+	h.Warnings = nil
 	assert.True(t, post(t, h, createOf(plainPod)).Response.Allowed)
 }
 

@@ -33,8 +33,9 @@ type kind struct {
 	Kind  string `json:"kind"`
 }
 
-// pod is what is read of a core/v1 Pod.
-type pod struct {
+// pod is what is read of a core/v1 Pod. E is how much of its containers' variables: most profiles need none of them, and
+// they are the largest part of what would have to be copied.
+type pod[E environment] struct {
 	Metadata struct {
 		Name         string            `json:"name"`
 		GenerateName string            `json:"generateName"`
@@ -47,8 +48,8 @@ type pod struct {
 		} `json:"os"`
 		NodeSelector    map[string]string `json:"nodeSelector"`
 		Volumes         []volume          `json:"volumes"`
-		InitContainers  []container       `json:"initContainers"`
-		Containers      []container       `json:"containers"`
+		InitContainers  []container[E]    `json:"initContainers"`
+		Containers      []container[E]    `json:"containers"`
 		SecurityContext securityContext   `json:"securityContext"`
 	} `json:"spec"`
 }
@@ -60,12 +61,34 @@ type volume struct {
 	} `json:"persistentVolumeClaim"`
 }
 
-type container struct {
+type container[E environment] struct {
 	Name    string   `json:"name"`
 	Mounts  []mount  `json:"volumeMounts"`
 	Devices []device `json:"volumeDevices"`
-	Env     []env    `json:"env"`
+	Env     E        `json:"env"`
 }
+
+// environment is a container's list of variables, or nothing of it.
+type environment interface {
+	variables | unread
+	view() []inject.Env
+}
+
+type variables []env
+
+func (v variables) view() []inject.Env {
+	return convert(v, func(e env) inject.Env {
+		return inject.Env{Name: e.Name, Value: e.Value, FromSource: bool(e.FromSource)}
+	})
+}
+
+// unread is a value that is passed over.
+type unread struct{}
+
+// UnmarshalJSONFrom passes the value over.
+func (*unread) UnmarshalJSONFrom(decoder *jsontext.Decoder) error { return decoder.SkipValue() }
+
+func (unread) view() []inject.Env { return nil }
 
 type mount struct {
 	Volume string `json:"name"`
@@ -132,13 +155,13 @@ const (
 
 // decode reads a review whose object is a pod. Where that fails it reads the review alone, so that the error can be
 // answered under its uid, and an object that is no pod passes.
-func decode(body []byte) (*review[pod], error) {
-	r := &review[pod]{}
+func decode[E environment](body []byte) (*review[pod[E]], error) {
+	r := &review[pod[E]]{}
 	err := json.Unmarshal(body, r)
 	if err != nil {
 		var head review[present]
 		if json.Unmarshal(body, &head) == nil && head.Request != nil {
-			r = &review[pod]{Kind: head.Kind, APIVersion: head.APIVersion, Request: &request[pod]{
+			r = &review[pod[E]]{Kind: head.Kind, APIVersion: head.APIVersion, Request: &request[pod[E]]{
 				UID: head.Request.UID, Kind: head.Request.Kind, SubResource: head.Request.SubResource, Operation: head.Request.Operation,
 			}}
 			if !r.Request.createsPod() {
@@ -176,7 +199,7 @@ func (r *request[O]) createsPod() bool {
 }
 
 // name is how people know the pod before it has its name.
-func (p *pod) name() string {
+func (p *pod[E]) name() string {
 	if p.Metadata.Name == "" && p.Metadata.GenerateName != "" {
 		return p.Metadata.GenerateName + "*"
 	}
@@ -184,7 +207,7 @@ func (p *pod) name() string {
 }
 
 // view is the pod as pkg/inject looks at it.
-func (p *pod) view() inject.Pod {
+func (p *pod[E]) view() inject.Pod {
 	v := inject.Pod{
 		Labels: p.Metadata.Labels, Annotations: p.Metadata.Annotations, Replicas: 1,
 		// Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
@@ -205,15 +228,12 @@ func (p *pod) view() inject.Pod {
 	return v
 }
 
-func appendContainers(views []inject.Container, path string, containers []container) []inject.Container {
+func appendContainers[E environment](views []inject.Container, path string, containers []container[E]) []inject.Container {
 	for i := range containers {
 		c := &containers[i]
-		view := inject.Container{Path: path + strconv.Itoa(i), Name: c.Name}
+		view := inject.Container{Path: path + strconv.Itoa(i), Name: c.Name, Env: c.Env.view()}
 		view.Mounts = convert(c.Mounts, func(m mount) inject.Mounted { return inject.Mounted(m) })
 		view.Devices = convert(c.Devices, func(d device) string { return d.Path })
-		view.Env = convert(c.Env, func(e env) inject.Env {
-			return inject.Env{Name: e.Name, Value: e.Value, FromSource: bool(e.FromSource)}
-		})
 		views = append(views, view)
 	}
 	return views

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
@@ -13,6 +15,18 @@ type chosenProfile struct {
 	Profile
 	// annotated are the container names that the annotations gave.
 	annotated []string
+	// mount is the corev1.VolumeMount that every container gets, made once.
+	mount any
+}
+
+// volumeMount returns the mount of the pod's volume of that name.
+func (c *chosenProfile) volumeMount(volume string) any {
+	if c.mount == nil {
+		c.mount = corev1.VolumeMount{
+			Name: volume, MountPath: c.Mount.Path, SubPath: c.Mount.SubPath, ReadOnly: c.Mount.ReadOnly,
+		}
+	}
+	return c.mount
 }
 
 // choose returns the profiles that the pod's annotations name, or the default one, narrowed by its other annotations. A

@@ -244,6 +244,11 @@ func (c *Config) SelectsNamespaces() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.NamespaceSelector != nil })
 }
 
+// SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.
+func (c *Config) SetsEnv() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" })
+}
+
 // Release says for whom names are made. The zero Release is admission, where nobody knows releases.
 type Release struct {
 	// Name is the Helm release.

@@ -126,7 +126,11 @@ var errNotServed = errors.New("the administrator does not allow it")
 // Patch decides about the pods of one object, which may share a list of volumes.
 func (c *Config) Patch(req Request, pods ...Pod) Result {
 	var result Result
-	edits := newEdits()
+	containers := 0
+	for i := range pods {
+		containers += len(pods[i].Containers)
+	}
+	edits := newEdits(containers)
 	for i := range pods {
 		pod := pods[i]
 		pod.Volumes, pod.Containers = slices.Clip(pod.Volumes), slices.Clone(pod.Containers)
@@ -243,21 +247,19 @@ func (p *podPatch) inject() (Reason, string) {
 
 // use mounts one profile into the pod and reports whether any container has it then.
 func (p *podPatch) use(profile *chosenProfile) (bool, error) {
-	var wanted []*Container
-	for i := range p.pod.Containers {
-		if c := &p.pod.Containers[i]; profile.Mount.includes(c.Name) {
-			wanted = append(wanted, c)
-		}
-	}
 	p.warnUnknownContainers(profile)
-	if len(wanted) == 0 {
+	if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return profile.Mount.includes(c.Name) }) {
 		return false, nil
 	}
 	volume, err := p.volume(profile)
 	if err != nil {
 		return false, err
 	}
-	for _, c := range wanted {
+	for i := range p.pod.Containers {
+		c := &p.pod.Containers[i]
+		if !profile.Mount.includes(c.Name) {
+			continue
+		}
 		if err := p.mount(profile, volume, c); err != nil {
 			return false, fmt.Errorf("container %q: %w", c.Name, err)
 		}
@@ -347,9 +349,7 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 			return err
 		}
 		c.Mounts = append(c.Mounts, Mounted{Volume: volume.Name, Path: mountPath})
-		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, corev1.VolumeMount{
-			Name: volume.Name, MountPath: mountPath, SubPath: profile.Mount.SubPath, ReadOnly: profile.Mount.ReadOnly,
-		}) {
+		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, profile.volumeMount(volume.Name)) {
 			p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
 		}
 	}
@@ -477,8 +477,11 @@ func (p *podPatch) added(a Addition) { p.decision.Added = append(p.decision.Adde
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
 // Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
 type edits struct {
-	places []*place
-	byPath map[string]*place
+	places []place
+	// byPath are positions in places.
+	byPath map[string]int
+	// items are what is added, in the order in which it was.
+	items []addedItem
 }
 
 type place struct {
@@ -486,54 +489,88 @@ type place struct {
 	isList bool
 	// empty says that the list was missing, null or empty.
 	empty bool
-	keys  []string
-	items []any
+	// count is how many items it has.
+	count int
 }
 
-func newEdits() *edits { return &edits{byPath: map[string]*place{}} }
+// addedItem is an item of the place at a position.
+type addedItem struct {
+	place int
+	key   string
+	value any
+}
+
+// newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
+func newEdits(containers int) *edits {
+	const others = 3
+	return &edits{
+		places: make([]place, 0, containers+others), byPath: make(map[string]int, containers+others),
+		items: make([]addedItem, 0, containers+others),
+	}
+}
+
+// at returns the position of a path's place, which it makes when there is none.
+func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
+	i, ok := e.byPath[path]
+	if !ok {
+		i = len(e.places)
+		e.byPath[path] = i
+		e.places = append(e.places, place{path: path, isList: isList, empty: empty})
+	}
+	return i, !ok
+}
+
+func (e *edits) put(position int, key string, value any) {
+	e.places[position].count++
+	e.items = append(e.items, addedItem{position, key, value})
+}
 
 // add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
 // added already.
 func (e *edits) add(path string, empty bool, key string, item any) bool {
-	p := e.byPath[path]
-	if p == nil {
-		p = &place{path: path, isList: true, empty: empty}
-		e.byPath[path] = p
-		e.places = append(e.places, p)
-	}
-	if slices.Contains(p.keys, key) {
+	position, isNew := e.at(path, true, empty)
+	if !isNew && slices.ContainsFunc(e.items, func(i addedItem) bool { return i.place == position && i.key == key }) {
 		return false
 	}
-	p.keys = append(p.keys, key)
-	p.items = append(p.items, item)
+	e.put(position, key, item)
 	return true
 }
 
 // set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
 func (e *edits) set(path string, value any) bool {
-	if e.byPath[path] != nil {
-		return false
+	position, isNew := e.at(path, false, false)
+	if isNew {
+		e.put(position, "", value)
 	}
-	p := &place{path: path, items: []any{value}}
-	e.byPath[path] = p
-	e.places = append(e.places, p)
-	return true
+	return isNew
 }
 
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
-	var ops []jsonpatch.Operation
-	for _, p := range e.places {
+	ops := make([]jsonpatch.Operation, 0, len(e.items))
+	for position := range e.places {
+		p := &e.places[position]
 		switch {
 		case !p.isList:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, p.items[0]))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)[0]))
 		case p.empty:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, p.items))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
 		default:
-			for i, item := range p.items {
-				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), item))
+			for i, value := range e.values(position) {
+				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), value))
 			}
 		}
 	}
 	return ops
+}
+
+// values are the items of a place.
+func (e *edits) values(position int) []any {
+	values := make([]any, 0, e.places[position].count)
+	for i := range e.items {
+		if e.items[i].place == position {
+			values = append(values, e.items[i].value)
+		}
+	}
+	return values
 }

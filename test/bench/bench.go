@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
@@ -21,7 +22,7 @@ func bench(ctx context.Context, o options, programDir, dataDir string) (report, 
 		return report{}, err
 	}
 	l := launcher{path: path}
-	r := report{rounds: o.rounds, checked: !o.skipCheck, machine: describe(), loadBefore: load()}
+	r := report{rounds: o.rounds, checked: !o.skipCheck, machine: figures.Describe(), loadBefore: figures.Load()}
 	if r.floor, err = floor(ctx, l); err != nil {
 		return report{}, err
 	}
@@ -39,7 +40,7 @@ func bench(ctx context.Context, o options, programDir, dataDir string) (report, 
 		}
 		r.sizes = append(r.sizes, sized{size: size, bytes: len(s.text), costs: costs})
 	}
-	r.loadAfter = load()
+	r.loadAfter = figures.Load()
 	return r, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
@@ -15,7 +16,7 @@ import (
 type report struct {
 	rounds                int
 	checked               bool
-	machine               machine
+	machine               figures.Machine
 	loadBefore, loadAfter string
 	floor                 int64
 	sizes                 []sized
@@ -27,9 +28,6 @@ type sized struct {
 	bytes int
 	costs map[string][]cost
 }
-
-// spread is the median and the range of one figure.
-type spread struct{ median, least, most float64 }
 
 // columns of the table; after the first three each holds a spread.
 var columns = []string{"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max", "RSS MiB", "min", "max"}
@@ -74,8 +72,8 @@ func (r report) markdown() string {
 func (r report) notes() []string {
 	notes := []string{
 		fmt.Sprintf("medians of %d rounds after %d to warm up; the programs took turns", r.rounds, warmups),
-		fmt.Sprintf("peak RSS of a program that does nothing: %.1f MiB", mebibytes(float64(r.floor))),
-		fmt.Sprintf("%s, Linux %s, %s", r.machine.goVersion, r.machine.kernel, r.machine.cpu),
+		fmt.Sprintf("peak RSS of a program that does nothing: %.1f MiB", figures.Mebibytes(float64(r.floor))),
+		r.machine.String(),
 		fmt.Sprintf("load average %s before, %s after", r.loadBefore, r.loadAfter),
 	}
 	if !r.checked {
@@ -89,9 +87,9 @@ func (r report) rows() [][]string {
 	for _, s := range r.sizes {
 		for _, name := range s.names() {
 			row := []string{s.size.Name, strconv.Itoa(s.bytes), name}
-			row = append(row, s.cpu(name).cells()...)
-			row = append(row, s.wall(name).cells()...)
-			row = append(row, s.rss(name).cells()...)
+			row = append(row, cells(s.cpu(name))...)
+			row = append(row, cells(s.wall(name))...)
+			row = append(row, cells(s.rss(name))...)
 			rows = append(rows, row)
 		}
 	}
@@ -108,8 +106,8 @@ func (r report) ratios() []string {
 				lines = append(lines, fmt.Sprintf("RATIO postrender %s %s-vs-%s %.2f", s.size.Name, label, name, ratio()))
 			}
 		}
-		cpu := func(name string) float64 { return s.cpu(name).median }
-		rss := func(name string) float64 { return s.rss(name).median }
+		cpu := func(name string) float64 { return s.cpu(name).Median }
+		rss := func(name string) float64 { return s.rss(name).Median }
 		ours := candidatePostrender
 		add(candidateCopy, "cpu", func() float64 { return cpu(ours) / cpu(candidateCopy) })
 		add(candidateImports, "cpu", func() float64 { return cpu(ours) / cpu(candidateImports) })
@@ -132,43 +130,32 @@ func (s sized) names() []string {
 	return names
 }
 
-func (s sized) cpu(name string) spread {
+func (s sized) cpu(name string) figures.Spread {
 	return spreadOf(s.costs[name], func(c cost) float64 { return milliseconds(c.cpu) })
 }
 
-func (s sized) wall(name string) spread {
+func (s sized) wall(name string) figures.Spread {
 	return spreadOf(s.costs[name], func(c cost) float64 { return milliseconds(c.wall) })
 }
 
-func (s sized) rss(name string) spread {
-	return spreadOf(s.costs[name], func(c cost) float64 { return mebibytes(float64(c.rss)) })
+func (s sized) rss(name string) figures.Spread {
+	return spreadOf(s.costs[name], func(c cost) float64 { return figures.Mebibytes(float64(c.rss)) })
 }
 
 // spreadOf is the spread of one figure of the costs.
-func spreadOf(costs []cost, figure func(cost) float64) spread {
-	var figures []float64
+func spreadOf(costs []cost, figure func(cost) float64) figures.Spread {
+	var all []float64
 	for _, c := range costs {
-		figures = append(figures, figure(c))
+		all = append(all, figure(c))
 	}
-	return spread{median: median(figures), least: slices.Min(figures), most: slices.Max(figures)}
+	return figures.SpreadOf(all)
 }
 
-// median is the middle of the figures, or halfway between the two in the middle.
-func median(figures []float64) float64 {
-	sorted := slices.Sorted(slices.Values(figures))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
-func (s spread) cells() []string {
-	return []string{decimal(s.median), decimal(s.least), decimal(s.most)}
+// cells are the columns of one figure.
+func cells(s figures.Spread) []string {
+	return []string{decimal(s.Median), decimal(s.Least), decimal(s.Most)}
 }
 
 func decimal(figure float64) string { return fmt.Sprintf("%.1f", figure) }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func mebibytes(bytes float64) float64 { return bytes / (1 << 20) }

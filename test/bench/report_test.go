@@ -7,20 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
-
-func TestMedian(t *testing.T) {
-	assert.InDelta(t, 3, median([]float64{3}), 0)
-	assert.InDelta(t, 2, median([]float64{9, 1, 2}), 0)
-	assert.InDelta(t, 2.5, median([]float64{4, 1, 3, 2}), 0)
-}
-
-func TestMedianLeavesTheFiguresAlone(t *testing.T) {
-	figures := []float64{9, 1, 2}
-	median(figures)
-	assert.Equal(t, []float64{9, 1, 2}, figures)
-}
 
 func TestRatios(t *testing.T) {
 	assert.Equal(t, []string{
@@ -73,11 +62,6 @@ func TestMarkdown(t *testing.T) {
 	assert.Contains(t, markdown, "RATIO postrender small cpu-vs-copy 3.00\n")
 }
 
-func TestModel(t *testing.T) {
-	assert.Equal(t, "Fast CPU 9000", model("processor\t: 0\nmodel name\t: Fast CPU 9000\n"))
-	assert.Equal(t, "unknown", model("processor : 0\n"))
-}
-
 // example is a report of one stream and three rounds.
 func example() report {
 	once := func(cpu, rss int) []cost {
@@ -90,7 +74,7 @@ func example() report {
 	return report{
 		rounds: 3, checked: true, floor: 1 << 20,
 		loadBefore: "0.10 0.20 0.30", loadAfter: "0.40 0.50 0.60",
-		machine: machine{goVersion: "go1.0", kernel: "6.1", cpu: "2 x CPU"},
+		machine: figures.Machine{GoVersion: "go1.0", Kernel: "6.1", CPU: "2 x CPU"},
 		sizes: []sized{{size: stream.Size{Name: "small"}, bytes: 20000, costs: map[string][]cost{
 			candidateCopy:       once(1, 2),
 			candidateImports:    once(2, 7),

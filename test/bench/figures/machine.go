@@ -1,4 +1,5 @@
-package main
+// Package figures holds what the benchmarks share: the spread of a figure over the rounds, and what the figures depend on.
+package figures
 
 import (
 	"fmt"
@@ -9,12 +10,17 @@ import (
 
 const unknown = "unknown"
 
-// machine is what the figures depend on.
-type machine struct{ goVersion, kernel, cpu string }
+// Machine is what the figures depend on.
+type Machine struct{ GoVersion, Kernel, CPU string }
 
-// describe names the machine without naming its owner.
-func describe() machine {
-	return machine{goVersion: runtime.Version(), kernel: firstLine("/proc/sys/kernel/osrelease"), cpu: cpu()}
+// Describe names the machine without naming its owner.
+func Describe() Machine {
+	return Machine{GoVersion: runtime.Version(), Kernel: firstLine("/proc/sys/kernel/osrelease"), CPU: cpu()}
+}
+
+// String is one line for a report.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, Linux %s, %s", m.GoVersion, m.Kernel, m.CPU)
 }
 
 // cpu is the number of CPUs and their model.
@@ -36,8 +42,8 @@ func model(cpuinfo string) string {
 	return unknown
 }
 
-// load is the load average of the last one, five and fifteen minutes.
-func load() string {
+// Load is the load average of the last one, five and fifteen minutes, or "unknown".
+func Load() string {
 	fields := strings.Fields(firstLine("/proc/loadavg"))
 	if len(fields) < 3 {
 		return unknown

@@ -1,0 +1,102 @@
+package certificates
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+	"time"
+)
+
+// bundle is a set of certificates in an order that only its members decide, so that all replicas write the same bytes.
+type bundle []*x509.Certificate
+
+// newBundle sorts the newest certificates to the front and drops repeated ones.
+func newBundle(certs ...*x509.Certificate) bundle {
+	sorted := slices.SortedFunc(slices.Values(certs), func(a, b *x509.Certificate) int {
+		if c := b.NotBefore.Compare(a.NotBefore); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.Raw, b.Raw)
+	})
+	return slices.CompactFunc(sorted, (*x509.Certificate).Equal)
+}
+
+// parseBundle reads PEM as API servers do: what is no certificate is passed over (crypto/x509, AppendCertsFromPEM).
+func parseBundle(text []byte) bundle {
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return newBundle(certs...)
+		}
+		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 {
+			continue
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			certs = append(certs, c)
+		}
+	}
+}
+
+func (b bundle) encode() []byte {
+	var text bytes.Buffer
+	for _, c := range b {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return text.Bytes()
+}
+
+func (b bundle) has(c *x509.Certificate) bool {
+	return slices.ContainsFunc(b, c.Equal)
+}
+
+func (b bundle) equal(other bundle) bool {
+	return slices.EqualFunc(b, other, (*x509.Certificate).Equal)
+}
+
+// only returns the members for which keep is true.
+func (b bundle) only(keep func(*x509.Certificate) bool) bundle {
+	var kept bundle
+	for _, c := range b {
+		if keep(c) {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// unexpired returns the members that can still convince somebody.
+func (b bundle) unexpired(now time.Time) bundle {
+	return b.only(func(c *x509.Certificate) bool { return now.Before(c.NotAfter) })
+}
+
+func (b bundle) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, c := range b {
+		pool.AddCert(c)
+	}
+	return pool
+}
+
+// sightings tell when each of some certificates was first seen. The key is the certificate itself.
+type sightings map[string]time.Time
+
+// wanted returns what the caBundle should hold: own, and for an overlap whatever else it holds now, because another
+// replica, or whoever made the certificates before us, may still serve by it. foreign tells since when each of those was
+// not ours; the one that is returned belongs into the next call.
+func wanted(own, live bundle, foreign sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
+	seen := sightings{}
+	kept := live.unexpired(now).only(func(c *x509.Certificate) bool {
+		if own.has(c) {
+			return false
+		}
+		since, known := foreign[string(c.Raw)]
+		if !known {
+			since = now
+		}
+		seen[string(c.Raw)] = since
+		return now.Sub(since) < overlap
+	})
+	return newBundle(append(kept, own...)...), seen
+}

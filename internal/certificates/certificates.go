@@ -1,0 +1,249 @@
+package certificates
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/flowcontrol"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	// roundTimeout ends a round that an API server does not answer.
+	roundTimeout = 10 * time.Second
+	// races is how often a round is repeated at once when other replicas were faster.
+	races = 10
+	// firstPause is the time after a round that failed. It doubles up to Poll.
+	firstPause = 100 * time.Millisecond
+	// rate and burst limit the rounds that watches ask for: somebody else may rewrite the caBundle again and again.
+	rate  = 1
+	burst = 20
+)
+
+var (
+	_ manager.Runnable               = (*Certificates)(nil)
+	_ manager.LeaderElectionRunnable = (*Certificates)(nil)
+)
+
+// Certificates serves a certificate that the live MutatingWebhookConfiguration trusts. Make one with [New].
+type Certificates struct {
+	options Options
+	api     client.WithWatch
+	source  source
+	log     logr.Logger
+	limit   flowcontrol.PassiveRateLimiter
+
+	view atomic.Pointer[view]
+
+	// round guards what follows: Load and Start may run at the same time.
+	round   sync.Mutex
+	trust   trust
+	foreign sightings
+	served  *leaf
+	live    configuration
+	// proven says that this replica was ready before. Then it serves nothing that has not settled, unless what it served
+	// is trusted no more, so there is nothing to wait for.
+	proven bool
+}
+
+// New returns certificates that are not there yet: [Certificates.Load] or [Certificates.Start] gets them. It talks to
+// nobody. It fails when the options lack something, with a sentence for each. api may be [NewClient]'s, or any client that
+// reads without a cache.
+func New(api client.WithWatch, options Options) (*Certificates, error) {
+	o, err := options.complete()
+	if err != nil {
+		return nil, err
+	}
+	logger := log.Log.WithName("certificates")
+	return &Certificates{
+		options: o,
+		api:     api,
+		source:  o.source(api, logger),
+		log:     logger,
+		limit:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(rate, burst, o.Clock),
+	}, nil
+}
+
+func (o Options) source(api client.Client, logger logr.Logger) source {
+	if !o.Self {
+		return &files{dir: o.Dir, authorities: o.InjectCA}
+	}
+	return &selfMade{api: api, name: o.Secret, names: o.DNSNames, ca: o.CALifetime, life: o.Lifetime, log: logger}
+}
+
+// GetCertificate is for tls.Config. It takes no lock and does no I/O. It fails until the first round has ended.
+func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if v := c.view.Load(); v != nil && v.certificate != nil {
+		return v.certificate, nil
+	}
+	return nil, errors.New("there is no certificate to serve yet")
+}
+
+// Ready returns nil when the certificate that is served now is valid and verifies against the caBundle of the live
+// configuration, under the name by which that configuration reaches us, and API servers had the time to learn of it;
+// otherwise a sentence that says what is missing. It is cheap: a round has verified, and this compares times.
+func (c *Certificates) Ready() error {
+	return c.view.Load().ready(c.options.Clock.Now(), c.stale())
+}
+
+// NeedLeaderElection is false: every replica signs and serves its own certificate.
+func (c *Certificates) NeedLeaderElection() bool {
+	return false
+}
+
+// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start. An error
+// is no reason to end the program: Start tries again.
+func (c *Certificates) Load(ctx context.Context) error {
+	var err error
+	for range races {
+		if err = c.once(ctx); !lostRace(err) {
+			break
+		}
+	}
+	return err
+}
+
+// Start does rounds until the context ends, and then returns nil. No failure ends it, see [Certificates.Ready].
+func (c *Certificates) Start(ctx context.Context) error {
+	changed := make(bell, 1)
+	var watches sync.WaitGroup
+	for _, object := range c.options.watched() {
+		watches.Go(func() { object.follow(ctx, c.api, changed, c.log) })
+	}
+	defer watches.Wait()
+
+	for pause := firstPause; ctx.Err() == nil; {
+		err := c.Load(ctx)
+		if err == nil {
+			pause = firstPause
+			c.sleep(ctx, changed, c.untilDue())
+			continue
+		}
+		if ctx.Err() == nil {
+			c.log.Error(err, "could not bring certificate and caBundle in step", "again", pause.String())
+		}
+		c.sleep(ctx, changed, pause)
+		pause = min(2*pause, c.options.Poll)
+	}
+	return nil
+}
+
+// sleep returns when it is time for another round.
+func (c *Certificates) sleep(ctx context.Context, changed bell, next time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-c.options.Clock.After(next):
+	case <-changed:
+		if !c.limit.TryAccept() {
+			select {
+			case <-ctx.Done():
+			case <-c.options.Clock.After(time.Second / rate):
+			}
+		}
+	}
+}
+
+// untilDue is the time until a round has something to do, or Poll.
+func (c *Certificates) untilDue() time.Duration {
+	c.round.Lock()
+	defer c.round.Unlock()
+	if left := c.trust.pending(c.options.Clock.Now(), c.options.Settle); left > 0 {
+		return min(left, c.options.Poll)
+	}
+	return c.options.Poll
+}
+
+// lostRace reports whether another replica, or anybody, changed an object between our reading and our writing it.
+func lostRace(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+}
+
+// once does a round. The order of its steps matters, see the package's comment.
+func (c *Certificates) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	c.round.Lock()
+	defer c.round.Unlock()
+
+	lookErr := c.look(ctx)
+	var settled bundle // unknown when the configuration could not be read: then nothing gets promoted
+	if lookErr == nil {
+		settled = c.trust.settled(c.options.Clock.Now(), c.options.Settle)
+	}
+	own, candidate, err := c.source.current(ctx, settled, c.options.Clock.Now())
+	if err == nil && lookErr == nil && c.options.InjectCA {
+		err = c.inject(ctx, own)
+	}
+	err = errors.Join(lookErr, err)
+	c.serve(candidate, lookErr == nil, err)
+	return err
+}
+
+// look reads the live configuration.
+func (c *Certificates) look(ctx context.Context) error {
+	live, err := readConfiguration(ctx, c.api, c.options.WebhookConfiguration)
+	if err != nil {
+		return err
+	}
+	c.seen(live)
+	return nil
+}
+
+func (c *Certificates) seen(live configuration) {
+	c.live = live
+	c.trust = c.trust.observe(live.roots(), c.options.Clock.Now(), c.options.Settle)
+}
+
+// inject writes the caBundle if it is not what it should be.
+func (c *Certificates) inject(ctx context.Context, own bundle) error {
+	roots, foreign := wanted(own, c.live.held(), c.foreign, c.options.Clock.Now(), c.options.Overlap)
+	c.foreign = foreign
+	if c.live.carries(roots) {
+		return nil
+	}
+	live, err := c.live.writeBundle(ctx, c.api, roots)
+	if err != nil {
+		return err
+	}
+	c.log.Info("wrote the caBundle", "webhookConfiguration", live.name, "authorities", len(roots))
+	c.seen(live)
+	return nil
+}
+
+// serve chooses a certificate and leaves a view of it.
+func (c *Certificates) serve(candidate *leaf, looked bool, trouble error) {
+	now := c.options.Clock.Now()
+	chosen := choose(c.served, candidate, c.trust, c.live.hosts(), now, c.options.Settle)
+	if chosen != nil && chosen != c.served {
+		expiry.Set(float64(chosen.Leaf.NotAfter.Unix()))
+		c.log.Info("serving another certificate", "expires", chosen.Leaf.NotAfter)
+	}
+	c.served = chosen
+	c.view.Store(c.newView(chosen, looked, now, trouble))
+}
+
+func (c *Certificates) newView(served *leaf, looked bool, now time.Time, trouble error) *view {
+	v := newView(served, c.live, c.trust, now)
+	v.trouble = trouble
+	if c.proven {
+		v.from = time.Time{}
+	}
+	if !looked {
+		v.seen = c.view.Load().lastSeen()
+	}
+	c.proven = c.proven || v.ready(now, c.stale()) == nil
+	return v
+}
+
+// stale is how old the last look may be. Others drop an authority after the overlap, and this replica would not know.
+func (c *Certificates) stale() time.Duration {
+	return c.options.Overlap / 2
+}

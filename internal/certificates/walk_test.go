@@ -1,0 +1,184 @@
+package certificates
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// walk is a cluster in which anything may happen at any moment, but for writing a wrong caBundle.
+type walk struct {
+	*site
+	random   *rand.Rand
+	clock    *clocktesting.FakeClock
+	replicas []*Certificates
+	// past are the caBundles that a slow API server may still have.
+	past []past
+}
+
+type past struct {
+	until time.Time // zero: it is the live one
+	roots bundle
+}
+
+// Whatever happens, and in whatever order: a replica that says that it is ready convinces each API server, even one that
+// learns of a change as late as Settle allows.
+func TestRandomWalks(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			s := newSite(t)
+			s.install()
+			w := &walk{site: s, random: rand.New(rand.NewPCG(seed, seed)), clock: clocktesting.NewFakeClock(noon)}
+			for range 3 {
+				w.replicas = append(w.replicas, w.fresh())
+			}
+			steps := map[string]int{}
+			for range 300 {
+				steps[w.step()]++
+				w.check()
+			}
+			t.Log(steps)
+			w.finish()
+		})
+	}
+}
+
+func (w *walk) fresh() *Certificates {
+	options := w.options()
+	options.Clock = w.clock
+	options.Settle, options.Overlap, options.Poll, options.CALifetime = settle, time.Hour, DefaultPoll, 60*day
+	c, err := New(w.account(), options)
+	require.NoError(w.t, err)
+	return c
+}
+
+// step lets one thing happen and returns its name.
+func (w *walk) step() string {
+	i := w.random.IntN(len(w.replicas))
+	switch n := w.random.IntN(100); {
+	case n < 40:
+		w.round(i)
+		return "a replica looks"
+	case n < 75:
+		w.clock.Step(time.Duration(w.random.Int64N(int64(settle))))
+		return "some seconds pass"
+	case n < 83:
+		w.clock.Step(time.Duration(w.random.Int64N(int64(20 * time.Minute))))
+		w.everybodyLooks()
+		return "some minutes pass"
+	case n < 86: // fewer than certificates that are due have left
+		w.clock.Step(time.Duration(w.random.Int64N(int64(9 * day))))
+		w.everybodyLooks()
+		return "some days pass"
+	case n < 92:
+		w.replicas[i] = w.fresh()
+		return "a replica is replaced"
+	case n < 96 && w.secret() != nil:
+		w.rotate(w.clock.Now().String())
+		return "an operator rotates"
+	case n < 98 && w.secret() != nil:
+		require.NoError(w.t, w.admin.Delete(w.t.Context(), w.secret()))
+		return "an operator deletes the Secret"
+	default:
+		return "nothing"
+	}
+}
+
+func (w *walk) round(i int) {
+	require.NoError(w.t, w.replicas[i].Load(w.t.Context()))
+	w.remember()
+}
+
+func (w *walk) everybodyLooks() {
+	for i := range w.replicas {
+		w.round(i)
+	}
+}
+
+// remember keeps the caBundles of the last moments.
+func (w *walk) remember() {
+	roots := parseBundle([]byte(w.bundle()))
+	last := len(w.past) - 1
+	if last >= 0 && w.past[last].roots.equal(roots) {
+		return
+	}
+	if last >= 0 {
+		w.past[last].until = w.clock.Now()
+	}
+	w.past = append(w.past, past{roots: roots})
+}
+
+func (w *walk) check() {
+	now := w.clock.Now()
+	for i, c := range w.replicas {
+		if c.Ready() != nil {
+			continue
+		}
+		for _, p := range w.past {
+			late := !p.until.IsZero() && !now.Before(p.until.Add(settle))
+			if late || len(p.roots.unexpired(now)) == 0 {
+				continue
+			}
+			_, err := c.served.verify(p.roots, []string{serviceHost(service, w.namespace)}, now)
+			require.NoError(w.t, err, "replica %d at %s, for an API server that has what was live until %s", i, now, p.until)
+		}
+	}
+}
+
+// finish lets every replica come to rest: one authority, and everybody is ready.
+func (w *walk) finish() {
+	for range 3 {
+		w.everybodyLooks()
+		w.clock.Step(settle)
+	}
+	w.everybodyLooks()
+	w.clock.Step(time.Hour)
+	w.everybodyLooks()
+	for _, c := range w.replicas {
+		require.NoError(w.t, c.Ready())
+	}
+	assert.Equal(w.t, 1, authorities(w.bundle()))
+	assert.Equal(w.t, string(w.secret().Data[KeyCACertificate]), w.bundle())
+}
+
+func TestClusterThatWasOffForYears(t *testing.T) {
+	s := newSite(t)
+	s.install()
+	w := &walk{site: s, clock: clocktesting.NewFakeClock(noon)}
+	w.replicas = []*Certificates{w.fresh(), w.fresh()}
+	w.everybodyLooks()
+	before := s.bundle()
+
+	w.clock.Step(600 * day)
+	w.replicas = []*Certificates{w.fresh(), w.fresh()}
+	w.everybodyLooks()
+	for _, c := range w.replicas {
+		require.NoError(t, c.Ready(), "at once")
+	}
+	assert.NotEqual(t, before, s.bundle())
+	assert.Equal(t, 1, authorities(s.bundle()))
+}
+
+func TestCertificateIsRenewedWithoutTheAuthority(t *testing.T) {
+	s := newSite(t)
+	s.install()
+	w := &walk{site: s, clock: clocktesting.NewFakeClock(noon)}
+	w.replicas = []*Certificates{w.fresh()}
+	w.everybodyLooks()
+	before, bundle := w.replicas[0].served, s.bundle()
+
+	w.clock.Step(DefaultLifetime/3*2 - time.Minute)
+	w.everybodyLooks()
+	assert.Same(t, before, w.replicas[0].served)
+	w.clock.Step(time.Minute)
+	w.everybodyLooks()
+	assert.NotSame(t, before, w.replicas[0].served)
+	assert.Equal(t, w.clock.Now().Add(DefaultLifetime).UTC(), w.replicas[0].served.Leaf.NotAfter)
+	assert.Equal(t, bundle, s.bundle())
+	require.NoError(t, w.replicas[0].Ready())
+}

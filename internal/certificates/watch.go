@@ -1,0 +1,61 @@
+package certificates
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-logr/logr"
+	v1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// watchAgain is the shortest time between two watches of one object: an API server ends each after some minutes.
+const watchAgain = time.Second
+
+// bell wakes a loop. Ringing it often before the loop looks is ringing it once.
+type bell chan struct{}
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// watched is one object by its name: the rights allow no more, and a cache of all of them would cost memory.
+type watched struct {
+	list    client.ObjectList
+	options []client.ListOption
+}
+
+func (o Options) watched() []watched {
+	objects := []watched{{
+		list:    &v1.MutatingWebhookConfigurationList{},
+		options: []client.ListOption{client.MatchingFields{"metadata.name": o.WebhookConfiguration}},
+	}}
+	if o.Self {
+		objects = append(objects, watched{
+			list:    &corev1.SecretList{},
+			options: []client.ListOption{client.InNamespace(o.Secret.Namespace), client.MatchingFields{"metadata.name": o.Secret.Name}},
+		})
+	}
+	return objects
+}
+
+// follow rings for every change of an object until the context ends. What happens between two watches is not lost: each
+// begins with the object as it is.
+func (w watched) follow(ctx context.Context, api client.WithWatch, b bell, log logr.Logger) {
+	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
+		events, err := api.Watch(ctx, w.list, w.options...)
+		if err != nil {
+			log.V(1).Info("cannot watch, so changes are seen later, by polling", "error", err.Error())
+			return
+		}
+		defer events.Stop()
+		for range events.ResultChan() {
+			b.ring()
+		}
+	}, watchAgain, 1, true)
+}

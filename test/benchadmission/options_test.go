@@ -1,0 +1,64 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseDefaults(t *testing.T) {
+	o, err := parse(nil)
+
+	require.NoError(t, err)
+	assert.Equal(t, 5, o.rounds)
+	assert.Equal(t, 7, o.starts)
+	assert.Equal(t, 10*time.Second, o.idle)
+	assert.Equal(t, []string{"constant", "allow", "usual", "ours"}, o.servers)
+	assert.Equal(t, []string{"small", "medium", "large"}, o.sizes)
+	assert.True(t, o.complete())
+	assert.Len(t, o.candidates(), 4)
+}
+
+func TestDefaultRunEndsInTime(t *testing.T) {
+	o, err := parse(nil)
+	require.NoError(t, err)
+
+	periods := len(o.sizes) * len(o.servers) * (o.rounds + o.http2Rounds + 1)
+	assert.Less(t, time.Duration(periods)*(o.duration+o.warmUp)+o.idle, 330*time.Second, "6 minutes with all starts")
+}
+
+func TestParseAQuickLook(t *testing.T) {
+	o, err := parse([]string{"--servers=ours,allow", "--rounds=1", "--sizes=large", "--http2-rounds=0", "--duration=1s"})
+
+	require.NoError(t, err)
+	assert.False(t, o.complete())
+	chosen := o.candidates()
+	require.Len(t, chosen, 2)
+	assert.Equal(t, "allow", chosen[0].name, "the order is the table's")
+	assert.Equal(t, "ours", chosen[1].name)
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an unknown server":              {[]string{"--servers=theirs"}, "choose from constant, allow, usual, ours"},
+		"a server named twice":           {[]string{"--servers=ours,ours"}, "ours is named twice"},
+		"an unknown size":                {[]string{"--sizes=huge"}, "choose from small, medium, large"},
+		"too few rounds to publish":      {[]string{"--rounds=2"}, "fewer than 3 rounds are noise"},
+		"no rounds":                      {[]string{"--rounds=0", "--servers=ours"}, "at least one round"},
+		"rounds below none":              {[]string{"--http2-rounds=-1"}, "give 0 to leave HTTP/2 out"},
+		"no starts":                      {[]string{"--starts=0"}, "at least once"},
+		"no time":                        {[]string{"--duration=0s"}, "longer than nothing"},
+		"a profile of what is not there": {[]string{"--profile=x", "--servers=allow"}, "--servers leaves it out"},
+		"an argument that is not a flag": {[]string{"large"}, "takes flags only"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(test.args)
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}

@@ -1,0 +1,114 @@
+// Package reviews makes AdmissionReviews of pods, the same each time: what the API server sends when a controller creates
+// a pod that asks for storage. They are whole, with defaults, managed fields and projected tokens, because a webhook pays
+// for every byte of them.
+package reviews
+
+import (
+	"encoding/json"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Namespace is where the pods are created.
+const Namespace = "team-pipelines"
+
+// Size is one kind of pod.
+type Size struct {
+	// Name is how reports call it.
+	Name string
+	// Bytes is how long its reviews are, give or take one in twenty.
+	Bytes int
+
+	containers, initContainers int
+	// variables of each container
+	variables int
+	// rich pods have what long charts give theirs: probes, ports, mounts, security contexts
+	rich bool
+}
+
+// Sizes are the pods that are measured: a lone container, a job with sidecars, and what operators and sidecar injectors
+// together can make of a pod.
+func Sizes() []Size {
+	return []Size{
+		{Name: "small", Bytes: 3950, containers: 1, variables: 1},
+		{Name: "medium", Bytes: 17889, containers: 4, initContainers: 1, variables: 3, rich: true},
+		{Name: "large", Bytes: 71347, containers: 17, initContainers: 3, variables: 6, rich: true},
+	}
+}
+
+// Review is one request.
+type Review struct {
+	// UID is the request's, which the answer must repeat.
+	UID string
+	// Body is the AdmissionReview, as it is sent.
+	Body []byte
+	// Pod is the object in it, to which the answer's patch applies.
+	Pod []byte
+}
+
+// Make returns count different reviews of pods of one size. Each has its own uid. All have the label that asks for
+// storage and no volume of ours yet.
+func (s Size) Make(count int) ([]Review, error) {
+	made := make([]Review, 0, count)
+	for number := range count {
+		one, err := s.review(number)
+		if err != nil {
+			return nil, fmt.Errorf("make review %d of size %s: %w", number, s.Name, err)
+		}
+		made = append(made, one)
+	}
+	return made, nil
+}
+
+func (s Size) review(number int) (Review, error) {
+	pod, err := s.encodedPod(number)
+	if err != nil {
+		return Review{}, err
+	}
+	uid := uid("review", number)
+	body, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
+		Request:  request(uid, pod),
+	})
+	if err != nil {
+		return Review{}, fmt.Errorf("encode the review: %w", err)
+	}
+	return Review{UID: uid, Body: body, Pod: pod}, nil
+}
+
+// request is what the API server asks when the job controller creates a pod.
+func request(uid string, pod []byte) *admissionv1.AdmissionRequest {
+	isDryRun := false
+	kind := metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}
+	resource := metav1.GroupVersionResource{Version: "v1", Resource: "pods"}
+	return &admissionv1.AdmissionRequest{
+		UID: types.UID(uid), Kind: kind, Resource: resource, RequestKind: &kind, RequestResource: &resource,
+		Namespace: Namespace, Operation: admissionv1.Create,
+		UserInfo: authenticationv1.UserInfo{
+			Username: "system:serviceaccount:kube-system:job-controller",
+			UID:      "5b1c0d9e-8a67-4c0e-9f52-2d7b7b0f1a34",
+			Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"},
+			Extra: map[string]authenticationv1.ExtraValue{
+				"authentication.kubernetes.io/credential-id": {"JTI=0f6a3c52-6f0b-4b7f-9d55-1b9a2ce0a7d1"},
+			},
+		},
+		Object: runtime.RawExtension{Raw: pod},
+		DryRun: &isDryRun,
+		Options: runtime.RawExtension{Raw: []byte(
+			`{"kind":"CreateOptions","apiVersion":"meta.k8s.io/v1","fieldManager":"kube-controller-manager"}`)},
+	}
+}
+
+// uid looks like those of the API server and is the same each time.
+func uid(of string, number int) string {
+	var sum uint32 = 2166136261 // FNV-1a
+	for _, letter := range []byte(of) {
+		sum = (sum ^ uint32(letter)) * 16777619
+	}
+	return fmt.Sprintf("%08x-7c1e-4d35-9a40-%012x", sum, 0x51f0a2b4c000+number)
+}

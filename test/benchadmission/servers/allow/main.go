@@ -1,0 +1,23 @@
+// Command allow is a controller-runtime webhook that allows every pod without a look at it: what controller-runtime costs
+// by itself.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/standard"
+)
+
+func main() {
+	err := standard.Run(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+		return admission.Allowed("")
+	}))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

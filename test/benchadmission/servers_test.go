@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
+)
+
+// Everything that is measured, in a hundredth of the time: the real programs, and the real control plane for ours.
+func TestServers(t *testing.T) {
+	b := prepared(t, "--servers=constant,allow,usual,ours", "--warm-up=5ms", "--duration=50ms")
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			err := b.serving(t.Context(), protocol == "HTTP/2", func(servers []*server) error {
+				require.Len(t, servers, 4)
+				for _, s := range servers {
+					t.Run(s.name, func(t *testing.T) { checkServer(t, b, s) })
+				}
+				return nil
+			})
+			assert.NoError(t, err)
+		})
+	}
+	t.Run("profile", func(t *testing.T) { checkProfile(t, b) })
+}
+
+// checkProfile comes last: the bench measures nothing else after it.
+func checkProfile(t *testing.T, b *bench) {
+	t.Helper()
+	out := &strings.Builder{}
+	b.options.sizes, b.options.profile = []string{"small"}, filepath.Join(t.TempDir(), "profiles")
+
+	require.NoError(t, b.runProfile(t.Context(), out))
+
+	assert.Contains(t, out.String(), "net/http.(*conn).serve")
+	assert.Contains(t, out.String(), "Type: alloc_objects")
+	for _, name := range []string{"small.profile", "small.allocs"} {
+		assert.FileExists(t, filepath.Join(b.options.profile, name))
+	}
+}
+
+// checkServer says whether a server gives every answer that it is measured for, and whether that would be noticed.
+func checkServer(t *testing.T, b *bench, s *server) {
+	t.Helper()
+	subjects, err := newSubjects(b.options)
+	require.NoError(t, err)
+	for _, subject := range subjects {
+		taken, err := s.sample(t.Context(), subject.checkers[s.name], b.options.duration)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, taken.requests, inFlight)
+		assert.Positive(t, taken.cpu)
+		assert.Positive(t, taken.allocs)
+	}
+	size, err := rss(s.pid())
+	require.NoError(t, err)
+	assert.Greater(t, size, float64(1<<20))
+
+	for _, c := range candidates {
+		isSame := c.constant == s.candidate.constant && c.mutates == s.candidate.mutates
+		_, err := s.sample(t.Context(), newChecker(c, subjects[0].reviews), time.Millisecond)
+		assert.Equal(t, isSame, err == nil, "the checker of %s: %v", c.name, err)
+	}
+	checkPlace(t, b, s)
+}
+
+// checkPlace says whether the server has its own CPU, on a machine that has two.
+func checkPlace(t *testing.T, b *bench, s *server) {
+	t.Helper()
+	assert.Equal(t, runtime.NumCPU() > 1, b.launcher.host.isPinned)
+	allowed := func(pid string) string {
+		text, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
+		require.NoError(t, err)
+		_, rest, _ := strings.Cut(string(text), "Cpus_allowed_list:")
+		line, _, _ := strings.Cut(rest, "\n")
+		return line
+	}
+	if b.launcher.host.isPinned {
+		assert.NotEqual(t, allowed("self"), allowed(strconv.Itoa(s.pid())))
+	}
+}
+
+func TestWholeRun(t *testing.T) {
+	out := &strings.Builder{}
+	file := filepath.Join(t.TempDir(), "tables.md")
+
+	err := run(t.Context(), []string{
+		"--servers=constant,allow", "--sizes=small", "--rounds=1", "--http2-rounds=1", "--starts=1", "--idle=10ms", "--duration=50ms", "--warm-up=5ms",
+		"--markdown=" + file,
+	}, out)
+
+	require.NoError(t, err)
+	assert.Regexp(t, `small +\d+ +constant +\d`, out.String())
+	assert.Regexp(t, `small +\d+ +allow +[\d.]+ +[\d.]+ +[\d.]+ +1\.00 `, out.String())
+	assert.Contains(t, out.String(), "TLS 1.3 and HTTP/2, medians of 1 rounds")
+	assert.NotContains(t, out.String(), "RATIO", "ours was not measured")
+	markdown, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(markdown), "| small | ")
+}
+
+func TestAServerThatEndsIsExplained(t *testing.T) {
+	b := prepared(t, "--servers=constant")
+	b.launcher.certificates.dir = "/nowhere"
+
+	_, err := b.launcher.start(t.Context(), candidates[0], false)
+
+	require.ErrorContains(t, err, "constant ended: exit status 1")
+	assert.ErrorContains(t, err, "read the certificate: open /nowhere/tls.crt")
+}
+
+func TestAStoppedServerIsGone(t *testing.T) {
+	b := prepared(t, "--servers=constant")
+	s, err := b.launcher.start(t.Context(), candidates[0], false)
+	require.NoError(t, err)
+
+	s.stop()
+
+	require.ErrorContains(t, s.died(), "constant ended without an error")
+	_, err = get(context.WithoutCancel(t.Context()), s.metricsURL())
+	assert.Error(t, err)
+}
+
+// A server that speaks another version of HTTP than it should is an error, not another column.
+func TestProtocolIsWhatWasAsked(t *testing.T) {
+	b := prepared(t, "--servers=constant")
+	s, err := b.launcher.start(t.Context(), candidates[0], false)
+	require.NoError(t, err)
+	defer s.stop()
+	subjects, err := newSubjects(b.options)
+	require.NoError(t, err)
+	s.http2 = true
+
+	_, err = dial(t.Context(), s, subjects[0].reviews)
+
+	assert.ErrorContains(t, err, "the server speaks HTTP/1.1")
+}
+
+func TestRequestsAreThoseOfTheAPIServer(t *testing.T) {
+	asked := small(t)
+
+	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{asked}, 2))[1])
+
+	head, body, found := strings.Cut(text, "\r\n\r\n")
+	require.True(t, found)
+	assert.Equal(t, string(asked.Body), body)
+	assert.True(t, strings.HasPrefix(head, "POST /inject?timeout=5s HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"))
+	assert.Contains(t, head, "Content-Type: application/json\r\n")
+}
+
+// prepared is a bench with its programs built and its control plane started, if it needs one.
+func prepared(t *testing.T, args ...string) *bench {
+	t.Helper()
+	o, err := parse(args)
+	require.NoError(t, err)
+	b, err := prepare(t.Context(), o, t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.close()) })
+	return b
+}

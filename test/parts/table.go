@@ -55,16 +55,21 @@ var (
 			stamps: []stamp{{helm4 + "/internal/version.version", helm4, whole}},
 		},
 
-		"kustomize": {module: ".", pkg: "sigs.k8s.io/kustomize/kustomize/v5"},
-		"yq":        {module: ".", pkg: "github.com/mikefarah/yq/v4"},
-		"gotestsum": {module: ".", pkg: "gotest.tools/gotestsum"},
-		"gofumpt":   {module: ".", pkg: "mvdan.cc/gofumpt"},
-		"benchstat": {module: ".", pkg: "golang.org/x/perf/cmd/benchstat"},
+		"kustomize":      {module: ".", pkg: "sigs.k8s.io/kustomize/kustomize/v5"},
+		"yq":             {module: ".", pkg: "github.com/mikefarah/yq/v4"},
+		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum"},
+		"gofumpt":        {module: ".", pkg: "mvdan.cc/gofumpt"},
+		"benchstat":      {module: ".", pkg: "golang.org/x/perf/cmd/benchstat"},
+		"helm-unittest":  {module: "chart", pkg: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest"},
+		"promql":         {module: "chart", pkg: "."},
+		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen"},
 		"golangci-lint": {
 			module: "lint", pkg: golangciV2 + "/cmd/golangci-lint",
 			// It tells its version only if it has a date too.
 			stamps: []stamp{{"main.version", golangciV2, bare}, {"main.date", golangciV2, whole}},
 		},
+
+		"image": {module: "image", pkg: "."},
 
 		"etcd": {module: "controlplane", pkg: "go.etcd.io/etcd/server/v3", asset: true},
 		"kube-apiserver": {
@@ -74,6 +79,7 @@ var (
 			module: "controlplane", pkg: kubernetes + "/cmd/kube-controller-manager", stamps: kubeStamps,
 		},
 		"kube-scheduler": {module: "controlplane", pkg: kubernetes + "/cmd/kube-scheduler", stamps: kubeStamps},
+		"kubectl":        {module: "kubectl", pkg: "."},
 	}
 )
 

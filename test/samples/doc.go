@@ -1,0 +1,2 @@
+// Package samples lets a real API server judge what the configurations in config/samples make.
+package samples

@@ -1,0 +1,114 @@
+// Command image checks this repository's Dockerfile and builds its image on machines that have no container engine and
+// reach no registry.
+//
+//	image check -context ../..
+//	image build -context ../.. -output DIR -build-arg VERSION=1.2.3
+//
+// Both let BuildKit's own frontend read the Dockerfile. check prints what its rules find, all of them, and fails on any
+// finding. build takes the graph of steps and the image configuration that the frontend makes of the Dockerfile, carries
+// the steps out and writes an OCI layout; so there is no second description of the image that could drift from the first.
+//
+// Two things differ from an image that a container engine builds. Steps (RUN) are run on this machine with its Go
+// toolchain, in a copy of the build context; they are trusted as a Makefile is, and must stay below their WORKDIR. And
+// base images are stand-ins, see bases.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+const usage = `usage:
+  image check [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]...
+  image build [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]... -output DIR [-platform LIST] [-name NAME]`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+
+	stop()
+
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "image:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the flags say.
+type options struct {
+	context   string
+	file      string
+	output    string
+	platforms string
+	name      string
+	buildArgs arguments
+}
+
+// arguments collects -build-arg NAME=VALUE.
+type arguments map[string]string
+
+func (a arguments) String() string { return "" }
+
+func (a arguments) Set(text string) error {
+	name, value, found := strings.Cut(text, "=")
+	if !found {
+		return fmt.Errorf("%q has no =: write NAME=VALUE", text)
+	}
+
+	a[name] = value
+
+	return nil
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	commands := map[string]func(context.Context, options, io.Writer) error{"check": check, "build": build}
+
+	if len(args) == 0 || commands[args[0]] == nil {
+		return errors.New(usage)
+	}
+
+	o, err := parse(args[0], args[1:])
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, usage)
+	}
+
+	return commands[args[0]](ctx, o, stdout)
+}
+
+func parse(command string, args []string) (options, error) {
+	o := options{buildArgs: arguments{}}
+
+	flags := flag.NewFlagSet("image "+command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error is told once, by main
+	flags.StringVar(&o.context, "context", ".", "folder that the Dockerfile copies from")
+	flags.StringVar(&o.file, "file", "", "the Dockerfile (default: Dockerfile in the context)")
+	flags.Var(o.buildArgs, "build-arg", "value of an ARG, as NAME=VALUE")
+
+	if command == "build" {
+		flags.StringVar(&o.output, "output", "", "new folder for the OCI layout")
+		flags.StringVar(&o.platforms, "platform", "linux/amd64,linux/arm64", "platforms, comma separated")
+		flags.StringVar(&o.name, "name", "", "name of the image in the layout (registry/repository:tag)")
+	}
+
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+
+	switch {
+	case flags.NArg() > 0:
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case command == "build" && o.output == "":
+		return options{}, errors.New("-output is required")
+	case o.file == "":
+		o.file = filepath.Join(o.context, "Dockerfile")
+	}
+
+	return o, nil
+}

@@ -1,0 +1,175 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+const (
+	controllerName = "claims"
+	// The first wait after an error, and the longest.
+	retryFirst = 200 * time.Millisecond
+	retryLast  = time.Minute
+)
+
+// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of
+// this replica. The controller runs on the leader only; the index, and the search for other installations, everywhere.
+func Add(mgr manager.Manager, o Options) (*Index, error) {
+	o = o.withDefaults()
+	index, err := newIndex(mgr)
+	if err != nil {
+		return nil, err
+	}
+	r := newReconciler(mgr, o)
+	if err := watch(mgr, o, r, index); err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(&follower{options: o, index: index, requeue: r.requeue}); err != nil {
+		return nil, fmt.Errorf("add what follows the configuration: %w", err)
+	}
+	if o.WebhookConfiguration == "" {
+		return index, nil
+	}
+	return index, addOverlap(mgr, o, index, r.notices)
+}
+
+// newIndex makes the index and the informers that feed it and the controller, so that a replica that becomes the leader
+// has them filled.
+func newIndex(mgr manager.Manager) (*Index, error) {
+	ctx := context.Background() // nothing blocks here: the cache has not started
+	pod := metadataOf("Pod")
+	if err := mgr.GetFieldIndexer().IndexField(ctx, pod, indexProfile, liveProfiles); err != nil {
+		return nil, fmt.Errorf("index pods by profile: %w", err)
+	}
+	index := &Index{names: claimNames{manager: mgr}}
+	for _, object := range []client.Object{pod, metadataOf("Namespace"), &corev1.PersistentVolumeClaim{}} {
+		informer, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false))
+		if err != nil {
+			return nil, fmt.Errorf("watch %T: %w", object, err)
+		}
+		if object != client.Object(pod) {
+			continue
+		}
+		registration, err := informer.AddEventHandler(index.handler())
+		if err != nil {
+			return nil, fmt.Errorf("watch pods: %w", err)
+		}
+		index.synced = registration.HasSynced
+	}
+	return index, nil
+}
+
+// watch makes the controller: what has to happen for which uses to be looked at.
+func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
+	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[inject.Use]{
+		Reconciler:              r,
+		MaxConcurrentReconciles: o.Workers,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[inject.Use](retryFirst, retryLast),
+	})
+	if err != nil {
+		return fmt.Errorf("make the claims controller: %w", err)
+	}
+	for _, s := range []source.TypedSource[inject.Use]{
+		podSource(mgr.GetCache()), claimSource(mgr.GetCache()), namespaceSource(mgr.GetCache(), index), r.source(),
+	} {
+		if err := c.Watch(s); err != nil {
+			return fmt.Errorf("watch for the claims controller: %w", err)
+		}
+	}
+	return nil
+}
+
+// podSource looks at the uses of a pod when it appears or its mark changes. All the other updates of a pod change nothing
+// here, and its end frees nothing.
+func podSource(c cache.Cache) source.TypedSource[inject.Use] {
+	return source.TypedKind(c, metadataOf("Pod"),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *metav1.PartialObjectMetadata) []inject.Use { return usesOf(pod) }),
+		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+				return e.ObjectOld.Annotations[inject.AnnotationInjected] != e.ObjectNew.Annotations[inject.AnnotationInjected]
+			},
+			DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		})
+}
+
+// claimSource looks at a claim of the installation at every change: bound, grown, deleted while pods need it.
+func claimSource(c cache.Cache) source.TypedSource[inject.Use] {
+	return source.TypedKind(c, &corev1.PersistentVolumeClaim{},
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *corev1.PersistentVolumeClaim) []inject.Use {
+			return []inject.Use{{Profile: claim.Labels[inject.LabelProfile], Namespace: claim.Namespace}}
+		}))
+}
+
+// namespaceSource looks again when the labels of a namespace change: a profile may be for it now.
+func namespaceSource(c cache.Cache, index *Index) source.TypedSource[inject.Use] {
+	return source.TypedKind(c, metadataOf("Namespace"),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, namespace *metav1.PartialObjectMetadata) []inject.Use {
+			var uses []inject.Use
+			for _, use := range index.known() {
+				if use.Namespace == namespace.Name {
+					uses = append(uses, use)
+				}
+			}
+			return uses
+		}),
+		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+			CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
+			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+				return !labels.Equals(e.ObjectOld.Labels, e.ObjectNew.Labels)
+			},
+			DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		})
+}
+
+// follower carries a change of the configuration to everything that depends on it. It runs on every replica.
+type follower struct {
+	options Options
+	index   *Index
+	requeue func(ctx context.Context, uses []inject.Use) error
+}
+
+// NeedLeaderElection says that it does not.
+func (f *follower) NeedLeaderElection() bool { return false }
+
+// Start follows until ctx ends. What fails is logged and tried again: it must not end the webhook.
+func (f *follower) Start(ctx context.Context) error {
+	changed := f.options.Changed
+	for {
+		var retry <-chan time.Time
+		if err := f.follow(ctx); err != nil {
+			log.FromContext(ctx).Error(err, "Could not follow the configuration; it is tried again")
+			retry = time.After(retryLast)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-retry:
+		case _, open := <-changed:
+			if !open {
+				changed = nil
+			}
+		}
+	}
+}
+
+func (f *follower) follow(ctx context.Context) error {
+	return errors.Join(f.index.names.follow(ctx, f.options.Config()), f.requeue(ctx, f.index.known()))
+}

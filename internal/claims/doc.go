@@ -1,0 +1,37 @@
+// Package claims keeps the storage of injected pods present: a controller that creates a profile's StorageClass, its
+// static PersistentVolume and its PersistentVolumeClaim when a pod that the webhook marked needs them and they are
+// missing. It is the part that makes objects, so that the admission path never does (a dry run makes nothing, and a
+// refused pod leaves nothing behind).
+//
+// # What it does
+//
+//   - The unit of work is an [inject.Use], a profile in a namespace. Marked pods name it ([inject.AnnotationInjected]).
+//   - Order of creation: class, volume, claim. What exists already is success; it is read and compared, never changed.
+//   - The profile's namespaceSelector and its static volume's namespace are checked again ([inject.Profile.Serves]),
+//     because anybody who makes pods can forge a mark.
+//   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks.
+//   - The volume of a bound claim of its own gets [inject.AnnotationNamespaceUID], so that a namespace that was deleted
+//     and made again is not taken for the one that had the data.
+//   - Everything else is said and not done: an Event on the claim and on at most ten of the pods that wait for it tells
+//     what is wrong and what to do. Differences never become a loop of errors.
+//
+// # What it never does
+//
+// It deletes nothing, removes no finalizer, and changes no object without the label [inject.LabelInstallation] of its
+// own installation; the exception is the annotation above on a volume whose claimRef has the UID of its own claim. A
+// claim with Helm's marks is Helm's even with that label. So a rendered claim and a made one never fight, and neither
+// do two installations.
+//
+// # What it reads, and why it stays small
+//
+// Pods come as metadata only, with the opt-in label and neither Succeeded nor Failed (both are selected by the API
+// server, so other pods cost nothing here), stripped to their name, UID, times and mark. Claims come with the label of
+// this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet: they
+// are never listed, which the ServiceAccount could not do either. A bound claim that was found right is not looked at
+// again before it or the configuration changes, or ten minutes have passed.
+//
+// # Replicas
+//
+// Every replica runs the caches and the [Index], only the leader writes. A new leader goes through all marked pods once:
+// a bound claim costs it one read (of the volume).
+package claims

@@ -1,0 +1,140 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// compare looks at a claim that exists beside what the profile says: a larger size is asked for if the claim is this
+// installation's, and everything else is said.
+func (v *visit) compare(ctx context.Context) error {
+	if v.claim == nil {
+		return nil
+	}
+	if len(v.wanted.Claims) == 0 { // it is somebody else's by the configuration: any size, class and mode that mounts
+		if isBlock(v.claim) {
+			v.warn(finding{reasonClaimDiffers, fmt.Sprintf("claim %s has volumeMode Block, but pods mount a file system: use another claim", v.claim.Name)})
+		}
+		return nil
+	}
+	wanted := v.wanted.Claims[0]
+	if !v.own() {
+		if why := misfits(v.claim, wanted); len(why) > 0 {
+			v.warn(foreignMisfit(v.profile.Name, v.claim.Name, why))
+		}
+		return nil
+	}
+	if what := differences(v.claim, wanted); len(what) > 0 {
+		v.warn(ownDifference(v.profile.Name, v.claim.Name, what))
+	}
+	return v.expand(ctx, wanted)
+}
+
+func foreignMisfit(profile, claim string, why []string) finding {
+	return finding{reasonClaimDiffers, fmt.Sprintf("claim %s exists, was not made by this installation and does not fit the profile %s: %s. "+
+		"It is left as it is: give the profile another claim.name, or use this claim with claim.create: false", claim, profile, strings.Join(why, "; "))}
+}
+
+func ownDifference(profile, claim string, what []string) finding {
+	return finding{reasonClaimDiffers, fmt.Sprintf("claim %s is no longer what the profile %s says: %s. "+
+		"A claim cannot be changed so: put the profile back, or give it another claim.name and copy the data", claim, profile, strings.Join(what, "; "))}
+}
+
+// expand asks for the profile's size when it is larger. The API accepts that for a bound claim only, and if its class
+// allows it. The version makes sure that nobody has asked for more in between.
+func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
+	from, to := requested(v.claim), requested(wanted)
+	if to.Cmp(from) <= 0 || !bound(v.claim) {
+		return nil
+	}
+	allowed, err := v.mayExpand(ctx)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		v.warn(finding{reasonExpandRefused, fmt.Sprintf("claim %s has %s and the profile %s says %s, but its StorageClass %q does not allow expansion: "+
+			"set allowVolumeExpansion: true in the class if its driver can, or put the size back", v.claim.Name, from.String(), v.profile.Name, to.String(), classOf(v.claim))})
+		return nil
+	}
+	patch := object{"metadata": object{"resourceVersion": v.claim.ResourceVersion}, "spec": object{"resources": object{"requests": object{"storage": to.String()}}}}
+	if err := v.patch(ctx, v.claim, patch); err != nil {
+		return refused(err, reasonExpandRefused, "expand claim "+v.claim.Name)
+	}
+	v.notices.tell(v.claimRef(), nil, actionProvide, finding{reasonExpanding, fmt.Sprintf("asked for %s in place of %s, as the profile %s says", to.String(), from.String(), v.profile.Name)})
+	return nil
+}
+
+func (v *visit) mayExpand(ctx context.Context) (bool, error) {
+	class, err := v.readClass(ctx)
+	return class != nil && class.AllowVolumeExpansion != nil && *class.AllowVolumeExpansion, err
+}
+
+// readClass reads the class that the claim names; nil: there is none.
+func (v *visit) readClass(ctx context.Context) (*storagev1.StorageClass, error) {
+	return readByName(ctx, v.live, classOf(v.claim), &storagev1.StorageClass{}, kindClass)
+}
+
+// readVolume reads the volume that the claim names; nil: there is none.
+func (v *visit) readVolume(ctx context.Context) (*corev1.PersistentVolume, error) {
+	return readByName(ctx, v.live, v.claim.Spec.VolumeName, &corev1.PersistentVolume{}, kindVolume)
+}
+
+func readByName[T client.Object](ctx context.Context, from client.Reader, name string, into T, kind string) (T, error) {
+	var none T
+	if name == "" {
+		return none, nil
+	}
+	if err := from.Get(ctx, client.ObjectKey{Name: name}, into); err != nil {
+		if apierrors.IsNotFound(err) {
+			return none, nil
+		}
+		return none, fmt.Errorf("read %s %s: %w", kind, name, err)
+	}
+	return into, nil
+}
+
+// markVolume writes the UID of the namespace on the volume that is bound to a claim of this installation. What is written
+// is read from the API server: a cache may still have the namespace of the same name that was deleted.
+func (v *visit) markVolume(ctx context.Context) error {
+	if !v.own() {
+		return nil
+	}
+	volume, err := v.readVolume(ctx)
+	if err != nil || volume == nil || volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != v.claim.UID {
+		return err
+	}
+	if volume.Annotations[inject.AnnotationNamespaceUID] == string(v.home) {
+		return nil
+	}
+	namespace := metadataOf("Namespace")
+	if err := v.live.Get(ctx, client.ObjectKey{Name: v.use.Namespace}, namespace); err != nil {
+		return fmt.Errorf("read the namespace: %w", err)
+	}
+	patch := object{"metadata": object{"annotations": object{inject.AnnotationNamespaceUID: namespace.UID}}}
+	if err := v.patch(ctx, volume, patch); err != nil {
+		return refused(err, reasonCreateRefused, "write the namespace's UID on PersistentVolume "+volume.Name)
+	}
+	return nil
+}
+
+// object is a JSON object.
+type object map[string]any
+
+// patch sends a JSON merge patch, and only what it says: what was read is not sent back.
+func (v *visit) patch(ctx context.Context, target client.Object, patch object) error {
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("encode a patch: %w", err)
+	}
+	return v.writer.Patch(ctx, target, client.RawPatch(types.MergePatchType, text))
+}

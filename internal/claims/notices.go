@@ -1,0 +1,126 @@
+package claims
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/recorder"
+)
+
+// Reasons of Events. Each problem has its own: the API's client counts Events of one object, reason and action as one
+// series and drops what a later one says.
+const (
+	reasonCreated        = "StorageCreated"
+	reasonExpanding      = "ClaimExpanding"
+	reasonProfileUnknown = "ProfileUnknown"
+	reasonProfileRefused = "ProfileRefused"
+	reasonCreateRefused  = "StorageNotCreated"
+	reasonExpandRefused  = "ClaimNotExpanded"
+	reasonClaimMissing   = "ClaimMissing"
+	reasonClaimDeleting  = "ClaimBeingDeleted"
+	reasonClaimDiffers   = "ClaimDiffers"
+	reasonClassMissing   = "StorageClassMissing"
+	reasonClassDiffers   = "StorageClassDiffers"
+	reasonVolumeMissing  = "VolumeMissing"
+	reasonVolumeTaken    = "VolumeTaken"
+	reasonVolumeReleased = "VolumeReleased"
+	reasonVolumeDiffers  = "VolumeDiffers"
+	reasonVolumeFailed   = "VolumeFailed"
+	reasonNotScheduled   = "PodNotScheduled"
+	reasonNotProvisioned = "VolumeNotProvisioned"
+	reasonPending        = "ClaimPending"
+	reasonSharedByNodes  = "ClaimSharedByNodes"
+	reasonOverlap        = "InstallationsOverlap"
+)
+
+// What Events are about, and bounds.
+const (
+	actionProvide = "ProvideStorage"
+	actionSelect  = "SelectPods"
+	recorderName  = "pipeline-storage-claims"
+	quiet         = 10 * time.Minute
+	maxNote       = 1024 // bytes. Source: Kubernetes, events/v1 Event.note
+	manyNotices   = 10_000
+	maxPods       = 10 // that are told of one problem
+	maxPodsRead   = 50 // whose nodes are looked at
+)
+
+// notices sends Events and keeps from saying the same thing again too soon.
+type notices struct {
+	recorder recorder.EventRecorder
+	mu       sync.Mutex
+	said     map[notice]saying
+}
+
+type notice struct {
+	object  types.UID
+	reason  string
+	related string
+}
+
+type saying struct {
+	note string
+	at   time.Time
+}
+
+func newNotices(r recorder.EventRecorder) *notices {
+	return &notices{recorder: r, said: map[notice]saying{}}
+}
+
+// warn sends a Warning about an object, with the object that it comes from or nil.
+func (n *notices) warn(about, related *corev1.ObjectReference, action string, f finding) {
+	n.send(about, related, corev1.EventTypeWarning, action, f)
+}
+
+// tell sends a Normal Event.
+func (n *notices) tell(about, related *corev1.ObjectReference, action string, f finding) {
+	n.send(about, related, corev1.EventTypeNormal, action, f)
+}
+
+func (n *notices) send(about, related *corev1.ObjectReference, kind, action string, f finding) {
+	key := notice{object: about.UID, reason: f.reason}
+	if related != nil {
+		key.related = related.Name
+	}
+	note := shorten(f.note)
+	if !n.isNews(key, note, time.Now()) {
+		return
+	}
+	if related == nil { // a nil pointer in an interface is not nil
+		n.recorder.Eventf(about, nil, kind, f.reason, action, "%s", note)
+		return
+	}
+	n.recorder.Eventf(about, related, kind, f.reason, action, "%s", note)
+}
+
+// isNews reports whether the note is new or was last sent long ago, and remembers it.
+func (n *notices) isNews(key notice, note string, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if last, ok := n.said[key]; ok && last.note == note && now.Sub(last.at) < quiet {
+		return false
+	}
+	if len(n.said) >= manyNotices {
+		for old, s := range n.said {
+			if now.Sub(s.at) >= quiet {
+				delete(n.said, old)
+			}
+		}
+	}
+	if len(n.said) >= manyNotices {
+		clear(n.said) // better said twice than remembered for ever
+	}
+	n.said[key] = saying{note: note, at: now}
+	return true
+}
+
+// shorten cuts a note at the length that the API accepts, and not within a character.
+func shorten(note string) string {
+	if len(note) <= maxNote {
+		return note
+	}
+	return strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+}

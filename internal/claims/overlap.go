@@ -1,0 +1,191 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	overlapEvery = 10 * time.Minute // labels of namespaces change, too
+	namedFew     = 3                // namespaces in a sentence
+)
+
+// overlap looks for other installations whose webhook takes pods that this one takes: both would mount storage in them,
+// each by its own configuration. Every replica looks, the leader says it.
+type overlap struct {
+	own     string // the own MutatingWebhookConfiguration
+	cached  client.Reader
+	live    client.Reader
+	notices *notices
+	index   *Index
+	elected <-chan struct{}
+	changed chan struct{}
+}
+
+func addOverlap(mgr manager.Manager, o Options, index *Index, n *notices) error {
+	w := &overlap{
+		own: o.WebhookConfiguration, cached: mgr.GetCache(), live: mgr.GetAPIReader(), notices: n, index: index,
+		elected: mgr.Elected(), changed: make(chan struct{}, 1),
+	}
+	informer, err := mgr.GetCache().GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	if _, err := informer.AddEventHandler(w.handler()); err != nil {
+		return fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	if err := mgr.Add(w); err != nil {
+		return fmt.Errorf("add the search for other installations: %w", err)
+	}
+	return nil
+}
+
+func (w *overlap) handler() toolscache.ResourceEventHandler {
+	look := func() {
+		select {
+		case w.changed <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { look() },
+		UpdateFunc: func(_, _ any) { look() },
+		DeleteFunc: func(any) { look() },
+	}
+}
+
+// NeedLeaderElection says that it does not: readiness tells of an overlap on every replica.
+func (w *overlap) NeedLeaderElection() bool { return false }
+
+// Start looks at once, at every change, when this replica becomes the leader, and from time to time, until ctx ends.
+func (w *overlap) Start(ctx context.Context) error {
+	tick := time.NewTicker(overlapEvery)
+	defer tick.Stop()
+	elected := w.elected
+	for {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "Could not look for other installations; it is tried again")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.changed:
+		case <-elected:
+			elected = nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *overlap) look(ctx context.Context) error {
+	own, err := w.readOwn(ctx)
+	if err != nil || own == nil {
+		w.found(ctx, nil, "")
+		return err
+	}
+	var all admissionregistrationv1.MutatingWebhookConfigurationList
+	if err := w.cached.List(ctx, &all); err != nil {
+		return fmt.Errorf("list MutatingWebhookConfigurations: %w", err)
+	}
+	namespaces := metadataListOf("Namespace")
+	if err := w.cached.List(ctx, namespaces, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list namespaces: %w", err)
+	}
+	w.found(ctx, own, overlapNote(own, all.Items, namespaces.Items))
+	return nil
+}
+
+// readOwn reads the own configuration; nil: there is none. In the cache are those with the label only.
+func (w *overlap) readOwn(ctx context.Context) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
+	own := &admissionregistrationv1.MutatingWebhookConfiguration{}
+	err := w.cached.Get(ctx, client.ObjectKey{Name: w.own}, own)
+	if apierrors.IsNotFound(err) {
+		err = w.live.Get(ctx, client.ObjectKey{Name: w.own}, own)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read MutatingWebhookConfiguration %s: %w", w.own, err)
+	}
+	return own, nil
+}
+
+func (w *overlap) found(ctx context.Context, own *admissionregistrationv1.MutatingWebhookConfiguration, note string) {
+	before := w.index.Overlap()
+	w.index.overlap.Store(&note)
+	if note == "" {
+		overlapping.Set(0)
+		return
+	}
+	overlapping.Set(1)
+	select {
+	case <-w.elected:
+	default:
+		return
+	}
+	if note != before {
+		log.FromContext(ctx).Info("Two installations select the same pods", "overlap", note)
+	}
+	w.notices.warn(&corev1.ObjectReference{
+		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration", Name: own.Name, UID: own.UID,
+	}, nil, actionSelect, finding{reasonOverlap, note})
+}
+
+// overlapNote says which other configuration takes pods of which namespaces that the own one takes. Empty: none.
+func overlapNote(own *admissionregistrationv1.MutatingWebhookConfiguration, all []admissionregistrationv1.MutatingWebhookConfiguration, namespaces []metav1.PartialObjectMetadata) string {
+	for i := range all {
+		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {
+			continue
+		}
+		both := takenByBoth(own, &all[i], namespaces)
+		if len(both) == 0 {
+			continue
+		}
+		return fmt.Sprintf("another installation (MutatingWebhookConfiguration %s) also takes pods of %s, which %s takes: give the two namespaceSelectors that no namespace matches both of",
+			all[i].Name, few("the namespace", both), own.Name)
+	}
+	return ""
+}
+
+// takenByBoth returns the names of the namespaces that a webhook of each takes pods of, sorted.
+func takenByBoth(one, other *admissionregistrationv1.MutatingWebhookConfiguration, namespaces []metav1.PartialObjectMetadata) []string {
+	var both []string
+	for i := range one.Webhooks {
+		for j := range other.Webhooks {
+			if disjoint(one.Webhooks[i].ObjectSelector, other.Webhooks[j].ObjectSelector) {
+				continue
+			}
+			for k := range namespaces {
+				if selects(one.Webhooks[i].NamespaceSelector, namespaces[k].Labels) && selects(other.Webhooks[j].NamespaceSelector, namespaces[k].Labels) {
+					both = append(both, namespaces[k].Name)
+				}
+			}
+		}
+	}
+	slices.Sort(both)
+	return slices.Compact(both)
+}
+
+func few(what string, names []string) string {
+	if len(names) > 1 {
+		what += "s"
+	}
+	if more := len(names) - namedFew; more > 0 {
+		return fmt.Sprintf("%s %s and %d more", what, strings.Join(names[:namedFew], ", "), more)
+	}
+	return what + " " + strings.Join(names, ", ")
+}

@@ -1,0 +1,100 @@
+package claims
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func equals(key, value string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
+}
+
+func requires(operator metav1.LabelSelectorOperator, values ...string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: operator, Values: values}}}
+}
+
+func TestDisjoint(t *testing.T) {
+	t.Parallel()
+
+	for name, row := range map[string]struct {
+		a, b *metav1.LabelSelector
+		want bool
+	}{
+		"nothing is required":            {nil, nil, false},
+		"the empty selector":             {&metav1.LabelSelector{}, equals("k", "a"), false},
+		"the same value":                 {equals("k", "a"), equals("k", "a"), false},
+		"two values":                     {equals("k", "a"), equals("k", "b"), true},
+		"two keys":                       {equals("k", "a"), equals("l", "b"), false},
+		"sets that share a value":        {requires(metav1.LabelSelectorOpIn, "a", "b"), requires(metav1.LabelSelectorOpIn, "b", "c"), false},
+		"a value and all but that":       {equals("k", "a"), requires(metav1.LabelSelectorOpNotIn, "a"), true},
+		"two values and all but one":     {requires(metav1.LabelSelectorOpIn, "a", "b"), requires(metav1.LabelSelectorOpNotIn, "a"), false},
+		"there and not there":            {requires(metav1.LabelSelectorOpExists), requires(metav1.LabelSelectorOpDoesNotExist), true},
+		"a value and not there":          {equals("k", "a"), requires(metav1.LabelSelectorOpDoesNotExist), true},
+		"two that are both not there":    {requires(metav1.LabelSelectorOpDoesNotExist), requires(metav1.LabelSelectorOpDoesNotExist), false},
+		"all but a value and not there":  {requires(metav1.LabelSelectorOpNotIn, "a"), requires(metav1.LabelSelectorOpDoesNotExist), false},
+		"a selector that cannot be read": {requires("Nonsense"), equals("k", "a"), false},
+		"one selector that excludes itself": {
+			&metav1.LabelSelector{MatchLabels: map[string]string{"k": "a"}, MatchExpressions: requires(metav1.LabelSelectorOpNotIn, "a").MatchExpressions}, nil, true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, row.want, disjoint(row.a, row.b))
+			assert.Equal(t, row.want, disjoint(row.b, row.a))
+		})
+	}
+}
+
+func TestOverlapNote(t *testing.T) {
+	t.Parallel()
+
+	configuration := func(name string, namespaces, objects *metav1.LabelSelector) admissionregistrationv1.MutatingWebhookConfiguration {
+		c := admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		c.Webhooks = []admissionregistrationv1.MutatingWebhook{{NamespaceSelector: namespaces, ObjectSelector: objects}}
+		return c
+	}
+	namespace := func(name, team string) metav1.PartialObjectMetadata {
+		return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"team": team}}}
+	}
+	namespaces := []metav1.PartialObjectMetadata{
+		namespace("a1", "a"), namespace("b1", "b"), namespace("a2", "a"), namespace("a3", "a"), namespace("a4", "a"), namespace("a5", "a"),
+	}
+	enabled := equals("pipeline-storage", "enabled")
+	own := configuration("own", equals("team", "a"), enabled)
+	ending := configuration("ending", nil, enabled)
+	ending.DeletionTimestamp = new(metav1.Now())
+
+	for name, row := range map[string]struct {
+		others []admissionregistrationv1.MutatingWebhookConfiguration
+		want   string
+	}{
+		"alone":                     {nil, ""},
+		"another team":              {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", equals("team", "b"), enabled)}, ""},
+		"a team without namespaces": {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", equals("stage", "x"), enabled)}, ""},
+		"other pods of the same":    {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", nil, equals("pipeline-storage", "other"))}, ""},
+		"one that is being deleted": {[]admissionregistrationv1.MutatingWebhookConfiguration{ending}, ""},
+		"everybody": {
+			[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", nil, enabled)},
+			"another installation (MutatingWebhookConfiguration other) also takes pods of the namespaces a1, a2, a3 and 2 more, which own takes: give the two namespaceSelectors that no namespace matches both of",
+		},
+		"one namespace": {
+			[]admissionregistrationv1.MutatingWebhookConfiguration{
+				configuration("fine", equals("team", "b"), nil),
+				configuration("other", equals("team", "a"), enabled),
+			},
+			"another installation (MutatingWebhookConfiguration other) also takes pods of the namespace a1, which own takes: give the two namespaceSelectors that no namespace matches both of",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := namespaces
+			if name == "one namespace" {
+				seen = namespaces[:2]
+			}
+			assert.Equal(t, row.want, overlapNote(&own, append(row.others, own), seen))
+		})
+	}
+}

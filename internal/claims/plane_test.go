@@ -1,0 +1,320 @@
+package claims
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+const (
+	installation = "pipeline-storage.test"
+	home         = "pipeline-storage"
+	account      = "system:serviceaccount:" + home + ":webhook"
+	patience     = 20 * time.Second
+	poll         = 20 * time.Millisecond
+)
+
+// admin returns a client with every right, and the credentials of a ServiceAccount with the rights of the chart. It waits
+// for no other test: these tests do not run beside each other, because every controller looks at all pods.
+func admin(t *testing.T) (client.Client, *rest.Config) {
+	t.Helper()
+
+	if testing.Short() {
+		t.Skip("this test needs a control plane: run it without -short")
+	}
+	shared.Do(func() { shared.plane, shared.err = controlplane.Start(context.Background()) })
+	require.NoError(t, shared.err)
+
+	p := shared.plane
+	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
+	scheme := Scheme()
+	require.NoError(t, rbacv1.AddToScheme(scheme))
+	c, err := client.New(root, client.Options{Scheme: scheme})
+	require.NoError(t, err)
+	grant(t, c)
+
+	limited := rest.CopyConfig(root)
+	limited.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + home, "system:authenticated"}}
+	return c, limited
+}
+
+// grant gives the account the rights that the chart gives it, and no others.
+func grant(t *testing.T, c client.Client) {
+	t.Helper()
+
+	rule := func(group, resource string, verbs ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
+	}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: account}}
+	meta := metav1.ObjectMeta{Name: "claims-test"}
+	inHome := metav1.ObjectMeta{Name: "claims-test", Namespace: home}
+	for _, object := range []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}},
+		&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+			rule("", "pods", "get", "list", "watch"),
+			rule("", "persistentvolumeclaims", "get", "list", "watch", "create", "patch"),
+			rule("", "namespaces", "get", "list", "watch"),
+			rule("", "persistentvolumes", "get", "patch", "create"),
+			rule("storage.k8s.io", "storageclasses", "get", "create"),
+			rule("events.k8s.io", "events", "create", "patch"),
+			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get", "list", "watch"),
+		}},
+		&rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "claims-test"}},
+		&rbacv1.Role{ObjectMeta: inHome, Rules: []rbacv1.PolicyRule{
+			rule("coordination.k8s.io", "leases", "create"),
+			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"claims-test"}, Verbs: []string{"get", "update", "patch"}},
+		}},
+		&rbacv1.RoleBinding{ObjectMeta: inHome, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "claims-test"}},
+	} {
+		if err := c.Create(t.Context(), object); !apierrors.IsAlreadyExists(err) {
+			require.NoError(t, err)
+		}
+	}
+}
+
+// fixture is a cluster with a configuration and as many replicas as a test starts.
+type fixture struct {
+	client.Client
+	t       *testing.T
+	limited *rest.Config
+	current atomic.Pointer[inject.Config]
+}
+
+func newFixture(t *testing.T, profiles ...string) *fixture {
+	t.Helper()
+
+	c, limited := admin(t)
+	f := &fixture{Client: c, t: t, limited: limited}
+	if len(profiles) > 0 {
+		f.current.Store(load(t, profiles...))
+	}
+	return f
+}
+
+// replica is one running program.
+type replica struct {
+	index   *Index
+	manager manager.Manager
+	changed chan struct{}
+	stop    func()
+}
+
+// run starts a replica that ends with the test, or by its stop.
+func (f *fixture) run(change ...func(*Options, *manager.Options)) *replica {
+	f.t.Helper()
+
+	r := &replica{changed: make(chan struct{})}
+	o := Options{
+		Config: f.current.Load, Changed: r.changed, Installation: installation, Workers: 1,
+		PendingAfter: time.Second, Recheck: time.Second,
+	}
+	m := manager.Options{
+		Scheme: Scheme(), Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
+		LeaderElectionID: "claims-test", LeaderElectionNamespace: home,
+	}
+	for _, c := range change {
+		c(&o, &m)
+	}
+	m.Cache = CacheOptions(o)
+	m.Cache.ReaderFailOnMissingInformer = true // nothing may be watched by accident
+	var err error
+	r.manager, err = manager.New(f.limited, m)
+	require.NoError(f.t, err)
+	r.index, err = Add(r.manager, o)
+	require.NoError(f.t, err)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.manager.Start(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil && !m.LeaderElection { // whoever loses the lease fails
+			f.t.Error(err)
+		}
+	})
+	f.t.Cleanup(r.stop)
+	require.True(f.t, r.manager.GetCache().WaitForCacheSync(f.t.Context()))
+	return r
+}
+
+// set replaces the configuration.
+func (f *fixture) set(r *replica, profiles ...string) {
+	f.t.Helper()
+
+	f.current.Store(load(f.t, profiles...))
+	r.changed <- struct{}{}
+}
+
+// namespace makes a namespace. Its pods are gone when the test ends: the next test's controller must not see them.
+func (f *fixture) namespace(labels ...string) string {
+	f.t.Helper()
+
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "claims-", Labels: map[string]string{}}}
+	for _, l := range labels {
+		namespace.Labels[l] = "true"
+	}
+	require.NoError(f.t, f.Create(f.t.Context(), namespace))
+	f.t.Cleanup(func() {
+		err := f.DeleteAllOf(context.Background(), &corev1.Pod{}, client.InNamespace(namespace.Name), client.GracePeriodSeconds(0))
+		assert.NoError(f.t, err)
+	})
+	return namespace.Name
+}
+
+// pod makes a pod as the webhook leaves it.
+func (f *fixture) pod(namespace, name, mark string, change ...func(*corev1.Pod)) *corev1.Pod {
+	f.t.Helper()
+
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: namespace, Labels: map[string]string{inject.Label: inject.LabelEnabled},
+			Annotations: map[string]string{inject.AnnotationInjected: mark},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+	}
+	for _, c := range change {
+		c(pod)
+	}
+	require.NoError(f.t, f.Create(f.t.Context(), pod))
+	return pod
+}
+
+// get reads an object; a test that waits uses eventually.
+func get[T client.Object](f *fixture, namespace, name string, into T) T {
+	f.t.Helper()
+	require.NoError(f.t, f.Get(f.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into))
+	return into
+}
+
+// eventually reads an object until it is there and as wanted.
+func eventually[T client.Object](f *fixture, namespace, name string, into T, wanted func(T) bool) T {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool {
+		err := f.Get(f.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into)
+		return err == nil && wanted(into)
+	}, patience, poll, "%T %s/%s", into, namespace, name)
+	return into
+}
+
+func exists[T client.Object](T) bool { return true }
+
+func (f *fixture) missing(namespace, name string, object client.Object) {
+	f.t.Helper()
+	err := f.Get(f.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object)
+	assert.True(f.t, apierrors.IsNotFound(err), "%T %s/%s should not exist, but: %v", object, namespace, name, err)
+}
+
+func (f *fixture) notes(namespace, about, reason string) []string {
+	f.t.Helper()
+
+	var list eventsv1.EventList
+	require.NoError(f.t, f.List(f.t.Context(), &list, client.InNamespace(namespace)))
+	var notes []string
+	for _, e := range list.Items {
+		if e.Regarding.Name == about && (reason == "" || e.Reason == reason) {
+			notes = append(notes, e.Note)
+		}
+	}
+	return notes
+}
+
+// event waits for an Event about an object and returns what it says.
+func (f *fixture) event(namespace, about, reason string) string {
+	f.t.Helper()
+
+	var notes []string
+	require.Eventually(f.t, func() bool {
+		notes = f.notes(namespace, about, reason)
+		return len(notes) > 0
+	}, patience, poll, "an Event %s about %s", reason, about)
+	assert.Len(f.t, notes, 1, "a problem is told once")
+	return notes[0]
+}
+
+// settle returns when the controller has done everything that was to be done before: one worker takes a use of another
+// namespace after them, and its Event comes after theirs.
+func (f *fixture) settle() {
+	f.t.Helper()
+
+	namespace := f.namespace()
+	f.pod(namespace, "barrier", "no-such-profile")
+	f.event(namespace, "barrier", reasonProfileUnknown)
+}
+
+// claim makes a claim by other hands than the controller's.
+func (f *fixture) claim(namespace, name, class, size string, change ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
+	f.t.Helper()
+
+	claim := aClaim(append(change, withSize(size), withClass(class))...)
+	claim.ObjectMeta = metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: claim.Labels, Annotations: claim.Annotations}
+	require.NoError(f.t, f.Create(f.t.Context(), claim))
+	return claim
+}
+
+// bind does by hand what the binder does: a volume for a claim, and both Bound.
+func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
+	f.t.Helper()
+
+	ctx := f.t.Context()
+	v := &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: volume},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: classOf(claim),
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
+			ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
+		},
+	}
+	if err := f.Create(ctx, v); !apierrors.IsAlreadyExists(err) {
+		require.NoError(f.t, err)
+	}
+	require.NoError(f.t, retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live := get(f, claim.Namespace, claim.Name, &corev1.PersistentVolumeClaim{})
+		if live.Spec.VolumeName == "" {
+			live.Spec.VolumeName = volume
+			if err := f.Update(ctx, live); err != nil {
+				return err
+			}
+		}
+		live.Status.Phase = corev1.ClaimBound
+		live.Status.Capacity, live.Status.AccessModes = live.Spec.Resources.Requests, live.Spec.AccessModes
+		return f.Status().Update(ctx, live)
+	}))
+}
+
+// metric reads what the program's metrics endpoint would say; label is the value of the only label, or empty.
+func metric(t *testing.T, name, label string) float64 {
+	t.Helper()
+
+	families, err := metrics.Registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}

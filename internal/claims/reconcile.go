@@ -1,0 +1,271 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// reconciler looks at one use at a time.
+type reconciler struct {
+	Options
+	cached  client.Reader // pods and namespaces as metadata, claims of this installation
+	live    client.Reader // everything else, one request each
+	writer  client.Writer
+	notices *notices
+	settled sync.Map // inject.Use to settlement
+	shared  sync.Map // inject.Use to time.Time, when its pods' nodes were last looked at
+	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[inject.Use]]
+}
+
+// settlement says that a bound claim was found right, and with what.
+type settlement struct {
+	config  *inject.Config
+	uid     types.UID
+	version string
+	at      time.Time
+}
+
+func newReconciler(mgr manager.Manager, o Options) *reconciler {
+	return &reconciler{
+		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		notices: newNotices(mgr.GetEventRecorder(recorderName)),
+	}
+}
+
+// source lets requeue reach the controller's queue, which exists on the leader only.
+func (r *reconciler) source() source.TypedSource[inject.Use] {
+	return source.TypedFunc[inject.Use](func(_ context.Context, q workqueue.TypedRateLimitingInterface[inject.Use]) error {
+		r.queue.Store(&q)
+		return nil
+	})
+}
+
+// requeue looks again at the uses that have pods, and at those that have a claim of this installation.
+func (r *reconciler) requeue(ctx context.Context, uses []inject.Use) error {
+	queue := r.queue.Load()
+	if queue == nil {
+		return nil
+	}
+	var own corev1.PersistentVolumeClaimList
+	if err := r.cached.List(ctx, &own, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list the claims of this installation: %w", err)
+	}
+	for i := range own.Items {
+		uses = append(uses, inject.Use{Profile: own.Items[i].Labels[inject.LabelProfile], Namespace: own.Items[i].Namespace})
+	}
+	for _, use := range uses {
+		(*queue).Add(use)
+	}
+	return nil
+}
+
+// refusal ends a visit with something for people to put right. It is looked at again after [Options.Recheck], not as
+// often as errors are.
+type refusal finding
+
+func (r refusal) Error() string { return r.note }
+
+// errNamespaceEnds ends a visit of a namespace that is being deleted: nothing is to be done any more.
+var errNamespaceEnds = errors.New("the namespace is being deleted")
+
+// Reconcile looks at a profile in a namespace, and makes what is missing.
+func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.Result, error) {
+	v := &visit{reconciler: r, use: use}
+	again, err := v.run(ctx)
+	var refused refusal
+	switch {
+	case errors.Is(err, errNamespaceEnds):
+		return reconcile.Result{}, nil
+	case errors.As(err, &refused):
+		v.warn(finding(refused))
+		return reconcile.Result{RequeueAfter: v.whileWaiting(r.Recheck)}, nil
+	case err != nil:
+		errorsTotal.Inc()
+		return reconcile.Result{}, fmt.Errorf("profile %s in namespace %s: %w", use.Profile, use.Namespace, err)
+	}
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// visit is one look at a use: what was read of it, once.
+type visit struct {
+	*reconciler
+	use     inject.Use
+	config  *inject.Config
+	profile *inject.Profile
+	names   inject.Names
+	home    types.UID                      // of the namespace, as the cache has it
+	pods    []metav1.PartialObjectMetadata // live ones with the mark, at most maxPods
+	claim   *corev1.PersistentVolumeClaim  // nil: there is none
+	wanted  inject.Storage
+}
+
+// run returns after how long to look again; 0: when something changes.
+func (v *visit) run(ctx context.Context) (time.Duration, error) {
+	if err := v.readPods(ctx); err != nil {
+		return 0, err
+	}
+	v.config = v.Config()
+	if v.profile = v.config.Profile(v.use.Profile); v.profile == nil {
+		v.warn(unknownProfile(v.use.Profile))
+		return 0, nil
+	}
+	if err := v.mayUse(ctx); err != nil {
+		return 0, err
+	}
+	v.names = v.profile.Names(inject.Release{}, v.use.Namespace)
+	if err := v.readClaim(ctx); err != nil {
+		return 0, err
+	}
+	if len(v.pods) == 0 && !v.own() {
+		v.settled.Delete(v.use)
+		v.shared.Delete(v.use)
+		return 0, nil
+	}
+	if v.isSettled() {
+		return v.sayShared(ctx)
+	}
+	return v.provide(ctx)
+}
+
+// provide makes what is missing, keeps what is this installation's, and says why pods wait.
+func (v *visit) provide(ctx context.Context) (time.Duration, error) {
+	if v.claim != nil && v.claim.DeletionTimestamp != nil {
+		return 0, refusal(beingDeleted(v.claim.Name))
+	}
+	if err := v.want(); err != nil {
+		return 0, err
+	}
+	if err := v.create(ctx); err != nil {
+		return 0, err
+	}
+	if err := v.compare(ctx); err != nil {
+		return 0, err
+	}
+	if !bound(v.claim) {
+		return v.sayPending(ctx)
+	}
+	if err := v.markVolume(ctx); err != nil {
+		return 0, err
+	}
+	v.settle()
+	return v.sayShared(ctx)
+}
+
+func unknownProfile(name string) finding {
+	return finding{reasonProfileUnknown, fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+
+		"nothing is created for it; put the profile back, or make the pod anew", inject.AnnotationInjected, name)}
+}
+
+// readPods reads the live pods of the use from the cache. Their number is bounded, because it is only for Events.
+func (v *visit) readPods(ctx context.Context) error {
+	list := metadataListOf("Pod")
+	err := v.cached.List(ctx, list, client.InNamespace(v.use.Namespace), client.MatchingFields{indexProfile: v.use.Profile}, client.Limit(maxPods))
+	if err != nil {
+		return fmt.Errorf("list the marked pods: %w", err)
+	}
+	v.pods = list.Items
+	return nil
+}
+
+// mayUse checks that the namespace stays, and that the profile serves it: a mark can be forged.
+func (v *visit) mayUse(ctx context.Context) error {
+	namespace, err := v.namespace(ctx)
+	if err != nil {
+		return err
+	}
+	if namespace.DeletionTimestamp != nil {
+		return errNamespaceEnds
+	}
+	v.home = namespace.UID
+	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
+		return refusal{reasonProfileRefused, err.Error()}
+	}
+	return nil
+}
+
+// namespace reads the namespace from the cache, or, when it was made a moment ago, from the API server.
+func (v *visit) namespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
+	namespace := metadataOf("Namespace")
+	key := client.ObjectKey{Name: v.use.Namespace}
+	err := v.cached.Get(ctx, key, namespace)
+	if apierrors.IsNotFound(err) {
+		err = v.live.Get(ctx, key, namespace)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, errNamespaceEnds
+	case err != nil:
+		return nil, fmt.Errorf("read the namespace: %w", err)
+	}
+	return namespace, nil
+}
+
+// readClaim reads the claim of the use: from the cache, which has those of this installation, or from the API server.
+func (v *visit) readClaim(ctx context.Context) error {
+	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: v.use.Namespace, Name: v.names.Claim}
+	err := v.cached.Get(ctx, key, claim)
+	if apierrors.IsNotFound(err) && len(v.pods) > 0 {
+		err = v.live.Get(ctx, key, claim)
+	}
+	switch {
+	case err == nil:
+		v.claim = claim
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("read claim %s: %w", v.names.Claim, err)
+	}
+	return nil
+}
+
+// want works out what the profile says is to exist.
+func (v *visit) want() error {
+	wanted, err := v.config.Objects(inject.Release{}, v.use)
+	if err != nil {
+		return refusal{reasonProfileRefused, err.Error()}
+	}
+	v.wanted = wanted
+	return nil
+}
+
+func (v *visit) own() bool { return v.claim != nil && ownedBy(v.Installation, v.claim) }
+
+func (v *visit) isSettled() bool {
+	if !v.own() || !bound(v.claim) {
+		return false
+	}
+	last, ok := v.settled.Load(v.use)
+	if !ok {
+		return false
+	}
+	s := last.(settlement)
+	return s.config == v.config && s.uid == v.claim.UID && s.version == v.claim.ResourceVersion && time.Since(s.at) < quiet
+}
+
+func (v *visit) settle() {
+	if v.own() {
+		v.settled.Store(v.use, settlement{config: v.config, uid: v.claim.UID, version: v.claim.ResourceVersion, at: time.Now()})
+	}
+}
+
+// whileWaiting is the duration while pods wait, and 0 (no other look) when none do.
+func (v *visit) whileWaiting(again time.Duration) time.Duration {
+	if len(v.pods) == 0 {
+		return 0
+	}
+	return again
+}

@@ -1,0 +1,123 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// sayPending says, on the claim and its pods, why the claim is not bound, once they have waited long enough.
+func (v *visit) sayPending(ctx context.Context) (time.Duration, error) {
+	if len(v.pods) == 0 {
+		return 0, nil // with WaitForFirstConsumer this is as it should be
+	}
+	if left := v.PendingAfter - v.waited(time.Now()); left > 0 {
+		return left, nil
+	}
+	s := snapshot{profile: v.profile, name: v.names.Claim, namespace: v.use.Namespace, claim: v.claim}
+	if v.claim != nil {
+		if err := v.look(ctx, &s); err != nil {
+			return 0, err
+		}
+	}
+	v.warn(diagnose(s))
+	return v.Recheck, nil
+}
+
+// look reads what a diagnosis of a claim needs.
+func (v *visit) look(ctx context.Context, s *snapshot) (err error) {
+	if s.volume, err = v.readVolume(ctx); err != nil {
+		return err
+	}
+	if s.class, err = v.readClass(ctx); err != nil {
+		return err
+	}
+	s.pods, err = v.readNodes(ctx)
+	return err
+}
+
+// waited is how long the pod that has waited longest has done so: not longer than the claim has existed.
+func (v *visit) waited(now time.Time) time.Duration {
+	since := now
+	for i := range v.pods {
+		if at := v.pods[i].CreationTimestamp.Time; at.Before(since) {
+			since = at
+		}
+	}
+	if v.claim != nil && v.claim.CreationTimestamp.After(since) {
+		since = v.claim.CreationTimestamp.Time
+	}
+	return now.Sub(since)
+}
+
+// readNodes reads the live pods of the use with what the metadata does not tell: their nodes. It looks at a bounded number.
+func (v *visit) readNodes(ctx context.Context) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled},
+		client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(maxPodsRead))
+	if err != nil {
+		return nil, fmt.Errorf("list the pods that use claim %s: %w", v.names.Claim, err)
+	}
+	var pods []corev1.Pod
+	for i := range list.Items {
+		if uses(&list.Items[i], v.use.Profile) {
+			pods = append(pods, list.Items[i])
+		}
+	}
+	return pods, nil
+}
+
+// sayShared says when pods on several nodes want a volume that one node at a time can have. The nodes are read once in a
+// while at most: a Job with hundreds of pods is looked at once.
+func (v *visit) sayShared(ctx context.Context) (time.Duration, error) {
+	if !v.profile.SingleNode() || len(v.pods) < 2 {
+		return 0, nil
+	}
+	now := time.Now()
+	if last, ok := v.shared.Load(v.use); ok {
+		if left := v.PendingAfter - now.Sub(last.(time.Time)); left > 0 {
+			return left, nil
+		}
+	}
+	pods, err := v.readNodes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	v.shared.Store(v.use, now)
+	note, again := spread(v.profile, v.claim.Name, pods, now, v.PendingAfter)
+	if note != "" {
+		v.notices.warn(v.claimRef(), nil, actionProvide, finding{reasonSharedByNodes, note})
+	}
+	return again, nil
+}
+
+func uses(pod client.Object, profile string) bool {
+	return slices.Contains(liveProfiles(pod), profile)
+}
+
+// warn sends a Warning about the claim, if there is one, and about the pods.
+func (v *visit) warn(f finding) {
+	var claim *corev1.ObjectReference
+	if v.claim != nil {
+		claim = v.claimRef()
+		v.notices.warn(claim, nil, actionProvide, f)
+	}
+	for i := range v.pods {
+		v.notices.warn(podRef(&v.pods[i]), claim, actionProvide, f)
+	}
+}
+
+func (v *visit) claimRef() *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: v.claim.Namespace, Name: v.claim.Name, UID: v.claim.UID}
+}
+
+func podRef(pod *metav1.PartialObjectMetadata) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
+}

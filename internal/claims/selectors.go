@@ -1,0 +1,83 @@
+package claims
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+)
+
+// selects reports whether a webhook's selector takes the labels. The API server has checked the selector.
+func selects(selector *metav1.LabelSelector, set map[string]string) bool {
+	if selector == nil {
+		return true // of a webhook; LabelSelectorAsSelector takes nil for nothing
+	}
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && s.Matches(labels.Set(set))
+}
+
+// disjoint reports whether no labels can satisfy both selectors. It looks at one key at a time, which is exact: labels may
+// have any value for each key. A selector that it cannot read it takes for one that selects everything.
+func disjoint(a, b *metav1.LabelSelector) bool {
+	limits := map[string]*limit{}
+	for _, selector := range []*metav1.LabelSelector{a, b} {
+		if selector == nil {
+			continue
+		}
+		s, err := metav1.LabelSelectorAsSelector(selector)
+		if err != nil {
+			continue
+		}
+		requirements, _ := s.Requirements()
+		for _, r := range requirements {
+			l := limits[r.Key()]
+			if l == nil {
+				l = &limit{}
+				limits[r.Key()] = l
+			}
+			l.add(r)
+		}
+	}
+	for _, l := range limits {
+		if l.impossible() {
+			return true
+		}
+	}
+	return false
+}
+
+// limit is what several requirements leave of one label.
+type limit struct {
+	present, absent bool
+	restricted      bool     // to values
+	values          []string // allowed
+	without         []string // forbidden
+}
+
+func (l *limit) add(r labels.Requirement) {
+	values := r.ValuesUnsorted()
+	switch r.Operator() {
+	case selection.In, selection.Equals, selection.DoubleEquals:
+		l.present = true
+		if l.restricted {
+			l.values = slices.DeleteFunc(l.values, func(v string) bool { return !slices.Contains(values, v) })
+		} else {
+			l.restricted, l.values = true, values
+		}
+	case selection.NotIn, selection.NotEquals:
+		l.without = append(l.without, values...)
+	case selection.Exists:
+		l.present = true
+	case selection.DoesNotExist:
+		l.absent = true
+	default: // a LabelSelector has no others
+	}
+}
+
+func (l *limit) impossible() bool {
+	if l.present && l.absent {
+		return true
+	}
+	return l.restricted && !slices.ContainsFunc(l.values, func(v string) bool { return !slices.Contains(l.without, v) })
+}

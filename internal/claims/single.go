@@ -1,0 +1,46 @@
+package claims
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// spread says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
+// again is how long until a pod that is not scheduled yet has waited longer than patience, or 0.
+func spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
+	var nodes []string
+	for _, pod := range pods {
+		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
+			nodes = append(nodes, name)
+		}
+	}
+	if len(nodes) > 1 {
+		return spreadNote(p, claim, "pods on more than one node use it"), 0
+	}
+	if len(nodes) == 0 {
+		return "", 0 // none has the volume: why they wait is another matter
+	}
+	for _, pod := range pods {
+		if pod.Spec.NodeName != "" {
+			continue
+		}
+		left := patience - now.Sub(pod.CreationTimestamp.Time)
+		if left <= 0 {
+			return spreadNote(p, claim, fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)), 0
+		}
+		if again == 0 || left < again {
+			again = left
+		}
+	}
+	return "", again
+}
+
+func spreadNote(p *inject.Profile, claim, what string) string {
+	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node",
+		claim, modes(p.Claim.AccessModes), p.StorageClass.Backend, what)
+}

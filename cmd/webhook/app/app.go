@@ -1,0 +1,313 @@
+// Package app wires the webhook program: flags, the manager, and what runs in it.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/admission"
+	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
+	"github.com/pipeline-storage/pipeline-storage/internal/claims"
+	"github.com/pipeline-storage/pipeline-storage/internal/configfile"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// Path is where reviews are posted.
+const Path = "/inject"
+
+// shutdownTimeout is how long requests and the controller may take to end after the drain.
+const shutdownTimeout = 20 * time.Second
+
+// version is set by the build.
+var version = "(unknown)"
+
+// Main runs the program and returns its exit code.
+func Main(args []string, out, errs io.Writer) int {
+	o, err := ParseOptions(args)
+	switch {
+	case err != nil:
+	case o.Help:
+		fmt.Fprint(out, o.Usage())
+		return 0
+	case o.Version:
+		fmt.Fprintf(out, "webhook %s (%s)\n", version, runtime.Version())
+		return 0
+	default:
+		err = run(o, errs)
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "webhook: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func run(o *Options, errs io.Writer) error {
+	logger := newLogger(o, errs)
+	log.SetLogger(logger)
+	klog.SetLogger(logger)
+	config, err := restConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(o, config, logger)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	return s.run(ctx)
+}
+
+// newLogger writes one JSON object a line, or text.
+func newLogger(o *Options, to io.Writer) logr.Logger {
+	levels := map[string]zapcore.Level{"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "error": zapcore.ErrorLevel}
+	encoder := zap.JSONEncoder(func(c *zapcore.EncoderConfig) { c.EncodeTime = zapcore.RFC3339NanoTimeEncoder })
+	if o.LogFormat == "text" {
+		encoder = zap.ConsoleEncoder(func(c *zapcore.EncoderConfig) { c.EncodeTime = zapcore.TimeEncoderOfLayout(time.TimeOnly) })
+	}
+	return zap.New(zap.WriteTo(to), zap.Level(levels[o.LogLevel]), zap.StacktraceLevel(zapcore.PanicLevel), encoder)
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.UserAgent = "pipeline-storage/" + version
+	return config, nil
+}
+
+// server is everything that runs.
+type server struct {
+	options      *Options
+	log          logr.Logger
+	file         *configfile.File
+	certificates *certificates.Certificates
+	manager      manager.Manager
+	index        *claims.Index
+	events       events.EventRecorder
+	namespaces   namespaces
+	changed      chan struct{}
+	isClosing    atomic.Bool
+}
+
+func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, error) {
+	file, warnings, err := configfile.Open(o.Config, configfile.Interval)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{options: o, log: logger, file: file, changed: make(chan struct{}, 1)}
+	s.tell(warnings)
+	client, err := certificates.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	if s.certificates, err = certificates.New(client, o.certificates()); err != nil {
+		return nil, err
+	}
+	if s.manager, err = s.newManager(config); err != nil {
+		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	s.events = s.manager.GetEventRecorder("pipeline-storage")
+	return s, s.add()
+}
+
+func (s *server) claims() claims.Options {
+	return claims.Options{
+		Config: s.file.Current, Changed: s.changed, PendingAfter: s.options.PendingAfter,
+		Installation: s.options.Installation, WebhookConfiguration: s.options.WebhookConfiguration,
+	}
+}
+
+func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
+	o := s.options
+	timeout := shutdownTimeout
+	return manager.New(config, manager.Options{
+		Scheme:                        claims.Scheme(),
+		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return claims.Mapper(), nil },
+		Cache:                         claims.CacheOptions(s.claims()),
+		Logger:                        s.log,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        "0", // our own says why, see health
+		PprofBindAddress:              o.PprofAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              o.LeaderElectionID,
+		LeaderElectionNamespace:       o.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &timeout,
+		WebhookServer:                 webhook.NewServer(webhook.Options{Port: o.Port, TLSOpts: []func(*tls.Config){s.tls}}),
+	})
+}
+
+// tls is TLS 1.3 with the certificate of the moment, over HTTP/1.1, as API servers call a Service, unless told otherwise.
+func (s *server) tls(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS13
+	c.GetCertificate = s.certificates.GetCertificate
+	c.NextProtos = []string{"http/1.1"}
+	if s.options.HTTP2 {
+		c.NextProtos = []string{"h2", "http/1.1"}
+	}
+}
+
+// add puts everything into the manager.
+func (s *server) add() error {
+	if err := s.namespaces.follow(s.manager); err != nil {
+		return err
+	}
+	if s.options.Claims {
+		index, err := claims.Add(s.manager, s.claims())
+		if err != nil {
+			return err
+		}
+		s.index = index
+	}
+	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
+	s.manager.GetWebhookServer().Register(Path, s.handler())
+	for _, runnable := range []manager.Runnable{s.file, s.certificates} {
+		if err := s.manager.Add(runnable); err != nil {
+			return err
+		}
+	}
+	return s.addHealth()
+}
+
+func (s *server) handler() http.Handler {
+	h := &admission.Handler{
+		Config: s.file.Current, NamespaceLabels: s.namespaces.of, Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
+	}
+	if s.index != nil {
+		h.Warnings = s.index.Warnings
+	}
+	return h
+}
+
+func (s *server) addHealth() error {
+	if s.options.HealthAddress == "0" {
+		return nil
+	}
+	h := &health{checks: []check{
+		{name: "process", err: open(&s.isClosing)},
+		{name: "server", err: once(s.manager.GetWebhookServer().StartedChecker())},
+		{name: "certificate", err: s.certificates.Ready},
+		{name: "configuration", note: s.configurationNote},
+		{name: "installations", note: s.overlapNote},
+	}}
+	listener, err := net.Listen("tcp", s.options.HealthAddress)
+	if err != nil {
+		return fmt.Errorf("listen for health probes: %w", err)
+	}
+	return s.manager.Add(&manager.Server{
+		Name: "health probe", Listener: listener,
+		Server: &http.Server{Handler: h.mux(), ReadHeaderTimeout: 10 * time.Second},
+	})
+}
+
+// configurationNote says when the file is not the one in force. The replica stays ready: the one before still serves.
+func (s *server) configurationNote() string {
+	if reason := s.file.Refused(); reason != nil {
+		return "the one before stays in force, because the file is refused: " + reason.Error()
+	}
+	return ""
+}
+
+func (s *server) overlapNote() string {
+	if s.index == nil {
+		return ""
+	}
+	return s.index.Overlap()
+}
+
+// configured is told of a new configuration.
+func (s *server) configured(_ *inject.Config, warnings []string) {
+	s.log.Info("the configuration has changed")
+	s.tell(warnings)
+	s.event(corev1.EventTypeNormal, "ConfigurationChanged", "The new configuration is in force.")
+	select {
+	case s.changed <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
+// refused is told why a new file is not taken.
+func (s *server) refused(reason error) {
+	s.log.Error(reason, "the configuration is refused, the one before stays in force")
+	s.event(corev1.EventTypeWarning, "ConfigurationRefused", "The one before stays in force: "+reason.Error())
+}
+
+func (s *server) tell(warnings []string) {
+	for _, warning := range warnings {
+		s.log.Info("configuration: " + warning)
+	}
+}
+
+// maxNote is the length of an Event's note. Source: Kubernetes, events/v1 Event.
+const maxNote = 1024
+
+// event tells about the own pod, if it is known.
+func (s *server) event(kind, reason, note string) {
+	if s.options.PodName == "" || s.options.Namespace == "" {
+		return
+	}
+	pod := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.options.Namespace, Name: s.options.PodName},
+	}
+	s.events.Eventf(pod, nil, kind, reason, "Configure", "%s", note[:min(len(note), maxNote)])
+}
+
+// run serves until the context ends, and then for the drain: a client that still has a connection is asked to open another
+// one, and the Service stops to send new ones here once the replica is not ready.
+func (s *server) run(ctx context.Context) error {
+	go s.firstCertificate(ctx)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		s.isClosing.Store(true)
+		s.log.Info("closing", "drain", s.options.Drain.String())
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		select {
+		case <-time.After(s.options.Drain):
+		case <-again: // somebody is in a hurry
+		}
+		stop()
+	}()
+	return s.manager.Start(serving)
+}
+
+// firstCertificate gets a certificate while the manager still starts, so that the replica is ready early.
+func (s *server) firstCertificate(ctx context.Context) {
+	if err := s.certificates.Load(ctx); err != nil {
+		s.log.Info("no certificate yet, trying again", "reason", err.Error())
+	}
+}
+
+// contextOfSetup is for what cannot block before the manager starts.
+func contextOfSetup() context.Context { return context.Background() }

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+)
+
+// check is one line of /readyz: its error makes the replica not ready, its note is for people.
+type check struct {
+	name string
+	err  func() error
+	note func() string
+}
+
+// health serves /healthz and /readyz as text with one line a check: who reads it wants to know why.
+type health struct {
+	checks []check
+}
+
+func (h *health) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", h.ready)
+	return mux
+}
+
+func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
+	status, text := http.StatusOK, ""
+	for _, c := range h.checks {
+		line := "ok"
+		if c.err != nil {
+			if err := c.err(); err != nil {
+				status, line = http.StatusServiceUnavailable, err.Error()
+			}
+		}
+		if c.note != nil {
+			if note := c.note(); note != "" {
+				line += "; " + note
+			}
+		}
+		text += c.name + ": " + line + "\n"
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprint(w, text)
+}
+
+// once asks a checker until it agrees, and never again: the listener that has opened stays open.
+func once(checker healthz.Checker) func() error {
+	var agreed atomic.Bool
+	return func() error {
+		if agreed.Load() {
+			return nil
+		}
+		if err := checker(nil); err != nil {
+			return err
+		}
+		agreed.Store(true)
+		return nil
+	}
+}
+
+// open is the check that fails while the process closes.
+func open(isClosing *atomic.Bool) func() error {
+	return func() error {
+		if isClosing.Load() {
+			return errors.New("the process is about to end")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+// namespaces are the labels of every namespace, as the manager's cache last saw them, read without a lock or a request.
+type namespaces struct {
+	labels sync.Map // name → map[string]string, never changed
+}
+
+// follow fills it from the manager's cache.
+func (n *namespaces) follow(mgr manager.Manager) error {
+	namespace := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
+	informer, err := mgr.GetCache().GetInformer(contextOfSetup(), namespace, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watch namespaces: %w", err)
+	}
+	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    n.put,
+		UpdateFunc: func(_, object any) { n.put(object) },
+		DeleteFunc: n.remove,
+	}); err != nil {
+		return fmt.Errorf("watch namespaces: %w", err)
+	}
+	return nil
+}
+
+func (n *namespaces) put(object any) {
+	if namespace, ok := object.(*metav1.PartialObjectMetadata); ok {
+		n.labels.Store(namespace.Name, namespace.Labels)
+	}
+}
+
+func (n *namespaces) remove(object any) {
+	if lost, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = lost.Obj
+	}
+	if namespace, ok := object.(*metav1.PartialObjectMetadata); ok {
+		n.labels.Delete(namespace.Name)
+	}
+}
+
+// of returns the labels of a namespace, and false when it is not known (yet).
+func (n *namespaces) of(name string) (map[string]string, bool) {
+	value, ok := n.labels.Load(name)
+	labels, _ := value.(map[string]string)
+	return labels, ok
+}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
+	"github.com/pipeline-storage/pipeline-storage/internal/claims"
+)
+
+// Options are what the flags say.
+type Options struct {
+	// Config is the path of the StorageConfig file.
+	Config string
+	// Namespace and PodName are the own pod's, Installation the value of the label on what is created.
+	Namespace, PodName, Installation string
+	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
+	WebhookConfiguration, Service string
+	// Certificates is self or files.
+	Certificates, CertificateSecret, CertificateDir string
+	// InjectCA keeps the caBundle of the own MutatingWebhookConfiguration.
+	InjectCA bool
+	// Port serves the webhook.
+	Port int
+	// MetricsAddress, HealthAddress and PprofAddress are HOST:PORT; "0" or, for pprof, "" is off.
+	MetricsAddress, HealthAddress, PprofAddress string
+	// LeaderElect elects the replica that creates claims, with the Lease LeaderElectionID.
+	LeaderElect      bool
+	LeaderElectionID string
+	// Claims runs the claims controller.
+	Claims bool
+	// PendingAfter is how long a pod waits for its claim before an Event says why.
+	PendingAfter time.Duration
+	// Drain is how long requests are served after SIGTERM.
+	Drain time.Duration
+	// LogLevel is debug, info or error, LogFormat json or text.
+	LogLevel, LogFormat string
+	// HTTP2 offers HTTP/2 beside HTTP/1.1.
+	HTTP2 bool
+	// Kubeconfig is for running outside of a cluster.
+	Kubeconfig string
+	// Version and Help print and stop.
+	Version, Help bool
+
+	flags *pflag.FlagSet
+}
+
+// What certificates can be.
+const (
+	certificatesSelf  = "self"
+	certificatesFiles = "files"
+)
+
+// flagSet defines the flags with their defaults.
+func (o *Options) flagSet() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("webhook", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	fs.StringVar(&o.Config, "config", "/etc/pipeline-storage/config.yaml", "StorageConfig file; read again when it changes")
+	fs.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "own namespace (default $POD_NAMESPACE)")
+	fs.StringVar(&o.PodName, "pod-name", os.Getenv("POD_NAME"), "own pod, to which Events about the configuration belong (default $POD_NAME)")
+	fs.StringVar(&o.Installation, "installation", "", "value of the label on what is created; no two installations in one cluster may share it")
+	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
+	fs.StringVar(&o.Service, "service", "", "own Service, for whose names certificates are signed")
+
+	fs.StringVar(&o.Certificates, "certificates", certificatesSelf, "self: made and rotated here; files: read from --certificate-dir")
+	fs.StringVar(&o.CertificateSecret, "certificate-secret", "", "Secret for the authorities that --certificates=self makes")
+	fs.StringVar(&o.CertificateDir, "certificate-dir", "/tls", "folder with tls.crt, tls.key and, for --inject-ca, ca.crt")
+	fs.BoolVar(&o.InjectCA, "inject-ca", false, "keep the caBundle of the own MutatingWebhookConfiguration (always with --certificates=self)")
+
+	fs.IntVar(&o.Port, "port", 9443, "port of the webhook")
+	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "address of /metrics; 0 is off")
+	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 is off")
+	fs.StringVar(&o.PprofAddress, "pprof-bind-address", "", "address of /debug/pprof; empty is off")
+	fs.BoolVar(&o.HTTP2, "http2", false, "offer HTTP/2; API servers call a webhook's Service over HTTP/1.1")
+
+	fs.BoolVar(&o.LeaderElect, "leader-elect", true, "elect the replica that creates claims")
+	fs.StringVar(&o.LeaderElectionID, "leader-election-id", "pipeline-storage", "Lease of the election")
+	fs.BoolVar(&o.Claims, "claims", true, "create the claims that injected pods lack")
+	fs.DurationVar(&o.PendingAfter, "pending-after", claims.DefaultPendingAfter, "how long a pod waits for its claim before an Event says why")
+	fs.DurationVar(&o.Drain, "drain", 10*time.Second, "how long requests are served after SIGTERM")
+
+	fs.StringVar(&o.LogLevel, "log-level", "info", "debug, info or error")
+	fs.StringVar(&o.LogFormat, "log-format", "json", "json or text")
+	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig, to run outside of a cluster")
+	fs.BoolVar(&o.Version, "version", false, "print the version and stop")
+	fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
+	return fs
+}
+
+// ParseOptions reads the flags. Every problem is told, each with its flag.
+func ParseOptions(args []string) (*Options, error) {
+	o := &Options{}
+	o.flags = o.flagSet()
+	if err := o.flags.Parse(args); err != nil {
+		return nil, fmt.Errorf("%w (see --help)", err)
+	}
+	if o.Help || o.Version {
+		return o, nil
+	}
+	if o.flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q (see --help)", o.flags.Arg(0))
+	}
+	return o, o.validate()
+}
+
+// Usage is the text of --help.
+func (o *Options) Usage() string {
+	return "Usage: webhook [FLAG]...\n\n" +
+		"Mounts durable storage into labelled pods when they are created, and keeps their claims present.\n\n" +
+		o.flags.FlagUsages()
+}
+
+func (o *Options) validate() error {
+	var problems []error
+	required := func(flag, value, why string) {
+		if value == "" {
+			problems = append(problems, fmt.Errorf("--%s is missing: %s", flag, why))
+		}
+	}
+	oneOf := func(flag, value string, allowed ...string) {
+		if !slices.Contains(allowed, value) {
+			problems = append(problems, fmt.Errorf("--%s: %q is none of %s", flag, value, strings.Join(allowed, ", ")))
+		}
+	}
+	required("webhook-configuration", o.WebhookConfiguration, "readiness depends on its caBundle")
+	oneOf("certificates", o.Certificates, certificatesSelf, certificatesFiles)
+	oneOf("log-level", o.LogLevel, "debug", "info", "error")
+	oneOf("log-format", o.LogFormat, "json", "text")
+	if o.LeaderElect || o.Certificates == certificatesSelf {
+		required("namespace", o.Namespace, "the Lease and the Secret are in it")
+	}
+	if o.Certificates == certificatesSelf {
+		required("service", o.Service, "certificates are signed for its names")
+		required("certificate-secret", o.CertificateSecret, "it keeps the authorities")
+	}
+	if o.Claims {
+		required("installation", o.Installation, "it marks what is created")
+		for _, problem := range validation.IsValidLabelValue(o.Installation) {
+			problems = append(problems, fmt.Errorf("--installation: %q is no value of a label: %s", o.Installation, problem))
+		}
+	}
+	if o.Drain < 0 {
+		problems = append(problems, errors.New("--drain: must not be negative"))
+	}
+	return errors.Join(problems...)
+}
+
+func (o *Options) certificates() certificates.Options {
+	return certificates.Options{
+		Self:                 o.Certificates == certificatesSelf,
+		Secret:               types.NamespacedName{Namespace: o.Namespace, Name: o.CertificateSecret},
+		DNSNames:             certificates.ServiceNames(o.Service, o.Namespace),
+		Dir:                  o.CertificateDir,
+		InjectCA:             o.InjectCA,
+		WebhookConfiguration: o.WebhookConfiguration,
+	}
+}

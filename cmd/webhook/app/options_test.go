@@ -1,0 +1,92 @@
+package app
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// complete are the flags without which the program does not start.
+const complete = "--namespace storage --installation storage.ps --webhook-configuration ps --service ps --certificate-secret ps-tls"
+
+func TestParseOptions(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "from-env")
+	t.Setenv("POD_NAME", "ps-0")
+	o, err := ParseOptions(strings.Fields("--installation storage.ps --webhook-configuration ps --service ps --certificate-secret ps-tls"))
+	require.NoError(t, err)
+	assert.Equal(t, "from-env", o.Namespace)
+	assert.Equal(t, "ps-0", o.PodName)
+	assert.Equal(t, 9443, o.Port)
+	assert.Equal(t, 10*time.Second, o.Drain)
+	assert.Equal(t, 30*time.Second, o.PendingAfter)
+	assert.True(t, o.LeaderElect)
+	assert.True(t, o.Claims)
+	assert.False(t, o.HTTP2, "API servers call a Service over HTTP/1.1")
+	assert.Empty(t, o.PprofAddress, "profiles are for those who ask")
+
+	c := o.certificates()
+	assert.True(t, c.Self)
+	assert.Equal(t, "from-env/ps-tls", c.Secret.String())
+	assert.Contains(t, c.DNSNames, "ps.from-env.svc")
+}
+
+func TestParseOptionsRefuses(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	for name, tt := range map[string]struct {
+		args string
+		exp  []string
+	}{
+		"an unknown flag":            {complete + " --prot 1", []string{"unknown flag: --prot (see --help)"}},
+		"an argument":                {complete + " x", []string{`unexpected argument "x"`}},
+		"everything that is missing": {"", []string{"--webhook-configuration is missing", "--namespace is missing", "--service is missing", "--certificate-secret is missing", "--installation is missing"}},
+		"an unknown source":          {complete + " --certificates acme", []string{`--certificates: "acme" is none of self, files`}},
+		"an unknown level":           {complete + " --log-level all", []string{`--log-level: "all" is none of debug, info, error`}},
+		"an unknown format":          {complete + " --log-format xml", []string{`--log-format: "xml" is none of json, text`}},
+		"an odd installation":        {complete + " --installation a/b", []string{`--installation: "a/b" is no value of a label`}},
+		"a negative drain":           {complete + " --drain -1s", []string{"--drain: must not be negative"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseOptions(strings.Fields(tt.args))
+			for _, exp := range tt.exp {
+				assert.ErrorContains(t, err, exp)
+			}
+		})
+	}
+}
+
+func TestParseOptionsNeedsOnlyWhatIsUsed(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	_, err := ParseOptions(strings.Fields("--webhook-configuration ps --certificates files --leader-elect=false --claims=false"))
+	assert.NoError(t, err)
+}
+
+func TestMainPrints(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args      []string
+		code      int
+		out, errs string
+	}{
+		"the version":   {[]string{"--version"}, 0, "webhook ", ""},
+		"the help":      {[]string{"-h"}, 0, "--webhook-configuration", ""},
+		"what is wrong": {[]string{"--bad"}, 1, "", "webhook: unknown flag: --bad"},
+		"that the file is missing": {
+			append(strings.Fields(complete), "--config", "/nowhere/config.yaml", "--kubeconfig", "testdata/kubeconfig"), 1, "",
+			"webhook: read the configuration: open /nowhere/config.yaml: no such file or directory",
+		},
+		"that there is no API server": {append(strings.Fields(complete), "--kubeconfig", "/nowhere/kubeconfig"), 1, "", "webhook: find the API server: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			assert.Equal(t, tt.code, Main(tt.args, &out, &errs))
+			assert.Contains(t, out.String(), tt.out)
+			assert.Contains(t, errs.String(), tt.errs)
+			if tt.errs == "" {
+				assert.Empty(t, errs.String())
+			}
+		})
+	}
+}

@@ -10,12 +10,13 @@ export CGO_ENABLED := 0
 
 # The version that the binaries tell. A release sets it to the tag without its v.
 VERSION ?= 0.1.0
-GO_BUILD := go build -trimpath -ldflags "-s -w -X github.com/pipeline-storage/pipeline-storage/cmd/postrender/app.version=$(VERSION)"
+MODULE := github.com/pipeline-storage/pipeline-storage
+GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION)"
 
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
 PARTS := go run ./test/parts/cmd/parts
 # What the tests need.
-TEST_PARTS := helm3 helm4 etcd kube-apiserver
+TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen promql image
 # How long one fuzzer runs.
 FUZZTIME ?= 60s
 
@@ -27,7 +28,7 @@ help:
 		/^## / && !/^## @/ {text = text ? text " " substr($$0, 4) : substr($$0, 4)} \
 		/^[a-z][a-z-]*:/ && text {name = $$1; sub(/:.*/, "", name); \
 			if (category != shown) {print "\n" category ":"; shown = category} \
-			printf "  %-12s %s\n", name, text; text = ""}' $(MAKEFILE_LIST)
+			printf "  %-16s %s\n", name, text; text = ""}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 ## Render an example chart with real Helm and the post-renderer, and show the difference and the report.
@@ -35,17 +36,28 @@ demo: build
 	@hack/demo.sh "$$($(PARTS) helm3 | awk '{print $$2}')" bin/postrender
 
 .PHONY: build
-## Build bin/postrender.
+## Build bin/postrender and bin/webhook.
 build:
-	@$(GO_BUILD) -o bin/postrender ./cmd/postrender
+	@$(GO_BUILD) -o bin/ ./cmd/postrender ./cmd/webhook
 
 .PHONY: plugin
 ## Package the Helm 4 plugin for every platform into dist/, signed when PLUGIN_SIGN_KEY names a GPG key of PLUGIN_KEYRING.
 plugin:
 	@VERSION=$(VERSION) go run ./plugin/package
 
+.PHONY: image
+## Build the image of the Dockerfile for every platform into dist/image, without a container engine.
+image:
+	@"$$($(PARTS) image | awk '{print $$2}')" build -context . -output dist/image -build-arg VERSION=$(VERSION) \
+		-build-arg REVISION="$$(git rev-parse HEAD)"
+
+.PHONY: chart
+## Package the chart into dist/.
+chart:
+	@"$$($(PARTS) helm3 | awk '{print $$2}')" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination dist
+
 .PHONY: test
-## Run every test, against real Helm 3, Helm 4, etcd and kube-apiserver.
+## Run every test, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
 	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m ./...
@@ -53,7 +65,7 @@ test: parts
 .PHONY: test-unit
 ## Run the tests that need nothing but Go: seconds.
 test-unit:
-	@go test ./pkg/... ./internal/... ./cmd/...
+	@go test -short ./pkg/... ./internal/... ./cmd/...
 
 .PHONY: parts
 ## Build what the tests need, once: minutes on a cold cache.
@@ -64,6 +76,11 @@ parts:
 ## Measure CPU time and memory beside a plain copy, kustomize and yq, as ratios.
 bench:
 	@go run ./test/bench
+
+.PHONY: bench-admission
+## Measure the webhook beside a constant answer and controller-runtime's own handler, as ratios: minutes.
+bench-admission:
+	@go run ./test/benchadmission
 
 .PHONY: fuzz
 ## Run every fuzzer for FUZZTIME (60s) each.
@@ -76,12 +93,16 @@ lint:
 	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run ./...
 
 .PHONY: generate
-## Write generated files anew: the README's table of flags, expected test files, go.mod.
+## Write generated files anew: go.mod, the tables of both READMEs, expected test files, the chart's schema, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestCorpusTable' -update >/dev/null
 	@go test ./pkg/inject -run TestObjects -update >/dev/null
+	@go test ./test/samples -run TestOrigin -update >/dev/null
+	@go run ./hack/chartdocs charts/pipeline-storage
+	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
+		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 .PHONY: verify
 ## Generate in a copy and compare: fails when a generated file was forgotten.

@@ -1,0 +1,88 @@
+{{/*
+What the profiles of the configuration create, as a JSON list of
+  name, claim                          the profile, and its claim at admission
+  namespace, zone, topologyKey, shared of its volume
+  claimCreated, classCreated, volumeCreated
+  driver, source, handle, parameters, attributes, reclaimPolicy
+The defaults are those of pkg/inject: files/backends.yaml is generated from it. With claims: false nothing is created.
+*/}}
+{{- define "pipeline-storage.profiles" -}}
+{{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
+{{- $profiles := list -}}
+{{- range .Values.config.profiles -}}
+  {{- $claim := .claim | default dict -}}
+  {{- $class := .storageClass | default dict -}}
+  {{- $volume := .volume | default dict -}}
+  {{- $given := $class.parameters | default dict -}}
+  {{- $suffix := eq .name $known.defaults.profile | ternary "" (printf "-%s" .name) -}}
+  {{- $backendName := $class.backend | default $known.defaults.backend -}}
+  {{- $backend := get $known.backends (get $known.aliases $backendName | default $backendName) -}}
+
+  {{- $claimCreated := dig "create" true $claim -}}
+  {{- $classCreated := dig "create" $claimCreated $class -}}
+  {{- $volumeCreated := and (kindIs "map" .volume) (dig "create" $claimCreated $volume) -}}
+
+  {{- $parameters := deepCopy $backend.parameters -}}
+  {{- range $key, $value := $given -}}
+    {{- if $value -}}
+      {{- $_ := set $parameters $key $value -}}
+    {{- else -}}
+      {{- $_ := unset $parameters $key -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $attributes := dict -}}
+  {{- range $backend.required -}}
+    {{- if get $given . -}}
+      {{- $_ := set $attributes . (get $given .) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $key, $value := $volume.attributes | default dict -}}
+    {{- $_ := set $attributes $key $value -}}
+  {{- end -}}
+
+  {{- $driver := $backend.driver | default $class.driver -}}
+  {{- if and (not $driver) (or $classCreated $volumeCreated) -}}
+    {{- fail (printf "config.profiles: profile %q: the backend csi needs storageClass.driver, the name of its CSI driver" .name) -}}
+  {{- end -}}
+  {{- range $name := list $claim.name $class.name $volume.name -}}
+    {{- if contains "{release}" ($name | default "") -}}
+      {{- fail (printf "config.profiles: at admission nobody knows the release: use {namespace} or a plain name instead of %q" $name) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $volumeCreated (not $volume.handle) -}}
+    {{- fail (printf "config.profiles: profile %q: volume.handle must say which volume: %s" .name $backend.handle) -}}
+  {{- end -}}
+  {{- if and $volumeCreated $claimCreated (not $volume.namespace) (not $volume.shared) -}}
+    {{- fail (printf "config.profiles: profile %q: volume.namespace must say which namespace the volume serves, or volume.shared that all may" .name) -}}
+  {{- end -}}
+
+  {{- $profiles = append $profiles (dict
+        "name" .name
+        "claim" ($claim.name | default (printf "%s%s" $known.defaults.claim $suffix))
+        "size" ($claim.size | default $known.defaults.size | toString)
+        "path" (dig "path" $known.defaults.path (.mount | default dict))
+        "claimCreated" (and $.Values.claims $claimCreated)
+        "classCreated" (and $.Values.claims $classCreated)
+        "volumeCreated" (and $.Values.claims $volumeCreated)
+        "namespace" $volume.namespace
+        "shared" (dig "shared" false $volume)
+        "zoneless" (and $volumeCreated (not $volume.zone) (not (empty ($backend.topologyKey | default $volume.topologyKey))))
+        "driver" $driver
+        "source" $backend.source
+        "handle" $volume.handle
+        "freeHandle" $backend.freeHandle
+        "parameters" $parameters
+        "attributes" $attributes
+        "reclaimPolicy" ($class.reclaimPolicy | default $known.defaults.reclaimPolicy)
+      ) -}}
+{{- end -}}
+{{- toJson $profiles -}}
+{{- end -}}
+
+{{/* "true" when any profile creates what is named: list CONTEXT FIELD. */}}
+{{- define "pipeline-storage.creates" -}}
+{{- $field := index . 1 -}}
+{{- range include "pipeline-storage.profiles" (index . 0) | fromJsonArray -}}
+{{- if get . $field -}}true{{- end -}}
+{{- end -}}
+{{- end -}}

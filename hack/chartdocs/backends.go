@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+const backendsHeader = "# Generated from pkg/inject by make generate: what the templates must know of the backends and the defaults.\n"
+
+// inTree are the names of Kubernetes' own volume plugins, a closed set: those that package inject translates are aliases.
+var inTree = []string{
+	"kubernetes.io/aws-ebs", "awsElasticBlockStore", "kubernetes.io/azure-disk", "azureDisk", "kubernetes.io/azure-file",
+	"azureFile", "kubernetes.io/gce-pd", "gcePersistentDisk", "kubernetes.io/host-path", "hostPath", "kubernetes.io/rbd", "rbd",
+	"kubernetes.io/cephfs", "cephfs", "kubernetes.io/nfs", "nfs", "kubernetes.io/cinder", "cinder",
+	"kubernetes.io/vsphere-volume", "vsphereVolume", "kubernetes.io/portworx-volume", "portworxVolume",
+}
+
+// backend is what the chart reads of one.
+type backend struct {
+	Driver      string            `json:"driver"`
+	Source      string            `json:"source"`
+	Parameters  map[string]string `json:"parameters"`
+	Required    []string          `json:"required"`
+	TopologyKey string            `json:"topologyKey"`
+	FreeHandle  bool              `json:"freeHandle"`
+	Handle      string            `json:"handle"`
+}
+
+// makeBackends returns files/backends.yaml.
+func makeBackends() ([]byte, error) {
+	backends := map[string]backend{}
+	for _, b := range inject.Backends {
+		source, err := sourceOf(b)
+		if err != nil {
+			return nil, err
+		}
+		backends[b.Name] = backend{
+			Driver: b.Driver, Source: source, Parameters: orEmpty(b.Parameters), Required: append([]string{}, b.Required...),
+			TopologyKey: b.TopologyKey, FreeHandle: b.FreeHandle, Handle: b.Handle,
+		}
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"aliases":  aliases(),
+		"backends": backends,
+		"defaults": map[string]string{
+			"profile": inject.DefaultProfile, "backend": inject.DefaultBackend, "claim": inject.DefaultClaim,
+			"size": inject.DefaultSize, "path": inject.DefaultMountPath, "reclaimPolicy": string(inject.DefaultReclaim),
+		},
+	})
+	return append([]byte(backendsHeader), text...), err
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// sourceOf asks package inject for a volume of the backend and looks which source it has.
+func sourceOf(b inject.Backend) (string, error) {
+	c := inject.Config{Profiles: []inject.Profile{{
+		Name:         inject.DefaultProfile,
+		StorageClass: inject.StorageClass{Backend: b.Name, Driver: cmp.Or(b.Driver, "driver.example.com")},
+		Volume:       &inject.Volume{Handle: "/volume", Zone: "zone", Namespace: "team"},
+	}}}
+	c.SetDefaults()
+	storage, err := c.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: "team"})
+	if err != nil {
+		return "", fmt.Errorf("backend %s: %w", b.Name, err)
+	}
+	switch source := storage.Volumes[0].Spec.PersistentVolumeSource; {
+	case source.CSI != nil:
+		return "csi", nil
+	case source.Local != nil:
+		return "local", nil
+	case source.HostPath != nil:
+		return "hostPath", nil
+	}
+	return "", fmt.Errorf("backend %s: the chart's fence does not know the source of its volumes: add it to templates/_fence.tpl", b.Name)
+}
+
+// aliases are the other names of backends: their drivers' and the in-tree plugins'.
+func aliases() map[string]string {
+	names := map[string]string{}
+	for _, b := range inject.Backends {
+		if b.Driver != "" {
+			names[b.Driver] = b.Name
+		}
+	}
+	for _, name := range inTree {
+		if preset := presetOf(name); preset != name {
+			names[name] = preset
+		}
+	}
+	return names
+}
+
+// presetOf is the backend into which package inject translates a name.
+func presetOf(name string) string {
+	c := inject.Config{Profiles: []inject.Profile{{Name: inject.DefaultProfile, StorageClass: inject.StorageClass{Backend: name}}}}
+	c.SetDefaults()
+	return c.Profiles[0].StorageClass.Backend
+}

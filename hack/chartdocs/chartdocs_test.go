@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// TestMain runs the tests where the program runs: in the repository's root.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
+
+func TestValuesMustSayWhatTheyAre(t *testing.T) {
+	cases := map[string]struct{ values, says string }{
+		"a key without a comment":         {"a: 1\n", "line 1: a: say in a comment above it what it is for"},
+		"a key below without a comment":   {"# A.\na:\n  b: 1\n", "line 3: a.b: say in a comment"},
+		"a comment that is a directive":   {"# +docs:schema={type: string}\na: b\n", "line 2: a: say in a comment"},
+		"a default without a type":        {"# A.\na: null\n", "line 2: a: its default tells no type"},
+		"a directive that is no YAML":     {"# A.\n# +docs:schema={type\na: b\n", "line 3: a: +docs:schema="},
+		"no values":                       {"# A.\n", "there are no values"},
+		"a file that is no YAML at all":   {"a: [\n", "line"},
+		"a default that its enum forbids": {"# A.\n# +docs:schema={enum: [x]}\na: b\n", "the defaults do not meet their own schema"},
+		"a schema that is none":           {"# A.\n# +docs:schema={type: wrong}\na: b\n", "/properties/a/type"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			values, err := parseValues([]byte(c.values))
+			if err == nil {
+				_, err = makeSchema(values)
+			}
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestSchemaFollowsFromDefaults(t *testing.T) {
+	values, err := parseValues([]byte("" +
+		"# How\n# many.\n# +docs:section=First\n# +docs:schema={minimum: 1}\ncount: 2\n\n" +
+		"# An image.\nimage:\n  # Its tag, a|b.\n  tag: \"\"\n  # Args.\n  # +docs:schema={items: {type: string}}\n  args: []\n\n" +
+		"# Which.\n# +docs:schema={$ref: \"#/definitions/LabelSelector\"}\nselector: {}\n"))
+	require.NoError(t, err)
+	text, err := makeSchema(values)
+	require.NoError(t, err)
+	var schema struct {
+		AdditionalProperties *bool
+		Properties           map[string]any
+	}
+	require.NoError(t, json.Unmarshal(text, &schema))
+	assert.False(t, *schema.AdditionalProperties)
+	delete(schema.Properties, "global")
+	assert.Equal(t, map[string]any{
+		"count": map[string]any{"description": "How many.", "type": "integer", "default": 2.0, "minimum": 1.0},
+		"image": map[string]any{
+			"description": "An image.", "type": "object", "additionalProperties": false,
+			"properties": map[string]any{
+				"tag": map[string]any{"description": "Its tag, a|b.", "type": "string", "default": ""},
+				"args": map[string]any{
+					"description": "Args.", "type": "array", "default": []any{}, "items": map[string]any{"type": "string"},
+				},
+			},
+		},
+		"selector": map[string]any{
+			"description": "Which.", "allOf": []any{map[string]any{"$ref": "#/definitions/LabelSelector"}},
+		},
+	}, schema.Properties)
+
+	assert.Equal(t, `
+### First
+
+| Value | Type | Default | Meaning |
+|---|---|---|---|
+| `+"`count` | integer | `2`"+` | How many. |
+| `+"`image`"+` | | | **An image.** |
+| `+"`image.tag`"+` | string |  | Its tag, a\|b. |
+| `+"`image.args` | list of string | `[]`"+` | Args. |
+| `+"`selector` | LabelSelector | `{}`"+` | Which. |
+
+`, makeTables(values))
+}
+
+func TestReadmeKeepsWhatPeopleWrote(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "README.md")
+	require.NoError(t, os.WriteFile(file, []byte("before\n"+tableStart+"old\n"+tableEnd+"after\n"), 0o600))
+	require.NoError(t, updateReadme(file, "new\n"))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, "before\n"+tableStart+"new\n"+tableEnd+"after\n", string(text))
+
+	require.NoError(t, os.WriteFile(file, []byte("before\n"), 0o600))
+	require.ErrorContains(t, updateReadme(file, "new\n"), "the table belongs between the lines")
+}
+
+// Every profile that package inject takes, the schema takes too: a file for the post-renderer is one for the chart.
+func TestSchemaTakesTheObjectsOfPackageInject(t *testing.T) {
+	values, err := parseValues([]byte("# The file.\n# +docs:schema={$ref: \"#/definitions/Config\"}\n" +
+		"config:\n  # Storages.\n  # +docs:schema={items: {type: object}}\n  profiles: [{name: a}]\n"))
+	require.NoError(t, err)
+	text, err := makeSchema(values)
+	require.NoError(t, err)
+	schema, err := compile(text)
+	require.NoError(t, err)
+
+	files, err := filepath.Glob("pkg/inject/testdata/objects/*.in.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var content map[string]any
+		require.NoError(t, yaml.Unmarshal(text, &content))
+		if _, _, err := inject.Load(text); err != nil {
+			continue // not a configuration that anybody could use
+		}
+		assert.NoError(t, schema.Validate(map[string]any{"config": content}), file)
+	}
+}
+
+func TestBackendsFollowPackageInject(t *testing.T) {
+	text, err := makeBackends()
+	require.NoError(t, err)
+	var content struct {
+		Aliases  map[string]string
+		Backends map[string]backend
+	}
+	require.NoError(t, yaml.Unmarshal(text, &content))
+	for _, b := range inject.Backends {
+		known := content.Backends[b.Name]
+		assert.Equal(t, b.Driver, known.Driver)
+		assert.Contains(t, []string{"csi", "local", "hostPath"}, known.Source)
+	}
+	assert.Len(t, content.Backends, len(inject.Backends))
+	assert.Equal(t, "aws-ebs", content.Aliases["kubernetes.io/aws-ebs"])
+	assert.Equal(t, "aws-ebs", content.Aliases["ebs.csi.aws.com"])
+	assert.Equal(t, "host-path", content.Aliases["hostPath"])
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// The table stands between these lines of the README.
+const (
+	tableStart = "<!-- values -->\n"
+	tableEnd   = "<!-- /values -->\n"
+)
+
+// makeTables returns a table of values for each section.
+func makeTables(values []*value) string {
+	var text strings.Builder
+	for _, v := range values {
+		if v.section != "" {
+			fmt.Fprintf(&text, "\n### %s\n\n| Value | Type | Default | Meaning |\n|---|---|---|---|\n", v.section)
+		}
+		writeRows(&text, v)
+	}
+	return text.String() + "\n"
+}
+
+// writeRows writes the row of a value, or of those below it after a row that says what they have in common.
+func writeRows(text *strings.Builder, v *value) {
+	if len(v.children) == 0 || v.ref != "" {
+		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), presetText(v), escape(v.text))
+	} else {
+		fmt.Fprintf(text, "| `%s` | | | **%s** |\n", v.path, escape(v.text))
+	}
+	for _, child := range v.children {
+		writeRows(text, child)
+	}
+}
+
+func (v *value) typeName() string {
+	if v.ref != "" {
+		return typeOf(map[string]any{"$ref": v.ref})
+	}
+	return typeOf(v.schema)
+}
+
+// typeOf tells a type to people.
+func typeOf(schema map[string]any) string {
+	if ref, ok := schema["$ref"].(string); ok {
+		return ref[strings.LastIndex(ref, "/")+1:]
+	}
+	if enum, ok := schema["enum"].([]any); ok {
+		return joined(enum, " or ", "`%v`")
+	}
+	if items, ok := schema["items"].(map[string]any); ok {
+		return "list of " + typeOf(items)
+	}
+	if types, ok := schema["type"].([]any); ok {
+		return joined(types, " or ", "%v")
+	}
+	return fmt.Sprint(schema["type"])
+}
+
+func joined(all []any, separator, format string) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = fmt.Sprintf(format, one)
+		if one == "" {
+			texts[i] = "empty"
+		}
+	}
+	return strings.Join(texts, separator)
+}
+
+func presetText(v *value) string {
+	if len(v.children) > 0 || v.preset == "" {
+		return ""
+	}
+	if text, ok := v.preset.(string); ok {
+		return "`" + text + "`"
+	}
+	asJSON, err := json.Marshal(v.preset)
+	if err != nil {
+		return fmt.Sprint(v.preset)
+	}
+	return "`" + string(asJSON) + "`"
+}
+
+func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// updateReadme puts the tables between the two lines.
+func updateReadme(file, tables string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := bytes.Cut(text, []byte(tableStart))
+	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
+	if !found || !closed {
+		return fmt.Errorf("%s: the table belongs between the lines %q and %q", file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
+	}
+	return os.WriteFile(file, []byte(string(before)+tableStart+tables+tableEnd+string(after)), 0o644)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// draft is the newest one that every Helm 3 reads.
+const draft = "http://json-schema.org/draft-07/schema#"
+
+// makeSchema returns values.schema.json, which refuses every key that values.yaml does not have. It fails if the schema is none
+// or refuses the defaults.
+func makeSchema(values []*value) ([]byte, error) {
+	definitions, err := makeDefinitions()
+	if err != nil {
+		return nil, err
+	}
+	keys := properties(values)
+	// Helm hands these to every chart that others depend on.
+	keys["global"] = map[string]any{"type": "object", "description": "Values that Helm shares between charts. Unused."}
+	schema := map[string]any{
+		"$schema":              draft,
+		"title":                "Values of the chart pipeline-storage",
+		"type":                 "object",
+		"additionalProperties": false,
+		"properties":           keys,
+		"definitions":          definitions,
+	}
+	text, err := marshal(schema)
+	if err != nil {
+		return nil, err
+	}
+	return text, checkDefaults(text, values)
+}
+
+// marshal keeps < and > readable.
+func marshal(content any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(content)
+	return text.Bytes(), err
+}
+
+// checkDefaults checks the schema, and that the defaults meet it.
+func checkDefaults(text []byte, values []*value) error {
+	compiled, err := compile(text)
+	if err != nil {
+		return err
+	}
+	defaults := map[string]any{}
+	for _, v := range values {
+		defaults[v.path] = v.preset
+	}
+	asJSON, err := json.Marshal(defaults)
+	if err != nil {
+		return err
+	}
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		return err
+	}
+	if err := compiled.Validate(instance); err != nil {
+		return fmt.Errorf("the defaults do not meet their own schema: %w", err)
+	}
+	return nil
+}
+
+func compile(text []byte) (*jsonschema.Schema, error) {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	const name = "values.schema.json"
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource(name, document); err != nil {
+		return nil, err
+	}
+	return compiler.Compile(name)
+}

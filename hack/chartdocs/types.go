@@ -1,0 +1,206 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// injectSource is where the types of the configuration and their comments are, from the repository's root.
+const injectSource = "pkg/inject"
+
+var (
+	// enums are the values of types that have few.
+	enums = map[reflect.Type][]string{
+		reflect.TypeFor[corev1.PersistentVolumeAccessMode](): {
+			string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
+		},
+		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
+			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
+		},
+		reflect.TypeFor[storagev1.VolumeBindingMode](): {
+			string(storagev1.VolumeBindingWaitForFirstConsumer), string(storagev1.VolumeBindingImmediate),
+		},
+		reflect.TypeFor[metav1.LabelSelectorOperator](): {
+			string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn),
+			string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
+		},
+	}
+	// additions are what the types do not say.
+	additions = map[string]map[string]any{
+		"Config": {"required": []string{"profiles"}, "properties": map[string]any{
+			"apiVersion": map[string]any{"const": inject.APIVersion},
+			"kind":       map[string]any{"const": inject.ConfigKind},
+			"profiles": map[string]any{
+				"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/definitions/Profile"},
+			},
+		}},
+		"Profile":      {"required": []string{"name"}},
+		"StorageClass": {"properties": map[string]any{"backend": backendSchema()}},
+	}
+)
+
+// backendSchema takes what package inject takes: a preset, its driver's name or an in-tree name.
+func backendSchema() map[string]any {
+	var names []string
+	for _, b := range inject.Backends {
+		names = append(names, b.Name)
+	}
+	names = append(names, slices.Sorted(maps.Keys(aliases()))...)
+	return map[string]any{"type": "string", "enum": names}
+}
+
+// definitions makes schemas of Go types, each struct under its own name.
+type definitions struct {
+	comments map[string]string
+	schemas  map[string]any
+}
+
+// makeDefinitions returns the schemas of the configuration's types.
+func makeDefinitions() (map[string]any, error) {
+	comments, err := readComments(injectSource)
+	if err != nil {
+		return nil, err
+	}
+	d := definitions{comments: comments, schemas: map[string]any{}}
+	d.schema(reflect.TypeFor[inject.Config]())
+	return d.schemas, nil
+}
+
+// schema returns the schema of a type, for a struct a reference to its definition.
+func (d definitions) schema(t reflect.Type) map[string]any {
+	switch {
+	case enums[t] != nil:
+		return map[string]any{"type": "string", "enum": enums[t]}
+	case t == reflect.TypeFor[resource.Quantity]():
+		return map[string]any{"type": []string{"string", "number"}}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return d.schema(t.Elem())
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": d.schema(t.Elem())}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": d.schema(t.Elem())}
+	case reflect.Struct:
+		d.define(t)
+		return map[string]any{"$ref": "#/definitions/" + t.Name()}
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return map[string]any{"type": "integer"}
+	case reflect.String:
+		return map[string]any{"type": "string"}
+	default: // any
+		return map[string]any{}
+	}
+}
+
+// define adds the definition of a struct, once.
+func (d definitions) define(t reflect.Type) {
+	if d.schemas[t.Name()] != nil {
+		return
+	}
+	fields := map[string]any{}
+	definition := map[string]any{"type": "object", "additionalProperties": false, "properties": fields}
+	d.schemas[t.Name()] = definition
+	if text := d.comments[t.Name()]; text != "" {
+		definition["description"] = text
+	}
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		fields[name] = d.field(t, field)
+	}
+	added := maps.Clone(additions[t.Name()])
+	if properties, ok := added["properties"].(map[string]any); ok {
+		maps.Copy(fields, properties)
+		delete(added, "properties")
+	}
+	maps.Copy(definition, added)
+}
+
+// field is the schema of a field with its comment.
+func (d definitions) field(t reflect.Type, field reflect.StructField) map[string]any {
+	return described(d.schema(field.Type), d.comments[t.Name()+"."+field.Name])
+}
+
+// described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an allOf.
+func described(schema map[string]any, text string) map[string]any {
+	if text == "" {
+		return schema
+	}
+	if schema["$ref"] != nil {
+		return map[string]any{"description": text, "allOf": []any{schema}}
+	}
+	schema["description"] = text
+	return schema
+}
+
+// readComments returns the comments of a package's types and their fields, by Type and Type.Field.
+func readComments(dir string) (map[string]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("there are no files in %s: run it in the repository's root", dir)
+	}
+	comments := map[string]string{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, fmt.Errorf("read the comments of the configuration: %w", err)
+		}
+		for _, declaration := range file.Decls {
+			if general, ok := declaration.(*ast.GenDecl); ok {
+				typeComments(comments, general)
+			}
+		}
+	}
+	return comments, nil
+}
+
+func typeComments(comments map[string]string, declaration *ast.GenDecl) {
+	for _, spec := range declaration.Specs {
+		s, ok := spec.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		comments[s.Name.Name] = plain(declaration.Doc)
+		structure, ok := s.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		for _, field := range structure.Fields.List {
+			for _, name := range field.Names {
+				comments[s.Name.Name+"."+name.Name] = plain(field.Doc)
+			}
+		}
+	}
+}
+
+// plain is a comment as one line, without the brackets of links.
+func plain(group *ast.CommentGroup) string {
+	if group == nil {
+		return ""
+	}
+	var p comment.Parser
+	var text comment.Printer
+	text.TextWidth = -1
+	joined := strings.Join(strings.Fields(string(text.Text(p.Parse(group.Text())))), " ")
+	return strings.NewReplacer("[", "", "]", "").Replace(joined)
+}

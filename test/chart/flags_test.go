@@ -1,0 +1,49 @@
+package chart_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pipeline-storage/pipeline-storage/cmd/webhook/app"
+)
+
+func TestProgramTakesTheArguments(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "storage") // as the pod has it
+	for name, file := range valueSets(t) {
+		t.Run(name, func(t *testing.T) {
+			deployment := one(t, render(t, "storage", "--values", file), "Deployment")
+			options, err := app.ParseOptions(containerOf(t, deployment, "args"))
+			require.NoError(t, err)
+			assert.Equal(t, "storage", options.Namespace)
+			assert.Contains(t, options.Service, "pipeline-storage")
+		})
+	}
+}
+
+func TestProgramTellsItsVersionToHelmTest(t *testing.T) {
+	t.Parallel()
+	options, err := app.ParseOptions(containerOf(t, one(t, render(t, "storage"), "Pod"), "args"))
+	require.NoError(t, err)
+	assert.True(t, options.Version)
+}
+
+// containerOf returns a list of texts of the first container.
+func containerOf(t *testing.T, object *unstructured.Unstructured, field string) []string {
+	t.Helper()
+	path := []string{"spec", "containers"}
+	if object.GetKind() != "Pod" {
+		path = append([]string{"spec", "template"}, path...)
+	}
+	containers, found, err := unstructured.NestedSlice(object.Object, path...)
+	require.NoError(t, err)
+	require.True(t, found)
+	container, ok := containers[0].(map[string]any)
+	require.True(t, ok)
+	texts, found, err := unstructured.NestedStringSlice(container, field)
+	require.NoError(t, err)
+	require.True(t, found)
+	return texts
+}

@@ -1,0 +1,158 @@
+package chart_test
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+// kustomizations are the components that config/default can have, by what they are for.
+var kustomizations = map[string][]string{
+	"default": nil, "certmanager": {"certmanager"}, "prometheus": {"prometheus"}, "both": {"certmanager", "prometheus"},
+}
+
+// build runs kustomize on config/default with components.
+func build(t *testing.T, components ...string) []*unstructured.Unstructured {
+	t.Helper()
+	dir := t.TempDir()
+	config, err := filepath.Abs(root + "/config")
+	require.NoError(t, err)
+	relative := func(name string) string {
+		path, err := filepath.Rel(dir, filepath.Join(config, name))
+		require.NoError(t, err)
+		return path
+	}
+	kustomization := map[string][]string{"resources": {relative("default")}}
+	for _, component := range components {
+		kustomization["components"] = append(kustomization["components"], relative(component))
+	}
+	text, err := yaml.Marshal(kustomization)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o600))
+
+	command := exec.CommandContext(t.Context(), parts.Require(t, "kustomize")["kustomize"], "build", dir)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	require.NoError(t, err, stderr.String())
+	return parse(t, string(out))
+}
+
+// What "helm install pipeline-storage --namespace pipeline-storage" makes and what config/default makes is the same: rights,
+// ports, arguments, probes, security contexts, webhook and policies.
+func TestConfigIsTheChart(t *testing.T) {
+	t.Parallel()
+	flags := map[string][]string{
+		"certmanager": {"--set=certificates.mode=certManager"},
+		"prometheus":  {"--set=metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
+	}
+	for name, components := range kustomizations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"template", "pipeline-storage", chart, "--namespace", "pipeline-storage", "--skip-tests"}
+			for _, component := range components {
+				args = append(args, flags[component]...)
+			}
+			want := normalized(t, parse(t, helm4.must(t, args...)))
+			got := normalized(t, build(t, components...))
+			delete(got, "Namespace/pipeline-storage") // Helm makes it only when told to
+			for key := range want {
+				assert.Equal(t, want[key], got[key], key)
+			}
+			for key := range got {
+				assert.Contains(t, want, key, "the chart has no such object")
+			}
+		})
+	}
+}
+
+// normalized returns the objects by kind and name without what only a chart has, with their rights in one form.
+func normalized(t *testing.T, all []*unstructured.Unstructured) map[string]any {
+	t.Helper()
+	named := map[string]any{}
+	for _, object := range all {
+		labels := object.GetLabels()
+		for _, label := range []string{"helm.sh/chart", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"} {
+			delete(labels, label)
+		}
+		object.SetLabels(labels)
+		if rules, found := object.Object["rules"]; found {
+			object.Object["rules"] = rights(t, rules)
+		}
+		if object.GetKind() == "ConfigMap" {
+			readConfig(t, object)
+		}
+		sortNamed(object.Object)
+		named[object.GetKind()+"/"+object.GetName()] = object.Object
+	}
+	return named
+}
+
+// readConfig replaces the text of the configuration by what it says.
+func readConfig(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	text, _, err := unstructured.NestedString(object.Object, "data", "config.yaml")
+	require.NoError(t, err)
+	var content map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(text), &content))
+	object.Object["data"] = content
+}
+
+// rights are rules taken apart into single ones, sorted: controller-gen merges rules, the chart keeps their reasons apart.
+func rights(t *testing.T, rules any) []string {
+	t.Helper()
+	var all []struct{ APIGroups, Resources, ResourceNames, Verbs []string }
+	text, err := yaml.Marshal(rules)
+	require.NoError(t, err)
+	require.NoError(t, yaml.UnmarshalStrict(text, &all))
+	var single []string
+	for _, rule := range all {
+		names := rule.ResourceNames
+		if len(names) == 0 {
+			names = []string{"any"}
+		}
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, name := range names {
+					for _, verb := range rule.Verbs {
+						single = append(single, strings.Join([]string{verb, resource, group, name}, " "))
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(single)
+	return slices.Compact(single)
+}
+
+// sortNamed sorts lists of things with names, in which Kustomize puts what it adds first.
+func sortNamed(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, below := range v {
+			sortNamed(below)
+		}
+	case []any:
+		for _, below := range v {
+			sortNamed(below)
+		}
+		slices.SortStableFunc(v, func(a, b any) int { return cmp.Compare(nameOf(a), nameOf(b)) })
+	}
+}
+
+func nameOf(value any) string {
+	object, _ := value.(map[string]any)
+	name, _ := object["name"].(string)
+	return name
+}

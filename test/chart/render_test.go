@@ -1,0 +1,250 @@
+package chart_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+// template renders the chart for the release ps in a namespace.
+func template(t *testing.T, h tool, namespace string, args ...string) string {
+	t.Helper()
+	return h.must(t, append([]string{"template", "ps", chart, "--namespace", namespace}, args...)...)
+}
+
+// render returns the objects of the chart.
+func render(t *testing.T, namespace string, args ...string) []*unstructured.Unstructured {
+	t.Helper()
+	return parse(t, template(t, helm4, namespace, args...))
+}
+
+func parse(t *testing.T, stream string) []*unstructured.Unstructured {
+	t.Helper()
+	var all []*unstructured.Unstructured
+	for document := range strings.SplitSeq(strings.TrimSpace(stream), "\n---\n") {
+		object := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte(document+"\n"), &object.Object), "%s", document)
+		if len(object.Object) > 0 {
+			all = append(all, object)
+		}
+	}
+	return all
+}
+
+// one returns the only object of a kind.
+func one(t *testing.T, all []*unstructured.Unstructured, kind string) *unstructured.Unstructured {
+	t.Helper()
+	var found []*unstructured.Unstructured
+	for _, object := range all {
+		if object.GetKind() == kind && object.GetName() != "ps-pipeline-storage-dashboard" {
+			found = append(found, object)
+		}
+	}
+	require.Len(t, found, 1, kind)
+	return found[0]
+}
+
+func TestLint(t *testing.T) {
+	t.Parallel()
+	withBoth(t, func(t *testing.T, h tool) {
+		for name, file := range valueSets(t) {
+			_, err := h.run(t.Context(), "lint", "--strict", chart, "--values", file)
+			assert.NoError(t, err, name)
+		}
+	})
+}
+
+func TestBothHelmsRenderTheSameBytesTwice(t *testing.T) {
+	t.Parallel()
+	for name, file := range valueSets(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			three := template(t, helm3, "storage", "--values", file)
+			assert.Equal(t, three, template(t, helm3, "storage", "--values", file))
+			four := template(t, helm4, "storage", "--values", file)
+			assert.Equal(t, four, template(t, helm4, "storage", "--values", file))
+			assert.ElementsMatch(t, parse(t, three), parse(t, four), "Helm 3 and 4 should render the same objects")
+			assert.NotContains(t, three, "caBundle:")
+		})
+	}
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		set  string
+		says string
+	}{
+		"a value that does not exist":             {"replicaCount=3", "replicaCount"},
+		"a typo below":                            {"webhook.failurePolcy=Fail", "failurePolcy"},
+		"a typo in a profile":                     {"config.profiles[0].name=a,config.profiles[0].mout.path=/x", "mout"},
+		"a typo deep in a profile":                {"config.profiles[0].name=a,config.profiles[0].volume.handel=v", "handel"},
+		"a word for a number":                     {"port=https", "port"},
+		"a port that is none":                     {"port=70000", "port"},
+		"a word for true or false":                {"fence.enabled=maybe", "enabled"},
+		"another apiVersion of the configuration": {"config.apiVersion=v1", "apiVersion"},
+		"the opt-in label on the webhook's pods":  {"podLabels.pipeline-storage=enabled", "podLabels"},
+	}
+	withBoth(t, func(t *testing.T, h tool) {
+		for name, c := range cases {
+			_, err := h.run(t.Context(), "template", "ps", chart, "--set", c.set)
+			require.ErrorContains(t, err, c.says, name)
+			require.ErrorContains(t, err, "values don't meet the specifications of the schema", name)
+		}
+	})
+}
+
+func TestConfigMapHoldsAConfigurationForAdmission(t *testing.T) {
+	t.Parallel()
+	for name, file := range valueSets(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := configOf(t, render(t, "storage", "--values", file))
+			assert.NotEmpty(t, config.Profiles)
+		})
+	}
+	shared := configOf(t, render(t, "storage", "--values", "testdata/values/everything.yaml")).Profile("shared")
+	assert.Equal(t, int64(1000680000), *shared.FSGroup, "a large number should stay one")
+	assert.Equal(t, "1Ti", shared.Claim.Size.String())
+}
+
+// configOf loads the configuration as the webhook does.
+func configOf(t *testing.T, all []*unstructured.Unstructured) *inject.Config {
+	t.Helper()
+	text, found, err := unstructured.NestedString(one(t, all, "ConfigMap").Object, "data", "config.yaml")
+	require.NoError(t, err)
+	require.True(t, found)
+	config, _, err := inject.LoadForAdmission([]byte(text))
+	require.NoError(t, err, "%s", text)
+	return config
+}
+
+// The chart knows the defaults of package inject only by the generated file: what it says of the claims must hold.
+func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
+	t.Parallel()
+	const file = "testdata/values/everything.yaml"
+	config := configOf(t, render(t, "storage", "--values", file))
+	out := helm3.must(t, "install", "ps", chart, "--namespace", "storage", "--dry-run=client",
+		"--values", file, "--set", "metrics.enabled=false") // whose kinds this API server does not have
+	_, notes, found := strings.Cut(out, "NOTES:")
+	require.True(t, found)
+	for _, profile := range config.Profiles {
+		says := profile.Name + ": the claim " + profile.Names(inject.Release{}, "any").Claim + " at " + profile.Mount.Path
+		assert.Contains(t, notes, says)
+	}
+	assert.NotContains(t, notes, "\n\n\n")
+}
+
+// metrics are those that the program and its libraries have.
+var metrics = regexp.MustCompile(`\b(pipeline_storage|controller_runtime|leader_election|process)_[a-z_]+\b`)
+
+func TestAlertsAndDashboardAreReadable(t *testing.T) {
+	t.Parallel()
+	all := render(t, "storage", "--values", "testdata/values/everything.yaml")
+	expressions := append(alerts(t, one(t, all, "PrometheusRule")), panels(t)...)
+	require.Greater(t, len(expressions), 15)
+
+	checker := parts.Require(t, "promql")["promql"]
+	// Grafana fills these in before Prometheus sees them.
+	text := strings.NewReplacer("$__rate_interval", "5m", "$namespace", ".+").Replace(strings.Join(expressions, "\n"))
+	command := exec.CommandContext(t.Context(), checker)
+	command.Stdin = strings.NewReader(text + "\n")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	known := knownMetrics(t)
+	for _, name := range metrics.FindAllString(text, -1) {
+		assert.Contains(t, known, strings.TrimSuffix(name, "_bucket"))
+	}
+}
+
+// knownMetrics are the names in the sources of the program, and those of its libraries that are used here.
+func knownMetrics(t *testing.T) []string {
+	t.Helper()
+	known := []string{
+		"controller_runtime_webhook_requests_total", "leader_election_master_status",
+		"process_resident_memory_bytes", "process_cpu_seconds_total",
+	}
+	for _, pattern := range []string{"admission", "certificates", "claims", "configfile"} {
+		files, err := os.ReadDir(root + "/internal/" + pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			if file.IsDir() || strings.HasSuffix(file.Name(), "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(root + "/internal/" + pattern + "/" + file.Name())
+			require.NoError(t, err)
+			known = append(known, metrics.FindAllString(string(text), -1)...)
+		}
+	}
+	return known
+}
+
+// alerts returns the expressions of the rules, each of which must say where its runbook is.
+func alerts(t *testing.T, rule *unstructured.Unstructured) []string {
+	t.Helper()
+	var content struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct {
+					Alert, Expr         string
+					Labels, Annotations map[string]string
+				}
+			}
+		}
+	}
+	text, err := json.Marshal(rule.Object)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &content))
+	runbooks, err := os.ReadFile(root + "/docs/operations.md")
+	require.NoError(t, err)
+	var expressions []string
+	for _, r := range content.Spec.Groups[0].Rules {
+		_, anchor, _ := strings.Cut(r.Annotations["runbook_url"], "#")
+		assert.Contains(t, string(runbooks), `<a id="`+anchor+`">`, "%s has no runbook", r.Alert)
+		assert.NotEmpty(t, r.Annotations["summary"], r.Alert)
+		assert.NotEmpty(t, r.Annotations["description"], r.Alert)
+		assert.Contains(t, []string{"critical", "warning"}, r.Labels["severity"], r.Alert)
+		expressions = append(expressions, r.Expr)
+	}
+	return expressions
+}
+
+// panels returns the expressions of the dashboard, whose panels must be told apart and say what they show.
+func panels(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(chart + "/files/dashboard.json")
+	require.NoError(t, err)
+	var dashboard struct {
+		UID, Title string
+		Panels     []struct {
+			ID                 int
+			Title, Description string
+			Targets            []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &dashboard))
+	assert.Equal(t, "pipeline-storage", dashboard.Title)
+	seen := map[int]bool{}
+	var expressions []string
+	for _, p := range dashboard.Panels {
+		assert.False(t, seen[p.ID], "the panel %s has the number of another one", p.Title)
+		seen[p.ID] = true
+		assert.NotEmpty(t, p.Description, p.Title)
+		for _, target := range p.Targets {
+			expressions = append(expressions, target.Expr)
+		}
+	}
+	return expressions
+}

@@ -1,0 +1,76 @@
+package chart_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+func TestSuitesOfHelmUnittest(t *testing.T) {
+	t.Parallel()
+	program := parts.Require(t, "helm-unittest")["helm-unittest"]
+	out, err := exec.CommandContext(t.Context(), program, "--strict", chart).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// Every value must be set in a suite: a value that nobody tests is a promise that nobody keeps.
+func TestSuitesSetEveryValue(t *testing.T) {
+	t.Parallel()
+	set := map[string]bool{}
+	files, err := filepath.Glob(chart + "/tests/*_test.yaml")
+	require.NoError(t, err)
+	for _, file := range files {
+		var suite struct {
+			Tests []struct {
+				Set map[string]any `json:"set"`
+			} `json:"tests"`
+		}
+		readYAML(t, file, &suite)
+		for _, test := range suite.Tests {
+			collect(set, "", test.Set)
+		}
+	}
+	var values map[string]any
+	readYAML(t, chart+"/values.yaml", &values)
+	wanted := map[string]bool{}
+	collect(wanted, "", values)
+	for path := range wanted {
+		assert.True(t, covered(set, path), "no suite in charts/pipeline-storage/tests sets the value %s", path)
+	}
+}
+
+func readYAML(t *testing.T, file string, content any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, content), file)
+}
+
+// collect adds the paths of the leaves.
+func collect(paths map[string]bool, prefix string, values map[string]any) {
+	for key, value := range values {
+		if below, ok := value.(map[string]any); ok && len(below) > 0 {
+			collect(paths, prefix+key+".", below)
+			continue
+		}
+		paths[prefix+key] = true
+	}
+}
+
+// covered reports whether the value, one below it or one above it is set.
+func covered(set map[string]bool, path string) bool {
+	for other := range set {
+		if other == path || strings.HasPrefix(other, path+".") || strings.HasPrefix(path, other+".") {
+			return true
+		}
+	}
+	return false
+}

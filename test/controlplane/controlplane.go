@@ -1,5 +1,6 @@
-// Package controlplane runs a real etcd and a real kube-apiserver for tests, on free ports of 127.0.0.1 and with a
-// state folder of their own. They need no root, no container engine and no network.
+// Package controlplane runs a real etcd and a real kube-apiserver for tests, and if asked a real
+// kube-controller-manager and kube-scheduler, on free ports of 127.0.0.1 and with a state folder of their own. They need
+// no root, no container engine and no network.
 //
 // One test starts one by [Require]. A package shares one by its TestMain:
 //
@@ -21,8 +22,9 @@
 //		os.Exit(code)
 //	}
 //
-// No controller manager runs. So a Deployment is stored and nothing makes its pods, no claim gets bound, and no
-// namespace has a default ServiceAccount; for the last reason the ServiceAccount admission plugin is off.
+// [Start] runs no controller manager. So a Deployment is stored and nothing makes its pods, no claim gets bound, and no
+// namespace has a default ServiceAccount; for the last reason the ServiceAccount admission plugin is off. [StartWith]
+// adds all of that, in about two seconds more. A node it never has: package cluster makes some by hand.
 package controlplane
 
 import (
@@ -36,6 +38,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +49,6 @@ import (
 
 const (
 	startTimeout = 2 * time.Minute
-	stopTimeout  = 20 * time.Second
 	readyPoll    = 20 * time.Millisecond
 	attempts     = 5
 	folderPrefix = "pipeline-storage-controlplane-"
@@ -63,15 +65,43 @@ type ControlPlane struct {
 	// CA, Cert and Key are PEM: the authority of the server, and a client in the group system:masters.
 	CA, Cert, Key []byte
 
-	dir       string
-	lock      *flock.Flock
+	dir      string
+	lock     *flock.Flock
+	settings settings
+	programs map[string]string
+	client   *http.Client
+
+	mutex     sync.Mutex // a test may kill a part while another reads the logs
 	processes []*process
 }
 
-// Start starts a control plane and returns when it answers. ctx limits the start only: call Stop to end it.
+// Options says what a control plane has beyond etcd and the API server. The zero value adds nothing.
+type Options struct {
+	// Controllers adds kube-controller-manager and kube-scheduler, and turns the ServiceAccount admission plugin on.
+	// Classes of the provisioner kubernetes.io/host-path then make real folders, below /tmp/hostpath_pv.
+	Controllers bool
+	// Address is an address of this machine on which the API server is to be reached besides 127.0.0.1: it then
+	// listens on all of them, and its certificate names this one. Use it in a network namespace of one's own.
+	Address string
+}
+
+func (o Options) stages() [][]part {
+	if o.Controllers {
+		return append(slices.Clone(stages), controllers)
+	}
+
+	return stages
+}
+
+// Start starts etcd and an API server and returns when they answer. ctx limits the start only: call Stop to end it.
 // The parts are built first if the cache has none, see package parts.
 func Start(ctx context.Context) (*ControlPlane, error) {
-	return start(ctx, table, freePort)
+	return StartWith(ctx, Options{})
+}
+
+// StartWith is Start with more, see Options.
+func StartWith(ctx context.Context, options Options) (*ControlPlane, error) {
+	return start(ctx, options, freePort)
 }
 
 // Require starts a control plane for one test and stops it when the test ends.
@@ -79,7 +109,14 @@ func Start(ctx context.Context) (*ControlPlane, error) {
 func Require(tb testing.TB) *ControlPlane {
 	tb.Helper()
 
-	plane, err := Start(tb.Context())
+	return RequireWith(tb, Options{})
+}
+
+// RequireWith is Require with more, see Options.
+func RequireWith(tb testing.TB, options Options) *ControlPlane {
+	tb.Helper()
+
+	plane, err := StartWith(tb.Context(), options)
 	if err != nil {
 		tb.Fatalf("this test needs a control plane: %v", err)
 	}
@@ -104,12 +141,74 @@ func (c *ControlPlane) Client() (*http.Client, error) {
 
 // Logs returns the end of the log of every part.
 func (c *ControlPlane) Logs() string {
-	logs := make([]string, 0, len(c.processes))
-	for _, p := range c.processes {
+	processes := c.running()
+
+	logs := make([]string, 0, len(processes))
+	for _, p := range processes {
 		logs = append(logs, p.logTail())
 	}
 
 	return strings.Join(logs, "\n")
+}
+
+// SaveLogs copies the whole log of every part into the folder dir, as NAME.log. Stop removes the originals.
+func (c *ControlPlane) SaveLogs(dir string) error {
+	var failed []error
+
+	for _, p := range c.running() {
+		text, err := os.ReadFile(p.log)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(p.log)), text, privateFile)
+		}
+
+		failed = append(failed, err)
+	}
+
+	if err := errors.Join(failed...); err != nil {
+		return fmt.Errorf("save the logs of the control plane: %w", err)
+	}
+
+	return nil
+}
+
+// Kill ends the part called name, such as "kube-apiserver", at once and without a warning, as a crash would. Revive it
+// before Stop, which takes a part that is not there for a failure.
+func (c *ControlPlane) Kill(name string) error {
+	p, _, err := c.find(name)
+	if err != nil {
+		return err
+	}
+
+	p.kill()
+
+	return nil
+}
+
+// Revive starts the part called name again after Kill, with the same flags, port and state, and returns when it
+// answers. ctx limits the start only.
+func (c *ControlPlane) Revive(ctx context.Context, name string) error {
+	p, index, err := c.find(name)
+	if err != nil {
+		return err
+	}
+
+	if p.died() == nil {
+		return fmt.Errorf("revive %s: it runs: call Kill first", name)
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+
+	revived, err := startProcess(c.programs[name], p.row.args(c.settings), c.dir, p.row)
+	if err != nil {
+		return err
+	}
+
+	c.mutex.Lock()
+	c.processes[index] = revived
+	c.mutex.Unlock()
+
+	return c.waitReady(ctx, revived)
 }
 
 // Stop ends the processes that Start started, the last one first, and removes their state. It fails if one of them had
@@ -117,7 +216,7 @@ func (c *ControlPlane) Logs() string {
 func (c *ControlPlane) Stop() error {
 	var died []error
 
-	for _, p := range c.processes {
+	for _, p := range c.running() {
 		died = append(died, p.died())
 	}
 
@@ -129,26 +228,52 @@ func (c *ControlPlane) Stop() error {
 }
 
 func (c *ControlPlane) remove() error {
-	for _, p := range slices.Backward(c.processes) {
-		p.stop(stopTimeout)
+	for _, p := range slices.Backward(c.running()) {
+		p.kill()
 	}
 
+	if c.client != nil {
+		c.client.CloseIdleConnections()
+	}
+
+	c.mutex.Lock()
 	c.processes = nil
+	c.mutex.Unlock()
 
 	return errors.Join(os.RemoveAll(c.dir), c.lock.Close())
 }
 
+func (c *ControlPlane) running() []*process {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+
+	return slices.Clone(c.processes)
+}
+
+func (c *ControlPlane) find(name string) (*process, int, error) {
+	processes := c.running()
+
+	index := slices.IndexFunc(processes, func(p *process) bool { return p.row.name == name })
+	if index < 0 {
+		return nil, 0, fmt.Errorf("this control plane has no %s: see Options", name)
+	}
+
+	return processes[index], index, nil
+}
+
 // start tries again with other ports when another process took one between the choice and the use.
-func start(ctx context.Context, rows []part, port func() (int, error)) (*ControlPlane, error) {
+func start(ctx context.Context, options Options, port func() (int, error)) (*ControlPlane, error) {
 	programs := map[string]string{}
 
-	for _, row := range rows {
-		path, err := parts.Path(ctx, row.name)
-		if err != nil {
-			return nil, fmt.Errorf("start a control plane: %w", err)
-		}
+	for _, stage := range options.stages() {
+		for _, row := range stage {
+			path, err := parts.Path(ctx, row.name)
+			if err != nil {
+				return nil, fmt.Errorf("start a control plane: %w", err)
+			}
 
-		programs[row.name] = path
+			programs[row.name] = path
+		}
 	}
 
 	// Only now, because a build may take many minutes.
@@ -160,7 +285,7 @@ func start(ctx context.Context, rows []part, port func() (int, error)) (*Control
 	for range attempts {
 		var plane *ControlPlane
 
-		plane, err = attempt(ctx, rows, programs, port)
+		plane, err = attempt(ctx, options, programs, port)
 		if err == nil {
 			return plane, nil
 		}
@@ -174,14 +299,16 @@ func start(ctx context.Context, rows []part, port func() (int, error)) (*Control
 }
 
 func attempt(
-	ctx context.Context, rows []part, programs map[string]string, port func() (int, error),
+	ctx context.Context, options Options, programs map[string]string, port func() (int, error),
 ) (*ControlPlane, error) {
 	plane, err := newControlPlane()
 	if err != nil {
 		return nil, err
 	}
 
-	if err := plane.run(ctx, rows, programs, port); err != nil {
+	plane.programs = programs
+
+	if err := plane.run(ctx, options, port); err != nil {
 		return nil, errors.Join(err, plane.remove())
 	}
 
@@ -211,44 +338,57 @@ func newControlPlane() (*ControlPlane, error) {
 	return &ControlPlane{dir: dir, lock: lock}, nil
 }
 
-// run starts the parts one after the other: each needs the one before it.
-func (c *ControlPlane) run(
-	ctx context.Context, rows []part, programs map[string]string, port func() (int, error),
-) error {
-	s, err := newSettings(c.dir, rows, port)
+// run starts the stages one after the other: each needs the one before it.
+func (c *ControlPlane) run(ctx context.Context, options Options, port func() (int, error)) error {
+	s, err := newSettings(c.dir, options, port)
 	if err != nil {
 		return err
 	}
 
+	c.settings = s
 	c.CA, c.Cert, c.Key = s.pki.ca, s.pki.cert, s.pki.key
+	c.Host = s.url(apiserver)
+	c.Kubeconfig = s.file(adminConfig)
 
-	client, err := c.Client()
-	if err != nil {
+	if c.client, err = c.Client(); err != nil {
 		return err
 	}
 
-	defer client.CloseIdleConnections()
+	for _, stage := range options.stages() {
+		if err := c.runStage(ctx, stage); err != nil {
+			return err
+		}
+	}
 
-	for _, row := range rows {
-		p, err := startProcess(programs[row.name], row.args(s), c.dir, row.name)
+	return nil
+}
+
+func (c *ControlPlane) runStage(ctx context.Context, stage []part) error {
+	first := len(c.processes)
+
+	for _, row := range stage {
+		p, err := startProcess(c.programs[row.name], row.args(c.settings), c.dir, row)
 		if err != nil {
 			return err
 		}
 
 		c.processes = append(c.processes, p)
+	}
 
-		for _, path := range row.ready {
-			if err := p.waitReady(ctx, client, s.url(row.name)+path); err != nil {
-				return err
-			}
+	for _, p := range c.processes[first:] {
+		if err := c.waitReady(ctx, p); err != nil {
+			return err
 		}
 	}
 
-	c.Host = s.url("kube-apiserver")
-	c.Kubeconfig = filepath.Join(c.dir, "kubeconfig")
+	return nil
+}
 
-	if err := os.WriteFile(c.Kubeconfig, kubeconfig(c.Host, c.CA, c.Cert, c.Key), privateFile); err != nil {
-		return fmt.Errorf("write the kubeconfig: %w", err)
+func (c *ControlPlane) waitReady(ctx context.Context, p *process) error {
+	for _, ready := range p.row.ready {
+		if err := p.waitReady(ctx, c.client, c.settings.url(ready.part)+ready.path); err != nil {
+			return err
+		}
 	}
 
 	return nil

@@ -72,7 +72,7 @@ func TestControlPlane(t *testing.T) {
 	t.Run("shares nothing with another", func(t *testing.T) { sharesNothing(t, client, plane) })
 
 	pids := pidsOf(plane)
-	require.Len(t, pids, len(table))
+	require.Len(t, pids, len(stages))
 	assert.Contains(t, plane.Logs(), "end of the log of kube-apiserver")
 
 	require.NoError(t, plane.Stop())
@@ -178,13 +178,13 @@ func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
 	t.Parallel()
 
 	for _, taken := range []int{0, 1} { // etcd's port and the API server's
-		t.Run(table[taken].name, func(t *testing.T) {
+		t.Run(stages[taken][0].name, func(t *testing.T) {
 			t.Parallel()
 
 			other := takenPort(t)
 			calls := -1
 
-			plane, err := start(t.Context(), table, func() (int, error) {
+			plane, err := start(t.Context(), Options{}, func() (int, error) {
 				calls++
 				if calls == taken {
 					return other, nil
@@ -194,7 +194,7 @@ func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.NoError(t, plane.Stop())
-			assert.Equal(t, 2*len(table), calls+1, "the first choice of ports should fail and the second do")
+			assert.Equal(t, 2*len(stages), calls+1, "the first choice of ports should fail and the second do")
 		})
 	}
 }
@@ -203,7 +203,7 @@ func TestGivesUpWhenNoPortIsFree(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	other := takenPort(t)
-	_, err := start(t.Context(), table, func() (int, error) { return other, nil })
+	_, err := start(t.Context(), Options{}, func() (int, error) { return other, nil })
 
 	require.ErrorIs(t, err, errPortTaken)
 	require.ErrorContains(t, err, "end of the log of etcd")
@@ -247,7 +247,7 @@ func TestStartObeysItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 
 	// The port is chosen after the parts are found: the last moment before the start.
-	plane, err := start(ctx, table, func() (int, error) {
+	plane, err := start(ctx, Options{}, func() (int, error) {
 		cancel()
 
 		return freePort()
@@ -317,7 +317,7 @@ func TestSweepLeavesWhatIsInUse(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 
-	keys, err := newPKI()
+	keys, err := newPKI("")
 	require.NoError(t, err)
 
 	roots := x509.NewCertPool()

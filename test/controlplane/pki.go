@@ -27,6 +27,10 @@ const (
 	accountKey       = "service-account.key"
 	accountPublicKey = "service-account.pub"
 
+	adminConfig             = "kubeconfig"
+	controllerManagerConfig = "kube-controller-manager.kubeconfig"
+	schedulerConfig         = "kube-scheduler.kubeconfig"
+
 	serialBits = 128
 	clockSkew  = time.Hour
 	validity   = 7 * 24 * time.Hour
@@ -38,6 +42,13 @@ type pki struct {
 	serving, servingKey      []byte
 	cert, key                []byte
 	account, accountVerifier []byte
+	// clients are those that the parts themselves need, by the name of the file that will hold one.
+	clients map[string]client
+}
+
+// client is the certificate of a user of the API server, and its key.
+type client struct {
+	cert, key []byte
 }
 
 type authority struct {
@@ -45,7 +56,8 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newPKI() (pki, error) {
+// newPKI makes all certificates. The serving one is for the loopback address and, if it is not empty, for address.
+func newPKI(address string) (pki, error) {
 	var p pki
 
 	ca, err := newAuthority()
@@ -55,21 +67,22 @@ func newPKI() (pki, error) {
 
 	p.ca = encode("CERTIFICATE", ca.cert.Raw)
 
+	addresses := []net.IP{net.ParseIP(loopback), net.ParseIP("10.96.0.1")}
+	if address != "" {
+		addresses = append(addresses, net.ParseIP(address))
+	}
+
 	p.serving, p.servingKey, err = ca.sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: "kube-apiserver"},
+		Subject:     pkix.Name{CommonName: apiserver},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP("10.96.0.1")},
+		IPAddresses: addresses,
 	})
 	if err != nil {
 		return p, err
 	}
 
-	p.cert, p.key, err = ca.sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
+	if err := p.signClients(ca); err != nil {
 		return p, err
 	}
 
@@ -78,7 +91,29 @@ func newPKI() (pki, error) {
 	return p, err
 }
 
-func (p pki) write(dir string) error {
+// signClients makes the administrator's certificate and those of the parts, whose names the API server's own roles know.
+func (p *pki) signClients(ca authority) error {
+	admin, err := ca.signClient(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
+	if err != nil {
+		return err
+	}
+
+	p.cert, p.key = admin.cert, admin.key
+	p.clients = map[string]client{adminConfig: admin}
+
+	for file, user := range map[string]string{
+		controllerManagerConfig: "system:kube-controller-manager",
+		schedulerConfig:         "system:kube-scheduler",
+	} {
+		if p.clients[file], err = ca.signClient(pkix.Name{CommonName: user}); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (p pki) write(dir, host string) error {
 	files := map[string][]byte{
 		caCert:           p.ca,
 		servingCert:      p.serving,
@@ -88,6 +123,10 @@ func (p pki) write(dir string) error {
 		accountKey:       p.account,
 		accountPublicKey: p.accountVerifier,
 	}
+	for name, user := range p.clients {
+		files[name] = kubeconfig(host, p.ca, user.cert, user.key)
+	}
+
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, privateFile); err != nil {
 			return fmt.Errorf("write the certificates: %w", err)
@@ -121,6 +160,14 @@ func newAuthority() (authority, error) {
 	}
 
 	return authority{cert: cert, key: key}, nil
+}
+
+func (a authority) signClient(name pkix.Name) (client, error) {
+	cert, key, err := a.sign(&x509.Certificate{
+		Subject: name, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+
+	return client{cert: cert, key: key}, err
 }
 
 // sign returns a certificate made from template and its new key.
@@ -194,14 +241,14 @@ kind: Config
 current-context: test
 contexts:
 - name: test
-  context: {cluster: test, user: admin}
+  context: {cluster: test, user: test}
 clusters:
 - name: test
   cluster:
     server: %s
     certificate-authority-data: %s
 users:
-- name: admin
+- name: test
   user:
     client-certificate-data: %s
     client-key-data: %s

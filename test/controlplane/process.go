@@ -11,13 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 )
 
 const (
 	logTailSize = 4096
-	// Both parts pass on the words of the operating system.
+	// All parts pass on the words of the operating system.
 	portTakenMessage = "address already in use"
 )
 
@@ -25,19 +24,20 @@ var errPortTaken = errors.New("another process has the port")
 
 // process is a started program. Its done is closed when it has ended, and then err says how.
 type process struct {
-	name string
+	row  part
 	log  string
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
 }
 
-func startProcess(program string, args []string, dir, name string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+func startProcess(program string, args []string, dir string, row part) (*process, error) {
+	p := &process{row: row, log: filepath.Join(dir, row.name+".log"), done: make(chan struct{})}
 
-	log, err := os.Create(p.log)
+	// A part that is started again goes on in the same log.
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, privateFile)
 	if err != nil {
-		return nil, fmt.Errorf("make a log for %s: %w", name, err)
+		return nil, fmt.Errorf("make a log for %s: %w", row.name, err)
 	}
 	defer log.Close()
 
@@ -52,7 +52,7 @@ func startProcess(program string, args []string, dir, name string) (*process, er
 	go p.live(started)
 
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", row.name, err)
 	}
 
 	return p, nil
@@ -103,7 +103,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 		case <-p.done:
 			return p.ended()
 		case <-ctx.Done():
-			return fmt.Errorf("%s was not ready in time, it last answered: %w\n%s", p.name, err, p.logTail())
+			return fmt.Errorf("%s was not ready in time, it last answered: %w\n%s", p.row.name, err, p.logTail())
 		case <-tick.C:
 		}
 	}
@@ -111,9 +111,9 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 
 // ended says why a process that should have stayed did not.
 func (p *process) ended() error {
-	err := fmt.Errorf("%s ended: %w\n%s", p.name, p.err, p.logTail())
+	err := fmt.Errorf("%s ended: %w\n%s", p.row.name, p.err, p.logTail())
 	if p.err == nil {
-		err = fmt.Errorf("%s ended without an error\n%s", p.name, p.logTail())
+		err = fmt.Errorf("%s ended without an error\n%s", p.row.name, p.logTail())
 	}
 
 	if text, _ := os.ReadFile(p.log); bytes.Contains(text, []byte(portTakenMessage)) {
@@ -133,17 +133,9 @@ func (p *process) died() error {
 	}
 }
 
-// stop asks the process to end, makes it end if it does not, and returns when it has ended.
-func (p *process) stop(grace time.Duration) {
+// kill ends the process at once and returns when it has ended. Nothing needs more time, because no state is kept.
+func (p *process) kill() {
 	// A failure to signal means that the process has ended, and then done is closed.
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-
-	select {
-	case <-p.done:
-		return
-	case <-time.After(grace):
-	}
-
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
@@ -152,10 +144,10 @@ func (p *process) stop(grace time.Duration) {
 func (p *process) logTail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
-		return fmt.Sprintf("there is no log of %s: %v", p.name, err)
+		return fmt.Sprintf("there is no log of %s: %v", p.row.name, err)
 	}
 
-	return fmt.Sprintf("end of the log of %s:\n%s", p.name, text[max(0, len(text)-logTailSize):])
+	return fmt.Sprintf("end of the log of %s:\n%s", p.row.name, text[max(0, len(text)-logTailSize):])
 }
 
 func get(ctx context.Context, client *http.Client, url string) error {

@@ -7,48 +7,79 @@ import (
 	"strconv"
 )
 
-// part is a row of the table of programs: how one is started, and which of its paths answer 200 when it is of use.
+const (
+	etcd              = "etcd"
+	apiserver         = "kube-apiserver"
+	controllerManager = "kube-controller-manager"
+	scheduler         = "kube-scheduler"
+)
+
+// part is a row of the table of programs: how one is started, and which URLs answer 200 when it is of use.
 type part struct {
 	name  string
 	args  func(settings) []string
-	ready []string
+	ready []answer
 }
 
-// table holds the parts in the order of their start. A controller manager and a scheduler are two rows more; the
-// ServiceAccount admission plugin may then be on again.
-var table = []part{
-	{name: "etcd", args: etcdArgs, ready: []string{"/health"}},
-	// The API server may say that it is ready before it has made the default namespace.
-	{name: "kube-apiserver", args: apiserverArgs, ready: []string{"/readyz", "/api/v1/namespaces/default"}},
+// answer is a path that a part answers, most often the one that is waited for.
+type answer struct {
+	part, path string
+}
+
+// stages holds the parts in the order of their start. The parts of one stage start together; each stage needs the one
+// before it.
+var stages = [][]part{
+	{{name: etcd, args: etcdArgs, ready: []answer{{etcd, "/health"}}}},
+	{{
+		name: apiserver, args: apiserverArgs,
+		// The API server may say that it is ready before it has made the default namespace.
+		ready: []answer{{apiserver, "/readyz"}, {apiserver, "/api/v1/namespaces/default"}},
+	}},
+}
+
+// controllers is the stage that Options.Controllers adds.
+var controllers = []part{
+	{
+		name: controllerManager, args: controllerManagerArgs,
+		// A pod is refused while its namespace has no such account.
+		ready: []answer{
+			{controllerManager, "/healthz"},
+			{apiserver, "/api/v1/namespaces/default/serviceaccounts/default"},
+		},
+	},
+	{name: scheduler, args: schedulerArgs, ready: []answer{{scheduler, "/healthz"}}},
 }
 
 // settings is what the parts must agree on.
 type settings struct {
+	Options
 	dir   string
 	pki   pki
 	ports map[string]int
 }
 
-func newSettings(dir string, rows []part, port func() (int, error)) (settings, error) {
-	s := settings{dir: dir, ports: map[string]int{}}
+func newSettings(dir string, options Options, port func() (int, error)) (settings, error) {
+	s := settings{Options: options, dir: dir, ports: map[string]int{}}
 
-	for _, row := range rows {
-		number, err := port()
-		if err != nil {
-			return s, err
+	for _, stage := range options.stages() {
+		for _, row := range stage {
+			number, err := port()
+			if err != nil {
+				return s, err
+			}
+
+			s.ports[row.name] = number
 		}
-
-		s.ports[row.name] = number
 	}
 
-	keys, err := newPKI()
+	keys, err := newPKI(options.Address)
 	if err != nil {
 		return s, err
 	}
 
 	s.pki = keys
 
-	return s, s.pki.write(dir)
+	return s, s.pki.write(dir, s.url(apiserver))
 }
 
 func (s settings) url(name string) string {
@@ -67,8 +98,8 @@ func etcdArgs(s settings) []string {
 	return []string{
 		"--data-dir=" + s.file("etcd"),
 		"--unsafe-no-fsync",
-		"--listen-client-urls=" + s.url("etcd"),
-		"--advertise-client-urls=" + s.url("etcd"),
+		"--listen-client-urls=" + s.url(etcd),
+		"--advertise-client-urls=" + s.url(etcd),
 		"--listen-peer-urls=" + peer,
 		"--initial-advertise-peer-urls=" + peer,
 		"--initial-cluster=default=" + peer,
@@ -81,15 +112,20 @@ func etcdArgs(s settings) []string {
 }
 
 func apiserverArgs(s settings) []string {
-	return []string{
-		"--etcd-servers=" + s.url("etcd"),
+	bind, advertise := loopback, loopback
+	if s.Address != "" {
+		bind, advertise = "0.0.0.0", s.Address
+	}
+
+	args := []string{
+		"--etcd-servers=" + s.url(etcd),
 		"--etcd-cafile=" + s.file(caCert),
 		"--etcd-certfile=" + s.file(adminCert),
 		"--etcd-keyfile=" + s.file(adminKey),
-		"--bind-address=" + loopback,
-		"--advertise-address=" + loopback,
+		"--bind-address=" + bind,
+		"--advertise-address=" + advertise,
 		"--endpoint-reconciler-type=none", // it refuses a loopback address
-		fmt.Sprintf("--secure-port=%d", s.ports["kube-apiserver"]),
+		fmt.Sprintf("--secure-port=%d", s.ports[apiserver]),
 		"--tls-cert-file=" + s.file(servingCert),
 		"--tls-private-key-file=" + s.file(servingKey),
 		"--client-ca-file=" + s.file(caCert),
@@ -100,9 +136,48 @@ func apiserverArgs(s settings) []string {
 		"--service-account-signing-key-file=" + s.file(accountKey),
 		"--service-cluster-ip-range=10.96.0.0/24",
 		"--enable-admission-plugins=NodeRestriction",
-		"--disable-admission-plugins=ServiceAccount",
 		"--allow-privileged=true",
+		// Calls to the Service of a webhook go to its ready endpoints: there is no kube-proxy for its virtual address.
 		"--enable-aggregator-routing=true",
+	}
+
+	if !s.Controllers {
+		args = append(args, "--disable-admission-plugins=ServiceAccount") // nothing would make the accounts
+	}
+
+	return args
+}
+
+func controllerManagerArgs(s settings) []string {
+	return append(
+		componentArgs(s, controllerManager, controllerManagerConfig),
+		"--use-service-account-credentials",
+		"--service-account-private-key-file="+s.file(accountKey),
+		"--root-ca-file="+s.file(caCert),
+		// Real dynamic provisioning without a node, for classes of the provisioner kubernetes.io/host-path.
+		"--enable-hostpath-provisioner",
+		// A claim that the binder sees before its volume waits for the next round, which is in 15 seconds by default.
+		"--pvclaimbinder-sync-period=1s",
+		"--node-monitor-grace-period=24h", // nobody renews the lease of a hand-made Node
+	)
+}
+
+func schedulerArgs(s settings) []string {
+	return componentArgs(s, scheduler, schedulerConfig)
+}
+
+// componentArgs are the flags that the controller manager and the scheduler share.
+func componentArgs(s settings, name, config string) []string {
+	return []string{
+		"--kubeconfig=" + s.file(config),
+		"--bind-address=" + loopback,
+		fmt.Sprintf("--secure-port=%d", s.ports[name]),
+		"--tls-cert-file=" + s.file(servingCert),
+		"--tls-private-key-file=" + s.file(servingKey),
+		"--leader-elect=false", // one of each: an election would only delay the start
+		// By default they hold back their own requests: the first account takes six seconds, and 50 pods one.
+		"--kube-api-qps=300",
+		"--kube-api-burst=600",
 	}
 }
 

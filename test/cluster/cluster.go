@@ -1,0 +1,320 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+const (
+	startTimeout  = 2 * time.Minute
+	defaultNodes  = 2
+	defaultPods   = 110
+	logTail       = 4096
+	eventTail     = 40
+	reportTimeout = 10 * time.Second
+)
+
+// Options says how large a cluster is.
+type Options struct {
+	// Nodes is how many Nodes there are, node-1 and so on, 2 by default.
+	Nodes int
+	// PodsPerNode is how many pods one takes, 110 by default.
+	PodsPerNode int64
+}
+
+// Cluster is a running cluster.
+type Cluster struct {
+	// Plane has the real parts; its Kubeconfig file is an administrator's.
+	Plane *controlplane.ControlPlane
+	// Config is an administrator's, without a limit on the rate of requests. Copy it before a change.
+	Config *rest.Config
+	// Client is a client of Config for the kinds of Kubernetes itself.
+	Client kubernetes.Interface
+	// Dynamic is a client of Config for all kinds.
+	Dynamic dynamic.Interface
+	// Kubelet runs the pods.
+	Kubelet *Kubelet
+
+	dir, logs string
+}
+
+// Require starts a cluster for one test, beside that of Main, and stops it when the test ends. Use it in a test that harms
+// the control plane. If the test failed, the ends of the logs are in its output.
+func Require(tb testing.TB, options Options) *Cluster {
+	tb.Helper()
+
+	dir := tb.TempDir()
+	logs := filepath.Join(dir, logsDir)
+	if err := os.Mkdir(logs, dirMode); err != nil {
+		tb.Fatalf("make a folder for the logs of a cluster: %v", err)
+	}
+
+	c, err := start(tb.Context(), options, dir, logs)
+	if err != nil {
+		tb.Fatalf("this test needs a cluster: %v", err)
+	}
+
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tell(c, tb.Output(), dir)
+		}
+
+		if err := c.Stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+
+	return c
+}
+
+func start(ctx context.Context, options Options, dir, logs string) (*Cluster, error) {
+	options.Nodes = cmp.Or(options.Nodes, defaultNodes)
+	options.PodsPerNode = cmp.Or(options.PodsPerNode, defaultPods)
+
+	wanted := controlplane.Options{Controllers: true}
+	if isolated {
+		wanted.Address = gateway.String()
+	}
+
+	plane, err := controlplane.StartWith(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+
+	c := &Cluster{Plane: plane, dir: dir, logs: logs}
+	if err := c.populate(ctx, options); err != nil {
+		return nil, errors.Join(fmt.Errorf("start a cluster: %w", err), c.Stop())
+	}
+
+	return c, nil
+}
+
+// populate makes the clients, the Nodes and the kubelet.
+func (c *Cluster) populate(ctx context.Context, options Options) (err error) {
+	c.Config = &rest.Config{
+		Host: c.Plane.Host, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.Plane.CA, CertData: c.Plane.Cert, KeyData: c.Plane.Key},
+	}
+
+	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
+		return err
+	}
+
+	if c.Dynamic, err = dynamic.NewForConfig(c.Config); err != nil {
+		return err
+	}
+
+	nodes, err := makeNodes(ctx, c.Client, options)
+	if err != nil {
+		return err
+	}
+
+	host, err := c.podHost()
+	if err != nil {
+		return err
+	}
+
+	if c.Kubelet, err = newKubelet(c.Client, c.dir, c.logs, host, nodes); err != nil {
+		return err
+	}
+
+	return c.Kubelet.start(ctx)
+}
+
+// podHost is the URL of the API server for pods.
+func (c *Cluster) podHost() (string, error) {
+	host, err := url.Parse(c.Plane.Host)
+	if err != nil {
+		return "", err
+	}
+
+	if isolated {
+		host.Host = net.JoinHostPort(gateway.String(), host.Port())
+	}
+
+	return host.String(), nil
+}
+
+// Stop ends all pods and the control plane. It fails if a part of it had ended before.
+func (c *Cluster) Stop() error {
+	var stopped error
+	if c.Kubelet != nil {
+		stopped = c.Kubelet.stop()
+	}
+
+	return errors.Join(stopped, c.Plane.Stop())
+}
+
+// Impersonate returns a configuration that acts as a ServiceAccount, with its rights but not with its token.
+func (c *Cluster) Impersonate(namespace, account string) *rest.Config {
+	config := rest.CopyConfig(c.Config)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + namespace + ":" + account,
+		Groups: []string{
+			"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated",
+		},
+	}
+
+	return config
+}
+
+// ServiceAccountConfig returns a configuration with a token of the ServiceAccount, valid for an hour, and nothing else.
+func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, account string) (*rest.Config, error) {
+	answer, err := c.Client.CoreV1().ServiceAccounts(namespace).
+		CreateToken(ctx, account, &authenticationv1.TokenRequest{}, createOptions)
+	if err != nil {
+		return nil, fmt.Errorf("request a token of %s/%s: %w", namespace, account, err)
+	}
+
+	return &rest.Config{
+		Host: c.Config.Host, QPS: -1, BearerToken: answer.Status.Token,
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.Plane.CA},
+	}, nil
+}
+
+// WriteKubeconfig writes a configuration of this package to a file, for programs that run outside of the pods.
+func WriteKubeconfig(config *rest.Config, file string) error {
+	const name = "test"
+
+	text, err := clientcmd.Write(api.Config{
+		Clusters: map[string]*api.Cluster{name: {Server: config.Host, CertificateAuthorityData: config.CAData}},
+		AuthInfos: map[string]*api.AuthInfo{name: {
+			Token: config.BearerToken, ClientCertificateData: config.CertData, ClientKeyData: config.KeyData,
+			Impersonate: config.Impersonate.UserName, ImpersonateGroups: config.Impersonate.Groups,
+		}},
+		Contexts:       map[string]*api.Context{name: {Cluster: name, AuthInfo: name}},
+		CurrentContext: name,
+	})
+	if err == nil {
+		err = os.WriteFile(file, text, privateMode)
+	}
+
+	if err != nil {
+		return fmt.Errorf("write a kubeconfig: %w", err)
+	}
+
+	return nil
+}
+
+// Namespace makes a namespace with a fresh name that begins with prefix, waits for its default ServiceAccount, and has it
+// deleted when the test ends.
+func (c *Cluster) Namespace(tb testing.TB, prefix string, labels map[string]string) string {
+	tb.Helper()
+
+	made, err := c.Client.CoreV1().Namespaces().Create(tb.Context(), &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-", Labels: labels},
+	}, createOptions)
+	if err != nil {
+		tb.Fatalf("make a namespace: %v", err)
+	}
+
+	tb.Cleanup(func() {
+		if err := c.Client.CoreV1().Namespaces().
+			Delete(context.WithoutCancel(tb.Context()), made.Name, metav1.DeleteOptions{}); err != nil {
+			tb.Errorf("delete the namespace %s: %v", made.Name, err)
+		}
+	})
+
+	Eventually(tb, "the namespace "+made.Name+" should get its account", func(ctx context.Context) error {
+		_, err := c.Client.CoreV1().ServiceAccounts(made.Name).Get(ctx, "default", getOptions)
+
+		return err
+	})
+
+	return made.Name
+}
+
+// Endpoints returns the addresses of the ready endpoints of a Service. They come a moment after the pods are ready, for
+// which Helm waits; and the API server itself, which calls webhooks there, sees them another moment later.
+func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) ([]string, error) {
+	list, err := c.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: discoveryv1.LabelServiceName + "=" + service,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the endpoints of %s/%s: %w", namespace, service, err)
+	}
+
+	var ready []string
+
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints {
+			if isTrue(endpoint.Conditions.Ready) {
+				ready = append(ready, endpoint.Addresses...)
+			}
+		}
+	}
+
+	return ready, nil
+}
+
+// Report writes what helps to understand a failure: the last events of the cluster and the end of each log.
+func (c *Cluster) Report(out io.Writer) {
+	c.reportEvents(out)
+	fmt.Fprintln(out, c.Plane.Logs())
+
+	printTails(out, c.logFiles())
+}
+
+func (c *Cluster) logFiles() []string {
+	files, _ := filepath.Glob(filepath.Join(c.logs, "*.log"))
+
+	return files
+}
+
+func (c *Cluster) reportEvents(out io.Writer) {
+	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
+	defer cancel()
+
+	list, err := c.Client.CoreV1().Events("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		fmt.Fprintf(out, "there are no events: %v\n", err)
+
+		return
+	}
+
+	when := func(e corev1.Event) time.Time {
+		return slices.MaxFunc([]time.Time{e.LastTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time}, time.Time.Compare)
+	}
+	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return when(a).Compare(when(b)) })
+
+	fmt.Fprintln(out, "last events:")
+
+	for _, e := range list.Items[max(0, len(list.Items)-eventTail):] {
+		fmt.Fprintf(out, "%s %s %s/%s %s: %s\n", when(e).Format(time.TimeOnly), e.InvolvedObject.Kind,
+			e.InvolvedObject.Namespace, e.InvolvedObject.Name, e.Reason, e.Message)
+	}
+}
+
+// SaveLogs copies the whole logs of the parts, the kubelet and the pods, also of those that are gone, into the folder dir.
+func (c *Cluster) SaveLogs(dir string) error {
+	if err := errors.Join(c.Plane.SaveLogs(dir), copyFiles(c.logFiles(), dir)); err != nil {
+		return fmt.Errorf("save the logs: %w", err)
+	}
+
+	return nil
+}

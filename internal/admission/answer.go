@@ -26,6 +26,9 @@ type answer struct {
 	// reason and profiles are audit annotations; the API server puts the webhook's name in front of their keys.
 	reason   inject.Reason
 	profiles []string
+	// again says that the pod was marked before: this is a second round, and the API server refuses an audit annotation that
+	// contradicts the one of the first.
+	again bool
 	// warnings are shown by kubectl.
 	warnings []string
 }
@@ -112,7 +115,7 @@ func (w *patchWriter) writeOne(operation *jsonpatch.Operation) error {
 }
 
 func (a *answer) appendAudit(out []byte) []byte {
-	if a.reason == "" {
+	if a.reason == "" || (a.again && a.reason == inject.ReasonAlreadyMounted) {
 		return out
 	}
 	out = append(out, `,"auditAnnotations":{"reason":"`...)

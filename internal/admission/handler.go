@@ -174,6 +174,7 @@ func admit[E environment](h *Handler, config *inject.Config, r *request[pod[E]],
 		return
 	}
 	a.operations = result.Operations
+	_, a.again = r.Object.Metadata.Annotations[inject.AnnotationInjected]
 	if h.Warnings == nil {
 		return
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -87,9 +89,13 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	if err != nil {
 		return fmt.Errorf("make the claims controller: %w", err)
 	}
-	for _, s := range []source.TypedSource[inject.Use]{
+	sources := []source.TypedSource[inject.Use]{
 		podSource(mgr.GetCache()), claimSource(mgr.GetCache()), namespaceSource(mgr.GetCache(), index), r.source(),
-	} {
+	}
+	if o.WebhookConfiguration != "" {
+		sources = append(sources, webhookSource(mgr.GetCache(), o.WebhookConfiguration, index))
+	}
+	for _, s := range sources {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watch for the claims controller: %w", err)
 		}
@@ -137,6 +143,28 @@ func namespaceSource(c cache.Cache, index *Index) source.TypedSource[inject.Use]
 			},
 			DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
 		})
+}
+
+// webhookSource looks at everything again when the own webhook selects other namespaces.
+func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[inject.Use] {
+	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
+	return source.TypedKind(c, &configuration{},
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []inject.Use { return index.known() }),
+		predicate.TypedFuncs[*configuration]{
+			CreateFunc: func(e event.TypedCreateEvent[*configuration]) bool { return e.Object.Name == own },
+			UpdateFunc: func(e event.TypedUpdateEvent[*configuration]) bool {
+				return e.ObjectNew.Name == own && !reflect.DeepEqual(namespaceSelectors(e.ObjectOld), namespaceSelectors(e.ObjectNew))
+			},
+			DeleteFunc: func(event.TypedDeleteEvent[*configuration]) bool { return false },
+		})
+}
+
+func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration) []*metav1.LabelSelector {
+	selectors := make([]*metav1.LabelSelector, len(c.Webhooks))
+	for i := range c.Webhooks {
+		selectors[i] = c.Webhooks[i].NamespaceSelector
+	}
+	return selectors
 }
 
 // follower carries a change of the configuration to everything that depends on it. It runs on every replica.

@@ -113,11 +113,11 @@ func TestWarnings(t *testing.T) {
 			filled(), `{name: other, claim: {name: gone, create: false}}`,
 			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
 		},
-		"a claim that is missing and will be made": {filled(), `{name: other, claim: {name: gone}}`, nil},
-		"a claim that is there":                    {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
-		"both":                                     {filled(), `{name: use, claim: {name: gone, create: false}}`, []string{"claim gone is ReadWriteOnce and another pod uses it: they must run on one node", "claim gone does not exist in namespace ml: the pod waits until someone creates it"}},
-		"caches that are not filled":               {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
-		"no index":                                 {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"a claim that is missing and will be made":         {filled(), `{name: other, claim: {name: gone}}`, nil},
+		"a claim that is there":                            {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
+		"a claim of others, whose modes nobody knows here": {filled(), `{name: use, claim: {name: gone, create: false}}`, []string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"}},
+		"caches that are not filled":                       {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"no index":                                         {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

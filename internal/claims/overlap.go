@@ -108,18 +108,22 @@ func (w *overlap) look(ctx context.Context) error {
 	return nil
 }
 
-// readOwn reads the own configuration; nil: there is none. In the cache are those with the label only.
 func (w *overlap) readOwn(ctx context.Context) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
+	return readConfiguration(ctx, w.cached, w.live, w.own)
+}
+
+// readConfiguration reads the own configuration; nil: there is none. In the cache are those with the label only.
+func readConfiguration(ctx context.Context, cached, live client.Reader, name string) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
 	own := &admissionregistrationv1.MutatingWebhookConfiguration{}
-	err := w.cached.Get(ctx, client.ObjectKey{Name: w.own}, own)
+	err := cached.Get(ctx, client.ObjectKey{Name: name}, own)
 	if apierrors.IsNotFound(err) {
-		err = w.live.Get(ctx, client.ObjectKey{Name: w.own}, own)
+		err = live.Get(ctx, client.ObjectKey{Name: name}, own)
 	}
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("read MutatingWebhookConfiguration %s: %w", w.own, err)
+		return nil, fmt.Errorf("read MutatingWebhookConfiguration %s: %w", name, err)
 	}
 	return own, nil
 }

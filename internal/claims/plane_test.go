@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -105,6 +106,9 @@ func newFixture(t *testing.T, profiles ...string) *fixture {
 
 	c, limited := admin(t)
 	f := &fixture{Client: c, t: t, limited: limited}
+	t.Cleanup(func() { // no test finds the classes of another
+		assert.NoError(t, c.DeleteAllOf(context.Background(), &storagev1.StorageClass{}))
+	})
 	if len(profiles) > 0 {
 		f.current.Store(load(t, profiles...))
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,8 +83,12 @@ type refusal finding
 
 func (r refusal) Error() string { return r.note }
 
-// errNamespaceEnds ends a visit of a namespace that is being deleted: nothing is to be done any more.
-var errNamespaceEnds = errors.New("the namespace is being deleted")
+// What ends a visit of a namespace in which nothing is to be done, and nothing said.
+var (
+	errNamespaceEnds = errors.New("the namespace is being deleted")
+	// A mark there is another installation's, or forged.
+	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
+)
 
 // Reconcile looks at a profile in a namespace, and makes what is missing.
 func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.Result, error) {
@@ -90,7 +96,7 @@ func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.R
 	again, err := v.run(ctx)
 	var refused refusal
 	switch {
-	case errors.Is(err, errNamespaceEnds):
+	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
 	case errors.As(err, &refused):
 		v.warn(finding(refused))
@@ -120,13 +126,17 @@ func (v *visit) run(ctx context.Context) (time.Duration, error) {
 	if err := v.readPods(ctx); err != nil {
 		return 0, err
 	}
+	namespace, err := v.selected(ctx)
+	if err != nil {
+		return 0, err
+	}
 	v.config = v.Config()
 	if v.profile = v.config.Profile(v.use.Profile); v.profile == nil {
 		v.warn(unknownProfile(v.use.Profile))
 		return 0, nil
 	}
-	if err := v.mayUse(ctx); err != nil {
-		return 0, err
+	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
+		return 0, refusal{reasonProfileRefused, err.Error()}
 	}
 	v.names = v.profile.Names(inject.Release{}, v.use.Namespace)
 	if err := v.readClaim(ctx); err != nil {
@@ -183,20 +193,30 @@ func (v *visit) readPods(ctx context.Context) error {
 	return nil
 }
 
-// mayUse checks that the namespace stays, and that the profile serves it: a mark can be forged.
-func (v *visit) mayUse(ctx context.Context) error {
+// selected returns the namespace if it stays and the installation's own webhook takes its pods: webhook and controller share
+// one selector, and a mark can be another installation's, or forged.
+func (v *visit) selected(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace, err := v.namespace(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if namespace.DeletionTimestamp != nil {
-		return errNamespaceEnds
+		return nil, errNamespaceEnds
 	}
 	v.home = namespace.UID
-	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
-		return refusal{reasonProfileRefused, err.Error()}
+	if v.WebhookConfiguration == "" {
+		return namespace, nil
 	}
-	return nil
+	own, err := readConfiguration(ctx, v.cached, v.live, v.WebhookConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	if own == nil || !slices.ContainsFunc(own.Webhooks, func(w admissionregistrationv1.MutatingWebhook) bool {
+		return selects(w.NamespaceSelector, namespace.Labels)
+	}) {
+		return nil, errNotSelected
+	}
+	return namespace, nil
 }
 
 // namespace reads the namespace from the cache, or, when it was made a moment ago, from the API server.

@@ -77,7 +77,7 @@ func (v *visit) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 // sayShared says when pods on several nodes want a volume that one node at a time can have. The nodes are read once in a
 // while at most: a Job with hundreds of pods is looked at once.
 func (v *visit) sayShared(ctx context.Context) (time.Duration, error) {
-	if !v.profile.SingleNode() || len(v.pods) < 2 {
+	if !*v.profile.Claim.Create || !v.profile.SingleNode() || len(v.pods) < 2 {
 		return 0, nil
 	}
 	now := time.Now()

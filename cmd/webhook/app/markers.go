@@ -16,6 +16,7 @@ package app
 // The program's own namespace.
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=pipeline-storage,verbs=get;update;patch,namespace=pipeline-storage,roleName=pipeline-storage
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=secrets,resourceNames=pipeline-storage-tls,verbs=get;list;watch;update,namespace=pipeline-storage,roleName=pipeline-storage
 

@@ -143,7 +143,7 @@ func readAll(r io.Reader, length int64, into *[]byte) error {
 		}
 		n, err := r.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
-		if err == io.EOF { //nolint:errorlint // io.Reader says that the end is io.EOF itself
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -29,7 +30,8 @@ func (h *health) mux() *http.ServeMux {
 }
 
 func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
-	status, text := http.StatusOK, ""
+	status := http.StatusOK
+	var text strings.Builder
 	for _, c := range h.checks {
 		line := "ok"
 		if c.err != nil {
@@ -42,11 +44,11 @@ func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 				line += "; " + note
 			}
 		}
-		text += c.name + ": " + line + "\n"
+		fmt.Fprintf(&text, "%s: %s\n", c.name, line)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	fmt.Fprint(w, text)
+	fmt.Fprint(w, text.String())
 }
 
 // once asks a checker until it agrees, and never again: the listener that has opened stays open.

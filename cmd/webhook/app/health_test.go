@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func get(t *testing.T, h *health, path string) (int, string) {
@@ -50,16 +51,16 @@ func TestOnceAsksUntilItAgrees(t *testing.T) {
 		}
 		return nil
 	})
-	assert.Error(t, checker())
-	assert.Error(t, checker())
-	assert.NoError(t, checker())
-	assert.NoError(t, checker())
+	require.Error(t, checker())
+	require.Error(t, checker())
+	require.NoError(t, checker())
+	require.NoError(t, checker())
 	assert.Equal(t, 3, calls)
 }
 
 func TestClosingIsNotReady(t *testing.T) {
 	var isClosing atomic.Bool
-	assert.NoError(t, open(&isClosing)())
+	require.NoError(t, open(&isClosing)())
 	isClosing.Store(true)
-	assert.Error(t, open(&isClosing)())
+	require.Error(t, open(&isClosing)())
 }

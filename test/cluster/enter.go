@@ -43,7 +43,9 @@ const (
 )
 
 // neededParts are built before the namespaces are entered, because no network leads out of them.
-var neededParts = []string{"helm3", "helm4", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+var neededParts = []string{
+	"helm3", "helm4", "kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
+}
 
 // Setup says what the tests of one package need.
 type Setup struct {

@@ -1,0 +1,264 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+// TestContainersOfAnotherWebhookAreMounted has a webhook beside ours that adds containers, called before or after it.
+func TestContainersOfAnotherWebhookAreMounted(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	for name, called := range map[string]string{"called after ours": "zz-", "called before ours": "aa-"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace := shared.Namespace(t, "chain", nil)
+			addSidecarWebhook(t, called+namespace, namespace)
+			made := create(t, shared.Client, namespace, pipeline("train"))
+			assert.Equal(t, []string{"agent", "main", "logs", "istio-proxy"}, containersOf(made))
+			assertMounts(t, made, claimName, map[string][]string{"agent": {"/data"}, "main": {"/data"}, "logs": {"/data"}})
+			assert.Equal(t, "default", made.Annotations[inject.AnnotationInjected])
+			runningPods(t, namespace, 1)
+			assertOwnClaim(t, boundClaim(t, namespace, claimName))
+			assertAuditIsNotOverwritten(t)
+		})
+	}
+}
+
+// assertAuditIsNotOverwritten checks that our second round tells the API server nothing else than the first: it keeps the
+// first and logs a warning, which would be one for each pod with a sidecar.
+func assertAuditIsNotOverwritten(t *testing.T) {
+	t.Helper()
+
+	logs := t.TempDir()
+	require.NoError(t, shared.Plane.SaveLogs(logs))
+	text, err := os.ReadFile(filepath.Join(logs, "kube-apiserver.log"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		assert.NotContains(t, line, "Failed to set admission audit annotation")
+	}
+}
+
+func containersOf(pod *corev1.Pod) []string {
+	var names []string
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// sidecars is what the other webhook does: a native sidecar, a container, and one that our profile leaves out.
+const sidecars = `[
+	{"op": "add", "path": "/spec/initContainers", "value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
+	{"op": "add", "path": "/spec/containers/-", "value": {"name": "logs", "image": "example/logs"}},
+	{"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "example/proxy"}}
+]`
+
+// addSidecarWebhook serves another webhook from this process, and returns when the API server calls it for the pods of the
+// namespace. The API server calls webhooks in the order of their configurations' names.
+func addSidecarWebhook(t *testing.T, name, namespace string) {
+	t.Helper()
+
+	server := httptest.NewTLSServer(http.HandlerFunc(answerWithSidecars))
+	t.Cleanup(server.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	configurations := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	_, err := configurations.Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Webhooks: []admissionregistrationv1.MutatingWebhook{{
+			Name:         "sidecars.example.com",
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: authority},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+			}},
+			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, configurations.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}))
+	})
+	cluster.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
+		pod := pipeline("probe")
+		delete(pod.Labels, inject.Label)
+		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && len(made.Spec.Containers) == 1 {
+			err = errors.New("it does not")
+		}
+		return err
+	})
+}
+
+// answerWithSidecars adds containers to a pod that has none of them.
+func answerWithSidecars(w http.ResponseWriter, r *http.Request) {
+	var asked admissionv1.AdmissionReview
+	var pod corev1.Pod
+	err := json.NewDecoder(r.Body).Decode(&asked)
+	if err == nil {
+		err = json.Unmarshal(asked.Request.Object.Raw, &pod)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	asked.Response = &admissionv1.AdmissionResponse{UID: asked.Request.UID, Allowed: true}
+	if len(pod.Spec.InitContainers) == 0 {
+		asked.Response.PatchType, asked.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(sidecars)
+	}
+	asked.Request = nil
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(asked) // the API server says what it misses
+}
+
+// TestReviewOfAPodWithUnknownFields asks a replica directly: the API server would drop the fields before.
+func TestReviewOfAPodWithUnknownFields(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	const pod = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c"}, "future": [1, null]},
+		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
+			"volumes": [{"name": "tape", "tape": {"drive": 7}}],
+			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [{"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"containers": [{"name": "main", "future": "y"}]}}`
+	const mount = `{"name": "pipeline-storage", "mountPath": "/data"}`
+	const want = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c", "pipeline-storage.io/injected": "default"},
+			"future": [1, null]},
+		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
+			"volumes": [{"name": "pipeline-storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}}, {"name": "tape", "tape": {"drive": 7}}],
+			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"containers": [{"name": "main", "future": "y", "volumeMounts": [` + mount + `]}]}}`
+	response := review(t, shared.Namespace(t, "unknown", nil), []byte(pod))
+	require.True(t, response.Allowed)
+	patch, err := jsonpatch.DecodePatch(response.Patch)
+	require.NoError(t, err)
+	for _, operation := range patch {
+		assert.Equal(t, "add", operation.Kind())
+	}
+	got, err := patch.Apply([]byte(pod))
+	require.NoError(t, err)
+	assert.JSONEq(t, want, string(got))
+}
+
+func TestReviewTellsItsReason(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	namespace := shared.Namespace(t, "audit", nil)
+	cases := map[string]struct {
+		pod     string
+		allowed bool
+		audit   map[string]string
+	}{
+		"injected": {
+			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "main"}]}}`,
+			true,
+			map[string]string{"reason": "Injected", "profiles": "default"},
+		},
+		"not asked": {
+			`{"metadata": {"name": "a"}, "spec": {"containers": [{"name": "main"}]}}`,
+			true,
+			map[string]string{"reason": "NotSelected"},
+		},
+		"left out": {
+			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "istio-proxy"}]}}`,
+			true,
+			map[string]string{"reason": "Excluded"},
+		},
+		"refused": {
+			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "main",
+				"volumeMounts": [{"name": "scratch", "mountPath": "/data"}]}]}}`,
+			false,
+			map[string]string{"reason": "Conflict"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			response := review(t, namespace, []byte(tc.pod))
+			assert.Equal(t, tc.allowed, response.Allowed)
+			assert.Equal(t, tc.audit, response.AuditAnnotations)
+		})
+	}
+}
+
+// review sends a replica the review of a new pod, as the API server does: at an address behind the Service, with the
+// Service's name and the live authority.
+func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionResponse {
+	t.Helper()
+
+	request := &admissionv1.AdmissionRequest{
+		UID: uuid.NewUUID(), Namespace: namespace, Operation: admissionv1.Create,
+		Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+	}
+	request.Object.Raw = pod
+	body, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Request: request,
+	})
+	require.NoError(t, err)
+	answer, err := post(t, body)
+	require.NoError(t, err)
+	require.NotNil(t, answer.Response)
+	assert.Equal(t, request.UID, answer.Response.UID)
+	return answer.Response
+}
+
+func post(t *testing.T, body []byte) (*admissionv1.AdmissionReview, error) {
+	t.Helper()
+
+	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration, metav1.GetOptions{})
+	require.NoError(t, err)
+	authorities := x509.NewCertPool()
+	require.True(t, authorities.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
+	replicas := shared.Kubelet.Processes(home)
+	require.NotEmpty(t, replicas)
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		RootCAs: authorities, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+	}}}
+	url := fmt.Sprintf("https://%s:9443/inject", replicas[0].Address)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	answer := &admissionv1.AdmissionReview{}
+	return answer, json.Unmarshal(text, answer)
+}

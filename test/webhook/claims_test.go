@@ -1,0 +1,306 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+// No other test makes or needs volumes of the class scratch that no claim is named in.
+func TestClaimWaitsForItsConsumer(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	const claim, node = "pvc-data-pipeline-scratch", "node-2"
+	namespace := shared.Namespace(t, "scratch", nil)
+	create(t, shared.Client, namespace, pipeline("train", using("scratch")))
+	says := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
+	assert.Contains(t, says, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, and the pod train is not scheduled")
+	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
+	assert.Equal(t, installation, waiting.Labels[inject.LabelInstallation])
+
+	volume := newVolume(namespace+"-local", "scratch", "1Gi", corev1.ReadWriteOnce)
+	volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/mnt/disk"}}
+	volume.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{
+			Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+		}}}},
+	}}
+	addVolume(t, volume)
+	pod := runningPods(t, namespace, 1)[0]
+	assert.Equal(t, node, pod.Spec.NodeName)
+	assert.Equal(t, volume.Name, boundClaim(t, namespace, claim).Spec.VolumeName)
+	assertNamespaceUID(t, volume.Name, namespace)
+}
+
+func TestMissingClaimOfOthersIsTold(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	const claim = "team-data"
+	namespace := shared.Namespace(t, "existing", nil)
+	client, heard := listen(t)
+	create(t, client, namespace, pipeline("train", using("existing")))
+	missing := "claim team-data does not exist in namespace " + namespace
+	assert.Equal(t, []string{missing + ": the pod waits until someone creates it"}, heard.all())
+	says := eventOf(t, namespace, "Pod", "train", "ClaimMissing")
+	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", says)
+	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "train", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, corev1.PodPending, pod.Status.Phase)
+	assertNoClaims(t, namespace)
+
+	volume := newVolume(namespace+"-team", "", "1Gi", corev1.ReadWriteMany)
+	volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: claim}
+	addVolume(t, volume)
+	addClaim(t, namespace, newClaim(claim, volume.Name, "", "1Gi", corev1.ReadWriteMany))
+	runningPods(t, namespace, 1)
+	assertUntouched(t, namespace, claim)
+	create(t, client, namespace, pipeline("second", using("existing")))
+	assert.Empty(t, heard.all(), "the claim is there")
+}
+
+// TestDiskOfOneNodeIsToldWhenManyUseIt has the one namespace that the disk serves.
+func TestDiskOfOneNodeIsToldWhenManyUseIt(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	const namespace, claim = "disk-team", "pvc-data-pipeline-disk"
+	newDiskTeam(t, namespace, "pv-data-pipeline-disk."+namespace)
+	client, heard := listen(t)
+	create(t, client, namespace, pipeline("first", using("disk"), on("node-1")))
+	assert.Empty(t, heard.all())
+	boundClaim(t, namespace, claim)
+
+	const warning = "claim " + claim + " is ReadWriteOnce and another pod uses it: they must run on one node"
+	cluster.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
+		second := pipeline("second", using("disk"))
+		_, err := client.CoreV1().Pods(namespace).Create(ctx, second, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if texts := heard.all(); err == nil && strings.Join(texts, "\n") != warning {
+			err = fmt.Errorf("the warnings are %q", texts)
+		}
+		return err
+	})
+	create(t, client, namespace, pipeline("second", using("disk"), on("node-2")))
+	assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claim, "ClaimSharedByNodes"),
+		"claim pvc-data-pipeline-disk is ReadWriteOnce on aws-ebs, but pods on more than one node use it")
+}
+
+// newDiskTeam makes a namespace of that name when the one of an earlier run is gone.
+func newDiskTeam(t *testing.T, namespace, volume string) {
+	t.Helper()
+
+	core := shared.Client.CoreV1()
+	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should be gone", func(ctx context.Context) error {
+		if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return errors.Join(errors.New("the volume is there"), err)
+		}
+		_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+		return err
+	})
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		assert.NoError(t, core.Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}))
+		assert.NoError(t, core.PersistentVolumes().Delete(ctx, volume, metav1.DeleteOptions{}))
+	})
+	cluster.Eventually(t, "the namespace should get its account", func(ctx context.Context) error {
+		_, err := core.ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
+		return err
+	})
+}
+
+func TestClaimOfSomebodyElse(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	fits := func(namespace string) *corev1.PersistentVolumeClaim {
+		return newClaim(claimName, "pv-data-pipeline."+namespace, "fast", "100Gi", corev1.ReadWriteMany)
+	}
+	cases := map[string]struct {
+		claim func(namespace string) *corev1.PersistentVolumeClaim
+		// says is the Event about what does not fit, if any.
+		says string
+	}{
+		"one that fits is used": {claim: fits},
+		"one of a Helm release stays Helm's, whatever labels it has": {
+			claim: func(namespace string) *corev1.PersistentVolumeClaim {
+				claim := fits(namespace)
+				claim.Labels = map[string]string{
+					"app.kubernetes.io/managed-by": "Helm", inject.LabelInstallation: installation, inject.LabelProfile: "default",
+				}
+				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
+				claim.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("1Gi")
+				return claim
+			},
+		},
+		"one that does not fit is told, and used all the same": {
+			claim: func(namespace string) *corev1.PersistentVolumeClaim {
+				return newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
+			},
+			says: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
+				"its access modes are ReadWriteOnce, which lacks ReadWriteMany; its size is 1Gi, less than 100Gi; ",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace := shared.Namespace(t, "foreign", nil)
+			before := tc.claim(namespace)
+			if tc.says != "" {
+				volume := newVolume(before.Spec.VolumeName, "", "1Gi", corev1.ReadWriteOnce)
+				volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: before.Name}
+				addVolume(t, volume)
+			}
+			addClaim(t, namespace, before)
+			create(t, shared.Client, namespace, pipeline("train"))
+			if tc.says != "" {
+				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.says)
+				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.says)
+			}
+			runningPods(t, namespace, 1)
+			settle(t)
+			after := assertUntouched(t, namespace, claimName)
+			assert.Equal(t, before.Labels, after.Labels)
+			assert.Equal(t, before.Spec.Resources, after.Spec.Resources)
+		})
+	}
+}
+
+// assertUntouched checks that the installation has written neither the claim nor, on its volume, the namespace's UID.
+func assertUntouched(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
+	t.Helper()
+
+	bound := boundClaim(t, namespace, claim)
+	for _, fields := range bound.ManagedFields {
+		assert.NotContains(t, fields.Manager, "pipeline-storage", "who wrote the claim")
+	}
+	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), bound.Spec.VolumeName, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.NotContains(t, volume.Annotations, inject.AnnotationNamespaceUID)
+	return bound
+}
+
+func newVolume(name, class, size string, mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:         corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)},
+			AccessModes:      []corev1.PersistentVolumeAccessMode{mode},
+			StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example", Path: "/" + name}},
+		},
+	}
+}
+
+func addVolume(t *testing.T, volume *corev1.PersistentVolume) {
+	t.Helper()
+
+	_, err := shared.Client.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		err := shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{})
+		assert.NoError(t, err)
+	})
+}
+
+func newClaim(name, volume, class, size string, mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes:      []corev1.PersistentVolumeAccessMode{mode},
+			StorageClassName: &class, VolumeName: volume,
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)},
+			},
+		},
+	}
+}
+
+func addClaim(t *testing.T, namespace string, claim *corev1.PersistentVolumeClaim) {
+	t.Helper()
+
+	_, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Create(t.Context(), claim, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+// boundClaim returns the claim when the control plane has bound it.
+func boundClaim(t *testing.T, namespace, name string) *corev1.PersistentVolumeClaim {
+	t.Helper()
+
+	var claim *corev1.PersistentVolumeClaim
+	cluster.Eventually(t, "the claim "+name+" should be bound", func(ctx context.Context) (err error) {
+		claim, err = shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && claim.Status.Phase != corev1.ClaimBound {
+			err = fmt.Errorf("it is %s", claim.Status.Phase)
+		}
+		return err
+	})
+	return claim
+}
+
+func claimsIn(t *testing.T, namespace string) map[string]corev1.PersistentVolumeClaim {
+	t.Helper()
+
+	list, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	claims := map[string]corev1.PersistentVolumeClaim{}
+	for _, claim := range list.Items {
+		claims[claim.Name] = claim
+	}
+	return claims
+}
+
+// assertNoClaims checks that nothing was made for the namespace. Call [settle] before.
+func assertNoClaims(t *testing.T, namespace string) {
+	t.Helper()
+
+	assert.Empty(t, claimsIn(t, namespace))
+	_, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+namespace, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "a volume: %v", err)
+}
+
+// settle returns when the claims controller has seen all that was before this call: it has made the claim of a later pod.
+func settle(t *testing.T) {
+	t.Helper()
+
+	namespace := shared.Namespace(t, "later", nil)
+	create(t, shared.Client, namespace, pipeline("later"))
+	boundClaim(t, namespace, claimName)
+}
+
+// eventOf waits for an Event of the reason about an object and returns what it says.
+func eventOf(t *testing.T, namespace, kind, name, reason string) string {
+	t.Helper()
+
+	var says string
+	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name), func(ctx context.Context) error {
+		events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var others []string
+		for _, e := range events.Items {
+			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
+				says = e.Note
+				return nil
+			}
+			others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
+		}
+		return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
+	})
+	return says
+}

@@ -1,0 +1,380 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+// What the shared installation calls its things.
+const (
+	installation = home + "." + release
+	podVolume    = "pipeline-storage"
+)
+
+// mounted are the containers of testdata/workloads.yaml that get the storage, and where.
+var mounted = map[string][]string{"fetch": {"/data"}, "logs": {"/data"}, "main": {"/data"}}
+
+// podsOf says how many pods the workloads of testdata/workloads.yaml have, where it is not one.
+var podsOf = map[string]int{"Deployment": 2, "DaemonSet": 2}
+
+func TestWorkloadsGetTheirStorage(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	for _, workload := range workloads(t) {
+		t.Run(workload.GetKind(), func(t *testing.T) {
+			t.Parallel()
+			namespace := shared.Namespace(t, "workload", nil)
+			apply(t, namespace, workload)
+			for _, pod := range runningPods(t, namespace, max(1, podsOf[workload.GetKind()])) {
+				assertMounts(t, &pod, claimName, mounted)
+				assert.Equal(t, "default", pod.Annotations[inject.AnnotationInjected])
+			}
+			assertOwnClaim(t, boundClaim(t, namespace, claimName))
+		})
+	}
+}
+
+// assertOwnClaim checks that a claim of the default profile is all that the shared installation makes it.
+func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
+	t.Helper()
+
+	assertKept(t, claim)
+	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, claim.UID, volume.Spec.ClaimRef.UID)
+	assert.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
+	assertKept(t, volume)
+	class, err := shared.Client.StorageV1().StorageClasses().Get(t.Context(), "fast", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, "nfs.csi.k8s.io", class.Provisioner)
+	assert.Equal(t, "keep", class.Annotations[inject.AnnotationResourcePolicy])
+	assertNamespaceUID(t, volume.Name, claim.Namespace)
+}
+
+// assertKept checks the marks of what this installation makes for the default profile and nobody may delete.
+func assertKept(t *testing.T, object metav1.Object) {
+	t.Helper()
+
+	assert.Equal(t, map[string]string{inject.LabelProfile: "default", inject.LabelInstallation: installation}, object.GetLabels())
+	assert.Equal(t, "keep", object.GetAnnotations()[inject.AnnotationResourcePolicy])
+	assert.Equal(t, inject.SyncOptionsKeep, object.GetAnnotations()[inject.AnnotationSyncOptions])
+}
+
+// assertNamespaceUID waits until the volume says whose data it has.
+func assertNamespaceUID(t *testing.T, volume, namespace string) {
+	t.Helper()
+
+	home, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	require.NoError(t, err)
+	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
+		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
+		if err == nil && v.Annotations[inject.AnnotationNamespaceUID] != string(home.UID) {
+			err = fmt.Errorf("its annotations are %v", v.Annotations)
+		}
+		return err
+	})
+}
+
+func TestUnlabelledPodIsAsWithoutTheWebhook(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	served := shared.Namespace(t, "unlabelled", nil)
+	pod := func(label string) *unstructured.Unstructured {
+		p := workload(t, "Pod").DeepCopy()
+		labels := map[string]string{"app": "pod"}
+		if label != "" {
+			labels[inject.Label] = label
+		}
+		p.SetLabels(labels)
+		return p
+	}
+	for name, label := range map[string]string{"no label": "", "another value": "disabled", "another case": "Enabled"} {
+		t.Run(name, func(t *testing.T) {
+			// No webhook is called in kube-system, so that this is the pod without us.
+			assert.Equal(t, created(t, "kube-system", pod(label)), created(t, served, pod(label)))
+		})
+	}
+	settle(t)
+	assertNoClaims(t, served)
+}
+
+// tokenVolume is the random name of the volume with the ServiceAccount's token.
+var tokenVolume = regexp.MustCompile(`kube-api-access-[a-z0-9]+`)
+
+// created makes a pod and returns how the API server has it, but for what is different with every pod. The pod is removed.
+func created(t *testing.T, namespace string, pod *unstructured.Unstructured) string {
+	t.Helper()
+
+	pod.SetGenerateName("pod-")
+	pod.SetName("")
+	pods := resourceOf(shared.Dynamic, namespace, pod)
+	made, err := pods.Create(t.Context(), pod, metav1.CreateOptions{})
+	require.NoError(t, err)
+	now := int64(0)
+	require.NoError(t, pods.Delete(t.Context(), made.GetName(), metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	for _, field := range []string{"name", "namespace", "uid", "creationTimestamp", "resourceVersion", "managedFields"} {
+		unstructured.RemoveNestedField(made.Object, "metadata", field)
+	}
+	text, err := json.MarshalIndent(made.Object, "", " ")
+	require.NoError(t, err)
+	return tokenVolume.ReplaceAllString(string(text), "kube-api-access")
+}
+
+func TestConflictIsDeniedWithASentence(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	namespace := shared.Namespace(t, "conflict", nil)
+	scratchAt := func(path string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: path}}
+		}
+	}
+	cases := map[string]struct {
+		change func(*corev1.Pod)
+		says   string
+	}{
+		"the path is taken": {
+			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch"`,
+		},
+		"the path with a slash at its end is taken": {
+			scratchAt("/data/"), `container "main": mount path /data is taken by volume "scratch"`,
+		},
+		"the name of the volume is taken": {
+			func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: podVolume}} },
+			`the name "pipeline-storage" is taken by a volume that is no claim: rename that volume or the profile`,
+		},
+		"a profile that does not exist": {
+			using("archive"), `annotation pipeline-storage.io/profiles: there is no profile "archive", only default, scratch, existing, gpu, disk`,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change), metav1.CreateOptions{})
+			require.Error(t, err)
+			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.says, err.Error())
+			assert.True(t, apierrors.IsForbidden(err), "%v", err)
+		})
+	}
+	t.Run("a workload tells it in an Event", func(t *testing.T) {
+		set := workload(t, "ReplicaSet").DeepCopy()
+		pod := set.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+		pod["volumes"] = []any{map[string]any{"name": "scratch", "emptyDir": map[string]any{}}}
+		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{"name": "scratch", "mountPath": "/data"}}
+		apply(t, namespace, set)
+		assert.Contains(t, eventOf(t, namespace, "ReplicaSet", set.GetName(), "FailedCreate"),
+			`container "main": mount path /data is taken by volume "scratch"`)
+	})
+	settle(t)
+	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, pods.Items)
+	assertNoClaims(t, namespace)
+}
+
+func TestWarningReachesTheClient(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	namespace := shared.Namespace(t, "warning", nil)
+	client, heard := listen(t)
+	create(t, client, namespace, pipeline("misspelt", func(p *corev1.Pod) {
+		p.Annotations = map[string]string{"pipeline-storage.io/mountpath": "/work"}
+	}))
+	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, heard.all())
+}
+
+// pipeline is a pod that asks for storage, with one container.
+func pipeline(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{inject.Label: inject.LabelEnabled}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/pipeline"}}},
+	}
+	for _, change := range changes {
+		change(pod)
+	}
+	return pod
+}
+
+// using makes a pod use the profiles.
+func using(profiles string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: profiles} }
+}
+
+// on makes a pod run on the node.
+func on(node string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node} }
+}
+
+func create(t *testing.T, client kubernetes.Interface, namespace string, pod *corev1.Pod) *corev1.Pod {
+	t.Helper()
+
+	made, err := client.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return made
+}
+
+// warnings are what the API server warns a client of.
+type warnings struct {
+	mutex sync.Mutex
+	texts []string
+}
+
+// HandleWarningHeader keeps a warning.
+func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.texts = append(w.texts, text)
+}
+
+// all returns the warnings since the last call.
+func (w *warnings) all() []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	texts := w.texts
+	w.texts = nil
+	return texts
+}
+
+// listen returns a client and what it is warned of.
+func listen(t *testing.T) (kubernetes.Interface, *warnings) {
+	t.Helper()
+
+	heard := &warnings{}
+	config := rest.CopyConfig(shared.Config)
+	config.WarningHandler = heard
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	return client, heard
+}
+
+// workloads returns the documents of testdata/workloads.yaml.
+func workloads(t *testing.T) []*unstructured.Unstructured {
+	t.Helper()
+
+	text, err := os.ReadFile("testdata/workloads.yaml")
+	require.NoError(t, err)
+	return documents(t, text)
+}
+
+// workload returns the one of a kind.
+func workload(t *testing.T, kind string) *unstructured.Unstructured {
+	t.Helper()
+
+	all := workloads(t)
+	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == kind })
+	require.GreaterOrEqual(t, i, 0, kind)
+	return all[i]
+}
+
+func documents(t *testing.T, stream []byte) []*unstructured.Unstructured {
+	t.Helper()
+
+	var all []*unstructured.Unstructured
+	for _, doc := range manifest.Split(stream) {
+		object := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal(doc.Body, &object.Object))
+		all = append(all, object)
+	}
+	return all
+}
+
+// resourceOf returns where an object of a kind of Kubernetes itself belongs.
+func resourceOf(client dynamic.Interface, namespace string, object *unstructured.Unstructured) dynamic.ResourceInterface {
+	resource, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
+	if kind := object.GetKind(); kind == "StorageClass" || kind == "PersistentVolume" {
+		return client.Resource(resource)
+	}
+	return client.Resource(resource).Namespace(namespace)
+}
+
+// apply makes an object, and has a CronJob run once, now.
+func apply(t *testing.T, namespace string, object *unstructured.Unstructured) {
+	t.Helper()
+
+	resource := resourceOf(shared.Dynamic, namespace, object)
+	_, err := resource.Create(t.Context(), object, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	require.NoError(t, err, "%s %s", object.GetKind(), object.GetName())
+	if object.GetKind() == "CronJob" {
+		twoYearsAgo := time.Now().AddDate(-2, 0, 0).UTC().Format(time.RFC3339)
+		patch := fmt.Sprintf(`{"status":{"lastScheduleTime":%q}}`, twoYearsAgo)
+		_, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+		require.NoError(t, err)
+	}
+}
+
+// runningPods returns the pods of the namespace when there are as many as wanted, and all have started.
+func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
+	t.Helper()
+
+	var pods *corev1.PodList
+	cluster.Eventually(t, "the pods should run", func(ctx context.Context) (err error) {
+		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
+			return err
+		}
+		if len(pods.Items) != wanted {
+			return fmt.Errorf("there are %d pods, not %d", len(pods.Items), wanted)
+		}
+		for _, pod := range pods.Items {
+			if pod.Status.Phase != corev1.PodRunning && pod.Status.Phase != corev1.PodSucceeded {
+				return fmt.Errorf("the pod %s is %s: %v", pod.Name, pod.Status.Phase, pod.Status.Conditions)
+			}
+		}
+		return nil
+	})
+	return pods.Items
+}
+
+// assertMounts checks that the pod has the claim in one volume, and which containers mount it where.
+func assertMounts(t *testing.T, pod *corev1.Pod, claim string, wanted map[string][]string) {
+	t.Helper()
+
+	var volumes []string
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			volumes = append(volumes, v.Name+" "+v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	assert.Equal(t, []string{podVolume + " " + claim}, volumes, pod.Name)
+	assert.Equal(t, wanted, mountsOf(pod), pod.Name)
+}
+
+// mountsOf returns by container where our volume is mounted.
+func mountsOf(pod *corev1.Pod) map[string][]string {
+	mounts := map[string][]string{}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, m := range c.VolumeMounts {
+			if m.Name == podVolume {
+				mounts[c.Name] = append(mounts[c.Name], m.MountPath)
+			}
+		}
+	}
+	return mounts
+}

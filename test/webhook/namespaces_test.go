@@ -1,0 +1,127 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+func TestProfileServesTheNamespacesThatItIsFor(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	namespace := shared.Namespace(t, "gpu", map[string]string{"team": "cpu"})
+	pods := shared.Client.CoreV1().Pods(namespace)
+	_, err := pods.Create(t.Context(), pipeline("train", using("gpu")), metav1.CreateOptions{})
+	require.Error(t, err)
+	assert.Equal(t, `admission webhook "storage.pipeline-storage.io" denied the request: Pod/train: the administrator does not allow it: `+
+		`the profile "gpu" is not for the namespace "`+namespace+`": its namespaceSelector is "team=gpu"`, err.Error())
+	_, err = pods.Create(t.Context(), pipeline("train", using("disk")), metav1.CreateOptions{})
+	require.ErrorContains(t, err, `the profile "disk" is not for the namespace "`+namespace+`": its volume serves "disk-team" only`)
+
+	_, err = shared.Client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType,
+		[]byte(`{"metadata":{"labels":{"team":"gpu"}}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	cluster.Eventually(t, "the profile should serve the namespace with its new label", func(ctx context.Context) error {
+		made, err := pods.Create(ctx, pipeline("train", using("gpu")), metav1.CreateOptions{})
+		if err == nil {
+			assert.Equal(t, "gpu", made.Annotations[inject.AnnotationInjected])
+		}
+		return err
+	})
+}
+
+func TestExcludedNamespacesAreUntouched(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	nobody := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
+	for name, namespace := range map[string]string{
+		"kube-system": "kube-system", "the installation's own": home, "not selected by the installation": nobody,
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := create(t, shared.Client, namespace, pipeline("untouched"))
+			t.Cleanup(func() {
+				assert.NoError(t, shared.Client.CoreV1().Pods(namespace).Delete(context.WithoutCancel(t.Context()), made.Name, metav1.DeleteOptions{}))
+			})
+			assert.Empty(t, mountsOf(made))
+			assert.Empty(t, made.Annotations)
+		})
+	}
+	settle(t)
+	assertNoClaims(t, "kube-system")
+	assertNoClaims(t, home)
+	assertNoClaims(t, nobody)
+}
+
+// TestForgedMarkMakesNothingElsewhere has a mark on a pod that this installation is not for. Who may make pods may write it.
+func TestForgedMarkMakesNothingElsewhere(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	namespace := shared.Namespace(t, "forged", map[string]string{"installation": "none"})
+	create(t, shared.Client, namespace, pipeline("forged", func(p *corev1.Pod) {
+		p.Annotations = map[string]string{inject.AnnotationInjected: "default"}
+	}))
+	settle(t)
+	assertNoClaims(t, namespace)
+}
+
+func TestTwoInstallationsServeTheirOwnNamespaces(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+
+	const second = "two"
+	away := shared.Namespace(t, "storage-two", nil)
+	require.NoError(t, install(t.Context(), shared, second, away, "--set=replicas=1,drainSeconds=0",
+		`--set-json=namespaceSelector={"matchLabels":{"installation":"two"},"matchExpressions":[]}`))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		helm, err := shared.Helm(ctx, "helm4")
+		if assert.NoError(t, err) {
+			_, err = helm.Uninstall(ctx, second, away)
+			assert.NoError(t, err)
+		}
+	})
+
+	first, other := shared.Namespace(t, "first", nil), shared.Namespace(t, "second", map[string]string{"installation": "two"})
+	for namespace, owner := range map[string]string{first: installation, other: away + "." + second} {
+		create(t, shared.Client, namespace, pipeline("train"))
+		runningPods(t, namespace, 1)
+		boundClaim(t, namespace, claimName)
+		claims := claimsIn(t, namespace)
+		assert.Len(t, claims, 1)
+		assert.Equal(t, owner, claims[claimName].Labels[inject.LabelInstallation])
+		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
+	}
+	for _, namespace := range []string{home, away} {
+		assert.Contains(t, readiness(t, namespace), "installations: ok\n", "the other one is seen, and does not overlap")
+	}
+}
+
+// readiness returns what a replica in the namespace says of itself.
+func readiness(t *testing.T, namespace string) string {
+	t.Helper()
+
+	replicas := shared.Kubelet.Processes(namespace)
+	require.NotEmpty(t, replicas)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(text)
+}

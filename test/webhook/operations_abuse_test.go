@@ -1,0 +1,279 @@
+package webhook
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+const (
+	jsonType    = "application/json"
+	panicsTotal = "pipeline_storage_admission_panics_total"
+	// large is the API server's own limit of an object.
+	large = 3 << 20
+)
+
+// odd is a request that no API server sends.
+type odd struct {
+	method, contentType, body string
+	code                      int32
+	message                   string
+}
+
+func oddRequests(review string) map[string]odd {
+	bad := func(body, message string) odd {
+		return odd{method: http.MethodPost, contentType: jsonType, body: body, code: http.StatusBadRequest, message: message}
+	}
+	ofType := func(contentType string) odd {
+		return odd{method: http.MethodPost, contentType: contentType, body: review, code: http.StatusBadRequest, message: "content type"}
+	}
+	return map[string]odd{
+		"an empty body":                       bad("", "no body"),
+		"a request to read":                   {method: http.MethodGet, contentType: jsonType, code: http.StatusBadRequest, message: "no body"},
+		"a request to delete, without a type": {method: http.MethodDelete, code: http.StatusBadRequest, message: "no body"},
+		"a word":                              bad("garbage", ""),
+		"bytes that are no text":              bad("\x00\xff\xfe{\x80", ""),
+		"a string":                            bad(`"review"`, ""),
+		"null":                                bad("null", ""),
+		"a list":                              bad("[]", ""),
+		"an empty object":                     bad("{}", ""),
+		"a review of nothing":                 bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`, ""),
+		"a review that breaks off":            bad(review[:len(review)/2], ""),
+		"a review and more":                   bad(review+review, ""),
+		"another kind":                        bad(`{"apiVersion":"v1","kind":"Pod"}`, ""),
+		"a pod that is a number":              bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
+		"lists in lists":                      bad(strings.Repeat("[", 1<<20), ""),
+		"3 MiB of spaces":                     bad(strings.Repeat(" ", large), ""),
+		"3 MiB of one string":                 bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
+		"3 MiB of objects in objects":         bad(strings.Repeat(`{"a":`, large/5), ""),
+		"no content type":                     ofType(""),
+		"text":                                ofType("text/plain"),
+		"YAML":                                ofType("application/yaml"),
+		"protobuf":                            ofType("application/vnd.kubernetes.protobuf"),
+		"a content type that is none":         ofType(";;"),
+	}
+}
+
+// oddBodies posts them to a replica, past the API server: each gets an answer, and the replica goes on.
+func oddBodies(t *testing.T, s *site) {
+	p := s.replicas()[0]
+	client := s.direct(t, p, true)
+	review, err := reviews.Sizes()[0].Make(1)
+	require.NoError(t, err)
+	for name, tt := range oddRequests(string(review[0].Body)) {
+		t.Run(name, func(t *testing.T) {
+			var body io.Reader = strings.NewReader(tt.body)
+			if tt.body == "" {
+				body = http.NoBody
+			}
+			answer, err := client.send(t.Context(), tt.method, tt.contentType, body)
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusOK, answer.status)
+			assert.False(t, answer.review.Response.Allowed)
+			require.NotNil(t, answer.review.Response.Result)
+			assert.Equal(t, tt.code, answer.review.Response.Result.Code)
+			assert.NotEmpty(t, answer.review.Response.Result.Message)
+			assert.Contains(t, answer.review.Response.Result.Message, tt.message)
+		})
+	}
+	t.Run("a pod of 3 MiB", func(t *testing.T) {
+		answer, err := client.post(t.Context(), jsonType, largeReview(t, review[0].Body))
+		require.NoError(t, err)
+		assert.True(t, answer.review.Response.Allowed)
+		assert.NotEmpty(t, answer.review.Response.Patch, "size is no reason to go without storage")
+	})
+	s.assertUnharmed(t, p)
+}
+
+// largeReview returns a review whose pod has an annotation of 3 MiB.
+func largeReview(t *testing.T, review []byte) []byte {
+	t.Helper()
+	const labels = `"labels":{`
+	require.Contains(t, string(review), labels)
+	return bytes.Replace(review, []byte(labels), []byte(`"annotations":{"notes":"`+strings.Repeat("x", large)+`"},`+labels), 1)
+}
+
+func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {
+	t.Helper()
+	after, err := s.Kubelet.Process(home, before.Pod)
+	require.NoError(t, err)
+	assert.Equal(t, before, after, "it is the same process")
+	panics, err := metric(t.Context(), before, panicsTotal)
+	require.NoError(t, err)
+	assert.Zero(t, panics)
+}
+
+const (
+	// Memory is compared between these numbers of requests: at the first, every buffer has been used and every pool is full.
+	warmRequests, allRequests = 20_000, 100_000
+	// Memory may grow by so many percent, because garbage is not collected at the same moment, or by so many bytes: 13 for
+	// each request, which is less than anything that a request could leave behind.
+	growth, slack = 20, 1 << 20
+	// connections of the clients, which each keep one alive.
+	connections = 8
+	// One request in so many is odd, one in so many is large.
+	oddEvery, largeEvery = 10, 1000
+)
+
+// assertFlat makes a hundred thousand requests and holds that they leave nothing behind in memory, whatever they are.
+func (f *flood) assertFlat(t *testing.T) {
+	t.Helper()
+	begun := time.Now()
+	f.run(t, warmRequests)
+	warm := memoryOf(t, f.replica)
+	f.run(t, allRequests-warmRequests)
+	end := memoryOf(t, f.replica)
+	t.Logf("%d requests in %s; heap in use %.1f → %.1f MiB, resident %.1f → %.1f MiB", allRequests, time.Since(begun).Round(time.Millisecond),
+		mib(warm.heap), mib(end.heap), mib(warm.resident), mib(end.resident))
+	assert.LessOrEqual(t, end.heap, warm.heap+max(slack, warm.heap*growth/100))
+	assert.LessOrEqual(t, end.resident, warm.resident+max(slack, warm.resident*growth/100))
+}
+
+// memory is what a replica uses, in bytes: what the last garbage collection left, and what the kernel counts.
+type memory struct{ heap, resident float64 }
+
+func memoryOf(t *testing.T, p cluster.Process) memory {
+	t.Helper()
+	heap, err := metric(t.Context(), p, "go_gc_heap_live_bytes")
+	require.NoError(t, err)
+	resident, err := p.RSS()
+	require.NoError(t, err)
+	return memory{heap: heap, resident: float64(resident)}
+}
+
+func mib(bytes float64) float64 { return bytes / (1 << 20) }
+
+// flood is many requests to one replica, written beforehand: the processors are for the replica.
+type flood struct {
+	replica    cluster.Process
+	tls        *tls.Config
+	usual, odd []exchange
+	large      exchange
+}
+
+// exchange is a request and some text of its answer, which costs less to look for than to decode it.
+type exchange struct{ request, expected []byte }
+
+func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
+	t.Helper()
+	authorities, err := s.caBundle(t.Context())
+	require.NoError(t, err)
+	made, err := reviews.Sizes()[0].Make(64)
+	require.NoError(t, err)
+	f := &flood{replica: p, tls: trusting(authorities)}
+	for _, one := range made {
+		f.usual = append(f.usual, newExchange(t, http.MethodPost, jsonType, one.Body, `"uid":"`+one.UID+`","allowed":true`))
+	}
+	f.large = newExchange(t, http.MethodPost, jsonType, largeReview(t, made[0].Body), `"allowed":true`)
+	for _, one := range oddRequests(string(made[0].Body)) {
+		if len(one.body) < 1<<16 {
+			f.odd = append(f.odd, newExchange(t, one.method, one.contentType, []byte(one.body), `"allowed":false`))
+		}
+	}
+	return f
+}
+
+func newExchange(t *testing.T, method, contentType string, body []byte, expected string) exchange {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+serviceHost+"/inject?timeout=5s", bytes.NewReader(body))
+	require.NoError(t, err)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	var text bytes.Buffer
+	require.NoError(t, request.Write(&text))
+	return exchange{request: text.Bytes(), expected: []byte(expected)}
+}
+
+// run makes so many requests, the large ones first: what they leave must be gone in the end.
+func (f *flood) run(t *testing.T, requests int) {
+	t.Helper()
+	var next atomic.Int64
+	var clients errgroup.Group
+	for range connections {
+		clients.Go(func() error {
+			c := &connection{flood: f}
+			defer c.close()
+			for i := int(next.Add(1)) - 1; i < requests; i = int(next.Add(1)) - 1 {
+				if err := c.ask(t.Context(), f.pick(i, requests/largeEvery)); err != nil {
+					return fmt.Errorf("request %d: %w", i, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, clients.Wait())
+}
+
+func (f *flood) pick(i, large int) exchange {
+	switch {
+	case i < large:
+		return f.large
+	case i%oddEvery == 0:
+		return f.odd[i/oddEvery%len(f.odd)]
+	}
+	return f.usual[i%len(f.usual)]
+}
+
+// connection is kept alive for as long as the replica wants it.
+type connection struct {
+	*flood
+	tls    net.Conn
+	reader *bufio.Reader
+	text   bytes.Buffer
+}
+
+func (c *connection) close() {
+	if c.tls != nil {
+		_ = c.tls.Close()
+		c.tls = nil
+	}
+}
+
+func (c *connection) ask(ctx context.Context, e exchange) error {
+	if c.tls == nil {
+		var err error
+		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp", address(c.replica, webhookPort)); err != nil {
+			return err
+		}
+		c.reader = bufio.NewReader(c.tls)
+	}
+	if err := c.tls.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := c.tls.Write(e.request); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	c.text.Reset()
+	if _, err := c.text.ReadFrom(response.Body); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK || !bytes.Contains(c.text.Bytes(), e.expected) {
+		return fmt.Errorf("the answer %d %.300s is not %s", response.StatusCode, c.text.Bytes(), e.expected)
+	}
+	if response.Close {
+		c.close()
+	}
+	return nil
+}

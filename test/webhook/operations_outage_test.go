@@ -1,0 +1,157 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+)
+
+const (
+	// teams is how many namespaces get their first pod around the death of the leader, one each beat.
+	teams = 10
+	beat  = 200 * time.Millisecond
+	// away is how long there is no API server. A leader tries for 10 s to renew its Lease before it gives up.
+	away = 4 * time.Second
+)
+
+// leaderKilled kills the replica that creates claims while pods arrive in namespaces that have none. The time until there is
+// another one, which is that of a Lease, is a good one to rotate the certificate, for which there is no leader.
+func leaderKilled(t *testing.T, s *site) {
+	namespaces := s.makeTeams(t, "leader", teams)
+	first, killed := s.leader(t)
+	begun := time.Now()
+	for i, namespace := range namespaces {
+		if i == teams/2 {
+			require.NoError(t, s.Kubelet.Kill(home, killed))
+		}
+		s.insist(t, namespace)
+		time.Sleep(beat)
+	}
+	s.awaitServing(t)
+	t.Run("the certificate is rotated under load", func(t *testing.T) { rotatedUnderLoad(t, s) })
+	cluster.Eventually(t, "every namespace should get its claim", func(ctx context.Context) error {
+		return s.haveClaims(ctx, namespaces)
+	})
+	t.Logf("all claims are there %s after the first pod", time.Since(begun).Round(time.Millisecond))
+	next, _ := s.leader(t)
+	assert.NotEqual(t, first, next, "another process must lead")
+}
+
+// makeTeams makes namespaces that can have pods.
+func (s *site) makeTeams(t *testing.T, prefix string, count int) []string {
+	t.Helper()
+	names := make([]string, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%d", prefix, i)
+		s.makeNamespace(t, names[i])
+	}
+	return names
+}
+
+// leader is the identity in the Lease of a replica that runs: the pod's name, and a part that is another one after a restart.
+func (s *site) leader(t *testing.T) (identity, pod string) {
+	t.Helper()
+	cluster.Eventually(t, "some replica should lead", func(ctx context.Context) error {
+		lease, err := s.Client.CoordinationV1().Leases(home).Get(ctx, deployment, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if lease.Spec.HolderIdentity != nil {
+			identity = *lease.Spec.HolderIdentity
+		}
+		pod, _, _ = strings.Cut(identity, "_")
+		_, err = s.Kubelet.Process(home, pod)
+		return err
+	})
+	return identity, pod
+}
+
+// insist creates a labelled pod as a controller does: again until it is there.
+func (s *site) insist(t *testing.T, namespace string) {
+	t.Helper()
+	cluster.Eventually(t, "a pod should be admitted", func(ctx context.Context) error {
+		made, err := s.Client.CoreV1().Pods(namespace).Create(ctx, labelled("first"), metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			made, err = s.Client.CoreV1().Pods(namespace).Get(ctx, "first", metav1.GetOptions{})
+		}
+		if err != nil {
+			return err
+		}
+		_, err = mountOf(made)
+		return err
+	})
+}
+
+// haveClaims tells which namespaces lack a bound claim of this installation.
+func (s *site) haveClaims(ctx context.Context, namespaces []string) error {
+	var missing []error
+	for _, namespace := range namespaces {
+		claim, err := s.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, claimName, metav1.GetOptions{})
+		switch {
+		case err != nil:
+		case claim.Status.Phase != corev1.ClaimBound:
+			err = fmt.Errorf("the claim of %s is %s", namespace, claim.Status.Phase)
+		case claim.Labels[inject.LabelInstallation] == "":
+			err = fmt.Errorf("the claim of %s was made by somebody else", namespace)
+		}
+		missing = append(missing, err)
+	}
+	return errors.Join(missing...)
+}
+
+// leaseLost takes the Lease away from the leader, which is what it sees when the API server does not answer it for a while.
+// Then it must not create claims any more, but it must go as every replica goes: drained.
+func leaseLost(t *testing.T, s *site) {
+	namespaces := s.makeTeams(t, "lost", 1)
+	first, _ := s.leader(t)
+	s.underLoad(t, func() {
+		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"nobody","renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
+		_, err := s.Client.CoordinationV1().Leases(home).Patch(t.Context(), deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		require.NoError(t, err)
+		s.insist(t, namespaces[0])
+		next, _ := s.leader(t)
+		assert.NotEqual(t, first, next, "who has lost the Lease begins anew")
+		cluster.Eventually(t, "claims should be made again", func(ctx context.Context) error { return s.haveClaims(ctx, namespaces) })
+	})
+}
+
+// serverKilled has the API server away for a moment. Nobody ends for that, and reviews are answered as soon as there are any.
+// Watches come back later (client-go's reflectors wait longer each time, up to a minute when it was away for long), which is
+// time for many requests to one replica.
+func serverKilled(t *testing.T, s *site) {
+	namespaces := s.makeTeams(t, "server", 1)
+	running := s.replicas()
+
+	require.NoError(t, s.Plane.Kill("kube-apiserver"))
+	time.Sleep(away)
+	for _, p := range running {
+		status, text, err := get(t.Context(), p, healthPort, "/readyz")
+		require.NoError(t, err)
+		assert.Equal(t, 200, status, "without an API server there is nobody to ask, and the first request after it must be answered: %s", text)
+	}
+	require.NoError(t, s.Plane.Revive(t.Context(), "kube-apiserver"))
+	begun := time.Now()
+	s.awaitServing(t)
+	t.Logf("serving again %s after the API server", time.Since(begun).Round(time.Millisecond))
+	s.insist(t, namespaces[0])
+	t.Run("a hundred thousand requests meanwhile", s.newFlood(t, running[0]).assertFlat)
+	cluster.EventuallyWithin(t, 2*time.Minute, "claims should be made again", func(ctx context.Context) error {
+		return s.haveClaims(ctx, namespaces)
+	})
+	t.Logf("claims are made again %s after the API server", time.Since(begun).Round(time.Millisecond))
+	assert.Equal(t, running, s.replicas(), "no process has ended")
+	s.assertUnharmed(t, running[0])
+}

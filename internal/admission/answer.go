@@ -26,9 +26,6 @@ type answer struct {
 	// reason and profiles are audit annotations; the API server puts the webhook's name in front of their keys.
 	reason   inject.Reason
 	profiles []string
-	// again says that the pod was marked before: this is a second round, and the API server refuses an audit annotation that
-	// contradicts the one of the first.
-	again bool
 	// warnings are shown by kubectl.
 	warnings []string
 }
@@ -39,6 +36,7 @@ var reasonsOf = map[int]string{
 	http.StatusForbidden:             "Forbidden",
 	http.StatusRequestEntityTooLarge: "RequestEntityTooLarge",
 	http.StatusInternalServerError:   "InternalError",
+	http.StatusServiceUnavailable:    "ServiceUnavailable",
 }
 
 // patchOptions write the values as encoding/json would: core/v1 types rely on its omitempty.
@@ -115,7 +113,8 @@ func (w *patchWriter) writeOne(operation *jsonpatch.Operation) error {
 }
 
 func (a *answer) appendAudit(out []byte) []byte {
-	if a.reason == "" || (a.again && a.reason == inject.ReasonAlreadyMounted) {
+	// In a second round everything is there already, and the API server refuses a reason that contradicts the first one's.
+	if a.reason == "" || a.reason == inject.ReasonAlreadyMounted {
 		return out
 	}
 	out = append(out, `,"auditAnnotations":{"reason":"`...)

@@ -47,7 +47,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body := buffers.get()
 	defer buffers.put(body)
-	a := h.answer(r, body)
+	a := h.answer(w, r, body)
 
 	out := buffers.get()
 	defer buffers.put(out)
@@ -66,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer reads a request and decides. A panic becomes an answer under the review's uid.
-func (h *Handler) answer(r *http.Request, body *[]byte) (a answer) {
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			panics.Inc()
@@ -75,7 +75,7 @@ func (h *Handler) answer(r *http.Request, body *[]byte) (a answer) {
 			a.refuse(http.StatusInternalServerError, "an error within the webhook; its log has the details")
 		}
 	}()
-	if code, err := read(r, body); err != nil {
+	if code, err := read(w, r, body); err != nil {
 		h.Log.Info("bad request", "reason", err.Error())
 		a.refuse(code, err.Error())
 		return a
@@ -108,24 +108,44 @@ func judge[E environment](h *Handler, config *inject.Config, body []byte, a *ans
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
 // read reads the body into the buffer. Its errors come with the code that says so.
-func read(r *http.Request, body *[]byte) (int, error) {
+func read(w http.ResponseWriter, r *http.Request, body *[]byte) (int, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return http.StatusBadRequest, errors.New("the request has no body")
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
 		return http.StatusBadRequest, fmt.Errorf("the content type is %q, not application/json", contentType)
 	}
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every test's writer has a connection
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
 	switch err := readAll(r.Body, r.ContentLength, body); {
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, err
+	case errors.Is(err, errTooMany):
+		return http.StatusServiceUnavailable, err
 	case err != nil:
 		return http.StatusBadRequest, errors.New("the body could not be read to its end")
 	}
 	return http.StatusOK, nil
 }
 
-// errTooLarge ends the reading of a body. net/http then closes the connection rather than read the rest.
-var errTooLarge = fmt.Errorf("the body is larger than %d bytes", MaxBody)
+// What anybody who reaches the port can make a replica hold is bounded: a body must arrive in time, memory is taken as it
+// arrives, and only a few large ones are read at once.
+const (
+	bodyTimeout = 10 * time.Second
+	firstBuffer = 256 << 10
+	largeBody   = 1 << 20
+	maxLarge    = 8
+)
+
+// What ends the reading of a body. net/http then closes the connection rather than read the rest.
+var (
+	errTooLarge = fmt.Errorf("the body is larger than %d bytes", MaxBody)
+	errTooMany  = fmt.Errorf("%d bodies of more than %d bytes are being read already: try again", maxLarge, largeBody)
+)
+
+// large has an item for each large body that is being read.
+var large = make(chan struct{}, maxLarge)
 
 // readAll reads to the end, into a buffer that is as large as the client says, within bounds.
 func readAll(r io.Reader, length int64, into *[]byte) error {
@@ -133,11 +153,25 @@ func readAll(r io.Reader, length int64, into *[]byte) error {
 		return errTooLarge
 	}
 	buffer := (*into)[:0]
-	if want := length + 1; int64(cap(buffer)) < want {
+	if want := min(length+1, firstBuffer); int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
-	defer func() { *into = buffer }()
+	isLarge := false
+	defer func() {
+		*into = buffer
+		if isLarge {
+			<-large
+		}
+	}()
 	for {
+		if !isLarge && len(buffer) > largeBody {
+			select {
+			case large <- struct{}{}:
+				isLarge = true
+			default:
+				return errTooMany
+			}
+		}
 		if len(buffer) == cap(buffer) {
 			buffer = append(buffer, 0)[:len(buffer)]
 		}
@@ -174,7 +208,6 @@ func admit[E environment](h *Handler, config *inject.Config, r *request[pod[E]],
 		return
 	}
 	a.operations = result.Operations
-	_, a.again = r.Object.Metadata.Annotations[inject.AnnotationInjected]
 	if h.Warnings == nil {
 		return
 	}

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/go-logr/logr"
@@ -321,6 +323,49 @@ func TestAsksForANewConnectionWhenClosing(t *testing.T) {
 	assert.Empty(t, send(t, h, "application/json", createOf(plainPod)).Header().Get("Connection"))
 	isClosing = true
 	assert.Equal(t, "close", send(t, h, "application/json", createOf(plainPod)).Header().Get("Connection"))
+}
+
+// TestLargeBodiesWaitTheirTurn holds that bodies which never end cannot fill the memory: the ninth is refused, small ones are
+// answered all the while, and when one has ended the next is read.
+func TestLargeBodiesWaitTheirTurn(t *testing.T) {
+	server := httptest.NewServer(handler(t))
+	defer server.Close()
+	send := func(body io.Reader) *admissionv1.AdmissionReview {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := server.Client().Do(request)
+		if !assert.NoError(t, err) {
+			return nil
+		}
+		defer response.Body.Close()
+		var review admissionv1.AdmissionReview
+		assert.NoError(t, json.NewDecoder(response.Body).Decode(&review))
+		return &review
+	}
+	large := strings.Replace(createOf(plainPod), `"spec"`, `"x":"`+strings.Repeat("y", 2<<20)+`","spec"`, 1)
+	var stalled [8]*io.PipeWriter
+	var done sync.WaitGroup
+	for i := range stalled {
+		var body *io.PipeReader
+		body, stalled[i] = io.Pipe()
+		done.Go(func() { assert.True(t, send(body).Response.Allowed) })
+		_, err := io.WriteString(stalled[i], large[:len(large)-1])
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		review := send(strings.NewReader(large))
+		return review != nil && code(review) == http.StatusServiceUnavailable
+	}, 10*time.Second, time.Millisecond)
+	assert.True(t, send(strings.NewReader(createOf(plainPod))).Response.Allowed, "a small body is read at once")
+
+	for _, body := range stalled {
+		_, err := io.WriteString(body, "}")
+		require.NoError(t, err)
+		require.NoError(t, body.Close())
+	}
+	done.Wait()
+	assert.True(t, send(strings.NewReader(large)).Response.Allowed)
 }
 
 // brokenBody fails after some bytes.

@@ -177,6 +177,7 @@ func TestLoadForAdmission(t *testing.T) {
 		"a release in the class":             {"profiles: [{name: default, storageClass: {name: '{release}'}}]\n", "profiles[0].storageClass.name"},
 		"a release in the volume":            {"profiles: [{name: default, volume: {handle: v, zone: z, namespace: n, name: '{release}'}}]\n", "profiles[0].volume.name"},
 		"a volume of no namespace":           {"profiles: [{name: default, volume: {handle: v, zone: z}}]\n", "profiles[0].volume.namespace: Required value: at admission a volume must say which namespace it serves"},
+		"a new volume for a claim of others": {"profiles: [{name: default, claim: {name: x, create: false}, volume: {handle: v, zone: z, create: true}}]\n", "profiles[0].volume.namespace: Required value"},
 		"a literal name of another's claim":  {"profiles: [{name: default}, {name: b, mount: {path: /b}, claim: {name: pvc-data-pipeline}}]\n", `profiles[1].claim.name: Duplicate value: "pvc-data-pipeline"`},
 		"what is wrong for the renderer too": {"profiles: [{name: Default}]\n", "profiles[0].name: Invalid value"},
 		"no YAML":                            {"\t", "not a YAML document"},

@@ -211,6 +211,11 @@ func (c *Config) profileNames() []string {
 	return names
 }
 
+// Marked returns the profiles that the webhook mounted into a pod with these annotations, with their own claims.
+func Marked(annotations map[string]string) []string {
+	return splitNames(annotations[AnnotationInjected])
+}
+
 // splitNames splits a comma separated list and drops what is blank or repeated.
 func splitNames(list string) []string {
 	var names []string

@@ -218,7 +218,7 @@ func (p *Profile) Serves(namespace string, of map[string]string) error {
 	if !p.namespaces.Matches(labels.Set(of)) {
 		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q", p.Name, namespace, p.namespaces)
 	}
-	if v := p.Volume; v != nil && *p.Claim.Create && !v.Shared && v.Namespace != "" && v.Namespace != namespace {
+	if v := p.Volume; v != nil && (*p.Claim.Create || *v.Create) && !v.Shared && v.Namespace != "" && v.Namespace != namespace {
 		return fmt.Errorf("the profile %q is not for the namespace %q: its volume serves %q only", p.Name, namespace, v.Namespace)
 	}
 	return nil
@@ -239,9 +239,10 @@ func (c *Config) Profile(name string) *Profile {
 	return nil
 }
 
-// SelectsNamespaces reports whether some profile has a namespaceSelector, so that the labels of namespaces matter.
+// SelectsNamespaces reports whether some profile has a namespaceSelector that leaves namespaces out, so that their labels
+// matter.
 func (c *Config) SelectsNamespaces() bool {
-	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.NamespaceSelector != nil })
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return !p.namespaces.Empty() })
 }
 
 // SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.

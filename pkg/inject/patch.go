@@ -196,7 +196,7 @@ func (p *podPatch) skip() (Reason, string) {
 // none of them: whoever rendered the pod made it.
 func (p *podPatch) mark() {
 	before := p.pod.Annotations[AnnotationInjected]
-	names := splitNames(before)
+	names := Marked(p.pod.Annotations)
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
 		if profile.Names(Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||

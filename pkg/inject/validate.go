@@ -216,7 +216,7 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 		return errs
 	}
 	literal(at.Child("volume", "name"), p.Volume.Name)
-	if *p.Claim.Create && p.Volume.Namespace == "" && !p.Volume.Shared {
+	if (*p.Claim.Create || *p.Volume.Create) && p.Volume.Namespace == "" && !p.Volume.Shared {
 		errs = append(errs, field.Required(at.Child("volume", "namespace"), "at admission a volume must say which namespace it serves, or that it is shared"))
 	}
 	return errs

@@ -4,6 +4,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,20 +14,24 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -41,7 +46,7 @@ import (
 const Path = "/inject"
 
 // shutdownTimeout is how long requests and the controller may take to end after the drain.
-const shutdownTimeout = 20 * time.Second
+const shutdownTimeout = 15 * time.Second
 
 // version is set by the build.
 var version = "(unknown)"
@@ -54,6 +59,11 @@ func Main(args []string, out, errs io.Writer) int {
 	case o.Help:
 		fmt.Fprint(out, o.Usage())
 		return 0
+	case o.Admitted != nil:
+		err = tellAdmitted(*o.Admitted, out)
+		if err == nil {
+			return 0
+		}
 	case o.Version:
 		fmt.Fprintf(out, "webhook %s (%s)\n", version, runtime.Version())
 		return 0
@@ -84,6 +94,15 @@ func run(o *Options, errs io.Writer) error {
 	return s.run(ctx)
 }
 
+// tellAdmitted is for "helm test": a pod hands it its own mark.
+func tellAdmitted(mark string, out io.Writer) error {
+	if mark == "" {
+		return errors.New("this pod has no mark: no webhook admitted it with storage")
+	}
+	fmt.Fprintf(out, "admitted with the storage of %s\n", mark)
+	return nil
+}
+
 // newLogger writes one JSON object a line, or text. What the standard library logs, such as a failed handshake, goes there too.
 func newLogger(o *Options, to io.Writer) logr.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "error": slog.LevelError}
@@ -112,6 +131,8 @@ type server struct {
 	file         *configfile.File
 	certificates *certificates.Certificates
 	manager      manager.Manager
+	webhook      webhook.Server
+	servers      []manager.Runnable
 	index        *claims.Index
 	events       events.EventRecorder
 	namespaces   namespaces
@@ -161,12 +182,11 @@ func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        "0", // our own says why, see health
 		PprofBindAddress:              o.PprofAddress,
-		LeaderElection:                o.LeaderElect,
+		LeaderElection:                o.LeaderElect && o.Claims,
 		LeaderElectionID:              o.LeaderElectionID,
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &timeout,
-		WebhookServer:                 webhook.NewServer(webhook.Options{Port: o.Port, TLSOpts: []func(*tls.Config){s.tls}}),
 	})
 }
 
@@ -193,7 +213,9 @@ func (s *server) add() error {
 		s.index = index
 	}
 	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
-	s.manager.GetWebhookServer().Register(Path, s.handler())
+	s.webhook = webhook.NewServer(webhook.Options{Port: s.options.Port, TLSOpts: []func(*tls.Config){s.tls}})
+	s.webhook.Register(Path, s.handler())
+	s.servers = append(s.servers, s.webhook)
 	for _, runnable := range []manager.Runnable{s.file, s.certificates, tidy{}} {
 		if err := s.manager.Add(runnable); err != nil {
 			return err
@@ -213,24 +235,35 @@ func (s *server) handler() http.Handler {
 }
 
 func (s *server) addHealth() error {
-	if s.options.HealthAddress == "0" {
-		return nil
-	}
 	h := &health{checks: []check{
 		{name: "process", err: open(&s.isClosing)},
-		{name: "server", err: once(s.manager.GetWebhookServer().StartedChecker())},
+		{name: "server", err: once(s.webhook.StartedChecker())},
 		{name: "certificate", err: s.certificates.Ready},
+		{name: "namespaces", err: s.namespacesKnown},
 		{name: "configuration", note: s.configurationNote},
 		{name: "installations", note: s.overlapNote},
 	}}
+	metrics.Registry.MustRegister(h.gauge())
+	if s.options.HealthAddress == "0" {
+		return nil
+	}
 	listener, err := net.Listen("tcp", s.options.HealthAddress)
 	if err != nil {
 		return fmt.Errorf("listen for health probes: %w", err)
 	}
-	return s.manager.Add(&manager.Server{
+	s.servers = append(s.servers, &manager.Server{
 		Name: "health probe", Listener: listener,
 		Server: &http.Server{Handler: h.mux(), ReadHeaderTimeout: 10 * time.Second},
 	})
+	return nil
+}
+
+// namespacesKnown fails while pods would be refused because the labels of their namespaces are not there yet.
+func (s *server) namespacesKnown() error {
+	if s.file.Current().SelectsNamespaces() && !s.namespaces.synced() {
+		return errors.New("the labels of the namespaces are not known yet")
+	}
+	return nil
 }
 
 // configurationNote says when the file is not the one in force. The replica stays ready: the one before still serves.
@@ -281,30 +314,74 @@ func (s *server) event(kind, reason, note string) {
 	}
 	pod := &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.options.Namespace, Name: s.options.PodName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.options.Namespace, Name: s.options.PodName, UID: types.UID(s.options.PodUID)},
 	}
-	s.events.Eventf(pod, nil, kind, reason, "Configure", "%s", note[:min(len(note), maxNote)])
+	note = strings.ToValidUTF8(note[:min(len(note), maxNote)], "")
+	s.events.Eventf(pod, nil, kind, reason, "Configure", "%s", note)
 }
 
 // run serves until the context ends, and then for the drain: a client that still has a connection is asked to open another
-// one, and the Service stops to send new ones here once the replica is not ready.
+// one, and the Service stops to send new ones here once the replica is not ready. The webhook does not end with the manager:
+// a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
+	background := context.WithoutCancel(ctx)
+	serving, stopServing := context.WithCancel(background)
+	defer stopServing()
+	managing, stopManaging := context.WithCancel(background)
+	defer stopManaging()
 	go s.firstCertificate(ctx)
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	go func() {
-		<-ctx.Done()
-		s.isClosing.Store(true)
-		s.log.Info("closing", "drain", s.options.Drain.String())
-		again := make(chan os.Signal, 1)
-		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+
+	served, managed := make(chan error, 1), make(chan error, 1)
+	go func() { served <- s.serve(serving) }()
+	go func() { managed <- s.manager.Start(managing) }()
+	var err error
+	select {
+	case err = <-served: // a port is taken
+		return err
+	case err = <-managed: // the Lease is lost, or the API server refused something at the start
+		managed <- nil
+	case <-ctx.Done():
+	}
+	s.drain()
+	stopServing()
+	stopManaging()
+	return errors.Join(err, wait(served, managed))
+}
+
+// serve answers reviews and health probes until the context ends.
+func (s *server) serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, runnable := range s.servers {
+		group.Go(func() error { return runnable.Start(ctx) })
+	}
+	return group.Wait()
+}
+
+// drain answers for a while longer, or until somebody is in a hurry.
+func (s *server) drain() {
+	s.isClosing.Store(true)
+	s.log.Info("closing", "drain", s.options.Drain.String())
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	select {
+	case <-time.After(s.options.Drain):
+	case <-again:
+	}
+}
+
+// wait waits for what was stopped, but not for ever: a client may hold its connection.
+func wait(stopped ...chan error) error {
+	deadline := time.After(shutdownTimeout)
+	var errs []error
+	for _, end := range stopped {
 		select {
-		case <-time.After(s.options.Drain):
-		case <-again: // somebody is in a hurry
+		case err := <-end:
+			errs = append(errs, err)
+		case <-deadline:
+			return errors.Join(errs...)
 		}
-		stop()
-	}()
-	return s.manager.Start(serving)
+	}
+	return errors.Join(errs...)
 }
 
 // firstCertificate gets a certificate while the manager still starts, so that the replica is ready early.
@@ -325,6 +402,3 @@ func (tidy) Start(context.Context) error {
 
 // NeedLeaderElection is false: every replica has started.
 func (tidy) NeedLeaderElection() bool { return false }
-
-// contextOfSetup is for what cannot block before the manager starts.
-func contextOfSetup() context.Context { return context.Background() }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
 
@@ -29,15 +30,36 @@ func (h *health) mux() *http.ServeMux {
 	return mux
 }
 
+// gauge tells what /readyz tells, to those who watch from afar.
+func (h *health) gauge() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pipeline_storage_ready",
+		Help: "1 while the replica is ready to answer.",
+	}, func() float64 {
+		for _, c := range h.checks {
+			if c.failure() != nil {
+				return 0
+			}
+		}
+		return 1
+	})
+}
+
+// failure is why the replica is not ready.
+func (c *check) failure() error {
+	if c.err == nil {
+		return nil
+	}
+	return c.err()
+}
+
 func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	status := http.StatusOK
 	var text strings.Builder
 	for _, c := range h.checks {
 		line := "ok"
-		if c.err != nil {
-			if err := c.err(); err != nil {
-				status, line = http.StatusServiceUnavailable, err.Error()
-			}
+		if err := c.failure(); err != nil {
+			status, line = http.StatusServiceUnavailable, err.Error()
 		}
 		if c.note != nil {
 			if note := c.note(); note != "" {

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -13,22 +15,32 @@ import (
 // namespaces are the labels of every namespace, as the manager's cache last saw them, read without a lock or a request.
 type namespaces struct {
 	labels sync.Map // name → map[string]string, never changed
+	synced toolscache.InformerSynced
 }
+
+// patience is how long a pod waits for the labels of a namespace that was made a moment ago, and how often is looked. The
+// API server waits for five seconds.
+const (
+	patience = time.Second
+	look     = 10 * time.Millisecond
+)
 
 // follow fills it from the manager's cache.
 func (n *namespaces) follow(mgr manager.Manager) error {
 	namespace := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
-	informer, err := mgr.GetCache().GetInformer(contextOfSetup(), namespace, cache.BlockUntilSynced(false))
+	informer, err := mgr.GetCache().GetInformer(context.Background(), namespace, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watch namespaces: %w", err)
 	}
-	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    n.put,
 		UpdateFunc: func(_, object any) { n.put(object) },
 		DeleteFunc: n.remove,
-	}); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("watch namespaces: %w", err)
 	}
+	n.synced = registration.HasSynced
 	return nil
 }
 
@@ -47,9 +59,15 @@ func (n *namespaces) remove(object any) {
 	}
 }
 
-// of returns the labels of a namespace, and false when it is not known (yet).
+// of returns the labels of a namespace, and false when it does not become known in time.
 func (n *namespaces) of(name string) (map[string]string, bool) {
-	value, ok := n.labels.Load(name)
-	labels, _ := value.(map[string]string)
-	return labels, ok
+	for end := time.Now().Add(patience); ; time.Sleep(look) {
+		if value, ok := n.labels.Load(name); ok {
+			labels, _ := value.(map[string]string)
+			return labels, true
+		}
+		if time.Now().After(end) {
+			return nil, false
+		}
+	}
 }

@@ -20,8 +20,8 @@ import (
 type Options struct {
 	// Config is the path of the StorageConfig file.
 	Config string
-	// Namespace and PodName are the own pod's, Installation the value of the label on what is created.
-	Namespace, PodName, Installation string
+	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on what is created.
+	Namespace, PodName, PodUID, Installation string
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
 	WebhookConfiguration, Service string
 	// Certificates is self or files.
@@ -47,8 +47,9 @@ type Options struct {
 	HTTP2 bool
 	// Kubeconfig is for running outside of a cluster.
 	Kubeconfig string
-	// Version and Help print and stop.
+	// Version and Help print and stop. So does Admitted, the mark of a pod, which fails when it is empty.
 	Version, Help bool
+	Admitted      *string
 
 	flags *pflag.FlagSet
 }
@@ -67,6 +68,7 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.StringVar(&o.Config, "config", "/etc/pipeline-storage/config.yaml", "StorageConfig file; read again when it changes")
 	fs.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "own namespace (default $POD_NAMESPACE)")
 	fs.StringVar(&o.PodName, "pod-name", os.Getenv("POD_NAME"), "own pod, to which Events about the configuration belong (default $POD_NAME)")
+	fs.StringVar(&o.PodUID, "pod-uid", os.Getenv("POD_UID"), "its UID (default $POD_UID)")
 	fs.StringVar(&o.Installation, "installation", "", "value of the label on what is created; no two installations in one cluster may share it")
 	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
 	fs.StringVar(&o.Service, "service", "", "own Service, for whose names certificates are signed")
@@ -91,6 +93,7 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.StringVar(&o.LogLevel, "log-level", "info", "debug, info or error")
 	fs.StringVar(&o.LogFormat, "log-format", "json", "json or text")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig, to run outside of a cluster")
+	fs.String("admitted", "", "for a test pod: print its mark and stop, with an error when it is empty")
 	fs.BoolVar(&o.Version, "version", false, "print the version and stop")
 	fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
 	return fs
@@ -103,7 +106,10 @@ func ParseOptions(args []string) (*Options, error) {
 	if err := o.flags.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w (see --help)", err)
 	}
-	if o.Help || o.Version {
+	if admitted := o.flags.Lookup("admitted"); admitted.Changed {
+		o.Admitted = new(admitted.Value.String())
+	}
+	if o.Help || o.Version || o.Admitted != nil {
 		return o, nil
 	}
 	if o.flags.NArg() > 0 {

@@ -90,3 +90,22 @@ func TestMainPrints(t *testing.T) {
 		})
 	}
 }
+
+func TestAdmitted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mark      string
+		code      int
+		out, errs string
+	}{
+		"a mark":    {"default", 0, "admitted with the storage of default\n", ""},
+		"no mark":   {"", 1, "", "webhook: this pod has no mark: no webhook admitted it with storage\n"},
+		"two of it": {"default,models", 0, "admitted with the storage of default,models\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			assert.Equal(t, tt.code, Main([]string{"--admitted=" + tt.mark}, &out, &errs))
+			assert.Equal(t, tt.out, out.String())
+			assert.Equal(t, tt.errs, errs.String())
+		})
+	}
+}

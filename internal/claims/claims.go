@@ -33,7 +33,8 @@ const (
 )
 
 // Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of
-// this replica. The controller runs on the leader only; the index, and the search for other installations, everywhere.
+// this replica. The controller runs on the leader only; the index, and the search for other installations, everywhere. A
+// program without the controller uses [AddOverlap] in its place.
 func Add(mgr manager.Manager, o Options) (*Index, error) {
 	o = o.withDefaults()
 	index, err := newIndex(mgr)
@@ -47,10 +48,8 @@ func Add(mgr manager.Manager, o Options) (*Index, error) {
 	if err := mgr.Add(&follower{options: o, index: index, requeue: r.requeue}); err != nil {
 		return nil, fmt.Errorf("add what follows the configuration: %w", err)
 	}
-	if o.WebhookConfiguration == "" {
-		return index, nil
-	}
-	return index, addOverlap(mgr, o, index, r.notices)
+	index.overlap, err = addOverlap(mgr, o)
+	return index, err
 }
 
 // newIndex makes the index and the informers that feed it and the controller, so that a replica that becomes the leader

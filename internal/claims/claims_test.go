@@ -196,6 +196,8 @@ func TestExpandsItsOwnClaims(t *testing.T) {
 	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", reasonClaimDiffers))
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", reasonExpandRefused), "nor does anybody ask for it")
+	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows says 5Gi: claims never shrink, so it stays as it is; "+
+		"put the size back, or give the profile another claim.name and copy the data", f.event(namespace, "pvc-data-pipeline-grows", reasonNeverShrinks))
 
 	// What else has changed cannot be changed: it is told, and the claim stays.
 	f.set(r, `{name: grows, claim: {size: 10Gi, accessModes: [ReadWriteOncePod]}, storageClass: {name: expand-other}}`, profiles("10Gi")[1], profiles("10Gi")[2])
@@ -351,7 +353,7 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 	f.current.Store(load(t,
 		`{name: noclass, storageClass: {name: pending-none, create: false}}`,
 		`{name: nopod, storageClass: {name: pending-fast}}`,
-		`{name: released, storageClass: {name: pending-released}, volume: {name: released.`+namespace+`, handle: /data, namespace: `+namespace+`}}`,
+		`{name: released, storageClass: {name: pending-released, backend: host-path}, volume: {name: released.`+namespace+`, handle: /data, namespace: `+namespace+`}}`,
 		`{name: novolume, storageClass: {name: pending-novolume}, volume: {name: novolume, handle: vol, namespace: `+namespace+`, create: false}}`))
 	// What a reinstallation finds: the volume of a claim that was deleted.
 	old := f.claim(namespace, "pvc-data-pipeline-released", "pending-released", "100Gi")
@@ -362,7 +364,7 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 	f.pod(namespace, "one", "noclass,nopod,released,novolume")
 	f.run()
 	for profile, row := range map[string]struct{ reason, want string }{
-		"noclass":  {reasonClassMissing, "its StorageClass pending-none does not exist"},
+		"noclass":  {reasonClassMissing, "its StorageClass pending-none does not exist: create it, or set storageClass.create: true in the profile noclass"},
 		"nopod":    {reasonNotScheduled, "waits for the first consumer, and the pod one is not scheduled"},
 		"novolume": {reasonVolumeMissing, "its PersistentVolume novolume does not exist"},
 		"released": {reasonVolumeReleased, "is Released: it still holds the data of a claim of this name that was deleted"},
@@ -464,25 +466,10 @@ func TestLeaderIsKilled(t *testing.T) {
 func TestTellsOfAnotherInstallation(t *testing.T) {
 	f := newFixture(t, `{name: default}`)
 	a := f.namespace()
-	configuration := func(name string) *admissionregistrationv1.MutatingWebhookConfiguration {
-		c := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelName: productName}}}
-		c.Webhooks = []admissionregistrationv1.MutatingWebhook{{
-			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: new(admissionregistrationv1.SideEffectClassNone),
-			ClientConfig:      admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: shared.plane.CA},
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: a}},
-			// Never called: this test is about selectors.
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-			}},
-		}}
-		require.NoError(t, f.Create(t.Context(), c))
-		t.Cleanup(func() { assert.NoError(t, client.IgnoreNotFound(f.Delete(context.Background(), c))) })
-		return c
-	}
+	configuration := func(name string) *admissionregistrationv1.MutatingWebhookConfiguration { return f.webhook(a, name) }
 	own := configuration("own-" + a)
 	r := f.run(func(o *Options, _ *manager.Options) { o.WebhookConfiguration = own.Name })
-	require.Eventually(t, func() bool { return r.index.overlap.Load() != nil }, patience, poll)
+	require.Eventually(t, func() bool { return r.index.overlap.note.Load() != nil }, patience, poll)
 	assert.Empty(t, r.index.Overlap())
 	assert.InDelta(t, 0, metric(t, "pipeline_storage_installations_overlap", ""), 0)
 
@@ -501,4 +488,147 @@ func TestTellsOfAnotherInstallation(t *testing.T) {
 	require.NoError(t, f.Delete(t.Context(), other))
 	require.Eventually(t, func() bool { return r.index.Overlap() == "" }, patience, poll)
 	assert.InDelta(t, 0, metric(t, "pipeline_storage_installations_overlap", ""), 0)
+}
+
+// webhook makes a MutatingWebhookConfiguration for the pods of a namespace.
+func (f *fixture) webhook(namespace, name string) *admissionregistrationv1.MutatingWebhookConfiguration {
+	f.t.Helper()
+
+	c := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelName: productName}}}
+	c.Webhooks = []admissionregistrationv1.MutatingWebhook{{
+		Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: new(admissionregistrationv1.SideEffectClassNone),
+		ClientConfig:      admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: shared.plane.CA},
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+		// Never called: this test is about selectors.
+		Rules: []admissionregistrationv1.RuleWithOperations{{
+			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+			Rule:       admissionregistrationv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+		}},
+	}}
+	require.NoError(f.t, f.Create(f.t.Context(), c))
+	f.t.Cleanup(func() { assert.NoError(f.t, client.IgnoreNotFound(f.Delete(context.Background(), c))) })
+	return c
+}
+
+// TestTellsOfAnotherInstallationWithoutTheController is what a program with --claims=false does.
+func TestTellsOfAnotherInstallationWithoutTheController(t *testing.T) {
+	f := newFixture(t)
+	a := f.namespace()
+	own := f.webhook(a, "own-"+a)
+	var text func() string
+	f.runWith(func(mgr manager.Manager, o Options) (_ *Index, err error) {
+		text, err = AddOverlap(mgr, o)
+		return nil, err
+	}, func(o *Options, _ *manager.Options) { o.WebhookConfiguration, o.Config, o.Changed = own.Name, nil, nil })
+	assert.Empty(t, text())
+
+	other := f.webhook(a, "other-"+a)
+	require.Eventually(t, func() bool { return text() != "" }, patience, poll)
+	assert.Contains(t, text(), "(MutatingWebhookConfiguration "+other.Name+") also takes pods of the namespace "+a)
+	assert.Equal(t, text(), f.event(metav1.NamespaceDefault, own.Name, reasonOverlap))
+}
+
+func TestNobodyLooksForInstallationsWithoutAName(t *testing.T) {
+	t.Parallel()
+
+	text, err := AddOverlap(nil, Options{})
+	require.NoError(t, err)
+	assert.Empty(t, text())
+}
+
+// TestRefusesDataThatIsNotTheProfiles: a class that deletes data that was to be kept, and a volume with other data.
+func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
+	f := newFixture(t)
+	namespace := f.namespace()
+	static := func(handle string) string {
+		return `{name: static, storageClass: {name: static-fast, backend: host-path}, volume: {name: static.` + namespace + `, handle: ` + handle + `, namespace: ` + namespace + `}}`
+	}
+	f.current.Store(load(t, `{name: policy, storageClass: {name: deletes}}`, `{name: tuned, storageClass: {name: tuned}}`, static("/wanted")))
+	class := func(name string, policy corev1.PersistentVolumeReclaimPolicy) *storagev1.StorageClass {
+		c := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "ebs.csi.aws.com", ReclaimPolicy: &policy}
+		require.NoError(t, f.Create(t.Context(), c))
+		return c
+	}
+	deletes := class("deletes", corev1.PersistentVolumeReclaimDelete)
+	class("tuned", corev1.PersistentVolumeReclaimRetain)
+	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "static", Namespace: namespace})
+	require.NoError(t, err)
+	volume := objects.Volumes[0].DeepCopy()
+	volume.Spec.ClaimRef, volume.Spec.HostPath.Path = nil, "/other"
+	require.NoError(t, f.Create(t.Context(), volume))
+
+	f.pod(namespace, "one", "policy,tuned,static")
+	r := f.run()
+	assert.Contains(t, f.event(namespace, "one", reasonVolumeDiffers), `its source is the hostPath "/other", not the hostPath "/wanted". Nothing is created`)
+	f.missing(namespace, "pvc-data-pipeline-static", &corev1.PersistentVolumeClaim{})
+	f.missing("", "static-fast", &storagev1.StorageClass{})
+
+	// What differs in its parameters only is used, and said.
+	eventually(f, namespace, "pvc-data-pipeline-tuned", &corev1.PersistentVolumeClaim{}, exists)
+	var differ []string
+	require.Eventually(t, func() bool {
+		differ = f.notes(namespace, "one", reasonClassDiffers)
+		return len(differ) == 2
+	}, patience, poll)
+	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass deletes exists with the reclaimPolicy Delete, but the profile says Retain")
+	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass tuned exists and is not quite what the profile tuned says: it lacks the parameter")
+	f.missing(namespace, "pvc-data-pipeline-policy", &corev1.PersistentVolumeClaim{})
+
+	// When people have put it right, it goes on by itself.
+	require.NoError(t, f.Delete(t.Context(), deletes))
+	eventually(f, namespace, "pvc-data-pipeline-policy", &corev1.PersistentVolumeClaim{}, exists)
+	require.NoError(t, f.Delete(t.Context(), volume))
+	f.unfinalize("", volume.Name, &corev1.PersistentVolume{})
+	claim := eventually(f, namespace, "pvc-data-pipeline-static", &corev1.PersistentVolumeClaim{}, exists)
+
+	// A handle that is changed later changes no volume.
+	made := eventually(f, "", volume.Name, &corev1.PersistentVolume{}, exists)
+	made.Spec.ClaimRef.UID = claim.UID
+	require.NoError(t, f.Update(t.Context(), made))
+	f.bind(claim, made.Name)
+	f.set(r, static("/later"))
+	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which is no longer what the profile static says: "+
+		`its source is the hostPath "/wanted", not the hostPath "/later". Pods go on with the volume as it is: `+
+		"put the profile back, or give it another claim.name and volume.name", f.event(namespace, claim.Name, reasonVolumeDiffers))
+}
+
+// TestDoesNotBindPendingClaimsOfOthers: a class or a volume of the wanted name could bind a claim that somebody made for
+// something else.
+func TestDoesNotBindPendingClaimsOfOthers(t *testing.T) {
+	f := newFixture(t)
+	small, fits := f.namespace(), f.namespace()
+	f.current.Store(load(t,
+		`{name: disk, claim: {name: theirs}, storageClass: {name: hijack-disk}}`,
+		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
+	f.claim(small, "theirs", "hijack-disk", "1Gi")
+	f.claim(small, "static", "hijack-static", "100Gi")
+	f.pod(small, "one", "disk")
+	f.pod(small, "two", "static")
+	f.run()
+	assert.Contains(t, f.event(small, "one", reasonClaimDiffers), "its size is 1Gi, less than 100Gi. It is left as it is")
+	assert.Contains(t, f.event(small, "two", reasonClaimDiffers), `its volume is "", not "hijack.`+small+`"`)
+	f.settle()
+	f.missing("", "hijack-disk", &storagev1.StorageClass{})
+	f.missing("", "hijack-static", &storagev1.StorageClass{})
+	f.missing("", "hijack."+small, &corev1.PersistentVolume{})
+
+	// One that fits gets its class.
+	f.claim(fits, "theirs", "hijack-disk", "100Gi")
+	f.pod(fits, "one", "disk")
+	eventually(f, "", "hijack-disk", &storagev1.StorageClass{}, exists)
+}
+
+// TestClaimsOfOthersElsewhere: a profile's volume serves one namespace, but a claim that somebody else makes in another
+// has nothing to do with it.
+func TestClaimsOfOthersElsewhere(t *testing.T) {
+	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, volume: {handle: v, namespace: elsewhere, create: false}}`)
+	good, none := f.namespace(), f.namespace()
+	f.bind(f.claim(good, "theirs", "any", "1Gi"), "elsewhere."+good)
+	f.pod(good, "one", "theirs")
+	f.pod(none, "one", "theirs")
+	f.run()
+	assert.Contains(t, f.event(none, "one", reasonClaimMissing), "create it")
+	f.settle()
+	assert.Empty(t, f.notes(good, "one", ""))
+	assert.Empty(t, f.notes(none, "one", reasonProfileRefused))
 }

@@ -14,21 +14,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// create makes the trio for pods whose claim is not bound: class, volume, claim. It stops at the first that cannot be
-// had, because a claim's class and volume cannot be changed later.
+// create makes the trio for pods whose claim is not bound: class, volume, claim. Everything that exists is compared before
+// anything is made, because a claim's class and volume cannot be changed later. A claim of others that does not fit is
+// not helped to a class or a volume, which could bind it: [visit.compare] tells of it.
 func (v *visit) create(ctx context.Context) error {
-	if bound(v.claim) || len(v.pods) == 0 {
+	if bound(v.claim) || len(v.pods) == 0 || len(v.foreignMisfits()) > 0 {
 		return nil
 	}
-	for _, class := range v.wanted.StorageClasses {
-		if err := v.ensureClass(ctx, class); err != nil {
-			return err
-		}
-	}
-	for _, volume := range v.wanted.Volumes {
-		if err := v.ensureVolume(ctx, volume); err != nil {
-			return err
-		}
+	if err := v.supply(ctx, v.supplies()); err != nil {
+		return err
 	}
 	if v.claim != nil || len(v.wanted.Claims) == 0 {
 		return nil
@@ -36,33 +30,87 @@ func (v *visit) create(ctx context.Context) error {
 	return v.ensureClaim(ctx, v.wanted.Claims[0])
 }
 
-func (v *visit) ensureClass(ctx context.Context, wanted *storagev1.StorageClass) error {
-	existing := &storagev1.StorageClass{}
-	found, err := v.ensure(ctx, wanted, existing, kindClass)
-	if err != nil || !found {
-		return err
-	}
-	if why := classRefusal(existing, wanted); why != "" {
-		return refusal{reasonClassDiffers, why}
-	}
-	return nil
+// supplied is an object that a claim needs.
+type supplied struct {
+	kind             string
+	wanted, existing client.Object
+	check            func() error // says why existing, once read, cannot be used
 }
 
-func (v *visit) ensureVolume(ctx context.Context, wanted *corev1.PersistentVolume) error {
-	existing := &corev1.PersistentVolume{}
-	found, err := v.ensure(ctx, wanted, existing, kindVolume)
-	if err != nil || !found {
-		return err
+func (v *visit) supplies() []supplied {
+	var all []supplied
+	for _, class := range v.wanted.StorageClasses {
+		all = append(all, v.classSupply(class))
 	}
-	if why := volumeRefusal(existing, wanted); why != "" {
-		return refusal{reasonVolumeTaken, why}
+	for _, volume := range v.wanted.Volumes {
+		all = append(all, v.volumeSupply(volume))
+	}
+	return all
+}
+
+func (v *visit) classSupply(wanted *storagev1.StorageClass) supplied {
+	existing := &storagev1.StorageClass{}
+	return supplied{kindClass, wanted, existing, func() error {
+		if why := classRefusal(existing, wanted); why != "" {
+			return refusal{reasonClassDiffers, why}
+		}
+		if what := classDifferences(existing, wanted); len(what) > 0 {
+			v.warn(classDifference(v.use.Profile, existing.Name, what))
+		}
+		return nil
+	}}
+}
+
+func (v *visit) volumeSupply(wanted *corev1.PersistentVolume) supplied {
+	existing := &corev1.PersistentVolume{}
+	return supplied{kindVolume, wanted, existing, func() error {
+		if why := volumeRefusal(existing, wanted); why != "" {
+			return refusal{reasonVolumeTaken, why}
+		}
+		if what := volumeDifferences(existing, wanted); len(what) > 0 {
+			return refusal(foreignVolume(v.use.Profile, existing.Name, what))
+		}
+		return nil
+	}}
+}
+
+// supply reads and checks all, and then makes what is missing in their order.
+func (v *visit) supply(ctx context.Context, all []supplied) error {
+	var missing []supplied
+	for _, s := range all {
+		found, err := v.read(ctx, s.wanted, s.existing, s.kind)
+		if err != nil {
+			return err
+		}
+		if !found {
+			missing = append(missing, s)
+			continue
+		}
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	for _, s := range missing {
+		found, err := v.make(ctx, s.wanted, s.existing, s.kind)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if err := s.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func (v *visit) ensureClaim(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	existing, made := &corev1.PersistentVolumeClaim{}, wanted.DeepCopy()
-	found, err := v.ensure(ctx, made, existing, kindClaim)
+	found, err := v.read(ctx, made, existing, kindClaim)
+	if err == nil && !found {
+		found, err = v.make(ctx, made, existing, kindClaim)
+	}
 	if err != nil {
 		return err
 	}
@@ -75,17 +123,19 @@ func (v *visit) ensureClaim(ctx context.Context, wanted *corev1.PersistentVolume
 	return nil
 }
 
-// ensure reads the object of the wanted one's name into existing, and creates the wanted one if there is none. Whoever
-// makes it in between wins.
-func (v *visit) ensure(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
+// read reads the object of the wanted one's name into existing.
+func (v *visit) read(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
 	key := client.ObjectKeyFromObject(wanted)
 	err = v.live.Get(ctx, key, existing)
-	if err == nil {
-		return true, nil
-	}
-	if !apierrors.IsNotFound(err) {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return false, fmt.Errorf("read %s %s: %w", kind, key.Name, err)
 	}
+	return err == nil, nil
+}
+
+// make creates the wanted object. Whoever makes one of its name in between wins: then it is found, and read into existing.
+func (v *visit) make(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
+	key := client.ObjectKeyFromObject(wanted)
 	labels := maps.Clone(wanted.GetLabels())
 	labels[inject.LabelInstallation] = v.Installation
 	wanted.SetLabels(labels)

@@ -58,7 +58,7 @@ func TestSomebodyElseMakesItFirst(t *testing.T) {
 				ObjectMeta:  metav1.ObjectMeta{Name: "fast", Labels: map[string]string{inject.LabelProfile: "default"}},
 				Provisioner: "ebs.csi.aws.com",
 			}
-			err := v.ensureClass(t.Context(), wanted)
+			err := v.supply(t.Context(), []supplied{v.classSupply(wanted)})
 			if row.want == "" {
 				require.NoError(t, err)
 			} else {

@@ -132,7 +132,11 @@ func classCause(s snapshot) (reason, because string) {
 	case name == "":
 		return reasonVolumeMissing, "it has no StorageClass that could make a volume: create a PersistentVolume for it"
 	case s.class == nil:
-		return reasonClassMissing, fmt.Sprintf("its StorageClass %s does not exist: create it, or set storageClass.create: true in the profile %s", name, s.profile.Name)
+		because = fmt.Sprintf("its StorageClass %s does not exist: create it", name)
+		if !*s.profile.StorageClass.Create {
+			because += ", or set storageClass.create: true in the profile " + s.profile.Name
+		}
+		return reasonClassMissing, because
 	}
 	return "", ""
 }

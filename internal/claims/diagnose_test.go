@@ -94,7 +94,7 @@ func TestDiagnose(t *testing.T) {
 		},
 		"no class exists": {
 			snapshot{claim: aClaim()},
-			finding{reasonClassMissing, "claim data is Pending because its StorageClass fast does not exist: create it, or set storageClass.create: true in the profile a"},
+			finding{reasonClassMissing, "claim data is Pending because its StorageClass fast does not exist: create it"},
 		},
 		"the empty class": {
 			snapshot{claim: aClaim(withClass(""))},

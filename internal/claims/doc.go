@@ -6,10 +6,16 @@
 // # What it does
 //
 //   - The unit of work is an [inject.Use], a profile in a namespace. Marked pods name it ([inject.AnnotationInjected]).
-//   - Order of creation: class, volume, claim. What exists already is success; it is read and compared, never changed.
+//   - Order of creation: class, volume, claim. What exists already is read and compared before anything is made, and never
+//     changed. A class with another provisioner or reclaim policy, and a static volume with another source, reclaim policy or
+//     class or for another claim, is refused: nothing is made until people have decided. Other parameters of a class are
+//     used as they are, and said.
+//   - A claim of others that fits is used. One that does not gets neither class nor volume from here, which could bind it.
 //   - The profile's namespaceSelector and its static volume's namespace are checked again ([inject.Profile.Serves]),
 //     because anybody who makes pods can forge a mark.
-//   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks.
+//   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks, and an Event says
+//     so when the profile asks for less. What else the profile says later, such as another volume.handle, changes neither
+//     claim nor volume: an Event says what differs.
 //   - The volume of a bound claim of its own gets [inject.AnnotationNamespaceUID], so that a namespace that was deleted
 //     and made again is not taken for the one that had the data.
 //   - Everything else is said and not done: an Event on the claim and on at most ten of the pods that wait for it tells
@@ -29,6 +35,10 @@
 // this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet: they
 // are never listed, which the ServiceAccount could not do either. A bound claim that was found right is not looked at
 // again before it or the configuration changes, or ten minutes have passed.
+//
+// # Without the controller
+//
+// [AddOverlap] adds only the search for other installations that take the same pods; it makes no objects but Events.
 //
 // # Replicas
 //

@@ -152,12 +152,102 @@ func TestOwnedBy(t *testing.T) {
 func TestClassRefusal(t *testing.T) {
 	t.Parallel()
 
-	class := func(provisioner string) *storagev1.StorageClass {
-		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: provisioner}
+	const (
+		remain  = corev1.PersistentVolumeReclaimRetain
+		perish  = corev1.PersistentVolumeReclaimDelete
+		differs = "StorageClass fast exists with the reclaimPolicy %s, but the profile says %s, which decides whether data outlives its claim: " +
+			"give the profile another storageClass.name, make the class anew (a reclaimPolicy cannot be changed), " +
+			"or accept the class as it is with storageClass.create: false"
+	)
+	class := func(provisioner string, policy *corev1.PersistentVolumeReclaimPolicy) *storagev1.StorageClass {
+		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: provisioner, ReclaimPolicy: policy}
 	}
-	assert.Empty(t, classRefusal(class("a"), class("a")))
-	assert.Equal(t, "StorageClass fast exists with the provisioner a, but the profile's backend needs b: "+
-		"give the profile another storageClass.name, or use the class with storageClass.create: false", classRefusal(class("a"), class("b")))
+	for name, row := range map[string]struct {
+		existing, wanted *storagev1.StorageClass
+		want             string
+	}{
+		"the same":                          {class("a", new(remain)), class("a", new(remain)), ""},
+		"none is Delete":                    {class("a", nil), class("a", new(perish)), ""},
+		"Delete where Retain is wanted":     {class("a", new(perish)), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
+		"none where Retain is wanted":       {class("a", nil), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
+		"Retain where Delete is wanted":     {class("a", new(remain)), class("a", new(perish)), fmt.Sprintf(differs, remain, perish)},
+		"another provisioner is told first": {class("a", nil), class("b", new(remain)), "StorageClass fast exists with the provisioner a, but the profile's backend needs b: give the profile another storageClass.name, or use the class with storageClass.create: false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, row.want, classRefusal(row.existing, row.wanted))
+		})
+	}
+}
+
+func TestClassDifferences(t *testing.T) {
+	t.Parallel()
+
+	class := func(parameters map[string]string, change func(*storagev1.StorageClass)) *storagev1.StorageClass {
+		c := &storagev1.StorageClass{Parameters: parameters}
+		change(c)
+		return c
+	}
+	same := func(*storagev1.StorageClass) {}
+	wanted := class(map[string]string{"iops": "3000", "type": "gp3"}, same)
+	for name, row := range map[string]struct {
+		existing *storagev1.StorageClass
+		want     []string
+	}{
+		"nothing":             {wanted, nil},
+		"another parameter":   {class(map[string]string{"iops": "3000", "type": "gp2"}, same), []string{`its parameter type is "gp2", not "gp3"`}},
+		"a missing parameter": {class(map[string]string{"type": "gp3"}, same), []string{`it lacks the parameter iops: "3000"`}},
+		"one parameter more":  {class(map[string]string{"iops": "3000", "type": "gp3", "x": "y"}, same), []string{`it has the parameter x: "y"`}},
+		"the defaults spelled": {class(wanted.Parameters, func(c *storagev1.StorageClass) {
+			c.VolumeBindingMode, c.AllowVolumeExpansion = new(storagev1.VolumeBindingImmediate), new(false)
+		}), nil},
+		"the binding mode": {class(wanted.Parameters, func(c *storagev1.StorageClass) {
+			c.VolumeBindingMode = new(storagev1.VolumeBindingWaitForFirstConsumer)
+		}), []string{"its volumeBindingMode is WaitForFirstConsumer, not Immediate"}},
+		"the expansion": {class(wanted.Parameters, func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(true) }), []string{"its allowVolumeExpansion is true, not false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, row.want, classDifferences(row.existing, wanted))
+		})
+	}
+}
+
+func TestVolumeDifferences(t *testing.T) {
+	t.Parallel()
+
+	type volumeSource = corev1.PersistentVolumeSource
+	csi := func(driver, handle string, attributes map[string]string) volumeSource {
+		return volumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: driver, VolumeHandle: handle, VolumeAttributes: attributes}}
+	}
+	local := func(path string) volumeSource { return volumeSource{Local: &corev1.LocalVolumeSource{Path: path}} }
+	hostPath := func(path string, kind *corev1.HostPathType) volumeSource {
+		return volumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: kind}}
+	}
+	volume := func(source volumeSource, policy corev1.PersistentVolumeReclaimPolicy, class string) *corev1.PersistentVolume {
+		return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeSource: source, PersistentVolumeReclaimPolicy: policy, StorageClassName: class}}
+	}
+	for name, row := range map[string]struct {
+		existing, wanted volumeSource
+		want             []string
+	}{
+		"the same":                     {csi("d", "h", nil), csi("d", "h", nil), nil},
+		"attributes of its own":        {csi("d", "h", map[string]string{"a": "b", "id": "x"}), csi("d", "h", map[string]string{"a": "b"}), nil},
+		"another handle":               {csi("d", "old", nil), csi("d", "new", nil), []string{`its source is "old" of the driver d, not "new" of the driver d`}},
+		"another driver":               {csi("d", "h", nil), csi("e", "h", nil), []string{`its source is "h" of the driver d, not "h" of the driver e`}},
+		"another share":                {csi("d", "h", map[string]string{"share": "/a"}), csi("d", "h", map[string]string{"share": "/b"}), []string{`its attribute share is "/a", not "/b"`}},
+		"another local path":           {local("/a"), local("/b"), []string{`its source is the local path "/a", not the local path "/b"`}},
+		"another host path":            {hostPath("/a", nil), hostPath("/b", nil), []string{`its source is the hostPath "/a", not the hostPath "/b"`}},
+		"a host path that may be made": {hostPath("/a", nil), hostPath("/a", new(corev1.HostPathDirectoryOrCreate)), nil},
+		"another kind":                 {volumeSource{NFS: &corev1.NFSVolumeSource{}}, csi("d", "h", nil), []string{`its source is of a kind that no profile makes, not "h" of the driver d`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, row.want, volumeDifferences(volume(row.existing, corev1.PersistentVolumeReclaimRetain, "c"), volume(row.wanted, corev1.PersistentVolumeReclaimRetain, "c")))
+		})
+	}
+	assert.Equal(t, []string{"its reclaim policy is Delete, not Retain", `its StorageClass is "b", not "a"`}, volumeDifferences(
+		volume(local("/a"), corev1.PersistentVolumeReclaimDelete, "b"), volume(local("/a"), corev1.PersistentVolumeReclaimRetain, "a")))
 }
 
 func TestVolumeRefusal(t *testing.T) {

@@ -19,7 +19,7 @@ type Index struct {
 	uses    sync.Map // inject.Use to *atomic.Int64, the number of its live pods
 	synced  func() bool
 	names   claimNames
-	overlap atomic.Pointer[string]
+	overlap *overlap // nil: nobody looks
 }
 
 // Warnings returns what people should know when a pod that uses the profile is admitted to the namespace: that a claim
@@ -59,10 +59,7 @@ func (i *Index) Overlap() string {
 	if i == nil {
 		return ""
 	}
-	if text := i.overlap.Load(); text != nil {
-		return *text
-	}
-	return ""
+	return i.overlap.text()
 }
 
 func (i *Index) pods(use inject.Use) int64 {

@@ -29,7 +29,7 @@ func (v *visit) compare(ctx context.Context) error {
 	}
 	wanted := v.wanted.Claims[0]
 	if !v.own() {
-		if why := misfits(v.claim, wanted); len(why) > 0 {
+		if why := v.foreignMisfits(); len(why) > 0 {
 			v.warn(foreignMisfit(v.profile.Name, v.claim.Name, why))
 		}
 		return nil
@@ -38,6 +38,14 @@ func (v *visit) compare(ctx context.Context) error {
 		v.warn(ownDifference(v.profile.Name, v.claim.Name, what))
 	}
 	return v.expand(ctx, wanted)
+}
+
+// foreignMisfits says why somebody else's claim cannot stand in for the one that the profile would create.
+func (v *visit) foreignMisfits() []string {
+	if v.claim == nil || v.own() || len(v.wanted.Claims) == 0 {
+		return nil
+	}
+	return misfits(v.claim, v.wanted.Claims[0])
 }
 
 func foreignMisfit(profile, claim string, why []string) finding {
@@ -50,10 +58,34 @@ func ownDifference(profile, claim string, what []string) finding {
 		"A claim cannot be changed so: put the profile back, or give it another claim.name and copy the data", claim, profile, strings.Join(what, "; "))}
 }
 
+func classDifference(profile, class string, what []string) finding {
+	return finding{reasonClassDiffers, fmt.Sprintf("StorageClass %s exists and is not quite what the profile %s says: %s. "+
+		"It is used as it is: give the profile another storageClass.name, or put the profile in line with it", class, profile, strings.Join(what, "; "))}
+}
+
+func foreignVolume(profile, volume string, what []string) finding {
+	return finding{reasonVolumeDiffers, fmt.Sprintf("PersistentVolume %s exists and is not what the profile %s says: %s. "+
+		"Nothing is created until that is put right: give the profile another volume.name, put one of the two in line with the other, "+
+		"or accept the volume as it is with volume.create: false", volume, profile, strings.Join(what, "; "))}
+}
+
+func boundVolume(profile, claim, volume string, what []string) finding {
+	return finding{reasonVolumeDiffers, fmt.Sprintf("claim %s is bound to PersistentVolume %s, which is no longer what the profile %s says: %s. "+
+		"Pods go on with the volume as it is: put the profile back, or give it another claim.name and volume.name", claim, volume, profile, strings.Join(what, "; "))}
+}
+
+func neverShrinks(profile, claim, from, to string) finding {
+	return finding{reasonNeverShrinks, fmt.Sprintf("claim %s has %s and the profile %s says %s: claims never shrink, so it stays as it is; "+
+		"put the size back, or give the profile another claim.name and copy the data", claim, from, profile, to)}
+}
+
 // expand asks for the profile's size when it is larger. The API accepts that for a bound claim only, and if its class
 // allows it. The version makes sure that nobody has asked for more in between.
 func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := requested(v.claim), requested(wanted)
+	if to.Cmp(from) < 0 {
+		v.notices.tell(v.claimRef(), nil, actionProvide, neverShrinks(v.profile.Name, v.claim.Name, from.String(), to.String()))
+	}
 	if to.Cmp(from) <= 0 || !bound(v.claim) {
 		return nil
 	}
@@ -103,8 +135,8 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 	return into, nil
 }
 
-// markVolume writes the UID of the namespace on the volume that is bound to a claim of this installation. What is written
-// is read from the API server: a cache may still have the namespace of the same name that was deleted.
+// markVolume writes the UID of the namespace on the volume that is bound to a claim of this installation, and says when a
+// static volume is no longer what the profile says: a changed volume.handle changes no volume. What is written is read from the API server: a cache may still have the namespace of the same name that was deleted.
 func (v *visit) markVolume(ctx context.Context) error {
 	if !v.own() {
 		return nil
@@ -112,6 +144,14 @@ func (v *visit) markVolume(ctx context.Context) error {
 	volume, err := v.readVolume(ctx)
 	if err != nil || volume == nil || volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != v.claim.UID {
 		return err
+	}
+	for _, wanted := range v.wanted.Volumes {
+		if wanted.Name != volume.Name {
+			continue // compare has told that
+		}
+		if what := volumeDifferences(volume, wanted); len(what) > 0 {
+			v.warn(boundVolume(v.profile.Name, v.claim.Name, volume.Name, what))
+		}
 	}
 	if volume.Annotations[inject.AnnotationNamespaceUID] == string(v.home) {
 		return nil

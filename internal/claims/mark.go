@@ -1,9 +1,6 @@
 package claims
 
 import (
-	"slices"
-	"strings"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -13,23 +10,12 @@ import (
 // indexProfile is the name of the cache index of live pods by the profiles of their mark.
 const indexProfile = "profile"
 
-// marked returns the profiles that a mark names, in its order and each once.
-func marked(annotations map[string]string) []string {
-	var names []string
-	for name := range strings.SplitSeq(annotations[inject.AnnotationInjected], ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // liveProfiles are the profiles that a pod needs: none once it is being deleted.
 func liveProfiles(pod client.Object) []string {
 	if pod.GetDeletionTimestamp() != nil {
 		return nil
 	}
-	return marked(pod.GetAnnotations())
+	return inject.Marked(pod.GetAnnotations())
 }
 
 // usesOf are the uses that a pod stands for.

@@ -19,6 +19,7 @@ const (
 	reasonProfileRefused = "ProfileRefused"
 	reasonCreateRefused  = "StorageNotCreated"
 	reasonExpandRefused  = "ClaimNotExpanded"
+	reasonNeverShrinks   = "ClaimNeverShrinks"
 	reasonClaimMissing   = "ClaimMissing"
 	reasonClaimDeleting  = "ClaimBeingDeleted"
 	reasonClaimDiffers   = "ClaimDiffers"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -30,27 +31,55 @@ type overlap struct {
 	cached  client.Reader
 	live    client.Reader
 	notices *notices
-	index   *Index
 	elected <-chan struct{}
 	changed chan struct{}
+	note    atomic.Pointer[string] // nil: it has not looked yet
 }
 
-func addOverlap(mgr manager.Manager, o Options, index *Index, n *notices) error {
+// AddOverlap adds only the search for other installations to a manager that was made with [CacheOptions] of the same
+// options, for a program that runs without the claims controller; [Add] does so itself. Of the options it uses
+// WebhookConfiguration; where that is empty nobody looks. What it returns tells at any time, without a request, what
+// [Index.Overlap] tells. It needs get, list and watch of MutatingWebhookConfigurations and namespaces.
+func AddOverlap(mgr manager.Manager, o Options) (func() string, error) {
+	w, err := addOverlap(mgr, o)
+	return w.text, err
+}
+
+// addOverlap returns nil where nobody looks.
+func addOverlap(mgr manager.Manager, o Options) (*overlap, error) {
+	if o.WebhookConfiguration == "" {
+		return nil, nil
+	}
+	ctx := context.Background() // nothing blocks here: the cache has not started
 	w := &overlap{
-		own: o.WebhookConfiguration, cached: mgr.GetCache(), live: mgr.GetAPIReader(), notices: n, index: index,
+		own: o.WebhookConfiguration, cached: mgr.GetCache(), live: mgr.GetAPIReader(), notices: newNotices(mgr.GetEventRecorder(recorderName)),
 		elected: mgr.Elected(), changed: make(chan struct{}, 1),
 	}
-	informer, err := mgr.GetCache().GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
+	if _, err := mgr.GetCache().GetInformer(ctx, metadataOf("Namespace"), cache.BlockUntilSynced(false)); err != nil {
+		return nil, fmt.Errorf("watch namespaces: %w", err)
+	}
+	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
 	if err != nil {
-		return fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
 	}
 	if _, err := informer.AddEventHandler(w.handler()); err != nil {
-		return fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
 	}
 	if err := mgr.Add(w); err != nil {
-		return fmt.Errorf("add the search for other installations: %w", err)
+		return nil, fmt.Errorf("add the search for other installations: %w", err)
 	}
-	return nil
+	return w, nil
+}
+
+// text is what was found last. A nil overlap finds nothing.
+func (w *overlap) text() string {
+	if w == nil {
+		return ""
+	}
+	if note := w.note.Load(); note != nil {
+		return *note
+	}
+	return ""
 }
 
 func (w *overlap) handler() toolscache.ResourceEventHandler {
@@ -129,8 +158,8 @@ func readConfiguration(ctx context.Context, cached, live client.Reader, name str
 }
 
 func (w *overlap) found(ctx context.Context, own *admissionregistrationv1.MutatingWebhookConfiguration, note string) {
-	before := w.index.Overlap()
-	w.index.overlap.Store(&note)
+	before := w.text()
+	w.note.Store(&note)
 	if note == "" {
 		overlapping.Set(0)
 		return

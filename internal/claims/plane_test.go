@@ -126,6 +126,12 @@ type replica struct {
 // run starts a replica that ends with the test, or by its stop.
 func (f *fixture) run(change ...func(*Options, *manager.Options)) *replica {
 	f.t.Helper()
+	return f.runWith(Add, change...)
+}
+
+// runWith is run with something else than [Add].
+func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), change ...func(*Options, *manager.Options)) *replica {
+	f.t.Helper()
 
 	r := &replica{changed: make(chan struct{})}
 	o := Options{
@@ -144,7 +150,7 @@ func (f *fixture) run(change ...func(*Options, *manager.Options)) *replica {
 	var err error
 	r.manager, err = manager.New(f.limited, m)
 	require.NoError(f.t, err)
-	r.index, err = Add(r.manager, o)
+	r.index, err = add(r.manager, o)
 	require.NoError(f.t, err)
 
 	ctx, cancel := context.WithCancel(context.Background())

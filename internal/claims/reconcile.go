@@ -252,13 +252,16 @@ func (v *visit) readClaim(ctx context.Context) error {
 	return nil
 }
 
-// want works out what the profile says is to exist.
+// want works out what the profile says is to exist. Nothing is, where the profile's volume serves another namespace but the
+// claim is somebody else's by the configuration: what volume that claim has is its maker's business.
 func (v *visit) want() error {
 	wanted, err := v.config.Objects(inject.Release{}, v.use)
-	if err != nil {
+	switch {
+	case err == nil:
+		v.wanted = wanted
+	case *v.profile.Claim.Create:
 		return refusal{reasonProfileRefused, err.Error()}
 	}
-	v.wanted = wanted
 	return nil
 }
 

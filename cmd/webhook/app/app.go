@@ -134,6 +134,7 @@ type server struct {
 	webhook      webhook.Server
 	servers      []manager.Runnable
 	index        *claims.Index
+	overlap      func() string
 	events       events.EventRecorder
 	namespaces   namespaces
 	changed      chan struct{}
@@ -205,12 +206,8 @@ func (s *server) add() error {
 	if err := s.namespaces.follow(s.manager); err != nil {
 		return err
 	}
-	if s.options.Claims {
-		index, err := claims.Add(s.manager, s.claims())
-		if err != nil {
-			return err
-		}
-		s.index = index
+	if err := s.addClaims(); err != nil {
+		return err
 	}
 	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
 	s.webhook = webhook.NewServer(webhook.Options{Port: s.options.Port, TLSOpts: []func(*tls.Config){s.tls}})
@@ -222,6 +219,18 @@ func (s *server) add() error {
 		}
 	}
 	return s.addHealth()
+}
+
+// addClaims adds the claims controller, or only the search for other installations.
+func (s *server) addClaims() (err error) {
+	if !s.options.Claims {
+		s.overlap, err = claims.AddOverlap(s.manager, s.claims())
+		return err
+	}
+	if s.index, err = claims.Add(s.manager, s.claims()); err == nil {
+		s.overlap = s.index.Overlap
+	}
+	return err
 }
 
 func (s *server) handler() http.Handler {
@@ -241,7 +250,7 @@ func (s *server) addHealth() error {
 		{name: "certificate", err: s.certificates.Ready},
 		{name: "namespaces", err: s.namespacesKnown},
 		{name: "configuration", note: s.configurationNote},
-		{name: "installations", note: s.overlapNote},
+		{name: "installations", note: s.overlap},
 	}}
 	metrics.Registry.MustRegister(h.gauge())
 	if s.options.HealthAddress == "0" {
@@ -272,13 +281,6 @@ func (s *server) configurationNote() string {
 		return "the one before stays in force, because the file is refused: " + reason.Error()
 	}
 	return ""
-}
-
-func (s *server) overlapNote() string {
-	if s.index == nil {
-		return ""
-	}
-	return s.index.Overlap()
 }
 
 // configured is told of a new configuration.

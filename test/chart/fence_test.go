@@ -14,6 +14,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -42,8 +43,14 @@ func as(t *testing.T, namespace string) kubernetes.Interface {
 	return client
 }
 
+// release is what the ServiceAccount of a release is held to.
+type release struct {
+	*inject.Config
+	installation string
+}
+
 // fenced installs the chart with profiles and returns when its fence stands.
-func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, *inject.Config) {
+func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, release) {
 	t.Helper()
 	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
 	require.NoError(t, err)
@@ -53,13 +60,14 @@ func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, *inj
 	namespace := newNamespace(t, restricted)
 	install(t, helm4, "ps", namespace, "--values", file)
 	client := as(t, namespace)
-	// RBAC and both policies, each of which takes a moment.
+	// RBAC and the policies, each of which takes a moment.
 	eventually(t, func() bool {
 		_, volume := client.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
 		_, class := client.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
-		return denied(volume) && denied(class)
+		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claimOf("", nil), dryRun)
+		return denied(volume) && denied(class) && denied(claim)
 	}, "the fence does not stand")
-	return client, configOf(t, render(t, namespace, "--values", file))
+	return client, release{configOf(t, render(t, namespace, "--values", file)), namespace + ".ps"}
 }
 
 // denied reports whether a fence refused, and not a missing right or the API server's own validation.
@@ -117,10 +125,19 @@ func shared() inject.Profile {
 	}
 }
 
+// forAClaim is a profile that makes the volume of a claim that somebody else makes.
+func forAClaim() inject.Profile {
+	p := ofBackend(backend("gce-pd"))
+	p.Name, p.Mount.Path = "for-a-claim", "/for-a-claim"
+	p.Claim = inject.Claim{Name: "theirs", Create: new(false)}
+	p.StorageClass.Create, p.Volume.Create = new(true), new(true)
+	return p
+}
+
 // A new backend is tested as soon as it is in the table.
 func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
-	profiles := []inject.Profile{shared()}
+	profiles := []inject.Profile{shared(), forAClaim()}
 	for _, b := range inject.Backends {
 		profiles = append(profiles, ofBackend(b))
 	}
@@ -136,15 +153,16 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 
 func TestFenceRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared()})
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim()})
 
 	volumes := map[string]struct {
 		profile string
 		change  func(*corev1.PersistentVolume)
 	}{
-		"another disk":           {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "vol-of-another-team" }},
-		"another driver":         {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.Driver = "hostpath.csi.k8s.io" }},
-		"another namespace":      {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" }},
+		"another disk":      {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "vol-of-another-team" }},
+		"another driver":    {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.Driver = "hostpath.csi.k8s.io" }},
+		"another namespace": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" }},
+		"another namespace than that of somebody's claim": {"for-a-claim", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" }},
 		"no namespace":           {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
 		"another reclaim policy": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }},
 		"mount options":          {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"suid"} }},
@@ -177,6 +195,12 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 		"no parameters":          func(c *storagev1.StorageClass) { c.Parameters = nil },
 		"another reclaim policy": func(c *storagev1.StorageClass) { c.ReclaimPolicy = new(corev1.PersistentVolumeReclaimDelete) },
 		"mount options":          func(c *storagev1.StorageClass) { c.MountOptions = []string{"suid"} },
+		"the default for everybody": func(c *storagev1.StorageClass) {
+			c.Annotations["storageclass.kubernetes.io/is-default-class"] = "true"
+		},
+		"the default by the older name": func(c *storagev1.StorageClass) {
+			c.Annotations["storageclass.beta.kubernetes.io/is-default-class"] = "true"
+		},
 	}
 	for name, change := range classes {
 		class := storageOf(t, config, "aws-ebs").StorageClasses[0]
@@ -192,7 +216,7 @@ func backend(name string) inject.Backend {
 }
 
 // storageOf is what a profile needs in the namespace team.
-func storageOf(t *testing.T, config *inject.Config, profile string) inject.Storage {
+func storageOf(t *testing.T, config release, profile string) inject.Storage {
 	t.Helper()
 	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: "team"})
 	require.NoError(t, err)
@@ -220,6 +244,8 @@ func TestFenceIsNoFenceForOthers(t *testing.T) {
 	require.NoError(t, err)
 	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
 	require.NoError(t, err)
+	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claimOf("", nil), dryRun)
+	require.NoError(t, err)
 }
 
 func TestFenceLetsOnlyOwnAnnotationsChange(t *testing.T) {
@@ -228,6 +254,7 @@ func TestFenceLetsOnlyOwnAnnotationsChange(t *testing.T) {
 	volume := foreignVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
 	volume.Annotations = map[string]string{"theirs": "1", inject.AnnotationNamespaceUID: "old"}
+	volume.OwnerReferences = []metav1.OwnerReference{owner("theirs")}
 	volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 
@@ -243,11 +270,117 @@ func TestFenceLetsOnlyOwnAnnotationsChange(t *testing.T) {
 		"an annotation more":           `{"metadata":{"annotations":{"more":"1"}}}`,
 		"a label":                      `{"metadata":{"labels":{"a":"b"}}}`,
 		"a finalizer":                  `{"metadata":{"finalizers":["example.com/a"]}}`,
-		"an owner":                     `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
+		"an owner that is gone":        `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
+		"no owner":                     `{"metadata":{"ownerReferences":null}}`,
 		"the claim that it belongs to": `{"spec":{"claimRef":{"namespace":"kube-system","name":"mine"}}}`,
 		"its reclaim policy":           `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`,
 	} {
 		err := patch(text)
+		assert.True(t, denied(err), "%s: %v", name, err)
+	}
+}
+
+// owner is an owner of a UID that nothing has: the garbage collector deletes what nobody else owns.
+func owner(uid types.UID) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: "gone", UID: uid}
+}
+
+// claimOf is a claim with the label of an installation, if it has one.
+func claimOf(installation string, class *storagev1.StorageClass) *corev1.PersistentVolumeClaim {
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: "data-", Labels: map[string]string{"team": "ml"}, Annotations: map[string]string{"theirs": "1"},
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}
+	if installation != "" {
+		claim.Labels[inject.LabelInstallation] = installation
+	}
+	if class != nil {
+		claim.Spec.StorageClassName, claim.Spec.VolumeName = &class.Name, "a-volume"
+	}
+	return claim
+}
+
+// boundClaim makes a claim that may grow.
+func boundClaim(t *testing.T, installation string) *corev1.PersistentVolumeClaim {
+	t.Helper()
+	class := foreignClass()
+	class.Name, class.GenerateName, class.AllowVolumeExpansion = "", "grows-", new(true)
+	class, err := typed.StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
+	require.NoError(t, err)
+	claims := typed.CoreV1().PersistentVolumeClaims("default")
+	claim, err := claims.Create(t.Context(), claimOf(installation, class), metav1.CreateOptions{})
+	require.NoError(t, err)
+	claim.Status.Phase, claim.Status.Capacity = corev1.ClaimBound, claim.Spec.Resources.Requests
+	claim, err = claims.UpdateStatus(t.Context(), claim, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	return claim
+}
+
+func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
+	t.Parallel()
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	ours, theirs := boundClaim(t, config.installation), boundClaim(t, "")
+	patch := func(claim *corev1.PersistentVolumeClaim, text string) error {
+		_, err := client.CoreV1().PersistentVolumeClaims("default").
+			Patch(t.Context(), claim.Name, types.MergePatchType, []byte(text), metav1.PatchOptions{})
+		return err
+	}
+	const expansion = `{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`
+	require.NoError(t, patch(ours, expansion))
+	attacks := map[string]string{
+		"an owner that is gone":    `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
+		"a label":                  `{"metadata":{"labels":{"a":"b"}}}`,
+		"a label taken away":       `{"metadata":{"labels":{"team":null}}}`,
+		"the label of ours":        `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"another.installation"}}}`,
+		"an annotation":            `{"metadata":{"annotations":{"theirs":"2"}}}`,
+		"a finalizer":              `{"metadata":{"finalizers":["example.com/a"]}}`,
+		"no finalizer":             `{"metadata":{"finalizers":null}}`,
+		"an owner beside the size": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]},"spec":{"resources":{"requests":{"storage":"3Gi"}}}}`,
+	}
+	for name, text := range attacks {
+		for whose, claim := range map[string]*corev1.PersistentVolumeClaim{"ours": ours, "theirs": theirs} {
+			err := patch(claim, text)
+			assert.True(t, denied(err), "%s, %s: %v", name, whose, err)
+		}
+	}
+	assert.True(t, denied(patch(theirs, expansion)), "a larger size of another's claim")
+	takeover := `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"` + config.installation + `"}}}`
+	assert.True(t, denied(patch(theirs, takeover)), "another's claim made ours")
+}
+
+// The spec of a claim that is not bound yet may change in more than its size: the volume may be chosen.
+func TestFenceLetsNobodyChooseTheVolumeOfAClaim(t *testing.T) {
+	t.Parallel()
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	claims := client.CoreV1().PersistentVolumeClaims("default")
+	claim, err := claims.Create(t.Context(), claimOf(config.installation, nil), metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = claims.Patch(t.Context(), claim.Name, types.MergePatchType, []byte(`{"spec":{"volumeName":"of-another-team"}}`), metav1.PatchOptions{})
+	assert.True(t, denied(err), "%v", err)
+}
+
+func TestFenceAdmitsOwnClaimsWithoutOwners(t *testing.T) {
+	t.Parallel()
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	create := func(change func(*corev1.PersistentVolumeClaim)) error {
+		claim := claimOf(config.installation, nil)
+		change(claim)
+		_, err := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claim, dryRun)
+		return err
+	}
+	require.NoError(t, create(func(*corev1.PersistentVolumeClaim) {}))
+	for name, change := range map[string]func(*corev1.PersistentVolumeClaim){
+		"an owner":               func(c *corev1.PersistentVolumeClaim) { c.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
+		"no label":               func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, inject.LabelInstallation) },
+		"no labels":              func(c *corev1.PersistentVolumeClaim) { c.Labels = nil },
+		"another's installation": func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelInstallation] = "storage.other" },
+	} {
+		err := create(change)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
 }
@@ -259,7 +392,7 @@ func TestRights(t *testing.T) {
 	install(t, helm4, "ps", namespace)
 	const ours = "ps-pipeline-storage"
 	always := map[string]bool{
-		"get pods": true, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,
+		"get pods": false, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,
 		"create persistentvolumeclaims": true, "patch persistentvolumeclaims": true,
 		"update persistentvolumeclaims": false, "delete persistentvolumeclaims": false,
 		"get persistentvolumes": true, "patch persistentvolumes": true, "list persistentvolumes": false,
@@ -277,7 +410,8 @@ func TestRights(t *testing.T) {
 	}
 	own := map[string]bool{
 		"create secrets": true, "get secrets": false, "get secrets other": false,
-		"get secrets " + ours + "-tls": true, "update secrets " + ours + "-tls": true, "delete secrets " + ours + "-tls": false,
+		"get secrets " + ours + "-authority": true, "watch secrets " + ours + "-authority": true, "list secrets " + ours + "-authority": false,
+		"update secrets " + ours + "-authority": true, "delete secrets " + ours + "-authority": false, "get secrets " + ours + "-tls": false,
 		"create coordination.k8s.io/leases": true, "update coordination.k8s.io/leases " + ours: true,
 		"update coordination.k8s.io/leases other":                                                          false,
 		"patch admissionregistration.k8s.io/mutatingwebhookconfigurations " + clusterName("ps", namespace): true,
@@ -318,7 +452,7 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
 	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
-	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes"} {
+	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims"} {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
 			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), policy, metav1.GetOptions{})

@@ -30,6 +30,14 @@ func TestProgramTellsItsVersionToHelmTest(t *testing.T) {
 	assert.True(t, options.Version)
 }
 
+func TestProgramLooksForItsMarkInHelmTest(t *testing.T) {
+	t.Parallel()
+	pod := one(t, render(t, "storage", "--set", "test.profile=default"), "Pod")
+	options, err := app.ParseOptions(containerOf(t, pod, "args"))
+	require.NoError(t, err)
+	assert.Equal(t, new("$(PIPELINE_STORAGE_INJECTED)"), options.Admitted)
+}
+
 // containerOf returns a list of texts of the first container.
 func containerOf(t *testing.T, object *unstructured.Unstructured, field string) []string {
 	t.Helper()

@@ -164,10 +164,11 @@ func gone(t *testing.T, name string) {
 	_, binding := typed.RbacV1().ClusterRoleBindings().Get(t.Context(), name, get)
 	_, volumes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".volumes", get)
 	_, classes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".classes", get)
+	_, claims := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".claims", get)
 	_, priority := typed.SchedulingV1().PriorityClasses().Get(t.Context(), name, get)
 	for what, err := range map[string]error{
 		"webhook": webhook, "role": role, "binding": binding, "fence around volumes": volumes,
-		"fence around classes": classes, "priority class": priority,
+		"fence around classes": classes, "fence around claims": claims, "priority class": priority,
 	} {
 		assert.True(t, apierrors.IsNotFound(err), "the %s is still there", what)
 	}

@@ -95,6 +95,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"a word for true or false":                {"fence.enabled=maybe", "enabled"},
 		"another apiVersion of the configuration": {"config.apiVersion=v1", "apiVersion"},
 		"the opt-in label on the webhook's pods":  {"podLabels.pipeline-storage=enabled", "podLabels"},
+		"a pod label that the Service looks for":  {`podLabels.app\.kubernetes\.io/name=a`, "podLabels"},
+		"a label that the Service looks for":      {`commonLabels.app\.kubernetes\.io/instance=a`, "commonLabels"},
 	}
 	withBoth(t, func(t *testing.T, h tool) {
 		for name, c := range cases {
@@ -176,14 +178,14 @@ func knownMetrics(t *testing.T) []string {
 		"controller_runtime_webhook_requests_total", "leader_election_master_status",
 		"process_resident_memory_bytes", "process_cpu_seconds_total",
 	}
-	for _, pattern := range []string{"admission", "certificates", "claims", "configfile"} {
-		files, err := os.ReadDir(root + "/internal/" + pattern)
+	for _, pattern := range []string{"internal/admission", "internal/certificates", "internal/claims", "internal/configfile", "cmd/webhook/app"} {
+		files, err := os.ReadDir(root + "/" + pattern)
 		require.NoError(t, err)
 		for _, file := range files {
 			if file.IsDir() || strings.HasSuffix(file.Name(), "_test.go") {
 				continue
 			}
-			text, err := os.ReadFile(root + "/internal/" + pattern + "/" + file.Name())
+			text, err := os.ReadFile(root + "/" + pattern + "/" + file.Name())
 			require.NoError(t, err)
 			known = append(known, metrics.FindAllString(string(text), -1)...)
 		}

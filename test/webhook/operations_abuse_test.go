@@ -73,7 +73,7 @@ func oddRequests(review string) map[string]odd {
 // oddBodies posts them to a replica, past the API server: each gets an answer, and the replica goes on.
 func oddBodies(t *testing.T, s *site) {
 	p := s.replicas()[0]
-	client := s.direct(t, p, true)
+	client := s.direct(t, p)
 	review, err := reviews.Sizes()[0].Make(1)
 	require.NoError(t, err)
 	for name, tt := range oddRequests(string(review[0].Body)) {

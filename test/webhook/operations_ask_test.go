@@ -119,11 +119,11 @@ type direct struct {
 	url string
 }
 
-func (s *site) direct(t *testing.T, p cluster.Process, keepAlive bool) *direct {
+func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 	t.Helper()
 	authorities, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	transport := &http.Transport{TLSClientConfig: trusting(authorities), DisableKeepAlives: !keepAlive, MaxIdleConnsPerHost: 64}
+	transport := &http.Transport{TLSClientConfig: trusting(authorities)}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &direct{Client: &http.Client{Transport: transport, Timeout: patience}, url: "https://" + address(p, webhookPort) + "/inject?timeout=5s"}
 }

@@ -28,7 +28,7 @@ type sample struct {
 // it answers until its drain is over, asking clients to go elsewhere, and ends with the code 0.
 func replicaDrains(t *testing.T, s *site) {
 	victim := s.replicas()[0]
-	client := s.direct(t, victim, false)
+	client := s.direct(t, victim)
 	review, err := reviews.Sizes()[0].Make(1)
 	require.NoError(t, err)
 	ended := s.followEnds(t)

@@ -13,7 +13,7 @@ variables.attributes == {{ toRawJson .attributes }}
 {{- else }} &&
 object.spec.{{ .source }}.path == {{ toRawJson .handle }}
 {{- end }} &&
-variables.claimNamespace {{ if .shared }}!= ''{{ else if .namespace }}== {{ toRawJson .namespace }}{{ else }}!= ''{{ end }} &&
+variables.claimNamespace {{ if .shared }}!= ''{{ else }}== {{ toRawJson .namespace }}{{ end }} &&
 object.spec.persistentVolumeReclaimPolicy == {{ toRawJson .reclaimPolicy }}
 {{- end -}}
 

@@ -38,12 +38,15 @@
 {{- .Values.priorityClassName | default (.Values.priorityClass.create | ternary (include "pipeline-storage.clusterName" .) "") -}}
 {{- end -}}
 
-{{/* The name of the Secret with the certificate. */}}
+{{/*
+The name of the Secret with the certificate, or, with self, with the authority that signs it. cert-manager's has another name:
+neither could take over a Secret of the other's making.
+*/}}
 {{- define "pipeline-storage.certificateSecret" -}}
 {{- if eq .Values.certificates.mode "secret" -}}
 {{- required "certificates.secretName must name your Secret when certificates.mode is secret" .Values.certificates.secretName -}}
 {{- else -}}
-{{- include "pipeline-storage.fullname" . }}-tls
+{{- printf "%s-%s" (include "pipeline-storage.fullname" .) (eq .Values.certificates.mode "self" | ternary "authority" "tls") -}}
 {{- end -}}
 {{- end -}}
 

@@ -52,7 +52,7 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- if and $volumeCreated (not $volume.handle) -}}
     {{- fail (printf "config.profiles: profile %q: volume.handle must say which volume: %s" .name $backend.handle) -}}
   {{- end -}}
-  {{- if and $volumeCreated $claimCreated (not $volume.namespace) (not $volume.shared) -}}
+  {{- if and (kindIs "map" .volume) (or $claimCreated $volumeCreated) (not $volume.namespace) (not $volume.shared) -}}
     {{- fail (printf "config.profiles: profile %q: volume.namespace must say which namespace the volume serves, or volume.shared that all may" .name) -}}
   {{- end -}}
 

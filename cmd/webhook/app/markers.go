@@ -5,7 +5,7 @@ package app
 
 // The cluster.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=persistentvolumes,verbs=get;patch
 // +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses,verbs=get;create
@@ -18,7 +18,7 @@ package app
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=pipeline-storage,verbs=get;update;patch,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create,namespace=pipeline-storage,roleName=pipeline-storage
-// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=pipeline-storage-tls,verbs=get;list;watch;update,namespace=pipeline-storage,roleName=pipeline-storage
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=pipeline-storage-authority,verbs=get;watch;update,namespace=pipeline-storage,roleName=pipeline-storage
 
 // The webhook. Selectors and conditions are no markers: config/webhook/kustomization.yaml adds them.
 // +kubebuilder:webhookconfiguration:mutating=true,name=pipeline-storage.pipeline-storage

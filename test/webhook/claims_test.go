@@ -138,14 +138,14 @@ func TestClaimOfSomebodyElse(t *testing.T) {
 		"one that fits is used": {claim: fits},
 		"one of a Helm release stays Helm's, whatever labels it has": {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
-				claim := fits(namespace)
+				claim := newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 				claim.Labels = map[string]string{
 					"app.kubernetes.io/managed-by": "Helm", inject.LabelInstallation: installation, inject.LabelProfile: "default",
 				}
 				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
-				claim.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("1Gi")
 				return claim
 			},
+			says: "claim pvc-data-pipeline ",
 		},
 		"one that does not fit is told, and used all the same": {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {

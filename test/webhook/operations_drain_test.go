@@ -16,7 +16,7 @@ import (
 )
 
 // drain is drainSeconds of testdata/values.yaml.
-const drain = 3 * time.Second
+const drain = 6 * time.Second
 
 // sample is what a replica and its Service said at one moment.
 type sample struct {

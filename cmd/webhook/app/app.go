@@ -115,12 +115,19 @@ func newLogger(o *Options, to io.Writer) logr.Logger {
 	return logr.FromSlogHandler(handler)
 }
 
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+// restConfig is the own pod's, or that of a kubeconfig. It has no limit of its own: the API server's priorities and fairness
+// limit what is too much, and a new leader of hundreds of namespaces has much to read.
+func restConfig(kubeconfig string) (config *rest.Config, err error) {
+	if kubeconfig == "" {
+		config, err = rest.InClusterConfig()
+	} else {
+		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
 	config.UserAgent = "pipeline-storage/" + version
+	config.QPS = -1
 	return config, nil
 }
 
@@ -342,9 +349,10 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	case err = <-managed: // the Lease is lost, or the API server refused something at the start
 		managed <- nil
+		s.drain(max(s.options.Drain, unannounced))
 	case <-ctx.Done():
+		s.drain(s.options.Drain)
 	}
-	s.drain()
 	stopServing()
 	stopManaging()
 	return errors.Join(err, wait(served, managed))
@@ -359,14 +367,18 @@ func (s *server) serve(ctx context.Context) error {
 	return group.Wait()
 }
 
+// unannounced is the least drain of a pod that nobody deletes: its Service forgets it only when its readiness probe has
+// failed, which takes two of them, two seconds apart.
+const unannounced = 10 * time.Second
+
 // drain answers for a while longer, or until somebody is in a hurry.
-func (s *server) drain() {
+func (s *server) drain(duration time.Duration) {
 	s.isClosing.Store(true)
-	s.log.Info("closing", "drain", s.options.Drain.String())
+	s.log.Info("closing", "drain", duration.String())
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 	select {
-	case <-time.After(s.options.Drain):
+	case <-time.After(duration):
 	case <-again:
 	}
 }

@@ -96,7 +96,7 @@ func TestFollowsTheFile(t *testing.T) {
 	assert.Len(t, told.warnings, 1, "the warnings of the file are passed on")
 	assert.Equal(t, "/new", file.Current().Profiles[0].Mount.Path)
 	assert.Equal(t, "/data", before.Profiles[0].Mount.Path, "whoever works with the one before must not see it change")
-	assert.NoError(t, file.Refused())
+	require.NoError(t, file.Refused())
 }
 
 func TestKeepsTheOneBefore(t *testing.T) {
@@ -106,7 +106,7 @@ func TestKeepsTheOneBefore(t *testing.T) {
 	m.write("profiles: [{name: default, mount: {path: /new}, sise: 1}]\n")
 	assert.Contains(t, next(t, events).refused, `line 3: unknown field "profiles[0].sise"`)
 	assert.Equal(t, "/data", file.Current().Profiles[0].Mount.Path, "nothing of a refused file is in force")
-	assert.ErrorContains(t, file.Refused(), m.file())
+	require.ErrorContains(t, file.Refused(), m.file())
 
 	m.write("profiles: [{name: default, claim: {name: '{release}'}}]\n")
 	assert.Contains(t, next(t, events).refused, "nobody knows the release")
@@ -117,7 +117,7 @@ func TestKeepsTheOneBefore(t *testing.T) {
 
 	m.write("profiles: [{name: default, mount: {path: /new}}]\n")
 	assert.Equal(t, "/new", next(t, events).path)
-	assert.NoError(t, file.Refused())
+	require.NoError(t, file.Refused())
 	select {
 	case e := <-events:
 		assert.Fail(t, "a file that stays was told again", "%v", e)

@@ -166,7 +166,12 @@ var decodeOptions = jsontext.AllowDuplicateNames(true)
 // decode reads a review whose object is a pod. Where that fails it reads the review alone, so that the error can be
 // answered under its uid, and an object that is no pod passes.
 func decode[E environment](body []byte) (*review[pod[E]], error) {
-	r := &review[pod[E]]{}
+	var place struct { // one piece of memory for both
+		review  review[pod[E]]
+		request request[pod[E]]
+	}
+	r := &place.review
+	r.Request = &place.request
 	err := json.Unmarshal(body, r, decodeOptions)
 	if err != nil {
 		var head review[present]
@@ -184,7 +189,7 @@ func decode[E environment](body []byte) (*review[pod[E]], error) {
 		return r, fmt.Errorf("the review cannot be read: %w", withoutText(err))
 	case r.Kind != reviewKind || (r.APIVersion != versionV1 && r.APIVersion != versionV1Beta):
 		return r, fmt.Errorf("the body is a %q of %q, not an %s of %s or %s", r.Kind, r.APIVersion, reviewKind, versionV1, versionV1Beta)
-	case r.Request == nil:
+	case r.Request == nil || (r.Request.UID == "" && r.Request.Operation == ""):
 		return r, errors.New("the review has no request")
 	}
 	return r, nil

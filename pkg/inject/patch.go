@@ -472,13 +472,18 @@ func (p *podPatch) warn(format string, args ...any) {
 	p.decision.Warnings = append(p.decision.Warnings, fmt.Sprintf(format, args...))
 }
 
-func (p *podPatch) added(a Addition) { p.decision.Added = append(p.decision.Added, a) }
+func (p *podPatch) added(a Addition) {
+	if p.decision.Added == nil { // most often a volume, and a mount in each container
+		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
+	}
+	p.decision.Added = append(p.decision.Added, a)
+}
 
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
 // Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
 type edits struct {
 	places []place
-	// byPath are positions in places.
+	// byPath are positions in places, once there are too many of those to look through.
 	byPath map[string]int
 	// items are what is added, in the order in which it was.
 	items []addedItem
@@ -503,21 +508,38 @@ type addedItem struct {
 // newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
 func newEdits(containers int) *edits {
 	const others = 3
-	return &edits{
-		places: make([]place, 0, containers+others), byPath: make(map[string]int, containers+others),
-		items: make([]addedItem, 0, containers+others),
-	}
+	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
 }
 
 // at returns the position of a path's place, which it makes when there is none.
 func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
-	i, ok := e.byPath[path]
-	if !ok {
-		i = len(e.places)
-		e.byPath[path] = i
-		e.places = append(e.places, place{path: path, isList: isList, empty: empty})
+	if i, ok := e.find(path); ok {
+		return i, false
 	}
-	return i, !ok
+	e.places = append(e.places, place{path: path, isList: isList, empty: empty})
+	if e.byPath != nil {
+		e.byPath[path] = len(e.places) - 1
+	}
+	return len(e.places) - 1, true
+}
+
+// few is how many places are looked through: a usual pod has fewer, and a map costs more than all its comparisons.
+const few = 16
+
+// find returns the position of a path's place.
+func (e *edits) find(path string) (int, bool) {
+	if len(e.places) <= few {
+		i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path })
+		return i, i >= 0
+	}
+	if e.byPath == nil {
+		e.byPath = make(map[string]int, cap(e.places))
+		for i := range e.places {
+			e.byPath[e.places[i].path] = i
+		}
+	}
+	i, ok := e.byPath[path]
+	return i, ok
 }
 
 func (e *edits) put(position int, key string, value any) {

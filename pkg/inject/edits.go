@@ -1,0 +1,126 @@
+package inject
+
+import (
+	"slices"
+	"strconv"
+
+	"gomodules.xyz/jsonpatch/v2"
+)
+
+// edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
+// Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
+type edits struct {
+	places []place
+	// byPath are positions in places, once there are too many of those to look through.
+	byPath map[string]int
+	// items are what is added, in the order in which it was.
+	items []addedItem
+}
+
+type place struct {
+	path   string
+	isList bool
+	// empty says that the list was missing, null or empty.
+	empty bool
+	// count is how many items it has.
+	count int
+}
+
+// addedItem is an item of the place at a position.
+type addedItem struct {
+	place int
+	key   string
+	value any
+}
+
+// newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
+func newEdits(containers int) *edits {
+	const others = 3
+	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
+}
+
+// at returns the position of a path's place, which it makes when there is none.
+func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
+	if i, ok := e.find(path); ok {
+		return i, false
+	}
+	e.places = append(e.places, place{path: path, isList: isList, empty: empty})
+	if e.byPath != nil {
+		e.byPath[path] = len(e.places) - 1
+	}
+	return len(e.places) - 1, true
+}
+
+// few is how many places are looked through: a usual pod has fewer, and a map costs more than all its comparisons.
+const few = 16
+
+// find returns the position of a path's place.
+func (e *edits) find(path string) (int, bool) {
+	if len(e.places) <= few {
+		i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path })
+		return i, i >= 0
+	}
+	if e.byPath == nil {
+		e.byPath = make(map[string]int, cap(e.places))
+		for i := range e.places {
+			e.byPath[e.places[i].path] = i
+		}
+	}
+	i, ok := e.byPath[path]
+	return i, ok
+}
+
+func (e *edits) put(position int, key string, value any) {
+	e.places[position].count++
+	e.items = append(e.items, addedItem{position, key, value})
+}
+
+// add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
+// added already.
+func (e *edits) add(path string, empty bool, key string, item any) bool {
+	position, isNew := e.at(path, true, empty)
+	if !isNew && slices.ContainsFunc(e.items, func(i addedItem) bool { return i.place == position && i.key == key }) {
+		return false
+	}
+	e.put(position, key, item)
+	return true
+}
+
+// set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
+func (e *edits) set(path string, value any) bool {
+	position, isNew := e.at(path, false, false)
+	if isNew {
+		e.put(position, "", value)
+	}
+	return isNew
+}
+
+// operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
+func (e *edits) operations() []jsonpatch.Operation {
+	ops := make([]jsonpatch.Operation, 0, len(e.items))
+	for position := range e.places {
+		p := &e.places[position]
+		switch {
+		case !p.isList:
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)[0]))
+		case p.empty:
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
+		default:
+			for i, value := range e.values(position) {
+				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), value))
+			}
+		}
+	}
+	return ops
+}
+
+// values are the items of a place.
+func (e *edits) values(position int) []any {
+	values := make([]any, 0, e.places[position].count)
+	for i := range e.items {
+		if e.items[i].place == position {
+			values = append(values, e.items[i].value)
+		}
+	}
+	return values
+}

@@ -13,7 +13,7 @@ import (
 const MaxBody = 7 << 20
 
 // read reads the body into the buffer. Its errors come with the code that says so.
-func read(w http.ResponseWriter, r *http.Request, body *[]byte) (int, error) {
+func read(w http.ResponseWriter, r *http.Request, body *[]byte, timeout time.Duration) (int, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return http.StatusBadRequest, errors.New("the request has no body")
 	}
@@ -21,16 +21,17 @@ func read(w http.ResponseWriter, r *http.Request, body *[]byte) (int, error) {
 		return http.StatusBadRequest, fmt.Errorf("the content type is %q, not application/json", contentType)
 	}
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every test's writer has a connection
-	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	_ = connection.SetReadDeadline(time.Now().Add(timeout)) // not every test's writer has a connection
 	switch err := readAll(r.Body, r.ContentLength, body); {
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, err
 	case errors.Is(err, errTooMany):
 		return http.StatusServiceUnavailable, err
 	case err != nil:
-		return http.StatusBadRequest, errors.New("the body could not be read to its end")
+		return http.StatusBadRequest, fmt.Errorf("the body did not arrive as a whole within %s", timeout)
 	}
+	// Only now: net/http reads what is left of a body that failed, and must not wait for it either.
+	_ = connection.SetReadDeadline(time.Time{})
 	return http.StatusOK, nil
 }
 

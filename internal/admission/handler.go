@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -23,6 +24,8 @@ type Handler struct {
 	// Closing reports that the process is about to end: then every answer asks the client to open a new connection, which
 	// leads it to another replica. Optional.
 	Closing func() bool
+	// BodyTimeout is how long a body may take to arrive. Default: 10 s.
+	BodyTimeout time.Duration
 	// Log gets what went wrong, never a pod's content.
 	Log logr.Logger
 }
@@ -69,7 +72,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 			a.refuse(http.StatusInternalServerError, "an error within the webhook; its log has the details")
 		}
 	}()
-	if code, err := read(w, r, body); err != nil {
+	if code, err := read(w, r, body, cmp.Or(h.BodyTimeout, bodyTimeout)); err != nil {
 		h.Log.Info("bad request", "reason", err.Error())
 		a.refuse(code, err.Error())
 		return a

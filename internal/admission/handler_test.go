@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -354,10 +355,10 @@ func TestLargeBodiesWaitTheirTurn(t *testing.T) {
 		_, err := io.WriteString(stalled[i], large[:len(large)-1])
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool {
-		review := send(strings.NewReader(large))
-		return review != nil && code(review) == http.StatusServiceUnavailable
-	}, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return admission.LargeBodies() == len(stalled) }, 5*time.Second, time.Millisecond)
+	refused := post(t, handler(t), large)
+	assert.Equal(t, int32(http.StatusServiceUnavailable), code(refused))
+	assert.Contains(t, refused.Response.Result.Message, "try again")
 	assert.True(t, send(strings.NewReader(createOf(plainPod))).Response.Allowed, "a small body is read at once")
 
 	for _, body := range stalled {
@@ -367,6 +368,23 @@ func TestLargeBodiesWaitTheirTurn(t *testing.T) {
 	}
 	done.Wait()
 	assert.True(t, send(strings.NewReader(large)).Response.Allowed)
+}
+
+// TestASlowBodyIsNotWaitedFor holds that who stops in the middle of a body gets an answer, and loses the connection.
+func TestASlowBodyIsNotWaitedFor(t *testing.T) {
+	h := handler(t)
+	h.BodyTimeout = 50 * time.Millisecond
+	server := httptest.NewServer(h)
+	defer server.Close()
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = io.WriteString(connection, "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+	require.NoError(t, err)
+	require.NoError(t, connection.SetReadDeadline(time.Now().Add(10*time.Second)))
+	text, err := io.ReadAll(connection)
+	require.NoError(t, err, "the server should close the connection")
+	assert.Contains(t, string(text), "the body did not arrive as a whole within 50ms")
 }
 
 // brokenBody fails after some bytes.

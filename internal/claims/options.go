@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
@@ -63,9 +64,7 @@ func Scheme() *runtime.Scheme {
 		corev1.AddToScheme, storagev1.AddToScheme, admissionregistrationv1.AddToScheme,
 		coordinationv1.AddToScheme, eventsv1.AddToScheme,
 	} {
-		if err := add(s); err != nil {
-			panic(err)
-		}
+		utilruntime.Must(add(s))
 	}
 	return s
 }

@@ -79,7 +79,12 @@ func (b builder) build(ctx context.Context, p part, args []string, file string) 
 	built := filepath.Join(temp, filepath.Base(file))
 	args = append([]string{"build", "-o", built}, args...)
 
-	if _, err := b.run(ctx, p.module, args...); err != nil {
+	linking, err := p.library.environment(ctx, filepath.Dir(file))
+	if err != nil {
+		return fmt.Errorf("build %s: %w", filepath.Base(file), err)
+	}
+
+	if _, err := b.runWith(ctx, linking, p.module, args...); err != nil {
 		return fmt.Errorf("build %s: %w; if a module is missing, run \"go mod download\" in tools/%s with a network",
 			filepath.Base(file), err, p.module)
 	}
@@ -134,7 +139,12 @@ func (b builder) arguments(ctx context.Context, p part) ([]string, error) {
 	}
 
 	// -buildvcs=false: a commit of this repository must not change a program that does not come from it.
-	return []string{"-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), p.pkg}, nil
+	args := []string{"-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " ")}
+	if p.tags != "" {
+		args = append(args, "-tags", p.tags)
+	}
+
+	return append(args, p.pkg), nil
 }
 
 // pins returns the versions that the module requires, by module path.
@@ -176,6 +186,10 @@ func (b builder) key(ctx context.Context, p part, args []string) (string, error)
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %q %q\n", bytes.TrimSpace(version), args, environment())
 
+	if p.library != nil {
+		fmt.Fprintf(hash, "%q\n", *p.library)
+	}
+
 	dir := filepath.Join(b.tools, p.module)
 
 	entries, err := os.ReadDir(dir)
@@ -209,10 +223,15 @@ func hashFile(hash io.Writer, path string) error {
 
 // run runs the go command in a folder under tools and returns what it prints.
 func (b builder) run(ctx context.Context, module string, args ...string) ([]byte, error) {
+	return b.runWith(ctx, nil, module, args...)
+}
+
+// runWith is run with more in the environment.
+func (b builder) runWith(ctx context.Context, more []string, module string, args ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 
 	command := exec.CommandContext(ctx, "go", args...)
-	command.Env = append(os.Environ(), environment()...)
+	command.Env = slices.Concat(os.Environ(), environment(), more)
 	command.Dir = filepath.Join(b.tools, module)
 	command.Stdout = &stdout
 	command.Stderr = &stderr

@@ -2,13 +2,16 @@ package parts
 
 import "strings"
 
-// part says how one program is built. All of them build without cgo, as their own projects release them, so the
-// table says nothing about it.
+// part says how one program is built: without cgo, as its own project releases it, unless it needs a library.
 type part struct {
 	// module is the folder under tools/ with the go.mod that pins the program.
 	module string
 	pkg    string
 	stamps []stamp
+	// tags are build tags, separated by commas.
+	tags string
+	// library is what the program is linked with, by cgo.
+	library *library
 	// asset is set for the programs that envtest also provides.
 	asset bool
 }
@@ -28,6 +31,11 @@ const (
 	helm3       = "helm.sh/helm/v3"
 	helm4       = "helm.sh/helm/v4"
 	golangciV2  = "github.com/golangci/golangci-lint/v2"
+	containerd  = "github.com/containerd/containerd/v2"
+	cniPlugins  = "github.com/containernetworking/plugins/plugins/"
+
+	// What a node of the tests has no use for, and what needs libraries.
+	containerdTags = "no_btrfs,no_devmapper,no_zfs,no_aufs"
 )
 
 var (
@@ -80,6 +88,25 @@ var (
 		},
 		"kube-scheduler": {module: "controlplane", pkg: kubernetes + "/cmd/kube-scheduler", stamps: kubeStamps},
 		"kubectl":        {module: "kubectl", pkg: "."},
+
+		"kubelet": {module: "controlplane", pkg: kubernetes + "/cmd/kubelet", stamps: kubeStamps},
+		"containerd": {
+			module: "node", pkg: containerd + "/cmd/containerd", tags: containerdTags,
+			stamps: []stamp{{containerd + "/version.Version", containerd, whole}},
+		},
+		"containerd-shim-runc-v2": {module: "node", pkg: containerd + "/cmd/containerd-shim-runc-v2", tags: containerdTags},
+		"ctr":                     {module: "node", pkg: containerd + "/cmd/ctr", tags: containerdTags},
+		// Without the tag it refuses each pod with a seccomp profile.
+		"runc": {
+			module: "node", pkg: "github.com/opencontainers/runc", tags: "seccomp",
+			library: &library{name: "libseccomp", debian: "libseccomp-dev"},
+		},
+		"bridge":     {module: "node", pkg: cniPlugins + "main/bridge"},
+		"host-local": {module: "node", pkg: cniPlugins + "ipam/host-local"},
+		"loopback":   {module: "node", pkg: cniPlugins + "main/loopback"},
+
+		"local-path-provisioner": {module: "localpath", pkg: "github.com/rancher/local-path-provisioner"},
+		"gosh":                   {module: "localpath", pkg: "mvdan.cc/sh/v3/cmd/gosh"},
 	}
 )
 

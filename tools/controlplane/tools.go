@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package controlplane pins the control plane that the tests run.
+// Package controlplane pins the control plane that the tests run, and the kubelet, which is of the same release.
 package controlplane
 
 import (
@@ -8,4 +8,5 @@ import (
 	_ "k8s.io/kubernetes/cmd/kube-apiserver"
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
 	_ "k8s.io/kubernetes/cmd/kube-scheduler"
+	_ "k8s.io/kubernetes/cmd/kubelet"
 )

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -18,9 +19,6 @@ const (
 	// Source: Kubernetes, Recommended Labels.
 	labelName   = "app.kubernetes.io/name"
 	productName = "pipeline-storage"
-	// annotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for its first consumer.
-	// Source: Kubernetes, component-helpers/storage/volume.AnnSelectedNode.
-	annotationSelectedNode = "volume.kubernetes.io/selected-node"
 )
 
 // CacheOptions returns what the manager's cache must hold and what it leaves out: the API server selects, so that pods
@@ -102,7 +100,7 @@ func stripNamespace(namespace *metav1.PartialObjectMetadata) *metav1.PartialObje
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	kept := &corev1.PersistentVolumeClaim{ObjectMeta: identity(&claim.ObjectMeta), Spec: claim.Spec}
 	kept.Labels = claim.Labels
-	kept.Annotations = only(claim.Annotations, annotationHelmRelease, annotationSelectedNode)
+	kept.Annotations = only(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
 	kept.Status.Phase, kept.Status.Capacity = claim.Status.Phase, claim.Status.Capacity
 	return kept
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -44,7 +45,7 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 		got := eventually(f, namespace, want.Name, &corev1.PersistentVolumeClaim{}, exists)
 		assertMade(t, &got.ObjectMeta, &want.ObjectMeta)
 		assert.Equal(t, want.Spec.VolumeName, got.Spec.VolumeName)
-		assert.Contains(t, f.event(namespace, want.Name, reasonCreated), "which the pod one uses")
+		assert.Contains(t, f.event(namespace, want.Name, diagnose.ReasonCreated), "which the pod one uses")
 	}
 	volume := get(f, "", "pv-data-pipeline-disk."+namespace, &corev1.PersistentVolume{})
 	assertMade(t, &volume.ObjectMeta, &wanted.Volumes[0].ObjectMeta)
@@ -57,7 +58,7 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 	f.pod(namespace, "two", "default")
 	f.pod(other, "three", "default,disk")
 	eventually(f, other, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	assert.Contains(t, f.event(other, "three", reasonProfileRefused), "its volume serves "+`"`+namespace+`" only`)
+	assert.Contains(t, f.event(other, "three", diagnose.ReasonProfileRefused), "its volume serves "+`"`+namespace+`" only`)
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
 }
 
@@ -91,7 +92,7 @@ func TestCreateFalseOnlySays(t *testing.T) {
 	profile := f.current.Load().Profile("theirs")
 
 	assert.Equal(t, "claim theirs does not exist in namespace "+namespace+": create it or set claim.create: true in the profile theirs",
-		f.event(namespace, "one", reasonClaimMissing))
+		f.event(namespace, "one", diagnose.ReasonClaimMissing))
 	f.missing(namespace, "theirs", &corev1.PersistentVolumeClaim{})
 	f.missing("", "fast-theirs", &storagev1.StorageClass{})
 	const warning = "the pod waits until someone creates it"
@@ -101,7 +102,7 @@ func TestCreateFalseOnlySays(t *testing.T) {
 	require.Eventually(t, func() bool { return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, patience, poll)
 	f.settle()
 	assert.Equal(t, claim.ResourceVersion, get(f, namespace, "theirs", &corev1.PersistentVolumeClaim{}).ResourceVersion)
-	assert.Empty(t, f.notes(namespace, "theirs", reasonClaimDiffers), "its size and class are its maker's business")
+	assert.Empty(t, f.notes(namespace, "theirs", diagnose.ReasonClaimDiffers), "its size and class are its maker's business")
 
 	f.set(r, `{name: theirs, claim: {name: theirs}}`)
 	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, patience, poll, "nothing is watched that nobody asks for")
@@ -110,8 +111,8 @@ func TestCreateFalseOnlySays(t *testing.T) {
 func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: others-fast}}`)
 	helm := func(c *corev1.PersistentVolumeClaim) {
-		metav1.SetMetaDataAnnotation(&c.ObjectMeta, annotationHelmRelease, "demo")
-		metav1.SetMetaDataLabel(&c.ObjectMeta, labelManagedBy, managedByHelm)
+		metav1.SetMetaDataAnnotation(&c.ObjectMeta, diagnose.AnnotationHelmRelease, "demo")
+		metav1.SetMetaDataLabel(&c.ObjectMeta, "app.kubernetes.io/managed-by", "Helm")
 		metav1.SetMetaDataLabel(&c.ObjectMeta, inject.LabelInstallation, installation)
 	}
 	rows := map[string]struct {
@@ -146,14 +147,14 @@ func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f.t = t
 			if m.want != "" {
-				assert.Contains(t, f.event(m.namespace, "pvc-data-pipeline", reasonClaimDiffers), m.want)
-				assert.Contains(t, f.event(m.namespace, "one", reasonClaimDiffers), "It is left as it is")
+				assert.Contains(t, f.event(m.namespace, "pvc-data-pipeline", diagnose.ReasonClaimDiffers), m.want)
+				assert.Contains(t, f.event(m.namespace, "one", diagnose.ReasonClaimDiffers), "It is left as it is")
 			} else {
 				assert.Empty(t, f.notes(m.namespace, "one", ""))
 				assert.Empty(t, f.notes(m.namespace, "pvc-data-pipeline", ""))
 			}
 			assert.Equal(t, m.version, get(f, m.namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}).ResourceVersion, "byte for byte the same")
-			assert.Empty(t, get(f, "", "others."+m.namespace, &corev1.PersistentVolume{}).Annotations[inject.AnnotationNamespaceUID])
+			assert.Empty(t, get(f, "", "others."+m.namespace, &corev1.PersistentVolume{}).Labels[inject.LabelNamespaceUID])
 		})
 	}
 }
@@ -181,29 +182,29 @@ func TestExpandsItsOwnClaims(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
 		return c.Spec.Resources.Requests.Storage().Equal(resource.MustParse("20Gi"))
 	})
-	assert.Equal(t, "asked for 20Gi in place of 10Gi, as the profile grows says", f.event(namespace, "pvc-data-pipeline-grows", reasonExpanding))
-	assert.Contains(t, f.event(namespace, "pvc-data-pipeline-stays", reasonExpandRefused), `its StorageClass "expand-no" does not allow expansion`)
+	assert.Equal(t, "asked for 20Gi in place of 10Gi, as the profile grows says", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpanding))
+	assert.Contains(t, f.event(namespace, "pvc-data-pipeline-stays", diagnose.ReasonExpandRefused), `its StorageClass "expand-no" does not allow expansion`)
 	f.settle()
 	for _, profile := range []string{"stays", "unbound"} {
 		claim := get(f, namespace, "pvc-data-pipeline-"+profile, &corev1.PersistentVolumeClaim{})
 		assert.True(t, claim.Spec.Resources.Requests.Storage().Equal(resource.MustParse("10Gi")), "%s: %s", profile, claim.Spec.Resources.Requests.Storage())
 	}
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-unbound", reasonExpandRefused), "the API expands bound claims only, so it waits")
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-unbound", diagnose.ReasonExpandRefused), "the API expands bound claims only, so it waits")
 
 	grown := get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{})
 	f.set(r, profiles("5Gi")...)
 	f.settle()
 	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", reasonClaimDiffers))
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", reasonExpandRefused), "nor does anybody ask for it")
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused), "nor does anybody ask for it")
 	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows says 5Gi: claims never shrink, so it stays as it is; "+
-		"put the size back, or give the profile another claim.name and copy the data", f.event(namespace, "pvc-data-pipeline-grows", reasonNeverShrinks))
+		"put the size back, or give the profile another claim.name and copy the data", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonNeverShrinks))
 
 	// What else has changed cannot be changed: it is told, and the claim stays.
 	f.set(r, `{name: grows, claim: {size: 10Gi, accessModes: [ReadWriteOncePod]}, storageClass: {name: expand-other}}`, profiles("10Gi")[1], profiles("10Gi")[2])
 	assert.Equal(t, "claim pvc-data-pipeline-grows is no longer what the profile grows says: its access modes are ReadWriteOnce, not ReadWriteOncePod; "+
 		`its StorageClass is "expand-yes", not "expand-other". A claim cannot be changed so: put the profile back, or give it another claim.name and copy the data`,
-		f.event(namespace, "pvc-data-pipeline-grows", reasonClaimDiffers))
+		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
 	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion)
 	f.missing("", "expand-other", &storagev1.StorageClass{})
 }
@@ -235,7 +236,7 @@ func TestMarksTheBoundVolume(t *testing.T) {
 	claim := eventually(f, name, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	f.bind(claim, "mark."+name)
 	volume := eventually(f, "", "mark."+name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
-		return v.Annotations[inject.AnnotationNamespaceUID] == string(namespace.UID)
+		return v.Labels[inject.LabelNamespaceUID] == string(namespace.UID)
 	})
 
 	f.set(r, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
@@ -249,7 +250,7 @@ func TestMarksTheBoundVolume(t *testing.T) {
 	f.bind(stale, "wrong."+name)
 	f.settle()
 	f.settle()
-	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Annotations, inject.AnnotationNamespaceUID)
+	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, inject.LabelNamespaceUID)
 }
 
 func TestRefusesWhatBelongsToOthers(t *testing.T) {
@@ -264,8 +265,8 @@ func TestRefusesWhatBelongsToOthers(t *testing.T) {
 
 	f.pod(namespace, "one", "class,volume")
 	f.run()
-	assert.Contains(t, f.event(namespace, "one", reasonClassDiffers), "exists with the provisioner example.com/other, but the profile's backend needs ebs.csi.aws.com")
-	assert.Contains(t, f.event(namespace, "one", reasonVolumeTaken), "belongs to the claim "+other+"/theirs, not to "+namespace+"/pvc-data-pipeline-volume")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClassDiffers), "exists with the provisioner example.com/other, but the profile's backend needs ebs.csi.aws.com")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeTaken), "belongs to the claim "+other+"/theirs, not to "+namespace+"/pvc-data-pipeline-volume")
 	f.missing(namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{})
 	f.missing(namespace, "pvc-data-pipeline-volume", &corev1.PersistentVolumeClaim{})
 	assert.Equal(t, class.ResourceVersion, get(f, "", "taken-class", class).ResourceVersion)
@@ -281,7 +282,7 @@ func TestUnknownProfileUntilTheConfigurationHasIt(t *testing.T) {
 	namespace := f.namespace()
 	f.pod(namespace, "one", "training")
 	r := f.run()
-	assert.Contains(t, f.event(namespace, "one", reasonProfileUnknown), `names the profile "training", which the configuration does not have`)
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonProfileUnknown), `names the profile "training", which the configuration does not have`)
 
 	f.set(r, `{name: training, storageClass: {name: config-fast}}`)
 	eventually(f, namespace, "pvc-data-pipeline-training", &corev1.PersistentVolumeClaim{}, exists)
@@ -294,7 +295,7 @@ func TestForgedMarkInANamespaceThatTheProfileIsNotFor(t *testing.T) {
 	f.pod(namespace, "one", "default")
 	f.pod(allowed, "one", "default")
 	eventually(f, allowed, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	assert.Contains(t, f.event(namespace, "one", reasonProfileRefused), `its namespaceSelector is "gpu=true"`)
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonProfileRefused), `its namespaceSelector is "gpu=true"`)
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 
 	labelled := get(f, "", namespace, &corev1.Namespace{})
@@ -315,7 +316,7 @@ func TestNamespaceThatIsBeingDeleted(t *testing.T) {
 	err := f.Create(t.Context(), &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: namespace}, Spec: aClaim().Spec,
 	})
-	require.ErrorIs(t, refused(err, reasonCreateRefused, "create a claim"), errNamespaceEnds, "the API server's own answer: %v", err)
+	require.ErrorIs(t, refused(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds, "the API server's own answer: %v", err)
 
 	f.run()
 	f.settle()
@@ -340,7 +341,7 @@ func TestClaimThatIsDeletedIsMadeAgain(t *testing.T) {
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	first := claim.UID
 	require.NoError(t, f.Delete(t.Context(), claim))
-	assert.Contains(t, f.event(namespace, "one", reasonClaimDeleting), "claim pvc-data-pipeline is being deleted: it goes when the pods that use it have ended")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting), "claim pvc-data-pipeline is being deleted: it goes when the pods that use it have ended")
 	f.unfinalize(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
 		return c.UID != first && c.DeletionTimestamp == nil
@@ -364,10 +365,10 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 	f.pod(namespace, "one", "noclass,nopod,released,novolume")
 	f.run()
 	for profile, row := range map[string]struct{ reason, want string }{
-		"noclass":  {reasonClassMissing, "its StorageClass pending-none does not exist: create it, or set storageClass.create: true in the profile noclass"},
-		"nopod":    {reasonNotScheduled, "waits for the first consumer, and the pod one is not scheduled"},
-		"novolume": {reasonVolumeMissing, "its PersistentVolume novolume does not exist"},
-		"released": {reasonVolumeReleased, "is Released: it still holds the data of a claim of this name that was deleted"},
+		"noclass":  {diagnose.ReasonClassMissing, "its StorageClass pending-none does not exist: create it, or set storageClass.create: true in the profile noclass"},
+		"nopod":    {diagnose.ReasonNotScheduled, "waits for the first consumer, and the pod one is not scheduled"},
+		"novolume": {diagnose.ReasonVolumeMissing, "its PersistentVolume novolume does not exist"},
+		"released": {diagnose.ReasonVolumeReleased, "is Released: it still holds the data of a claim of this name that was deleted"},
 	} {
 		name := "pvc-data-pipeline-" + profile
 		note := f.event(namespace, name, row.reason)
@@ -377,7 +378,7 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 	}
 
 	// The command that it tells works, and keeps the volume for this claim.
-	_, command, _ := strings.Cut(f.notes(namespace, old.Name, reasonVolumeReleased)[0], "-p '")
+	_, command, _ := strings.Cut(f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0], "-p '")
 	patch := strings.TrimSuffix(command, "'")
 	require.True(t, json.Valid([]byte(patch)), patch)
 	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "released." + namespace}}
@@ -408,7 +409,7 @@ func TestSaysWhatTheAPIServerRefuses(t *testing.T) {
 	require.NoError(t, f.Status().Update(t.Context(), quota))
 	f.pod(namespace, "one", "default")
 	f.run()
-	assert.Contains(t, f.event(namespace, "one", reasonCreateRefused), "exceeded quota: none")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonCreateRefused), "exceeded quota: none")
 
 	require.NoError(t, f.Delete(t.Context(), quota))
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
@@ -428,12 +429,12 @@ func TestSaysThatPodsOnTwoNodesShareADisk(t *testing.T) {
 		return len(w) == 1 && w[0] == "claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"
 	}, patience, poll)
 	f.settle()
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline", reasonSharedByNodes), "one node does no harm")
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline", diagnose.ReasonSharedByNodes), "one node does no harm")
 
 	f.pod(namespace, "three", "default", on("node-b"))
 	assert.Equal(t, "claim pvc-data-pipeline is ReadWriteOnce on aws-ebs, but pods on more than one node use it: "+
 		"pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node",
-		f.event(namespace, "pvc-data-pipeline", reasonSharedByNodes))
+		f.event(namespace, "pvc-data-pipeline", diagnose.ReasonSharedByNodes))
 }
 
 // TestLeaderIsKilled: what comes between two leaders is not lost, and the standby knows what to warn of.
@@ -477,7 +478,7 @@ func TestTellsOfAnotherInstallation(t *testing.T) {
 	require.Eventually(t, func() bool { return r.index.Overlap() != "" }, patience, poll)
 	assert.Contains(t, r.index.Overlap(), "(MutatingWebhookConfiguration "+other.Name+") also takes pods of the namespace "+a+", which "+own.Name+" takes")
 	assert.InDelta(t, 1, metric(t, "pipeline_storage_installations_overlap", ""), 0)
-	assert.Equal(t, r.index.Overlap(), f.event(metav1.NamespaceDefault, own.Name, reasonOverlap))
+	assert.Equal(t, r.index.Overlap(), f.event(metav1.NamespaceDefault, own.Name, diagnose.ReasonOverlap))
 
 	cached := &admissionregistrationv1.MutatingWebhookConfiguration{}
 	require.NoError(t, r.manager.GetCache().Get(t.Context(), client.ObjectKeyFromObject(other), cached))
@@ -525,7 +526,7 @@ func TestTellsOfAnotherInstallationWithoutTheController(t *testing.T) {
 	other := f.webhook(a, "other-"+a)
 	require.Eventually(t, func() bool { return text() != "" }, patience, poll)
 	assert.Contains(t, text(), "(MutatingWebhookConfiguration "+other.Name+") also takes pods of the namespace "+a)
-	assert.Equal(t, text(), f.event(metav1.NamespaceDefault, own.Name, reasonOverlap))
+	assert.Equal(t, text(), f.event(metav1.NamespaceDefault, own.Name, diagnose.ReasonOverlap))
 }
 
 func TestNobodyLooksForInstallationsWithoutAName(t *testing.T) {
@@ -559,7 +560,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 
 	f.pod(namespace, "one", "policy,tuned,static")
 	r := f.run()
-	assert.Contains(t, f.event(namespace, "one", reasonVolumeDiffers), `its source is the hostPath "/other", not the hostPath "/wanted". Nothing is created`)
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeDiffers), `its source is the hostPath "/other", not the hostPath "/wanted". Nothing is created`)
 	f.missing(namespace, "pvc-data-pipeline-static", &corev1.PersistentVolumeClaim{})
 	f.missing("", "static-fast", &storagev1.StorageClass{})
 
@@ -567,7 +568,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-tuned", &corev1.PersistentVolumeClaim{}, exists)
 	var differ []string
 	require.Eventually(t, func() bool {
-		differ = f.notes(namespace, "one", reasonClassDiffers)
+		differ = f.notes(namespace, "one", diagnose.ReasonClassDiffers)
 		return len(differ) == 2
 	}, patience, poll)
 	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass deletes exists with the reclaimPolicy Delete, but the profile says Retain")
@@ -589,7 +590,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	f.set(r, static("/later"))
 	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which is no longer what the profile static says: "+
 		`its source is the hostPath "/wanted", not the hostPath "/later". Pods go on with the volume as it is: `+
-		"put the profile back, or give it another claim.name and volume.name", f.event(namespace, claim.Name, reasonVolumeDiffers))
+		"put the profile back, or give it another claim.name and volume.name", f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
 // TestDoesNotBindPendingClaimsOfOthers: a class or a volume of the wanted name could bind a claim that somebody made for
@@ -605,8 +606,8 @@ func TestDoesNotBindPendingClaimsOfOthers(t *testing.T) {
 	f.pod(small, "one", "disk")
 	f.pod(small, "two", "static")
 	f.run()
-	assert.Contains(t, f.event(small, "one", reasonClaimDiffers), "its size is 1Gi, less than 100Gi. It is left as it is")
-	assert.Contains(t, f.event(small, "two", reasonClaimDiffers), `its volume is "", not "hijack.`+small+`"`)
+	assert.Contains(t, f.event(small, "one", diagnose.ReasonClaimDiffers), "its size is 1Gi, less than 100Gi. It is left as it is")
+	assert.Contains(t, f.event(small, "two", diagnose.ReasonClaimDiffers), `its volume is "", not "hijack.`+small+`"`)
 	f.settle()
 	f.missing("", "hijack-disk", &storagev1.StorageClass{})
 	f.missing("", "hijack-static", &storagev1.StorageClass{})
@@ -627,8 +628,8 @@ func TestClaimsOfOthersElsewhere(t *testing.T) {
 	f.pod(good, "one", "theirs")
 	f.pod(none, "one", "theirs")
 	f.run()
-	assert.Contains(t, f.event(none, "one", reasonClaimMissing), "create it")
+	assert.Contains(t, f.event(none, "one", diagnose.ReasonClaimMissing), "create it")
 	f.settle()
 	assert.Empty(t, f.notes(good, "one", ""))
-	assert.Empty(t, f.notes(none, "one", reasonProfileRefused))
+	assert.Empty(t, f.notes(none, "one", diagnose.ReasonProfileRefused))
 }

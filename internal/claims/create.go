@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -24,10 +25,14 @@ func (v *visit) create(ctx context.Context) error {
 	if err := v.supply(ctx, v.supplies()); err != nil {
 		return err
 	}
-	if v.claim != nil || len(v.wanted.Claims) == 0 {
+	if len(v.wanted.Claims) == 0 {
 		return nil
 	}
-	return v.ensureClaim(ctx, v.wanted.Claims[0])
+	wanted, err := v.restore(ctx, v.wanted.Claims[0])
+	if err != nil || v.claim != nil {
+		return err
+	}
+	return v.ensureClaim(ctx, wanted)
 }
 
 // supplied is an object that a claim needs.
@@ -52,7 +57,7 @@ func (v *visit) classSupply(wanted *storagev1.StorageClass) supplied {
 	existing := &storagev1.StorageClass{}
 	return supplied{kindClass, wanted, existing, func() error {
 		if why := classRefusal(existing, wanted); why != "" {
-			return refusal{reasonClassDiffers, why}
+			return refusal{Reason: diagnose.ReasonClassDiffers, Note: why}
 		}
 		if what := classDifferences(existing, wanted); len(what) > 0 {
 			v.warn(classDifference(v.use.Profile, existing.Name, what))
@@ -65,7 +70,7 @@ func (v *visit) volumeSupply(wanted *corev1.PersistentVolume) supplied {
 	existing := &corev1.PersistentVolume{}
 	return supplied{kindVolume, wanted, existing, func() error {
 		if why := volumeRefusal(existing, wanted); why != "" {
-			return refusal{reasonVolumeTaken, why}
+			return refusal{Reason: diagnose.ReasonVolumeTaken, Note: why}
 		}
 		if what := volumeDifferences(existing, wanted); len(what) > 0 {
 			return refusal(foreignVolume(v.use.Profile, existing.Name, what))
@@ -116,9 +121,12 @@ func (v *visit) ensureClaim(ctx context.Context, wanted *corev1.PersistentVolume
 	}
 	if v.claim = existing; !found {
 		v.claim = made
-		v.notices.tell(v.claimRef(), podRef(&v.pods[0]), actionProvide, finding{
-			reasonCreated, fmt.Sprintf("created for the profile %s, which the pod %s uses", v.profile.Name, v.pods[0].Name),
+		v.notices.tell(v.claimRef(), podRef(&v.pods[0]), actionProvide, diagnose.Finding{
+			Reason: diagnose.ReasonCreated, Note: fmt.Sprintf("created for the profile %s, which the pod %s uses", v.profile.Name, v.pods[0].Name),
 		})
+		if len(v.earlier) > 0 {
+			v.warn(diagnose.EarlierNamespace(client.ObjectKeyFromObject(made), v.earlier))
+		}
 	}
 	return nil
 }
@@ -151,7 +159,7 @@ func (v *visit) make(ctx context.Context, wanted, existing client.Object, kind s
 		}
 		return true, nil
 	}
-	return false, refused(err, reasonCreateRefused, fmt.Sprintf("create %s %s", kind, key.Name))
+	return false, refused(err, diagnose.ReasonCreateRefused, fmt.Sprintf("create %s %s", kind, key.Name))
 }
 
 // refused turns an answer that will stay the same until someone changes something (rights, quota, policies, values that
@@ -162,7 +170,7 @@ func refused(err error, reason, what string) error {
 		return errNamespaceEnds
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		errorsTotal.Inc()
-		return refusal{reason, fmt.Sprintf("the API server refused to %s: %v", what, err)}
+		return refusal{Reason: reason, Note: fmt.Sprintf("the API server refused to %s: %v", what, err)}
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

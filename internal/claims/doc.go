@@ -16,15 +16,17 @@
 //   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks, and an Event says
 //     so when the profile asks for less. What else the profile says later, such as another volume.handle, changes neither
 //     claim nor volume: an Event says what differs.
-//   - The volume of a bound claim of its own gets [inject.AnnotationNamespaceUID], so that a namespace that was deleted
-//     and made again is not taken for the one that had the data.
+//   - The volume of a bound claim of its own gets [inject.LabelNamespace] and [inject.LabelNamespaceUID]. When the claim was
+//     deleted and pods need it again, it is made for that volume, static or provisioned, which is freed for it; a namespace
+//     that was deleted and made again is not taken for the one that had the data, unless an administrator says so by these
+//     labels. Where several volumes have data for one claim, nothing is made until people have decided.
 //   - Everything else is said and not done: an Event on the claim and on at most ten of the pods that wait for it tells
 //     what is wrong and what to do. Differences never become a loop of errors.
 //
 // # What it never does
 //
 // It deletes nothing, removes no finalizer, and changes no object without the label [inject.LabelInstallation] of its
-// own installation; the exception is the annotation above on a volume whose claimRef has the UID of its own claim. A
+// own installation; the exceptions are the labels above, and the claim's UID taken from a volume that was released, on a volume whose claimRef has the UID of its own claim. A
 // claim with Helm's marks is Helm's even with that label. So a rendered claim and a made one never fight, and neither
 // do two installations.
 //
@@ -32,8 +34,8 @@
 //
 // Pods come as metadata only, with the opt-in label and neither Succeeded nor Failed (both are selected by the API
 // server, so other pods cost nothing here), stripped to their name, UID, times and mark. Claims come with the label of
-// this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet: they
-// are never listed, which the ServiceAccount could not do either. A bound claim that was found right is not looked at
+// this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet, and before
+// a claim is made for a volume to be provisioned, the volumes with the label of its namespace are listed. A bound claim that was found right is not looked at
 // again before it or the configuration changes, or ten minutes have passed.
 //
 // # Without the controller

@@ -4,36 +4,21 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
-
-const (
-	// annotationHelmRelease is on everything that belongs to a Helm release, with labelManagedBy. Source: Helm,
-	// pkg/action/validate.go.
-	annotationHelmRelease = "meta.helm.sh/release-name"
-	labelManagedBy        = "app.kubernetes.io/managed-by"
-	managedByHelm         = "Helm"
-)
-
-// ownedBy reports whether the claim was made by this installation. What Helm owns is Helm's, whatever other labels say.
-func ownedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
-	_, helm := claim.Annotations[annotationHelmRelease]
-	return claim.Labels[inject.LabelInstallation] == installation && !helm && claim.Labels[labelManagedBy] != managedByHelm
-}
 
 // misfits says why a claim of somebody else cannot stand in for the wanted one. Empty: it can.
 func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
-	if missing := lacking(existing.Spec.AccessModes, wanted.Spec.AccessModes); len(missing) > 0 {
-		why = append(why, fmt.Sprintf("its access modes are %s, which lacks %s", modes(existing.Spec.AccessModes), modes(missing)))
+	if missing := diagnose.Lacking(existing.Spec.AccessModes, wanted.Spec.AccessModes); len(missing) > 0 {
+		why = append(why, fmt.Sprintf("its access modes are %s, which lacks %s", diagnose.Modes(existing.Spec.AccessModes), diagnose.Modes(missing)))
 	}
-	if have, want := sizeOf(existing), requested(wanted); have.Cmp(want) < 0 {
+	if have, want := sizeOf(existing), diagnose.Requested(wanted); have.Cmp(want) < 0 {
 		why = append(why, fmt.Sprintf("its size is %s, less than %s", have.String(), want.String()))
 	}
 	return append(why, placement(existing, wanted)...)
@@ -43,8 +28,8 @@ func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var what []string
 	have, want := existing.Spec.AccessModes, wanted.Spec.AccessModes
-	if len(lacking(have, want))+len(lacking(want, have)) > 0 {
-		what = append(what, fmt.Sprintf("its access modes are %s, not %s", modes(have), modes(want)))
+	if len(diagnose.Lacking(have, want))+len(diagnose.Lacking(want, have)) > 0 {
+		what = append(what, fmt.Sprintf("its access modes are %s, not %s", diagnose.Modes(have), diagnose.Modes(want)))
 	}
 	return append(what, placement(existing, wanted)...)
 }
@@ -57,56 +42,22 @@ func placement(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	switch {
 	case want.VolumeName != "" && have.VolumeName != want.VolumeName:
 		why = append(why, fmt.Sprintf("its volume is %q, not %q", have.VolumeName, want.VolumeName))
-	case want.VolumeName == "" && classOf(existing) != classOf(wanted):
-		why = append(why, fmt.Sprintf("its StorageClass is %q, not %q", classOf(existing), classOf(wanted)))
+	case want.VolumeName == "" && diagnose.ClassOf(existing) != diagnose.ClassOf(wanted):
+		why = append(why, fmt.Sprintf("its StorageClass is %q, not %q", diagnose.ClassOf(existing), diagnose.ClassOf(wanted)))
 	}
-	if isBlock(existing) {
+	if diagnose.IsBlock(existing) {
 		why = append(why, "its volumeMode is Block, but pods mount a file system")
 	}
 	return why
 }
 
-// lacking returns the wanted modes that are not there.
-func lacking(have, want []corev1.PersistentVolumeAccessMode) []corev1.PersistentVolumeAccessMode {
-	var missing []corev1.PersistentVolumeAccessMode
-	for _, mode := range want {
-		if !slices.Contains(have, mode) {
-			missing = append(missing, mode)
-		}
-	}
-	return missing
-}
-
-func modes(list []corev1.PersistentVolumeAccessMode) string {
-	names := make([]string, len(list))
-	for i, mode := range list {
-		names[i] = string(mode)
-	}
-	return strings.Join(names, ", ")
-}
-
-func requested(claim *corev1.PersistentVolumeClaim) resource.Quantity {
-	return claim.Spec.Resources.Requests[corev1.ResourceStorage]
-}
-
 // sizeOf is what a claim has: its request, or its capacity where the volume turned out larger.
 func sizeOf(claim *corev1.PersistentVolumeClaim) resource.Quantity {
-	size, capacity := requested(claim), claim.Status.Capacity[corev1.ResourceStorage]
+	size, capacity := diagnose.Requested(claim), claim.Status.Capacity[corev1.ResourceStorage]
 	if capacity.Cmp(size) > 0 {
 		return capacity
 	}
 	return size
-}
-
-func classOf(claim *corev1.PersistentVolumeClaim) string {
-	if claim.Spec.StorageClassName == nil {
-		return ""
-	}
-	return *claim.Spec.StorageClassName
-}
-
-func isBlock(claim *corev1.PersistentVolumeClaim) bool {
-	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
 
 func bound(claim *corev1.PersistentVolumeClaim) bool {

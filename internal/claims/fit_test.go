@@ -122,33 +122,6 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-func TestOwnedBy(t *testing.T) {
-	t.Parallel()
-
-	ours := withLabel(inject.LabelInstallation, "me")
-	for name, row := range map[string]struct {
-		claim *corev1.PersistentVolumeClaim
-		want  bool
-	}{
-		"our label":              {aClaim(ours), true},
-		"no label":               {aClaim(), false},
-		"another installation's": {aClaim(withLabel(inject.LabelInstallation, "other")), false},
-		"our label and Helm's label": {
-			aClaim(ours, withLabel(labelManagedBy, managedByHelm)), false,
-		},
-		"our label and Helm's annotation": {
-			aClaim(ours, func(c *corev1.PersistentVolumeClaim) {
-				metav1.SetMetaDataAnnotation(&c.ObjectMeta, annotationHelmRelease, "demo")
-			}), false,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, row.want, ownedBy("me", row.claim))
-		})
-	}
-}
-
 func TestClassRefusal(t *testing.T) {
 	t.Parallel()
 

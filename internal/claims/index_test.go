@@ -180,8 +180,8 @@ func TestRefused(t *testing.T) {
 	require.ErrorAs(t, refused(apierrors.NewForbidden(claims, "x", nil), "R", "create x"), &refusal)
 	require.ErrorAs(t, refused(apierrors.NewInvalid(schema.GroupKind{}, "x", nil), "R", "create x"), &refusal)
 	require.ErrorAs(t, refused(apierrors.NewBadRequest("x"), "R", "create x"), &refusal)
-	assert.Equal(t, "R", refusal.reason)
-	assert.Contains(t, refusal.note, "the API server refused to create x: ")
+	assert.Equal(t, "R", refusal.Reason)
+	assert.Contains(t, refusal.Note, "the API server refused to create x: ")
 	for _, err := range []error{apierrors.NewConflict(claims, "x", nil), apierrors.NewServiceUnavailable("x"), apierrors.NewTooManyRequests("x", 1)} {
 		got := refused(err, "R", "create x")
 		assert.NotErrorAs(t, got, &refusal)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -22,8 +23,8 @@ func (v *visit) compare(ctx context.Context) error {
 		return nil
 	}
 	if len(v.wanted.Claims) == 0 { // it is somebody else's by the configuration: any size, class and mode that mounts
-		if isBlock(v.claim) {
-			v.warn(finding{reasonClaimDiffers, fmt.Sprintf("claim %s has volumeMode Block, but pods mount a file system: use another claim", v.claim.Name)})
+		if diagnose.IsBlock(v.claim) {
+			v.warn(diagnose.Finding{Reason: diagnose.ReasonClaimDiffers, Note: fmt.Sprintf("claim %s has volumeMode Block, but pods mount a file system: use another claim", v.claim.Name)})
 		}
 		return nil
 	}
@@ -48,41 +49,41 @@ func (v *visit) foreignMisfits() []string {
 	return misfits(v.claim, v.wanted.Claims[0])
 }
 
-func foreignMisfit(profile, claim string, why []string) finding {
-	return finding{reasonClaimDiffers, fmt.Sprintf("claim %s exists, was not made by this installation and does not fit the profile %s: %s. "+
+func foreignMisfit(profile, claim string, why []string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonClaimDiffers, Note: fmt.Sprintf("claim %s exists, was not made by this installation and does not fit the profile %s: %s. "+
 		"It is left as it is: give the profile another claim.name, or use this claim with claim.create: false", claim, profile, strings.Join(why, "; "))}
 }
 
-func ownDifference(profile, claim string, what []string) finding {
-	return finding{reasonClaimDiffers, fmt.Sprintf("claim %s is no longer what the profile %s says: %s. "+
+func ownDifference(profile, claim string, what []string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonClaimDiffers, Note: fmt.Sprintf("claim %s is no longer what the profile %s says: %s. "+
 		"A claim cannot be changed so: put the profile back, or give it another claim.name and copy the data", claim, profile, strings.Join(what, "; "))}
 }
 
-func classDifference(profile, class string, what []string) finding {
-	return finding{reasonClassDiffers, fmt.Sprintf("StorageClass %s exists and is not quite what the profile %s says: %s. "+
+func classDifference(profile, class string, what []string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonClassDiffers, Note: fmt.Sprintf("StorageClass %s exists and is not quite what the profile %s says: %s. "+
 		"It is used as it is: give the profile another storageClass.name, or put the profile in line with it", class, profile, strings.Join(what, "; "))}
 }
 
-func foreignVolume(profile, volume string, what []string) finding {
-	return finding{reasonVolumeDiffers, fmt.Sprintf("PersistentVolume %s exists and is not what the profile %s says: %s. "+
+func foreignVolume(profile, volume string, what []string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonVolumeDiffers, Note: fmt.Sprintf("PersistentVolume %s exists and is not what the profile %s says: %s. "+
 		"Nothing is created until that is put right: give the profile another volume.name, put one of the two in line with the other, "+
 		"or accept the volume as it is with volume.create: false", volume, profile, strings.Join(what, "; "))}
 }
 
-func boundVolume(profile, claim, volume string, what []string) finding {
-	return finding{reasonVolumeDiffers, fmt.Sprintf("claim %s is bound to PersistentVolume %s, which is no longer what the profile %s says: %s. "+
+func boundVolume(profile, claim, volume string, what []string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonVolumeDiffers, Note: fmt.Sprintf("claim %s is bound to PersistentVolume %s, which is no longer what the profile %s says: %s. "+
 		"Pods go on with the volume as it is: put the profile back, or give it another claim.name and volume.name", claim, volume, profile, strings.Join(what, "; "))}
 }
 
-func neverShrinks(profile, claim, from, to string) finding {
-	return finding{reasonNeverShrinks, fmt.Sprintf("claim %s has %s and the profile %s says %s: claims never shrink, so it stays as it is; "+
+func neverShrinks(profile, claim, from, to string) diagnose.Finding {
+	return diagnose.Finding{Reason: diagnose.ReasonNeverShrinks, Note: fmt.Sprintf("claim %s has %s and the profile %s says %s: claims never shrink, so it stays as it is; "+
 		"put the size back, or give the profile another claim.name and copy the data", claim, from, profile, to)}
 }
 
 // expand asks for the profile's size when it is larger. The API accepts that for a bound claim only, and if its class
 // allows it. The version makes sure that nobody has asked for more in between.
 func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
-	from, to := requested(v.claim), requested(wanted)
+	from, to := diagnose.Requested(v.claim), diagnose.Requested(wanted)
 	if to.Cmp(from) < 0 {
 		v.notices.tell(v.claimRef(), nil, actionProvide, neverShrinks(v.profile.Name, v.claim.Name, from.String(), to.String()))
 	}
@@ -94,15 +95,15 @@ func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim
 		return err
 	}
 	if !allowed {
-		v.warn(finding{reasonExpandRefused, fmt.Sprintf("claim %s has %s and the profile %s says %s, but its StorageClass %q does not allow expansion: "+
-			"set allowVolumeExpansion: true in the class if its driver can, or put the size back", v.claim.Name, from.String(), v.profile.Name, to.String(), classOf(v.claim))})
+		v.warn(diagnose.Finding{Reason: diagnose.ReasonExpandRefused, Note: fmt.Sprintf("claim %s has %s and the profile %s says %s, but its StorageClass %q does not allow expansion: "+
+			"set allowVolumeExpansion: true in the class if its driver can, or put the size back", v.claim.Name, from.String(), v.profile.Name, to.String(), diagnose.ClassOf(v.claim))})
 		return nil
 	}
 	patch := object{"metadata": object{"resourceVersion": v.claim.ResourceVersion}, "spec": object{"resources": object{"requests": object{"storage": to.String()}}}}
 	if err := v.patch(ctx, v.claim, patch); err != nil {
-		return refused(err, reasonExpandRefused, "expand claim "+v.claim.Name)
+		return refused(err, diagnose.ReasonExpandRefused, "expand claim "+v.claim.Name)
 	}
-	v.notices.tell(v.claimRef(), nil, actionProvide, finding{reasonExpanding, fmt.Sprintf("asked for %s in place of %s, as the profile %s says", to.String(), from.String(), v.profile.Name)})
+	v.notices.tell(v.claimRef(), nil, actionProvide, diagnose.Finding{Reason: diagnose.ReasonExpanding, Note: fmt.Sprintf("asked for %s in place of %s, as the profile %s says", to.String(), from.String(), v.profile.Name)})
 	return nil
 }
 
@@ -113,7 +114,7 @@ func (v *visit) mayExpand(ctx context.Context) (bool, error) {
 
 // readClass reads the class that the claim names; nil: there is none.
 func (v *visit) readClass(ctx context.Context) (*storagev1.StorageClass, error) {
-	return readByName(ctx, v.live, classOf(v.claim), &storagev1.StorageClass{}, kindClass)
+	return readByName(ctx, v.live, diagnose.ClassOf(v.claim), &storagev1.StorageClass{}, kindClass)
 }
 
 // readVolume reads the volume that the claim names; nil: there is none.
@@ -135,8 +136,8 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 	return into, nil
 }
 
-// markVolume writes the UID of the namespace on the volume that is bound to a claim of this installation, and says when a
-// static volume is no longer what the profile says: a changed volume.handle changes no volume. What is written is read from the API server: a cache may still have the namespace of the same name that was deleted.
+// markVolume writes on the volume that is bound to a claim of this installation which namespace it serves, for [visit.restore],
+// and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume.
 func (v *visit) markVolume(ctx context.Context) error {
 	if !v.own() {
 		return nil
@@ -153,16 +154,16 @@ func (v *visit) markVolume(ctx context.Context) error {
 			v.warn(boundVolume(v.profile.Name, v.claim.Name, volume.Name, what))
 		}
 	}
-	if volume.Annotations[inject.AnnotationNamespaceUID] == string(v.home) {
+	if volume.Labels[inject.LabelNamespace] == v.use.Namespace && volume.Labels[inject.LabelNamespaceUID] == string(v.home) {
 		return nil
 	}
-	namespace := metadataOf("Namespace")
-	if err := v.live.Get(ctx, client.ObjectKey{Name: v.use.Namespace}, namespace); err != nil {
-		return fmt.Errorf("read the namespace: %w", err)
+	home, err := v.liveHome(ctx)
+	if err != nil {
+		return err
 	}
-	patch := object{"metadata": object{"annotations": object{inject.AnnotationNamespaceUID: namespace.UID}}}
+	patch := object{"metadata": object{"labels": object{inject.LabelNamespace: v.use.Namespace, inject.LabelNamespaceUID: home}}}
 	if err := v.patch(ctx, volume, patch); err != nil {
-		return refused(err, reasonCreateRefused, "write the namespace's UID on PersistentVolume "+volume.Name)
+		return refused(err, diagnose.ReasonCreateRefused, "write the namespace's labels on PersistentVolume "+volume.Name)
 	}
 	return nil
 }

@@ -10,6 +10,10 @@ var (
 		Name: "pipeline_storage_claims_created_total",
 		Help: "Objects that the claims controller created, by kind (StorageClass, PersistentVolume, PersistentVolumeClaim).",
 	}, []string{"kind"})
+	restoredTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pipeline_storage_claims_restored_total",
+		Help: "PersistentVolumes that were given back to a claim that was deleted and made again.",
+	})
 	errorsTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pipeline_storage_claims_errors_total",
 		Help: "Requests of the claims controller that the API server did not answer or refused; they are tried again.",
@@ -25,5 +29,5 @@ func init() {
 	for _, kind := range []string{kindClass, kindVolume, kindClaim} {
 		createdTotal.WithLabelValues(kind)
 	}
-	metrics.Registry.MustRegister(createdTotal, errorsTotal, overlapping)
+	metrics.Registry.MustRegister(createdTotal, restoredTotal, errorsTotal, overlapping)
 }

@@ -8,33 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
-)
 
-// Reasons of Events. Each problem has its own: the API's client counts Events of one object, reason and action as one
-// series and drops what a later one says.
-const (
-	reasonCreated        = "StorageCreated"
-	reasonExpanding      = "ClaimExpanding"
-	reasonProfileUnknown = "ProfileUnknown"
-	reasonProfileRefused = "ProfileRefused"
-	reasonCreateRefused  = "StorageNotCreated"
-	reasonExpandRefused  = "ClaimNotExpanded"
-	reasonNeverShrinks   = "ClaimNeverShrinks"
-	reasonClaimMissing   = "ClaimMissing"
-	reasonClaimDeleting  = "ClaimBeingDeleted"
-	reasonClaimDiffers   = "ClaimDiffers"
-	reasonClassMissing   = "StorageClassMissing"
-	reasonClassDiffers   = "StorageClassDiffers"
-	reasonVolumeMissing  = "VolumeMissing"
-	reasonVolumeTaken    = "VolumeTaken"
-	reasonVolumeReleased = "VolumeReleased"
-	reasonVolumeDiffers  = "VolumeDiffers"
-	reasonVolumeFailed   = "VolumeFailed"
-	reasonNotScheduled   = "PodNotScheduled"
-	reasonNotProvisioned = "VolumeNotProvisioned"
-	reasonPending        = "ClaimPending"
-	reasonSharedByNodes  = "ClaimSharedByNodes"
-	reasonOverlap        = "InstallationsOverlap"
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
 // What Events are about, and bounds.
@@ -72,29 +47,29 @@ func newNotices(r recorder.EventRecorder) *notices {
 }
 
 // warn sends a Warning about an object, with the object that it comes from or nil.
-func (n *notices) warn(about, related *corev1.ObjectReference, action string, f finding) {
+func (n *notices) warn(about, related *corev1.ObjectReference, action string, f diagnose.Finding) {
 	n.send(about, related, corev1.EventTypeWarning, action, f)
 }
 
 // tell sends a Normal Event.
-func (n *notices) tell(about, related *corev1.ObjectReference, action string, f finding) {
+func (n *notices) tell(about, related *corev1.ObjectReference, action string, f diagnose.Finding) {
 	n.send(about, related, corev1.EventTypeNormal, action, f)
 }
 
-func (n *notices) send(about, related *corev1.ObjectReference, kind, action string, f finding) {
-	key := notice{object: about.UID, reason: f.reason}
+func (n *notices) send(about, related *corev1.ObjectReference, kind, action string, f diagnose.Finding) {
+	key := notice{object: about.UID, reason: f.Reason}
 	if related != nil {
 		key.related = related.Name
 	}
-	note := shorten(f.note)
+	note := shorten(f.Note)
 	if !n.isNews(key, note, time.Now()) {
 		return
 	}
 	if related == nil { // a nil pointer in an interface is not nil
-		n.recorder.Eventf(about, nil, kind, f.reason, action, "%s", note)
+		n.recorder.Eventf(about, nil, kind, f.Reason, action, "%s", note)
 		return
 	}
-	n.recorder.Eventf(about, related, kind, f.reason, action, "%s", note)
+	n.recorder.Eventf(about, related, kind, f.Reason, action, "%s", note)
 }
 
 // isNews reports whether the note is new or was last sent long ago, and remembers it.

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
 const (
@@ -175,7 +177,7 @@ func (w *overlap) found(ctx context.Context, own *admissionregistrationv1.Mutati
 	}
 	w.notices.warn(&corev1.ObjectReference{
 		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration", Name: own.Name, UID: own.UID,
-	}, nil, actionSelect, finding{reasonOverlap, note})
+	}, nil, actionSelect, diagnose.Finding{Reason: diagnose.ReasonOverlap, Note: note})
 }
 
 // overlapNote says which other configuration takes pods of which namespaces that the own one takes. Empty: none.
@@ -203,7 +205,7 @@ func takenByBoth(one, other *admissionregistrationv1.MutatingWebhookConfiguratio
 				continue
 			}
 			for k := range namespaces {
-				if selects(one.Webhooks[i].NamespaceSelector, namespaces[k].Labels) && selects(other.Webhooks[j].NamespaceSelector, namespaces[k].Labels) {
+				if diagnose.Selects(one.Webhooks[i].NamespaceSelector, namespaces[k].Labels) && diagnose.Selects(other.Webhooks[j].NamespaceSelector, namespaces[k].Labels) {
 					both = append(both, namespaces[k].Name)
 				}
 			}

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
@@ -75,7 +76,7 @@ func grant(t *testing.T, c client.Client) {
 			rule("", "pods", "get", "list", "watch"),
 			rule("", "persistentvolumeclaims", "get", "list", "watch", "create", "patch"),
 			rule("", "namespaces", "get", "list", "watch"),
-			rule("", "persistentvolumes", "get", "patch", "create"),
+			rule("", "persistentvolumes", "get", "list", "patch", "create"),
 			rule("storage.k8s.io", "storageclasses", "get", "create"),
 			rule("events.k8s.io", "events", "create", "patch"),
 			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get", "list", "watch"),
@@ -268,7 +269,7 @@ func (f *fixture) settle() {
 
 	namespace := f.namespace()
 	f.pod(namespace, "barrier", "no-such-profile")
-	f.event(namespace, "barrier", reasonProfileUnknown)
+	f.event(namespace, "barrier", diagnose.ReasonProfileUnknown)
 }
 
 // claim makes a claim by other hands than the controller's.
@@ -289,7 +290,7 @@ func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
 	v := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: volume},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: classOf(claim),
+			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: diagnose.ClassOf(claim),
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
 			ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -79,9 +80,9 @@ func (r *reconciler) requeue(ctx context.Context, uses []inject.Use) error {
 
 // refusal ends a visit with something for people to put right. It is looked at again after [Options.Recheck], not as
 // often as errors are.
-type refusal finding
+type refusal diagnose.Finding
 
-func (r refusal) Error() string { return r.note }
+func (r refusal) Error() string { return r.Note }
 
 // What ends a visit of a namespace in which nothing is to be done, and nothing said.
 var (
@@ -99,7 +100,7 @@ func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.R
 	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
 	case errors.As(err, &refused):
-		v.warn(finding(refused))
+		v.warn(diagnose.Finding(refused))
 		return reconcile.Result{RequeueAfter: v.whileWaiting(r.Recheck)}, nil
 	case err != nil:
 		errorsTotal.Inc()
@@ -119,6 +120,7 @@ type visit struct {
 	pods    []metav1.PartialObjectMetadata // live ones with the mark, at most maxPods
 	claim   *corev1.PersistentVolumeClaim  // nil: there is none
 	wanted  inject.Storage
+	earlier []corev1.PersistentVolume // of an earlier namespace of this name; see restore
 }
 
 // run returns after how long to look again; 0: when something changes.
@@ -132,11 +134,11 @@ func (v *visit) run(ctx context.Context) (time.Duration, error) {
 	}
 	v.config = v.Config()
 	if v.profile = v.config.Profile(v.use.Profile); v.profile == nil {
-		v.warn(unknownProfile(v.use.Profile))
+		v.warn(diagnose.UnknownProfile(v.use.Profile))
 		return 0, nil
 	}
 	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
-		return 0, refusal{reasonProfileRefused, err.Error()}
+		return 0, refusal{Reason: diagnose.ReasonProfileRefused, Note: err.Error()}
 	}
 	v.names = v.profile.Names(inject.Release{}, v.use.Namespace)
 	if err := v.readClaim(ctx); err != nil {
@@ -156,7 +158,7 @@ func (v *visit) run(ctx context.Context) (time.Duration, error) {
 // provide makes what is missing, keeps what is this installation's, and says why pods wait.
 func (v *visit) provide(ctx context.Context) (time.Duration, error) {
 	if v.claim != nil && v.claim.DeletionTimestamp != nil {
-		return 0, refusal(beingDeleted(v.claim.Name))
+		return 0, refusal(diagnose.BeingDeleted(v.claim.Name))
 	}
 	if err := v.want(); err != nil {
 		return 0, err
@@ -175,11 +177,6 @@ func (v *visit) provide(ctx context.Context) (time.Duration, error) {
 	}
 	v.settle()
 	return v.sayShared(ctx)
-}
-
-func unknownProfile(name string) finding {
-	return finding{reasonProfileUnknown, fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+
-		"nothing is created for it; put the profile back, or make the pod anew", inject.AnnotationInjected, name)}
 }
 
 // readPods reads the live pods of the use from the cache. Their number is bounded, because it is only for Events.
@@ -212,7 +209,7 @@ func (v *visit) selected(ctx context.Context) (*metav1.PartialObjectMetadata, er
 		return nil, err
 	}
 	if own == nil || !slices.ContainsFunc(own.Webhooks, func(w admissionregistrationv1.MutatingWebhook) bool {
-		return selects(w.NamespaceSelector, namespace.Labels)
+		return diagnose.Selects(w.NamespaceSelector, namespace.Labels)
 	}) {
 		return nil, errNotSelected
 	}
@@ -260,12 +257,12 @@ func (v *visit) want() error {
 	case err == nil:
 		v.wanted = wanted
 	case *v.profile.Claim.Create:
-		return refusal{reasonProfileRefused, err.Error()}
+		return refusal{Reason: diagnose.ReasonProfileRefused, Note: err.Error()}
 	}
 	return nil
 }
 
-func (v *visit) own() bool { return v.claim != nil && ownedBy(v.Installation, v.claim) }
+func (v *visit) own() bool { return v.claim != nil && diagnose.OwnedBy(v.Installation, v.claim) }
 
 func (v *visit) isSettled() bool {
 	if !v.own() || !bound(v.claim) {

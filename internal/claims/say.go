@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -21,25 +22,25 @@ func (v *visit) sayPending(ctx context.Context) (time.Duration, error) {
 	if left := v.PendingAfter - v.waited(time.Now()); left > 0 {
 		return left, nil
 	}
-	s := snapshot{profile: v.profile, name: v.names.Claim, namespace: v.use.Namespace, claim: v.claim}
+	s := diagnose.Snapshot{Profile: v.profile, Name: v.names.Claim, Namespace: v.use.Namespace, Claim: v.claim}
 	if v.claim != nil {
 		if err := v.look(ctx, &s); err != nil {
 			return 0, err
 		}
 	}
-	v.warn(diagnose(s))
+	v.warn(diagnose.Claim(s))
 	return v.Recheck, nil
 }
 
 // look reads what a diagnosis of a claim needs.
-func (v *visit) look(ctx context.Context, s *snapshot) (err error) {
-	if s.volume, err = v.readVolume(ctx); err != nil {
+func (v *visit) look(ctx context.Context, s *diagnose.Snapshot) (err error) {
+	if s.Volume, err = v.readVolume(ctx); err != nil {
 		return err
 	}
-	if s.class, err = v.readClass(ctx); err != nil {
+	if s.Class, err = v.readClass(ctx); err != nil {
 		return err
 	}
-	s.pods, err = v.readNodes(ctx)
+	s.Pods, err = v.readNodes(ctx)
 	return err
 }
 
@@ -91,9 +92,9 @@ func (v *visit) sayShared(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	v.shared.Store(v.use, now)
-	note, again := spread(v.profile, v.claim.Name, pods, now, v.PendingAfter)
+	note, again := diagnose.Spread(v.profile, v.claim.Name, pods, now, v.PendingAfter)
 	if note != "" {
-		v.notices.warn(v.claimRef(), nil, actionProvide, finding{reasonSharedByNodes, note})
+		v.notices.warn(v.claimRef(), nil, actionProvide, diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note})
 	}
 	return again, nil
 }
@@ -103,7 +104,7 @@ func uses(pod client.Object, profile string) bool {
 }
 
 // warn sends a Warning about the claim, if there is one, and about the pods.
-func (v *visit) warn(f finding) {
+func (v *visit) warn(f diagnose.Finding) {
 	var claim *corev1.ObjectReference
 	if v.claim != nil {
 		claim = v.claimRef()

@@ -8,15 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// selects reports whether a webhook's selector takes the labels. The API server has checked the selector.
-func selects(selector *metav1.LabelSelector, set map[string]string) bool {
-	if selector == nil {
-		return true // of a webhook; LabelSelectorAsSelector takes nil for nothing
-	}
-	s, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && s.Matches(labels.Set(set))
-}
-
 // disjoint reports whether no labels can satisfy both selectors. It looks at one key at a time, which is exact: labels may
 // have any value for each key. A selector that it cannot read it takes for one that selects everything.
 func disjoint(a, b *metav1.LabelSelector) bool {

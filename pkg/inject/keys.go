@@ -40,9 +40,16 @@ const LabelProfile = Group + "/profile"
 // so that two of them in one cluster never touch each other's objects, nor those of a Helm release.
 const LabelInstallation = Group + "/installation"
 
-// AnnotationNamespaceUID is what the claims controller writes on a volume that is bound to a claim of its own: the UID of
-// the claim's namespace, so that a namespace that was deleted and made again is not taken for the one that had the data.
-const AnnotationNamespaceUID = Group + "/namespace-uid"
+// Labels that the claims controller writes on a volume that is bound to a claim of its own, so that a claim that was deleted
+// finds its volume when it is made again. They are labels because a selector finds them. An administrator who writes them
+// on a Released volume consents to give it to the claim that its claimRef names.
+const (
+	// LabelNamespace is the name of the claim's namespace.
+	LabelNamespace = Group + "/namespace"
+	// LabelNamespaceUID is the UID of that namespace, so that one that was deleted and made again is not taken for the
+	// one that had the data.
+	LabelNamespaceUID = Group + "/namespace-uid"
+)
 
 // Annotations of other projects that keep data when a release or an application is removed.
 const (

@@ -248,35 +248,83 @@ func TestFenceIsNoFenceForOthers(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestFenceLetsOnlyOwnAnnotationsChange(t *testing.T) {
+func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	t.Parallel()
 	client, _ := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
 	volume := foreignVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
-	volume.Annotations = map[string]string{"theirs": "1", inject.AnnotationNamespaceUID: "old"}
+	volume.Labels = map[string]string{"theirs": "1", inject.LabelNamespaceUID: "old"}
+	volume.Annotations = map[string]string{"theirs": "1"}
 	volume.OwnerReferences = []metav1.OwnerReference{owner("theirs")}
 	volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 
-	patch := func(text string) error {
-		_, err := client.CoreV1().PersistentVolumes().Patch(t.Context(), volume.Name, types.MergePatchType, []byte(text), metav1.PatchOptions{})
-		return err
-	}
-	require.NoError(t, patch(`{"metadata":{"annotations":{"`+inject.AnnotationNamespaceUID+`":"new"}}}`))
-	require.NoError(t, patch(`{"metadata":{"annotations":{"`+inject.AnnotationNamespaceUID+`":null}}}`))
+	patch := patcher(t, client, volume.Name)
+	require.NoError(t, patch(`{"metadata":{"labels":{"`+inject.LabelNamespace+`":"default","`+inject.LabelNamespaceUID+`":"new"}}}`))
+	require.NoError(t, patch(`{"metadata":{"labels":{"`+inject.LabelNamespace+`":null,"`+inject.LabelNamespaceUID+`":null}}}`))
 	for name, text := range map[string]string{
-		"an annotation of others":      `{"metadata":{"annotations":{"theirs":"2"}}}`,
-		"an annotation taken away":     `{"metadata":{"annotations":{"theirs":null}}}`,
-		"an annotation more":           `{"metadata":{"annotations":{"more":"1"}}}`,
-		"a label":                      `{"metadata":{"labels":{"a":"b"}}}`,
-		"a finalizer":                  `{"metadata":{"finalizers":["example.com/a"]}}`,
-		"an owner that is gone":        `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
-		"no owner":                     `{"metadata":{"ownerReferences":null}}`,
-		"the claim that it belongs to": `{"spec":{"claimRef":{"namespace":"kube-system","name":"mine"}}}`,
-		"its reclaim policy":           `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`,
+		"a label of others":             `{"metadata":{"labels":{"theirs":"2"}}}`,
+		"a label taken away":            `{"metadata":{"labels":{"theirs":null}}}`,
+		"a label more":                  `{"metadata":{"labels":{"more":"1"}}}`,
+		"the label of the installation": `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"ps"}}}`,
+		"an annotation":                 `{"metadata":{"annotations":{"a":"b"}}}`,
+		"a finalizer":                   `{"metadata":{"finalizers":["example.com/a"]}}`,
+		"an owner that is gone":         `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
+		"no owner":                      `{"metadata":{"ownerReferences":null}}`,
+		"the claim that it belongs to":  `{"spec":{"claimRef":{"namespace":"kube-system","name":"mine"}}}`,
+		"its reclaim policy":            `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`,
 	} {
 		err := patch(text)
 		assert.True(t, denied(err), "%s: %v", name, err)
+	}
+}
+
+func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
+	t.Parallel()
+	client, _ := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	released := func(labels map[string]string) func(string) error {
+		volume := foreignVolume()
+		volume.Name, volume.GenerateName, volume.Labels = "", "released-", labels
+		volume.Spec.ClaimRef.UID = "of-a-claim-that-is-gone"
+		volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+		require.NoError(t, err)
+		return patcher(t, client, volume.Name)
+	}
+	const free = `{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}`
+	marks := map[string]string{inject.LabelNamespace: "default", inject.LabelNamespaceUID: "1"}
+
+	patch := released(marks)
+	for name, text := range map[string]string{
+		"for a claim of another namespace": `{"spec":{"claimRef":{"uid":null,"namespace":"kube-system"}}}`,
+		"for another claim":                `{"spec":{"claimRef":{"uid":null,"name":"other"}}}`,
+		"for a certain claim":              `{"spec":{"claimRef":{"uid":"another"}}}`,
+		"for everybody":                    `{"spec":{"claimRef":null}}`,
+		"and to be deleted with it":        `{"spec":{"claimRef":{"uid":null},"persistentVolumeReclaimPolicy":"Delete"}}`,
+		"and larger":                       `{"spec":{"claimRef":{"uid":null},"capacity":{"storage":"1Ti"}}}`,
+		"and of another class":             `{"spec":{"claimRef":{"uid":null},"storageClassName":"other"}}`,
+		"and for more modes":               `{"spec":{"claimRef":{"uid":null},"accessModes":["ReadWriteMany"]}}`,
+		"and with mount options":           `{"spec":{"claimRef":{"uid":null},"mountOptions":["suid"]}}`,
+	} {
+		err := patch(text)
+		assert.True(t, denied(err), "%s: %v", name, err)
+	}
+	require.NoError(t, patch(free))
+
+	for name, labels := range map[string]map[string]string{
+		"without a mark":                     nil,
+		"with the mark of another namespace": {inject.LabelNamespace: "kube-system", inject.LabelNamespaceUID: "1"},
+	} {
+		err := released(labels)(free)
+		assert.True(t, denied(err), "%s: %v", name, err)
+	}
+}
+
+// patcher returns what sends a merge patch of a volume.
+func patcher(t *testing.T, client kubernetes.Interface, volume string) func(text string) error {
+	t.Helper()
+	return func(text string) error {
+		_, err := client.CoreV1().PersistentVolumes().Patch(t.Context(), volume, types.MergePatchType, []byte(text), metav1.PatchOptions{})
+		return err
 	}
 }
 
@@ -379,6 +427,10 @@ func TestFenceAdmitsOwnClaimsWithoutOwners(t *testing.T) {
 		"no label":               func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, inject.LabelInstallation) },
 		"no labels":              func(c *corev1.PersistentVolumeClaim) { c.Labels = nil },
 		"another's installation": func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelInstallation] = "storage.other" },
+		"somebody's data": func(c *corev1.PersistentVolumeClaim) {
+			c.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "theirs"}
+		},
+		"a choice of volumes": func(c *corev1.PersistentVolumeClaim) { c.Spec.Selector = &metav1.LabelSelector{} },
 	} {
 		err := create(change)
 		assert.True(t, denied(err), "%s: %v", name, err)
@@ -395,7 +447,7 @@ func TestRights(t *testing.T) {
 		"get pods": false, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,
 		"create persistentvolumeclaims": true, "patch persistentvolumeclaims": true,
 		"update persistentvolumeclaims": false, "delete persistentvolumeclaims": false,
-		"get persistentvolumes": true, "patch persistentvolumes": true, "list persistentvolumes": false,
+		"get persistentvolumes": true, "patch persistentvolumes": true, "list persistentvolumes": true, "watch persistentvolumes": false,
 		"create persistentvolumes": false, "update persistentvolumes": false, "delete persistentvolumes": false,
 		"get namespaces": true, "create namespaces": false,
 		"get secrets": false, "list secrets": false, "create secrets": false,

@@ -227,7 +227,7 @@ func TestAnUnknownNameIsAnError(t *testing.T) {
 
 	_, err := Path(t.Context(), "helm5")
 
-	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, controller-gen, `)
+	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, bridge, `)
 }
 
 func TestOutsideTheRepositoryIsAnError(t *testing.T) {

@@ -166,7 +166,7 @@ func (m *measurement) awaitMarks(t *testing.T) {
 		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 		marked := 0
 		for i := range volumes.Items {
-			if volumes.Items[i].Annotations[inject.AnnotationNamespaceUID] != "" {
+			if volumes.Items[i].Labels[inject.LabelNamespaceUID] != "" {
 				marked++
 			}
 		}

@@ -190,7 +190,7 @@ func assertUntouched(t *testing.T, namespace, claim string) *corev1.PersistentVo
 	}
 	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), bound.Spec.VolumeName, metav1.GetOptions{})
 	require.NoError(t, err)
-	assert.NotContains(t, volume.Annotations, inject.AnnotationNamespaceUID)
+	assert.NotContains(t, volume.Labels, inject.LabelNamespaceUID)
 	return bound
 }
 

@@ -93,7 +93,7 @@ func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	require.NoError(t, err)
 	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err == nil && v.Annotations[inject.AnnotationNamespaceUID] != string(home.UID) {
+		if err == nil && v.Labels[inject.LabelNamespaceUID] != string(home.UID) {
 			err = fmt.Errorf("its annotations are %v", v.Annotations)
 		}
 		return err

@@ -3,6 +3,7 @@ What the profiles of the configuration create, as a JSON list of
   name, claim                          the profile, and its claim at admission
   namespace, zone, topologyKey, shared of its volume
   claimCreated, classCreated, volumeCreated
+  provisioned                          whether its claims get a volume from a provisioner
   driver, source, handle, parameters, attributes, reclaimPolicy
 The defaults are those of pkg/inject: files/backends.yaml is generated from it. With claims: false nothing is created.
 */}}
@@ -64,6 +65,7 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
         "claimCreated" (and $.Values.claims $claimCreated)
         "classCreated" (and $.Values.claims $classCreated)
         "volumeCreated" (and $.Values.claims $volumeCreated)
+        "provisioned" (and $.Values.claims $claimCreated (not (kindIs "map" .volume)))
         "namespace" $volume.namespace
         "shared" (dig "shared" false $volume)
         "zoneless" (and $volumeCreated (not $volume.zone) (not (empty ($backend.topologyKey | default $volume.topologyKey))))

@@ -1,4 +1,4 @@
-package claims
+package diagnose
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// spread says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
+// Spread says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
 // again is how long until a pod that is not scheduled yet has waited longer than patience, or 0.
-func spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
+func Spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
 	var nodes []string
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
@@ -41,6 +41,6 @@ func spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, p
 }
 
 func spreadNote(p *inject.Profile, claim, what string) string {
-	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node",
-		claim, modes(p.Claim.AccessModes), p.StorageClass.Backend, what)
+	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; %s",
+		claim, Modes(p.Claim.AccessModes), p.StorageClass.Backend, what, SharedNext)
 }

@@ -1,0 +1,190 @@
+package claims
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+const gone types.UID = "a-claim-that-is-gone"
+
+// released makes a volume as it is when its claim was deleted, marked by the controller for the namespace of the given UID.
+func (f *fixture) released(name, namespace string, home types.UID, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
+	f.t.Helper()
+
+	volume := &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
+		Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")},
+		AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		StorageClassName:              "back-fast",
+		PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+		PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
+		ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: namespace, Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1"},
+	}}
+	volume.Name = name + "." + namespace
+	volume.Labels = map[string]string{inject.LabelNamespace: namespace, inject.LabelNamespaceUID: string(home)}
+	for _, c := range change {
+		c(volume)
+	}
+	require.NoError(f.t, f.Create(f.t.Context(), volume))
+	return volume
+}
+
+func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
+	const profile = `{name: default, storageClass: {name: back-fast}}`
+	none := func(*corev1.PersistentVolume) {}
+
+	cases := map[string]struct {
+		profile string
+		change  func(*corev1.PersistentVolume)
+		size    string
+	}{
+		"as it was":                     {profile, none, "100Gi"},
+		"the profile asks for more now": {`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none, "100Gi"},
+		"the profile asks for less now": {`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none, "1Gi"},
+		"the profile has another class": {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
+		"it was freed before a restart": {profile, func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion = "", "" }, "100Gi"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, c.profile)
+			namespace := f.namespace()
+			volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID, c.change)
+			f.pod(namespace, "one", "default")
+			f.run()
+
+			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+			assert.Equal(t, volume.Name, claim.Spec.VolumeName)
+			assert.Equal(t, "back-fast", diagnose.ClassOf(claim))
+			assert.Equal(t, c.size, claim.Spec.Resources.Requests.Storage().String())
+			assert.Equal(t, installation, claim.Labels[inject.LabelInstallation])
+
+			free := get(f, "", volume.Name, &corev1.PersistentVolume{})
+			assert.Empty(t, free.Spec.ClaimRef.UID)
+			assert.Empty(t, free.Spec.ClaimRef.ResourceVersion)
+			assert.Equal(t, namespace+"/pvc-data-pipeline", free.Spec.ClaimRef.Namespace+"/"+free.Spec.ClaimRef.Name)
+			if volume.Spec.ClaimRef.UID != "" {
+				assert.Equal(t, diagnose.Restored(volume.Name).Note, f.event(namespace, "one", diagnose.ReasonRestored))
+			}
+		})
+	}
+}
+
+func TestLeavesOtherVolumesAlone(t *testing.T) {
+	cases := map[string]struct {
+		change  func(*corev1.PersistentVolume)
+		earlier bool // and says so
+	}{
+		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "gone" }, true},
+		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
+		"of another claim":                         {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" }, false},
+		"of nobody":                                {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
+		"that goes with its claim":                 {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
+			namespace := f.namespace()
+			volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID, c.change)
+			f.pod(namespace, "one", "default")
+			f.run()
+
+			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+			f.settle()
+			assert.Empty(t, claim.Spec.VolumeName)
+			assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
+			if !c.earlier {
+				assert.Empty(t, f.notes(namespace, claim.Name, diagnose.ReasonVolumeReleased))
+				return
+			}
+			said := f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased)
+			assert.Contains(t, said, "begins with an empty volume: PersistentVolume "+volume.Name+" has the data")
+			assert.Contains(t, said, diagnose.ConsentCommand(volume.Name, namespace))
+		})
+	}
+}
+
+func TestAsksWhenItCannotKnowWhichVolume(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
+	namespace := f.namespace()
+	home := get(f, "", namespace, &corev1.Namespace{}).UID
+	f.released("first", namespace, home)
+	second := f.released("second", namespace, home)
+	f.pod(namespace, "one", "default")
+	f.run()
+
+	assert.Equal(t, "PersistentVolumes first."+namespace+", second."+namespace+" all have data of deleted claims of the name pvc-data-pipeline: "+
+		"nothing is created until one is left; take the label from each that is not meant (nothing else of it changes): "+
+		"kubectl label persistentvolume first."+namespace+" pipeline-storage.io/namespace-uid-",
+		f.event(namespace, "one", diagnose.ReasonVolumesAmbiguous))
+	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
+
+	delete(second.Labels, inject.LabelNamespaceUID)
+	require.NoError(t, f.Update(t.Context(), second))
+	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+	assert.Equal(t, "first."+namespace, claim.Spec.VolumeName)
+}
+
+func TestDoesNotBeginEmptyWhenTheOldVolumeDoesNotFit(t *testing.T) {
+	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
+	namespace := f.namespace()
+	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
+	f.pod(namespace, "one", "default")
+	f.run()
+
+	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the profile default asks for another: "+
+		"its access modes are ReadWriteOnce, the claim needs ReadWriteMany. Nothing is created until that is put right: "+
+		"put the profile back, or give it another claim.name to begin with an empty volume",
+		f.event(namespace, "one", diagnose.ReasonVolumeDiffers))
+	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
+	assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
+}
+
+// A static volume has its name from the profile, so its claim can be there and wait for it.
+func TestGivesBackAStaticVolume(t *testing.T) {
+	const form = `{name: default, storageClass: {name: back-fast, backend: host-path}, volume: {handle: /data, namespace: `
+
+	cases := map[string]struct {
+		claimed, consent bool
+	}{
+		"to a claim that is missing":        {false, true},
+		"to a claim that waits":             {true, true},
+		"not to another namespace's claim":  {false, false},
+		"not to one that waits for another": {true, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			namespace := f.namespace()
+			f.current.Store(load(t, form+namespace+", zone: node-1}}"))
+			home := types.UID("gone")
+			if c.consent {
+				home = get(f, "", namespace, &corev1.Namespace{}).UID
+			}
+			volume := f.released("pv-data-pipeline", namespace, home)
+			f.pod(namespace, "one", "default")
+			if c.claimed {
+				f.claim(namespace, "pvc-data-pipeline", "back-fast", "100Gi", func(claim *corev1.PersistentVolumeClaim) {
+					claim.Labels = map[string]string{inject.LabelInstallation: installation, inject.LabelProfile: "default"}
+					claim.Spec.VolumeName = volume.Name
+				})
+			}
+			f.run()
+
+			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+			assert.Equal(t, volume.Name, claim.Spec.VolumeName)
+			if c.consent {
+				eventually(f, "", volume.Name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == "" })
+				return
+			}
+			f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased)
+			assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
+		})
+	}
+}

@@ -1,0 +1,78 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// What is read of claims besides their fields.
+const (
+	// AnnotationHelmRelease is on everything that belongs to a Helm release, with app.kubernetes.io/managed-by.
+	// Source: Helm, pkg/action/validate.go.
+	AnnotationHelmRelease = "meta.helm.sh/release-name"
+	labelManagedBy        = "app.kubernetes.io/managed-by"
+	managedByHelm         = "Helm"
+	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for its first consumer.
+	// Source: Kubernetes, component-helpers/storage/volume.AnnSelectedNode.
+	AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
+)
+
+// Lacking returns the wanted modes that are not there.
+func Lacking(have, want []corev1.PersistentVolumeAccessMode) []corev1.PersistentVolumeAccessMode {
+	var missing []corev1.PersistentVolumeAccessMode
+	for _, mode := range want {
+		if !slices.Contains(have, mode) {
+			missing = append(missing, mode)
+		}
+	}
+	return missing
+}
+
+// Modes writes access modes in one line.
+func Modes(list []corev1.PersistentVolumeAccessMode) string {
+	names := make([]string, len(list))
+	for i, mode := range list {
+		names[i] = string(mode)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Requested is the size that a claim asks for.
+func Requested(claim *corev1.PersistentVolumeClaim) resource.Quantity {
+	return claim.Spec.Resources.Requests[corev1.ResourceStorage]
+}
+
+// ClassOf is the name of the class of a claim: empty where it names none.
+func ClassOf(claim *corev1.PersistentVolumeClaim) string {
+	if claim.Spec.StorageClassName == nil {
+		return ""
+	}
+	return *claim.Spec.StorageClassName
+}
+
+// IsBlock reports whether a claim is for a block device, which no pod can mount as a folder.
+func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
+}
+
+// OwnedBy reports whether the claim was made by this installation. What Helm owns is Helm's, whatever other labels say.
+func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
+	_, helm := claim.Annotations[AnnotationHelmRelease]
+	return claim.Labels[inject.LabelInstallation] == installation && !helm && claim.Labels[labelManagedBy] != managedByHelm
+}
+
+// Selects reports whether a webhook's selector takes the labels. The API server has checked the selector.
+func Selects(selector *metav1.LabelSelector, set map[string]string) bool {
+	if selector == nil {
+		return true // of a webhook; LabelSelectorAsSelector takes nil for nothing
+	}
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && s.Matches(labels.Set(set))
+}

@@ -1,0 +1,81 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// Held is what volumes keep for a claim that was deleted.
+type Held struct {
+	// Volumes have the data of a claim of this name in this very namespace, or an administrator says so by their labels.
+	Volumes []corev1.PersistentVolume
+	// Earlier have that of a claim of this name in a namespace of this name that is gone, or that nobody knows.
+	Earlier []corev1.PersistentVolume
+}
+
+// HeldFor looks for the volumes that a claim had. They name it in their claimRef with the UID of a claim that is not there,
+// or with none because they are free for it already. A volume that goes with its claim is none of them. claim is the UID of
+// the one that there is now, empty if there is none; home is the UID of its namespace.
+func HeldFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.PersistentVolume) Held {
+	var held Held
+	for i := range volumes {
+		v := &volumes[i]
+		ref := v.Spec.ClaimRef
+		switch {
+		case ref == nil, ref.Namespace != key.Namespace, ref.Name != key.Name, claim != "" && ref.UID == claim,
+			v.DeletionTimestamp != nil, v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete:
+		case v.Labels[inject.LabelNamespace] == key.Namespace && v.Labels[inject.LabelNamespaceUID] == string(home):
+			held.Volumes = append(held.Volumes, *v)
+		default:
+			held.Earlier = append(held.Earlier, *v)
+		}
+	}
+	return held
+}
+
+// Restored is told of a claim that has its volume again.
+func Restored(volume string) Finding {
+	return advise(ReasonRestored, fmt.Sprintf("PersistentVolume %s is given back, with the data of the claim of this name that was deleted", volume), "")
+}
+
+// Ambiguous is said of a claim for which several volumes have data: which of them is meant, only people know.
+func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
+	names := namesOf(volumes)
+	return advise(ReasonVolumesAmbiguous, fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
+		"nothing is created until one is left; ", strings.Join(names, ", "), claim),
+		fmt.Sprintf("take the label from each that is not meant (nothing else of it changes): kubectl label persistentvolume %s %s-", names[0], inject.LabelNamespaceUID))
+}
+
+// Unfit is said of a volume that has the data of a claim that no longer fits it.
+func Unfit(claim, volume, profile string, why []string) Finding {
+	return advise(ReasonVolumeDiffers, fmt.Sprintf("PersistentVolume %s has the data of the deleted claim %s, but the profile %s asks for another: %s. "+
+		"Nothing is created until that is put right: ", volume, claim, profile, strings.Join(why, "; ")),
+		"put the profile back, or give it another claim.name to begin with an empty volume")
+}
+
+// EarlierNamespace is said of a new claim whose name had data in a namespace of the same name that is gone.
+func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
+	names := namesOf(volumes)
+	return advise(ReasonVolumeReleased, fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
+		"but of an earlier namespace %s, which may have been somebody else's. ", key.Name, strings.Join(names, ", "), key.Namespace),
+		"To use that data, say so and delete the new claim: "+ConsentCommand(names[len(names)-1], key.Namespace))
+}
+
+// ConsentCommand is what an administrator runs to give a Released volume to the claim that its claimRef names.
+func ConsentCommand(volume, namespace string) string {
+	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s --output=jsonpath={.metadata.uid}) --overwrite",
+		volume, inject.LabelNamespace, namespace, inject.LabelNamespaceUID, namespace)
+}
+
+func namesOf(volumes []corev1.PersistentVolume) []string {
+	names := make([]string, len(volumes))
+	for i := range volumes {
+		names[i] = volumes[i].Name
+	}
+	return names
+}

@@ -1,0 +1,116 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+)
+
+// SharedNext is the end of what [Spread] says: what to do.
+const SharedNext = "use a shared backend with ReadWriteMany, or keep the pods on one node"
+
+// Driver says that no node can mount the volume because its driver is not installed. Nil: it is, or nobody read the drivers.
+func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Finding {
+	if volume == nil || volume.Spec.CSI == nil || drivers == nil || slices.Contains(drivers, volume.Spec.CSI.Driver) {
+		return nil
+	}
+	f := advise(ReasonDriverMissing, fmt.Sprintf("PersistentVolume %s of claim %s needs the CSI driver %s, and the cluster has no CSIDriver of that name: ",
+		volume.Name, claim, volume.Spec.CSI.Driver), "install the driver (kubectl get csidrivers lists those that are)")
+	return &f
+}
+
+// lacksDriver reports whether the provisioner is a CSI driver by its name and is known not to be installed. Other
+// provisioners, such as rancher.io/local-path, have no CSIDriver object.
+func lacksDriver(drivers []string, provisioner string) bool {
+	isCSI := strings.HasPrefix(provisioner, "csi.") || strings.Contains(provisioner, ".csi.")
+	return isCSI && drivers != nil && !slices.Contains(drivers, provisioner)
+}
+
+// Reach says that the nodes on which pods could run cannot reach the volume: it is in another zone, or on another node. Nil:
+// they can, or nobody read the nodes.
+func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.PartialObjectMetadata, pods []corev1.Pod) *Finding {
+	if volume == nil || nodes == nil || volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
+		return nil
+	}
+	where := volume.Spec.NodeAffinity.Required
+	fits := func(n metav1.PartialObjectMetadata) bool { return reaches(where, &n) }
+	if !slices.ContainsFunc(nodes, fits) {
+		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and there is none: ",
+			claim, volume.Name, placeOf(where)), "add a node there, or copy the data to a volume of a zone that has nodes")
+		return &f
+	}
+	for i := range pods {
+		why := stuckFor(where, &pods[i], nodes)
+		if why == "" {
+			continue
+		}
+		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and the pod %s %s: ",
+			claim, volume.Name, placeOf(where), pods[i].Name, why), "let the pod run there (nodeSelector, tolerations, free room on those nodes)")
+		return &f
+	}
+	return nil
+}
+
+// stuckFor says why a pod cannot have the volume where it is. Empty: it can, or that is not what it waits for.
+func stuckFor(where *corev1.NodeSelector, pod *corev1.Pod, nodes []metav1.PartialObjectMetadata) string {
+	if name := pod.Spec.NodeName; name != "" {
+		i := slices.IndexFunc(nodes, func(n metav1.PartialObjectMetadata) bool { return n.Name == name })
+		if i >= 0 && !reaches(where, &nodes[i]) {
+			return "is on the node " + name
+		}
+		return ""
+	}
+	// The scheduler's own words, of several versions. Source: Kubernetes, pkg/scheduler/framework/plugins/volumebinding.
+	for _, words := range []string{"volume node affinity conflict", "PersistentVolume's node affinity"} {
+		if why := whyNotScheduled(pod); strings.Contains(why, words) {
+			return "is not scheduled: " + strings.TrimRight(why, ". ")
+		}
+	}
+	return ""
+}
+
+// reaches reports whether a node satisfies a selector: one of its terms, each of which says all. Source: Kubernetes, core/v1
+// NodeSelector.
+func reaches(where *corev1.NodeSelector, node *metav1.PartialObjectMetadata) bool {
+	return slices.ContainsFunc(where.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
+		if len(t.MatchExpressions)+len(t.MatchFields) == 0 {
+			return false
+		}
+		return satisfies(t.MatchExpressions, node.Labels) && satisfies(t.MatchFields, labels.Set{metav1.ObjectNameField: node.Name})
+	})
+}
+
+// operators of nodes in the words of labels.
+var operators = map[corev1.NodeSelectorOperator]selection.Operator{
+	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn,
+	corev1.NodeSelectorOpExists: selection.Exists, corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist,
+	corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
+}
+
+func satisfies(all []corev1.NodeSelectorRequirement, set labels.Set) bool {
+	for _, r := range all {
+		requirement, err := labels.NewRequirement(r.Key, operators[r.Operator], r.Values)
+		if err != nil || !requirement.Matches(set) {
+			return false
+		}
+	}
+	return true
+}
+
+// placeOf writes a node selector for people.
+func placeOf(where *corev1.NodeSelector) string {
+	var terms []string
+	for _, t := range where.NodeSelectorTerms {
+		var all []string
+		for _, r := range slices.Concat(t.MatchExpressions, t.MatchFields) {
+			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Key, strings.ToLower(string(r.Operator)), strings.Join(r.Values, ", "))))
+		}
+		terms = append(terms, strings.Join(all, " and "))
+	}
+	return strings.Join(terms, " or ")
+}

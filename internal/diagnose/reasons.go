@@ -1,0 +1,32 @@
+package diagnose
+
+// Reasons of Events. Each problem has its own: the API's client counts Events of one object, reason and action as one
+// series and drops what a later one says.
+const (
+	ReasonCreated          = "StorageCreated"
+	ReasonExpanding        = "ClaimExpanding"
+	ReasonProfileUnknown   = "ProfileUnknown"
+	ReasonProfileRefused   = "ProfileRefused"
+	ReasonCreateRefused    = "StorageNotCreated"
+	ReasonExpandRefused    = "ClaimNotExpanded"
+	ReasonNeverShrinks     = "ClaimNeverShrinks"
+	ReasonClaimMissing     = "ClaimMissing"
+	ReasonClaimDeleting    = "ClaimBeingDeleted"
+	ReasonClaimDiffers     = "ClaimDiffers"
+	ReasonClassMissing     = "StorageClassMissing"
+	ReasonClassDiffers     = "StorageClassDiffers"
+	ReasonVolumeMissing    = "VolumeMissing"
+	ReasonVolumeTaken      = "VolumeTaken"
+	ReasonVolumeReleased   = "VolumeReleased"
+	ReasonVolumeDiffers    = "VolumeDiffers"
+	ReasonRestored         = "VolumeRestored"
+	ReasonVolumesAmbiguous = "VolumesAmbiguous"
+	ReasonVolumeFailed     = "VolumeFailed"
+	ReasonNotScheduled     = "PodNotScheduled"
+	ReasonNotProvisioned   = "VolumeNotProvisioned"
+	ReasonDriverMissing    = "DriverMissing"
+	ReasonWrongZone        = "WrongZone"
+	ReasonPending          = "ClaimPending"
+	ReasonSharedByNodes    = "ClaimSharedByNodes"
+	ReasonOverlap          = "InstallationsOverlap"
+)

@@ -35,6 +35,8 @@ type Backend struct {
 	Handle string
 	// FreeHandle says that the driver does not read the handle, which only has to be unique: the attributes say it all.
 	FreeHandle bool
+	// HostPath says that volumes that are provisioned are hostPath volumes. Source: local-path-provisioner README, volumeType.
+	HostPath bool
 
 	source volumeSource
 }
@@ -92,7 +94,7 @@ var Backends = []Backend{
 		Name: "local-path", Driver: "rancher.io/local-path",
 		TopologyKey: corev1.LabelHostname,
 		AccessModes: oneNode, Block: true,
-		Handle: "a folder that exists on the node",
+		Handle: "a folder that exists on the node", HostPath: true,
 		source: sourceLocal,
 	},
 	{

@@ -306,9 +306,21 @@ func (p *Profile) SingleNode() bool {
 
 // Warnings returns what people should know about the profile itself.
 func (p *Profile) Warnings() []string {
+	var warnings []string
 	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.topologyKey() != "" {
-		return []string{fmt.Sprintf("profile %q: volume.zone is empty, so the scheduler may put pods where the volume cannot be reached; set it to the volume's %s",
-			p.Name, p.backend().TopologyKey)}
+		warnings = append(warnings, fmt.Sprintf("profile %q: volume.zone is empty, so the scheduler may put pods where the volume cannot be reached; set it to the volume's %s",
+			p.Name, p.backend().TopologyKey))
 	}
-	return nil
+	if p.FSGroup != nil && p.onHostPath() {
+		warnings = append(warnings, fmt.Sprintf("profile %q: fsGroup has no effect on hostPath volumes, which the backend %s uses here: a folder must be writable for the pods' user by itself",
+			p.Name, p.backend().Name))
+	}
+	return warnings
+}
+
+// onHostPath reports whether the profile's volumes are hostPath volumes, whose owner the kubelet never changes.
+// Source: Kubernetes, Configure a Security Context for a Pod, volume types that support ownership management.
+func (p *Profile) onHostPath() bool {
+	b := p.backend()
+	return b.source == sourceHostPath || b.HostPath && p.Volume == nil
 }

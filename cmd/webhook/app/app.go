@@ -157,7 +157,7 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 		return nil, err
 	}
 	s := &server{options: o, log: logger, file: file, changed: make(chan struct{}, 1)}
-	s.tell(warnings)
+	s.tell(file.Current(), warnings)
 	client, err := certificates.NewClient(config)
 	if err != nil {
 		return nil, err
@@ -291,9 +291,9 @@ func (s *server) configurationNote() string {
 }
 
 // configured is told of a new configuration.
-func (s *server) configured(_ *inject.Config, warnings []string) {
+func (s *server) configured(config *inject.Config, warnings []string) {
 	s.log.Info("the configuration has changed")
-	s.tell(warnings)
+	s.tell(config, warnings)
 	s.event(corev1.EventTypeNormal, "ConfigurationChanged", "The new configuration is in force.")
 	select {
 	case s.changed <- struct{}{}:
@@ -307,7 +307,11 @@ func (s *server) refused(reason error) {
 	s.event(corev1.EventTypeWarning, "ConfigurationRefused", "The one before stays in force: "+reason.Error())
 }
 
-func (s *server) tell(warnings []string) {
+// tell logs what people should know about a configuration, besides what was found when it was read.
+func (s *server) tell(config *inject.Config, warnings []string) {
+	for i := range config.Profiles {
+		warnings = append(warnings, config.Profiles[i].Warnings()...)
+	}
 	for _, warning := range warnings {
 		s.log.Info("configuration: " + warning)
 	}

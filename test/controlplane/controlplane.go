@@ -83,6 +83,11 @@ type Options struct {
 	// Address is an address of this machine on which the API server is to be reached besides 127.0.0.1: it then
 	// listens on all of them, and its certificate names this one. Use it in a network namespace of one's own.
 	Address string
+	// Node is the name of a node whose kubelet will listen on Address: the API server can then ask it, for logs for instance,
+	// and NodeCredentials returns what it needs. The controller manager watches its lease.
+	Node string
+	// AuditLog has the API server write down who asked for what, see ControlPlane.Audit.
+	AuditLog bool
 }
 
 func (o Options) stages() [][]part {
@@ -169,6 +174,22 @@ func (c *ControlPlane) SaveLogs(dir string) error {
 	}
 
 	return nil
+}
+
+// NodeCredentials are what the kubelet of Options.Node needs, in PEM: a kubeconfig, the authority of everybody, and its own
+// certificate as a server.
+type NodeCredentials struct {
+	Kubeconfig, CA, Cert, Key []byte
+}
+
+// NodeCredentials returns what the kubelet of Options.Node needs.
+func (c *ControlPlane) NodeCredentials() NodeCredentials {
+	p := c.settings.pki
+	user := p.clients[nodeConfig]
+
+	return NodeCredentials{
+		Kubeconfig: kubeconfig(c.Host, p.ca, user.cert, user.key), CA: p.ca, Cert: p.kubelet.cert, Key: p.kubelet.key,
+	}
 }
 
 // Kill ends the part called name, such as "kube-apiserver", at once and without a warning, as a crash would. Revive it

@@ -317,7 +317,7 @@ func TestSweepLeavesWhatIsInUse(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 
-	keys, err := newPKI("")
+	keys, err := newPKI("", "")
 	require.NoError(t, err)
 
 	roots := x509.NewCertPool()

@@ -30,6 +30,11 @@ const (
 	adminConfig             = "kubeconfig"
 	controllerManagerConfig = "kube-controller-manager.kubeconfig"
 	schedulerConfig         = "kube-scheduler.kubeconfig"
+	nodeConfig              = "node.kubeconfig"
+
+	// What the API server shows to the kubelet.
+	kubeletClientCert = "kubelet-client.crt"
+	kubeletClientKey  = "kubelet-client.key"
 
 	serialBits = 128
 	clockSkew  = time.Hour
@@ -44,6 +49,9 @@ type pki struct {
 	account, accountVerifier []byte
 	// clients are those that the parts themselves need, by the name of the file that will hold one.
 	clients map[string]client
+	// kubelet is the kubelet's own certificate as a server, and kubeletClient what the API server shows to it. Only a control
+	// plane with a node has them.
+	kubelet, kubeletClient client
 }
 
 // client is the certificate of a user of the API server, and its key.
@@ -56,8 +64,9 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newPKI makes all certificates. The serving one is for the loopback address and, if it is not empty, for address.
-func newPKI(address string) (pki, error) {
+// newPKI makes all certificates. The serving one is for the loopback address and, if it is not empty, for address. Those of a
+// kubelet are made if node is not empty.
+func newPKI(address, node string) (pki, error) {
 	var p pki
 
 	ca, err := newAuthority()
@@ -84,6 +93,12 @@ func newPKI(address string) (pki, error) {
 
 	if err := p.signClients(ca); err != nil {
 		return p, err
+	}
+
+	if node != "" {
+		if err := p.signNode(ca, address, node); err != nil {
+			return p, err
+		}
 	}
 
 	p.account, p.accountVerifier, err = newAccountKey()
@@ -113,6 +128,28 @@ func (p *pki) signClients(ca authority) error {
 	return nil
 }
 
+// signNode makes what a node proves itself with, to the API server's own authorizer for nodes and as a server, and what the API
+// server proves itself with to the node.
+func (p *pki) signNode(ca authority, address, node string) (err error) {
+	name := pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}
+
+	if p.clients[nodeConfig], err = ca.signClient(name); err != nil {
+		return err
+	}
+
+	p.kubeletClient, err = ca.signClient(pkix.Name{CommonName: "kubelet-client", Organization: []string{"system:masters"}})
+	if err != nil {
+		return err
+	}
+
+	p.kubelet.cert, p.kubelet.key, err = ca.sign(&x509.Certificate{
+		Subject: name, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{node}, IPAddresses: []net.IP{net.ParseIP(address)},
+	})
+
+	return err
+}
+
 func (p pki) write(dir, host string) error {
 	files := map[string][]byte{
 		caCert:           p.ca,
@@ -123,6 +160,10 @@ func (p pki) write(dir, host string) error {
 		accountKey:       p.account,
 		accountPublicKey: p.accountVerifier,
 	}
+	if p.kubelet.cert != nil {
+		files[kubeletClientCert], files[kubeletClientKey] = p.kubeletClient.cert, p.kubeletClient.key
+	}
+
 	for name, user := range p.clients {
 		files[name] = kubeconfig(host, p.ca, user.cert, user.key)
 	}

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -72,14 +73,14 @@ func newSettings(dir string, options Options, port func() (int, error)) (setting
 		}
 	}
 
-	keys, err := newPKI(options.Address)
+	keys, err := newPKI(options.Address, options.Node)
 	if err != nil {
 		return s, err
 	}
 
 	s.pki = keys
 
-	return s, s.pki.write(dir, s.url(apiserver))
+	return s, errors.Join(s.pki.write(dir, s.url(apiserver)), s.writeAuditPolicy())
 }
 
 func (s settings) url(name string) string {
@@ -141,6 +142,20 @@ func apiserverArgs(s settings) []string {
 		"--enable-aggregator-routing=true",
 	}
 
+	if s.Node != "" {
+		args = append(args,
+			"--kubelet-client-certificate="+s.file(kubeletClientCert),
+			"--kubelet-client-key="+s.file(kubeletClientKey),
+			"--kubelet-certificate-authority="+s.file(caCert),
+			"--kubelet-preferred-address-types=InternalIP",
+		)
+	}
+
+	if s.AuditLog {
+		args = append(args, "--audit-policy-file="+s.file(auditPolicyFile), "--audit-log-path="+s.file(auditFile),
+			"--audit-log-maxsize=1000") // megabytes, before it begins another file
+	}
+
 	if !s.Controllers {
 		args = append(args, "--disable-admission-plugins=ServiceAccount") // nothing would make the accounts
 	}
@@ -149,7 +164,7 @@ func apiserverArgs(s settings) []string {
 }
 
 func controllerManagerArgs(s settings) []string {
-	return append(
+	args := append(
 		componentArgs(s, controllerManager, controllerManagerConfig),
 		"--use-service-account-credentials",
 		"--service-account-private-key-file="+s.file(accountKey),
@@ -158,8 +173,13 @@ func controllerManagerArgs(s settings) []string {
 		"--enable-hostpath-provisioner",
 		// A claim that the binder sees before its volume waits for the next round, which is in 15 seconds by default.
 		"--pvclaimbinder-sync-period=1s",
-		"--node-monitor-grace-period=24h", // nobody renews the lease of a hand-made Node
 	)
+
+	if s.Node == "" {
+		args = append(args, "--node-monitor-grace-period=24h") // nobody renews the lease of a hand-made Node
+	}
+
+	return args
 }
 
 func schedulerArgs(s settings) []string {

@@ -1,0 +1,106 @@
+package controlplane
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	auditFile       = "audit.json"
+	auditPolicyFile = "audit-policy.yaml"
+
+	// Each request once, when it was answered, without what it contained.
+	auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules: [{level: Metadata}]
+`
+)
+
+// AuditEvent is a request that the API server answered.
+type AuditEvent struct {
+	AuditID string `json:"auditID"`
+	// Verb is get, list, watch, create, update, patch, delete or deletecollection.
+	Verb       string `json:"verb"`
+	RequestURI string `json:"requestURI"`
+	// User is who asked, and Impersonated whom it asked as, if anybody.
+	User         AuditUser  `json:"user"`
+	Impersonated *AuditUser `json:"impersonatedUser"`
+	UserAgent    string     `json:"userAgent"`
+	// Object is what was asked for, unless it was none, such as /healthz.
+	Object *AuditObject `json:"objectRef"`
+	// Status has the code of the answer.
+	Status struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+	Received time.Time `json:"requestReceivedTimestamp"`
+	Answered time.Time `json:"stageTimestamp"`
+}
+
+// AuditUser is a user of the API server.
+type AuditUser struct {
+	Username string   `json:"username"`
+	Groups   []string `json:"groups"`
+}
+
+// AuditObject names an object, or all of a kind without a Name.
+type AuditObject struct {
+	Resource    string `json:"resource"`
+	Namespace   string `json:"namespace"`
+	Name        string `json:"name"`
+	APIGroup    string `json:"apiGroup"`
+	Subresource string `json:"subresource"`
+}
+
+// Actor is who a request counts for: the one it was made as.
+func (e AuditEvent) Actor() string {
+	if e.Impersonated != nil {
+		return e.Impersonated.Username
+	}
+
+	return e.User.Username
+}
+
+// Audit returns what was asked of an API server with Options.AuditLog, so far, in the order of the answers. Requests that were
+// under way when the API server was killed are not in it.
+func (c *ControlPlane) Audit() ([]AuditEvent, error) {
+	files, err := filepath.Glob(filepath.Join(c.dir, "audit*.json"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("read the audit log: there is none: %w", os.ErrNotExist)
+	}
+
+	var events []AuditEvent
+
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the audit log: %w", err)
+		}
+
+		// A line may be cut off: the API server writes at this moment, or was killed while it did.
+		for line := range bytes.Lines(text) {
+			var event AuditEvent
+			if json.Unmarshal(line, &event) == nil {
+				events = append(events, event)
+			}
+		}
+	}
+
+	return events, nil
+}
+
+func (s settings) writeAuditPolicy() error {
+	if !s.AuditLog {
+		return nil
+	}
+
+	if err := os.WriteFile(s.file(auditPolicyFile), []byte(auditPolicy), privateFile); err != nil {
+		return fmt.Errorf("write the audit policy: %w", err)
+	}
+
+	return nil
+}

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
 const (
@@ -42,6 +43,11 @@ type Options struct {
 	Nodes int
 	// PodsPerNode is how many pods one takes, 110 by default.
 	PodsPerNode int64
+	// RealNode has one real node, called RealNode, in place of all that is made by hand: see package node. Main then makes
+	// the images of it, and starts the local-path provisioner. There can be one such cluster in a test program.
+	RealNode bool
+	// AuditLog has the API server write down who asked for what, see Plane.Audit.
+	AuditLog bool
 }
 
 // Cluster is a running cluster.
@@ -54,10 +60,13 @@ type Cluster struct {
 	Client kubernetes.Interface
 	// Dynamic is a client of Config for all kinds.
 	Dynamic dynamic.Interface
-	// Kubelet runs the pods.
+	// Kubelet runs the pods, where there is no real node.
 	Kubelet *Kubelet
+	// Node runs the pods, where there is a real one.
+	Node *node.Node
 
 	dir, logs string
+	relay     *relay
 }
 
 // Require starts a cluster for one test, beside that of Main, and stops it when the test ends. Use it in a test that harms
@@ -93,21 +102,33 @@ func start(ctx context.Context, options Options, dir, logs string) (*Cluster, er
 	options.Nodes = cmp.Or(options.Nodes, defaultNodes)
 	options.PodsPerNode = cmp.Or(options.PodsPerNode, defaultPods)
 
-	wanted := controlplane.Options{Controllers: true}
+	wanted := controlplane.Options{Controllers: true, AuditLog: options.AuditLog}
 	if isolated {
 		wanted.Address = gateway.String()
 	}
 
+	if options.RealNode {
+		wanted.Node = RealNode
+	}
+
+	c := &Cluster{dir: dir, logs: logs}
+
+	// A real node takes as long to start as the control plane.
+	booting := c.boot(ctx, options)
+
 	plane, err := controlplane.StartWith(ctx, wanted)
-	if err != nil {
-		return nil, err
+	err = errors.Join(err, <-booting)
+
+	if c.Plane = plane; err != nil {
+		return nil, errors.Join(err, c.Stop())
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 
-	c := &Cluster{Plane: plane, dir: dir, logs: logs}
 	if err := c.populate(ctx, options); err != nil {
+		c.Report(os.Stderr)
+
 		return nil, errors.Join(fmt.Errorf("start a cluster: %w", err), c.Stop())
 	}
 
@@ -115,18 +136,13 @@ func start(ctx context.Context, options Options, dir, logs string) (*Cluster, er
 }
 
 // populate makes the clients, the Nodes and the kubelet.
-func (c *Cluster) populate(ctx context.Context, options Options) (err error) {
-	c.Config = &rest.Config{
-		Host: c.Plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: c.Plane.CA, CertData: c.Plane.Cert, KeyData: c.Plane.Key},
-	}
-
-	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
+func (c *Cluster) populate(ctx context.Context, options Options) error {
+	if err := c.connect(); err != nil {
 		return err
 	}
 
-	if c.Dynamic, err = dynamic.NewForConfig(c.Config); err != nil {
-		return err
+	if options.RealNode {
+		return c.join(ctx)
 	}
 
 	nodes, err := makeNodes(ctx, c.Client, options)
@@ -146,6 +162,22 @@ func (c *Cluster) populate(ctx context.Context, options Options) (err error) {
 	return c.Kubelet.start(ctx)
 }
 
+// connect makes the clients.
+func (c *Cluster) connect() (err error) {
+	c.Config = &rest.Config{
+		Host: c.Plane.Host, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.Plane.CA, CertData: c.Plane.Cert, KeyData: c.Plane.Key},
+	}
+
+	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
+		return err
+	}
+
+	c.Dynamic, err = dynamic.NewForConfig(c.Config)
+
+	return err
+}
+
 // podHost is the URL of the API server for pods.
 func (c *Cluster) podHost() (string, error) {
 	host, err := url.Parse(c.Plane.Host)
@@ -162,12 +194,24 @@ func (c *Cluster) podHost() (string, error) {
 
 // Stop ends all pods and the control plane. It fails if a part of it had ended before.
 func (c *Cluster) Stop() error {
-	var stopped error
+	var stopped []error
 	if c.Kubelet != nil {
-		stopped = c.Kubelet.stop()
+		stopped = append(stopped, c.Kubelet.stop())
 	}
 
-	return errors.Join(stopped, c.Plane.Stop())
+	if c.Node != nil {
+		stopped = append(stopped, c.Node.Stop())
+	}
+
+	if c.relay != nil {
+		stopped = append(stopped, c.relay.close())
+	}
+
+	if c.Plane != nil {
+		stopped = append(stopped, c.Plane.Stop())
+	}
+
+	return errors.Join(stopped...)
 }
 
 // Impersonate returns a configuration that acts as a ServiceAccount, with its rights but not with its token.
@@ -275,15 +319,34 @@ func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) ([]s
 // Report writes what helps to understand a failure: the last events of the cluster and the end of each log.
 func (c *Cluster) Report(out io.Writer) {
 	c.reportEvents(out)
-	fmt.Fprintln(out, c.Plane.Logs())
+
+	if c.Plane != nil {
+		fmt.Fprintln(out, c.Plane.Logs())
+	}
 
 	printTails(out, c.logFiles())
 }
 
 func (c *Cluster) logFiles() []string {
-	files, _ := filepath.Glob(filepath.Join(c.logs, "*.log"))
+	return logFiles(c.logs)
+}
 
-	return files
+// logFiles are the logs of parts, and those of pods on a real node.
+func logFiles(dir string) []string {
+	parts, _ := filepath.Glob(filepath.Join(dir, "*.log"))
+	pods, _ := filepath.Glob(filepath.Join(dir, "pods", "*", "*", "*.log"))
+
+	return slices.Concat(parts, pods)
+}
+
+// logName is a name for a log in a folder with all of them.
+func logName(file string) string {
+	dir, container := filepath.Split(filepath.Dir(file))
+	if pod := filepath.Base(dir); filepath.Base(filepath.Dir(filepath.Clean(dir))) == "pods" {
+		return pod + "_" + container + "_" + filepath.Base(file)
+	}
+
+	return filepath.Base(file)
 }
 
 func (c *Cluster) reportEvents(out io.Writer) {

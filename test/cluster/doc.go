@@ -59,6 +59,15 @@
 //   - Mounts of real storage: no CSI driver, no fsGroup on a claim.
 //   - exec, logs and port-forward of kubectl; exec and gRPC probes; exec hooks.
 //
+// # With a real node
+//
+// Options.RealNode has package node's real kubelet, containerd and runc in place of all that is made by hand, the image of our
+// Dockerfile, and the local-path provisioner from its own manifest. [Cluster.Node] is set then and [Cluster.Kubelet] is not. The
+// pods reach the API server behind its Service, by a relay that [Cluster.SlowAPI] can slow down. It needs root: where it cannot
+// be, every test that begins with [RequireNode] is skipped, and the run says NOT COVERED and why; with the environment variable of
+// [RequireEnv] it fails. After the run Main compares the machine with what it was, and fails the run when something is left or
+// changed.
+//
 // # Where namespaces are not allowed
 //
 // Main enters a network and a mount namespace before the first test: as root directly, otherwise through a user namespace,

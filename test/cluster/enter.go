@@ -18,6 +18,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/pipeline-storage/pipeline-storage/test/node"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
@@ -112,7 +113,11 @@ func outside(ctx context.Context, m *testing.M, setup Setup) (code int, err erro
 		return exitFailure, err
 	}
 
-	code, refused := enter(dir)
+	if setup.RealNode {
+		return outsideOfNode(ctx, m, dir)
+	}
+
+	code, refused := enter(dir, func(int) {})
 	if refused == nil {
 		_ = os.Remove(hostPathDir) // the mount point that isolate made; anything else is not empty
 		salvage(dir, code)
@@ -131,7 +136,7 @@ func newFolder() (dir string, release func() error, err error) {
 	dead, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, folder := range dead {
 		lock := flock.New(filepath.Join(folder, lockFile))
-		if free, err := lock.TryLock(); err == nil && free {
+		if free, err := lock.TryLock(); err == nil && free && node.Sweep(groupOf(folder)) == nil {
 			_ = os.RemoveAll(folder)
 		}
 
@@ -191,10 +196,11 @@ func build(ctx context.Context, pkg, file string) error {
 	return nil
 }
 
-// enter runs this program again inside of namespaces, and returns why that was refused, if it was.
-func enter(dir string) (code int, refused error) {
+// enter runs this program again inside of namespaces, and returns why that was refused, if it was. begun gets the number of its
+// process.
+func enter(dir string, begun func(pid int)) (code int, refused error) {
 	for _, attributes := range namespaces() {
-		code, err := enterBy(attributes, dir)
+		code, err := enterBy(attributes, dir, begun)
 		if err == nil {
 			return code, nil
 		}
@@ -209,7 +215,7 @@ func enter(dir string) (code int, refused error) {
 	return exitFailure, refused
 }
 
-func enterBy(attributes *syscall.SysProcAttr, dir string) (code int, err error) {
+func enterBy(attributes *syscall.SysProcAttr, dir string, begun func(pid int)) (code int, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return exitFailure, fmt.Errorf("find the test program: %w", err)
@@ -227,6 +233,8 @@ func enterBy(attributes *syscall.SysProcAttr, dir string) (code int, err error) 
 	if err := command.Start(); err != nil {
 		return exitFailure, fmt.Errorf("enter a network namespace: %w", err)
 	}
+
+	begun(command.Process.Pid)
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
@@ -266,6 +274,10 @@ func inside(m *testing.M, setup Setup, dir string) int {
 	}
 
 	isolated = true
+
+	if setup.RealNode {
+		return runNode(context.Background(), m, setup, dir)
+	}
 
 	return run(context.Background(), m, setup, dir)
 }
@@ -353,7 +365,7 @@ func salvage(dir string, code int) {
 		return
 	}
 
-	pods, _ := filepath.Glob(filepath.Join(dir, logsDir, "*.log"))
+	pods := logFiles(filepath.Join(dir, logsDir))
 	planes, _ := filepath.Glob(filepath.Join(dir, tempDir, "*", "*.log"))
 
 	logs := slices.Concat(pods, planes)
@@ -384,7 +396,7 @@ func printTails(out io.Writer, logs []string) {
 			fmt.Fprintln(out, err)
 		}
 
-		fmt.Fprintf(out, "end of the log %s:\n%s\n", filepath.Base(log), text[max(0, len(text)-logTail):])
+		fmt.Fprintf(out, "end of the log %s:\n%s\n", logName(log), text[max(0, len(text)-logTail):])
 	}
 }
 
@@ -394,7 +406,7 @@ func copyFiles(files []string, dir string) error {
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, privateMode)
+			err = os.WriteFile(filepath.Join(dir, logName(name)), text, privateMode)
 		}
 
 		failed = append(failed, err)

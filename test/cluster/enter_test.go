@@ -28,7 +28,7 @@ func enterTrial() int {
 		return trial()
 	}
 
-	code, refused := enter(os.Getenv(trialEnv))
+	code, refused := enter(os.Getenv(trialEnv), func(int) {})
 	if refused != nil {
 		fmt.Fprintln(os.Stdout, "refused", refused)
 	}

@@ -71,6 +71,25 @@ func addAddress(add func(netlink.Link, *netlink.Addr) error, link netlink.Link, 
 	return nil
 }
 
+// addService gives the address of a Service to the loopback device of this network namespace, so that pods reach it here.
+func addService(address string) error {
+	loopback, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find the loopback device: %w", err)
+	}
+
+	to, err := netlink.ParseAddr(address + "/32")
+	if err != nil {
+		return err
+	}
+
+	if err := netlink.AddrAdd(loopback, to); err != nil {
+		return fmt.Errorf("give the address %s: %w", address, err)
+	}
+
+	return nil
+}
+
 // sandbox is the network namespace of a pod. It outlives the pod's processes, as it does on a node: between two of them
 // a connection is refused, it does not hang.
 type sandbox struct {

@@ -15,10 +15,13 @@ GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.v
 
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
 PARTS := go run ./test/parts/cmd/parts
-# What the tests need.
+# What the tests need, and what those on a real node need besides.
+NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner gosh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen promql image
 # How long one fuzzer runs.
 FUZZTIME ?= 60s
+# Where the tests on a real node append their figures: go run ./test/e2e/disasters makes the table of docs/reliability.md of them.
+FIGURES ?=
 
 .PHONY: help
 ## Print this help.
@@ -26,7 +29,7 @@ FUZZTIME ?= 60s
 help:
 	@awk '/^## @category/ {category = substr($$0, 14)} \
 		/^## / && !/^## @/ {text = text ? text " " substr($$0, 4) : substr($$0, 4)} \
-		/^[a-z][a-z-]*:/ && text {name = $$1; sub(/:.*/, "", name); \
+		/^[a-z][a-z0-9-]*:/ && text {name = $$1; sub(/:.*/, "", name); \
 			if (category != shown) {print "\n" category ":"; shown = category} \
 			printf "  %-16s %s\n", name, text; text = ""}' $(MAKEFILE_LIST)
 
@@ -61,8 +64,20 @@ chart:
 ## @category Work on it
 test: parts
 	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m \
-		$$(go list ./... | grep -v /test/webhook)
+		$$(go list ./... | grep -v -e /test/webhook$$ -e /test/e2e$$)
 	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m ./test/webhook
+
+.PHONY: e2e
+## Run the short tests on a real one-node cluster: kubelet, containerd and runc in namespaces of their own. Linux, root.
+e2e: parts-node
+	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 15m ./test/e2e -args \
+		-figures "$(abspath $(FIGURES))"
+
+.PHONY: e2e-full
+## Run all tests on the real node, with ten minutes of faults.
+e2e-full: parts-node
+	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 60m ./test/e2e -args -full \
+		-figures "$(abspath $(FIGURES))"
 
 .PHONY: test-unit
 ## Run the tests that need nothing but Go: seconds.
@@ -73,6 +88,10 @@ test-unit:
 ## Build what the tests need, once: minutes on a cold cache.
 parts:
 	@$(PARTS) $(TEST_PARTS) gotestsum >/dev/null
+
+.PHONY: parts-node
+parts-node: parts
+	@$(PARTS) $(NODE_PARTS) >/dev/null
 
 .PHONY: bench
 ## Measure CPU time and memory beside a plain copy, kustomize and yq, as ratios.

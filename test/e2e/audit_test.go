@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/node"
+)
+
+// dataResources are what holds data.
+var dataResources = []string{"persistentvolumes", "persistentvolumeclaims"}
+
+// housekeepers delete what is in a namespace that somebody deletes, as tests do when they end.
+var housekeepers = []string{"system:serviceaccount:kube-system:namespace-controller"}
+
+// deletions returns who asked since then to delete what holds data.
+func deletions(t *testing.T, since time.Time) (found []string) {
+	t.Helper()
+	events, err := shared.Plane.Audit()
+	require.NoError(t, err)
+	require.NotEmpty(t, events)
+	for _, e := range events {
+		if isDeletion(e) && e.Received.After(since) && !slices.Contains(housekeepers, e.Actor()) {
+			found = append(found, e.Actor()+" "+e.Verb+" "+e.RequestURI)
+		}
+	}
+	return found
+}
+
+func isDeletion(e controlplane.AuditEvent) bool {
+	return e.Object != nil && strings.HasPrefix(e.Verb, "delete") && slices.Contains(dataResources, e.Object.Resource)
+}
+
+// TestNothingOfOursDeletes runs every command that there is, and looks into the API server's audit log. No other test runs
+// beside it.
+func TestNothingOfOursDeletes(t *testing.T) {
+	requireNode(t)
+	begun := time.Now()
+	namespace := newNamespace(t)
+	written := []file{writeIn(t, namespace, "/data", bytes)}
+	boundClaim(t, namespace, claim)
+
+	// The chart: upgrade, rollback, test, uninstall, install.
+	common := []string{"--namespace", home, "--timeout", "3m"}
+	wait := append([]string{"--wait"}, common...)
+	helmRun(t, "helm4", slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
+	helmRun(t, "helm4", slices.Concat([]string{"rollback", release}, wait)...)
+	helmRun(t, "helm4", slices.Concat([]string{"test", release}, common)...)
+	uninstallOurs(t, release)
+	installOurs(t, release)
+
+	// The post-renderer: install, upgrade without it, upgrade with it, uninstall.
+	ours := []string{"--post-renderer", cluster.Program("postrender")}
+	for _, a := range []string{"--namespace=" + namespace, "--release=train", "--backend=local-path", "--size=32Mi"} {
+		ours = append(ours, "--post-renderer-args="+a)
+	}
+	of := func(command string, more ...string) []string {
+		return slices.Concat([]string{command, "train", "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage}, more)
+	}
+	helmRun(t, "helm3", of("install", ours...)...)
+	last[trained](t, jobLog(t, namespace, "train"))
+	require.NoError(t, deleteJob(t, namespace, "train"))
+	helmRun(t, "helm3", of("upgrade")...)
+	require.NoError(t, deleteJob(t, namespace, "train"))
+	helmRun(t, "helm3", of("upgrade", ours...)...)
+	assert.Equal(t, trained{From: 1, To: 2}, last[trained](t, jobLog(t, namespace, "train")))
+	helmRun(t, "helm3", "uninstall", "train", "--namespace", namespace, "--wait")
+
+	// The filter and the plugin of kubectl.
+	stream := filepath.Join(t.TempDir(), "stream.yaml")
+	require.NoError(t, os.WriteFile(stream, []byte(helmRun(t, "helm3", of("template")...)), 0o600))
+	shell(t, cluster.Program("postrender")+" --namespace "+namespace+" --release train --explain <"+stream)
+	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces")
+	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces --output json")
+
+	// And what the controller does when a claim is gone, here by the hands of an administrator: the one deletion.
+	deletePods(t, namespace)
+	deleteClaim(t, namespace, claim)
+	assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data")()).Files)
+
+	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim}, deletions(t, begun))
+}

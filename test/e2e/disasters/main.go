@@ -1,0 +1,122 @@
+// Command disasters writes the table of docs/reliability.md from the figures of runs:
+//
+//	make e2e-full FIGURES=figures.json
+//	go run ./test/e2e/disasters figures.json [DOCUMENT]
+//
+// With a document it replaces what is there between the marks, otherwise it prints the table.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+const (
+	begin = "<!-- disasters -->\n"
+	end   = "<!-- /disasters -->\n"
+)
+
+// figure is one disaster, as the tests record it.
+type figure struct {
+	Disaster string  `json:"disaster"`
+	Test     string  `json:"test"`
+	Bytes    int64   `json:"bytes"`
+	Lost     int64   `json:"lost"`
+	Seconds  float64 `json:"seconds"`
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "disasters:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	if len(args) == 0 || len(args) > 2 {
+		return errors.New("give the file with the figures, and the document to write them into")
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	figures, err := read(text)
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		_, err = io.WriteString(stdout, table(figures))
+		return err
+	}
+	document, err := os.ReadFile(args[1])
+	if err != nil {
+		return err
+	}
+	document, err = replace(document, table(figures))
+	if err != nil {
+		return fmt.Errorf("%s: %w", args[1], err)
+	}
+	return os.WriteFile(args[1], document, 0o644)
+}
+
+func read(text []byte) (figures []figure, err error) {
+	for line := range bytes.Lines(text) {
+		var f figure
+		if err := json.Unmarshal(line, &f); err != nil {
+			return nil, fmt.Errorf("read a figure: %w", err)
+		}
+		figures = append(figures, f)
+	}
+	return figures, nil
+}
+
+// row is all of one disaster.
+type row struct {
+	figure
+	seconds []float64
+}
+
+// table has a row for each disaster, in the order of their tests.
+func table(figures []figure) string {
+	rows := map[string]*row{}
+	for _, f := range figures {
+		r := rows[f.Disaster]
+		if r == nil {
+			r = &row{figure: figure{Disaster: f.Disaster, Test: f.Test}}
+			rows[f.Disaster] = r
+		}
+		r.Bytes += f.Bytes
+		r.Lost += f.Lost
+		r.seconds = append(r.seconds, f.Seconds)
+	}
+	sorted := make([]*row, 0, len(rows))
+	for _, r := range rows {
+		slices.Sort(r.seconds)
+		sorted = append(sorted, r)
+	}
+	slices.SortFunc(sorted, func(a, b *row) int { return strings.Compare(a.Test+a.Disaster, b.Test+b.Disaster) })
+
+	var out strings.Builder
+	out.WriteString("| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test |\n|---|---|---|---|---|---|\n")
+	for _, r := range sorted {
+		test, _, _ := strings.Cut(r.Test, "/")
+		fmt.Fprintf(&out, "| %s | %d | %d MiB | %d | %.1f, %.1f | `%s` |\n",
+			r.Disaster, len(r.seconds), r.Bytes>>20, r.Lost, r.seconds[len(r.seconds)/2], r.seconds[len(r.seconds)-1], test)
+	}
+	return out.String()
+}
+
+func replace(document []byte, table string) ([]byte, error) {
+	before, rest, begun := bytes.Cut(document, []byte(begin))
+	_, after, ended := bytes.Cut(rest, []byte(end))
+	if !begun || !ended {
+		return nil, fmt.Errorf("the marks %s and %s are not there", strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	return slices.Concat(before, []byte(begin+table+end), after), nil
+}

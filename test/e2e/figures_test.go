@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+)
+
+var figuresFile = flag.String("figures", "", "append what docs/reliability.md tells of each disaster to this `file`, one JSON object a line")
+
+// figure is one disaster, survived.
+type figure struct {
+	Disaster string `json:"disaster"`
+	Test     string `json:"test"`
+	// Bytes were written before, with checksums, and found again. Lost is 0, or the test fails.
+	Bytes int64 `json:"bytes"`
+	Lost  int64 `json:"lost"`
+	// Seconds passed from the disaster until the next pod had read all of them.
+	Seconds float64 `json:"seconds"`
+}
+
+var figuresMutex sync.Mutex
+
+func record(t *testing.T, f figure) {
+	t.Helper()
+	f.Test = t.Name()
+	line, err := json.Marshal(f)
+	require.NoError(t, err)
+	t.Logf("figure: %s", line)
+	if *figuresFile == "" {
+		return
+	}
+	figuresMutex.Lock()
+	defer figuresMutex.Unlock()
+	out, err := os.OpenFile(*figuresFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = out.Write(append(line, '\n'))
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+}
+
+// survives lets something happen, and then a new pod find every byte that was written before.
+func survives(t *testing.T, disaster string, written []file, reader func() string, happen func()) {
+	t.Helper()
+	begun := time.Now()
+	happen()
+	found := last[verified](t, reader())
+	require.Equal(t, written, found.Files)
+	f := figure{Disaster: disaster, Seconds: time.Since(begun).Seconds()}
+	for _, w := range written {
+		f.Bytes += w.Bytes
+	}
+	record(t, f)
+}
+
+// writeIn has a new pod write a file of that many bytes.
+func writeIn(t *testing.T, namespace, folder string, size string, change ...func(*corev1.Pod)) file {
+	t.Helper()
+	name := unique("writer")
+	pod := boxPod(name, "write", folder, name, size)
+	for _, c := range change {
+		c(pod)
+	}
+	written := last[file](t, runPod(t, namespace, pod))
+	assert.NotEmpty(t, written.SHA256)
+	return written
+}
+
+// readIn returns what has a new pod verify a folder.
+func readIn(t *testing.T, namespace, folder string, change ...func(*corev1.Pod)) func() string {
+	return func() string {
+		t.Helper()
+		pod := boxPod(unique("reader"), "verify", folder)
+		for _, c := range change {
+			c(pod)
+		}
+		return runPod(t, namespace, pod)
+	}
+}

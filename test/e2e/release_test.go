@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/node"
+)
+
+// helmRun runs a Helm and fails the test if it fails.
+func helmRun(t *testing.T, helm string, args ...string) string {
+	t.Helper()
+	h, err := shared.Helm(t.Context(), helm)
+	require.NoError(t, err)
+	out, err := h.Run(t.Context(), args...)
+	require.NoError(t, err, out)
+	return out
+}
+
+func installOurs(t *testing.T, release string) {
+	t.Helper()
+	helmRun(t, "helm4", "install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+	awaitWebhook(t, release+"-pipeline-storage")
+}
+
+func uninstallOurs(t *testing.T, release string) {
+	t.Helper()
+	helmRun(t, "helm4", "uninstall", release, "--namespace", home, "--wait", "--timeout", "3m")
+}
+
+// awaitWebhook waits until the API server asks the webhook of a release: it learns of one by a watch.
+func awaitWebhook(t *testing.T, name string) {
+	t.Helper()
+	cluster.EventuallyWithin(t, podLimit, "labelled pods should get storage from "+name, func(ctx context.Context) error {
+		pod := boxPod("trial", "sleep", "1s")
+		made, err := shared.Client.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && !mounted(made) {
+			err = errors.New("a pod gets none")
+		}
+		return err
+	})
+}
+
+// mounted tells whether each container of a pod has a claim of ours.
+func mounted(pod *corev1.Pod) bool {
+	ours := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && strings.HasPrefix(v.PersistentVolumeClaim.ClaimName, claim)
+	})
+	return ours >= 0 && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == pod.Spec.Volumes[ours].Name })
+	})
+}
+
+func TestTheWebhookIsUninstalledAndInstalledAgain(t *testing.T) {
+	requireNode(t)
+	namespace := newNamespace(t)
+	t.Cleanup(func() { // whatever happens, others need the release
+		helm, err := shared.Helm(context.WithoutCancel(t.Context()), "helm4")
+		require.NoError(t, err)
+		ctx := context.WithoutCancel(t.Context())
+		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", home, "--wait", "--ignore-not-found")
+		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+		assert.NoError(t, err)
+	})
+	written := []file{writeIn(t, namespace, "/data", bytes)}
+	before := boundClaim(t, namespace, claim)
+
+	survives(t, "the webhook is uninstalled and installed under the same name", written, readIn(t, namespace, "/data"), func() {
+		uninstallOurs(t, release)
+		phase, log := tryPod(t, namespace, boxPod("between", "stat", "/data"))
+		assert.Equal(t, corev1.PodFailed, phase, "without the webhook a pod has no storage: %s", log)
+		installOurs(t, release)
+	})
+	survives(t, "the webhook is uninstalled and installed under another name", written, readIn(t, namespace, "/data"), func() {
+		uninstallOurs(t, release)
+		installOurs(t, "other")
+	})
+	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is kept")
+
+	survives(t, "the claim of an uninstalled release is deleted by mistake", written, readIn(t, namespace, "/data"), func() {
+		deletePods(t, namespace)
+		deleteClaim(t, namespace, claim)
+	})
+	assert.Equal(t, before.Spec.VolumeName, boundClaim(t, namespace, claim).Spec.VolumeName)
+	uninstallOurs(t, "other")
+	installOurs(t, release)
+	awaitRelease(t)
+}
+
+// TestARenderedReleaseIsUninstalledAndInstalledAgain is the way without a webhook: a chart of somebody else's, and our
+// post-renderer. The pods have the label, so the webhook sees what was rendered and leaves it as it is.
+func TestARenderedReleaseIsUninstalledAndInstalledAgain(t *testing.T) {
+	requireNode(t)
+	t.Parallel()
+	namespace := newNamespace(t)
+	run := func(epoch int, release string, more ...string) {
+		t.Helper()
+		args := []string{
+			"install", release, "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage,
+			"--post-renderer", cluster.Program("postrender"),
+		}
+		for _, a := range append([]string{"--namespace=" + namespace, "--release=" + release, "--backend=local-path", "--size=32Mi"}, more...) {
+			args = append(args, "--post-renderer-args="+a)
+		}
+		helmRun(t, "helm3", args...)
+		require.Equal(t, trained{From: epoch - 1, To: epoch}, last[trained](t, jobLog(t, namespace, release)))
+	}
+	uninstall := func(release string) {
+		helmRun(t, "helm3", "uninstall", release, "--namespace", namespace, "--wait")
+	}
+	figureOf := func(begun time.Time, disaster string) {
+		record(t, figure{Disaster: disaster, Bytes: 1 << 20, Seconds: time.Since(begun).Seconds()})
+	}
+
+	run(1, "train")
+	begun := time.Now()
+	uninstall("train")
+	run(2, "train")
+	figureOf(begun, "a rendered release is uninstalled and installed under the same name")
+
+	begun = time.Now()
+	uninstall("train")
+	run(3, "again", "--create=none", "--claim="+claim+".train")
+	figureOf(begun, "a rendered release is uninstalled and installed under another name, with its claim")
+	uninstall("again")
+	boundClaim(t, namespace, claim+".train")
+
+	_, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "the webhook adds nothing to what was rendered: %v", err)
+}
+
+// jobLog waits until a Job has ended and returns the log of its pod.
+func jobLog(t *testing.T, namespace, name string) string {
+	t.Helper()
+	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+name+" should end", func(ctx context.Context) error {
+		job, err := shared.Client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && job.Status.Succeeded+job.Status.Failed == 0 {
+			err = fmt.Errorf("%d of its pods run", job.Status.Active)
+		}
+		return err
+	})
+	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name})
+	require.NoError(t, err)
+	require.Len(t, pods.Items, 1)
+	describeOnFailure(t, namespace, pods.Items[0].Name)
+	return logs(t, namespace, pods.Items[0].Name)
+}
+
+func deleteJob(t *testing.T, namespace, name string) error {
+	t.Helper()
+	now := metav1.DeletePropagationForeground
+	if err := shared.Client.BatchV1().Jobs(namespace).Delete(t.Context(), name, metav1.DeleteOptions{PropagationPolicy: &now}); err != nil {
+		return err
+	}
+	cluster.Eventually(t, "the Job "+name+" should go", func(ctx context.Context) error {
+		_, err := shared.Client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("it is there: %w", err)
+	})
+	return nil
+}

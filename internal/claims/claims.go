@@ -30,6 +30,8 @@ const (
 	// The first wait after an error, and the longest.
 	retryFirst = 200 * time.Millisecond
 	retryLast  = time.Minute
+	// How soon a visit is repeated that saw things change under it.
+	later = 500 * time.Millisecond
 )
 
 // Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of

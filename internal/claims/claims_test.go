@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -377,14 +376,15 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 		assert.Equal(t, note, f.event(namespace, "one", row.reason), "the pod is told the same")
 	}
 
-	// The command that it tells works, and keeps the volume for this claim.
-	_, command, _ := strings.Cut(f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0], "-p '")
-	patch := strings.TrimSuffix(command, "'")
-	require.True(t, json.Valid([]byte(patch)), patch)
-	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "released." + namespace}}
-	require.NoError(t, f.Patch(t.Context(), volume, client.RawPatch(types.MergePatchType, []byte(patch))))
-	assert.Empty(t, volume.Spec.ClaimRef.UID)
-	assert.Equal(t, old.Name, volume.Spec.ClaimRef.Name)
+	// What its command writes is consent, and keeps the volume for this claim.
+	home := get(f, "", namespace, &corev1.Namespace{})
+	assert.Contains(t, f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0], diagnose.ConsentCommand("released."+namespace, namespace))
+	volume := get(f, "", "released."+namespace, &corev1.PersistentVolume{})
+	volume.Labels = map[string]string{inject.LabelNamespace: namespace, inject.LabelNamespaceUID: string(home.UID)}
+	require.NoError(t, f.Update(t.Context(), volume))
+	volume.Status.Phase = corev1.VolumeReleased
+	require.NoError(t, f.Status().Update(t.Context(), volume))
+	f.givenBack(volume.Name, get(f, namespace, old.Name, &corev1.PersistentVolumeClaim{}))
 }
 
 func TestIsPatientBeforeItSaysAnything(t *testing.T) {

@@ -28,11 +28,16 @@ func (v *visit) create(ctx context.Context) error {
 	if len(v.wanted.Claims) == 0 {
 		return nil
 	}
-	wanted, err := v.restore(ctx, v.wanted.Claims[0])
-	if err != nil || v.claim != nil {
-		return err
+	if v.claim == nil {
+		wanted, err := v.withVolume(ctx, v.wanted.Claims[0])
+		if err != nil {
+			return err
+		}
+		if err := v.ensureClaim(ctx, wanted); err != nil {
+			return err
+		}
 	}
-	return v.ensureClaim(ctx, wanted)
+	return v.giveBack(ctx)
 }
 
 // supplied is an object that a claim needs.
@@ -121,7 +126,7 @@ func (v *visit) ensureClaim(ctx context.Context, wanted *corev1.PersistentVolume
 	}
 	if v.claim = existing; !found {
 		v.claim = made
-		v.notices.tell(v.claimRef(), podRef(&v.pods[0]), actionProvide, diagnose.Finding{
+		v.notices.tell(v.claimRef(), podRef(&v.pods[0]), diagnose.Finding{
 			Reason: diagnose.ReasonCreated, Note: fmt.Sprintf("created for the profile %s, which the pod %s uses", v.profile.Name, v.pods[0].Name),
 		})
 		if len(v.earlier) > 0 {

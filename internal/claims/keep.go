@@ -85,7 +85,7 @@ func neverShrinks(profile, claim, from, to string) diagnose.Finding {
 func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := diagnose.Requested(v.claim), diagnose.Requested(wanted)
 	if to.Cmp(from) < 0 {
-		v.notices.tell(v.claimRef(), nil, actionProvide, neverShrinks(v.profile.Name, v.claim.Name, from.String(), to.String()))
+		v.notices.tell(v.claimRef(), nil, neverShrinks(v.profile.Name, v.claim.Name, from.String(), to.String()))
 	}
 	if to.Cmp(from) <= 0 || !bound(v.claim) {
 		return nil
@@ -103,7 +103,7 @@ func (v *visit) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim
 	if err := v.patch(ctx, v.claim, patch); err != nil {
 		return refused(err, diagnose.ReasonExpandRefused, "expand claim "+v.claim.Name)
 	}
-	v.notices.tell(v.claimRef(), nil, actionProvide, diagnose.Finding{Reason: diagnose.ReasonExpanding, Note: fmt.Sprintf("asked for %s in place of %s, as the profile %s says", to.String(), from.String(), v.profile.Name)})
+	v.notices.tell(v.claimRef(), nil, diagnose.Finding{Reason: diagnose.ReasonExpanding, Note: fmt.Sprintf("asked for %s in place of %s, as the profile %s says", to.String(), from.String(), v.profile.Name)})
 	return nil
 }
 
@@ -136,7 +136,8 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 	return into, nil
 }
 
-// markVolume writes on the volume that is bound to a claim of this installation which namespace it serves, for [visit.restore],
+// markVolume writes on the volume that is bound to a claim of this installation which namespace it serves, for
+// [visit.withVolume],
 // and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume.
 func (v *visit) markVolume(ctx context.Context) error {
 	if !v.own() {
@@ -161,8 +162,17 @@ func (v *visit) markVolume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	patch := object{"metadata": object{"labels": object{inject.LabelNamespace: v.use.Namespace, inject.LabelNamespaceUID: home}}}
+	if err := v.stillThere(ctx); err != nil { // read after the namespace, so it is this one's
+		return err
+	}
+	patch := object{"metadata": object{
+		"resourceVersion": volume.ResourceVersion,
+		"labels":          object{inject.LabelNamespace: v.use.Namespace, inject.LabelNamespaceUID: home},
+	}}
 	if err := v.patch(ctx, volume, patch); err != nil {
+		if apierrors.IsConflict(err) {
+			return errLater
+		}
 		return refused(err, diagnose.ReasonCreateRefused, "write the namespace's labels on PersistentVolume "+volume.Name)
 	}
 	return nil

@@ -51,9 +51,9 @@ func (n *notices) warn(about, related *corev1.ObjectReference, action string, f 
 	n.send(about, related, corev1.EventTypeWarning, action, f)
 }
 
-// tell sends a Normal Event.
-func (n *notices) tell(about, related *corev1.ObjectReference, action string, f diagnose.Finding) {
-	n.send(about, related, corev1.EventTypeNormal, action, f)
+// tell sends a Normal Event of what was provided.
+func (n *notices) tell(about, related *corev1.ObjectReference, f diagnose.Finding) {
+	n.send(about, related, corev1.EventTypeNormal, actionProvide, f)
 }
 
 func (n *notices) send(about, related *corev1.ObjectReference, kind, action string, f diagnose.Finding) {

@@ -99,6 +99,8 @@ func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.R
 	switch {
 	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
+	case errors.Is(err, errLater):
+		return reconcile.Result{RequeueAfter: later}, nil
 	case errors.As(err, &refused):
 		v.warn(diagnose.Finding(refused))
 		return reconcile.Result{RequeueAfter: v.whileWaiting(r.Recheck)}, nil
@@ -120,7 +122,7 @@ type visit struct {
 	pods    []metav1.PartialObjectMetadata // live ones with the mark, at most maxPods
 	claim   *corev1.PersistentVolumeClaim  // nil: there is none
 	wanted  inject.Storage
-	earlier []corev1.PersistentVolume // of an earlier namespace of this name; see restore
+	earlier []corev1.PersistentVolume // of an earlier namespace of this name; see withVolume
 }
 
 // run returns after how long to look again; 0: when something changes.
@@ -157,11 +159,16 @@ func (v *visit) run(ctx context.Context) (time.Duration, error) {
 
 // provide makes what is missing, keeps what is this installation's, and says why pods wait.
 func (v *visit) provide(ctx context.Context) (time.Duration, error) {
-	if v.claim != nil && v.claim.DeletionTimestamp != nil {
-		return 0, refusal(diagnose.BeingDeleted(v.claim.Name))
-	}
 	if err := v.want(); err != nil {
 		return 0, err
+	}
+	if bound(v.claim) { // first of all, because nothing else makes its data be found again
+		if err := v.markVolume(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if v.claim != nil && v.claim.DeletionTimestamp != nil {
+		return 0, refusal(diagnose.BeingDeleted(v.claim.Name))
 	}
 	if err := v.create(ctx); err != nil {
 		return 0, err
@@ -171,9 +178,6 @@ func (v *visit) provide(ctx context.Context) (time.Duration, error) {
 	}
 	if !bound(v.claim) {
 		return v.sayPending(ctx)
-	}
-	if err := v.markVolume(ctx); err != nil {
-		return 0, err
 	}
 	v.settle()
 	return v.sayShared(ctx)

@@ -2,9 +2,11 @@ package claims
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -12,20 +14,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// restore returns the wanted claim as it is to be made: for the volume that a claim of its name had, if there is one, which
-// it frees first. A volume that was Released keeps the UID of the claim that is gone, and would never be bound again.
-// Source: Kubernetes, Persistent Volumes, Retain.
-//
-// Only a volume with the labels of this very namespace is taken: [visit.markVolume] writes them while it is bound, and an
-// administrator who writes them consents. A claim that exists has its volume, unless it waits for the one that it names.
-func (v *visit) restore(ctx context.Context, wanted *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
-	var existing types.UID
-	if v.claim != nil {
-		if !v.own() || wanted.Spec.VolumeName == "" {
-			return wanted, nil
-		}
-		existing = v.claim.UID
-	}
+// A volume that was Released keeps the UID of the claim that is gone, and would never be bound again. Source: Kubernetes,
+// Persistent Volumes, Retain. It is given back in two steps: the new claim is made with its name, and then the volume gets the
+// UID of that claim. So there is no moment at which anybody else's claim of the name could be bound to it.
+
+// errLater ends a visit that saw things change under it, or not settled yet: it is repeated soon, and is no error.
+var errLater = errors.New("things are changing")
+
+// withVolume returns the wanted claim as it is to be made: for the volume that a claim of its name had, if there is one. Only
+// a volume with the labels of this very namespace is taken: [visit.markVolume] writes them while it is bound, and an
+// administrator who writes them consents.
+func (v *visit) withVolume(ctx context.Context, wanted *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	volumes, err := v.candidates(ctx, wanted.Spec.VolumeName)
 	if err != nil || len(volumes) == 0 {
 		return wanted, err
@@ -35,15 +34,20 @@ func (v *visit) restore(ctx context.Context, wanted *corev1.PersistentVolumeClai
 		return nil, err
 	}
 	key := client.ObjectKeyFromObject(wanted)
-	held := diagnose.HeldFor(key, existing, home, volumes)
-	switch len(held.Volumes) {
-	case 0:
-		v.earlier = held.Earlier
+	held := diagnose.HeldFor(key, "", home, volumes)
+	switch {
+	case len(held.Volumes) == 1:
+		return v.fitting(wanted, &held.Volumes[0])
+	case len(held.Volumes) > 1:
+		return nil, refusal(diagnose.Ambiguous(key.Name, held.Volumes))
+	case wanted.Spec.VolumeName != "": // it names its volume and waits for it; what for is said then
 		return wanted, nil
-	case 1:
-		return v.giveBack(ctx, wanted, &held.Volumes[0])
 	}
-	return nil, refusal(diagnose.Ambiguous(key.Name, held.Volumes))
+	if i := slices.IndexFunc(held.Earlier, func(e corev1.PersistentVolume) bool { return e.Spec.ClaimRef.UID == "" }); i >= 0 {
+		return nil, refusal(diagnose.Reserved(key, held.Earlier[i].Name))
+	}
+	v.earlier = held.Earlier
+	return wanted, nil
 }
 
 // candidates are the volume that the claim is to name, or those that the labels say were provisioned for the namespace.
@@ -57,14 +61,13 @@ func (v *visit) candidates(ctx context.Context, name string) ([]corev1.Persisten
 	}
 	var list corev1.PersistentVolumeList
 	if err := v.live.List(ctx, &list, client.MatchingLabels{inject.LabelNamespace: v.use.Namespace}); err != nil {
-		return nil, fmt.Errorf("list the volumes of the namespace: %w", err)
+		return nil, refused(err, diagnose.ReasonCreateRefused, "list the PersistentVolumes of the namespace")
 	}
 	return list.Items, nil
 }
 
-// giveBack frees the volume for the claim that its claimRef names, if it is not free yet, and returns the claim that fits it:
-// not larger (it grows once it is bound), and of its class, which says nothing about a volume that exists.
-func (v *visit) giveBack(ctx context.Context, wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
+// fitting is the wanted claim for a volume that exists: not larger (it grows once it is bound), and of the volume's class.
+func (v *visit) fitting(wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
 	fitting := wanted.DeepCopy()
 	fitting.Spec.VolumeName, fitting.Spec.StorageClassName = volume.Name, &volume.Spec.StorageClassName
 	if size, want := volume.Spec.Capacity[corev1.ResourceStorage], diagnose.Requested(wanted); size.Cmp(want) < 0 {
@@ -73,39 +76,74 @@ func (v *visit) giveBack(ctx context.Context, wanted *corev1.PersistentVolumeCla
 	if why := diagnose.VolumeMisfits(fitting, volume); len(why) > 0 {
 		return nil, refusal(diagnose.Unfit(wanted.Name, volume.Name, v.profile.Name, why))
 	}
-	if volume.Spec.ClaimRef.UID == "" {
-		return fitting, nil
-	}
-	// The version makes sure that it is still the claim's: somebody may have given it away in between.
-	patch := object{
-		"metadata": object{"resourceVersion": volume.ResourceVersion},
-		"spec":     object{"claimRef": object{"uid": nil, "resourceVersion": nil}},
-	}
-	if err := v.patch(ctx, volume, patch); err != nil {
-		return nil, refused(err, diagnose.ReasonVolumeReleased, "give back PersistentVolume "+volume.Name)
-	}
-	restoredTotal.Inc()
-	v.sayRestored(volume.Name)
 	return fitting, nil
 }
 
-// sayRestored tells it of the claim, or, while there is none, of the pods that wait for it.
-func (v *visit) sayRestored(volume string) {
-	if v.claim != nil {
-		v.notices.tell(v.claimRef(), nil, actionProvide, diagnose.Restored(volume))
-		return
+// giveBack gives the volume that a waiting claim of this installation names to that claim, if it held the data of a claim of
+// that name in this very namespace.
+//
+// The order of the reads is the proof: the volume, with its version; the namespace; then the claim, which lives, so it is
+// the namespace's, and the other claim whose UID the volume has is gone for ever, because two cannot have one name.
+func (v *visit) giveBack(ctx context.Context) error {
+	if !v.own() || bound(v.claim) {
+		return nil
 	}
-	for i := range v.pods {
-		v.notices.tell(podRef(&v.pods[i]), nil, actionProvide, diagnose.Restored(volume))
+	volume, err := v.readVolume(ctx)
+	if err != nil || volume == nil || volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID == "" {
+		return err
 	}
+	home, err := v.liveHome(ctx)
+	if err != nil {
+		return err
+	}
+	held := diagnose.HeldFor(client.ObjectKeyFromObject(v.claim), v.claim.UID, home, []corev1.PersistentVolume{*volume})
+	if len(held.Volumes) == 0 {
+		return nil
+	}
+	if volume.Status.Phase != corev1.VolumeReleased { // Kubernetes has not seen yet that the claim is gone
+		return errLater
+	}
+	if err := v.stillThere(ctx); err != nil {
+		return err
+	}
+	patch := object{
+		"metadata": object{"resourceVersion": volume.ResourceVersion},
+		"spec":     object{"claimRef": object{"uid": v.claim.UID, "resourceVersion": nil}},
+	}
+	if err := v.patch(ctx, volume, patch); err != nil {
+		if apierrors.IsConflict(err) {
+			return errLater
+		}
+		return refused(err, diagnose.ReasonVolumeReleased, "give back PersistentVolume "+volume.Name)
+	}
+	restoredTotal.Inc()
+	v.notices.tell(v.claimRef(), nil, diagnose.Restored(volume.Name))
+	return nil
+}
+
+// stillThere returns nil if the API server has the very claim that this visit looks at: a cache may be behind.
+func (v *visit) stillThere(ctx context.Context) error {
+	var live corev1.PersistentVolumeClaim
+	err := v.live.Get(ctx, client.ObjectKeyFromObject(v.claim), &live)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && live.UID != v.claim.UID:
+		return errLater
+	case err != nil:
+		return refused(err, diagnose.ReasonCreateRefused, "read claim "+v.claim.Name)
+	}
+	return nil
 }
 
 // liveHome is the UID of the namespace as the API server has it: a cache may still have the one of the same name that was
 // deleted.
 func (v *visit) liveHome(ctx context.Context) (types.UID, error) {
 	namespace := metadataOf("Namespace")
-	if err := v.live.Get(ctx, client.ObjectKey{Name: v.use.Namespace}, namespace); err != nil {
-		return "", fmt.Errorf("read the namespace: %w", err)
+	err := v.live.Get(ctx, client.ObjectKey{Name: v.use.Namespace}, namespace)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && namespace.DeletionTimestamp != nil:
+		return "", errNamespaceEnds
+	case err != nil:
+		return "", refused(err, diagnose.ReasonCreateRefused, "read namespace "+v.use.Namespace)
 	}
 	return namespace.UID, nil
 }

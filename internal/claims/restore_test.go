@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,8 +33,19 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 	for _, c := range change {
 		c(volume)
 	}
+	phase := volume.Status.Phase
 	require.NoError(f.t, f.Create(f.t.Context(), volume))
+	if volume.Status.Phase = phase; phase == "" {
+		volume.Status.Phase = corev1.VolumeReleased
+	}
+	require.NoError(f.t, f.Status().Update(f.t.Context(), volume))
 	return volume
+}
+
+// givenBack waits until the volume is the claim's, and no other's of that name.
+func (f *fixture) givenBack(volume string, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+	f.t.Helper()
+	return eventually(f, "", volume, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == claim.UID })
 }
 
 func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
@@ -49,7 +61,10 @@ func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
 		"the profile asks for more now": {`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none, "100Gi"},
 		"the profile asks for less now": {`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none, "1Gi"},
 		"the profile has another class": {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
-		"it was freed before a restart": {profile, func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion = "", "" }, "100Gi"},
+		"an administrator has freed it": {profile, func(v *corev1.PersistentVolume) {
+			v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion = "", ""
+			v.Status.Phase = corev1.VolumeAvailable
+		}, "100Gi"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -65,13 +80,15 @@ func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
 			assert.Equal(t, c.size, claim.Spec.Resources.Requests.Storage().String())
 			assert.Equal(t, installation, claim.Labels[inject.LabelInstallation])
 
-			free := get(f, "", volume.Name, &corev1.PersistentVolume{})
-			assert.Empty(t, free.Spec.ClaimRef.UID)
-			assert.Empty(t, free.Spec.ClaimRef.ResourceVersion)
-			assert.Equal(t, namespace+"/pvc-data-pipeline", free.Spec.ClaimRef.Namespace+"/"+free.Spec.ClaimRef.Name)
-			if volume.Spec.ClaimRef.UID != "" {
-				assert.Equal(t, diagnose.Restored(volume.Name).Note, f.event(namespace, "one", diagnose.ReasonRestored))
+			if volume.Spec.ClaimRef.UID == "" {
+				f.settle()
+				assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "the binder does the rest")
+				return
 			}
+			given := f.givenBack(volume.Name, claim)
+			assert.Empty(t, given.Spec.ClaimRef.ResourceVersion)
+			assert.Equal(t, namespace+"/pvc-data-pipeline", given.Spec.ClaimRef.Namespace+"/"+given.Spec.ClaimRef.Name)
+			assert.Equal(t, diagnose.Restored(volume.Name).Note, f.event(namespace, claim.Name, diagnose.ReasonRestored))
 		})
 	}
 }
@@ -120,8 +137,8 @@ func TestAsksWhenItCannotKnowWhichVolume(t *testing.T) {
 	f.run()
 
 	assert.Equal(t, "PersistentVolumes first."+namespace+", second."+namespace+" all have data of deleted claims of the name pvc-data-pipeline: "+
-		"nothing is created until one is left; take the label from each that is not meant (nothing else of it changes): "+
-		"kubectl label persistentvolume first."+namespace+" pipeline-storage.io/namespace-uid-",
+		"nothing is created until one is left; take the label from each that is not meant (nothing else of it changes), for instance: "+
+		"kubectl label persistentvolume second."+namespace+" pipeline-storage.io/namespace-uid-",
 		f.event(namespace, "one", diagnose.ReasonVolumesAmbiguous))
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 
@@ -180,11 +197,75 @@ func TestGivesBackAStaticVolume(t *testing.T) {
 			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 			assert.Equal(t, volume.Name, claim.Spec.VolumeName)
 			if c.consent {
-				eventually(f, "", volume.Name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == "" })
+				f.givenBack(volume.Name, claim)
 				return
 			}
-			f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased)
+			assert.Equal(t, "claim pvc-data-pipeline is Pending because its PersistentVolume "+volume.Name+" is Released: it still holds the data of "+
+				"a claim of this name that was deleted. To give this data to the new claim: "+diagnose.ConsentCommand(volume.Name, namespace),
+				f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased))
 			assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
 		})
+	}
+}
+
+// A volume that is free for the claim's name would be bound to the new claim, whatever that claim asks for.
+func TestDoesNotBeginWithDataOfAnEarlierNamespace(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
+	namespace := f.namespace()
+	volume := f.released("old", namespace, "gone", func(v *corev1.PersistentVolume) {
+		v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion, v.Status.Phase = "", "", corev1.VolumeAvailable
+	})
+	f.pod(namespace, "one", "default")
+	f.run()
+
+	said := f.event(namespace, "one", diagnose.ReasonVolumeReleased)
+	assert.Contains(t, said, "PersistentVolume "+volume.Name+" is free for the claim pvc-data-pipeline, but has the data of an earlier namespace")
+	assert.Contains(t, said, diagnose.ConsentCommand(volume.Name, namespace))
+	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
+}
+
+func TestWaitsUntilKubernetesHasReleasedTheVolume(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
+	namespace := f.namespace()
+	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID, func(v *corev1.PersistentVolume) { v.Status.Phase = corev1.VolumeBound })
+	f.pod(namespace, "one", "default")
+	errors := metric(t, "pipeline_storage_claims_errors_total", "")
+	f.run()
+
+	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+	assert.Equal(t, volume.Name, claim.Spec.VolumeName)
+	f.settle()
+	assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
+
+	volume.Status.Phase = corev1.VolumeReleased
+	require.NoError(t, f.Status().Update(t.Context(), volume))
+	f.givenBack(volume.Name, claim)
+	assert.InDelta(t, errors, metric(t, "pipeline_storage_claims_errors_total", ""), 0, "to wait is no error")
+}
+
+// A claim that was made for its old volume before a restart gets it after, though its profile names no volume.
+func TestGivesBackWhatWasBegunBefore(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
+	namespace := f.namespace()
+	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
+	claim := f.claim(namespace, "pvc-data-pipeline", "back-fast", "100Gi", func(claim *corev1.PersistentVolumeClaim) {
+		claim.Labels = map[string]string{inject.LabelInstallation: installation, inject.LabelProfile: "default"}
+		claim.Spec.VolumeName = volume.Name
+	})
+	f.pod(namespace, "one", "default")
+	f.run()
+	f.givenBack(volume.Name, claim)
+}
+
+// What is said has to fit into an Event, with its command.
+func TestSentencesHaveRoomForTheirCommand(t *testing.T) {
+	many := make([]corev1.PersistentVolume, 30)
+	for i := range many {
+		many[i].Name = "pvc-01234567-89ab-cdef-0123-456789abcdef"
+	}
+	key := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("c", 100)}
+	for _, f := range []diagnose.Finding{diagnose.EarlierNamespace(key, many), diagnose.Ambiguous(key.Name, many), diagnose.Reserved(key, many[0].Name)} {
+		assert.Equal(t, f.Note, shorten(f.Note))
+		assert.Contains(t, f.Note, "kubectl label persistentvolume pvc-")
 	}
 }

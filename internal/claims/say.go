@@ -22,7 +22,7 @@ func (v *visit) sayPending(ctx context.Context) (time.Duration, error) {
 	if left := v.PendingAfter - v.waited(time.Now()); left > 0 {
 		return left, nil
 	}
-	s := diagnose.Snapshot{Profile: v.profile, Name: v.names.Claim, Namespace: v.use.Namespace, Claim: v.claim}
+	s := diagnose.Snapshot{Profile: v.profile, Name: v.names.Claim, Namespace: v.use.Namespace, Claim: v.claim, Own: v.own()}
 	if v.claim != nil {
 		if err := v.look(ctx, &s); err != nil {
 			return 0, err

@@ -99,8 +99,10 @@ func lost(s *Snapshot) *cause {
 	if s.Claim.Status.Phase != corev1.ClaimLost {
 		return nil
 	}
-	return &cause{ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s was deleted or bound to another claim: ", s.Claim.Spec.VolumeName),
-		"restore it, or delete the claim to have a new one, which is empty unless the profile names a volume"}
+	return &cause{
+		ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s was deleted or bound to another claim: ", s.Claim.Spec.VolumeName),
+		"restore it, or delete the claim to have a new one, which is empty unless the profile names a volume",
+	}
 }
 
 // volumeCause looks at the volume that the claim names.

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,9 +13,10 @@ import (
 
 // Held is what volumes keep for a claim that was deleted.
 type Held struct {
-	// Volumes have the data of a claim of this name in this very namespace, or an administrator says so by their labels.
+	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or an administrator says so by their labels.
 	Volumes []corev1.PersistentVolume
-	// Earlier have that of a claim of this name in a namespace of this name that is gone, or that nobody knows.
+	// Earlier have that of a claim of this name in a namespace of this name that is gone, or that nobody knows. The newest
+	// is the first.
 	Earlier []corev1.PersistentVolume
 }
 
@@ -28,12 +30,15 @@ func HeldFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.P
 		ref := v.Spec.ClaimRef
 		switch {
 		case ref == nil, ref.Namespace != key.Namespace, ref.Name != key.Name, claim != "" && ref.UID == claim,
-			v.DeletionTimestamp != nil, v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete:
+			v.DeletionTimestamp != nil, v.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
 		case v.Labels[inject.LabelNamespace] == key.Namespace && v.Labels[inject.LabelNamespaceUID] == string(home):
 			held.Volumes = append(held.Volumes, *v)
 		default:
 			held.Earlier = append(held.Earlier, *v)
 		}
+	}
+	for _, found := range [][]corev1.PersistentVolume{held.Volumes, held.Earlier} {
+		slices.SortStableFunc(found, func(a, b corev1.PersistentVolume) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
 	}
 	return held
 }
@@ -43,12 +48,13 @@ func Restored(volume string) Finding {
 	return advise(ReasonRestored, fmt.Sprintf("PersistentVolume %s is given back, with the data of the claim of this name that was deleted", volume), "")
 }
 
-// Ambiguous is said of a claim for which several volumes have data: which of them is meant, only people know.
+// Ambiguous is said of a claim for which several volumes have data, the newest first: which of them is meant, only people
+// know.
 func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
-	names := namesOf(volumes)
 	return advise(ReasonVolumesAmbiguous, fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
-		"nothing is created until one is left; ", strings.Join(names, ", "), claim),
-		fmt.Sprintf("take the label from each that is not meant (nothing else of it changes): kubectl label persistentvolume %s %s-", names[0], inject.LabelNamespaceUID))
+		"nothing is created until one is left; ", listed(volumes), claim),
+		fmt.Sprintf("take the label from each that is not meant (nothing else of it changes), for instance: kubectl label persistentvolume %s %s-",
+			volumes[len(volumes)-1].Name, inject.LabelNamespaceUID))
 }
 
 // Unfit is said of a volume that has the data of a claim that no longer fits it.
@@ -58,12 +64,20 @@ func Unfit(claim, volume, profile string, why []string) Finding {
 		"put the profile back, or give it another claim.name to begin with an empty volume")
 }
 
-// EarlierNamespace is said of a new claim whose name had data in a namespace of the same name that is gone.
+// EarlierNamespace is said of a new claim whose name had data in a namespace of the same name that is gone. The newest volume
+// is the first.
 func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
-	names := namesOf(volumes)
 	return advise(ReasonVolumeReleased, fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
-		"but of an earlier namespace %s, which may have been somebody else's. ", key.Name, strings.Join(names, ", "), key.Namespace),
-		"To use that data, say so and delete the new claim: "+ConsentCommand(names[len(names)-1], key.Namespace))
+		"but of an earlier namespace %s, which may have been somebody else's. ", key.Name, listed(volumes), key.Namespace),
+		"To use that data, say so and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
+}
+
+// Reserved is said where a claim would be bound to a volume that has the data of an earlier namespace, because it was made
+// free for the claim of that name.
+func Reserved(key types.NamespacedName, volume string) Finding {
+	return advise(ReasonVolumeReleased, fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
+		"which may have been somebody else's: nothing is created, because it would be bound. ", volume, key.Name, key.Namespace),
+		"To use that data, say so: "+ConsentCommand(volume, key.Namespace))
 }
 
 // ConsentCommand is what an administrator runs to give a Released volume to the claim that its claimRef names.
@@ -72,10 +86,16 @@ func ConsentCommand(volume, namespace string) string {
 		volume, inject.LabelNamespace, namespace, inject.LabelNamespaceUID, namespace)
 }
 
-func namesOf(volumes []corev1.PersistentVolume) []string {
-	names := make([]string, len(volumes))
-	for i := range volumes {
-		names[i] = volumes[i].Name
+// mostListed is how many volumes a sentence names: an Event has room for a command behind it.
+const mostListed = 3
+
+func listed(volumes []corev1.PersistentVolume) string {
+	var names []string
+	for i := range volumes[:min(len(volumes), mostListed)] {
+		names = append(names, volumes[i].Name)
 	}
-	return names
+	if more := len(volumes) - mostListed; more > 0 {
+		return fmt.Sprintf("%s (and %d more)", strings.Join(names, ", "), more)
+	}
+	return strings.Join(names, ", ")
 }

@@ -107,6 +107,9 @@ func placeOf(where *corev1.NodeSelector) string {
 	var terms []string
 	for _, t := range where.NodeSelectorTerms {
 		var all []string
+		if len(t.MatchExpressions)+len(t.MatchFields) == 0 {
+			continue // it selects nothing
+		}
 		for _, r := range slices.Concat(t.MatchExpressions, t.MatchFields) {
 			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Key, strings.ToLower(string(r.Operator)), strings.Join(r.Values, ", "))))
 		}

@@ -282,41 +282,46 @@ func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 	t.Parallel()
 	client, _ := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
-	released := func(labels map[string]string) func(string) error {
+	released := func(phase corev1.PersistentVolumePhase, labels map[string]string) func(string) error {
 		volume := foreignVolume()
 		volume.Name, volume.GenerateName, volume.Labels = "", "released-", labels
 		volume.Spec.ClaimRef.UID = "of-a-claim-that-is-gone"
 		volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 		require.NoError(t, err)
+		volume.Status.Phase = phase
+		_, err = typed.CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
+		require.NoError(t, err)
 		return patcher(t, client, volume.Name)
 	}
-	const free = `{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}`
+	const give = `{"spec":{"claimRef":{"uid":"of-the-new-claim","resourceVersion":null}}}`
 	marks := map[string]string{inject.LabelNamespace: "default", inject.LabelNamespaceUID: "1"}
 
-	patch := released(marks)
+	patch := released(corev1.VolumeReleased, marks)
 	for name, text := range map[string]string{
-		"for a claim of another namespace": `{"spec":{"claimRef":{"uid":null,"namespace":"kube-system"}}}`,
-		"for another claim":                `{"spec":{"claimRef":{"uid":null,"name":"other"}}}`,
-		"for a certain claim":              `{"spec":{"claimRef":{"uid":"another"}}}`,
+		"for a claim of another namespace": `{"spec":{"claimRef":{"uid":"new","namespace":"kube-system"}}}`,
+		"for another claim":                `{"spec":{"claimRef":{"uid":"new","name":"other"}}}`,
+		"for whoever comes first":          `{"spec":{"claimRef":{"uid":null}}}`,
 		"for everybody":                    `{"spec":{"claimRef":null}}`,
-		"and to be deleted with it":        `{"spec":{"claimRef":{"uid":null},"persistentVolumeReclaimPolicy":"Delete"}}`,
-		"and larger":                       `{"spec":{"claimRef":{"uid":null},"capacity":{"storage":"1Ti"}}}`,
-		"and of another class":             `{"spec":{"claimRef":{"uid":null},"storageClassName":"other"}}`,
-		"and for more modes":               `{"spec":{"claimRef":{"uid":null},"accessModes":["ReadWriteMany"]}}`,
-		"and with mount options":           `{"spec":{"claimRef":{"uid":null},"mountOptions":["suid"]}}`,
+		"and to be deleted with it":        `{"spec":{"claimRef":{"uid":"new"},"persistentVolumeReclaimPolicy":"Delete"}}`,
+		"and larger":                       `{"spec":{"claimRef":{"uid":"new"},"capacity":{"storage":"1Ti"}}}`,
+		"and of another class":             `{"spec":{"claimRef":{"uid":"new"},"storageClassName":"other"}}`,
+		"and for more modes":               `{"spec":{"claimRef":{"uid":"new"},"accessModes":["ReadWriteMany"]}}`,
+		"and with mount options":           `{"spec":{"claimRef":{"uid":"new"},"mountOptions":["suid"]}}`,
 	} {
 		err := patch(text)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
-	require.NoError(t, patch(free))
+	require.NoError(t, patch(give))
 
 	for name, labels := range map[string]map[string]string{
 		"without a mark":                     nil,
 		"with the mark of another namespace": {inject.LabelNamespace: "kube-system", inject.LabelNamespaceUID: "1"},
 	} {
-		err := released(labels)(free)
+		err := released(corev1.VolumeReleased, labels)(give)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
+	err := released(corev1.VolumeBound, marks)(give)
+	assert.True(t, denied(err), "while a claim has it: %v", err)
 }
 
 // patcher returns what sends a merge patch of a volume.

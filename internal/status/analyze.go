@@ -1,0 +1,270 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// installation is a webhook with what it works by.
+type installation struct {
+	Installation
+	webhook *admissionregistrationv1.MutatingWebhookConfiguration
+	config  *inject.Config // nil: not known
+	since   time.Time
+}
+
+// Analyze says what a snapshot means.
+func Analyze(s *Snapshot) *Status {
+	status := &Status{
+		APIVersion: APIVersion, Kind: Kind, Installations: []Installation{}, Namespaces: []Namespace{},
+		Unseen: append([]string{}, slices.Sorted(maps.Values(s.Unread))...),
+	}
+	all := installations(s)
+	for i := range all {
+		status.Installations = append(status.Installations, all[i].Installation)
+	}
+	for _, name := range s.names() {
+		l := &look{Snapshot: s, name: name, home: s.namespace(name), events: s.latest(name)}
+		l.choose(all)
+		if n := l.analyze(); n != nil {
+			status.Namespaces = append(status.Namespaces, *n)
+		}
+	}
+	return status
+}
+
+// names are the namespaces in which there is anything.
+func (s *Snapshot) names() []string {
+	if s.Namespace != "" {
+		return []string{s.Namespace}
+	}
+	names := map[string]bool{}
+	for i := range s.Pods {
+		names[s.Pods[i].Namespace] = true
+	}
+	for i := range s.Workloads {
+		names[s.Workloads[i].Namespace] = true
+	}
+	for i := range s.Claims {
+		names[s.Claims[i].Namespace] = true
+	}
+	for i := range s.Events {
+		names[s.Events[i].Namespace] = true
+	}
+	for i := range s.Volumes {
+		if ref := s.Volumes[i].Spec.ClaimRef; ref != nil {
+			names[ref.Namespace] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// namespace returns what is known of a namespace, or nil.
+func (s *Snapshot) namespace(name string) *metav1.PartialObjectMetadata {
+	if i := slices.IndexFunc(s.Namespaces, func(n metav1.PartialObjectMetadata) bool { return n.Name == name }); i >= 0 {
+		return &s.Namespaces[i]
+	}
+	return nil
+}
+
+// unread reports whether a resource could not be read.
+func (s *Snapshot) unread(resource string) bool {
+	_, ok := s.Unread[resource]
+	return ok
+}
+
+// homeOf is the Service of a webhook.
+func homeOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.NamespacedName {
+	for i := range w.Webhooks {
+		if service := w.Webhooks[i].ClientConfig.Service; service != nil {
+			return types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+		}
+	}
+	return types.NamespacedName{}
+}
+
+func installations(s *Snapshot) []installation {
+	var all []installation
+	for i := range s.Webhooks {
+		w := &s.Webhooks[i]
+		home := homeOf(w)
+		one := installation{
+			Installation: Installation{Name: w.Name, Namespace: home.Namespace, Profiles: []string{}, Problems: []Problem{}},
+			webhook:      w, since: w.CreationTimestamp.Time, config: s.Config,
+		}
+		about := "MutatingWebhookConfiguration/" + w.Name
+		if !s.unread(endpoints) {
+			one.Ready = new(ready(s.Endpoints, home))
+			if *one.Ready == 0 {
+				one.Problems = append(one.Problems, webhookNotReady(home, fmt.Sprintf("no ready pod is behind the Service %s: labelled pods cannot be created", home), about))
+			}
+		}
+		if one.config == nil {
+			one.readConfig(s, about)
+		}
+		if one.config != nil {
+			for j := range one.config.Profiles {
+				one.Profiles = append(one.Profiles, one.config.Profiles[j].Name)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func webhookNotReady(home types.NamespacedName, message, about string) Problem {
+	return found(ReasonWebhookNotReady, message,
+		fmt.Sprintf("kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook", cmp.Or(home.Namespace, "NAMESPACE"), labelName, productName), about)
+}
+
+// readConfig looks for the configuration that lies beside the webhook.
+func (one *installation) readConfig(s *Snapshot, about string) {
+	for i := range s.ConfigMaps {
+		m := &s.ConfigMaps[i]
+		text, ok := m.Data[configKey]
+		if !ok || m.Namespace != one.Namespace || m.Labels[labelInstance] != one.webhook.Labels[labelInstance] {
+			continue
+		}
+		config, _, err := inject.LoadForAdmission([]byte(text))
+		if err != nil {
+			one.Problems = append(one.Problems, found(ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
+				"put it in order (helm upgrade); the webhook goes on with the configuration before it", about))
+			continue
+		}
+		one.config = config
+		return
+	}
+}
+
+// ready counts the addresses of a Service that answer.
+func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
+	addresses := map[string]bool{}
+	for i := range all {
+		if all[i].Namespace != service.Namespace || all[i].Labels[discoveryv1.LabelServiceName] != service.Name {
+			continue
+		}
+		for _, e := range all[i].Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready { // nil is to be taken for ready. Source: discovery/v1
+				for _, a := range e.Addresses {
+					addresses[a] = true
+				}
+			}
+		}
+	}
+	return len(addresses)
+}
+
+// look is one look at a namespace.
+type look struct {
+	*Snapshot
+	name      string
+	home      *metav1.PartialObjectMetadata // nil: not known
+	events    []corev1.Event                // the latest of each object and reason
+	selected  *installation                 // whose webhook takes the pods; nil: none, or not known
+	config    *inject.Config                // nil: not known
+	namespace Namespace
+	used      map[string][]*corev1.Pod // by claim, those that have not ended
+	profiles  map[string]string        // by claim, of the pods that use it
+}
+
+// choose finds the installation that takes the pods of the namespace. Where none does, the configuration of the first tells
+// what pods would get.
+func (l *look) choose(all []installation) {
+	l.config = l.Config
+	for i := range all {
+		if l.config == nil {
+			l.config = all[i].config
+		}
+		if l.selected == nil && l.home != nil && takes(all[i].webhook, l.home.Labels) {
+			l.selected = &all[i]
+			if l.Config == nil {
+				l.config = all[i].config
+			}
+		}
+	}
+}
+
+func takes(w *admissionregistrationv1.MutatingWebhookConfiguration, of map[string]string) bool {
+	return slices.ContainsFunc(w.Webhooks, func(hook admissionregistrationv1.MutatingWebhook) bool {
+		return diagnose.Selects(hook.NamespaceSelector, of)
+	})
+}
+
+// analyze returns what there is in the namespace; nil: nothing.
+func (l *look) analyze() *Namespace {
+	l.namespace = Namespace{Name: l.name, Pods: []Pod{}, Claims: []Claim{}, Released: []Released{}, Problems: []Problem{}}
+	l.used, l.profiles = map[string][]*corev1.Pod{}, map[string]string{}
+	n := &l.namespace
+	if l.selected != nil {
+		n.Installation = l.selected.Name
+	}
+	for i := range l.Pods {
+		if l.Pods[i].Namespace == l.name {
+			l.pod(&l.Pods[i])
+		}
+	}
+	l.labels()
+	l.notMade()
+	l.claims()
+	l.released()
+	if len(n.Pods)+len(n.Claims)+len(n.Released)+len(n.Problems) == 0 {
+		return nil
+	}
+	slices.SortFunc(n.Pods, func(a, b Pod) int { return strings.Compare(a.Name, b.Name) })
+	n.Problems = merged(n.Problems)
+	return n
+}
+
+// add notes a problem.
+func (l *look) add(p Problem) { l.namespace.Problems = append(l.namespace.Problems, p) }
+
+// merged puts problems with one and the same sentence together.
+func merged(all []Problem) []Problem {
+	kept := []Problem{}
+	for _, p := range all {
+		i := slices.IndexFunc(kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next })
+		if i < 0 {
+			kept = append(kept, p)
+			continue
+		}
+		for _, about := range p.About {
+			if !slices.Contains(kept[i].About, about) {
+				kept[i].About = append(kept[i].About, about)
+			}
+		}
+	}
+	return kept
+}
+
+// labels looks for the label where it does nothing.
+func (l *look) labels() {
+	for _, w := range unlabelled(l.Workloads, l.name) {
+		l.add(found(ReasonWrongPlace, fmt.Sprintf("the label %s=%s is on the %s itself and not on its pods, which get no storage", inject.Label, inject.LabelEnabled, w.Kind),
+			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name))
+	}
+}
+
+// labelCommand puts the label where it belongs. The template of a Job cannot be changed.
+func labelCommand(w *Workload) string {
+	template := fmt.Sprintf(`{"template":{"metadata":{"labels":{"%s":"%s"}}}}`, inject.Label, inject.LabelEnabled)
+	switch w.Kind {
+	case "Job":
+		return "spec.template.metadata.labels of its manifest, and create the Job anew"
+	case "CronJob":
+		template = `{"jobTemplate":{"spec":` + template + `}}`
+	}
+	return fmt.Sprintf(`kubectl patch %s %s --namespace %s --type=merge --patch '{"spec":%s}'`, strings.ToLower(w.Kind), w.Name, w.Namespace, template)
+}

@@ -1,0 +1,311 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+const (
+	// pageSize is how many objects come with one request.
+	pageSize = 500
+	// labelName with productName finds the installations. Source: Kubernetes, Recommended Labels.
+	labelName     = "app.kubernetes.io/name"
+	productName   = "pipeline-storage"
+	labelInstance = "app.kubernetes.io/instance"
+	// configKey is the file in the ConfigMap of an installation.
+	configKey = "config.yaml"
+)
+
+// Snapshot is what was read of a cluster.
+type Snapshot struct {
+	// Now is when it was read.
+	Now time.Time
+	// Namespace is the only one that was looked at; empty: all.
+	Namespace string
+	// Config is the configuration that was given in place of that of every installation; nil: none was.
+	Config *inject.Config
+
+	Webhooks   []admissionregistrationv1.MutatingWebhookConfiguration
+	Endpoints  []discoveryv1.EndpointSlice
+	ConfigMaps []corev1.ConfigMap
+	Namespaces []metav1.PartialObjectMetadata
+	Nodes      []metav1.PartialObjectMetadata
+	Pods       []corev1.Pod
+	Workloads  []Workload
+	Claims     []corev1.PersistentVolumeClaim
+	Volumes    []corev1.PersistentVolume
+	Classes    []storagev1.StorageClass
+	Drivers    []storagev1.CSIDriver
+	Events     []corev1.Event
+
+	// Unread are the resources that could not be read, and why, as a sentence.
+	Unread map[string]string
+	// Failed says that one of them could not be asked for, which is another matter than a right that is missing.
+	Failed bool
+}
+
+// Workload is an object with the label that makes pods.
+type Workload struct {
+	Kind string
+	metav1.ObjectMeta
+	// Template are the labels of the pods that it makes.
+	Template map[string]string
+	// Short says that it has fewer pods than it wants.
+	Short bool
+}
+
+// Resources, as rights and sentences name them.
+const (
+	webhooks   = "mutatingwebhookconfigurations"
+	endpoints  = "endpointslices"
+	configMaps = "configmaps"
+	namespaces = "namespaces"
+	nodes      = "nodes"
+	pods       = "pods"
+	claims     = "persistentvolumeclaims"
+	volumes    = "persistentvolumes"
+	classes    = "storageclasses"
+	drivers    = "csidrivers"
+	events     = "events"
+)
+
+// lost says what cannot be told without a resource.
+var lost = map[string]string{
+	webhooks:      "which namespaces the webhook takes, and since when, is not known",
+	endpoints:     "whether the webhook is ready is not known",
+	configMaps:    "the configuration is not known: pods and claims are judged by their marks and labels alone (--config FILE gives one)",
+	namespaces:    "the labels of namespaces are not known",
+	nodes:         "zones are not looked at",
+	pods:          "no pod is looked at",
+	claims:        "no claim is looked at",
+	volumes:       "no volume is looked at, nor any that waits to be bound again",
+	classes:       "no class is looked at",
+	drivers:       "drivers are not looked at",
+	events:        "what happened to pods and claims is not known",
+	"deployments": "a label in the wrong place is not found there", "statefulsets": "a label in the wrong place is not found there",
+	"daemonsets": "a label in the wrong place is not found there", "replicasets": "pods that it could not make are not known",
+	"jobs": "a label in the wrong place is not found there", "cronjobs": "a label in the wrong place is not found there",
+}
+
+// Scheme returns the types that are read, and no others.
+func Scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, storagev1.AddToScheme, admissionregistrationv1.AddToScheme, appsv1.AddToScheme,
+		batchv1.AddToScheme, discoveryv1.AddToScheme,
+	} {
+		utilruntime.Must(add(s))
+	}
+	return s
+}
+
+// Mapper returns where they are served: with it nobody need ask the API server for everything that it serves.
+func Mapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	add := func(gv schema.GroupVersion, scope meta.RESTScope, kinds ...string) {
+		for _, kind := range kinds {
+			m.Add(gv.WithKind(kind), scope)
+		}
+	}
+	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "Pod", "PersistentVolumeClaim", "ConfigMap", "Event")
+	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "Namespace", "Node", "PersistentVolume")
+	add(storagev1.SchemeGroupVersion, meta.RESTScopeRoot, "StorageClass", "CSIDriver")
+	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
+	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+	add(batchv1.SchemeGroupVersion, meta.RESTScopeNamespace, "Job", "CronJob")
+	add(discoveryv1.SchemeGroupVersion, meta.RESTScopeNamespace, "EndpointSlice")
+	return m
+}
+
+// Options say what is looked at.
+type Options struct {
+	// Namespace is looked at; with All it is what is looked at where the caller may not list pods of all.
+	Namespace string
+	All       bool
+	// Config takes the place of the installations' configurations.
+	Config *inject.Config
+}
+
+// Gather reads what there is. An error means that the cluster does not answer; a right that is missing is none.
+func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, error) {
+	g := &gathering{from: from, snapshot: &Snapshot{Now: time.Now(), Config: o.Config, Namespace: o.Namespace, Unread: map[string]string{}}}
+	if err := g.pods(ctx, o); err != nil {
+		return nil, err
+	}
+	g.all(ctx)
+	return g.snapshot, nil
+}
+
+type gathering struct {
+	from     client.Reader
+	mu       sync.Mutex
+	snapshot *Snapshot
+}
+
+// pods comes first: it tells whether the cluster answers, and how far the caller's rights reach.
+func (g *gathering) pods(ctx context.Context, o Options) (err error) {
+	s := g.snapshot
+	if o.All {
+		s.Namespace = ""
+	}
+	s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labelled()...)
+	if o.All && isRefused(err) {
+		g.note("pods of all namespaces", err, "only the namespace "+o.Namespace+" is looked at")
+		s.Namespace = o.Namespace
+		s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labelled()...)
+	}
+	if err != nil && !isRefused(err) {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	g.told(pods, err)
+	return nil
+}
+
+// labelled selects what has the opt-in label, in the namespaces that are looked at.
+func (g *gathering) labelled() []client.ListOption {
+	return []client.ListOption{client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled}}
+}
+
+// all reads everything else, at once.
+func (g *gathering) all(ctx context.Context) {
+	s, scope := g.snapshot, client.InNamespace(g.snapshot.Namespace)
+	product := client.MatchingLabels{labelName: productName}
+	var group sync.WaitGroup
+	for _, read := range []func(){
+		func() { g.installations(ctx, product) },
+		func() { g.workloads(ctx) },
+		func() { g.namespaces(ctx) },
+		func() {
+			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, func(l *corev1.PersistentVolumeClaimList) []corev1.PersistentVolumeClaim { return l.Items }, scope)
+		},
+		func() {
+			into(g, ctx, events, &s.Events, &corev1.EventList{}, func(l *corev1.EventList) []corev1.Event { return l.Items }, scope,
+				client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
+		},
+		func() {
+			into(g, ctx, volumes, &s.Volumes, &corev1.PersistentVolumeList{}, func(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items })
+		},
+		func() {
+			into(g, ctx, classes, &s.Classes, &storagev1.StorageClassList{}, func(l *storagev1.StorageClassList) []storagev1.StorageClass { return l.Items })
+		},
+		func() {
+			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, func(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items })
+		},
+		func() { into(g, ctx, nodes, &s.Nodes, metadata("NodeList"), metadataItems) },
+	} {
+		group.Go(read)
+	}
+	group.Wait()
+}
+
+// installations reads the webhooks, and then, where those are, their configurations and addresses.
+func (g *gathering) installations(ctx context.Context, product client.MatchingLabels) {
+	s := g.snapshot
+	into(g, ctx, webhooks, &s.Webhooks, &admissionregistrationv1.MutatingWebhookConfigurationList{},
+		func(l *admissionregistrationv1.MutatingWebhookConfigurationList) []admissionregistrationv1.MutatingWebhookConfiguration {
+			return l.Items
+		}, product)
+	homes := map[string]bool{}
+	for i := range s.Webhooks {
+		homes[homeOf(&s.Webhooks[i]).Namespace] = true
+	}
+	for _, home := range slices.Sorted(maps.Keys(homes)) {
+		if s.Config == nil {
+			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, func(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items },
+				client.InNamespace(home), product)
+		}
+		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items },
+			client.InNamespace(home), product)
+	}
+}
+
+// namespaces reads the labels of all, or of the one.
+func (g *gathering) namespaces(ctx context.Context) {
+	s := g.snapshot
+	if s.Namespace == "" {
+		into(g, ctx, namespaces, &s.Namespaces, metadata("NamespaceList"), metadataItems)
+		return
+	}
+	one := &metav1.PartialObjectMetadata{}
+	one.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := g.from.Get(ctx, client.ObjectKey{Name: s.Namespace}, one)
+	g.told(namespaces, client.IgnoreNotFound(err))
+	if err == nil {
+		s.Namespaces = []metav1.PartialObjectMetadata{*one}
+	}
+}
+
+// metadata is an empty list of a core kind that comes without spec and status: nodes and namespaces are large.
+func metadata(kind string) *metav1.PartialObjectMetadataList {
+	l := &metav1.PartialObjectMetadataList{}
+	l.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	return l
+}
+
+func metadataItems(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMetadata {
+	return l.Items
+}
+
+// into adds what there is of a resource to where it belongs, or notes why it could not be read. What was read is never nil.
+func into[T any, L client.ObjectList](g *gathering, ctx context.Context, resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption) { //nolint:revive // the receiver of a generic method would come first, too
+	found, err := list(ctx, g.from, page, items, o...)
+	g.told(resource, err)
+	if err == nil {
+		*where = append(append([]T{}, *where...), found...)
+	}
+}
+
+// list reads all pages of a list.
+func list[T any, L client.ObjectList](ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption) ([]T, error) {
+	var all []T
+	for {
+		if err := from.List(ctx, page, append([]client.ListOption{client.Limit(pageSize), client.Continue(page.GetContinue())}, o...)...); err != nil {
+			return nil, err
+		}
+		all = append(all, items(page)...)
+		if page.GetContinue() == "" {
+			return all, nil
+		}
+	}
+}
+
+// told notes that a resource could not be read.
+func (g *gathering) told(resource string, err error) {
+	if err != nil {
+		g.note(resource, err, lost[resource])
+	}
+}
+
+func (g *gathering) note(what string, err error, so string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	why := "you may not list them"
+	if !isRefused(err) {
+		g.snapshot.Failed, why = true, err.Error()
+	}
+	g.snapshot.Unread[what] = fmt.Sprintf("%s: %s, so %s", what, why, so)
+}
+
+// isRefused reports whether the API server answered that the caller may not know, rather than that it cannot tell.
+func isRefused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }

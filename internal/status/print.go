@@ -1,0 +1,230 @@
+package status
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// Style is how a status is printed for people.
+type Style struct {
+	// Color colours what is well and what is not.
+	Color bool
+	// Wide adds columns, and pods that ended with their storage.
+	Wide bool
+}
+
+// JSON prints the status for programs.
+func JSON(w io.Writer, s *Status) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// Print prints the status for people: a table of pods and one of claims for each namespace, and below them what is wrong,
+// each with a line that says what to do next.
+func Print(w io.Writer, s *Status, style Style) error {
+	p := &printer{style: style}
+	for i := range s.Installations {
+		p.installation(&s.Installations[i])
+	}
+	for i := range s.Namespaces {
+		p.namespace(&s.Namespaces[i])
+	}
+	p.end(s)
+	_, err := p.out.WriteTo(w)
+	return err
+}
+
+type printer struct {
+	out   bytes.Buffer
+	style Style
+}
+
+// Colours of a terminal. Every one is as long as the others: the columns count them, too.
+const (
+	plain  = "\x1b[39m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	reset  = "\x1b[0m"
+)
+
+// colors of words that say how things are.
+var colors = map[string]string{
+	string(Mounted): green, string(PartlyMounted): yellow, string(NotMounted): red,
+	"Bound": green, "Pending": yellow, "Lost": red, "Missing": red, "Deleting": yellow, "Failed": red,
+	problemWord: red, nextWord: yellow,
+}
+
+const (
+	problemWord = "PROBLEM:"
+	nextWord    = "NEXT:"
+)
+
+// word colours a word. All words of a column get a colour, so that the columns stay in line.
+func (p *printer) word(text string) string {
+	if !p.style.Color {
+		return text
+	}
+	return cmp.Or(colors[text], plain) + text + reset
+}
+
+func (p *printer) installation(i *Installation) {
+	fmt.Fprintf(&p.out, "WEBHOOK %s", i.Name)
+	if i.Namespace != "" {
+		fmt.Fprintf(&p.out, ", namespace %s", i.Namespace)
+	}
+	if i.Ready != nil {
+		fmt.Fprintf(&p.out, ", %d ready", *i.Ready)
+	}
+	if len(i.Profiles) > 0 {
+		fmt.Fprintf(&p.out, ", profiles %s", strings.Join(i.Profiles, ", "))
+	}
+	p.out.WriteByte('\n')
+	p.problems(i.Problems)
+	p.out.WriteByte('\n')
+}
+
+func (p *printer) namespace(n *Namespace) {
+	fmt.Fprintf(&p.out, "NAMESPACE %s\n", n.Name)
+	p.pods(n.Pods)
+	p.claims(n.Claims)
+	p.released(n.Released)
+	p.problems(n.Problems)
+	p.out.WriteByte('\n')
+}
+
+// table prints rows in columns, with an empty line before. The first row is the head.
+func (p *printer) table(rows [][]string) {
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(table, "  "+strings.Join(row, "\t"))
+	}
+	_ = table.Flush() // into memory
+	p.out.WriteByte('\n')
+	for line := range strings.Lines(text.String()) {
+		p.out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+}
+
+// head is the word of a heading beside a column of coloured words, which is as wide as they are.
+func (p *printer) head(text string) string {
+	if !p.style.Color {
+		return text
+	}
+	return plain + text + reset
+}
+
+func (p *printer) pods(pods []Pod) {
+	rows, ended := [][]string{p.podHead()}, 0
+	for i := range pods {
+		pod := &pods[i]
+		if !p.style.Wide && pod.Storage == Mounted && slices.Contains([]string{"Succeeded", "Failed"}, pod.Phase) {
+			ended++
+			continue
+		}
+		row := []string{pod.Name, p.word(string(pod.Storage)), cell(pod.Claims), pod.Phase, orDash(pod.Node)}
+		if p.style.Wide {
+			row = append(row, orDash(pod.Owner), cell(pod.Mounts))
+		}
+		rows = append(rows, append(row, pod.Reason))
+	}
+	if len(rows) > 1 {
+		p.table(rows)
+	}
+	if ended > 0 {
+		fmt.Fprintf(&p.out, "\n  %d pods have ended, with their storage mounted\n", ended)
+	}
+}
+
+func (p *printer) podHead() []string {
+	head := []string{"POD", p.head("STORAGE"), "CLAIM", "PHASE", "NODE"}
+	if p.style.Wide {
+		head = append(head, "OWNER", "MOUNTS")
+	}
+	return append(head, "REASON")
+}
+
+func (p *printer) claims(claims []Claim) {
+	if len(claims) == 0 {
+		return
+	}
+	head := []string{"CLAIM", p.head("PHASE"), "VOLUME", "SIZE", "ACCESS", "PODS", "NODES"}
+	if p.style.Wide {
+		head = append(head, "PROFILE", "CLASS", "RECLAIM", "MADE BY")
+	}
+	rows := [][]string{head}
+	for i := range claims {
+		c := &claims[i]
+		row := []string{c.Name, p.word(c.Phase), orDash(c.Volume), orDash(c.Size), cell(c.AccessModes), strconv.Itoa(c.Pods), cell(c.Nodes)}
+		if p.style.Wide {
+			row = append(row, orDash(c.Profile), orDash(c.StorageClass), orDash(c.ReclaimPolicy), orDash(c.MadeBy))
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
+}
+
+func (p *printer) released(all []Released) {
+	if len(all) == 0 {
+		return
+	}
+	rows := [][]string{{"RELEASED VOLUME", "OF CLAIM", "SIZE", "COMES BACK"}}
+	for _, r := range all {
+		back := "when somebody says so"
+		if r.Returns {
+			back = "by itself, with the next pod"
+		}
+		rows = append(rows, []string{r.Volume, r.Claim, orDash(r.Size), back})
+	}
+	p.table(rows)
+}
+
+// few is how many names a problem is told with.
+const few = 3
+
+func (p *printer) problems(problems []Problem) {
+	for i := range problems {
+		about := problems[i].About
+		who := strings.Join(about[:min(few, len(about))], ", ")
+		if more := len(about) - few; more > 0 {
+			who += fmt.Sprintf(" and %d more", more)
+		}
+		fmt.Fprintf(&p.out, "\n  %s %s: %s: %s\n", p.word(problemWord), problems[i].Reason, who, problems[i].Message)
+		fmt.Fprintf(&p.out, "  %s %s\n", p.word(nextWord), problems[i].Next)
+	}
+}
+
+func (p *printer) end(s *Status) {
+	for _, what := range s.Unseen {
+		fmt.Fprintf(&p.out, "NOT SEEN: %s\n", what)
+	}
+	switch count := s.Problems(); {
+	case len(s.Namespaces) == 0 && count == 0:
+		p.out.WriteString("No pod asks for storage here, and no claim is a profile's.\n")
+	case count == 0 && len(s.Unseen) > 0:
+		p.out.WriteString("Nothing is wrong in what was seen.\n")
+	case count == 0:
+		p.out.WriteString("Nothing is wrong.\n")
+	case count == 1:
+		p.out.WriteString("1 problem.\n")
+	default:
+		fmt.Fprintf(&p.out, "%d problems.\n", count)
+	}
+}
+
+// cell writes a list in one cell.
+func cell(list []string) string { return orDash(strings.Join(list, ",")) }
+
+func orDash(text string) string { return cmp.Or(text, "-") }

@@ -1,0 +1,73 @@
+package status
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// workloads reads what has the label and makes pods, one kind after the other.
+func (g *gathering) workloads(ctx context.Context) {
+	s, labelled := g.snapshot, g.labelled()
+	into(g, ctx, "deployments", &s.Workloads, &appsv1.DeploymentList{}, func(l *appsv1.DeploymentList) []Workload {
+		return each(l.Items, func(d *appsv1.Deployment) Workload {
+			return Workload{"Deployment", d.ObjectMeta, d.Spec.Template.Labels, d.Status.Replicas < wanted(d.Spec.Replicas)}
+		})
+	}, labelled...)
+	into(g, ctx, "statefulsets", &s.Workloads, &appsv1.StatefulSetList{}, func(l *appsv1.StatefulSetList) []Workload {
+		return each(l.Items, func(o *appsv1.StatefulSet) Workload {
+			return Workload{"StatefulSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
+		})
+	}, labelled...)
+	into(g, ctx, "daemonsets", &s.Workloads, &appsv1.DaemonSetList{}, func(l *appsv1.DaemonSetList) []Workload {
+		return each(l.Items, func(o *appsv1.DaemonSet) Workload {
+			return Workload{"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled}
+		})
+	}, labelled...)
+	into(g, ctx, "replicasets", &s.Workloads, &appsv1.ReplicaSetList{}, func(l *appsv1.ReplicaSetList) []Workload {
+		return each(l.Items, func(o *appsv1.ReplicaSet) Workload {
+			return Workload{"ReplicaSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
+		})
+	}, labelled...)
+	into(g, ctx, "jobs", &s.Workloads, &batchv1.JobList{}, func(l *batchv1.JobList) []Workload {
+		return each(l.Items, func(o *batchv1.Job) Workload {
+			return Workload{"Job", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CompletionTime == nil && o.Status.Active == 0}
+		})
+	}, labelled...)
+	into(g, ctx, "cronjobs", &s.Workloads, &batchv1.CronJobList{}, func(l *batchv1.CronJobList) []Workload {
+		return each(l.Items, func(o *batchv1.CronJob) Workload {
+			return Workload{"CronJob", o.ObjectMeta, o.Spec.JobTemplate.Spec.Template.Labels, false}
+		})
+	}, labelled...)
+}
+
+func each[T any](items []T, workload func(*T) Workload) []Workload {
+	all := make([]Workload, len(items))
+	for i := range items {
+		all[i] = workload(&items[i])
+	}
+	return all
+}
+
+// wanted is the number of replicas: 1 where none is given.
+func wanted(replicas *int32) int32 {
+	if replicas == nil {
+		return 1
+	}
+	return *replicas
+}
+
+// unlabelled returns the workloads of a namespace that have the label themselves while their pods have none. A ReplicaSet has
+// its labels from its template.
+func unlabelled(all []Workload, namespace string) []*Workload {
+	var found []*Workload
+	for i := range all {
+		if w := &all[i]; w.Namespace == namespace && w.Kind != "ReplicaSet" && w.Template[inject.Label] != inject.LabelEnabled {
+			found = append(found, w)
+		}
+	}
+	return found
+}

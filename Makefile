@@ -11,7 +11,8 @@ export CGO_ENABLED := 0
 # The version that the binaries tell. A release sets it to the tag without its v.
 VERSION ?= 0.1.0
 MODULE := github.com/pipeline-storage/pipeline-storage
-GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION)"
+GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
+	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
 
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
 PARTS := go run ./test/parts/cmd/parts
@@ -39,9 +40,9 @@ demo: build
 	@hack/demo.sh "$$($(PARTS) helm3 | awk '{print $$2}')" bin/postrender
 
 .PHONY: build
-## Build bin/postrender and bin/webhook.
+## Build bin/postrender, bin/webhook and bin/kubectl-pipeline_storage.
 build:
-	@$(GO_BUILD) -o bin/ ./cmd/postrender ./cmd/webhook
+	@$(GO_BUILD) -o bin/ ./cmd/postrender ./cmd/webhook ./cmd/kubectl-pipeline_storage
 
 .PHONY: plugin
 ## Package the Helm 4 plugin for every platform into dist/, signed when PLUGIN_SIGN_KEY names a GPG key of PLUGIN_KEYRING.
@@ -120,6 +121,7 @@ generate:
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestCorpusTable' -update >/dev/null
 	@go test ./pkg/inject -run TestObjects -update >/dev/null
+	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \

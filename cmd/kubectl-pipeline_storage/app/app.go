@@ -1,0 +1,152 @@
+// Package app is the command line of kubectl-pipeline_storage.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/status"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// version is set by the linker; without it the version of the module is told.
+var version string
+
+// Exit codes.
+const (
+	exitFailed  = 1 // something could not be asked
+	exitUnseen  = 2 // with --exit-code: nothing is wrong in what could be seen, which is not all
+	exitProblem = 3 // with --exit-code: something is wrong
+)
+
+// What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd NewDefaultKubectlCommand.
+const (
+	requestsPerSecond = 50
+	requestBurst      = 300
+)
+
+// Run runs the command and returns its exit code.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	log.SetLogger(logr.Discard()) // the client's warnings are not for people who look
+	o, err := ParseOptions(args)
+	code := 0
+	if err == nil {
+		code, err = o.run(ctx, stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "error:", err)
+		return exitFailed
+	}
+	return code
+}
+
+func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
+	switch o.Command {
+	case commandHelp:
+		_, err := io.WriteString(stdout, o.Usage())
+		return 0, err
+	case commandVersion:
+		_, err := fmt.Fprintln(stdout, "kubectl-pipeline_storage", Version())
+		return 0, err
+	}
+	snapshot, err := o.gather(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s := status.Analyze(snapshot)
+	if o.Output == "json" {
+		err = status.JSON(stdout, s)
+	} else {
+		err = status.Print(stdout, s, status.Style{Color: useColor(o.Color, stdout), Wide: o.Output == "wide"})
+	}
+	return o.exitCode(snapshot, s), err
+}
+
+// exitCode is 1 when an answer is missing, whatever the flag says.
+func (o *Options) exitCode(snapshot *status.Snapshot, s *status.Status) int {
+	switch {
+	case snapshot.Failed:
+		return exitFailed
+	case !o.ExitCode:
+		return 0
+	case s.Problems() > 0:
+		return exitProblem
+	case len(s.Unseen) > 0:
+		return exitUnseen
+	}
+	return 0
+}
+
+// gather connects as kubectl does, and reads.
+func (o *Options) gather(ctx context.Context) (*status.Snapshot, error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &o.Connection)
+	rest, err := loader.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	rest.QPS, rest.Burst, rest.UserAgent = requestsPerSecond, requestBurst, "kubectl-pipeline_storage/"+Version()
+	c, err := client.New(rest, client.Options{Scheme: status.Scheme(), Mapper: status.Mapper()})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return status.Gather(ctx, c, status.Options{Namespace: namespace, All: o.AllNamespaces, Config: config})
+}
+
+// config reads the file of --config; nil: there is none.
+func (o *Options) config() (*inject.Config, error) {
+	if o.Config == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	config, _, err := inject.LoadForAdmission(text)
+	if err != nil {
+		return nil, fmt.Errorf("--config %s: %w", o.Config, err)
+	}
+	return config, nil
+}
+
+// useColor decides about colour: by the flag, else for a terminal without NO_COLOR (no-color.org).
+func useColor(when string, w io.Writer) bool {
+	if when != "auto" {
+		return when == "always"
+	}
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Version is the version that the linker set, or that of the module.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "unknown"
+}

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Commands of the plugin.
+const (
+	commandHelp    = "help"
+	commandStatus  = "status"
+	commandVersion = "version"
+)
+
+// Options are the command line, read and checked.
+type Options struct {
+	// Command is status, version or help.
+	Command string
+	// AllNamespaces looks at all that the caller may list pods of.
+	AllNamespaces bool
+	// Config is the file that takes the place of the installation's configuration; empty: it is looked for in the cluster.
+	Config string
+	// Output is empty for tables, or wide, or json.
+	Output string
+	// Color is auto, always or never.
+	Color string
+	// ExitCode makes the exit code tell whether something is wrong.
+	ExitCode bool
+	// Kubeconfig and Connection say which cluster, as whom, and in which namespace.
+	Kubeconfig string
+	Connection clientcmd.ConfigOverrides
+
+	flags, connection *pflag.FlagSet
+}
+
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is asked.
+func ParseOptions(args []string) (*Options, error) {
+	o := &Options{Command: commandHelp}
+	all := o.flagSet()
+	if err := all.Parse(args); err != nil {
+		return o, fmt.Errorf("%w (see kubectl pipeline-storage help)", err)
+	}
+	if help, _ := all.GetBool("help"); help || all.NArg() == 0 {
+		return o, nil
+	}
+	o.Command = all.Arg(0)
+	if !slices.Contains([]string{commandHelp, commandStatus, commandVersion}, o.Command) {
+		return o, fmt.Errorf("there is no command %q, only status, version and help", o.Command)
+	}
+	if all.NArg() > 1 {
+		return o, fmt.Errorf("unexpected argument %q (see kubectl pipeline-storage help)", all.Arg(1))
+	}
+	return o, o.validate()
+}
+
+func (o *Options) validate() error {
+	switch {
+	case !slices.Contains([]string{"", "wide", "json"}, o.Output):
+		return fmt.Errorf("--output: %q is neither wide nor json", o.Output)
+	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
+		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
+	case o.AllNamespaces && o.Connection.Context.Namespace != "":
+		return fmt.Errorf("--all-namespaces and --namespace %s cannot be combined: choose one", o.Connection.Context.Namespace)
+	}
+	return nil
+}
+
+// flagSet defines the flags with their defaults.
+func (o *Options) flagSet() *pflag.FlagSet {
+	o.flags = pflag.NewFlagSet("Flags", pflag.ContinueOnError)
+	o.flags.BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "look at all namespaces")
+	o.flags.StringVar(&o.Config, "config", "", "StorageConfig file to judge by, in place of the installation's own")
+	o.flags.StringVarP(&o.Output, "output", "o", "", "wide for more columns, json for programs; default: tables")
+	o.flags.StringVar(&o.Color, "color", "auto", "colours: auto (on a terminal without NO_COLOR), always or never")
+	o.flags.BoolVar(&o.ExitCode, "exit-code", false, "exit with 3 when something is wrong, and with 2 when nothing is but something could not be seen")
+	o.flags.BoolP("help", "h", false, "print this help")
+
+	o.connection = pflag.NewFlagSet("Connection", pflag.ContinueOnError)
+	o.connection.StringVar(&o.Kubeconfig, clientcmd.RecommendedConfigPathFlag, "", "kubeconfig file; default: $KUBECONFIG, then the usual one")
+	clientcmd.BindOverrideFlags(&o.Connection, o.connection, clientcmd.RecommendedConfigOverrideFlags(""))
+
+	all := pflag.NewFlagSet("kubectl pipeline-storage", pflag.ContinueOnError)
+	all.Usage = func() {}
+	for _, fs := range []*pflag.FlagSet{o.flags, o.connection} {
+		fs.SortFlags = false
+		all.AddFlagSet(fs)
+	}
+	return all
+}
+
+// Usage is the text of the help.
+func (o *Options) Usage() string {
+	var b strings.Builder
+	b.WriteString("Says which pods have their storage, which have not and why, and what to do next. It only reads, with your own rights.\n\n" +
+		"Usage:\n" +
+		"  kubectl pipeline-storage status [--namespace NAMESPACE | --all-namespaces] [--output wide|json]\n" +
+		"  kubectl pipeline-storage version\n")
+	for _, fs := range []*pflag.FlagSet{o.flags, o.connection} {
+		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
+	}
+	b.WriteString("\nExit code: 0 when the status was printed, 1 when the cluster could not be asked for all of it; see --exit-code.\n")
+	return b.String()
+}

@@ -1,0 +1,469 @@
+package status
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/status"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// configuration is what the chart puts into its ConfigMap.
+const configuration = `
+apiVersion: pipeline-storage.io/v1alpha1
+kind: StorageConfig
+profiles:
+- name: default
+- name: noclass
+  storageClass: {name: noclass, create: false}
+  mount: {path: /noclass}
+- name: disk
+  claim: {size: 1Gi}
+  storageClass: {name: disk, backend: csi, driver: disk.csi.example.com}
+  mount: {path: /disk}
+- name: fixed
+  claim: {name: own, size: 1Gi}
+  storageClass: {name: disk, backend: csi, driver: disk.csi.example.com, create: false}
+  volume: {name: own, handle: own, namespace: released, create: false}
+  mount: {path: /fixed}
+- name: theirs
+  mount: {path: /theirs}
+  namespaceSelector: {matchLabels: {team: theirs}}
+`
+
+var enabled = map[string]string{inject.Label: inject.LabelEnabled}
+
+// TestStatus makes each thing that can be wrong happen, asks once, and checks that each is told with what to do next.
+func TestStatus(t *testing.T) {
+	start(t)
+	w := newWorld(t)
+	w.prepare()
+	w.webhookWrongs()
+	w.claimWrongs()
+	w.volumeWrongs()
+
+	got := ask(t, shared.plane.Kubeconfig, "--all-namespaces")
+	require.Empty(t, got.Unseen, "an administrator sees all")
+	require.Len(t, got.Installations, 1)
+	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
+	assert.Equal(t, 0, *got.Installations[0].Ready)
+	assert.Equal(t, []string{status.ReasonWebhookNotReady}, reasons(got.Installations[0].Problems))
+
+	for _, want := range []struct{ namespace, about, reason, message, next string }{
+		{"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook", "kubectl rollout restart deployment/old --namespace before"},
+		{"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)", "label the namespace as the selector wants"},
+		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "make the pod anew"},
+		{"ignored", "Pod/windows", string(inject.ReasonWindows), "for Windows", "take the label"},
+		{"ignored", "Pod/refused", string(inject.ReasonInvalid), `the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations"},
+		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},
+		{"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself", "kubectl patch deployment wrong"},
+		{"label", "CronJob/wrong", status.ReasonWrongPlace, "is on the CronJob itself", "kubectl patch cronjob wrong"},
+		{"quota", "ReplicaSet/many-", status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace quota"},
+		{"pending", "PersistentVolumeClaim/pvc-data-pipeline", diagnose.ReasonDriverMissing, "needs the CSI driver ebs.csi.aws.com", "install the driver"},
+		{"pending", "PersistentVolumeClaim/pvc-data-pipeline-noclass", diagnose.ReasonClassMissing, "its StorageClass noclass does not exist", "create it"},
+		{"pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "claim gone does not exist in namespace pending", "create it: the profile would make another one"},
+		{"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist", "the claims controller makes it while it runs: kubectl logs --namespace storage-system"},
+		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "End them"},
+		{"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there"},
+		{"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in moon reach, and there is none", "add a node there"},
+		{"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it", "use a shared backend"},
+		{"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one", "end the pod that has the volume on the other node"},
+		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released", "kubectl label persistentvolume own pipeline-storage.io/namespace=released"},
+		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased, "foreign is Released", "kubectl patch persistentvolume foreign"},
+		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "is not marked as this namespace's", "kubectl label persistentvolume lone"},
+		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "twin-a, twin-b", "kubectl label persistentvolume"},
+	} {
+		t.Run(want.namespace+" "+want.reason, func(t *testing.T) {
+			assertProblem(t, got, want.namespace, want.about, want.reason, want.message, want.next)
+		})
+	}
+	t.Run("what is well is not told of", func(t *testing.T) { assertWell(t, got) })
+	t.Run("for people", func(t *testing.T) { printed(t) })
+	t.Run("rights to get and list suffice", func(t *testing.T) { w.with(t).readsOnly(got) })
+	t.Run("rights in one namespace suffice", func(t *testing.T) { w.with(t).oneNamespace() })
+	t.Run("what to do next helps", func(t *testing.T) { w.with(t).next(got) })
+	t.Run("a webhook that is ready", func(t *testing.T) { w.with(t).serve() })
+}
+
+func reasons(all []status.Problem) []string {
+	var names []string
+	for _, p := range all {
+		names = append(names, p.Reason)
+	}
+	return names
+}
+
+// ask runs the plugin through kubectl and reads its JSON.
+func ask(t *testing.T, kubeconfig string, args ...string) *status.Status {
+	t.Helper()
+	out, problems, code := kubectl(t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...)
+	require.Equal(t, 0, code, "%s%s", out, problems)
+	require.Empty(t, problems)
+	var s status.Status
+	require.NoError(t, json.Unmarshal([]byte(out), &s), out)
+	require.Equal(t, status.APIVersion, s.APIVersion)
+	require.Equal(t, status.Kind, s.Kind)
+	return &s
+}
+
+func namespaceOf(s *status.Status, name string) *status.Namespace {
+	if i := slices.IndexFunc(s.Namespaces, func(n status.Namespace) bool { return n.Name == name }); i >= 0 {
+		return &s.Namespaces[i]
+	}
+	return nil
+}
+
+func assertProblem(t *testing.T, s *status.Status, namespace, about, reason, message, next string) {
+	t.Helper()
+	n := namespaceOf(s, namespace)
+	require.NotNil(t, n, namespace)
+	i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
+		return p.Reason == reason && slices.ContainsFunc(p.About, func(a string) bool { return strings.HasPrefix(a, about) })
+	})
+	require.GreaterOrEqual(t, i, 0, "%s of %s in %+v", reason, about, n.Problems)
+	assert.Contains(t, n.Problems[i].Message, message)
+	assert.Contains(t, n.Problems[i].Next, next)
+}
+
+// prepare makes what all situations share, and a pod that is older than the webhook.
+func (w *world) prepare() {
+	w.t.Helper()
+	on := map[string]string{"storage": "on"}
+	for _, name := range []string{"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone", "nowhere", "shared", "released", "well"} {
+		w.namespace(name, on)
+	}
+	w.namespace("off", nil)
+	w.namespace("quota", nil)
+	w.namespace(home, nil)
+	w.node("east-1", "east")
+	w.node("west-1", "west")
+	w.make(&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "disk.csi.example.com"}},
+		&corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
+			Data:       map[string]string{"config.yaml": configuration},
+		})
+	w.deployment("before", "old", nil, enabled)
+	require.Eventually(w.t, func() bool {
+		var list corev1.PodList
+		require.NoError(w.t, w.List(w.t.Context(), &list, client.InNamespace("before")))
+		return len(list.Items) == 1
+	}, patience, poll)
+	time.Sleep(1100 * time.Millisecond) // times have whole seconds
+	w.make(webhook(admissionregistrationv1.Ignore))
+}
+
+// webhookWrongs are about the way into a pod.
+func (w *world) webhookWrongs() {
+	w.t.Helper()
+	w.pod("off", "one", nil)
+	w.pod("ignored", "one", nil)
+	w.pod("ignored", "refused", nil, withProfile("theirs"))
+	w.pod("ignored", "windows", nil, func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} })
+
+	w.deployment("label", "wrong", enabled, nil)
+	w.make(&batchv1.CronJob{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "label", Name: "wrong", Labels: enabled},
+		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
+			Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+		}}}},
+	})
+
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "quota", Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
+	}
+	w.make(quota)
+	until(w, quota, "quota", "none", func(q *corev1.ResourceQuota) bool { return len(q.Status.Hard) > 0 })
+	w.deployment("quota", "many", nil, enabled)
+	w.event("quota", "FailedCreate", "exceeded quota")
+}
+
+// claimWrongs are about claims that wait.
+func (w *world) claimWrongs() {
+	w.t.Helper()
+	w.class("fast", "ebs.csi.aws.com", storagev1.VolumeBindingWaitForFirstConsumer)
+	w.claim("pending", "pvc-data-pipeline", "default", "fast", "")
+	w.claim("pending", "pvc-data-pipeline-noclass", "noclass", "noclass", "")
+	w.pod("pending", "driver", &mounts{"default", "pvc-data-pipeline"})
+	w.pod("pending", "noclass", &mounts{"noclass", "pvc-data-pipeline-noclass"})
+	w.pod("pending", "gone", &mounts{"default", "gone"})
+
+	full := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "full", Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse("0")}},
+	}
+	w.make(full)
+	until(w, full, "full", "none", func(q *corev1.ResourceQuota) bool { return len(q.Status.Hard) > 0 })
+	w.pod("full", "one", &mounts{"disk", "pvc-data-pipeline-disk"})
+
+	claim := w.bound("deleting", "data", "deleting")
+	w.running(w.pod("deleting", "one", &mounts{"disk", "data"}, on("east-1")))
+	require.NoError(w.t, w.Delete(w.t.Context(), claim))
+
+	w.bound("well", "data", "well")
+	w.running(w.pod("well", "one", &mounts{"disk", "data"}, on("east-1")))
+}
+
+// volumeWrongs are about volumes that exist.
+func (w *world) volumeWrongs() {
+	w.t.Helper()
+	w.bound("zone", "data", "zone", in("west"))
+	w.pod("zone", "one", &mounts{"disk", "data"}, func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{zone: "east"} })
+	w.bound("nowhere", "data", "nowhere", in("moon"))
+	w.pod("nowhere", "one", &mounts{"disk", "data"})
+	w.event("zone", "FailedScheduling", "node")
+
+	w.bound("shared", "data", "shared")
+	w.running(w.pod("shared", "one", &mounts{"disk", "data"}, on("east-1")))
+	w.attached("shared")
+	w.pod("shared", "two", &mounts{"disk", "data"}, on("west-1"))
+	w.event("shared", "FailedAttachVolume", "already used")
+
+	w.release("own", "own")
+	w.release("foreign", "foreign")
+	w.release("pvc-data-pipeline-disk", "lone")
+	w.release("twins", "twin-a", w.marked("released"))
+	w.release("twins", "twin-b", w.marked("released"))
+	w.claim("released", "own", "fixed", "disk", "own")
+	w.claim("released", "foreign", "disk", "disk", "foreign", func(c *corev1.PersistentVolumeClaim) {
+		c.Labels = map[string]string{inject.LabelProfile: "disk"}
+	})
+	w.pod("released", "own", &mounts{"fixed", "own"})
+	w.pod("released", "again", &mounts{"disk", "pvc-data-pipeline-disk"})
+	w.pod("released", "foreign", &mounts{"disk", "foreign"})
+
+	live := webhook(admissionregistrationv1.Fail)
+	require.NoError(w.t, w.Patch(w.t.Context(), live, client.Merge))
+	time.Sleep(time.Second) // the API server reads its webhooks from a cache
+	w.deployment("blocked", "blocked", nil, enabled)
+	w.event("blocked", "FailedCreate", "failed calling webhook")
+}
+
+// in is a volume of a zone.
+func in(name string) func(*corev1.PersistentVolume) {
+	return func(v *corev1.PersistentVolume) {
+		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}}},
+		}}}}
+	}
+}
+
+// marked is a volume with the labels that the claims controller writes.
+func (w *world) marked(namespace string) func(*corev1.PersistentVolume) {
+	w.t.Helper()
+	live := &corev1.Namespace{}
+	require.NoError(w.t, w.Get(w.t.Context(), client.ObjectKey{Name: namespace}, live))
+	return func(v *corev1.PersistentVolume) {
+		v.Labels[inject.LabelNamespace], v.Labels[inject.LabelNamespaceUID] = namespace, string(live.UID)
+	}
+}
+
+// release makes a claim with its volume and deletes the claim, so that the volume is Released.
+func (w *world) release(claim, volume string, change ...func(*corev1.PersistentVolume)) {
+	w.t.Helper()
+	require.NoError(w.t, w.Delete(w.t.Context(), w.bound("released", claim, volume, change...)))
+	until(w, &corev1.PersistentVolume{}, "", volume, func(v *corev1.PersistentVolume) bool { return v.Status.Phase == corev1.VolumeReleased })
+}
+
+// attached does what a driver's attacher does with the volume's attachment, which the real controller makes.
+func (w *world) attached(volume string) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		var list storagev1.VolumeAttachmentList
+		require.NoError(w.t, w.List(w.t.Context(), &list))
+		for i := range list.Items {
+			a := &list.Items[i]
+			if name := a.Spec.Source.PersistentVolumeName; name != nil && *name == volume {
+				a.Status.Attached = true
+				return w.Status().Update(w.t.Context(), a) == nil
+			}
+		}
+		return false
+	}, patience, poll, "an attachment of the volume %s", volume)
+	until(w, &corev1.Node{}, "", "east-1", func(n *corev1.Node) bool {
+		return slices.ContainsFunc(n.Status.VolumesAttached, func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) })
+	})
+}
+
+func assertWell(t *testing.T, got *status.Status) {
+	t.Helper()
+	well := namespaceOf(got, "well")
+	require.NotNil(t, well)
+	assert.Equal(t, home+".storage", well.Installation)
+	assert.Empty(t, well.Problems)
+	assert.Equal(t, []status.Pod{{
+		Name: "one", Storage: status.Mounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
+	}}, well.Pods)
+	assert.Equal(t, []status.Claim{{
+		Name: "data", Profile: "disk", Phase: "Bound", Volume: "well", Size: "1Gi", AccessModes: []string{"ReadWriteOnce"}, StorageClass: "disk",
+		ReclaimPolicy: "Retain", MadeBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
+	}}, well.Claims)
+	for _, name := range []string{"kube-system", "default", home} {
+		assert.Nil(t, namespaceOf(got, name), "there is nothing to tell of %s", name)
+	}
+}
+
+func printed(t *testing.T) {
+	t.Helper()
+	out, problems, code := kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--namespace", "well")
+	assert.Empty(t, problems)
+	assert.Equal(t, 0, code)
+	assert.Contains(t, out, "NAMESPACE well\n\n  POD  STORAGE  CLAIM  PHASE    NODE    REASON\n  one  Mounted  data   Running  east-1")
+	assert.NotContains(t, out, "\x1b", "no colours where there is no terminal")
+
+	out, _, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code")
+	assert.Equal(t, 3, code, "something is wrong")
+	assert.Contains(t, out, "\x1b[31mNotMounted")
+	assert.Contains(t, out, "NEXT:")
+	assert.Contains(t, out, "RELEASED VOLUME")
+
+	out, _, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage")
+	assert.Equal(t, 0, code)
+	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage status")
+
+	_, problems, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A")
+	assert.Equal(t, 1, code, "a cluster that does not answer is an error")
+	assert.Contains(t, problems, "error: list pods: ")
+}
+
+// readsOnly asks as somebody who may do what docs/status.md says, and nothing else: the answer is the administrator's.
+func (w *world) readsOnly(want *status.Status) {
+	kubeconfig := w.account(home, "reader")
+	role := documentedRole(w.t)
+	for _, rule := range role.Rules {
+		assert.Subset(w.t, []string{"get", "list"}, rule.Verbs, "it only reads")
+	}
+	w.make(role, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subject(home, "reader"),
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+	})
+	require.EventuallyWithT(w.t, func(c *assert.CollectT) { // the authorizer reads roles from a cache
+		got := ask(w.t, kubeconfig, "--all-namespaces")
+		assert.Empty(c, got.Unseen)
+		for i := range want.Namespaces { // Events count on, and change their words
+			other := namespaceOf(got, want.Namespaces[i].Name)
+			if assert.NotNil(c, other) {
+				assert.Equal(c, want.Namespaces[i].Pods, other.Pods)
+				assert.Equal(c, want.Namespaces[i].Claims, other.Claims)
+				assert.Subset(c, reasons(other.Problems), reasons(want.Namespaces[i].Problems))
+			}
+		}
+	}, patience, time.Second)
+}
+
+// oneNamespace asks as a user of a namespace, who may read nothing of the cluster.
+func (w *world) oneNamespace() {
+	t := w.t
+	kubeconfig := w.account("pending", "user")
+	role := documentedRole(t)
+	w.make(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Rules: role.Rules}, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Subjects: subject("pending", "user"),
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "status"},
+	})
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unseen, "\n"), "no pod is looked at")
+	}, patience, time.Second)
+
+	for _, args := range [][]string{nil, {"--all-namespaces"}} {
+		got := ask(t, kubeconfig, args...)
+		unseen := strings.Join(got.Unseen, "\n")
+		for _, what := range []string{"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers", "nodes"} {
+			assert.Contains(t, unseen, what+": you may not list them, so ")
+		}
+		require.Len(t, got.Namespaces, 1)
+		n := got.Namespaces[0]
+		assert.Equal(t, "pending", n.Name)
+		assert.Len(t, n.Pods, 3)
+		for _, p := range n.Pods {
+			assert.Equal(t, status.Mounted, p.Storage, p.Name)
+		}
+		assertProblem(t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it")
+		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonClassMissing, "what nobody may read is not missing")
+		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonVolumeMissing)
+	}
+	assert.Contains(t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unseen, "\n"), "pods of all namespaces: you may not list them, so only the namespace pending is looked at")
+	_, _, code := kubectl(t, kubeconfig, "pipeline-storage", "status", "--exit-code")
+	assert.Equal(t, 3, code)
+}
+
+// serve makes the webhook's Service, as the chart does, and a pod behind it that is ready. Nobody is to call the address of
+// that pod, so the webhook takes no pods any more.
+func (w *world) serve() {
+	silent := webhook(admissionregistrationv1.Ignore)
+	silent.Webhooks[0].ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"no-pod": "has-this"}}
+	require.NoError(w.t, w.Patch(w.t.Context(), silent, client.Merge))
+	time.Sleep(time.Second) // the API server reads its webhooks from a cache
+	w.make(&corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}}},
+	})
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: map[string]string{"app": "storage"}},
+		Spec:       corev1.PodSpec{NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+	}
+	w.make(pod)
+	before := pod.DeepCopy()
+	pod.Status = corev1.PodStatus{
+		Phase: corev1.PodRunning, PodIP: "192.0.2.1", PodIPs: []corev1.PodIP{{IP: "192.0.2.1"}},
+		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+	}
+	require.NoError(w.t, w.Status().Patch(w.t.Context(), pod, client.MergeFrom(before)))
+	require.EventuallyWithT(w.t, func(c *assert.CollectT) {
+		got := ask(w.t, shared.plane.Kubeconfig).Installations
+		if assert.Len(c, got, 1) && assert.NotNil(c, got[0].Ready) {
+			assert.Equal(c, 1, *got[0].Ready)
+			assert.Empty(c, got[0].Problems)
+		}
+	}, patience, poll)
+}
+
+// next runs what people were told to do, and sees that it was that.
+func (w *world) next(got *status.Status) {
+	t := w.t
+	for _, fix := range []struct{ namespace, about, reason string }{
+		{"label", "Deployment/wrong", status.ReasonWrongPlace},
+		{"label", "CronJob/wrong", status.ReasonWrongPlace},
+		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased},
+		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased},
+		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased},
+		{"before", "Pod/old-", status.ReasonBeforeWebhook},
+	} {
+		n := namespaceOf(got, fix.namespace)
+		i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
+			return p.Reason == fix.reason && strings.HasPrefix(p.About[0], fix.about)
+		})
+		require.GreaterOrEqual(t, i, 0, "%+v", fix)
+		_, command, found := strings.Cut(n.Problems[i].Next, "kubectl ")
+		require.True(t, found, n.Problems[i].Next)
+		shell(t, "kubectl "+command)
+	}
+	until(w, &corev1.PersistentVolumeClaim{}, "released", "foreign", func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
+	w.controller()
+	for claim, volume := range map[string]string{"own": "own", "pvc-data-pipeline-disk": "lone"} {
+		until(w, &corev1.PersistentVolumeClaim{}, "released", claim, func(c *corev1.PersistentVolumeClaim) bool {
+			return c.Status.Phase == corev1.ClaimBound && c.Spec.VolumeName == volume
+		})
+	}
+	w.event("full", diagnose.ReasonCreateRefused, "exceeded quota: none")
+	assertProblem(t, ask(t, shared.plane.Kubeconfig, "--namespace", "full"), "full", "PersistentVolumeClaim/pvc-data-pipeline-disk",
+		status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace full")
+	after := ask(t, shared.plane.Kubeconfig, "--namespace", "label")
+	for _, n := range after.Namespaces {
+		assert.NotContains(t, reasons(n.Problems), status.ReasonWrongPlace)
+	}
+}

@@ -77,7 +77,7 @@ e2e: parts-node
 .PHONY: e2e-full
 ## Run all tests on the real node, with ten minutes of faults.
 e2e-full: parts-node
-	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 60m ./test/e2e -args -full \
+	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 60m ./test/e2e -args -full -creations 250 \
 		-figures "$(abspath $(FIGURES))"
 
 .PHONY: test-unit

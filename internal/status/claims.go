@@ -156,12 +156,6 @@ func (l *look) logs() string {
 	return fmt.Sprintf("kubectl logs --namespace %s --selector %s=%s tells why it has not", cmp.Or(l.homeOfSelected().Namespace, "NAMESPACE"), labelName, productName)
 }
 
-// isStatic reports whether the profile of a claim names its volume.
-func (l *look) isStatic(claim string) bool {
-	profile := l.profile(l.profiles[claim])
-	return profile != nil && profile.Volume != nil
-}
-
 // returns reports whether the volume has the labels of this very namespace.
 func (l *look) returns(v *corev1.PersistentVolume) bool {
 	return v != nil && l.home != nil && v.Labels[inject.LabelNamespace] == l.name && v.Labels[inject.LabelNamespaceUID] == string(l.home.UID)

@@ -4,8 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/pipeline-storage/pipeline-storage/test/node"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
 func TestDataOutlivesTheControlPlane(t *testing.T) {

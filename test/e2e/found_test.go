@@ -41,11 +41,10 @@ func using(profiles string) func(*corev1.Pod) {
 	}
 }
 
-// as has a pod run as a user that is not root.
-func as(user int64) func(*corev1.Pod) {
-	return func(p *corev1.Pod) {
-		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user}
-	}
+// notRoot has a pod run as the user 1000.
+func notRoot(p *corev1.Pod) {
+	user := int64(1000)
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user}
 }
 
 type trained struct {
@@ -201,11 +200,10 @@ func TestAProcessThatIsNotRootWritesByTheGroupOfTheProfile(t *testing.T) {
 		c := profileCases["a static local"]
 		c.profile, c.folder, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
 		namespace := c.home(t)
-		user := as(1000)
-		written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile), user)}
-		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.folder, using(c.profile), user), func() { deletePods(t, namespace) })
+		written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)}
+		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.folder, using(c.profile), notRoot), func() { deletePods(t, namespace) })
 
-		told := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.folder, written[0].Path), using(c.profile), user)))
+		told := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.folder, written[0].Path), using(c.profile), notRoot)))
 		assert.Equal(t, 2000, told[0].Group)
 		assert.Contains(t, told[0].Mode, "g", "new files get the group of the folder")
 		assert.Equal(t, 2000, told[1].Group)
@@ -214,19 +212,18 @@ func TestAProcessThatIsNotRootWritesByTheGroupOfTheProfile(t *testing.T) {
 		t.Parallel()
 		c := profileCase{"root", "/root", claim + "-root", "e2e-root", "/opt/e2e-root"}
 		namespace := c.home(t)
-		user := as(1000)
-		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.folder, "a", "1"), using(c.profile), user))
+		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.folder, "a", "1"), using(c.profile), notRoot))
 		assert.Equal(t, corev1.PodFailed, phase)
 		assert.Contains(t, log, "permission denied")
 
 		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // what the warning tells people to do
-		writeIn(t, namespace, c.folder, bytes, using(c.profile), user)
+		writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)
 	})
 	t.Run("on a volume of the local-path provisioner", func(t *testing.T) {
 		t.Parallel()
 		namespace := newNamespace(t)
-		written := []file{writeIn(t, namespace, "/data", bytes, as(1000))}
-		assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data", as(1000))()).Files)
+		written := []file{writeIn(t, namespace, "/data", bytes, notRoot)}
+		assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data", notRoot)()).Files)
 	})
 }
 
@@ -342,7 +339,7 @@ func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
 }
 
 // shell runs a command line as an administrator would, with real kubectl.
-func shell(t *testing.T, line string) string {
+func shell(t *testing.T, line string) {
 	t.Helper()
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
@@ -352,5 +349,4 @@ func shell(t *testing.T, line string) string {
 	}
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s: %s", line, out)
-	return string(out)
 }

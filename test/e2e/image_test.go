@@ -109,8 +109,10 @@ func TestRestrictedPod(t *testing.T) {
 	}
 
 	who := last[identity](t, runPod(t, namespace, harden(boxPod("who", "whoami"))))
-	assert.Equal(t, identity{User: 1000, Group: 1000, Groups: []int{1000}, Seccomp: 2, NoNewPrivs: 1,
-		Capabilities: "0000000000000000", WritableRoot: false}, who)
+	assert.Equal(t, identity{
+		User: 1000, Group: 1000, Groups: []int{1000}, Seccomp: 2, NoNewPrivs: 1,
+		Capabilities: "0000000000000000", WritableRoot: false,
+	}, who)
 	written := last[file](t, runPod(t, namespace, harden(boxPod("writer", "write", "/data", "numbers", "1024"))))
 	found := last[verified](t, runPod(t, namespace, harden(boxPod("reader", "verify", "/data"))))
 	assert.Equal(t, []file{written}, found.Files)

@@ -34,7 +34,7 @@ func (l *library) environment(ctx context.Context, dir string) ([]string, error)
 
 	found, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*", "pkgconfig"))
 	if err != nil || len(found) == 0 {
-		return nil, errors.Join(fmt.Errorf("Debian's %s has no file for pkg-config", l.debian), err)
+		return nil, errors.Join(fmt.Errorf("the package %s has no file for pkg-config", l.debian), err)
 	}
 
 	return []string{"CGO_ENABLED=1", "PKG_CONFIG_PATH=" + found[0], "PKG_CONFIG_SYSROOT_DIR=" + root}, nil

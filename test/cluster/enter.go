@@ -56,6 +56,8 @@ type Setup struct {
 	Programs map[string]string
 	// Before runs when the cluster is up, before the first test. This is the place to register programs.
 	Before func(ctx context.Context, c *Cluster) error
+	// After runs when all tests have passed, with the cluster still up. Its error fails the run.
+	After func(ctx context.Context, c *Cluster) error
 }
 
 // isolated is set in the process that has the namespaces; programs is where the built programs are.
@@ -309,7 +311,16 @@ func run(ctx context.Context, m *testing.M, setup Setup, dir string) (code int) 
 		}
 	}
 
-	if code = m.Run(); code != 0 {
+	code = m.Run()
+	if code == 0 && setup.After != nil {
+		if err := setup.After(ctx, c); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+
+			code = exitFailure
+		}
+	}
+
+	if code != 0 {
 		tell(c, os.Stderr, dir)
 	}
 

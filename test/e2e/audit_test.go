@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,4 +91,22 @@ func TestNothingOfOursDeletes(t *testing.T) {
 	assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data")()).Files)
 
 	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim}, deletions(t, begun))
+}
+
+// onlyReadAndNeverDeleted looks at the whole run, faults and all: no account of ours asked to delete what holds data, and the
+// plugin of kubectl asked for nothing but to read.
+func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
+	events, err := shared.Plane.Audit()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, e := range events {
+		ours := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.HasSuffix(e.Actor(), "pipeline-storage")
+		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
+		if ours && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
+			failed = append(failed, fmt.Errorf("%s (%s) asked to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
+		}
+	}
+	return errors.Join(failed...)
 }

@@ -97,7 +97,7 @@ type difference struct {
 // it serves, where it sees the pods with the label, and in one that it does not. Each kind is there twice: what the twins differ by
 // is noise.
 func TestThePriceOfAPod(t *testing.T) {
-	requireFull(t)
+	requireCost(t)
 	for _, clients := range []int{1, manyClients} {
 		t.Run(fmt.Sprintf("%d at once", clients), func(t *testing.T) {
 			served := servedNamespace(t)
@@ -123,7 +123,7 @@ func TestThePriceOfAPod(t *testing.T) {
 // TestThePriceOfBeingInstalled times the creation of pods that are none of ours, while the MutatingWebhookConfiguration is there and
 // while it is not. Each of the two is there twice in each round.
 func TestThePriceOfBeingInstalled(t *testing.T) {
-	requireFull(t)
+	requireCost(t)
 	served := servedNamespace(t)
 	c := keepConfiguration(t)
 	kinds := func(suffix string) []kind {

@@ -72,7 +72,7 @@ type stageUsage struct {
 // server, by dry runs, which go the whole way and leave nothing; then again with many namespaces and claims, first while a pod in
 // each waits for a volume, which the claims controller looks at again each minute. The requests of the chart are set by it.
 func TestWhatTheWebhookUses(t *testing.T) {
-	requireFull(t)
+	requireCost(t)
 	u := &usageTable{Test: t.Name(), Machine: figures.Describe().String()}
 	awaitOld(t)
 	one := []string{servedNamespace(t)}

@@ -4,6 +4,7 @@
 //
 //	go test ./test/e2e                     # the short form: minutes
 //	go test ./test/e2e -timeout 90m -args -full   # all of it
+//	go test ./test/e2e -run 'Price|Uses' -v -timeout 90m -args -cost FILE   # what it costs: figures, no proof
 //
 // It needs Linux and root. Elsewhere every test is skipped, and says so: see cluster.RequireEnv.
 //

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 			shared = c
 			return install(ctx, release, home)
 		},
+		After: onlyReadAndNeverDeleted,
 	}))
 }
 
@@ -75,5 +76,14 @@ func requireFull(t *testing.T) {
 	cluster.RequireNode(t)
 	if !*full {
 		t.Skip("it takes long: ask with -args -full")
+	}
+}
+
+// requireCost is for what measures and proves nothing: it runs when its figures have a place to go.
+func requireCost(t *testing.T) {
+	t.Helper()
+	cluster.RequireNode(t)
+	if *costs == "" {
+		t.Skip("it measures: ask with -args -cost FILE")
 	}
 }

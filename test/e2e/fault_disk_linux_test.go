@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
 const (
@@ -78,7 +79,7 @@ func TestFullDisk(t *testing.T) {
 	assert.Contains(t, files, before)
 	assert.Contains(t, files, after)
 	t.Logf("%d records and %d files were found again", found, len(files))
-	record(t, figure{Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds()})
+	record(t, figure.Figure{Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds()})
 }
 
 // epoch1 is the size of the checkpoint that is there before.

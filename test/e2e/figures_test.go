@@ -11,24 +11,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
 var figuresFile = flag.String("figures", "", "append what docs/reliability.md tells of each disaster to this `file`, one JSON object a line")
 
-// figure is one disaster, survived.
-type figure struct {
-	Disaster string `json:"disaster"`
-	Test     string `json:"test"`
-	// Bytes were written before, with checksums, and found again. Lost is 0, or the test fails.
-	Bytes int64 `json:"bytes"`
-	Lost  int64 `json:"lost"`
-	// Seconds passed from the disaster until the next pod had read all of them.
-	Seconds float64 `json:"seconds"`
-}
-
 var figuresMutex sync.Mutex
 
-func record(t *testing.T, f figure) {
+func record(t *testing.T, f figure.Figure) {
 	t.Helper()
 	f.Test = t.Name()
 	line, err := json.Marshal(f)
@@ -53,7 +44,7 @@ func survives(t *testing.T, disaster string, written []file, reader func() strin
 	happen()
 	found := last[verified](t, reader())
 	require.Equal(t, written, found.Files)
-	f := figure{Disaster: disaster, Seconds: time.Since(begun).Seconds()}
+	f := figure.Figure{Disaster: disaster, Seconds: time.Since(begun).Seconds()}
 	for _, w := range written {
 		f.Bytes += w.Bytes
 	}

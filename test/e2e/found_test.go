@@ -21,6 +21,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
@@ -62,7 +63,7 @@ func TestAJobGoesOnFromTheCheckpointOfTheLast(t *testing.T) {
 		told := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
 		require.Equal(t, trained{From: epoch, To: epoch + 1}, told)
 		if epoch > 0 {
-			record(t, figure{Disaster: "a Job has ended, another goes on", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+			record(t, figure.Figure{Disaster: "a Job has ended, another goes on", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
@@ -74,7 +75,7 @@ func TestManyNamespacesAtOnce(t *testing.T) {
 	t.Logf("%d requests of the webhook to the API server: %v", sum(requests), requests)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "no replica may end")
-	record(t, figure{Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces), Bytes: int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds()})
+	record(t, figure.Figure{Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces), Bytes: int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds()})
 }
 
 // many is what the test knows of its namespaces. The maps have them as keys.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
@@ -122,7 +123,7 @@ func TestARenderedReleaseIsUninstalledAndInstalledAgain(t *testing.T) {
 		helmRun(t, "helm3", "uninstall", release, "--namespace", namespace, "--wait")
 	}
 	figureOf := func(begun time.Time, disaster string) {
-		record(t, figure{Disaster: disaster, Bytes: 1 << 20, Seconds: time.Since(begun).Seconds()})
+		record(t, figure.Figure{Disaster: disaster, Bytes: 1 << 20, Seconds: time.Since(begun).Seconds()})
 	}
 
 	run(1, "train")

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/internal/status"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
@@ -66,7 +65,7 @@ func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
 	if o.Output == "json" {
 		err = status.JSON(stdout, s)
 	} else {
-		err = status.Print(stdout, s, status.Style{Color: useColor(o.Color, stdout), Wide: o.Output == "wide"})
+		err = status.Print(stdout, s, status.Style{Color: cli.Color(o.Color, stdout), Wide: o.Output == "wide"})
 	}
 	return o.exitCode(snapshot, s), err
 }
@@ -127,26 +126,5 @@ func (o *Options) config() (*inject.Config, error) {
 	return config, nil
 }
 
-// useColor decides about colour: by the flag, else for a terminal without NO_COLOR (no-color.org).
-func useColor(when string, w io.Writer) bool {
-	if when != "auto" {
-		return when == "always"
-	}
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // Version is the version that the linker set, or that of the module.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return strings.TrimPrefix(info.Main.Version, "v")
-	}
-	return "unknown"
-}
+func Version() string { return cli.Version(version) }

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
-	"strings"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
@@ -109,7 +108,7 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 // write prints the manifests, or what people asked for instead.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	if o.Diff {
-		return diff(w, out, useColor(o.Color, w))
+		return diff(w, out, cli.Color(o.Color, w))
 	}
 	if _, err := out.WriteTo(w); err != nil {
 		return fmt.Errorf("standard output: %w", err)
@@ -192,12 +191,4 @@ func readAll(in io.Reader) ([]byte, error) {
 }
 
 // Version is the version that the linker set, or that of the module.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return strings.TrimPrefix(info.Main.Version, "v")
-	}
-	return "unknown"
-}
+func Version() string { return cli.Version(version) }

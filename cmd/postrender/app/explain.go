@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -121,17 +120,4 @@ func colorLine(line string) string {
 		}
 	}
 	return line
-}
-
-// useColor decides about colour: by the flag, else for a terminal without NO_COLOR (no-color.org).
-func useColor(when string, w io.Writer) bool {
-	if when != "auto" {
-		return when == "always"
-	}
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

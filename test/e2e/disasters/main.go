@@ -15,21 +15,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
 const (
 	begin = "<!-- disasters -->\n"
 	end   = "<!-- /disasters -->\n"
 )
-
-// figure is one disaster, as the tests record it.
-type figure struct {
-	Disaster string  `json:"disaster"`
-	Test     string  `json:"test"`
-	Bytes    int64   `json:"bytes"`
-	Lost     int64   `json:"lost"`
-	Seconds  float64 `json:"seconds"`
-}
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
@@ -65,9 +58,9 @@ func run(args []string, stdout io.Writer) error {
 	return os.WriteFile(args[1], document, 0o644)
 }
 
-func read(text []byte) (figures []figure, err error) {
+func read(text []byte) (figures []figure.Figure, err error) {
 	for line := range bytes.Lines(text) {
-		var f figure
+		var f figure.Figure
 		if err := json.Unmarshal(line, &f); err != nil {
 			return nil, fmt.Errorf("read a figure: %w", err)
 		}
@@ -78,17 +71,17 @@ func read(text []byte) (figures []figure, err error) {
 
 // row is all of one disaster.
 type row struct {
-	figure
+	figure.Figure
 	seconds []float64
 }
 
 // table has a row for each disaster, in the order of their tests.
-func table(figures []figure) string {
+func table(figures []figure.Figure) string {
 	rows := map[string]*row{}
 	for _, f := range figures {
 		r := rows[f.Disaster]
 		if r == nil {
-			r = &row{figure: figure{Disaster: f.Disaster, Test: f.Test}}
+			r = &row{Figure: figure.Figure{Disaster: f.Disaster, Test: f.Test}}
 			rows[f.Disaster] = r
 		}
 		r.Bytes += f.Bytes

@@ -1,0 +1,33 @@
+// Package cli is what our commands for people share.
+package cli
+
+import (
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+)
+
+// Version is the version that the linker set, or that of the module.
+func Version(linked string) string {
+	if linked != "" {
+		return linked
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "unknown"
+}
+
+// Color decides about colour: when is always, never or auto, which means on a terminal without NO_COLOR (no-color.org).
+func Color(when string, w io.Writer) bool {
+	if when != "auto" {
+		return when == "always"
+	}
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

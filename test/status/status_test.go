@@ -86,7 +86,7 @@ func TestStatus(t *testing.T) {
 		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released", "kubectl label persistentvolume own pipeline-storage.io/namespace=released"},
 		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased, "foreign is Released", "kubectl patch persistentvolume foreign"},
 		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "is not marked as this namespace's", "kubectl label persistentvolume lone"},
-		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "twin-a, twin-b", "kubectl label persistentvolume"},
+		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "all have data of deleted claims of the name twins", "kubectl label persistentvolume"},
 	} {
 		t.Run(want.namespace+" "+want.reason, func(t *testing.T) {
 			assertProblem(t, got, want.namespace, want.about, want.reason, want.message, want.next)

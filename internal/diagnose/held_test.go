@@ -38,15 +38,18 @@ func TestHeldFor(t *testing.T) {
 		"none": {nil, nil, nil},
 		"the newest is the first": {
 			[]corev1.PersistentVolume{held("old", 2*time.Hour), held("new", time.Hour), held("oldest", 3*time.Hour)},
-			[]string{"new", "old", "oldest"}, nil,
+			[]string{"new", "old", "oldest"},
+			nil,
 		},
 		"an earlier namespace": {
 			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "before" })},
-			nil, []string{"v"},
+			nil,
+			[]string{"v"},
 		},
 		"a label of another namespace": {
 			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespace] = "other" })},
-			nil, []string{"v"},
+			nil,
+			[]string{"v"},
 		},
 		"no labels": {
 			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels = nil })}, nil, []string{"v"},

@@ -120,7 +120,7 @@ fuzz:
 .PHONY: lint
 ## Check the code with the linters of .golangci.yaml.
 lint:
-	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run ./...
+	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run --allow-serial-runners ./...
 
 .PHONY: generate
 ## Write generated files anew: go.mod, the tables of both READMEs, expected test files, the chart's schema, config/.

@@ -286,6 +286,9 @@ func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 		volume := foreignVolume()
 		volume.Name, volume.GenerateName, volume.Labels = "", "released-", labels
 		volume.Spec.ClaimRef.UID = "of-a-claim-that-is-gone"
+		volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{
+			CSI: &corev1.CSIPersistentVolumeSource{Driver: "ebs.csi.aws.com", VolumeHandle: "vol-1"},
+		}
 		volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 		require.NoError(t, err)
 		volume.Status.Phase = phase
@@ -306,6 +309,9 @@ func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 		"and larger":                       `{"spec":{"claimRef":{"uid":"new"},"capacity":{"storage":"1Ti"}}}`,
 		"and of another class":             `{"spec":{"claimRef":{"uid":"new"},"storageClassName":"other"}}`,
 		"and for more modes":               `{"spec":{"claimRef":{"uid":"new"},"accessModes":["ReadWriteMany"]}}`,
+		"for something else than a claim":  `{"spec":{"claimRef":{"uid":"new","kind":"Pod"}}}`,
+		"and of another attributes class":  `{"spec":{"claimRef":{"uid":"new"},"volumeAttributesClassName":"gold"}}`,
+		"and with a Secret of somebody's":  `{"spec":{"claimRef":{"uid":"new"},"csi":{"controllerExpandSecretRef":{"name":"a","namespace":"b"}}}}`,
 		"and with mount options":           `{"spec":{"claimRef":{"uid":"new"},"mountOptions":["suid"]}}`,
 	} {
 		err := patch(text)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
@@ -268,4 +269,39 @@ func TestSentencesHaveRoomForTheirCommand(t *testing.T) {
 		assert.Equal(t, f.Note, shorten(f.Note))
 		assert.Contains(t, f.Note, "kubectl label persistentvolume pvc-")
 	}
+}
+
+// behind is a visit whose caches have a claim that the API server may not have any more.
+func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *visit {
+	claim := aClaim(withClass("back-fast"))
+	claim.ObjectMeta = metav1.ObjectMeta{
+		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{inject.LabelInstallation: installation},
+	}
+	claim.Spec.VolumeName, claim.Status.Phase = volume, phase
+	return &visit{
+		reconciler: &reconciler{Options: Options{Installation: installation}, live: f.Client, writer: f.Client},
+		use:        inject.Use{Profile: "default", Namespace: namespace}, claim: claim,
+	}
+}
+
+// The namespace was deleted and made again, and the claim of the one before is still in a cache: its volume is not this one's.
+func TestMarksNoVolumeByACacheThatIsBehind(t *testing.T) {
+	f := newFixture(t)
+	namespace := f.namespace()
+	volume := f.released("old", namespace, "gone")
+	require.ErrorIs(t, f.behind(namespace, corev1.ClaimBound, volume.Name).markVolume(t.Context()), errLater)
+	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
+}
+
+func TestGivesNothingBackByACacheThatIsBehind(t *testing.T) {
+	f := newFixture(t)
+	namespace := f.namespace()
+	home := get(f, "", namespace, &corev1.Namespace{})
+	volume := f.released("old", namespace, home.UID, func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "another-that-is-gone" })
+	v := f.behind(namespace, corev1.ClaimPending, volume.Name)
+	require.ErrorIs(t, v.giveBack(t.Context()), errLater)
+
+	require.NoError(t, f.Delete(t.Context(), home)) // it stays, because nothing empties it here
+	require.ErrorIs(t, v.giveBack(t.Context()), errNamespaceEnds)
+	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
 }

@@ -311,7 +311,7 @@ func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 		"and for more modes":               `{"spec":{"claimRef":{"uid":"new"},"accessModes":["ReadWriteMany"]}}`,
 		"for something else than a claim":  `{"spec":{"claimRef":{"uid":"new","kind":"Pod"}}}`,
 		"and of another attributes class":  `{"spec":{"claimRef":{"uid":"new"},"volumeAttributesClassName":"gold"}}`,
-		"and with a Secret of somebody's":  `{"spec":{"claimRef":{"uid":"new"},"csi":{"controllerExpandSecretRef":{"name":"a","namespace":"b"}}}}`,
+		"and that reads what is others'":   `{"spec":{"claimRef":{"uid":"new"},"csi":{"controllerExpandSecretRef":{"name":"a","namespace":"b"}}}}`,
 		"and with mount options":           `{"spec":{"claimRef":{"uid":"new"},"mountOptions":["suid"]}}`,
 	} {
 		err := patch(text)

@@ -18,13 +18,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
 func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
-	f.current.Store(load(t,
+	f.current.Store(claimtest.Config(t,
 		`{name: default, storageClass: {name: trio-fast}}`,
 		`{name: disk, volume: {handle: vol-1, zone: eu-1a, namespace: `+namespace+`}, storageClass: {name: trio-disk}}`))
 	before := metric(t, "pipeline_storage_claims_created_total", kindClaim)
@@ -122,12 +123,12 @@ func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 		"one that fits":                        {"200Gi", func(*corev1.PersistentVolumeClaim) {}, ""},
 		"one that is too small":                {"1Gi", func(*corev1.PersistentVolumeClaim) {}, "its size is 1Gi, less than 100Gi"},
 		"Helm's, though it has our label":      {"1Gi", helm, "its size is 1Gi, less than 100Gi"},
-		"another installation's":               {"1Gi", withLabel(inject.LabelInstallation, "other"), "its size is 1Gi, less than 100Gi"},
-		"another installation's, which fits":   {"100Gi", withLabel(inject.LabelInstallation, "other"), ""},
+		"another installation's":               {"1Gi", claimtest.Label(inject.LabelInstallation, "other"), "its size is 1Gi, less than 100Gi"},
+		"another installation's, which fits":   {"100Gi", claimtest.Label(inject.LabelInstallation, "other"), ""},
 		"Helm's, which fits":                   {"100Gi", helm, ""},
-		"one whose modes are others":           {"100Gi", withModes(corev1.ReadWriteMany), "its access modes are ReadWriteMany, which lacks ReadWriteOnce"},
-		"one with a block device":              {"100Gi", asBlock, "its volumeMode is Block"},
-		"one that was made with a volume name": {"100Gi", withVolume("theirs"), ""},
+		"one whose modes are others":           {"100Gi", claimtest.Modes(corev1.ReadWriteMany), "its access modes are ReadWriteMany, which lacks ReadWriteOnce"},
+		"one with a block device":              {"100Gi", claimtest.Block, "its volumeMode is Block"},
+		"one that was made with a volume name": {"100Gi", claimtest.Volume("theirs"), ""},
 	}
 	type made struct{ namespace, version, want string }
 	all := map[string]made{}
@@ -255,7 +256,7 @@ func TestMarksTheBoundVolume(t *testing.T) {
 func TestRefusesWhatBelongsToOthers(t *testing.T) {
 	f := newFixture(t)
 	namespace, other := f.namespace(), f.namespace()
-	f.current.Store(load(t,
+	f.current.Store(claimtest.Config(t,
 		`{name: class, storageClass: {name: taken-class}}`,
 		`{name: volume, storageClass: {name: refuse-fast}, volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
 	require.NoError(t, f.Create(t.Context(), &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "taken-class"}, Provisioner: "example.com/other"}))
@@ -313,7 +314,7 @@ func TestNamespaceThatIsBeingDeleted(t *testing.T) {
 	require.NoError(t, f.Delete(t.Context(), get(f, "", namespace, &corev1.Namespace{})))
 
 	err := f.Create(t.Context(), &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: namespace}, Spec: aClaim().Spec,
+		ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: namespace}, Spec: claimtest.Claim().Spec,
 	})
 	require.ErrorIs(t, refused(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds, "the API server's own answer: %v", err)
 
@@ -350,7 +351,7 @@ func TestClaimThatIsDeletedIsMadeAgain(t *testing.T) {
 func TestSaysWhyAClaimIsPending(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
-	f.current.Store(load(t,
+	f.current.Store(claimtest.Config(t,
 		`{name: noclass, storageClass: {name: pending-none, create: false}}`,
 		`{name: nopod, storageClass: {name: pending-fast}}`,
 		`{name: released, storageClass: {name: pending-released, backend: host-path}, volume: {name: released.`+namespace+`, handle: /data, namespace: `+namespace+`}}`,
@@ -544,7 +545,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	static := func(handle string) string {
 		return `{name: static, storageClass: {name: static-fast, backend: host-path}, volume: {name: static.` + namespace + `, handle: ` + handle + `, namespace: ` + namespace + `}}`
 	}
-	f.current.Store(load(t, `{name: policy, storageClass: {name: deletes}}`, `{name: tuned, storageClass: {name: tuned}}`, static("/wanted")))
+	f.current.Store(claimtest.Config(t, `{name: policy, storageClass: {name: deletes}}`, `{name: tuned, storageClass: {name: tuned}}`, static("/wanted")))
 	class := func(name string, policy corev1.PersistentVolumeReclaimPolicy) *storagev1.StorageClass {
 		c := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "ebs.csi.aws.com", ReclaimPolicy: &policy}
 		require.NoError(t, f.Create(t.Context(), c))
@@ -598,7 +599,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 func TestDoesNotBindPendingClaimsOfOthers(t *testing.T) {
 	f := newFixture(t)
 	small, fits := f.namespace(), f.namespace()
-	f.current.Store(load(t,
+	f.current.Store(claimtest.Config(t,
 		`{name: disk, claim: {name: theirs}, storageClass: {name: hijack-disk}}`,
 		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
 	f.claim(small, "theirs", "hijack-disk", "1Gi")

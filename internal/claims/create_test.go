@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -84,8 +85,8 @@ func TestExpandLosesToANewerClaim(t *testing.T) {
 	newer.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("50Gi")
 	require.NoError(t, f.Update(t.Context(), newer))
 
-	v := &visit{reconciler: &reconciler{live: f, writer: f}, claim: stale, profile: &load(t, `{name: a}`).Profiles[0]}
-	err := v.expand(t.Context(), aClaim(withSize("20Gi")))
+	v := &visit{reconciler: &reconciler{live: f, writer: f}, claim: stale, profile: &claimtest.Config(t, `{name: a}`).Profiles[0]}
+	err := v.expand(t.Context(), claimtest.Claim(claimtest.Size("20Gi")))
 	assert.True(t, apierrors.IsConflict(err), "it is tried again with the newer claim, not refused: %v", err)
 	assert.Equal(t, "50Gi", get(f, namespace, "data", &corev1.PersistentVolumeClaim{}).Spec.Resources.Requests.Storage().String())
 }
@@ -99,7 +100,7 @@ func TestWaited(t *testing.T) {
 		{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Minute)}}, {ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Hour)}},
 	}
 	created := func(d time.Duration) *corev1.PersistentVolumeClaim {
-		return aClaim(func(c *corev1.PersistentVolumeClaim) { c.CreationTimestamp = ago(d) })
+		return claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.CreationTimestamp = ago(d) })
 	}
 	for name, row := range map[string]struct {
 		visit visit

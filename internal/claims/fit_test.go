@@ -2,67 +2,21 @@ package claims
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 )
-
-// aClaim is a claim that fits itself, changed as a row says.
-func aClaim(change ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
-	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "ml", UID: "claim-uid"},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			StorageClassName: new("fast"),
-			Resources: corev1.VolumeResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")},
-			},
-		},
-	}
-	for _, c := range change {
-		c(claim)
-	}
-	return claim
-}
-
-func withSize(size string) func(*corev1.PersistentVolumeClaim) {
-	return func(c *corev1.PersistentVolumeClaim) {
-		c.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
-	}
-}
 
 func withCapacity(size string) func(*corev1.PersistentVolumeClaim) {
 	return func(c *corev1.PersistentVolumeClaim) {
 		c.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
 	}
-}
-
-func withModes(modes ...corev1.PersistentVolumeAccessMode) func(*corev1.PersistentVolumeClaim) {
-	return func(c *corev1.PersistentVolumeClaim) { c.Spec.AccessModes = modes }
-}
-
-func withClass(name string) func(*corev1.PersistentVolumeClaim) {
-	return func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = &name }
-}
-
-func withVolume(name string) func(*corev1.PersistentVolumeClaim) {
-	return func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = name }
-}
-
-func asBlock(c *corev1.PersistentVolumeClaim) {
-	c.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)
-}
-
-func withLabel(key, value string) func(*corev1.PersistentVolumeClaim) {
-	return func(c *corev1.PersistentVolumeClaim) { metav1.SetMetaDataLabel(&c.ObjectMeta, key, value) }
 }
 
 func TestMisfits(t *testing.T) {
@@ -72,22 +26,22 @@ func TestMisfits(t *testing.T) {
 		existing, wanted *corev1.PersistentVolumeClaim
 		want             []string
 	}{
-		"the same claim fits":                          {aClaim(), aClaim(), nil},
-		"more modes and more space fit":                {aClaim(withModes(corev1.ReadWriteMany, corev1.ReadWriteOnce), withSize("1Ti")), aClaim(), nil},
-		"a volume that turned out large enough fits":   {aClaim(withSize("1Gi"), withCapacity("100Gi")), aClaim(), nil},
-		"the size in other units fits":                 {aClaim(withSize("102400Mi")), aClaim(), nil},
-		"a volume of its own fits a provisioned claim": {aClaim(withVolume("pvc-123")), aClaim(), nil},
-		"the wanted volume fits in any class":          {aClaim(withVolume("v"), withClass("")), aClaim(withVolume("v")), nil},
+		"the same claim fits":                          {claimtest.Claim(), claimtest.Claim(), nil},
+		"more modes and more space fit":                {claimtest.Claim(claimtest.Modes(corev1.ReadWriteMany, corev1.ReadWriteOnce), claimtest.Size("1Ti")), claimtest.Claim(), nil},
+		"a volume that turned out large enough fits":   {claimtest.Claim(claimtest.Size("1Gi"), withCapacity("100Gi")), claimtest.Claim(), nil},
+		"the size in other units fits":                 {claimtest.Claim(claimtest.Size("102400Mi")), claimtest.Claim(), nil},
+		"a volume of its own fits a provisioned claim": {claimtest.Claim(claimtest.Volume("pvc-123")), claimtest.Claim(), nil},
+		"the wanted volume fits in any class":          {claimtest.Claim(claimtest.Volume("v"), claimtest.Class("")), claimtest.Claim(claimtest.Volume("v")), nil},
 		"a missing mode does not": {
-			aClaim(), aClaim(withModes(corev1.ReadWriteMany)),
+			claimtest.Claim(), claimtest.Claim(claimtest.Modes(corev1.ReadWriteMany)),
 			[]string{"its access modes are ReadWriteOnce, which lacks ReadWriteMany"},
 		},
-		"less space does not":           {aClaim(withSize("99Gi")), aClaim(), []string{"its size is 99Gi, less than 100Gi"}},
-		"another class does not":        {aClaim(withClass("gp2")), aClaim(), []string{`its StorageClass is "gp2", not "fast"`}},
-		"no class does not":             {aClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), aClaim(), []string{`its StorageClass is "", not "fast"`}},
-		"another volume does not":       {aClaim(withVolume("x")), aClaim(withVolume("v")), []string{`its volume is "x", not "v"`}},
-		"a block device does not":       {aClaim(asBlock), aClaim(), []string{"its volumeMode is Block, but pods mount a file system"}},
-		"everything wrong is all named": {aClaim(asBlock, withSize("1Gi"), withClass("x"), withModes()), aClaim(), []string{"its access modes are , which lacks ReadWriteOnce", "its size is 1Gi, less than 100Gi", `its StorageClass is "x", not "fast"`, "its volumeMode is Block, but pods mount a file system"}},
+		"less space does not":           {claimtest.Claim(claimtest.Size("99Gi")), claimtest.Claim(), []string{"its size is 99Gi, less than 100Gi"}},
+		"another class does not":        {claimtest.Claim(claimtest.Class("gp2")), claimtest.Claim(), []string{`its StorageClass is "gp2", not "fast"`}},
+		"no class does not":             {claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), claimtest.Claim(), []string{`its StorageClass is "", not "fast"`}},
+		"another volume does not":       {claimtest.Claim(claimtest.Volume("x")), claimtest.Claim(claimtest.Volume("v")), []string{`its volume is "x", not "v"`}},
+		"a block device does not":       {claimtest.Claim(claimtest.Block), claimtest.Claim(), []string{"its volumeMode is Block, but pods mount a file system"}},
+		"everything wrong is all named": {claimtest.Claim(claimtest.Block, claimtest.Size("1Gi"), claimtest.Class("x"), claimtest.Modes()), claimtest.Claim(), []string{"its access modes are , which lacks ReadWriteOnce", "its size is 1Gi, less than 100Gi", `its StorageClass is "x", not "fast"`, "its volumeMode is Block, but pods mount a file system"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,17 +57,17 @@ func TestDifferences(t *testing.T) {
 		existing, wanted *corev1.PersistentVolumeClaim
 		want             []string
 	}{
-		"nothing":              {aClaim(), aClaim(), nil},
-		"a larger size grows":  {aClaim(), aClaim(withSize("1Ti")), nil},
-		"a smaller size stays": {aClaim(), aClaim(withSize("1Gi")), nil},
+		"nothing":              {claimtest.Claim(), claimtest.Claim(), nil},
+		"a larger size grows":  {claimtest.Claim(), claimtest.Claim(claimtest.Size("1Ti")), nil},
+		"a smaller size stays": {claimtest.Claim(), claimtest.Claim(claimtest.Size("1Gi")), nil},
 		"modes in another order": {
-			aClaim(withModes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), aClaim(withModes(corev1.ReadOnlyMany, corev1.ReadWriteOnce)), nil,
+			claimtest.Claim(claimtest.Modes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), claimtest.Claim(claimtest.Modes(corev1.ReadOnlyMany, corev1.ReadWriteOnce)), nil,
 		},
 		"a mode that the profile no longer has": {
-			aClaim(withModes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), aClaim(),
+			claimtest.Claim(claimtest.Modes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), claimtest.Claim(),
 			[]string{"its access modes are ReadWriteOnce, ReadOnlyMany, not ReadWriteOnce"},
 		},
-		"another class": {aClaim(), aClaim(withClass("slow")), []string{`its StorageClass is "fast", not "slow"`}},
+		"another class": {claimtest.Claim(), claimtest.Claim(claimtest.Class("slow")), []string{`its StorageClass is "fast", not "slow"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,16 +202,3 @@ func TestVolumeRefusal(t *testing.T) {
 	}
 }
 
-// load reads a configuration of the given profiles in YAML's flow style.
-func load(tb testing.TB, profiles ...string) *inject.Config {
-	tb.Helper()
-
-	text := strings.Builder{}
-	text.WriteString("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles:\n")
-	for i, p := range profiles { // each at a path of its own
-		fmt.Fprintf(&text, "- %s, mount: {path: /data%d}}\n", strings.TrimSuffix(p, "}"), i)
-	}
-	config, _, err := inject.LoadForAdmission([]byte(text.String()))
-	require.NoError(tb, err)
-	return config
-}

@@ -16,6 +16,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -52,7 +53,7 @@ func TestIndexFollowsPods(t *testing.T) {
 
 	index := &Index{synced: func() bool { return true }}
 	h := index.handler()
-	profile := &load(t, `{name: default}`).Profiles[0]
+	profile := &claimtest.Config(t, `{name: default}`).Profiles[0]
 	use := inject.Use{Profile: "default", Namespace: "ml"}
 	one, two := markedPod("ml", "one", "default"), markedPod("ml", "two", "default,other")
 
@@ -121,7 +122,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, row.want, row.index.Warnings("ml", &load(t, row.profile).Profiles[0]))
+			assert.Equal(t, row.want, row.index.Warnings("ml", &claimtest.Config(t, row.profile).Profiles[0]))
 		})
 	}
 	assert.Empty(t, (*Index)(nil).Overlap())

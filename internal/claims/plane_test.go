@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
@@ -111,7 +112,7 @@ func newFixture(t *testing.T, profiles ...string) *fixture {
 		assert.NoError(t, c.DeleteAllOf(context.Background(), &storagev1.StorageClass{}))
 	})
 	if len(profiles) > 0 {
-		f.current.Store(load(t, profiles...))
+		f.current.Store(claimtest.Config(t, profiles...))
 	}
 	return f
 }
@@ -172,7 +173,7 @@ func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), ch
 func (f *fixture) set(r *replica, profiles ...string) {
 	f.t.Helper()
 
-	f.current.Store(load(f.t, profiles...))
+	f.current.Store(claimtest.Config(f.t, profiles...))
 	r.changed <- struct{}{}
 }
 
@@ -273,10 +274,10 @@ func (f *fixture) settle() {
 }
 
 // claim makes a claim by other hands than the controller's.
-func (f *fixture) claim(namespace, name, class, size string, change ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
+func (f *fixture) claim(namespace, name, class, size string, change ...claimtest.Change) *corev1.PersistentVolumeClaim {
 	f.t.Helper()
 
-	claim := aClaim(append(change, withSize(size), withClass(class))...)
+	claim := claimtest.Claim(append(change, claimtest.Size(size), claimtest.Class(class))...)
 	claim.ObjectMeta = metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: claim.Labels, Annotations: claim.Annotations}
 	require.NoError(f.t, f.Create(f.t.Context(), claim))
 	return claim

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -180,7 +181,7 @@ func TestGivesBackAStaticVolume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			namespace := f.namespace()
-			f.current.Store(load(t, form+namespace+", zone: node-1}}"))
+			f.current.Store(claimtest.Config(t, form+namespace+", zone: node-1}}"))
 			home := types.UID("gone")
 			if c.consent {
 				home = get(f, "", namespace, &corev1.Namespace{}).UID
@@ -273,7 +274,7 @@ func TestSentencesHaveRoomForTheirCommand(t *testing.T) {
 
 // behind is a visit whose caches have a claim that the API server may not have any more.
 func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *visit {
-	claim := aClaim(withClass("back-fast"))
+	claim := claimtest.Claim(claimtest.Class("back-fast"))
 	claim.ObjectMeta = metav1.ObjectMeta{
 		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{inject.LabelInstallation: installation},
 	}

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 )
 
 func aVolume(change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
@@ -52,7 +54,7 @@ func TestDiagnose(t *testing.T) {
 	)
 	notScheduled := aPod("p", "")
 	notScheduled.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/3 nodes are available"}}
-	profile := &load(t, `{name: a}`).Profiles[0]
+	profile := &claimtest.Config(t, `{name: a}`).Profiles[0]
 
 	for name, row := range map[string]struct {
 		in   Snapshot
@@ -63,70 +65,70 @@ func TestDiagnose(t *testing.T) {
 			Finding{Reason: ReasonClaimMissing, Note: "claim data does not exist in namespace ml: create it or set claim.create: true in the profile a"},
 		},
 		"the claim is lost": {
-			Snapshot{Claim: aClaim(onVolume(), func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimLost })},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v"), func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimLost })},
 			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Lost because its PersistentVolume v was deleted or bound to another claim: restore it, or delete the claim to have a new one, which is empty unless the profile names a volume"},
 		},
 		"the named volume does not exist": {
-			Snapshot{Claim: aClaim(onVolume())},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v"))},
 			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Pending because its PersistentVolume v does not exist: create it, or set volume.create: true in the profile a"},
 		},
 		"the named volume is another claim's": {
-			Snapshot{Claim: aClaim(onVolume()), Volume: aVolume(refers("etl", "x"))},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("etl", "x"))},
 			Finding{Reason: ReasonVolumeTaken, Note: "claim data is Pending because its PersistentVolume v belongs to the claim etl/data: name another volume, or free it there"},
 		},
 		"the named volume was released": {
-			Snapshot{Claim: aClaim(onVolume()), Volume: aVolume(refers("ml", "an-older-claim"))},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", "an-older-claim"))},
 			Finding{Reason: ReasonVolumeReleased, Note: "claim data is Pending because its PersistentVolume v is Released: it still holds the data of a claim of this name that was deleted. " +
 				`To give this data to the new claim: kubectl patch persistentvolume v --type=merge -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`},
 		},
 		"the named volume is too small, of another class and read by many": {
-			Snapshot{Claim: aClaim(onVolume(), withSize("200Gi"), withClass("slow"), withModes(corev1.ReadWriteMany), asBlock), Volume: aVolume()},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v"), claimtest.Size("200Gi"), claimtest.Class("slow"), claimtest.Modes(corev1.ReadWriteMany), claimtest.Block), Volume: aVolume()},
 			Finding{Reason: ReasonVolumeDiffers, Note: "claim data is Pending because its PersistentVolume v does not fit: its capacity is 100Gi, the claim requests 200Gi; " +
 				"its access modes are ReadWriteOnce, the claim needs ReadWriteMany; its StorageClass is \"fast\", the claim's \"slow\"; one of the two has volumeMode Block"},
 		},
 		"the named volume failed": {
-			Snapshot{Claim: aClaim(onVolume()), Volume: aVolume(refers("ml", "claim-uid"), func(v *corev1.PersistentVolume) {
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", "claim-uid"), func(v *corev1.PersistentVolume) {
 				v.Status.Phase, v.Status.Message = corev1.VolumeFailed, "gone"
 			})},
 			Finding{Reason: ReasonVolumeFailed, Note: "claim data is Pending because its PersistentVolume v failed: gone"},
 		},
 		"a static claim needs no class; nothing is wrong that can be seen": {
-			Snapshot{Claim: aClaim(onVolume()), Volume: aVolume(refers("ml", ""))},
+			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", ""))},
 			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml tells its events"},
 		},
 		"no class exists": {
-			Snapshot{Claim: aClaim()},
+			Snapshot{Claim: claimtest.Claim()},
 			Finding{Reason: ReasonClassMissing, Note: "claim data is Pending because its StorageClass fast does not exist: create it"},
 		},
 		"the empty class": {
-			Snapshot{Claim: aClaim(withClass(""))},
+			Snapshot{Claim: claimtest.Claim(claimtest.Class(""))},
 			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Pending because it has no StorageClass that could make a volume: create a PersistentVolume for it"},
 		},
 		"the pod is not scheduled": {
-			Snapshot{Claim: aClaim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("q", "n"), notScheduled}},
+			Snapshot{Claim: claimtest.Claim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("q", "n"), notScheduled}},
 			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the first consumer, and the pod p is not scheduled: 0/3 nodes are available"},
 		},
 		"no scheduler runs": {
-			Snapshot{Claim: aClaim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "")}},
+			Snapshot{Claim: claimtest.Claim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "")}},
 			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the first consumer, and the pod p is not scheduled: no scheduler has looked at it yet"},
 		},
 		"the pod was put on a node by hand": {
-			Snapshot{Claim: aClaim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "n")}},
+			Snapshot{Claim: claimtest.Claim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "n")}},
 			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the scheduler, and the pod p was put on the node n without it: use a nodeSelector in place of spec.nodeName"},
 		},
 		"the driver has been asked": {
-			Snapshot{Claim: aClaim(func(c *corev1.PersistentVolumeClaim) {
+			Snapshot{Claim: claimtest.Claim(func(c *corev1.PersistentVolumeClaim) {
 				metav1.SetMetaDataAnnotation(&c.ObjectMeta, AnnotationSelectedNode, "n")
 			}), Class: aClass("ebs.csi.aws.com", wait), Pods: []corev1.Pod{aPod("p", "")}},
 			Finding{Reason: ReasonNotProvisioned, Note: "claim data is Pending because ebs.csi.aws.com has made no volume for it yet: see that this driver is installed (kubectl get csidrivers) and runs, " +
 				"and kubectl describe persistentvolumeclaim data --namespace ml for what it says"},
 		},
 		"nothing provisions": {
-			Snapshot{Claim: aClaim(), Class: aClass(noProvisioner, immediate)},
+			Snapshot{Claim: claimtest.Claim(), Class: aClass(noProvisioner, immediate)},
 			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Pending because nothing makes volumes of its StorageClass fast: create a PersistentVolume of that class for it"},
 		},
 		"no class is named, and the cluster has no default one": {
-			Snapshot{Claim: aClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil })},
+			Snapshot{Claim: claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil })},
 			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml tells its events"},
 		},
 	} {
@@ -145,7 +147,7 @@ func TestSpread(t *testing.T) {
 	t.Parallel()
 
 	now := time.Now()
-	profile := &load(t, `{name: a}`).Profiles[0]
+	profile := &claimtest.Config(t, `{name: a}`).Profiles[0]
 	old := func(p corev1.Pod, age time.Duration) corev1.Pod {
 		p.CreationTimestamp = metav1.NewTime(now.Add(-age))
 		return p

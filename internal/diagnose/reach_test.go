@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 )
 
 func nodeIn(name, zone string) metav1.PartialObjectMetadata {
@@ -101,7 +103,7 @@ func TestDriver(t *testing.T) {
 	assert.Equal(t, "PersistentVolume v of claim data needs the CSI driver disk.csi.example.com, and the cluster has no CSIDriver of that name", got.What())
 
 	pending := func(provisioner string, drivers []string) string {
-		return Claim(Snapshot{Name: "data", Namespace: "ml", Claim: aClaim(), Class: aClass(provisioner, storagev1.VolumeBindingImmediate), Drivers: drivers}).Reason
+		return Claim(Snapshot{Name: "data", Namespace: "ml", Claim: claimtest.Claim(), Class: aClass(provisioner, storagev1.VolumeBindingImmediate), Drivers: drivers}).Reason
 	}
 	assert.Equal(t, ReasonDriverMissing, pending("ebs.csi.aws.com", []string{"other"}))
 	assert.Equal(t, ReasonNotProvisioned, pending("ebs.csi.aws.com", nil))
@@ -112,9 +114,9 @@ func TestDriver(t *testing.T) {
 func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 	t.Parallel()
 
-	s := Snapshot{Name: "data", Namespace: "ml", Claim: aClaim(), ClassesUnread: true, VolumesUnread: true}
+	s := Snapshot{Name: "data", Namespace: "ml", Claim: claimtest.Claim(), ClassesUnread: true, VolumesUnread: true}
 	assert.Equal(t, ReasonPending, Claim(s).Reason)
-	s.Claim = aClaim(onVolume())
+	s.Claim = claimtest.Claim(claimtest.Volume("v"))
 	assert.Equal(t, ReasonPending, Claim(s).Reason)
 	s.VolumesUnread = false
 	assert.Equal(t, "claim data is Pending because its PersistentVolume v does not exist: create it", Claim(s).Note, "without a profile there is no hint about it")
@@ -125,6 +127,6 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 func TestAReleasedVolumeIsGivenByConsentToAnOwnClaim(t *testing.T) {
 	t.Parallel()
 
-	s := Snapshot{Name: "data", Namespace: "ml", Claim: aClaim(onVolume()), Volume: aVolume(refers("ml", "an-older-claim")), Own: true}
+	s := Snapshot{Name: "data", Namespace: "ml", Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", "an-older-claim")), Own: true}
 	assert.Equal(t, "To give this data to the new claim: "+ConsentCommand("v", "ml"), Claim(s).Next)
 }

@@ -1,0 +1,82 @@
+// Package claimtest makes claims and configurations for tests.
+package claimtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// Change is one difference to the claim that [Claim] makes.
+type Change func(*corev1.PersistentVolumeClaim)
+
+// Claim is ml/data, 100Gi ReadWriteOnce of the class fast, with changes.
+func Claim(changes ...Change) *corev1.PersistentVolumeClaim {
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "ml", UID: "claim-uid"},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			StorageClassName: new("fast"),
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")},
+			},
+		},
+	}
+	for _, change := range changes {
+		change(claim)
+	}
+	return claim
+}
+
+// Size makes it request that much.
+func Size(size string) Change {
+	return func(c *corev1.PersistentVolumeClaim) {
+		c.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
+	}
+}
+
+// Modes are its access modes.
+func Modes(modes ...corev1.PersistentVolumeAccessMode) Change {
+	return func(c *corev1.PersistentVolumeClaim) { c.Spec.AccessModes = modes }
+}
+
+// Class names its StorageClass.
+func Class(name string) Change {
+	return func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = &name }
+}
+
+// Volume names its volume.
+func Volume(name string) Change {
+	return func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = name }
+}
+
+// Label gives it a label.
+func Label(key, value string) Change {
+	return func(c *corev1.PersistentVolumeClaim) { metav1.SetMetaDataLabel(&c.ObjectMeta, key, value) }
+}
+
+// Block makes it a raw block device.
+func Block(c *corev1.PersistentVolumeClaim) {
+	c.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)
+}
+
+// Config loads a configuration of profiles in YAML's flow style, each at a mount path of its own.
+func Config(tb testing.TB, profiles ...string) *inject.Config {
+	tb.Helper()
+
+	text := strings.Builder{}
+	text.WriteString("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles:\n")
+	for i, p := range profiles {
+		fmt.Fprintf(&text, "- %s, mount: {path: /data%d}}\n", strings.TrimSuffix(p, "}"), i)
+	}
+	config, _, err := inject.LoadForAdmission([]byte(text.String()))
+	require.NoError(tb, err)
+	return config
+}

@@ -340,7 +340,7 @@ func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
 }
 
 // shell runs a command line as an administrator would, with real kubectl.
-func shell(t *testing.T, line string) {
+func shell(t *testing.T, line string) string {
 	t.Helper()
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
@@ -350,4 +350,5 @@ func shell(t *testing.T, line string) {
 	}
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s: %s", line, out)
+	return string(out)
 }

@@ -205,7 +205,7 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 		"a broken path of replicas":    {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, replicas: ['a/b']}\n", []string{"line 7: kinds[0].pods[0].replicas: Invalid value"}},
 		"a broken path of objects":     {"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: 'a b'\n", []string{"line 6: kinds[0].objects: Invalid value"}},
 		"objects that are no list":     {"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: items[*]..x\n", []string{"line 6: kinds[0].objects: Invalid value"}},
-		"a pod template and its parts": {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, volumes: v}\n", []string{"line 7: kinds[0].pods[0].podTemplate: Invalid value", "says all"}},
+		"a pod template and its parts": {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, volumes: v}\n", []string{"line 7: kinds[0].pods[0].podTemplate: Invalid value", "leave out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, whole := strings.CutPrefix(tt.file, "!")

@@ -95,6 +95,32 @@ func (e *edits) set(path string, value any) bool {
 	return isNew
 }
 
+// merge gives a field a value, or adds to the objects that another pod of the document has set there. It reports false when
+// all of it is there.
+func (e *edits) merge(path string, value any) bool {
+	if e.set(path, value) {
+		return true
+	}
+	position, _ := e.find(path)
+	i := slices.IndexFunc(e.items, func(i addedItem) bool { return i.place == position })
+	return mergeInto(e.items[i].value, value)
+}
+
+// mergeInto adds to nested objects what they do not have.
+func mergeInto(into, from any) bool {
+	to, _ := into.(map[string]any)
+	more, _ := from.(map[string]any)
+	isNew := false
+	for key, value := range more {
+		if old, ok := to[key]; ok {
+			isNew = mergeInto(old, value) || isNew
+		} else if to != nil {
+			to[key], isNew = value, true
+		}
+	}
+	return isNew
+}
+
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))

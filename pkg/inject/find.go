@@ -3,13 +3,17 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// anyItem stands in a path for every item of a list.
-const anyItem = "[*]"
+// What stands in a path for every item of a list, and for every value of a map. They are equally long.
+const (
+	anyItem  = "[*]"
+	anyValue = "{*}"
+)
 
 // rootPrefix begins a path that is followed from the object's root instead of the scope.
 const rootPrefix = "$."
@@ -24,8 +28,9 @@ type Object struct {
 	Labels, Annotations map[string]string
 	// Known is whether the table has a row for it.
 	Known bool
-	// PerNode and Deferred are as in [Kind].
-	PerNode, Deferred bool
+	// PerNode, Deferred, ClusterScoped and Advice are as in [Kind].
+	PerNode, Deferred, ClusterScoped bool
+	Advice                           string
 	// Content is the decoded object, to look at.
 	Content map[string]any
 	// Pods are the pods and pod templates in it.
@@ -42,6 +47,7 @@ func (k Kinds) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 	o := identify(doc, pointer, group, kind)
 	row, known := k.Lookup(o.Group, o.Kind)
 	o.Known, o.PerNode, o.Deferred = known, row.PerNode, row.Deferred
+	o.ClusterScoped, o.Advice = row.ClusterScoped, row.Advice
 	if row.Objects != "" {
 		return k.findWrapped(doc, o, row)
 	}
@@ -98,63 +104,93 @@ func identify(doc map[string]any, pointer, group, kind string) Object {
 type node struct {
 	value   any
 	pointer string
-	indices []int
+	// bound are the items and values that the [*] and {*} of the path led through: indices of lists and keys of maps.
+	bound []string
 }
 
-// resolve follows a path from a place and returns every place that it leads to. The leading [*] follow the bound items.
-func resolve(from node, path string, bound ...int) []node {
+// resolve follows a path from a place and returns every place that it leads to. The leading [*] and {*} follow what is bound.
+func resolve(from node, path string, bound ...string) []node {
 	at := []node{from}
 	if path == "." {
 		return at
 	}
 	for step := range strings.SplitSeq(path, ".") {
-		name, lists, _ := strings.Cut(step, anyItem[:1])
+		name, many := step, ""
+		if i := strings.IndexAny(step, "[{"); i >= 0 {
+			name, many = step[:i], step[i:]
+		}
 		var next []node
 		for _, n := range at {
 			if child, ok := n.field(name); ok {
 				next = append(next, child)
 			}
 		}
-		for range strings.Count(lists, "]") { // steps[*][*] is a list of lists
-			var items []node
+		for ; many != ""; many = many[len(anyItem):] { // steps[*][*] is a list of lists
+			var children []node
 			for _, n := range next {
-				if len(bound) > 0 {
-					items = append(items, n.item(bound[0])...)
+				if which := many[:len(anyItem)]; len(bound) > 0 {
+					children = append(children, n.child(which, bound[0])...)
 				} else {
-					items = append(items, n.items()...)
+					children = append(children, n.children(which)...)
 				}
 			}
 			if len(bound) > 0 {
 				bound = bound[1:]
 			}
-			next = items
+			next = children
 		}
 		at = next
 	}
 	return at
 }
 
+// children are the items of a list or the values of a map, the latter in the order of their keys.
+func (n node) children(which string) []node {
+	if which == anyItem {
+		return n.items()
+	}
+	values, _ := n.value.(map[string]any)
+	nodes := make([]node, 0, len(values))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		nodes = append(nodes, n.below(key, values[key]))
+	}
+	return nodes
+}
+
+// child is the one item or value that is bound, if it is there.
+func (n node) child(which, bound string) []node {
+	if which == anyItem {
+		values, _ := n.value.([]any)
+		if i, err := strconv.Atoi(bound); err == nil && i >= 0 && i < len(values) {
+			return []node{n.below(bound, values[i])}
+		}
+		return nil
+	}
+	values, _ := n.value.(map[string]any)
+	if value, ok := values[bound]; ok {
+		return []node{n.below(bound, value)}
+	}
+	return nil
+}
+
+// below is an item or value to which a [*] or {*} led.
+func (n node) below(name string, value any) node {
+	return node{value, n.pointer + "/" + escape(name), append(slices.Clone(n.bound), name)}
+}
+
 func (n node) field(name string) (node, bool) {
 	m, _ := n.value.(map[string]any)
 	value, ok := m[name]
-	return node{value, n.pointer + "/" + escape(name), n.indices}, ok
+	return node{value, n.pointer + "/" + escape(name), n.bound}, ok
 }
 
 func (n node) items() []node {
 	values, _ := n.value.([]any)
 	nodes := make([]node, len(values))
 	for i, v := range values {
-		nodes[i] = node{v, n.pointer + "/" + strconv.Itoa(i), append(slices.Clone(n.indices), i)}
+		nodes[i] = n.below(strconv.Itoa(i), v)
 	}
 	return nodes
-}
-
-func (n node) item(i int) []node {
-	items := n.items()
-	if i >= len(items) {
-		return nil
-	}
-	return items[i : i+1]
 }
 
 // scope is a pod's place with the means to follow the other paths of its row.
@@ -169,7 +205,7 @@ func (s scope) all(path string) []node {
 		return nil
 	}
 	if path, fromRoot := strings.CutPrefix(path, rootPrefix); fromRoot {
-		return resolve(s.root, path, s.indices...)
+		return resolve(s.root, path, s.bound...)
 	}
 	return resolve(s.node, path)
 }
@@ -191,6 +227,42 @@ func (s scope) place(path string) (node, bool) {
 		}
 	}
 	return node{}, false
+}
+
+// labelPlace returns where the opt-in label goes: into the labels at a path, which may have to be made, with the objects
+// around them. It is nil where an item of a list would have to be made for it.
+func (s scope) labelPlace(path, key string) (*LabelPlace, error) {
+	if path == "" {
+		return nil, nil
+	}
+	from, prefix := s.node, ""
+	if rest, fromRoot := strings.CutPrefix(path, rootPrefix); fromRoot {
+		from, prefix, path = s.root, rootPrefix, rest
+	}
+	steps := strings.Split(path, ".")
+	for there := len(steps); there >= 0; there-- {
+		at := []node{from}
+		if there > 0 {
+			at = s.all(prefix + strings.Join(steps[:there], "."))
+		}
+		if len(at) == 0 || at[0].value == nil && there > 0 {
+			continue
+		}
+		object, ok := at[0].value.(map[string]any)
+		if !ok && at[0].value != nil {
+			return nil, fmt.Errorf("%s is no object", at[0].pointer)
+		}
+		missing := steps[there:]
+		if strings.ContainsAny(strings.Join(missing, ""), "[{") {
+			return nil, nil
+		}
+		place := &LabelPlace{Path: at[0].pointer, Missing: missing, Key: key}
+		if len(missing) == 0 {
+			place.Value = text(object[key])
+		}
+		return place, nil
+	}
+	return nil, nil
 }
 
 // object returns the object at a path, or nil.

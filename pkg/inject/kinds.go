@@ -21,13 +21,29 @@ type Kind struct {
 	PerNode bool `json:"perNode,omitempty"`
 	// Deferred says that creating the object starts no pod yet, like a CronJob or a template.
 	Deferred bool `json:"deferred,omitempty"`
+	// ClusterScoped says that objects of the kind have no namespace: their pods run in the namespaces of those who use them.
+	ClusterScoped bool `json:"clusterScoped,omitempty"`
+	// Advice says what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
+	Advice string `json:"advice,omitempty"`
+
+	// Project is whose kind it is, for people. It is no part of the configuration file, nor are Source and Limits.
+	Project string `json:"-"`
+	// Source is the file of the project from which the row was read.
+	Source string `json:"-"`
+	// Limits is what the row cannot do, in whole sentences; empty where it can do everything.
+	Limits string `json:"-"`
 }
 
 // PodPaths says where one sort of pod sits in an object.
 //
-// A path is a dotted field path, where [*] stands for every item of a list: spec.workerGroupSpecs[*].template. Every path
-// but Scope is relative to the scope; "." is the scope itself, and a path that begins with "$." starts at the object's
-// root, its [*] bound to the scope's own items.
+// A path is a dotted field path, where [*] stands for every item of a list and {*} for every value of a map:
+// spec.workerGroupSpecs[*].template, spec.pytorchReplicaSpecs{*}.template. Every path but Scope is relative to the scope;
+// "." is the scope itself, and a path that begins with "$." starts at the object's root, its [*] and {*} bound to the
+// scope's own items and values.
+//
+// Where a scope has no containers, somebody else brings them: then nothing can be mounted here. With Labels the pods get the
+// opt-in label instead, so that the webhook mounts the claim into them; without, the pod is reported when it says Why. A scope
+// without containers that says neither is no pod, such as the steps of an Argo workflow.
 type PodPaths struct {
 	// Scope is what stands for one pod.
 	Scope string `json:"scope,omitempty"`
@@ -48,6 +64,25 @@ type PodPaths struct {
 	ClaimTemplates string `json:"claimTemplates,omitempty"`
 	// Replicas are counts whose product is how many such pods run at once. An absent count is 1.
 	Replicas []string `json:"replicas,omitempty"`
+	// Mounts are lists of mounts that every container has besides its own, such as those of Tekton's stepTemplate.
+	Mounts []string `json:"mounts,omitempty"`
+	// Env are lists of environment variables that every container has besides its own.
+	Env []string `json:"env,omitempty"`
+	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
+	// container takes no mounts here.
+	Reference string `json:"reference,omitempty"`
+	// Adds is the name of a container that the kind's controller adds when no container has that name.
+	Adds string `json:"adds,omitempty"`
+	// Labels is the object of labels that reach the pods. The opt-in label goes there when something of the pods cannot be
+	// mounted here.
+	Labels string `json:"labels,omitempty"`
+	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's configuration has
+	// spark.kubernetes.driver.label.KEY.
+	LabelPrefix string `json:"labelPrefix,omitempty"`
+	// Why says why something of the pods cannot be mounted here: half a sentence about the scope, for reports.
+	Why string `json:"why,omitempty"`
+	// Implied says that the kind's controller makes the pod even where the scope is not written.
+	Implied bool `json:"implied,omitempty"`
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.
@@ -70,103 +105,36 @@ func statefulTemplate(scope, claimTemplates string, replicas ...string) PodPaths
 	return t
 }
 
-// argoTemplates is the row part of an Argo workflow: mounts per template, volumes per workflow, pod
-// metadata and security context in both, where the template's own security context takes the place of the workflow's.
-// Source: argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go.
-func argoTemplates(workflow string) []PodPaths {
-	var pods []PodPaths
-	for _, scope := range []string{".templates[*]", ".templates[*].dag.tasks[*].inline", ".templates[*].steps[*][*].inline"} {
-		pods = append(pods, argoTemplate(workflow, workflow+scope))
-	}
-	return pods
-}
-
-func argoTemplate(workflow, scope string) PodPaths {
-	return PodPaths{
-		Scope:           scope,
-		Metadata:        []string{"metadata", "$." + workflow + ".podMetadata"},
-		Spec:            ".",
-		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
-		Volumes:         "$." + workflow + ".volumes",
-		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
-		ClaimTemplates:  "$." + workflow + ".volumeClaimTemplates",
-	}
-}
-
-// raySpec are the row parts of a RayClusterSpec. Source: kuberay, ray-operator/apis/ray/v1/raycluster_types.go.
-func raySpec(cluster string) []PodPaths {
-	return []PodPaths{
-		template(cluster + ".headGroupSpec.template"),
-		template(cluster+".workerGroupSpecs[*].template", "$."+cluster+".workerGroupSpecs[*].replicas"),
-	}
-}
-
-// sparkRole is the row part of a Spark driver or executor, which has no pod template: it is a container and a pod in one,
-// and its volumes stand beside it. Source: spark-operator, api/v1beta2/sparkapplication_types.go SparkPodSpec.
-func sparkRole(role string, replicas ...string) PodPaths {
-	return PodPaths{
-		Scope:           "spec." + role,
-		Metadata:        []string{"."},
-		Spec:            ".",
-		SecurityContext: []string{"podSecurityContext"},
-		Volumes:         "$.spec.volumes",
-		Containers:      []string{"initContainers[*]", ".", "sidecars[*]"},
-		Replicas:        replicas,
-	}
-}
-
-// BuiltinKinds is the table of kinds that hold pods.
-var BuiltinKinds = []Kind{
-	{Kind: "Pod", Pods: []PodPaths{template(".")}},
-	{Kind: "PodTemplate", Deferred: true, Pods: []PodPaths{template("template")}},
-	{Kind: "ReplicationController", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
-	{Kind: "List", Objects: "items[*]"},
-	{Group: "apps", Kind: "Deployment", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
-	{Group: "apps", Kind: "ReplicaSet", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
-	{Group: "apps", Kind: "StatefulSet", Pods: []PodPaths{statefulTemplate("spec.template", "$.spec.volumeClaimTemplates", "$.spec.replicas")}},
-	{Group: "apps", Kind: "DaemonSet", PerNode: true, Pods: []PodPaths{template("spec.template")}},
-	{Group: "batch", Kind: "Job", Pods: []PodPaths{template("spec.template", "$.spec.parallelism")}},
-	{Group: "batch", Kind: "CronJob", Deferred: true, Pods: []PodPaths{template("spec.jobTemplate.spec.template", "$.spec.jobTemplate.spec.parallelism")}},
-	{Group: "argoproj.io", Kind: "Workflow", Pods: argoTemplates("spec")},
-	{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: argoTemplates("spec")},
-	{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, Pods: argoTemplates("spec")},
-	{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: argoTemplates("spec.workflowSpec")},
-	{Group: "ray.io", Kind: "RayCluster", Pods: raySpec("spec")},
-	{Group: "ray.io", Kind: "RayJob", Pods: append(raySpec("spec.rayClusterSpec"), template("spec.submitterPodTemplate"))},
-	{Group: "ray.io", Kind: "RayService", Pods: raySpec("spec.rayClusterConfig")},
-	{Group: "jobset.x-k8s.io", Kind: "JobSet", Pods: []PodPaths{template(
-		"spec.replicatedJobs[*].template.spec.template",
-		"$.spec.replicatedJobs[*].replicas", "$.spec.replicatedJobs[*].template.spec.parallelism",
-	)}},
-	{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", Pods: []PodPaths{
-		sparkRole("driver"), sparkRole("executor", "instances"),
-	}},
-}
-
 // Kinds is a table that can be searched.
 type Kinds struct {
-	byName map[groupKind]Kind
+	byName map[groupKind]*Kind
 }
 
 type groupKind struct{ group, kind string }
 
 // AllKinds returns the built-in table with the configuration's own rows, which win.
 func (c *Config) AllKinds() Kinds {
-	k := Kinds{byName: make(map[groupKind]Kind, len(BuiltinKinds)+len(c.Kinds))}
-	for _, rows := range [][]Kind{BuiltinKinds, c.Kinds} {
-		for _, row := range rows {
-			k.byName[groupKind{row.Group, row.Kind}] = row.expand()
-		}
+	k := Kinds{byName: make(map[groupKind]*Kind, len(BuiltinKinds)+len(c.Kinds))}
+	for i := range BuiltinKinds {
+		k.add(&BuiltinKinds[i])
+	}
+	for i := range c.Kinds {
+		row := c.Kinds[i].expand()
+		k.add(&row)
 	}
 	return k
 }
+
+func (k Kinds) add(row *Kind) { k.byName[groupKind{row.Group, row.Kind}] = row }
 
 // expand writes out the short form of a pod template.
 func (k Kind) expand() Kind {
 	pods := make([]PodPaths, len(k.Pods))
 	for i, p := range k.Pods {
 		if p.PodTemplate != "" {
-			p = statefulTemplate(p.PodTemplate, p.ClaimTemplates, p.Replicas...)
+			t := template(p.PodTemplate)
+			p.Scope, p.Metadata, p.Spec = t.Scope, t.Metadata, t.Spec
+			p.SecurityContext, p.Volumes, p.Containers = t.SecurityContext, t.Volumes, t.Containers
 		}
 		pods[i] = p
 	}
@@ -180,7 +148,7 @@ const listSuffix = "List"
 // Lookup returns the row of a group and kind. A typed list gets a row that wraps its items.
 func (k Kinds) Lookup(group, kind string) (Kind, bool) {
 	if row, ok := k.byName[groupKind{group, kind}]; ok {
-		return row, true
+		return *row, true
 	}
 	item, isList := strings.CutSuffix(kind, listSuffix)
 	if _, ok := k.byName[groupKind{group, item}]; !isList || !ok {
@@ -205,8 +173,9 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 	if k.Kind == "" {
 		errs = append(errs, field.Required(at.Child("kind"), ""))
 	}
-	if (len(k.Pods) == 0) == (k.Objects == "") {
-		errs = append(errs, field.Required(at.Child("pods"), "a kind has either pods or objects"))
+	switch hasPods, hasObjects := len(k.Pods) > 0, k.Objects != ""; {
+	case hasPods && hasObjects, !hasPods && !hasObjects && k.Advice == "":
+		errs = append(errs, field.Required(at.Child("pods"), "a kind has either pods or objects, or only advice"))
 	}
 	for i, p := range k.Pods {
 		errs = append(errs, p.validate(at.Child("pods").Index(i))...)
@@ -217,20 +186,28 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs := validateRelative(at.Child("replicas"), p.Replicas...)
 	errs = append(errs, validateRelative(at.Child("claimTemplates"), given(p.ClaimTemplates)...)...)
+	errs = append(errs, validateRelative(at.Child("mounts"), p.Mounts...)...)
+	errs = append(errs, validateRelative(at.Child("env"), p.Env...)...)
+	errs = append(errs, validateField(at.Child("labels"), given(p.Labels)...)...)
+	if p.LabelPrefix != "" && p.Labels == "" {
+		errs = append(errs, field.Required(at.Child("labels"), "labelPrefix is of a key among labels"))
+	}
+	errs = append(errs, p.validateImplied(at.Child("implied"))...)
 	if p.PodTemplate != "" {
 		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Containers) > 0 {
-			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says all but replicas and claimTemplates"))
+			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, volumes and containers"))
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
 	if p.Scope == "" {
 		return append(errs, field.Required(at.Child("scope"), "say scope, or podTemplate for a PodTemplateSpec"))
 	}
-	if p.Volumes == "" {
+	labelOnly := p.Labels != "" && p.Volumes == "" && len(p.Containers) == 0
+	if p.Volumes == "" && !labelOnly {
 		errs = append(errs, field.Required(at.Child("volumes"), ""))
 	}
-	if len(p.Containers) == 0 {
-		errs = append(errs, field.Required(at.Child("containers"), ""))
+	if len(p.Containers) == 0 && !labelOnly {
+		errs = append(errs, field.Required(at.Child("containers"), "say containers, or labels alone where nothing can be mounted"))
 	}
 	errs = append(errs, validatePaths(at.Child("scope"), p.Scope)...)
 	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
@@ -238,6 +215,21 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateRelative(at.Child("containers"), p.Containers...)...)
 	errs = append(errs, validateField(at.Child("securityContext"), p.SecurityContext...)...)
 	return append(errs, validateField(at.Child("volumes"), given(p.Volumes)...)...)
+}
+
+// validateImplied checks that there is one pod to imply, and a place for its label that does not start in what is missing.
+func (p *PodPaths) validateImplied(at *field.Path) field.ErrorList {
+	switch {
+	case !p.Implied:
+		return nil
+	case strings.ContainsAny(p.Scope+p.PodTemplate, "*"):
+		return field.ErrorList{field.Invalid(at, true, "a scope in a list or a map is there or not: only one that is a field can be implied")}
+	case p.Labels == "" && p.Why == "":
+		return field.ErrorList{field.Invalid(at, true, "say labels or why, because an implied pod has no containers here")}
+	case p.Labels != "" && !strings.HasPrefix(p.Labels, rootPrefix):
+		return field.ErrorList{field.Invalid(at, true, "labels must begin with $. because the scope may be missing")}
+	}
+	return nil
 }
 
 // given is the path, if there is one.
@@ -252,7 +244,7 @@ func given(path string) []string {
 func validateField(at *field.Path, paths ...string) field.ErrorList {
 	errs := validateRelative(at, paths...)
 	for _, p := range paths {
-		if p == "." || strings.HasSuffix(p, anyItem) {
+		if p == "." || strings.HasSuffix(p, anyItem) || strings.HasSuffix(p, anyValue) {
 			errs = append(errs, field.Invalid(at, p, "must end with the name of a field"))
 		}
 	}
@@ -275,8 +267,8 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 			continue
 		}
 		for step := range strings.SplitSeq(p, ".") {
-			if name := trimLists(step); name == "" || strings.ContainsAny(name, "[]*$/ ") {
-				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list"))
+			if name := trimAny(step); name == "" || strings.ContainsAny(name, "[]{}*$/ ") {
+				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list and {*} behind that of a map"))
 				break
 			}
 		}
@@ -284,10 +276,10 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 	return errs
 }
 
-// trimLists takes the [*] of a list, or of a list of lists, from a step of a path.
-func trimLists(step string) string {
-	for strings.HasSuffix(step, anyItem) {
-		step = strings.TrimSuffix(step, anyItem)
+// trimAny takes the [*] and {*} from a step of a path. There are several behind the name of a list of lists.
+func trimAny(step string) string {
+	for strings.HasSuffix(step, anyItem) || strings.HasSuffix(step, anyValue) {
+		step = step[:len(step)-len(anyItem)]
 	}
 	return step
 }

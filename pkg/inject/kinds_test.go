@@ -19,8 +19,15 @@ func summary(o inject.Object) []string {
 		for _, c := range p.Containers {
 			containers = append(containers, c.Name+"="+c.Path)
 		}
-		out = append(out, fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
-			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " ")))
+		line := fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
+			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " "))
+		if len(p.Elsewhere) > 0 {
+			line += " elsewhere=" + strings.Join(p.Elsewhere, ",")
+		}
+		if p.Label != nil {
+			line += " label=" + strings.Join(append([]string{p.Label.Path}, p.Label.Missing...), "+")
+		}
+		out = append(out, line)
 	}
 	return out
 }
@@ -28,6 +35,18 @@ func summary(o inject.Object) []string {
 // podTemplate is a flow-style PodTemplateSpec with the label app.
 func podTemplate(app string, containers ...string) string {
 	return fmt.Sprintf("{metadata: {labels: {app: %s}}, spec: {containers: [%s]}}", app, strings.Join(containers, ", "))
+}
+
+// templateAt is the summary of a pod template with the label app and one container, main, and of what is said of its label.
+func templateAt(path, app string, replicas int, more ...string) string {
+	return strings.Join(append([]string{fmt.Sprintf("pod=%[1]s volumes=%[1]s/spec/volumes context=%[1]s/spec/securityContext replicas=%[2]d app=%[3]s main=%[1]s/spec/containers/0",
+		path, replicas, app)}, more...), " ")
+}
+
+// replicaSpecs are the body and the summary of a job of the training operator, whose roles are a map.
+func replicaSpecs(field string) (body string, exp []string) {
+	return "spec: {" + field + ": {Worker: {replicas: 4, template: " + podTemplate("w", "{name: main}") + "}, Master: {template: " + podTemplate("m", "{name: main}") + "}}}",
+		[]string{templateAt("/spec/"+field+"/Master/template", "m", 1), templateAt("/spec/"+field+"/Worker/template", "w", 4)}
 }
 
 func TestFindBuiltinKinds(t *testing.T) {
@@ -51,11 +70,12 @@ func TestFindBuiltinKinds(t *testing.T) {
 	template := func(replicas int) []string {
 		return []string{fmt.Sprintf("pod=/spec/template volumes=/spec/template/spec/volumes context=/spec/template/spec/securityContext replicas=%d app=a %s", replicas, mainAt)}
 	}
-	for name, tt := range map[string]struct {
+	type object struct {
 		apiVersion, body          string
 		exp                       []string
 		expPerNode, expIsDeferred bool
-	}{
+	}
+	objects := map[string]object{
 		"Pod": {
 			apiVersion: "v1", body: "metadata: {name: p, labels: {app: a}}\nspec: {initContainers: [{name: i}], containers: [{name: main}], ephemeralContainers: [{name: debug}]}",
 			exp: []string{"pod= volumes=/spec/volumes context=/spec/securityContext replicas=1 app=a i=/spec/initContainers/0 main=/spec/containers/0"},
@@ -109,13 +129,157 @@ func TestFindBuiltinKinds(t *testing.T) {
 				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e executor=/spec/executor",
 			},
 		},
+		"RayCronJob": {
+			apiVersion: "ray.io/v1", body: "spec: {jobTemplate: {rayClusterSpec: " + rayCluster + ", submitterPodTemplate: " + main + "}}", expIsDeferred: true,
+			exp: append(rayAt("/spec/jobTemplate/rayClusterSpec"), templateAt("/spec/jobTemplate/submitterPodTemplate", "a", 1)),
+		},
+		"ScheduledSparkApplication": {
+			apiVersion: "sparkoperator.k8s.io/v1beta2", expIsDeferred: true,
+			body: "spec: {template: {driver: {labels: {app: d}}, executor: {instances: 2, labels: {app: e}}}}",
+			exp: []string{
+				"pod=/spec/template/driver volumes=/spec/template/volumes context=/spec/template/driver/podSecurityContext replicas=1 app=d driver=/spec/template/driver",
+				"pod=/spec/template/executor volumes=/spec/template/volumes context=/spec/template/executor/podSecurityContext replicas=2 app=e executor=/spec/template/executor",
+			},
+		},
+		"SparkConnect": {
+			apiVersion: "sparkoperator.k8s.io/v1alpha1", body: "spec: {server: {template: " + main + "}, executor: {instances: 3}}",
+			exp: []string{
+				templateAt("/spec/server/template", "a", 1, "label=/spec/server/template/metadata/labels"),
+				"pod=/spec/executor/template volumes= context= replicas=3 app=  label=/spec+sparkConf",
+			},
+		},
+		"SparkApplication.spark.apache.org": {
+			apiVersion: "spark.apache.org/v1", body: "spec: {sparkConf: {x: y}, executorSpec: {podTemplateSpec: " + main + "}}",
+			exp: []string{
+				"pod=/spec/driverSpec/podTemplateSpec volumes= context= replicas=1 app=  label=/spec/sparkConf",
+				templateAt("/spec/executorSpec/podTemplateSpec", "a", 1, "label=/spec/sparkConf"),
+			},
+		},
+		"SparkCluster": {
+			apiVersion: "spark.apache.org/v1",
+			body: "spec: {clusterTolerations: {instanceConfig: {initWorkers: 5}}, masterSpec: {statefulSetSpec: {template: {metadata: {}, spec: {containers: [{name: master}]}}}}, " +
+				"workerSpec: {statefulSetSpec: {template: {spec: {containers: [{name: main}]}}}}}",
+			exp: []string{
+				strings.Replace(templateAt("/spec/masterSpec/statefulSetSpec/template", "", 1, "label=/spec/masterSpec/statefulSetSpec/template/metadata+labels"), "main=", "master=", 1),
+				templateAt("/spec/workerSpec/statefulSetSpec/template", "", 5, "elsewhere=worker label=/spec/workerSpec/statefulSetSpec/template+metadata+labels"),
+			},
+		},
+		"Task": {
+			apiVersion: "tekton.dev/v1", expIsDeferred: true,
+			body: "metadata: {labels: {app: t}}\nspec: {steps: [{name: a}, {name: b, ref: {name: x}}, {image: c}], sidecars: [{name: s}]}",
+			exp:  []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app=t a=/spec/steps/0 2=/spec/steps/2 s=/spec/sidecars/0 elsewhere=b label=/metadata/labels"},
+		},
+		"TaskRun": {
+			apiVersion: "tekton.dev/v1", body: "metadata: {labels: {app: t}}\nspec: {podTemplate: {}, taskRef: {name: x}, taskSpec: {steps: [{name: a}]}}",
+			exp: []string{
+				"pod=/spec/taskSpec volumes=/spec/taskSpec/volumes context=/spec/podTemplate/securityContext replicas=1 app=t a=/spec/taskSpec/steps/0 label=/metadata/labels",
+				"pod=/spec/taskRef volumes= context= replicas=1 app=t  label=/metadata/labels",
+			},
+		},
+		"Pipeline": {
+			apiVersion: "tekton.dev/v1", expIsDeferred: true,
+			body: "metadata: {name: p}\nspec: {tasks: [{taskRef: {name: x}}, {taskSpec: {metadata: {labels: {app: i}}, steps: [{name: a}]}}], finally: [{taskSpec: {steps: [{name: z}]}}]}",
+			exp: []string{
+				"pod=/spec/tasks/1/taskSpec volumes=/spec/tasks/1/taskSpec/volumes context= replicas=1 app=i a=/spec/tasks/1/taskSpec/steps/0 label=/spec/tasks/1/taskSpec/metadata/labels",
+				"pod=/spec/tasks/0/taskRef volumes= context= replicas=1 app=  label=/metadata+labels",
+				"pod=/spec/finally/0/taskSpec volumes=/spec/finally/0/taskSpec/volumes context= replicas=1 app= z=/spec/finally/0/taskSpec/steps/0 label=/spec/finally/0/taskSpec+metadata+labels",
+			},
+		},
+		"PipelineRun": {
+			apiVersion: "tekton.dev/v1",
+			body:       "spec: {taskRunTemplate: {podTemplate: {}}, pipelineRef: {name: p}, pipelineSpec: {tasks: [{taskSpec: {steps: [{name: a}]}}]}}",
+			exp: []string{
+				"pod=/spec/pipelineSpec/tasks/0/taskSpec volumes=/spec/pipelineSpec/tasks/0/taskSpec/volumes context=/spec/taskRunTemplate/podTemplate/securityContext " +
+					"replicas=1 app= a=/spec/pipelineSpec/tasks/0/taskSpec/steps/0 label=/spec/pipelineSpec/tasks/0/taskSpec+metadata+labels",
+				"pod=/spec/pipelineRef volumes= context= replicas=1 app=  label=+metadata+labels",
+			},
+		},
+		"StepAction": {apiVersion: "tekton.dev/v1beta1", body: "spec: {image: x}", expIsDeferred: true},
+		"TrainingRuntime": {
+			apiVersion: "trainer.kubeflow.org/v1alpha1", expIsDeferred: true,
+			body: "spec: {template: {spec: {replicatedJobs: [{name: node, replicas: 2, template: {spec: {parallelism: 3, template: " + main + "}}}]}}}",
+			exp:  []string{templateAt("/spec/template/spec/replicatedJobs/0/template/spec/template", "a", 6)},
+		},
+		"ClusterTrainingRuntime": {
+			apiVersion: "trainer.kubeflow.org/v1alpha1", expIsDeferred: true,
+			body: "spec: {template: {spec: {replicatedJobs: [{name: node, template: {spec: {template: " + main + "}}}]}}}",
+			exp:  []string{templateAt("/spec/template/spec/replicatedJobs/0/template/spec/template", "a", 1)},
+		},
+		"TrainJob": {
+			apiVersion: "trainer.kubeflow.org/v1alpha1",
+			body: "spec: {runtimePatches: [{trainingRuntimeSpec: {template: {spec: {replicatedJobs: [{name: node, template: {spec: {template: {spec: {}}}}}, " +
+				"{name: other, template: {spec: {template: " + main + "}}}]}}}}], podTemplateOverrides: [{targetJobs: [{name: node}], spec: {}}]}",
+			exp: []string{
+				"pod=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template volumes= context= replicas=1 app=  " +
+					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template+metadata+labels",
+				templateAt("/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template", "a", 1,
+					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template/metadata/labels"),
+				"pod=/spec/podTemplateOverrides/0 volumes= context= replicas=1 app=  label=/spec/podTemplateOverrides/0+metadata+labels",
+			},
+		},
+		"LeaderWorkerSet": {
+			apiVersion: "leaderworkerset.x-k8s.io/v1",
+			body:       "spec: {replicas: 2, leaderWorkerTemplate: {size: 3, leaderTemplate: " + podTemplate("l", "{name: main}") + ", workerTemplate: " + main + "}}",
+			exp:        []string{templateAt("/spec/leaderWorkerTemplate/leaderTemplate", "l", 2), templateAt("/spec/leaderWorkerTemplate/workerTemplate", "a", 6)},
+		},
+		"Job.batch.volcano.sh": {
+			apiVersion: "batch.volcano.sh/v1alpha1", body: "spec: {tasks: [{template: " + main + "}, {replicas: 3, template: " + podTemplate("b", "{name: main}") + "}]}",
+			exp: []string{templateAt("/spec/tasks/0/template", "a", 1), templateAt("/spec/tasks/1/template", "b", 3)},
+		},
+		"CronJob.batch.volcano.sh": {
+			apiVersion: "batch.volcano.sh/v1alpha1", body: "spec: {jobTemplate: {spec: {tasks: [{replicas: 2, template: " + main + "}]}}}", expIsDeferred: true,
+			exp: []string{templateAt("/spec/jobTemplate/spec/tasks/0/template", "a", 2)},
+		},
+		"JobTemplate": {
+			apiVersion: "flow.volcano.sh/v1alpha1", body: "spec: {tasks: [{template: " + main + "}]}", expIsDeferred: true,
+			exp: []string{templateAt("/spec/tasks/0/template", "a", 1)},
+		},
+		"JobFlow": {apiVersion: "flow.volcano.sh/v1alpha1", body: "spec: {flows: [{name: a}]}"},
+		"Notebook": {
+			apiVersion: "kubeflow.org/v1", body: "metadata: {labels: {app: nb}}\nspec: {template: {spec: {containers: [{name: main}]}}}",
+			exp: []string{templateAt("/spec/template", "nb", 1)},
+		},
+		"InferenceService": {
+			apiVersion: "serving.kserve.io/v1beta1",
+			body: "metadata: {labels: {app: i}}\nspec: {predictor: {minReplicas: 2, labels: {app: p}, model: {}, containers: [{name: c}], workerSpec: {}}, " +
+				"transformer: {containers: [{name: t}]}, explainer: {art: {}}, canary: [{predictor: {sklearn: {}}}]}",
+			exp: []string{
+				"pod=/spec/predictor volumes=/spec/predictor/volumes context=/spec/predictor/securityContext replicas=2 app=p model=/spec/predictor/model c=/spec/predictor/containers/0 label=/spec/predictor/labels",
+				"pod=/spec/predictor/workerSpec volumes= context= replicas=1 app=p  label=/spec/predictor/labels",
+				"pod=/spec/transformer volumes=/spec/transformer/volumes context=/spec/transformer/securityContext replicas=1 app=i t=/spec/transformer/containers/0 label=/spec/transformer+labels",
+				"pod=/spec/explainer volumes=/spec/explainer/volumes context=/spec/explainer/securityContext replicas=1 app=i art=/spec/explainer/art label=/spec/explainer+labels",
+				"pod=/spec/canary/0/predictor volumes=/spec/canary/0/predictor/volumes context=/spec/canary/0/predictor/securityContext replicas=1 app=i " +
+					"sklearn=/spec/canary/0/predictor/sklearn label=/spec/canary/0/predictor+labels",
+			},
+		},
+		"ServingRuntime": {
+			apiVersion: "serving.kserve.io/v1alpha1", body: "spec: {labels: {app: r}, containers: [{name: c}], workerSpec: {containers: [{name: w}]}}", expIsDeferred: true,
+			exp: []string{
+				"pod=/spec volumes=/spec/volumes context= replicas=1 app=r c=/spec/containers/0",
+				"pod=/spec/workerSpec volumes=/spec/workerSpec/volumes context= replicas=1 app= w=/spec/workerSpec/containers/0",
+			},
+		},
+		"ClusterServingRuntime": {
+			apiVersion: "serving.kserve.io/v1alpha1", body: "spec: {containers: [{name: c}]}", expIsDeferred: true,
+			exp: []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app= c=/spec/containers/0"},
+		},
+		"Workload": {apiVersion: "kueue.x-k8s.io/v1beta1", body: "spec: {podSets: [{template: " + main + "}]}"},
+	}
+	for kind, field := range map[string]string{
+		"PyTorchJob": "pytorchReplicaSpecs", "TFJob": "tfReplicaSpecs", "MPIJob": "mpiReplicaSpecs",
+		"XGBoostJob": "xgbReplicaSpecs", "PaddleJob": "paddleReplicaSpecs", "JAXJob": "jaxReplicaSpecs",
 	} {
+		body, exp := replicaSpecs(field)
+		objects[kind] = object{apiVersion: "kubeflow.org/v1", body: body, exp: exp}
+	}
+	for name, tt := range objects {
+		kind, _, _ := strings.Cut(name, ".") // kinds of two groups have their group behind a dot
 		t.Run(name, func(t *testing.T) {
-			objects := find(t, inject.Default(), decode(t, "apiVersion: "+tt.apiVersion+"\nkind: "+name+"\n"+tt.body+"\n"))
+			objects := find(t, inject.Default(), decode(t, "apiVersion: "+tt.apiVersion+"\nkind: "+kind+"\n"+tt.body+"\n"))
 			require.Len(t, objects, 1)
 			o := objects[0]
 			assert.True(t, o.Known)
-			assert.Equal(t, name, o.Kind)
+			assert.Equal(t, kind, o.Kind)
 			assert.Equal(t, tt.exp, summary(o))
 			assert.Equal(t, tt.expPerNode, o.PerNode)
 			assert.Equal(t, tt.expIsDeferred, o.Deferred)
@@ -124,9 +288,14 @@ func TestFindBuiltinKinds(t *testing.T) {
 			assert.False(t, wrongGroup[0].Known, "kinds are known by group")
 			assert.Empty(t, wrongGroup[0].Pods)
 		})
-		delete(untested, name)
+		group, _, hasGroup := strings.Cut(tt.apiVersion, "/")
+		if !hasGroup {
+			group = ""
+		}
+		delete(untested, group+"/"+kind)
 	}
-	delete(untested, "List")
+	delete(untested, "/List") // see TestFindWrapped
+	delete(untested, "workload.codeflare.dev/AppWrapper")
 	assert.Empty(t, untested, "every row has an object here")
 }
 
@@ -134,7 +303,7 @@ func TestFindBuiltinKinds(t *testing.T) {
 var untested = func() map[string]bool {
 	kinds := map[string]bool{}
 	for _, row := range inject.BuiltinKinds {
-		kinds[row.Kind] = true
+		kinds[row.Group+"/"+row.Kind] = true
 	}
 	return kinds
 }()
@@ -269,6 +438,10 @@ func TestFindWrapped(t *testing.T) {
 		"a List of another group": {
 			"{apiVersion: example.com/v1, kind: List, metadata: {name: l}, items: [" + deployment + "]}",
 			[]string{" example.com/List l false []"},
+		},
+		"an AppWrapper": {
+			"{apiVersion: workload.codeflare.dev/v1beta2, kind: AppWrapper, spec: {components: [{template: " + deployment + "}, {template: {apiVersion: v1, kind: Service, metadata: {name: s}}}]}}",
+			[]string{"/spec/components/0/template apps/Deployment d true [/spec/components/0/template/spec/template]", "/spec/components/1/template /Service s false []"},
 		},
 		"an empty List":            {"{apiVersion: v1, kind: List, items: []}", nil},
 		"a List without items":     {"{apiVersion: v1, kind: List}", nil},
@@ -417,13 +590,13 @@ func TestUserKindsKeepClaimTemplates(t *testing.T) {
 }
 
 func TestUserKindsWrapObjects(t *testing.T) {
-	config := load(t, "profiles: [{name: default}]\nkinds: [{group: workload.codeflare.dev, kind: AppWrapper, objects: 'spec.components[*].template'}]\n")
-	objects := find(t, config, decode(t, "apiVersion: workload.codeflare.dev/v1beta2\nkind: AppWrapper\nspec: {components: [{template: "+
-		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+podTemplate("a", "{name: main}")+"}}}]}\n"))
+	config := load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: 'spec.parts{*}.template'}]\n")
+	objects := find(t, config, decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: {parts: {one: {template: "+
+		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+podTemplate("a", "{name: main}")+"}}}}}\n"))
 	require.Len(t, objects, 1)
 	assert.Equal(t, "Job", objects[0].Kind)
-	assert.Equal(t, []string{"pod=/spec/components/0/template/spec/template volumes=/spec/components/0/template/spec/template/spec/volumes " +
-		"context=/spec/components/0/template/spec/template/spec/securityContext replicas=2 app=a main=/spec/components/0/template/spec/template/spec/containers/0"},
+	assert.Equal(t, []string{"pod=/spec/parts/one/template/spec/template volumes=/spec/parts/one/template/spec/template/spec/volumes " +
+		"context=/spec/parts/one/template/spec/template/spec/securityContext replicas=2 app=a main=/spec/parts/one/template/spec/template/spec/containers/0"},
 		summary(objects[0]))
 }
 

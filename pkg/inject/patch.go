@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -31,6 +32,9 @@ const (
 	ReasonPodInConfigMap Reason = "PodInConfigMap"
 	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
 	ReasonNoPods Reason = "NoPods"
+	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the opt-in label is there, so
+	// that the webhook mounts the claim. Nothing is mounted where there is no webhook.
+	ReasonLabelled Reason = "Labelled"
 	// ReasonHookNotInjected: a Helm hook that runs before the claim exists.
 	ReasonHookNotInjected Reason = "HookNotInjected"
 	// ReasonWindows: a pod for Windows nodes, where the mount path means nothing.
@@ -64,15 +68,17 @@ type Request struct {
 // Addition is one thing that was added, for reports.
 type Addition struct {
 	// Profile is the profile for which it was added.
-	Profile string `json:"profile"`
+	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env and FSGroup: one kind of addition each; a mount has both Volume and MountPath.
+	// Volume, MountPath, Env, FSGroup and Label: one kind of addition each; a mount has both Volume and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`
 	Env       string `json:"env,omitempty"`
 	FSGroup   *int64 `json:"fsGroup,omitempty"`
+	// Label is the opt-in label, of no profile: the webhook chooses it.
+	Label string `json:"label,omitempty"`
 }
 
 // Decision is what was decided about one pod.
@@ -160,8 +166,17 @@ type podPatch struct {
 func (p *podPatch) decide() Decision {
 	p.decision.Pod = p.pod.Path
 	reason, message := p.skip()
-	if reason == "" {
+	switch {
+	case reason != "":
+	case len(p.pod.Containers) == 0 && p.pod.Label != nil:
+		reason, message = p.label()
+	case len(p.pod.Containers) == 0 && p.pod.Why != "":
+		reason, message = ReasonNoPods, p.pod.Why
+	default:
 		reason, message = p.inject()
+		if p.elsewhere(reason) {
+			reason = ReasonInjected
+		}
 	}
 	if reason == ReasonInjected && p.request.Admission {
 		p.mark()
@@ -189,6 +204,54 @@ func (p *podPatch) skip() (Reason, string) {
 		return ReasonWindows, "the profile's mount path is for Linux"
 	}
 	return "", ""
+}
+
+// byLabel tells what the opt-in label is for.
+const byLabel = "the label " + Label + ": " + LabelEnabled + " asks the webhook to mount the claim when the pods are created"
+
+// why says why something cannot be mounted here.
+func (p *podPatch) why() string { return cmp.Or(p.pod.Why, "the containers are defined elsewhere") }
+
+// label puts the opt-in label where it reaches a pod whose containers are not here.
+func (p *podPatch) label() (Reason, string) {
+	if value := p.pod.Label.Value; value != "" && value != LabelEnabled {
+		return ReasonNotSelected, fmt.Sprintf("nothing can be mounted here, because %s, and its label %s is %q already", p.why(), Label, value)
+	}
+	p.addLabel(p.pod.Label)
+	return ReasonLabelled, fmt.Sprintf("nothing can be mounted here, because %s; %s", p.why(), byLabel)
+}
+
+// addLabel adds the label, with the objects around it that are missing, and reports whether it was not there.
+func (p *podPatch) addLabel(place *LabelPlace) bool {
+	if place.Value != "" {
+		return false
+	}
+	names := append(slices.Clone(place.Missing), place.Key)
+	value := any(LabelEnabled)
+	for i := len(names) - 1; i > 0; i-- {
+		value = map[string]any{names[i]: value}
+	}
+	isNew := p.edits.merge(place.Path+"/"+escape(names[0]), value)
+	if isNew {
+		p.added(Addition{Label: place.Key + "=" + LabelEnabled})
+	}
+	return isNew
+}
+
+// elsewhere tells of containers that are defined elsewhere, beside those that are here, and lets the webhook find them. It
+// reports whether the label was added for that.
+func (p *podPatch) elsewhere(reason Reason) bool {
+	if len(p.pod.Elsewhere) == 0 || reason != ReasonInjected && reason != ReasonAlreadyMounted {
+		return false
+	}
+	isNew, advice := false, "label its pods "+Label+": "+LabelEnabled+", and the webhook mounts the claim"
+	if place := p.pod.Label; place != nil && (place.Value == "" || place.Value == LabelEnabled) {
+		isNew, advice = p.addLabel(place), byLabel
+	}
+	for _, name := range p.pod.Elsewhere {
+		p.warn("container %q gets no mount here, because %s; %s", name, p.why(), advice)
+	}
+	return isNew
 }
 
 // mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
@@ -357,7 +420,7 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
 func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
-	for _, m := range c.Mounts {
+	for _, m := range c.mounts() {
 		if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 &&
 			p.pod.Volumes[i].Claim == volume.Claim {
 			return m.Path, true
@@ -372,7 +435,7 @@ func (p *podPatch) checkPath(mountPath string, c *Container) error {
 		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
 	}
 	clean := absolute(mountPath)
-	for _, m := range c.Mounts {
+	for _, m := range c.mounts() {
 		switch other := absolute(m.Path); {
 		case other == clean:
 			return fmt.Errorf("mount path %s is taken by volume %q", mountPath, m.Volume)
@@ -398,7 +461,7 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error
 		return nil
 	}
 	isSet := false
-	for _, e := range c.Env {
+	for _, e := range c.env() {
 		if e.Name != name {
 			continue
 		}
@@ -419,7 +482,11 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error
 
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
 func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
-	if profile.FSGroup == nil || p.pod.SecurityContextPath == "" {
+	if profile.FSGroup == nil {
+		return
+	}
+	if p.pod.SecurityContextPath == "" {
+		p.warn("fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing", *profile.FSGroup, profile.Name)
 		return
 	}
 	context := p.pod.SecurityContext

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,24 @@ type Pod struct {
 	SecurityContext     *SecurityContext
 	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
 	Containers []Container
+	// Elsewhere are the names of containers that are defined elsewhere, so that nothing can be mounted into them here.
+	Elsewhere []string
+	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil: there is no such place.
+	Label *LabelPlace
+	// Why says why something cannot be mounted here.
+	Why string
+}
+
+// LabelPlace is the place of the opt-in label, among labels that reach a pod whose own definition is elsewhere.
+type LabelPlace struct {
+	// Path is the JSON pointer of the labels, or of the object in which they have to be made.
+	Path string
+	// Missing are the names of what has to be made below Path; the last is that of the labels.
+	Missing []string
+	// Key is the key of the label there.
+	Key string
+	// Value is the value that the label has already.
+	Value string
 }
 
 // PodVolume is what is read of a core/v1 Volume.
@@ -52,6 +71,25 @@ type Container struct {
 	// Devices are the paths of raw block volumes.
 	Devices []string
 	Env     []Env
+	// SharedMounts and SharedEnv are what it has besides, from a place that many containers share.
+	SharedMounts []Mounted
+	SharedEnv    []Env
+}
+
+// mounts are all mounts of the container.
+func (c *Container) mounts() []Mounted {
+	if len(c.SharedMounts) == 0 { // every container but those of a few kinds
+		return c.Mounts
+	}
+	return slices.Concat(c.Mounts, c.SharedMounts)
+}
+
+// env are all environment variables of the container. A container's own wins over one that is shared.
+func (c *Container) env() []Env {
+	if len(c.SharedEnv) == 0 {
+		return c.Env
+	}
+	return slices.Concat(c.Env, c.SharedEnv)
 }
 
 // Mounted is what is read of a core/v1 VolumeMount.
@@ -66,19 +104,25 @@ type Env struct {
 	FromSource bool
 }
 
-// findPods returns the pods of one sort in an object. A scope without containers is no pod: Argo's steps have none.
+// findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's steps have none), unless
+// somebody else brings them.
 func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error) {
 	root := node{value: doc, pointer: pointer}
+	scopes := resolve(root, paths.Scope)
+	if len(scopes) == 0 && paths.Implied {
+		scopes = []node{{pointer: pointer + "/" + strings.ReplaceAll(escape(paths.Scope), ".", "/")}}
+	}
 	var pods []Pod
-	for _, n := range resolve(root, paths.Scope) {
-		if _, isObject := n.value.(map[string]any); !isObject {
+	for _, n := range scopes {
+		_, isObject := n.value.(map[string]any)
+		if isImplied := paths.Implied && n.value == nil; !isObject && !isImplied {
 			continue
 		}
 		pod, err := readPod(scope{n, root}, paths)
 		if err != nil {
 			return nil, err
 		}
-		if len(pod.Containers) > 0 {
+		if len(pod.Containers) > 0 || pod.Label != nil || pod.Why != "" {
 			pods = append(pods, pod)
 		}
 	}
@@ -86,23 +130,21 @@ func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error)
 }
 
 func readPod(s scope, paths PodPaths) (Pod, error) {
-	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, paths.Replicas), Windows: isWindows(s.object(paths.Spec))}
+	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, paths.Replicas), Windows: isWindows(s.object(paths.Spec)), Why: paths.Why}
 	for _, path := range paths.Metadata {
 		meta := s.object(path)
 		pod.Labels = merge(pod.Labels, texts(meta["labels"]))
 		pod.Annotations = merge(pod.Annotations, texts(meta["annotations"]))
 	}
-	for _, path := range paths.Containers {
-		if err := checkList(s, path); err != nil {
-			return Pod{}, err
-		}
-		for _, n := range s.all(path) {
-			container, err := readContainer(n)
-			if err != nil {
-				return Pod{}, err
-			}
-			pod.Containers = append(pod.Containers, container)
-		}
+	if err := readContainers(&pod, s, paths); err != nil {
+		return Pod{}, err
+	}
+	var err error
+	if pod.Label, err = s.labelPlace(paths.Labels, paths.LabelPrefix+Label); err != nil {
+		return Pod{}, err
+	}
+	if pod.Label != nil && pod.Label.Value != "" {
+		pod.Labels = merge(map[string]string{Label: pod.Label.Value}, pod.Labels)
 	}
 	if len(pod.Containers) == 0 {
 		return pod, nil
@@ -114,6 +156,67 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 		return Pod{}, err
 	}
 	return pod, readSecurityContext(&pod, s, paths.SecurityContext)
+}
+
+// readContainers reads the containers that can be mounted into, and the names of those that are defined elsewhere.
+func readContainers(pod *Pod, s scope, paths PodPaths) error {
+	var shared Container
+	for _, path := range slices.Concat(paths.Mounts, paths.Env) {
+		if err := checkList(s, path); err != nil {
+			return err
+		}
+	}
+	for _, path := range paths.Mounts {
+		shared.Mounts = append(shared.Mounts, readMounts(s.all(path))...)
+	}
+	for _, path := range paths.Env {
+		shared.Env = append(shared.Env, readEnv(s.all(path))...)
+	}
+	for _, path := range paths.Containers {
+		if err := checkList(s, path); err != nil {
+			return err
+		}
+		for _, n := range s.all(path) {
+			container, err := readContainer(n)
+			if err != nil {
+				return err
+			}
+			if reference, ok := n.field(paths.Reference); ok && paths.Reference != "" && reference.value != nil {
+				pod.Elsewhere = append(pod.Elsewhere, container.Name)
+				continue
+			}
+			container.SharedMounts, container.SharedEnv = shared.Mounts, shared.Env
+			pod.Containers = append(pod.Containers, container)
+		}
+	}
+	if adds := paths.Adds; adds != "" && !slices.ContainsFunc(pod.Containers, func(c Container) bool { return c.Name == adds }) {
+		pod.Elsewhere = append(pod.Elsewhere, adds)
+	}
+	return nil
+}
+
+// readMounts reads mounts of all containers. Volcano calls the volume of one volumeName or volumeClaimName.
+// Source: volcano, config/crd/volcano/bases/batch.volcano.sh_jobs.yaml, spec.volumes.
+func readMounts(items []node) []Mounted {
+	var mounts []Mounted
+	for _, n := range items {
+		if v, _ := n.value.(map[string]any); v["mountPath"] != nil { // Tekton's workspaces have a default of their own
+			volume := cmp.Or(text(v["name"]), text(v["volumeName"]), text(v["volumeClaimName"]))
+			mounts = append(mounts, Mounted{Volume: volume, Path: text(v["mountPath"])})
+		}
+	}
+	return mounts
+}
+
+// readEnv reads environment variables.
+func readEnv(items []node) []Env {
+	var env []Env
+	for _, n := range items {
+		if v, ok := n.value.(map[string]any); ok {
+			env = append(env, Env{Name: text(v["name"]), Value: text(v["value"]), FromSource: v["valueFrom"] != nil})
+		}
+	}
+	return env
 }
 
 // checkList refuses something else in the place of a list, which would look like a list without items.

@@ -224,11 +224,11 @@ func TestALargeListTakesItsTimeOnce(t *testing.T) {
 }
 
 func TestAnUnknownKindIsToldWithTheRowToAdd(t *testing.T) {
-	in := `apiVersion: kubeflow.org/v1
-kind: PyTorchJob
+	in := `apiVersion: example.com/v1
+kind: Training
 metadata: {name: t}
 spec:
-  pytorchReplicaSpecs:
+  roles:
     Master:
       template:
         spec:
@@ -238,15 +238,15 @@ spec:
 `
 	out, err := newRenderer(t, inject.DefaultMountPath).Render([]byte(in))
 	require.NoError(t, err)
-	assert.Equal(t, `it seems to hold a pod, but kind PyTorchJob of group "kubeflow.org" is not known: add a row for it under kinds: in the configuration file, `+
-		`such as {group: "kubeflow.org", kind: PyTorchJob, pods: [{podTemplate: "spec.pytorchReplicaSpecs.Master.template"}]}`, out.Report.Workloads[0].Message)
+	assert.Equal(t, `it seems to hold a pod, but kind Training of group "example.com" is not known: add a row for it under kinds: in the configuration file, `+
+		`such as {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}`, out.Report.Workloads[0].Message)
 
 	config, _, err := inject.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles: [{name: default}]
 kinds:
-- {group: "kubeflow.org", kind: PyTorchJob, pods: [{podTemplate: "spec.pytorchReplicaSpecs.Master.template"}]}
+- {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}
 `))
 	require.NoError(t, err)
 	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything()}

@@ -2,6 +2,7 @@ package postrender
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -216,7 +217,10 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 	result := r.withholdHook(object, r.Config.Patch(request, object.Pods...))
 	for n, decision := range result.Decisions {
 		if decision.Reason == inject.ReasonNotSelected {
-			decision = r.explainLabel(object, decision)
+			decision = r.explainLabel(object, object.Pods[n], decision)
+		}
+		if object.ClusterScoped && len(decision.Claims) > 0 {
+			decision.Warnings = append(decision.Warnings, clusterScopedMessage(object, decision, namespace))
 		}
 		r.addWorkload(doc, object, decision)
 		r.addUses(doc, object, object.Pods[n], decision, namespace)
@@ -236,7 +240,7 @@ func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
 	case !object.Known:
 		return "", ""
 	case len(object.Pods) == 0:
-		return inject.ReasonNoPods, "it has no containers of its own"
+		return inject.ReasonNoPods, cmp.Or(object.Advice, "it has no containers of its own")
 	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
 		return inject.ReasonNotSelected, "its kind is not among those that were asked for"
 	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
@@ -287,9 +291,16 @@ func (r *run) claimsExist(d *inject.Decision) bool {
 	return len(d.Profiles) > 0 && !slices.ContainsFunc(d.Profiles, func(name string) bool { return *r.Config.Profile(name).Claim.Create })
 }
 
+// clusterScopedMessage tells that a claim serves one namespace, and its object all of them.
+func clusterScopedMessage(object inject.Object, decision inject.Decision, namespace string) string {
+	return fmt.Sprintf("a %s belongs to no namespace: its pods run where it is used, and find the claim %s in the namespace %s only; "+
+		"elsewhere make the claim first, or label the pods %s: %s instead, and the webhook makes it", object.Kind,
+		strings.Join(decision.Claims, ", "), namespace, inject.Label, inject.LabelEnabled)
+}
+
 // explainLabel tells where the label belongs, when it is on the workload instead of its pod template.
-func (r *run) explainLabel(object inject.Object, decision inject.Decision) inject.Decision {
-	if r.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path {
+func (r *run) explainLabel(object inject.Object, pod inject.Pod, decision inject.Decision) inject.Decision {
+	if r.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
 		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
 		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels of its pod template, %s", object.Kind, place)
 		decision.Warnings = append(decision.Warnings, decision.Message)
@@ -313,7 +324,7 @@ func (r *run) namespaceOf(object inject.Object) string {
 
 func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.Decision) {
 	apiVersion, _ := object.Content["apiVersion"].(string)
-	if r.isMissed(doc, d.Reason) {
+	if r.isMissed(doc, object, d.Reason) {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
 	}
 	r.report.Workloads = append(r.report.Workloads, Workload{
@@ -322,18 +333,25 @@ func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.
 	})
 }
 
-// isMissed reports whether a pod that was asked for gets nothing: it was selected and left out, or nobody can tell because
-// its kind is not known, but its document has every label that is asked for.
-func (r *run) isMissed(doc manifest.Document, reason inject.Reason) bool {
+// isMissed reports whether a pod that was asked for gets nothing: it was selected and left out or left to the webhook, or
+// nobody can tell because its containers are not here, but its document has every label that is asked for.
+func (r *run) isMissed(doc manifest.Document, object inject.Object, reason inject.Reason) bool {
 	switch reason {
-	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded:
+	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
+	case inject.ReasonNoPods:
+		return len(object.Pods) > 0 || object.Advice != "" && r.namesLabels(doc)
 	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
-		requirements, _ := r.selector().Requirements()
-		return !slices.ContainsFunc(requirements, func(q labels.Requirement) bool { return !bytes.Contains(doc.Body, []byte(q.Key()+":")) })
+		return r.namesLabels(doc)
 	default:
 		return false
 	}
+}
+
+// namesLabels reports whether a document has every label that is asked for, somewhere.
+func (r *run) namesLabels(doc manifest.Document) bool {
+	requirements, _ := r.selector().Requirements()
+	return !slices.ContainsFunc(requirements, func(q labels.Requirement) bool { return !bytes.Contains(doc.Body, []byte(q.Key()+":")) })
 }
 
 // addUses notes which of our own claims a pod mounts now. A claim that it kept from an earlier configuration is not ours.

@@ -66,6 +66,8 @@ func what(load *postrender.Workload) string {
 			parts = append(parts, a.Container+":$"+a.Env)
 		case a.FSGroup != nil:
 			parts = append(parts, fmt.Sprintf("fsGroup %d", *a.FSGroup))
+		case a.Label != "":
+			parts = append(parts, "label "+a.Label)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -30,7 +30,8 @@ import (
 const (
 	// steadyRate is how many labelled pods are created in a second.
 	steadyRate = 4
-	// stuckLimit is how long one piece of work may take, over as many kills as come meanwhile.
+	// stuckLimit is how long work may still take when nothing is killed any more. Before, a piece of it may need several of the
+	// killed parts at a time, for which no limit would be right.
 	stuckLimit = 6 * time.Minute
 	// mostAway is how long a part of the control plane is away at the most, without its start.
 	mostAway = 8 * time.Second
@@ -249,11 +250,11 @@ func (c *chaos) noteAdmission() {
 
 // work does one thing after the other until the chaos ends. The last one may still take its time.
 func work(ctx context.Context, do func(ctx context.Context, i int) error) error {
+	end, _ := ctx.Deadline()
+	working, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.Add(stuckLimit))
+	defer cancel()
 	for i := 0; ctx.Err() == nil; i++ {
-		working, cancel := context.WithTimeout(context.WithoutCancel(ctx), stuckLimit)
-		err := do(working, i)
-		cancel()
-		if err != nil {
+		if err := do(working, i); err != nil {
 			return err
 		}
 	}

@@ -202,5 +202,5 @@ func plain(group *ast.CommentGroup) string {
 	var text comment.Printer
 	text.TextWidth = -1
 	joined := strings.Join(strings.Fields(string(text.Text(p.Parse(group.Text())))), " ")
-	return strings.NewReplacer("[", "", "]", "").Replace(joined)
+	return strings.NewReplacer("[*]", "[*]", "[", "", "]", "").Replace(joined)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -205,6 +207,17 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 		"a broken path of replicas":    {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, replicas: ['a/b']}\n", []string{"line 7: kinds[0].pods[0].replicas: Invalid value"}},
 		"a broken path of objects":     {"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: 'a b'\n", []string{"line 6: kinds[0].objects: Invalid value"}},
 		"objects that are no list":     {"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: items[*]..x\n", []string{"line 6: kinds[0].objects: Invalid value"}},
+		"an unfinished map":            {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - podTemplate: 'spec.roles{Master}.template'\n", []string{"line 7: kinds[0].pods[0].podTemplate: Invalid value", "{*} behind that of a map"}},
+		"volumes in every value":       {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {scope: s, containers: [c], volumes: 'volumes{*}'}\n", []string{"line 7: kinds[0].pods[0].volumes: Invalid value"}},
+		"a broken path of mounts":      {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, mounts: ['a/b']}\n", []string{"line 7: kinds[0].pods[0].mounts: Invalid value"}},
+		"a broken path of env":         {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, env: ['a b']}\n", []string{"line 7: kinds[0].pods[0].env: Invalid value"}},
+		"labels in every item":         {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {scope: s, labels: 'a[*]'}\n", []string{"line 7: kinds[0].pods[0].labels: Invalid value"}},
+		"labels with volumes alone":    {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {scope: s, labels: l, volumes: v}\n", []string{"line 7: kinds[0].pods[0].containers: Required value"}},
+		"a prefix of no label":         {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, labelPrefix: x.}\n", []string{"line 7: kinds[0].pods[0].labels: Required value"}},
+		"a path for a reference":       {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, reference: a.b}\n", []string{"line 7: kinds[0].pods[0].reference: Invalid value"}},
+		"an implied pod in a list":     {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: 'a[*].t', why: x, implied: true}\n", []string{"line 7: kinds[0].pods[0].implied: Invalid value"}},
+		"an implied pod with nothing":  {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, implied: true}\n", []string{"line 7: kinds[0].pods[0].implied: Invalid value", "say labels or why"}},
+		"an implied pod's own labels":  {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, labels: metadata.labels, implied: true}\n", []string{"line 7: kinds[0].pods[0].implied: Invalid value", "must begin with $."}},
 		"a pod template and its parts": {"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, volumes: v}\n", []string{"line 7: kinds[0].pods[0].podTemplate: Invalid value", "leave out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -475,19 +488,34 @@ func requireSameWhenPrinted(t testing.TB, config *inject.Config) {
 func TestTheDocumentedConfigurationLoads(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
 	require.NoError(t, err)
-	_, block, ok := strings.Cut(string(text), "```yaml\n")
-	require.True(t, ok)
-	block, _, ok = strings.Cut(block, "```")
-	require.True(t, ok)
-	config, warnings, err := inject.Load([]byte(block))
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	require.Len(t, blocks, 2)
+	config, warnings, err := inject.Load([]byte(blocks[0][1]))
 	require.NoError(t, err)
 	assert.Empty(t, warnings)
 	assert.Len(t, config.Profiles, 2)
 	assert.Len(t, config.Kinds, 2)
+	assert.Len(t, load(t, "profiles: [{name: a}]\n"+blocks[1][1]).Kinds, 2)
+	for _, field := range jsonFields(reflect.TypeFor[inject.PodPaths](), reflect.TypeFor[inject.Kind]()) {
+		assert.Regexp(t, "\\b"+field+"\\b", string(text), "every field of a row is documented")
+	}
 	for _, key := range []string{
 		inject.AnnotationProfiles, inject.AnnotationMountPath, inject.AnnotationSubPath, inject.AnnotationReadOnly,
 		inject.AnnotationContainers, inject.AnnotationExcludeContainers,
 	} {
 		assert.Contains(t, string(text), "`"+key+"`")
 	}
+}
+
+// jsonFields are the names of the fields of types, as a file writes them.
+func jsonFields(types ...reflect.Type) []string {
+	var names []string
+	for _, t := range types {
+		for i := range t.NumField() {
+			if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "-" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }

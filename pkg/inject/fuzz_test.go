@@ -27,6 +27,8 @@ func FuzzConfig(f *testing.F) {
 		"profiles: [{name: a, claim: {size: 1e3, accessModes: [ReadWriteOncePod]}}]\n",
 		"profiles: [{name: a}]\nkinds: [{group: g, kind: K, pods: [{podTemplate: a.b, replicas: ['$.c[*].d']}]}, {kind: L, objects: 'items[*]'}]\n",
 		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], volumes: $.v, containers: [., 'c[*]']}]}]\n",
+		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, labelPrefix: p., why: w}, " +
+			"{podTemplate: t, implied: true, labels: $.l, mounts: ['$.m[*]'], env: ['$.e[*]'], reference: ref, adds: c}]}, {kind: L, advice: x}]\n",
 		"profiles: &p [{name: a, <<: {env: X}}]\nmetadata: {a: 1.5, b: 2026-01-01, c: ~, d: 0x1f, e: !!binary aGk=}\n",
 	} {
 		f.Add([]byte(fileHead + text))
@@ -62,6 +64,10 @@ func FuzzPatch(f *testing.F) {
 		`{"apiVersion":"ray.io/v1","kind":"RayJob","spec":{"rayClusterSpec":{"workerGroupSpecs":[{"replicas":2,"template":{"spec":{"containers":[{}]}}}]}}}`,
 		`{"apiVersion":"apps/v1","kind":"StatefulSet","spec":{"volumeClaimTemplates":[{"metadata":{"name":"pipeline-storage"}}],"template":{"spec":{"containers":[{}]}}}}`,
 		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"jobs":[{"more":[{}],"n":3},{"meta":{}}]}}`,
+		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"roles":{"a/b":{"run":[{"name":"own"},{"ref":{}}]},"0":{"meta":null},"c":{"run":[]}},"shared":{"a/b":[{"name":"x","mountPath":"/data"}]},"env":[{"name":"DATA"}]}}`,
+		`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":{"tasks":[{"taskRef":{}},{"taskSpec":{"steps":[{"ref":{}},{"name":"a"}],"stepTemplate":{"volumeMounts":[{"mountPath":"/data/x"}]}}}],"finally":[{"taskSpec":{}}]}}`,
+		`{"apiVersion":"spark.apache.org/v1","kind":"SparkApplication","metadata":{},"spec":{"sparkConf":{"spark.kubernetes.driver.label.pipeline-storage":"enabled"},"executorSpec":null}}`,
+		`{"apiVersion":"serving.kserve.io/v1beta1","kind":"InferenceService","spec":{"predictor":{"model":{},"workerSpec":{}},"canary":[{"predictor":{"sklearn":{}}}]}}`,
 	} {
 		f.Add(propertyConfig+kinds, document)
 		f.Add("profiles: [{name: default}]\n", document)

@@ -189,6 +189,9 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateRelative(at.Child("mounts"), p.Mounts...)...)
 	errs = append(errs, validateRelative(at.Child("env"), p.Env...)...)
 	errs = append(errs, validateField(at.Child("labels"), given(p.Labels)...)...)
+	if strings.ContainsAny(p.Reference, ".[]{}*$/ ") {
+		errs = append(errs, field.Invalid(at.Child("reference"), p.Reference, "must be the name of one field of a container"))
+	}
 	if p.LabelPrefix != "" && p.Labels == "" {
 		errs = append(errs, field.Required(at.Child("labels"), "labelPrefix is of a key among labels"))
 	}

@@ -541,6 +541,16 @@ func TestUserKinds(t *testing.T) {
 					"replicas=35 app=b main=/spec/groups/1/roles/0/template/spec/containers/0",
 			},
 		},
+		"pod templates in a map, in the order of its keys: each {*} of another path is bound to the scope's": {
+			"pods: [{podTemplate: 'spec.roles{*}.template', replicas: ['$.spec.roles{*}.count', '$.counts{*}']}]",
+			"counts: {b/b: 5, c: 7}\nspec: {roles: {c: {template: " + podTemplate("c", "{name: main}") + "}, a: {count: 2}, b/b: {count: 3, template: " + podTemplate("b", "{name: main}") + "}}}",
+			[]string{templateAt("/spec/roles/b~1b/template", "b", 15), templateAt("/spec/roles/c/template", "c", 7)},
+		},
+		"maps in a list and lists in a map": {
+			"pods: [{podTemplate: 'spec.a[*].b{*}[*]', replicas: ['$.counts{*}']}, {podTemplate: 'spec.lists[*]'}]",
+			"counts: {'0': 9}\nspec: {lists: {x: " + podTemplate("x", "{name: main}") + "}, a: [{b: {k: [" + podTemplate("k", "{name: main}") + "]}}]}",
+			[]string{templateAt("/spec/a/0/b/k/0", "k", 9)},
+		},
 		"another list that is shorter than the scope's": {
 			"pods: [{scope: 'jobs[*]', volumes: volumes, containers: [.], replicas: ['$.counts[*]']}]",
 			"jobs: [{name: a}, {name: b}]\ncounts: [4]",

@@ -66,7 +66,7 @@ func (r *Report) Count(reason inject.Reason) int {
 	return n
 }
 
-// Matched reports whether any pod has the storage.
+// Matched reports whether any pod has the storage, or the label that asks the webhook for it.
 func (r *Report) Matched() bool {
-	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted) > 0
+	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonLabelled) > 0
 }

@@ -257,13 +257,19 @@ func (r *run) withholdHook(object inject.Object, result inject.Result) inject.Re
 	}
 	for i := range result.Decisions {
 		d := &result.Decisions[i]
-		if d.Reason == inject.ReasonNotSelected || (r.Hooks != HooksNone && r.claimsExist(d)) {
+		if isUntouched(d) || (r.Hooks != HooksNone && r.claimsExist(d)) {
 			continue
 		}
 		*d = inject.Decision{Pod: d.Pod, Reason: inject.ReasonHookNotInjected, Message: message}
 		result.Operations = nil
 	}
 	return result
+}
+
+// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the better one.
+func isUntouched(d *inject.Decision) bool {
+	isLabelled := d.Reason == inject.ReasonLabelled && len(d.Added) == 0
+	return isLabelled || d.Reason == inject.ReasonNotSelected || d.Reason == inject.ReasonNoPods
 }
 
 // hookMessage returns why hooks of these events are left out, or "".

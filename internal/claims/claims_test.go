@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,29 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 	eventually(f, other, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	assert.Contains(t, f.event(other, "three", diagnose.ReasonProfileRefused), "its volume serves "+`"`+namespace+`" only`)
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
+}
+
+// TestThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook marks on one pod.
+func TestThreeStoragesOfOnePod(t *testing.T) {
+	text, err := os.ReadFile("../../examples/three-storages.yaml")
+	require.NoError(t, err)
+	config, _, err := inject.LoadForAdmission(text)
+	require.NoError(t, err)
+	f := newFixture(t)
+	namespace := f.namespace()
+	f.current.Store(config)
+	f.run()
+
+	f.pod(namespace, "one", "datasets,scratch,models")
+	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
+		"datasets": corev1.ReadOnlyMany, "scratch": corev1.ReadWriteMany, "models": corev1.ReadWriteMany,
+	} {
+		claim := eventually(f, namespace, "pvc-data-pipeline-"+name, &corev1.PersistentVolumeClaim{}, exists)
+		assert.Equal(t, []corev1.PersistentVolumeAccessMode{mode}, claim.Spec.AccessModes)
+		assert.Equal(t, "fast-"+name, *claim.Spec.StorageClassName)
+	}
+	volume := get(f, "", "pv-data-pipeline-datasets."+namespace, &corev1.PersistentVolume{})
+	assert.Equal(t, "datasets#"+namespace, volume.Spec.CSI.VolumeHandle)
 }
 
 // TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the same data.

@@ -29,13 +29,13 @@ func (c *chosenProfile) volumeMount(volume string) any {
 	return c.mount
 }
 
-// choose returns the profiles that the pod's annotations name, or the default one, narrowed by its other annotations. A
+// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
 // profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
 func (p *podPatch) choose() ([]*chosenProfile, error) {
 	c, annotations := p.config, p.pod.Annotations
 	names := splitNames(annotations[AnnotationProfiles])
 	if len(names) == 0 {
-		names = []string{c.Profiles[0].Name}
+		names = c.defaultNames()
 	}
 	var chosen []*chosenProfile
 	for _, name := range names {
@@ -57,6 +57,33 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 		return chosen, refuseUnscoped(annotations)
 	}
 	return chosen, nil
+}
+
+// defaultNames are the profiles of a pod that names none.
+func (c *Config) defaultNames() []string {
+	var names []string
+	for i := range c.Profiles {
+		if c.Profiles[i].Default {
+			names = append(names, c.Profiles[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{c.Profiles[0].Name}
+	}
+	return names
+}
+
+// SetDefaultProfiles makes these profiles, and no others, those that a pod gets that names none.
+func (c *Config) SetDefaultProfiles(names ...string) error {
+	for _, name := range names {
+		if c.Profile(name) == nil {
+			return fmt.Errorf("there is no profile %q, only %s", name, strings.Join(c.profileNames(), ", "))
+		}
+	}
+	for i := range c.Profiles {
+		c.Profiles[i].Default = slices.Contains(names, c.Profiles[i].Name)
+	}
+	return nil
 }
 
 // hasClaim reports whether the pod has a volume of that name with a claim.

@@ -2,6 +2,7 @@ package inject_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -229,4 +230,53 @@ func TestAnnotationsLeaveTheConfigurationAlone(t *testing.T) {
 	assert.Equal(t, []string{"prepare pipeline-storage /data sub team", "main pipeline-storage /data sub team"},
 		mounts(t, document, patch(t, config, document)))
 	assert.Equal(t, load(t, twoProfiles), config)
+}
+
+// TestDefaultProfiles are what pods get that name none, rendered or admitted.
+func TestDefaultProfiles(t *testing.T) {
+	const profiles = "profiles: [{name: a, mount: {path: /a}}, {name: b, mount: {path: /b}%s}, {name: c, mount: {path: /c}%s}]\n"
+	for name, tt := range map[string]struct {
+		b, c        string
+		annotations []string
+		exp         []string
+	}{
+		"none says so: the first":             {"", "", nil, []string{"a"}},
+		"one that is not the first":           {", default: true", "", nil, []string{"b"}},
+		"several, in the order of the file":   {", default: true", ", default: true", nil, []string{"b", "c"}},
+		"a pod that names its own":            {", default: true", ", default: true", []string{"profiles: c,a"}, []string{"c", "a"}},
+		"each narrowed by its own annotation": {", default: true", ", default: true", []string{"c.exclude-containers: prepare,main,istio-proxy"}, []string{"b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := loadForAdmission(t, fmt.Sprintf(profiles, tt.b, tt.c))
+			document := annotated(t, tt.annotations...)
+			document["metadata"].(map[string]any)["labels"] = map[string]any{"pipeline-storage": "enabled"}
+			assert.Equal(t, tt.exp, patch(t, config, document).Decisions[0].Profiles)
+			assert.Equal(t, tt.exp, admit(t, config, document, nil).Decisions[0].Profiles)
+		})
+	}
+	config := load(t, fmt.Sprintf(profiles, ", default: true", ", default: true"))
+	document := annotated(t, "mount-path: /x")
+	refused := patch(t, config, document)
+	assert.Contains(t, refused.Refused().Message, "the pod uses several profiles, so write PROFILE.")
+	require.NoError(t, config.SetDefaultProfiles("a", "c"))
+	assert.Equal(t, []string{"a", "c"}, patch(t, config, annotated(t)).Decisions[0].Profiles)
+	assert.EqualError(t, config.SetDefaultProfiles("d"), `there is no profile "d", only a, b, c`)
+}
+
+// TestThreeStoragesServeBothPaths is about the example's file.
+func TestThreeStoragesServeBothPaths(t *testing.T) {
+	text, err := os.ReadFile("../../examples/three-storages.yaml")
+	require.NoError(t, err)
+	for _, load := range []func([]byte) (*inject.Config, []string, error){
+		inject.LoadForAdmission, func(text []byte) (*inject.Config, []string, error) { return inject.Load(text) },
+	} {
+		config, warnings, err := load(text)
+		require.NoError(t, err)
+		assert.Empty(t, warnings)
+		for i := range config.Profiles {
+			assert.Empty(t, config.Profiles[i].Warnings())
+		}
+		decision := patch(t, config, annotated(t)).Decisions[0]
+		assert.Equal(t, []string{"datasets", "scratch"}, decision.Profiles, "no container is called train")
+	}
 }

@@ -44,7 +44,7 @@ type Config struct {
 	Kind string `json:"kind"`
 	// Metadata is accepted, because kustomize adds it to a functionConfig, and otherwise unused.
 	Metadata map[string]any `json:"metadata,omitempty"`
-	// Profiles are the storages that pods may use. The first is the default.
+	// Profiles are the storages that pods may use. A pod that names none gets those with Default, or else the first.
 	Profiles []Profile `json:"profiles"`
 	// Kinds are further kinds that hold pods, besides [BuiltinKinds]. A row for a built-in kind replaces it.
 	Kinds []Kind `json:"kinds,omitempty"`
@@ -54,6 +54,8 @@ type Config struct {
 type Profile struct {
 	// Name is a DNS label. The volume in the pod is named after it.
 	Name string `json:"name"`
+	// Default is whether pods that name no profile get this one. Where no profile says so, they get the first.
+	Default bool `json:"default,omitempty"`
 	// Claim is the PersistentVolumeClaim that pods mount.
 	Claim Claim `json:"claim,omitzero"`
 	// StorageClass is the class of the claim.

@@ -15,7 +15,8 @@ const (
 // never name a driver, a volume or a claim. Each but [AnnotationProfiles] may carry the name of a profile in front
 // (training.pipeline-storage.io/mount-path); without one it applies when the pod uses a single profile.
 const (
-	// AnnotationProfiles names the profiles to mount, comma separated. Default: the first profile of the configuration.
+	// AnnotationProfiles names the profiles to mount, comma separated. Default: those with default: true, or else the
+	// first profile of the configuration.
 	AnnotationProfiles = Group + "/profiles"
 	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
 	AnnotationMountPath = Group + "/mount-path"

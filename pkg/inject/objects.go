@@ -315,6 +315,10 @@ func (p *Profile) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf("profile %q: fsGroup has no effect on hostPath volumes, which the backend %s uses here: a folder must be writable for the pods' user by itself",
 			p.Name, p.backend().Name))
 	}
+	if !p.Mount.ReadOnly && len(p.Claim.AccessModes) == 1 && p.Claim.AccessModes[0] == corev1.ReadOnlyMany {
+		warnings = append(warnings, fmt.Sprintf("profile %q: its claim is ReadOnlyMany, but its mount is not read-only: set mount.readOnly: true, or containers find out when they write",
+			p.Name))
+	}
 	return warnings
 }
 

@@ -222,6 +222,30 @@ func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
 	})
 }
 
+func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
+			all := documents(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
+			return names(all), podOf(t, all[len(all)-1])
+		}
+		objects, pod := render()
+		assert.ElementsMatch(t, []string{
+			"StorageClass/fast-datasets.team.rel", "StorageClass/fast-scratch.team.rel", "StorageClass/fast-models.team.rel",
+			"PersistentVolume/pv-data-pipeline-datasets.team.rel",
+			"PersistentVolumeClaim/pvc-data-pipeline-datasets.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel",
+			"PersistentVolumeClaim/pvc-data-pipeline-models.rel", "Job/rel-train",
+		}, objects)
+		assert.True(t, mounts(pod, "pvc-data-pipeline-datasets.rel", "/datasets"))
+		assert.True(t, mounts(pod, "pvc-data-pipeline-scratch.rel", "/scratch"))
+		assert.True(t, pod.Spec.Containers[0].VolumeMounts[0].ReadOnly)
+		pod.Spec.InitContainers = nil // models are for the container "train" only
+		assert.True(t, mounts(pod, "pvc-data-pipeline-models.rel", "/models"))
+
+		objects, _ = render("--profile=scratch")
+		assert.ElementsMatch(t, []string{"StorageClass/fast-scratch.team.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel", "Job/rel-train"}, objects)
+	})
+}
+
 func TestTheExamplesPassLint(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {

@@ -79,7 +79,7 @@ func flagRow(f *pflag.Flag) string {
 
 // TestEveryFieldHasAFlag walks the fields of a profile. Those that one flag cannot hold are named here.
 func TestEveryFieldHasAFlag(t *testing.T) {
-	withoutFlag := []string{"name", "namespaceSelector", "claim.create", "storageClass.create", "volume.create"}
+	withoutFlag := []string{"name", "default", "namespaceSelector", "claim.create", "storageClass.create", "volume.create"}
 	var actual []string
 	for _, f := range fieldFlags {
 		if f.name != "create" {
@@ -98,7 +98,7 @@ func fieldPaths(t *testing.T) []string {
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
 	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
 	full.Mount = inject.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
-	full.FSGroup = new(int64(1))
+	full.FSGroup, full.Default = new(int64(1)), true
 	text, err := json.Marshal(full)
 	require.NoError(t, err)
 	var content map[string]any

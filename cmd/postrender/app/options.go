@@ -21,6 +21,8 @@ type Options struct {
 	Release, Namespace string
 	// Selector chooses pods by their labels; nil is the default label.
 	Selector labels.Selector
+	// Profiles are those of pods that name none; empty: as the configuration says.
+	Profiles []string
 	// Kinds and Names narrow the selection.
 	Kinds, Names []string
 	// Hooks is the hook policy.
@@ -109,6 +111,7 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	})
 	s.add("Selection", func(fs *pflag.FlagSet) {
 		fs.String("selector", inject.Label+"="+inject.LabelEnabled, "label selector for pods and pod templates; empty selects all")
+		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may be repeated (default: those with default: true, or the first)")
 		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
 		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
 		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: safe (those that run after the claim is created), all or none")
@@ -171,8 +174,13 @@ func (o *Options) Config(file []byte) (*inject.Config, []string, error) {
 	return c, warnings, nil
 }
 
-// override applies the flags to a configuration. They speak of one profile.
+// override applies the flags to a configuration. All but --profile speak of one profile.
 func (o *Options) override(c *inject.Config) error {
+	if len(o.Profiles) > 0 {
+		if err := c.SetDefaultProfiles(o.Profiles...); err != nil {
+			return fmt.Errorf("--profile: %w", err)
+		}
+	}
 	if len(o.overrides) == 0 {
 		return nil
 	}
@@ -193,6 +201,9 @@ func (o *Options) Overrides() []string {
 		return nil
 	}
 	var told []string
+	if len(o.Profiles) > 0 {
+		told = append(told, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
+	}
 	for _, over := range o.overrides {
 		told = append(told, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
 	}

@@ -63,6 +63,21 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
+func TestProfilesOfTheCommandLine(t *testing.T) {
+	const file = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: a, default: true}, {name: b, mount: {path: /b}}, {name: c, mount: {path: /c}}]\n"
+	o, err := app.ParseOptions([]string{"--config=x", "--profile=b", "--profile=c"})
+	require.NoError(t, err)
+	config, _, err := o.Config([]byte(file))
+	require.NoError(t, err)
+	assert.Equal(t, []bool{false, true, true}, []bool{config.Profiles[0].Default, config.Profiles[1].Default, config.Profiles[2].Default})
+	assert.Equal(t, []string{"--profile=b,c sets default"}, o.Overrides())
+
+	o, err = app.ParseOptions([]string{"--config=x", "--profile=d"})
+	require.NoError(t, err)
+	_, _, err = o.Config([]byte(file))
+	assert.EqualError(t, err, `--config x: --profile: there is no profile "d", only a, b, c`)
+}
+
 func TestParseOptionsSelector(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string

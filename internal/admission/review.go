@@ -80,7 +80,7 @@ type variables []env
 
 func (v variables) view() []inject.Env {
 	return convert(v, func(e env) inject.Env {
-		return inject.Env{Name: e.Name, Value: e.Value, FromSource: bool(e.FromSource)}
+		return inject.Env{Name: e.Name, Value: e.Value, FromSource: e.Source.isSet, FieldPath: e.Source.fieldPath}
 	})
 }
 
@@ -106,9 +106,28 @@ type device struct {
 }
 
 type env struct {
-	Name       string  `json:"name"`
-	Value      string  `json:"value"`
-	FromSource present `json:"valueFrom"`
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source source `json:"valueFrom"`
+}
+
+// source is what is read of a core/v1 EnvVarSource.
+type source struct {
+	isSet     bool
+	fieldPath string
+}
+
+// UnmarshalJSONFrom reads the field of the pod, if that is the source.
+func (s *source) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	s.isSet = decoder.PeekKind() != 'n'
+	var read struct {
+		Field struct {
+			Path string `json:"fieldPath"`
+		} `json:"fieldRef"`
+	}
+	err := json.UnmarshalDecode(decoder, &read)
+	s.fieldPath = read.Field.Path
+	return err
 }
 
 // present is whether a field is there and not null.

@@ -15,18 +15,9 @@ type chosenProfile struct {
 	Profile
 	// annotated are the container names that the annotations gave.
 	annotated []string
-	// mount is the corev1.VolumeMount that every container gets, made once.
-	mount any
-}
-
-// volumeMount returns the mount of the pod's volume of that name.
-func (c *chosenProfile) volumeMount(volume string) any {
-	if c.mount == nil {
-		c.mount = corev1.VolumeMount{
-			Name: volume, MountPath: c.Mount.Path, SubPath: c.Mount.SubPath, ReadOnly: c.Mount.ReadOnly,
-		}
-	}
-	return c.mount
+	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it needs.
+	mount     any
+	variables []corev1.EnvVar
 }
 
 // choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
@@ -155,7 +146,7 @@ func (c *chosenProfile) annotateMountPath(value string) error {
 }
 
 func (c *chosenProfile) annotateSubPath(value string) error {
-	if err := checkSubPath(value); err != nil {
+	if err := errors.Join(checkSubPath(value), checkNoPlaceholders(value)); err != nil {
 		return fmt.Errorf("%q %w", value, err)
 	}
 	c.Mount.SubPath = path.Join(c.Mount.SubPath, value)

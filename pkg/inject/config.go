@@ -133,7 +133,8 @@ type Volume struct {
 type Mount struct {
 	// Path is the absolute mount path. Default: /data.
 	Path string `json:"path,omitempty"`
-	// SubPath is a folder of the volume, without "..". Default: its root.
+	// SubPath is a folder of the volume, without "..". Default: its root. {namespace}, {release}, {pod.name} and
+	// {pod.labels['KEY']} are replaced, so that pods, runs or namespaces have folders of their own.
 	SubPath string `json:"subPath,omitempty"`
 	// ReadOnly mounts read-only. Default: false.
 	ReadOnly bool `json:"readOnly,omitempty"`
@@ -249,7 +250,7 @@ func (c *Config) SelectsNamespaces() bool {
 
 // SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.
 func (c *Config) SetsEnv() bool {
-	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" })
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || needsVariables(p.Mount.SubPath) })
 }
 
 // Release says for whom names are made. The zero Release is admission, where nobody knows releases.

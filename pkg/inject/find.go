@@ -56,6 +56,9 @@ func (k Kinds) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
 		}
+		for i := range pods {
+			pods[i].Group, pods[i].Kind = o.Group, o.Kind
+		}
 		o.Pods = append(o.Pods, pods...)
 	}
 	return []Object{o}, nil

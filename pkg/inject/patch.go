@@ -410,9 +410,16 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 		if err := p.checkPath(mountPath, c); err != nil {
 			return err
 		}
+		added, variables, err := p.volumeMount(profile, volume.Name)
+		if err != nil {
+			return err
+		}
 		c.Mounts = append(c.Mounts, Mounted{Volume: volume.Name, Path: mountPath})
-		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, profile.volumeMount(volume.Name)) {
+		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, added) {
 			p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+		}
+		if err := p.addVariables(profile, variables, c); err != nil {
+			return err
 		}
 	}
 	return p.env(profile, mountPath, c)

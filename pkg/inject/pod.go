@@ -13,6 +13,9 @@ import (
 type Pod struct {
 	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
 	Path string
+	// Group and Kind are the type of the object that holds a pod template, whose controller may add to it. They are empty at
+	// admission, where the pod is what it will be.
+	Group, Kind string
 	// Labels and Annotations are the pod's.
 	Labels, Annotations map[string]string
 	// Windows says that the pod runs on Windows, where the mount paths of a profile mean nothing.
@@ -102,6 +105,8 @@ type Env struct {
 	Name, Value string
 	// FromSource says that the value comes from somewhere else, so that it is not known here.
 	FromSource bool
+	// FieldPath is the field of the pod that it comes from, if it does.
+	FieldPath string
 }
 
 // findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's steps have none), unless
@@ -292,7 +297,9 @@ func readContainer(n node) (Container, error) {
 		return Container{}, err
 	}
 	return c, eachObject(child("env"), func(v map[string]any) {
-		c.Env = append(c.Env, Env{Name: text(v["name"]), Value: text(v["value"]), FromSource: v["valueFrom"] != nil})
+		source, _ := v["valueFrom"].(map[string]any)
+		field, _ := source["fieldRef"].(map[string]any)
+		c.Env = append(c.Env, Env{Name: text(v["name"]), Value: text(v["value"]), FromSource: v["valueFrom"] != nil, FieldPath: text(field["fieldPath"])})
 	})
 }
 

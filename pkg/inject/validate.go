@@ -92,6 +92,9 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 		for _, problem := range validation.IsEnvVarName(p.Env) {
 			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
 		}
+		if strings.HasPrefix(p.Env, folderVariable) {
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+folderVariable+", as the variables of mount.subPath do"))
+		}
 	}
 	if p.FSGroup != nil && *p.FSGroup < 0 {
 		errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, "must not be negative"))
@@ -212,6 +215,10 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	}
 	literal(at.Child("claim", "name"), p.Claim.Name)
 	literal(at.Child("storageClass", "name"), p.StorageClass.Name)
+	literal(at.Child("mount", "subPath"), p.Mount.SubPath)
+	if strings.Contains(p.Mount.SubPath, "{{") {
+		errs = append(errs, field.Invalid(at.Child("mount", "subPath"), p.Mount.SubPath, "at admission nobody fills {{…}}: use {pod.labels['workflows.argoproj.io/workflow']}"))
+	}
 	if p.Volume == nil {
 		return errs
 	}
@@ -272,6 +279,9 @@ func (m *Mount) validate(at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))
 	}
 	if err := checkSubPath(m.SubPath); err != nil {
+		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
+	}
+	if err := checkPlaceholders(m.SubPath); err != nil {
 		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
 	}
 	return errs

@@ -1,0 +1,167 @@
+package inject_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// folders is a configuration whose only profile has this subPath.
+func folders(subPath string) string {
+	return `profiles: [{name: default, mount: {subPath: "` + subPath + `"}}]` + "\n"
+}
+
+const (
+	workflowLabel = "workflows.argoproj.io/workflow"
+	podNameEnv    = `{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}`
+	labelEnv      = `{"name":"PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['workflows.argoproj.io/workflow']"}}}`
+)
+
+// TestFoldersOfPods holds what a placeholder becomes, for a pod that is rendered and one that is admitted.
+func TestFoldersOfPods(t *testing.T) {
+	mountOf := func(sub string) string {
+		return `add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage",` + sub + `}]`
+	}
+	const labelled = "labels: {pipeline-storage: enabled, " + workflowLabel + ": nightly-1}\n"
+	for name, tt := range map[string]struct {
+		subPath, pod string
+		exp          []string // but for the volume and the mark
+	}{
+		"the namespace is a plain path":     {"runs/{namespace}", asks + "---\n" + main, []string{mountOf(`"subPath":"runs/ml"`)}},
+		"Argo's own placeholder stays":      {"{{workflow.name}}", asks + "---\n" + main, nil},
+		"the pod's name is a variable":      {"runs/{pod.name}", asks + "---\n" + main, []string{mountOf(`"subPathExpr":"runs/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"a label is a variable":             {"{pod.labels['" + workflowLabel + "']}/out", labelled + "---\n" + main, []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)/out"`), `add /spec/containers/0/env [` + labelEnv + `]`}},
+		"all of them, one of them twice":    {"{namespace}/{pod.name}/{pod.labels['" + workflowLabel + "']}-{pod.name}", labelled + "---\n" + main, []string{mountOf(`"subPathExpr":"ml/$(PIPELINE_STORAGE_POD_NAME)/$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)-$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + "," + labelEnv + `]`}},
+		"a dollar is no variable":           {"$(HOME)/{pod.name}", asks + "---\n" + main, []string{mountOf(`"subPathExpr":"$$(HOME)/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"a dollar without variables stays":  {"$(HOME)", asks + "---\n" + main, []string{mountOf(`"subPath":"$(HOME)"`)}},
+		"variables come before the pod's":   {"{pod.name}", asks + "---\ncontainers: [{name: main, env: [{name: A, value: b}]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env/0 ` + podNameEnv}},
+		"a variable that is there is used":  {"{pod.name}", asks + "---\ncontainers: [{name: main, env: [" + podNameEnv + "]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`)}},
+		"an annotation narrows":             {"{pod.name}", asks + "annotations: {pipeline-storage.io/sub-path: out}\n---\n" + main, []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)/out"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"what is mounted needs no variable": {"{pod.name}", asks + "---\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]\nvolumes: [{name: mine, persistentVolumeClaim: {claimName: CLAIM}}]\n", []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			isOurs := func(line string) bool {
+				return strings.HasPrefix(line, "add /spec/volumes") || strings.HasPrefix(line, "add /metadata")
+			}
+			paths := map[string]func() ([]string, inject.Result){
+				"rendered": func() ([]string, inject.Result) {
+					config, document := load(t, folders(tt.subPath)), pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline.demo"))
+					result := patch(t, config, document)
+					assert.Empty(t, patch(t, config, apply(t, document, result)).Operations)
+					return lines(t, result), result
+				},
+				"admitted": func() ([]string, inject.Result) {
+					if strings.Contains(tt.subPath, "{{") {
+						return nil, inject.Result{}
+					}
+					config, document := loadForAdmission(t, folders(tt.subPath)), pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline"))
+					result := admit(t, config, document, nil)
+					assert.Empty(t, admit(t, config, apply(t, document, result), nil).Operations)
+					return lines(t, result), result
+				},
+			}
+			for path, decide := range paths {
+				operations, result := decide()
+				require.Nil(t, result.Refused(), path)
+				var got []string
+				for _, line := range operations {
+					if !isOurs(line) {
+						got = append(got, line)
+					}
+				}
+				if tt.exp != nil {
+					assert.ElementsMatch(t, tt.exp, got, path)
+				}
+			}
+		})
+	}
+	config := load(t, folders("{{workflow.name}}"))
+	assert.Contains(t, lines(t, patch(t, config, pod(t, main))), mountOf(`"subPath":"{{workflow.name}}"`))
+}
+
+// TestFoldersThatAreRefused holds that no pod mounts the parent of all folders, and none breaks.
+func TestFoldersThatAreRefused(t *testing.T) {
+	const byLabel = "{pod.labels['" + workflowLabel + "']}"
+	template := func(group, kind, place string) string {
+		return "apiVersion: " + group + "\nkind: " + kind + "\nmetadata: {name: x}\nspec: " + strings.ReplaceAll(place, "TEMPLATE", "{spec: {containers: [{name: main}]}}") + "\n"
+	}
+	for name, tt := range map[string]struct {
+		subPath, document, exp string // no exp: accepted
+	}{
+		"a label that the pod lacks":                  {byLabel, "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main}]}\n", `container "main": mount.subPath ` + byLabel + `: the pod has no label ` + workflowLabel + `, and without it all pods would share one folder: add the label to the pod template`},
+		"a label that is empty":                       {byLabel, "apiVersion: v1\nkind: Pod\nmetadata: {labels: {" + workflowLabel + ": ''}}\nspec: {containers: [{name: main}]}\n", "the pod has no label"},
+		"a label that a Job's controller adds":        {"{pod.labels['job-name']}", template("batch/v1", "Job", "{template: TEMPLATE}"), ""},
+		"which a Deployment's does not":               {"{pod.labels['job-name']}", template("apps/v1", "Deployment", "{template: TEMPLATE}"), "the pod has no label job-name"},
+		"nor that of a Job of another group":          {"{pod.labels['job-name']}", template("example.com/v1", "Job", "{template: TEMPLATE}"), "the pod has no label job-name"},
+		"a label that KubeRay adds to a cluster":      {"{pod.labels['ray.io/cluster']}", template("ray.io/v1", "RayJob", "{rayClusterSpec: {headGroupSpec: {template: TEMPLATE}}}"), ""},
+		"and not to the pod that submits the job":     {"{pod.labels['ray.io/cluster']}", template("ray.io/v1", "RayJob", "{submitterPodTemplate: TEMPLATE}"), "the pod has no label ray.io/cluster"},
+		"a Spark driver takes variables":              {"{pod.name}", template("sparkoperator.k8s.io/v1beta2", "SparkApplication", "{driver: {cores: 1}}"), ""},
+		"a container of Argo's would miss variables":  {"{pod.name}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), "copies mounts to a container of its own"},
+		"Argo fills its own":                          {"{{workflow.name}}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), ""},
+		"the name of the variable is taken by a text": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, value: x}]}]}\n", `container "main": environment variable PIPELINE_STORAGE_POD_NAME, which mount.subPath needs for metadata.name, is set to something else`},
+		"the name of the variable is another field's": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]}]}\n", "is set to something else"},
+		"two labels whose variables have one name":    {"{pod.labels['a.b']}/{pod.labels['a-b']}", "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a.b: one, a-b: two}}\nspec: {containers: [{name: main}]}\n", "is set to something else"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "Argo fills its own" || name == "a container of Argo's would miss variables" {
+				tt.document = strings.Replace(tt.document, "{image: x}", "{name: main, image: x}", 1)
+			}
+			config := load(t, folders(tt.subPath))
+			config.Kinds = append(config.Kinds, inject.Kind{Group: "example.com", Kind: "Job", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}})
+			result := patch(t, config, decode(t, tt.document))
+			if tt.exp == "" {
+				require.Nil(t, result.Refused())
+				assert.NotEmpty(t, result.Operations)
+				return
+			}
+			require.NotNil(t, result.Refused())
+			assert.Contains(t, result.Refused().Message, tt.exp)
+			assert.Empty(t, result.Operations)
+		})
+	}
+}
+
+func TestAdmissionRefusesAMissingLabel(t *testing.T) {
+	config := loadForAdmission(t, folders("{pod.labels['job-name']}"))
+	result := admit(t, config, pod(t, asks+"---\n"+main), nil)
+	require.NotNil(t, result.Refused())
+	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one folder: add the label to the pod`,
+		result.Refused().Message)
+}
+
+func TestSubPathPlaceholdersAreChecked(t *testing.T) {
+	for subPath, exp := range map[string]string{
+		"{pod.names}":              "{pod.names} is no placeholder: there are {namespace}, {release}, {pod.name} and {pod.labels['KEY']}",
+		"{pod.labels[job-name]}":   "is no placeholder",
+		"{pod.labels['job name']}": "{pod.labels['job name']} names no label",
+		"{pod.labels['../..']}":    "names no label",
+		"runs/{pod.name":           "has a brace without its partner",
+		"{pod.name}/../other":      "without two dots",
+		"/{pod.name}":              "must be a relative path",
+	} {
+		_, _, err := inject.Load([]byte(fileHead + folders(subPath)))
+		assert.ErrorContains(t, err, exp, subPath)
+		assert.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
+	}
+	for subPath, exp := range map[string]string{
+		"{release}":         "at admission nobody knows the release",
+		"{{workflow.name}}": "at admission nobody fills {{…}}",
+	} {
+		_, _, err := inject.LoadForAdmission([]byte(fileHead + folders(subPath)))
+		assert.ErrorContains(t, err, exp)
+	}
+	_, _, err := inject.Load([]byte(fileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"))
+	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
+
+	result := patch(t, load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
+	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
+
+	config := load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
+	objects := find(t, config, pod(t, asks+"---\n"+main))
+	result = config.Patch(inject.Request{}, objects[0].Pods...)
+	assert.Contains(t, result.Refused().Message, "nobody knows what {release} is here: with postrender, add --namespace NAMESPACE --release RELEASE")
+}

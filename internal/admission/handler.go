@@ -77,17 +77,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 		a.refuse(code, err.Error())
 		return a
 	}
-	if config := h.Config(); config.SetsEnv() {
-		judge[variables](h, config, *body, &a)
-	} else {
-		judge[unread](h, config, *body, &a)
+	switch config := h.Config(); {
+	case config.Colocates():
+		judge[variables, affinity](h, config, *body, &a)
+	case config.SetsEnv():
+		judge[variables, unread](h, config, *body, &a)
+	default:
+		judge[unread, unread](h, config, *body, &a)
 	}
 	return a
 }
 
 // judge reads a review and, when it is about the creation of a pod, decides.
-func judge[E environment](h *Handler, config *inject.Config, body []byte, a *answer) {
-	review, err := decode[E](body)
+func judge[E environment, A scheduling](h *Handler, config *inject.Config, body []byte, a *answer) {
+	review, err := decode[E, A](body)
 	a.version = review.APIVersion
 	if review.Request != nil {
 		a.uid = review.Request.UID
@@ -105,7 +108,7 @@ func judge[E environment](h *Handler, config *inject.Config, body []byte, a *ans
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
 // admit decides about a pod that is created.
-func admit[E environment](h *Handler, config *inject.Config, r *request[pod[E]], a *answer) {
+func admit[E environment, A scheduling](h *Handler, config *inject.Config, r *request[pod[E, A]], a *answer) {
 	asked := inject.Request{Namespace: r.Namespace, Admission: true}
 	if config.SelectsNamespaces() {
 		labels, known := h.NamespaceLabels(r.Namespace)

@@ -33,9 +33,9 @@ type kind struct {
 	Kind  string `json:"kind"`
 }
 
-// pod is what is read of a core/v1 Pod. E is how much of its containers' variables: most profiles need none of them, and
-// they are the largest part of what would have to be copied.
-type pod[E environment] struct {
+// pod is what is read of a core/v1 Pod. E and A are how much of its containers' variables and of its affinity: most profiles
+// need none of them, and they are the largest part of what would have to be copied.
+type pod[E environment, A scheduling] struct {
 	Metadata struct {
 		Name         string            `json:"name"`
 		GenerateName string            `json:"generateName"`
@@ -53,6 +53,8 @@ type pod[E environment] struct {
 		InitContainers  []container[E]    `json:"initContainers"`
 		Containers      []container[E]    `json:"containers"`
 		SecurityContext securityContext   `json:"securityContext"`
+		NodeName        string            `json:"nodeName"`
+		Affinity        A                 `json:"affinity"`
 	} `json:"spec"`
 }
 
@@ -84,6 +86,16 @@ func (v variables) view() []inject.Env {
 	})
 }
 
+// scheduling is a pod's affinity, or nothing of it.
+type scheduling interface {
+	affinity | unread
+	affinity() map[string]any
+}
+
+type affinity map[string]any
+
+func (a affinity) affinity() map[string]any { return a }
+
 // unread is a large value that is passed over. Reading it as one text takes a third of the time that the decoder takes to pass
 // over a field that it does not know, token by token.
 type unread struct{}
@@ -94,7 +106,8 @@ func (*unread) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return err
 }
 
-func (unread) view() []inject.Env { return nil }
+func (unread) view() []inject.Env       { return nil }
+func (unread) affinity() map[string]any { return nil }
 
 type mount struct {
 	Volume string `json:"name"`
@@ -184,10 +197,10 @@ var decodeOptions = jsontext.AllowDuplicateNames(true)
 
 // decode reads a review whose object is a pod. Where that fails it reads the review alone, so that the error can be
 // answered under its uid, and an object that is no pod passes.
-func decode[E environment](body []byte) (*review[pod[E]], error) {
+func decode[E environment, A scheduling](body []byte) (*review[pod[E, A]], error) {
 	var place struct { // one piece of memory for both
-		review  review[pod[E]]
-		request request[pod[E]]
+		review  review[pod[E, A]]
+		request request[pod[E, A]]
 	}
 	r := &place.review
 	r.Request = &place.request
@@ -195,7 +208,7 @@ func decode[E environment](body []byte) (*review[pod[E]], error) {
 	if err != nil {
 		var head review[present]
 		if json.Unmarshal(body, &head, decodeOptions) == nil && head.Request != nil {
-			r = &review[pod[E]]{Kind: head.Kind, APIVersion: head.APIVersion, Request: &request[pod[E]]{
+			r = &review[pod[E, A]]{Kind: head.Kind, APIVersion: head.APIVersion, Request: &request[pod[E, A]]{
 				UID: head.Request.UID, Kind: head.Request.Kind, SubResource: head.Request.SubResource, Operation: head.Request.Operation,
 			}}
 			if !r.Request.createsPod() {
@@ -233,7 +246,7 @@ func (r *request[O]) createsPod() bool {
 }
 
 // name is how people know the pod before it has its name.
-func (p *pod[E]) name() string {
+func (p *pod[E, A]) name() string {
 	if p.Metadata.Name == "" && p.Metadata.GenerateName != "" {
 		return p.Metadata.GenerateName + "*"
 	}
@@ -241,7 +254,7 @@ func (p *pod[E]) name() string {
 }
 
 // view is the pod as pkg/inject looks at it.
-func (p *pod[E]) view() inject.Pod {
+func (p *pod[E, A]) view() inject.Pod {
 	v := inject.Pod{
 		Labels: p.Metadata.Labels, Annotations: p.Metadata.Annotations, Replicas: 1,
 		// Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
@@ -249,7 +262,11 @@ func (p *pod[E]) view() inject.Pod {
 		VolumesPath:         "/spec/volumes",
 		Volumes:             make([]inject.PodVolume, len(p.Spec.Volumes)),
 		SecurityContextPath: "/spec/securityContext",
-		Containers:          make([]inject.Container, 0, len(p.Spec.InitContainers)+len(p.Spec.Containers)),
+		Placement: inject.Placement{
+			LabelsPath: "/metadata/labels", HasLabels: len(p.Metadata.Labels) > 0,
+			AffinityPath: "/spec/affinity", Affinity: p.Spec.Affinity.affinity(), NodeName: p.Spec.NodeName,
+		},
+		Containers: make([]inject.Container, 0, len(p.Spec.InitContainers)+len(p.Spec.Containers)),
 	}
 	for i := range p.Spec.Volumes {
 		v.Volumes[i] = inject.PodVolume{Name: p.Spec.Volumes[i].Name, Claim: p.Spec.Volumes[i].Claim.Name}

@@ -31,7 +31,7 @@ func (i *Index) Warnings(namespace string, profile *inject.Profile) []string {
 	}
 	name := profile.Names(inject.Release{}, namespace).Claim
 	var warnings []string
-	if *profile.Claim.Create && profile.SingleNode() && i.synced() { // of a claim of others nobody knows the modes here
+	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() { // of a claim of others nobody knows the modes here
 		if others := i.pods(inject.Use{Profile: profile.Name, Namespace: namespace}); others > 0 {
 			warnings = append(warnings, sharedWarning(name, profile.Claim.AccessModes, others))
 		}

@@ -68,6 +68,9 @@ type Profile struct {
 	FSGroup *int64 `json:"fsGroup,omitempty"`
 	// Env is the name of an environment variable that holds the mount path in every container with the mount. Default: none.
 	Env string `json:"env,omitempty"`
+	// Colocate keeps the pods that mount the claim on one node, by a label and a required pod affinity, where the volume is on
+	// one node at a time. Default: false.
+	Colocate bool `json:"colocate,omitempty"`
 	// NamespaceSelector limits, at admission, which namespaces may use the profile. Default: all.
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 

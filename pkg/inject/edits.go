@@ -121,6 +121,20 @@ func mergeInto(into, from any) bool {
 	return isNew
 }
 
+// entry adds a key to a map. A map that is missing, null or empty is added as a whole, and with the field below which it
+// stands when the object that holds it is missing, too: then the path is that object's. It reports false when the key was
+// added already.
+func (e *edits) entry(path, below string, empty bool, key, value string) bool {
+	if !empty {
+		return e.set(path+"/"+escape(key), value)
+	}
+	entry := map[string]any{key: value}
+	if below != "" {
+		entry = map[string]any{below: entry}
+	}
+	return e.merge(path, entry)
+}
+
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))

@@ -57,7 +57,7 @@ func (k Kinds) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
 		}
 		for i := range pods {
-			pods[i].Group, pods[i].Kind = o.Group, o.Kind
+			pods[i].Group, pods[i].Kind, pods[i].PerNode = o.Group, o.Kind, o.PerNode
 		}
 		o.Pods = append(o.Pods, pods...)
 	}

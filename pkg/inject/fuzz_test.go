@@ -26,6 +26,7 @@ func FuzzConfig(f *testing.F) {
 		"profiles: [{name: a, fsGroup: 0, env: A, namespaceSelector: {matchLabels: {a: b}}}]\n",
 		"profiles: [{name: a, claim: {size: 1e3, accessModes: [ReadWriteOncePod]}}]\n",
 		"profiles: [{name: a}]\nkinds: [{group: g, kind: K, pods: [{podTemplate: a.b, replicas: ['$.c[*].d']}]}, {kind: L, objects: 'items[*]'}]\n",
+		"profiles: [{name: a, default: true, colocate: true, mount: {subPath: \"{namespace}/{pod.name}/{pod.labels['a/b']}\"}}]\n",
 		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], volumes: $.v, containers: [., 'c[*]']}]}]\n",
 		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, labelPrefix: p., why: w}, " +
 			"{podTemplate: t, implied: true, labels: $.l, mounts: ['$.m[*]'], env: ['$.e[*]'], reference: ref, adds: c}]}, {kind: L, advice: x}]\n",
@@ -63,6 +64,8 @@ func FuzzPatch(f *testing.F) {
 		`{"apiVersion":"sparkoperator.k8s.io/v1beta2","kind":"SparkApplication","spec":{"driver":{"sidecars":[{}]},"executor":{"instances":2}}}`,
 		`{"apiVersion":"ray.io/v1","kind":"RayJob","spec":{"rayClusterSpec":{"workerGroupSpecs":[{"replicas":2,"template":{"spec":{"containers":[{}]}}}]}}}`,
 		`{"apiVersion":"apps/v1","kind":"StatefulSet","spec":{"volumeClaimTemplates":[{"metadata":{"name":"pipeline-storage"}}],"template":{"spec":{"containers":[{}]}}}}`,
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{"pipeline-storage.io/profiles":"b"}},"spec":{"affinity":{"podAffinity":{}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
+		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","spec":{"affinity":{"podAffinity":null},"podMetadata":{"labels":{}},"templates":[{"affinity":{},"container":{}},{"metadata":{},"script":{}}]}}`,
 		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"jobs":[{"more":[{}],"n":3},{"meta":{}}]}}`,
 		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"roles":{"a/b":{"run":[{"name":"own"},{"ref":{}}]},"0":{"meta":null},"c":{"run":[]}},"shared":{"a/b":[{"name":"x","mountPath":"/data"}]},"env":[{"name":"DATA"}]}}`,
 		`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":{"tasks":[{"taskRef":{}},{"taskSpec":{"steps":[{"ref":{}},{"name":"a"}],"stepTemplate":{"volumeMounts":[{"mountPath":"/data/x"}]}}}],"finally":[{"taskSpec":{}}]}}`,
@@ -71,6 +74,7 @@ func FuzzPatch(f *testing.F) {
 	} {
 		f.Add(propertyConfig+kinds, document)
 		f.Add("profiles: [{name: default}]\n", document)
+		f.Add("profiles: [{name: a, default: true, colocate: true}, {name: b, default: true, colocate: true, mount: {path: /b}}]\n"+kinds, document)
 	}
 	f.Fuzz(func(t *testing.T, profiles, text string) {
 		config, _, err := inject.Load([]byte(fileHead + profiles))

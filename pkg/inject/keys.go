@@ -37,6 +37,10 @@ const AnnotationInjected = Group + "/injected"
 // value is the profile's name.
 const LabelProfile = Group + "/profile"
 
+// LabelClaim, with the name of a profile in front (disk.pipeline-storage.io/claim), is the label of pods that a profile with
+// colocate keeps on one node. Its value is the name of their claim, shortened when a label cannot hold it.
+const LabelClaim = Group + "/claim"
+
 // LabelInstallation is the label of what a claims controller made, and of nothing else. Its value names the installation,
 // so that two of them in one cluster never touch each other's objects, nor those of a Helm release.
 const LabelInstallation = Group + "/installation"

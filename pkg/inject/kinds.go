@@ -56,6 +56,8 @@ type PodPaths struct {
 	// SecurityContext are the places of the pod's security context. The first that is there counts; where none is, the
 	// first place is used.
 	SecurityContext []string `json:"securityContext,omitempty"`
+	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that count when it has none.
+	Affinity []string `json:"affinity,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
 	// Containers are lists of containers (ending with [*]) or single ones.
@@ -92,6 +94,7 @@ func template(scope string, replicas ...string) PodPaths {
 		Metadata:        []string{"metadata"},
 		Spec:            "spec",
 		SecurityContext: []string{"spec.securityContext"},
+		Affinity:        []string{"spec.affinity"},
 		Volumes:         "spec.volumes",
 		Containers:      []string{"spec.initContainers[*]", "spec.containers[*]"},
 		Replicas:        replicas,
@@ -134,7 +137,7 @@ func (k Kind) expand() Kind {
 		if p.PodTemplate != "" {
 			t := template(p.PodTemplate)
 			p.Scope, p.Metadata, p.Spec = t.Scope, t.Metadata, t.Spec
-			p.SecurityContext, p.Volumes, p.Containers = t.SecurityContext, t.Volumes, t.Containers
+			p.SecurityContext, p.Affinity, p.Volumes, p.Containers = t.SecurityContext, t.Affinity, t.Volumes, t.Containers
 		}
 		pods[i] = p
 	}
@@ -197,8 +200,8 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	}
 	errs = append(errs, p.validateImplied(at.Child("implied"))...)
 	if p.PodTemplate != "" {
-		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Containers) > 0 {
-			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, volumes and containers"))
+		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Affinity)+len(p.Containers) > 0 {
+			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
@@ -217,6 +220,7 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateRelative(at.Child("spec"), given(p.Spec)...)...)
 	errs = append(errs, validateRelative(at.Child("containers"), p.Containers...)...)
 	errs = append(errs, validateField(at.Child("securityContext"), p.SecurityContext...)...)
+	errs = append(errs, validateField(at.Child("affinity"), p.Affinity...)...)
 	return append(errs, validateField(at.Child("volumes"), given(p.Volumes)...)...)
 }
 

@@ -319,7 +319,7 @@ func (p *Profile) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf("profile %q: its claim is ReadOnlyMany, but its mount is not read-only: set mount.readOnly: true, or containers find out when they write",
 			p.Name))
 	}
-	return warnings
+	return append(warnings, p.colocateWarning()...)
 }
 
 // onHostPath reports whether the profile's volumes are hostPath volumes, whose owner the kubelet never changes.

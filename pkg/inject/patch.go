@@ -71,14 +71,15 @@ type Addition struct {
 	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env, FSGroup and Label: one kind of addition each; a mount has both Volume and MountPath.
+	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile) and Affinity (a topology
+	// key): one kind of addition each; a mount has both Volume and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`
 	Env       string `json:"env,omitempty"`
 	FSGroup   *int64 `json:"fsGroup,omitempty"`
-	// Label is the opt-in label, of no profile: the webhook chooses it.
-	Label string `json:"label,omitempty"`
+	Label     string `json:"label,omitempty"`
+	Affinity  string `json:"affinity,omitempty"`
 }
 
 // Decision is what was decided about one pod.
@@ -161,6 +162,8 @@ type podPatch struct {
 	decision Decision
 	// group is the fsGroup that a profile has set.
 	group *int64
+	// follows is the term that a profile has added to the pod's affinity.
+	follows *corev1.PodAffinityTerm
 }
 
 func (p *podPatch) decide() Decision {
@@ -327,6 +330,9 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 		}
 	}
 	p.fsGroup(profile, volume)
+	if err := p.colocate(profile, volume.Claim); err != nil {
+		return false, err
+	}
 	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
 	p.decision.Claims = append(p.decision.Claims, volume.Claim)
 	return true, nil

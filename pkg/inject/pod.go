@@ -30,6 +30,8 @@ type Pod struct {
 	// SecurityContextPath is the pointer of the security context. SecurityContext is nil when there is none.
 	SecurityContextPath string
 	SecurityContext     *SecurityContext
+	// Placement is where and with what the pod is scheduled.
+	Placement
 	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
 	Containers []Container
 	// Elsewhere are the names of containers that are defined elsewhere, so that nothing can be mounted into them here.
@@ -160,6 +162,7 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	if err := readVolumes(&pod, s, paths.Volumes); err != nil {
 		return Pod{}, err
 	}
+	pod.Placement = readPlacement(s, paths)
 	return pod, readSecurityContext(&pod, s, paths.SecurityContext)
 }
 

@@ -61,6 +61,7 @@ func argoTemplate(workflow, scope string) PodPaths {
 		Metadata:        []string{"metadata", "$." + workflow + ".podMetadata"},
 		Spec:            ".",
 		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
+		Affinity:        []string{"affinity", "$." + workflow + ".affinity"},
 		Volumes:         "$." + workflow + ".volumes",
 		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
 		ClaimTemplates:  "$." + workflow + ".volumeClaimTemplates",
@@ -140,6 +141,7 @@ func sparkRole(application, role string, replicas ...string) PodPaths {
 		Metadata:        []string{"."},
 		Spec:            ".",
 		SecurityContext: []string{"podSecurityContext"},
+		Affinity:        []string{"affinity"},
 		Volumes:         "$." + application + ".volumes",
 		Containers:      []string{"initContainers[*]", ".", "sidecars[*]"},
 		Replicas:        replicas,
@@ -359,6 +361,7 @@ func kservePod(component string, named ...string) PodPaths {
 		Metadata:        []string{".", "$.metadata"},
 		Spec:            ".",
 		SecurityContext: []string{"securityContext"},
+		Affinity:        []string{"affinity"},
 		Volumes:         "volumes",
 		Containers:      slices.Concat([]string{"initContainers[*]"}, named, []string{"containers[*]"}),
 		Replicas:        []string{"minReplicas"},
@@ -379,7 +382,7 @@ func kserveWorker(predictor string) PodPaths {
 // kserveRuntime are the row parts of a ServingRuntimeSpec.
 func kserveRuntime() []PodPaths {
 	pod := func(scope string) PodPaths {
-		return PodPaths{Scope: scope, Metadata: []string{"."}, Spec: ".", Volumes: "volumes", Containers: []string{"containers[*]"}}
+		return PodPaths{Scope: scope, Metadata: []string{"."}, Spec: ".", Affinity: []string{"affinity"}, Volumes: "volumes", Containers: []string{"containers[*]"}}
 	}
 	return []PodPaths{pod("spec"), pod("spec.workerSpec")}
 }

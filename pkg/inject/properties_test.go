@@ -20,6 +20,7 @@ import (
 var (
 	metaParts = []string{
 		"", "annotations: {pipeline-storage.io/profiles: 'default,b'}\n", "annotations: {pipeline-storage.io/mount-path: /elsewhere}\n",
+		"labels: {a: c}\nannotations: {pipeline-storage.io/profiles: b}\n",
 	}
 	volumeParts = []string{
 		"", "volumes: null\n", "volumes: []\n", "volumes: [{name: scratch, emptyDir: {}}]\n",
@@ -31,6 +32,7 @@ var (
 	contextParts = []string{
 		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n", "securityContext: {fsGroup: null}\n",
 		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n",
+		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
 	}
 	containerParts = []string{
 		"containers: [{name: main}]\n",
@@ -43,7 +45,7 @@ var (
 )
 
 // propertyConfig exercises everything that can be added.
-const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n- {name: b, mount: {path: /b}}\n"
+const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n- {name: b, colocate: true, mount: {path: /b, subPath: 'runs/{pod.name}'}}\n"
 
 // TestProperties patches every combination of the parts, and checks what must hold for each.
 func TestProperties(t *testing.T) {

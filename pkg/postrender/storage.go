@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -258,14 +259,31 @@ func sharedDisk(p *inject.Profile, consumers []consumer) []string {
 				workloads = append(workloads, c.workload)
 			}
 		}
-		if !p.SingleNode() || (pods < 2 && !perNode) {
+		if !p.SingleNode() || p.Colocates() || (pods < 2 && !perNode) { // of a pod that cannot follow its own warning tells
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted on one node only (%s), but several pods in namespace %q want it: %s; "+
-			"pods on other nodes will hang: use a file backend with ReadWriteMany, or keep these pods on one node",
-			p.Name, joinModes(p), namespace, strings.Join(fewOf(workloads), ", ")))
+		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but several pods in namespace %q want it: %s; %s",
+			p.Name, reach(p), joinModes(p), namespace, strings.Join(fewOf(workloads), ", "), remedy(p)))
 	}
 	return warnings
+}
+
+func isOfOnePod(p *inject.Profile) bool {
+	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
+}
+
+func reach(p *inject.Profile) string {
+	if isOfOnePod(p) {
+		return "by one pod"
+	}
+	return "on one node"
+}
+
+func remedy(p *inject.Profile) string {
+	if isOfOnePod(p) {
+		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
+	}
+	return "pods on other nodes will hang: set colocate: true (--colocate) to keep them on one node, or use a file backend with ReadWriteMany"
 }
 
 func joinModes(p *inject.Profile) string {

@@ -118,6 +118,7 @@ var fieldFlags = []fieldFlag{
 		sectionMount, "env", "env", "NAME", "environment variable that holds the mount path", false,
 		text(func(p *inject.Profile) *string { return &p.Env }),
 	},
+	{sectionMount, "colocate", "colocate", "BOOL", "keep the pods on one node, for a volume that is on one node at a time", true, setColocate},
 
 	// The last, because it speaks of a volume only when other flags have named one.
 	{sectionCreate, "create", "claim.create, storageClass.create and volume.create", "LIST", "objects to create: class,volume,claim or none (default: all that the profile needs)", false, setCreate},
@@ -200,6 +201,7 @@ func boolean(field func(*inject.Profile) **bool) func(*inject.Profile, []string)
 
 var (
 	setReadOnly = plainBoolean(func(p *inject.Profile) *bool { return &p.Mount.ReadOnly })
+	setColocate = plainBoolean(func(p *inject.Profile) *bool { return &p.Colocate })
 	setShared   = plainBoolean(func(p *inject.Profile) *bool { return &static(p).Shared })
 )
 

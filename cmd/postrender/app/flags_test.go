@@ -98,7 +98,7 @@ func fieldPaths(t *testing.T) []string {
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
 	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
 	full.Mount = inject.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
-	full.FSGroup, full.Default = new(int64(1)), true
+	full.FSGroup, full.Default, full.Colocate = new(int64(1)), true, true
 	text, err := json.Marshal(full)
 	require.NoError(t, err)
 	var content map[string]any

@@ -1,0 +1,260 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// A disk is on one node at a time, and the scheduler does not look where the other pods of a ReadWriteOnce claim are. With
+// colocate, pods get a label that names their claim and a required affinity to pods with that label, on one node. The first
+// pod of such a group may go anywhere. Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
+// satisfiesSelfAffinityCheck.
+//
+// That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
+// author would therefore look for pods that nobody makes, so that a pod with an affinity of its own keeps it and gets the
+// label alone: others follow it still.
+
+// Placement is what is read of a pod to keep it on one node with others, and where it can be extended.
+type Placement struct {
+	// LabelsPath is the pointer of the pod's labels, or where NoMetadata says that there is none, of its metadata. It is empty
+	// when there is no place for them. HasLabels says that there are some.
+	LabelsPath            string
+	HasLabels, NoMetadata bool
+	// AffinityPath is the pointer of the pod's affinity; empty when there is no place for one. Affinity is what is there.
+	AffinityPath string
+	Affinity     map[string]any
+	// Inherited says that the pod has none of its own but one that it shares with other pods of the object.
+	Inherited bool
+	// NodeName is the node that the pod names itself.
+	NodeName string
+	// PerNode is as in [Kind].
+	PerNode bool
+}
+
+// readPlacement reads a pod's placement from its document.
+func readPlacement(s scope, paths PodPaths) Placement {
+	p := Placement{NodeName: text(s.object(paths.Spec)["nodeName"])}
+	if len(paths.Metadata) > 0 {
+		p.readLabels(s, paths.Metadata[0])
+	}
+	for i, path := range paths.Affinity {
+		n, ok := s.place(path)
+		if !ok {
+			continue
+		}
+		affinity, _ := n.value.(map[string]any)
+		switch {
+		case i == 0:
+			p.AffinityPath, p.Affinity = n.pointer, affinity
+		case n.value != nil && len(p.Affinity) == 0:
+			p.Inherited = true
+		}
+	}
+	return p
+}
+
+func (p *Placement) readLabels(s scope, metadata string) {
+	join := metadata + ".labels"
+	if metadata == "." {
+		join = "labels"
+	}
+	if n, ok := s.place(join); ok {
+		_, p.HasLabels = n.value.(map[string]any)
+		p.LabelsPath = n.pointer
+		return
+	}
+	if n, ok := s.place(metadata); ok && n.value == nil {
+		p.LabelsPath, p.NoMetadata = n.pointer, true
+	}
+}
+
+// ClaimLabel is the label of pods that mount the profile's claim, where the profile keeps them on one node.
+func (p *Profile) ClaimLabel() string { return p.Name + "." + LabelClaim }
+
+// Colocates reports whether the profile keeps its pods on one node: it says so, and its volume is on one node at a time. A
+// ReadWriteOncePod claim has one pod at a time, so that there is nobody to be kept together.
+func (p *Profile) Colocates() bool {
+	return p.Colocate && p.SingleNode() && !p.singlePod()
+}
+
+func (p *Profile) singlePod() bool {
+	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
+}
+
+// Colocates reports whether some profile keeps its pods on one node, so that the affinity of pods matters.
+func (c *Config) Colocates() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Colocates() })
+}
+
+// colocateWarning says why colocate of the profile does nothing, if so.
+func (p *Profile) colocateWarning() []string {
+	switch {
+	case !p.Colocate || p.Colocates():
+		return nil
+	case p.singlePod():
+		return []string{fmt.Sprintf("profile %q: colocate does nothing for ReadWriteOncePod: one pod at a time has the claim, on whatever node", p.Name)}
+	}
+	return []string{fmt.Sprintf("profile %q: colocate is needless and does nothing: many nodes can mount its volume", p.Name)}
+}
+
+// colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
+func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
+	if !profile.Colocates() {
+		return nil
+	}
+	if p.pod.LabelsPath == "" {
+		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
+		return nil
+	}
+	key, value := profile.ClaimLabel(), shorten(claim)
+	if err := p.addClaimLabel(profile, key, value); err != nil {
+		return err
+	}
+	term := corev1.PodAffinityTerm{
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}, TopologyKey: corev1.LabelHostname,
+	}
+	affinity, err := p.affinity()
+	why := ""
+	switch {
+	case err != nil:
+		why = err.Error()
+	case hasTerm(affinity, term):
+		return nil
+	default:
+		why = p.cannotFollow(affinity)
+	}
+	if why != "" {
+		p.warn("profile %q: colocate: the pod is not kept on the node of the claim %q: %s", profile.Name, claim, why)
+		return nil
+	}
+	if p.addTerm(term) {
+		p.added(Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
+	}
+	return nil
+}
+
+// addClaimLabel adds a label to the pod. What selects the pod is not touched: a selector that matched goes on matching.
+func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) error {
+	if have, ok := p.pod.Labels[key]; ok && have != value {
+		return fmt.Errorf("the label %s says %q, but the claim is %q: remove the label", key, have, value)
+	} else if ok {
+		return nil
+	}
+	p.pod.Labels = maps.Clone(p.pod.Labels)
+	if p.pod.Labels == nil {
+		p.pod.Labels = map[string]string{}
+	}
+	p.pod.Labels[key] = value
+	below := ""
+	if p.pod.NoMetadata {
+		below = "labels"
+	}
+	if p.edits.entry(p.pod.LabelsPath, below, !p.pod.HasLabels, key, value) {
+		p.added(Addition{Profile: profile.Name, Label: key + "=" + value})
+	}
+	return nil
+}
+
+// affinity is the pod's affinity with what was added to it.
+func (p *podPatch) affinity() (*corev1.Affinity, error) {
+	affinity := &corev1.Affinity{}
+	if len(p.pod.Affinity) > 0 {
+		asJSON, err := json.Marshal(p.pod.Affinity)
+		if err == nil {
+			err = json.Unmarshal(asJSON, affinity)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("its affinity cannot be read: %w", err)
+		}
+	}
+	if p.follows != nil {
+		affinity.PodAffinity = &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{*p.follows}}
+	}
+	return affinity, nil
+}
+
+func hasTerm(affinity *corev1.Affinity, term corev1.PodAffinityTerm) bool {
+	return slices.ContainsFunc(requiredTerms(affinity), func(have corev1.PodAffinityTerm) bool {
+		s := have.LabelSelector
+		return have.TopologyKey == term.TopologyKey && s != nil && len(s.MatchExpressions) == 0 && maps.Equal(s.MatchLabels, term.LabelSelector.MatchLabels)
+	})
+}
+
+func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
+	if affinity.PodAffinity == nil {
+		return nil
+	}
+	return affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+}
+
+// cannotFollow says why a term must not be added to the pod, if so.
+func (p *podPatch) cannotFollow(affinity *corev1.Affinity) string {
+	terms := requiredTerms(affinity)
+	switch {
+	case p.pod.AffinityPath == "":
+		return "its kind has no place for an affinity"
+	case p.pod.PerNode || isPinned(affinity):
+		return "a DaemonSet runs a pod on every node"
+	case p.pod.NodeName != "":
+		return fmt.Sprintf("it names its node itself (nodeName %s)", p.pod.NodeName)
+	case p.pod.Inherited:
+		return "it shares an affinity with other templates, which one of its own would replace: give its template one of its own"
+	case len(terms) > 0 && p.follows != nil:
+		return "it follows another claim already, and Kubernetes can follow one only"
+	case len(terms) > 0:
+		return "it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that one, or keep the pods together by it"
+	}
+	if key := p.repels(affinity); key != "" {
+		return fmt.Sprintf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
+	}
+	return ""
+}
+
+// isPinned reports whether the affinity names a node, as the DaemonSet controller's does.
+// Source: Kubernetes, pkg/controller/daemon/util/daemonset_util.go ReplaceDaemonSetPodNodeNameNodeAffinity.
+func isPinned(affinity *corev1.Affinity) bool {
+	if affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return false
+	}
+	return slices.ContainsFunc(affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
+		return slices.ContainsFunc(t.MatchFields, func(r corev1.NodeSelectorRequirement) bool { return r.Key == metav1.ObjectNameField })
+	})
+}
+
+// repels returns the topology key of a required anti-affinity that keeps pods with this pod's own labels away from it.
+func (p *podPatch) repels(affinity *corev1.Affinity) string {
+	if affinity.PodAntiAffinity == nil {
+		return ""
+	}
+	for _, term := range affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+		elsewhere := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) && term.NamespaceSelector == nil
+		if err == nil && !elsewhere && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
+			return term.TopologyKey
+		}
+	}
+	return ""
+}
+
+// addTerm adds the term at the deepest place that is there. The list of terms is absent or empty.
+func (p *podPatch) addTerm(term corev1.PodAffinityTerm) bool {
+	p.follows = &term
+	path, have := p.pod.AffinityPath, p.pod.Affinity
+	names := []string{"podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
+	for len(names) > 0 && len(have) > 0 {
+		path += "/" + names[0]
+		have, _ = have[names[0]].(map[string]any)
+		names = names[1:]
+	}
+	value := any([]corev1.PodAffinityTerm{term})
+	for _, name := range slices.Backward(names) {
+		value = map[string]any{name: value}
+	}
+	return p.edits.set(path, value)
+}

@@ -1,0 +1,2 @@
+// Package placement tests, with the real API server and the real scheduler, where pods go that pkg/inject has patched.
+package placement

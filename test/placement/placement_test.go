@@ -1,0 +1,218 @@
+package placement
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+const (
+	namespace = "default"
+	patience  = time.Minute
+	poll      = 50 * time.Millisecond
+)
+
+// configuration has two disks whose pods are kept together, one that has one pod at a time, and a claim with a folder for each
+// pod of a Job.
+const configuration = `apiVersion: pipeline-storage.io/v1alpha1
+kind: StorageConfig
+profiles:
+- {name: disk, claim: {name: disk, create: false}, colocate: true}
+- {name: other, claim: {name: other, create: false}, colocate: true, mount: {path: /other}}
+- {name: single, claim: {name: single, create: false, accessModes: [ReadWriteOncePod]}, mount: {path: /single}}
+- {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
+`
+
+// TestPodsOfOneDiskShareANode runs in one control plane: the scheduler's memory of it is what is tested.
+func TestPodsOfOneDiskShareANode(t *testing.T) {
+	t.Parallel()
+
+	c := cluster(t)
+
+	t.Run("the first pod goes anywhere, and the others follow it past a node with more room", func(t *testing.T) {
+		first := nodeOf(t, c, create(t, c, "disk", pod("first", "6")))
+		control := nodeOf(t, c, create(t, c, "", pod("control", "1")))
+		require.NotEqual(t, first, control, "the scheduler should prefer the node with more room, or the test proves nothing")
+		for _, name := range []string{"second", "third"} {
+			assert.Equal(t, first, nodeOf(t, c, create(t, c, "disk", pod(name, "100m"))))
+		}
+		assert.NotEqual(t, first, nodeOf(t, c, create(t, c, "other", pod("of-other", "1"))), "another claim is another group")
+	})
+
+	t.Run("a term beside ours would look for pods that match both", func(t *testing.T) {
+		both := pod("both", "100m")
+		patched := patch(t, "disk", both)
+		patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(
+			patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
+			corev1.PodAffinityTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"name": "control"}}, TopologyKey: corev1.LabelOSStable})
+		require.NoError(t, c.Create(t.Context(), patched))
+		assert.Contains(t, unschedulable(t, c, patched), "didn't match pod affinity rules")
+	})
+
+	t.Run("a second pod of a ReadWriteOncePod claim waits", func(t *testing.T) {
+		nodeOf(t, c, create(t, c, "single", pod("only", "100m")))
+		assert.Contains(t, unschedulable(t, c, create(t, c, "single", pod("late", "100m"))), "ReadWriteOncePod")
+	})
+
+	t.Run("folders of pods are accepted, also where the API server makes the name", func(t *testing.T) {
+		run := pod("", "100m")
+		run.GenerateName, run.Labels["job-name"] = "run-", "nightly"
+		made := create(t, c, "runs", run)
+		nodeOf(t, c, made)
+		main := made.Spec.Containers[0]
+		assert.Equal(t, "$(PIPELINE_STORAGE_POD_LABEL_JOB_NAME)/$(PIPELINE_STORAGE_POD_NAME)", main.VolumeMounts[0].SubPathExpr)
+		assert.Equal(t, "metadata.labels['job-name']", main.Env[0].ValueFrom.FieldRef.FieldPath)
+		assert.Equal(t, "metadata.name", main.Env[1].ValueFrom.FieldRef.FieldPath)
+	})
+}
+
+// cluster is a control plane with two nodes and the claims of the configuration, bound.
+func cluster(t *testing.T) client.Client {
+	t.Helper()
+
+	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
+	c, err := client.New(&rest.Config{
+		Host: plane.Host, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
+	}, client.Options{})
+	require.NoError(t, err)
+
+	for _, name := range []string{"a", "b"} {
+		addNode(t, c, name)
+	}
+	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
+		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany, "single": corev1.ReadWriteOncePod,
+	} {
+		addClaim(t, c, name, mode)
+	}
+	return c
+}
+
+func addNode(t *testing.T, c client.Client, name string) {
+	t.Helper()
+
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+		corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
+	}}}
+	require.NoError(t, c.Create(t.Context(), node))
+	room := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110"),
+	}
+	node.Status = corev1.NodeStatus{Capacity: room, Allocatable: room, Conditions: []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Made", LastHeartbeatTime: metav1.Now(),
+	}}}
+	require.NoError(t, c.Status().Update(t.Context(), node))
+}
+
+func addClaim(t *testing.T, c client.Client, name string, mode corev1.PersistentVolumeAccessMode) {
+	t.Helper()
+
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	modes := []corev1.PersistentVolumeAccessMode{mode}
+	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
+		AccessModes: modes, Capacity: size, StorageClassName: "none",
+		ClaimRef:               &corev1.ObjectReference{Namespace: namespace, Name: name},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name}},
+	}}))
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
+		AccessModes: modes, StorageClassName: new("none"), VolumeName: name, Resources: corev1.VolumeResourceRequirements{Requests: size},
+	}}
+	require.NoError(t, c.Create(t.Context(), claim))
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		assert.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(claim), claim))
+		assert.Equal(t, corev1.ClaimBound, claim.Status.Phase)
+	}, patience, poll)
+}
+
+func pod(name, cpu string) *corev1.Pod {
+	return &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"name": name}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/train", Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
+		}}}},
+	}
+}
+
+// patch is the pod as the webhook would make it for the profile.
+func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
+	t.Helper()
+
+	config, _, err := inject.LoadForAdmission([]byte(configuration))
+	require.NoError(t, err)
+	require.NoError(t, config.SetDefaultProfiles(profile))
+	text, err := json.Marshal(pod)
+	require.NoError(t, err)
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber()
+	var document map[string]any
+	require.NoError(t, decoder.Decode(&document))
+	objects, err := config.AllKinds().Find(document)
+	require.NoError(t, err)
+	result := config.Patch(inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
+	require.Nil(t, result.Refused())
+	operations, err := json.Marshal(result.Operations)
+	require.NoError(t, err)
+	decoded, err := jsonpatch.DecodePatch(operations)
+	require.NoError(t, err)
+	text, err = decoded.Apply(text)
+	require.NoError(t, err)
+	patched := &corev1.Pod{}
+	require.NoError(t, json.Unmarshal(text, patched))
+	return patched
+}
+
+// create creates the pod, patched for a profile or, with none, as it is.
+func create(t *testing.T, c client.Client, profile string, pod *corev1.Pod) *corev1.Pod {
+	t.Helper()
+
+	if profile != "" {
+		pod = patch(t, profile, pod)
+	}
+	require.NoError(t, c.Create(t.Context(), pod))
+	return pod
+}
+
+// nodeOf waits until the scheduler has found a node.
+func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
+	t.Helper()
+
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		require.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(pod), pod))
+		assert.NotEmpty(t, pod.Spec.NodeName, "%v", pod.Status.Conditions)
+	}, patience, poll)
+	return pod.Spec.NodeName
+}
+
+// unschedulable waits until the scheduler has said why there is no node.
+func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
+	t.Helper()
+
+	var message string
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		require.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(pod), pod))
+		for _, condition := range pod.Status.Conditions {
+			if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+				message = condition.Message
+			}
+		}
+		assert.NotEmpty(t, message)
+	}, patience, poll)
+	assert.Empty(t, pod.Spec.NodeName)
+	return message
+}

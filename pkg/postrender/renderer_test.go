@@ -231,7 +231,7 @@ func TestWarnings(t *testing.T) {
 	volume := func(zone string) func(*inject.Profile) {
 		return func(p *inject.Profile) { p.Volume = &inject.Volume{Handle: "vol-1", Zone: zone} }
 	}
-	const sharedDisk, zone, late = "can be mounted on one node only", "volume.zone is empty", "helm --wait would time out"
+	const sharedDisk, zone, late = "set colocate: true (--colocate) to keep them on one node", "volume.zone is empty", "helm --wait would time out"
 	cases := map[string]struct {
 		renderer *postrender.Renderer
 		stream   string
@@ -242,12 +242,18 @@ func TestWarnings(t *testing.T) {
 		"parallelism on a disk":           {labelled(), workload("Job", "a", "  parallelism: 3\n"), []string{sharedDisk}},
 		"a DaemonSet on a disk":           {labelled(), workload("DaemonSet", "a"), []string{sharedDisk}},
 		"two workloads on a disk":         {labelled(), workload("Deployment", "a") + workload("Job", "b"), []string{sharedDisk}},
-		"two namespaces, a disk each":     {labelled(), workload("Deployment", "a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
-		"replicas on a file system":       {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},
-		"a disk without a zone":           {labelled(volume("")), workload("Deployment", "a"), []string{zone}},
-		"a disk with a zone":              {labelled(volume("z")), workload("Deployment", "a"), nil},
-		"only a Deployment of no pods":    {labelled(), workload("Deployment", "a", "  replicas: 0\n"), []string{late}},
-		"a bound volume needs no waiting": {labelled(volume("z")), workload("Deployment", "a", "  replicas: 0\n"), nil},
+		"replicas that are kept together": {labelled(func(p *inject.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), nil},
+		"replicas on a claim of one pod": {labelled(func(p *inject.Profile) { p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteOncePod") }), workload("Deployment", "a", "  replicas: 2\n"), []string{
+			`profile "default": its volume can be mounted by one pod only (ReadWriteOncePod), but several pods in namespace "pipelines" want it: document 1 Deployment/a; ` +
+				"all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany",
+		}},
+		"a file system needs no keeping together": {labelled(files, func(p *inject.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate is needless"}},
+		"two namespaces, a disk each":             {labelled(), workload("Deployment", "a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
+		"replicas on a file system":               {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},
+		"a disk without a zone":                   {labelled(volume("")), workload("Deployment", "a"), []string{zone}},
+		"a disk with a zone":                      {labelled(volume("z")), workload("Deployment", "a"), nil},
+		"only a Deployment of no pods":            {labelled(), workload("Deployment", "a", "  replicas: 0\n"), []string{late}},
+		"a bound volume needs no waiting":         {labelled(volume("z")), workload("Deployment", "a", "  replicas: 0\n"), nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

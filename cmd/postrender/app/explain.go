@@ -68,6 +68,8 @@ func what(load *postrender.Workload) string {
 			parts = append(parts, fmt.Sprintf("fsGroup %d", *a.FSGroup))
 		case a.Label != "":
 			parts = append(parts, "label "+a.Label)
+		case a.Affinity != "":
+			parts = append(parts, "affinity by "+a.Affinity)
 		}
 	}
 	return strings.Join(parts, ", ")

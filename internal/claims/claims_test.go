@@ -458,7 +458,7 @@ func TestSaysThatPodsOnTwoNodesShareADisk(t *testing.T) {
 
 	f.pod(namespace, "three", "default", on("node-b"))
 	assert.Equal(t, "claim pvc-data-pipeline is ReadWriteOnce on aws-ebs, but pods on more than one node use it: "+
-		"pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node",
+		"pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true",
 		f.event(namespace, "pvc-data-pipeline", diagnose.ReasonSharedByNodes))
 }
 

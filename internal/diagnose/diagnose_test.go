@@ -152,7 +152,7 @@ func TestSpread(t *testing.T) {
 		p.CreationTimestamp = metav1.NewTime(now.Add(-age))
 		return p
 	}
-	const advice = ": pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node"
+	const advice = ": pods on other nodes wait; use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
 	for name, row := range map[string]struct {
 		pods  []corev1.Pod
 		note  string

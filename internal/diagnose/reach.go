@@ -12,7 +12,7 @@ import (
 )
 
 // SharedNext is the end of what [Spread] says: what to do.
-const SharedNext = "use a shared backend with ReadWriteMany, or keep the pods on one node"
+const SharedNext = "use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
 
 // Driver says that no node can mount the volume because its driver is not installed. Nil: it is, or nobody read the drivers.
 func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Finding {

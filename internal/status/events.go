@@ -76,7 +76,7 @@ func (l *look) volumeEvents(pod *corev1.Pod) {
 	if e := l.about(pod.UID, "FailedAttachVolume"); e != nil {
 		next := fmt.Sprintf("see what the driver says: kubectl describe pod %s --namespace %s", pod.Name, pod.Namespace)
 		if slices.ContainsFunc(elsewhere, func(words string) bool { return strings.Contains(e.Message, words) }) {
-			next = "end the pod that has the volume on the other node, or keep the pods on one node"
+			next = "end the pod that has the volume on the other node, or keep the pods on one node with colocate: true"
 		}
 		l.add(found(ReasonAttachFailed, "its volume cannot be attached to the node "+pod.Spec.NodeName+": "+e.Message, next, "Pod/"+pod.Name))
 		return // mounting only waits for that

@@ -73,7 +73,7 @@ var Reasons = []Reason{
 	{diagnose.ReasonNotScheduled, "The claim waits for a pod that no node takes", "See why it is not scheduled"},
 	{diagnose.ReasonNotProvisioned, "The driver has made no volume yet", "See what the driver says"},
 	{diagnose.ReasonPending, "The claim waits for a reason that is not seen here", "See its events"},
-	{diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have", "Use a shared backend, or keep the pods on one node"},
+	{diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have", "Use a shared backend, or keep the pods on one node with colocate: true"},
 }
 
 // problem makes a problem of a finding. What to do comes from the table where the finding has none.

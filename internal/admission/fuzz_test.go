@@ -17,6 +17,7 @@ import (
 func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labelled + `,"spec":null}`),
+		createOf(`{` + labelled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`),
 		createOf(`{` + labelled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`),
 		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`),
 		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`),
@@ -24,32 +25,40 @@ func FuzzHandler(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	h := handler(f)
+	plain, all := handler(f), handler(f)
+	all.Config = config(f, parityProfiles[len(parityProfiles)-1])
 	f.Fuzz(func(t *testing.T, body []byte) {
-		recorder := send(t, h, "application/json", string(body))
-		require.Equal(t, http.StatusOK, recorder.Code)
-		review := answerOf(t, recorder)
-
-		var asked admissionv1.AdmissionReview
-		if err := json.Unmarshal(body, &asked); err != nil || asked.Request == nil || !review.Response.Allowed {
-			return
-		}
-		require.Equal(t, asked.Request.UID, review.Response.UID)
-		if review.Response.Patch == nil {
-			return
-		}
-		patch, err := jsonpatch.DecodePatch(review.Response.Patch)
-		require.NoError(t, err)
-		after, err := patch.Apply(asked.Request.Object.Raw)
-		require.NoError(t, err)
-		var pod corev1.Pod
-		if json.Unmarshal(asked.Request.Object.Raw, &pod) != nil {
-			return // no API server has such a pod
-		}
-		require.NoError(t, json.Unmarshal(after, &pod))
-		asked.Request.Object.Raw = after
-		again, err := json.Marshal(asked)
-		require.NoError(t, err)
-		require.Nil(t, post(t, h, string(again)).Response.Patch)
+		requireAnswer(t, plain, body)
+		requireAnswer(t, all, body)
 	})
+}
+
+// requireAnswer requires what must hold of the answer to any body.
+func requireAnswer(t *testing.T, h http.Handler, body []byte) {
+	t.Helper()
+	recorder := send(t, h, "application/json", string(body))
+	require.Equal(t, http.StatusOK, recorder.Code)
+	review := answerOf(t, recorder)
+
+	var asked admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &asked); err != nil || asked.Request == nil || !review.Response.Allowed {
+		return
+	}
+	require.Equal(t, asked.Request.UID, review.Response.UID)
+	if review.Response.Patch == nil {
+		return
+	}
+	patch, err := jsonpatch.DecodePatch(review.Response.Patch)
+	require.NoError(t, err)
+	after, err := patch.Apply(asked.Request.Object.Raw)
+	require.NoError(t, err)
+	var pod corev1.Pod
+	if json.Unmarshal(asked.Request.Object.Raw, &pod) != nil {
+		return // no API server has such a pod
+	}
+	require.NoError(t, json.Unmarshal(after, &pod))
+	asked.Request.Object.Raw = after
+	again, err := json.Marshal(asked)
+	require.NoError(t, err)
+	require.Nil(t, post(t, h, string(again)).Response.Patch)
 }

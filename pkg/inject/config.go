@@ -136,8 +136,8 @@ type Volume struct {
 type Mount struct {
 	// Path is the absolute mount path. Default: /data.
 	Path string `json:"path,omitempty"`
-	// SubPath is a folder of the volume, without "..". Default: its root. {namespace}, {release}, {pod.name} and
-	// {pod.labels['KEY']} are replaced, so that pods, runs or namespaces have folders of their own.
+	// SubPath is a folder of the volume, without "..". Default: its root. Its placeholders {namespace}, {release}, {pod.name}
+	// and that of a label of the pod are replaced, so that pods, runs or namespaces have folders of their own.
 	SubPath string `json:"subPath,omitempty"`
 	// ReadOnly mounts read-only. Default: false.
 	ReadOnly bool `json:"readOnly,omitempty"`

@@ -45,7 +45,7 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- if and (not $driver) (or $classCreated $volumeCreated) -}}
     {{- fail (printf "config.profiles: profile %q: the backend csi needs storageClass.driver, the name of its CSI driver" .name) -}}
   {{- end -}}
-  {{- range $name := list $claim.name $class.name $volume.name -}}
+  {{- range $name := list $claim.name $class.name $volume.name (dig "subPath" "" (.mount | default dict)) -}}
     {{- if contains "{release}" ($name | default "") -}}
       {{- fail (printf "config.profiles: at admission nobody knows the release: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}

@@ -201,4 +201,3 @@ func TestVolumeRefusal(t *testing.T) {
 		})
 	}
 }
-

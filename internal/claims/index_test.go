@@ -67,7 +67,7 @@ func TestIndexFollowsPods(t *testing.T) {
 	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"}, index.Warnings("ml", profile))
 	assert.ElementsMatch(t, []inject.Use{use, {Profile: "other", Namespace: "ml"}}, index.known())
 
-	assert.Empty(t, index.Warnings("ml", &load(t, `{name: default, colocate: true}`).Profiles[0]), "they do run on one node")
+	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]), "they do run on one node")
 
 	ending := two.DeepCopy()
 	ending.DeletionTimestamp = new(metav1.Now())

@@ -489,13 +489,14 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	require.Len(t, blocks, 2)
+	require.Len(t, blocks, 3)
 	config, warnings, err := inject.Load([]byte(blocks[0][1]))
 	require.NoError(t, err)
 	assert.Empty(t, warnings)
 	assert.Len(t, config.Profiles, 2)
 	assert.Len(t, config.Kinds, 2)
 	assert.Len(t, load(t, "profiles: [{name: a}]\n"+blocks[1][1]).Kinds, 2)
+	assert.Equal(t, "/runs", load(t, "profiles:\n- name: a\n  "+strings.ReplaceAll(blocks[2][1], "\n", "\n  ")).Profiles[0].Mount.Path)
 	for _, field := range jsonFields(reflect.TypeFor[inject.PodPaths](), reflect.TypeFor[inject.Kind]()) {
 		assert.Regexp(t, "\\b"+field+"\\b", string(text), "every field of a row is documented")
 	}

@@ -123,12 +123,12 @@ lint:
 	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run --allow-serial-runners ./...
 
 .PHONY: generate
-## Write generated files anew: go.mod, the tables of both READMEs, expected test files, the chart's schema, config/.
+## Write generated files anew: go.mod, the tables of both READMEs and of docs/backends.md, expected test files, the chart's schema, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestCorpusTable' -update >/dev/null
-	@go test ./pkg/inject -run TestObjects -update >/dev/null
+	@go test ./pkg/inject -run 'TestObjects|TestBackendsDocument' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage

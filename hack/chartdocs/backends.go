@@ -21,13 +21,17 @@ var inTree = []string{
 
 // backend is what the chart reads of one.
 type backend struct {
-	Driver      string            `json:"driver"`
-	Source      string            `json:"source"`
-	Parameters  map[string]string `json:"parameters"`
-	Required    []string          `json:"required"`
-	TopologyKey string            `json:"topologyKey"`
-	FreeHandle  bool              `json:"freeHandle"`
-	Handle      string            `json:"handle"`
+	Driver     string            `json:"driver"`
+	Source     string            `json:"source"`
+	Parameters map[string]string `json:"parameters"`
+	Required   []string          `json:"required"`
+	// Performance are the parameters of each preset.
+	Performance map[string]map[string]string `json:"performance"`
+	Attributes  map[string]string            `json:"attributes"`
+	TopologyKey string                       `json:"topologyKey"`
+	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the handle is not changed.
+	HandleSeparator string `json:"handleSeparator"`
+	Handle          string `json:"handle"`
 }
 
 // makeBackends returns files/backends.yaml.
@@ -40,7 +44,8 @@ func makeBackends() ([]byte, error) {
 		}
 		backends[b.Name] = backend{
 			Driver: b.Driver, Source: source, Parameters: orEmpty(b.Parameters), Required: append([]string{}, b.Required...),
-			TopologyKey: b.TopologyKey, FreeHandle: b.FreeHandle, Handle: b.Handle,
+			Performance: performance(b), Attributes: orEmpty(b.Attributes),
+			TopologyKey: b.TopologyKey, HandleSeparator: separator(b), Handle: b.Handle,
 		}
 	}
 	text, err := yaml.Marshal(map[string]any{
@@ -52,6 +57,21 @@ func makeBackends() ([]byte, error) {
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
+}
+
+func performance(b inject.Backend) map[string]map[string]string {
+	presets := map[string]map[string]string{}
+	for name, preset := range b.Performance {
+		presets[name] = preset.Parameters
+	}
+	return presets
+}
+
+func separator(b inject.Backend) string {
+	if !b.FreeHandle {
+		return ""
+	}
+	return cmp.Or(b.HandleSeparator, "#")
 }
 
 func orEmpty(m map[string]string) map[string]string {

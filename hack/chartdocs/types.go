@@ -32,6 +32,7 @@ var (
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
 		},
+		reflect.TypeFor[inject.DeletionPolicy](): {string(inject.DeletionRetain), string(inject.DeletionDelete)},
 		reflect.TypeFor[storagev1.VolumeBindingMode](): {
 			string(storagev1.VolumeBindingWaitForFirstConsumer), string(storagev1.VolumeBindingImmediate),
 		},

@@ -92,6 +92,7 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 			what = append(what, fmt.Sprintf("it has the parameter %s: %q", key, existing.Parameters[key]))
 		}
 	}
+	what = append(what, optionDifferences(existing.MountOptions, wanted.MountOptions)...)
 	have, want := valueOr(existing.VolumeBindingMode, storagev1.VolumeBindingImmediate), valueOr(wanted.VolumeBindingMode, storagev1.VolumeBindingImmediate)
 	if have != want {
 		what = append(what, fmt.Sprintf("its volumeBindingMode is %s, not %s", have, want))
@@ -113,6 +114,13 @@ func valueDifferences(kind string, have, want map[string]string) []string {
 		}
 	}
 	return what
+}
+
+func optionDifferences(have, want []string) []string {
+	if slices.Equal(have, want) {
+		return nil
+	}
+	return []string{fmt.Sprintf("its mount options are %q, not %q", have, want)}
 }
 
 func valueOr[T any](value *T, otherwise T) T {
@@ -145,6 +153,7 @@ func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 	case want.CSI != nil: // for some drivers the attributes, not the handle, say where the data is
 		what = append(what, valueDifferences("attribute", have.CSI.VolumeAttributes, want.CSI.VolumeAttributes)...)
 	}
+	what = append(what, optionDifferences(have.MountOptions, want.MountOptions)...)
 	if have.PersistentVolumeReclaimPolicy != want.PersistentVolumeReclaimPolicy {
 		what = append(what, fmt.Sprintf("its reclaim policy is %s, not %s", have.PersistentVolumeReclaimPolicy, want.PersistentVolumeReclaimPolicy))
 	}

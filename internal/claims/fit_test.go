@@ -131,6 +131,7 @@ func TestClassDifferences(t *testing.T) {
 		"the binding mode": {class(wanted.Parameters, func(c *storagev1.StorageClass) {
 			c.VolumeBindingMode = new(storagev1.VolumeBindingWaitForFirstConsumer)
 		}), []string{"its volumeBindingMode is WaitForFirstConsumer, not Immediate"}},
+		"mount options": {class(wanted.Parameters, func(c *storagev1.StorageClass) { c.MountOptions = []string{"ro"} }), []string{`its mount options are ["ro"], not []`}},
 		"the expansion": {class(wanted.Parameters, func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(true) }), []string{"its allowVolumeExpansion is true, not false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +174,9 @@ func TestVolumeDifferences(t *testing.T) {
 			assert.Equal(t, row.want, volumeDifferences(volume(row.existing, corev1.PersistentVolumeReclaimRetain, "c"), volume(row.wanted, corev1.PersistentVolumeReclaimRetain, "c")))
 		})
 	}
+	readOnly := volume(csi("d", "h", nil), corev1.PersistentVolumeReclaimRetain, "c")
+	readOnly.Spec.MountOptions = []string{"ro"}
+	assert.Equal(t, []string{`its mount options are [], not ["ro"]`}, volumeDifferences(volume(csi("d", "h", nil), corev1.PersistentVolumeReclaimRetain, "c"), readOnly))
 	assert.Equal(t, []string{"its reclaim policy is Delete, not Retain", `its StorageClass is "b", not "a"`}, volumeDifferences(
 		volume(local("/a"), corev1.PersistentVolumeReclaimDelete, "b"), volume(local("/a"), corev1.PersistentVolumeReclaimRetain, "a")))
 }

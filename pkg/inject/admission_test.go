@@ -179,6 +179,9 @@ func TestLoadForAdmission(t *testing.T) {
 		"a volume of no namespace":           {"profiles: [{name: default, volume: {handle: v, zone: z}}]\n", "profiles[0].volume.namespace: Required value: at admission a volume must say which namespace it serves"},
 		"a new volume for a claim of others": {"profiles: [{name: default, claim: {name: x, create: false}, volume: {handle: v, zone: z, create: true}}]\n", "profiles[0].volume.namespace: Required value"},
 		"a literal name of another's claim":  {"profiles: [{name: default}, {name: b, mount: {path: /b}, claim: {name: pvc-data-pipeline}}]\n", `profiles[1].claim.name: Duplicate value: "pvc-data-pipeline"`},
+		"an attributes class to be made":     {"profiles: [{name: default, attributesClass: {parameters: {iops: '6000'}}}]\n", "profiles[0].attributesClass.create: Invalid value: true: at admission no VolumeAttributesClass is made: apply it once by kubectl (docs/backends.md shows one) and say create: false"},
+		"a snapshot class to be made":        {"profiles: [{name: default, snapshotClass: {create: true}}]\n", "profiles[0].snapshotClass.create: Invalid value: true: at admission no VolumeSnapshotClass is made"},
+		"a release in the attributes class":  {"profiles: [{name: default, attributesClass: {name: '{release}', create: false}}]\n", "profiles[0].attributesClass.name"},
 		"what is wrong for the renderer too": {"profiles: [{name: Default}]\n", "profiles[0].name: Invalid value"},
 		"no YAML":                            {"\t", "not a YAML document"},
 	} {
@@ -187,6 +190,15 @@ func TestLoadForAdmission(t *testing.T) {
 			assert.ErrorContains(t, err, tt.exp)
 		})
 	}
+}
+
+// TestClaimsNameTheAttributesClassAtAdmission is what is left of the optional classes there.
+func TestClaimsNameTheAttributesClassAtAdmission(t *testing.T) {
+	config := loadForAdmission(t, "profiles: [{name: default, attributesClass: {name: gold, create: false}, snapshotClass: {create: false}}]\n")
+	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: "default", Namespace: "a"})
+	require.NoError(t, err)
+	assert.Len(t, storage.All(), 2, "a StorageClass and a claim")
+	assert.Equal(t, new("gold"), storage.Claims[0].Spec.VolumeAttributesClassName)
 }
 
 func TestSharedVolume(t *testing.T) {

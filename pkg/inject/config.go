@@ -60,6 +60,10 @@ type Profile struct {
 	Claim Claim `json:"claim,omitzero"`
 	// StorageClass is the class of the claim.
 	StorageClass StorageClass `json:"storageClass,omitzero"`
+	// AttributesClass is the class by which the driver modifies the volume. Default: none.
+	AttributesClass *AttributesClass `json:"attributesClass,omitempty"`
+	// SnapshotClass is the class for snapshots of the volume. Default: none.
+	SnapshotClass *SnapshotClass `json:"snapshotClass,omitempty"`
 	// Volume is an existing volume to use. Absent: the class provisions one.
 	Volume *Volume `json:"volume,omitempty"`
 	// Mount says where the storage appears.
@@ -84,7 +88,7 @@ type Claim struct {
 	Name string `json:"name,omitempty"`
 	// Size is what the claim requests. Default: 100Gi.
 	Size resource.Quantity `json:"size,omitzero"`
-	// AccessModes default to ReadWriteOnce.
+	// AccessModes default to ReadWriteOnce, or to the first mode of a backend that has it not.
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 	// Create is whether the claim is made; false uses one that exists. Default: true.
 	Create *bool `json:"create,omitempty"`
@@ -98,8 +102,13 @@ type StorageClass struct {
 	Backend string `json:"backend,omitempty"`
 	// Driver is the CSI driver of the backend "csi", which has none of its own.
 	Driver string `json:"driver,omitempty"`
+	// Performance is a set of parameters that the backend's documentation gives for one kind of work: standard, fast or
+	// throughput, as the backend has them. Default: the backend's own parameters.
+	Performance string `json:"performance,omitempty"`
 	// Parameters are merged over those of the preset; an empty value removes one.
 	Parameters map[string]string `json:"parameters,omitempty"`
+	// MountOptions are those of volumes that the class makes. Default: none.
+	MountOptions []string `json:"mountOptions,omitempty"`
 	// ReclaimPolicy defaults to Retain: data outlives everything.
 	ReclaimPolicy corev1.PersistentVolumeReclaimPolicy `json:"reclaimPolicy,omitempty"`
 	// VolumeBindingMode defaults to WaitForFirstConsumer.
@@ -128,6 +137,10 @@ type Volume struct {
 	Shared bool `json:"shared,omitempty"`
 	// Attributes are volumeAttributes for the CSI driver.
 	Attributes map[string]string `json:"attributes,omitempty"`
+	// MountOptions are those of the volume. Default: none.
+	MountOptions []string `json:"mountOptions,omitempty"`
+	// NodeStageSecret is the Secret that the driver mounts the volume with, where it needs one. Default: none.
+	NodeStageSecret *SecretReference `json:"nodeStageSecret,omitempty"`
 	// Create is whether the PersistentVolume is made; false uses one that exists. Default: as the claim's.
 	Create *bool `json:"create,omitempty"`
 }
@@ -168,8 +181,9 @@ func (p *Profile) setDefaults() []string {
 	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is a mistake to be told
 		p.Claim.Size = resource.MustParse(DefaultSize)
 	}
+	warnings := p.StorageClass.setBackend(p.Name)
 	if len(p.Claim.AccessModes) == 0 {
-		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{DefaultAccessMode}
+		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{p.backend().defaultAccessMode()}
 	}
 	p.Claim.Create = orElse(p.Claim.Create, true)
 	p.StorageClass.Create = orElse(p.StorageClass.Create, *p.Claim.Create)
@@ -183,6 +197,7 @@ func (p *Profile) setDefaults() []string {
 	if p.Volume != nil {
 		p.Volume.Create = orElse(p.Volume.Create, *p.Claim.Create)
 	}
+	p.setClassDefaults()
 	if p.Mount.Path == "" {
 		p.Mount.Path = DefaultMountPath
 	}
@@ -190,7 +205,7 @@ func (p *Profile) setDefaults() []string {
 	if p.NamespaceSelector != nil { // Validate tells what is wrong with one that cannot be compiled
 		p.namespaces, _ = metav1.LabelSelectorAsSelector(p.NamespaceSelector)
 	}
-	return p.StorageClass.setBackend(p.Name)
+	return warnings
 }
 
 // setBackend defaults the backend and translates the names of in-tree plugins.
@@ -232,7 +247,8 @@ func (p *Profile) Serves(namespace string, of map[string]string) error {
 
 // Creates reports whether the profile makes any object.
 func (p *Profile) Creates() bool {
-	return *p.Claim.Create || *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create)
+	return *p.Claim.Create || *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
+		p.createsAttributesClass() || p.createsSnapshotClass()
 }
 
 // Profile returns the profile of that name, or nil.
@@ -267,6 +283,8 @@ type Release struct {
 // Names are the names of a profile's objects.
 type Names struct {
 	StorageClass, Volume, Claim string
+	// AttributesClass and SnapshotClass are empty where the profile has none.
+	AttributesClass, SnapshotClass string
 }
 
 // Names returns the names of the profile's objects for a release and the namespace of the claim. A name that the
@@ -287,12 +305,14 @@ func (p *Profile) Names(r Release, namespace string) Names {
 		StorageClass: complete(p.StorageClass.Name, home, r.Name),
 		Claim:        complete(p.Claim.Name, namespace, r.Name),
 	}
-	if n.StorageClass == "" {
-		n.StorageClass = DefaultClass + suffix
-		if r.Name != "" {
-			n.StorageClass = dotted(n.StorageClass, home, r.Name)
-		}
+	class := DefaultClass + suffix
+	if r.Name != "" {
+		class = dotted(class, home, r.Name)
 	}
+	if n.StorageClass == "" {
+		n.StorageClass = class
+	}
+	p.nameClasses(&n, class, home, r.Name)
 	if n.Claim == "" {
 		n.Claim = dotted(DefaultClaim+suffix, r.Name)
 	}

@@ -161,12 +161,97 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 			"profiles:\n- name: a\n  storageClass: {backend: nfs, create: false}\n  volume: {handle: x, attributes: {share: /x}}\n",
 			[]string{"profiles[0].volume.attributes[server]: Required value"},
 		},
-		"a reclaim policy":           {"profiles:\n- name: a\n  storageClass: {reclaimPolicy: Recycle}\n", []string{"line 5: profiles[0].storageClass.reclaimPolicy: Unsupported value"}},
-		"a binding mode":             {"profiles:\n- name: a\n  storageClass: {volumeBindingMode: Later}\n", []string{"line 5: profiles[0].storageClass.volumeBindingMode: Unsupported value"}},
-		"host-path without a volume": {"profiles:\n- name: a\n  storageClass: {backend: host-path}\n", []string{"profiles[0].volume: Required value", "nothing provisions volumes of the backend host-path"}},
-		"a volume without a handle":  {"profiles:\n- name: a\n  volume: {zone: z}\n", []string{"line 5: profiles[0].volume.handle: Required value", "EBS volume ID"}},
-		"a volume's name":            {"profiles:\n- name: a\n  volume: {handle: v, name: A}\n", []string{"line 5: profiles[0].volume.name: Invalid value"}},
-		"a volume's namespace":       {"profiles:\n- name: a\n  volume: {handle: v, namespace: a.b}\n", []string{"line 5: profiles[0].volume.namespace: Invalid value"}},
+		"efs without a file system": {
+			"profiles:\n- name: a\n  storageClass:\n    backend: aws-efs\n",
+			[]string{"line 5: profiles[0].storageClass.parameters[fileSystemId]: Required value: the backend aws-efs needs it, or fileSystemIdConfigRef or fileSystemIdSecretRef"},
+		},
+		"ceph without a Secret to provision with": {
+			"profiles:\n- name: a\n  storageClass: {backend: cephfs, parameters: {clusterID: c, fsName: f}}\n",
+			[]string{"profiles[0].storageClass.parameters[csi.storage.k8s.io/provisioner-secret-name]: Required value", "node-stage-secret-namespace"},
+		},
+		"a static ceph volume without its Secret": {
+			"profiles:\n- name: a\n  storageClass: {backend: cephfs, parameters: {clusterID: c, fsName: f}}\n  volume: {handle: x, attributes: {rootPath: /x}}\n",
+			[]string{"line 6: profiles[0].volume.nodeStageSecret: Required value"},
+		},
+		"half a Secret": {
+			"profiles:\n- name: a\n  volume:\n    handle: x\n    nodeStageSecret: {name: x}\n",
+			[]string{"line 7: profiles[0].volume.nodeStageSecret: Required value: it needs a name and a namespace"},
+		},
+		"a Secret for a folder": {
+			"profiles:\n- name: a\n  storageClass: {backend: host-path}\n  volume: {handle: /x, nodeStageSecret: {name: x, namespace: y}}\n",
+			[]string{"line 6: profiles[0].volume.nodeStageSecret: Invalid value: \"y/x\": volumes of the backend host-path need none"},
+		},
+		"a bucket that nobody names": {
+			"profiles:\n- name: a\n  storageClass: {backend: mountpoint-s3}\n  volume: {handle: x}\n",
+			[]string{"line 6: profiles[0].volume.attributes[bucketName]: Required value: the backend mountpoint-s3 needs it"},
+		},
+		"a bucket that would be made": {
+			"profiles:\n- name: a\n  storageClass: {backend: gcs-fuse}\n",
+			[]string{"profiles[0].volume: Required value: nothing provisions volumes of the backend gcs-fuse"},
+		},
+		"a bucket for one node": {
+			"profiles:\n- name: a\n  claim: {accessModes: [ReadWriteOnce]}\n  storageClass: {backend: mountpoint-s3}\n  volume: {handle: x, attributes: {bucketName: b}}\n",
+			[]string{"line 5: profiles[0].claim.accessModes[0]: Unsupported value", "ReadWriteMany"},
+		},
+		"mount options of a folder": {
+			"profiles:\n- name: a\n  storageClass: {backend: local-path, mountOptions: [ro]}\n  volume: {handle: /x, zone: n, mountOptions: [ro]}\n",
+			[]string{
+				"line 5: profiles[0].storageClass.mountOptions: Invalid value: [\"ro\"]: volumes of the backend local-path take none",
+				"line 6: profiles[0].volume.mountOptions: Invalid value",
+			},
+		},
+		"a mount option that says nothing": {
+			"profiles:\n- name: a\n  storageClass:\n    mountOptions:\n    - noatime\n    - ' '\n",
+			[]string{"line 8: profiles[0].storageClass.mountOptions[1]: Invalid value"},
+		},
+		"an unknown preset": {
+			"profiles:\n- name: a\n  storageClass: {performance: fastest}\n",
+			[]string{`line 5: profiles[0].storageClass.performance: Unsupported value: "fastest": supported values: "fast", "standard", "throughput"`},
+		},
+		"a preset that the backend does not have": {
+			"profiles:\n- name: a\n  storageClass: {backend: azure-file, performance: throughput}\n",
+			[]string{`line 5: profiles[0].storageClass.performance: Unsupported value: "throughput": supported values: "fast", "standard"`},
+		},
+		"a preset of a backend without any": {
+			"profiles:\n- name: a\n  storageClass: {backend: aws-efs, performance: fast, parameters: {fileSystemId: f}}\n",
+			[]string{`line 5: profiles[0].storageClass.performance: Invalid value: "fast": the backend aws-efs has no presets: say what you need by storageClass.parameters`},
+		},
+		"a preset for a class that is there": {
+			"profiles:\n- name: a\n  storageClass: {performance: fast, create: false}\n",
+			[]string{"line 5: profiles[0].storageClass.performance: Invalid value", "who made it chose the parameters"},
+		},
+		"a disk that is too small for its preset": {
+			"profiles:\n- name: a\n  claim: {size: 124Gi}\n  storageClass: {performance: throughput}\n",
+			[]string{`line 5: profiles[0].claim.size: Invalid value: "124Gi": storageClass.performance throughput needs at least 125Gi`},
+		},
+		"an attributes class of a driver that modifies nothing": {
+			"profiles:\n- name: a\n  storageClass: {backend: aws-efs, parameters: {fileSystemId: f}}\n  attributesClass: {parameters: {a: b}}\n",
+			[]string{"line 6: profiles[0].attributesClass: Invalid value", "the driver efs.csi.aws.com of the backend aws-efs cannot modify volumes; those of aws-ebs, azure-disk, azure-file, gce-pd, ceph-rbd, cephfs can"},
+		},
+		"an attributes class of nothing": {"profiles:\n- name: a\n  attributesClass: {name: gold}\n", []string{"line 5: profiles[0].attributesClass.parameters: Required value: a VolumeAttributesClass needs at least one"}},
+		"an attributes class's name":     {"profiles:\n- name: a\n  attributesClass: {name: A, parameters: {a: b}}\n", []string{"line 5: profiles[0].attributesClass.name: Invalid value"}},
+		"an attributes class, but no driver": {
+			"profiles:\n- name: a\n  storageClass: {backend: csi, create: false}\n  attributesClass: {parameters: {a: b}}\n",
+			[]string{"profiles[0].storageClass.driver: Required value"},
+		},
+		"snapshots by a driver that makes none": {
+			"profiles:\n- name: a\n  storageClass: {backend: local-path}\n  snapshotClass: {}\n",
+			[]string{"line 6: profiles[0].snapshotClass: Invalid value", "the driver rancher.io/local-path of the backend local-path makes no snapshots; those of aws-ebs, azure-disk, "},
+		},
+		"a snapshot class's name":   {"profiles:\n- name: a\n  snapshotClass: {name: A}\n", []string{"line 5: profiles[0].snapshotClass.name: Invalid value"}},
+		"a snapshot class's policy": {"profiles:\n- name: a\n  snapshotClass: {deletionPolicy: Recycle}\n", []string{"line 5: profiles[0].snapshotClass.deletionPolicy: Unsupported value", `"Retain", "Delete"`}},
+		"a ceph snapshot class without a Secret": {
+			"profiles:\n- name: a\n  storageClass: {backend: ceph-rbd, parameters: {clusterID: c, pool: p}}\n  volume: {handle: i, nodeStageSecret: {name: s, namespace: n}}\n  snapshotClass: {}\n",
+			[]string{"line 7: profiles[0].snapshotClass.parameters[csi.storage.k8s.io/snapshotter-secret-name]: Required value"},
+		},
+		"two profiles, one attributes class": {"profiles:\n- name: a\n  attributesClass: &c {name: c, parameters: {a: b}}\n- name: b\n  attributesClass: *c\n  mount: {path: /b}\n", []string{"profiles[1].attributesClass.name: Duplicate value"}},
+		"two profiles, one snapshot class":   {"profiles:\n- name: a\n  snapshotClass: {name: c}\n- name: b\n  snapshotClass: {name: c}\n  mount: {path: /b}\n", []string{"line 7: profiles[1].snapshotClass.name: Duplicate value"}},
+		"a reclaim policy":                   {"profiles:\n- name: a\n  storageClass: {reclaimPolicy: Recycle}\n", []string{"line 5: profiles[0].storageClass.reclaimPolicy: Unsupported value"}},
+		"a binding mode":                     {"profiles:\n- name: a\n  storageClass: {volumeBindingMode: Later}\n", []string{"line 5: profiles[0].storageClass.volumeBindingMode: Unsupported value"}},
+		"host-path without a volume":         {"profiles:\n- name: a\n  storageClass: {backend: host-path}\n", []string{"profiles[0].volume: Required value", "nothing provisions volumes of the backend host-path"}},
+		"a volume without a handle":          {"profiles:\n- name: a\n  volume: {zone: z}\n", []string{"line 5: profiles[0].volume.handle: Required value", "EBS volume ID"}},
+		"a volume's name":                    {"profiles:\n- name: a\n  volume: {handle: v, name: A}\n", []string{"line 5: profiles[0].volume.name: Invalid value"}},
+		"a volume's namespace":               {"profiles:\n- name: a\n  volume: {handle: v, namespace: a.b}\n", []string{"line 5: profiles[0].volume.namespace: Invalid value"}},
 		"the namespace of a volume that exists": {
 			"profiles:\n- name: a\n  volume: {name: v, namespace: a.b, create: false}\n",
 			[]string{"line 5: profiles[0].volume.namespace: Invalid value"},
@@ -285,10 +370,12 @@ func TestBackendNamesAreTranslated(t *testing.T) {
 		"an in-tree volume source, AWS":     {"awsElasticBlockStore", "aws-ebs", "in-tree"},
 		"an in-tree volume source, Azure":   {"azureDisk", "azure-disk", "in-tree"},
 		"an in-tree volume source, Google":  {"gcePersistentDisk", "gce-pd", "in-tree"},
+		"an in-tree provisioner, shares":    {"kubernetes.io/azure-file", "azure-file", "file.csi.azure.com"},
+		"an in-tree volume source, shares":  {"azureFile", "azure-file", "in-tree"},
 		"a folder of the node, as in a pod": {"hostPath", "host-path", "kubernetes.io/no-provisioner"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := fileHead + "profiles:\n- name: a\n  storageClass: {backend: " + tt.backend + "}\n  volume: {handle: /srv/data}\n"
+			text := fileHead + "profiles:\n- name: a\n  storageClass: {backend: " + tt.backend + "}\n  volume: {handle: /srv/data, attributes: {shareName: s}}\n"
 			config, warnings, err := inject.Load([]byte(text))
 			require.NoError(t, err)
 			assert.Equal(t, tt.exp, config.Profiles[0].StorageClass.Backend)
@@ -457,6 +544,14 @@ func TestVolumeNameIsADNSLabel(t *testing.T) {
 func TestPrintedConfigurationLoadsTheSame(t *testing.T) {
 	for name, text := range map[string]string{
 		"the default": "profiles:\n- name: default\n",
+		"every sort of class": `
+profiles:
+- name: a
+  storageClass: {performance: fast, mountOptions: [noatime]}
+  attributesClass: {name: gold, parameters: {iops: "6000"}}
+  snapshotClass: {deletionPolicy: Delete}
+  volume: {handle: h, zone: z, mountOptions: [ro], nodeStageSecret: {name: s, namespace: n}}
+`,
 		"two profiles and a kind": `
 metadata: {name: x}
 profiles:

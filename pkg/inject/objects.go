@@ -18,13 +18,15 @@ type Use struct {
 
 // Storage holds the objects that profiles need, in the order in which they are to be created.
 type Storage struct {
-	StorageClasses []*storagev1.StorageClass
-	Volumes        []*corev1.PersistentVolume
-	Claims         []*corev1.PersistentVolumeClaim
+	StorageClasses    []*storagev1.StorageClass
+	AttributesClasses []*storagev1.VolumeAttributesClass
+	SnapshotClasses   []*VolumeSnapshotClass
+	Volumes           []*corev1.PersistentVolume
+	Claims            []*corev1.PersistentVolumeClaim
 }
 
-// Objects returns the StorageClasses, PersistentVolumes and PersistentVolumeClaims that the uses need and that the
-// configuration creates: a class per profile, a claim per namespace, and for a static volume the one PersistentVolume,
+// Objects returns the classes, PersistentVolumes and PersistentVolumeClaims that the uses need and that the
+// configuration creates: a class of each sort per profile, a claim per namespace, and for a static volume the one PersistentVolume,
 // bound in advance by claimRef and volumeName so that it needs no first consumer. It fails when a static volume is used
 // outside the one namespace that it serves.
 func (c *Config) Objects(r Release, uses ...Use) (Storage, error) {
@@ -54,6 +56,12 @@ type StorageObject struct {
 func (s *Storage) All() []StorageObject {
 	var all []StorageObject
 	for _, c := range s.StorageClasses {
+		all = append(all, StorageObject{c.Kind, &c.ObjectMeta, c})
+	}
+	for _, c := range s.AttributesClasses {
+		all = append(all, StorageObject{c.Kind, &c.ObjectMeta, c})
+	}
+	for _, c := range s.SnapshotClasses {
 		all = append(all, StorageObject{c.Kind, &c.ObjectMeta, c})
 	}
 	for _, v := range s.Volumes {
@@ -94,9 +102,7 @@ func (p *Profile) addObjects(s *Storage, r Release, namespaces []string) error {
 	if err != nil {
 		return err
 	}
-	if *p.StorageClass.Create {
-		s.StorageClasses = append(s.StorageClasses, p.storageClasses(r, namespaces)...)
-	}
+	p.addClasses(s, r, namespaces)
 	for _, home := range homes {
 		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, home), home))
 	}
@@ -154,16 +160,26 @@ func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 	}
 }
 
-// storageClasses are one class, or one for each namespace when its name has {namespace} at admission.
-func (p *Profile) storageClasses(r Release, namespaces []string) []*storagev1.StorageClass {
-	var classes []*storagev1.StorageClass
+// addClasses adds one class of each sort, or one for each namespace when its name has {namespace} at admission.
+func (p *Profile) addClasses(s *Storage, r Release, namespaces []string) {
+	seen := map[[2]string]bool{}
+	once := func(kind, name string) bool {
+		key := [2]string{kind, name}
+		defer func() { seen[key] = true }()
+		return !seen[key]
+	}
 	for _, namespace := range namespaces {
 		n := p.Names(r, namespace)
-		if !slices.ContainsFunc(classes, func(c *storagev1.StorageClass) bool { return c.Name == n.StorageClass }) {
-			classes = append(classes, p.storageClass(n))
+		if *p.StorageClass.Create && once("StorageClass", n.StorageClass) {
+			s.StorageClasses = append(s.StorageClasses, p.storageClass(n))
+		}
+		if p.createsAttributesClass() && once("VolumeAttributesClass", n.AttributesClass) {
+			s.AttributesClasses = append(s.AttributesClasses, p.attributesClass(n))
+		}
+		if p.createsSnapshotClass() && once("VolumeSnapshotClass", n.SnapshotClass) {
+			s.SnapshotClasses = append(s.SnapshotClasses, p.snapshotClass(n))
 		}
 	}
-	return classes
 }
 
 func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
@@ -172,6 +188,7 @@ func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 		ObjectMeta:           p.meta(n.StorageClass, ""),
 		Provisioner:          p.driver(),
 		Parameters:           p.parameters(),
+		MountOptions:         slices.Clone(p.StorageClass.MountOptions),
 		ReclaimPolicy:        new(p.StorageClass.ReclaimPolicy),
 		VolumeBindingMode:    new(p.StorageClass.VolumeBindingMode),
 		AllowVolumeExpansion: new(*p.StorageClass.AllowVolumeExpansion),
@@ -186,6 +203,8 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: &n.StorageClass,
 			VolumeName:       n.Volume,
+			// The binder wants it to be the volume's too. Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
+			VolumeAttributesClassName: orNil(n.AttributesClass),
 			Resources: corev1.VolumeResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
 			},
@@ -205,8 +224,10 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 			ClaimRef: &corev1.ObjectReference{
 				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: n.Claim,
 			},
-			NodeAffinity:           p.nodeAffinity(),
-			PersistentVolumeSource: p.source(namespace),
+			VolumeAttributesClassName: orNil(n.AttributesClass),
+			MountOptions:              slices.Clone(p.Volume.MountOptions),
+			NodeAffinity:              p.nodeAffinity(),
+			PersistentVolumeSource:    p.source(namespace),
 		},
 	}
 }
@@ -240,7 +261,7 @@ func (p *Profile) topologyKey() string {
 func (p *Profile) source(namespace string) corev1.PersistentVolumeSource {
 	handle := p.Volume.Handle
 	if p.Volume.Shared && p.backend().FreeHandle {
-		handle += "#" + namespace
+		handle += cmp.Or(p.backend().HandleSeparator, "#") + namespace
 	}
 	return volumeSources[p.backend().source](p, handle)
 }
@@ -248,10 +269,11 @@ func (p *Profile) source(namespace string) corev1.PersistentVolumeSource {
 var volumeSources = map[volumeSource]func(*Profile, string) corev1.PersistentVolumeSource{
 	sourceCSI: func(p *Profile, handle string) corev1.PersistentVolumeSource {
 		return corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
-			Driver:           p.driver(),
-			VolumeHandle:     handle,
-			FSType:           p.parameters()[ClassParameterFSType],
-			VolumeAttributes: p.attributes(),
+			Driver:             p.driver(),
+			VolumeHandle:       handle,
+			FSType:             p.parameters()[ClassParameterFSType],
+			VolumeAttributes:   p.attributes(),
+			NodeStageSecretRef: p.Volume.stageSecret(),
 		}}
 	},
 	sourceLocal: func(_ *Profile, folder string) corev1.PersistentVolumeSource {
@@ -261,6 +283,13 @@ var volumeSources = map[volumeSource]func(*Profile, string) corev1.PersistentVol
 		made := corev1.HostPathDirectoryOrCreate
 		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: folder, Type: &made}}
 	},
+}
+
+func orNil(name string) *string {
+	if name == "" {
+		return nil
+	}
+	return &name
 }
 
 func (p *Profile) backend() Backend {
@@ -275,18 +304,20 @@ func (p *Profile) driver() string {
 	return p.StorageClass.Driver
 }
 
-// parameters are the preset's with the profile's own over them. An empty value takes one away.
+// parameters are the preset's, those of its performance, and the profile's own over them. An empty value takes one away.
 func (p *Profile) parameters() map[string]string {
 	merged := map[string]string{}
 	maps.Copy(merged, p.backend().Parameters)
+	maps.Copy(merged, p.backend().Performance[p.StorageClass.Performance].Parameters)
 	maps.Copy(merged, p.StorageClass.Parameters)
 	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
 	return merged
 }
 
-// attributes are the volume's own, with the parameters that the backend needs on both sides.
+// attributes are the volume's own over the backend's and the parameters that it needs on both sides.
 func (p *Profile) attributes() map[string]string {
 	merged := map[string]string{}
+	maps.Copy(merged, p.backend().Attributes)
 	for _, name := range p.backend().Required {
 		if value := p.StorageClass.Parameters[name]; value != "" {
 			merged[name] = value

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -66,16 +67,19 @@ func writeObjects(t *testing.T, config *inject.Config) []byte {
 		assert.Empty(t, storage)
 		out.WriteString("# error: " + err.Error() + "\n")
 	}
-	for _, c := range storage.StorageClasses {
-		writeObject(t, &out, c, &storagev1.StorageClass{})
-	}
-	for _, v := range storage.Volumes {
-		writeObject(t, &out, v, &corev1.PersistentVolume{})
-	}
-	for _, c := range storage.Claims {
-		writeObject(t, &out, c, &corev1.PersistentVolumeClaim{})
+	for _, object := range storage.All() {
+		writeObject(t, &out, object.Object, emptyObjects[object.Kind]())
 	}
 	return out.Bytes()
+}
+
+// emptyObjects are what each kind is read back into.
+var emptyObjects = map[string]func() any{
+	"StorageClass":          func() any { return &storagev1.StorageClass{} },
+	"VolumeAttributesClass": func() any { return &storagev1.VolumeAttributesClass{} },
+	"VolumeSnapshotClass":   func() any { return &inject.VolumeSnapshotClass{} },
+	"PersistentVolume":      func() any { return &corev1.PersistentVolume{} },
+	"PersistentVolumeClaim": func() any { return &corev1.PersistentVolumeClaim{} },
 }
 
 // writeObject writes an object and reads it back strictly: nothing may be unknown, lost or changed.
@@ -150,7 +154,13 @@ func staticConfig(t *testing.T, backend inject.Backend) *inject.Config {
 		for _, name := range backend.Required {
 			p.StorageClass.Parameters[name] = "x"
 		}
-		p.Volume = &inject.Volume{Handle: "/srv/data"}
+		p.Volume = &inject.Volume{Handle: "/srv/data", Attributes: map[string]string{}}
+		for _, name := range backend.ToMount {
+			p.Volume.Attributes[name] = "x"
+		}
+		if backend.StageSecret {
+			p.Volume.NodeStageSecret = &inject.SecretReference{Name: "ceph", Namespace: "kube-system"}
+		}
 		if backend.TopologyKey != "" {
 			p.Volume.Zone = "zone-1"
 		}
@@ -187,11 +197,91 @@ func TestBackends(t *testing.T) {
 		names = append(names, b.Name)
 		t.Run(b.Name, func(t *testing.T) {
 			assert.NotEmpty(t, b.Handle, "people are told what a handle looks like")
-			assert.Contains(t, b.AccessModes, inject.DefaultAccessMode, "the default must work")
+			assert.NotEmpty(t, b.Docs, "people are told where the facts are from")
 			assert.Equal(t, b.Name == "csi", b.Driver == "")
+			config := staticConfig(t, b)
+			require.Len(t, config.Profiles[0].Claim.AccessModes, 1)
+			assert.Contains(t, b.AccessModes, config.Profiles[0].Claim.AccessModes[0], "the default must work")
+			for name, preset := range b.Performance {
+				assert.Contains(t, []string{inject.PerformanceStandard, inject.PerformanceFast, inject.PerformanceThroughput}, name)
+				assert.NotEmpty(t, preset.Parameters)
+				if preset.MinSize != "" {
+					_, err := resource.ParseQuantity(preset.MinSize)
+					require.NoError(t, err)
+				}
+			}
+			if standard, ok := b.Performance[inject.PerformanceStandard]; ok {
+				for key, value := range standard.Parameters {
+					assert.Equal(t, b.Parameters[key], value, "standard is the default")
+				}
+			}
+			if len(b.SnapshotParameters)+len(b.ToSnapshot) > 0 {
+				assert.True(t, b.Snapshots)
+			}
 		})
 	}
-	assert.Equal(t, []string{"aws-ebs", "azure-disk", "gce-pd", "nfs", "local-path", "host-path", "csi"}, names)
+	assert.Equal(t, []string{
+		"aws-ebs", "aws-efs", "aws-fsx-lustre", "azure-disk", "azure-file", "gce-pd", "gce-filestore", "gcs-fuse", "mountpoint-s3",
+		"ceph-rbd", "cephfs", "nfs", "local-path", "host-path", "csi",
+	}, names)
+}
+
+// TestClassesFollowTheProfile is about the optional classes and what names them.
+func TestClassesFollowTheProfile(t *testing.T) {
+	const classes = "attributesClass: {parameters: {iops: '6000'}}, snapshotClass: {}"
+	for name, tt := range map[string]struct {
+		profile  string
+		expKinds []string
+		expClaim *string
+	}{
+		"both are made, before volume and claim": {
+			"volume: {handle: v, zone: z}, " + classes,
+			[]string{"StorageClass", "VolumeAttributesClass", "VolumeSnapshotClass", "PersistentVolume", "PersistentVolumeClaim"}, new("fast.ml.demo"),
+		},
+		"both are there": {
+			"attributesClass: {name: gold, create: false}, snapshotClass: {name: daily, create: false}",
+			[]string{"StorageClass", "PersistentVolumeClaim"}, new("gold"),
+		},
+		"neither, when the claim is not made": {"claim: {create: false}, " + classes, nil, nil},
+		"neither is asked for":                {"env: A", []string{"StorageClass", "PersistentVolumeClaim"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
+			storage, err := config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			require.NoError(t, err)
+			var kinds []string
+			for _, object := range storage.All() {
+				kinds = append(kinds, object.Kind)
+				assert.Equal(t, "keep", object.Meta.Annotations[inject.AnnotationResourcePolicy])
+			}
+			assert.Equal(t, tt.expKinds, kinds)
+			for _, claim := range storage.Claims {
+				assert.Equal(t, tt.expClaim, claim.Spec.VolumeAttributesClassName)
+			}
+			for _, volume := range storage.Volumes {
+				assert.Equal(t, tt.expClaim, volume.Spec.VolumeAttributesClassName, "the binder wants both the same")
+			}
+		})
+	}
+}
+
+func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
+	for name, tt := range map[string]struct {
+		profile string
+		exp     map[string]string
+	}{
+		"the backend's own":         {"env: A", map[string]string{"type": "gp3", inject.ClassParameterFSType: "ext4"}},
+		"fast":                      {"storageClass: {performance: fast}", map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000", inject.ClassParameterFSType: "ext4"}},
+		"fast, but with own iops":   {"storageClass: {performance: fast, parameters: {iops: '9000', throughput: ''}}", map[string]string{"type": "gp3", "iops": "9000", inject.ClassParameterFSType: "ext4"}},
+		"throughput":                {"claim: {size: 125Gi}, storageClass: {performance: throughput}", map[string]string{"type": "st1", inject.ClassParameterFSType: "ext4"}},
+		"another type, of any size": {"claim: {size: 1Gi}, storageClass: {performance: throughput, parameters: {type: gp2}}", map[string]string{"type": "gp2", inject.ClassParameterFSType: "ext4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storage, err := load(t, "profiles: [{name: default, "+tt.profile+"}]\n").Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			require.NoError(t, err)
+			assert.Equal(t, tt.exp, storage.StorageClasses[0].Parameters)
+		})
+	}
 }
 
 func TestSingleNode(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -333,6 +334,7 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 	if err := p.colocate(profile, volume.Claim); err != nil {
 		return false, err
 	}
+	p.warnMissingAnnotations(profile)
 	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
 	p.decision.Claims = append(p.decision.Claims, volume.Claim)
 	return true, nil
@@ -543,6 +545,16 @@ func (p *podPatch) warnUnknownContainers(profile *chosenProfile) {
 	for _, name := range profile.annotated {
 		if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return c.Name == name }) {
 			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+}
+
+// warnMissingAnnotations tells what the driver looks for on a pod before it mounts anything: without it the pod waits forever.
+func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
+	backend := profile.backend()
+	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {
+		if value := backend.PodAnnotations[key]; p.pod.Annotations[key] != value {
+			p.warn("profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template", profile.Name, backend.Driver, key, value)
 		}
 	}
 }

@@ -70,6 +70,12 @@ func (c *Config) validateUnique(at *field.Path) field.ErrorList {
 		if *p.StorageClass.Create {
 			once(here.Child("storageClass", "name"), "class", p.StorageClass.Name)
 		}
+		if p.createsAttributesClass() {
+			once(here.Child("attributesClass", "name"), "attributes class", p.AttributesClass.Name)
+		}
+		if p.createsSnapshotClass() {
+			once(here.Child("snapshotClass", "name"), "snapshot class", p.SnapshotClass.Name)
+		}
 	}
 	return errs
 }
@@ -86,7 +92,9 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, p.Claim.validate(at.Child("claim"), backend)...)
 	errs = append(errs, p.StorageClass.validate(at.Child("storageClass"), backend)...)
 	errs = append(errs, p.validateDriver(at.Child("storageClass", "driver"), backend)...)
+	errs = append(errs, p.validateProvisioning(at.Child("storageClass"), backend)...)
 	errs = append(errs, p.validateVolume(at.Child("volume"), backend)...)
+	errs = append(errs, p.validateClasses(at, backend)...)
 	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
 	if p.Env != "" {
 		for _, problem := range validation.IsEnvVarName(p.Env) {
@@ -140,7 +148,8 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 }
 
 func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
-	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create)
+	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
+		p.createsAttributesClass() || p.createsSnapshotClass()
 	switch {
 	case backend.Name != "csi" && driver != "" && driver != backend.Driver:
 		return field.ErrorList{field.Invalid(at, driver, fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
@@ -219,6 +228,10 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	if strings.Contains(p.Mount.SubPath, "{{") {
 		errs = append(errs, field.Invalid(at.Child("mount", "subPath"), p.Mount.SubPath, "at admission nobody fills {{…}}: use {pod.labels['workflows.argoproj.io/workflow']}"))
 	}
+	if p.AttributesClass != nil {
+		literal(at.Child("attributesClass", "name"), p.AttributesClass.Name)
+	}
+	errs = append(errs, p.validateClassesForAdmission(at)...)
 	if p.Volume == nil {
 		return errs
 	}
@@ -240,6 +253,7 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
 		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
 	}
+	errs = append(errs, p.validateStage(at, backend)...)
 	errs = append(errs, v.validateTopology(at, backend)...)
 	if backend.source == sourceLocal && v.Zone == "" {
 		errs = append(errs, field.Required(at.Child("zone"), "a local volume must name its node's kubernetes.io/hostname"))

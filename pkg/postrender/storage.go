@@ -15,8 +15,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// storageGroups are the kinds of the trio with their groups.
-var storageGroups = map[string]string{"StorageClass": "storage.k8s.io", "PersistentVolume": "", "PersistentVolumeClaim": ""}
+// storageGroups are the kinds of storage that profiles make, with their groups.
+var storageGroups = map[string]string{
+	"StorageClass": "storage.k8s.io", "VolumeAttributesClass": "storage.k8s.io", "VolumeSnapshotClass": "snapshot.storage.k8s.io",
+	"PersistentVolume": "", "PersistentVolumeClaim": "",
+}
 
 func isStorage(object inject.Object) bool {
 	group, ok := storageGroups[object.Kind]

@@ -111,6 +111,16 @@ func ofBackend(b inject.Backend) inject.Profile {
 	for _, name := range b.Required {
 		p.StorageClass.Parameters[name] = "/" + name
 	}
+	p.Volume.Attributes = map[string]string{}
+	for _, name := range b.ToMount {
+		p.Volume.Attributes[name] = "/" + name
+	}
+	if b.StageSecret {
+		p.Volume.NodeStageSecret = &inject.SecretReference{Name: "stage", Namespace: "kube-system"}
+	}
+	if len(b.Performance) > 0 {
+		p.StorageClass.Performance = inject.PerformanceStandard
+	}
 	return p
 }
 
@@ -134,10 +144,18 @@ func forAClaim() inject.Profile {
 	return p
 }
 
+// mounted is a profile with mount options and a Secret.
+func mounted() inject.Profile {
+	p := ofBackend(backend("cephfs"))
+	p.Name, p.Mount.Path = "mounted", "/mounted"
+	p.Volume.MountOptions, p.StorageClass.MountOptions = []string{"noatime", "nodev"}, []string{"discard"}
+	return p
+}
+
 // A new backend is tested as soon as it is in the table.
 func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
-	profiles := []inject.Profile{shared(), forAClaim()}
+	profiles := []inject.Profile{shared(), forAClaim(), mounted()}
 	for _, b := range inject.Backends {
 		profiles = append(profiles, ofBackend(b))
 	}
@@ -153,7 +171,7 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 
 func TestFenceRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim()})
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted()})
 
 	volumes := map[string]struct {
 		profile string
@@ -169,8 +187,14 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 		"a Secret of somebody's": {"aws-ebs", func(v *corev1.PersistentVolume) {
 			v.Spec.CSI.NodeStageSecretRef = &corev1.SecretReference{Name: "a", Namespace: "b"}
 		}},
-		"another server":     {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["server"] = "nfs-of-another-team" }},
-		"one attribute more": {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["subDir"] = "secrets" }},
+		"another Secret of somebody's": {"mounted", func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef.Namespace = "team" }},
+		"no Secret":                    {"mounted", func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef = nil }},
+		"a Secret to publish with": {"mounted", func(v *corev1.PersistentVolume) {
+			v.Spec.CSI.NodePublishSecretRef = v.Spec.CSI.NodeStageSecretRef
+		}},
+		"other mount options": {"mounted", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"noatime", "suid"} }},
+		"another server":      {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["server"] = "nfs-of-another-team" }},
+		"one attribute more":  {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["subDir"] = "secrets" }},
 		"a file of the node": {"nfs", func(v *corev1.PersistentVolume) {
 			v.Spec.PersistentVolumeSource = foreignVolume().Spec.PersistentVolumeSource
 		}},

@@ -2,14 +2,19 @@ package samples_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +25,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
 const (
@@ -27,12 +33,24 @@ const (
 	origin = "origin-aws-ebs.yaml"
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
+	// schedule takes snapshots.
+	schedule    = folder + "/snapshots/nightly.yaml"
+	snapshotter = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+
+	patience, poll = time.Minute, 100 * time.Millisecond
 )
+
+var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
 
 var update = flag.Bool("update", false, "write the expected files anew")
 
+// more are samples beside those that every backend has, each with its backend.
+var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}
+
 var resources = map[string]schema.GroupVersionResource{
 	"StorageClass":          {Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+	"VolumeAttributesClass": {Group: "storage.k8s.io", Version: "v1", Resource: "volumeattributesclasses"},
+	"VolumeSnapshotClass":   {Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotclasses"},
 	"PersistentVolume":      {Version: "v1", Resource: "persistentvolumes"},
 	"PersistentVolumeClaim": {Version: "v1", Resource: "persistentvolumeclaims"},
 }
@@ -65,12 +83,21 @@ func load(t *testing.T) map[string]*inject.Config {
 	return configs
 }
 
-// TestEveryBackendHasASample also keeps a sample to the one backend that it is named after.
+// TestEveryBackendHasASample also keeps a sample to one backend, most often the one that it is named after.
 func TestEveryBackendHasASample(t *testing.T) {
 	t.Parallel()
 
 	configs := load(t)
-	expected := []string{origin}
+
+	var expected []string
+
+	for file, backend := range more {
+		expected = append(expected, file)
+
+		for _, profile := range configs[file].Profiles {
+			assert.Equal(t, backend, profile.StorageClass.Backend, file)
+		}
+	}
 
 	for _, backend := range inject.Backends {
 		file := backend.Name + ".yaml"
@@ -111,34 +138,218 @@ func TestEveryBackendHasASample(t *testing.T) {
 	}
 }
 
-// TestObjectsAreAccepted creates the objects of every sample as the webhook's claims controller would, in a strict dry run.
+// TestObjectsAreAccepted makes the objects of every sample: as the webhook's claims controller would, in a strict dry run, and
+// as a release would, to stay. Volumes that exist are then bound by the real binder.
 func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
-	plane := controlplane.Require(t)
+	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
 	client, err := dynamic.NewForConfig(&rest.Config{
 		Host: plane.Host, QPS: -1,
 		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
 	})
 	require.NoError(t, err)
+	installSnapshots(t, client)
 
-	for file, config := range load(t) {
+	configs := load(t)
+	// At admission names are the same for every sample, so those objects do not stay.
+	for file, config := range configs {
+		for _, profile := range config.Profiles {
+			use := use(&profile)
+			// The dry run asks whether the namespace is there.
+			createNamespace(t, client, use.Namespace)
+
+			storage, err := config.Objects(inject.Release{}, use)
+			require.NoError(t, err)
+			require.Len(t, storage.Claims, 1, file)
+			require.Len(t, storage.StorageClasses, 1, file)
+			create(t, client, &storage, metav1.DryRunAll)
+		}
+	}
+
+	for file, config := range configs {
 		t.Run(file, func(t *testing.T) {
 			for _, profile := range config.Profiles {
-				storage, err := config.Objects(inject.Release{}, use(&profile))
+				use := use(&profile)
+
+				storage, err := config.Objects(inject.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
 				require.NoError(t, err)
-				require.Len(t, storage.Claims, 1)
-				require.Len(t, storage.StorageClasses, 1)
+				create(t, client, &storage)
 
-				// The dry run asks whether the namespace is there.
-				createNamespace(t, client, use(&profile).Namespace)
-
-				for _, object := range storage.All() {
-					dryRun(t, client, object)
+				if profile.Volume != nil {
+					bound(t, client, storage.Claims[0])
 				}
 			}
 		})
 	}
+
+	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
+	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client, plane.Kubeconfig) })
+	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client, plane.Kubeconfig) })
+}
+
+// installSnapshots installs the CRDs of external-snapshotter, as its module has them.
+func installSnapshots(t *testing.T, client dynamic.Interface) {
+	t.Helper()
+
+	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", snapshotter)
+	command.Dir, command.Env = "../../tools/snapshotter", append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
+	out, err := command.Output()
+	require.NoError(t, err, "find the module %s", snapshotter)
+
+	var module struct{ Dir string }
+	require.NoError(t, json.Unmarshal(out, &module))
+
+	files, err := filepath.Glob(filepath.Join(module.Dir, "config", "crd", "snapshot.*.yaml"))
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+
+	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+
+	for _, file := range files {
+		for _, crd := range documents(t, file) {
+			_, err = crds.Create(t.Context(), crd, metav1.CreateOptions{})
+			require.NoError(t, err)
+		}
+	}
+
+	require.Eventually(t, func() bool {
+		_, class := client.Resource(resources["VolumeSnapshotClass"]).List(t.Context(), metav1.ListOptions{})
+		_, snapshot := client.Resource(snapshots).List(t.Context(), metav1.ListOptions{})
+
+		return class == nil && snapshot == nil
+	}, patience, poll)
+}
+
+// acceptsDocumentedClasses makes those that docs/backends.md tells people to install.
+func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
+	t.Helper()
+
+	text, err := os.ReadFile("../../docs/backends.md")
+	require.NoError(t, err)
+
+	_, block, found := strings.Cut(string(text), "```yaml\napiVersion:")
+	require.True(t, found)
+
+	block, _, _ = strings.Cut(block, "```")
+
+	var kinds []string
+
+	for _, object := range parse(t, "apiVersion:"+block) {
+		kinds = append(kinds, object.GetKind())
+		_, err := client.Resource(resources[object.GetKind()]).Create(t.Context(), object,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+		assert.NoError(t, err)
+	}
+
+	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)
+}
+
+// takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md says.
+func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
+	t.Helper()
+
+	text, err := os.ReadFile("../../docs/backends.md")
+	require.NoError(t, err)
+
+	_, command, found := strings.Cut(string(text), "`kubectl patch ")
+	require.True(t, found)
+
+	command, _, _ = strings.Cut(command, "`")
+
+	shell := exec.CommandContext(t.Context(), "bash", "-c", parts.Require(t, "kubectl")["kubectl"]+" patch "+command)
+	shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+	out, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	claim, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace("default").Get(t.Context(), "pvc-data-pipeline", metav1.GetOptions{})
+	require.NoError(t, err)
+
+	name, _, _ := unstructured.NestedString(claim.Object, "spec", "volumeAttributesClassName")
+	assert.Equal(t, "ebs-16k", name)
+}
+
+// takesSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
+func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
+	t.Helper()
+
+	var manifest string
+
+	var args []string
+
+	for _, object := range documents(t, schedule) {
+		mapping := schema.GroupVersionResource{
+			Group: object.GroupVersionKind().Group, Version: object.GroupVersionKind().Version, Resource: strings.ToLower(object.GetKind()) + "s",
+		}
+		_, err := client.Resource(mapping).Namespace(object.GetNamespace()).Create(t.Context(), object,
+			metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+		require.NoError(t, err)
+
+		switch object.GetKind() {
+		case "ConfigMap":
+			manifest, _, err = unstructured.NestedString(object.Object, "data", "snapshot.yaml")
+		case "CronJob":
+			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "jobTemplate", "spec", "template", "spec", "containers")
+			args, _, err = unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+		}
+
+		require.NoError(t, err)
+	}
+
+	file := filepath.Join(t.TempDir(), "snapshot.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(manifest), 0o600))
+	require.Contains(t, args, "/snapshot/snapshot.yaml")
+	args[slices.Index(args, "/snapshot/snapshot.yaml")] = file
+
+	for range 2 { // every night another one, with the rights of the schedule's account
+		command := exec.CommandContext(t.Context(), parts.Require(t, "kubectl")["kubectl"],
+			append(args, "--kubeconfig", kubeconfig, "--as", "system:serviceaccount:research:nightly-snapshot")...)
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+
+	made, err := client.Resource(snapshots).Namespace("research").List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
+	require.NoError(t, err)
+	assert.Len(t, made.Items, 2)
+}
+
+// documents reads the objects of a YAML stream.
+func documents(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	return parse(t, string(text))
+}
+
+func parse(t *testing.T, text string) []*unstructured.Unstructured {
+	t.Helper()
+
+	var objects []*unstructured.Unstructured
+
+	for document := range strings.SplitSeq(text, "\n---\n") {
+		object := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte(document), object))
+		objects = append(objects, object)
+	}
+
+	return objects
+}
+
+func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolumeClaim) {
+	t.Helper()
+
+	phase := ""
+
+	assert.Eventually(t, func() bool {
+		existing, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace(claim.Namespace).Get(t.Context(), claim.Name, metav1.GetOptions{})
+		require.NoError(t, err)
+
+		phase, _, _ = unstructured.NestedString(existing.Object, "status", "phase")
+
+		return phase == string(corev1.ClaimBound)
+	}, patience, poll, "claim %s", claim.Name)
 }
 
 // use is a pod in the namespace that the profile's volume serves, or in any.
@@ -164,16 +375,19 @@ func createNamespace(t *testing.T, client dynamic.Interface, name string) {
 	require.NoError(t, err)
 }
 
-func dryRun(t *testing.T, client dynamic.Interface, object inject.StorageObject) {
+// create makes objects; unknown fields are errors.
+func create(t *testing.T, client dynamic.Interface, storage *inject.Storage, dryRun ...string) {
 	t.Helper()
 
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.Object)
-	require.NoError(t, err)
+	for _, object := range storage.All() {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.Object)
+		require.NoError(t, err)
 
-	_, err = client.Resource(resources[object.Kind]).Namespace(object.Meta.Namespace).Create(t.Context(),
-		&unstructured.Unstructured{Object: content},
-		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
-	assert.NoError(t, err, "%s %s", object.Kind, object.Meta.Name)
+		_, err = client.Resource(resources[object.Kind]).Namespace(object.Meta.Namespace).Create(t.Context(),
+			&unstructured.Unstructured{Object: content},
+			metav1.CreateOptions{DryRun: dryRun, FieldValidation: metav1.FieldValidationStrict})
+		assert.NoError(t, err, "%s %s", object.Kind, object.Meta.Name)
+	}
 }
 
 // TestOrigin compares the origin's objects field by field: the file is what a person reads to see them.

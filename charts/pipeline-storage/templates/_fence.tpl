@@ -8,11 +8,13 @@
 variables.source == {{ toRawJson .source }}
 {{- if eq .source "csi" }} &&
 object.spec.csi.driver == {{ toRawJson .driver }} &&
-object.spec.csi.volumeHandle == {{ toRawJson .handle }}{{ if and .shared .freeHandle }} + '#' + variables.claimNamespace{{ end }} &&
-variables.attributes == {{ toRawJson .attributes }}
+object.spec.csi.volumeHandle == {{ toRawJson .handle }}{{ if and .shared .handleSeparator }} + '{{ .handleSeparator }}' + variables.claimNamespace{{ end }} &&
+variables.attributes == {{ toRawJson .attributes }} &&
+variables.nodeStageSecret == {{ toRawJson .nodeStageSecret }}
 {{- else }} &&
 object.spec.{{ .source }}.path == {{ toRawJson .handle }}
 {{- end }} &&
+variables.mountOptions == {{ toRawJson .mountOptions }} &&
 variables.claimNamespace {{ if .shared }}!= ''{{ else }}== {{ toRawJson .namespace }}{{ end }} &&
 object.spec.persistentVolumeReclaimPolicy == {{ toRawJson .reclaimPolicy }}
 {{- end -}}
@@ -21,5 +23,6 @@ object.spec.persistentVolumeReclaimPolicy == {{ toRawJson .reclaimPolicy }}
 {{- define "pipeline-storage.fence.class" -}}
 object.provisioner == {{ toRawJson .driver }} &&
 object.reclaimPolicy == {{ toRawJson .reclaimPolicy }} &&
-variables.parameters == {{ toRawJson .parameters }}
+variables.parameters == {{ toRawJson .parameters }} &&
+variables.mountOptions == {{ toRawJson .classMountOptions }}
 {{- end -}}

@@ -4,13 +4,15 @@ What the profiles of the configuration create, as a JSON list of
   namespace, zone, topologyKey, shared of its volume
   claimCreated, classCreated, volumeCreated
   provisioned                          whether its claims get a volume from a provisioner
-  driver, source, handle, parameters, attributes, reclaimPolicy
+  driver, source, handle, handleSeparator, parameters, attributes, reclaimPolicy
+  classMountOptions, mountOptions, nodeStageSecret
 The defaults are those of pkg/inject: files/backends.yaml is generated from it. With claims: false nothing is created.
 */}}
 {{- define "pipeline-storage.profiles" -}}
 {{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
 {{- $profiles := list -}}
-{{- range .Values.config.profiles -}}
+{{- range $profile := .Values.config.profiles -}}
+{{- with $profile -}}
   {{- $claim := .claim | default dict -}}
   {{- $class := .storageClass | default dict -}}
   {{- $volume := .volume | default dict -}}
@@ -24,6 +26,9 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- $volumeCreated := and (kindIs "map" .volume) (dig "create" $claimCreated $volume) -}}
 
   {{- $parameters := deepCopy $backend.parameters -}}
+  {{- range $key, $value := get $backend.performance ($class.performance | default "") | default dict -}}
+    {{- $_ := set $parameters $key $value -}}
+  {{- end -}}
   {{- range $key, $value := $given -}}
     {{- if $value -}}
       {{- $_ := set $parameters $key $value -}}
@@ -31,7 +36,7 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
       {{- $_ := unset $parameters $key -}}
     {{- end -}}
   {{- end -}}
-  {{- $attributes := dict -}}
+  {{- $attributes := deepCopy $backend.attributes -}}
   {{- range $backend.required -}}
     {{- if get $given . -}}
       {{- $_ := set $attributes . (get $given .) -}}
@@ -45,7 +50,14 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- if and (not $driver) (or $classCreated $volumeCreated) -}}
     {{- fail (printf "config.profiles: profile %q: the backend csi needs storageClass.driver, the name of its CSI driver" .name) -}}
   {{- end -}}
-  {{- range $name := list $claim.name $class.name $volume.name (dig "subPath" "" (.mount | default dict)) -}}
+  {{- $secret := $volume.nodeStageSecret -}}
+  {{- range $field, $kind := dict "attributesClass" "VolumeAttributesClass" "snapshotClass" "VolumeSnapshotClass" -}}
+    {{- $optional := get $profile $field -}}
+    {{- if and (kindIs "map" $optional) (dig "create" $claimCreated ($optional | default dict)) -}}
+      {{- fail (printf "config.profiles: profile %q: at admission no %s is made: apply it once by kubectl and say %s.create: false" $profile.name $kind $field) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $name := list $claim.name $class.name $volume.name (dig "name" "" ($profile.attributesClass | default dict)) (dig "subPath" "" ($profile.mount | default dict)) -}}
     {{- if contains "{release}" ($name | default "") -}}
       {{- fail (printf "config.profiles: at admission nobody knows the release: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}
@@ -72,11 +84,15 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
         "driver" $driver
         "source" $backend.source
         "handle" $volume.handle
-        "freeHandle" $backend.freeHandle
+        "handleSeparator" $backend.handleSeparator
         "parameters" $parameters
         "attributes" $attributes
         "reclaimPolicy" ($class.reclaimPolicy | default $known.defaults.reclaimPolicy)
+        "classMountOptions" ($class.mountOptions | default list)
+        "mountOptions" ($volume.mountOptions | default list)
+        "nodeStageSecret" (kindIs "map" $secret | ternary (printf "%s/%s" (dig "namespace" "" ($secret | default dict)) (dig "name" "" ($secret | default dict))) "")
       ) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $profiles -}}
 {{- end -}}

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,10 +33,11 @@ type fieldFlag struct {
 const (
 	sectionCreate = "Storage"
 	sectionStatic = "Existing volume"
+	sectionMore   = "Snapshots and changes of volumes"
 	sectionMount  = "Mount"
 )
 
-var fieldSections = []string{sectionCreate, sectionStatic, sectionMount}
+var fieldSections = []string{sectionCreate, sectionStatic, sectionMore, sectionMount}
 
 // fieldFlags is the table of flags that set a field of the profile, one for every field.
 var fieldFlags = []fieldFlag{
@@ -60,6 +62,14 @@ var fieldFlags = []fieldFlag{
 	{
 		sectionCreate, "parameter", "storageClass.parameters", "KEY=VALUE", "parameter of the storage class; may be repeated", false,
 		pairs(func(p *inject.Profile) *map[string]string { return &p.StorageClass.Parameters }),
+	},
+	{
+		sectionCreate, "performance", "storageClass.performance", "NAME", "preset of parameters of the backend: standard, fast or throughput (default: the backend's own)", false,
+		text(func(p *inject.Profile) *string { return &p.StorageClass.Performance }),
+	},
+	{
+		sectionCreate, "mount-option", "storageClass.mountOptions", "OPTION", "mount option of new volumes; may be repeated", false,
+		each(func(p *inject.Profile) *[]string { return &p.StorageClass.MountOptions }),
 	},
 	{sectionCreate, "reclaim-policy", "storageClass.reclaimPolicy", "POLICY", "Retain or Delete (default Retain)", false, setReclaimPolicy},
 	{sectionCreate, "volume-binding-mode", "storageClass.volumeBindingMode", "MODE", "WaitForFirstConsumer or Immediate (default WaitForFirstConsumer)", false, setBindingMode},
@@ -95,6 +105,29 @@ var fieldFlags = []fieldFlag{
 		sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
 		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes }),
 	},
+	{
+		sectionStatic, "volume-mount-option", "volume.mountOptions", "OPTION", "mount option of the volume; may be repeated", false,
+		each(func(p *inject.Profile) *[]string { return &static(p).MountOptions }),
+	},
+	{sectionStatic, "volume-node-stage-secret", "volume.nodeStageSecret", "NAMESPACE/NAME", "Secret that the driver mounts the volume with", false, setStageSecret},
+
+	{
+		sectionMore, "attributes-class", "attributesClass.name", "NAME", "volume attributes class; an empty name makes one named as the storage class's default", false,
+		text(func(p *inject.Profile) *string { return &attributesClass(p).Name }),
+	},
+	{
+		sectionMore, "attributes-parameter", "attributesClass.parameters", "KEY=VALUE", "parameter of the volume attributes class; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &attributesClass(p).Parameters }),
+	},
+	{
+		sectionMore, "snapshot-class", "snapshotClass.name", "NAME", "volume snapshot class; an empty name makes one named as the storage class's default", false,
+		text(func(p *inject.Profile) *string { return &snapshotClass(p).Name }),
+	},
+	{
+		sectionMore, "snapshot-parameter", "snapshotClass.parameters", "KEY=VALUE", "parameter of the volume snapshot class; may be repeated", false,
+		pairs(func(p *inject.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
+	},
+	{sectionMore, "snapshot-deletion-policy", "snapshotClass.deletionPolicy", "POLICY", "Retain or Delete: the data of deleted snapshots (default Retain)", false, setDeletionPolicy},
 
 	{
 		sectionMount, "mount-path", "mount.path", "PATH", "mount path in the containers (default /data)", false,
@@ -121,7 +154,10 @@ var fieldFlags = []fieldFlag{
 	{sectionMount, "colocate", "colocate", "BOOL", "keep the pods on one node, for a volume that is on one node at a time", true, setColocate},
 
 	// The last, because it speaks of a volume only when other flags have named one.
-	{sectionCreate, "create", "claim.create, storageClass.create and volume.create", "LIST", "objects to create: class,volume,claim or none (default: all that the profile needs)", false, setCreate},
+	{
+		sectionCreate, "create", "the create fields", "LIST",
+		"objects to create: class,volume,claim,attributes-class,snapshot-class or none (default: all that the profile needs)", false, setCreate,
+	},
 }
 
 // define adds the flag to a set. Every value is text until it is applied, so that one table serves all.
@@ -155,6 +191,20 @@ func static(p *inject.Profile) *inject.Volume {
 	return p.Volume
 }
 
+func attributesClass(p *inject.Profile) *inject.AttributesClass {
+	if p.AttributesClass == nil {
+		p.AttributesClass = &inject.AttributesClass{}
+	}
+	return p.AttributesClass
+}
+
+func snapshotClass(p *inject.Profile) *inject.SnapshotClass {
+	if p.SnapshotClass == nil {
+		p.SnapshotClass = &inject.SnapshotClass{}
+	}
+	return p.SnapshotClass
+}
+
 func last(values []string) string { return values[len(values)-1] }
 
 func text(field func(*inject.Profile) *string) func(*inject.Profile, []string) error {
@@ -167,6 +217,14 @@ func text(field func(*inject.Profile) *string) func(*inject.Profile, []string) e
 func list(field func(*inject.Profile) *[]string) func(*inject.Profile, []string) error {
 	return func(p *inject.Profile, values []string) error {
 		*field(p) = commaSeparated(values)
+		return nil
+	}
+}
+
+// each takes every value as it is: mount options may have commas.
+func each(field func(*inject.Profile) *[]string) func(*inject.Profile, []string) error {
+	return func(p *inject.Profile, values []string) error {
+		*field(p) = values
 		return nil
 	}
 }
@@ -242,6 +300,20 @@ func setReclaimPolicy(p *inject.Profile, values []string) error {
 	return nil
 }
 
+func setDeletionPolicy(p *inject.Profile, values []string) error {
+	snapshotClass(p).DeletionPolicy = inject.DeletionPolicy(last(values))
+	return nil
+}
+
+func setStageSecret(p *inject.Profile, values []string) error {
+	namespace, name, ok := strings.Cut(last(values), "/")
+	if !ok || namespace == "" || name == "" {
+		return fmt.Errorf("%q is not NAMESPACE/NAME", last(values))
+	}
+	static(p).NodeStageSecret = &inject.SecretReference{Name: name, Namespace: namespace}
+	return nil
+}
+
 func setBindingMode(p *inject.Profile, values []string) error {
 	p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingMode(last(values))
 	return nil
@@ -256,29 +328,61 @@ func setFSGroup(p *inject.Profile, values []string) error {
 	return nil
 }
 
+// creatable are the objects that --create names, each with how it is set; false: the profile has none.
+var creatable = []struct {
+	name string
+	set  func(p *inject.Profile, create *bool) bool
+}{
+	{"class", func(p *inject.Profile, create *bool) bool { p.StorageClass.Create = create; return true }},
+	{"volume", func(p *inject.Profile, create *bool) bool {
+		if p.Volume != nil {
+			p.Volume.Create = create
+		}
+		return p.Volume != nil
+	}},
+	{"claim", func(p *inject.Profile, create *bool) bool { p.Claim.Create = create; return true }},
+	{"attributes-class", func(p *inject.Profile, create *bool) bool {
+		if p.AttributesClass != nil {
+			p.AttributesClass.Create = create
+		}
+		return p.AttributesClass != nil
+	}},
+	{"snapshot-class", func(p *inject.Profile, create *bool) bool {
+		if p.SnapshotClass != nil {
+			p.SnapshotClass.Create = create
+		}
+		return p.SnapshotClass != nil
+	}},
+}
+
+// nothingToCreate says what to add where --create names an object that the profile does not have.
+var nothingToCreate = map[string]string{
+	"volume":           "there is no volume to create: name one with --volume-handle",
+	"attributes-class": "there is no attributes class to create: name one with --attributes-class",
+	"snapshot-class":   "there is no snapshot class to create: name one with --snapshot-class",
+}
+
 // setCreate says outright which objects are created.
 func setCreate(p *inject.Profile, values []string) error {
-	wanted := map[string]bool{"class": false, "volume": false, "claim": false}
 	names := commaSeparated(values)
 	if len(names) == 0 {
-		return errors.New("says nothing: name class, volume and claim, or none")
+		return errors.New("says nothing: name class, volume, claim, attributes-class and snapshot-class, or none")
+	}
+	if slices.Equal(names, []string{"none"}) {
+		names = nil
+	}
+	known := make([]string, len(creatable))
+	for i, object := range creatable {
+		known[i] = object.name
+		wanted := slices.Contains(names, object.name)
+		if exists := object.set(p, &wanted); wanted && !exists {
+			return errors.New(nothingToCreate[object.name])
+		}
 	}
 	for _, name := range names {
-		if name == "none" && len(names) == 1 {
-			continue
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("%q is none of %s; none stands alone", name, strings.Join(known, ", "))
 		}
-		if _, ok := wanted[name]; !ok {
-			return fmt.Errorf("%q is none of class, volume and claim; none stands alone", name)
-		}
-		wanted[name] = true
-	}
-	class, volume, claim := wanted["class"], wanted["volume"], wanted["claim"]
-	p.StorageClass.Create, p.Claim.Create = &class, &claim
-	switch {
-	case p.Volume != nil:
-		p.Volume.Create = &volume
-	case volume:
-		return errors.New("there is no volume to create: name one with --volume-handle")
 	}
 	return nil
 }

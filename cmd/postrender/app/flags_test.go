@@ -79,7 +79,9 @@ func flagRow(f *pflag.Flag) string {
 
 // TestEveryFieldHasAFlag walks the fields of a profile. Those that one flag cannot hold are named here.
 func TestEveryFieldHasAFlag(t *testing.T) {
-	withoutFlag := []string{"name", "default", "namespaceSelector", "claim.create", "storageClass.create", "volume.create"}
+	withoutFlag := []string{
+		"name", "default", "namespaceSelector", "claim.create", "storageClass.create", "volume.create", "attributesClass.create", "snapshotClass.create",
+	}
 	var actual []string
 	for _, f := range fieldFlags {
 		if f.name != "create" {
@@ -96,7 +98,11 @@ func fieldPaths(t *testing.T) []string {
 	full := inject.Default().Profiles[0]
 	full.Claim.Name, full.StorageClass.Name, full.StorageClass.Driver, full.Env = "x", "x", "x", "x"
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
+	full.StorageClass.Performance, full.StorageClass.MountOptions = "x", []string{"x"}
+	full.AttributesClass = &inject.AttributesClass{Name: "x", Parameters: map[string]string{"x": "x"}, Create: new(true)}
+	full.SnapshotClass = &inject.SnapshotClass{Name: "x", Parameters: map[string]string{"x": "x"}, DeletionPolicy: "x", Create: new(true)}
 	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
+	full.Volume.MountOptions, full.Volume.NodeStageSecret = []string{"x"}, &inject.SecretReference{Name: "x"}
 	full.Mount = inject.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
 	full.FSGroup, full.Default, full.Colocate = new(int64(1)), true, true
 	text, err := json.Marshal(full)

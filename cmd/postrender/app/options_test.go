@@ -145,6 +145,10 @@ func static(change func(*inject.Volume)) func(*inject.Profile) {
 	}
 }
 
+func gold(p *inject.Profile) {
+	p.AttributesClass = &inject.AttributesClass{Name: "gold", Parameters: map[string]string{"a": "b"}, Create: new(true)}
+}
+
 // fields are the flags that set a field, and what each does to the default profile.
 var fields = map[string]struct {
 	args string
@@ -180,7 +184,31 @@ var fields = map[string]struct {
 		p.StorageClass.Backend, p.StorageClass.Parameters = "nfs", map[string]string{"server": "s", "share": "/"}
 		static(func(v *inject.Volume) { v.Shared = true })(p)
 	}},
-	"volume-attribute":  {"--volume-attribute a=b --volume-handle h", static(func(v *inject.Volume) { v.Attributes = map[string]string{"a": "b"} })},
+	"volume-attribute": {"--volume-attribute a=b --volume-handle h", static(func(v *inject.Volume) { v.Attributes = map[string]string{"a": "b"} })},
+	"performance":      {"--performance fast", func(p *inject.Profile) { p.StorageClass.Performance = "fast" }},
+	"mount-option":     {"--mount-option a,b --mount-option c", func(p *inject.Profile) { p.StorageClass.MountOptions = []string{"a,b", "c"} }},
+	"volume-mount-option": {"--volume-mount-option a,b --volume-mount-option c --volume-handle h", static(func(v *inject.Volume) {
+		v.MountOptions = []string{"a,b", "c"}
+	})},
+	"volume-node-stage-secret": {"--volume-node-stage-secret n/s --volume-handle h", static(func(v *inject.Volume) {
+		v.NodeStageSecret = &inject.SecretReference{Name: "s", Namespace: "n"}
+	})},
+	"attributes-class":     {"--attributes-class gold --attributes-parameter a=b", gold},
+	"attributes-parameter": {"--attributes-parameter a=b --attributes-class gold", gold},
+	"snapshot-class": {"--snapshot-class=", func(p *inject.Profile) {
+		p.SnapshotClass = &inject.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
+	}},
+	"snapshot-parameter": {"--snapshot-parameter a=b", func(p *inject.Profile) {
+		p.SnapshotClass = &inject.SnapshotClass{Parameters: map[string]string{"a": "b"}, DeletionPolicy: "Retain", Create: new(true)}
+	}},
+	"snapshot-deletion-policy": {"--snapshot-deletion-policy Delete --snapshot-class s", func(p *inject.Profile) {
+		p.SnapshotClass = &inject.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
+	}},
+	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold --attributes-parameter a=b --snapshot-class s", func(p *inject.Profile) {
+		gold(p)
+		p.StorageClass.Create = new(false)
+		p.SnapshotClass = &inject.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
+	}},
 	"mount-path":        {"--mount-path /m", func(p *inject.Profile) { p.Mount.Path = "/m" }},
 	"sub-path":          {"--sub-path s", func(p *inject.Profile) { p.Mount.SubPath = "s" }},
 	"read-only":         {"--read-only", func(p *inject.Profile) { p.Mount.ReadOnly = true }},
@@ -226,15 +254,21 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		"a parameter without =":            {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
 		"an attribute without key":         {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
 		"a yes":                            {"--read-only=yes", `--read-only: "yes" is neither true nor false`},
-		"an unknown object":                {"--create pods", `--create: "pods" is none of class, volume and claim; none stands alone`},
-		"none and one":                     {"--create none,claim", `--create: "none" is none of class, volume and claim; none stands alone`},
+		"an unknown object":                {"--create pods", `--create: "pods" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
+		"none and one":                     {"--create none,claim", `--create: "none" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
+		"a preset that is none":            {"--performance lightning", `--performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`},
+		"a Secret without a namespace":     {"--volume-node-stage-secret s --volume-handle h", `--volume-node-stage-secret: "s" is not NAMESPACE/NAME`},
+		"a missing Secret":                 {"--backend ceph-rbd --parameter clusterID=c --parameter pool=p --volume-handle h", "--volume-node-stage-secret: Required value"},
+		"a class of nothing":               {"--attributes-class gold", "--attributes-parameter: Required value: a VolumeAttributesClass needs at least one"},
+		"a class that is not there":        {"--create snapshot-class", "--create: there is no snapshot class to create: name one with --snapshot-class"},
+		"a deletion policy":                {"--snapshot-deletion-policy Recycle", `--snapshot-deletion-policy: Unsupported value: "Recycle"`},
 		"an unknown backend":               {"--backend floppy", `--backend: Unsupported value: "floppy"`},
 		"an access mode":                   {"--access-mode ReadWriteMany", `--access-mode[0]: Unsupported value: "ReadWriteMany"`},
 		"a reclaim policy":                 {"--reclaim-policy Recycle", `--reclaim-policy: Unsupported value: "Recycle"`},
 		"a binding mode":                   {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
 		"a missing parameter":              {"--backend nfs --parameter share=/x", "--parameter[server]: Required value: the backend nfs needs it"},
 		"a missing driver":                 {"--backend csi", "--driver: Required value"},
-		"an empty list of objects":         {"--create=", "--create: says nothing: name class, volume and claim, or none"},
+		"an empty list of objects":         {"--create=", "--create: says nothing: name class, volume, claim, attributes-class and snapshot-class, or none"},
 		"a missing handle":                 {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
 		"a missing volume":                 {"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path"},
 		"a zone that means nothing":        {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},

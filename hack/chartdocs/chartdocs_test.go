@@ -138,6 +138,8 @@ func TestBackendsFollowPackageInject(t *testing.T) {
 		known := content.Backends[b.Name]
 		assert.Equal(t, b.Driver, known.Driver)
 		assert.Contains(t, []string{"csi", "local", "hostPath"}, known.Source)
+		assert.Len(t, known.Performance, len(b.Performance))
+		assert.Equal(t, b.FreeHandle, known.HandleSeparator != "")
 	}
 	assert.Len(t, content.Backends, len(inject.Backends))
 	assert.Equal(t, "aws-ebs", content.Aliases["kubernetes.io/aws-ebs"])

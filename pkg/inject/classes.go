@@ -59,7 +59,7 @@ type SecretReference struct {
 // lengthen the start of postrender, for three fields. test/samples holds them to its CustomResourceDefinition.
 type VolumeSnapshotClass struct {
 	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 	// Driver is the CSI driver that makes the snapshots.
 	Driver string `json:"driver"`
 	// Parameters are the driver's.

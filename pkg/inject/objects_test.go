@@ -236,11 +236,13 @@ func TestClassesFollowTheProfile(t *testing.T) {
 	}{
 		"both are made, before volume and claim": {
 			"volume: {handle: v, zone: z}, " + classes,
-			[]string{"StorageClass", "VolumeAttributesClass", "VolumeSnapshotClass", "PersistentVolume", "PersistentVolumeClaim"}, new("fast.ml.demo"),
+			[]string{"StorageClass", "VolumeAttributesClass", "VolumeSnapshotClass", "PersistentVolume", "PersistentVolumeClaim"},
+			new("fast.ml.demo"),
 		},
 		"both are there": {
 			"attributesClass: {name: gold, create: false}, snapshotClass: {name: daily, create: false}",
-			[]string{"StorageClass", "PersistentVolumeClaim"}, new("gold"),
+			[]string{"StorageClass", "PersistentVolumeClaim"},
+			new("gold"),
 		},
 		"neither, when the claim is not made": {"claim: {create: false}, " + classes, nil, nil},
 		"neither is asked for":                {"env: A", []string{"StorageClass", "PersistentVolumeClaim"}, nil},

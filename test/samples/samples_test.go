@@ -239,7 +239,7 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 		kinds = append(kinds, object.GetKind())
 		_, err := client.Resource(resources[object.GetKind()]).Create(t.Context(), object,
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
-		assert.NoError(t, err)
+		require.NoError(t, err)
 	}
 
 	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)

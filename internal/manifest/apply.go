@@ -14,11 +14,12 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 )
 
-// Edit puts text in at a place of a body. It takes something away only where a null literal is filled.
+// Edit puts text in at a place of a body. It takes something away only where a null literal is filled, or where [Tree.Remove]
+// takes out what was put in.
 type Edit struct {
 	// Offset is the place in the body.
 	Offset int
-	// Delete is how many bytes of a null literal the text takes the place of; 0 in every other case.
+	// Delete is how many bytes go: of a null literal that the text takes the place of, or of what is removed.
 	Delete int
 	// Text is what is put in.
 	Text []byte
@@ -36,18 +37,18 @@ func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) {
 	}
 	edits := planner.edits
 	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Offset - b.Offset })
-	return edits, t.verify(ops, edits)
+	want, err := patched(t.value, ops)
+	if err != nil {
+		return nil, err
+	}
+	return edits, t.verify(want, edits)
 }
 
 // verify decodes the edited body and compares it with the patched original.
-func (t *Tree) verify(ops []jsonpatch.Operation, edits []Edit) error {
+func (t *Tree) verify(want any, edits []Edit) error {
 	edited, err := Decode(Splice(t.body, edits))
 	if err != nil {
 		return fmt.Errorf("this style of YAML cannot be edited safely: %w", err)
-	}
-	want, err := patched(t.value, ops)
-	if err != nil {
-		return err
 	}
 	if !equal(want, edited.value) {
 		return errors.New("this style of YAML cannot be edited safely: the edited text would mean something else, as when an alias " +

@@ -345,10 +345,12 @@ func dotted(parts ...string) string {
 
 // NeedsRelease reports whether any name that the profile uses depends on the release or its namespace.
 func (p *Profile) NeedsRelease() bool {
-	if p.Creates() || p.Claim.Name == "" {
-		return true
-	}
-	return strings.Contains(p.Claim.Name, placeholderRelease) || strings.Contains(p.Claim.Name, placeholderNamespace)
+	return p.Creates() || p.ClaimNeedsRelease()
+}
+
+// ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its namespace.
+func (p *Profile) ClaimNeedsRelease() bool {
+	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, placeholderRelease) || strings.Contains(p.Claim.Name, placeholderNamespace)
 }
 
 // VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.

@@ -48,6 +48,16 @@ const (
 	ReasonInvalid Reason = "Invalid"
 )
 
+// The reasons of [Config.Remove].
+const (
+	// ReasonRemoved: what was injected was taken away.
+	ReasonRemoved Reason = "Removed"
+	// ReasonKept: our volume stays, because something else mounts it.
+	ReasonKept Reason = "Kept"
+	// ReasonNotInjected: the pod has nothing of ours.
+	ReasonNotInjected Reason = "NotInjected"
+)
+
 // Refuses reports whether the reason refuses the object.
 func (r Reason) Refuses() bool { return r == ReasonConflict || r == ReasonInvalid }
 
@@ -66,7 +76,7 @@ type Request struct {
 	NamespaceLabels map[string]string
 }
 
-// Addition is one thing that was added, for reports.
+// Addition is one thing that was added, or removed again, for reports.
 type Addition struct {
 	// Profile is the profile for which it was added.
 	Profile string `json:"profile,omitempty"`
@@ -93,15 +103,17 @@ type Decision struct {
 	// Profiles are those whose claim the pod mounts after the operations.
 	Profiles []string
 	// Claims are the claims that it mounts for them, in the same order.
-	Claims   []string
-	Added    []Addition
+	Claims []string
+	Added  []Addition
+	// Removed is what [Config.Remove] took away.
+	Removed  []Addition
 	Warnings []string
 }
 
 // Result is what is to be done to one object.
 type Result struct {
-	// Operations are RFC 6902 operations, "add" only, against the document that the pods were found in. There are none
-	// when any decision refuses.
+	// Operations are RFC 6902 operations against the document that the pods were found in: "add" only, or of
+	// [Config.Remove] "remove" only. There are none when any decision refuses.
 	Operations []jsonpatch.Operation
 	// Decisions has one entry per pod, in the order of the pods.
 	Decisions []Decision
@@ -374,9 +386,7 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	}
 	v := PodVolume{Name: name, Claim: claim}
 	p.pod.Volumes = append(p.pod.Volumes, v)
-	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
-	}}) {
+	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, podVolume(name, claim)) {
 		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
 	}
 	return v, nil
@@ -489,7 +499,7 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error
 		return nil
 	}
 	c.Env = append(c.Env, Env{Name: name, Value: value})
-	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, corev1.EnvVar{Name: name, Value: value}) {
+	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, variable(name, value)) {
 		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
 	}
 	return nil
@@ -513,12 +523,12 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
 	}
 	p.group = profile.FSGroup
 	var isNew bool
-	if always := corev1.FSGroupChangeOnRootMismatch; context == nil {
-		isNew = p.edits.set(p.pod.SecurityContextPath, corev1.PodSecurityContext{FSGroup: profile.FSGroup, FSGroupChangePolicy: &always})
+	if group := groupContext(profile.FSGroup); context == nil {
+		isNew = p.edits.set(p.pod.SecurityContextPath, group)
 	} else {
-		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", profile.FSGroup)
+		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup)
 		if !context.HasFSGroupChangePolicy {
-			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", always)
+			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
 		}
 	}
 	p.pod.SecurityContext = &SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}

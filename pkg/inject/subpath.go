@@ -127,16 +127,16 @@ func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
 	case placeholder == placeholderRelease:
 		return known(p.request.Release.Name)
 	case placeholder == placeholderPodName:
-		v := variable("NAME", "metadata.name")
+		v := fieldVariable("NAME", "metadata.name")
 		return "$(" + v.Name + ")", &v, nil
 	case isLabel:
-		v := variable("LABEL_"+variableName(key), "metadata.labels['"+key+"']")
+		v := fieldVariable("LABEL_"+variableName(key), "metadata.labels['"+key+"']")
 		return "$(" + v.Name + ")", &v, p.requireLabel(key)
 	}
 	return placeholder, nil, nil
 }
 
-func variable(name, fieldPath string) corev1.EnvVar {
+func fieldVariable(name, fieldPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: folderVariable + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
 }
 

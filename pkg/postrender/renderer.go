@@ -40,6 +40,8 @@ type Renderer struct {
 	Kinds, Names []string
 	// Hooks is the hook policy; empty is [HooksSafe].
 	Hooks HookPolicy
+	// Remove takes out of the stream what was injected, instead. Then a nil Selector means every pod, and Hooks nothing.
+	Remove Removal
 	// Helm4 says that Helm 4 runs the renderer: it wants its own mark on every document and no empty output.
 	Helm4 bool
 }

@@ -33,6 +33,7 @@ type Workload struct {
 	Message  string            `json:"message,omitempty"`
 	Profiles []string          `json:"profiles,omitempty"`
 	Added    []inject.Addition `json:"added,omitempty"`
+	Removed  []inject.Addition `json:"removed,omitempty"`
 	Warnings []string          `json:"warnings,omitempty"`
 }
 
@@ -45,6 +46,10 @@ const (
 	Created Action = "created"
 	// Present: the stream had it already, from an earlier run.
 	Present Action = "present"
+	// Removed: the object was taken out of the stream. What is in a cluster is not touched.
+	Removed Action = "removed"
+	// Left: the object is ours and stays in the stream.
+	Left Action = "left"
 )
 
 // Object is one of the storage objects.

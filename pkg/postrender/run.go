@@ -28,6 +28,8 @@ type run struct {
 	uses []consumer
 	// present are the storage objects that the stream has itself.
 	present []presentObject
+	// mounts are the claims that pods keep in a run that removes.
+	mounts []mount
 	// kindOf is the kind of every document, as far as it is known.
 	kindOf []string
 }
@@ -46,7 +48,7 @@ type consumer struct {
 
 // presentObject is a storage object of the stream.
 type presentObject struct {
-	document int
+	doc manifest.Document
 	inject.Object
 }
 
@@ -69,6 +71,9 @@ func newRun(r *Renderer, stream []byte) *run {
 
 // decide decides about every document and then about the storage that they need.
 func (r *run) decide() error {
+	if r.Remove != RemoveNothing {
+		return r.withdraw()
+	}
 	if err := r.documents(); err != nil {
 		return err
 	}
@@ -157,7 +162,11 @@ func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[stri
 	if len(ops) == 0 {
 		return nil
 	}
-	edits, err := tree.Apply(ops)
+	edit := tree.Apply
+	if r.Remove != RemoveNothing {
+		edit = tree.Remove
+	}
+	edits, err := edit(ops)
 	if err != nil {
 		meta, _ := content["metadata"].(map[string]any)
 		return fmt.Errorf("document %d %s/%v: %w", doc.Number, rootKind(content), meta["name"], err)
@@ -202,7 +211,7 @@ func rootKind(content map[string]any) string {
 // object decides about one object and returns what is to be added to it.
 func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.Operation, error) {
 	if isStorage(object) {
-		r.present = append(r.present, presentObject{doc.Number, object})
+		r.present = append(r.present, presentObject{doc, object})
 		return nil, nil
 	}
 	if reason, message := r.skipObject(object); reason != "" {
@@ -211,6 +220,9 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 	}
 	if !object.Known {
 		return nil, nil
+	}
+	if r.Remove != RemoveNothing {
+		return r.withdrawObject(doc, object)
 	}
 	namespace := r.namespaceOf(object)
 	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
@@ -335,7 +347,7 @@ func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.
 	}
 	r.report.Workloads = append(r.report.Workloads, Workload{
 		Document: doc.Number, APIVersion: apiVersion, Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
-		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles, Added: d.Added, Warnings: d.Warnings,
+		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles, Added: d.Added, Removed: d.Removed, Warnings: d.Warnings,
 	})
 }
 
@@ -348,6 +360,9 @@ func (r *run) isMissed(doc manifest.Document, object inject.Object, reason injec
 	case inject.ReasonNoPods:
 		return len(object.Pods) > 0 || object.Advice != "" && r.namesLabels(doc)
 	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
+		if r.Remove != RemoveNothing {
+			return r.mentionsClaim(doc)
+		}
 		return r.namesLabels(doc)
 	default:
 		return false

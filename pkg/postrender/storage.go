@@ -113,18 +113,22 @@ func (r *run) fromHelm3() bool {
 // find returns the object of the stream with the same kind, name and namespace, or nil.
 func (r *run) find(object inject.StorageObject) *presentObject {
 	for i := range r.present {
-		p := &r.present[i]
-		sameNamespace := object.Meta.Namespace == "" || r.namespaceOf(p.Object) == object.Meta.Namespace
-		if p.Kind == object.Kind && p.Name == object.Meta.Name && sameNamespace {
-			return p
+		if r.isNamed(&r.present[i], object) {
+			return &r.present[i]
 		}
 	}
 	return nil
 }
 
+// isNamed reports whether an object of the stream has the same kind, name and namespace.
+func (r *run) isNamed(have *presentObject, object inject.StorageObject) bool {
+	sameNamespace := object.Meta.Namespace == "" || r.namespaceOf(have.Object) == object.Meta.Namespace
+	return have.Kind == object.Kind && have.Name == object.Meta.Name && sameNamespace
+}
+
 // compare accepts an object that we would write in the same way and refuses every other of its name.
 func (r *run) compare(have *presentObject, want inject.StorageObject) error {
-	where := fmt.Sprintf("document %d %s/%s", have.document, have.Kind, have.Name)
+	where := fmt.Sprintf("document %d %s/%s", have.doc.Number, have.Kind, have.Name)
 	profile := want.Meta.Labels[inject.LabelProfile]
 	if have.Labels[inject.LabelProfile] != profile {
 		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
@@ -220,6 +224,10 @@ func (r *run) directivesBefore(i int) (int, bool) {
 
 // finish adds the warnings that need the whole stream.
 func (r *run) finish() {
+	if r.Remove != RemoveNothing {
+		r.finishRemoval()
+		return
+	}
 	for i := range r.Config.Profiles {
 		p := &r.Config.Profiles[i]
 		consumers := r.consumers(p.Name)

@@ -1,0 +1,337 @@
+package postrender_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// remover takes out what a renderer puts in.
+func remover(r *postrender.Renderer) *postrender.Renderer {
+	w := *r
+	w.Remove, w.Selector = postrender.RemoveAll, nil
+	return &w
+}
+
+// requireRemoved runs a removal and requires what must hold of each: on an error there is no output, and a second run
+// changes nothing. It returns nil on an error.
+func requireRemoved(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
+	t.Helper()
+	before := bytes.Clone(in)
+	out, err := r.Render(in)
+	require.Equal(t, before, in, "the input was written to")
+	if err != nil {
+		require.Empty(t, out.Bytes(), "an error must leave no output")
+		require.Equal(t, err.Error(), out.Report.Error)
+		return nil
+	}
+	again, err := r.Render(out.Bytes())
+	require.NoError(t, err, "the second run")
+	require.Equal(t, string(out.Bytes()), string(again.Bytes()), "the second run changed something")
+	return out
+}
+
+// requireRoundTrip requires that what is rendered and removed again is what it was: the bytes, but for lists and mappings
+// that were null or empty. It reports whether it was. A stream that had something of ours already is less afterwards.
+func requireRoundTrip(t *testing.T, r *postrender.Renderer, in []byte) bool {
+	t.Helper()
+	rendered, err := r.Render(in)
+	original := requireRemoved(t, remover(r), in)
+	if err != nil || original == nil || tells(original, " stays") {
+		return false
+	}
+	back := requireRemoved(t, remover(r), rendered.Bytes())
+	require.NotNil(t, back, "what was rendered can be removed")
+	if tells(back, " stays") {
+		return false
+	}
+	requireSameMeaning(t, original.Bytes(), back.Bytes())
+	requireOnlyFillings(t, original.Bytes(), back.Bytes())
+	return !original.Changed()
+}
+
+// tells reports whether a warning has the text.
+func tells(out *postrender.Output, text string) bool {
+	warnings := strings.Join(out.Report.Warnings, "\n")
+	for _, w := range out.Report.Workloads {
+		warnings += strings.Join(w.Warnings, "\n")
+	}
+	return strings.Contains(warnings, text)
+}
+
+// requireSameMeaning compares the documents of two streams as Helm decodes them, where empty is the same as absent.
+func requireSameMeaning(t *testing.T, want, got []byte) {
+	t.Helper()
+	before, after := manifest.Split(want), manifest.Split(got)
+	require.Len(t, after, len(before), "documents")
+	for i := range before {
+		original, err := yaml.YAMLToJSON(before[i].Body)
+		if err != nil {
+			continue
+		}
+		back, err := yaml.YAMLToJSON(after[i].Body)
+		require.NoError(t, err)
+		require.JSONEq(t, withoutEmpty(t, original), withoutEmpty(t, back), "document %d", before[i].Number)
+	}
+}
+
+func withoutEmpty(t *testing.T, document []byte) string {
+	t.Helper()
+	var value any
+	require.NoError(t, json.Unmarshal(document, &value))
+	text, err := json.Marshal(prune(value))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// prune drops what is null or empty from mappings.
+func prune(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		pruned := map[string]any{}
+		for key, child := range value {
+			if child = prune(child); child != nil {
+				pruned[key] = child
+			}
+		}
+		if len(pruned) == 0 {
+			return nil
+		}
+		return pruned
+	case []any:
+		if len(value) == 0 {
+			return nil
+		}
+		for i := range value {
+			value[i] = prune(value[i])
+		}
+	}
+	return value
+}
+
+// filled are lines that can have held a place that was null or empty.
+var filled = regexp.MustCompile(`:\s*(#.*)?$|~|null|Null|NULL|[\[{]\s*([\]}]|$)|^\s*[\]}]`)
+
+// requireOnlyFillings requires that the lines of a stream came back, but for those that were filled: a key without a value
+// may be missing, and where null stood may be an empty list.
+func requireOnlyFillings(t *testing.T, want, got []byte) {
+	t.Helper()
+	if bytes.Equal(want, got) {
+		return
+	}
+	// The line break that a last line lacked cannot be told from one that it had.
+	before := strings.Split(strings.TrimRight(string(want), "\r\n"), "\n")
+	after := strings.Split(strings.TrimRight(string(got), "\r\n"), "\n")
+	for i, line := range before {
+		switch {
+		case len(after) > 0 && after[0] == line:
+			after = after[1:]
+		case filled.MatchString(line):
+			if i+1 == len(before) || len(after) > 0 && after[0] != before[i+1] {
+				after = after[min(1, len(after)):]
+			}
+		default:
+			require.Equal(t, string(want), string(got), "line %d is not as it was", i+1)
+		}
+	}
+	require.Empty(t, after)
+}
+
+// notRestored are streams that have something of ours, or that looks like it, before they are rendered.
+var notRestored = map[string]string{
+	"46-second-run":                          "was rendered before, and is without it now",
+	"claim-of-another-configuration-is-kept": "has our volume with a claim of another configuration, which stays with all its mounts",
+}
+
+func TestWhatWasRenderedIsRemovedToTheByte(t *testing.T) {
+	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
+	require.NoError(t, err)
+	for _, input := range inputs {
+		name := strings.TrimSuffix(filepath.Base(input), ".in.yaml")
+		t.Run(name, func(t *testing.T) { assertRestored(t, newRenderer(t, inject.DefaultMountPath), name, input) })
+	}
+	for _, input := range sharedFiles(t, "traps") {
+		name := strings.TrimSuffix(filepath.Base(input), ".yaml")
+		t.Run(name, func(t *testing.T) { assertRestored(t, trapRenderer(t, traps[name].path), name, input) })
+	}
+}
+
+func TestRealChartsAreRestored(t *testing.T) {
+	for _, input := range sharedFiles(t, "corpus") {
+		name := strings.TrimSuffix(filepath.Base(input), ".yaml")
+		t.Run(name, func(t *testing.T) { assertRestored(t, newRenderer(t, "/mnt/pipeline"), name, input) })
+	}
+}
+
+func assertRestored(t *testing.T, r *postrender.Renderer, name, input string) {
+	t.Helper()
+	in, err := os.ReadFile(input)
+	require.NoError(t, err)
+	if _, err := r.Render(in); err != nil {
+		t.Skip("is refused")
+	}
+	isRestored := requireRoundTrip(t, r, in)
+	assert.Equal(t, notRestored[name] == "", isRestored)
+}
+
+// everything is a profile with all that injection can add to a pod.
+func everything(t testing.TB) *postrender.Renderer {
+	t.Helper()
+	r := newRenderer(t, inject.DefaultMountPath)
+	r.Config.Profiles[0].FSGroup, r.Config.Profiles[0].Env = new(int64(1000)), "DATA"
+	r.Config.Profiles[0].Volume = &inject.Volume{Handle: "vol-1", Zone: "a", Create: new(true)}
+	r.Config.Profiles = append(r.Config.Profiles, inject.Profile{
+		Name: "b", Mount: inject.Mount{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
+	})
+	r.Config.SetDefaults()
+	require.Empty(t, r.Config.Validate())
+	return r
+}
+
+func TestEverythingThatIsInjectedIsRemoved(t *testing.T) {
+	in, err := os.ReadFile(filepath.Join("testdata", "remove", "two-profiles.yaml"))
+	require.NoError(t, err)
+	r := everything(t)
+	rendered := requireProperties(t, r, in)
+	for _, text := range []string{"fsGroup: 2000", `"fsGroup": 1000`, "name: DATA", "value: /b", "subPath: x", "kind: PersistentVolume\n"} {
+		require.Contains(t, string(rendered.Bytes()), text)
+	}
+	require.True(t, requireRoundTrip(t, r, in))
+	back, err := remover(r).Render(rendered.Bytes())
+	require.NoError(t, err)
+	assert.Equal(t, string(in), string(back.Bytes()))
+	for _, marked := range []bool{true, false} { // what Helm 4 has seen
+		r.Helm4 = marked
+		out, err := r.Render(in)
+		require.NoError(t, err)
+		back, err := remover(r).Render(out.Bytes())
+		require.NoError(t, err)
+		assert.Equal(t, string(in), string(back.Bytes()))
+	}
+}
+
+// TestRemovedStreams compares NAME.in.yaml with NAME.out.yaml, and what is told about it with NAME.txt.
+func TestRemovedStreams(t *testing.T) {
+	inputs, err := filepath.Glob(filepath.Join("testdata", "remove", "*.in.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, inputs)
+	for _, input := range inputs {
+		base := strings.TrimSuffix(input, ".in.yaml")
+		t.Run(filepath.Base(base), func(t *testing.T) {
+			in, err := os.ReadFile(input)
+			require.NoError(t, err)
+			r := everything(t)
+			r.Config.Profiles[0].Volume = nil
+			out := requireRemoved(t, remover(r), in)
+			if out == nil {
+				_, err := remover(r).Render(in)
+				requireFile(t, base+".err.txt", base+".out.yaml", err.Error()+"\n")
+				return
+			}
+			requireFile(t, base+".out.yaml", base+".err.txt", string(out.Bytes()))
+			requireFile(t, base+".txt", base+".err.txt", told(&out.Report))
+		})
+	}
+}
+
+// told is a report in a few lines.
+func told(report *postrender.Report) string {
+	var b strings.Builder
+	for _, w := range report.Workloads {
+		fmt.Fprintf(&b, "document %d %s/%s %s: %s %s\n", w.Document, w.Kind, w.Name, w.Pod, w.Reason, w.Message)
+		for _, warning := range w.Warnings {
+			fmt.Fprintf(&b, "  warning: %s\n", warning)
+		}
+	}
+	for _, o := range report.Objects {
+		fmt.Fprintf(&b, "%s %s/%s\n", o.Action, o.Kind, o.Name)
+	}
+	for _, warning := range report.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", warning)
+	}
+	return b.String()
+}
+
+func TestStorageStaysUnlessItIsAskedFor(t *testing.T) {
+	in, err := os.ReadFile(filepath.Join("testdata", "remove", "two-profiles.yaml"))
+	require.NoError(t, err)
+	r := everything(t)
+	rendered, err := r.Render(in)
+	require.NoError(t, err)
+	pods := remover(r)
+	pods.Remove = postrender.RemovePods
+	out := requireRemoved(t, pods, rendered.Bytes())
+	assert.Equal(t, strings.Count(string(rendered.Bytes()), "kind: PersistentVolumeClaim\n"), strings.Count(string(out.Bytes()), "kind: PersistentVolumeClaim\n"))
+	assert.NotContains(t, string(out.Bytes()), "claimName")
+	require.Len(t, out.Report.Objects, len(rendered.Report.Objects))
+	for _, o := range out.Report.Objects {
+		assert.Equal(t, postrender.Left, o.Action)
+	}
+	assert.True(t, tells(out, "--remove=all"))
+
+	// What is left is known later, too.
+	all := requireRemoved(t, remover(r), out.Bytes())
+	assert.Equal(t, string(in), string(all.Bytes()))
+	assert.True(t, tells(all, "kubectl apply --prune"))
+}
+
+func TestNothingIsLeftOfAStreamOfStorageOnly(t *testing.T) {
+	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}]}\n"
+	r := newRenderer(t, inject.DefaultMountPath)
+	rendered, err := r.Render([]byte(in))
+	require.NoError(t, err)
+	storage, _, _ := strings.Cut(string(rendered.Bytes()), "---\nkind: Pod")
+	out, err := remover(r).Render([]byte(storage))
+	require.ErrorContains(t, err, "nothing would be left of it: delete it instead")
+	assert.Empty(t, out.Bytes())
+}
+
+func TestNobodyGuessesAReleaseToRemove(t *testing.T) {
+	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}], volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: x}}]}\n"
+	r := remover(newRenderer(t, inject.DefaultMountPath))
+	r.Release = inject.Release{}
+	_, err := r.Render([]byte(in))
+	require.ErrorContains(t, err, "document 1 Pod/p: profile \"default\": the name of its claim needs the release and its namespace: add --namespace")
+	out, err := r.Render([]byte(strings.ReplaceAll(in, "pipeline-storage", "mine")))
+	require.NoError(t, err)
+	assert.False(t, out.Changed())
+	r.Config.Profiles[0].Claim.Name = "x"
+	out, err = r.Render([]byte(in))
+	require.NoError(t, err)
+	assert.True(t, out.Changed())
+}
+
+// FuzzRemove renders arbitrary streams and removes what was added.
+func FuzzRemove(f *testing.F) {
+	for _, pattern := range []string{"render/*.yaml", "remove/*.yaml"} {
+		files, err := filepath.Glob(filepath.Join("testdata", filepath.FromSlash(pattern)))
+		require.NoError(f, err)
+		require.NotEmpty(f, files)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(f, err)
+			f.Add(text, false)
+			f.Add(text, true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, all bool) {
+		r := newRenderer(t, inject.DefaultMountPath)
+		if all {
+			r = everything(t)
+		}
+		requireRoundTrip(t, r, stream)
+	})
+}

@@ -32,8 +32,20 @@ func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
 				assertMakeTargets(t, targets)
 				continue
 			}
-			t.Run(document+"/"+strings.Fields(block[1])[1], func(t *testing.T) { runBlock(t, folder, block[1]) })
+			t.Run(document+"/"+strings.Fields(block[1])[1], func(t *testing.T) { runBlock(t, folder, newNamespace(t), block[1]) })
 		}
+	}
+}
+
+// TestEveryCommandOfLeavingWorks runs them in their order and in one namespace: they tell one story.
+func TestEveryCommandOfLeavingWorks(t *testing.T) {
+	folder, namespace := documentsFolder(t), newNamespace(t)
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "leaving.md"))
+	require.NoError(t, err)
+	blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		runBlock(t, folder, namespace, block[1])
 	}
 }
 
@@ -52,8 +64,9 @@ func documentsFolder(t *testing.T) string {
 	return folder
 }
 
-// runBlock runs the commands of one block in a namespace of its own.
-func runBlock(t *testing.T, folder, block string) {
+// runBlock runs the commands of one block in a namespace.
+func runBlock(t *testing.T, folder, namespace, block string) {
+	t.Helper()
 	h := helm3
 	if strings.Contains(block, "plugin install") {
 		h = helm4
@@ -61,8 +74,9 @@ func runBlock(t *testing.T, folder, block string) {
 	bin, home := t.TempDir(), t.TempDir()
 	require.NoError(t, os.Symlink(h.program, filepath.Join(bin, "helm")))
 	require.NoError(t, os.Symlink(postrenderer, filepath.Join(bin, "postrender")))
+	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c",
-		strings.ReplaceAll(withoutEffect(block), "pipelines", newNamespace(t)))
+		strings.ReplaceAll(withoutEffect(block), "pipelines", namespace))
 	command.Dir = folder
 	command.Env = []string{
 		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + kubeconfig,
@@ -74,9 +88,12 @@ func runBlock(t *testing.T, folder, block string) {
 }
 
 // withoutEffect asks the API server about the webhook's chart and installs nothing: no controller here would start its pods,
-// and no labelled pod of the other tests would be admitted. test/webhook installs it.
+// and no labelled pod of the other tests would be admitted. test/webhook installs it. So there is nothing to uninstall, either.
 func withoutEffect(block string) string {
-	return strings.ReplaceAll(block, "helm install ps charts/pipeline-storage", "helm install ps charts/pipeline-storage --dry-run=server")
+	return strings.NewReplacer(
+		"helm install ps charts/pipeline-storage", "helm install ps charts/pipeline-storage --dry-run=server",
+		"helm uninstall ps", "helm uninstall ps --ignore-not-found",
+	).Replace(block)
 }
 
 // makeTargets are the targets that a block of make commands names.

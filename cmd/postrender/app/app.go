@@ -101,6 +101,7 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 		Kinds:    o.Kinds,
 		Names:    o.Names,
 		Hooks:    o.Hooks,
+		Remove:   o.Remove,
 		Helm4:    o.Helm == 4,
 	}, overrides, nil
 }
@@ -108,7 +109,11 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 // write prints the manifests, or what people asked for instead.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	if o.Diff {
-		return diff(w, out, cli.Color(o.Color, w))
+		after := "with storage"
+		if o.Remove != postrender.RemoveNothing {
+			after = "without storage"
+		}
+		return diff(w, out, after, cli.Color(o.Color, w))
 	}
 	if _, err := out.WriteTo(w); err != nil {
 		return fmt.Errorf("standard output: %w", err)

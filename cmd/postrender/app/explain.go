@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -48,15 +49,17 @@ func explain(w io.Writer, report *postrender.Report) error {
 var plans = map[postrender.Action]string{
 	postrender.Created: "would create",
 	postrender.Present: "finds",
+	postrender.Removed: "would take out of the stream",
+	postrender.Left:    "leaves in the stream",
 }
 
-// what tells in one line what was added to a workload, or why nothing was.
+// what tells in one line what was added to a workload or removed from it, or why nothing was.
 func what(load *postrender.Workload) string {
-	if load.Reason != inject.ReasonInjected {
+	if load.Reason != inject.ReasonInjected && load.Reason != inject.ReasonRemoved {
 		return load.Message
 	}
 	var parts []string
-	for _, a := range load.Added {
+	for _, a := range append(slices.Clip(load.Added), load.Removed...) {
 		switch {
 		case a.MountPath != "":
 			parts = append(parts, a.Container+":"+a.MountPath)
@@ -86,7 +89,7 @@ func orDash(s string) string {
 const diffContext = 3
 
 // diff prints a unified diff, made from the edits themselves.
-func diff(w io.Writer, out *postrender.Output, color bool) error {
+func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
 	if !out.Changed() {
 		return print(w, notYAML+"no changes\n")
 	}
@@ -94,7 +97,7 @@ func diff(w io.Writer, out *postrender.Output, color bool) error {
 	for i, e := range out.Edits() {
 		edits[i] = udiff.Edit{Start: e.Offset, End: e.Offset + e.Delete, New: string(e.Text)}
 	}
-	text, err := udiff.ToUnified("manifests", "with storage", string(out.Stream()), edits, diffContext)
+	text, err := udiff.ToUnified("manifests", after, string(out.Stream()), edits, diffContext)
 	if err != nil {
 		return fmt.Errorf("diff: %w", err)
 	}

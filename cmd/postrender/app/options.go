@@ -27,6 +27,8 @@ type Options struct {
 	Kinds, Names []string
 	// Hooks is the hook policy.
 	Hooks postrender.HookPolicy
+	// Remove takes out what was injected instead.
+	Remove postrender.Removal
 	// Report is the file for the report; empty: none.
 	Report string
 	// Explain and Diff print for people instead of the stream.
@@ -126,6 +128,9 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		})
 	}
 	s.add("Output", func(fs *pflag.FlagSet) {
+		fs.StringVar((*string)(&o.Remove), "remove", "", "take out of the pods what was injected, instead; --remove=all takes out the objects of the storage, too")
+		remove := fs.Lookup("remove")
+		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
 		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
 		fs.BoolVar(&o.Explain, "explain", false, "print a table of what would be done, and why not, instead of the manifests")
 		fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
@@ -146,7 +151,12 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 		return fmt.Errorf("--selector: %w", err)
 	}
 	o.Selector = selector
+	if o.Remove != postrender.RemoveNothing && !fs.Changed("selector") {
+		o.Selector = nil // what was injected is known without its label
+	}
 	switch {
+	case !slices.Contains([]postrender.Removal{postrender.RemoveNothing, postrender.RemovePods, postrender.RemoveAll}, o.Remove):
+		return fmt.Errorf("--remove: %q is neither pods nor all", o.Remove)
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):

@@ -1,0 +1,74 @@
+package helm_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// committedChart is a chart whose templates were rendered with storage for a release, as people who keep rendered manifests have it.
+func committedChart(t *testing.T, h tool, release, namespace string) string {
+	t.Helper()
+	text := h.must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
+	chart := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(chart, "templates"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: committed\nversion: 0.1.0\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(chart, "templates", "all.yaml"), []byte(text), 0o644))
+	return chart
+}
+
+// TestWhatIsRemovedFromAReleaseStaysInTheCluster takes the storage out of a release whose manifests have it: the pods lose it,
+// Helm forgets the objects, and the very same objects stay in the cluster.
+func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
+	withBoth(t, func(t *testing.T, h tool) {
+		namespace := newNamespace(t)
+		chart, storage := committedChart(t, h, "rel", namespace), trioOf("rel", namespace)
+		h.must(t, "install", "rel", chart, "--namespace", namespace)
+		uids := storage.uids(t)
+		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
+
+		h.must(t, h.upgrade("rel", chart, namespace, "--remove")...)
+		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
+		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim", "unless it is asked for")
+		assert.Equal(t, uids, storage.uids(t))
+
+		report := filepath.Join(t.TempDir(), "report.json")
+		h.must(t, h.upgrade("rel", chart, namespace, "--remove=all", "--report="+report)...)
+		manifest := h.must(t, "get", "manifest", "rel", "--namespace", namespace)
+		assert.NotContains(t, manifest, "PersistentVolumeClaim")
+		assert.NotContains(t, manifest, "StorageClass")
+		assert.Equal(t, uids, storage.uids(t), "the claim and its class are kept")
+		told := readReport(t, report)
+		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(told)["CronJob/rel-etl"])
+		require.Len(t, told.Objects, 2)
+		for _, object := range told.Objects {
+			assert.Equal(t, postrender.Removed, object.Action, object.Kind)
+		}
+
+		h.must(t, "uninstall", "rel", "--namespace", namespace)
+		assert.Equal(t, uids, storage.uids(t))
+	})
+}
+
+// TestARenderedChartIsRestoredToTheByte compares with what Helm prints without a post-renderer.
+func TestARenderedChartIsRestoredToTheByte(t *testing.T) {
+	t.Parallel()
+	for _, name := range examples {
+		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")
+		renderer := func(remove postrender.Removal) *postrender.Renderer {
+			return &postrender.Renderer{Config: inject.Default(), Release: inject.Release{Name: "rel", Namespace: "team"}, Remove: remove}
+		}
+		rendered, err := renderer(postrender.RemoveNothing).Render([]byte(plain))
+		require.NoError(t, err)
+		require.True(t, rendered.Changed(), name)
+		back, err := renderer(postrender.RemoveAll).Render(rendered.Bytes())
+		require.NoError(t, err)
+		assert.Equal(t, plain, string(back.Bytes()), name)
+	}
+}

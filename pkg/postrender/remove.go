@@ -118,25 +118,46 @@ func (r *run) addMounts(doc manifest.Document, object inject.Object, namespace s
 	}
 }
 
-// withdrawStorage finds the documents that a run has written and returns what to cut, when that was asked for.
+// withdrawStorage finds the documents that a run has written and returns what to cut, when that was asked for: all documents
+// of a profile, or none, so that no claim is left without its class.
 func (r *run) withdrawStorage() []manifest.Edit {
-	var cuts []manifest.Edit
+	var found []storageDocument
+	blocked := map[string]bool{}
 	for i := range r.present {
 		have := &r.present[i]
 		want := r.written(have)
 		if want == nil {
 			continue
 		}
-		action := Left
-		if cut, ok := r.cutStorage(have, want); ok {
-			action = Removed
-			cuts = append(cuts, cut)
+		d := storageDocument{profile: have.Labels[inject.LabelProfile], object: Object{
+			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Left,
+		}}
+		if r.Remove == RemoveAll {
+			why := ""
+			if d.cut, why = r.cutStorage(have, want); why != "" {
+				r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("document %d %s/%s stays, and with it all storage of profile %q: %s",
+					have.doc.Number, have.Kind, have.Name, d.profile, why))
+				blocked[d.profile] = true
+			}
 		}
-		r.report.Objects = append(r.report.Objects, Object{
-			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: action,
-		})
+		found = append(found, d)
+	}
+	var cuts []manifest.Edit
+	for _, d := range found {
+		if r.Remove == RemoveAll && !blocked[d.profile] {
+			d.object.Action = Removed
+			cuts = append(cuts, d.cut)
+		}
+		r.report.Objects = append(r.report.Objects, d.object)
 	}
 	return cuts
+}
+
+// storageDocument is a document of ours, and what is cut when it goes.
+type storageDocument struct {
+	profile string
+	object  Object
+	cut     manifest.Edit
 }
 
 // written returns what a run writes under the name of an object of the stream, or nil.
@@ -172,35 +193,26 @@ func (r *run) storageNamespaces() []string {
 	return slices.DeleteFunc(slices.Compact(namespaces), func(n string) bool { return n == "" })
 }
 
-// cutStorage returns what to cut of the stream for a storage object, unless it stays: when that was not asked for, when it is
-// not what a run writes, or when a pod of the stream mounts the claim of its profile.
-func (r *run) cutStorage(have *presentObject, want *inject.StorageObject) (manifest.Edit, bool) {
-	if r.Remove != RemoveAll {
-		return manifest.Edit{}, false
-	}
+// cutStorage returns what to cut of the stream for a storage object, or why it stays: a pod of the stream mounts the claim, or it
+// is not what a run writes.
+func (r *run) cutStorage(have *presentObject, want *inject.StorageObject) (cut manifest.Edit, why string) {
 	if user := r.mountedBy(have.Labels[inject.LabelProfile]); user != "" {
-		r.stays(have, user+" mounts the claim")
-		return manifest.Edit{}, false
+		return manifest.Edit{}, user + " mounts the claim"
 	}
 	text, err := manifest.Encode(want.Object)
 	if err != nil || have.Path != "" || !isWritten(have.Content, text) {
-		r.stays(have, "it is not as this configuration writes it")
-		return manifest.Edit{}, false
+		return manifest.Edit{}, "it is not as this configuration writes it"
 	}
 	want.Meta.Annotations[filenameAnnotation] = filename
 	marked, err := manifest.Encode(want.Object)
 	if err != nil {
-		return manifest.Edit{}, false
+		return manifest.Edit{}, err.Error()
 	}
 	cut, ok := r.cutDocument(have.doc, text, marked)
 	if !ok {
-		r.stays(have, "there is something else in its document")
+		return manifest.Edit{}, "its document has a comment or a directive besides"
 	}
-	return cut, ok
-}
-
-func (r *run) stays(have *presentObject, why string) {
-	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("document %d %s/%s stays: %s", have.doc.Number, have.Kind, have.Name, why))
+	return cut, ""
 }
 
 // mountedBy names a workload that keeps the claim of a profile, or "".
@@ -302,7 +314,7 @@ func (r *run) finishRemoval() {
 	case count(Removed) > 0:
 		r.report.Warnings = append(r.report.Warnings, "the storage is no longer in the stream: Helm and Argo CD leave it in the cluster, "+
 			"but whatever prunes, such as kubectl apply --prune or Flux, deletes the claim")
-	case count(Left) > 0:
+	case count(Left) > 0 && r.Remove == RemovePods:
 		r.report.Warnings = append(r.report.Warnings, "the storage stays in the stream, so that nothing that prunes deletes the claim; "+
 			"--remove=all takes it out as well")
 	}

@@ -69,7 +69,8 @@ func (s *sections) add(title string, define func(*pflag.FlagSet)) {
 func (s *sections) usage() string {
 	var b strings.Builder
 	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on standard input and writes them to\n" +
-		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n\n" +
+		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n" +
+		"With --remove it takes out what it has added.\n\n" +
 		"Usage:\n" +
 		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
 		"  helm install RELEASE CHART --post-renderer postrender \\\n" +

@@ -407,3 +407,11 @@ func BenchmarkAnalyze(b *testing.B) {
 		Analyze(s)
 	}
 }
+
+// TestVariablesOfFoldersAreNoConflict looks at a pod whose sidecar lacks what its main container has: the variable that the
+// folder needs is the one that is there.
+func TestVariablesOfFoldersAreNoConflict(t *testing.T) {
+	env := corev1.EnvVar{Name: "X", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Env: []corev1.EnvVar{env}}}}}
+	assert.Equal(t, []inject.Env{{Name: "X", FromSource: true, FieldPath: "metadata.name"}}, podOf(pod).Containers[0].Env)
+}

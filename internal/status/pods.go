@@ -263,7 +263,11 @@ func containerOf(c *corev1.Container) inject.Container {
 		container.Devices = append(container.Devices, d.DevicePath)
 	}
 	for _, e := range c.Env {
-		container.Env = append(container.Env, inject.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil})
+		read := inject.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil}
+		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
+			read.FieldPath = e.ValueFrom.FieldRef.FieldPath
+		}
+		container.Env = append(container.Env, read)
 	}
 	return container
 }

@@ -200,14 +200,16 @@ func (p *podPatch) requireLabel(key string) error {
 	return fmt.Errorf("the pod has no label %s, and without it all pods would share one folder: %s", key, remedy)
 }
 
-// copiesMounts are the groups whose controllers give the mounts of a template's main container to a container of their own,
+// copiesMounts are the kinds whose controller gives the mounts of a template's main container to a container of its own,
 // which has none of our variables and would never start. Source: argo-workflows, workflow/controller/workflowpod.go
 // addOutputArtifactsVolumes.
-var copiesMounts = []string{"argoproj.io"}
+var copiesMounts = []groupKind{
+	{"argoproj.io", "Workflow"}, {"argoproj.io", "WorkflowTemplate"}, {"argoproj.io", "ClusterWorkflowTemplate"}, {"argoproj.io", "CronWorkflow"},
+}
 
 // takesVariables refuses variables where the kind's controller would break the pod.
 func (p *podPatch) takesVariables() error {
-	if !slices.Contains(copiesMounts, p.pod.Group) {
+	if !slices.Contains(copiesMounts, groupKind{p.pod.Group, p.pod.Kind}) {
 		return nil
 	}
 	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +

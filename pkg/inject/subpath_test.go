@@ -101,6 +101,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"and not to the pod that submits the job":     {"{pod.labels['ray.io/cluster']}", template("ray.io/v1", "RayJob", "{submitterPodTemplate: TEMPLATE}"), "the pod has no label ray.io/cluster"},
 		"a Spark driver takes variables":              {"{pod.name}", template("sparkoperator.k8s.io/v1beta2", "SparkApplication", "{driver: {cores: 1}}"), ""},
 		"a container of Argo's would miss variables":  {"{pod.name}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), "copies mounts to a container of its own"},
+		"a Rollout is Argo's and copies nothing":      {"{pod.name}", template("argoproj.io/v1alpha1", "Rollout", "{template: TEMPLATE}"), ""},
 		"Argo fills its own":                          {"{{workflow.name}}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), ""},
 		"the name of the variable is taken by a text": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, value: x}]}]}\n", `container "main": environment variable PIPELINE_STORAGE_POD_NAME, which mount.subPath needs for metadata.name, is set to something else`},
 		"the name of the variable is another field's": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]}]}\n", "is set to something else"},
@@ -111,7 +112,8 @@ func TestFoldersThatAreRefused(t *testing.T) {
 				tt.document = strings.Replace(tt.document, "{image: x}", "{name: main, image: x}", 1)
 			}
 			config := load(t, folders(tt.subPath))
-			config.Kinds = append(config.Kinds, inject.Kind{Group: "example.com", Kind: "Job", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}})
+			config.Kinds = append(config.Kinds, inject.Kind{Group: "example.com", Kind: "Job", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}},
+				inject.Kind{Group: "argoproj.io", Kind: "Rollout", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}})
 			result := patch(t, config, decode(t, tt.document))
 			if tt.exp == "" {
 				require.Nil(t, result.Refused())

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,23 +120,27 @@ func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 	term := corev1.PodAffinityTerm{
 		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}, TopologyKey: corev1.LabelHostname,
 	}
+	if err := p.follow(profile, term); err != nil {
+		p.warn("profile %q: colocate: the pod is not kept on the node of the claim %q: %v", profile.Name, claim, err)
+	}
+	return nil
+}
+
+// follow adds the term to the pod's affinity, unless it is there.
+func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) error {
 	affinity, err := p.affinity()
-	why := ""
-	switch {
-	case err != nil:
-		why = err.Error()
-	case hasTerm(affinity, term):
-		return nil
-	default:
-		why = p.cannotFollow(affinity)
+	if err != nil {
+		return err
 	}
-	if why != "" {
-		p.warn("profile %q: colocate: the pod is not kept on the node of the claim %q: %s", profile.Name, claim, why)
-		return nil
+	if !hasTerm(affinity, term) {
+		if err := p.cannotFollow(affinity); err != nil {
+			return err
+		}
+		if p.addTerm(term) {
+			p.added(Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
+		}
 	}
-	if p.addTerm(term) {
-		p.added(Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
-	}
+	p.follows = &term
 	return nil
 }
 
@@ -194,26 +199,26 @@ func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
 }
 
 // cannotFollow says why a term must not be added to the pod, if so.
-func (p *podPatch) cannotFollow(affinity *corev1.Affinity) string {
+func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	terms := requiredTerms(affinity)
 	switch {
 	case p.pod.AffinityPath == "":
-		return "its kind has no place for an affinity"
+		return errors.New("its kind has no place for an affinity")
 	case p.pod.PerNode || isPinned(affinity):
-		return "a DaemonSet runs a pod on every node"
+		return errors.New("a DaemonSet runs a pod on every node")
 	case p.pod.NodeName != "":
-		return fmt.Sprintf("it names its node itself (nodeName %s)", p.pod.NodeName)
+		return fmt.Errorf("it names its node itself (nodeName %s)", p.pod.NodeName)
 	case p.pod.Inherited:
-		return "it shares an affinity with other templates, which one of its own would replace: give its template one of its own"
+		return errors.New("it shares an affinity with other templates, which one of its own would replace: give its template one of its own")
 	case len(terms) > 0 && p.follows != nil:
-		return "it follows another claim already, and Kubernetes can follow one only"
+		return errors.New("it follows another claim already, and Kubernetes can follow one only")
 	case len(terms) > 0:
-		return "it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that one, or keep the pods together by it"
+		return errors.New("it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that one, or keep the pods together by it")
 	}
 	if key := p.repels(affinity); key != "" {
-		return fmt.Sprintf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
+		return fmt.Errorf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
 	}
-	return ""
+	return nil
 }
 
 // isPinned reports whether the affinity names a node, as the DaemonSet controller's does.
@@ -244,17 +249,14 @@ func (p *podPatch) repels(affinity *corev1.Affinity) string {
 
 // addTerm adds the term at the deepest place that is there. The list of terms is absent or empty.
 func (p *podPatch) addTerm(term corev1.PodAffinityTerm) bool {
-	p.follows = &term
-	path, have := p.pod.AffinityPath, p.pod.Affinity
-	names := []string{"podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
-	for len(names) > 0 && len(have) > 0 {
-		path += "/" + names[0]
-		have, _ = have[names[0]].(map[string]any)
-		names = names[1:]
+	const inPods, required = "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"
+	terms, path := []corev1.PodAffinityTerm{term}, p.pod.AffinityPath
+	toPods, _ := p.pod.Affinity[inPods].(map[string]any)
+	switch {
+	case len(p.pod.Affinity) == 0:
+		return p.edits.set(path, map[string]any{inPods: map[string]any{required: terms}})
+	case len(toPods) == 0:
+		return p.edits.set(path+"/"+inPods, map[string]any{required: terms})
 	}
-	value := any([]corev1.PodAffinityTerm{term})
-	for _, name := range slices.Backward(names) {
-		value = map[string]any{name: value}
-	}
-	return p.edits.set(path, value)
+	return p.edits.set(path+"/"+inPods+"/"+required, terms)
 }

@@ -30,16 +30,19 @@ func TestColocation(t *testing.T) {
 		"an empty affinity":      {"", "affinity: {}", []string{label, whole}, ""},
 		"an affinity to nodes": {
 			"", "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}",
-			[]string{label, `add /spec/affinity/podAffinity {"` + required + `":[` + claimTerm + `]}`}, "",
+			[]string{label, `add /spec/affinity/podAffinity {"` + required + `":[` + claimTerm + `]}`},
+			"",
 		},
 		"an empty affinity to pods": {"", "affinity: {podAffinity: {}, nodeAffinity: {}}", []string{label, `add /spec/affinity/podAffinity {"` + required + `":[` + claimTerm + `]}`}, ""},
 		"a wish, which may stay": {
 			"", "affinity: {podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}}",
-			[]string{label, "add /spec/affinity/podAffinity/" + required + " [" + claimTerm + "]"}, "",
+			[]string{label, "add /spec/affinity/podAffinity/" + required + " [" + claimTerm + "]"},
+			"",
 		},
 		"an empty list of terms": {
 			"", "affinity: {podAffinity: {" + required + ": [], preferredDuringSchedulingIgnoredDuringExecution: []}}",
-			[]string{label, "add /spec/affinity/podAffinity/" + required + " [" + claimTerm + "]"}, "",
+			[]string{label, "add /spec/affinity/podAffinity/" + required + " [" + claimTerm + "]"},
+			"",
 		},
 		"a required affinity to others":       {"", "affinity: {podAffinity: {" + required + ": [{topologyKey: zone, labelSelector: {matchLabels: {app: cache}}}]}}", []string{label}, "it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms"},
 		"an anti-affinity to itself":          {", app: train", "affinity: {podAntiAffinity: {" + required + ": [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: train}}}]}}", []string{label}, "its podAntiAffinity (topologyKey kubernetes.io/hostname) keeps pods like itself apart"},
@@ -94,38 +97,46 @@ func TestColocationOfKinds(t *testing.T) {
 	}{
 		"a template without metadata": {
 			"apiVersion: batch/v1\nkind: Job\nspec: {template: " + template + "}",
-			[]string{"add /spec/template/metadata " + `{"labels":` + newLabels + "}", "add /spec/template/spec/affinity " + term}, "",
+			[]string{"add /spec/template/metadata " + `{"labels":` + newLabels + "}", "add /spec/template/spec/affinity " + term},
+			"",
 		},
 		"a template with empty metadata": {
 			"apiVersion: batch/v1\nkind: Job\nspec: {template: {metadata: {labels: null}, spec: {containers: [{name: main}]}}}",
-			[]string{"add /spec/template/metadata/labels " + newLabels, "add /spec/template/spec/affinity " + term}, "",
+			[]string{"add /spec/template/metadata/labels " + newLabels, "add /spec/template/spec/affinity " + term},
+			"",
 		},
 		"a DaemonSet": {
 			"apiVersion: apps/v1\nkind: DaemonSet\nspec: {template: " + template + "}",
-			[]string{"add /spec/template/metadata " + `{"labels":` + newLabels + "}"}, "a DaemonSet runs a pod on every node",
+			[]string{"add /spec/template/metadata " + `{"labels":` + newLabels + "}"},
+			"a DaemonSet runs a pod on every node",
 		},
 		"a template of Argo": {
 			"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {podMetadata: {labels: {a: b}}, templates: [{name: a, container: {name: main}}]}",
-			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}", "add /spec/templates/0/affinity " + term}, "",
+			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}", "add /spec/templates/0/affinity " + term},
+			"",
 		},
 		"a template of Argo under a workflow's affinity": {
 			"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {affinity: {nodeAffinity: {}}, templates: [{name: a, container: {name: main}}]}",
-			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}"}, "it shares an affinity with other templates",
+			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}"},
+			"it shares an affinity with other templates",
 		},
 		"a template of Argo with its own affinity": {
 			"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {affinity: {nodeAffinity: {}}, templates: [{name: a, affinity: {nodeAffinity: {a: b}}, container: {name: main}}]}",
-			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}", "add /spec/templates/0/affinity/podAffinity " + strings.TrimSuffix(strings.TrimPrefix(term, `{"podAffinity":`), "}")}, "",
+			[]string{"add /spec/templates/0/metadata " + `{"labels":` + newLabels + "}", "add /spec/templates/0/affinity/podAffinity " + strings.TrimSuffix(strings.TrimPrefix(term, `{"podAffinity":`), "}")},
+			"",
 		},
 		"a Spark driver": {
 			"apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec: {driver: {labels: {a: b}}}",
-			[]string{`add /spec/driver/labels/default.pipeline-storage.io~1claim "pvc-data-pipeline.demo"`, "add /spec/driver/affinity " + term}, "",
+			[]string{`add /spec/driver/labels/default.pipeline-storage.io~1claim "pvc-data-pipeline.demo"`, "add /spec/driver/affinity " + term},
+			"",
 		},
 		"a kind without a place for either": {
 			"apiVersion: example.com/v1\nkind: Bare\nspec: {containers: [{name: main}]}", nil, "this kind has no place for the labels of its pods",
 		},
 		"a kind without a place for an affinity": {
 			"apiVersion: example.com/v1\nkind: Labelled\nspec: {containers: [{name: main}]}",
-			[]string{"add /spec/labels " + newLabels}, "its kind has no place for an affinity",
+			[]string{"add /spec/labels " + newLabels},
+			"its kind has no place for an affinity",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +173,9 @@ func TestColocationOfTwoClaims(t *testing.T) {
 		})
 		warnings := []string{`profile "b": colocate: the pod is not kept on the node of the claim "pvc-data-pipeline-b.demo": it follows another claim already, and Kubernetes can follow one only`}
 		assert.Equal(t, warnings, result.Decisions[0].Warnings)
-		assert.Empty(t, patch(t, config, patched).Operations)
+		again := patch(t, config, patched)
+		assert.Empty(t, again.Operations)
+		assert.Equal(t, warnings, again.Decisions[0].Warnings)
 		required := patched["spec"].(map[string]any)["affinity"].(map[string]any)["podAffinity"].(map[string]any)[required]
 		assert.Len(t, required, 1)
 	}

@@ -37,7 +37,7 @@ const AnnotationInjected = Group + "/injected"
 // value is the profile's name.
 const LabelProfile = Group + "/profile"
 
-// LabelClaim, with the name of a profile in front (disk.pipeline-storage.io/claim), is the label of pods that a profile with
+// LabelClaim is, with the name of a profile in front (disk.pipeline-storage.io/claim), the label of pods that a profile with
 // colocate keeps on one node. Its value is the name of their claim, shortened when a label cannot hold it.
 const LabelClaim = Group + "/claim"
 

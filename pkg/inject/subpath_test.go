@@ -146,15 +146,15 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		"/{pod.name}":              "must be a relative path",
 	} {
 		_, _, err := inject.Load([]byte(fileHead + folders(subPath)))
-		assert.ErrorContains(t, err, exp, subPath)
-		assert.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
+		require.ErrorContains(t, err, exp, subPath)
+		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
 	for subPath, exp := range map[string]string{
 		"{release}":         "at admission nobody knows the release",
 		"{{workflow.name}}": "at admission nobody fills {{…}}",
 	} {
 		_, _, err := inject.LoadForAdmission([]byte(fileHead + folders(subPath)))
-		assert.ErrorContains(t, err, exp)
+		require.ErrorContains(t, err, exp)
 	}
 	_, _, err := inject.Load([]byte(fileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"))
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")

@@ -176,8 +176,8 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 	if k.Kind == "" {
 		errs = append(errs, field.Required(at.Child("kind"), ""))
 	}
-	switch hasPods, hasObjects := len(k.Pods) > 0, k.Objects != ""; {
-	case hasPods && hasObjects, !hasPods && !hasObjects && k.Advice == "":
+	hasPods, hasObjects := len(k.Pods) > 0, k.Objects != ""
+	if hasPods && hasObjects || !hasPods && !hasObjects && k.Advice == "" {
 		errs = append(errs, field.Required(at.Child("pods"), "a kind has either pods or objects, or only advice"))
 	}
 	for i, p := range k.Pods {

@@ -330,7 +330,7 @@ func TestAKindWithoutANamespaceIsWarnedOf(t *testing.T) {
 		"ClusterServingRuntime": {"a ClusterServingRuntime belongs to no namespace: its pods run where it is used, and find the claim pvc-data-pipeline.rel in the namespace pipelines only; " +
 			"elsewhere make the claim first, or label the pods pipeline-storage: enabled instead, and the webhook makes it"},
 	} {
-		out, err := newRenderer(t, inject.DefaultMountPath).Render([]byte(fmt.Sprintf(in, kind)))
+		out, err := newRenderer(t, inject.DefaultMountPath).Render(fmt.Appendf(nil, in, kind))
 		require.NoError(t, err)
 		assert.Equal(t, exp, out.Report.Workloads[0].Warnings)
 	}

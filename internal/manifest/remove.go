@@ -140,9 +140,11 @@ func (r *remover) keepKeys(mapping *yaml.Node) {
 //   - into a mapping in block style it writes a key without needless quotes, alone on its line, and a value in block style;
 //   - into one in flow style it writes a quoted key, at the head.
 //
-// Every other key was there before, with a list or a mapping that was empty, or null.
+// Every other key was there before, with a list or a mapping that was empty, or null; so was one that is there twice.
 func (r *remover) goes(mapping, key, value *yaml.Node, atHead bool) bool {
 	switch {
+	case isRepeated(mapping, key):
+		return false // without it another would count
 	case value.Kind == yaml.ScalarNode:
 		return true
 	case value.Kind == yaml.AliasNode || value.Anchor != "" || value.Style&yaml.TaggedStyle != 0:
@@ -154,6 +156,16 @@ func (r *remover) goes(mapping, key, value *yaml.Node, atHead bool) bool {
 	}
 	end, ok := r.tree.end(key)
 	return ok && len(r.tree.restOfLine(end)) == 1 // the colon
+}
+
+// isRepeated reports whether a mapping has another key of the name.
+func isRepeated(mapping, key *yaml.Node) bool {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if other := mapping.Content[i]; other != key && other.Value == key.Value {
+			return true
+		}
+	}
+	return false
 }
 
 // step is how many nodes an element of a collection takes: an item one, a key and its value two.

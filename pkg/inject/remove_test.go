@@ -50,11 +50,13 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"from a longer list the item goes": {
 			one, "volumes: [{name: a}, " + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}]}]",
-			[]string{noMount + "/0", "/spec/volumes/1"}, inject.ReasonRemoved, "",
+			[]string{noMount + "/0", "/spec/volumes/1"},
+			inject.ReasonRemoved, "",
 		},
 		"several items go from the end": {
 			one, "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}, " + mount + "]}]",
-			[]string{noMount + "/2", noMount + "/0", "/spec/volumes"}, inject.ReasonRemoved, "",
+			[]string{noMount + "/2", noMount + "/0", "/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 		"a volume that nothing mounts": {one, ours + main, []string{"/spec/volumes"}, inject.ReasonRemoved, ""},
 		"nothing":                      {one, main, nil, inject.ReasonNotInjected, ""},
@@ -88,7 +90,8 @@ func TestRemoveOperations(t *testing.T) {
 		"a mount where the pod's annotation wants it": {
 			one, "annotations: {pipeline-storage.io/mount-path: /own, pipeline-storage.io/sub-path: x}\n---\n" + ours +
 				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own, subPath: x}]}]",
-			[]string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 		"an annotation that says nothing": {
 			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + ours + mounted, nil, inject.ReasonInvalid, "",
@@ -98,26 +101,31 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"variables at the head": {
 			full, ours + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}, {name: A}]}]",
-			[]string{noMount, "/spec/containers/0/env/0", "/spec/volumes"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/containers/0/env/0", "/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 		"a variable behind another": {
 			full, ours + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: A}, {name: DATA, value: /data}]}]",
-			[]string{noMount, "/spec/volumes"}, inject.ReasonRemoved, `container "main": environment variable DATA stays`,
+			[]string{noMount, "/spec/volumes"},
+			inject.ReasonRemoved, `container "main": environment variable DATA stays`,
 		},
 		"a variable in a container without our mount": {
 			full, ours + "containers: [{name: main, env: [{name: DATA, value: /data}]}]", []string{"/spec/volumes"}, inject.ReasonRemoved, "",
 		},
 		"the group, alone": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + ours + mounted,
-			[]string{noMount, "/spec/volumes", "/spec/securityContext"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes", "/spec/securityContext"},
+			inject.ReasonRemoved, "",
 		},
 		"the group beside others": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch, runAsUser: 1}\n" + ours + mounted,
-			[]string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "fsGroup 1000 stays",
+			[]string{noMount, "/spec/volumes"},
+			inject.ReasonRemoved, "fsGroup 1000 stays",
 		},
 		"another group": {
 			full, "securityContext: {fsGroup: 7, fsGroupChangePolicy: OnRootMismatch}\n" + ours + mounted,
-			[]string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 		"what stands beside a mount of the claim by another volume": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
@@ -131,15 +139,18 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"the webhook's mark says which claim is ours": {
 			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
-			[]string{noMount, "/spec/volumes", "/metadata/annotations"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes", "/metadata/annotations"},
+			inject.ReasonRemoved, "",
 		},
 		"beside other annotations": {
 			one, "annotations: {pipeline-storage.io/injected: default, a: b}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
-			[]string{noMount, "/spec/volumes", "/metadata/annotations/pipeline-storage.io~1injected"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes", "/metadata/annotations/pipeline-storage.io~1injected"},
+			inject.ReasonRemoved, "",
 		},
 		"a mark that names more stays": {
 			one, "annotations: {pipeline-storage.io/injected: 'default, b'}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
-			[]string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
+			[]string{noMount, "/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

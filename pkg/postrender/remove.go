@@ -133,7 +133,7 @@ func (r *run) withdrawStorage() []manifest.Edit {
 			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Left,
 		}}
 		if r.Remove == RemoveAll {
-			why := ""
+			var why string
 			if d.cut, why = r.cutStorage(have, want); why != "" {
 				r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("document %d %s/%s stays, and with it all storage of profile %q: %s",
 					have.doc.Number, have.Kind, have.Name, d.profile, why))

@@ -70,6 +70,8 @@ type PodPaths struct {
 	Mounts []string `json:"mounts,omitempty"`
 	// Env are lists of environment variables that every container has besides its own.
 	Env []string `json:"env,omitempty"`
+	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
+	NoEnv []string `json:"noEnv,omitempty"`
 	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
 	// container takes no mounts here.
 	Reference string `json:"reference,omitempty"`

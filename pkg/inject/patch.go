@@ -498,6 +498,10 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error
 	if isSet {
 		return nil
 	}
+	if c.NoEnv {
+		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, value)
+		return nil
+	}
 	c.Env = append(c.Env, Env{Name: name, Value: value})
 	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, variable(name, value)) {
 		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})

@@ -79,6 +79,8 @@ type Container struct {
 	// SharedMounts and SharedEnv are what it has besides, from a place that many containers share.
 	SharedMounts []Mounted
 	SharedEnv    []Env
+	// NoEnv says that the container takes no environment variable here.
+	NoEnv bool
 }
 
 // mounts are all mounts of the container.
@@ -194,6 +196,7 @@ func readContainers(pod *Pod, s scope, paths PodPaths) error {
 				continue
 			}
 			container.SharedMounts, container.SharedEnv = shared.Mounts, shared.Env
+			container.NoEnv = slices.Contains(paths.NoEnv, container.Name)
 			pod.Containers = append(pod.Containers, container)
 		}
 	}

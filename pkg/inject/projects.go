@@ -127,7 +127,8 @@ var sparkOperatorKinds = slices.Concat(
 	),
 )
 
-const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on."
+const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on. " +
+	"What the template of a driver or executor has besides Spark's own container gets no mount."
 
 // sparkRoles are the row parts of a SparkApplicationSpec. A Spark driver or executor has no pod template: it is a container and
 // a pod in one, and its volumes stand beside it.
@@ -138,7 +139,7 @@ func sparkRoles(application string) []PodPaths {
 func sparkRole(application, role string, replicas ...string) PodPaths {
 	return PodPaths{
 		Scope:           application + "." + role,
-		Metadata:        []string{"."},
+		Metadata:        []string{".", "template.metadata"},
 		Spec:            ".",
 		SecurityContext: []string{"podSecurityContext"},
 		Affinity:        []string{"affinity"},
@@ -281,13 +282,16 @@ var trainerKinds = of("Kubeflow Trainer v2", "trainer, pkg/apis/trainer/v1alpha1
 		Advice: "its pods are those of the training runtime that its runtimeRef names: mount there, or give their pod template the label " +
 			"pipeline-storage: enabled, in the runtime or by runtimePatches, and the webhook mounts the claim",
 		Limits: "A TrainJob holds patches of its runtime's pod templates, not the templates. A patch that lists containers gets the mount in these, " +
-			"one that lists none the label; a TrainJob without patches is reported.",
+			"one that lists none the label; a TrainJob without patches is reported. Trainer refuses environment variables in a patch of " +
+			"the containers node, dataset-initializer and model-initializer: set those in spec.trainer.env and spec.initializer.",
 	},
 )
 
-// trainerPatch is the row part of a patch of a pod template.
+// trainerPatch is the row part of a patch of a pod template. Trainer keeps the variables of its own containers to itself.
+// Source: trainer, pkg/runtime/framework/plugins/jobset/jobset.go Validate.
 func trainerPatch(scope string) PodPaths {
 	t := template(scope)
+	t.NoEnv = []string{"node", "dataset-initializer", "model-initializer"}
 	t.Labels = "metadata.labels"
 	t.Why = "the containers are those of the training runtime"
 	return t
@@ -341,7 +345,7 @@ var kserveKinds = of("KServe", "kserve, pkg/apis/serving/v1beta1/predictor.go, v
 		kservePod("spec.canary[*].predictor", predictorContainers...),
 		kserveWorker("spec.canary[*].predictor"),
 	}, Limits: "A runtime's other containers get no mount: mount in the ServingRuntime. With Knative, its features for claims " +
-		"(kubernetes.podspec-persistent-volume-claim and -write) must be on."},
+		"(kubernetes.podspec-persistent-volume-claim and -write) must be on, and kubernetes.podspec-securitycontext for an fsGroup."},
 	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, Pods: kserveRuntime(), Limits: kserveRuntimeLimits},
 	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, Pods: kserveRuntime(), Limits: kserveRuntimeLimits},
 )

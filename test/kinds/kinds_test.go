@@ -1,19 +1,23 @@
 package kinds_test
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -21,69 +25,263 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// shared returns the path of data that lies beside the repository, and skips where it does not.
-func shared(t *testing.T, elem ...string) string {
-	t.Helper()
-	path := filepath.Join(append([]string{"..", "..", "..", "shared"}, elem...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("the data in %s is not part of the repository", filepath.Join(elem...))
-	}
-	return path
-}
+const (
+	claimName = "data"
+	mountPath = "/mnt/pipeline"
+)
 
-// TestInjectedResourcesAreAccepted creates the projects' own examples twice, without and with storage, as a strict dry run.
-// What the API server takes without storage it must take with it.
-func TestInjectedResourcesAreAccepted(t *testing.T) {
-	cases := map[string]struct {
-		stream      string
-		definitions string
-		atLeast     int
-	}{
-		"Argo Workflows":   {"cr-argo-workflows.yaml", "argoproj.io_*.yaml", 150},
-		"Ray":              {"cr-ray-samples.yaml", "ray.io_*.yaml", 60},
-		"JobSet":           {"cr-jobset.yaml", "jobset.x-k8s.io_*.yaml", 25},
-		"SparkApplication": {"cr-spark-applications.yaml", "sparkoperator.k8s.io_sparkapplications.yaml", 10},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			stream, err := os.ReadFile(shared(t, "corpus", tc.stream))
-			require.NoError(t, err)
-			resources := define(t, shared(t, "crds"), tc.definitions)
-			injected := render(t, stream)
-			accepted := 0
-			for i, before := range objects(t, stream) {
-				resource, ok := resources[before.GroupVersionKind()]
-				if !ok || create(t, resource, before) != nil {
-					continue
-				}
-				after := injected[i]
-				require.NoError(t, create(t, resource, after), "%s %s", before.GetKind(), before.GetName())
-				if !assert.ObjectsAreEqual(before.Object, after.Object) {
-					accepted++
-				}
+// TestSamplesAreInjectedAndAccepted holds every sample of testdata to the comment that it begins with: how many containers mount
+// the claim, or why it is refused or left alone. The API server must take it without storage and with it, and give it back
+// with every mount: what a definition does not know, the API server would prune.
+func TestSamplesAreInjectedAndAccepted(t *testing.T) {
+	for _, p := range projects {
+		t.Run(p.name, func(t *testing.T) {
+			define(t, p.definitions...)
+			for _, s := range samples(t, p.name) {
+				t.Run(s.name, func(t *testing.T) {
+					before := objects(t, []byte(s.text))
+					for _, object := range before {
+						_, err := create(t, object, client.DryRunAll)
+						require.NoError(t, err, "the sample itself is wrong")
+					}
+					if s.refused != "" {
+						return
+					}
+					everything, err := renderer(t, labels.Everything()).Render([]byte(s.text))
+					require.NoError(t, err)
+					for _, object := range objects(t, everything.Bytes()) {
+						_, err := create(t, object, client.DryRunAll)
+						require.NoError(t, err, "with every pod selected: %s", reasons(everything))
+					}
+					out, err := renderer(t, inject.DefaultSelector()).Render([]byte(s.text))
+					require.NoError(t, err)
+					mounts := 0
+					for _, object := range objects(t, out.Bytes()) {
+						kept, err := create(t, object)
+						require.NoError(t, err)
+						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(kept), kept))
+						assert.Equal(t, countMounts(object.Object), countMounts(kept.Object), "mounts that the API server kept")
+						mounts += countMounts(kept.Object)
+					}
+					assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
+				})
 			}
-			assert.GreaterOrEqual(t, accepted, tc.atLeast, "changed objects that were accepted")
 		})
 	}
 }
 
-// render injects every pod, without storage objects, so that the documents correspond.
-func render(t *testing.T, stream []byte) []*unstructured.Unstructured {
+// TestSamplesAreInjectedAsExpected compares with NAME.out.yaml, and needs no API server and no definitions.
+func TestSamplesAreInjectedAsExpected(t *testing.T) {
+	for _, p := range projects {
+		t.Run(p.name, func(t *testing.T) {
+			var expected strings.Builder
+			for i, s := range samples(t, p.name) {
+				if i > 0 {
+					expected.WriteString("---\n")
+				}
+				expected.WriteString(s.render(t))
+			}
+			path := filepath.Join("testdata", p.name+".out.yaml")
+			if *update {
+				require.NoError(t, os.WriteFile(path, []byte(expected.String()), 0o644))
+			}
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, string(text), expected.String(), "run make generate and look at the difference")
+		})
+	}
+}
+
+// render injects a sample and holds it to its comment.
+func (s *sample) render(t *testing.T) string {
+	t.Helper()
+	out, err := renderer(t, inject.DefaultSelector()).Render([]byte(s.text))
+	if s.refused != "" {
+		require.ErrorContains(t, err, s.refused, s.name)
+		return s.text
+	}
+	require.NoError(t, err, s.name)
+	require.NotEmpty(t, out.Report.Workloads, "%s is not in the report", s.name)
+	mounts := 0
+	for _, object := range objects(t, out.Bytes()) {
+		mounts += countMounts(object.Object)
+		assertClaims(t, object.Object, s.name)
+	}
+	assert.Equal(t, s.mounts, mounts, "%s: %s", s.name, reasons(out))
+	if s.reported != "" {
+		for _, w := range out.Report.Workloads {
+			assert.Equal(t, s.reported, string(w.Reason), "%s: %s", s.name, w.Message)
+			assert.NotEmpty(t, w.Message, s.name)
+		}
+		assert.Equal(t, s.text, string(out.Bytes()))
+	}
+	return string(out.Bytes())
+}
+
+// TestEveryKindHasASample looks for a sample with a mount of every row, in every version of the kind that its definition serves.
+// A row that can mount nothing has its limits written down, and a sample that is reported.
+func TestEveryKindHasASample(t *testing.T) {
+	mounted, reported := map[schema.GroupVersionKind]bool{}, map[schema.GroupVersionKind]bool{}
+	for _, p := range projects {
+		for _, s := range samples(t, p.name) {
+			for _, object := range decode(t, []byte(s.text)) {
+				mounted[object.GroupVersionKind()] = mounted[object.GroupVersionKind()] || s.mounts > 0
+				reported[object.GroupVersionKind()] = reported[object.GroupVersionKind()] || s.reported != ""
+			}
+		}
+	}
+	for _, row := range inject.BuiltinKinds {
+		if unsampled[schema.GroupKind{Group: row.Group, Kind: row.Kind}] != "" {
+			continue
+		}
+		versions := servedVersions(t, row)
+		assert.NotEmpty(t, versions, "no definition of %s/%s is in %s", row.Group, row.Kind, definitionsFile)
+		for _, version := range versions {
+			kind := schema.GroupVersionKind{Group: row.Group, Version: version, Kind: row.Kind}
+			if len(row.Pods) == 0 && row.Objects == "" {
+				assert.NotEmpty(t, row.Limits, "%s can mount nothing: say why", kind)
+				assert.True(t, reported[kind], "no sample of %s is reported", kind)
+				continue
+			}
+			assert.True(t, mounted[kind], "no sample of %s mounts the claim", kind)
+		}
+	}
+}
+
+// TestRealResourcesAreInjectedAndAccepted creates the projects' own examples twice, without and with storage, as a strict dry run.
+// What the API server takes without storage it must take with it. What comes of every one of them is counted in corpus.txt, which
+// -update writes.
+func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
+	var table strings.Builder
+	for _, stream := range []project{
+		{"cr-argo-workflows", []string{"argoproj.io_*.yaml"}},
+		{"cr-jobset", []string{"jobset.x-k8s.io_*.yaml"}},
+		{"cr-kueue", append([]string{
+			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml", "workload.codeflare.dev_*.yaml",
+			"leaderworkerset.x-k8s.io_*.yaml", "trainer.kubeflow.org_*.yaml",
+		}, kubeflowJobs...)},
+		{"cr-ray-samples", []string{"ray.io_*.yaml"}},
+		{"cr-spark-applications", []string{"sparkoperator.k8s.io_*.yaml"}},
+		{"cr-trainer-runtimes", []string{"trainer.kubeflow.org_*.yaml"}},
+	} {
+		t.Run(stream.name, func(t *testing.T) {
+			text, err := os.ReadFile(shared(t, "corpus", stream.name+".yaml"))
+			require.NoError(t, err)
+			define(t, stream.definitions...)
+			fmt.Fprintf(&table, "%s: %s\n", stream.name, judge(t, text))
+		})
+	}
+	if table.Len() > 0 {
+		requireFile(t, filepath.Join("testdata", "corpus.txt"), table.String())
+	}
+}
+
+// judge counts what comes of the objects of a stream.
+func judge(t *testing.T, stream []byte) string {
+	t.Helper()
+	out, err := renderer(t, labels.Everything()).Render(stream)
+	require.NoError(t, err)
+	injected := decode(t, out.Bytes())
+	counts := map[string]int{}
+	for i, before := range decode(t, stream) {
+		after := injected[i]
+		isChanged := !assert.ObjectsAreEqual(before.Object, after.Object)
+		if _, err := create(t, before, client.DryRunAll); err != nil {
+			if isChanged {
+				counts["changed, without a judge"]++
+			}
+			continue
+		}
+		_, err := create(t, after, client.DryRunAll)
+		require.NoError(t, err, "%s %s", before.GetKind(), before.GetName())
+		if isChanged {
+			counts["changed and accepted"]++
+		}
+	}
+	for _, w := range out.Report.Workloads {
+		counts[string(w.Reason)]++
+	}
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", what, counts[what]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// renderer injects without storage objects, so that the documents correspond.
+func renderer(t *testing.T, selector labels.Selector) *postrender.Renderer {
 	t.Helper()
 	config, _, err := inject.New(func(c *inject.Config) error {
-		c.Profiles[0].Claim = inject.Claim{Name: "data", Create: new(false)}
-		c.Profiles[0].Mount.Path = "/mnt/pipeline"
+		c.Profiles[0].Claim = inject.Claim{Name: claimName, Create: new(false)}
+		c.Profiles[0].Mount.Path = mountPath
 		c.Profiles[0].Env = "PIPELINE_STORAGE_PATH"
 		c.Profiles[0].FSGroup = new(int64(1000))
 		return nil
 	})
 	require.NoError(t, err)
-	out, err := (&postrender.Renderer{Config: config, Selector: labels.Everything()}).Render(stream)
-	require.NoError(t, err)
-	return objects(t, out.Bytes())
+	return &postrender.Renderer{Config: config, Selector: selector}
 }
 
-func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
+// reasons are what was decided, for messages.
+func reasons(out *postrender.Output) string {
+	var all []string
+	for _, w := range out.Report.Workloads {
+		all = append(all, fmt.Sprintf("%s: %s %s", cmp.Or(w.Pod, "/"), w.Reason, w.Message))
+	}
+	return strings.Join(all, "; ")
+}
+
+// countMounts counts the objects that have a mount of ours, wherever they are.
+func countMounts(value any) int {
+	count := 0
+	walk(value, func(object map[string]any) {
+		mounts, _ := object["volumeMounts"].([]any)
+		if slices.ContainsFunc(mounts, func(m any) bool {
+			mount, _ := m.(map[string]any)
+			return mount["name"] == "pipeline-storage" && mount["mountPath"] == mountPath
+		}) {
+			count++
+		}
+	})
+	return count
+}
+
+// assertClaims asserts that a volume of ours is the claim, and that it is there once in each list and at all if it is mounted.
+func assertClaims(t *testing.T, object map[string]any, name string) {
+	t.Helper()
+	found := 0
+	walk(object, func(object map[string]any) {
+		volumes, _ := object["volumes"].([]any)
+		here := 0
+		for _, v := range volumes {
+			if volume, _ := v.(map[string]any); volume["name"] == "pipeline-storage" {
+				assert.Equal(t, map[string]any{"claimName": claimName}, volume["persistentVolumeClaim"], name)
+				here++
+			}
+		}
+		assert.LessOrEqual(t, here, 1, name)
+		found += here
+	})
+	assert.Equal(t, countMounts(object) > 0, found > 0, "%s: a mount needs its volume", name)
+}
+
+// walk visits every object in a value.
+func walk(value any, visit func(map[string]any)) {
+	switch value := value.(type) {
+	case map[string]any:
+		visit(value)
+		for _, child := range value {
+			walk(child, visit)
+		}
+	case []any:
+		for _, item := range value {
+			walk(item, visit)
+		}
+	}
+}
+
+// decode returns the objects of a stream, one for each document.
+func decode(t *testing.T, stream []byte) []*unstructured.Unstructured {
 	t.Helper()
 	var all []*unstructured.Unstructured
 	for _, doc := range manifest.Split(stream) {
@@ -94,70 +292,34 @@ func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
 	return all
 }
 
-var definitionsResource = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-
-// define installs definitions and returns the resource of every kind and version in them.
-func define(t *testing.T, folder, pattern string) map[schema.GroupVersionKind]schema.GroupVersionResource {
+// objects returns those that a client would send: a List is sent item by item.
+func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, pattern))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	resources := map[schema.GroupVersionKind]schema.GroupVersionResource{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		definition := &unstructured.Unstructured{}
-		require.NoError(t, yaml.Unmarshal(text, &definition.Object))
-		_, err = cluster.Resource(definitionsResource).Create(t.Context(), definition, metav1.CreateOptions{})
-		require.NoError(t, err)
-		for kind, resource := range served(t, definition) {
-			resources[kind] = resource
-			waitFor(t, resource)
+	var all []*unstructured.Unstructured
+	for _, object := range decode(t, stream) {
+		if !object.IsList() {
+			all = append(all, object)
+			continue
 		}
+		require.NoError(t, object.EachListItem(func(item runtime.Object) error {
+			all = append(all, item.(*unstructured.Unstructured))
+			return nil
+		}))
 	}
-	return resources
+	return all
 }
 
-func served(t *testing.T, definition *unstructured.Unstructured) map[schema.GroupVersionKind]schema.GroupVersionResource {
+// create lets the API server judge an object, in strict validation of fields, and returns what the API server makes of it.
+func create(t *testing.T, object *unstructured.Unstructured, options ...client.CreateOption) (*unstructured.Unstructured, error) {
 	t.Helper()
-	group, _, err := unstructured.NestedString(definition.Object, "spec", "group")
-	require.NoError(t, err)
-	kind, _, err := unstructured.NestedString(definition.Object, "spec", "names", "kind")
-	require.NoError(t, err)
-	plural, _, err := unstructured.NestedString(definition.Object, "spec", "names", "plural")
-	require.NoError(t, err)
-	versions, _, err := unstructured.NestedSlice(definition.Object, "spec", "versions")
-	require.NoError(t, err)
-	resources := map[schema.GroupVersionKind]schema.GroupVersionResource{}
-	for _, v := range versions {
-		version := v.(map[string]any)
-		if version["served"] == true {
-			gv := schema.GroupVersion{Group: group, Version: version["name"].(string)}
-			resources[gv.WithKind(kind)] = gv.WithResource(plural)
-		}
+	isNamespaced, err := cluster(t).IsObjectNamespaced(object)
+	if err != nil {
+		return nil, err
 	}
-	return resources
-}
-
-// waitFor returns when the API server serves a resource.
-func waitFor(t *testing.T, resource schema.GroupVersionResource) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		_, err := cluster.Resource(resource).List(t.Context(), metav1.ListOptions{})
-		return err == nil
-	}, time.Minute, 20*time.Millisecond, "%s is not served", resource)
-}
-
-// create lets the API server judge an object without keeping it.
-func create(t *testing.T, resource schema.GroupVersionResource, object *unstructured.Unstructured) error {
-	t.Helper()
-	options := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
 	object = object.DeepCopy()
-	object.SetNamespace("default")
-	_, err := cluster.Resource(resource).Namespace("default").Create(t.Context(), object, options)
-	if err != nil && (meta.IsNoMatchError(err) || strings.Contains(err.Error(), "could not find the requested resource")) {
-		object.SetNamespace("")
-		_, err = cluster.Resource(resource).Create(t.Context(), object, options)
+	if isNamespaced {
+		object.SetNamespace("default")
 	}
-	return err
+	options = append(options, client.FieldValidation(metav1.FieldValidationStrict))
+	return object, cluster(t).Create(t.Context(), object, options...)
 }

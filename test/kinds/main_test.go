@@ -5,39 +5,58 @@ package kinds_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 
-	"k8s.io/client-go/dynamic"
+	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
-var cluster dynamic.Interface
+var update = flag.Bool("update", false, "write the expected files and the table of docs/kinds.md anew")
+
+// plane is started by the first test that needs it: those that make documents need none.
+var plane struct {
+	sync.Once
+	*controlplane.ControlPlane
+	client client.Client
+	err    error
+}
 
 func TestMain(m *testing.M) {
-	code, err := runTests(context.Background(), m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	code := m.Run()
+	if plane.ControlPlane != nil {
+		if err := plane.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
 
-func runTests(ctx context.Context, m *testing.M) (code int, err error) {
-	plane, err := controlplane.Start(ctx)
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, plane.Stop()) }()
-	cluster, err = dynamic.NewForConfig(&rest.Config{
-		Host: plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
+// cluster returns a client of the API server that the tests share.
+func cluster(t *testing.T) client.Client {
+	t.Helper()
+	plane.Do(func() {
+		if plane.ControlPlane, plane.err = controlplane.Start(context.Background()); plane.err != nil {
+			return
+		}
+		scheme := runtime.NewScheme()
+		plane.err = apiextensionsv1.AddToScheme(scheme)
+		var err error
+		plane.client, err = client.New(&rest.Config{
+			Host: plane.Host, QPS: -1, WarningHandler: rest.NoWarnings{},
+			TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
+		}, client.Options{Scheme: scheme})
+		plane.err = errors.Join(plane.err, err)
 	})
-	if err != nil {
-		return 1, fmt.Errorf("make a client: %w", err)
-	}
-	return m.Run(), nil
+	require.NoError(t, plane.err)
+	return plane.client
 }

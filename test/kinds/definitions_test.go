@@ -1,0 +1,178 @@
+package kinds_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// definitionsFile is our own table of the definitions that judge, which are third-party data and not part of the repository.
+const definitionsFile = "testdata/definitions.yaml"
+
+// definition is what docs/kinds.md says of a CustomResourceDefinition.
+type definition struct {
+	Group    string   `json:"group"`
+	Kind     string   `json:"kind"`
+	Versions []string `json:"versions"`
+	// Source is the project and its commit.
+	Source string `json:"source"`
+	// Path is where the project has it.
+	Path string `json:"path"`
+}
+
+// unsampled are kinds that nobody writes into a manifest.
+var unsampled = map[schema.GroupKind]string{
+	{Group: "kueue.x-k8s.io", Kind: "Workload"}: "Kueue makes it from the object that it queues",
+}
+
+// builtin are the groups that every API server serves.
+var builtin = []string{"", "apps", "batch"}
+
+func readDefinitions(t *testing.T) []definition {
+	t.Helper()
+	text, err := os.ReadFile(definitionsFile)
+	require.NoError(t, err)
+	var all []definition
+	require.NoError(t, yaml.UnmarshalStrict(text, &all))
+	return all
+}
+
+// servedVersions are those in which the API server takes a kind.
+func servedVersions(t *testing.T, row inject.Kind) []string {
+	t.Helper()
+	if slices.Contains(builtin, row.Group) {
+		return []string{"v1"}
+	}
+	var versions []string
+	for _, d := range readDefinitions(t) {
+		if d.Group == row.Group && d.Kind == row.Kind {
+			versions = append(versions, d.Versions...)
+		}
+	}
+	return versions
+}
+
+// source is a line of the table that lies beside the definitions.
+var source = regexp.MustCompile(`(?m)^\| (\S+\.yaml) \| (\S+) \| (\S+) \|$`)
+
+// TestDefinitionsAreThoseThatJudge compares our table with the definitions.
+func TestDefinitionsAreThoseThatJudge(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join(shared(t, "crds"), "README.md"))
+	require.NoError(t, err)
+	var all []definition
+	for _, line := range source.FindAllStringSubmatch(string(list), -1) {
+		crd := load(t, filepath.Join(shared(t, "crds"), line[1]))
+		d := definition{Group: crd.Spec.Group, Kind: crd.Spec.Names.Kind, Source: line[2], Path: line[3]}
+		for _, v := range crd.Spec.Versions {
+			if v.Served {
+				d.Versions = append(d.Versions, v.Name)
+			}
+		}
+		all = append(all, d)
+	}
+	require.NotEmpty(t, all)
+	text, err := yaml.Marshal(all)
+	require.NoError(t, err)
+	requireFile(t, definitionsFile, string(text))
+}
+
+// shared returns the path of data that lies beside the repository, and skips where it does not.
+func shared(t *testing.T, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(append([]string{"..", "..", "..", "shared"}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("the data in %s is not part of the repository", filepath.Join(elem...))
+	}
+	return path
+}
+
+// load reads a definition without its descriptions, which are most of its text and judge nothing.
+func load(t *testing.T, file string) *apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var content map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &content))
+	walk(content, func(object map[string]any) {
+		if _, isText := object["description"].(string); isText {
+			delete(object, "description")
+		}
+	})
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(content, crd))
+	return crd
+}
+
+// defined are the definitions that are installed, by name.
+var defined = map[string]bool{}
+
+// define installs definitions, each once, and returns when all their kinds are served. Versions are converted by their name
+// alone: no webhook of a project runs here.
+func define(t *testing.T, patterns ...string) {
+	t.Helper()
+	crds := map[string]*apiextensionsv1.CustomResourceDefinition{}
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(shared(t, "crds"), pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, file := range files {
+			crd := load(t, file)
+			crd.Spec.Conversion = nil
+			if other := crds[crd.Name]; other != nil { // two projects define MPIJob, each in a version of its own
+				addVersions(other, crd)
+				continue
+			}
+			crds[crd.Name] = crd
+		}
+	}
+	maps.DeleteFunc(crds, func(name string, _ *apiextensionsv1.CustomResourceDefinition) bool { return defined[name] })
+	for name, crd := range crds {
+		require.Eventually(t, func() bool { // a busy API server may answer that it had no time
+			err := cluster(t).Create(t.Context(), crd.DeepCopy())
+			return err == nil || apierrors.IsAlreadyExists(err)
+		}, patience, time.Second, name)
+		defined[name] = true
+	}
+	for _, crd := range crds {
+		for _, v := range crd.Spec.Versions {
+			if v.Served {
+				waitFor(t, schema.GroupVersionKind{Group: crd.Spec.Group, Version: v.Name, Kind: crd.Spec.Names.Kind + "List"})
+			}
+		}
+	}
+}
+
+// patience is how long a machine that is busy with other things may take.
+const patience = 5 * time.Minute
+
+// addVersions adds the versions of another definition of a kind. Only one version can be the stored one.
+func addVersions(crd, other *apiextensionsv1.CustomResourceDefinition) {
+	for _, v := range other.Spec.Versions {
+		v.Storage = false
+		crd.Spec.Versions = append(crd.Spec.Versions, v)
+	}
+}
+
+// waitFor returns when the API server serves a kind.
+func waitFor(t *testing.T, list schema.GroupVersionKind) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		objects := &unstructured.UnstructuredList{}
+		objects.SetGroupVersionKind(list)
+		return cluster(t).List(t.Context(), objects) == nil
+	}, patience, 50*time.Millisecond, "%s is not served", list)
+}

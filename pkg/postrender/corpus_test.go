@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -95,31 +97,58 @@ func TestCorpusTable(t *testing.T) {
 // corpusTable counts, for every stream, documents, changed documents and pods by what was decided about them.
 func corpusTable(t *testing.T) string {
 	var b strings.Builder
-	b.WriteString("| Stream | Documents | Changed | Injected | Left alone, with a reason | With /data |\n|---|--:|--:|--:|---|---|\n")
+	b.WriteString("| Stream | Documents | Changed | Injected | Already | Label only | Left alone, with a reason | Refused with /data |\n" +
+		"|---|--:|--:|--:|--:|--:|---|---|\n")
+	var all row
 	for _, file := range sharedFiles(t, "corpus") {
 		in, err := os.ReadFile(file)
 		require.NoError(t, err)
 		out, err := newRenderer(t, "/mnt/pipeline").Render(in)
 		require.NoError(t, err)
-		changed := 0
-		for _, doc := range manifest.Split(in) {
-			if len(editsOf(doc, out)) > 0 {
-				changed++
-			}
-		}
 		docs := manifest.Split(in)
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %s |\n", strings.TrimSuffix(filepath.Base(file), ".yaml"),
-			docs[len(docs)-1].Number, changed, out.Report.Count(inject.ReasonInjected), others(&out.Report), withDefaultPath(t, in))
+		r := row{documents: docs[len(docs)-1].Number, report: out.Report}
+		for _, doc := range docs {
+			if len(editsOf(doc, out)) > 0 {
+				r.changed++
+			}
+			requireTold(t, doc, &out.Report)
+		}
+		b.WriteString(r.line(strings.TrimSuffix(filepath.Base(file), ".yaml"), withDefaultPath(t, in)))
+		all.documents, all.changed = all.documents+r.documents, all.changed+r.changed
+		all.report.Workloads = append(all.report.Workloads, r.report.Workloads...)
 	}
+	b.WriteString(all.line("**all**", ""))
 	return b.String()
 }
 
-// others lists the pods that were not injected, by reason and kind.
+// row is what came of a stream.
+type row struct {
+	documents, changed int
+	report             postrender.Report
+}
+
+func (r *row) line(name, refused string) string {
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |\n", name, r.documents, r.changed, r.report.Count(inject.ReasonInjected),
+		r.report.Count(inject.ReasonAlreadyMounted), r.report.Count(inject.ReasonLabelled), others(&r.report), refused)
+}
+
+// others lists the pods that were left alone, by reason and kind.
 func others(report *postrender.Report) string {
+	return countKinds(report, func(w *postrender.Workload) string {
+		switch w.Reason {
+		case inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonLabelled:
+			return ""
+		}
+		return string(w.Reason) + " " + w.Kind
+	})
+}
+
+// countKinds lists what is said of the pods, with how often it is. Pods of which nothing is said do not count.
+func countKinds(report *postrender.Report, say func(*postrender.Workload) string) string {
 	counts := map[string]int{}
-	for _, w := range report.Workloads {
-		if w.Reason != inject.ReasonInjected {
-			counts[string(w.Reason)+" "+w.Kind]++
+	for i := range report.Workloads {
+		if what := say(&report.Workloads[i]); what != "" {
+			counts[what]++
 		}
 	}
 	var parts []string
@@ -129,10 +158,73 @@ func others(report *postrender.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// withDefaultPath tells what comes of a stream when the mount path is the default, which some charts use themselves.
-func withDefaultPath(t *testing.T, in []byte) string {
-	if _, err := newRenderer(t, inject.DefaultMountPath).Render(in); err != nil {
-		return fmt.Sprintf("refused: /data is taken in %d", strings.Count(err.Error(), "is taken by volume"))
+// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods of others.
+var noPods = []string{
+	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", "ValidatingWebhookConfiguration",
+	"MutatingWebhookConfiguration",
+}
+
+// requireTold requires that a document with a pod in it is in the report. What a pod looks like is said here again, apart from
+// the table of kinds and from what the renderer itself looks for: something with an image, or text that is a pod.
+func requireTold(t *testing.T, doc manifest.Document, report *postrender.Report) {
+	t.Helper()
+	var content map[string]any
+	if err := yaml.Unmarshal(doc.Body, &content); err != nil {
+		return // Helm judges it
 	}
-	return "injected"
+	kind, _ := content["kind"].(string)
+	if slices.Contains(noPods, kind) || !showsPod(content) {
+		return
+	}
+	assert.True(t, slices.ContainsFunc(report.Workloads, func(w postrender.Workload) bool {
+		return w.Document == doc.Number && w.Reason != ""
+	}), "document %d %s/%s holds a pod and is silent", doc.Number, kind, nameOf(content))
+}
+
+func nameOf(content map[string]any) any {
+	meta, _ := content["metadata"].(map[string]any)
+	return meta["name"]
+}
+
+// podText is a pod in a block of text.
+var podText = regexp.MustCompile(`(?m)^\s*kind: Pod\s*$`)
+
+func showsPod(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return podText.MatchString(value)
+	case map[string]any:
+		for _, key := range []string{"containers", "initContainers", "steps", "sidecars"} {
+			if list, _ := value[key].([]any); slices.ContainsFunc(list, hasImage) {
+				return true
+			}
+		}
+		for _, child := range value {
+			if showsPod(child) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(value, showsPod)
+	}
+	return false
+}
+
+func hasImage(value any) bool {
+	object, _ := value.(map[string]any)
+	return object["image"] != nil
+}
+
+// withDefaultPath lists the pods that are refused when the mount path is the default, which some charts use themselves.
+func withDefaultPath(t *testing.T, in []byte) string {
+	out, err := newRenderer(t, inject.DefaultMountPath).Render(in)
+	refused := countKinds(&out.Report, func(w *postrender.Workload) string {
+		if !w.Reason.Refuses() {
+			return ""
+		}
+		assert.Regexp(t, `mount path /data is taken by volume "[^"]+"$`, w.Message, "%s/%s", w.Kind, w.Name)
+		return w.Kind
+	})
+	assert.Equal(t, err != nil, refused != "")
+	return refused
 }

@@ -131,6 +131,8 @@ generate:
 	@go test ./pkg/inject -run 'TestObjects|TestBackendsDocument' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
+	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
+	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook

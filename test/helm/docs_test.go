@@ -22,7 +22,7 @@ var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 // against the API server. Helm is Helm 4 from the block on that installs the plugin.
 func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
 	folder := documentsFolder(t)
-	for _, document := range []string{"README.md", "examples/README.md"} {
+	for _, document := range []string{"README.md", "examples/README.md", "docs/kinds.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", document))
 		require.NoError(t, err)
 		blocks := commandBlock.FindAllStringSubmatch(string(text), -1)

@@ -1,0 +1,222 @@
+package kinds_test
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+const (
+	document   = "../../docs/kinds.md"
+	kindsBegin = "<!-- kinds -->\n"
+	kindsEnd   = "<!-- /kinds -->\n"
+)
+
+// TestDocumentHasEveryKind holds the generated part of docs/kinds.md to the table in the code and to our own of the definitions.
+func TestDocumentHasEveryKind(t *testing.T) {
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(text), kindsBegin)
+	require.True(t, ok, "%s has no mark %q", document, kindsBegin)
+	_, tail, ok := strings.Cut(rest, kindsEnd)
+	require.True(t, ok, "%s has no mark %q", document, kindsEnd)
+	requireFile(t, document, head+kindsBegin+describeKinds(t)+kindsEnd+tail)
+}
+
+// TestDocumentShowsTheExample compares what docs/kinds.md shows of a row with the file that its command reads.
+func TestDocumentShowsTheExample(t *testing.T) {
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	for _, file := range []string{"storageconfig.yaml", "training.yaml"} {
+		example, err := os.ReadFile(filepath.Join("..", "..", "examples", "own-kind", file))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "```yaml\n"+string(example)+"```\n", file)
+	}
+}
+
+// describeKinds writes one section for every project, in the order of the code.
+func describeKinds(t *testing.T) string {
+	var overview, sections strings.Builder
+	overview.WriteString("| Project | Kinds | Judged by |\n|---|---|---|\n")
+	for rows := range projectsOf(inject.BuiltinKinds) {
+		project := rows[0].Project
+		fmt.Fprintf(&overview, "| [%s](#%s) | %s | %s |\n", project, anchor(project), names(rows), sources(t, rows))
+		fmt.Fprintf(&sections, "\n### %s\n", project)
+		for len(rows) > 0 { // rows of one shape share a paragraph
+			text, alike := describe(rows[0]), 1
+			for alike < len(rows) && describe(rows[alike]) == text && heading(t, rows[alike]) == heading(t, rows[0]) {
+				alike++
+			}
+			fmt.Fprintf(&sections, "\n**%s** (%s)\n\n%s", names(rows[:alike]), heading(t, rows[0]), text)
+			rows = rows[alike:]
+		}
+	}
+	return overview.String() + sections.String() + "\n"
+}
+
+func names(rows []inject.Kind) string {
+	var all []string
+	for _, row := range rows {
+		all = append(all, row.Kind)
+	}
+	return strings.Join(all, ", ")
+}
+
+// projectsOf yields the rows of one project after the other. They stand together.
+func projectsOf(rows []inject.Kind) func(func([]inject.Kind) bool) {
+	return func(yield func([]inject.Kind) bool) {
+		for start := 0; start < len(rows); {
+			end := start
+			for end < len(rows) && rows[end].Project == rows[start].Project {
+				end++
+			}
+			if !yield(rows[start:end]) {
+				return
+			}
+			start = end
+		}
+	}
+}
+
+// describe writes what a person wants to know of a kind.
+func describe(row inject.Kind) string {
+	var b strings.Builder
+	if row.Objects != "" {
+		fmt.Fprintf(&b, "- The objects in `%s`, each by the row of its own kind.\n", row.Objects)
+	}
+	for _, line := range places(row.Pods) {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	if row.Advice != "" {
+		fmt.Fprintf(&b, "- When it holds no pod, the report says: %s.\n", strings.TrimSuffix(row.Advice, "."))
+	}
+	if row.Limits != "" {
+		fmt.Fprintf(&b, "- Limits: %s\n", row.Limits)
+	}
+	return b.String()
+}
+
+// places are the sentences about the pods of a row. Places of one shape share a sentence.
+func places(pods []inject.PodPaths) []string {
+	var lines []string
+	scopes := map[string][]string{}
+	for _, p := range pods {
+		line := place(p)
+		if scopes[line] == nil {
+			lines = append(lines, line)
+		}
+		scopes[line] = append(scopes[line], p.Scope)
+	}
+	for i, line := range lines {
+		lines[i] = strings.Replace(line, scopeMark, codes(scopes[line]), 1)
+	}
+	return lines
+}
+
+// scopeMark stands in a sentence for the places that it is about.
+const scopeMark = "SCOPE"
+
+func place(p inject.PodPaths) string {
+	var s string
+	switch isTemplate := p.Volumes == "spec.volumes" && slices.Contains(p.Containers, "spec.containers[*]"); {
+	case isTemplate && p.Scope == ".":
+		return "The object itself."
+	case isTemplate:
+		s = "Pod template: " + scopeMark + "."
+	case len(p.Containers) > 0:
+		s = "In " + scopeMark + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "."
+	default:
+		s = "With " + scopeMark + "."
+	}
+	if p.Labels != "" {
+		s += " Label: " + labelPlace(p) + ", where " + p.Why + "."
+	}
+	return s
+}
+
+// labelPlace says where the label goes.
+func labelPlace(p inject.PodPaths) string {
+	if p.LabelPrefix != "" {
+		return field(p.Labels) + " (`" + p.LabelPrefix + inject.Label + "`)"
+	}
+	return field(p.Labels)
+}
+
+func codes(paths []string) string {
+	var all []string
+	for _, p := range paths {
+		all = append(all, code(p))
+	}
+	return strings.Join(all, ", ")
+}
+
+// code writes a path.
+func code(path string) string {
+	if path == "." {
+		return "the place itself"
+	}
+	return "`" + strings.TrimPrefix(path, "$.") + "`"
+}
+
+// field writes the path of a field that belongs to the place, or to the object.
+func field(path string) string {
+	if strings.HasPrefix(path, "$.") {
+		return code(path)
+	}
+	return "its " + code(path)
+}
+
+// judgedBy are the definitions of a kind.
+func judgedBy(t *testing.T, row inject.Kind) []definition {
+	t.Helper()
+	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
+}
+
+// sources are the projects, with their commits, whose definitions judge the rows.
+func sources(t *testing.T, rows []inject.Kind) string {
+	t.Helper()
+	if slices.Contains(builtin, rows[0].Group) {
+		return "the API server of the tests"
+	}
+	var all []string
+	for _, row := range rows {
+		for _, d := range judgedBy(t, row) {
+			all = append(all, d.Source)
+		}
+	}
+	slices.Sort(all)
+	return cmp.Or(strings.Join(slices.Compact(all), ", "), "–")
+}
+
+// heading has the group of a kind and the versions in which it was judged.
+func heading(t *testing.T, row inject.Kind) string {
+	t.Helper()
+	text := cmp.Or(row.Group, "core")
+	if versions := servedVersions(t, row); len(versions) > 0 {
+		text += " " + strings.Join(versions, ", ")
+	}
+	return text
+}
+
+// anchor is the link that GitHub makes of a heading.
+func anchor(heading string) string {
+	keep := func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-', r >= '0' && r <= '9', r >= 'a' && r <= 'z':
+			return r
+		}
+		return -1
+	}
+	return strings.Map(keep, strings.ToLower(heading))
+}

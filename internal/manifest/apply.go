@@ -28,8 +28,13 @@ type Edit struct {
 // Apply carries out "add" operations and returns the edits, in the order of the body. List items can be added at the head
 // of a list only, in order: the end of a list is hard to tell from what follows it, its beginning never is. The edited
 // text is decoded again and must equal the patched original; if not, an error says that nothing may be written.
-func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) {
-	planner := planner{tree: t, offsets: map[int]bool{}, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
+//
+// An operation whose path ends with "-" appends to a list that is the value of a root key, whose end is known.
+func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) { return t.apply("", ops) }
+
+// apply is Apply, with the name of the root's key that goes to its end.
+func (t *Tree) apply(last string, ops []jsonpatch.Operation) ([]Edit, error) {
+	planner := planner{tree: t, last: last, offsets: map[int]bool{}, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
 	for _, op := range ops {
 		if err := planner.plan(op); err != nil {
 			return nil, fmt.Errorf("%s: %w", op.Path, err)
@@ -99,6 +104,8 @@ type planner struct {
 	done map[*yaml.Node]*[]any
 	// keys are the values that were given to keys of a mapping.
 	keys map[*yaml.Node]map[string]any
+	// last is the name of the root's key that goes to its end.
+	last string
 }
 
 func (p *planner) plan(op jsonpatch.Operation) error {
@@ -118,6 +125,8 @@ func (p *planner) plan(op jsonpatch.Operation) error {
 	switch {
 	case parent == nil:
 		return errors.New("there is no such place")
+	case parent.Kind == yaml.SequenceNode && last == endOfList:
+		return atLine(parent, p.appendItem(parent, value))
 	case parent.Kind == yaml.SequenceNode:
 		return atLine(parent, p.addItem(parent, last, value))
 	case parent.Kind == yaml.MappingNode:
@@ -175,6 +184,9 @@ func (p *planner) addKey(mapping *yaml.Node, name string, value *yaml.Node) erro
 	if key, old := entry(mapping, name); old != nil {
 		return p.fill(mapping, key, old, value)
 	}
+	if mapping == p.tree.root && name == p.last {
+		return p.appendKey(name, value)
+	}
 	return p.insertKey(mapping, name, value)
 }
 
@@ -225,6 +237,9 @@ func add(into any, path []string, value any) (any, error) {
 		into[path[0]] = changed
 		return into, nil
 	case []any:
+		if len(path) == 1 && path[0] == endOfList {
+			return append(into, value), nil
+		}
 		i, ok := index(path[0])
 		if !ok || i > len(into) || (i == len(into) && len(path) > 1) {
 			return nil, errors.New("there is no such item")

@@ -103,7 +103,7 @@ func TestApplyRefuses(t *testing.T) {
 		"a list in the way":           {"a: [1]\n", []jsonpatch.Operation{add("/a", []int{2})}, "/a: there is a value already"},
 		"a scalar parent":             {"a: 1\n", []jsonpatch.Operation{add("/a/b", 2)}, "/a/b: neither a list nor a mapping is there"},
 		"the end of a list":           {"a: [1]\n", []jsonpatch.Operation{add("/a/1", 2)}, "items are added at the head of a list, in order"},
-		"no index":                    {"a: [1]\n", []jsonpatch.Operation{add("/a/-", 2)}, `"-" is no index`},
+		"no index":                    {"a: [1]\n", []jsonpatch.Operation{add("/a/x", 2)}, `"x" is no index`},
 		"an empty list for a mapping": {"a: []\n", []jsonpatch.Operation{add("/a", map[string]int{"b": 1})}, "an empty value of another type is there"},
 		"an anchored null":            {"a: &x ~\nb: *x\n", []jsonpatch.Operation{add("/a", []int{1})}, "cannot be edited safely"},
 		"an alias that feeds a place that must stay": {

@@ -69,7 +69,7 @@ func requireKindSeen(t *testing.T, doc manifest.Document) {
 
 // FuzzApply adds a value at an arbitrary place of an arbitrary document: it works and nothing is lost, or it is refused.
 func FuzzApply(f *testing.F) {
-	pointers := []string{"/spec/volumes", "/spec/volumes/0", "/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0"}
+	pointers := []string{"/spec/volumes", "/spec/volumes/0", "/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0", "/items/-"}
 	addSeeds(f, func(text []byte) {
 		for _, doc := range manifest.Split(text) {
 			for _, pointer := range pointers {

@@ -32,6 +32,8 @@ type run struct {
 	mounts []mount
 	// kindOf is the kind of every document, as far as it is known.
 	kindOf []string
+	// inList says that the documents are the items of a ResourceList.
+	inList bool
 }
 
 // consumer is one workload that mounts a profile's own claim.
@@ -85,16 +87,24 @@ func (r *run) decide() error {
 
 // requireRelease refuses to guess a release: Helm tells a post-renderer neither its name nor its namespace.
 func (r *run) requireRelease() error {
+	if profile := r.needsRelease(); profile != "" {
+		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
+			"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", profile)
+	}
+	return nil
+}
+
+// needsRelease returns a profile whose objects cannot be named without the release that is not given, or "".
+func (r *run) needsRelease() string {
 	if r.Release.Name != "" && r.Release.Namespace != "" {
-		return nil
+		return ""
 	}
 	for _, use := range r.uses {
 		if use.added && r.Config.Profile(use.Profile).NeedsRelease() {
-			return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
-				"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", use.Profile)
+			return use.Profile
 		}
 	}
-	return nil
+	return ""
 }
 
 // documents decides about every document. All conflicts of a stream are told at once.

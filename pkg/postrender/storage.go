@@ -45,22 +45,15 @@ const (
 	filename = "pipeline-storage/storage.yaml"
 )
 
-// storage adds the objects that the pods need and that the stream does not have. Where nothing was mounted there is none:
-// a claim without a consumer would keep helm --wait waiting.
+// storage adds the objects that the pods need and that the stream does not have.
 func (r *run) storage() error {
-	var uses []inject.Use
-	for _, c := range r.uses {
-		if c.added {
-			uses = append(uses, c.Use)
-		}
-	}
-	needed, err := r.Config.Objects(r.Release, uses...)
+	missing, err := r.missing()
 	if err != nil {
 		return err
 	}
 	var text bytes.Buffer
-	for _, object := range needed.All() {
-		if err := r.addObject(&text, object); err != nil {
+	for _, object := range missing {
+		if err := r.write(&text, object); err != nil {
 			return err
 		}
 	}
@@ -70,21 +63,40 @@ func (r *run) storage() error {
 	return nil
 }
 
-// addObject writes an object, unless the stream has it from an earlier run.
-func (r *run) addObject(out *bytes.Buffer, object inject.StorageObject) error {
-	action := Created
-	if have := r.find(object); have != nil {
-		if err := r.compare(have, object); err != nil {
-			return err
+// missing notes the objects that the pods need and returns those that the stream does not have. Where nothing was mounted
+// there is none: a claim without a consumer would keep helm --wait waiting.
+func (r *run) missing() ([]inject.StorageObject, error) {
+	var uses []inject.Use
+	for _, c := range r.uses {
+		if c.added {
+			uses = append(uses, c.Use)
 		}
-		action = Present
 	}
-	r.report.Objects = append(r.report.Objects, Object{
-		Kind: object.Kind, Name: object.Meta.Name, Namespace: object.Meta.Namespace, Action: action,
-	})
-	if action == Present {
-		return nil
+	needed, err := r.Config.Objects(r.Release, uses...)
+	if err != nil {
+		return nil, err
 	}
+	var missing []inject.StorageObject
+	for _, object := range needed.All() {
+		action := Created
+		if have := r.find(object); have != nil {
+			if err := r.compare(have, object); err != nil {
+				return nil, err
+			}
+			action = Present
+		}
+		r.report.Objects = append(r.report.Objects, Object{
+			Kind: object.Kind, Name: object.Meta.Name, Namespace: object.Meta.Namespace, Action: action,
+		})
+		if action == Created {
+			missing = append(missing, object)
+		}
+	}
+	return missing, nil
+}
+
+// write writes an object as a document with the marks that Helm wants.
+func (r *run) write(out *bytes.Buffer, object inject.StorageObject) error {
 	if r.Helm4 {
 		object.Meta.Annotations[filenameAnnotation] = filename
 	}
@@ -236,7 +248,9 @@ func (r *run) finish() {
 		}
 		r.report.Warnings = append(r.report.Warnings, p.Warnings()...)
 		r.report.Warnings = append(r.report.Warnings, sharedDisk(p, consumers)...)
-		r.report.Warnings = append(r.report.Warnings, lateConsumers(p, consumers)...)
+		if !r.inList { // nobody waits for what kustomize or kpt builds
+			r.report.Warnings = append(r.report.Warnings, lateConsumers(p, consumers)...)
+		}
 	}
 	if !r.report.Matched() && r.report.Error == "" {
 		r.report.Warnings = append(r.report.Warnings, r.nothingMatched())

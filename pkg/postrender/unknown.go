@@ -42,13 +42,14 @@ func (r *run) reportUnknown(doc manifest.Document) {
 	}
 	switch {
 	case isConfigMap:
-		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: "a pod inside a ConfigMap " +
-			"(Airflow calls it pod_template_file) is text and is not edited: put the label pipeline-storage=enabled on that pod " +
-			"and let the webhook mount the claim, or set the volume in the chart's values"})
+		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: podInConfigMapMessage})
 	case holdsPods(content):
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0])})
 	}
 }
+
+const podInConfigMapMessage = "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: put the label " +
+	"pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
 
 func unsupportedMessage(object inject.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"
@@ -84,6 +85,20 @@ func templatePath(value any, path string) string {
 func isList(value any) bool {
 	_, ok := value.([]any)
 	return ok
+}
+
+// configMapText is all that a ConfigMap holds, or nothing for every other object.
+func configMapText(object inject.Object) []byte {
+	data, _ := object.Content["data"].(map[string]any)
+	if object.Kind != "ConfigMap" || object.Group != "" {
+		return nil
+	}
+	var text []byte
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		value, _ := data[key].(string)
+		text = append(append(text, value...), '\n')
+	}
+	return text
 }
 
 // mentionsPod reports whether indented text says kind: Pod, as a pod inside a block scalar does.

@@ -51,16 +51,27 @@ func (o *Options) run(s Streams) error {
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
 		return errors.New("--explain and --diff print for people, and Helm would take that for the release: run helm template CHART | postrender … instead")
 	}
-	renderer, overrides, err := o.renderer(s.Err)
-	if err != nil {
-		return err
-	}
 	if o.PrintConfig {
+		renderer, _, err := o.renderer(s.Err)
+		if err != nil {
+			return err
+		}
 		return printConfig(s.Out, renderer)
 	}
 	stream, err := readAll(s.In)
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)
+	}
+	list, err := postrender.ReadResourceList(stream)
+	if err != nil {
+		return err
+	}
+	if list != nil {
+		return o.function(s, list)
+	}
+	renderer, overrides, err := o.renderer(s.Err)
+	if err != nil {
+		return err
 	}
 	out, err := renderer.Render(stream)
 	out.Report.Overrides = overrides
@@ -94,16 +105,20 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 	for _, w := range append(warnings, overrides...) {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
+	return o.newRenderer(config, inject.Release{Name: o.Release, Namespace: o.Namespace}), overrides, nil
+}
+
+func (o *Options) newRenderer(config *inject.Config, release inject.Release) *postrender.Renderer {
 	return &postrender.Renderer{
 		Config:   config,
-		Release:  inject.Release{Name: o.Release, Namespace: o.Namespace},
+		Release:  release,
 		Selector: o.Selector,
 		Kinds:    o.Kinds,
 		Names:    o.Names,
 		Hooks:    o.Hooks,
 		Remove:   o.Remove,
 		Helm4:    o.Helm == 4,
-	}, overrides, nil
+	}
 }
 
 // write prints the manifests, or what people asked for instead.

@@ -211,6 +211,11 @@ func (o *Options) Overrides() []string {
 	if o.ConfigFile == "" {
 		return nil
 	}
+	return o.told()
+}
+
+// told has a sentence for every flag that sets a field.
+func (o *Options) told() []string {
 	var told []string
 	if len(o.Profiles) > 0 {
 		told = append(told, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))

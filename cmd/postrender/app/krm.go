@@ -1,0 +1,76 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// function works as a KRM function: standard input is a ResourceList, with the configuration in its functionConfig. On
+// failure the list goes out as it came, with the reasons as results, and the exit code is not zero: that is where kpt looks
+// for them. Standard error tells them as well, because kustomize shows nothing else.
+func (o *Options) function(s Streams, list *postrender.ResourceList) error {
+	renderer, overrides, err := o.functionRenderer(s.Err, list)
+	var out *postrender.Output
+	if err != nil {
+		out = list.Refuse(err)
+	} else {
+		out, err = renderer.RenderResourceList(list)
+	}
+	out.Report.Overrides = overrides
+	if reportErr := o.writeReport(&out.Report, s.Out); reportErr != nil {
+		return errors.Join(err, reportErr)
+	}
+	if o.Explain {
+		return errors.Join(err, explain(s.Out, &out.Report))
+	}
+	if err == nil {
+		warn(s.Err, &out.Report)
+	} else if o.Diff {
+		return err
+	}
+	return errors.Join(err, o.write(s.Out, out))
+}
+
+// functionRenderer makes the renderer from the options and the functionConfig. A flag goes before what the object says.
+func (o *Options) functionRenderer(stderr io.Writer, list *postrender.ResourceList) (*postrender.Renderer, []string, error) {
+	if list.Config == nil {
+		return o.renderer(stderr)
+	}
+	switch {
+	case o.ConfigFile != "":
+		return nil, nil, errors.New("--config: the configuration is the functionConfig of the ResourceList already: leave one of them out")
+	case list.ConfigKind != inject.ConfigKind:
+		return nil, nil, fmt.Errorf("functionConfig: it is a %s: this function is configured by a %s of %s, or by flags alone",
+			cmp.Or(list.ConfigKind, "thing without a kind"), inject.ConfigKind, inject.APIVersion)
+	}
+	config, warnings, err := inject.Load(list.Config, o.override)
+	if err != nil {
+		return nil, nil, inFunctionConfig(err)
+	}
+	overrides := o.told()
+	for _, w := range append(warnings, overrides...) {
+		fmt.Fprintln(stderr, "warning:", w)
+	}
+	release := inject.Release{Name: cmp.Or(o.Release, list.Release.Name), Namespace: cmp.Or(o.Namespace, list.Release.Namespace)}
+	return o.newRenderer(config, release), overrides, nil
+}
+
+// lineNumber is the place that a problem of a file has. The lines of a functionConfig are the orchestrator's, which nobody
+// sees.
+var lineNumber = regexp.MustCompile(`^line \d+: `)
+
+// inFunctionConfig speaks of the functionConfig where a problem speaks of lines.
+func inFunctionConfig(err error) error {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = "functionConfig: " + lineNumber.ReplaceAllString(line, "")
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

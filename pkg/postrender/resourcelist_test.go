@@ -1,0 +1,186 @@
+package postrender_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+const listHead = "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\n"
+
+func readList(t *testing.T, text string) *postrender.ResourceList {
+	t.Helper()
+	list, err := postrender.ReadResourceList([]byte(text))
+	require.NoError(t, err)
+	require.NotNil(t, list)
+	return list
+}
+
+// TestOnlyAResourceListIsOne shows how the input of a function is told from a stream of manifests.
+func TestOnlyAResourceListIsOne(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		stream string
+		exp    bool
+	}{
+		"what kustomize sends":          {listHead + "items: []\n", true},
+		"an older version":              {"apiVersion: config.kubernetes.io/v1beta1\nkind: ResourceList\n", true},
+		"JSON":                          {`{"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList"}`, true},
+		"behind a comment and a marker": {"# made\n---\n" + listHead, true},
+		"with blank text behind it":     {listHead + "---\n# end\n", true},
+		"a kind of another group":       {"apiVersion: example.com/v1\nkind: ResourceList\nitems: []\n", false},
+		"no group":                      {"kind: ResourceList\nitems: []\n", false},
+		"two documents":                 {listHead + "---\na: 1\n", false},
+		"only the word":                 {"kind: ConfigMap\ndata: {x: ResourceList}\n", false},
+		"only the word, in odd YAML":    {"{kind: ConfigMap, x: ResourceList, y: [", false},
+		"a document below the root":     {"a:\n  kind: ResourceList\n", false},
+		"nothing":                       {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			list, err := postrender.ReadResourceList([]byte(tc.stream))
+			require.NoError(t, err)
+			assert.Equal(t, tc.exp, list != nil)
+		})
+	}
+}
+
+// TestAListMeansWhatItsDocumentsMean renders the streams of the renderer's own tests twice: as documents and as the items of
+// a list. Both make the same objects, tell the same reasons and refuse the same.
+func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
+	t.Parallel()
+	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, inputs)
+	for _, input := range inputs {
+		t.Run(strings.TrimSuffix(filepath.Base(input), ".in.yaml"), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(input)
+			require.NoError(t, err)
+			stream, items := encoded(t, text)
+			list := readList(t, listHead+items)
+
+			want, wantErr := newRenderer(t, inject.DefaultMountPath).Render(stream)
+			got, gotErr := newRenderer(t, inject.DefaultMountPath).RenderResourceList(list)
+			if wantErr != nil {
+				require.EqualError(t, gotErr, wantErr.Error())
+				assert.Contains(t, string(got.Bytes()), "severity: error")
+				assert.True(t, strings.HasPrefix(string(got.Bytes()), listHead+items), "a refused list is told as it came")
+				return
+			}
+			require.NoError(t, gotErr)
+			assert.ElementsMatch(t, documentsOf(t, want.Bytes()), itemsOf(t, got.Bytes()))
+			assert.Equal(t, want.Report.Objects, got.Report.Objects)
+			assert.Equal(t, reasonsOf(want.Report), reasonsOf(got.Report))
+
+			again, err := newRenderer(t, inject.DefaultMountPath).RenderResourceList(readList(t, string(got.Bytes())))
+			require.NoError(t, err)
+			assert.Equal(t, string(got.Bytes()), string(again.Bytes()), "a second run changes nothing")
+		})
+	}
+}
+
+// encoded writes the documents of a stream anew, one by one and as the items of a list. Those that cannot be read are left
+// out: an orchestrator cannot send them.
+func encoded(t *testing.T, text []byte) (stream []byte, items string) {
+	t.Helper()
+	var all []any
+	for _, document := range documentsOf(t, text) {
+		body, err := manifest.Encode(document)
+		require.NoError(t, err)
+		stream = append(append(stream, "---\n"...), body...)
+		all = append(all, document)
+	}
+	body, err := manifest.Encode(map[string]any{"items": all})
+	require.NoError(t, err)
+	return stream, string(body)
+}
+
+func documentsOf(t *testing.T, stream []byte) []any {
+	t.Helper()
+	var all []any
+	for _, doc := range manifest.Split(stream) {
+		tree, err := manifest.Decode(doc.Body)
+		if err != nil {
+			continue
+		}
+		if object, ok := tree.Value().(map[string]any); ok && len(object) > 0 {
+			all = append(all, object)
+		}
+	}
+	return all
+}
+
+func itemsOf(t *testing.T, list []byte) []any {
+	t.Helper()
+	tree, err := manifest.Decode(list)
+	require.NoError(t, err)
+	items, _ := tree.Value().(map[string]any)["items"].([]any)
+	return items
+}
+
+// reasonsOf are the decisions without what is read from the text: a pod inside a ConfigMap, which is written in quotes here,
+// and a label somewhere in a document.
+func reasonsOf(report postrender.Report) []postrender.Workload {
+	workloads := slices.DeleteFunc(report.Workloads, func(w postrender.Workload) bool { return w.Reason == inject.ReasonPodInConfigMap })
+	for i := range workloads {
+		workloads[i].Warnings = nil
+	}
+	return workloads
+}
+
+// TestAListKeepsWhatIsNotOurs appends behind the last item and touches no byte of the others.
+func TestAListKeepsWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	item := strings.ReplaceAll("\n"+strings.TrimPrefix(workload("Deployment", "a"), "---\n"), "\n", "\n  ")
+	list := listHead + "items:\n-" + strings.TrimRight(item, " ")[2:] + "functionConfig: {kind: Other}   # stays\nunknown: {a: 1}\n"
+	out, err := labelled().RenderResourceList(readList(t, list))
+	require.NoError(t, err)
+	rest := out.Bytes()
+	for line := range strings.Lines(list) { // in order, each whole
+		_, after, found := bytes.Cut(rest, []byte(line))
+		require.True(t, found, "%q of\n%s", line, out.Bytes())
+		rest = after
+	}
+	assert.Equal(t, inject.ReasonInjected, out.Report.Workloads[0].Reason)
+	assert.Equal(t, "/spec/template", out.Report.Workloads[0].Pod)
+}
+
+// TestWhatAListIsRefusedFor shows errors that no single pod is the cause of.
+func TestWhatAListIsRefusedFor(t *testing.T) {
+	t.Parallel()
+	job := "- apiVersion: batch/v1\n  kind: Job\n  metadata: {name: j}\n  spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}\n"
+	for name, tc := range map[string]struct{ list, exp string }{
+		"an item that is no object": {"items: [1]\n", "ResourceList/: /items/0 is no object"},
+		"an item of the wrong shape": {
+			"items:\n- {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: 7}}}}\n",
+			"Job/j: ",
+		},
+		"a claim of our name that is not ours": {
+			"items:\n" + job + "- {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: pvc-data-pipeline.rel, namespace: pipelines}}\n",
+			"document 2 PersistentVolumeClaim/pvc-data-pipeline.rel: the stream has a PersistentVolumeClaim of this name itself",
+		},
+		"a style that cannot be edited": {
+			"items:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {pipeline-storage: enabled}}\n  spec:\n    containers:\n    - ? name\n      : main\n",
+			"document 1 Pod/p: /items/0/spec/containers/0/volumeMounts: line ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, err := labelled().RenderResourceList(readList(t, listHead+tc.list))
+			require.ErrorContains(t, err, tc.exp)
+			assert.True(t, strings.HasPrefix(string(out.Bytes()), listHead+tc.list), "%s", out.Bytes())
+			assert.Contains(t, string(out.Bytes()), "  severity: error\n")
+		})
+	}
+}

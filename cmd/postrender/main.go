@@ -1,5 +1,5 @@
 // Command postrender adds durable storage to the pods of a rendered Helm chart. It reads manifests on standard input and
-// writes them to standard output: a Helm 3 post-renderer, the program of a Helm 4 plugin, or a plain filter.
+// writes them to standard output: a Helm 3 post-renderer, the program of a Helm 4 plugin, a KRM function, or a plain filter.
 package main
 
 import (

@@ -1,0 +1,120 @@
+// Package gitops_test runs what docs/gitops.md tells: the KRM function under real kustomize, the command of the Argo CD plugin
+// as Argo CD runs it, and rendering in a pipe. No test here runs Argo CD, Flux, kpt or a container.
+package gitops_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+const root = "../.."
+
+// bin is a folder with all programs that the documents name, for $PATH.
+var bin string
+
+func TestMain(m *testing.M) {
+	code, err := run(context.Background(), m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(ctx context.Context, m *testing.M) (code int, err error) {
+	if bin, err = os.MkdirTemp("", "pipeline-storage-gitops-"); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
+	for name, part := range map[string]string{"helm": "helm3", "helm4": "helm4", "kustomize": "kustomize", "kubectl": "kubectl"} {
+		program, err := parts.Path(ctx, part)
+		if err != nil {
+			return 1, err
+		}
+		if err := os.Symlink(program, filepath.Join(bin, name)); err != nil {
+			return 1, err
+		}
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(bin, "postrender"), "./cmd/postrender")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build postrender: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// result is what a command gives to whoever runs it.
+type result struct {
+	stdout, stderr string
+	err            error
+}
+
+// command runs a program in a folder with our programs in its $PATH, a home of its own and nothing else of ours but env.
+func command(t *testing.T, dir string, env []string, name string, args ...string) result {
+	t.Helper()
+	path := filepath.Join(bin, name)
+	if _, err := os.Stat(path); err != nil {
+		path = name
+	}
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(t.Context(), path, args...)
+	home := t.TempDir()
+	c.Dir, c.Stdout, c.Stderr = dir, &stdout, &stderr
+	c.Env = append([]string{
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home,
+		"HELM_DATA_HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home,
+	}, env...)
+	err := c.Run()
+	return result{stdout.String(), stderr.String(), err}
+}
+
+// must returns the standard output of a command that has to work.
+func must(t *testing.T, r result) string {
+	t.Helper()
+	require.NoError(t, r.err, r.stderr)
+	return r.stdout
+}
+
+// copied returns a copy of a folder that a test may change.
+func copied(t *testing.T, folder string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, folder))))
+	return dir
+}
+
+// write writes a file below a folder.
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+}
+
+// objects are those of a stream, by kind, namespace and name.
+func objects(t *testing.T, stream string) map[string]*unstructured.Unstructured {
+	t.Helper()
+	all := map[string]*unstructured.Unstructured{}
+	for _, doc := range manifest.Split([]byte(stream)) {
+		object := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal(doc.Body, &object.Object))
+		if len(object.Object) == 0 {
+			continue
+		}
+		key := object.GetKind() + "/" + object.GetNamespace() + "/" + object.GetName()
+		require.NotContains(t, all, key)
+		all[key] = object
+	}
+	return all
+}

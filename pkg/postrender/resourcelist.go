@@ -221,9 +221,12 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	return edits, nil
 }
 
-// inItem names the item that an operation could not be carried out on.
+// aboutItem begins a problem with an operation on an item, as opposed to one that appends.
+var aboutItem = regexp.MustCompile(`^/items/\d+/`)
+
+// inItem names the item that an operation could not be carried out on, unless it concerns the list as a whole.
 func (l *ResourceList) inItem(err error) error {
-	if !strings.HasPrefix(err.Error(), "/items/") {
+	if !aboutItem.MatchString(err.Error()) {
 		return fmt.Errorf("%s: %w", resourceListKind, err)
 	}
 	number := itemNumber(err.Error())

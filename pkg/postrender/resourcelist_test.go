@@ -156,6 +156,9 @@ func TestAListKeepsWhatIsNotOurs(t *testing.T) {
 	assert.Equal(t, "/spec/template", out.Report.Workloads[0].Pod)
 }
 
+// flowPod is a Pod whose name stands in no quotes.
+const flowPod = "{apiVersion: v1, kind: Pod, metadata: {name: NAME, labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}"
+
 // TestWhatAListIsRefusedFor shows errors that no single pod is the cause of.
 func TestWhatAListIsRefusedFor(t *testing.T) {
 	t.Parallel()
@@ -174,6 +177,10 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 			"items:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {pipeline-storage: enabled}}\n  spec:\n    containers:\n    - ? name\n      : main\n",
 			"document 1 Pod/p: /items/0/spec/containers/0/volumeMounts: line ",
 		},
+		"a list whose end cannot be told": {
+			"items: [" + strings.Replace(flowPod, "NAME", "it's", 1) + "]\n",
+			"ResourceList: /items/-: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,4 +190,51 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 			assert.Contains(t, string(out.Bytes()), "  severity: error\n")
 		})
 	}
+}
+
+// TestWhatAListIsWarnedOf shows what is told otherwise than in a stream: a pod in a ConfigMap is found in its text, and nobody
+// waits for a CronJob's claim.
+func TestWhatAListIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	pod := "apiVersion: v1\n      kind: Pod\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec:\n        containers: []\n"
+	cronJob := "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {metadata: {labels: " +
+		"{pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}}}}"
+	list := listHead + "items:\n- " + cronJob + "\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: airflow}\n  data:\n    pod.yaml: |\n      " + pod +
+		"- apiVersion: apiextensions.k8s.io/v1\n  kind: CustomResourceDefinition\n  metadata: {name: x}\n  spec: {containers: [{}]}\n"
+	out, err := labelled().RenderResourceList(readList(t, list))
+	require.NoError(t, err)
+	assert.Empty(t, out.Report.Warnings)
+	require.Len(t, out.Report.Workloads, 2)
+	assert.Equal(t, inject.ReasonInjected, out.Report.Workloads[0].Reason)
+	assert.Equal(t, inject.ReasonPodInConfigMap, out.Report.Workloads[1].Reason)
+	assert.Contains(t, string(out.Bytes()), "- message: \"PodInConfigMap: a pod inside a ConfigMap")
+}
+
+// FuzzResourceList takes arbitrary bytes for the input of a function: what comes out is a list with the items that went in, in
+// their order, or the list as it came.
+func FuzzResourceList(f *testing.F) {
+	for _, text := range []string{
+		"items:\n- " + flowPod + "\n", "items: [" + flowPod + "]\nresults:\n- message: x\n", "items: []\n...\n", "items: &a\n- 1\nx: *a\n",
+		"functionConfig: {kind: x}\nitems:\n  - " + flowPod + "\n# end", "results: {}\nitems: ~\n", "items:\n- kind: List\n  apiVersion: v1\n  items: [" + flowPod + "]\n",
+	} {
+		f.Add([]byte(listHead + text))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		list, err := postrender.ReadResourceList(stream)
+		if err != nil || list == nil {
+			return
+		}
+		out, err := labelled().RenderResourceList(list)
+		before, after := itemsOf(t, stream), itemsOf(t, out.Bytes())
+		require.GreaterOrEqual(t, len(after), len(before))
+		if err != nil {
+			require.Equal(t, before, after)
+			return
+		}
+		for i, item := range before {
+			was, _ := item.(map[string]any)
+			is, _ := after[i].(map[string]any)
+			require.Equal(t, was["metadata"], is["metadata"])
+		}
+	})
 }

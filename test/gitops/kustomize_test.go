@@ -54,7 +54,9 @@ func mounts(t *testing.T, workload *unstructured.Unstructured) map[string]string
 	return found
 }
 
-func keys(objects map[string]*unstructured.Unstructured) []string { return slices.Sorted(maps.Keys(objects)) }
+func keys(objects map[string]*unstructured.Unstructured) []string {
+	return slices.Sorted(maps.Keys(objects))
+}
 
 var exampleObjects = []string{
 	"Deployment/pipelines/nightly-api", "Job/pipelines/nightly-train",

@@ -1,0 +1,108 @@
+// Package record writes down what a Pulumi program registers, with no engine and no provider behind it.
+package record
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the expected files anew")
+
+// Resource is a resource as the program registered it.
+type Resource struct {
+	Type   string         `json:"type"`
+	Name   string         `json:"name"`
+	Inputs map[string]any `json:"inputs"`
+	// Version is that of the provider.
+	Version string `json:"version"`
+	// Component is true for a resource whose parts the provider registers.
+	Component bool `json:"component,omitempty"`
+	// Retained is true for a resource whose object stays when it leaves the stack.
+	Retained bool `json:"retained,omitempty"`
+	// DependsOn are the names of resources that come before it.
+	DependsOn []string `json:"dependsOn,omitempty"`
+}
+
+// Run runs the program of the test's folder and returns what it registered, by type and name. Settings are over the defaults of
+// the folder's Pulumi.yaml.
+func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Resource, error) {
+	t.Helper()
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	require.NoError(t, err)
+	config := map[string]string{}
+	for key, setting := range project.Config {
+		if text, ok := setting.Default.(string); ok {
+			config[project.Name.String()+":"+key] = text
+		}
+	}
+	for key, value := range settings {
+		require.Contains(t, project.Config, key, "Pulumi.yaml does not say what it is")
+		config[project.Name.String()+":"+key] = value
+	}
+
+	var recorder recorder
+	err = pulumi.RunErr(program, pulumi.WithMocks(project.Name.String(), "stack", &recorder), func(info *pulumi.RunInfo) {
+		info.Config = config
+	})
+	slices.SortFunc(recorder.resources, func(a, b Resource) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
+	})
+	return recorder.resources, err
+}
+
+// Equal compares what was registered with a file of expected resources. The repository's other tests read these files.
+func Equal(t *testing.T, file string, resources []Resource) {
+	t.Helper()
+	text, err := json.MarshalIndent(resources, "", "  ")
+	require.NoError(t, err)
+	text = append(text, '\n')
+	if *update {
+		require.NoError(t, os.WriteFile(file, text, 0o644))
+	}
+	expected, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(expected), string(text), "if this is intended: go test ./... -update")
+}
+
+type recorder struct {
+	mutex     sync.Mutex
+	resources []Resource
+}
+
+// NewResource is called for each resource that the program registers; the stack itself is one.
+func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.TypeToken != "pulumi:pulumi:Stack" {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		request := args.RegisterRPC
+		r.resources = append(r.resources, Resource{
+			Type: args.TypeToken, Name: args.Name, Inputs: args.Inputs.Mappable(), Version: request.GetVersion(),
+			Component: request.GetRemote(), Retained: request.GetRetainOnDelete(), DependsOn: names(request.GetDependencies()),
+		})
+	}
+	return args.Name, args.Inputs, nil
+}
+
+// Call is called for functions of a provider. The programs call none.
+func (*recorder) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return resource.PropertyMap{}, nil
+}
+
+func names(urns []string) []string {
+	var names []string
+	for _, urn := range urns {
+		names = append(names, resource.URN(urn).Name())
+	}
+	return names
+}

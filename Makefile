@@ -138,6 +138,7 @@ generate:
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
+	@go test ./test/pulumi -run TestTheTableOfTheDocument -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook

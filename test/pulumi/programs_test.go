@@ -1,0 +1,68 @@
+package pulumi_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// programs is the folder of the Pulumi programs.
+const programs = "../../examples/pulumi"
+
+// registered is a resource as a program registers it with Pulumi.
+type registered struct {
+	Type, Name string
+	Inputs     map[string]any
+	Retained   bool
+}
+
+// read returns what a program registers, by type.
+func read(t *testing.T, program, file string) map[string]registered {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(programs, program, "testdata", file+".json"))
+	require.NoError(t, err)
+	var resources []registered
+	require.NoError(t, json.Unmarshal(text, &resources))
+	byType := map[string]registered{}
+	for _, resource := range resources {
+		byType[resource.Type] = resource
+	}
+	require.Len(t, byType, len(resources))
+	return byType
+}
+
+// chartInputs are the inputs of helm.v4.Chart and helm.v3.Release that the program sets (pulumi-kubernetes,
+// provider/pkg/provider/helm/v4/chart.go, ChartArgs; provider/pkg/provider/helm_release.go, Release).
+type chartInputs struct {
+	Name, Namespace, Chart string
+	PostRenderer           struct {
+		Command string
+		Args    []string
+	}
+	Postrender      string
+	CreateNamespace bool
+	SkipAwait       bool
+}
+
+// readChart returns the inputs of the program's chart or release. An input of another name is an error.
+func readChart(t *testing.T, file, kind string) chartInputs {
+	t.Helper()
+	resource, ok := read(t, "storage", file)[kind]
+	require.True(t, ok, "%s.json has no %s", file, kind)
+	text, err := yaml.Marshal(resource.Inputs)
+	require.NoError(t, err)
+	var inputs chartInputs
+	require.NoError(t, yaml.UnmarshalStrict(text, &inputs))
+	inputs.Chart = filepath.Join(programs, "storage", inputs.Chart)
+	return inputs
+}
+
+// object is the object that a resource stands for.
+func (r registered) object() *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: r.Inputs}
+}

@@ -1,0 +1,155 @@
+package pulumi_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/action"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+)
+
+const (
+	chartType   = "kubernetes:helm.sh/v4:Chart"
+	releaseType = "kubernetes:helm.sh/v3:Release"
+)
+
+// TestAChartOfPulumiRendersWhatHelmDoes compares, for each of the program's configurations.
+func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
+	for _, configuration := range []string{"chart", "disk", "claim"} {
+		t.Run(configuration, func(t *testing.T) {
+			inputs := readChart(t, configuration, chartType)
+			rendered, err := renderChart(t, inputs)
+			require.NoError(t, err)
+
+			args := []string{
+				"template", inputs.Name, inputs.Chart, "--namespace", inputs.Namespace, "--no-hooks", "--include-crds",
+				"--post-renderer", postrenderer,
+			}
+			for _, arg := range inputs.PostRenderer.Args {
+				args = append(args, "--post-renderer-args="+arg)
+			}
+			command, err := exec.CommandContext(t.Context(), parts.Require(t, "helm3")["helm3"], args...).Output()
+			require.NoError(t, err)
+			assert.Equal(t, decode(t, string(command)), decode(t, rendered))
+			assert.Contains(t, rendered, "mountPath: /data")
+		})
+	}
+}
+
+func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
+	rendered, err := renderChart(t, readChart(t, "claim", chartType))
+	require.NoError(t, err)
+	assert.Contains(t, rendered, "claimName: pvc-data-pipeline\n")
+	for _, object := range decode(t, rendered) {
+		assert.NotContains(t, storageKinds, object.GetKind())
+	}
+}
+
+func TestPulumiGetsTheReasonOfAConflict(t *testing.T) {
+	inputs := readChart(t, "chart", chartType)
+	inputs.Chart = "../helm/testdata/charts/conflict"
+	_, err := renderChart(t, inputs)
+	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch"`)
+}
+
+// TestTheScriptOfAReleaseHasTheArgumentsOfTheChart because helm.v3.Release takes a program and no arguments.
+func TestTheScriptOfAReleaseHasTheArgumentsOfTheChart(t *testing.T) {
+	chart, release := readChart(t, "chart", chartType), readChart(t, "release", releaseType)
+	expected, err := renderChart(t, chart)
+	require.NoError(t, err)
+
+	assert.Equal(t, chart.Name, release.Name)
+	assert.Equal(t, chart.Namespace, release.Namespace)
+	chart.PostRenderer.Command, chart.PostRenderer.Args = filepath.Join(programs, "storage", release.Postrender), nil
+	actual, err := renderChart(t, chart)
+	require.NoError(t, err)
+	assert.Equal(t, expected, actual)
+}
+
+func TestOnARealAPIServer(t *testing.T) {
+	plane := controlplane.Require(t)
+	cluster := client(t, plane)
+	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseKeepsStorage(t, cluster, plane.Kubeconfig) })
+	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
+}
+
+// testReleaseKeepsStorage installs, uninstalls and installs again, as Pulumi does when a release leaves the stack and comes back.
+func testReleaseKeepsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
+	t.Helper()
+	inputs := readChart(t, "release", releaseType)
+	inputs.Postrender = filepath.Join(programs, "storage", inputs.Postrender)
+	inputs.SkipAwait = true // no controller runs that would make the pods ready
+	configuration := helm(t, kubeconfig, inputs.Namespace)
+
+	require.NoError(t, installRelease(t, configuration, inputs))
+	first := claimOf(t, cluster, inputs)
+	_, err := action.NewUninstall(configuration).Run(inputs.Name)
+	require.NoError(t, err)
+	require.NoError(t, installRelease(t, configuration, inputs))
+	assert.Equal(t, first.GetUID(), claimOf(t, cluster, inputs).GetUID(), "the claim was made anew")
+}
+
+func claimOf(t *testing.T, cluster dynamic.Interface, inputs chartInputs) *unstructured.Unstructured {
+	t.Helper()
+	claim, err := cluster.Resource(resources["PersistentVolumeClaim"]).Namespace(inputs.Namespace).
+		Get(t.Context(), "pvc-data-pipeline."+inputs.Name, metav1.GetOptions{})
+	require.NoError(t, err)
+	return claim
+}
+
+// resources are the kinds that the origin's program registers.
+var resources = map[string]schema.GroupVersionResource{
+	"StorageClass":          {Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+	"PersistentVolume":      {Version: "v1", Resource: "persistentvolumes"},
+	"PersistentVolumeClaim": {Version: "v1", Resource: "persistentvolumeclaims"},
+	"Pod":                   {Version: "v1", Resource: "pods"},
+}
+
+// testOriginIsAccepted lets the API server judge the origin's objects, because the program writes fields as plain maps.
+func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
+	t.Helper()
+	account := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"},
+	}}
+	_, err := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}).Namespace("default").
+		Create(t.Context(), account, metav1.CreateOptions{}) // nothing runs here that makes it, and pods need it
+	require.NoError(t, err)
+
+	for _, backend := range []string{"aws-ebs", "azure-disk", "gce-pd"} {
+		t.Run(backend, func(t *testing.T) {
+			program := read(t, "origin", backend)
+			require.Len(t, program, len(resources))
+			for _, resource := range program {
+				object := resource.object()
+				var in dynamic.ResourceInterface = cluster.Resource(resources[object.GetKind()])
+				if object.GetKind() == "Pod" || object.GetKind() == "PersistentVolumeClaim" {
+					in = cluster.Resource(resources[object.GetKind()]).Namespace("default")
+				}
+				_, err := in.Create(t.Context(), object, metav1.CreateOptions{
+					DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+				})
+				assert.NoError(t, err, object.GetKind())
+			}
+		})
+	}
+}
+
+func client(t *testing.T, plane *controlplane.ControlPlane) dynamic.Interface {
+	t.Helper()
+	cluster, err := dynamic.NewForConfig(&rest.Config{
+		Host: plane.Host, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
+	})
+	require.NoError(t, err)
+	return cluster
+}

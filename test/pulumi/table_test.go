@@ -1,0 +1,241 @@
+package pulumi_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/pulumi.md anew")
+
+// document is where the table stands, between tableBegin and tableEnd.
+const (
+	document   = "../../docs/pulumi.md"
+	tableBegin = "<!-- fields -->\n"
+	tableEnd   = "<!-- /fields -->"
+)
+
+var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
+
+// The part of the table that is no object's field.
+const mount = "Mount"
+
+// fields are those of a side of the table, by part and path.
+type fields map[string]map[string]string
+
+// reasons say why a field differs. Each is needed, and each difference has one.
+var reasons = map[string]string{
+	"StorageClass metadata.name":                          "A class is the cluster's: two releases with one name would meet. `--class=fast` sets it.",
+	"StorageClass provisioner":                            "The plugin inside Kubernetes is gone since 1.27; its CSI driver takes its place.",
+	"StorageClass parameters.type":                        "The driver's default, said: the plugin made gp2 disks. `--parameter=type=gp2` asks for them.",
+	"StorageClass parameters." + fsType:                   "The file system, said in the class.",
+	"PersistentVolume metadata.name":                      "A volume is the cluster's, as a class is. `--volume=pv-data-pipeline` sets it.",
+	"PersistentVolume spec.awsElasticBlockStore.fsType":   "See `spec.csi`.",
+	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
+	"PersistentVolume spec.csi.driver":                    "The CSI driver in place of the plugin, with the same disk.",
+	"PersistentVolume spec.csi.fsType":                    "As before.",
+	"PersistentVolume spec.csi.volumeHandle":              "The same disk.",
+	"PersistentVolume spec.storageClassName":              "The class's name.",
+	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can take the disk.",
+	"PersistentVolume spec.nodeAffinity":                  "Pods start where the disk is. Without it they wait on a node that cannot attach it.",
+	"PersistentVolumeClaim metadata.name":                 "Two releases in one namespace have two claims. `--claim=pvc-data-pipeline` sets it.",
+	"PersistentVolumeClaim metadata.namespace":            "That of the release. The origin says none, which is `default`.",
+	"PersistentVolumeClaim spec.storageClassName":         "The class's name.",
+	"PersistentVolumeClaim spec.volumeName":               "The claim gets this disk and no other.",
+	mount + " claimName":                                  "The claim's name.",
+	mount + " pods":                                       "By the label `pipeline-storage: enabled` in the chart, not by hand.",
+	mount + " volume":                                     "Named so that it meets no volume of a chart.",
+}
+
+const fsType = "csi.storage.k8s.io/fstype"
+
+// everywhere are reasons for fields that all three objects have.
+var everywhere = map[string]string{
+	"metadata.annotations.argocd.argoproj.io/sync-options": "Argo CD neither prunes nor deletes it.",
+	"metadata.annotations.helm.sh/resource-policy":         "Helm and Pulumi keep it.",
+	"metadata.labels.pipeline-storage.io/profile":          "Says which profile it belongs to.",
+	"after `pulumi destroy`":                               "Pulumi's Chart retains what Helm is to keep.",
+}
+
+// TestTheTableOfTheDocument compares what the origin's program registers with what ours makes, field by field.
+func TestTheTableOfTheDocument(t *testing.T) {
+	rendered, err := renderChart(t, readChart(t, "disk", chartType))
+	require.NoError(t, err)
+	expected := rows(t, originFields(t), ourFields(t, rendered))
+
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	before, rest, begins := bytes.Cut(text, []byte(tableBegin))
+	table, after, ends := bytes.Cut(rest, []byte(tableEnd))
+	require.True(t, begins && ends, "%s has no place for the table", document)
+	if *update {
+		table = []byte(expected)
+		require.NoError(t, os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
+	}
+	assert.Equal(t, expected, string(table), "if this is intended: go test ./test/pulumi -run Table -update")
+}
+
+func originFields(t *testing.T) fields {
+	t.Helper()
+	all := fields{}
+	for _, resource := range read(t, "origin", "aws-ebs") {
+		object := resource.object()
+		if object.GetKind() == "Pod" {
+			all[mount] = mountOf(t, *object, object.Object)
+			continue
+		}
+		all[object.GetKind()] = flatten(object)
+		all[object.GetKind()]["after `pulumi destroy`"] = destroyed(resource.Retained)
+	}
+	return all
+}
+
+// ourFields reads a rendered stream. Pulumi retains what has Helm's policy "keep" (pulumi-kubernetes,
+// provider/pkg/provider/helm/v4/chart.go, preregister).
+func ourFields(t *testing.T, rendered string) fields {
+	t.Helper()
+	all := fields{}
+	var pods []string
+	for _, object := range decode(t, rendered) {
+		switch {
+		case slices.Contains(storageKinds, object.GetKind()):
+			all[object.GetKind()] = flatten(&object)
+			all[object.GetKind()]["after `pulumi destroy`"] = destroyed(object.GetAnnotations()["helm.sh/resource-policy"] == "keep")
+		case object.GetKind() == "CronJob":
+			template, _, err := unstructured.NestedMap(object.Object, "spec", "jobTemplate", "spec", "template")
+			require.NoError(t, err)
+			all[mount] = mountOf(t, object, template)
+			pods = append(pods, all[mount]["pods"])
+		case object.GetKind() == "Deployment":
+			template, _, err := unstructured.NestedMap(object.Object, "spec", "template")
+			require.NoError(t, err)
+			pods = append(pods, mountOf(t, object, template)["pods"])
+		}
+	}
+	slices.Sort(pods)
+	all[mount]["pods"] = strings.Join(pods, ", ")
+	return all
+}
+
+func destroyed(kept bool) string {
+	if kept {
+		return "kept"
+	}
+	return "deleted"
+}
+
+// mountOf tells how the pod template of an object mounts its claim.
+func mountOf(t *testing.T, object unstructured.Unstructured, template map[string]any) map[string]string {
+	t.Helper()
+	var pod corev1.PodTemplateSpec
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod))
+	for _, volume := range pod.Spec.Volumes {
+		if volume.PersistentVolumeClaim == nil {
+			continue
+		}
+		for _, at := range pod.Spec.Containers[0].VolumeMounts {
+			if at.Name == volume.Name {
+				return map[string]string{
+					"volume": volume.Name, "claimName": volume.PersistentVolumeClaim.ClaimName, "mountPath": at.MountPath,
+					"pods": object.GetKind() + "/" + object.GetName(),
+				}
+			}
+		}
+	}
+	require.Fail(t, "no claim is mounted", object.GetName())
+	return nil
+}
+
+// flatten returns the fields of an object by path. What is deep and belongs together is one field.
+func flatten(object *unstructured.Unstructured) map[string]string {
+	all := map[string]string{}
+	var walk func(path string, value any)
+	walk = func(path string, value any) {
+		inner, ok := value.(map[string]any)
+		switch {
+		case path == "spec.claimRef":
+			all[path] = fmt.Sprintf("%s/%s", inner["namespace"], inner["name"])
+		case path == "spec.nodeAffinity":
+			all[path] = affinity(inner)
+		case ok:
+			for key, child := range inner {
+				walk(strings.TrimPrefix(path+"."+key, "."), child)
+			}
+		case path != "apiVersion" && path != "kind":
+			all[path] = strings.Trim(fmt.Sprint(value), "[]")
+		}
+	}
+	walk("", object.Object)
+	return all
+}
+
+// affinity is the one expression of a volume's node affinity.
+func affinity(value map[string]any) string {
+	terms, _, _ := unstructured.NestedSlice(value, "required", "nodeSelectorTerms")
+	expressions, _, _ := unstructured.NestedSlice(terms[0].(map[string]any), "matchExpressions")
+	only := expressions[0].(map[string]any)
+	return fmt.Sprintf("%s %s", only["key"], only["values"])
+}
+
+// rows writes the table: fields that are equal on both sides, and those that differ with the reason.
+func rows(t *testing.T, origin, ours fields) string {
+	t.Helper()
+	needed := map[string]bool{}
+	var table strings.Builder
+	table.WriteString("\n| Field | The origin's program | Ours | Why |\n|---|---|---|---|\n")
+	for _, part := range append(slices.Clone(storageKinds), mount) {
+		paths := maps.Clone(origin[part])
+		maps.Copy(paths, ours[part])
+		fmt.Fprintf(&table, "| **%s** | | | |\n", part)
+		for _, path := range slices.Sorted(maps.Keys(paths)) {
+			left, right, why := origin[part][path], ours[part][path], ""
+			if left != right {
+				why = reason(part, path, needed)
+				assert.NotEmpty(t, why, "%s %s differs: %q and %q", part, path, left, right)
+			}
+			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", name(path), cell(left), cell(right), why)
+		}
+	}
+	for key := range reasons {
+		assert.True(t, needed[key], "%s does not differ, or is no field", key)
+	}
+	for key := range everywhere {
+		assert.True(t, needed[key], "%s does not differ, or is no field", key)
+	}
+	table.WriteString("\n")
+	return table.String()
+}
+
+func reason(part, path string, needed map[string]bool) string {
+	if why, ok := reasons[part+" "+path]; ok {
+		needed[part+" "+path] = true
+		return why
+	}
+	needed[path] = true
+	return everywhere[path]
+}
+
+func name(path string) string {
+	if strings.Contains(path, "`") {
+		return path
+	}
+	return "`" + path + "`"
+}
+
+func cell(value string) string {
+	if value == "" {
+		return "–"
+	}
+	return "`" + value + "`"
+}

@@ -117,9 +117,7 @@ func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 	if err := p.addClaimLabel(profile, key, value); err != nil {
 		return err
 	}
-	term := corev1.PodAffinityTerm{
-		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}, TopologyKey: corev1.LabelHostname,
-	}
+	term := claimTerm(key, value)
 	if err := p.follow(profile, term); err != nil {
 		p.warn("profile %q: colocate: the pod is not kept on the node of the claim %q: %v", profile.Name, claim, err)
 	}
@@ -247,9 +245,19 @@ func (p *podPatch) repels(affinity *corev1.Affinity) string {
 	return ""
 }
 
+// claimTerm is the affinity to the pods with the label of a claim.
+func claimTerm(key, value string) corev1.PodAffinityTerm {
+	return corev1.PodAffinityTerm{
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}, TopologyKey: corev1.LabelHostname,
+	}
+}
+
+// affinityNames are the fields by which a pod's affinity leads to the terms that must be met.
+var affinityNames = []string{"podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
+
 // addTerm adds the term at the deepest place that is there. The list of terms is absent or empty.
 func (p *podPatch) addTerm(term corev1.PodAffinityTerm) bool {
-	const inPods, required = "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"
+	inPods, required := affinityNames[0], affinityNames[1]
 	terms, path := []corev1.PodAffinityTerm{term}, p.pod.AffinityPath
 	toPods, _ := p.pod.Affinity[inPods].(map[string]any)
 	switch {

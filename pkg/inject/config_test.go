@@ -607,8 +607,8 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 func jsonFields(types ...reflect.Type) []string {
 	var names []string
 	for _, t := range types {
-		for i := range t.NumField() {
-			if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "-" {
+		for field := range t.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" {
 				names = append(names, name)
 			}
 		}

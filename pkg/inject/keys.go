@@ -66,6 +66,11 @@ const (
 	AnnotationSyncOptions = "argocd.argoproj.io/sync-options"
 	// SyncOptionsKeep is the value of [AnnotationSyncOptions] on everything that holds data.
 	SyncOptionsKeep = "Prune=false,Delete=false"
+	// AnnotationFluxPrune with [FluxPruneKeep] makes Flux neither prune an object nor delete it with its Kustomization.
+	// Source: Flux, Kustomization, Prune.
+	AnnotationFluxPrune = "kustomize.toolkit.fluxcd.io/prune"
+	// FluxPruneKeep is the value of [AnnotationFluxPrune] on everything that holds data.
+	FluxPruneKeep = "disabled"
 )
 
 // Annotations that are read to understand a document.

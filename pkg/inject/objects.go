@@ -147,7 +147,7 @@ func (p *Profile) servesOnly(home string, namespaces []string) error {
 	return nil
 }
 
-// meta is the metadata of everything that holds data: kept by Helm and by Argo CD, and known as ours.
+// meta is the metadata of everything that holds data: kept by Helm, Argo CD and Flux, and known as ours.
 func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name:      name,
@@ -156,6 +156,7 @@ func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 		Annotations: map[string]string{
 			AnnotationResourcePolicy: "keep",
 			AnnotationSyncOptions:    SyncOptionsKeep,
+			AnnotationFluxPrune:      FluxPruneKeep,
 		},
 	}
 }

@@ -109,6 +109,7 @@ func TestObjectsKeepData(t *testing.T) {
 			for _, annotations := range []map[string]string{class.Annotations, volume.Annotations, claim.Annotations} {
 				assert.Equal(t, map[string]string{
 					"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+					"kustomize.toolkit.fluxcd.io/prune": "disabled",
 				}, annotations, "and no annotation of a hook")
 			}
 			for _, labels := range []map[string]string{class.Labels, volume.Labels, claim.Labels} {

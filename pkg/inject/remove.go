@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -55,7 +56,7 @@ var containerTraces = []struct {
 	list   string
 	traces func(*chosenProfile) []trace
 }{
-	{"env", pathVariable},
+	{"env", variables},
 }
 
 // podTraces are the fields of a pod that injection sets for a profile. A pod loses one when it is, to the letter, what
@@ -69,11 +70,16 @@ var podTraces = []struct {
 	{func(p *Pod) string { return p.SecurityContextPath }, podGroup, groupBeside},
 }
 
-func pathVariable(p *chosenProfile) []trace {
-	if p.Env == "" {
-		return nil
+// variables are those of the profile's folder, and the one that tells the mount path.
+func variables(p *chosenProfile) []trace {
+	var traces []trace
+	for _, v := range p.variables {
+		traces = append(traces, trace{"environment variable " + v.Name, v, Addition{Profile: p.Name, Env: v.Name}})
 	}
-	return []trace{{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}}}
+	if p.Env != "" {
+		traces = append(traces, trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}})
+	}
+	return traces
 }
 
 func podGroup(p *chosenProfile) []trace {
@@ -121,11 +127,12 @@ type use struct {
 	mount   any
 }
 
-// takenPlace is a list that loses items, or a field that goes: one without a size.
+// takenPlace is a list that loses items or a map that loses keys, or a field that goes: one without a size.
 type takenPlace struct {
 	path  string
 	size  int
 	items []int
+	keys  []string
 }
 
 // pod takes the mounts of one pod, and what stands beside them.
@@ -152,6 +159,9 @@ func (r *removal) pod(i int) []use {
 	}
 	for c := range pod.Containers {
 		r.container(i, &pod.Containers[c], uses)
+	}
+	if pod.Label != nil && pod.Label.Value == LabelEnabled {
+		r.warn(i, "the label %s is left: it may be the pod's own, and without the webhook it does nothing", pod.Label.Key)
 	}
 	return uses
 }
@@ -258,8 +268,20 @@ func (r *removal) container(i int, c *Container, uses []use) {
 		for _, profile := range gone {
 			traces = append(traces, row.traces(profile)...)
 		}
+		traces = slices.DeleteFunc(traces, func(t trace) bool { return r.isExpanded(mounts, t.addition.Env) })
 		r.takeHead(i, c, row.list, traces)
 	}
+}
+
+// isExpanded reports whether a mount that stays needs a variable.
+func (r *removal) isExpanded(mounts, name string) bool {
+	for n, raw := range r.list(mounts) {
+		mount, _ := raw.(map[string]any)
+		if strings.Contains(text(mount["subPathExpr"]), "$("+name+")") && !r.isTaken(mounts, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // takeHead takes our items from the head of a list. One that stands elsewhere may be the pod's own.
@@ -343,6 +365,7 @@ func (r *removal) fields(i int, uses []use) {
 			continue
 		}
 		gone = append(gone, u.profile.Name)
+		r.colocation(i, u)
 		for _, row := range podTraces {
 			found := r.lookup(row.at(pod))
 			for _, t := range row.traces(u.profile) {
@@ -371,6 +394,37 @@ func (r *removal) unmark(pod *Pod, gone []string) {
 		path += "/" + escape(AnnotationInjected)
 	}
 	r.takeField(path)
+}
+
+// colocation takes the label by which the pods of a claim were kept on one node, and the affinity to them.
+func (r *removal) colocation(i int, u use) {
+	pod := &r.object.Pods[i]
+	if !u.profile.Colocates() {
+		return
+	}
+	key, value := u.profile.ClaimLabel(), shorten(u.volume.claim)
+	if have, _ := r.lookup(pod.LabelsPath).(map[string]any); pod.LabelsPath != "" && text(have[key]) == value {
+		r.takeKey(pod.LabelsPath, len(have), key)
+		r.removed(i, Addition{Profile: u.profile.Name, Label: key + "=" + value})
+	}
+	path, ours := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
+	if path == "" {
+		return
+	}
+	for depth := 0; depth <= len(affinityNames); depth++ {
+		whole := ours
+		for _, name := range slices.Backward(affinityNames[depth:]) {
+			whole = map[string]any{name: whole}
+		}
+		if isJSON(r.lookup(path), whole) {
+			r.takeField(path)
+			r.removed(i, Addition{Profile: u.profile.Name, Affinity: corev1.LabelHostname})
+			return
+		}
+		if depth < len(affinityNames) {
+			path += "/" + affinityNames[depth]
+		}
+	}
 }
 
 // conclude gives a pod the reason for what was done.
@@ -415,6 +469,19 @@ func (r *removal) takeField(path string) bool {
 	return true
 }
 
+// takeKey notes that a key of a map goes. A map of which every key goes was missing or empty before, and goes whole; so does
+// what holds nothing but that map.
+func (r *removal) takeKey(path string, size int, key string) {
+	p := r.place(path)
+	if p == nil {
+		p = &takenPlace{path: path, size: size}
+		r.places = append(r.places, p)
+	}
+	if !slices.Contains(p.keys, key) {
+		p.keys = append(p.keys, key)
+	}
+}
+
 func (r *removal) isTaken(list string, item int) bool {
 	p := r.place(list)
 	return p != nil && slices.Contains(p.items, item)
@@ -434,9 +501,12 @@ func (r *removal) place(path string) *takenPlace {
 func (r *removal) operations() []jsonpatch.Operation {
 	var ops []jsonpatch.Operation
 	for _, p := range r.places {
-		if len(p.items) == p.size {
-			ops = append(ops, jsonpatch.NewOperation("remove", p.path, nil))
+		if len(p.items)+len(p.keys) == p.size {
+			ops = append(ops, jsonpatch.NewOperation("remove", r.whole(p), nil))
 			continue
+		}
+		for _, key := range p.keys {
+			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+escape(key), nil))
 		}
 		slices.Sort(p.items)
 		for _, item := range slices.Backward(p.items) {
@@ -444,6 +514,15 @@ func (r *removal) operations() []jsonpatch.Operation {
 		}
 	}
 	return ops
+}
+
+// whole is the pointer of a place that goes whole: for labels, that of metadata which holds nothing else.
+func (r *removal) whole(p *takenPlace) string {
+	parent := p.path[:strings.LastIndexByte(p.path, '/')]
+	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {
+		return parent
+	}
+	return p.path
 }
 
 func (r *removal) list(pointer string) []any {

@@ -195,11 +195,13 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 
 // TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things of their own.
 func TestEverythingIsRemoved(t *testing.T) {
-	const text = "profiles: [{name: default, fsGroup: 1000, env: DATA}, {name: b, fsGroup: 7, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
+	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: {subPath: 'runs/{pod.name}'}}, " +
+		"{name: b, fsGroup: 7, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
 	for name, own := range map[string]string{
 		"nothing":       asks + "---\n" + main,
 		"annotations":   asks + "annotations: {pipeline-storage.io/profiles: 'b, default', b.pipeline-storage.io/mount-path: /own}\n---\n" + main,
 		"volumes":       asks + "---\nvolumes: [{name: v}]\ncontainers: [{name: main, env: [{name: A}], volumeMounts: [{name: v, mountPath: /v}]}, {name: other}]",
+		"an affinity":   asks + "---\naffinity: {nodeAffinity: {}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
 		"another group": asks + "---\nsecurityContext: {fsGroup: 3}\n" + main,
 	} {
 		document := pod(t, own)
@@ -225,5 +227,7 @@ func TestEveryFieldOfAProfileIsThoughtOf(t *testing.T) {
 			fields = append(fields, f.Name)
 		}
 	}
-	assert.Equal(t, []string{"Name", "Claim", "StorageClass", "Volume", "Mount", "FSGroup", "Env", "NamespaceSelector"}, fields)
+	assert.Equal(t, []string{
+		"Name", "Default", "Claim", "StorageClass", "AttributesClass", "SnapshotClass", "Volume", "Mount", "FSGroup", "Env", "Colocate", "NamespaceSelector",
+	}, fields)
 }

@@ -132,11 +132,13 @@ func (r *row) line(name, refused string) string {
 		r.report.Count(inject.ReasonAlreadyMounted), r.report.Count(inject.ReasonLabelled), others(&r.report), refused)
 }
 
+// withStorage are the reasons of pods that have their storage, or will have it from the webhook.
+var withStorage = []inject.Reason{inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonLabelled}
+
 // others lists the pods that were left alone, by reason and kind.
 func others(report *postrender.Report) string {
 	return countKinds(report, func(w *postrender.Workload) string {
-		switch w.Reason {
-		case inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonLabelled:
+		if slices.Contains(withStorage, w.Reason) {
 			return ""
 		}
 		return string(w.Reason) + " " + w.Kind

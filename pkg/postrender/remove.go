@@ -312,8 +312,8 @@ func (r *run) finishRemoval() {
 	case pods == 0 && count(Removed) == 0:
 		r.report.Warnings = append(r.report.Warnings, "nothing was removed: the stream has nothing that this configuration injects for this release")
 	case count(Removed) > 0:
-		r.report.Warnings = append(r.report.Warnings, "the storage is no longer in the stream: Helm and Argo CD leave it in the cluster, "+
-			"but whatever prunes, such as kubectl apply --prune or Flux, deletes the claim")
+		r.report.Warnings = append(r.report.Warnings, "the storage is no longer in the stream: Helm, Argo CD and Flux leave it in the cluster, "+
+			"but whatever else prunes, such as kubectl apply --prune, deletes the claim")
 	case count(Left) > 0 && r.Remove == RemovePods:
 		r.report.Warnings = append(r.report.Warnings, "the storage stays in the stream, so that nothing that prunes deletes the claim; "+
 			"--remove=all takes it out as well")

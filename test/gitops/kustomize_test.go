@@ -181,25 +181,3 @@ func TestTrapsOfKustomize(t *testing.T) {
 	namespace, _, _ := unstructured.NestedString(volume.Object, "spec", "claimRef", "namespace")
 	assert.Equal(t, "pipelines", namespace, "an overlay on top leaves the claimRef behind")
 }
-
-// Flux applies a Kustomization's patches as kustomize does. The one of docs/gitops.md finds the storage and nothing else.
-func TestThePatchForFluxKeepsTheStorage(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
-	require.NoError(t, err)
-	_, after, found := strings.Cut(string(text), "  patches:\n")
-	require.True(t, found)
-	patches, _, _ := strings.Cut(after, "```")
-	dir := copied(t, "examples/kustomize")
-	write(t, dir, "rendered.yaml", must(t, build(t, dir)))
-	write(t, dir, "kustomization.yaml", "resources: [rendered.yaml]\npatches:\n"+patches)
-	kept := 0
-	for name, object := range objects(t, must(t, build(t, dir))) {
-		isStorage := object.GetLabels()["pipeline-storage.io/profile"] != ""
-		assert.Equal(t, isStorage, object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"] == "disabled", name)
-		if isStorage {
-			kept++
-		}
-	}
-	assert.Equal(t, 2, kept)
-}

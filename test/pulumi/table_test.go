@@ -62,10 +62,11 @@ const fsType = "csi.storage.k8s.io/fstype"
 
 // everywhere are reasons for fields that all three objects have.
 var everywhere = map[string]string{
-	"metadata.annotations.argocd.argoproj.io/sync-options": "Argo CD neither prunes nor deletes it.",
-	"metadata.annotations.helm.sh/resource-policy":         "Helm and Pulumi keep it.",
-	"metadata.labels.pipeline-storage.io/profile":          "Says which profile it belongs to.",
-	"after `pulumi destroy`":                               "Pulumi's Chart retains what Helm is to keep.",
+	"metadata.annotations.argocd.argoproj.io/sync-options":   "Argo CD neither prunes nor deletes it.",
+	"metadata.annotations.kustomize.toolkit.fluxcd.io/prune": "Flux neither prunes nor deletes it.",
+	"metadata.annotations.helm.sh/resource-policy":           "Helm and Pulumi keep it.",
+	"metadata.labels.pipeline-storage.io/profile":            "Says which profile it belongs to.",
+	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm is to keep.",
 }
 
 // TestTheTableOfTheDocument compares what the origin's program registers with what ours makes, field by field.

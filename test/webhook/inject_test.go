@@ -88,6 +88,7 @@ func assertKept(t *testing.T, object metav1.Object) {
 	assert.Equal(t, map[string]string{inject.LabelProfile: "default", inject.LabelInstallation: installation}, labels)
 	assert.Equal(t, "keep", object.GetAnnotations()[inject.AnnotationResourcePolicy])
 	assert.Equal(t, inject.SyncOptionsKeep, object.GetAnnotations()[inject.AnnotationSyncOptions])
+	assert.Equal(t, inject.FluxPruneKeep, object.GetAnnotations()[inject.AnnotationFluxPrune])
 }
 
 // assertNamespaceUID waits until the volume says whose data it has.

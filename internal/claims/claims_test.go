@@ -612,6 +612,9 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	made.Spec.ClaimRef.UID = claim.UID
 	require.NoError(t, f.Update(t.Context(), made))
 	f.bind(claim, made.Name)
+	eventually(f, "", made.Name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
+		return v.Labels[inject.LabelNamespaceUID] != "" // the controller has seen the claim bound
+	})
 	f.set(r, static("/later"))
 	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which is no longer what the profile static says: "+
 		`its source is the hostPath "/wanted", not the hostPath "/later". Pods go on with the volume as it is: `+

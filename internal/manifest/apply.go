@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type Edit struct {
 	Delete int
 	// Text is what is put in.
 	Text []byte
+	// column is that of lines that are put in.
+	column int
 }
 
 // Apply carries out "add" operations and returns the edits, in the order of the body. List items can be added at the head
@@ -41,7 +44,8 @@ func (t *Tree) apply(last string, ops []jsonpatch.Operation) ([]Edit, error) {
 		}
 	}
 	edits := planner.edits
-	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Offset - b.Offset })
+	// At one place, the deeper lines come first: they belong to what stands above.
+	slices.SortStableFunc(edits, func(a, b Edit) int { return cmp.Or(a.Offset-b.Offset, b.column-a.column) })
 	want, err := patched(t.value, ops)
 	if err != nil {
 		return nil, err
@@ -191,8 +195,12 @@ func (p *planner) addKey(mapping *yaml.Node, name string, value *yaml.Node) erro
 }
 
 func (p *planner) edit(offset, remove int, text []byte) {
-	p.offsets[offset] = true
-	p.edits = append(p.edits, Edit{Offset: offset, Delete: remove, Text: text})
+	p.insert(Edit{Offset: offset, Delete: remove, Text: text})
+}
+
+func (p *planner) insert(e Edit) {
+	p.offsets[e.Offset] = true
+	p.edits = append(p.edits, e)
 }
 
 // plainValue decodes a node that we made ourselves.

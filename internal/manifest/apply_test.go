@@ -40,6 +40,11 @@ func TestApply(t *testing.T) {
 			ops:  []jsonpatch.Operation{add("/l/0/a", "v")},
 			exp:  "l:\n- args: [a,\n    b]\n  a: v\n  name: c\n",
 		},
+		"at one place, what is deeper comes first": {
+			body: "l:\n- c:\n  - name: x\n  name: y\n",
+			ops:  []jsonpatch.Operation{add("/l/0/a", "v"), add("/l/0/c/0/b", "w")},
+			exp:  "l:\n- c:\n  - name: x\n    b: w\n  a: v\n  name: y\n",
+		},
 		"items go to the head of a list, in order": {
 			body: "l:\n# about y\n- name: y\n",
 			ops:  []jsonpatch.Operation{add("/l/0", item), add("/l/1", map[string]string{"name": "z"})},

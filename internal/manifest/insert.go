@@ -130,7 +130,7 @@ func (p *planner) insertText(line, column int, text string) {
 			out.WriteString(newline)
 		}
 	}
-	p.edit(offset, 0, out.Bytes())
+	p.insert(Edit{Offset: offset, Text: out.Bytes(), column: column})
 }
 
 // insertFlow puts text behind the opening bracket of a flow list or mapping, with the comma that it needs.

@@ -79,7 +79,7 @@ func (c *Config) SetDefaultProfiles(names ...string) error {
 
 // hasClaim reports whether the pod has a volume of that name with a claim.
 func (p *podPatch) hasClaim(volume string) bool {
-	return slices.ContainsFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Name == volume && v.Claim != "" })
+	return slices.ContainsFunc(p.pod.volumes(), func(v PodVolume) bool { return v.Name == volume && v.Claim != "" })
 }
 
 // narrowing are the annotations that narrow a profile, and how.

@@ -60,6 +60,9 @@ type PodPaths struct {
 	Affinity []string `json:"affinity,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
+	// SharedVolumes are lists of volumes that the pod can mount besides its own, such as those of an Argo workflow. Nothing is added
+	// there.
+	SharedVolumes []string `json:"sharedVolumes,omitempty"`
 	// Containers are lists of containers (ending with [*]) or single ones.
 	Containers []string `json:"containers,omitempty"`
 	// ClaimTemplates is a list of claim templates, whose names are volumes too.
@@ -191,6 +194,7 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs := validateRelative(at.Child("replicas"), p.Replicas...)
 	errs = append(errs, validateRelative(at.Child("claimTemplates"), given(p.ClaimTemplates)...)...)
+	errs = append(errs, validateRelative(at.Child("sharedVolumes"), p.SharedVolumes...)...)
 	errs = append(errs, validateRelative(at.Child("mounts"), p.Mounts...)...)
 	errs = append(errs, validateRelative(at.Child("env"), p.Env...)...)
 	errs = append(errs, validateField(at.Child("labels"), given(p.Labels)...)...)

@@ -54,7 +54,7 @@ func TestFindBuiltinKinds(t *testing.T) {
 	const (
 		mainAt  = "main=/spec/template/spec/containers/0"
 		argo    = "{name: etl, metadata: {labels: {app: a}}, initContainers: [{name: i}], container: {image: x}, sidecars: [{name: s}]}"
-		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/volumes context=%[1]s/templates/0/securityContext replicas=1 app=a " +
+		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/templates/0/volumes context=%[1]s/templates/0/securityContext replicas=1 app=a " +
 			"i=%[1]s/templates/0/initContainers/0 container=%[1]s/templates/0/container s=%[1]s/templates/0/sidecars/0"
 		ray = "{headGroupSpec: {template: %s}, workerGroupSpecs: [{replicas: 3, template: %s}, {template: %s}]}"
 	)
@@ -327,33 +327,54 @@ spec:
 	require.Len(t, objects, 1)
 	assert.Equal(t, "etl-", objects[0].Name)
 	assert.Equal(t, []string{
-		"pod=/spec/templates/2 volumes=/spec/volumes context=/spec/templates/2/securityContext replicas=1 app=all py=/spec/templates/2/script",
-		"pod=/spec/templates/3 volumes=/spec/volumes context=/spec/templates/3/securityContext replicas=1 app=own " +
+		"pod=/spec/templates/2 volumes=/spec/templates/2/volumes context=/spec/templates/2/securityContext replicas=1 app=all py=/spec/templates/2/script",
+		"pod=/spec/templates/3 volumes=/spec/templates/3/volumes context=/spec/templates/3/securityContext replicas=1 app=own " +
 			"a=/spec/templates/3/containerSet/containers/0 b=/spec/templates/3/containerSet/containers/1",
 	}, summary(objects[0]), "steps run no pod of their own")
 	script, set := objects[0].Pods[0], objects[0].Pods[1]
 	assert.Equal(t, map[string]string{"a": "all", "b": "all"}, script.Annotations)
 	assert.Equal(t, map[string]string{"a": "own", "b": "all"}, set.Annotations, "the template's own win")
 	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count besides")
-	assert.Equal(t, []inject.PodVolume{{Name: "w"}, {Name: "c", Claim: "models"}}, set.Volumes)
+	assert.Equal(t, []inject.PodVolume{{Name: "w"}, {Name: "c", Claim: "models"}}, set.SharedVolumes)
+	assert.Empty(t, set.Volumes)
 	assert.Equal(t, []string{"work"}, set.ReservedVolumes)
 }
 
-// TestArgoTemplatesShareVolumes adds one volume for all templates, and a mount for each.
-func TestArgoTemplatesShareVolumes(t *testing.T) {
+// TestArgoTemplatesHaveTheirVolumes adds a volume to each template: one that another workflow calls by templateRef does not
+// find those of the workflow around it. Source: argo-workflows, workflow/controller/workflowpod.go addVolumeReferences.
+func TestArgoTemplatesHaveTheirVolumes(t *testing.T) {
+	const (
+		first, second   = "/spec/templates/0", "/spec/templates/1"
+		firstMounted    = "add " + first + "/container/volumeMounts [" + mount + "]"
+		secondMounted   = "add " + second + "/script/volumeMounts [" + mount + "]"
+		withTheClaim    = "{name: own, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}"
+		ownFirstMounted = `add ` + first + `/container/volumeMounts [{"mountPath":"/data","name":"own"}]`
+	)
 	for name, tt := range map[string]struct {
-		volumes string
-		exp     string
+		workflow, template string
+		exp                []string
 	}{
-		"no volumes yet": {"", "add /spec/volumes [" + volume + "]"},
-		"a volume":       {"  volumes: [{name: w, emptyDir: {}}]\n", "add /spec/volumes/0 " + volume},
+		"no volumes yet": {exp: []string{
+			"add " + first + "/volumes [" + volume + "]", firstMounted, "add " + second + "/volumes [" + volume + "]", secondMounted,
+		}},
+		"volumes of its own": {"{name: w}", "{name: v}", []string{
+			"add " + first + "/volumes/0 " + volume, firstMounted, "add " + second + "/volumes [" + volume + "]", secondMounted,
+		}},
+		"the workflow has the claim: it is mounted by that volume": {withTheClaim, "", []string{
+			ownFirstMounted, strings.ReplaceAll(secondMounted, "pipeline-storage", "own"),
+		}},
+		"a template has the claim": {"", withTheClaim, []string{
+			ownFirstMounted, "add " + second + "/volumes [" + volume + "]", secondMounted,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := patch(t, inject.Default(), decode(t, "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n"+tt.volumes+
-				"  templates: [{container: {image: x}}, {script: {image: x}}]\n"))
-			assert.Equal(t, []string{
-				tt.exp, "add /spec/templates/0/container/volumeMounts [" + mount + "]", "add /spec/templates/1/script/volumeMounts [" + mount + "]",
-			}, lines(t, result))
+			own := ""
+			if tt.template != "" {
+				own = "volumes: [" + tt.template + "], "
+			}
+			result := patch(t, inject.Default(), decode(t, "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n  volumes: ["+tt.workflow+"]\n"+
+				"  templates: [{"+own+"container: {image: x}}, {script: {image: x}}]\n"))
+			assert.Equal(t, tt.exp, lines(t, result))
 			require.Len(t, result.Decisions, 2)
 			assert.Equal(t, inject.ReasonInjected, result.Decisions[1].Reason)
 		})

@@ -356,13 +356,14 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 // another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
-	if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
-		if p.pod.Volumes[i].Name == "" {
+	volumes := p.pod.volumes()
+	if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
+		if volumes[i].Name == "" {
 			return PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
 		}
-		return p.pod.Volumes[i], nil
+		return volumes[i], nil
 	}
-	for _, v := range p.pod.Volumes {
+	for _, v := range volumes {
 		switch {
 		case v.Name != name:
 		case v.Claim == "":
@@ -395,7 +396,7 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 // kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
 // not have. The pod must find its data there, so it is no conflict.
 func (p *podPatch) kept(profile *chosenProfile) (PodVolume, bool) {
-	for _, v := range p.pod.Volumes {
+	for _, v := range p.pod.volumes() {
 		if v.Claim == "" || !isOurs(v.Name) || p.config.hasVolume(v.Name) {
 			continue
 		}
@@ -445,9 +446,9 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
 func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
+	volumes := p.pod.volumes()
 	for _, m := range c.mounts() {
-		if i := slices.IndexFunc(p.pod.Volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 &&
-			p.pod.Volumes[i].Claim == volume.Claim {
+		if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 && volumes[i].Claim == volume.Claim {
 			return m.Path, true
 		}
 	}
@@ -546,7 +547,7 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
 
 func (p *podPatch) otherClaims(volume PodVolume) []string {
 	var others []string
-	for _, v := range p.pod.Volumes {
+	for _, v := range p.pod.volumes() {
 		if v.Claim != "" && v.Claim != volume.Claim {
 			others = append(others, v.Claim)
 		}

@@ -25,6 +25,8 @@ type Pod struct {
 	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
 	VolumesPath string
 	Volumes     []PodVolume
+	// SharedVolumes are those that the pod can mount besides its own, where none of its own has the name.
+	SharedVolumes []PodVolume
 	// ReservedVolumes are names that claim templates will give to volumes.
 	ReservedVolumes []string
 	// SecurityContextPath is the pointer of the security context. SecurityContext is nil when there is none.
@@ -161,7 +163,7 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	for _, n := range s.all(paths.ClaimTemplates) {
 		pod.ReservedVolumes = append(pod.ReservedVolumes, templateNames(n.value)...)
 	}
-	if err := readVolumes(&pod, s, paths.Volumes); err != nil {
+	if err := readVolumes(&pod, s, paths); err != nil {
 		return Pod{}, err
 	}
 	pod.Placement = readPlacement(s, paths)
@@ -244,16 +246,43 @@ func checkList(s scope, path string) error {
 	return nil
 }
 
-func readVolumes(pod *Pod, s scope, path string) error {
-	n, ok := s.place(path)
+func readVolumes(pod *Pod, s scope, paths PodPaths) error {
+	n, ok := s.place(paths.Volumes)
 	if !ok {
 		return fmt.Errorf("%s has no place for volumes", at(s.pointer))
 	}
 	pod.VolumesPath = n.pointer
-	return eachObject(n, func(v map[string]any) {
+	var err error
+	if pod.Volumes, err = volumesOf(n); err != nil {
+		return err
+	}
+	for _, path := range paths.SharedVolumes {
+		for _, n := range s.all(path) {
+			shared, err := volumesOf(n)
+			if err != nil {
+				return err
+			}
+			pod.SharedVolumes = append(pod.SharedVolumes, shared...)
+		}
+	}
+	return nil
+}
+
+func volumesOf(list node) ([]PodVolume, error) {
+	var volumes []PodVolume
+	err := eachObject(list, func(v map[string]any) {
 		claim, _ := v["persistentVolumeClaim"].(map[string]any)
-		pod.Volumes = append(pod.Volumes, PodVolume{Name: text(v["name"]), Claim: text(claim["claimName"])})
+		volumes = append(volumes, PodVolume{Name: text(v["name"]), Claim: text(claim["claimName"])})
 	})
+	return volumes, err
+}
+
+// volumes are all that the pod can mount, its own first.
+func (p *Pod) volumes() []PodVolume {
+	if len(p.SharedVolumes) == 0 {
+		return p.Volumes
+	}
+	return slices.Concat(p.Volumes, p.SharedVolumes)
 }
 
 func readSecurityContext(pod *Pod, s scope, paths []string) error {

@@ -35,8 +35,7 @@ var kubernetesKinds = of("Kubernetes", "k8s.io/api core/v1, apps/v1 and batch/v1
 )
 
 // argoRefLimits is what a workflow cannot do about templates of others.
-const argoRefLimits = "A task or step with a templateRef runs a template of a WorkflowTemplate: mount there, and in the workflow that calls it, " +
-	"whose volumes are the ones that Argo looks in."
+const argoRefLimits = "A task or step with a templateRef runs a template of a WorkflowTemplate: mount there."
 
 var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go",
 	Kind{Group: "argoproj.io", Kind: "Workflow", Pods: append(argoTemplates("spec"), argoReference("spec")), Limits: argoRefLimits},
@@ -45,8 +44,10 @@ var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1
 	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec")), Limits: argoRefLimits},
 )
 
-// argoTemplates is the row part of an Argo workflow: mounts per template, volumes per workflow, pod
-// metadata and security context in both, where the template's own security context takes the place of the workflow's.
+// argoTemplates is the row part of an Argo workflow: mounts and volumes per template, pod metadata and security context in both,
+// where the template's own security context takes the place of the workflow's. The volume goes where the mount is, because a
+// template that another workflow calls by templateRef finds its own volumes and the caller's, not those of the workflow around it.
+// Source: argo-workflows, workflow/controller/workflowpod.go addVolumeReferences.
 func argoTemplates(workflow string) []PodPaths {
 	var pods []PodPaths
 	for _, scope := range []string{".templates[*]", ".templates[*].dag.tasks[*].inline", ".templates[*].steps[*][*].inline"} {
@@ -62,7 +63,8 @@ func argoTemplate(workflow, scope string) PodPaths {
 		Spec:            ".",
 		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
 		Affinity:        []string{"affinity", "$." + workflow + ".affinity"},
-		Volumes:         "$." + workflow + ".volumes",
+		Volumes:         "volumes",
+		SharedVolumes:   []string{"$." + workflow + ".volumes"},
 		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
 		ClaimTemplates:  "$." + workflow + ".volumeClaimTemplates",
 	}

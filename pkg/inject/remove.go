@@ -152,7 +152,7 @@ func (r *removal) pod(i int) []use {
 		}
 		uses = append(uses, found...)
 	}
-	for _, v := range pod.Volumes {
+	for _, v := range pod.volumes() {
 		if isOurs(v.Name) && v.Claim != "" && !r.config.hasVolume(v.Name) {
 			r.warn(i, "volume %q stays: no profile of this configuration has that name", v.Name)
 		}

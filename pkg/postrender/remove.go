@@ -107,11 +107,16 @@ type mount struct {
 func (r *run) addMounts(doc manifest.Document, object inject.Object, namespace string, ops []jsonpatch.Operation) {
 	for i := range object.Pods {
 		pod := &object.Pods[i]
+		stay := slices.Clone(pod.SharedVolumes)
 		for n, v := range pod.Volumes {
-			goes := slices.ContainsFunc(ops, func(op jsonpatch.Operation) bool {
+			if !slices.ContainsFunc(ops, func(op jsonpatch.Operation) bool {
 				return op.Path == pod.VolumesPath || op.Path == fmt.Sprintf("%s/%d", pod.VolumesPath, n)
-			})
-			if v.Claim != "" && !goes {
+			}) {
+				stay = append(stay, v)
+			}
+		}
+		for _, v := range stay {
+			if v.Claim != "" {
 				r.mounts = append(r.mounts, mount{namespace, v.Claim, fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name)})
 			}
 		}

@@ -224,7 +224,7 @@ func TestRefuses(t *testing.T) {
 		"a conflict, with the sentence of the post-renderer": {
 			"profiles: [{name: default}]\n",
 			`{` + labelled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
-			403, `Pod/train-*: container "main": mount path /data is taken by volume "scratch"`,
+			403, `Pod/train-*: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"an annotation that would widen": {
 			"profiles: [{name: default, mount: {readOnly: true}}]\n",

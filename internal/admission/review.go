@@ -283,7 +283,7 @@ func appendContainers[E environment](views []inject.Container, path string, cont
 	for i := range containers {
 		c := &containers[i]
 		view := inject.Container{Path: path + strconv.Itoa(i), Name: c.Name, Env: c.Env.view()}
-		view.Mounts = convert(c.Mounts, func(m mount) inject.Mounted { return inject.Mounted(m) })
+		view.Mounts = convert(c.Mounts, func(m mount) inject.Mounted { return inject.Mounted{Volume: m.Volume, Path: m.Path} })
 		view.Devices = convert(c.Devices, func(d device) string { return d.Path })
 		views = append(views, view)
 	}

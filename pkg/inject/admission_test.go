@@ -137,7 +137,7 @@ func TestAdmissionRefuses(t *testing.T) {
 		},
 		"a path that another volume has": {
 			one, asks + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: [{name: scratch, emptyDir: {}}]\n", nil,
-			inject.ReasonConflict, `container "main": mount path /data is taken by volume "scratch"`,
+			inject.ReasonConflict, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a profile that never was": {
 			one, asks + "annotations: {pipeline-storage.io/profiles: old}\n---\n" + main, nil,
@@ -146,7 +146,7 @@ func TestAdmissionRefuses(t *testing.T) {
 		"two profiles of this configuration at one path": {
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
 			asks + "annotations: {pipeline-storage.io/profiles: 'default,models', models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
-			inject.ReasonConflict, `mount path /data is taken by volume "pipeline-storage"`,
+			inject.ReasonConflict, `mount path /data is taken by volume "pipeline-storage": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

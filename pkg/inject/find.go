@@ -77,9 +77,23 @@ func (k Kinds) findWrapped(doc map[string]any, list Object, row Kind) ([]Object,
 		if err != nil {
 			return nil, err
 		}
+		for i := range objects {
+			objects[i].inherit(&list, itemKind == list.Kind)
+		}
 		found = append(found, objects...)
 	}
 	return found, nil
+}
+
+// inherit gives an object what the one around it says for it: Helm reads the hook of a whole document, and a wrapping kind that
+// is no List makes its objects in its own namespace. Source: appwrapper, parseComponent.
+func (o *Object) inherit(around *Object, hasNamespace bool) {
+	if hook := around.Annotations[AnnotationHook]; hook != "" {
+		o.Annotations = merge(o.Annotations, map[string]string{AnnotationHook: hook})
+	}
+	if hasNamespace && o.Namespace == "" {
+		o.Namespace = around.Namespace
+	}
 }
 
 // identify reads what an object is. Items of a typed list may leave out apiVersion and kind.

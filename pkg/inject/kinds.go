@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -32,6 +33,24 @@ type Kind struct {
 	Source string `json:"-"`
 	// Limits is what the row cannot do, in whole sentences; empty where it can do everything.
 	Limits string `json:"-"`
+}
+
+// SharedLists are lists that several containers of a pod have besides their own. Nothing is added there.
+type SharedLists struct {
+	// Containers are those that have them, by their paths in [PodPaths]. Empty: all.
+	Containers []string `json:"containers,omitempty"`
+	// Mounts are lists of mounts.
+	Mounts []string `json:"mounts,omitempty"`
+	// Env are lists of environment variables.
+	Env []string `json:"env,omitempty"`
+}
+
+// Mirror says how a container gets the mounts of another one, which therefore may not be given to it a second time.
+type Mirror struct {
+	// Field is the container's field that is true where it does.
+	Field string `json:"field,omitempty"`
+	// Of is the name of the other container.
+	Of string `json:"of,omitempty"`
 }
 
 // PodPaths says where one sort of pod sits in an object.
@@ -69,10 +88,16 @@ type PodPaths struct {
 	ClaimTemplates string `json:"claimTemplates,omitempty"`
 	// Replicas are counts whose product is how many such pods run at once. An absent count is 1.
 	Replicas []string `json:"replicas,omitempty"`
-	// Mounts are lists of mounts that every container has besides its own, such as those of Tekton's stepTemplate.
-	Mounts []string `json:"mounts,omitempty"`
-	// Env are lists of environment variables that every container has besides its own.
-	Env []string `json:"env,omitempty"`
+	// Shared are lists that containers have besides their own, such as those of Tekton's stepTemplate.
+	Shared []SharedLists `json:"shared,omitempty"`
+	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces of Tekton's steps. Nothing
+	// is added there.
+	ContainerMounts []string `json:"containerMounts,omitempty"`
+	// Names are the names that the project gives to single containers, by their paths. Without one, a container that names
+	// itself nowhere is called by the last part of its path.
+	Names map[string]string `json:"names,omitempty"`
+	// Mirror says how a container gets the mounts of another besides its own.
+	Mirror *Mirror `json:"mirror,omitempty"`
 	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
 	NoEnv []string `json:"noEnv,omitempty"`
 	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
@@ -194,9 +219,8 @@ func (k *Kind) validate(at *field.Path) field.ErrorList {
 func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs := validateRelative(at.Child("replicas"), p.Replicas...)
 	errs = append(errs, validateRelative(at.Child("claimTemplates"), given(p.ClaimTemplates)...)...)
-	errs = append(errs, validateRelative(at.Child("sharedVolumes"), p.SharedVolumes...)...)
-	errs = append(errs, validateRelative(at.Child("mounts"), p.Mounts...)...)
-	errs = append(errs, validateRelative(at.Child("env"), p.Env...)...)
+	errs = append(errs, validateField(at.Child("sharedVolumes"), p.SharedVolumes...)...)
+	errs = append(errs, p.validateContainers(at)...)
 	errs = append(errs, validateField(at.Child("labels"), given(p.Labels)...)...)
 	if strings.ContainsAny(p.Reference, ".[]{}*$/ ") {
 		errs = append(errs, field.Invalid(at.Child("reference"), p.Reference, "must be the name of one field of a container"))
@@ -228,6 +252,32 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateField(at.Child("securityContext"), p.SecurityContext...)...)
 	errs = append(errs, validateField(at.Child("affinity"), p.Affinity...)...)
 	return append(errs, validateField(at.Child("volumes"), given(p.Volumes)...)...)
+}
+
+// validateContainers checks what is said of the containers besides where they are.
+func (p *PodPaths) validateContainers(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	isKnown := func(at *field.Path, path string) {
+		if p.PodTemplate == "" && !slices.Contains(p.Containers, path) {
+			errs = append(errs, field.Invalid(at, path, "must be one of containers"))
+		}
+	}
+	for i, shared := range p.Shared {
+		at := at.Child("shared").Index(i)
+		for _, path := range shared.Containers {
+			isKnown(at.Child("containers"), path)
+		}
+		errs = append(errs, validateField(at.Child("mounts"), shared.Mounts...)...)
+		errs = append(errs, validateField(at.Child("env"), shared.Env...)...)
+	}
+	errs = append(errs, validateField(at.Child("containerMounts"), p.ContainerMounts...)...)
+	for path := range p.Names {
+		isKnown(at.Child("names"), path)
+	}
+	if p.Mirror != nil && (p.Mirror.Field == "" || p.Mirror.Of == "") {
+		errs = append(errs, field.Required(at.Child("mirror"), "say the field, and the name of the container"))
+	}
+	return errs
 }
 
 // validateImplied checks that there is one pod to imply, and a place for its label that does not start in what is missing.

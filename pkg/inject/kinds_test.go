@@ -55,7 +55,7 @@ func TestFindBuiltinKinds(t *testing.T) {
 		mainAt  = "main=/spec/template/spec/containers/0"
 		argo    = "{name: etl, metadata: {labels: {app: a}}, initContainers: [{name: i}], container: {image: x}, sidecars: [{name: s}]}"
 		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/templates/0/volumes context=%[1]s/templates/0/securityContext replicas=1 app=a " +
-			"i=%[1]s/templates/0/initContainers/0 container=%[1]s/templates/0/container s=%[1]s/templates/0/sidecars/0"
+			"i=%[1]s/templates/0/initContainers/0 main=%[1]s/templates/0/container s=%[1]s/templates/0/sidecars/0"
 		ray = "{headGroupSpec: {template: %s}, workerGroupSpecs: [{replicas: 3, template: %s}, {template: %s}]}"
 	)
 	rayAt := func(cluster string) []string {
@@ -125,8 +125,8 @@ func TestFindBuiltinKinds(t *testing.T) {
 			body: "spec:\n  driver: {cores: 1, labels: {app: d}, initContainers: [{name: i}], sidecars: [{name: s}]}\n" +
 				"  executor: {instances: 8, labels: {app: e}}",
 			exp: []string{
-				"pod=/spec/driver volumes=/spec/volumes context=/spec/driver/podSecurityContext replicas=1 app=d i=/spec/driver/initContainers/0 driver=/spec/driver s=/spec/driver/sidecars/0",
-				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e executor=/spec/executor",
+				"pod=/spec/driver volumes=/spec/volumes context=/spec/driver/podSecurityContext replicas=1 app=d i=/spec/driver/initContainers/0 spark-kubernetes-driver=/spec/driver s=/spec/driver/sidecars/0",
+				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e spark-kubernetes-executor=/spec/executor",
 			},
 		},
 		"RayCronJob": {
@@ -137,8 +137,8 @@ func TestFindBuiltinKinds(t *testing.T) {
 			apiVersion: "sparkoperator.k8s.io/v1beta2", expIsDeferred: true,
 			body: "spec: {template: {driver: {labels: {app: d}}, executor: {instances: 2, labels: {app: e}}}}",
 			exp: []string{
-				"pod=/spec/template/driver volumes=/spec/template/volumes context=/spec/template/driver/podSecurityContext replicas=1 app=d driver=/spec/template/driver",
-				"pod=/spec/template/executor volumes=/spec/template/volumes context=/spec/template/executor/podSecurityContext replicas=2 app=e executor=/spec/template/executor",
+				"pod=/spec/template/driver volumes=/spec/template/volumes context=/spec/template/driver/podSecurityContext replicas=1 app=d spark-kubernetes-driver=/spec/template/driver",
+				"pod=/spec/template/executor volumes=/spec/template/volumes context=/spec/template/executor/podSecurityContext replicas=2 app=e spark-kubernetes-executor=/spec/template/executor",
 			},
 		},
 		"SparkConnect": {
@@ -244,12 +244,12 @@ func TestFindBuiltinKinds(t *testing.T) {
 			body: "metadata: {labels: {app: i}}\nspec: {predictor: {minReplicas: 2, labels: {app: p}, model: {}, containers: [{name: c}], workerSpec: {}}, " +
 				"transformer: {containers: [{name: t}]}, explainer: {art: {}}, canary: [{predictor: {sklearn: {}}}]}",
 			exp: []string{
-				"pod=/spec/predictor volumes=/spec/predictor/volumes context=/spec/predictor/securityContext replicas=2 app=p model=/spec/predictor/model c=/spec/predictor/containers/0 label=/spec/predictor/labels",
+				"pod=/spec/predictor volumes=/spec/predictor/volumes context=/spec/predictor/securityContext replicas=2 app=p kserve-container=/spec/predictor/model c=/spec/predictor/containers/0 label=/spec/predictor/labels",
 				"pod=/spec/predictor/workerSpec volumes= context= replicas=1 app=p  label=/spec/predictor/labels",
 				"pod=/spec/transformer volumes=/spec/transformer/volumes context=/spec/transformer/securityContext replicas=1 app=i t=/spec/transformer/containers/0 label=/spec/transformer+labels",
-				"pod=/spec/explainer volumes=/spec/explainer/volumes context=/spec/explainer/securityContext replicas=1 app=i art=/spec/explainer/art label=/spec/explainer+labels",
+				"pod=/spec/explainer volumes=/spec/explainer/volumes context=/spec/explainer/securityContext replicas=1 app=i kserve-container=/spec/explainer/art label=/spec/explainer+labels",
 				"pod=/spec/canary/0/predictor volumes=/spec/canary/0/predictor/volumes context=/spec/canary/0/predictor/securityContext replicas=1 app=i " +
-					"sklearn=/spec/canary/0/predictor/sklearn label=/spec/canary/0/predictor+labels",
+					"kserve-container=/spec/canary/0/predictor/sklearn label=/spec/canary/0/predictor+labels",
 			},
 		},
 		"ServingRuntime": {
@@ -381,6 +381,143 @@ func TestArgoTemplatesHaveTheirVolumes(t *testing.T) {
 	}
 }
 
+// TestWhatContainersShare is about mounts and volumes that do not stand in the container or the pod itself.
+func TestWhatContainersShare(t *testing.T) {
+	const (
+		argo       = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n"
+		task       = "apiVersion: tekton.dev/v1\nkind: Task\n"
+		taskRun    = "apiVersion: tekton.dev/v1\nkind: TaskRun\n"
+		volcano    = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n"
+		ownClaim   = "{name: own, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}"
+		tasks      = "tasks: [{template: {spec: {containers: [{name: a}]}}}, {template: {spec: {containers: [{name: b}]}}}]"
+		first      = "/spec/templates/0"
+		firstOwn   = "add " + first + "/volumes [" + volume + "]"
+		mountsFull = "/volumeMounts [" + mount + "]"
+	)
+	for name, tt := range map[string]struct {
+		object     string
+		exp        []string
+		expMessage string // of a refusal, or of a first pod that has everything
+	}{
+		"a sidecar that mirrors the main container is left to it": {
+			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}, {name: t, mirrorVolumeMounts: false}]}]}",
+			[]string{firstOwn, "add " + first + "/container" + mountsFull, "add " + first + "/sidecars/1" + mountsFull}, "",
+		},
+		"one whose main container is left out has its own": {
+			argo + "spec: {templates: [{metadata: {annotations: {pipeline-storage.io/containers: s}}, script: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
+			[]string{firstOwn, "add " + first + "/sidecars/0" + mountsFull}, "",
+		},
+		"one without a main container has its own": {
+			argo + "spec: {templates: [{containerSet: {containers: [{name: a}]}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
+			[]string{firstOwn, "add " + first + "/containerSet/containers/0" + mountsFull, "add " + first + "/sidecars/0" + mountsFull}, "",
+		},
+		"one with something of its own at the path": {
+			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true, volumeMounts: [{name: w, mountPath: /data}]}]}]}",
+			nil, `container "s": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"a set of containers with a mount at the path": {
+			argo + "spec: {templates: [{containerSet: {volumeMounts: [{name: w, mountPath: /data}], containers: [{name: a}]}}]}",
+			nil, `container "a": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"a set of containers that mounts the claim": {
+			argo + "spec: {templates: [{volumes: [" + ownClaim + "], containerSet: {volumeMounts: [{name: own, mountPath: /x}], containers: [{name: a}]}}]}", nil, "",
+		},
+		"the defaults of templates with a mount at the path": {
+			argo + "spec: {templateDefaults: {container: {volumeMounts: [{name: w, mountPath: /data}]}}, templates: [{script: {image: x}}, {container: {image: x}}]}",
+			nil, `container "main": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"containers in the defaults of templates only": {
+			argo + "spec: {templateDefaults: {container: {image: x}}, templates: [{name: a}]}",
+			[]string{"add /spec/templateDefaults/volumes [" + volume + "]", "add /spec/templateDefaults/container" + mountsFull}, "",
+		},
+		"a step template is for steps only": {
+			task + "spec: {volumes: [" + ownClaim + "], stepTemplate: {volumeMounts: [{name: own, mountPath: /x}]}, steps: [{name: a}], sidecars: [{name: s}]}",
+			[]string{`add /spec/sidecars/0/volumeMounts [{"mountPath":"/data","name":"own"}]`}, "",
+		},
+		"a workspace of one step at the path": {
+			task + "spec: {steps: [{name: a}, {name: b, workspaces: [{name: w, mountPath: /data}]}]}",
+			nil, `container "b": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"the volumes of a run's pod template": {
+			taskRun + "spec: {podTemplate: {volumes: [" + ownClaim + "]}, taskSpec: {steps: [{name: a, volumeMounts: [{name: own, mountPath: /data}]}]}}", nil, "",
+		},
+		"a volume of our name in a run's pod template": {
+			taskRun + "spec: {podTemplate: {volumes: [{name: pipeline-storage}]}, taskSpec: {steps: [{name: a}]}}",
+			nil, `the name "pipeline-storage" is taken by a volume that is no claim: rename that volume or the profile`,
+		},
+		"a pipeline inside a pipeline": {
+			"apiVersion: tekton.dev/v1\nkind: Pipeline\nspec: {tasks: [{pipelineSpec: {tasks: [{taskSpec: {steps: [{name: a}]}}]}}]}", nil, "",
+		},
+		"a mount of all tasks that names the claim": {
+			volcano + "spec: {volumes: [{mountPath: /data, volumeClaimName: pvc-data-pipeline.demo}], " + tasks + "}", nil, "",
+		},
+		"a mount of all tasks without a name": {
+			volcano + "spec: {volumes: [{mountPath: /x}, {mountPath: /data}], " + tasks + "}",
+			nil, `container "a": mount path /data is taken by volume "/spec/volumes/1": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"a container that is null is none": {
+			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: {modelFormat: {name: x}}}}",
+			[]string{"add /spec/predictor/volumes [" + volume + "]", "add /spec/predictor/model" + mountsFull}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			document := decode(t, tt.object+"\n")
+			result := patch(t, inject.Default(), document)
+			assert.Equal(t, tt.exp, lines(t, result))
+			if refused := result.Refused(); tt.expMessage != "" {
+				require.NotNil(t, refused)
+				assert.Equal(t, tt.expMessage, refused.Message)
+				return
+			}
+			assert.Nil(t, result.Refused())
+			assert.Empty(t, patch(t, inject.Default(), apply(t, document, result)).Operations, "what is patched needs nothing more")
+		})
+	}
+}
+
+// TestMirrorsGetNoVariable because nothing of Argo's would give it to them.
+func TestMirrorsGetNoVariable(t *testing.T) {
+	result := patch(t, load(t, "profiles: [{name: default, env: DATA}]\n"), decode(t,
+		"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}\n"))
+	assert.Equal(t, []string{`container "s" has the mounts of "main", but gets no variable DATA; the storage is at /data`}, result.Decisions[0].Warnings)
+}
+
+// TestAFolderNeedsItsVariables: where a kind refuses them, the folder would never be found.
+func TestAFolderNeedsItsVariables(t *testing.T) {
+	result := patch(t, load(t, "profiles: [{name: default, mount: {subPath: '{pod.name}'}}]\n"), decode(t, "apiVersion: trainer.kubeflow.org/v1alpha1\n"+
+		"kind: TrainJob\nspec: {podTemplateOverrides: [{spec: {containers: [{name: node}]}}]}\n"))
+	require.NotNil(t, result.Refused())
+	assert.Equal(t, `container "node": this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out`,
+		result.Refused().Message)
+}
+
+// TestWrappersSayMore than the objects in them: which namespace they are made in, and that Helm takes the whole for a hook.
+func TestWrappersSayMore(t *testing.T) {
+	const job = "{apiVersion: batch/v1, kind: Job, metadata: {%s}, spec: {template: {spec: {containers: [{name: a}]}}}}"
+	for name, tt := range map[string]struct {
+		object, expNamespace, expHook string
+	}{
+		"an AppWrapper makes them in its own namespace": {
+			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: {components: [{template: " + fmt.Sprintf(job, "") + "}]}", "team", "",
+		},
+		"a namespace of their own counts": {
+			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: {components: [{template: " +
+				fmt.Sprintf(job, "namespace: own") + "}]}", "own", "",
+		},
+		"a List has none to give": {"kind: List\napiVersion: v1\nmetadata: {namespace: team}\nitems: [" + fmt.Sprintf(job, "") + "]", "", ""},
+		"a List that is a hook": {
+			"kind: List\napiVersion: v1\nmetadata: {annotations: {helm.sh/hook: pre-install}}\nitems: [" + fmt.Sprintf(job, "annotations: {a: b}") + "]", "", "pre-install",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := find(t, inject.Default(), decode(t, tt.object+"\n"))
+			require.Len(t, objects, 1)
+			assert.Equal(t, tt.expNamespace, objects[0].Namespace)
+			assert.Equal(t, tt.expHook, objects[0].Annotations[inject.AnnotationHook])
+		})
+	}
+}
+
 // TestArgoSecurityContext is about a template without a security context of its own: Argo then takes the workflow's, and
 // would lose it to one that we make. Source: argo-workflows, workflow/controller/workflowpod.go.
 func TestArgoSecurityContext(t *testing.T) {
@@ -407,6 +544,11 @@ func TestArgoSecurityContext(t *testing.T) {
 			"  securityContext: {runAsNonRoot: true}\n", "securityContext: {runAsUser: 1}, ", []string{
 				"add /spec/templates/0/securityContext/fsGroup 1000", `add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 				"add /spec/securityContext/fsGroup 1000", `add /spec/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+			},
+		},
+		"the defaults of templates have one, which hides the workflow's": {
+			"  templateDefaults: {securityContext: {runAsUser: 1}}\n  securityContext: {runAsNonRoot: true}\n", "", []string{
+				"add /spec/templateDefaults/securityContext/fsGroup 1000", `add /spec/templateDefaults/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 			},
 		},
 		"the workflow has a group": {"  securityContext: {fsGroup: 7}\n", "", nil},

@@ -17,7 +17,7 @@ const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: exam
 	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, implied: true, why: A is implied}, " +
 	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, labelPrefix: role.label., implied: true, why: B is implied}]}, " +
 	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], reference: ref, adds: main, " +
-	"mounts: ['shared.volumeMounts[*]'], env: ['shared.env[*]'], labels: $.metadata.labels, why: it is somebody else's}]}, " +
+	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it is somebody else's}]}, " +
 	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.told, why: it is made elsewhere}]}]\n"
 
 // TestLabels is about pods that cannot be mounted into here, so that their label has to find the webhook.
@@ -101,7 +101,7 @@ func TestLabels(t *testing.T) {
 		"a shared mount takes the path": {
 			kind: "Steps", object: "spec: {shared: {volumeMounts: [{name: cache, mountPath: /data}]}, steps: [{name: main}]}",
 			expReasons: []inject.Reason{inject.ReasonConflict},
-			expMessage: `container "main": mount path /data is taken by volume "cache"`,
+			expMessage: `container "main": mount path /data is taken by volume "cache": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a shared mount of the claim is one": {
 			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}], " +

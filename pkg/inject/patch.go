@@ -338,7 +338,11 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 		if !profile.Mount.includes(c.Name) {
 			continue
 		}
-		if err := p.mount(profile, volume, c); err != nil {
+		mount := p.mount
+		if p.mirrors(profile, c) {
+			mount = p.mirror
+		}
+		if err := mount(profile, volume, c); err != nil {
 			return false, fmt.Errorf("container %q: %w", c.Name, err)
 		}
 	}
@@ -362,6 +366,9 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 			return PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
 		}
 		return volumes[i], nil
+	}
+	if mounted, ok := p.mountedByClaim(claim); ok {
+		return mounted, nil
 	}
 	for _, v := range volumes {
 		switch {
@@ -391,6 +398,16 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
 	}
 	return v, nil
+}
+
+// mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim itself.
+func (p *podPatch) mountedByClaim(claim string) (PodVolume, bool) {
+	for _, c := range p.pod.Containers {
+		if i := slices.IndexFunc(c.SharedMounts, func(m Mounted) bool { return m.Claim == claim }); i >= 0 {
+			return PodVolume{Name: c.SharedMounts[i].Volume, Claim: claim}, true
+		}
+	}
+	return PodVolume{}, false
 }
 
 // kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
@@ -444,10 +461,33 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 	return p.env(profile, mountPath, c)
 }
 
+// mirrors reports whether a container gets the mounts of another one that is mounted into.
+func (p *podPatch) mirrors(profile *chosenProfile, c *Container) bool {
+	return c.MirrorOf != "" && c.Name != c.MirrorOf && profile.Mount.includes(c.MirrorOf) && p.pod.container(c.MirrorOf) != nil
+}
+
+// mirror leaves a container to the mounts of the other one, whose path must be free in it.
+func (p *podPatch) mirror(profile *chosenProfile, volume PodVolume, c *Container) error {
+	mountPath, mounted := p.mountedAt(volume, p.pod.container(c.MirrorOf))
+	if !mounted {
+		mountPath = profile.Mount.Path
+	}
+	if err := p.checkPath(mountPath, c); err != nil {
+		return err
+	}
+	if profile.Env != "" {
+		p.warn("container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf, profile.Env, mountPath)
+	}
+	return nil
+}
+
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
 func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
 	volumes := p.pod.volumes()
 	for _, m := range c.mounts() {
+		if m.Claim != "" && m.Claim == volume.Claim {
+			return m.Path, true
+		}
 		if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 && volumes[i].Claim == volume.Claim {
 			return m.Path, true
 		}
@@ -464,7 +504,7 @@ func (p *podPatch) checkPath(mountPath string, c *Container) error {
 	for _, m := range c.mounts() {
 		switch other := absolute(m.Path); {
 		case other == clean:
-			return fmt.Errorf("mount path %s is taken by volume %q", mountPath, m.Volume)
+			return fmt.Errorf("mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+AnnotationMountPath, mountPath, m.Volume)
 		case isBelow(other, clean) || isBelow(clean, other):
 			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
 		}

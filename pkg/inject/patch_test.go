@@ -283,32 +283,32 @@ func TestPatchRefusesConflicts(t *testing.T) {
 	}{
 		"another volume at our path": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch"`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"another volume at our path, with a slash at its end": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data/}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch"`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"our path has the slash": {
 			config: "profiles: [{name: default, mount: {path: /data/}}]\n",
 			pod:    "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp:    `container "main": mount path /data/ is taken by volume "scratch"`,
+			exp:    `container "main": mount path /data/ is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the same path written in another way": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /x/..//data/.}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch"`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the same path, relative: the kubelet starts it at the root": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: data}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch"`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in an init container": {
 			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: [{name: main}]",
-			exp: `container "prepare": mount path /data is taken by volume "scratch"`,
+			exp: `container "prepare": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in the last of three containers": {
 			pod: "containers: [{name: a}, {name: b}, {name: c, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp: `container "c": mount path /data is taken by volume "scratch"`,
+			exp: `container "c": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a raw block device at our path": {
 			pod: "containers: [{name: main, volumeDevices: [{name: raw, devicePath: /data/}]}]",
@@ -318,7 +318,7 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			config: "profiles: [{name: a}, {name: b, mount: {path: /b}}]\n",
 			pod: "annotations: {pipeline-storage.io/profiles: 'a,b', b.pipeline-storage.io/mount-path: /data}\n---\n" +
 				"containers: [{name: main}]",
-			exp: `container "main": mount path /data is taken by volume "pipeline-storage-a"`,
+			exp: `container "main": mount path /data is taken by volume "pipeline-storage-a": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"our name is taken by a volume that is no claim": {
 			pod: "volumes: [{name: pipeline-storage, emptyDir: {}}]\ncontainers: [{name: main}]",
@@ -380,7 +380,7 @@ spec:
 	assert.Equal(t, inject.ReasonInjected, result.Decisions[0].Reason)
 	require.NotNil(t, result.Refused())
 	assert.Equal(t, "/spec/templates/1", result.Refused().Pod)
-	assert.Equal(t, `container "container": mount path /data is taken by volume "scratch"`, result.Refused().Message)
+	assert.Equal(t, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`, result.Refused().Message)
 	assert.Empty(t, result.Operations)
 }
 
@@ -401,7 +401,7 @@ spec:
 	}{
 		"of another name at another path":   {"db", "/db", ""},
 		"of our name":                       {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
-		"of another name, mounted at ours":  {"db", "/data/", `container "main": mount path /data is taken by volume "db"`},
+		"of another name, mounted at ours":  {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
 		"of our name, mounted at our path":  {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
 		"of a name that only begins as our": {"pipeline-storage-b", "/db", ""},
 	} {

@@ -72,7 +72,7 @@ type SecurityContext struct {
 type Container struct {
 	// Path is the JSON pointer of the container.
 	Path string
-	// Name is its name, or where it has none the field that holds it.
+	// Name is its name in the pod, or where neither it nor the row says one the field that holds it.
 	Name   string
 	Mounts []Mounted
 	// Devices are the paths of raw block volumes.
@@ -83,6 +83,8 @@ type Container struct {
 	SharedEnv    []Env
 	// NoEnv says that the container takes no environment variable here.
 	NoEnv bool
+	// MirrorOf is the name of a container whose mounts it gets besides its own.
+	MirrorOf string
 }
 
 // mounts are all mounts of the container.
@@ -104,6 +106,8 @@ func (c *Container) env() []Env {
 // Mounted is what is read of a core/v1 VolumeMount.
 type Mounted struct {
 	Volume, Path string
+	// Claim is the claim, where the mount names one instead of a volume of the pod.
+	Claim string
 }
 
 // Env is what is read of a core/v1 EnvVar.
@@ -172,23 +176,18 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 
 // readContainers reads the containers that can be mounted into, and the names of those that are defined elsewhere.
 func readContainers(pod *Pod, s scope, paths PodPaths) error {
-	var shared Container
-	for _, path := range slices.Concat(paths.Mounts, paths.Env) {
-		if err := checkList(s, path); err != nil {
-			return err
-		}
-	}
-	for _, path := range paths.Mounts {
-		shared.Mounts = append(shared.Mounts, readMounts(s.all(path))...)
-	}
-	for _, path := range paths.Env {
-		shared.Env = append(shared.Env, readEnv(s.all(path))...)
-	}
 	for _, path := range paths.Containers {
 		if err := checkList(s, path); err != nil {
 			return err
 		}
+		shared, err := readShared(s, paths, path)
+		if err != nil {
+			return err
+		}
 		for _, n := range s.all(path) {
+			if n.value == nil && !strings.HasSuffix(path, anyItem) {
+				continue // as if it were not there
+			}
 			container, err := readContainer(n)
 			if err != nil {
 				return err
@@ -197,25 +196,93 @@ func readContainers(pod *Pod, s scope, paths PodPaths) error {
 				pod.Elsewhere = append(pod.Elsewhere, container.Name)
 				continue
 			}
-			container.SharedMounts, container.SharedEnv = shared.Mounts, shared.Env
-			container.NoEnv = slices.Contains(paths.NoEnv, container.Name)
+			container.complete(n, paths, path, shared)
 			pod.Containers = append(pod.Containers, container)
 		}
 	}
-	if adds := paths.Adds; adds != "" && !slices.ContainsFunc(pod.Containers, func(c Container) bool { return c.Name == adds }) {
+	if adds := paths.Adds; adds != "" && pod.container(adds) == nil {
 		pod.Elsewhere = append(pod.Elsewhere, adds)
 	}
 	return nil
 }
 
-// readMounts reads mounts of all containers. Volcano calls the volume of one volumeName or volumeClaimName.
+// complete adds what the row says of a container besides its own fields.
+func (c *Container) complete(n node, paths PodPaths, path string, shared Container) {
+	if name := paths.Names[path]; name != "" && !n.isNamed() {
+		c.Name = name
+	}
+	c.SharedMounts, c.SharedEnv = shared.Mounts, shared.Env
+	for _, list := range paths.ContainerMounts {
+		for _, n := range resolve(n, list) {
+			c.SharedMounts = append(slices.Clip(c.SharedMounts), readMounts(n.items())...)
+		}
+	}
+	c.NoEnv = slices.Contains(paths.NoEnv, c.Name)
+	if paths.Mirror != nil {
+		if field, _ := n.field(paths.Mirror.Field); field.value == true {
+			c.MirrorOf = paths.Mirror.Of
+		}
+	}
+}
+
+// isNamed reports whether an object has a name.
+func (n node) isNamed() bool {
+	name, _ := n.field("name")
+	return text(name.value) != ""
+}
+
+// container returns the container of that name, or nil.
+func (p *Pod) container(name string) *Container {
+	for i := range p.Containers {
+		if p.Containers[i].Name == name {
+			return &p.Containers[i]
+		}
+	}
+	return nil
+}
+
+// readShared reads what the containers of a path share with others.
+func readShared(s scope, paths PodPaths, containers string) (Container, error) {
+	var shared Container
+	for _, lists := range paths.Shared {
+		if len(lists.Containers) > 0 && !slices.Contains(lists.Containers, containers) {
+			continue
+		}
+		mounts, err := itemsOf(s, lists.Mounts)
+		if err != nil {
+			return shared, err
+		}
+		env, err := itemsOf(s, lists.Env)
+		if err != nil {
+			return shared, err
+		}
+		shared.Mounts, shared.Env = append(shared.Mounts, readMounts(mounts)...), append(shared.Env, readEnv(env)...)
+	}
+	return shared, nil
+}
+
+// itemsOf returns the items of several lists.
+func itemsOf(s scope, lists []string) ([]node, error) {
+	var items []node
+	for _, path := range lists {
+		if err := checkList(s, path+anyItem); err != nil {
+			return nil, err
+		}
+		for _, n := range s.all(path) {
+			items = append(items, n.items()...)
+		}
+	}
+	return items, nil
+}
+
+// readMounts reads mounts of several containers. Volcano calls the volume of one volumeName, or names its claim.
 // Source: volcano, config/crd/volcano/bases/batch.volcano.sh_jobs.yaml, spec.volumes.
 func readMounts(items []node) []Mounted {
 	var mounts []Mounted
 	for _, n := range items {
 		if v, _ := n.value.(map[string]any); v["mountPath"] != nil { // Tekton's workspaces have a default of their own
-			volume := cmp.Or(text(v["name"]), text(v["volumeName"]), text(v["volumeClaimName"]))
-			mounts = append(mounts, Mounted{Volume: volume, Path: text(v["mountPath"])})
+			volume := cmp.Or(text(v["name"]), text(v["volumeName"]), text(v["volumeClaimName"]), n.pointer)
+			mounts = append(mounts, Mounted{Volume: volume, Claim: text(v["volumeClaimName"]), Path: text(v["mountPath"])})
 		}
 	}
 	return mounts
@@ -277,12 +344,15 @@ func volumesOf(list node) ([]PodVolume, error) {
 	return volumes, err
 }
 
-// volumes are all that the pod can mount, its own first.
+// volumes are all that the pod can mount. One of its own hides a shared one of the same name.
 func (p *Pod) volumes() []PodVolume {
-	if len(p.SharedVolumes) == 0 {
-		return p.Volumes
+	all := p.Volumes
+	for _, shared := range p.SharedVolumes {
+		if !slices.ContainsFunc(p.Volumes, func(own PodVolume) bool { return own.Name == shared.Name }) {
+			all = append(slices.Clip(all), shared)
+		}
 	}
-	return slices.Concat(p.Volumes, p.SharedVolumes)
+	return all
 }
 
 func readSecurityContext(pod *Pod, s scope, paths []string) error {

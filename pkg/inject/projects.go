@@ -37,11 +37,14 @@ var kubernetesKinds = of("Kubernetes", "k8s.io/api core/v1, apps/v1 and batch/v1
 // argoRefLimits is what a workflow cannot do about templates of others.
 const argoRefLimits = "A task or step with a templateRef runs a template of a WorkflowTemplate: mount there."
 
+const argoAdvice = "its templates run no containers of their own: mount in the WorkflowTemplates that they name; the pod of a resource " +
+	"template only creates the object that its manifest holds"
+
 var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go",
-	Kind{Group: "argoproj.io", Kind: "Workflow", Pods: append(argoTemplates("spec"), argoReference("spec")), Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: argoTemplates("spec"), Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, Pods: argoTemplates("spec"), Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec")), Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "Workflow", Pods: append(argoTemplates("spec"), argoReference("spec")), Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: argoTemplates("spec"), Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, Pods: argoTemplates("spec"), Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec")), Advice: argoAdvice, Limits: argoRefLimits},
 )
 
 // argoTemplates is the row part of an Argo workflow: mounts and volumes per template, pod metadata and security context in both,
@@ -50,23 +53,39 @@ var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1
 // Source: argo-workflows, workflow/controller/workflowpod.go addVolumeReferences.
 func argoTemplates(workflow string) []PodPaths {
 	var pods []PodPaths
-	for _, scope := range []string{".templates[*]", ".templates[*].dag.tasks[*].inline", ".templates[*].steps[*][*].inline"} {
+	for _, scope := range []string{".templates[*]", ".templates[*].dag.tasks[*].inline", ".templates[*].steps[*][*].inline", ".templateDefaults"} {
 		pods = append(pods, argoTemplate(workflow, workflow+scope))
 	}
 	return pods
 }
 
+// argoTemplate is the row part of one template. Argo merges the workflow's templateDefaults into it, gives the containers of a
+// containerSet the mounts of the set, and the mounts of the container main to those that mirror them.
+// Source: argo-workflows, docs/template-defaults.md, container_set_template_types.go and workflowpod.go mirrorVolumeMounts.
 func argoTemplate(workflow, scope string) PodPaths {
+	defaults := "$." + workflow + ".templateDefaults."
+	withDefaults := func(container string) SharedLists {
+		return SharedLists{
+			Containers: []string{container},
+			Mounts:     []string{defaults + container + ".volumeMounts"}, Env: []string{defaults + container + ".env"},
+		}
+	}
 	return PodPaths{
 		Scope:           scope,
-		Metadata:        []string{"metadata", "$." + workflow + ".podMetadata"},
+		Metadata:        []string{"metadata", defaults + "metadata", "$." + workflow + ".podMetadata"},
 		Spec:            ".",
-		SecurityContext: []string{"securityContext", "$." + workflow + ".securityContext"},
-		Affinity:        []string{"affinity", "$." + workflow + ".affinity"},
+		SecurityContext: []string{"securityContext", defaults + "securityContext", "$." + workflow + ".securityContext"},
+		Affinity:        []string{"affinity", defaults + "affinity", "$." + workflow + ".affinity"},
 		Volumes:         "volumes",
-		SharedVolumes:   []string{"$." + workflow + ".volumes"},
+		SharedVolumes:   []string{defaults + "volumes", "$." + workflow + ".volumes"},
 		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
-		ClaimTemplates:  "$." + workflow + ".volumeClaimTemplates",
+		Names:           map[string]string{"container": "main", "script": "main"},
+		Mirror:          &Mirror{Field: "mirrorVolumeMounts", Of: "main"},
+		Shared: []SharedLists{
+			withDefaults("container"), withDefaults("script"),
+			{Containers: []string{"containerSet.containers[*]"}, Mounts: []string{"containerSet.volumeMounts"}},
+		},
+		ClaimTemplates: "$." + workflow + ".volumeClaimTemplates",
 	}
 }
 
@@ -147,6 +166,7 @@ func sparkRole(application, role string, replicas ...string) PodPaths {
 		Affinity:        []string{"affinity"},
 		Volumes:         "$." + application + ".volumes",
 		Containers:      []string{"initContainers[*]", ".", "sidecars[*]"},
+		Names:           map[string]string{".": "spark-kubernetes-" + role},
 		Replicas:        replicas,
 	}
 }
@@ -177,14 +197,14 @@ var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 	Kind{Group: "spark.apache.org", Kind: "SparkCluster", Pods: []PodPaths{
 		sparkNode("spec.masterSpec.statefulSetSpec", "master"),
 		sparkNode("spec.workerSpec.statefulSetSpec", "worker", "$.spec.clusterTolerations.instanceConfig.initWorkers"),
-	}, Limits: "The operator adds the containers master and worker where the templates do not list them: then the pods get the label instead of the mount."},
+	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the pods get the label instead of the mount."},
 )
 
 func sparkNode(statefulSet, container string, replicas ...string) PodPaths {
 	t := sparkTemplate(statefulSet+".template", "$."+statefulSet+".template.metadata.labels", "", replicas...)
 	t.ClaimTemplates = "$." + statefulSet + ".volumeClaimTemplates"
 	t.Adds = container
-	t.Why = "the operator adds the container " + container + " where the template does not list it"
+	t.Why = "the operator adds the container " + container + " when the template does not list it"
 	return t
 }
 
@@ -196,12 +216,12 @@ var tektonKinds = of("Tekton Pipelines",
 		tektonTask("spec", tektonRootLabels, []string{tektonRoot}),
 	}, Limits: tektonLimits + " A Task has no place for fsGroup: set it in the podTemplate of the run."},
 	Kind{Group: "tekton.dev", Kind: "TaskRun", Pods: []PodPaths{
-		tektonTask("spec.taskSpec", tektonRootLabels, []string{tektonRoot}, "$.spec.podTemplate.securityContext"),
+		tektonTask("spec.taskSpec", tektonRootLabels, []string{tektonRoot}, "$.spec.podTemplate"),
 		tektonReference("spec.taskRef", "Task"),
 	}, Limits: tektonLimits},
 	Kind{Group: "tekton.dev", Kind: "Pipeline", Deferred: true, Pods: tektonPipeline("spec"), Limits: tektonLimits + tektonPipelineLimits},
 	Kind{Group: "tekton.dev", Kind: "PipelineRun", Pods: append(
-		tektonPipeline("spec.pipelineSpec", "$.spec.taskRunTemplate.podTemplate.securityContext", "$.spec.podTemplate.securityContext"),
+		tektonPipeline("spec.pipelineSpec", "$.spec.taskRunTemplate.podTemplate", "$.spec.podTemplate"),
 		tektonReference("spec.pipelineRef", "Pipeline"),
 	), Limits: tektonLimits + tektonPipelineLimits},
 	Kind{
@@ -215,23 +235,31 @@ const (
 	tektonRoot           = "$.metadata"
 	tektonRootLabels     = "$.metadata.labels"
 	tektonLimits         = "A step with a ref takes no mount: the Task gets the label, and the webhook mounts the claim. At admission the container of the step NAME is called step-NAME."
-	tektonPipelineLimits = " Tasks by taskRef get the label. Pipelines inside pipelines are not looked into."
+	tektonPipelineLimits = " Tasks by taskRef get the label. Pipelines inside pipelines are not looked into; the report says so."
 )
 
 // tektonTask is the row part of a TaskSpec. Tekton merges the stepTemplate into each step by mount path and name, so that a
 // mount of ours would take the place of one of it; and it refuses a mount at the path of a workspace.
-func tektonTask(scope, labels string, metadata []string, securityContext ...string) PodPaths {
+func tektonTask(scope, labels string, metadata []string, podTemplates ...string) PodPaths {
+	var securityContext, volumes []string
+	for _, template := range podTemplates {
+		securityContext, volumes = append(securityContext, template+".securityContext"), append(volumes, template+".volumes")
+	}
 	return PodPaths{
 		Scope:           scope,
 		Metadata:        metadata,
 		SecurityContext: securityContext,
 		Volumes:         "volumes",
+		SharedVolumes:   volumes,
 		Containers:      []string{"steps[*]", "sidecars[*]"},
-		Mounts:          []string{"stepTemplate.volumeMounts[*]", "workspaces[*]"},
-		Env:             []string{"stepTemplate.env[*]"},
-		Reference:       "ref",
-		Labels:          labels,
-		Why:             "a step with a ref is defined by a StepAction and may have no mounts",
+		ContainerMounts: []string{"workspaces"},
+		Shared: []SharedLists{
+			{Containers: []string{"steps[*]"}, Mounts: []string{"stepTemplate.volumeMounts"}, Env: []string{"stepTemplate.env"}},
+			{Mounts: []string{"workspaces"}},
+		},
+		Reference: "ref",
+		Labels:    labels,
+		Why:       "a step with a ref is defined by a StepAction and may have no mounts, and a task of a kind of its own has no steps",
 	}
 }
 
@@ -244,12 +272,13 @@ func tektonReference(scope, kind string) PodPaths {
 }
 
 // tektonPipeline are the row parts of a PipelineSpec.
-func tektonPipeline(pipeline string, securityContext ...string) []PodPaths {
+func tektonPipeline(pipeline string, podTemplates ...string) []PodPaths {
 	var pods []PodPaths
 	for _, list := range []string{".tasks[*]", ".finally[*]"} {
 		pods = append(pods,
-			tektonTask(pipeline+list+".taskSpec", "metadata.labels", []string{"metadata", tektonRoot}, securityContext...),
-			tektonReference(pipeline+list+".taskRef", "Task"))
+			tektonTask(pipeline+list+".taskSpec", "metadata.labels", []string{"metadata", tektonRoot}, podTemplates...),
+			tektonReference(pipeline+list+".taskRef", "Task"),
+			PodPaths{Scope: pipeline + list + ".pipelineSpec", Metadata: []string{tektonRoot}, Why: "it is a pipeline inside a pipeline, which is not looked into: mount in a Pipeline of its own"})
 	}
 	return pods
 }
@@ -285,7 +314,8 @@ var trainerKinds = of("Kubeflow Trainer v2", "trainer, pkg/apis/trainer/v1alpha1
 			"pipeline-storage: enabled, in the runtime or by runtimePatches, and the webhook mounts the claim",
 		Limits: "A TrainJob holds patches of its runtime's pod templates, not the templates. A patch that lists containers gets the mount in these, " +
 			"one that lists none the label; a TrainJob without patches is reported. Trainer refuses environment variables in a patch of " +
-			"the containers node, dataset-initializer and model-initializer: set those in spec.trainer.env and spec.initializer.",
+			"the containers node, dataset-initializer and model-initializer: set those in spec.trainer.env and spec.initializer. " +
+			"The definition that judges the row has no podTemplateOverrides any more, which Trainer 2.1 has.",
 	},
 )
 
@@ -322,7 +352,7 @@ var volcanoKinds = of("Volcano", "volcano, config/crd/volcano/bases and config/c
 // volcanoTasks is the row part of a JobSpec, whose volumes Volcano mounts into the containers of every task.
 func volcanoTasks(job string) PodPaths {
 	t := template(job+".tasks[*].template", "$."+job+".tasks[*].replicas")
-	t.Mounts = []string{"$." + job + ".volumes[*]"}
+	t.Shared = []SharedLists{{Mounts: []string{"$." + job + ".volumes"}}}
 	return t
 }
 
@@ -362,6 +392,10 @@ var predictorContainers = []string{
 // kservePod is the row part of a component of an InferenceService: a pod spec with labels and annotations in it, besides those
 // of the InferenceService.
 func kservePod(component string, named ...string) PodPaths {
+	names := map[string]string{}
+	for _, path := range named {
+		names[path] = "kserve-container"
+	}
 	return PodPaths{
 		Scope:           component,
 		Metadata:        []string{".", "$.metadata"},
@@ -370,6 +404,7 @@ func kservePod(component string, named ...string) PodPaths {
 		Affinity:        []string{"affinity"},
 		Volumes:         "volumes",
 		Containers:      slices.Concat([]string{"initContainers[*]"}, named, []string{"containers[*]"}),
+		Names:           names,
 		Replicas:        []string{"minReplicas"},
 		Labels:          "labels",
 		Why:             "the containers are those of the ServingRuntime",

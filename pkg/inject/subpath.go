@@ -233,6 +233,9 @@ func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.E
 
 // addVariables adds the variables of a mount to its container.
 func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVar, c *Container) error {
+	if len(variables) > 0 && c.NoEnv {
+		return errors.New("this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out")
+	}
 	for i := range variables {
 		v := &variables[i]
 		wanted := Env{Name: v.Name, FromSource: true, FieldPath: v.ValueFrom.FieldRef.FieldPath}

@@ -224,7 +224,7 @@ func withDefaultPath(t *testing.T, in []byte) string {
 		if !w.Reason.Refuses() {
 			return ""
 		}
-		assert.Regexp(t, `mount path /data is taken by volume "[^"]+"$`, w.Message, "%s/%s", w.Kind, w.Name)
+		assert.Regexp(t, `mount path /data is taken by volume "[^"]+": choose another `, w.Message, "%s/%s", w.Kind, w.Name)
 		return w.Kind
 	})
 	assert.Equal(t, err != nil, refused != "")

@@ -65,9 +65,19 @@ func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
 	}{
 		"a kind that no row knows, with the label": {labelled(), custom("pipeline-storage: enabled"), "UnsupportedKind: it seems to hold a pod"},
 		"a kind that no row knows, without":        {labelled(), custom("app: x"), ""},
-		"a Windows pod":                            {labelled(), windows, "WindowsNotInjected: "},
-		"a container that is not there":            {labelled(misspelt), workload("Job", "a"), "Excluded: "},
-		"a hook that is too early":                 {labelled(), hooked("pre-install"), "HookNotInjected: "},
+		"a workflow inside something else": {
+			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {labels: {pipeline-storage: enabled}, name: s}\n" +
+				"spec: {triggers: [{template: {k8s: {source: {resource: {kind: Workflow, spec: {templates: [{script: {image: x}}]}}}}}}]}\n",
+			"UnsupportedKind: it seems to hold a pod",
+		},
+		"a workflow of references": {
+			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {labels: {pipeline-storage: enabled}, name: w}\n" +
+				"spec: {templates: [{dag: {tasks: [{templateRef: {name: x, template: y}}]}}]}\n",
+			"NoPods: its templates run no containers of their own: mount in the WorkflowTemplates that they name",
+		},
+		"a Windows pod":                 {labelled(), windows, "WindowsNotInjected: "},
+		"a container that is not there": {labelled(misspelt), workload("Job", "a"), "Excluded: "},
+		"a hook that is too early":      {labelled(), hooked("pre-install"), "HookNotInjected: "},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

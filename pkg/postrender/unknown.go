@@ -129,7 +129,7 @@ func mentionsKey(body, key []byte) bool {
 }
 
 // holdsPods reports whether a decoded value seems to have a pod in it: lists of containers, volumes or mounts, a list of
-// things with images (Tekton's steps), or Spark's pair of driver and executor.
+// things with images (Tekton's steps), one such thing (Argo's templates), or Spark's pair of driver and executor.
 func holdsPods(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:
@@ -138,7 +138,7 @@ func holdsPods(value any) bool {
 				return true
 			}
 		}
-		if isObject(value["driver"]) && isObject(value["executor"]) {
+		if isObject(value["driver"]) && isObject(value["executor"]) || hasImage(value["container"]) || hasImage(value["script"]) {
 			return true
 		}
 		for _, child := range value {
@@ -148,12 +148,16 @@ func holdsPods(value any) bool {
 		}
 	case []any:
 		return slices.ContainsFunc(value, func(item any) bool {
-			object, _ := item.(map[string]any)
-			_, hasImage := object["image"].(string)
-			return hasImage || holdsPods(item)
+			return hasImage(item) || holdsPods(item)
 		})
 	}
 	return false
+}
+
+func hasImage(value any) bool {
+	object, _ := value.(map[string]any)
+	_, ok := object["image"].(string)
+	return ok
 }
 
 func isObject(value any) bool {

@@ -127,7 +127,7 @@ func TestThePluginFailsWhole(t *testing.T) {
 			"templates/pod.yaml",
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {pipeline-storage: enabled}}\nspec:\n  containers:\n  - name: main\n" +
 				"    image: x\n    volumeMounts: [{name: s, mountPath: /data}]\n  volumes: [{name: s, emptyDir: {}}]\n",
-			`Pod/p: container "main": mount path /data is taken by volume "s"`,
+			`Pod/p: container "main": mount path /data is taken by volume "s": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

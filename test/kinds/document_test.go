@@ -3,6 +3,7 @@ package kinds_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,12 +134,30 @@ func place(p inject.PodPaths) string {
 	case isTemplate:
 		s = "Pod template: " + scopeMark + "."
 	case len(p.Containers) > 0:
-		s = "In " + scopeMark + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "."
+		s = "In " + scopeMark + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." + containerNames(p)
 	default:
 		s = "With " + scopeMark + "."
 	}
-	if p.Labels != "" {
-		s += " Label: " + labelPlace(p) + ", where " + p.Why + "."
+	switch {
+	case p.Labels != "":
+		s += " Label: " + labelPlace(p) + ", because " + p.Why + "."
+	case p.Why != "":
+		s += " Only reported, because " + p.Why + "."
+	}
+	return s
+}
+
+// containerNames says what containers are called that stand at a place of their own.
+func containerNames(p inject.PodPaths) string {
+	paths := map[string][]string{}
+	for _, path := range p.Containers {
+		if name := p.Names[path]; name != "" {
+			paths[name] = append(paths[name], path)
+		}
+	}
+	s := ""
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		s += " In annotations and reports the container at " + codes(paths[name]) + " is called `" + name + "`, as in the pod."
 	}
 	return s
 }

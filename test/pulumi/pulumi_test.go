@@ -59,7 +59,7 @@ func TestPulumiGetsTheReasonOfAConflict(t *testing.T) {
 	inputs := readChart(t, "chart", chartType)
 	inputs.Chart = "../helm/testdata/charts/conflict"
 	_, err := renderChart(t, inputs)
-	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch"`)
+	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
 }
 
 // TestTheScriptOfAReleaseHasTheArgumentsOfTheChart because helm.v3.Release takes a program and no arguments.

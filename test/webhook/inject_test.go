@@ -168,10 +168,10 @@ func TestConflictIsDeniedWithASentence(t *testing.T) {
 		says   string
 	}{
 		"the path is taken": {
-			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch"`,
+			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the path with a slash at its end is taken": {
-			scratchAt("/data/"), `container "main": mount path /data is taken by volume "scratch"`,
+			scratchAt("/data/"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the name of the volume is taken": {
 			func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: podVolume}} },
@@ -196,7 +196,7 @@ func TestConflictIsDeniedWithASentence(t *testing.T) {
 		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{"name": "scratch", "mountPath": "/data"}}
 		apply(t, namespace, set)
 		assert.Contains(t, eventOf(t, namespace, "ReplicaSet", set.GetName(), "FailedCreate"),
-			`container "main": mount path /data is taken by volume "scratch"`)
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
 	})
 	settle(t)
 	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})

@@ -51,7 +51,7 @@ func (k Kinds) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 	if row.Objects != "" {
 		return k.findWrapped(doc, o, row)
 	}
-	for _, paths := range row.Pods {
+	for _, paths := range row.paths() {
 		pods, err := findPods(doc, pointer, paths)
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)

@@ -27,6 +27,9 @@ type Kind struct {
 	// Advice says what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
 	Advice string `json:"advice,omitempty"`
 
+	// pods makes Pods, in the built-in table.
+	pods func() []PodPaths
+
 	// Project is whose kind it is, for people. It is no part of the configuration file, nor are Source and Limits.
 	Project string `json:"-"`
 	// Source is the file of the project from which the row was read.
@@ -147,15 +150,23 @@ type groupKind struct{ group, kind string }
 
 // AllKinds returns the built-in table with the configuration's own rows, which win.
 func (c *Config) AllKinds() Kinds {
-	k := Kinds{byName: make(map[groupKind]*Kind, len(BuiltinKinds)+len(c.Kinds))}
-	for i := range BuiltinKinds {
-		k.add(&BuiltinKinds[i])
+	k := Kinds{byName: make(map[groupKind]*Kind, len(builtinKinds)+len(c.Kinds))}
+	for i := range builtinKinds {
+		k.add(&builtinKinds[i])
 	}
 	for i := range c.Kinds {
 		row := c.Kinds[i].expand()
 		k.add(&row)
 	}
 	return k
+}
+
+// paths returns where the pods are.
+func (k *Kind) paths() []PodPaths {
+	if k.pods != nil {
+		return k.pods()
+	}
+	return k.Pods
 }
 
 func (k Kinds) add(row *Kind) { k.byName[groupKind{row.Group, row.Kind}] = row }

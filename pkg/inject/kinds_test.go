@@ -302,7 +302,7 @@ func TestFindBuiltinKinds(t *testing.T) {
 // untested are the rows of the table without an object in the test above.
 var untested = func() map[string]bool {
 	kinds := map[string]bool{}
-	for _, row := range inject.BuiltinKinds {
+	for _, row := range inject.BuiltinKinds() {
 		kinds[row.Group+"/"+row.Kind] = true
 	}
 	return kinds

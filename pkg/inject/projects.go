@@ -1,37 +1,57 @@
 package inject
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
-// BuiltinKinds is the table of kinds that hold pods, project by project.
+// builtinKinds is the table of kinds that hold pods, project by project. Paths are made when a kind is met, because a run meets
+// few kinds and all the paths cost more than reading a small chart (make bench).
 //
 // Kueue has no rows of its own but for its Workload: it queues the kinds of others (Job, JobSet, RayJob, PyTorchJob and so on),
 // whose pods are theirs. Source: kueue, pkg/controller/jobs. Flyte and Airflow have none either: they create plain pods, Flyte
 // from a PodTemplate, Airflow from a pod_template_file, which is text in a ConfigMap and reported.
-var BuiltinKinds = slices.Concat(
+var builtinKinds = slices.Concat(
 	kubernetesKinds, argoKinds, rayKinds, jobSetKinds, sparkOperatorKinds, apacheSparkKinds, tektonKinds, trainingOperatorKinds,
 	trainerKinds, leaderWorkerSetKinds, volcanoKinds, notebookKinds, kserveKinds, appWrapperKinds, kueueKinds,
 )
+
+// BuiltinKinds returns the table of kinds that hold pods, project by project.
+func BuiltinKinds() []Kind {
+	kinds := slices.Clone(builtinKinds)
+	for i := range kinds {
+		kinds[i].Pods = kinds[i].paths()
+	}
+	return kinds
+}
 
 // of fills in whose kinds these are.
 func of(project, source string, kinds ...Kind) []Kind {
 	for i := range kinds {
 		kinds[i].Project, kinds[i].Source = project, source
+		if kinds[i].pods != nil {
+			kinds[i].pods = sync.OnceValue(kinds[i].pods)
+		}
 	}
 	return kinds
 }
 
 // The kinds of Kubernetes itself.
 var kubernetesKinds = of("Kubernetes", "k8s.io/api core/v1, apps/v1 and batch/v1 types.go",
-	Kind{Kind: "Pod", Pods: []PodPaths{template(".")}},
-	Kind{Kind: "PodTemplate", Deferred: true, Pods: []PodPaths{template("template")}},
-	Kind{Kind: "ReplicationController", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
+	Kind{Kind: "Pod", pods: func() []PodPaths { return []PodPaths{template(".")} }},
+	Kind{Kind: "PodTemplate", Deferred: true, pods: func() []PodPaths { return []PodPaths{template("template")} }},
+	Kind{Kind: "ReplicationController", pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.replicas")} }},
 	Kind{Kind: "List", Objects: "items[*]"},
-	Kind{Group: "apps", Kind: "Deployment", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
-	Kind{Group: "apps", Kind: "ReplicaSet", Pods: []PodPaths{template("spec.template", "$.spec.replicas")}},
-	Kind{Group: "apps", Kind: "StatefulSet", Pods: []PodPaths{statefulTemplate("spec.template", "$.spec.volumeClaimTemplates", "$.spec.replicas")}},
-	Kind{Group: "apps", Kind: "DaemonSet", PerNode: true, Pods: []PodPaths{template("spec.template")}},
-	Kind{Group: "batch", Kind: "Job", Pods: []PodPaths{template("spec.template", "$.spec.parallelism")}},
-	Kind{Group: "batch", Kind: "CronJob", Deferred: true, Pods: []PodPaths{template("spec.jobTemplate.spec.template", "$.spec.jobTemplate.spec.parallelism")}},
+	Kind{Group: "apps", Kind: "Deployment", pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.replicas")} }},
+	Kind{Group: "apps", Kind: "ReplicaSet", pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.replicas")} }},
+	Kind{Group: "apps", Kind: "StatefulSet", pods: func() []PodPaths {
+		return []PodPaths{statefulTemplate("spec.template", "$.spec.volumeClaimTemplates", "$.spec.replicas")}
+	}},
+	Kind{Group: "apps", Kind: "DaemonSet", PerNode: true, pods: func() []PodPaths { return []PodPaths{template("spec.template")} }},
+	Kind{Group: "batch", Kind: "Job", pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.parallelism")} }},
+	Kind{Group: "batch", Kind: "CronJob", Deferred: true, pods: func() []PodPaths {
+		return []PodPaths{template("spec.jobTemplate.spec.template", "$.spec.jobTemplate.spec.parallelism")}
+	}},
 )
 
 // argoRefLimits is what a workflow cannot do about templates of others.
@@ -41,10 +61,12 @@ const argoAdvice = "its templates run no containers of their own: mount in the W
 	"template only creates the object that its manifest holds"
 
 var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go",
-	Kind{Group: "argoproj.io", Kind: "Workflow", Pods: append(argoTemplates("spec"), argoReference("spec")), Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Pods: argoTemplates("spec"), Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, Pods: argoTemplates("spec"), Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Pods: append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec")), Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "Workflow", pods: func() []PodPaths { return append(argoTemplates("spec"), argoReference("spec")) }, Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, pods: func() []PodPaths { return argoTemplates("spec") }, Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, pods: func() []PodPaths { return argoTemplates("spec") }, Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, pods: func() []PodPaths {
+		return append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec"))
+	}, Advice: argoAdvice, Limits: argoRefLimits},
 )
 
 // argoTemplates is the row part of an Argo workflow: mounts and volumes per template, pod metadata and security context in both,
@@ -101,10 +123,10 @@ func argoReference(workflow string) PodPaths {
 }
 
 var rayKinds = of("Ray (KubeRay)", "kuberay, ray-operator/apis/ray/v1/raycluster_types.go, rayjob_types.go, rayservice_types.go and raycronjob_types.go",
-	Kind{Group: "ray.io", Kind: "RayCluster", Pods: raySpec("spec"), Limits: "The autoscaler's container, which the operator adds to the head, gets no mount."},
-	Kind{Group: "ray.io", Kind: "RayJob", Pods: rayJobSpec("spec"), Advice: rayJobAdvice, Limits: rayJobLimits},
-	Kind{Group: "ray.io", Kind: "RayCronJob", Deferred: true, Pods: rayJobSpec("spec.jobTemplate"), Advice: rayJobAdvice, Limits: rayJobLimits},
-	Kind{Group: "ray.io", Kind: "RayService", Pods: raySpec("spec.rayClusterConfig")},
+	Kind{Group: "ray.io", Kind: "RayCluster", pods: func() []PodPaths { return raySpec("spec") }, Limits: "The autoscaler's container, which the operator adds to the head, gets no mount."},
+	Kind{Group: "ray.io", Kind: "RayJob", pods: func() []PodPaths { return rayJobSpec("spec") }, Advice: rayJobAdvice, Limits: rayJobLimits},
+	Kind{Group: "ray.io", Kind: "RayCronJob", Deferred: true, pods: func() []PodPaths { return rayJobSpec("spec.jobTemplate") }, Advice: rayJobAdvice, Limits: rayJobLimits},
+	Kind{Group: "ray.io", Kind: "RayService", pods: func() []PodPaths { return raySpec("spec.rayClusterConfig") }},
 )
 
 const (
@@ -126,7 +148,7 @@ func rayJobSpec(job string) []PodPaths {
 }
 
 var jobSetKinds = of("JobSet", "jobset, api/jobset/v1alpha2/jobset_types.go",
-	Kind{Group: "jobset.x-k8s.io", Kind: "JobSet", Pods: []PodPaths{jobSetSpec("spec")}},
+	Kind{Group: "jobset.x-k8s.io", Kind: "JobSet", pods: func() []PodPaths { return []PodPaths{jobSetSpec("spec")} }},
 )
 
 // jobSetSpec is the row part of a JobSetSpec.
@@ -137,13 +159,15 @@ func jobSetSpec(jobSet string) PodPaths {
 
 var sparkOperatorKinds = slices.Concat(
 	of("Spark Operator (Kubeflow)", "spark-operator, api/v1beta2/sparkapplication_types.go and scheduledsparkapplication_types.go",
-		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", Pods: sparkRoles("spec"), Limits: sparkOperatorLimits},
-		Kind{Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, Pods: sparkRoles("spec.template"), Limits: sparkOperatorLimits},
+		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", pods: func() []PodPaths { return sparkRoles("spec") }, Limits: sparkOperatorLimits},
+		Kind{Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, pods: func() []PodPaths { return sparkRoles("spec.template") }, Limits: sparkOperatorLimits},
 	),
 	of("Spark Operator (Kubeflow)", "spark-operator, api/v1alpha1/sparkconnect_types.go and internal/controller/sparkconnect",
-		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkConnect", Pods: []PodPaths{
-			sparkTemplate("spec.server.template", "$.spec.server.template.metadata.labels", ""),
-			sparkTemplate("spec.executor.template", "$.spec.sparkConf", sparkExecutorLabel, "$.spec.executor.instances"),
+		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkConnect", pods: func() []PodPaths {
+			return []PodPaths{
+				sparkTemplate("spec.server.template", "$.spec.server.template.metadata.labels", ""),
+				sparkTemplate("spec.executor.template", "$.spec.sparkConf", sparkExecutorLabel, "$.spec.executor.instances"),
+			}
 		}},
 	),
 )
@@ -190,13 +214,17 @@ func sparkTemplate(scope, labels, labelPrefix string, replicas ...string) PodPat
 // podTemplateFile that sparkConf names. Source: spark-kubernetes-operator, docs/spark_custom_resources.md.
 var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 	"spark-kubernetes-operator, docs/spark_custom_resources.md and SparkClusterResourceSpec.java",
-	Kind{Group: "spark.apache.org", Kind: "SparkApplication", Pods: []PodPaths{
-		sparkTemplate("spec.driverSpec.podTemplateSpec", "$.spec.sparkConf", sparkDriverLabel),
-		sparkTemplate("spec.executorSpec.podTemplateSpec", "$.spec.sparkConf", sparkExecutorLabel),
+	Kind{Group: "spark.apache.org", Kind: "SparkApplication", pods: func() []PodPaths {
+		return []PodPaths{
+			sparkTemplate("spec.driverSpec.podTemplateSpec", "$.spec.sparkConf", sparkDriverLabel),
+			sparkTemplate("spec.executorSpec.podTemplateSpec", "$.spec.sparkConf", sparkExecutorLabel),
+		}
 	}, Limits: "A pod template without containers gets the label instead of the mount."},
-	Kind{Group: "spark.apache.org", Kind: "SparkCluster", Pods: []PodPaths{
-		sparkNode("spec.masterSpec.statefulSetSpec", "master"),
-		sparkNode("spec.workerSpec.statefulSetSpec", "worker", "$.spec.clusterTolerations.instanceConfig.initWorkers"),
+	Kind{Group: "spark.apache.org", Kind: "SparkCluster", pods: func() []PodPaths {
+		return []PodPaths{
+			sparkNode("spec.masterSpec.statefulSetSpec", "master"),
+			sparkNode("spec.workerSpec.statefulSetSpec", "worker", "$.spec.clusterTolerations.instanceConfig.initWorkers"),
+		}
 	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the pods get the label instead of the mount."},
 )
 
@@ -212,18 +240,24 @@ func sparkNode(statefulSet, container string, replicas ...string) PodPaths {
 // Source: tekton pipeline, docs/labels.md.
 var tektonKinds = of("Tekton Pipelines",
 	"pipeline, pkg/apis/pipeline/v1/task_types.go, pipeline_types.go, taskrun_types.go and task_validation.go",
-	Kind{Group: "tekton.dev", Kind: "Task", Deferred: true, Pods: []PodPaths{
-		tektonTask("spec", tektonRootLabels, []string{tektonRoot}),
+	Kind{Group: "tekton.dev", Kind: "Task", Deferred: true, pods: func() []PodPaths {
+		return []PodPaths{
+			tektonTask("spec", tektonRootLabels, []string{tektonRoot}),
+		}
 	}, Limits: tektonLimits + " A Task has no place for fsGroup: set it in the podTemplate of the run."},
-	Kind{Group: "tekton.dev", Kind: "TaskRun", Pods: []PodPaths{
-		tektonTask("spec.taskSpec", tektonRootLabels, []string{tektonRoot}, "$.spec.podTemplate"),
-		tektonReference("spec.taskRef", "Task"),
+	Kind{Group: "tekton.dev", Kind: "TaskRun", pods: func() []PodPaths {
+		return []PodPaths{
+			tektonTask("spec.taskSpec", tektonRootLabels, []string{tektonRoot}, "$.spec.podTemplate"),
+			tektonReference("spec.taskRef", "Task"),
+		}
 	}, Limits: tektonLimits},
-	Kind{Group: "tekton.dev", Kind: "Pipeline", Deferred: true, Pods: tektonPipeline("spec"), Limits: tektonLimits + tektonPipelineLimits},
-	Kind{Group: "tekton.dev", Kind: "PipelineRun", Pods: append(
-		tektonPipeline("spec.pipelineSpec", "$.spec.taskRunTemplate.podTemplate", "$.spec.podTemplate"),
-		tektonReference("spec.pipelineRef", "Pipeline"),
-	), Limits: tektonLimits + tektonPipelineLimits},
+	Kind{Group: "tekton.dev", Kind: "Pipeline", Deferred: true, pods: func() []PodPaths { return tektonPipeline("spec") }, Limits: tektonLimits + tektonPipelineLimits},
+	Kind{Group: "tekton.dev", Kind: "PipelineRun", pods: func() []PodPaths {
+		return append(
+			tektonPipeline("spec.pipelineSpec", "$.spec.taskRunTemplate.podTemplate", "$.spec.podTemplate"),
+			tektonReference("spec.pipelineRef", "Pipeline"),
+		)
+	}, Limits: tektonLimits + tektonPipelineLimits},
 	Kind{
 		Group: "tekton.dev", Kind: "StepAction", Deferred: true,
 		Advice: "a StepAction has no volumes of its own: label the Task or the run that uses it pipeline-storage: enabled, and the webhook mounts the claim into every step",
@@ -286,12 +320,12 @@ func tektonPipeline(pipeline string, podTemplates ...string) []PodPaths {
 // The kinds of the training operator, whose replica specs are maps from a role to its replicas and template. MPIJob is one of
 // the MPI operator too, with the same paths. Source: mpi-operator, manifests/base/kubeflow.org_mpijobs.yaml.
 var trainingOperatorKinds = of("Kubeflow Training Operator v1", "training-operator v1.9, pkg/apis/kubeflow.org/v1",
-	Kind{Group: "kubeflow.org", Kind: "PyTorchJob", Pods: replicaSpecs("pytorchReplicaSpecs")},
-	Kind{Group: "kubeflow.org", Kind: "TFJob", Pods: replicaSpecs("tfReplicaSpecs")},
-	Kind{Group: "kubeflow.org", Kind: "MPIJob", Pods: replicaSpecs("mpiReplicaSpecs")},
-	Kind{Group: "kubeflow.org", Kind: "XGBoostJob", Pods: replicaSpecs("xgbReplicaSpecs")},
-	Kind{Group: "kubeflow.org", Kind: "PaddleJob", Pods: replicaSpecs("paddleReplicaSpecs")},
-	Kind{Group: "kubeflow.org", Kind: "JAXJob", Pods: replicaSpecs("jaxReplicaSpecs")},
+	Kind{Group: "kubeflow.org", Kind: "PyTorchJob", pods: func() []PodPaths { return replicaSpecs("pytorchReplicaSpecs") }},
+	Kind{Group: "kubeflow.org", Kind: "TFJob", pods: func() []PodPaths { return replicaSpecs("tfReplicaSpecs") }},
+	Kind{Group: "kubeflow.org", Kind: "MPIJob", pods: func() []PodPaths { return replicaSpecs("mpiReplicaSpecs") }},
+	Kind{Group: "kubeflow.org", Kind: "XGBoostJob", pods: func() []PodPaths { return replicaSpecs("xgbReplicaSpecs") }},
+	Kind{Group: "kubeflow.org", Kind: "PaddleJob", pods: func() []PodPaths { return replicaSpecs("paddleReplicaSpecs") }},
+	Kind{Group: "kubeflow.org", Kind: "JAXJob", pods: func() []PodPaths { return replicaSpecs("jaxReplicaSpecs") }},
 )
 
 func replicaSpecs(field string) []PodPaths {
@@ -299,16 +333,18 @@ func replicaSpecs(field string) []PodPaths {
 }
 
 var trainerKinds = of("Kubeflow Trainer v2", "trainer, pkg/apis/trainer/v1alpha1/trainingruntime_types.go and trainjob_types.go",
-	Kind{Group: "trainer.kubeflow.org", Kind: "TrainingRuntime", Deferred: true, Pods: []PodPaths{jobSetSpec("spec.template.spec")}},
+	Kind{Group: "trainer.kubeflow.org", Kind: "TrainingRuntime", Deferred: true, pods: func() []PodPaths { return []PodPaths{jobSetSpec("spec.template.spec")} }},
 	Kind{
 		Group: "trainer.kubeflow.org", Kind: "ClusterTrainingRuntime", Deferred: true, ClusterScoped: true,
-		Pods: []PodPaths{jobSetSpec("spec.template.spec")},
+		pods: func() []PodPaths { return []PodPaths{jobSetSpec("spec.template.spec")} },
 	},
 	Kind{
 		Group: "trainer.kubeflow.org", Kind: "TrainJob",
-		Pods: []PodPaths{
-			trainerPatch("spec.runtimePatches[*].trainingRuntimeSpec.template.spec.replicatedJobs[*].template.spec.template"),
-			trainerPatch("spec.podTemplateOverrides[*]"), // trainer v2.1
+		pods: func() []PodPaths {
+			return []PodPaths{
+				trainerPatch("spec.runtimePatches[*].trainingRuntimeSpec.template.spec.replicatedJobs[*].template.spec.template"),
+				trainerPatch("spec.podTemplateOverrides[*]"), // trainer v2.1
+			}
 		},
 		Advice: "its pods are those of the training runtime that its runtimeRef names: mount there, or give their pod template the label " +
 			"pipeline-storage: enabled, in the runtime or by runtimePatches, and the webhook mounts the claim",
@@ -331,17 +367,19 @@ func trainerPatch(scope string) PodPaths {
 
 // A group without a leaderTemplate has a leader made from the workerTemplate.
 var leaderWorkerSetKinds = of("LeaderWorkerSet", "lws, api/leaderworkerset/v1/leaderworkerset_types.go",
-	Kind{Group: "leaderworkerset.x-k8s.io", Kind: "LeaderWorkerSet", Pods: []PodPaths{
-		statefulTemplate("spec.leaderWorkerTemplate.leaderTemplate", "$.spec.leaderWorkerTemplate.volumeClaimTemplates", "$.spec.replicas"),
-		statefulTemplate("spec.leaderWorkerTemplate.workerTemplate", "$.spec.leaderWorkerTemplate.volumeClaimTemplates",
-			"$.spec.replicas", "$.spec.leaderWorkerTemplate.size"),
+	Kind{Group: "leaderworkerset.x-k8s.io", Kind: "LeaderWorkerSet", pods: func() []PodPaths {
+		return []PodPaths{
+			statefulTemplate("spec.leaderWorkerTemplate.leaderTemplate", "$.spec.leaderWorkerTemplate.volumeClaimTemplates", "$.spec.replicas"),
+			statefulTemplate("spec.leaderWorkerTemplate.workerTemplate", "$.spec.leaderWorkerTemplate.volumeClaimTemplates",
+				"$.spec.replicas", "$.spec.leaderWorkerTemplate.size"),
+		}
 	}},
 )
 
 var volcanoKinds = of("Volcano", "volcano, config/crd/volcano/bases and config/crd/jobflow/bases",
-	Kind{Group: "batch.volcano.sh", Kind: "Job", Pods: []PodPaths{volcanoTasks("spec")}},
-	Kind{Group: "batch.volcano.sh", Kind: "CronJob", Deferred: true, Pods: []PodPaths{volcanoTasks("spec.jobTemplate.spec")}},
-	Kind{Group: "flow.volcano.sh", Kind: "JobTemplate", Deferred: true, Pods: []PodPaths{volcanoTasks("spec")}},
+	Kind{Group: "batch.volcano.sh", Kind: "Job", pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec")} }},
+	Kind{Group: "batch.volcano.sh", Kind: "CronJob", Deferred: true, pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec.jobTemplate.spec")} }},
+	Kind{Group: "flow.volcano.sh", Kind: "JobTemplate", Deferred: true, pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec")} }},
 	Kind{
 		Group: "flow.volcano.sh", Kind: "JobFlow",
 		Advice: "its pods are those of the JobTemplates that its flows name: mount there",
@@ -358,7 +396,7 @@ func volcanoTasks(job string) PodPaths {
 
 // A Notebook's template has no metadata: its own labels and annotations are copied to the pod.
 var notebookKinds = of("Kubeflow Notebooks", "notebooks, components/notebook-controller/controllers/notebook_controller.go",
-	Kind{Group: "kubeflow.org", Kind: "Notebook", Pods: []PodPaths{notebookTemplate()}},
+	Kind{Group: "kubeflow.org", Kind: "Notebook", pods: func() []PodPaths { return []PodPaths{notebookTemplate()} }},
 )
 
 func notebookTemplate() PodPaths {
@@ -369,17 +407,19 @@ func notebookTemplate() PodPaths {
 
 var kserveKinds = of("KServe", "kserve, pkg/apis/serving/v1beta1/predictor.go, v1alpha1/servingruntime_types.go and "+
 	"pkg/controller/v1beta1/inferenceservice/components/predictor.go",
-	Kind{Group: "serving.kserve.io", Kind: "InferenceService", Pods: []PodPaths{
-		kservePod("spec.predictor", predictorContainers...),
-		kserveWorker("spec.predictor"),
-		kservePod("spec.transformer"),
-		kservePod("spec.explainer", "art"),
-		kservePod("spec.canary[*].predictor", predictorContainers...),
-		kserveWorker("spec.canary[*].predictor"),
+	Kind{Group: "serving.kserve.io", Kind: "InferenceService", pods: func() []PodPaths {
+		return []PodPaths{
+			kservePod("spec.predictor", predictorContainers...),
+			kserveWorker("spec.predictor"),
+			kservePod("spec.transformer"),
+			kservePod("spec.explainer", "art"),
+			kservePod("spec.canary[*].predictor", predictorContainers...),
+			kserveWorker("spec.canary[*].predictor"),
+		}
 	}, Limits: "A runtime's other containers get no mount: mount in the ServingRuntime. With Knative, its features for claims " +
 		"(kubernetes.podspec-persistent-volume-claim and -write) must be on, and kubernetes.podspec-securitycontext for an fsGroup."},
-	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, Pods: kserveRuntime(), Limits: kserveRuntimeLimits},
-	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, Pods: kserveRuntime(), Limits: kserveRuntimeLimits},
+	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, pods: func() []PodPaths { return kserveRuntime() }, Limits: kserveRuntimeLimits},
+	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, pods: func() []PodPaths { return kserveRuntime() }, Limits: kserveRuntimeLimits},
 )
 
 const kserveRuntimeLimits = "A runtime has no place for fsGroup: set it in the InferenceService."

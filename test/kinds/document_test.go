@@ -48,7 +48,7 @@ func TestDocumentShowsTheExample(t *testing.T) {
 func describeKinds(t *testing.T) string {
 	var overview, sections strings.Builder
 	overview.WriteString("| Project | Kinds | Judged by |\n|---|---|---|\n")
-	for rows := range projectsOf(inject.BuiltinKinds) {
+	for rows := range projectsOf(inject.BuiltinKinds()) {
 		project := rows[0].Project
 		fmt.Fprintf(&overview, "| [%s](#%s) | %s | %s |\n", project, anchor(project), names(rows), sources(t, rows))
 		fmt.Fprintf(&sections, "\n### %s\n", project)

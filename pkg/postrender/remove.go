@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,7 +68,11 @@ func (r *run) withdrawObject(doc manifest.Document, object inject.Object) ([]jso
 	if refused := result.Refused(); refused != nil {
 		return nil, errors.New(refused.Message)
 	}
-	r.addMounts(doc, object, namespace, result.Operations)
+	if hasContainers(object) {
+		r.addMounts(doc, object, namespace, result.Operations)
+	} else {
+		r.addSkipped(doc, object)
+	}
 	return result.Operations, nil
 }
 
@@ -94,8 +99,66 @@ func (r *run) requireReleaseToRemove(object inject.Object) error {
 // mentionsClaim reports whether a document that nobody can look into names a claim of ours.
 func (r *run) mentionsClaim(doc manifest.Document) bool {
 	return slices.ContainsFunc(r.Config.Profiles, func(p inject.Profile) bool {
-		return bytes.Contains(doc.Body, []byte(p.Names(r.Release, r.Release.Namespace).Claim))
+		return namesObject(doc.Body, p.Names(r.Release, r.Release.Namespace).Claim)
 	})
+}
+
+// namesObject reports whether a text has the name of an object, and not only as a part of a longer one.
+func namesObject(text []byte, name string) bool {
+	for rest := text; ; {
+		i := bytes.Index(rest, []byte(name))
+		if i < 0 {
+			return false
+		}
+		before, behind := rest[:i], rest[i+len(name):]
+		if !inName.Match(before) && !ofName.Match(behind) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// inName is text with which a name goes on, and ofName text that goes on with one.
+var (
+	inName = regexp.MustCompile(`[-.a-z0-9]$`)
+	ofName = regexp.MustCompile(`^\.?[-a-z0-9]`)
+)
+
+// unseen is what nobody can look into: an object of an unknown kind, or text.
+type unseen struct {
+	object string
+	text   []byte
+}
+
+// addUnseen notes text that may name a claim.
+func (r *run) addUnseen(doc manifest.Document, kind string, text []byte) {
+	if r.Remove == RemoveNothing || doc.Header.Blank {
+		return
+	}
+	if kinds := doc.Header.Kinds; kind == "" && len(kinds) > 0 {
+		kind = kinds[0]
+	}
+	r.unseen = append(r.unseen, unseen{strings.TrimSpace(fmt.Sprintf("document %d %s", doc.Number, kind)), text})
+}
+
+// addSkipped notes the claims of an object that a removal leaves as it is.
+func (r *run) addSkipped(doc manifest.Document, object inject.Object) {
+	switch {
+	case r.Remove == RemoveNothing:
+	case hasContainers(object):
+		r.addMounts(doc, object, r.namespaceOf(object), nil)
+	default:
+		text, err := manifest.Encode(object.Content) // other objects of the document are judged by themselves
+		if err != nil {
+			text = doc.Body
+		}
+		r.addUnseen(doc, object.Kind+"/"+object.Name, text)
+	}
+}
+
+// hasContainers reports whether pods of an object are defined in it: others have their volumes elsewhere, or as text.
+func hasContainers(object inject.Object) bool {
+	return slices.ContainsFunc(object.Pods, func(p inject.Pod) bool { return len(p.Containers) > 0 })
 }
 
 // mount is a claim that a pod of the stream still has.
@@ -198,11 +261,11 @@ func (r *run) storageNamespaces() []string {
 	return slices.DeleteFunc(slices.Compact(namespaces), func(n string) bool { return n == "" })
 }
 
-// cutStorage returns what to cut of the stream for a storage object, or why it stays: a pod of the stream mounts the claim, or it
-// is not what a run writes.
+// cutStorage returns what to cut of the stream for a storage object, or why it stays: something in the stream uses the claim, or
+// it is not what a run writes.
 func (r *run) cutStorage(have *presentObject, want *inject.StorageObject) (cut manifest.Edit, why string) {
-	if user := r.mountedBy(have.Labels[inject.LabelProfile]); user != "" {
-		return manifest.Edit{}, user + " mounts the claim"
+	if why := r.usedBy(have.Labels[inject.LabelProfile]); why != "" {
+		return manifest.Edit{}, why
 	}
 	text, err := manifest.Encode(want.Object)
 	if err != nil || have.Path != "" || !isWritten(have.Content, text) {
@@ -220,11 +283,19 @@ func (r *run) cutStorage(have *presentObject, want *inject.StorageObject) (cut m
 	return cut, ""
 }
 
-// mountedBy names a workload that keeps the claim of a profile, or "".
-func (r *run) mountedBy(profile string) string {
+// usedBy tells what keeps the claim of a profile, or may, or returns "".
+func (r *run) usedBy(profile string) string {
 	for _, m := range r.mounts {
 		if r.Config.Profile(profile).Names(r.Release, m.namespace).Claim == m.claim {
-			return m.workload
+			return m.workload + " mounts the claim"
+		}
+	}
+	for _, namespace := range r.storageNamespaces() {
+		claim := r.Config.Profile(profile).Names(r.Release, namespace).Claim
+		for _, u := range r.unseen {
+			if namesObject(u.text, claim) {
+				return u.object + " names the claim, and what it does with it is not known: take the claim out of it first"
+			}
 		}
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -306,6 +307,62 @@ func TestStorageStaysUnlessItIsAskedFor(t *testing.T) {
 	all := requireRemoved(t, remover(r), out.Bytes())
 	assert.Equal(t, string(in), string(all.Bytes()))
 	assert.True(t, tells(all, "kubectl apply --prune"))
+}
+
+// twoPods are pods with the claim of the release, and behind them a document of one's own.
+const twoPods = `apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {containers: [{name: c}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: b}
+spec: {template: {spec: {containers: [{name: c}]}}}
+`
+
+func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
+	const workflow = "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec: {workflowTemplateRef: {name: t}, arguments: {parameters: [{name: x, value: %q}]}}\n"
+	const unknown = "---\napiVersion: x.example/v1\nkind: Runner\nmetadata: {name: r}\nspec: {claimName: %s}\n"
+	const template = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: t}\ndata:\n  pod.yaml: |\n    kind: Pod\n    spec:\n      volumes:\n      - {persistentVolumeClaim: {claimName: %s}}\n"
+	in := func(format string) string { return fmt.Sprintf(format, "pvc-data-pipeline.rel") }
+	cases := map[string]struct {
+		kinds, names []string
+		selector     string
+		more         string
+		expWhy       string
+	}{
+		"everything goes":                    {},
+		"another name mounts it":             {names: []string{"a"}, expWhy: "document 4 Job/b mounts the claim"},
+		"another kind mounts it":             {kinds: []string{"Job"}, expWhy: "document 3 Pod/a mounts the claim"},
+		"pods without the label mount it":    {selector: "a=b", expWhy: "document 3 Pod/a mounts the claim"},
+		"an unknown kind names it":           {more: in(unknown), expWhy: "document 5 Runner names the claim"},
+		"an unknown kind names it in JSON":   {more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n", expWhy: " names the claim"},
+		"a pod in a ConfigMap names it":      {more: in(template), expWhy: "document 5 ConfigMap names the claim"},
+		"a kind without containers does":     {more: in(workflow), expWhy: "document 5 Workflow/w names the claim"},
+		"an item of a List names it":         {more: in("---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: x.example/v1, kind: Runner, metadata: {name: r}, claim: %s}\n"), expWhy: "document 5 Runner/r names the claim"},
+		"a longer name is another claim":     {more: in(strings.ReplaceAll(unknown, "%s", "%s.old"))},
+		"a name that ends so is another":     {more: in(strings.ReplaceAll(unknown, "%s", "old-%s"))},
+		"a name at the end of a sentence is": {more: in(strings.ReplaceAll(unknown, "%s", "the claim %s.")), expWhy: "document 5 Runner names the claim"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := newRenderer(t, inject.DefaultMountPath)
+			rendered, err := r.Render([]byte(twoPods))
+			require.NoError(t, err)
+			require.Equal(t, 2, strings.Count(string(rendered.Bytes()), "claimName"))
+			w := remover(r)
+			w.Kinds, w.Names = tc.kinds, tc.names
+			if tc.selector != "" {
+				w.Selector = labels.SelectorFromSet(labels.Set{"a": "b"})
+			}
+			out := requireRemoved(t, w, append(rendered.Bytes(), tc.more...))
+			require.NotNil(t, out)
+			assert.Equal(t, tc.expWhy != "", tells(out, tc.expWhy) && tells(out, " stays, and with it all storage"))
+			assert.Equal(t, tc.expWhy != "", strings.Contains(string(out.Bytes()), "kind: PersistentVolumeClaim"))
+			assert.False(t, tells(out, "label"), "a removal gives no advice on injection")
+		})
+	}
 }
 
 func TestNothingIsLeftOfAStreamOfStorageOnly(t *testing.T) {

@@ -168,7 +168,7 @@ func (r *run) item(object inject.Object) ([]jsonpatch.Operation, error) {
 	switch text := configMapText(object); {
 	case mentionsPod(text) && mentionsPodKey(text):
 		doc.Body = text
-		r.addWorkload(doc, object, inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: podInConfigMapMessage})
+		r.addWorkload(doc, object, inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.podInConfigMapMessage()})
 		return nil, nil
 	case !object.Known && quietKinds[object.Kind]:
 		return nil, nil

@@ -2,7 +2,6 @@ package postrender
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +29,8 @@ type run struct {
 	present []presentObject
 	// mounts are the claims that pods keep in a run that removes.
 	mounts []mount
+	// unseen are what nobody can look into in a run that removes.
+	unseen []unseen
 	// kindOf is the kind of every document, as far as it is known.
 	kindOf []string
 	// inList says that the documents are the items of a ResourceList.
@@ -134,6 +135,7 @@ func (r *run) document(i int) error {
 	}
 	if !parse {
 		r.reportUnknown(doc)
+		r.addUnseen(doc, kind, doc.Body)
 		return nil
 	}
 	where := strings.TrimSpace(fmt.Sprintf("document %d %s", doc.Number, kind))
@@ -142,6 +144,7 @@ func (r *run) document(i int) error {
 	}
 	tree, err := manifest.Decode(doc.Body)
 	if err != nil && kind == "" && !r.namesKind(doc.Body) {
+		r.addUnseen(doc, kind, doc.Body)
 		return nil // nothing of ours, whatever it is: Helm judges it
 	}
 	if err != nil {
@@ -149,6 +152,7 @@ func (r *run) document(i int) error {
 	}
 	content, ok := tree.Value().(map[string]any)
 	if !ok {
+		r.addUnseen(doc, kind, doc.Body)
 		return nil
 	}
 	objects, err := r.kinds.Find(content)
@@ -224,7 +228,11 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 		r.present = append(r.present, presentObject{doc, object})
 		return nil, nil
 	}
-	if reason, message := r.skipObject(object); reason != "" {
+	reason, message := r.skipObject(object)
+	if reason != "" || !object.Known {
+		r.addSkipped(doc, object)
+	}
+	if reason != "" {
 		r.addWorkload(doc, object, inject.Decision{Reason: reason, Message: message})
 		return nil, nil
 	}
@@ -262,13 +270,21 @@ func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
 	case !object.Known:
 		return "", ""
 	case len(object.Pods) == 0:
-		return inject.ReasonNoPods, cmp.Or(object.Advice, "it has no containers of its own")
+		return inject.ReasonNoPods, r.noPodsMessage(object)
 	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
 		return inject.ReasonNotSelected, "its kind is not among those that were asked for"
 	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
 		return inject.ReasonNotSelected, "its name is not among those that were asked for"
 	}
 	return "", ""
+}
+
+// noPodsMessage tells what to do instead of injecting. In a removal there is nothing to do.
+func (r *run) noPodsMessage(object inject.Object) string {
+	if object.Advice != "" && r.Remove == RemoveNothing {
+		return object.Advice
+	}
+	return "it has no containers of its own"
 }
 
 // withholdHook leaves out a hook that must not be injected. A pod that asks for claims which exist already may be.
@@ -364,15 +380,15 @@ func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.
 // isMissed reports whether a pod that was asked for gets nothing: it was selected and left out or left to the webhook, or
 // nobody can tell because its containers are not here, but its document has every label that is asked for.
 func (r *run) isMissed(doc manifest.Document, object inject.Object, reason inject.Reason) bool {
+	if r.Remove != RemoveNothing {
+		return len(object.Pods) == 0 && r.mentionsClaim(doc)
+	}
 	switch reason {
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
 	case inject.ReasonNoPods:
 		return len(object.Pods) > 0 || object.Advice != "" && r.namesLabels(doc)
 	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
-		if r.Remove != RemoveNothing {
-			return r.mentionsClaim(doc)
-		}
 		return r.namesLabels(doc)
 	default:
 		return false

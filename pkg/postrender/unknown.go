@@ -42,14 +42,19 @@ func (r *run) reportUnknown(doc manifest.Document) {
 	}
 	switch {
 	case isConfigMap:
-		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: podInConfigMapMessage})
+		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.podInConfigMapMessage()})
 	case holdsPods(content):
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0])})
 	}
 }
 
-const podInConfigMapMessage = "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: put the label " +
-	"pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
+func (r *run) podInConfigMapMessage() string {
+	message := "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: "
+	if r.Remove != RemoveNothing {
+		return message + "if it mounts the claim, take the volume and its mounts out of it by hand"
+	}
+	return message + "put the label pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
+}
 
 func unsupportedMessage(object inject.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"

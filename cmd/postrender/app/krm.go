@@ -17,6 +17,10 @@ import (
 // for them. Standard error tells them as well, because kustomize shows nothing else.
 func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 	renderer, overrides, err := o.functionRenderer(s.Err, list)
+	if o.Remove != postrender.RemoveNothing {
+		err = errors.New("--remove does not work on a ResourceList: take the function out of the kustomization or pipeline, or build the manifests " +
+			"without it and pipe them through postrender --remove --namespace NAMESPACE --release RELEASE")
+	}
 	var out *postrender.Output
 	if err != nil {
 		out = list.Refuse(err)

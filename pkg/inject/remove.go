@@ -555,7 +555,7 @@ func (r *removal) lookup(pointer string) any {
 	return value
 }
 
-// isJSON reports whether a decoded value is what a typed one is written as.
+// isJSON reports whether a decoded value is what a typed one is written as, or as the API server gives it back.
 func isJSON(decoded, typed any) bool {
 	text, err := json.Marshal(typed)
 	if err != nil {
@@ -564,5 +564,20 @@ func isJSON(decoded, typed any) bool {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var want any
-	return decoder.Decode(&want) == nil && reflect.DeepEqual(decoded, want)
+	return decoder.Decode(&want) == nil && reflect.DeepEqual(withoutDefaults(decoded), want)
+}
+
+// withoutDefaults leaves out of an environment variable what the API server puts into it: the version of a field's object. It
+// is the one default in all that injection writes. Source: Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_ObjectFieldSelector.
+func withoutDefaults(decoded any) any {
+	variable, _ := decoded.(map[string]any)
+	source, _ := variable["valueFrom"].(map[string]any)
+	field, _ := source["fieldRef"].(map[string]any)
+	if text(field["apiVersion"]) != "v1" {
+		return decoded
+	}
+	variable, source, field = maps.Clone(variable), maps.Clone(source), maps.Clone(field)
+	delete(field, "apiVersion")
+	source["fieldRef"], variable["valueFrom"] = field, source
+	return variable
 }

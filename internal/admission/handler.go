@@ -79,7 +79,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 	}
 	switch config := h.Config(); {
 	case config.Colocates():
-		judge[variables, affinity](h, config, *body, &a)
+		judge[variables, asWritten](h, config, *body, &a)
 	case config.SetsEnv():
 		judge[variables, unread](h, config, *body, &a)
 	default:

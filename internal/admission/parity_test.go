@@ -34,10 +34,15 @@ var (
 		`"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"kubernetes.io/hostname","labelSelector":{"matchLabels":{"disk.pipeline-storage.io/claim":"pvc-data-pipeline-disk"}}}]}}`,
 		`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone","labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]}}`,
 		`"affinity":{"podAffinity":[]}`,
+		`"affinity":[],"topologySpreadConstraints":{}`,
+		`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]`,
+		`"hostNetwork":true`,
 		`"volumes":[{"name":"mine","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]`,
 	}
 	parityContainers = []string{
 		`{"name":"main"}`,
+		`{"name":"main","ports":[{"containerPort":80}]},{"name":"b","ports":null}`,
+		`{"name":"main","ports":[{"containerPort":80,"hostPort":8080}]}`,
 		`{"name":"main","volumeMounts":[{"name":"mine","mountPath":"/mine"}]},{"name":"b","env":[{"name":"A","value":"b"}]}`,
 		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.name"}}}]}`,
 		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}},{"name":"DATA","valueFrom":null}]}`,

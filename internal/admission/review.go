@@ -33,7 +33,7 @@ type kind struct {
 	Kind  string `json:"kind"`
 }
 
-// pod is what is read of a core/v1 Pod. E and A are how much of its containers' variables and of its affinity: most profiles
+// pod is what is read of a core/v1 Pod. E and A are how much of its containers' variables and of its scheduling: most profiles
 // need none of them, and they are the largest part of what would have to be copied.
 type pod[E environment, A scheduling] struct {
 	Metadata struct {
@@ -50,11 +50,13 @@ type pod[E environment, A scheduling] struct {
 		} `json:"os"`
 		NodeSelector    map[string]string `json:"nodeSelector"`
 		Volumes         []volume          `json:"volumes"`
-		InitContainers  []container[E]    `json:"initContainers"`
-		Containers      []container[E]    `json:"containers"`
+		InitContainers  []container[E, A] `json:"initContainers"`
+		Containers      []container[E, A] `json:"containers"`
 		SecurityContext securityContext   `json:"securityContext"`
 		NodeName        string            `json:"nodeName"`
+		HostNetwork     bool              `json:"hostNetwork"`
 		Affinity        A                 `json:"affinity"`
+		Spread          A                 `json:"topologySpreadConstraints"`
 	} `json:"spec"`
 }
 
@@ -65,11 +67,12 @@ type volume struct {
 	} `json:"persistentVolumeClaim"`
 }
 
-type container[E environment] struct {
+type container[E environment, A scheduling] struct {
 	Name    string   `json:"name"`
 	Mounts  []mount  `json:"volumeMounts"`
 	Devices []device `json:"volumeDevices"`
 	Env     E        `json:"env"`
+	Ports   A        `json:"ports"`
 }
 
 // environment is a container's list of variables, or nothing of it.
@@ -86,15 +89,29 @@ func (v variables) view() []inject.Env {
 	})
 }
 
-// scheduling is a pod's affinity, or nothing of it.
+// scheduling is a value that matters for the node of a pod, or nothing of it.
 type scheduling interface {
-	affinity | unread
-	affinity() map[string]any
+	asWritten | unread
+	value() any
 }
 
-type affinity map[string]any
+// asWritten is a value that is decoded when it is asked for.
+type asWritten struct{ text jsontext.Value }
 
-func (a affinity) affinity() map[string]any { return a }
+// UnmarshalJSONFrom keeps the text: the decoder uses its memory again.
+func (w *asWritten) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	text, err := decoder.ReadValue()
+	w.text = text.Clone()
+	return err
+}
+
+func (w asWritten) value() any {
+	var value any
+	if err := json.Unmarshal(w.text, &value, decodeOptions); err != nil {
+		return nil // an absent one: what is there has been read before
+	}
+	return value
+}
 
 // unread is a large value that is passed over. Reading it as one text takes a third of the time that the decoder takes to pass
 // over a field that it does not know, token by token.
@@ -106,8 +123,8 @@ func (*unread) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return err
 }
 
-func (unread) view() []inject.Env       { return nil }
-func (unread) affinity() map[string]any { return nil }
+func (unread) view() []inject.Env { return nil }
+func (unread) value() any         { return nil }
 
 type mount struct {
 	Volume string `json:"name"`
@@ -262,11 +279,8 @@ func (p *pod[E, A]) view() inject.Pod {
 		VolumesPath:         "/spec/volumes",
 		Volumes:             make([]inject.PodVolume, len(p.Spec.Volumes)),
 		SecurityContextPath: "/spec/securityContext",
-		Placement: inject.Placement{
-			LabelsPath: "/metadata/labels", HasLabels: len(p.Metadata.Labels) > 0,
-			AffinityPath: "/spec/affinity", Affinity: p.Spec.Affinity.affinity(), NodeName: p.Spec.NodeName,
-		},
-		Containers: make([]inject.Container, 0, len(p.Spec.InitContainers)+len(p.Spec.Containers)),
+		Placement:           p.placement(),
+		Containers:          make([]inject.Container, 0, len(p.Spec.InitContainers)+len(p.Spec.Containers)),
 	}
 	for i := range p.Spec.Volumes {
 		v.Volumes[i] = inject.PodVolume{Name: p.Spec.Volumes[i].Name, Claim: p.Spec.Volumes[i].Claim.Name}
@@ -279,7 +293,25 @@ func (p *pod[E, A]) view() inject.Pod {
 	return v
 }
 
-func appendContainers[E environment](views []inject.Container, path string, containers []container[E]) []inject.Container {
+// placement is what matters for the node of the pod.
+func (p *pod[E, A]) placement() inject.Placement {
+	affinity, _ := p.Spec.Affinity.value().(map[string]any)
+	placement := inject.Placement{
+		LabelsPath: "/metadata/labels", HasLabels: len(p.Metadata.Labels) > 0,
+		AffinityPath: "/spec/affinity", Affinity: affinity, NodeName: p.Spec.NodeName,
+		Spread: p.Spec.Spread.value(), HostNetwork: p.Spec.HostNetwork,
+	}
+	for _, containers := range [][]container[E, A]{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range containers {
+			if ports := containers[i].Ports.value(); ports != nil {
+				placement.Ports = append(placement.Ports, ports)
+			}
+		}
+	}
+	return placement
+}
+
+func appendContainers[E environment, A scheduling](views []inject.Container, path string, containers []container[E, A]) []inject.Container {
 	for i := range containers {
 		c := &containers[i]
 		view := inject.Container{Path: path + strconv.Itoa(i), Name: c.Name, Env: c.Env.view()}

@@ -36,11 +36,24 @@ type Placement struct {
 	NodeName string
 	// PerNode is as in [Kind].
 	PerNode bool
+	// Spread are the pod's topologySpreadConstraints, and Ports the ports of each of its containers that has some, as they were
+	// decoded. HostNetwork says that all of these are ports of the node.
+	Spread      any
+	Ports       []any
+	HostNetwork bool
 }
 
 // readPlacement reads a pod's placement from its document.
 func readPlacement(s scope, paths PodPaths) Placement {
-	p := Placement{NodeName: text(s.object(paths.Spec)["nodeName"])}
+	spec := s.object(paths.Spec)
+	p := Placement{NodeName: text(spec["nodeName"]), Spread: spec["topologySpreadConstraints"], HostNetwork: spec["hostNetwork"] == true}
+	for _, path := range paths.Containers {
+		for _, n := range s.all(path) {
+			if ports, ok := n.field("ports"); ok && ports.value != nil {
+				p.Ports = append(p.Ports, ports.value)
+			}
+		}
+	}
 	if len(paths.Metadata) > 0 {
 		p.readLabels(s, paths.Metadata[0])
 	}
@@ -168,11 +181,7 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 func (p *podPatch) affinity() (*corev1.Affinity, error) {
 	affinity := &corev1.Affinity{}
 	if len(p.pod.Affinity) > 0 {
-		asJSON, err := json.Marshal(p.pod.Affinity)
-		if err == nil {
-			err = json.Unmarshal(asJSON, affinity)
-		}
-		if err != nil {
+		if err := convert(p.pod.Affinity, affinity); err != nil {
 			return nil, fmt.Errorf("its affinity cannot be read: %w", err)
 		}
 	}
@@ -216,7 +225,56 @@ func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	if key := p.repels(affinity); key != "" {
 		return fmt.Errorf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
 	}
+	if port := p.pod.hostPort(); port != 0 {
+		return fmt.Errorf("it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a volume that many nodes can mount", port)
+	}
+	return p.spreads()
+}
+
+// spreads refuses a pod that must be spread among pods with its own labels. A replica more or less does not matter: with the
+// next rollout there is another one.
+func (p *podPatch) spreads() error {
+	var constraints []corev1.TopologySpreadConstraint
+	if err := convert(p.pod.Spread, &constraints); err != nil {
+		return fmt.Errorf("its topologySpreadConstraints cannot be read: %w", err)
+	}
+	for _, c := range constraints {
+		selector, err := metav1.LabelSelectorAsSelector(c.LabelSelector)
+		if err == nil && c.WhenUnsatisfiable == corev1.DoNotSchedule && selector.Matches(labels.Set(p.pod.Labels)) {
+			return fmt.Errorf("its topologySpreadConstraints (topologyKey %s, DoNotSchedule) keep pods like itself apart: "+
+				"say ScheduleAnyway, or share a volume that many nodes can mount", c.TopologyKey)
+		}
+	}
 	return nil
+}
+
+// hostPort returns a port of the node that the pod takes, or 0. With the node's network every port is one.
+// Source: Kubernetes, pkg/apis/core/v1/defaults.go defaultHostNetworkPorts.
+func (p *Placement) hostPort() int32 {
+	for _, list := range p.Ports {
+		var ports []corev1.ContainerPort
+		if convert(list, &ports) != nil {
+			continue // the API server judges it
+		}
+		for _, port := range ports {
+			if p.HostNetwork && port.HostPort == 0 {
+				port.HostPort = port.ContainerPort
+			}
+			if port.HostPort != 0 {
+				return port.HostPort
+			}
+		}
+	}
+	return 0
+}
+
+// convert reads a decoded value as what it is.
+func convert(decoded, into any) error {
+	asJSON, err := json.Marshal(decoded)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(asJSON, into)
 }
 
 // isPinned reports whether the affinity names a node, as the DaemonSet controller's does.

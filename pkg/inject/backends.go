@@ -25,6 +25,8 @@ type Backend struct {
 	Docs string
 	// Parameters are the defaults of StorageClass.parameters.
 	Parameters map[string]string
+	// BelongsTo are parameters whose default suits the default of another one only: a profile that changes that has none.
+	BelongsTo map[string]string
 	// Required are the parameters that the profile must give. They are attributes of a static volume too.
 	Required []string
 	// ToProvision are the parameters that the profile must give when the class is to make volumes: of each row one.
@@ -39,8 +41,10 @@ type Backend struct {
 	StageSecret bool
 	// PodAnnotations are what pods must carry for the driver to mount its volumes.
 	PodAnnotations map[string]string
-	// Mutable are the parameters that a VolumeAttributesClass may have. None: the driver modifies no volumes.
+	// Mutable are the parameters that a VolumeAttributesClass may have, * for any number. None: the driver modifies no volumes.
 	Mutable []string
+	// ToModify are the parameters that the StorageClass must have for that.
+	ToModify []string
 	// Snapshots says that the driver makes snapshots.
 	Snapshots bool
 	// SnapshotParameters are the defaults of VolumeSnapshotClass.parameters.
@@ -105,6 +109,9 @@ var cephSecrets = [][]string{
 	{"csi.storage.k8s.io/node-stage-secret-namespace"},
 }
 
+// cephModify are the parameters that the driver needs to modify volumes. Source: ceph-csi, docs/volumeattributesclass.md.
+var cephModify = []string{"csi.storage.k8s.io/controller-modify-secret-name", "csi.storage.k8s.io/controller-modify-secret-namespace"}
+
 // cephSnapshot are the parameters of a VolumeSnapshotClass. Source: ceph-csi, examples/cephfs/snapshotclass.yaml.
 var cephSnapshot = []string{
 	"clusterID", "csi.storage.k8s.io/snapshotter-secret-name", "csi.storage.k8s.io/snapshotter-secret-namespace",
@@ -115,7 +122,7 @@ var cephSnapshot = []string{
 var Backends = []Backend{
 	{
 		Name: "aws-ebs", Driver: "ebs.csi.aws.com",
-		Docs:       "aws-ebs-csi-driver: docs/parameters.md, docs/modify-volume.md, docs/snapshot.md, examples/kubernetes/static-provisioning",
+		Docs:       "aws-ebs-csi-driver: docs/parameters.md, docs/modify-volume.md, docs/tagging.md, docs/snapshot.md, examples/kubernetes/static-provisioning",
 		Parameters: map[string]string{"type": "gp3", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
 			PerformanceStandard: {Parameters: map[string]string{"type": "gp3"}},
@@ -124,7 +131,7 @@ var Backends = []Backend{
 			// A hard disk. Its least size: Amazon EBS User Guide, volume types.
 			PerformanceThroughput: {Parameters: map[string]string{"type": "st1"}, MinSize: "125Gi"},
 		},
-		Mutable: []string{"type", "iops", "throughput"}, Snapshots: true,
+		Mutable: []string{"type", "iops", "throughput", "tagSpecification_*", "tagDeletion_*"}, Snapshots: true,
 		TopologyKey: "topology.ebs.csi.aws.com/zone",
 		AccessModes: oneNode, Block: true,
 		Handle: "the EBS volume ID (vol-0123456789abcdef0)",
@@ -145,7 +152,9 @@ var Backends = []Backend{
 		Docs: "aws-fsx-csi-driver: examples/kubernetes/dynamic_provisioning, examples/kubernetes/static_provisioning",
 		// FSx itself defaults to SCRATCH_1, which keeps no copy of the data. Source: Amazon FSx API Reference,
 		// CreateFileSystemLustreConfiguration.
-		Parameters:  map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+		Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+		// What a unit may have depends on the type, and SCRATCH_2 has none. Source: the same page.
+		BelongsTo:   map[string]string{"perUnitStorageThroughput": "deploymentType"},
 		ToProvision: [][]string{{"subnetId"}},
 		Performance: map[string]Preset{
 			PerformanceStandard:   {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"}},
@@ -247,8 +256,13 @@ var Backends = []Backend{
 		ToProvision: cephSecrets,
 		Attributes:  map[string]string{"staticVolume": "true", "imageFeatures": "layering"},
 		StageSecret: true,
-		Mutable:     []string{"maxReadIops", "maxWriteIops", "maxReadBps", "maxWriteBps"},
-		Snapshots:   true, ToSnapshot: cephSnapshot,
+		// The first four are for the kernel's client, the others for rbd-nbd.
+		Mutable: []string{
+			"maxReadIops", "maxWriteIops", "maxReadBps", "maxWriteBps",
+			"baseIops", "maxIops", "baseBps", "maxBps", "iopsPerGiB", "bpsPerGiB", "baseVolSizeBytes",
+		},
+		ToModify:  cephModify,
+		Snapshots: true, ToSnapshot: cephSnapshot,
 		AccessModes: disk, Block: true,
 		Handle: "the image's name",
 		source: sourceCSI,
@@ -261,8 +275,8 @@ var Backends = []Backend{
 		Attributes:  map[string]string{"staticVolume": "true"},
 		ToMount:     []string{"rootPath"},
 		StageSecret: true,
-		Mutable:     []string{"mds-pin-export", "mds-pin-distributed", "mds-pin-random"},
-		Snapshots:   true, ToSnapshot: cephSnapshot,
+		Mutable:     []string{"mds-pin-export", "mds-pin-distributed", "mds-pin-random"}, ToModify: cephModify,
+		Snapshots: true, ToSnapshot: cephSnapshot,
 		AccessModes: shared,
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,

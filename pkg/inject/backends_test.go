@@ -153,6 +153,9 @@ func mutable(b inject.Backend) string {
 	if b.Driver == "" {
 		return "what your driver has"
 	}
+	if len(b.ToModify) > 0 {
+		return codes(b.Mutable) + "; the StorageClass needs " + codes(b.ToModify)
+	}
 	return codes(b.Mutable)
 }
 

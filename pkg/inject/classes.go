@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -230,6 +231,29 @@ func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field
 		errs = append(errs, field.Required(at.Child("parameters"), "a VolumeAttributesClass needs at least one"))
 	}
 	return errs
+}
+
+// attributesClassWarnings tells of what the driver would refuse when it modifies a volume. Drivers get parameters between our
+// releases, and a node finds the Secret of a volume elsewhere too, so that neither is an error.
+func (p *Profile) attributesClassWarnings() []string {
+	if p.AttributesClass == nil {
+		return nil
+	}
+	var warnings []string
+	backend, class := p.backend(), p.parameters()
+	for _, key := range slices.Sorted(maps.Keys(p.AttributesClass.Parameters)) {
+		isKnown := func(pattern string) bool { ok, _ := path.Match(pattern, key); return ok }
+		if len(backend.Mutable) > 0 && !slices.ContainsFunc(backend.Mutable, isKnown) {
+			warnings = append(warnings, fmt.Sprintf("profile %q: attributesClass.parameters: %s is none that the backend %s is known to modify: there are %s",
+				p.Name, key, backend.Name, strings.Join(backend.Mutable, ", ")))
+		}
+	}
+	missing := slices.DeleteFunc(slices.Clone(backend.ToModify), func(name string) bool { return class[name] != "" })
+	if len(missing) > 0 && p.Volume == nil && *p.StorageClass.Create {
+		warnings = append(warnings, fmt.Sprintf("profile %q: attributesClass: the backend %s needs parameters of the class for it: add to storageClass.parameters %s",
+			p.Name, backend.Name, strings.Join(missing, ", ")))
+	}
+	return warnings
 }
 
 func (p *Profile) validateSnapshotClass(at *field.Path, backend Backend) field.ErrorList {

@@ -310,6 +310,11 @@ func (p *Profile) parameters() map[string]string {
 	merged := map[string]string{}
 	maps.Copy(merged, p.backend().Parameters)
 	maps.Copy(merged, p.backend().Performance[p.StorageClass.Performance].Parameters)
+	for name, owner := range p.backend().BelongsTo {
+		if own, given := p.StorageClass.Parameters[owner]; given && own != merged[owner] {
+			delete(merged, name)
+		}
+	}
 	maps.Copy(merged, p.StorageClass.Parameters)
 	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
 	return merged
@@ -351,6 +356,7 @@ func (p *Profile) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf("profile %q: its claim is ReadOnlyMany, but its mount is not read-only: set mount.readOnly: true, or containers find out when they write",
 			p.Name))
 	}
+	warnings = append(warnings, p.attributesClassWarnings()...)
 	return append(warnings, p.colocateWarning()...)
 }
 

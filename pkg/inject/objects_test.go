@@ -268,15 +268,66 @@ func TestClassesFollowTheProfile(t *testing.T) {
 	}
 }
 
+// TestAttributesClassWarnings tells of what the driver would refuse.
+func TestAttributesClassWarnings(t *testing.T) {
+	const secrets = "clusterID: c, pool: p, csi.storage.k8s.io/provisioner-secret-name: s, csi.storage.k8s.io/provisioner-secret-namespace: n, " +
+		"csi.storage.k8s.io/node-stage-secret-name: s, csi.storage.k8s.io/node-stage-secret-namespace: n"
+	const modify = ", csi.storage.k8s.io/controller-modify-secret-name: s, csi.storage.k8s.io/controller-modify-secret-namespace: n"
+	for name, tt := range map[string]struct{ profile, exp string }{
+		"what the driver modifies": {"attributesClass: {parameters: {iops: '1', throughput: '2', tagSpecification_1: 'a=b'}}", ""},
+		"what it does not": {
+			"attributesClass: {parameters: {iops: '1', speed: '2'}}",
+			`profile "default": attributesClass.parameters: speed is none that the backend aws-ebs is known to modify: there are type, iops, throughput, tagSpecification_*, tagDeletion_*`,
+		},
+		"what nobody knows": {"storageClass: {backend: csi, driver: d}, attributesClass: {parameters: {speed: '2'}}", ""},
+		"a class without the Secret": {
+			"storageClass: {backend: ceph-rbd, parameters: {" + secrets + "}}, attributesClass: {parameters: {maxReadIops: '1'}}",
+			`profile "default": attributesClass: the backend ceph-rbd needs parameters of the class for it: add to storageClass.parameters ` +
+				"csi.storage.k8s.io/controller-modify-secret-name, csi.storage.k8s.io/controller-modify-secret-namespace",
+		},
+		"a class with it":         {"storageClass: {backend: ceph-rbd, parameters: {" + secrets + modify + "}}, attributesClass: {parameters: {maxReadIops: '1'}}", ""},
+		"a class of others":       {"storageClass: {backend: ceph-rbd, name: x, create: false, parameters: {clusterID: c, pool: p}}, attributesClass: {parameters: {baseIops: '1'}}", ""},
+		"no class to modify with": {"storageClass: {backend: ceph-rbd, parameters: {" + secrets + "}}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
+			assert.Contains(t, strings.Join(config.Profiles[0].Warnings(), "\n"), tt.exp)
+			assert.Equal(t, tt.exp == "", len(config.Profiles[0].Warnings()) == 0)
+		})
+	}
+}
+
+// lustre is a profile of aws-fsx-lustre with parameters of its own.
+func lustre(parameters string) string {
+	return "storageClass: {backend: aws-fsx-lustre, parameters: {subnetId: s, " + parameters + "}}"
+}
+
 func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
 	for name, tt := range map[string]struct {
 		profile string
 		exp     map[string]string
 	}{
-		"the backend's own":         {"env: A", map[string]string{"type": "gp3", inject.ClassParameterFSType: "ext4"}},
-		"fast":                      {"storageClass: {performance: fast}", map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000", inject.ClassParameterFSType: "ext4"}},
-		"fast, but with own iops":   {"storageClass: {performance: fast, parameters: {iops: '9000', throughput: ''}}", map[string]string{"type": "gp3", "iops": "9000", inject.ClassParameterFSType: "ext4"}},
-		"throughput":                {"claim: {size: 125Gi}, storageClass: {performance: throughput}", map[string]string{"type": "st1", inject.ClassParameterFSType: "ext4"}},
+		"the backend's own":       {"env: A", map[string]string{"type": "gp3", inject.ClassParameterFSType: "ext4"}},
+		"fast":                    {"storageClass: {performance: fast}", map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000", inject.ClassParameterFSType: "ext4"}},
+		"fast, but with own iops": {"storageClass: {performance: fast, parameters: {iops: '9000', throughput: ''}}", map[string]string{"type": "gp3", "iops": "9000", inject.ClassParameterFSType: "ext4"}},
+		"throughput":              {"claim: {size: 125Gi}, storageClass: {performance: throughput}", map[string]string{"type": "st1", inject.ClassParameterFSType: "ext4"}},
+		"the type of a file system, and its speed": {
+			lustre(""), map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+		},
+		"the same type, said again": {
+			lustre("deploymentType: PERSISTENT_2"), map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+		},
+		"another type does not keep the speed of the first": {
+			lustre("deploymentType: SCRATCH_2"), map[string]string{"subnetId": "s", "deploymentType": "SCRATCH_2"},
+		},
+		"nor that of a preset": {
+			strings.Replace(lustre("deploymentType: PERSISTENT_1"), "backend", "performance: throughput, backend", 1),
+			map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_1"},
+		},
+		"but its own": {
+			lustre("deploymentType: PERSISTENT_1, perUnitStorageThroughput: '200'"),
+			map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_1", "perUnitStorageThroughput": "200"},
+		},
 		"another type, of any size": {"claim: {size: 1Gi}, storageClass: {performance: throughput, parameters: {type: gp2}}", map[string]string{"type": "gp2", inject.ClassParameterFSType: "ext4"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -166,22 +166,56 @@ var controllerLabels = []struct {
 	},
 	{group: "ray.io", kind: "RayCluster", keys: rayLabels, source: "KubeRay, ray-operator/controllers/ray/common/pod.go labelPod"},
 	{group: "ray.io", kind: "RayJob", below: "/rayClusterSpec/", keys: rayLabels, source: "as a RayCluster's"},
+	{group: "ray.io", kind: "RayCronJob", below: "/rayClusterSpec/", keys: rayLabels, source: "as a RayJob's, which it makes"},
 	{group: "ray.io", kind: "RayService", keys: rayLabels, source: "as a RayCluster's"},
 	{
-		group: "jobset.x-k8s.io", kind: "JobSet",
-		keys:   append([]string{"jobset.sigs.k8s.io/jobset-name", "jobset.sigs.k8s.io/replicatedjob-name", "jobset.sigs.k8s.io/job-index"}, jobLabels...),
+		group: "jobset.x-k8s.io", kind: "JobSet", keys: jobSetLabels,
 		source: "JobSet, api/jobset/v1alpha2/jobset_types.go and pkg/controllers/jobset_controller.go labelAndAnnotateObject",
 	},
+	{group: "trainer.kubeflow.org", kind: "TrainingRuntime", keys: jobSetLabels, source: "as a JobSet's, which a TrainJob makes of it"},
+	{group: "trainer.kubeflow.org", kind: "ClusterTrainingRuntime", keys: jobSetLabels, source: "as a TrainingRuntime's"},
+	{group: "sparkoperator.k8s.io", kind: "SparkApplication", keys: sparkLabels, source: "Spark operator, pkg/common/spark.go"},
+	{group: "sparkoperator.k8s.io", kind: "ScheduledSparkApplication", keys: sparkLabels, source: "as a SparkApplication's, which it makes"},
+	{group: "kubeflow.org", kind: "PyTorchJob", keys: replicaLabels, source: "training-operator, pkg/controller.v1/common/pod.go createNewPod"},
+	{group: "kubeflow.org", kind: "TFJob", keys: replicaLabels, source: "training-operator, pkg/controller.v1/tensorflow/tfjob_controller.go createNewPod"},
+	{group: "kubeflow.org", kind: "XGBoostJob", keys: replicaLabels, source: "as a PyTorchJob's"},
+	{group: "kubeflow.org", kind: "PaddleJob", keys: replicaLabels, source: "as a PyTorchJob's"},
+	{group: "kubeflow.org", kind: "JAXJob", keys: replicaLabels, source: "as a PyTorchJob's"},
 	{
-		group: "sparkoperator.k8s.io", kind: "SparkApplication", keys: []string{"sparkoperator.k8s.io/app-name", "spark-role"},
-		source: "Spark operator, pkg/common/spark.go",
+		group: "kubeflow.org", kind: "MPIJob", keys: replicaLabels[:2], // what both operators add, to launchers and workers
+		source: "training-operator, pkg/controller.v1/mpi/mpijob_controller.go newWorker; mpi-operator, pkg/controller/mpi_job_controller.go defaultLabels",
 	},
+	{
+		group: "leaderworkerset.x-k8s.io", kind: "LeaderWorkerSet", // of leaders as well as of workers
+		keys:   []string{"leaderworkerset.sigs.k8s.io/name", "leaderworkerset.sigs.k8s.io/group-index", "leaderworkerset.sigs.k8s.io/worker-index"},
+		source: "lws, pkg/controllers/leaderworkerset_controller.go, pkg/controllers/pod_controller.go and pkg/webhooks/pod_webhook.go",
+	},
+	{group: "tekton.dev", kind: "Task", keys: tektonLabels[:1], source: "as a TaskRun's, which is made of it"},
+	{group: "tekton.dev", kind: "TaskRun", keys: tektonLabels[:1], source: "Tekton, docs/labels.md, Automatic labeling"},
+	{group: "tekton.dev", kind: "Pipeline", keys: tektonLabels, source: "as a PipelineRun's, which is made of it"},
+	{group: "tekton.dev", kind: "PipelineRun", keys: tektonLabels, source: "Tekton, docs/labels.md, Automatic labeling"},
+	{group: "batch.volcano.sh", kind: "Job", keys: volcanoLabels, source: "Volcano, pkg/controllers/job/job_controller_util.go createJobPod"},
+	{group: "batch.volcano.sh", kind: "CronJob", keys: volcanoLabels, source: "as a Volcano Job's, which it makes"},
+	{group: "flow.volcano.sh", kind: "JobTemplate", keys: volcanoLabels, source: "as a Volcano Job's, which a JobFlow makes of it"},
 }
 
 var (
 	jobLabels = []string{"batch.kubernetes.io/job-name", "job-name", "batch.kubernetes.io/controller-uid", "controller-uid"}
 	rayLabels = []string{"ray.io/cluster", "ray.io/node-type", "ray.io/group"}
+
+	jobSetLabels = append([]string{"jobset.sigs.k8s.io/jobset-name", "jobset.sigs.k8s.io/replicatedjob-name", "jobset.sigs.k8s.io/job-index"}, jobLabels...)
+	sparkLabels  = []string{"sparkoperator.k8s.io/app-name", "spark-role"}
+
+	replicaLabels = []string{
+		"training.kubeflow.org/job-name", "training.kubeflow.org/operator-name", "training.kubeflow.org/replica-type", "training.kubeflow.org/replica-index",
+	}
+	tektonLabels  = []string{"tekton.dev/taskRun", "tekton.dev/pipelineRun"}
+	volcanoLabels = []string{"volcano.sh/job-name", "volcano.sh/job-namespace", "volcano.sh/task-spec", "volcano.sh/task-index"}
 )
+
+// indexLabel is a label that pods of a Job have if it is Indexed, which is not looked at here.
+// Source: Kubernetes, pkg/controller/job/indexed_job_utils.go addCompletionIndexLabel.
+const indexLabel = "batch.kubernetes.io/job-completion-index"
 
 // requireLabel refuses a pod that will not have the label.
 func (p *podPatch) requireLabel(key string) error {
@@ -194,7 +228,11 @@ func (p *podPatch) requireLabel(key string) error {
 		}
 	}
 	remedy := "add the label to the pod"
-	if !p.request.Admission {
+	switch {
+	case p.request.Admission:
+	case key == indexLabel:
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which sees the label"
+	default:
 		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which sees it"
 	}
 	return fmt.Errorf("the pod has no label %s, and without it all pods would share one folder: %s", key, remedy)

@@ -151,6 +151,10 @@ func (r *removal) pod(i int) []use {
 			return nil
 		}
 		uses = append(uses, found...)
+		claim := r.claim(i, &r.config.Profiles[p])
+		if slices.ContainsFunc(pod.volumes(), func(v PodVolume) bool { return v.Claim == claim && v.Name != r.config.Profiles[p].VolumeName() }) {
+			r.colocation(i, &r.config.Profiles[p], claim) // the label is ours alone, whatever mounts the claim
+		}
 	}
 	for _, v := range pod.volumes() {
 		if isOurs(v.Name) && v.Claim != "" && !r.config.hasVolume(v.Name) {
@@ -198,7 +202,7 @@ func (r *removal) use(i int, profile *Profile) ([]use, error) {
 }
 
 // tellOwn tells what may be ours in a pod that has the claim by a volume of its own. Injection adds no mount there, but what
-// stands beside one.
+// stands beside one. What cannot be the pod's own, the colocation, is taken.
 func (r *removal) tellOwn(i int, profile *Profile, volume string) {
 	pod, own := &r.object.Pods[i], chosenProfile{Profile: *profile}
 	tell := func(list []any, traces []trace) {
@@ -365,7 +369,7 @@ func (r *removal) fields(i int, uses []use) {
 			continue
 		}
 		gone = append(gone, u.profile.Name)
-		r.colocation(i, u)
+		r.colocation(i, &u.profile.Profile, u.volume.claim)
 		for _, row := range podTraces {
 			found := r.lookup(row.at(pod))
 			for _, t := range row.traces(u.profile) {
@@ -397,15 +401,15 @@ func (r *removal) unmark(pod *Pod, gone []string) {
 }
 
 // colocation takes the label by which the pods of a claim were kept on one node, and the affinity to them.
-func (r *removal) colocation(i int, u use) {
+func (r *removal) colocation(i int, profile *Profile, claim string) {
 	pod := &r.object.Pods[i]
-	if !u.profile.Colocates() {
+	if !profile.Colocates() {
 		return
 	}
-	key, value := u.profile.ClaimLabel(), shorten(u.volume.claim)
-	if have, _ := r.lookup(pod.LabelsPath).(map[string]any); pod.LabelsPath != "" && text(have[key]) == value {
-		r.takeKey(pod.LabelsPath, len(have), key)
-		r.removed(i, Addition{Profile: u.profile.Name, Label: key + "=" + value})
+	key, value := profile.ClaimLabel(), shorten(claim)
+	have, _ := r.lookup(pod.LabelsPath).(map[string]any)
+	if pod.LabelsPath != "" && text(have[key]) == value && r.takeKey(pod.LabelsPath, len(have), key) {
+		r.removed(i, Addition{Profile: profile.Name, Label: key + "=" + value})
 	}
 	path, ours := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
 	if path == "" {
@@ -417,8 +421,9 @@ func (r *removal) colocation(i int, u use) {
 			whole = map[string]any{name: whole}
 		}
 		if isJSON(r.lookup(path), whole) {
-			r.takeField(path)
-			r.removed(i, Addition{Profile: u.profile.Name, Affinity: corev1.LabelHostname})
+			if r.takeField(path) {
+				r.removed(i, Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
+			}
 			return
 		}
 		if depth < len(affinityNames) {
@@ -470,16 +475,18 @@ func (r *removal) takeField(path string) bool {
 }
 
 // takeKey notes that a key of a map goes. A map of which every key goes was missing or empty before, and goes whole; so does
-// what holds nothing but that map.
-func (r *removal) takeKey(path string, size int, key string) {
+// what holds nothing but that map. It reports false when the key goes already.
+func (r *removal) takeKey(path string, size int, key string) bool {
 	p := r.place(path)
 	if p == nil {
 		p = &takenPlace{path: path, size: size}
 		r.places = append(r.places, p)
 	}
-	if !slices.Contains(p.keys, key) {
-		p.keys = append(p.keys, key)
+	if slices.Contains(p.keys, key) {
+		return false
 	}
+	p.keys = append(p.keys, key)
+	return true
 }
 
 func (r *removal) isTaken(list string, item int) bool {

@@ -39,6 +39,8 @@ func TestRemoveOperations(t *testing.T) {
 		full    = "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n"
 		noMount = "/spec/containers/0/volumeMounts"
 	)
+	ownTogether := "affinity: {podAffinity: {" + required + ": [" + strings.Replace(claimTerm, "CLAIM", "pvc-data-pipeline.demo", 1) + "]}}\n" +
+		"volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}]}]\n"
 	for name, tt := range map[string]struct {
 		config, pod string
 		exp         []string
@@ -132,6 +134,21 @@ func TestRemoveOperations(t *testing.T) {
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: /own}]}]", nil, inject.ReasonNotInjected,
 			"fsGroup stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
 				"environment variable DATA stays: the pod has the claim by its own volume \"mine\"",
+		},
+		"the label and the affinity of a pod with its own volume of the claim": {
+			together, "labels: {app: x, default.pipeline-storage.io/claim: pvc-data-pipeline.demo}\n---\n" + ownTogether,
+			[]string{"/metadata/labels/default.pipeline-storage.io~1claim", "/spec/affinity"},
+			inject.ReasonRemoved, "",
+		},
+		"and of one with two volumes of the claim": {
+			together, "labels: {default.pipeline-storage.io/claim: pvc-data-pipeline.demo}\n---\n" +
+				strings.Replace(ownTogether, "volumes: [", "volumes: ["+volume+", ", 1),
+			[]string{"/metadata/labels", "/spec/affinity", "/spec/volumes/0"},
+			inject.ReasonRemoved, "",
+		},
+		"but not of another claim": {
+			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" + strings.ReplaceAll(ownTogether, "demo", "other"), nil,
+			inject.ReasonNotInjected, "",
 		},
 		"the group of a pod that keeps the volume": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + ours +

@@ -340,20 +340,20 @@ func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
 		kinds, names []string
 		selector     string
 		more         string
-		expWhy       string
+		exp          string
 	}{
 		"everything goes":                    {},
-		"another name mounts it":             {names: []string{"a"}, expWhy: "document 4 Job/b mounts the claim"},
-		"another kind mounts it":             {kinds: []string{"Job"}, expWhy: "document 3 Pod/a mounts the claim"},
-		"pods without the label mount it":    {selector: "a=b", expWhy: "document 3 Pod/a mounts the claim"},
-		"an unknown kind names it":           {more: in(unknown), expWhy: "document 5 Runner names the claim"},
-		"an unknown kind names it in JSON":   {more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n", expWhy: " names the claim"},
-		"a pod in a ConfigMap names it":      {more: in(template), expWhy: "document 5 ConfigMap names the claim"},
-		"a kind without containers does":     {more: in(workflow), expWhy: "document 5 Workflow/w names the claim"},
-		"an item of a List names it":         {more: in("---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: x.example/v1, kind: Runner, metadata: {name: r}, claim: %s}\n"), expWhy: "document 5 Runner/r names the claim"},
+		"another name mounts it":             {names: []string{"a"}, exp: "document 4 Job/b mounts the claim"},
+		"another kind mounts it":             {kinds: []string{"Job"}, exp: "document 3 Pod/a mounts the claim"},
+		"pods without the label mount it":    {selector: "a=b", exp: "document 3 Pod/a mounts the claim"},
+		"an unknown kind names it":           {more: in(unknown), exp: "document 5 Runner names the claim"},
+		"an unknown kind names it in JSON":   {more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n", exp: " names the claim"},
+		"a pod in a ConfigMap names it":      {more: in(template), exp: "document 5 ConfigMap names the claim"},
+		"a kind without containers does":     {more: in(workflow), exp: "document 5 Workflow/w names the claim"},
+		"an item of a List names it":         {more: in("---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: x.example/v1, kind: Runner, metadata: {name: r}, claim: %s}\n"), exp: "document 5 Runner/r names the claim"},
 		"a longer name is another claim":     {more: in(strings.ReplaceAll(unknown, "%s", "%s.old"))},
 		"a name that ends so is another":     {more: in(strings.ReplaceAll(unknown, "%s", "old-%s"))},
-		"a name at the end of a sentence is": {more: in(strings.ReplaceAll(unknown, "%s", "the claim %s.")), expWhy: "document 5 Runner names the claim"},
+		"a name at the end of a sentence is": {more: in(strings.ReplaceAll(unknown, "%s", "the claim %s.")), exp: "document 5 Runner names the claim"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -368,8 +368,8 @@ func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
 			}
 			out := requireRemoved(t, w, append(rendered.Bytes(), tc.more...))
 			require.NotNil(t, out)
-			assert.Equal(t, tc.expWhy != "", tells(out, tc.expWhy) && tells(out, " stays, and with it all storage"))
-			assert.Equal(t, tc.expWhy != "", strings.Contains(string(out.Bytes()), "kind: PersistentVolumeClaim"))
+			assert.Equal(t, tc.exp != "", tells(out, tc.exp) && tells(out, " stays, and with it all storage"))
+			assert.Equal(t, tc.exp != "", strings.Contains(string(out.Bytes()), "kind: PersistentVolumeClaim"))
 			assert.False(t, tells(out, "label"), "a removal gives no advice on injection")
 		})
 	}

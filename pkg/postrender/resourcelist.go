@@ -37,18 +37,38 @@ type ResourceList struct {
 	stream  []byte
 }
 
-// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream.
+// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream, and refuses a ResourceList
+// among other documents, which would pass without its storage.
 func ReadResourceList(stream []byte) (*ResourceList, error) {
 	if !bytes.Contains(stream, []byte(resourceListKind)) {
 		return nil, nil
 	}
-	doc, ok := onlyDocument(stream)
-	if !ok || !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) {
+	docs := slices.DeleteFunc(manifest.Split(stream), func(d manifest.Document) bool { return d.Header.Blank })
+	for _, doc := range docs {
+		list, err := readResourceList(doc)
+		switch {
+		case err != nil && len(docs) == 1:
+			return nil, err
+		case err != nil || list == nil: // whatever it is, Render tells
+			continue
+		case len(docs) > 1:
+			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one %s and nothing else, or put the others into its items",
+				doc.Number, resourceListKind, len(docs), resourceListKind)
+		}
+		list.stream = stream
+		return list, list.readConfig()
+	}
+	return nil, nil
+}
+
+// readResourceList reads a document, if it is a ResourceList.
+func readResourceList(doc manifest.Document) (*ResourceList, error) {
+	if !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) || !bytes.Contains(doc.Body, []byte(resourceListKind)) {
 		return nil, nil
 	}
 	tree, err := manifest.Decode(doc.Body)
 	if err != nil && doc.Header.Unsure {
-		return nil, nil // whatever it is, Render tells
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be parsed: %w", resourceListKind, err)
@@ -58,24 +78,21 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 	if rootKind(content) != resourceListKind || !strings.HasPrefix(version, resourceListGroup+"/") {
 		return nil, nil
 	}
-	list := &ResourceList{doc: doc, tree: tree, content: content, stream: stream}
-	return list, list.readConfig()
+	return &ResourceList{doc: doc, tree: tree, content: content}, nil
 }
 
-// onlyDocument returns the one document of a stream that is not blank.
-func onlyDocument(stream []byte) (manifest.Document, bool) {
-	docs := slices.DeleteFunc(manifest.Split(stream), func(d manifest.Document) bool { return d.Header.Blank })
-	if len(docs) != 1 {
-		return manifest.Document{}, false
-	}
-	return docs[0], true
-}
-
-// readConfig takes the configuration out of the list.
+// readConfig takes the configuration out of the list, and looks whether there is a place for results.
 func (l *ResourceList) readConfig() error {
-	config, ok := l.content["functionConfig"].(map[string]any)
-	if !ok {
+	if results := l.content["results"]; results != nil && !isList(results) {
+		return fmt.Errorf("%s: results is no list: leave it out, or write results: []", resourceListKind)
+	}
+	given := l.content["functionConfig"]
+	if given == nil {
 		return nil
+	}
+	config, ok := given.(map[string]any)
+	if !ok {
+		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", inject.ConfigKind, inject.APIVersion)
 	}
 	l.ConfigKind = rootKind(config)
 	meta := metadata(config)

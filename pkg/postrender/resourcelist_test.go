@@ -40,7 +40,6 @@ func TestOnlyAResourceListIsOne(t *testing.T) {
 		"with blank text behind it":     {listHead + "---\n# end\n", true},
 		"a kind of another group":       {"apiVersion: example.com/v1\nkind: ResourceList\nitems: []\n", false},
 		"no group":                      {"kind: ResourceList\nitems: []\n", false},
-		"two documents":                 {listHead + "---\na: 1\n", false},
 		"only the word":                 {"kind: ConfigMap\ndata: {x: ResourceList}\n", false},
 		"only the word, in odd YAML":    {"{kind: ConfigMap, x: ResourceList, y: [", false},
 		"a document below the root":     {"a:\n  kind: ResourceList\n", false},
@@ -51,6 +50,26 @@ func TestOnlyAResourceListIsOne(t *testing.T) {
 			list, err := postrender.ReadResourceList([]byte(tc.stream))
 			require.NoError(t, err)
 			assert.Equal(t, tc.exp, list != nil)
+		})
+	}
+}
+
+// TestAListThatNoFunctionGets is refused: its items would pass without their storage, or its problems without a word.
+func TestAListThatNoFunctionGets(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ stream, exp string }{
+		"a second document":           {listHead + "---\na: 1\n", "document 1 is a ResourceList and stands among 2 documents"},
+		"a list behind another":       {"a: 1\n---\n" + listHead, "document 2 is a ResourceList and stands among 2 documents"},
+		"beside a broken one":         {"a: [\n---\n" + listHead, "document 2 is a ResourceList and stands among 2 documents"},
+		"a configuration of text":     {listHead + "functionConfig: x\n", "functionConfig: it is no mapping: write a StorageConfig"},
+		"a configuration in a list":   {listHead + "functionConfig: []\n", "functionConfig: it is no mapping"},
+		"no configuration, but false": {listHead + "functionConfig: false\n", "functionConfig: it is no mapping"},
+		"results without a list":      {listHead + "results: {}\n", "results is no list: leave it out, or write results: []"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := postrender.ReadResourceList([]byte(tc.stream))
+			require.ErrorContains(t, err, tc.exp)
 		})
 	}
 }

@@ -401,15 +401,18 @@ func TestWhatContainersShare(t *testing.T) {
 	}{
 		"a sidecar that mirrors the main container is left to it": {
 			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}, {name: t, mirrorVolumeMounts: false}]}]}",
-			[]string{firstOwn, "add " + first + "/container" + mountsFull, "add " + first + "/sidecars/1" + mountsFull}, "",
+			[]string{firstOwn, "add " + first + "/container" + mountsFull, "add " + first + "/sidecars/1" + mountsFull},
+			"",
 		},
 		"one whose main container is left out has its own": {
 			argo + "spec: {templates: [{metadata: {annotations: {pipeline-storage.io/containers: s}}, script: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
-			[]string{firstOwn, "add " + first + "/sidecars/0" + mountsFull}, "",
+			[]string{firstOwn, "add " + first + "/sidecars/0" + mountsFull},
+			"",
 		},
 		"one without a main container has its own": {
 			argo + "spec: {templates: [{containerSet: {containers: [{name: a}]}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
-			[]string{firstOwn, "add " + first + "/containerSet/containers/0" + mountsFull, "add " + first + "/sidecars/0" + mountsFull}, "",
+			[]string{firstOwn, "add " + first + "/containerSet/containers/0" + mountsFull, "add " + first + "/sidecars/0" + mountsFull},
+			"",
 		},
 		"one with something of its own at the path": {
 			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true, volumeMounts: [{name: w, mountPath: /data}]}]}]}",
@@ -428,11 +431,13 @@ func TestWhatContainersShare(t *testing.T) {
 		},
 		"containers in the defaults of templates only": {
 			argo + "spec: {templateDefaults: {container: {image: x}}, templates: [{name: a}]}",
-			[]string{"add /spec/templateDefaults/volumes [" + volume + "]", "add /spec/templateDefaults/container" + mountsFull}, "",
+			[]string{"add /spec/templateDefaults/volumes [" + volume + "]", "add /spec/templateDefaults/container" + mountsFull},
+			"",
 		},
 		"a step template is for steps only": {
 			task + "spec: {volumes: [" + ownClaim + "], stepTemplate: {volumeMounts: [{name: own, mountPath: /x}]}, steps: [{name: a}], sidecars: [{name: s}]}",
-			[]string{`add /spec/sidecars/0/volumeMounts [{"mountPath":"/data","name":"own"}]`}, "",
+			[]string{`add /spec/sidecars/0/volumeMounts [{"mountPath":"/data","name":"own"}]`},
+			"",
 		},
 		"a workspace of one step at the path": {
 			task + "spec: {steps: [{name: a}, {name: b, workspaces: [{name: w, mountPath: /data}]}]}",
@@ -457,7 +462,8 @@ func TestWhatContainersShare(t *testing.T) {
 		},
 		"a container that is null is none": {
 			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: {modelFormat: {name: x}}}}",
-			[]string{"add /spec/predictor/volumes [" + volume + "]", "add /spec/predictor/model" + mountsFull}, "",
+			[]string{"add /spec/predictor/volumes [" + volume + "]", "add /spec/predictor/model" + mountsFull},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

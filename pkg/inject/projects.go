@@ -418,8 +418,8 @@ var kserveKinds = of("KServe", "kserve, pkg/apis/serving/v1beta1/predictor.go, v
 		}
 	}, Limits: "A runtime's other containers get no mount: mount in the ServingRuntime. With Knative, its features for claims " +
 		"(kubernetes.podspec-persistent-volume-claim and -write) must be on, and kubernetes.podspec-securitycontext for an fsGroup."},
-	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, pods: func() []PodPaths { return kserveRuntime() }, Limits: kserveRuntimeLimits},
-	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, pods: func() []PodPaths { return kserveRuntime() }, Limits: kserveRuntimeLimits},
+	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, pods: kserveRuntime, Limits: kserveRuntimeLimits},
+	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, pods: kserveRuntime, Limits: kserveRuntimeLimits},
 )
 
 const kserveRuntimeLimits = "A runtime has no place for fsGroup: set it in the InferenceService."

@@ -155,11 +155,11 @@ func containerNames(p inject.PodPaths) string {
 			paths[name] = append(paths[name], path)
 		}
 	}
-	s := ""
+	var s strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		s += " In annotations and reports the container at " + codes(paths[name]) + " is called `" + name + "`, as in the pod."
+		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]), name)
 	}
-	return s
+	return s.String()
 }
 
 // labelPlace says where the label goes.

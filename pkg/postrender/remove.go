@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -110,19 +109,18 @@ func namesObject(text []byte, name string) bool {
 		if i < 0 {
 			return false
 		}
-		before, behind := rest[:i], rest[i+len(name):]
-		if !inName.Match(before) && !ofName.Match(behind) {
+		before, behind := rest[:i], bytes.TrimPrefix(rest[i+len(name):], []byte(".")) // a sentence may end with a name
+		if (len(before) == 0 || !isOfName(before[i-1])) && (len(behind) == 0 || behind[0] == '.' || !isOfName(behind[0])) {
 			return true
 		}
 		rest = rest[i+1:]
 	}
 }
 
-// inName is text with which a name goes on, and ofName text that goes on with one.
-var (
-	inName = regexp.MustCompile(`[-.a-z0-9]$`)
-	ofName = regexp.MustCompile(`^\.?[-a-z0-9]`)
-)
+// isOfName reports whether the name of an object can have a character.
+func isOfName(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.'
+}
 
 // unseen is what nobody can look into: an object of an unknown kind, or text.
 type unseen struct {

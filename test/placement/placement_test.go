@@ -110,13 +110,14 @@ func addNode(t *testing.T, c client.Client, name string) {
 		corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
 	}}}
 	require.NoError(t, c.Create(t.Context(), node))
+	before := node.DeepCopy()
 	room := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110"),
 	}
 	node.Status = corev1.NodeStatus{Capacity: room, Allocatable: room, Conditions: []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Made", LastHeartbeatTime: metav1.Now(),
 	}}}
-	require.NoError(t, c.Status().Update(t.Context(), node))
+	require.NoError(t, c.Status().Patch(t.Context(), node, client.MergeFrom(before)), "whatever controllers have written meanwhile")
 }
 
 func addClaim(t *testing.T, c client.Client, name string, mode corev1.PersistentVolumeAccessMode) {

@@ -28,6 +28,18 @@ type Edit struct {
 	column int
 }
 
+// OperationError tells which operation cannot be carried out.
+type OperationError struct {
+	// Path is the operation's JSON pointer.
+	Path string
+	Err  error
+}
+
+func (e *OperationError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong there.
+func (e *OperationError) Unwrap() error { return e.Err }
+
 // Apply carries out "add" operations and returns the edits, in the order of the body. List items can be added at the head
 // of a list only, in order: the end of a list is hard to tell from what follows it, its beginning never is. The edited
 // text is decoded again and must equal the patched original; if not, an error says that nothing may be written.
@@ -40,7 +52,7 @@ func (t *Tree) apply(last string, ops []jsonpatch.Operation) ([]Edit, error) {
 	planner := planner{tree: t, last: last, offsets: map[int]bool{}, done: map[*yaml.Node]*[]any{}, keys: map[*yaml.Node]map[string]any{}}
 	for _, op := range ops {
 		if err := planner.plan(op); err != nil {
-			return nil, fmt.Errorf("%s: %w", op.Path, err)
+			return nil, &OperationError{op.Path, err}
 		}
 	}
 	edits := planner.edits

@@ -22,7 +22,7 @@ func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
 	r := remover{tree: t, gone: map[*yaml.Node]bool{}, stays: map[*yaml.Node]bool{}}
 	for _, op := range ops {
 		if err := r.plan(op); err != nil {
-			return nil, fmt.Errorf("%s: %w", op.Path, err)
+			return nil, &OperationError{op.Path, err}
 		}
 	}
 	for i := 0; i < len(r.holders); i++ { // a key that stays makes a holder of its value

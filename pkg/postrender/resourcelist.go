@@ -238,15 +238,14 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	return edits, nil
 }
 
-// aboutItem begins a problem with an operation on an item, as opposed to one that appends.
-var aboutItem = regexp.MustCompile(`^/items/\d+/`)
-
-// inItem names the item that an operation could not be carried out on, unless it concerns the list as a whole.
+// inItem names the item that an operation could not be carried out on, unless it concerns the list as a whole, as one does that
+// appends to it.
 func (l *ResourceList) inItem(err error) error {
-	if !aboutItem.MatchString(err.Error()) {
+	var operation *manifest.OperationError
+	if !errors.As(err, &operation) || !strings.HasPrefix(operation.Path, "/items/") || operation.Path == "/items/-" {
 		return fmt.Errorf("%s: %w", resourceListKind, err)
 	}
-	number := itemNumber(err.Error())
+	number := itemNumber(operation.Path)
 	object := l.item(number)
 	return fmt.Errorf("document %d %s/%v: %w", number, rootKind(object), metadata(object)["name"], err)
 }

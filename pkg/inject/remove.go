@@ -1,21 +1,18 @@
 package inject
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// This file is the one place where anything is taken away, for those who leave. Neither path of injection comes here.
+// This file and remove_operations.go are the one place where anything is taken away, for those who leave. Neither path of injection
+// comes here.
 
 // Remove decides what injection has put into the pods of one object and returns the operations that take it out again.
 //
@@ -125,14 +122,6 @@ type use struct {
 	profile *chosenProfile
 	volume  *ourVolume
 	mount   any
-}
-
-// takenPlace is a list that loses items or a map that loses keys, or a field that goes: one without a size.
-type takenPlace struct {
-	path  string
-	size  int
-	items []int
-	keys  []string
 }
 
 // pod takes the mounts of one pod, and what stands beside them.
@@ -450,141 +439,4 @@ func (r *removal) warn(i int, format string, args ...any) {
 
 func (r *removal) removed(i int, a Addition) {
 	r.decisions[i].Removed = append(r.decisions[i].Removed, a)
-}
-
-// take notes that an item of a list goes.
-func (r *removal) take(list string, item int) {
-	if r.isTaken(list, item) {
-		return
-	}
-	p := r.place(list)
-	if p == nil {
-		p = &takenPlace{path: list, size: len(r.list(list))}
-		r.places = append(r.places, p)
-	}
-	p.items = append(p.items, item)
-}
-
-// takeField notes that a field goes. It reports false when another pod of the object has it, too.
-func (r *removal) takeField(path string) bool {
-	if r.place(path) != nil {
-		return false
-	}
-	r.places = append(r.places, &takenPlace{path: path})
-	return true
-}
-
-// takeKey notes that a key of a map goes. A map of which every key goes was missing or empty before, and goes whole; so does
-// what holds nothing but that map. It reports false when the key goes already.
-func (r *removal) takeKey(path string, size int, key string) bool {
-	p := r.place(path)
-	if p == nil {
-		p = &takenPlace{path: path, size: size}
-		r.places = append(r.places, p)
-	}
-	if slices.Contains(p.keys, key) {
-		return false
-	}
-	p.keys = append(p.keys, key)
-	return true
-}
-
-func (r *removal) isTaken(list string, item int) bool {
-	p := r.place(list)
-	return p != nil && slices.Contains(p.items, item)
-}
-
-func (r *removal) place(path string) *takenPlace {
-	for _, p := range r.places {
-		if p.path == path {
-			return p
-		}
-	}
-	return nil
-}
-
-// operations writes what goes as RFC 6902. The items of a list go from its end, so that the others keep their place; a list
-// of which every item goes was missing or empty before, and goes whole.
-func (r *removal) operations() []jsonpatch.Operation {
-	var ops []jsonpatch.Operation
-	for _, p := range r.places {
-		if len(p.items)+len(p.keys) == p.size {
-			ops = append(ops, jsonpatch.NewOperation("remove", r.whole(p), nil))
-			continue
-		}
-		for _, key := range p.keys {
-			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+escape(key), nil))
-		}
-		slices.Sort(p.items)
-		for _, item := range slices.Backward(p.items) {
-			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+strconv.Itoa(item), nil))
-		}
-	}
-	return ops
-}
-
-// whole is the pointer of a place that goes whole: for labels, that of metadata which holds nothing else.
-func (r *removal) whole(p *takenPlace) string {
-	parent := p.path[:strings.LastIndexByte(p.path, '/')]
-	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {
-		return parent
-	}
-	return p.path
-}
-
-func (r *removal) list(pointer string) []any {
-	list, _ := r.lookup(pointer).([]any)
-	return list
-}
-
-// lookup returns what is at a pointer of the document, or nil.
-func (r *removal) lookup(pointer string) any {
-	var value any = r.object.Content
-	pointer = strings.TrimPrefix(pointer, r.object.Path)
-	if pointer == "" {
-		return value
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-		switch at := value.(type) {
-		case map[string]any:
-			value = at[token]
-		case []any:
-			n, err := strconv.Atoi(token)
-			if err != nil || n >= len(at) {
-				return nil
-			}
-			value = at[n]
-		default:
-			return nil
-		}
-	}
-	return value
-}
-
-// isJSON reports whether a decoded value is what a typed one is written as, or as the API server gives it back.
-func isJSON(decoded, typed any) bool {
-	text, err := json.Marshal(typed)
-	if err != nil {
-		return false
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var want any
-	return decoder.Decode(&want) == nil && reflect.DeepEqual(withoutDefaults(decoded), want)
-}
-
-// withoutDefaults leaves out of an environment variable what the API server puts into it: the version of a field's object. It
-// is the one default in all that injection writes. Source: Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_ObjectFieldSelector.
-func withoutDefaults(decoded any) any {
-	variable, _ := decoded.(map[string]any)
-	source, _ := variable["valueFrom"].(map[string]any)
-	field, _ := source["fieldRef"].(map[string]any)
-	if text(field["apiVersion"]) != "v1" {
-		return decoded
-	}
-	variable, source, field = maps.Clone(variable), maps.Clone(source), maps.Clone(field)
-	delete(field, "apiVersion")
-	source["fieldRef"], variable["valueFrom"] = field, source
-	return variable
 }

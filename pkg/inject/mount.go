@@ -1,0 +1,280 @@
+package inject
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// use mounts one profile into the pod and reports whether any container has it then.
+func (p *podPatch) use(profile *chosenProfile) (bool, error) {
+	p.warnUnknownContainers(profile)
+	if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return profile.Mount.includes(c.Name) }) {
+		return false, nil
+	}
+	volume, err := p.volume(profile)
+	if err != nil {
+		return false, err
+	}
+	for i := range p.pod.Containers {
+		c := &p.pod.Containers[i]
+		if !profile.Mount.includes(c.Name) {
+			continue
+		}
+		mount := p.mount
+		if p.mirrors(profile, c) {
+			mount = p.mirror
+		}
+		if err := mount(profile, volume, c); err != nil {
+			return false, fmt.Errorf("container %q: %w", c.Name, err)
+		}
+	}
+	p.fsGroup(profile, volume)
+	if err := p.colocate(profile, volume.Claim); err != nil {
+		return false, err
+	}
+	p.warnMissingAnnotations(profile)
+	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
+	p.decision.Claims = append(p.decision.Claims, volume.Claim)
+	return true, nil
+}
+
+// volume returns the pod's volume with the profile's claim, which it adds when there is none. A volume of our name with
+// another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
+func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
+	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
+	volumes := p.pod.volumes()
+	if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
+		if volumes[i].Name == "" {
+			return PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
+		}
+		return volumes[i], nil
+	}
+	if mounted, ok := p.mountedByClaim(claim); ok {
+		return mounted, nil
+	}
+	for _, v := range volumes {
+		switch {
+		case v.Name != name:
+		case v.Claim == "":
+			return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
+		default:
+			p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
+			return v, nil
+		}
+	}
+	if kept, ok := p.kept(profile); ok {
+		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
+		return kept, nil
+	}
+	if p.request.Admission {
+		if err := profile.Serves(p.request.Namespace, p.request.NamespaceLabels); err != nil {
+			return PodVolume{}, fmt.Errorf("%w: %w", errNotServed, err)
+		}
+	}
+	if slices.Contains(p.pod.ReservedVolumes, name) {
+		return PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
+	}
+	v := PodVolume{Name: name, Claim: claim}
+	p.pod.Volumes = append(p.pod.Volumes, v)
+	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, podVolume(name, claim)) {
+		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
+	}
+	return v, nil
+}
+
+// mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim itself.
+func (p *podPatch) mountedByClaim(claim string) (PodVolume, bool) {
+	for _, c := range p.pod.Containers {
+		if i := slices.IndexFunc(c.SharedMounts, func(m Mounted) bool { return m.Claim == claim }); i >= 0 {
+			return PodVolume{Name: c.SharedMounts[i].Volume, Claim: claim}, true
+		}
+	}
+	return PodVolume{}, false
+}
+
+// kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
+// not have. The pod must find its data there, so it is no conflict.
+func (p *podPatch) kept(profile *chosenProfile) (PodVolume, bool) {
+	for _, v := range p.pod.volumes() {
+		if v.Claim == "" || !isOurs(v.Name) || p.config.hasVolume(v.Name) {
+			continue
+		}
+		for i := range p.pod.Containers {
+			for _, m := range p.pod.Containers[i].Mounts {
+				if m.Volume == v.Name && absolute(m.Path) == absolute(profile.Mount.Path) {
+					return v, true
+				}
+			}
+		}
+	}
+	return PodVolume{}, false
+}
+
+// isOurs reports whether a volume of a pod has a name as [Profile.VolumeName] makes them.
+func isOurs(volume string) bool {
+	return volume == volumePrefix || strings.HasPrefix(volume, volumePrefix+"-")
+}
+
+// hasVolume reports whether some profile gives its volume that name.
+func (c *Config) hasVolume(name string) bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.VolumeName() == name })
+}
+
+// mount adds the volume to a container, and the variable with its path.
+func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container) error {
+	mountPath, mounted := p.mountedAt(volume, c)
+	if !mounted {
+		mountPath = profile.Mount.Path
+		if err := p.checkPath(mountPath, c); err != nil {
+			return err
+		}
+		added, variables, err := p.volumeMount(profile, volume.Name)
+		if err != nil {
+			return err
+		}
+		c.Mounts = append(c.Mounts, Mounted{Volume: volume.Name, Path: mountPath})
+		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, added) {
+			p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
+		}
+		if err := p.addVariables(profile, variables, c); err != nil {
+			return err
+		}
+	}
+	return p.env(profile, mountPath, c)
+}
+
+// mirrors reports whether a container gets the mounts of another one that is mounted into.
+func (p *podPatch) mirrors(profile *chosenProfile, c *Container) bool {
+	return c.MirrorOf != "" && c.Name != c.MirrorOf && profile.Mount.includes(c.MirrorOf) && p.pod.container(c.MirrorOf) != nil
+}
+
+// mirror leaves a container to the mounts of the other one, whose path must be free in it.
+func (p *podPatch) mirror(profile *chosenProfile, volume PodVolume, c *Container) error {
+	mountPath, mounted := p.mountedAt(volume, p.pod.container(c.MirrorOf))
+	if !mounted {
+		mountPath = profile.Mount.Path
+	}
+	if err := p.checkPath(mountPath, c); err != nil {
+		return err
+	}
+	if profile.Env != "" {
+		p.warn("container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf, profile.Env, mountPath)
+	}
+	return nil
+}
+
+// mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
+func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
+	volumes := p.pod.volumes()
+	for _, m := range c.mounts() {
+		if m.Claim != "" && m.Claim == volume.Claim {
+			return m.Path, true
+		}
+		if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 && volumes[i].Claim == volume.Claim {
+			return m.Path, true
+		}
+	}
+	return "", false
+}
+
+// checkPath refuses a path that another volume has and warns of one that nests with another.
+func (p *podPatch) checkPath(mountPath string, c *Container) error {
+	if slices.ContainsFunc(c.Devices, func(device string) bool { return absolute(device) == absolute(mountPath) }) {
+		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
+	}
+	clean := absolute(mountPath)
+	for _, m := range c.mounts() {
+		switch other := absolute(m.Path); {
+		case other == clean:
+			return fmt.Errorf("mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+AnnotationMountPath, mountPath, m.Volume)
+		case isBelow(other, clean) || isBelow(clean, other):
+			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
+		}
+	}
+	return nil
+}
+
+// absolute cleans a path inside a container, where a relative one starts at the root.
+func absolute(p string) string {
+	if path.IsAbs(p) {
+		return path.Clean(p)
+	}
+	return path.Clean("/" + p)
+}
+
+// env adds the variable that tells the mount path.
+func (p *podPatch) env(profile *chosenProfile, value string, c *Container) error {
+	name := profile.Env
+	if name == "" {
+		return nil
+	}
+	isSet := false
+	for _, e := range c.env() {
+		if e.Name != name {
+			continue
+		}
+		isSet = true
+		if e.FromSource || e.Value != value {
+			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, value)
+		}
+	}
+	if isSet {
+		return nil
+	}
+	if c.NoEnv {
+		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, value)
+		return nil
+	}
+	c.Env = append(c.Env, Env{Name: name, Value: value})
+	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, variable(name, value)) {
+		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
+	}
+	return nil
+}
+
+// fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
+func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
+	if profile.FSGroup == nil {
+		return
+	}
+	if p.pod.SecurityContextPath == "" {
+		p.warn("fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing", *profile.FSGroup, profile.Name)
+		return
+	}
+	context := p.pod.SecurityContext
+	if context != nil && context.HasFSGroup {
+		if p.group != nil && *p.group != *profile.FSGroup {
+			p.warn("fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name, *p.group)
+		}
+		return
+	}
+	p.group = profile.FSGroup
+	var isNew bool
+	if group := groupContext(profile.FSGroup); context == nil {
+		isNew = p.edits.set(p.pod.SecurityContextPath, group)
+	} else {
+		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup)
+		if !context.HasFSGroupChangePolicy {
+			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
+		}
+	}
+	p.pod.SecurityContext = &SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
+	if isNew {
+		p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
+	}
+	if others := p.otherClaims(volume); len(others) > 0 {
+		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
+	}
+}
+
+func (p *podPatch) otherClaims(volume PodVolume) []string {
+	var others []string
+	for _, v := range p.pod.volumes() {
+		if v.Claim != "" && v.Claim != volume.Claim {
+			others = append(others, v.Claim)
+		}
+	}
+	return others
+}

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -135,27 +134,6 @@ func TestKillNeedsAPartThatIsThere(t *testing.T) {
 
 	require.EqualError(t, plane.Kill(scheduler), "this control plane has no kube-scheduler: see Options")
 	require.Error(t, plane.Revive(t.Context(), "docker"))
-}
-
-func TestAnAddressMore(t *testing.T) {
-	t.Parallel()
-
-	// Linux answers on all of 127.0.0.0/8, so this needs no interface of our own.
-	const address = "127.0.0.2"
-
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		t.Skipf("this machine has no address %s: %v", address, err)
-	}
-
-	require.NoError(t, listener.Close())
-
-	plane := RequireWith(t, Options{Address: address})
-
-	client, err := plane.Client()
-	require.NoError(t, err)
-	assert.Equal(t, http.StatusOK, status(t, client, strings.Replace(plane.Host, loopback, address, 1)+"/readyz"))
-	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/readyz"))
 }
 
 func patch(t *testing.T, client *http.Client, url, change string) {

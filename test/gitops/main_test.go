@@ -14,10 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
 const root = "../.."
@@ -103,18 +102,13 @@ func write(t *testing.T, dir, name, text string) {
 }
 
 // objects are those of a stream, by kind, namespace and name.
-func objects(t *testing.T, stream string) map[string]*unstructured.Unstructured {
+func objects(t *testing.T, text string) map[string]*unstructured.Unstructured {
 	t.Helper()
 	all := map[string]*unstructured.Unstructured{}
-	for _, doc := range manifest.Split([]byte(stream)) {
-		object := &unstructured.Unstructured{}
-		require.NoError(t, yaml.Unmarshal(doc.Body, &object.Object))
-		if len(object.Object) == 0 {
-			continue
-		}
+	for _, object := range stream.Objects(t, text) {
 		key := object.GetKind() + "/" + object.GetNamespace() + "/" + object.GetName()
 		require.NotContains(t, all, key)
-		all[key] = object
+		all[key] = &object
 	}
 	return all
 }

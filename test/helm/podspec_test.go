@@ -2,14 +2,12 @@ package helm_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/yaml"
 )
 
 // podsOf are the pod templates of an object. It searches without the table of kinds, which is under test.
@@ -58,20 +56,6 @@ func mounts(pod corev1.PodTemplateSpec, claim, path string) bool {
 		}
 	}
 	return true
-}
-
-// documents decodes a stream with the decoder that Helm uses. Comments alone make no document.
-func documents(t *testing.T, stream string) []unstructured.Unstructured {
-	t.Helper()
-	var all []unstructured.Unstructured
-	for text := range strings.SplitSeq("\n"+stream, "\n---") {
-		var object map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(text), &object), text)
-		if object != nil {
-			all = append(all, unstructured.Unstructured{Object: object})
-		}
-	}
-	return all
 }
 
 // names are the kind and name of every document.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
 var _ helmpostrender.PostRenderer = (*postrender.Renderer)(nil)
@@ -31,7 +32,7 @@ func TestTheSDKRendersWhatTheCommandDoes(t *testing.T) {
 			require.NoError(t, err)
 
 			command := helm3.must(t, append(helm3.template(example(name)), "--no-hooks")...)
-			assert.Equal(t, documents(t, command), documents(t, release.Manifest))
+			assert.Equal(t, stream.Objects(t, command), stream.Objects(t, release.Manifest))
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
 func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
@@ -17,7 +19,7 @@ func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
 		for _, name := range examples {
 			t.Run(name, func(t *testing.T) {
 				labelled := 0
-				for _, d := range documents(t, h.must(t, h.template(example(name), "--hooks=all")...)) {
+				for _, d := range stream.Objects(t, h.must(t, h.template(example(name), "--hooks=all")...)) {
 					if h.name == "helm3" && d.GetAnnotations()["helm.sh/hook"] != "" {
 						continue // a later test is about them
 					}
@@ -48,7 +50,7 @@ func TestTemplateShowsTheStorageUnderItsOwnName(t *testing.T) {
 		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
 
 		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
-		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"}, names(documents(t, only)))
+		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"}, names(stream.Objects(t, only)))
 	})
 }
 
@@ -79,7 +81,7 @@ func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
 
 				require.Contains(t, before, "#", "the example has comments")
 				assert.Empty(t, missingLines(before, after), "lines that were lost or changed")
-				assert.Equal(t, names(documents(t, before)), withoutStorage(names(documents(t, after))))
+				assert.Equal(t, names(stream.Objects(t, before)), withoutStorage(names(stream.Objects(t, after))))
 			})
 		}
 	}
@@ -103,16 +105,16 @@ func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
 	sent := filepath.Join(t.TempDir(), "sent.yaml")
 	helm4.must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
 
-	stream, err := os.Open(sent)
+	input, err := os.Open(sent)
 	require.NoError(t, err)
-	defer stream.Close()
+	defer input.Close()
 	render := exec.Command(postrenderer, "--helm=4", "--namespace=team", "--release=rel")
-	render.Stdin = stream
+	render.Stdin = input
 	out, err := render.Output()
 	require.NoError(t, err)
 
 	marks := map[string]string{}
-	for _, d := range documents(t, string(out)) {
+	for _, d := range stream.Objects(t, string(out)) {
 		marks[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[mark]
 	}
 	assert.Equal(t, map[string]string{
@@ -132,7 +134,7 @@ func TestAListIsRenderedItemByItem(t *testing.T) {
 
 		pods := 0
 		var kinds []string
-		for _, d := range documents(t, out) {
+		for _, d := range stream.Objects(t, out) {
 			kinds = append(kinds, d.GetKind())
 			for _, pod := range podsOf(t, d.Object) {
 				pods++
@@ -153,7 +155,7 @@ func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
 		for _, name := range []string{"empty", "comments"} {
 			report := filepath.Join(t.TempDir(), "report.json")
 			out := h.must(t, h.template(testchart(name), "--report="+report)...)
-			assert.Empty(t, documents(t, out), name)
+			assert.Empty(t, stream.Objects(t, out), name)
 			assert.Equal(t, []string{"nothing was selected: the stream holds no pods"}, readReport(t, report).Warnings, name)
 		}
 		out := h.must(t, h.template(testchart("empty"))...)
@@ -168,7 +170,7 @@ func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		report := filepath.Join(t.TempDir(), "report.json")
 		out := h.must(t, h.template(testchart("unlabelled"), "--report="+report)...)
-		assert.Equal(t, []string{"Deployment/train"}, names(documents(t, out)))
+		assert.Equal(t, []string{"Deployment/train"}, names(stream.Objects(t, out)))
 		assert.NotContains(t, out, "volumes:")
 
 		warnings := strings.Join(readReport(t, report).Warnings, "\n")
@@ -195,7 +197,7 @@ func TestHelm4WritesFilesWithStorage(t *testing.T) {
 	assert.Contains(t, string(text), "pvc-data-pipeline.rel")
 	text, err = os.ReadFile(filepath.Join(dir, "pipeline-storage", "storage.yaml"))
 	require.NoError(t, err)
-	assert.Len(t, documents(t, string(text)), 2)
+	assert.Len(t, stream.Objects(t, string(text)), 2)
 }
 
 func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
@@ -203,7 +205,7 @@ func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
 		out := h.must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
 			"--no-hooks", "--set", "storageProfiles={default,checkpoints}")...)
 		var pod corev1.PodTemplateSpec
-		all := documents(t, out)
+		all := stream.Objects(t, out)
 		for _, d := range all {
 			if d.GetName() == "rel-train" {
 				pod = podOf(t, d)
@@ -225,7 +227,7 @@ func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
 func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
-			all := documents(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
+			all := stream.Objects(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
 			return names(all), podOf(t, all[len(all)-1])
 		}
 		objects, pod := render()

@@ -1,7 +1,6 @@
 package pulumi_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,8 +9,6 @@ import (
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/postrender"
 	"helm.sh/helm/v3/pkg/release"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 )
 
 // renderChart does what the provider does for helm.v4.Chart, in preview and update alike (pulumi-kubernetes,
@@ -60,18 +57,4 @@ func helm(t *testing.T, kubeconfig, namespace string) *action.Configuration {
 	configuration := new(action.Configuration)
 	require.NoError(t, configuration.Init(settings.RESTClientGetter(), namespace, "secrets", func(string, ...any) {}))
 	return configuration
-}
-
-// decode reads a stream of manifests.
-func decode(t *testing.T, stream string) []unstructured.Unstructured {
-	t.Helper()
-	var objects []unstructured.Unstructured
-	for text := range strings.SplitSeq("\n"+stream, "\n---") {
-		var object map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(text), &object), text)
-		if object != nil {
-			objects = append(objects, unstructured.Unstructured{Object: object})
-		}
-	}
-	return objects
 }

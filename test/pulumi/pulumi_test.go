@@ -16,6 +16,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
 const (
@@ -40,7 +41,7 @@ func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
 			}
 			command, err := exec.CommandContext(t.Context(), parts.Require(t, "helm3")["helm3"], args...).Output()
 			require.NoError(t, err)
-			assert.Equal(t, decode(t, string(command)), decode(t, rendered))
+			assert.Equal(t, stream.Objects(t, string(command)), stream.Objects(t, rendered))
 			assert.Contains(t, rendered, "mountPath: /data")
 		})
 	}
@@ -50,7 +51,7 @@ func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "claim", chartType))
 	require.NoError(t, err)
 	assert.Contains(t, rendered, "claimName: pvc-data-pipeline\n")
-	for _, object := range decode(t, rendered) {
+	for _, object := range stream.Objects(t, rendered) {
 		assert.NotContains(t, storageKinds, object.GetKind())
 	}
 }

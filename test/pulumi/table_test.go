@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/pulumi.md anew")
@@ -108,7 +110,7 @@ func ourFields(t *testing.T, rendered string) fields {
 	t.Helper()
 	all := fields{}
 	var pods []string
-	for _, object := range decode(t, rendered) {
+	for _, object := range stream.Objects(t, rendered) {
 		switch {
 		case slices.Contains(storageKinds, object.GetKind()):
 			all[object.GetKind()] = flatten(&object)

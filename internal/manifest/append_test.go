@@ -18,48 +18,48 @@ func TestAppend(t *testing.T) {
 	both := []jsonpatch.Operation{add("/items/-", item), add("/results", []any{item})}
 	cases := map[string]struct {
 		body string
-		ops  []jsonpatch.Operation
+		ops  []jsonpatch.Operation // default: both
 		exp  string
 	}{
 		"in front of the next root key": {
-			body: "kind: L\nitems:\n- a: 1\n  # about b\n  b: 2\nconfig:\n  c: 1\n", ops: both,
-			exp: "kind: L\nitems:\n- a: 1\n  # about b\n  b: 2\n- name: x\nconfig:\n  c: 1\nresults:\n- name: x\n",
+			body: "kind: L\nitems:\n- a: 1\n  # about b\n  b: 2\nconfig:\n  c: 1\n",
+			exp:  "kind: L\nitems:\n- a: 1\n  # about b\n  b: 2\n- name: x\nconfig:\n  c: 1\nresults:\n- name: x\n",
 		},
 		"at the end of the document, items first": {
-			body: "kind: L\nitems:\n  - a: 1", ops: both,
-			exp: "kind: L\nitems:\n  - a: 1\n  - name: x\nresults:\n  - name: x",
+			body: "kind: L\nitems:\n  - a: 1",
+			exp:  "kind: L\nitems:\n  - a: 1\n  - name: x\nresults:\n  - name: x",
 		},
 		"two items keep their order": {
 			body: "items:\n- 1\n", ops: []jsonpatch.Operation{add("/items/-", 2), add("/items/-", 3)},
 			exp: "items:\n- 1\n- 2\n- 3\n",
 		},
 		"in front of the marker that ends a document": {
-			body: "items:\n- 1\n...\n", ops: both,
-			exp: "items:\n- 1\n- name: x\nresults:\n- name: x\n...\n",
+			body: "items:\n- 1\n...\n",
+			exp:  "items:\n- 1\n- name: x\nresults:\n- name: x\n...\n",
 		},
 		"behind a block scalar that keeps its blank lines and looks like a comment": {
-			body: "items:\n- a: |+\n    # x\n\nz: 1\n", ops: both,
-			exp: "items:\n- a: |+\n    # x\n\n- name: x\nz: 1\nresults:\n- name: x\n",
+			body: "items:\n- a: |+\n    # x\n\nz: 1\n",
+			exp:  "items:\n- a: |+\n    # x\n\n- name: x\nz: 1\nresults:\n- name: x\n",
 		},
 		"an empty list": {
-			body: "items: []\nz: 1\n", ops: both,
-			exp: "items: [{\"name\": \"x\"}]\nz: 1\nresults:\n- name: x\n",
+			body: "items: []\nz: 1\n",
+			exp:  "items: [{\"name\": \"x\"}]\nz: 1\nresults:\n- name: x\n",
 		},
 		"JSON, with brackets in its texts": {
-			body: `{"items": [{"a": "]\"}"}, {"b": [1]}], "z": "it's"}` + "\n", ops: both,
-			exp: `{"items": [{"a": "]\"}"}, {"b": [1]}, {"name": "x"}], "z": "it's", "results": [{"name": "x"}]}` + "\n",
+			body: `{"items": [{"a": "]\"}"}, {"b": [1]}], "z": "it's"}` + "\n",
+			exp:  `{"items": [{"a": "]\"}"}, {"b": [1]}, {"name": "x"}], "z": "it's", "results": [{"name": "x"}]}` + "\n",
 		},
 		"JSON on many lines": {
-			body: "{\n  \"items\": [\n    {\"a\": 1}\n  ]\n}\n", ops: both,
-			exp: "{\n  \"items\": [\n    {\"a\": 1}, {\"name\": \"x\"}\n  ], \"results\": [{\"name\": \"x\"}]\n}\n",
+			body: "{\n  \"items\": [\n    {\"a\": 1}\n  ]\n}\n",
+			exp:  "{\n  \"items\": [\n    {\"a\": 1}, {\"name\": \"x\"}\n  ], \"results\": [{\"name\": \"x\"}]\n}\n",
 		},
 		"flow style with a comment": {
-			body: "items: [a, # ]\n  b ]\n", ops: both,
-			exp: "items: [a, # ]\n  b, {\"name\": \"x\"} ]\nresults:\n- name: x\n",
+			body: "items: [a, # ]\n  b ]\n",
+			exp:  "items: [a, # ]\n  b, {\"name\": \"x\"} ]\nresults:\n- name: x\n",
 		},
 		"line ends of Windows": {
-			body: "items:\r\n- 1\r\nz: 1\r\n", ops: both,
-			exp: "items:\r\n- 1\r\n- name: x\r\nz: 1\r\nresults:\r\n- name: x\r\n",
+			body: "items:\r\n- 1\r\nz: 1\r\n",
+			exp:  "items:\r\n- 1\r\n- name: x\r\nz: 1\r\nresults:\r\n- name: x\r\n",
 		},
 		"a list that is there gets more": {
 			body: "results:\n- a: 1\nitems: []\n", ops: []jsonpatch.Operation{add("/results/-", item)},
@@ -73,6 +73,9 @@ func TestAppend(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if tc.ops == nil {
+				tc.ops = both
+			}
 			tree, err := manifest.Decode([]byte(tc.body))
 			require.NoError(t, err)
 			edits, err := tree.ApplyWithLast("results", tc.ops)

@@ -43,7 +43,7 @@ func TestMarked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, row.want, inject.Marked(map[string]string{inject.AnnotationInjected: row.mark}))
+			assert.Equal(t, row.want, inject.InjectedProfiles(map[string]string{inject.AnnotationInjected: row.mark}))
 		})
 	}
 }

@@ -132,7 +132,7 @@ func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
 
 // judgeByLooks is judge where nobody could read the configuration.
 func (l *look) judgeByLooks(pod *corev1.Pod, row *Pod, about string) *Problem {
-	for _, profile := range inject.Marked(pod.Annotations) {
+	for _, profile := range inject.InjectedProfiles(pod.Annotations) {
 		for _, claim := range row.Claims {
 			l.profiles[claim] = profile
 		}
@@ -199,7 +199,7 @@ func (l *look) unknownProfiles(pod *corev1.Pod) {
 	if l.config == nil {
 		return
 	}
-	for _, name := range inject.Marked(pod.Annotations) {
+	for _, name := range inject.InjectedProfiles(pod.Annotations) {
 		if l.config.Profile(name) == nil {
 			l.add(problem(diagnose.UnknownProfile(name), "Pod/"+pod.Name))
 		}

@@ -13,6 +13,9 @@ import (
 // chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
 type chosenProfile struct {
 	Profile
+	// only are the containers that get the mount, all where it is empty, and excluded those that get none. Both start as the
+	// profile's own lists.
+	only, excluded nameSet
 	// annotated are the container names that the annotations gave.
 	annotated []string
 	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it needs.
@@ -24,7 +27,10 @@ type chosenProfile struct {
 // profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
 func (p *podPatch) choose() ([]*chosenProfile, error) {
 	c, annotations := p.config, p.pod.Annotations
-	names := splitNames(annotations[AnnotationProfiles])
+	names, err := splitNames(annotations[AnnotationProfiles])
+	if err != nil {
+		return nil, fmt.Errorf("annotation %s: %w", AnnotationProfiles, err)
+	}
 	if len(names) == 0 {
 		names = c.defaultNames()
 	}
@@ -79,7 +85,8 @@ func (c *Config) SetDefaultProfiles(names ...string) error {
 
 // hasClaim reports whether the pod has a volume of that name with a claim.
 func (p *podPatch) hasClaim(volume string) bool {
-	return slices.ContainsFunc(p.pod.volumes(), func(v PodVolume) bool { return v.Name == volume && v.Claim != "" })
+	v, ok := p.volumes.named(volume)
+	return ok && v.Claim != ""
 }
 
 // narrowing are the annotations that narrow a profile, and how.
@@ -96,7 +103,7 @@ var narrowing = []struct {
 
 // narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
 func (p *Profile) narrow(annotations map[string]string, single bool) (*chosenProfile, error) {
-	chosen := &chosenProfile{Profile: *p}
+	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
 	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
 		return chosen, nil
 	}
@@ -166,33 +173,37 @@ func (c *chosenProfile) annotateReadOnly(value string) error {
 }
 
 func (c *chosenProfile) annotateContainers(value string) error {
-	names := splitNames(value)
-	allowed := c.Mount.Containers
-	for _, name := range names {
-		if len(allowed) > 0 && !slices.Contains(allowed, name) {
-			return fmt.Errorf("the profile %q is for the containers %s only", c.Name, strings.Join(allowed, ", "))
+	names, err := splitNames(value)
+	if err != nil {
+		return err
+	}
+	if allowed := c.only; len(allowed.list) > 0 {
+		for _, name := range names {
+			if !allowed.has(name) {
+				return fmt.Errorf("the profile %q is for the containers %s only", c.Name, strings.Join(allowed.list, ", "))
+			}
 		}
 	}
 	if len(names) == 0 {
 		return errors.New("it names no container")
 	}
-	c.Mount.Containers, c.annotated = names, names
+	c.only, c.annotated = newNameSet(names), names
 	return nil
 }
 
 func (c *chosenProfile) annotateExclude(value string) error {
-	names := splitNames(value)
-	c.Mount.ExcludeContainers = slices.Concat(c.Mount.ExcludeContainers, names)
+	names, err := splitNames(value)
+	if err != nil {
+		return err
+	}
+	c.excluded = newNameSet(slices.Concat(c.Mount.ExcludeContainers, names))
 	c.annotated = append(c.annotated, names...)
 	return nil
 }
 
 // includes reports whether a container of that name gets the mount.
-func (m *Mount) includes(name string) bool {
-	if slices.Contains(m.ExcludeContainers, name) {
-		return false
-	}
-	return len(m.Containers) == 0 || slices.Contains(m.Containers, name)
+func (c *chosenProfile) includes(name string) bool {
+	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
 }
 
 // unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
@@ -225,22 +236,6 @@ func (c *Config) profileNames() []string {
 	names := make([]string, len(c.Profiles))
 	for i := range c.Profiles {
 		names[i] = c.Profiles[i].Name
-	}
-	return names
-}
-
-// Marked returns the profiles that the webhook mounted into a pod with these annotations, with their own claims.
-func Marked(annotations map[string]string) []string {
-	return splitNames(annotations[AnnotationInjected])
-}
-
-// splitNames splits a comma separated list and drops what is blank or repeated.
-func splitNames(list string) []string {
-	var names []string
-	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
 	}
 	return names
 }

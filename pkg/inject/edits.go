@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 
@@ -11,10 +12,18 @@ import (
 // Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
 type edits struct {
 	places []place
-	// byPath are positions in places, once there are too many of those to look through.
+	// byPath are positions in places, once there are more than linearSearchLimit.
 	byPath map[string]int
 	// items are what is added, in the order in which it was.
 	items []addedItem
+	// keys are the keys of places with more items than linearSearchLimit.
+	keys map[placeKey]struct{}
+}
+
+// placeKey is a key of the place at a position.
+type placeKey struct {
+	place int
+	key   string
 }
 
 type place struct {
@@ -22,15 +31,15 @@ type place struct {
 	isList bool
 	// empty says that the list was missing, null or empty.
 	empty bool
-	// count is how many items it has.
-	count int
+	// count is how many items it has, and first and last where they are.
+	count, first, last int
 }
 
-// addedItem is an item of the place at a position.
+// addedItem is an item of a place. next is where the next item of that place is, if there is one.
 type addedItem struct {
-	place int
 	key   string
 	value any
+	next  int
 }
 
 // newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
@@ -51,12 +60,9 @@ func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
 	return len(e.places) - 1, true
 }
 
-// few is how many places are looked through: a usual pod has fewer, and a map costs more than all its comparisons.
-const few = 16
-
 // find returns the position of a path's place.
 func (e *edits) find(path string) (int, bool) {
-	if len(e.places) <= few {
+	if len(e.places) <= linearSearchLimit {
 		i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path })
 		return i, i >= 0
 	}
@@ -71,15 +77,66 @@ func (e *edits) find(path string) (int, bool) {
 }
 
 func (e *edits) put(position int, key string, value any) {
-	e.places[position].count++
-	e.items = append(e.items, addedItem{position, key, value})
+	p, at := &e.places[position], len(e.items)
+	if p.count == 0 {
+		p.first = at
+	} else {
+		e.items[p.last].next = at
+	}
+	p.last = at
+	p.count++
+	e.items = append(e.items, addedItem{key: key, value: value})
+	if p.count > linearSearchLimit {
+		e.index(position)
+	}
+}
+
+// index notes the keys of a place that has many: all of them the first time, and then the last one.
+func (e *edits) index(position int) {
+	if e.keys == nil {
+		e.keys = map[placeKey]struct{}{}
+	}
+	p := &e.places[position]
+	if p.count > linearSearchLimit+1 {
+		e.keys[placeKey{position, e.items[p.last].key}] = struct{}{}
+		return
+	}
+	for item := range e.itemsOf(position) {
+		e.keys[placeKey{position, item.key}] = struct{}{}
+	}
+}
+
+// itemsOf visits the items of a place in order.
+func (e *edits) itemsOf(position int) iter.Seq[*addedItem] {
+	return func(yield func(*addedItem) bool) {
+		p := &e.places[position]
+		for n, i := 0, p.first; n < p.count; n, i = n+1, e.items[i].next {
+			if !yield(&e.items[i]) {
+				return
+			}
+		}
+	}
+}
+
+// has reports whether a place has an item of that key.
+func (e *edits) has(position int, key string) bool {
+	if e.places[position].count > linearSearchLimit {
+		_, ok := e.keys[placeKey{position, key}]
+		return ok
+	}
+	for item := range e.itemsOf(position) {
+		if item.key == key {
+			return true
+		}
+	}
+	return false
 }
 
 // add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
 // added already.
 func (e *edits) add(path string, empty bool, key string, item any) bool {
 	position, isNew := e.at(path, true, empty)
-	if !isNew && slices.ContainsFunc(e.items, func(i addedItem) bool { return i.place == position && i.key == key }) {
+	if !isNew && e.has(position, key) {
 		return false
 	}
 	e.put(position, key, item)
@@ -102,8 +159,7 @@ func (e *edits) merge(path string, value any) bool {
 		return true
 	}
 	position, _ := e.find(path)
-	i := slices.IndexFunc(e.items, func(i addedItem) bool { return i.place == position })
-	return mergeInto(e.items[i].value, value)
+	return mergeInto(e.items[e.places[position].first].value, value)
 }
 
 // mergeInto adds to nested objects what they do not have.
@@ -157,10 +213,8 @@ func (e *edits) operations() []jsonpatch.Operation {
 // values are the items of a place.
 func (e *edits) values(position int) []any {
 	values := make([]any, 0, e.places[position].count)
-	for i := range e.items {
-		if e.items[i].place == position {
-			values = append(values, e.items[i].value)
-		}
+	for item := range e.itemsOf(position) {
+		values = append(values, item.value)
 	}
 	return values
 }

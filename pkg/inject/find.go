@@ -210,10 +210,25 @@ func (n node) items() []node {
 	return nodes
 }
 
+// MaxShared is how many volumes, mounts, variables and labels the pods of one object may have from lists that they share, such
+// as the volumes of an Argo workflow. Each of many pods reads all of them, so that the cost would grow with the square of the
+// document. 200 templates may share 500 volumes.
+const MaxShared = 100_000
+
 // scope is a pod's place with the means to follow the other paths of its row.
 type scope struct {
 	node
 	root node
+	// shared counts what the pods of the row have read of shared lists.
+	shared *int
+}
+
+// share counts items of a shared list and refuses too many.
+func (s scope) share(items int) error {
+	if *s.shared += items; *s.shared > MaxShared {
+		return fmt.Errorf("its pods share more than %d volumes, mounts, variables and labels: write shorter shared lists, or several objects", MaxShared)
+	}
+	return nil
 }
 
 // all returns every place that a path of the row leads to, seen from this scope.

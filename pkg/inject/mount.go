@@ -10,7 +10,7 @@ import (
 // use mounts one profile into the pod and reports whether any container has it then.
 func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 	p.warnUnknownContainers(profile)
-	if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return profile.Mount.includes(c.Name) }) {
+	if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return profile.includes(c.Name) }) {
 		return false, nil
 	}
 	volume, err := p.volume(profile)
@@ -19,7 +19,7 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 	}
 	for i := range p.pod.Containers {
 		c := &p.pod.Containers[i]
-		if !profile.Mount.includes(c.Name) {
+		if !profile.includes(c.Name) {
 			continue
 		}
 		mount := p.mount
@@ -44,25 +44,20 @@ func (p *podPatch) use(profile *chosenProfile) (bool, error) {
 // another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
-	volumes := p.pod.volumes()
-	if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Claim == claim }); i >= 0 {
-		if volumes[i].Name == "" {
+	if v, ok := p.volumes.withClaim(claim); ok {
+		if v.Name == "" {
 			return PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
 		}
-		return volumes[i], nil
+		return v, nil
 	}
 	if mounted, ok := p.mountedByClaim(claim); ok {
 		return mounted, nil
 	}
-	for _, v := range volumes {
-		switch {
-		case v.Name != name:
-		case v.Claim == "":
-			return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
-		default:
-			p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
-			return v, nil
-		}
+	if v, ok := p.volumes.named(name); ok && v.Claim == "" {
+		return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
+	} else if ok {
+		p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
+		return v, nil
 	}
 	if kept, ok := p.kept(profile); ok {
 		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
@@ -76,12 +71,17 @@ func (p *podPatch) volume(profile *chosenProfile) (PodVolume, error) {
 	if slices.Contains(p.pod.ReservedVolumes, name) {
 		return PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
 	}
-	v := PodVolume{Name: name, Claim: claim}
+	return p.addVolume(profile, PodVolume{Name: name, Claim: claim}), nil
+}
+
+// addVolume adds a volume to the pod, and to the document unless another of its pods has brought it.
+func (p *podPatch) addVolume(profile *chosenProfile, v PodVolume) PodVolume {
 	p.pod.Volumes = append(p.pod.Volumes, v)
-	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, name, podVolume(name, claim)) {
-		p.added(Addition{Profile: profile.Name, Volume: name, Claim: claim})
+	p.volumes = newVolumeList(p.pod.volumes())
+	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim)) {
+		p.added(Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
 	}
-	return v, nil
+	return v
 }
 
 // mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim itself.
@@ -97,19 +97,32 @@ func (p *podPatch) mountedByClaim(claim string) (PodVolume, bool) {
 // kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
 // not have. The pod must find its data there, so it is no conflict.
 func (p *podPatch) kept(profile *chosenProfile) (PodVolume, bool) {
-	for _, v := range p.pod.volumes() {
+	var mounted nameSet // volumes at the path; filled when a volume asks
+	for _, v := range p.volumes.list {
 		if v.Claim == "" || !isOurs(v.Name) || p.config.hasVolume(v.Name) {
 			continue
 		}
-		for i := range p.pod.Containers {
-			for _, m := range p.pod.Containers[i].Mounts {
-				if m.Volume == v.Name && absolute(m.Path) == absolute(profile.Mount.Path) {
-					return v, true
-				}
-			}
+		if mounted.list == nil {
+			mounted = p.mountedOn(profile.Mount.Path)
+		}
+		if mounted.has(v.Name) {
+			return v, true
 		}
 	}
 	return PodVolume{}, false
+}
+
+// mountedOn returns the volumes that some container mounts at a path, and an empty name.
+func (p *podPatch) mountedOn(mountPath string) nameSet {
+	volumes := newNameSet([]string{""})
+	for i := range p.pod.Containers {
+		for _, m := range p.pod.Containers[i].Mounts {
+			if absolute(m.Path) == absolute(mountPath) {
+				volumes.add(m.Volume)
+			}
+		}
+	}
+	return volumes
 }
 
 // isOurs reports whether a volume of a pod has a name as [Profile.VolumeName] makes them.
@@ -147,12 +160,12 @@ func (p *podPatch) mount(profile *chosenProfile, volume PodVolume, c *Container)
 
 // mirrors reports whether a container gets the mounts of another one that is mounted into.
 func (p *podPatch) mirrors(profile *chosenProfile, c *Container) bool {
-	return c.MirrorOf != "" && c.Name != c.MirrorOf && profile.Mount.includes(c.MirrorOf) && p.pod.container(c.MirrorOf) != nil
+	return c.MirrorOf != "" && c.Name != c.MirrorOf && profile.includes(c.MirrorOf) && p.container(c.MirrorOf) != nil
 }
 
 // mirror leaves a container to the mounts of the other one, whose path must be free in it.
 func (p *podPatch) mirror(profile *chosenProfile, volume PodVolume, c *Container) error {
-	mountPath, mounted := p.mountedAt(volume, p.pod.container(c.MirrorOf))
+	mountPath, mounted := p.mountedAt(volume, p.container(c.MirrorOf))
 	if !mounted {
 		mountPath = profile.Mount.Path
 	}
@@ -167,31 +180,40 @@ func (p *podPatch) mirror(profile *chosenProfile, volume PodVolume, c *Container
 
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
 func (p *podPatch) mountedAt(volume PodVolume, c *Container) (string, bool) {
-	volumes := p.pod.volumes()
 	for _, m := range c.mounts() {
 		if m.Claim != "" && m.Claim == volume.Claim {
 			return m.Path, true
 		}
-		if i := slices.IndexFunc(volumes, func(v PodVolume) bool { return v.Name == m.Volume }); i >= 0 && volumes[i].Claim == volume.Claim {
+		if v, ok := p.volumes.named(m.Volume); ok && v.Claim == volume.Claim {
 			return m.Path, true
 		}
 	}
 	return "", false
 }
 
+// namedNested is how many mounts that nest with a path are named, each in a warning.
+const namedNested = 3
+
 // checkPath refuses a path that another volume has and warns of one that nests with another.
 func (p *podPatch) checkPath(mountPath string, c *Container) error {
 	if slices.ContainsFunc(c.Devices, func(device string) bool { return absolute(device) == absolute(mountPath) }) {
 		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
 	}
-	clean := absolute(mountPath)
+	clean, nested := absolute(mountPath), 0
 	for _, m := range c.mounts() {
 		switch other := absolute(m.Path); {
 		case other == clean:
 			return fmt.Errorf("mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+AnnotationMountPath, mountPath, m.Volume)
-		case isBelow(other, clean) || isBelow(clean, other):
+		case !isBelow(other, clean) && !isBelow(clean, other):
+		case nested < namedNested:
 			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
+			nested++
+		default:
+			nested++
 		}
+	}
+	if more := nested - namedNested; more > 0 {
+		p.warn("container %q: mount path %s nests with %d more mounts", c.Name, mountPath, more)
 	}
 	return nil
 }
@@ -269,12 +291,20 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume PodVolume) {
 	}
 }
 
+// namedClaims is how many claims a warning names.
+const namedClaims = 10
+
+// otherClaims are the first other claims of the pod, and a word for the rest.
 func (p *podPatch) otherClaims(volume PodVolume) []string {
 	var others []string
-	for _, v := range p.pod.volumes() {
-		if v.Claim != "" && v.Claim != volume.Claim {
-			others = append(others, v.Claim)
+	for _, v := range p.volumes.list {
+		if v.Claim == "" || v.Claim == volume.Claim {
+			continue
 		}
+		if len(others) == namedClaims {
+			return append(others, "and more")
+		}
+		others = append(others, v.Claim)
 	}
 	return others
 }

@@ -156,7 +156,7 @@ func (c *Config) Patch(req Request, pods ...Pod) Result {
 			c := &pod.Containers[j]
 			c.Mounts, c.Env = slices.Clip(c.Mounts), slices.Clip(c.Env)
 		}
-		p := podPatch{config: c, request: req, pod: &pod, edits: edits}
+		p := podPatch{config: c, request: req, pod: &pod, edits: edits, volumes: newVolumeList(pod.volumes())}
 		result.Decisions = append(result.Decisions, p.decide())
 	}
 	if result.Refused() == nil {
@@ -172,6 +172,9 @@ type podPatch struct {
 	pod      *Pod
 	edits    *edits
 	decision Decision
+	// volumes are all volumes that the pod can mount. containers are its containers by name, once something looks for one.
+	volumes    volumeList
+	containers map[string]*Container
 	// group is the fsGroup that a profile has set.
 	group *int64
 	// follows is the term that a profile has added to the pod's affinity.
@@ -273,7 +276,7 @@ func (p *podPatch) elsewhere(reason Reason) bool {
 // none of them: whoever rendered the pod made it.
 func (p *podPatch) mark() {
 	before := p.pod.Annotations[AnnotationInjected]
-	names := Marked(p.pod.Annotations)
+	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
 		if profile.Names(Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
@@ -325,7 +328,7 @@ func (p *podPatch) inject() (Reason, string) {
 // warnUnknownContainers tells of misspelt names in the pod's own annotations. A profile's list is for many pods.
 func (p *podPatch) warnUnknownContainers(profile *chosenProfile) {
 	for _, name := range profile.annotated {
-		if !slices.ContainsFunc(p.pod.Containers, func(c Container) bool { return c.Name == name }) {
+		if p.container(name) == nil {
 			p.warn("there is no container %q, which an annotation names", name)
 		}
 	}

@@ -128,12 +128,13 @@ func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error)
 		scopes = []node{{pointer: pointer + "/" + strings.ReplaceAll(escape(paths.Scope), ".", "/")}}
 	}
 	var pods []Pod
+	shared := 0
 	for _, n := range scopes {
 		_, isObject := n.value.(map[string]any)
 		if isImplied := paths.Implied && n.value == nil; !isObject && !isImplied {
 			continue
 		}
-		pod, err := readPod(scope{n, root}, paths)
+		pod, err := readPod(scope{n, root, &shared}, paths)
 		if err != nil {
 			return nil, err
 		}
@@ -148,8 +149,13 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, paths.Replicas), Windows: isWindows(s.object(paths.Spec)), Why: paths.Why}
 	for _, path := range paths.Metadata {
 		meta := s.object(path)
-		pod.Labels = merge(pod.Labels, texts(meta["labels"]))
-		pod.Annotations = merge(pod.Annotations, texts(meta["annotations"]))
+		labels, annotations := texts(meta["labels"]), texts(meta["annotations"])
+		pod.Labels, pod.Annotations = merge(pod.Labels, labels), merge(pod.Annotations, annotations)
+		if strings.HasPrefix(path, rootPrefix) {
+			if err := s.share(len(labels) + len(annotations)); err != nil {
+				return Pod{}, err
+			}
+		}
 	}
 	if err := readContainers(&pod, s, paths); err != nil {
 		return Pod{}, err
@@ -166,6 +172,9 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	}
 	for _, n := range s.all(paths.ClaimTemplates) {
 		pod.ReservedVolumes = append(pod.ReservedVolumes, templateNames(n.value)...)
+	}
+	if err := s.share(len(pod.ReservedVolumes)); err != nil {
+		return Pod{}, err
 	}
 	if err := readVolumes(&pod, s, paths); err != nil {
 		return Pod{}, err
@@ -197,6 +206,9 @@ func readContainers(pod *Pod, s scope, paths PodPaths) error {
 				continue
 			}
 			container.complete(n, paths, path, shared)
+			if err := s.share(len(shared.Mounts) + len(shared.Env)); err != nil {
+				return err
+			}
 			pod.Containers = append(pod.Containers, container)
 		}
 	}
@@ -326,6 +338,9 @@ func readVolumes(pod *Pod, s scope, paths PodPaths) error {
 	for _, path := range paths.SharedVolumes {
 		for _, n := range s.all(path) {
 			shared, err := volumesOf(n)
+			if err == nil {
+				err = s.share(len(shared))
+			}
 			if err != nil {
 				return err
 			}
@@ -346,10 +361,14 @@ func volumesOf(list node) ([]PodVolume, error) {
 
 // volumes are all that the pod can mount. One of its own hides a shared one of the same name.
 func (p *Pod) volumes() []PodVolume {
-	all := p.Volumes
+	if len(p.SharedVolumes) == 0 {
+		return p.Volumes
+	}
+	own := newVolumeList(p.Volumes)
+	all := slices.Clone(p.Volumes)
 	for _, shared := range p.SharedVolumes {
-		if !slices.ContainsFunc(p.Volumes, func(own PodVolume) bool { return own.Name == shared.Name }) {
-			all = append(slices.Clip(all), shared)
+		if _, isHidden := own.named(shared.Name); !isHidden {
+			all = append(all, shared)
 		}
 	}
 	return all

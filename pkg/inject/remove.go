@@ -174,8 +174,11 @@ func (r *removal) use(i int, profile *Profile) ([]use, error) {
 			r.warn(i, "volume %q stays: it is something else than the claim %q, which profile %q mounts", name, claim, profile.Name)
 			continue
 		}
-		single := len(splitNames(pod.Annotations[AnnotationProfiles])) < 2
-		chosen, err := profile.narrow(pod.Annotations, single)
+		names, err := splitNames(pod.Annotations[AnnotationProfiles])
+		if err != nil {
+			return nil, fmt.Errorf("annotation %s: %w", AnnotationProfiles, err)
+		}
+		chosen, err := profile.narrow(pod.Annotations, len(names) < 2)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +222,7 @@ func (r *removal) tellOwn(i int, profile *Profile, volume string) {
 // claim is the name of the profile's claim, as the way in which the pod was injected makes it: the webhook leaves its mark.
 func (r *removal) claim(i int, profile *Profile) string {
 	release := r.request.Release
-	if slices.Contains(Marked(r.object.Pods[i].Annotations), profile.Name) {
+	if slices.Contains(InjectedProfiles(r.object.Pods[i].Annotations), profile.Name) {
 		release = Release{}
 	}
 	return profile.Names(release, r.request.Namespace).Claim
@@ -241,7 +244,7 @@ func (r *removal) container(i int, c *Container, uses []use) {
 	var gone []*chosenProfile
 	mounts := c.Path + "/volumeMounts"
 	for _, u := range uses {
-		if !u.profile.Mount.includes(c.Name) {
+		if !u.profile.includes(c.Name) {
 			continue
 		}
 		isOurs := false
@@ -379,8 +382,8 @@ func (r *removal) fields(i int, uses []use) {
 func (r *removal) unmark(pod *Pod, gone []string) {
 	path := pod.Path + "/metadata/annotations"
 	annotations, _ := r.lookup(path).(map[string]any)
-	marked := splitNames(text(annotations[AnnotationInjected]))
-	if len(marked) == 0 || slices.ContainsFunc(marked, func(name string) bool { return !slices.Contains(gone, name) }) {
+	marked, err := splitNames(text(annotations[AnnotationInjected]))
+	if err != nil || len(marked) == 0 || slices.ContainsFunc(marked, func(name string) bool { return !slices.Contains(gone, name) }) {
 		return
 	}
 	if len(annotations) > 1 {

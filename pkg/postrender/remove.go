@@ -86,7 +86,7 @@ func (r *run) requireReleaseToRemove(object inject.Object) error {
 		for p := range r.Config.Profiles {
 			profile := &r.Config.Profiles[p]
 			hasVolume := slices.ContainsFunc(pod.Volumes, func(v inject.PodVolume) bool { return v.Name == profile.VolumeName() })
-			if hasVolume && profile.ClaimNeedsRelease() && !slices.Contains(inject.Marked(pod.Annotations), profile.Name) {
+			if hasVolume && profile.ClaimNeedsRelease() && !slices.Contains(inject.InjectedProfiles(pod.Annotations), profile.Name) {
 				return fmt.Errorf("profile %q: the name of its claim needs the release and its namespace: "+
 					"add --namespace NAMESPACE --release RELEASE, or --claim NAME", profile.Name)
 			}

@@ -3,6 +3,7 @@ package admission
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -28,6 +29,8 @@ type answer struct {
 	profiles []string
 	// warnings are shown by kubectl.
 	warnings []string
+	// closes ends the connection after the answer.
+	closes bool
 }
 
 // reasonsOf are the words that the API's Status has for the codes. Source: Kubernetes, meta/v1 StatusReason.
@@ -56,7 +59,7 @@ func (a *answer) appendTo(out []byte) ([]byte, error) {
 		out = append(out, `,"status":{"metadata":{},"code":`...)
 		out = strconv.AppendInt(out, int64(a.code), 10)
 		out = append(out, `,"reason":"`+reasonsOf[a.code]+`","message":`...)
-		out = append(appendText(out, a.message), '}')
+		out = append(appendText(out, shortened(a.message, maxMessage)), '}')
 	}
 	out, err := a.appendPatch(out)
 	out = a.appendAudit(out)
@@ -133,13 +136,16 @@ func (a *answer) appendAudit(out []byte) []byte {
 }
 
 func (a *answer) appendWarnings(out []byte) []byte {
+	if more := len(a.warnings) - maxWarnings; more > 0 {
+		a.warnings = append(a.warnings[:maxWarnings], fmt.Sprintf("and %d more warnings", more))
+	}
 	for i, warning := range a.warnings {
 		if i == 0 {
 			out = append(out, `,"warnings":[`...)
 		} else {
 			out = append(out, ',')
 		}
-		out = appendText(out, warning)
+		out = appendText(out, shortened(warning, maxMessage))
 	}
 	if len(a.warnings) > 0 {
 		out = append(out, ']')

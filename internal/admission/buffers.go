@@ -14,6 +14,7 @@ type pool[T any] struct {
 var (
 	buffers      = pool[[]byte]{size: func(b *[]byte) int { return cap(*b) }}
 	patchWriters = pool[patchWriter]{size: func(w *patchWriter) int { return w.text.Cap() }}
+	readers      = pool[reader]{size: func(*reader) int { return 0 }} // it has no buffer of its own: it reads the body's
 )
 
 func (p *pool[T]) get() *T {

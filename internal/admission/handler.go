@@ -2,12 +2,14 @@ package admission
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
@@ -16,9 +18,9 @@ import (
 type Handler struct {
 	// Config returns the configuration in force. Required.
 	Config func() *inject.Config
-	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known. It is asked only when
-	// some profile has a namespaceSelector.
-	NamespaceLabels func(namespace string) (map[string]string, bool)
+	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known. It may wait for a namespace
+	// until the context ends. It is called only when some profile has a namespaceSelector.
+	NamespaceLabels func(ctx context.Context, namespace string) (map[string]string, bool)
 	// Warnings returns what the user of a profile in a namespace should know, from memory. Optional.
 	Warnings func(namespace string, profile *inject.Profile) []string
 	// Closing reports that the process is about to end: then every answer asks the client to open a new connection, which
@@ -28,6 +30,8 @@ type Handler struct {
 	BodyTimeout time.Duration
 	// Log gets what went wrong, never a pod's content.
 	Log logr.Logger
+
+	limiter logLimiter
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -39,13 +43,16 @@ var jsonType = []string{"application/json"}
 // also one that it refuses: the API server reads the status of the review.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	if h.Closing != nil && h.Closing() {
+	buffer := buffers.get()
+	defer buffers.put(buffer)
+	b := &body{budget: inFlight, bytes: *buffer}
+	a := h.answer(w, r, b)
+	b.release()
+	*buffer = b.bytes
+
+	if a.closes || h.Closing != nil && h.Closing() {
 		w.Header().Set("Connection", "close")
 	}
-	body := buffers.get()
-	defer buffers.put(body)
-	a := h.answer(w, r, body)
-
 	out := buffers.get()
 	defer buffers.put(out)
 	text, err := a.appendTo((*out)[:0])
@@ -56,6 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	*out = text
 	w.Header()["Content-Type"] = jsonType
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every test's writer has a connection
 	if _, err := w.Write(text); err != nil {
 		h.Log.V(1).Info("the client went away", "uid", a.uid, "reason", err.Error())
 	}
@@ -63,7 +71,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer reads a request and decides. A panic becomes an answer under the review's uid.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (a answer) {
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			panics.Inc()
@@ -72,64 +80,85 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, body *[]byte) (
 			a.refuse(http.StatusInternalServerError, "an error within the webhook; its log has the details")
 		}
 	}()
-	if code, err := read(w, r, body, cmp.Or(h.BodyTimeout, bodyTimeout)); err != nil {
-		h.Log.Info("bad request", "reason", err.Error())
-		a.refuse(code, err.Error())
-		return a
+	code, err := b.read(w, r, cmp.Or(h.BodyTimeout, bodyTimeout))
+	if err == nil {
+		code, err = h.decide(r.Context(), b, &a)
 	}
-	switch config := h.Config(); {
-	case config.Colocates():
-		judge[variables, asWritten](h, config, *body, &a)
-	case config.SetsEnv():
-		judge[variables, unread](h, config, *body, &a)
-	default:
-		judge[unread, unread](h, config, *body, &a)
+	if err != nil {
+		a.closes = code == http.StatusServiceUnavailable
+		a.refuse(code, err.Error())
+		h.logRefusal(&a)
 	}
 	return a
 }
 
-// judge reads a review and, when it is about the creation of a pod, decides.
-func judge[E environment, A scheduling](h *Handler, config *inject.Config, body []byte, a *answer) {
-	review, err := decode[E, A](body)
-	a.version = review.APIVersion
-	if review.Request != nil {
-		a.uid = review.Request.UID
-	}
+// decide waits for its turn, reads a review and, when it is about the creation of a pod, decides. Its errors are about reviews
+// that cannot be decided about, and come with the code that says so.
+func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
+	lane, err := decisions.enter(ctx, b)
 	if err != nil {
-		h.Log.Info("bad request", "reason", err.Error(), "uid", a.uid)
-		a.refuse(http.StatusBadRequest, err.Error())
-		return
+		return http.StatusServiceUnavailable, err
 	}
-	if review.Request.createsPod() {
-		admit(h, config, review.Request, a)
+	defer func() { <-lane }()
+	config, read := h.Config(), &review{}
+	err = decode(b.bytes, needs{env: config.SetsEnv(), scheduling: config.Colocates()}, read)
+	a.version, a.uid = read.apiVersion, read.request.uid
+	pod := &read.request.object
+	switch {
+	case isOverLimit(err) && pod.isLabelled:
+		a.reason = reasonOverLimit
+		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %v", pod.title(), err))
+		return http.StatusOK, nil
+	case isOverLimit(err):
+		a.reason = inject.ReasonNotSelected
+		return http.StatusOK, nil
+	case err != nil:
+		return http.StatusBadRequest, err
+	case ctx.Err() != nil:
+		return http.StatusServiceUnavailable, ctx.Err()
+	case read.request.createsPod():
+		return h.admit(ctx, config, &read.request, a)
 	}
+	return http.StatusOK, nil
 }
 
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
 // admit decides about a pod that is created.
-func admit[E environment, A scheduling](h *Handler, config *inject.Config, r *request[pod[E, A]], a *answer) {
-	asked := inject.Request{Namespace: r.Namespace, Admission: true}
-	if config.SelectsNamespaces() {
-		labels, known := h.NamespaceLabels(r.Namespace)
+func (h *Handler) admit(ctx context.Context, config *inject.Config, r *request, a *answer) (int, error) {
+	asked := inject.Request{Namespace: r.namespace, Admission: true}
+	if config.SelectsNamespaces() && isSelected(r) {
+		labels, known := h.NamespaceLabels(ctx, r.namespace)
 		if !known {
-			a.refuse(http.StatusInternalServerError, fmt.Sprintf("the labels of the namespace %q are not known yet: try again", r.Namespace))
-			return
+			a.reason = reasonUnknownNamespace
+			return http.StatusServiceUnavailable, fmt.Errorf("the labels of the namespace %q are not known yet: try again", shortened(r.namespace, maxName))
 		}
 		asked.NamespaceLabels = labels
 	}
-	result := config.Patch(asked, r.Object.view())
+	result := config.Patch(asked, r.object.Pod)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {
-		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %s", r.Object.name(), decision.Message))
-		return
+		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %s", r.object.title(), decision.Message))
+		return http.StatusOK, nil
 	}
 	a.operations = result.Operations
-	if h.Warnings == nil {
-		return
+	if h.Warnings != nil {
+		for _, name := range decision.Profiles {
+			a.warnings = append(a.warnings, h.Warnings(r.namespace, config.Profile(name))...)
+		}
 	}
-	for _, name := range decision.Profiles {
-		a.warnings = append(a.warnings, h.Warnings(r.Namespace, config.Profile(name))...)
+	return http.StatusOK, nil
+}
+
+// isSelected reports whether the pod has the opt-in label: no other pod waits for anything.
+func isSelected(r *request) bool {
+	return inject.DefaultSelector().Matches(labels.Set(r.object.Labels))
+}
+
+// logRefusal logs why a request could not be decided about, shortly and not every time.
+func (h *Handler) logRefusal(a *answer) {
+	if h.limiter.allows() {
+		h.Log.Info("bad request", "code", a.code, "reason", shortened(a.message, maxLogged), "uid", a.uid)
 	}
 }

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -10,11 +11,27 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// What is counted beside the reasons of pkg/inject.
+// What is counted in addition to the reasons of pkg/inject.
 const (
 	reasonIgnored = "Ignored" // something else than the creation of a pod
-	reasonError   = "Error"   // no review, or an error within the webhook
+	reasonError   = "Error"   // an error within the webhook
+	// What only a client that is no API server causes, or one that is cut off: no review, or too large a body.
+	reasonUnreadable = "Unreadable"
+	// More requests at once than the limits allow, or a client that has gone.
+	reasonOverloaded = "Overloaded"
+	// A namespace that the cache does not have yet.
+	reasonUnknownNamespace inject.Reason = "UnknownNamespace"
+	// A labelled pod that has more of something than is read.
+	reasonOverLimit inject.Reason = "OverLimit"
 )
+
+// reasonsOfCodes are the reasons of what was not decided about.
+var reasonsOfCodes = map[int]string{
+	http.StatusBadRequest:            reasonUnreadable,
+	http.StatusRequestEntityTooLarge: reasonUnreadable,
+	http.StatusServiceUnavailable:    reasonOverloaded,
+	http.StatusInternalServerError:   reasonError,
+}
 
 var (
 	admissions = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,7 +55,8 @@ var (
 func init() {
 	for _, reason := range []inject.Reason{
 		inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
-		inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid, reasonIgnored, reasonError,
+		inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
+		reasonIgnored, reasonError, reasonUnreadable, reasonOverloaded, reasonUnknownNamespace, reasonOverLimit,
 	} {
 		counters[string(reason)] = admissions.WithLabelValues(string(reason))
 	}
@@ -47,11 +65,8 @@ func init() {
 
 func observe(a *answer, took time.Duration) {
 	reason := string(a.reason)
-	switch {
-	case a.code != 0 && a.code != http.StatusForbidden:
-		reason = reasonError
-	case reason == "":
-		reason = reasonIgnored
+	if reason == "" {
+		reason = cmp.Or(reasonsOfCodes[a.code], reasonIgnored)
 	}
 	counters[reason].Inc()
 	duration.Observe(took.Seconds())

@@ -30,7 +30,7 @@ func CacheOptions(o Options) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}: {
 				Label: labels.SelectorFromSet(labels.Set{inject.Label: inject.LabelEnabled}),
-				Field: unfinished(), Transform: strip(stripPod),
+				Field: unfinished(), Transform: strip(stripPod(o.Config)),
 			},
 			&corev1.Namespace{}: {Transform: strip(stripNamespace)},
 			&corev1.PersistentVolumeClaim{}: {
@@ -84,10 +84,14 @@ func only(all map[string]string, keys ...string) map[string]string {
 	return kept
 }
 
-func stripPod(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
-	kept := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: identity(&pod.ObjectMeta)}
-	kept.Annotations = only(pod.Annotations, inject.AnnotationInjected)
-	return kept
+func stripPod(config func() *inject.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+		kept := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: identity(&pod.ObjectMeta)}
+		if injected, ok := pod.Annotations[inject.AnnotationInjected]; ok {
+			kept.Annotations = map[string]string{inject.AnnotationInjected: fewProfiles(config(), injected)}
+		}
+		return kept
+	}
 }
 
 // stripNamespace keeps the labels: selectors look at them.

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,26 +27,53 @@ func markedPod(namespace, name, mark string) *metav1.PartialObjectMetadata {
 	}}
 }
 
-func TestMarked(t *testing.T) {
+func TestInjectedProfiles(t *testing.T) {
 	t.Parallel()
 
 	for name, row := range map[string]struct {
 		mark string
 		want []string
 	}{
-		"none":                    {"", nil},
-		"one":                     {"a", []string{"a"}},
-		"several, with spaces":    {"a, b ,c", []string{"a", "b", "c"}},
-		"nothing between commas":  {",a,,", []string{"a"}},
-		"the same twice is once":  {"a,b,a", []string{"a", "b"}},
-		"only commas and spaces":  {" , ,", nil},
-		"no separator but commas": {"a b", []string{"a b"}},
+		"none":                      {"", nil},
+		"one":                       {"a", []string{"a"}},
+		"several, with spaces":      {"a, b ,c", []string{"a", "b", "c"}},
+		"nothing between commas":    {",a,,", []string{"a"}},
+		"the same twice is once":    {"a,b,a", []string{"a", "b"}},
+		"only commas and spaces":    {" , ,", nil},
+		"what no profile is called": {"a b,../c,D," + strings.Repeat("e", 64), nil},
+		"few of many":               {strings.Repeat("a,", 100_000), []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, row.want, inject.InjectedProfiles(map[string]string{inject.AnnotationInjected: row.mark}))
 		})
 	}
+}
+
+// TestCacheKeepsFewNames holds that the cache keeps little of what a pod's author writes into the injected annotation.
+func TestCacheKeepsFewNames(t *testing.T) {
+	t.Parallel()
+
+	config := func() *inject.Config { return claimtest.Config(t, `{name: default}`, `{name: models}`) }
+	var many strings.Builder
+	for i := range 45_000 {
+		fmt.Fprintf(&many, "%d,", i)
+	}
+	for name, row := range map[string]struct{ annotation, want string }{
+		"profiles in force":            {"default,models", "default,models"},
+		"a profile of a newer file":    {"default,new", "default,new"},
+		"45,000 forged names":          {many.String(), "0,1,2,3"},
+		"forged names before true one": {"a,b,c,d,e,f,models", "a,b,c,d,models"},
+		"the same name twice":          {"default,default", "default"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kept := stripPod(config)(markedPod("ml", "one", row.annotation))
+			assert.Equal(t, row.want, kept.Annotations[inject.AnnotationInjected])
+			assert.Len(t, usesOf(kept), strings.Count(row.want, ",")+1)
+		})
+	}
+	assert.Empty(t, stripPod(config)(&metav1.PartialObjectMetadata{}).Annotations)
 }
 
 func TestIndexFollowsPods(t *testing.T) {

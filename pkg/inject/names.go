@@ -73,20 +73,21 @@ func splitNames(list string) ([]string, error) {
 }
 
 // InjectedProfiles returns the names that the injected annotation lists: the profiles that the webhook mounted into the pod with
-// their own claims. The author of a pod can write anything there, so only the first [MaxNames] that can be names of profiles
-// count. The caller compares them with the profiles in force.
+// their own claims. The author of a pod can write anything there, so only the first [MaxNames] names are looked at, and of
+// these only the ones that a profile can have are returned. The caller compares them with the profiles in force.
 func InjectedProfiles(annotations map[string]string) []string {
 	list := annotations[AnnotationInjected]
 	if list == "" {
 		return nil
 	}
 	var names nameSet
+	examined := 0
 	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); len(validation.IsDNS1123Label(name)) > 0 {
-			continue
-		}
-		if names.add(name); len(names.list) == MaxNames {
+		if examined++; examined > MaxNames {
 			break
+		}
+		if name = strings.TrimSpace(name); len(validation.IsDNS1123Label(name)) == 0 {
+			names.add(name)
 		}
 	}
 	return names.list

@@ -175,7 +175,7 @@ func TestAlertsAndDashboardAreReadable(t *testing.T) {
 func knownMetrics(t *testing.T) []string {
 	t.Helper()
 	known := []string{
-		"controller_runtime_webhook_requests_total", "leader_election_master_status",
+		"leader_election_master_status",
 		"process_resident_memory_bytes", "process_cpu_seconds_total",
 	}
 	for _, pattern := range []string{"internal/admission", "internal/certificates", "internal/claims", "internal/configfile", "cmd/webhook/app"} {

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -33,7 +34,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
 	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
@@ -138,13 +138,13 @@ type server struct {
 	file         *configfile.File
 	certificates *certificates.Certificates
 	manager      manager.Manager
-	webhook      webhook.Server
 	servers      []manager.Runnable
 	index        *claims.Index
 	overlap      func() string
 	events       events.EventRecorder
 	namespaces   namespaces
 	changed      chan struct{}
+	isServing    atomic.Bool
 	isClosing    atomic.Bool
 }
 
@@ -198,14 +198,26 @@ func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// tls is TLS 1.3 with the certificate of the moment, over HTTP/1.1, as API servers call a Service, unless told otherwise.
-func (s *server) tls(c *tls.Config) {
-	c.MinVersion = tls.VersionTLS13
-	c.GetCertificate = s.certificates.GetCertificate
-	c.NextProtos = []string{"http/1.1"}
+// tls is TLS 1.3 with the certificate of the moment, over HTTP/1.1, as API servers call a Service, unless a flag adds HTTP/2.
+func (s *server) tls() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"}}
 	if s.options.HTTP2 {
 		c.NextProtos = []string{"h2", "http/1.1"}
 	}
+	return c
+}
+
+// addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor what they may hold.
+func (s *server) addWebhook() error {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("", strconv.Itoa(s.options.Port)))
+	if err != nil {
+		return fmt.Errorf("listen for reviews: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(Path, s.handler())
+	httpServer, limited := admission.NewServer(mux, s.tls(), listener, s.log.WithName("admission"))
+	s.servers = append(s.servers, &manager.Server{Name: "webhook", Listener: limited, Server: httpServer})
+	return nil
 }
 
 // add puts everything into the manager.
@@ -217,9 +229,9 @@ func (s *server) add() error {
 		return err
 	}
 	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
-	s.webhook = webhook.NewServer(webhook.Options{Port: s.options.Port, TLSOpts: []func(*tls.Config){s.tls}})
-	s.webhook.Register(Path, s.handler())
-	s.servers = append(s.servers, s.webhook)
+	if err := s.addWebhook(); err != nil {
+		return err
+	}
 	for _, runnable := range []manager.Runnable{s.file, s.certificates, tidy{}} {
 		if err := s.manager.Add(runnable); err != nil {
 			return err
@@ -253,7 +265,7 @@ func (s *server) handler() http.Handler {
 func (s *server) addHealth() error {
 	h := &health{checks: []check{
 		{name: "process", err: open(&s.isClosing)},
-		{name: "server", err: once(s.webhook.StartedChecker())},
+		{name: "server", err: started(&s.isServing)},
 		{name: "certificate", err: s.certificates.Ready},
 		{name: "namespaces", err: s.namespacesKnown},
 		{name: "configuration", note: s.configurationNote},
@@ -365,6 +377,7 @@ func (s *server) run(ctx context.Context) error {
 // serve answers reviews and health probes until the context ends.
 func (s *server) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	s.isServing.Store(true)
 	for _, runnable := range s.servers {
 		group.Go(func() error { return runnable.Start(ctx) })
 	}

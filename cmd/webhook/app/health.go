@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
 
 // check is one line of /readyz: its error makes the replica not ready, its note is for people.
@@ -73,17 +72,12 @@ func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, text.String())
 }
 
-// once asks a checker until it agrees, and never again: the listener that has opened stays open.
-func once(checker healthz.Checker) func() error {
-	var agreed atomic.Bool
+// started is the check that fails until the process serves.
+func started(isServing *atomic.Bool) func() error {
 	return func() error {
-		if agreed.Load() {
-			return nil
+		if !isServing.Load() {
+			return errors.New("the server has not started")
 		}
-		if err := checker(nil); err != nil {
-			return err
-		}
-		agreed.Store(true)
 		return nil
 	}
 }

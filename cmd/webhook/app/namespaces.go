@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +17,8 @@ import (
 type namespaces struct {
 	labels sync.Map // name → map[string]string, never changed
 	synced toolscache.InformerSynced
+	// waiting counts the reviews that wait for a namespace.
+	waiting atomic.Int64
 }
 
 // patience is how long a pod waits for the labels of a namespace that was made a moment ago, and how often is looked. The
@@ -24,6 +27,10 @@ const (
 	patience = time.Second
 	look     = 10 * time.Millisecond
 )
+
+// maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is refused at once: any client that
+// reaches the port can name a namespace that does not exist.
+const maxWaiting = 64
 
 // follow fills it from the manager's cache.
 func (n *namespaces) follow(mgr manager.Manager) error {
@@ -59,15 +66,33 @@ func (n *namespaces) remove(object any) {
 	}
 }
 
-// of returns the labels of a namespace, and false when it does not become known in time.
-func (n *namespaces) of(name string) (map[string]string, bool) {
-	for end := time.Now().Add(patience); ; time.Sleep(look) {
-		if value, ok := n.labels.Load(name); ok {
-			labels, _ := value.(map[string]string)
-			return labels, true
-		}
-		if time.Now().After(end) {
+// of returns the labels of a namespace, and false when it does not become known in time, or when many reviews wait already.
+func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bool) {
+	if labels, ok := n.known(name); ok {
+		return labels, true
+	}
+	defer n.waiting.Add(-1)
+	if n.waiting.Add(1) > maxWaiting {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if labels, ok := n.known(name); ok {
+				return labels, true
+			}
+		case <-ctx.Done():
 			return nil, false
 		}
 	}
+}
+
+func (n *namespaces) known(name string) (map[string]string, bool) {
+	value, ok := n.labels.Load(name)
+	labels, _ := value.(map[string]string)
+	return labels, ok
 }

@@ -1,10 +1,13 @@
 package app
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 )
@@ -16,17 +19,17 @@ func namespace(name string, labels map[string]string) *metav1.PartialObjectMetad
 func TestNamespacesAreFollowed(t *testing.T) {
 	var n namespaces
 	n.put(namespace("ml", map[string]string{"team": "gpu"}))
-	labels, known := n.of("ml")
+	labels, known := n.of(t.Context(), "ml")
 	assert.True(t, known)
 	assert.Equal(t, "gpu", labels["team"])
 
 	n.put(namespace("ml", nil))
-	labels, known = n.of("ml")
+	labels, known = n.of(t.Context(), "ml")
 	assert.True(t, known, "a namespace without labels is known")
 	assert.Empty(t, labels)
 
 	n.remove(toolscache.DeletedFinalStateUnknown{Obj: namespace("ml", nil)})
-	_, known = n.of("ml")
+	_, known = n.of(t.Context(), "ml")
 	assert.False(t, known)
 }
 
@@ -34,7 +37,32 @@ func TestNamespacesAreFollowed(t *testing.T) {
 func TestANamespaceOfAMomentAgoIsWaitedFor(t *testing.T) {
 	var n namespaces
 	time.AfterFunc(5*look, func() { n.put(namespace("new", map[string]string{"team": "gpu"})) })
-	labels, known := n.of("new")
+	labels, known := n.of(t.Context(), "new")
 	assert.True(t, known)
 	assert.Equal(t, "gpu", labels["team"])
+}
+
+// TestFewReviewsWaitForNamespaces holds that names which no namespace has cost a client little, and others nothing.
+func TestFewReviewsWaitForNamespaces(t *testing.T) {
+	var n namespaces
+	n.put(namespace("ml", nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for range maxWaiting {
+		waiting.Go(func() {
+			_, known := n.of(ctx, "nowhere")
+			assert.False(t, known)
+		})
+	}
+	require.Eventually(t, func() bool { return n.waiting.Load() == maxWaiting }, time.Second, time.Millisecond)
+	begun := time.Now()
+	_, known := n.of(t.Context(), "nowhere")
+	assert.False(t, known)
+	assert.Less(t, time.Since(begun), patience, "one more does not wait")
+	_, known = n.of(t.Context(), "ml")
+	assert.True(t, known)
+
+	cancel()
+	waiting.Wait()
+	assert.Zero(t, n.waiting.Load(), "work ends with the request")
 }

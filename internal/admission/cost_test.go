@@ -1,0 +1,245 @@
+//go:build unix
+
+package admission_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/admission"
+)
+
+// What one review may cost, whatever it holds.
+const (
+	maxCPU          = 100 * time.Millisecond
+	heapPerByte     = 8
+	heapOfAnyReview = 16 << 20
+	// A review of four times the size may cost so many times as much, and a moment, because short times are measured badly.
+	growthOfCost = 4 * 2.5
+	moment       = 20 * time.Millisecond
+)
+
+// fill repeats items until a text has about so many bytes.
+func fill(size int, item func(i int) string) string {
+	var b strings.Builder
+	b.Grow(size + 64)
+	for i := 0; b.Len() < size; i++ {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(item(i))
+	}
+	return b.String()
+}
+
+// same is an item that does not depend on its position.
+func same(item string) func(int) string { return func(int) string { return item } }
+
+// numbered is an item with its position for every %d.
+func numbered(format string) func(int) string {
+	return func(i int) string { return strings.ReplaceAll(format, "%d", strconv.Itoa(i)) }
+}
+
+// withMeta and withSpec are reviews of a labelled pod with more in its metadata or its spec.
+func withMeta(meta string) string {
+	return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` + meta + `},"spec":{"containers":[{"name":"main"}]}}`)
+}
+
+func withSpec(spec string) string { return createOf(`{` + labelled + `,"spec":{` + spec + `}}`) }
+
+func inContainer(field string) string {
+	return withSpec(`"containers":[{"name":"main",` + field + `}]`)
+}
+
+func annotation(key, value string) string {
+	return withMeta(`"annotations":{"` + key + `":"` + value + `"}`)
+}
+
+// names is a list of names in an annotation, joined by commas.
+func names(size int) string { return fill(size, func(i int) string { return "n" + strconv.Itoa(i) }) }
+
+// hostile are reviews of a size in which one field that a stranger fills is as large as the review.
+var hostile = map[string]func(size int) string{
+	"spaces":             func(n int) string { return strings.Repeat(" ", n) },
+	"no JSON":            func(n int) string { return strings.Repeat("\xff", n) },
+	"lists in lists":     func(n int) string { return strings.Repeat("[", n) },
+	"objects in objects": func(n int) string { return strings.Repeat(`{"a":`, n/5) },
+	"the kind":           func(n int) string { return `{"kind":"` + strings.Repeat("\x7f", n) + `"}` },
+	"the uid":            func(n int) string { return strings.Replace(createOf(plainPod), "u-1", strings.Repeat("\x7f", n), 1) },
+	"the operation":      func(n int) string { return strings.Replace(createOf(plainPod), "CREATE", strings.Repeat("C", n), 1) },
+	"the namespace": func(n int) string {
+		return strings.Replace(createOf(plainPod), `"ml"`, `"`+strings.Repeat("m", n)+`"`, 1)
+	},
+	"unknown fields":   func(n int) string { return withMeta(fill(n, numbered(`"x%d":{}`))) },
+	"one unknown name": func(n int) string { return withMeta(`"` + strings.Repeat(`\u0061`, n/6) + `":7`) },
+	"an unknown list":  func(n int) string { return withSpec(`"x":[` + fill(n, same(`{}`)) + `]`) },
+	"managed fields": func(n int) string {
+		return withMeta(`"managedFields":[{"fieldsV1":{` + fill(n, numbered(`"f:x%d":{}`)) + `}}]`)
+	},
+	"another object": func(n int) string {
+		return strings.Replace(createOf(`{"x":[`+fill(n, same("null"))+`]}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1)
+	},
+	"an object of another type": func(n int) string { return createOf(`[` + fill(n, same(`{}`)) + `]`) },
+	"the pod's name":            func(n int) string { return withMeta(`"name":"` + strings.Repeat("a", n) + `"`) },
+	"the pod's generated name":  func(n int) string { return withMeta(`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`) },
+
+	"labels": func(n int) string {
+		return withMeta(`"labels":{"pipeline-storage":"enabled",` + fill(n, numbered(`"%d":""`)) + `}`)
+	},
+	"one label": func(n int) string {
+		return withMeta(`"labels":{"pipeline-storage":"enabled","a":"` + strings.Repeat("a", n) + `"}`)
+	},
+	"annotations": func(n int) string { return withMeta(`"annotations":{` + fill(n, numbered(`"%d":""`)) + `}`) },
+	"our annotations": func(n int) string {
+		return withMeta(`"annotations":{` + fill(n, numbered(`"%d.pipeline-storage.io/a":""`)) + `}`)
+	},
+	"null annotations":  func(n int) string { return withMeta(`"annotations":{` + fill(n, numbered(`"%d":null`)) + `}`) },
+	"profiles":          func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
+	"the same profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", fill(n, same("default"))) },
+	"no profiles":       func(n int) string { return annotation("pipeline-storage.io/profiles", strings.Repeat(",", n)) },
+	"a mount path":      func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/a", n/2)) },
+	"an odd mount path": func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/..", n/3)) },
+	"a sub-path":        func(n int) string { return annotation("pipeline-storage.io/sub-path", strings.Repeat("a/", n/2)) },
+	"placeholders":      func(n int) string { return annotation("pipeline-storage.io/sub-path", strings.Repeat("{{a}}", n/5)) },
+	"read-only":         func(n int) string { return annotation("pipeline-storage.io/read-only", strings.Repeat("x", n)) },
+	"container names":   func(n int) string { return annotation("pipeline-storage.io/containers", names(n)) },
+	"excluded names":    func(n int) string { return annotation("pipeline-storage.io/exclude-containers", names(n)) },
+	"injected names":    func(n int) string { return annotation("pipeline-storage.io/injected", names(n)) },
+	"odd injected names": func(n int) string {
+		return annotation("pipeline-storage.io/injected", fill(n, same("A")))
+	},
+
+	"containers":       func(n int) string { return withSpec(`"containers":[` + fill(n, same(`{}`)) + `]`) },
+	"null containers":  func(n int) string { return withSpec(`"containers":[` + fill(n, same(`null`)) + `]`) },
+	"init containers":  func(n int) string { return withSpec(`"initContainers":[` + fill(n, same(`{}`)) + `]`) },
+	"named containers": func(n int) string { return withSpec(`"containers":[` + fill(n, numbered(`{"name":"c%d"}`)) + `]`) },
+	"many containers and names": func(n int) string {
+		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/exclude-containers":"` +
+			fill(min(n/2, 4000), func(i int) string { return "n" + strconv.Itoa(i) }) + `"}},"spec":{"containers":[` +
+			fill(min(n/2, 12_000), numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
+	},
+	"one container's name": func(n int) string { return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`) },
+	"mounts":               func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, same(`{}`)) + `]`) },
+	"null mounts":          func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, same(`null`)) + `]`) },
+	"nested mounts": func(n int) string {
+		return inContainer(`"volumeMounts":[` + fill(n, numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)
+	},
+	"mounts and volumes": func(n int) string {
+		return withSpec(`"volumes":[` + fill(min(n/3, 50_000), numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), numbered(`{"name":"w%d","mountPath":"/m"}`)) +
+			`]}],"x":"` + strings.Repeat("x", max(0, n-350_000)) + `"`)
+	},
+	"volumes of our names": func(n int) string {
+		return withSpec(`"volumes":[` + fill(min(n/3, 80_000), numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), numbered(`{"name":"w%d","mountPath":"/data"}`)) +
+			`]}],"x":"` + strings.Repeat("x", max(0, n-380_000)) + `"`)
+	},
+	"mount paths": func(n int) string {
+		return inContainer(`"volumeMounts":[{"mountPath":"` + strings.Repeat("/..", n/3) + `"}]`)
+	},
+	"devices":   func(n int) string { return inContainer(`"volumeDevices":[` + fill(n, same(`{}`)) + `]`) },
+	"variables": func(n int) string { return inContainer(`"env":[` + fill(n, same(`{}`)) + `]`) },
+	"own variables": func(n int) string {
+		return inContainer(`"env":[` + fill(n, same(`{"name":"DATA","value":"/data"}`)) + `]`)
+	},
+	"one variable": func(n int) string {
+		return inContainer(`"env":[{"name":"A","value":"` + strings.Repeat("a", n) + `"}]`)
+	},
+	"ports":   func(n int) string { return inContainer(`"ports":[` + fill(n, same(`{}`)) + `]`) },
+	"volumes": func(n int) string { return withSpec(`"volumes":[` + fill(n, same(`{}`)) + `],"containers":[{}]`) },
+	"node selector": func(n int) string {
+		return withSpec(`"nodeSelector":{` + fill(n, numbered(`"%d":""`)) + `},"containers":[{}]`)
+	},
+	"affinity": func(n int) string {
+		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
+			fill(n, same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}}`)
+	},
+	"affinity of 60 KB": func(n int) string {
+		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
+			fill(min(n, 60_000), same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+	},
+	"spread": func(n int) string {
+		return withSpec(`"containers":[{}],"topologySpreadConstraints":[` + fill(min(n, 60_000), same(`{}`)) + `],"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+	},
+	"security context": func(n int) string {
+		return withSpec(`"securityContext":{` + fill(n, numbered(`"%d":{}`)) + `},"containers":[{}]`)
+	},
+	"repeated lists": func(n int) string { return withSpec(fill(n, same(`"containers":[{},{},{}]`))) },
+	"text behind it": func(n int) string { return createOf(plainPod) + strings.Repeat("{}", n/2) },
+}
+
+// costProfiles are configurations that read all there is of a pod.
+var costProfiles = []string{
+	"profiles: [{name: default}]\n",
+	"profiles: [{name: default, env: DATA, fsGroup: 1, colocate: true, mount: {subPath: \"{pod.name}\"}}, {name: models, colocate: true, default: true, mount: {path: /models}}]\n",
+}
+
+// TestCostGrowsWithSize measures what a review costs at four sizes, for every field that a stranger can fill.
+func TestCostGrowsWithSize(t *testing.T) {
+	for _, profiles := range costProfiles {
+		h := &admission.Handler{Config: config(t, profiles), Log: logr.Discard()}
+		for name, review := range hostile {
+			t.Run(name, func(t *testing.T) {
+				var last time.Duration
+				for size := admission.MaxBody / 64; size <= admission.MaxBody; size *= 4 {
+					body := review(size - 1000)
+					require.LessOrEqual(t, len(body), admission.MaxBody)
+					took, heap := costOf(t, h, body)
+					assert.Less(t, took, maxCPU, "%d bytes", len(body))
+					assert.Less(t, heap, uint64(heapPerByte*len(body)+heapOfAnyReview), "%d bytes", len(body))
+					if last > 0 {
+						assert.Less(t, took, time.Duration(growthOfCost*float64(last))+moment, "%d bytes, after %s at a fourth", len(body), last)
+					}
+					last = took
+				}
+			})
+		}
+	}
+}
+
+// cpuTime is what the process has used.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// costOf is the least CPU time of several runs, because the collector runs beside some, and the heap that one run takes.
+func costOf(t *testing.T, h http.Handler, body string) (time.Duration, uint64) {
+	t.Helper()
+	least := time.Hour
+	var before, after runtime.MemStats
+	for range 3 {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/json")
+		recorder := &discard{header: http.Header{}}
+		runtime.ReadMemStats(&before)
+		begun := cpuTime(t)
+		h.ServeHTTP(recorder, request)
+		least = min(least, cpuTime(t)-begun)
+		runtime.ReadMemStats(&after)
+	}
+	return least, after.TotalAlloc - before.TotalAlloc
+}
+
+// TestHostileFieldsAreNamed keeps the list in step with what the reader reads.
+func TestHostileFieldsAreNamed(t *testing.T) {
+	for _, field := range []string{
+		"labels", "annotations", "containers", "init containers", "mounts", "devices", "variables", "ports", "volumes", "node selector",
+		"affinity", "spread", "security context",
+	} {
+		assert.Contains(t, hostile, field, fmt.Sprintf("no hostile review fills %s", field))
+	}
+}

@@ -1,4 +1,0 @@
-package admission
-
-// LargeBodies is how many large bodies are being read.
-func LargeBodies() int { return len(large) }

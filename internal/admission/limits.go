@@ -1,0 +1,78 @@
+package admission
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxBody is the largest body in bytes that is read. A real API server's largest review of a pod that etcd takes has 2.1 MiB:
+// its objects have 1.5 MiB at most. docs/threat-model.md has the measurement, TestLargestReview makes it.
+const MaxBody = 3 << 20
+
+// counted is something of which a pod may have only so many.
+type counted int
+
+const (
+	containers counted = iota
+	volumes
+	mounts
+	devices
+	variables
+	labelBytes
+	annotationBytes
+	schedulingBytes
+	lastCounted
+)
+
+// limits are what a pod may have. Each keeps the memory that a review takes in proportion to its bytes, and none is in the
+// way of a pod that a node can run: the API server stores pods of 1.5 MiB, and Linux starts a process with 2 MiB of
+// variables.
+var limits = [lastCounted]struct {
+	max  int
+	what string
+}{
+	containers: {1000, "containers"},
+	volumes:    {1000, "volumes"},
+	mounts:     {10_000, "volume mounts"},
+	devices:    {1000, "volume devices"},
+	variables:  {20_000, "environment variables"},
+	labelBytes: {256 << 10, "bytes of labels"},
+	// Source: Kubernetes, apimachinery/pkg/api/validation TotalAnnotationSizeLimitB. Mutating webhooks see what it refuses.
+	annotationBytes: {256 << 10, "bytes of annotations"},
+	schedulingBytes: {64 << 10, "bytes of affinity, topology spread constraints and ports"},
+}
+
+// Bounds of what is answered, logged and kept.
+const (
+	// maxUID is the longest UID in bytes that an answer repeats. A UUID has 36.
+	maxUID = 256
+	// maxName is the longest name in bytes that a sentence repeats. Source: Kubernetes, IsDNS1123Subdomain.
+	maxName = 253
+	// maxMessage is the longest sentence of an answer in bytes, and maxLogged of a log line.
+	maxMessage = 4 << 10
+	maxLogged  = 1 << 10
+	// maxWarnings is how many warnings an answer has. An API server cuts them at 4 KiB in all.
+	// Source: Kubernetes, apiserver/pkg/endpoints/filters/warning.go.
+	maxWarnings = 20
+)
+
+// limitError is a pod that has more of something than it may.
+type limitError struct{ what counted }
+
+func (e limitError) Error() string {
+	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or take the label from it",
+		limits[e.what].max, limits[e.what].what)
+}
+
+// count adds to what has been read and refuses more than the limit.
+func (r *reader) count(what counted, n int) error {
+	if r.counts[what] += n; r.counts[what] > limits[what].max {
+		return limitError{what}
+	}
+	return nil
+}
+
+func isOverLimit(err error) bool {
+	_, ok := errors.AsType[limitError](err)
+	return ok
+}

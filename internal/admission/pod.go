@@ -1,0 +1,294 @@
+package admission
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
+
+// pod is what is read of a core/v1 Pod.
+type pod struct {
+	inject.Pod
+	name, generateName string
+	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be read as a whole needs it.
+	isLabelled                 bool
+	initContainers, containers []inject.Container
+}
+
+// title is the pod's name, or what its name will begin with.
+func (p *pod) title() string {
+	if p.name == "" && p.generateName != "" {
+		return shortened(p.generateName, maxName) + "*"
+	}
+	return shortened(p.name, maxName)
+}
+
+func (r *reader) pod(p *pod) error {
+	*p = pod{Pod: inject.Pod{
+		Replicas: 1, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
+		Placement: inject.Placement{LabelsPath: "/metadata/labels", AffinityPath: "/spec/affinity"},
+	}}
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "metadata":
+			return r.metadata(p)
+		case "spec":
+			if !r.onlyHead {
+				return r.spec(p)
+			}
+		}
+		return r.skip()
+	})
+	p.HasLabels = len(p.Labels) > 0
+	if p.Containers = p.containers; len(p.initContainers) > 0 {
+		p.Containers = append(p.initContainers, p.containers...)
+	}
+	return err
+}
+
+func (r *reader) metadata(p *pod) error {
+	return r.object(func(name []byte) error {
+		switch string(name) {
+		case "name":
+			return r.text(&p.name)
+		case "generateName":
+			return r.text(&p.generateName)
+		case "labels":
+			if r.onlyHead {
+				return r.optIn(p)
+			}
+			return r.textMap(&p.Labels, labelBytes)
+		case "annotations":
+			if !r.onlyHead {
+				return r.textMap(&p.Annotations, annotationBytes)
+			}
+		}
+		return r.skip()
+	})
+}
+
+// optIn looks for the opt-in label and keeps none.
+func (r *reader) optIn(p *pod) error {
+	return r.object(func(name []byte) error {
+		if string(name) != inject.Label {
+			return r.skip()
+		}
+		var value string
+		err := r.text(&value)
+		p.isLabelled = value == inject.LabelEnabled
+		return err
+	})
+}
+
+func (r *reader) spec(p *pod) error {
+	return r.object(func(name []byte) error {
+		switch string(name) {
+		case "os": // source: Kubernetes, core/v1 PodOS
+			return r.isWindows("name", &p.Windows)
+		case "nodeSelector": // source: Kubernetes, the label kubernetes.io/os
+			return r.isWindows("kubernetes.io/os", &p.Windows)
+		case "volumes":
+			return r.volumes(p)
+		case "initContainers":
+			return r.containers(&p.initContainers, "/spec/initContainers/", p)
+		case "containers":
+			return r.containers(&p.containers, "/spec/containers/", p)
+		case "securityContext":
+			return r.securityContext(p)
+		}
+		if r.needs.scheduling {
+			return r.scheduling(p, name)
+		}
+		return r.skip()
+	})
+}
+
+func (r *reader) scheduling(p *pod, name []byte) (err error) {
+	switch string(name) {
+	case "nodeName":
+		return r.text(&p.NodeName)
+	case "hostNetwork":
+		return r.bool(&p.HostNetwork)
+	case "affinity":
+		var affinity any
+		affinity, err = r.value(schedulingBytes)
+		p.Affinity, _ = affinity.(map[string]any)
+		return err
+	case "topologySpreadConstraints":
+		p.Spread, err = r.value(schedulingBytes)
+		return err
+	}
+	return r.skip()
+}
+
+// isWindows reads the one field that names the operating system.
+func (r *reader) isWindows(field string, into *bool) error {
+	return r.object(func(name []byte) error {
+		if string(name) != field {
+			return r.skip()
+		}
+		var system string
+		err := r.text(&system)
+		*into = *into || system == "windows"
+		return err
+	})
+}
+
+func (r *reader) volumes(p *pod) error {
+	p.Volumes = nil
+	return r.list(func() error {
+		if err := r.count(volumes, 1); err != nil {
+			return err
+		}
+		p.Volumes = append(p.Volumes, inject.PodVolume{})
+		v := &p.Volumes[len(p.Volumes)-1]
+		return r.object(func(name []byte) error {
+			switch string(name) {
+			case "name":
+				return r.text(&v.Name)
+			case "persistentVolumeClaim":
+				return r.field("claimName", &v.Claim)
+			}
+			return r.skip()
+		})
+	})
+}
+
+// field reads one text field of an object.
+func (r *reader) field(field string, into *string) error {
+	return r.object(func(name []byte) error {
+		if string(name) == field {
+			return r.text(into)
+		}
+		return r.skip()
+	})
+}
+
+func (r *reader) containers(into *[]inject.Container, path string, p *pod) error {
+	*into = nil
+	return r.list(func() error {
+		if err := r.count(containers, 1); err != nil {
+			return err
+		}
+		*into = append(*into, inject.Container{Path: path + strconv.Itoa(len(*into))})
+		return r.container(&(*into)[len(*into)-1], p)
+	})
+}
+
+func (r *reader) container(c *inject.Container, p *pod) error {
+	return r.object(func(name []byte) error {
+		switch string(name) {
+		case "name":
+			return r.text(&c.Name)
+		case "volumeMounts":
+			return r.mounts(c)
+		case "volumeDevices":
+			return r.devices(c)
+		case "env":
+			if r.needs.env {
+				return r.env(c)
+			}
+		case "ports":
+			if r.needs.scheduling {
+				return r.ports(p)
+			}
+		}
+		return r.skip()
+	})
+}
+
+func (r *reader) mounts(c *inject.Container) error {
+	first := len(r.allMounts)
+	err := r.list(func() error {
+		if err := r.count(mounts, 1); err != nil {
+			return err
+		}
+		r.allMounts = append(r.allMounts, inject.Mounted{})
+		m := &r.allMounts[len(r.allMounts)-1]
+		return r.object(func(name []byte) error {
+			switch string(name) {
+			case "name":
+				return r.text(&m.Volume)
+			case "mountPath":
+				return r.text(&m.Path)
+			}
+			return r.skip()
+		})
+	})
+	c.Mounts = slices.Clip(r.allMounts[first:])
+	return err
+}
+
+func (r *reader) devices(c *inject.Container) error {
+	c.Devices = nil
+	return r.list(func() error {
+		if err := r.count(devices, 1); err != nil {
+			return err
+		}
+		c.Devices = append(c.Devices, "")
+		return r.field("devicePath", &c.Devices[len(c.Devices)-1])
+	})
+}
+
+func (r *reader) env(c *inject.Container) error {
+	c.Env = nil
+	return r.list(func() error {
+		if err := r.count(variables, 1); err != nil {
+			return err
+		}
+		c.Env = append(c.Env, inject.Env{})
+		e := &c.Env[len(c.Env)-1]
+		return r.object(func(name []byte) error {
+			switch string(name) {
+			case "name":
+				return r.text(&e.Name)
+			case "value":
+				return r.text(&e.Value)
+			case "valueFrom":
+				return r.source(e)
+			}
+			return r.skip()
+		})
+	})
+}
+
+// source reads of a core/v1 EnvVarSource that it is there, and the field of the pod if that is the source.
+func (r *reader) source(e *inject.Env) error {
+	e.FromSource = r.decoder.PeekKind() != 'n'
+	return r.object(func(name []byte) error {
+		if string(name) == "fieldRef" {
+			return r.field("fieldPath", &e.FieldPath)
+		}
+		return r.skip()
+	})
+}
+
+func (r *reader) ports(p *pod) error {
+	ports, err := r.value(schedulingBytes)
+	if ports != nil {
+		p.Ports = append(p.Ports, ports)
+	}
+	return err
+}
+
+// securityContext looks which fields there are. An absent, null or empty one can be added as a whole.
+func (r *reader) securityContext(p *pod) error {
+	p.SecurityContext = nil
+	if r.decoder.PeekKind() != '{' {
+		return r.skip()
+	}
+	return r.object(func(name []byte) error {
+		if p.SecurityContext == nil {
+			p.SecurityContext = &inject.SecurityContext{}
+		}
+		isSet := r.decoder.PeekKind() != 'n'
+		switch string(name) {
+		case "fsGroup":
+			p.SecurityContext.HasFSGroup = p.SecurityContext.HasFSGroup || isSet
+		case "fsGroupChangePolicy":
+			p.SecurityContext.HasFSGroupChangePolicy = p.SecurityContext.HasFSGroupChangePolicy || isSet
+		}
+		return r.skip()
+	})
+}

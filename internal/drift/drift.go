@@ -299,7 +299,7 @@ func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) st
 
 // What a reader of a note is to do, by how the object was installed.
 const (
-	adviceRestored = "the leader restores it in %s; find out who changed it"
+	adviceRestored = "the leader restores it; find out who changed it"
 	adviceOther    = "it was installed with another version of this replica's file: wait for an upgrade to end, or find out who changed its annotation " + AnnotationInstalled
 	adviceByHand   = "find out who changed it, and install it again"
 )
@@ -308,7 +308,7 @@ func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfigur
 	advice := adviceByHand
 	switch hash := live.Annotations[AnnotationInstalled]; {
 	case hash == expected.Hash && w.Repair:
-		advice = fmt.Sprintf(adviceRestored, w.pause())
+		advice = adviceRestored
 	case hash != expected.Hash && hash != "":
 		advice = adviceOther
 	}

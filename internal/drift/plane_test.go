@@ -198,7 +198,7 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 
 	require.NoError(t, f.attack(f.thief()))
 	require.Eventually(t, func() bool { return w.Note() != "" }, patience, poll)
-	assert.Contains(t, w.Note(), "MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): the leader restores it in 3s")
+	assert.Contains(t, w.Note(), "MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
 	assert.InDelta(t, 1, gauge(t, gaugeName), 0)
 	assert.Contains(t, f.event(ReasonDrift), attacked)
 

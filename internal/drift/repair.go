@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,22 +22,23 @@ const fieldManager = "pipeline-storage-drift"
 
 // repair restores the webhooks. It does nothing when the object, read without a cache, is not to be restored any more.
 func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+	var restored *v1.MutatingWebhookConfiguration
+	var differences []string
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
 		if err != nil || live == nil || live.DeletionTimestamp != nil || !expected.installed(live) {
 			return err
 		}
-		differences := expected.Differences(live.Webhooks)
-		if len(differences) == 0 {
-			return nil
+		if differences = expected.Differences(live.Webhooks); len(differences) > 0 {
+			restored, err = w.restore(ctx, expected, live)
 		}
-		restored, err := w.restore(ctx, expected, live)
-		if err != nil {
-			return err
-		}
-		w.repaired(ctx, restored, strings.Join(differences, "; "))
-		return w.disown(ctx, restored)
+		return err
 	})
+	if err != nil || restored == nil {
+		return err
+	}
+	w.repaired(ctx, restored, strings.Join(differences, "; "))
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return w.disown(ctx) })
 }
 
 // restore writes the whole list, which removes what was added to it. It fails with a conflict when the object has changed
@@ -48,25 +50,24 @@ func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.Muta
 // disown gives up the fields that the repair has taken, so that the next upgrade by server-side apply (Helm 4) changes them
 // without a conflict.
 // Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
-func (w *Watcher) disown(ctx context.Context, restored *v1.MutatingWebhookConfiguration) error {
-	others := slices.DeleteFunc(slices.Clone(restored.ManagedFields), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == fieldManager })
-	if len(others) == len(restored.ManagedFields) {
+func (w *Watcher) disown(ctx context.Context) error {
+	live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
+	if err != nil || live == nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == fieldManager })
+	if len(others) == len(live.ManagedFields) {
 		return nil
 	}
-	_, err := w.patch(ctx, restored, nil, map[string]any{"managedFields": others})
+	_, err = w.patch(ctx, live, nil, map[string]any{"managedFields": others})
 	return err
 }
 
 // patch sends fields and metadata with the resourceVersion that was read.
 func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfiguration, fields, metadata map[string]any) (*v1.MutatingWebhookConfiguration, error) {
-	content := map[string]any{}
-	for name, value := range fields {
-		content[name] = value
-	}
-	meta := map[string]any{"resourceVersion": read.ResourceVersion}
-	for name, value := range metadata {
-		meta[name] = value
-	}
+	content, meta := map[string]any{}, map[string]any{"resourceVersion": read.ResourceVersion}
+	maps.Copy(content, fields)
+	maps.Copy(meta, metadata)
 	content["metadata"] = meta
 	text, err := json.Marshal(content)
 	if err != nil {

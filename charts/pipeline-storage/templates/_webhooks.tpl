@@ -4,10 +4,10 @@ the two only the caBundle may differ.
 */}}
 {{- define "pipeline-storage.webhooks" -}}
 webhooks:
-  # The API server says this name when nobody answers: docs/operations.md has the runbook.
+  # The API server names this webhook when no replica answers: docs/operations.md has the runbook.
   - name: storage.pipeline-storage.io
     clientConfig:
-      # The caBundle is not here: whoever makes the certificate writes it, and Helm must not fight over it.
+      # The caBundle is not here: the program or cert-manager writes it, and Helm must not fight over it.
       service:
         name: {{ include "pipeline-storage.fullname" . }}
         namespace: {{ .Release.Namespace }}
@@ -44,7 +44,7 @@ webhooks:
       {{- with .Values.webhook.matchConditions }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
-    # A sidecar that another webhook adds after our first round gets its mount in the second.
+    # A sidecar that another webhook adds after the first round gets its mount in the second.
     reinvocationPolicy: IfNeeded
     sideEffects: None
     timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}

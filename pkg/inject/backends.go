@@ -322,9 +322,7 @@ var Backends = []Backend{
 		TopologyKey: corev1.LabelHostname,
 		AccessModes: oneNode, Block: true,
 		Handle: "a folder that exists on the node", HostPath: true,
-		// A static volume is a local one, which takes mount options: Kubernetes, pkg/volume/local (SupportsMountOption).
-		ReadOnlyOption: "ro",
-		source:         sourceLocal,
+		source: sourceLocal,
 	},
 	{
 		Name: "host-path", Driver: "kubernetes.io/no-provisioner",

@@ -18,6 +18,9 @@ const readWriteOption = "rw"
 // passes to the driver for every pod of a volume is the PersistentVolume's mountOptions alone. A node does not read
 // csi.readOnly, which goes to the attachment.
 //
+// The option holds where a file system is mounted with it. A local volume's directory is bound, and a container runtime binds
+// it again, writable where the pod's mount is: local-path and host-path have no option.
+//
 // Source: Kubernetes, core/v1 CSIPersistentVolumeSource.readOnly ("value to pass to ControllerPublishVolumeRequest");
 // pkg/volume/csi, getReadOnlyFromSpec.
 func (p *Profile) ReadOnlyVolumeOption() string {
@@ -61,6 +64,6 @@ func (p *Profile) readOnlyWarning() []string {
 	if !p.Mount.ReadOnly || p.Volume == nil || !*p.Volume.Create || p.backend().ReadOnlyOption != "" {
 		return nil
 	}
-	return []string{fmt.Sprintf("profile %q: mount.readOnly holds for injected pods only, because volumes of the backend %s have no read-only mount option: "+
+	return []string{fmt.Sprintf("profile %q: mount.readOnly holds for injected pods only, because volumes of the backend %s are directories of a node, where no mount option holds: "+
 		"a pod that names the claim itself can write unless the directory's permissions forbid it", p.Name, p.backend().Name)}
 }

@@ -64,7 +64,7 @@ func TestReadOnlyProfilesRefuseTheOptionToWrite(t *testing.T) {
 
 func TestWarnsWhereAVolumeCannotBeReadOnly(t *testing.T) {
 	t.Parallel()
-	const warning = `profile "default": mount.readOnly holds for injected pods only, because volumes of the backend host-path have no read-only mount option`
+	const warning = `profile "default": mount.readOnly holds for injected pods only, because volumes of the backend `
 	for name, row := range map[string]struct {
 		profile string
 		want    bool
@@ -72,7 +72,8 @@ func TestWarnsWhereAVolumeCannotBeReadOnly(t *testing.T) {
 		"a hostPath volume":          {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", true},
 		"one that may be written":    {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}", false},
 		"one that exists":            {"storageClass: {backend: host-path}, volume: {name: v, create: false}, mount: {readOnly: true}", false},
-		"a local volume":             {"storageClass: {backend: local-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", false},
+		"a local volume":             {"storageClass: {backend: local-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", true},
+		"a disk": {"volume: {handle: vol-1, zone: z}, mount: {readOnly: true}", false},
 		"a volume to be provisioned": {"storageClass: {backend: local-path}, mount: {readOnly: true}", false},
 	} {
 		t.Run(name, func(t *testing.T) {

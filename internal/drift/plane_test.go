@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,9 +213,29 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 	encoded, err := json.Marshal(live.Webhooks[0].ClientConfig.CABundle)
 	require.NoError(t, err)
 	assert.Equal(t, caBundle(t), strings.Trim(string(encoded), `"`), "the caBundle is another package's")
-	for _, owner := range live.ManagedFields {
-		assert.NotEqual(t, fieldManager, owner.Manager, "the next upgrade by server-side apply must find no other owner")
-	}
+	upgrade := fmt.Appendf(nil, `{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": %q},
+		"webhooks": [{"name": "storage.pipeline-storage.io", "failurePolicy": "Ignore"}]}`, f.name)
+	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.ApplyPatchType, upgrade), client.FieldOwner("helm4")),
+		"the next upgrade by server-side apply finds no other owner of a restored field")
+}
+
+// What a cloud adds to every webhook is a note, and nothing to restore.
+func TestExclusionsOfACloudAreNoDrift(t *testing.T) {
+	f := newFixture(t, true, true)
+	w := f.run()
+	exclude := []byte(`[{"op": "add", "path": "/webhooks/0/namespaceSelector/matchExpressions/0",
+		"value": {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]}}]`)
+	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.JSONPatchType, exclude)))
+	require.Eventually(t, func() bool { return w.Note() != "" }, patience, poll)
+	assert.Equal(t, "the cluster also excludes namespaces by the labels kubernetes.azure.com/managedby", w.Note())
+	assert.InDelta(t, 0, gauge(t, gaugeName), 0)
+
+	// A repair of something else leaves it.
+	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.JSONPatchType,
+		[]byte(`[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 30}]`))))
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "timeoutSeconds") }, patience, poll)
+	require.Eventually(t, func() bool { return len(f.differences()) == 0 }, patience, poll, "it is restored")
+	require.Eventually(t, func() bool { return strings.HasPrefix(w.Note(), "the cluster also excludes") }, patience, poll)
 }
 
 // caBundle is base64 of any certificate, which the API server checks.

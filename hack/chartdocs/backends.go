@@ -32,6 +32,9 @@ type backend struct {
 	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the handle is not changed.
 	HandleSeparator string `json:"handleSeparator"`
 	Handle          string `json:"handle"`
+	// ReadOnlyOption and ReadOnlyAttach make a static volume read-only for every pod.
+	ReadOnlyOption string `json:"readOnlyOption"`
+	ReadOnlyAttach bool   `json:"readOnlyAttach"`
 }
 
 // makeBackends returns files/backends.yaml.
@@ -46,6 +49,7 @@ func makeBackends() ([]byte, error) {
 			Driver: b.Driver, Source: source, Parameters: orEmpty(b.Parameters), Required: append([]string{}, b.Required...),
 			Performance: performance(b), Attributes: orEmpty(b.Attributes),
 			TopologyKey: b.TopologyKey, HandleSeparator: separator(b), Handle: b.Handle,
+			ReadOnlyOption: b.ReadOnlyOption, ReadOnlyAttach: b.ReadOnlyAttach,
 		}
 	}
 	text, err := yaml.Marshal(map[string]any{

@@ -621,6 +621,36 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 		"put the profile back, or give it another claim.name and volume.name", f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
+// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their volumes read-only.
+func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
+	f := newFixture(t)
+	namespace := f.namespace()
+	config := claimtest.Config(t, `{name: models, storageClass: {name: models-nfs, backend: nfs, parameters: {server: s, share: /m}}, `+
+		`claim: {accessModes: [ReadOnlyMany]}, volume: {handle: m, shared: true, mountOptions: [noatime]}}`)
+	config.Profiles[0].Mount.ReadOnly = true
+	f.current.Store(config)
+	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "models", Namespace: namespace})
+	require.NoError(t, err)
+	volume := objects.Volumes[0].DeepCopy()
+	assert.Equal(t, []string{"noatime", "ro"}, volume.Spec.MountOptions)
+	volume.Spec.MountOptions = []string{"noatime"}
+	require.NoError(t, f.Create(t.Context(), volume))
+
+	f.pod(namespace, "one", "models")
+	f.run()
+	note := f.event(namespace, "one", diagnose.ReasonVolumeWritable)
+	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is writable for a pod that names the claim itself, though the profile models is read-only")
+	eventually(f, namespace, "pvc-data-pipeline-models", &corev1.PersistentVolumeClaim{}, exists) // its data is the right one
+	assert.Empty(t, f.notes(namespace, "one", diagnose.ReasonVolumeDiffers))
+
+	// The API server accepts the patch of the note.
+	_, patch, found := strings.Cut(note, "--patch='")
+	require.True(t, found)
+	patch, _, _ = strings.Cut(patch, "'")
+	require.NoError(t, f.Patch(t.Context(), volume, client.RawPatch(types.MergePatchType, []byte(patch))))
+	assert.Equal(t, objects.Volumes[0].Spec.MountOptions, volume.Spec.MountOptions)
+}
+
 // TestDoesNotBindPendingClaimsOfOthers: a class or a volume of the wanted name could bind a claim that somebody made for
 // something else.
 func TestDoesNotBindPendingClaimsOfOthers(t *testing.T) {

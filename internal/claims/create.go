@@ -77,7 +77,7 @@ func (v *visit) volumeSupply(wanted *corev1.PersistentVolume) supplied {
 		if why := volumeRefusal(existing, wanted); why != "" {
 			return refusal{Reason: diagnose.ReasonVolumeTaken, Note: why}
 		}
-		if what := volumeDifferences(existing, wanted); len(what) > 0 {
+		if what := v.differing(existing, wanted); len(what) > 0 {
 			return refusal(foreignVolume(v.use.Profile, existing.Name, what))
 		}
 		return nil

@@ -151,7 +151,7 @@ func (v *visit) markVolume(ctx context.Context) error {
 		if wanted.Name != volume.Name {
 			continue // compare has told that
 		}
-		if what := volumeDifferences(volume, wanted); len(what) > 0 {
+		if what := v.differing(volume, wanted); len(what) > 0 {
 			v.warn(boundVolume(v.profile.Name, v.claim.Name, volume.Name, what))
 		}
 	}

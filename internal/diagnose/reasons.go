@@ -19,6 +19,7 @@ const (
 	ReasonVolumeTaken      = "VolumeTaken"
 	ReasonVolumeReleased   = "VolumeReleased"
 	ReasonVolumeDiffers    = "VolumeDiffers"
+	ReasonVolumeWritable   = "VolumeWritable"
 	ReasonRestored         = "VolumeRestored"
 	ReasonVolumesAmbiguous = "VolumesAmbiguous"
 	ReasonVolumeFailed     = "VolumeFailed"

@@ -65,6 +65,12 @@ type Backend struct {
 	FreeHandle bool
 	// HandleSeparator stands in a free handle before the namespace of a shared volume. Default: #.
 	HandleSeparator string
+	// ReadOnlyOption is the mount option by which a node mounts a static volume read-only for every pod, where the profile's
+	// mount is read-only. Empty: there is none.
+	ReadOnlyOption string
+	// ReadOnlyAttach says that the driver attaches a volume read-only where csi.readOnly is true: it has the controller
+	// capability PUBLISH_READONLY.
+	ReadOnlyAttach bool
 	// HostPath says that volumes that are provisioned are hostPath volumes. Source: local-path-provisioner README, volumeType.
 	HostPath bool
 
@@ -118,7 +124,8 @@ var cephSnapshot = []string{
 }
 
 // Backends is the table of presets. Every row is from the documentation that it names; a fact from elsewhere names its
-// source beside it.
+// source beside it. A node hands a PersistentVolume's mountOptions to the driver as mount flags, which are those of mount(8),
+// ro included, where a row says nothing else. Source: CSI specification, VolumeCapability.MountVolume.mount_flags.
 var Backends = []Backend{
 	{
 		Name: "aws-ebs", Driver: "ebs.csi.aws.com",
@@ -134,18 +141,20 @@ var Backends = []Backend{
 		Mutable: []string{"type", "iops", "throughput", "tagSpecification_*", "tagDeletion_*"}, Snapshots: true,
 		TopologyKey: "topology.ebs.csi.aws.com/zone",
 		AccessModes: oneNode, Block: true,
-		Handle: "the EBS volume ID (vol-0123456789abcdef0)",
-		source: sourceCSI,
+		Handle:         "the EBS volume ID (vol-0123456789abcdef0)",
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "aws-efs", Driver: "efs.csi.aws.com",
 		Docs: "aws-efs-csi-driver: docs/parameters.md, examples/kubernetes/efs/access_points, examples/kubernetes/efs/static_provisioning",
 		// The driver makes access points, not file systems.
-		Parameters:  map[string]string{"provisioningMode": "efs-ap", "directoryPerms": "700"},
-		ToProvision: [][]string{{"fileSystemId", "fileSystemIdConfigRef", "fileSystemIdSecretRef"}},
-		AccessModes: shared,
-		Handle:      "FILESYSTEM[:FOLDER[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
-		source:      sourceCSI,
+		Parameters:     map[string]string{"provisioningMode": "efs-ap", "directoryPerms": "700"},
+		ToProvision:    [][]string{{"fileSystemId", "fileSystemIdConfigRef", "fileSystemIdSecretRef"}},
+		AccessModes:    shared,
+		Handle:         "FILESYSTEM[:FOLDER[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "aws-fsx-lustre", Driver: "fsx.csi.aws.com",
@@ -160,10 +169,11 @@ var Backends = []Backend{
 			PerformanceStandard:   {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"}},
 			PerformanceThroughput: {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "1000"}},
 		},
-		ToMount:     []string{"dnsname", "mountname"},
-		AccessModes: shared,
-		Handle:      "the file system's ID (fs-0123456789abcdef0)",
-		source:      sourceCSI,
+		ToMount:        []string{"dnsname", "mountname"},
+		AccessModes:    shared,
+		Handle:         "the file system's ID (fs-0123456789abcdef0)",
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "azure-disk", Driver: "disk.csi.azure.com",
@@ -179,8 +189,9 @@ var Backends = []Backend{
 		Mutable: []string{"skuName", "DiskIOPSReadWrite", "DiskMBpsReadWrite"}, Snapshots: true,
 		TopologyKey: "topology.disk.csi.azure.com/zone",
 		AccessModes: oneNode, Block: true,
-		Handle: "the disk's resource ID (/subscriptions/…/providers/Microsoft.Compute/disks/NAME)",
-		source: sourceCSI,
+		Handle:         "the disk's resource ID (/subscriptions/…/providers/Microsoft.Compute/disks/NAME)",
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "azure-file", Driver: "file.csi.azure.com",
@@ -195,7 +206,8 @@ var Backends = []Backend{
 		AccessModes: shared,
 		Handle:      "any name that is unique in the cluster, without # (ACCOUNT_SHARE)",
 		FreeHandle:  true, HandleSeparator: "_",
-		source: sourceCSI,
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "gce-pd", Driver: "pd.csi.storage.gke.io",
@@ -211,6 +223,8 @@ var Backends = []Backend{
 		TopologyKey: "topology.gke.io/zone",
 		AccessModes: disk, Block: true,
 		Handle: "projects/PROJECT/zones/ZONE/disks/NAME",
+		// Its capabilities: the driver, pkg/gce-pd-csi-driver/gce-pd-driver.go.
+		ReadOnlyOption: "ro", ReadOnlyAttach: true,
 		source: sourceCSI,
 	},
 	{
@@ -224,9 +238,10 @@ var Backends = []Backend{
 		},
 		ToMount:   []string{"ip", "volume"},
 		Snapshots: true, SnapshotParameters: map[string]string{"type": "backup"},
-		AccessModes: shared,
-		Handle:      "modeInstance/ZONE/INSTANCE/SHARE",
-		source:      sourceCSI,
+		AccessModes:    shared,
+		Handle:         "modeInstance/ZONE/INSTANCE/SHARE",
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "gcs-fuse", Driver: "gcsfuse.csi.storage.gke.io",
@@ -236,6 +251,8 @@ var Backends = []Backend{
 		AccessModes:    []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany},
 		StaticOnly:     true,
 		Handle:         "the bucket's name, or _ for all that the pod's service account may read",
+		// The driver keeps ro for mount(8), and hands the others to gcsfuse: pkg/csi_mounter/csi_mounter.go.
+		ReadOnlyOption: "ro",
 		source:         sourceCSI,
 	},
 	{
@@ -246,7 +263,9 @@ var Backends = []Backend{
 		StaticOnly:  true,
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,
-		source:      sourceCSI,
+		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the driver, pkg/mountpoint (ArgReadOnly).
+		ReadOnlyOption: "read-only",
+		source:         sourceCSI,
 	},
 	{
 		Name: "ceph-rbd", Driver: "rbd.csi.ceph.com",
@@ -265,7 +284,9 @@ var Backends = []Backend{
 		Snapshots: true, ToSnapshot: cephSnapshot,
 		AccessModes: disk, Block: true,
 		Handle: "the image's name",
-		source: sourceCSI,
+		// internal/csi-common (ConstructMountOptions) takes the mount flags.
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "cephfs", Driver: "cephfs.csi.ceph.com",
@@ -280,17 +301,20 @@ var Backends = []Backend{
 		AccessModes: shared,
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,
-		source:      sourceCSI,
+		// As ceph-rbd.
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "nfs", Driver: "nfs.csi.k8s.io",
-		Docs:        "csi-driver-nfs: docs/driver-parameters.md, deploy/example/snapshot",
-		Required:    []string{"server", "share"},
-		Snapshots:   true,
-		AccessModes: shared,
-		Handle:      "any name that is unique in the cluster (SERVER#SHARE#)",
-		FreeHandle:  true,
-		source:      sourceCSI,
+		Docs:           "csi-driver-nfs: docs/driver-parameters.md, deploy/example/snapshot",
+		Required:       []string{"server", "share"},
+		Snapshots:      true,
+		AccessModes:    shared,
+		Handle:         "any name that is unique in the cluster (SERVER#SHARE#)",
+		FreeHandle:     true,
+		ReadOnlyOption: "ro",
+		source:         sourceCSI,
 	},
 	{
 		Name: "local-path", Driver: "rancher.io/local-path",
@@ -313,6 +337,8 @@ var Backends = []Backend{
 		Docs:        "the documentation of your driver",
 		AccessModes: shared, Block: true,
 		Handle: "the driver's own volume handle",
+		// An option of every file system, mount(8). A driver that cannot attach read-only never gets csi.readOnly.
+		ReadOnlyOption: "ro", ReadOnlyAttach: true,
 		source: sourceCSI,
 	},
 }

@@ -53,9 +53,9 @@ func TestTheDocumentedClassesLoad(t *testing.T) {
 
 func backendTables() string {
 	var b strings.Builder
-	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | and its attributes | Its `zone` is a node's |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | and its attributes | read-only for every pod by | Its `zone` is a node's |\n|---|---|---|---|---|---|---|---|\n")
 	for _, row := range inject.Backends {
-		writeRow(&b, row.Name, code(row.Driver), modes(row), needs(row), row.Handle, attributes(row), code(row.TopologyKey))
+		writeRow(&b, row.Name, code(row.Driver), modes(row), needs(row), row.Handle, attributes(row), readOnly(row), code(row.TopologyKey))
 	}
 	b.WriteString("\n| Backend | Parameters by default | `performance` | `attributesClass` may have | `snapshotClass` | Facts from |\n|---|---|---|---|---|---|\n")
 	for _, row := range inject.Backends {
@@ -129,6 +129,17 @@ func attributes(b inject.Backend) string {
 	}
 	if b.StageSecret {
 		parts = append(parts, "`nodeStageSecret`")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func readOnly(b inject.Backend) string {
+	var parts []string
+	if b.ReadOnlyOption != "" {
+		parts = append(parts, code(b.ReadOnlyOption))
+	}
+	if b.ReadOnlyAttach {
+		parts = append(parts, "`csi.readOnly`")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -137,7 +137,7 @@ type Volume struct {
 	Shared bool `json:"shared,omitempty"`
 	// Attributes are volumeAttributes for the CSI driver.
 	Attributes map[string]string `json:"attributes,omitempty"`
-	// MountOptions are those of the volume. Default: none.
+	// MountOptions are those of the volume. Default: none, or ro where mount.readOnly is true.
 	MountOptions []string `json:"mountOptions,omitempty"`
 	// NodeStageSecret is the Secret that the driver mounts the volume with, where it needs one. Default: none.
 	NodeStageSecret *SecretReference `json:"nodeStageSecret,omitempty"`
@@ -152,7 +152,8 @@ type Mount struct {
 	// SubPath is a folder of the volume, without "..". Default: its root. Its placeholders {namespace}, {release}, {pod.name}
 	// and that of a label of the pod are replaced, so that pods, runs or namespaces have folders of their own.
 	SubPath string `json:"subPath,omitempty"`
-	// ReadOnly mounts read-only. Default: false.
+	// ReadOnly mounts read-only. A volume of the profile's own becomes read-only for every pod that uses its claim, where the
+	// backend can. Default: false.
 	ReadOnly bool `json:"readOnly,omitempty"`
 	// Containers limits the mount to the containers of these names. Default: all, with init containers and sidecars.
 	Containers []string `json:"containers,omitempty"`

@@ -226,7 +226,7 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: n.Claim,
 			},
 			VolumeAttributesClassName: orNil(n.AttributesClass),
-			MountOptions:              slices.Clone(p.Volume.MountOptions),
+			MountOptions:              p.volumeOptions(),
 			NodeAffinity:              p.nodeAffinity(),
 			PersistentVolumeSource:    p.source(namespace),
 		},
@@ -272,6 +272,7 @@ var volumeSources = map[volumeSource]func(*Profile, string) corev1.PersistentVol
 		return corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
 			Driver:             p.driver(),
 			VolumeHandle:       handle,
+			ReadOnly:           p.attachesReadOnly(),
 			FSType:             p.parameters()[ClassParameterFSType],
 			VolumeAttributes:   p.attributes(),
 			NodeStageSecretRef: p.Volume.stageSecret(),
@@ -356,6 +357,7 @@ func (p *Profile) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf("profile %q: its claim is ReadOnlyMany, but its mount is not read-only: set mount.readOnly: true, or containers find out when they write",
 			p.Name))
 	}
+	warnings = append(warnings, p.readOnlyWarning()...)
 	warnings = append(warnings, p.attributesClassWarnings()...)
 	return append(warnings, p.colocateWarning()...)
 }

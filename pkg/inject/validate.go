@@ -253,6 +253,7 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
 		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
 	}
+	errs = append(errs, p.validateReadOnly(at)...)
 	errs = append(errs, p.validateStage(at, backend)...)
 	errs = append(errs, v.validateTopology(at, backend)...)
 	if backend.source == sourceLocal && v.Zone == "" {

@@ -152,12 +152,19 @@ func mounted() inject.Profile {
 	return p
 }
 
+// readOnly is a profile of a backend whose volume no pod may write.
+func readOnly(b inject.Backend) inject.Profile {
+	p := ofBackend(b)
+	p.Name, p.Mount.Path, p.Mount.ReadOnly = "ro-"+b.Name, "/ro/"+b.Name, true
+	return p
+}
+
 // A new backend is tested as soon as it is in the table.
 func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
 	profiles := []inject.Profile{shared(), forAClaim(), mounted()}
 	for _, b := range inject.Backends {
-		profiles = append(profiles, ofBackend(b))
+		profiles = append(profiles, ofBackend(b), readOnly(b))
 	}
 	client, config := fenced(t, profiles)
 	for _, profile := range config.Profiles {
@@ -171,7 +178,7 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 
 func TestFenceRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted()})
+	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
 
 	volumes := map[string]struct {
 		profile string
@@ -203,7 +210,10 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 		"a shared volume under the handle of another namespace": {
 			"shared", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "export#other" },
 		},
-		"a shared volume of no namespace": {"shared", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
+		"a read-only volume without ro":        {"ro-gce-pd", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = nil }},
+		"a read-only volume attached to write": {"ro-gce-pd", func(v *corev1.PersistentVolume) { v.Spec.CSI.ReadOnly = false }},
+		"a volume to write attached read-only": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.ReadOnly = true }},
+		"a shared volume of no namespace":      {"shared", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
 	}
 	for name, c := range volumes {
 		volume := storageOf(t, config, c.profile).Volumes[0]

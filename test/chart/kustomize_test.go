@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
@@ -90,8 +91,11 @@ func normalized(t *testing.T, all []*unstructured.Unstructured) map[string]any {
 		if rules, found := object.Object["rules"]; found {
 			object.Object["rules"] = rights(t, rules)
 		}
-		if object.GetKind() == "ConfigMap" {
+		switch object.GetKind() {
+		case "ConfigMap":
 			readConfig(t, object)
+		case "MutatingWebhookConfiguration":
+			dropInstalled(object)
 		}
 		sortNamed(object.Object)
 		named[object.GetKind()+"/"+object.GetName()] = object.Object
@@ -99,14 +103,28 @@ func normalized(t *testing.T, all []*unstructured.Unstructured) map[string]any {
 	return named
 }
 
-// readConfig replaces the text of the configuration by what it says.
+// readConfig replaces the texts of the files by their content.
 func readConfig(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
-	text, _, err := unstructured.NestedString(object.Object, "data", "config.yaml")
+	texts, _, err := unstructured.NestedStringMap(object.Object, "data")
 	require.NoError(t, err)
-	var content map[string]any
-	require.NoError(t, yaml.Unmarshal([]byte(text), &content))
-	object.Object["data"] = content
+	files := map[string]any{}
+	for name, text := range texts {
+		var content map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(text), &content))
+		files[name] = content
+	}
+	object.Object["data"] = files
+}
+
+// dropInstalled removes the hash of the expected webhooks, which only a chart can compute: without it nothing is restored.
+func dropInstalled(object *unstructured.Unstructured) {
+	annotations := object.GetAnnotations()
+	delete(annotations, drift.AnnotationInstalled)
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	object.SetAnnotations(annotations)
 }
 
 // rights are rules taken apart into single ones, sorted: controller-gen merges rules, the chart keeps their reasons apart.

@@ -48,6 +48,7 @@ func TestOperations(t *testing.T) {
 		{"a replica drains", replicaDrains},
 		{"bodies that are no reviews", oddBodies},
 		{"the caBundle is wiped", bundleWiped},
+		{"the webhooks are rewritten with the replicas' token", webhooksRewritten},
 		{"the leader is killed", leaderKilled},
 		{"the leader loses its Lease under load", leaseLost},
 		{"the API server is killed", serverKilled},

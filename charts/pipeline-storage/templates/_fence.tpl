@@ -10,7 +10,8 @@ variables.source == {{ toRawJson .source }}
 object.spec.csi.driver == {{ toRawJson .driver }} &&
 object.spec.csi.volumeHandle == {{ toRawJson .handle }}{{ if and .shared .handleSeparator }} + '{{ .handleSeparator }}' + variables.claimNamespace{{ end }} &&
 variables.attributes == {{ toRawJson .attributes }} &&
-variables.nodeStageSecret == {{ toRawJson .nodeStageSecret }}
+variables.nodeStageSecret == {{ toRawJson .nodeStageSecret }} &&
+object.spec.csi.?readOnly.orValue(false) == {{ .readOnly }}
 {{- else }} &&
 object.spec.{{ .source }}.path == {{ toRawJson .handle }}
 {{- end }} &&

@@ -5,7 +5,7 @@ What the profiles of the configuration create, as a JSON list of
   claimCreated, classCreated, volumeCreated
   provisioned                          whether its claims get a volume from a provisioner
   driver, source, handle, handleSeparator, parameters, attributes, reclaimPolicy
-  classMountOptions, mountOptions, nodeStageSecret
+  classMountOptions, mountOptions, readOnly (csi.readOnly), nodeStageSecret
 The defaults are those of pkg/inject: files/backends.yaml is generated from it. With claims: false nothing is created.
 */}}
 {{- define "pipeline-storage.profiles" -}}
@@ -69,6 +69,12 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
     {{- fail (printf "config.profiles: profile %q: volume.namespace must say which namespace the volume serves, or volume.shared that all may" .name) -}}
   {{- end -}}
 
+  {{- $readOnly := dig "readOnly" false (.mount | default dict) -}}
+  {{- $mountOptions := $volume.mountOptions | default list -}}
+  {{- if and $readOnly $backend.readOnlyOption (not (has $backend.readOnlyOption (splitList "," (join "," $mountOptions)))) -}}
+    {{- $mountOptions = append $mountOptions $backend.readOnlyOption -}}
+  {{- end -}}
+
   {{- $profiles = append $profiles (dict
         "name" .name
         "claim" ($claim.name | default (printf "%s%s" $known.defaults.claim $suffix))
@@ -89,7 +95,8 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
         "attributes" $attributes
         "reclaimPolicy" ($class.reclaimPolicy | default $known.defaults.reclaimPolicy)
         "classMountOptions" ($class.mountOptions | default list)
-        "mountOptions" ($volume.mountOptions | default list)
+        "mountOptions" $mountOptions
+        "readOnly" (and $readOnly $backend.readOnlyAttach)
         "nodeStageSecret" (kindIs "map" $secret | ternary (printf "%s/%s" (dig "namespace" "" ($secret | default dict)) (dig "name" "" ($secret | default dict))) "")
       ) -}}
 {{- end -}}

@@ -39,6 +39,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
 	"github.com/pipeline-storage/pipeline-storage/internal/configfile"
+	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -141,6 +142,7 @@ type server struct {
 	servers      []manager.Runnable
 	index        *claims.Index
 	overlap      func() string
+	drift        *drift.Watcher
 	events       events.EventRecorder
 	namespaces   namespaces
 	changed      chan struct{}
@@ -228,6 +230,10 @@ func (s *server) add() error {
 	if err := s.addClaims(); err != nil {
 		return err
 	}
+	var err error
+	if s.drift, err = drift.Add(s.manager, s.options.drift()); err != nil {
+		return err
+	}
 	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
 	if err := s.addWebhook(); err != nil {
 		return err
@@ -270,6 +276,7 @@ func (s *server) addHealth() error {
 		{name: "namespaces", err: s.namespacesKnown},
 		{name: "configuration", note: s.configurationNote},
 		{name: "installations", note: s.overlap},
+		{name: "webhooks", note: s.drift.Note},
 	}}
 	metrics.Registry.MustRegister(h.gauge())
 	if s.options.HealthAddress == "0" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
+	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 )
 
 // Options are what the flags say.
@@ -24,6 +25,10 @@ type Options struct {
 	Namespace, PodName, PodUID, Installation string
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
 	WebhookConfiguration, Service string
+	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is compared with; empty: it is not.
+	ExpectedWebhooks string
+	// RepairWebhooks restores the webhooks of the own MutatingWebhookConfiguration. It needs InjectCA, which has the right.
+	RepairWebhooks bool
 	// Certificates is self or files.
 	Certificates, CertificateSecret, CertificateDir string
 	// InjectCA keeps the caBundle of the own MutatingWebhookConfiguration.
@@ -71,6 +76,8 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.StringVar(&o.PodUID, "pod-uid", os.Getenv("POD_UID"), "its UID (default $POD_UID)")
 	fs.StringVar(&o.Installation, "installation", "", "value of the label on what is created; no two installations in one cluster may share it")
 	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
+	fs.StringVar(&o.ExpectedWebhooks, "expected-webhooks", "", "file with the webhooks that the chart installed; differences are reported; empty: none are")
+	fs.BoolVar(&o.RepairWebhooks, "repair-webhooks", true, "restore the installed webhooks after a minute, where the right to write the caBundle allows it")
 	fs.StringVar(&o.Service, "service", "", "own Service, for whose names certificates are signed")
 
 	fs.StringVar(&o.Certificates, "certificates", certificatesSelf, "self: made and rotated here; files: read from --certificate-dir")
@@ -158,6 +165,14 @@ func (o *Options) validate() error {
 		problems = append(problems, errors.New("--drain: must not be negative"))
 	}
 	return errors.Join(problems...)
+}
+
+func (o *Options) drift() drift.Options {
+	return drift.Options{
+		File:                 o.ExpectedWebhooks,
+		WebhookConfiguration: o.WebhookConfiguration,
+		Repair:               o.RepairWebhooks && (o.InjectCA || o.Certificates == certificatesSelf),
+	}
 }
 
 func (o *Options) certificates() certificates.Options {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 )
 
 // complete are the flags without which the program does not start.
@@ -62,6 +64,24 @@ func TestParseOptionsNeedsOnlyWhatIsUsed(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "")
 	_, err := ParseOptions(strings.Fields("--webhook-configuration ps --certificates files --leader-elect=false --claims=false"))
 	assert.NoError(t, err)
+}
+
+func TestRepairNeedsTheRightToPatch(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args string
+		want bool
+	}{
+		"self":                         {complete, true},
+		"a Secret of one's own":        {complete + " --certificates files --inject-ca", true},
+		"cert-manager":                 {complete + " --certificates files", false},
+		"self, and a user who refuses": {complete + " --repair-webhooks=false", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := ParseOptions(strings.Fields(tt.args + " --expected-webhooks webhooks.yaml"))
+			require.NoError(t, err)
+			assert.Equal(t, drift.Options{File: "webhooks.yaml", WebhookConfiguration: "ps", Repair: tt.want}, o.drift())
+		})
+	}
 }
 
 func TestMainPrints(t *testing.T) {

@@ -1,0 +1,385 @@
+package drift
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	v1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+// Defaults of [Options].
+const (
+	// DefaultRepairAfter is longer than the usual time between two scrapes, so that the gauge shows a difference before it
+	// is repaired.
+	DefaultRepairAfter = time.Minute
+	// DefaultGrace is longer than a kubelet takes to update a mounted ConfigMap.
+	// Source: Kubernetes, ConfigMaps, "Mounted ConfigMaps are updated automatically" (sync period plus cache delay).
+	DefaultGrace = 2 * time.Minute
+	// DefaultPoll is the time between two comparisons when no watch reports a change.
+	DefaultPoll = 30 * time.Second
+)
+
+// Bounds.
+const (
+	maxRepairPause = time.Hour
+	eventAgain     = 10 * time.Minute // the same Event is sent again, because Events expire
+	maxNote        = 1024             // bytes. Source: Kubernetes, events/v1 Event.note
+	// Comparisons and reports are limited: the holder of a stolen token may change the object as often as it likes.
+	leastPause       = time.Second
+	reportsBurst     = 10
+	reportsPerSecond = 1.0 / 60
+)
+
+// Reasons and actions of Events.
+const (
+	// ReasonDrift is the reason of the Warning Event.
+	ReasonDrift    = "WebhookConfigurationDrift"
+	reasonRestored = "WebhookConfigurationRestored"
+	actionCompare  = "CompareWebhooks"
+	actionRestore  = "RestoreWebhooks"
+	recorderName   = "pipeline-storage"
+)
+
+// Options configure [Add]. Zero durations mean the defaults.
+type Options struct {
+	// File is the path of the expected webhooks, see [Parse]. It is read again for each comparison.
+	File string
+	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration.
+	WebhookConfiguration string
+	// Repair restores the webhooks. It needs the right to patch the MutatingWebhookConfiguration.
+	Repair bool
+	// RepairAfter is how long a difference lasts before it is repaired.
+	RepairAfter time.Duration
+	// Grace is how long a difference is not reported by Event and log while the object was not installed with this
+	// replica's file: during an upgrade the file comes later.
+	Grace time.Duration
+	// Poll is the time between two comparisons when no watch reports a change.
+	Poll time.Duration
+	// Clock is the real one by default.
+	Clock clock.WithTicker
+}
+
+func (o Options) complete() Options {
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{{&o.RepairAfter, DefaultRepairAfter}, {&o.Grace, DefaultGrace}, {&o.Poll, DefaultPoll}} {
+		if *d.value == 0 {
+			*d.value = d.standard
+		}
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	return o
+}
+
+// Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader sends Events and repairs.
+type Watcher struct {
+	Options
+	cached   client.Reader
+	live     client.Reader
+	writer   client.Writer
+	recorder events.EventRecorder
+	elected  <-chan struct{}
+	changed  chan struct{}
+	limit    flowcontrol.PassiveRateLimiter
+	note     atomic.Pointer[string] // nil: not compared yet
+
+	// What follows belongs to Start.
+	since     time.Time // of the difference; zero: there is none
+	sinceSame time.Time // of the difference while the object is installed with this file
+	logged    string
+	sent      string // the note of the last Event
+	sentAt    time.Time
+	repairs   int // since the last quiet time
+	lastTry   time.Time
+}
+
+// Add adds the comparison to a manager whose cache keeps all fields of the own MutatingWebhookConfiguration. It needs get,
+// list and watch of MutatingWebhookConfigurations, and patch of the own one to repair. It returns nil, which is of use as
+// it is, when the options name no file or no MutatingWebhookConfiguration.
+func Add(mgr manager.Manager, o Options) (*Watcher, error) {
+	if o.File == "" || o.WebhookConfiguration == "" {
+		return nil, nil
+	}
+	o = o.complete()
+	w := &Watcher{
+		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(), recorder: mgr.GetEventRecorder(recorderName),
+		elected: mgr.Elected(), changed: make(chan struct{}, 1),
+		limit: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
+	}
+	ctx := context.Background() // nothing blocks here: the cache has not started
+	informer, err := mgr.GetCache().GetInformer(ctx, &v1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	if _, err := informer.AddEventHandler(w.handler()); err != nil {
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	if err := mgr.Add(w); err != nil {
+		return nil, fmt.Errorf("add the comparison of webhooks: %w", err)
+	}
+	return w, nil
+}
+
+// Note returns what differs, or an empty string. It is safe for concurrent use and makes no request. A nil Watcher has none.
+func (w *Watcher) Note() string {
+	if w == nil {
+		return ""
+	}
+	if note := w.note.Load(); note != nil {
+		return *note
+	}
+	return ""
+}
+
+func (w *Watcher) handler() toolscache.ResourceEventHandler {
+	ring := func() {
+		select {
+		case w.changed <- struct{}{}:
+		default: // a comparison is due already
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { ring() },
+		UpdateFunc: func(_, _ any) { ring() },
+		DeleteFunc: func(any) { ring() },
+	}
+}
+
+// NeedLeaderElection is false: the gauge and /readyz report on every replica.
+func (w *Watcher) NeedLeaderElection() bool { return false }
+
+// Start compares at once, at every change, when this replica becomes the leader, and each Poll, until ctx ends.
+func (w *Watcher) Start(ctx context.Context) error {
+	elected := w.elected
+	for {
+		next := w.round(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.changed:
+		case <-elected:
+			elected = nil
+		case <-w.Clock.After(next):
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.Clock.After(min(leastPause, w.Poll)):
+		}
+	}
+}
+
+// round compares once and returns the time until the next comparison.
+func (w *Watcher) round(ctx context.Context) time.Duration {
+	logger := log.FromContext(ctx)
+	expected, err := w.readFile()
+	if err != nil {
+		w.set(err.Error(), false)
+		w.logOnce(ctx, err.Error())
+		return w.Poll
+	}
+	live, err := w.read(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			logger.Error(err, "Could not compare the webhooks; the comparison is repeated")
+		}
+		return w.Poll
+	}
+	w.report(ctx, expected, live)
+	due, ok := w.due(expected, live)
+	switch {
+	case !ok:
+		return w.Poll
+	case due > 0:
+		return min(due, w.Poll)
+	}
+	w.repairs++
+	w.lastTry = w.Clock.Now()
+	if err := w.repair(ctx, expected); err != nil && ctx.Err() == nil {
+		logger.Error(err, "Could not restore the webhooks", "again", w.pause().String())
+	}
+	return w.Poll
+}
+
+func (w *Watcher) readFile() (*Expected, error) {
+	text, err := os.ReadFile(w.File)
+	if err != nil {
+		return nil, fmt.Errorf("read the expected webhooks: %w", err)
+	}
+	return Parse(text)
+}
+
+// read returns the own object, or nil when there is none. The cache has only those with the product's label, which a third
+// party may have removed.
+func (w *Watcher) read(ctx context.Context) (*v1.MutatingWebhookConfiguration, error) {
+	live, err := readConfiguration(ctx, w.cached, w.WebhookConfiguration)
+	if live == nil && err == nil {
+		return readConfiguration(ctx, w.live, w.WebhookConfiguration)
+	}
+	return live, err
+}
+
+func readConfiguration(ctx context.Context, api client.Reader, name string) (*v1.MutatingWebhookConfiguration, error) {
+	object := &v1.MutatingWebhookConfiguration{}
+	err := api.Get(ctx, client.ObjectKey{Name: name}, object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the MutatingWebhookConfiguration %s: %w", name, err)
+	}
+	return object, nil
+}
+
+// report sets note and gauge, and from the first difference on the times that due reads.
+func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration) {
+	var differences []string
+	if live != nil && live.DeletionTimestamp == nil {
+		differences = expected.Differences(live.Webhooks)
+	}
+	if len(differences) == 0 {
+		w.since, w.sinceSame, w.sent = time.Time{}, time.Time{}, ""
+		w.set(exclusionNote(expected, live), false)
+		w.logEnd(ctx)
+		return
+	}
+	now := w.Clock.Now()
+	if w.since.IsZero() {
+		w.since = now
+	}
+	if !expected.installed(live) {
+		w.sinceSame = time.Time{}
+	} else if w.sinceSame.IsZero() {
+		w.sinceSame = now
+	}
+	note := w.driftNote(expected, live, differences)
+	w.set(note, true)
+	if !expected.installed(live) && now.Sub(w.since) < w.Grace {
+		return
+	}
+	w.warn(ctx, live, note)
+}
+
+func (w *Watcher) set(note string, differs bool) {
+	w.note.Store(&note)
+	drifted.Set(0)
+	if differs {
+		drifted.Set(1)
+	}
+}
+
+// exclusionNote reports what a cloud has added, which is no drift.
+func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) string {
+	if live == nil {
+		return ""
+	}
+	keys := expected.excluded(live.Webhooks)
+	if len(keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the cluster also excludes namespaces by the labels %s", strings.Join(keys, ", "))
+}
+
+// What a reader of a note is to do, by how the object was installed.
+const (
+	adviceRestored = "the leader restores it; find out who changed it"
+	adviceOther    = "it was installed with another version of this replica's file: wait for an upgrade to end, or find out who changed its annotation " + AnnotationInstalled
+	adviceByHand   = "find out who changed it, and install it again"
+)
+
+func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfiguration, differences []string) string {
+	advice := adviceByHand
+	switch hash := live.Annotations[AnnotationInstalled]; {
+	case hash == expected.Hash && w.Repair:
+		advice = adviceRestored
+	case hash != expected.Hash && hash != "":
+		advice = adviceOther
+	}
+	return fmt.Sprintf("MutatingWebhookConfiguration %s differs from the installed one (%s): %s", live.Name, strings.Join(differences, "; "), advice)
+}
+
+// warn logs on every replica and sends the Event on the leader, each once for a note.
+func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguration, note string) {
+	if note != w.logged && w.limit.TryAccept() {
+		w.logged = note
+		log.FromContext(ctx).Info("The webhooks are not as installed", "drift", note)
+	}
+	now := w.Clock.Now()
+	isNew := note != w.sent || now.Sub(w.sentAt) >= eventAgain
+	if w.isLeader() && isNew && w.limit.TryAccept() {
+		w.sent, w.sentAt = note, now
+		w.event(live, corev1.EventTypeWarning, ReasonDrift, actionCompare, note)
+	}
+}
+
+func (w *Watcher) logOnce(ctx context.Context, problem string) {
+	if problem != w.logged {
+		w.logged = problem
+		log.FromContext(ctx).Info("The webhooks cannot be compared", "reason", problem)
+	}
+}
+
+func (w *Watcher) logEnd(ctx context.Context) {
+	if w.logged != "" {
+		w.logged = ""
+		log.FromContext(ctx).Info("The webhooks are as installed again")
+	}
+}
+
+func (w *Watcher) event(about *v1.MutatingWebhookConfiguration, kind, reason, action, note string) {
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+	}
+	w.recorder.Eventf(&corev1.ObjectReference{
+		APIVersion: v1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration", Name: about.Name, UID: about.UID,
+	}, nil, kind, reason, action, "%s", note)
+}
+
+func (w *Watcher) isLeader() bool {
+	select {
+	case <-w.elected:
+		return true
+	default:
+		return false
+	}
+}
+
+// due returns the time until the repair, and whether there is to be one.
+func (w *Watcher) due(expected *Expected, live *v1.MutatingWebhookConfiguration) (time.Duration, bool) {
+	if !w.Repair || w.sinceSame.IsZero() || !w.isLeader() || live == nil || !expected.installed(live) {
+		return 0, false
+	}
+	now := w.Clock.Now()
+	if now.Sub(w.lastTry) > 2*maxRepairPause {
+		w.repairs = 0
+	}
+	return w.sinceSame.Add(w.pause()).Sub(now), true
+}
+
+// pause is how long a difference must last before the next repair: it doubles with each repair.
+func (w *Watcher) pause() time.Duration {
+	pause := w.RepairAfter
+	for range w.repairs {
+		if pause *= 2; pause >= maxRepairPause {
+			return maxRepairPause
+		}
+	}
+	return pause
+}

@@ -1,0 +1,88 @@
+package drift
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// fieldManager writes the webhooks. It owns no field afterwards, see disown.
+const fieldManager = "pipeline-storage-drift"
+
+// repair restores the webhooks. It does nothing when the object, read without a cache, is not to be restored any more.
+func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
+	var restored *v1.MutatingWebhookConfiguration
+	var differences []string
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
+		if err != nil || live == nil || live.DeletionTimestamp != nil || !expected.installed(live) {
+			return err
+		}
+		if differences = expected.Differences(live.Webhooks); len(differences) > 0 {
+			restored, err = w.restore(ctx, expected, live)
+		}
+		return err
+	})
+	if err != nil || restored == nil {
+		return err
+	}
+	w.repaired(ctx, restored, strings.Join(differences, "; "))
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return w.disown(ctx) })
+}
+
+// restore writes the whole list, which removes what was added to it. It fails with a conflict when the object has changed
+// since it was read.
+func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration) (*v1.MutatingWebhookConfiguration, error) {
+	return w.patch(ctx, live, map[string]any{"webhooks": expected.restored(live.Webhooks)}, nil)
+}
+
+// disown gives up the fields that the repair has taken, so that the next upgrade by server-side apply (Helm 4) changes them
+// without a conflict.
+// Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
+func (w *Watcher) disown(ctx context.Context) error {
+	live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
+	if err != nil || live == nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == fieldManager })
+	if len(others) == len(live.ManagedFields) {
+		return nil
+	}
+	_, err = w.patch(ctx, live, nil, map[string]any{"managedFields": others})
+	return err
+}
+
+// patch sends fields and metadata with the resourceVersion that was read.
+func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfiguration, fields, metadata map[string]any) (*v1.MutatingWebhookConfiguration, error) {
+	content, meta := map[string]any{}, map[string]any{"resourceVersion": read.ResourceVersion}
+	maps.Copy(content, fields)
+	maps.Copy(meta, metadata)
+	content["metadata"] = meta
+	text, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encode the MutatingWebhookConfiguration %s: %w", read.Name, err)
+	}
+	object := &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: read.Name}}
+	if err := w.writer.Patch(ctx, object, client.RawPatch(types.MergePatchType, text), client.FieldOwner(fieldManager)); err != nil {
+		return nil, fmt.Errorf("restore the MutatingWebhookConfiguration %s: %w", read.Name, err)
+	}
+	return object, nil
+}
+
+// repaired reports a repair.
+func (w *Watcher) repaired(ctx context.Context, restored *v1.MutatingWebhookConfiguration, differences string) {
+	repairs.Inc()
+	log.FromContext(ctx).Info("Restored the webhooks of the MutatingWebhookConfiguration", "name", restored.Name, "differences", differences)
+	w.event(restored, corev1.EventTypeNormal, reasonRestored, actionRestore, "Restored the webhooks as they were installed. They differed: "+differences)
+}

@@ -81,7 +81,8 @@ func TestStrippedPodIsSmall(t *testing.T) {
 		pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096))}}
 		return pod
 	}
-	strip := stripPod(func() *inject.Config { return inject.Default() })
+	config := inject.Default()
+	strip := stripPod(func() *inject.Config { return config })
 	kept := strip(large(0))
 	assert.Equal(t, map[string]string{inject.AnnotationInjected: "default"}, kept.Annotations)
 	assert.Empty(t, kept.Labels)

@@ -9,6 +9,7 @@
 //	box fill DIR                  writes until nothing fits, and removes what it wrote
 //	box whoami                    tells its user, its groups and what the kernel forbids it
 //	box sleep [DURATION]          waits, for ever without a duration
+//	box attack NAME ADDR DURATION sends requests to a webhook that no API server sends
 //
 // By other names it is what a machine has at the least: pause and init, which wait for orphans, and sh, mkdir and rm.
 package main
@@ -33,6 +34,7 @@ var (
 	commands = map[string]command{
 		"write": write, "verify": verify, "train": train, "append": appendRecords,
 		"stat": stat, "fill": fill, "whoami": whoami, "sleep": sleep,
+		"attack": attack,
 	}
 	// tools are known by the name of the program, and print nothing of their own.
 	tools = map[string]func(args []string) error{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -32,6 +33,10 @@ type backend struct {
 	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the handle is not changed.
 	HandleSeparator string `json:"handleSeparator"`
 	Handle          string `json:"handle"`
+	// AccessMode is that of a claim that names none.
+	AccessMode corev1.PersistentVolumeAccessMode `json:"accessMode"`
+	// BelongsTo are parameters that go when another one is changed.
+	BelongsTo map[string]string `json:"belongsTo"`
 }
 
 // makeBackends returns files/backends.yaml.
@@ -46,6 +51,7 @@ func makeBackends() ([]byte, error) {
 			Driver: b.Driver, Source: source, Parameters: orEmpty(b.Parameters), Required: append([]string{}, b.Required...),
 			Performance: performance(b), Attributes: orEmpty(b.Attributes),
 			TopologyKey: b.TopologyKey, HandleSeparator: separator(b), Handle: b.Handle,
+			AccessMode: accessMode(b), BelongsTo: orEmpty(b.BelongsTo),
 		}
 	}
 	text, err := yaml.Marshal(map[string]any{
@@ -54,6 +60,8 @@ func makeBackends() ([]byte, error) {
 		"defaults": map[string]string{
 			"profile": inject.DefaultProfile, "backend": inject.DefaultBackend, "claim": inject.DefaultClaim,
 			"size": inject.DefaultSize, "path": inject.DefaultMountPath, "reclaimPolicy": string(inject.DefaultReclaim),
+			"class": inject.DefaultClass, "volume": inject.DefaultVolume, "bindingMode": string(inject.DefaultBindingMode),
+			"fsType": inject.ClassParameterFSType,
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
@@ -65,6 +73,13 @@ func performance(b inject.Backend) map[string]map[string]string {
 		presets[name] = preset.Parameters
 	}
 	return presets
+}
+
+// accessMode is the one that package inject gives a claim of the backend.
+func accessMode(b inject.Backend) corev1.PersistentVolumeAccessMode {
+	c := inject.Config{Profiles: []inject.Profile{{Name: inject.DefaultProfile, StorageClass: inject.StorageClass{Backend: b.Name}}}}
+	c.SetDefaults()
+	return c.Profiles[0].Claim.AccessModes[0]
 }
 
 func separator(b inject.Backend) string {

@@ -138,9 +138,10 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 
 // markVolume writes on the volume that is bound to a claim of this installation which namespace it serves, for
 // [visit.withVolume],
-// and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume.
+// and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume. It labels
+// nothing where the profile creates no claim any more: no claim is re-bound then, and the guardrail policies admit no label.
 func (v *visit) markVolume(ctx context.Context) error {
-	if !v.own() {
+	if !v.own() || !*v.profile.Claim.Create {
 		return nil
 	}
 	volume, err := v.readVolume(ctx)

@@ -46,7 +46,7 @@ func as(t *testing.T, namespace string) kubernetes.Interface {
 // release is what the ServiceAccount of a release is held to.
 type release struct {
 	*inject.Config
-	installation string
+	namespace, installation string
 }
 
 // fenced installs the chart with profiles and returns when its fence stands.
@@ -65,9 +65,27 @@ func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, rele
 		_, volume := client.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
 		_, class := client.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
 		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claimOf("", nil), dryRun)
-		return denied(volume) && denied(class) && denied(claim)
+		_, event := client.EventsV1().Events("default").Create(t.Context(), eventAbout("default", "Pod"), dryRun)
+		return denied(volume) && denied(class) && denied(claim) && denied(event)
 	}, "the fence does not stand")
-	return client, release{configOf(t, render(t, namespace, "--values", file)), namespace + ".ps"}
+	return client, release{configOf(t, render(t, namespace, "--values", file)), namespace, namespace + ".ps"}
+}
+
+// serve makes a namespace that the release serves.
+func serve(t *testing.T, config release) string {
+	t.Helper()
+	return newNamespace(t, map[string]string{servedBy: config.namespace})
+}
+
+// objectsOf is what a profile needs in a namespace, with the labels that the controller adds.
+func objectsOf(t *testing.T, config release, profile, namespace string) inject.Storage {
+	t.Helper()
+	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: namespace})
+	require.NoError(t, err)
+	for _, object := range storage.All() {
+		object.Meta.Labels[inject.LabelInstallation] = config.installation
+	}
+	return storage
 }
 
 // denied reports whether a fence refused, and not a missing right or the API server's own validation.
@@ -242,8 +260,7 @@ func backend(name string) inject.Backend {
 // storageOf is what a profile needs in the namespace team.
 func storageOf(t *testing.T, config release, profile string) inject.Storage {
 	t.Helper()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: "team"})
-	require.NoError(t, err)
+	storage := objectsOf(t, config, profile, "team")
 	require.Len(t, storage.Volumes, 1, profile)
 	require.Len(t, storage.StorageClasses, 1, profile)
 	return storage
@@ -539,7 +556,8 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
 	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
-	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims"} {
+	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims",
+		"storage.ps-pipeline-storage.namespaces", "storage.ps-pipeline-storage.events"} {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
 			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), policy, metav1.GetOptions{})

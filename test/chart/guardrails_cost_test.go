@@ -1,0 +1,76 @@
+package chart_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+const (
+	manyNamespaces = 1000
+	patches        = 20
+	// slowestPatch is far above what a patch takes, and far below the API server's limit of a minute.
+	slowestPatch = 2 * time.Second
+)
+
+// Every namespace is a parameter of the policy .namespaces. It must still judge a patch within its budget, and soon.
+func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
+	t.Parallel()
+	plane := controlplane.RequireWith(t, controlplane.Options{}) // the others must not wait for so many
+	admin := &rest.Config{Host: plane.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key}}
+	typed, err := kubernetes.NewForConfig(admin)
+	require.NoError(t, err)
+	stolen := rest.CopyConfig(admin)
+	stolen.Impersonate = rest.ImpersonationConfig{UserName: account("storage")}
+	client, err := kubernetes.NewForConfig(stolen)
+	require.NoError(t, err)
+	h := helm4
+	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
+	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace")
+
+	var uid types.UID
+	for i := range manyNamespaces {
+		made, err := typed.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("team-%d", i)}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		uid = made.UID
+	}
+	namespace := fmt.Sprintf("team-%d", manyNamespaces-1)
+	volume := foreignVolume()
+	volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+	volume, err = typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+	require.NoError(t, err)
+	volume.Status.Phase = corev1.VolumeBound
+	_, err = typed.CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
+	require.NoError(t, err)
+
+	patch := patcherWith(t, client, volume.Name, metav1.PatchOptions{DryRun: dryRun.DryRun})
+	wrong := labelPatch(namespace, "of-an-earlier-namespace")
+	eventually(t, func() bool {
+		err := patch(wrong)
+		return apierrors.IsForbidden(err) || apierrors.IsInvalid(err)
+	}, "the policy does not see the namespace")
+	var took []time.Duration
+	for range patches {
+		start := time.Now()
+		require.NoError(t, patch(labelPatch(namespace, uid)))
+		took = append(took, time.Since(start))
+		err := patch(wrong)
+		require.ErrorContains(t, err, "only with the UID of the namespace "+namespace)
+	}
+	slices.Sort(took)
+	t.Logf("a patch among %d namespaces: median %s, slowest %s", manyNamespaces, took[patches/2], took[patches-1])
+	assert.Less(t, took[patches-1], slowestPatch)
+}

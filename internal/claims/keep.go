@@ -138,10 +138,9 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 
 // markVolume writes on the volume that is bound to a claim of this installation which namespace it serves, for
 // [visit.withVolume],
-// and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume. It labels
-// nothing where the profile creates no claim any more: no claim is re-bound then, and the guardrail policies admit no label.
+// and says when a static volume is no longer what the profile says: a changed volume.handle changes no volume.
 func (v *visit) markVolume(ctx context.Context) error {
-	if !v.own() || !*v.profile.Claim.Create {
+	if !v.own() {
 		return nil
 	}
 	volume, err := v.readVolume(ctx)

@@ -82,6 +82,34 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 	}
 }
 
+// A claim that names a volume gets its data, if the volume is available to it.
+func TestGuardrailsRebindOnlyVolumesOfTheNamespace(t *testing.T) {
+	t.Parallel()
+	client, config := fenced(t, []inject.Profile{provisioned()})
+	namespace, other := serve(t, config), serve(t, config)
+	name, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
+	rebind := func(volume string) error {
+		claim := claimFor(t, config, "provisioned", namespace)
+		claim.Spec.VolumeName = volume
+		return createClaim(t, client, claim)
+	}
+	available := foreignVolume()
+	available.Name, available.GenerateName, available.Spec.ClaimRef = "", "available-", nil
+	for name, volume := range map[string]string{
+		"available to any claim":     inPhase(t, available, corev1.VolumeAvailable),
+		"no labels":                  volumeInPhase(t, corev1.VolumeReleased, nil, namespace, name),
+		"of an earlier namespace":    volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, "1"), namespace, name),
+		"of another claim":           volumeInPhase(t, corev1.VolumeReleased, labels, namespace, "mine"),
+		"of another namespace":       volumeInPhase(t, corev1.VolumeReleased, labels, other, name),
+		"with another one's label":   volumeInPhase(t, corev1.VolumeReleased, labelsOf(other, uidOf(t, namespace)), namespace, name),
+		"with another one's own UID": volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, uidOf(t, other)), namespace, name),
+	} {
+		// The API server reads volumes from a cache, which a new one takes a moment to reach.
+		eventually(t, func() bool { return denied(rebind(volume)) }, name)
+	}
+	require.NoError(t, rebind(volumeInPhase(t, corev1.VolumeReleased, labels, namespace, name)))
+}
+
 func TestGuardrailsHoldClaimsToServedNamespaces(t *testing.T) {
 	t.Parallel()
 	one := newNamespace(t, nil)

@@ -170,10 +170,12 @@ func gone(t *testing.T, name string) {
 	_, claims := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".claims", get)
 	_, namespaces := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".namespaces", get)
 	_, events := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".events", get)
+	_, rebinds := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".rebinds", get)
 	_, priority := typed.SchedulingV1().PriorityClasses().Get(t.Context(), name, get)
 	for what, err := range map[string]error{
 		"webhook": webhook, "role": role, "binding": binding, "fence around volumes": volumes,
-		"fence around classes": classes, "fence around claims": claims, "fence around namespaces": namespaces, "fence around Events": events, "priority class": priority,
+		"fence around classes": classes, "fence around claims": claims, "fence around namespaces": namespaces, "fence around Events": events,
+		"fence around re-binding": rebinds, "priority class": priority,
 	} {
 		assert.True(t, apierrors.IsNotFound(err), "the %s is still there", what)
 	}

@@ -21,12 +21,13 @@ import (
 
 const (
 	manyNamespaces = 1000
+	manyVolumes    = 1000
 	patches        = 20
 	// slowestPatch is far above what a patch takes, and far below the API server's limit of a minute.
 	slowestPatch = 2 * time.Second
 )
 
-// Every namespace is a parameter of the policy .namespaces. It must still judge a patch within its budget, and soon.
+// Every namespace is a parameter of the policy .namespaces, and every volume of .rebinds. Both must decide within their budgets, and soon.
 func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
 	t.Parallel()
 	plane := controlplane.RequireWith(t, controlplane.Options{}) // the others must not wait for so many
@@ -69,7 +70,31 @@ func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
 	others := timed(t, func() error { return theirs(`{"metadata":{"labels":{"theirs":"1"}}}`) })
 	t.Logf("a patch among %d namespaces: median %s, slowest %s; by others: median %s", manyNamespaces, own[patches/2], own[patches-1], others[patches/2])
 	assert.Less(t, own[patches-1], slowestPatch)
+
+	claims := timedClaims(t, typed, client, namespace, uid)
+	t.Logf("a claim for one of %d volumes: median %s, slowest %s", manyVolumes, claims[patches/2], claims[patches-1])
+	assert.Less(t, claims[patches-1], slowestPatch)
 	assert.Less(t, others[patches/2], own[patches/2]/2)
+}
+
+// timedClaims makes volumes, and claims for one of them.
+func timedClaims(t *testing.T, admin, client kubernetes.Interface, namespace string, uid types.UID) []time.Duration {
+	t.Helper()
+	for i := range manyVolumes {
+		volume := foreignVolume()
+		volume.Name, volume.Labels = fmt.Sprintf("volume-%d", i), labelsOf(namespace, uid)
+		volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+		_, err := admin.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	config := inject.Default()
+	return timed(t, func() error {
+		storage, err := config.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: namespace})
+		require.NoError(t, err)
+		claim := storage.Claims[0]
+		claim.Labels[inject.LabelInstallation], claim.Spec.VolumeName = "storage.ps", fmt.Sprintf("volume-%d", manyVolumes-1)
+		return createClaim(t, client, claim)
+	})
 }
 
 // timed does something a number of times and returns how long each took, sorted.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -35,6 +36,10 @@ type backend struct {
 	// ReadOnlyOption and ReadOnlyAttach make a static volume read-only for every pod.
 	ReadOnlyOption string `json:"readOnlyOption"`
 	ReadOnlyAttach bool   `json:"readOnlyAttach"`
+	// AccessMode is that of a claim that names none.
+	AccessMode corev1.PersistentVolumeAccessMode `json:"accessMode"`
+	// BelongsTo are parameters that go when another one is changed.
+	BelongsTo map[string]string `json:"belongsTo"`
 }
 
 // makeBackends returns files/backends.yaml.
@@ -50,6 +55,7 @@ func makeBackends() ([]byte, error) {
 			Performance: performance(b), Attributes: orEmpty(b.Attributes),
 			TopologyKey: b.TopologyKey, HandleSeparator: separator(b), Handle: b.Handle,
 			ReadOnlyOption: b.ReadOnlyOption, ReadOnlyAttach: b.ReadOnlyAttach,
+			AccessMode: accessMode(b), BelongsTo: orEmpty(b.BelongsTo),
 		}
 	}
 	text, err := yaml.Marshal(map[string]any{
@@ -58,6 +64,8 @@ func makeBackends() ([]byte, error) {
 		"defaults": map[string]string{
 			"profile": inject.DefaultProfile, "backend": inject.DefaultBackend, "claim": inject.DefaultClaim,
 			"size": inject.DefaultSize, "path": inject.DefaultMountPath, "reclaimPolicy": string(inject.DefaultReclaim),
+			"class": inject.DefaultClass, "volume": inject.DefaultVolume, "bindingMode": string(inject.DefaultBindingMode),
+			"fsType": inject.ClassParameterFSType,
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
@@ -69,6 +77,13 @@ func performance(b inject.Backend) map[string]map[string]string {
 		presets[name] = preset.Parameters
 	}
 	return presets
+}
+
+// accessMode is the one that package inject gives a claim of the backend.
+func accessMode(b inject.Backend) corev1.PersistentVolumeAccessMode {
+	c := inject.Config{Profiles: []inject.Profile{{Name: inject.DefaultProfile, StorageClass: inject.StorageClass{Backend: b.Name}}}}
+	c.SetDefaults()
+	return c.Profiles[0].Claim.AccessModes[0]
 }
 
 func separator(b inject.Backend) string {

@@ -277,6 +277,21 @@ func TestMarksTheBoundVolume(t *testing.T) {
 	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, inject.LabelNamespaceUID)
 }
 
+func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: unlabelled-fast}}`)
+	namespace := f.namespace()
+	f.pod(namespace, "one", "default")
+	r := f.run()
+	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+
+	f.set(r, `{name: default, claim: {create: false}}`)
+	f.settle()
+	f.bind(claim, "unlabelled."+namespace)
+	f.settle()
+	f.settle()
+	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, inject.LabelNamespaceUID)
+}
+
 func TestRefusesWhatBelongsToOthers(t *testing.T) {
 	f := newFixture(t)
 	namespace, other := f.namespace(), f.namespace()

@@ -162,7 +162,9 @@ func (v *visit) provide(ctx context.Context) (time.Duration, error) {
 	if err := v.want(); err != nil {
 		return 0, err
 	}
-	if bound(v.claim) { // first of all, because nothing else makes its data be found again
+	// First of all, because nothing else makes its data be found again. A profile that creates no claim re-binds no volume, and
+	// the guardrail policies refuse its label.
+	if bound(v.claim) && *v.profile.Claim.Create {
 		if err := v.markVolume(ctx); err != nil {
 			return 0, err
 		}

@@ -46,7 +46,7 @@ func as(t *testing.T, namespace string) kubernetes.Interface {
 // release is what the ServiceAccount of a release is held to.
 type release struct {
 	*inject.Config
-	installation string
+	namespace, installation string
 }
 
 // fenced installs the chart with profiles and returns when its fence stands.
@@ -60,14 +60,45 @@ func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, rele
 	namespace := newNamespace(t, restricted)
 	install(t, helm4, "ps", namespace, "--values", file)
 	client := as(t, namespace)
+	config := release{configOf(t, render(t, namespace, "--values", file)), namespace, namespace + ".ps"}
+	patch := patcherWith(t, client, volumeInPhase(t, corev1.VolumeBound, nil, "default", config.claim("default")), metav1.PatchOptions{DryRun: dryRun.DryRun})
 	// RBAC and the policies, each of which takes a moment.
 	eventually(t, func() bool {
-		_, volume := client.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
 		_, class := client.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
-		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claimOf("", nil), dryRun)
-		return denied(volume) && denied(class) && denied(claim)
+		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), foreignClaim(), dryRun)
+		_, event := client.EventsV1().Events("default").Create(t.Context(), eventAbout("default", "Pod"), dryRun)
+		return denied(class) && denied(claim) && denied(event) && denied(patch(`{"metadata":{"labels":{"theirs":"1"}}}`)) &&
+			(config.Profiles[0].Volume != nil || denied(patch(labelPatch("default", "of-an-earlier-namespace"))))
 	}, "the fence does not stand")
-	return client, release{configOf(t, render(t, namespace, "--values", file)), namespace + ".ps"}
+	return client, config
+}
+
+// serve makes a namespace that the release serves.
+func serve(t *testing.T, config release) string {
+	t.Helper()
+	return newNamespace(t, map[string]string{servedBy: config.namespace})
+}
+
+// claim is the name of the first profile's claim.
+func (r release) claim(namespace string) string {
+	return r.Profiles[0].Names(inject.Release{}, namespace).Claim
+}
+
+// claimFor is the claim of a profile in a namespace.
+func claimFor(t *testing.T, config release, profile, namespace string) *corev1.PersistentVolumeClaim {
+	t.Helper()
+	return objectsOf(t, config, profile, namespace).Claims[0]
+}
+
+// objectsOf is what a profile needs in a namespace, with the labels that the controller adds.
+func objectsOf(t *testing.T, config release, profile, namespace string) inject.Storage {
+	t.Helper()
+	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: namespace})
+	require.NoError(t, err)
+	for _, object := range storage.All() {
+		object.Meta.Labels[inject.LabelInstallation] = config.installation
+	}
+	return storage
 }
 
 // denied reports whether a fence refused, and not a missing right or the API server's own validation.
@@ -135,12 +166,35 @@ func shared() inject.Profile {
 	}
 }
 
+// provisioned is a profile whose volumes a provisioner makes.
+func provisioned() inject.Profile {
+	return inject.Profile{Name: "provisioned", Mount: inject.Mount{Path: "/provisioned"}}
+}
+
 // forAClaim is a profile that makes the volume of a claim that somebody else makes.
 func forAClaim() inject.Profile {
 	p := ofBackend(backend("gce-pd"))
 	p.Name, p.Mount.Path = "for-a-claim", "/for-a-claim"
 	p.Claim = inject.Claim{Name: "theirs", Create: new(false)}
 	p.StorageClass.Create, p.Volume.Create = new(true), new(true)
+	return p
+}
+
+// belongs is a profile that changes a parameter to which another one belongs.
+func belongs() inject.Profile {
+	p := ofBackend(backend("aws-fsx-lustre"))
+	p.Name, p.Mount.Path, p.Volume = "belongs", "/belongs", nil
+	p.StorageClass.Parameters["deploymentType"], p.StorageClass.Parameters["subnetId"] = "SCRATCH_2", "subnet-1"
+	return p
+}
+
+// attributed is a profile with a VolumeAttributesClass that exists, and with names, modes and expansion of its own.
+func attributed() inject.Profile {
+	p := provisioned()
+	p.Name, p.Mount.Path = "attributed", "/attributed"
+	p.Claim = inject.Claim{Name: "data-{namespace}", Size: resource.MustParse("1.5Ti"), AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}}
+	p.StorageClass = inject.StorageClass{Name: "gold-{namespace}", VolumeBindingMode: storagev1.VolumeBindingImmediate, AllowVolumeExpansion: new(false)}
+	p.AttributesClass = &inject.AttributesClass{Create: new(false)}
 	return p
 }
 
@@ -162,17 +216,31 @@ func readOnly(b inject.Backend) inject.Profile {
 // A new backend is tested as soon as it is in the table.
 func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
-	profiles := []inject.Profile{shared(), forAClaim(), mounted()}
+	home := newNamespace(t, nil)
+	profiles := []inject.Profile{shared(), forAClaim(), mounted(), provisioned(), belongs(), attributed()}
 	for _, b := range inject.Backends {
 		profiles = append(profiles, ofBackend(b), readOnly(b))
 	}
+	for _, profile := range profiles {
+		if profile.Volume != nil && !profile.Volume.Shared {
+			profile.Volume.Namespace = home
+		}
+	}
 	client, config := fenced(t, profiles)
+	label(t, home, map[string]string{servedBy: config.namespace})
 	for _, profile := range config.Profiles {
-		storage := storageOf(t, config, profile.Name)
-		_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), storage.Volumes[0], dryRun)
-		require.NoError(t, err, profile.Name)
-		_, err = client.StorageV1().StorageClasses().Create(t.Context(), storage.StorageClasses[0], dryRun)
-		require.NoError(t, err, profile.Name)
+		storage := objectsOf(t, config, profile.Name, home)
+		for _, class := range storage.StorageClasses {
+			_, err := client.StorageV1().StorageClasses().Create(t.Context(), class, dryRun)
+			require.NoError(t, err, profile.Name)
+		}
+		for _, volume := range storage.Volumes {
+			_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)
+			require.NoError(t, err, profile.Name)
+		}
+		for _, claim := range storage.Claims {
+			require.NoError(t, createClaim(t, client, claim), profile.Name)
+		}
 	}
 }
 
@@ -222,7 +290,23 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
 
+	_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), storageOf(t, config, "aws-ebs").Volumes[0], dryRun)
+	require.NoError(t, err, "what the changes begin with")
+	for name, change := range volumeChanges {
+		volume := storageOf(t, config, "aws-ebs").Volumes[0]
+		change(volume)
+		_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)
+		assert.True(t, denied(err), "%s: %v", name, err)
+	}
+
 	classes := map[string]func(*storagev1.StorageClass){
+		"another name":         func(c *storagev1.StorageClass) { c.Name = "gp3" },
+		"another binding mode": func(c *storagev1.StorageClass) { c.VolumeBindingMode = new(storagev1.VolumeBindingImmediate) },
+		"no expansion":         func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(false) },
+		"an owner":             func(c *storagev1.StorageClass) { c.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
+		"topologies": func(c *storagev1.StorageClass) {
+			c.AllowedTopologies = []corev1.TopologySelectorTerm{{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "a", Values: []string{"b"}}}}}
+		},
 		"another provisioner":    func(c *storagev1.StorageClass) { c.Provisioner = "driver.example.org" },
 		"another parameter":      func(c *storagev1.StorageClass) { c.Parameters["type"] = "io2" },
 		"one parameter more":     func(c *storagev1.StorageClass) { c.Parameters["csi.storage.k8s.io/node-stage-secret-name"] = "a" },
@@ -244,6 +328,43 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 	}
 }
 
+// volumeChanges are what no profile's volume has.
+var volumeChanges = map[string]func(*corev1.PersistentVolume){
+	"another name": func(v *corev1.PersistentVolume) { v.Name = "pv-of-another-team" },
+	"a larger capacity": func(v *corev1.PersistentVolume) {
+		v.Spec.Capacity[corev1.ResourceStorage] = resource.MustParse("1000Ti")
+	},
+	"a smaller capacity": func(v *corev1.PersistentVolume) { v.Spec.Capacity[corev1.ResourceStorage] = resource.MustParse("1Mi") },
+	"another access mode": func(v *corev1.PersistentVolume) {
+		v.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteMany"}
+	},
+	"another class":            func(v *corev1.PersistentVolume) { v.Spec.StorageClassName = "gp3" },
+	"another claim":            func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "mine" },
+	"another attributes class": func(v *corev1.PersistentVolume) { v.Spec.VolumeAttributesClassName = new("gold") },
+	"another file system":      func(v *corev1.PersistentVolume) { v.Spec.CSI.FSType = "vfat" },
+	"a block device":           func(v *corev1.PersistentVolume) { v.Spec.VolumeMode = new(corev1.PersistentVolumeBlock) },
+	"no zone":                  func(v *corev1.PersistentVolume) { v.Spec.NodeAffinity = nil },
+	"another zone":             func(v *corev1.PersistentVolume) { requirementOf(v).Values = []string{"zone-2"} },
+	"one zone more":            func(v *corev1.PersistentVolume) { requirementOf(v).Values = []string{"zone-1", "zone-2"} },
+	"another topology":         func(v *corev1.PersistentVolume) { requirementOf(v).Key = "kubernetes.io/os" },
+	"the other zones":          func(v *corev1.PersistentVolume) { requirementOf(v).Operator = corev1.NodeSelectorOpNotIn },
+	"one topology more": func(v *corev1.PersistentVolume) {
+		terms := &v.Spec.NodeAffinity.Required.NodeSelectorTerms
+		*terms = append(*terms, corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Exists"}}})
+	},
+	"no label of the installation": func(v *corev1.PersistentVolume) { delete(v.Labels, inject.LabelInstallation) },
+	"the label of another profile": func(v *corev1.PersistentVolume) { v.Labels[inject.LabelProfile] = "nfs" },
+	"the label of a namespace":     func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespace] = "team" },
+	"the UID of a namespace":       func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "1" },
+	"an owner":                     func(v *corev1.PersistentVolume) { v.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
+	"a finalizer":                  func(v *corev1.PersistentVolume) { v.Finalizers = []string{"example.com/a"} },
+}
+
+// requirementOf is what nodes must have for a volume of one zone.
+func requirementOf(v *corev1.PersistentVolume) *corev1.NodeSelectorRequirement {
+	return &v.Spec.NodeAffinity.Required.NodeSelectorTerms[0].MatchExpressions[0]
+}
+
 // backend finds a backend by its name.
 func backend(name string) inject.Backend {
 	return inject.Backends[slices.IndexFunc(inject.Backends, func(b inject.Backend) bool { return b.Name == name })]
@@ -252,8 +373,7 @@ func backend(name string) inject.Backend {
 // storageOf is what a profile needs in the namespace team.
 func storageOf(t *testing.T, config release, profile string) inject.Storage {
 	t.Helper()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: "team"})
-	require.NoError(t, err)
+	storage := objectsOf(t, config, profile, "team")
 	require.Len(t, storage.Volumes, 1, profile)
 	require.Len(t, storage.StorageClasses, 1, profile)
 	return storage
@@ -278,24 +398,24 @@ func TestFenceIsNoFenceForOthers(t *testing.T) {
 	require.NoError(t, err)
 	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
 	require.NoError(t, err)
-	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claimOf("", nil), dryRun)
+	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), foreignClaim(), dryRun)
 	require.NoError(t, err)
 }
 
 func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	t.Parallel()
-	client, _ := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	client, config := fenced(t, []inject.Profile{provisioned()})
+	namespace := serve(t, config)
 	volume := foreignVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
 	volume.Labels = map[string]string{"theirs": "1", inject.LabelNamespaceUID: "old"}
 	volume.Annotations = map[string]string{"theirs": "1"}
 	volume.OwnerReferences = []metav1.OwnerReference{owner("theirs")}
-	volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
-	require.NoError(t, err)
+	volume.Spec.ClaimRef = claimRefTo(namespace, config.claim(namespace))
+	name := inPhase(t, volume, corev1.VolumeBound)
 
-	patch := patcher(t, client, volume.Name)
-	require.NoError(t, patch(`{"metadata":{"labels":{"`+inject.LabelNamespace+`":"default","`+inject.LabelNamespaceUID+`":"new"}}}`))
-	require.NoError(t, patch(`{"metadata":{"labels":{"`+inject.LabelNamespace+`":null,"`+inject.LabelNamespaceUID+`":null}}}`))
+	patch := patcher(t, client, name)
+	require.NoError(t, patch(labelPatch(namespace, uidOf(t, namespace))))
 	for name, text := range map[string]string{
 		"a label of others":             `{"metadata":{"labels":{"theirs":"2"}}}`,
 		"a label taken away":            `{"metadata":{"labels":{"theirs":null}}}`,
@@ -315,25 +435,11 @@ func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 
 func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 	t.Parallel()
-	client, _ := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
-	released := func(phase corev1.PersistentVolumePhase, labels map[string]string) func(string) error {
-		volume := foreignVolume()
-		volume.Name, volume.GenerateName, volume.Labels = "", "released-", labels
-		volume.Spec.ClaimRef.UID = "of-a-claim-that-is-gone"
-		volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{
-			CSI: &corev1.CSIPersistentVolumeSource{Driver: "ebs.csi.aws.com", VolumeHandle: "vol-1"},
-		}
-		volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
-		require.NoError(t, err)
-		volume.Status.Phase = phase
-		_, err = typed.CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
-		require.NoError(t, err)
-		return patcher(t, client, volume.Name)
-	}
-	const give = `{"spec":{"claimRef":{"uid":"of-the-new-claim","resourceVersion":null}}}`
-	marks := map[string]string{inject.LabelNamespace: "default", inject.LabelNamespaceUID: "1"}
+	client, config := fenced(t, []inject.Profile{provisioned()})
+	namespace := serve(t, config)
+	claim, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 
-	patch := released(corev1.VolumeReleased, marks)
+	patch := patcher(t, client, volumeInPhase(t, corev1.VolumeReleased, labels, namespace, claim))
 	for name, text := range map[string]string{
 		"for a claim of another namespace": `{"spec":{"claimRef":{"uid":"new","namespace":"kube-system"}}}`,
 		"for another claim":                `{"spec":{"claimRef":{"uid":"new","name":"other"}}}`,
@@ -351,24 +457,22 @@ func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 		err := patch(text)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
-	require.NoError(t, patch(give))
+	require.NoError(t, patch(rebindPatch))
 
-	for name, labels := range map[string]map[string]string{
-		"without a mark":                     nil,
-		"with the mark of another namespace": {inject.LabelNamespace: "kube-system", inject.LabelNamespaceUID: "1"},
-	} {
-		err := released(corev1.VolumeReleased, labels)(give)
-		assert.True(t, denied(err), "%s: %v", name, err)
-	}
-	err := released(corev1.VolumeBound, marks)(give)
+	err := patcher(t, client, volumeInPhase(t, corev1.VolumeBound, labels, namespace, claim))(rebindPatch)
 	assert.True(t, denied(err), "while a claim has it: %v", err)
 }
 
 // patcher returns what sends a merge patch of a volume.
 func patcher(t *testing.T, client kubernetes.Interface, volume string) func(text string) error {
 	t.Helper()
+	return patcherWith(t, client, volume, metav1.PatchOptions{})
+}
+
+func patcherWith(t *testing.T, client kubernetes.Interface, volume string, options metav1.PatchOptions) func(text string) error {
+	t.Helper()
 	return func(text string) error {
-		_, err := client.CoreV1().PersistentVolumes().Patch(t.Context(), volume, types.MergePatchType, []byte(text), metav1.PatchOptions{})
+		_, err := client.CoreV1().PersistentVolumes().Patch(t.Context(), volume, types.MergePatchType, []byte(text), options)
 		return err
 	}
 }
@@ -378,35 +482,28 @@ func owner(uid types.UID) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: "gone", UID: uid}
 }
 
-// claimOf is a claim with the label of an installation, if it has one.
-func claimOf(installation string, class *storagev1.StorageClass) *corev1.PersistentVolumeClaim {
-	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{
-			GenerateName: "data-", Labels: map[string]string{"team": "ml"}, Annotations: map[string]string{"theirs": "1"},
-		},
+// foreignClaim is a claim of no profile.
+func foreignClaim() *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "data-", Labels: map[string]string{"team": "ml"}, Annotations: map[string]string{"theirs": "1"}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 		},
 	}
-	if installation != "" {
-		claim.Labels[inject.LabelInstallation] = installation
-	}
-	if class != nil {
-		claim.Spec.StorageClassName, claim.Spec.VolumeName = &class.Name, "a-volume"
-	}
-	return claim
 }
 
-// boundClaim makes a claim that may grow.
-func boundClaim(t *testing.T, installation string) *corev1.PersistentVolumeClaim {
+// boundClaim makes a claim that may grow, in part: it has 1Gi.
+func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	t.Helper()
 	class := foreignClass()
 	class.Name, class.GenerateName, class.AllowVolumeExpansion = "", "grows-", new(true)
 	class, err := typed.StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
 	require.NoError(t, err)
-	claims := typed.CoreV1().PersistentVolumeClaims("default")
-	claim, err := claims.Create(t.Context(), claimOf(installation, class), metav1.CreateOptions{})
+	claim.Spec.StorageClassName, claim.Spec.VolumeName = &class.Name, "a-volume"
+	claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	claims := typed.CoreV1().PersistentVolumeClaims(claim.Namespace)
+	claim, err = claims.Create(t.Context(), claim, metav1.CreateOptions{})
 	require.NoError(t, err)
 	claim.Status.Phase, claim.Status.Capacity = corev1.ClaimBound, claim.Spec.Resources.Requests
 	claim, err = claims.UpdateStatus(t.Context(), claim, metav1.UpdateOptions{})
@@ -416,10 +513,17 @@ func boundClaim(t *testing.T, installation string) *corev1.PersistentVolumeClaim
 
 func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
-	ours, theirs := boundClaim(t, config.installation), boundClaim(t, "")
+	client, config := fenced(t, []inject.Profile{provisioned()})
+	own := func() *corev1.PersistentVolumeClaim {
+		claim := claimFor(t, config, provisioned().Name, serve(t, config))
+		claim.Labels["team"] = "ml"
+		return claim
+	}
+	foreign := own()
+	delete(foreign.Labels, inject.LabelInstallation)
+	ours, theirs := boundClaim(t, own()), boundClaim(t, foreign)
 	patch := func(claim *corev1.PersistentVolumeClaim, text string) error {
-		_, err := client.CoreV1().PersistentVolumeClaims("default").
+		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).
 			Patch(t.Context(), claim.Name, types.MergePatchType, []byte(text), metav1.PatchOptions{})
 		return err
 	}
@@ -449,37 +553,13 @@ func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 // The spec of a claim that is not bound yet may change in more than its size: the volume may be chosen.
 func TestFenceLetsNobodyChooseTheVolumeOfAClaim(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
-	claims := client.CoreV1().PersistentVolumeClaims("default")
-	claim, err := claims.Create(t.Context(), claimOf(config.installation, nil), metav1.CreateOptions{})
+	client, config := fenced(t, []inject.Profile{provisioned()})
+	namespace := serve(t, config)
+	claims := client.CoreV1().PersistentVolumeClaims(namespace)
+	claim, err := claims.Create(t.Context(), claimFor(t, config, provisioned().Name, namespace), metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = claims.Patch(t.Context(), claim.Name, types.MergePatchType, []byte(`{"spec":{"volumeName":"of-another-team"}}`), metav1.PatchOptions{})
 	assert.True(t, denied(err), "%v", err)
-}
-
-func TestFenceAdmitsOwnClaimsWithoutOwners(t *testing.T) {
-	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
-	create := func(change func(*corev1.PersistentVolumeClaim)) error {
-		claim := claimOf(config.installation, nil)
-		change(claim)
-		_, err := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claim, dryRun)
-		return err
-	}
-	require.NoError(t, create(func(*corev1.PersistentVolumeClaim) {}))
-	for name, change := range map[string]func(*corev1.PersistentVolumeClaim){
-		"an owner":               func(c *corev1.PersistentVolumeClaim) { c.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
-		"no label":               func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, inject.LabelInstallation) },
-		"no labels":              func(c *corev1.PersistentVolumeClaim) { c.Labels = nil },
-		"another's installation": func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelInstallation] = "storage.other" },
-		"somebody's data": func(c *corev1.PersistentVolumeClaim) {
-			c.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "theirs"}
-		},
-		"a choice of volumes": func(c *corev1.PersistentVolumeClaim) { c.Spec.Selector = &metav1.LabelSelector{} },
-	} {
-		err := create(change)
-		assert.True(t, denied(err), "%s: %v", name, err)
-	}
 }
 
 // Rights follow profiles, as the API server itself judges them.
@@ -549,7 +629,9 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
 	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
-	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims"} {
+	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims",
+		"storage.ps-pipeline-storage.namespaces", "storage.ps-pipeline-storage.events",
+		"storage.ps-pipeline-storage.rebinds"} {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
 			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), policy, metav1.GetOptions{})

@@ -24,9 +24,12 @@ func upgrade(t *testing.T, h tool, release, namespace string, args ...string) {
 	h.must(t, withSelector("upgrade", release, namespace, args)...)
 }
 
+// servedBy is the label of the namespaces that a release of these tests serves; its value is the namespace of the release.
+const servedBy = "served-by"
+
 func withSelector(command, release, namespace string, args []string) []string {
 	return append([]string{
-		command, release, chart, "--namespace", namespace, "--set", "namespaceSelector.matchLabels.served-by=" + namespace,
+		command, release, chart, "--namespace", namespace, "--set", "namespaceSelector.matchLabels." + servedBy + "=" + namespace,
 	}, args...)
 }
 
@@ -165,10 +168,14 @@ func gone(t *testing.T, name string) {
 	_, volumes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".volumes", get)
 	_, classes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".classes", get)
 	_, claims := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".claims", get)
+	_, namespaces := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".namespaces", get)
+	_, events := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".events", get)
+	_, rebinds := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".rebinds", get)
 	_, priority := typed.SchedulingV1().PriorityClasses().Get(t.Context(), name, get)
 	for what, err := range map[string]error{
 		"webhook": webhook, "role": role, "binding": binding, "fence around volumes": volumes,
-		"fence around classes": classes, "fence around claims": claims, "priority class": priority,
+		"fence around classes": classes, "fence around claims": claims, "fence around namespaces": namespaces, "fence around Events": events,
+		"fence around re-binding": rebinds, "priority class": priority,
 	} {
 		assert.True(t, apierrors.IsNotFound(err), "the %s is still there", what)
 	}

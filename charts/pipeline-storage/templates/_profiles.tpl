@@ -1,10 +1,13 @@
 {{/*
 What the profiles of the configuration create, as a JSON list of
-  name, claim                          the profile, and its claim at admission
-  namespace, zone, topologyKey, shared of its volume
+  name, claim, class, volume, attributesClass
+                                       the profile, and its objects at admission; {namespace} stands for that of the claim
+  size, accessModes, bindingMode, expansion
+  namespace, shared, zone              of its volume; zone is KEY=VALUE or empty
+  namespaceSelector
   claimCreated, classCreated, volumeCreated
   provisioned                          whether its claims get a volume from a provisioner
-  driver, source, handle, handleSeparator, parameters, attributes, reclaimPolicy
+  driver, source, handle, handleSeparator, fsType, parameters, attributes, reclaimPolicy
   classMountOptions, mountOptions, readOnly (csi.readOnly), nodeStageSecret
 The defaults are those of pkg/inject: files/backends.yaml is generated from it. With claims: false nothing is created.
 */}}
@@ -29,6 +32,11 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- range $key, $value := get $backend.performance ($class.performance | default "") | default dict -}}
     {{- $_ := set $parameters $key $value -}}
   {{- end -}}
+  {{- range $key, $owner := $backend.belongsTo -}}
+    {{- if and (hasKey $given $owner) (ne (get $given $owner) (get $parameters $owner)) -}}
+      {{- $_ := unset $parameters $key -}}
+    {{- end -}}
+  {{- end -}}
   {{- range $key, $value := $given -}}
     {{- if $value -}}
       {{- $_ := set $parameters $key $value -}}
@@ -51,6 +59,16 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
     {{- fail (printf "config.profiles: profile %q: the backend csi needs storageClass.driver, the name of its CSI driver" .name) -}}
   {{- end -}}
   {{- $secret := $volume.nodeStageSecret -}}
+  {{- $topologyKey := $backend.topologyKey | default $volume.topologyKey -}}
+  {{- $defaultClass := printf "%s%s" $known.defaults.class $suffix -}}
+  {{- $attributesClass := "" -}}
+  {{- if kindIs "map" .attributesClass -}}
+    {{- $attributesClass = .attributesClass.name | default $defaultClass -}}
+  {{- end -}}
+  {{- $volumeName := "" -}}
+  {{- if kindIs "map" .volume -}}
+    {{- $volumeName = $volume.name | default (printf "%s%s.{namespace}" $known.defaults.volume $suffix) -}}
+  {{- end -}}
   {{- range $field, $kind := dict "attributesClass" "VolumeAttributesClass" "snapshotClass" "VolumeSnapshotClass" -}}
     {{- $optional := get $profile $field -}}
     {{- if and (kindIs "map" $optional) (dig "create" $claimCreated ($optional | default dict)) -}}
@@ -78,6 +96,13 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
   {{- $profiles = append $profiles (dict
         "name" .name
         "claim" ($claim.name | default (printf "%s%s" $known.defaults.claim $suffix))
+        "class" ($class.name | default $defaultClass)
+        "volume" $volumeName
+        "attributesClass" $attributesClass
+        "accessModes" ($claim.accessModes | default (list $backend.accessMode))
+        "bindingMode" ($class.volumeBindingMode | default $known.defaults.bindingMode)
+        "expansion" (kindIs "bool" $class.allowVolumeExpansion | ternary $class.allowVolumeExpansion true)
+        "namespaceSelector" .namespaceSelector
         "size" ($claim.size | default $known.defaults.size | toString)
         "path" (dig "path" $known.defaults.path (.mount | default dict))
         "claimCreated" (and $.Values.claims $claimCreated)
@@ -86,11 +111,13 @@ The defaults are those of pkg/inject: files/backends.yaml is generated from it. 
         "provisioned" (and $.Values.claims $claimCreated (not (kindIs "map" .volume)))
         "namespace" $volume.namespace
         "shared" (dig "shared" false $volume)
-        "zoneless" (and $volumeCreated (not $volume.zone) (not (empty ($backend.topologyKey | default $volume.topologyKey))))
+        "zone" (and $volume.zone $topologyKey | empty | not | ternary (printf "%v=%v" $topologyKey $volume.zone) "")
+        "zoneless" (and $volumeCreated (not $volume.zone) (not (empty $topologyKey)))
         "driver" $driver
         "source" $backend.source
         "handle" $volume.handle
         "handleSeparator" $backend.handleSeparator
+        "fsType" (get $parameters $known.defaults.fsType)
         "parameters" $parameters
         "attributes" $attributes
         "reclaimPolicy" ($class.reclaimPolicy | default $known.defaults.reclaimPolicy)

@@ -1,0 +1,111 @@
+package chart_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+const (
+	manyNamespaces = 1000
+	manyVolumes    = 1000
+	patches        = 20
+	// slowestPatch is far above what a patch takes, and far below the API server's limit of a minute.
+	slowestPatch = 2 * time.Second
+)
+
+// Every namespace is a parameter of the policy .namespaces, and every volume of .rebinds. Both must decide within their budgets, and soon.
+func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
+	t.Parallel()
+	plane := controlplane.RequireWith(t, controlplane.Options{}) // the others must not wait for so many
+	admin := &rest.Config{Host: plane.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key}}
+	typed, err := kubernetes.NewForConfig(admin)
+	require.NoError(t, err)
+	stolen := rest.CopyConfig(admin)
+	stolen.Impersonate = rest.ImpersonationConfig{UserName: account("storage")}
+	client, err := kubernetes.NewForConfig(stolen)
+	require.NoError(t, err)
+	h := helm4
+	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
+	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace")
+
+	var uid types.UID
+	for i := range manyNamespaces {
+		made, err := typed.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("team-%d", i)}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		uid = made.UID
+	}
+	namespace := fmt.Sprintf("team-%d", manyNamespaces-1)
+	volume := foreignVolume()
+	volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+	volume, err = typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+	require.NoError(t, err)
+	volume.Status.Phase = corev1.VolumeBound
+	_, err = typed.CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
+	require.NoError(t, err)
+
+	patch := patcherWith(t, client, volume.Name, metav1.PatchOptions{DryRun: dryRun.DryRun})
+	wrong := labelPatch(namespace, "of-an-earlier-namespace")
+	eventually(t, func() bool {
+		err := patch(wrong)
+		return apierrors.IsForbidden(err) || apierrors.IsInvalid(err)
+	}, "the policy does not see the namespace")
+	own := timed(t, func() error { return patch(labelPatch(namespace, uid)) })
+	require.ErrorContains(t, patch(wrong), "only with the UID of the namespace "+namespace)
+	// Others write volumes without our labels, and must not wait for the namespaces.
+	theirs := patcherWith(t, typed, volume.Name, metav1.PatchOptions{DryRun: dryRun.DryRun})
+	others := timed(t, func() error { return theirs(`{"metadata":{"labels":{"theirs":"1"}}}`) })
+	t.Logf("a patch among %d namespaces: median %s, slowest %s; by others: median %s", manyNamespaces, own[patches/2], own[patches-1], others[patches/2])
+	assert.Less(t, own[patches-1], slowestPatch)
+
+	claims := timedClaims(t, typed, client, namespace, uid)
+	t.Logf("a claim for one of %d volumes: median %s, slowest %s", manyVolumes, claims[patches/2], claims[patches-1])
+	assert.Less(t, claims[patches-1], slowestPatch)
+	assert.Less(t, others[patches/2], own[patches/2]/2)
+}
+
+// timedClaims makes volumes, and claims for one of them.
+func timedClaims(t *testing.T, admin, client kubernetes.Interface, namespace string, uid types.UID) []time.Duration {
+	t.Helper()
+	for i := range manyVolumes {
+		volume := foreignVolume()
+		volume.Name, volume.Labels = fmt.Sprintf("volume-%d", i), labelsOf(namespace, uid)
+		volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+		_, err := admin.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	config := inject.Default()
+	return timed(t, func() error {
+		storage, err := config.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: namespace})
+		require.NoError(t, err)
+		claim := storage.Claims[0]
+		claim.Labels[inject.LabelInstallation], claim.Spec.VolumeName = "storage.ps", fmt.Sprintf("volume-%d", manyVolumes-1)
+		return createClaim(t, client, claim)
+	})
+}
+
+// timed does something a number of times and returns how long each took, sorted.
+func timed(t *testing.T, do func() error) []time.Duration {
+	t.Helper()
+	var took []time.Duration
+	for range patches {
+		start := time.Now()
+		require.NoError(t, do())
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return took
+}

@@ -124,7 +124,7 @@ func TestUninstallHookReportsWhatItCannotDelete(t *testing.T) {
 
 	code, _, errs := runProgram(t, config, args...)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errs, "delete the MutatingWebhookConfiguration "+name+": not within 1m0s: it is still there: look for a finalizer")
+	assert.Contains(t, errs, "delete the MutatingWebhookConfiguration "+name+": not within 30s: it is still there: look for a finalizer")
 }
 
 func patchFinalizers(t *testing.T, name string, finalizers ...string) {

@@ -20,7 +20,7 @@ import (
 
 const (
 	// deletionLimit ends the deletion before the Job of the chart ends it, so that the log has the reason.
-	deletionLimit = time.Minute
+	deletionLimit = 30 * time.Second
 	// deletionInterval is the time between two requests: the right to delete may reach the API server a moment late.
 	deletionInterval = 500 * time.Millisecond
 	// deletionSettle is the time that API servers get to take the deletion over. Each has a cache, filled by a watch: for a

@@ -45,7 +45,7 @@ func prepare(t *testing.T, namespace string) (args []string, config *rest.Config
 	mapper := newMapper(t)
 	for _, object := range hooksOf(t, namespace) {
 		if object.GetKind() == "Job" {
-			args = containerOf(t, object, "args")
+			args = argumentsIn(t, object)
 			continue
 		}
 		_, err := resourceOf(t, mapper, object).Create(t.Context(), object, metav1.CreateOptions{})
@@ -91,7 +91,7 @@ func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 	code, _, errs = runProgram(t, config, args...)
 	assert.Zero(t, code, "a second try finds nothing to do: %s", errs)
 
-	assert.Error(t, writeCertificate(t, namespace), "a replica that still runs must not create what is deleted")
+	require.Error(t, writeCertificate(t, namespace), "a replica that still runs must not create what is deleted")
 	assert.True(t, isGone(t, name))
 	for _, h := range []tool{helm3, helm4} {
 		if h.name == "helm4" {

@@ -71,7 +71,7 @@ func (l leaving) deleteConfiguration(ctx context.Context) error {
 // remove is for a test that failed: a webhook without its Service would harm the tests after it.
 func (l leaving) remove(ctx context.Context, t *testing.T) {
 	t.Helper()
-	assert.NoError(t, l.deleteConfiguration(ctx))
+	require.NoError(t, l.deleteConfiguration(ctx))
 	if err := l.uninstall(ctx, "--no-hooks"); err != nil {
 		assert.ErrorContains(t, err, "not found")
 	}

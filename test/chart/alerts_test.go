@@ -185,7 +185,7 @@ func watch(t *testing.T, namespace, name string, policy admissionv1.FailurePolic
 	})
 }
 
-// createProbe creates a pod in a dry run. Whether it is admitted is for the metrics to tell.
+// createProbe creates a pod in a dry run. The metrics have whether it was admitted.
 func createProbe(t *testing.T, namespace, name string) {
 	t.Helper()
 	_, _ = typed.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{

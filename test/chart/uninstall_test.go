@@ -112,7 +112,7 @@ func writeCertificate(t *testing.T, namespace string) error {
 	return err
 }
 
-// The finalizer is one that nobody removes. The other cases of an error are those of cmd/webhook/app.
+// No controller removes the finalizer. The other cases of an error are those of cmd/webhook/app.
 func TestUninstallHookReportsWhatItCannotDelete(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)

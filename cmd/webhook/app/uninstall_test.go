@@ -83,7 +83,7 @@ func TestDeletionStopsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, settle: time.Hour}
-	require.ErrorIs(t, d.run(ctx), context.Canceled, "the Job was told to end: Helm must not go on")
+	require.ErrorIs(t, d.run(ctx), context.Canceled, "the Job is ended: Helm must not go on")
 }
 
 func TestDeletionNeedsAName(t *testing.T) {

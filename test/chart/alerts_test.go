@@ -29,9 +29,9 @@ import (
 const alertTests = "testdata/alerts.yaml"
 
 // testAlerts runs unit tests of the rules that the chart renders.
-func testAlerts(t *testing.T, tests []byte) (string, error) {
+func testAlerts(t *testing.T, tests []byte, values ...string) (string, error) {
 	t.Helper()
-	rule := one(t, render(t, "storage", "--set", "metrics.prometheusRule.enabled=true"), "PrometheusRule")
+	rule := one(t, render(t, "storage", append([]string{"--set", "metrics.prometheusRule.enabled=true"}, values...)...), "PrometheusRule")
 	rules, err := yaml.Marshal(rule.Object["spec"])
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -43,10 +43,18 @@ func testAlerts(t *testing.T, tests []byte) (string, error) {
 
 func TestAlertsFireWhenTheyShould(t *testing.T) {
 	t.Parallel()
-	tests, err := os.ReadFile(alertTests)
-	require.NoError(t, err)
-	out, err := testAlerts(t, tests)
-	require.NoError(t, err, out)
+	for file, values := range map[string][]string{
+		alertTests:                    nil,
+		"testdata/alerts-ignore.yaml": {"--set", "webhook.failurePolicy=Ignore"},
+	} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			tests, err := os.ReadFile(file)
+			require.NoError(t, err)
+			out, err := testAlerts(t, tests, values...)
+			require.NoError(t, err, out)
+		})
+	}
 }
 
 // A tool that accepts everything would prove nothing.

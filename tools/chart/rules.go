@@ -221,7 +221,7 @@ func (r *rule) active(engine *promql.Engine, data memory, at time.Duration) ([]s
 
 // alert is a sample's labels with those of the rule, without the name of the metric.
 func (r *rule) alert(metric labels.Labels) labels.Labels {
-	b := labels.NewBuilder(metric).Del(labels.MetricName).Set(labels.AlertName, r.Alert)
+	b := labels.NewBuilder(metric).Del(model.MetricNameLabel).Set(labels.AlertName, r.Alert)
 	for name, value := range r.Labels {
 		if strings.Contains(value, "{{") {
 			value = "(a template)"

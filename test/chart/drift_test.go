@@ -67,7 +67,7 @@ func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			namespace := newNamespace(t, nil)
-			all := render(t, namespace, "--set", "certificates.mode="+mode+",certificates.secretName=mine")
+			all := render(t, namespace, "--set", "uninstallHook.enabled=false,certificates.mode="+mode+",certificates.secretName=mine")
 			mapper := newMapper(t)
 			for _, kind := range []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"} {
 				object := one(t, all, kind)

@@ -15,7 +15,7 @@ func TestProgramTakesTheArguments(t *testing.T) {
 	for name, file := range valueSets(t) {
 		t.Run(name, func(t *testing.T) {
 			deployment := one(t, render(t, "storage", "--values", file), "Deployment")
-			options, err := app.ParseOptions(containerOf(t, deployment, "args"))
+			options, err := app.ParseOptions(argumentsIn(t, deployment))
 			require.NoError(t, err)
 			assert.Equal(t, "storage", options.Namespace)
 			assert.Contains(t, options.Service, "pipeline-storage")
@@ -25,7 +25,7 @@ func TestProgramTakesTheArguments(t *testing.T) {
 
 func TestProgramTellsItsVersionToHelmTest(t *testing.T) {
 	t.Parallel()
-	options, err := app.ParseOptions(containerOf(t, one(t, render(t, "storage"), "Pod"), "args"))
+	options, err := app.ParseOptions(argumentsIn(t, one(t, render(t, "storage"), "Pod")))
 	require.NoError(t, err)
 	assert.True(t, options.Version)
 }
@@ -33,13 +33,13 @@ func TestProgramTellsItsVersionToHelmTest(t *testing.T) {
 func TestProgramLooksForItsMarkInHelmTest(t *testing.T) {
 	t.Parallel()
 	pod := one(t, render(t, "storage", "--set", "test.profile=default"), "Pod")
-	options, err := app.ParseOptions(containerOf(t, pod, "args"))
+	options, err := app.ParseOptions(argumentsIn(t, pod))
 	require.NoError(t, err)
 	assert.Equal(t, new("$(PIPELINE_STORAGE_INJECTED)"), options.Admitted)
 }
 
-// containerOf returns a list of texts of the first container.
-func containerOf(t *testing.T, object *unstructured.Unstructured, field string) []string {
+// argumentsIn returns the arguments of the first container.
+func argumentsIn(t *testing.T, object *unstructured.Unstructured) []string {
 	t.Helper()
 	path := []string{"spec", "containers"}
 	if object.GetKind() != "Pod" {
@@ -50,7 +50,7 @@ func containerOf(t *testing.T, object *unstructured.Unstructured, field string) 
 	require.True(t, found)
 	container, ok := containers[0].(map[string]any)
 	require.True(t, ok)
-	texts, found, err := unstructured.NestedStringSlice(container, field)
+	texts, found, err := unstructured.NestedStringSlice(container, "args")
 	require.NoError(t, err)
 	require.True(t, found)
 	return texts

@@ -149,7 +149,7 @@ func TestInstallationsLiveSideBySide(t *testing.T) {
 				}
 				assert.NotEqual(t, argumentsOf(t, c.releases[0], namespaces[0]), argumentsOf(t, c.releases[1], namespaces[1]))
 
-				h.must(t, "uninstall", c.releases[0], "--namespace", namespaces[0])
+				uninstall(t, h, c.releases[0], namespaces[0])
 				gone(t, clusterName(c.releases[0], namespaces[0]))
 				webhookOf(t, c.releases[1], namespaces[1])
 				upgrade(t, h, c.releases[1], namespaces[1], "--set", "priorityClass.create=true")

@@ -61,7 +61,7 @@ func TestConfigIsTheChart(t *testing.T) {
 	for name, components := range kustomizations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			args := []string{"template", "pipeline-storage", chart, "--namespace", "pipeline-storage", "--skip-tests"}
+			args := []string{"template", "pipeline-storage", chart, "--namespace", "pipeline-storage", "--no-hooks"}
 			for _, component := range components {
 				args = append(args, flags[component]...)
 			}

@@ -132,13 +132,13 @@ func withBoth(t *testing.T, test func(t *testing.T, h tool)) {
 	}
 }
 
-// valueSets are the files of values by name.
+// valueSets are the files of values by name: those of the tests, and the one that the chart has for large clusters.
 func valueSets(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/values/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	sets := map[string]string{}
+	sets := map[string]string{"ha": chart + "/values-ha.yaml"}
 	for _, file := range files {
 		sets[strings.TrimSuffix(filepath.Base(file), ".yaml")] = file
 	}

@@ -45,7 +45,7 @@ func TestServerAcceptsEveryObject(t *testing.T) {
 			namespace, elsewhere := newNamespace(t, labels), newNamespace(t, restricted)
 			all := render(t, namespace, "--values", file, "--set", "test.namespace="+elsewhere)
 			accept(t, all)
-			accept(t, []*unstructured.Unstructured{podOf(t, one(t, all, "Deployment"))})
+			accept(t, []*unstructured.Unstructured{podOf(t, one(t, all, "Deployment")), podOf(t, one(t, all, "Job"))})
 		})
 	}
 }
@@ -67,17 +67,17 @@ func TestServerAcceptsConfig(t *testing.T) {
 	}
 }
 
-// podOf is the pod that a Deployment would make. Pod Security Standards are enforced on pods only.
-func podOf(t *testing.T, deployment *unstructured.Unstructured) *unstructured.Unstructured {
+// podOf is the pod that a Deployment or a Job would make. Pod Security Standards are enforced on pods only.
+func podOf(t *testing.T, workload *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
-	content, found, err := unstructured.NestedMap(deployment.Object, "spec", "template")
+	content, found, err := unstructured.NestedMap(workload.Object, "spec", "template")
 	require.NoError(t, err)
 	require.True(t, found)
 	pod := &unstructured.Unstructured{Object: content}
 	pod.SetAPIVersion("v1")
 	pod.SetKind("Pod")
-	pod.SetName("of-deployment")
-	pod.SetNamespace(deployment.GetNamespace())
+	pod.SetName("of-workload")
+	pod.SetNamespace(workload.GetNamespace())
 	// No admission plugin of these tests knows classes that are not there yet.
 	unstructured.RemoveNestedField(pod.Object, "spec", "priorityClassName")
 	return pod

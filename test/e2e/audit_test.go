@@ -102,7 +102,7 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	}
 	var failed []error
 	for _, e := range events {
-		ours := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.HasSuffix(e.Actor(), "pipeline-storage")
+		ours := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
 		if ours && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
 			failed = append(failed, fmt.Errorf("%s (%s) asked to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))

@@ -105,10 +105,19 @@ func cluster(t *testing.T) client.Client {
 
 func addNode(t *testing.T, c client.Client, name string) {
 	t.Helper()
+	createNode(t, c, newNode(name))
+}
 
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+func newNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
 		corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
 	}}}
+}
+
+// createNode creates a node that is ready and has room.
+func createNode(t *testing.T, c client.Client, node *corev1.Node) {
+	t.Helper()
+
 	require.NoError(t, c.Create(t.Context(), node))
 	before := node.DeepCopy()
 	room := corev1.ResourceList{

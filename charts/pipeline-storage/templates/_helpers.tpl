@@ -72,3 +72,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The one egress rule of the NetworkPolicies: connections to the API server. */}}
+{{- define "pipeline-storage.apiServerEgress" -}}
+- ports:
+    {{- range required "networkPolicy.apiServerPorts must say at which ports the API server is: without any the policy would allow every connection" .Values.networkPolicy.apiServerPorts }}
+    - port: {{ . }}
+    {{- end }}
+  {{- with .Values.networkPolicy.apiServerTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

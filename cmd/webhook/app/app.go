@@ -62,12 +62,11 @@ func Main(args []string, out, errs io.Writer) int {
 		return 0
 	case o.Admitted != nil:
 		err = tellAdmitted(*o.Admitted, out)
-		if err == nil {
-			return 0
-		}
 	case o.Version:
 		fmt.Fprintf(out, "webhook %s (%s)\n", version, runtime.Version())
 		return 0
+	case o.DeleteWebhookConfiguration != "":
+		err = deleteWebhookConfiguration(o, out)
 	default:
 		err = run(o, errs)
 	}

@@ -55,6 +55,8 @@ type Options struct {
 	// Version and Help print and stop. So does Admitted, the mark of a pod, which fails when it is empty.
 	Version, Help bool
 	Admitted      *string
+	// DeleteWebhookConfiguration is the MutatingWebhookConfiguration to delete before the program stops.
+	DeleteWebhookConfiguration string
 
 	flags *pflag.FlagSet
 }
@@ -101,6 +103,7 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.StringVar(&o.LogFormat, "log-format", "json", "json or text")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig, to run outside of a cluster")
 	fs.String("admitted", "", "for a test pod: print its mark and stop, with an error when it is empty")
+	fs.StringVar(&o.DeleteWebhookConfiguration, "delete-webhook-configuration", "", "for helm uninstall: delete this MutatingWebhookConfiguration and stop")
 	fs.BoolVar(&o.Version, "version", false, "print the version and stop")
 	fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
 	return fs
@@ -122,6 +125,9 @@ func ParseOptions(args []string) (*Options, error) {
 	if o.flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q (see --help)", o.flags.Arg(0))
 	}
+	if o.flags.Changed("delete-webhook-configuration") {
+		return o, o.validateDeletion()
+	}
 	return o, o.validate()
 }
 
@@ -130,6 +136,14 @@ func (o *Options) Usage() string {
 	return "Usage: webhook [FLAG]...\n\n" +
 		"Mounts durable storage into labelled pods when they are created, and keeps their claims present.\n\n" +
 		o.flags.FlagUsages()
+}
+
+// validateDeletion refuses an empty name: deleting nothing would look like success.
+func (o *Options) validateDeletion() error {
+	if o.DeleteWebhookConfiguration == "" {
+		return errors.New("--delete-webhook-configuration: set the name of the MutatingWebhookConfiguration")
+	}
+	return nil
 }
 
 func (o *Options) validate() error {

@@ -25,8 +25,8 @@ import (
 const (
 	jsonType    = "application/json"
 	panicsTotal = "pipeline_storage_admission_panics_total"
-	// large is the API server's own limit of an object.
-	large = 3 << 20
+	// large is more than most pods that etcd takes.
+	large = 2 << 20
 )
 
 // odd is a request that no API server sends.
@@ -59,9 +59,9 @@ func oddRequests(review string) map[string]odd {
 		"another kind":                        bad(`{"apiVersion":"v1","kind":"Pod"}`, ""),
 		"a pod that is a number":              bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
 		"lists in lists":                      bad(strings.Repeat("[", 1<<20), ""),
-		"3 MiB of spaces":                     bad(strings.Repeat(" ", large), ""),
-		"3 MiB of one string":                 bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
-		"3 MiB of objects in objects":         bad(strings.Repeat(`{"a":`, large/5), ""),
+		"2 MiB of spaces":                     bad(strings.Repeat(" ", large), ""),
+		"2 MiB of one string":                 bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
+		"2 MiB of objects in objects":         bad(strings.Repeat(`{"a":`, large/5), ""),
 		"no content type":                     ofType(""),
 		"text":                                ofType("text/plain"),
 		"YAML":                                ofType("application/yaml"),
@@ -92,7 +92,7 @@ func oddBodies(t *testing.T, s *site) {
 			assert.Contains(t, answer.review.Response.Result.Message, tt.message)
 		})
 	}
-	t.Run("a pod of 3 MiB", func(t *testing.T) {
+	t.Run("a pod of 2 MiB", func(t *testing.T) {
 		answer, err := client.post(t.Context(), jsonType, largeReview(t, review[0].Body))
 		require.NoError(t, err)
 		assert.True(t, answer.review.Response.Allowed)
@@ -101,12 +101,12 @@ func oddBodies(t *testing.T, s *site) {
 	s.assertUnharmed(t, p)
 }
 
-// largeReview returns a review whose pod has an annotation of 3 MiB.
+// largeReview returns a review whose pod has a field of 2 MiB.
 func largeReview(t *testing.T, review []byte) []byte {
 	t.Helper()
 	const labels = `"labels":{`
 	require.Contains(t, string(review), labels)
-	return bytes.Replace(review, []byte(labels), []byte(`"annotations":{"notes":"`+strings.Repeat("x", large)+`"},`+labels), 1)
+	return bytes.Replace(review, []byte(labels), []byte(`"x":"`+strings.Repeat("x", large)+`",`+labels), 1)
 }
 
 func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {

@@ -3,7 +3,6 @@
 package admission_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -240,6 +239,6 @@ func TestHostileFieldsAreNamed(t *testing.T) {
 		"labels", "annotations", "containers", "init containers", "mounts", "devices", "variables", "ports", "volumes", "node selector",
 		"affinity", "spread", "security context",
 	} {
-		assert.Contains(t, hostile, field, fmt.Sprintf("no hostile review fills %s", field))
+		assert.Contains(t, hostile, field, "no hostile review fills %s", field)
 	}
 }

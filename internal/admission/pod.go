@@ -42,7 +42,7 @@ func (r *reader) pod(p *pod) error {
 	})
 	p.HasLabels = len(p.Labels) > 0
 	if p.Containers = p.containers; len(p.initContainers) > 0 {
-		p.Containers = append(p.initContainers, p.containers...)
+		p.Containers = slices.Concat(p.initContainers, p.containers)
 	}
 	return err
 }

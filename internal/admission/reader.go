@@ -135,8 +135,9 @@ func (r *reader) text(into *string) error {
 			*into = r.unquoted(text)
 		}
 		return err
+	default:
+		return r.mismatch()
 	}
-	return r.mismatch()
 }
 
 // unquoted is the text of the JSON string that was just read, and nothing for null.
@@ -175,8 +176,9 @@ func (r *reader) bool(into *bool) error {
 			*into = token.Bool()
 		}
 		return err
+	default:
+		return r.mismatch()
 	}
-	return r.mismatch()
 }
 
 // textMap reads labels or annotations. It counts a name and a value before it copies them.

@@ -294,7 +294,7 @@ func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) st
 	if len(keys) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the cluster also excludes namespaces by the labels %s", strings.Join(keys, ", "))
+	return "the cluster also excludes namespaces by the labels " + strings.Join(keys, ", ")
 }
 
 // What a reader of a note is to do, by how the object was installed.

@@ -56,7 +56,7 @@ func (p *Profile) validateReadOnly(at *field.Path) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(at.Child("mountOptions"), p.Volume.MountOptions,
-		fmt.Sprintf("%s contradicts mount.readOnly, which makes the volume read-only for every pod", readWriteOption))}
+		readWriteOption+" contradicts mount.readOnly, which makes the volume read-only for every pod")}
 }
 
 // readOnlyWarning is for a promise that the volume cannot keep.

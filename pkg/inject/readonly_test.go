@@ -73,7 +73,7 @@ func TestWarnsWhereAVolumeCannotBeReadOnly(t *testing.T) {
 		"one that may be written":    {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}", false},
 		"one that exists":            {"storageClass: {backend: host-path}, volume: {name: v, create: false}, mount: {readOnly: true}", false},
 		"a local volume":             {"storageClass: {backend: local-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", true},
-		"a disk": {"volume: {handle: vol-1, zone: z}, mount: {readOnly: true}", false},
+		"a disk":                     {"volume: {handle: vol-1, zone: z}, mount: {readOnly: true}", false},
 		"a volume to be provisioned": {"storageClass: {backend: local-path}, mount: {readOnly: true}", false},
 	} {
 		t.Run(name, func(t *testing.T) {

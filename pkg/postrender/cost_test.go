@@ -161,10 +161,10 @@ const costConfig = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfi
 func TestCostGrowsWithSize(t *testing.T) {
 	config, _, err := inject.Load([]byte(costConfig))
 	require.NoError(t, err)
-	for mode, remove := range map[string]postrender.Removal{"": "", "remove ": postrender.RemoveAll} {
+	for mode, remove := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {
 		r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "ns"}, Remove: remove}
 		for name, stream := range hostile {
-			t.Run(mode+name, func(t *testing.T) {
+			t.Run(mode+" "+name, func(t *testing.T) {
 				var last time.Duration
 				for size := smallestStream; size <= largestStream; size *= 4 {
 					text := []byte(stream(size))

@@ -629,9 +629,11 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
 	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
-	for _, policy := range []string{"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims",
+	for _, policy := range []string{
+		"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims",
 		"storage.ps-pipeline-storage.namespaces", "storage.ps-pipeline-storage.events",
-		"storage.ps-pipeline-storage.rebinds"} {
+		"storage.ps-pipeline-storage.rebinds",
+	} {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
 			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), policy, metav1.GetOptions{})

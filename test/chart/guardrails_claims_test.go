@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -184,9 +185,7 @@ func label(t *testing.T, namespace string, labels map[string]string) {
 	if live.Labels == nil {
 		live.Labels = map[string]string{}
 	}
-	for key, value := range labels {
-		live.Labels[key] = value
-	}
+	maps.Copy(live.Labels, labels)
 	_, err = typed.CoreV1().Namespaces().Update(t.Context(), live, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,6 +102,7 @@ func sendTo(ctx context.Context, address, text string) bool {
 	if err != nil {
 		return false
 	}
+	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	return err == nil
 }
@@ -129,7 +131,7 @@ func repeated(item string, bytes int) string {
 func numbered(bytes int) string {
 	names := make([]string, 0, bytes/5)
 	for i, n := 0, 0; n < bytes; i++ {
-		names = append(names, fmt.Sprint(i))
+		names = append(names, strconv.Itoa(i))
 		n += len(names[i]) + 1
 	}
 	return strings.Join(slices.Clip(names), ",")

@@ -40,6 +40,7 @@ var reasonsOf = map[int]string{
 	http.StatusRequestEntityTooLarge: "RequestEntityTooLarge",
 	http.StatusInternalServerError:   "InternalError",
 	http.StatusServiceUnavailable:    "ServiceUnavailable",
+	http.StatusTooManyRequests:       "TooManyRequests",
 }
 
 // patchOptions write the values as encoding/json would: core/v1 types rely on its omitempty.

@@ -95,13 +95,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 // decide waits for its turn, reads a review and, when it is about the creation of a pod, decides. Its errors are about reviews
 // that cannot be decided about, and come with the code that says so.
 func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
-	lane, err := decisions.enter(ctx, b)
-	if err != nil {
+	place := decisions.of(b)
+	if err := place.enter(ctx, b); err != nil {
 		return http.StatusServiceUnavailable, err
 	}
-	defer func() { <-lane }()
+	defer place.leave()
 	config, read := h.Config(), &review{}
-	err = decode(b.bytes, needs{env: config.SetsEnv(), scheduling: config.Colocates()}, read)
+	err := decode(b.bytes, needs{env: config.SetsEnv(), scheduling: config.Colocates()}, read)
 	a.version, a.uid = read.apiVersion, read.request.uid
 	pod := &read.request.object
 	switch {
@@ -117,30 +117,44 @@ func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 	case ctx.Err() != nil:
 		return http.StatusServiceUnavailable, ctx.Err()
 	case read.request.createsPod():
-		return h.admit(ctx, config, &read.request, a)
+		namespace, code, err := h.namespaceLabels(ctx, config, &read.request, place, b)
+		if err != nil {
+			return code, err
+		}
+		h.admit(config, &read.request, namespace, a)
 	}
 	return http.StatusOK, nil
 }
 
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
-// admit decides about a pod that is created.
-func (h *Handler) admit(ctx context.Context, config *inject.Config, r *request, a *answer) (int, error) {
-	asked := inject.Request{Namespace: r.namespace, Admission: true}
-	if config.SelectsNamespaces() && isSelected(r) {
-		labels, known := h.NamespaceLabels(ctx, r.namespace)
-		if !known {
-			a.reason = reasonUnknownNamespace
-			return http.StatusServiceUnavailable, fmt.Errorf("the labels of the namespace %q are not known yet: try again", shortened(r.namespace, maxName))
-		}
-		asked.NamespaceLabels = labels
+// namespaceLabels returns the labels of the pod's namespace, where a profile needs them. A namespace of a moment ago is waited for,
+// and other reviews are decided meanwhile.
+func (h *Handler) namespaceLabels(ctx context.Context, config *inject.Config, r *request, place *turn, b *body) (map[string]string, int, error) {
+	if !config.SelectsNamespaces() || !isSelected(r) {
+		return nil, http.StatusOK, nil
 	}
-	result := config.Patch(asked, r.object.Pod)
+	place.leave()
+	waiting, stop := untilEvicted(ctx, b)
+	found, isKnown := h.NamespaceLabels(waiting, r.namespace)
+	stop()
+	if !isKnown {
+		return nil, codeUnknownNamespace, fmt.Errorf("the labels of the namespace %q are not known yet: try again", shortened(r.namespace, maxName))
+	}
+	if err := place.enter(ctx, b); err != nil {
+		return nil, http.StatusServiceUnavailable, err
+	}
+	return found, http.StatusOK, nil
+}
+
+// admit decides about a pod that is created.
+func (h *Handler) admit(config *inject.Config, r *request, namespace map[string]string, a *answer) {
+	result := config.Patch(inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {
 		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %s", r.object.title(), decision.Message))
-		return http.StatusOK, nil
+		return
 	}
 	a.operations = result.Operations
 	if h.Warnings != nil {
@@ -148,7 +162,6 @@ func (h *Handler) admit(ctx context.Context, config *inject.Config, r *request, 
 			a.warnings = append(a.warnings, h.Warnings(r.namespace, config.Profile(name))...)
 		}
 	}
-	return http.StatusOK, nil
 }
 
 // isSelected reports whether the pod has the opt-in label: no other pod waits for anything.

@@ -232,7 +232,7 @@ func TestRefuses(t *testing.T) {
 		},
 		"a namespace whose labels are not known yet": {
 			"profiles: [{name: default, namespaceSelector: {matchLabels: {a: b}}}]\n", plainPod,
-			503, `the labels of the namespace "ml" are not known yet: try again`,
+			429, `the labels of the namespace "ml" are not known yet: try again`,
 		},
 		"a field of another type, without its value": {
 			"profiles: [{name: default}]\n", strings.Replace(plainPod, `"main"`, `{"secret":"word"}`, 1),

@@ -12,7 +12,7 @@ type lanes struct{ small, large chan struct{} }
 const (
 	// largeReview is the size in bytes from which a review is large. A review of three containers has 10 KB.
 	largeReview = 128 << 10
-	// smallAtOnce is how many small reviews are decided at once for each processor: a few may wait for a namespace.
+	// smallAtOnce is how many small reviews are decided at once for each processor.
 	smallAtOnce = 8
 )
 
@@ -22,18 +22,51 @@ func newLanes(small int) *lanes {
 	return &lanes{small: make(chan struct{}, small), large: make(chan struct{}, 1)}
 }
 
-// enter waits for a place, or until the client has gone or the body has to make room. The caller takes a value out of the lane when it is done.
-func (l *lanes) enter(ctx context.Context, b *body) (lane chan struct{}, err error) {
-	lane = l.small
+// turn is a place in a lane.
+type turn struct {
+	lane chan struct{}
+	// isHeld is false while the place is left to another review.
+	isHeld bool
+}
+
+// of returns the turn of a body, which does not hold a place yet.
+func (l *lanes) of(b *body) *turn {
 	if len(b.bytes) >= largeReview {
-		lane = l.large
+		return &turn{lane: l.large}
 	}
+	return &turn{lane: l.small}
+}
+
+// enter waits for a place, or until the client has gone or the body has to make room.
+func (t *turn) enter(ctx context.Context, b *body) error {
 	select {
-	case lane <- struct{}{}:
-		return lane, nil
+	case t.lane <- struct{}{}:
+		t.isHeld = true
+		return nil
 	case <-b.arrival.evicted:
-		return nil, errEvicted
+		return errEvicted
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// leave gives the place back, if there is one.
+func (t *turn) leave() {
+	if t.isHeld {
+		<-t.lane
+		t.isHeld = false
+	}
+}
+
+// untilEvicted returns a context that also ends when the body has to make room.
+func untilEvicted(ctx context.Context, b *body) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-b.arrival.evicted:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }

@@ -101,24 +101,26 @@ func TestLanes(t *testing.T) {
 	l := newLanes(2)
 	small := &body{arrival: newArrival("a", 1, 0)}
 	large := &body{arrival: newArrival("a", largeReview, 0), bytes: make([]byte, largeReview)}
-	enter := func(b *body) chan struct{} {
-		lane, err := l.enter(t.Context(), b)
-		require.NoError(t, err)
-		return lane
+	enter := func(b *body) *turn {
+		place := l.of(b)
+		require.NoError(t, place.enter(t.Context(), b))
+		return place
 	}
-	lane := enter(large)
+	place := enter(large)
 	enter(small)
 	enter(small)
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := l.enter(gone, large)
-	require.ErrorIs(t, err, context.Canceled, "nothing waits for a client that has gone")
+	require.ErrorIs(t, l.of(large).enter(gone, large), context.Canceled, "nothing waits for a client that has gone")
+	waiting, stop := untilEvicted(t.Context(), large)
+	defer stop()
 	close(large.arrival.evicted)
-	_, err = l.enter(t.Context(), large)
-	require.ErrorIs(t, err, errEvicted)
+	require.ErrorIs(t, l.of(large).enter(t.Context(), large), errEvicted)
+	<-waiting.Done()
 
-	<-lane
+	place.leave()
+	place.leave()
 	enter(&body{arrival: newArrival("a", largeReview, 0), bytes: make([]byte, largeReview)})
 }
 

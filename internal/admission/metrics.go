@@ -20,16 +20,20 @@ const (
 	// More requests at once than the limits allow, or a client that has gone.
 	reasonOverloaded = "Overloaded"
 	// A namespace that the cache does not have yet.
-	reasonUnknownNamespace inject.Reason = "UnknownNamespace"
+	reasonUnknownNamespace = "UnknownNamespace"
 	// A labelled pod that has more of something than is read.
 	reasonOverLimit inject.Reason = "OverLimit"
 )
+
+// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It asks to try again, as 503 does.
+const codeUnknownNamespace = http.StatusTooManyRequests
 
 // reasonsOfCodes are the reasons of what was not decided about.
 var reasonsOfCodes = map[int]string{
 	http.StatusBadRequest:            reasonUnreadable,
 	http.StatusRequestEntityTooLarge: reasonUnreadable,
 	http.StatusServiceUnavailable:    reasonOverloaded,
+	codeUnknownNamespace:             reasonUnknownNamespace,
 	http.StatusInternalServerError:   reasonError,
 }
 

@@ -135,6 +135,7 @@ generate:
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestRemovedStreams|TestCorpusTable' -update >/dev/null
 	@go test ./pkg/inject -run 'TestObjects|TestBackendsDocument' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
+	@go test ./internal/admission -run TestThreatModelHasTheLimits -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null

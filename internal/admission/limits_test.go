@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
@@ -179,4 +181,52 @@ func TestShortened(t *testing.T) {
 	assert.Equal(t, "train", shortened("train", 5))
 	assert.Equal(t, "tr…", shortened("train", 2))
 	assert.Equal(t, "…", shortened("ü", 1), "not within a character")
+}
+
+// TestAnswersAndLogsAreShort sends a kind of a megabyte of bytes that are longer when they are quoted.
+func TestAnswersAndLogsAreShort(t *testing.T) {
+	var lines []string
+	h := &Handler{
+		Config: inject.Default,
+		Log:    funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}),
+	}
+	begun := time.Now()
+	for range 20 {
+		answer := answerTo(t, h, `{"kind":"`+strings.Repeat("\x7f", 1<<20)+`"}`)
+		assert.Contains(t, answer, `"allowed":false`)
+		assert.Less(t, len(answer), 2*maxMessage)
+	}
+	require.NotEmpty(t, lines)
+	assert.LessOrEqual(t, len(lines), 1+int(time.Since(begun)/time.Second), "a line a second")
+	for _, line := range lines {
+		assert.Less(t, len(line), 5*maxLogged)
+	}
+}
+
+// TestUnreadableRequestsAreNoErrors holds that what any client of the port can send is counted under a reason of its own: the alert
+// for errors pages people.
+func TestUnreadableRequestsAreNoErrors(t *testing.T) {
+	h := &Handler{Config: inject.Default}
+	unreadable, failed := countOf(t, reasonUnreadable), countOf(t, reasonError)
+	for _, body := range []string{"{}", "null", "garbage", `{"kind":"Pod"}`, strings.Repeat(" ", MaxBody+1)} {
+		assert.Contains(t, answerTo(t, h, body), `"allowed":false`)
+	}
+	assert.InDelta(t, unreadable+5, countOf(t, reasonUnreadable), 0)
+	assert.InDelta(t, failed, countOf(t, reasonError), 0)
+}
+
+// countOf is how many answers a reason has been counted for.
+func countOf(t *testing.T, reason string) float64 {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if labels := m.GetLabel(); family.GetName() == "pipeline_storage_admissions_total" && labels[0].GetValue() == reason {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	require.Fail(t, "no counter", reason)
+	return 0
 }

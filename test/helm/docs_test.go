@@ -126,7 +126,7 @@ var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
 func TestEveryLinkOfTheDocumentsLeadsSomewhere(t *testing.T) {
 	root := filepath.Join("..", "..")
-	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"}
+	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"}
 	more, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	require.NoError(t, err)
 	decisions, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))

@@ -1,6 +1,8 @@
 package claims
 
 import (
+	"strings"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,7 +72,10 @@ func identity(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	}
 }
 
-// only keeps some of the annotations.
+// maxKept is how many bytes of a value are kept: as many as a name has. Source: Kubernetes, IsDNS1123Subdomain.
+const maxKept = 253
+
+// only keeps some labels or annotations.
 func only(all map[string]string, keys ...string) map[string]string {
 	var kept map[string]string
 	for _, key := range keys {
@@ -78,7 +83,7 @@ func only(all map[string]string, keys ...string) map[string]string {
 			if kept == nil {
 				kept = make(map[string]string, 1)
 			}
-			kept[key] = value
+			kept[key] = strings.Clone(value[:min(len(value), maxKept)])
 		}
 	}
 	return kept
@@ -101,11 +106,23 @@ func stripNamespace(namespace *metav1.PartialObjectMetadata) *metav1.PartialObje
 	return kept
 }
 
+// stripClaim keeps of a claim what the controller compares. Whoever may write claims in a namespace can give them our label, so
+// nothing is kept that grows with what is written there.
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
-	kept := &corev1.PersistentVolumeClaim{ObjectMeta: identity(&claim.ObjectMeta), Spec: claim.Spec}
-	kept.Labels = claim.Labels
+	kept := &corev1.PersistentVolumeClaim{ObjectMeta: identity(&claim.ObjectMeta)}
+	kept.Labels = only(claim.Labels, inject.LabelInstallation, inject.LabelProfile, diagnose.LabelManagedBy)
 	kept.Annotations = only(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
-	kept.Status.Phase, kept.Status.Capacity = claim.Status.Phase, claim.Status.Capacity
+	spec := &claim.Spec
+	kept.Spec = corev1.PersistentVolumeClaimSpec{
+		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName, VolumeMode: spec.VolumeMode,
+	}
+	if size, ok := spec.Resources.Requests[corev1.ResourceStorage]; ok {
+		kept.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
+	}
+	kept.Status.Phase = claim.Status.Phase
+	if capacity, ok := claim.Status.Capacity[corev1.ResourceStorage]; ok {
+		kept.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: capacity}
+	}
 	return kept
 }
 

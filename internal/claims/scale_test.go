@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -11,10 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -99,4 +103,24 @@ func TestStrippedPodIsSmall(t *testing.T) {
 	})
 	t.Logf("a stripped pod takes %d bytes besides its strings", result.AllocedBytesPerOp())
 	assert.Less(t, result.AllocedBytesPerOp(), int64(1024))
+}
+
+// TestStrippedClaimIsSmall holds the cost of a claim in the cache: whoever may write claims can give them our label.
+func TestStrippedClaimIsSmall(t *testing.T) {
+	t.Parallel()
+
+	large := strings.Repeat("x", 100_000)
+	claim := claimtest.Claim(claimtest.Label(inject.LabelInstallation, "ps"), claimtest.Label(inject.LabelProfile, "default"))
+	claim.Labels["theirs"] = large
+	claim.Annotations = map[string]string{"theirs": large, diagnose.AnnotationSelectedNode: large}
+	claim.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": large}}
+	claim.Spec.Resources.Requests["example.com/x"] = resource.MustParse("1")
+	kept := stripClaim(claim)
+	assert.Equal(t, map[string]string{inject.LabelInstallation: "ps", inject.LabelProfile: "default"}, kept.Labels)
+	assert.Equal(t, map[string]string{diagnose.AnnotationSelectedNode: large[:maxKept]}, kept.Annotations)
+	assert.Equal(t, diagnose.Requested(claim), diagnose.Requested(kept))
+	assert.Equal(t, claim.Spec.AccessModes, kept.Spec.AccessModes)
+	text, err := json.Marshal(kept)
+	require.NoError(t, err)
+	assert.Less(t, len(text), 2048)
 }

@@ -17,8 +17,9 @@ const (
 	// AnnotationHelmRelease is on everything that belongs to a Helm release, with app.kubernetes.io/managed-by.
 	// Source: Helm, pkg/action/validate.go.
 	AnnotationHelmRelease = "meta.helm.sh/release-name"
-	labelManagedBy        = "app.kubernetes.io/managed-by"
-	managedByHelm         = "Helm"
+	// LabelManagedBy with the value Helm is on the same objects. Source: Kubernetes, Recommended Labels.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	managedByHelm  = "Helm"
 	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for its first consumer.
 	// Source: Kubernetes, component-helpers/storage/volume.AnnSelectedNode.
 	AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
@@ -65,7 +66,7 @@ func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 // OwnedBy reports whether the claim was made by this installation. What Helm owns is Helm's, whatever other labels say.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
-	return claim.Labels[inject.LabelInstallation] == installation && !helm && claim.Labels[labelManagedBy] != managedByHelm
+	return claim.Labels[inject.LabelInstallation] == installation && !helm && claim.Labels[LabelManagedBy] != managedByHelm
 }
 
 // Selects reports whether a webhook's selector takes the labels. The API server has checked the selector.

@@ -23,7 +23,7 @@ func TestOwnedBy(t *testing.T) {
 		"no label":               {claimtest.Claim(), false},
 		"another installation's": {claimtest.Claim(claimtest.Label(inject.LabelInstallation, "other")), false},
 		"our label and Helm's label": {
-			claimtest.Claim(ours, claimtest.Label(labelManagedBy, managedByHelm)), false,
+			claimtest.Claim(ours, claimtest.Label(LabelManagedBy, managedByHelm)), false,
 		},
 		"our label and Helm's annotation": {
 			claimtest.Claim(ours, func(c *corev1.PersistentVolumeClaim) {

@@ -27,7 +27,7 @@ import (
 const (
 	// Every attack lasts so long, in the short form and in the full one.
 	shortAttack, fullAttack = 4 * time.Second, 2 * time.Minute
-	// Pods of other tenants are admitted at this rate, each within this time.
+	// Pods of other tenants are admitted at this rate, each within this time of one without the label.
 	usualRate    = 10
 	usualMost    = time.Second
 	memoryLimit  = 256 << 20
@@ -115,7 +115,7 @@ func forge(ctx context.Context, c podClient, i int) error {
 
 // TestStrangersCannotStopTheWebhook attacks the installation, with the chart's own limits, as a tenant who may create and patch pods,
 // and as a client on the pod network without credentials. No replica restarts or comes near its memory limit, and every other
-// labelled pod is admitted within a second.
+// labelled pod is admitted within a second of a pod that the webhook does not see.
 func TestStrangersCannotStopTheWebhook(t *testing.T) {
 	requireNode(t)
 	attackTime := shortAttack
@@ -182,6 +182,12 @@ func (a *abuse) tenant(t *testing.T) podClient {
 	return podClient{client, a.hostile}
 }
 
+// admitBare has a pod without the label admitted, which never reaches the webhook.
+func (a *abuse) admitBare(ctx context.Context) error {
+	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, bare(idle("dry")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return err
+}
+
 // under attacks while labelled pods of another tenant are admitted, and holds what must hold.
 func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 	t.Helper()
@@ -201,26 +207,31 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 				}
 			}
 		})
-		stats := make(chan cluster.Stats, 1)
+		stats, control := make(chan cluster.Stats, 1), make(chan cluster.Stats, 1)
 		go func() {
 			stats <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return admit(ctx, a.client, a.usual) })
 		}()
+		go func() {
+			control <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return a.admitBare(ctx) })
+		}()
 		attack(ctx)
-		s := <-stats
+		s, without := <-stats, <-control
 		stop()
 		watch.Wait()
 
 		assert.Zero(t, s.Failed, "%v", s.Errors)
 		assert.Zero(t, s.Missed)
 		assert.Positive(t, s.Done)
-		assert.Less(t, s.Quantile(1), usualMost, "the slowest admission of another tenant")
+		// The API server has the same processors here, and some attacks are work for it, too.
+		assert.Less(t, s.Quantile(1), usualMost+without.Quantile(1), "the slowest admission of another tenant, beside one without the webhook")
 		for i, pod := range replicas(t) {
 			assert.Equal(t, a.before[i].UID, pod.UID)
 			require.Len(t, pod.Status.ContainerStatuses, 1)
 			assert.Equal(t, a.before[i].Status.ContainerStatuses[0].RestartCount, pod.Status.ContainerStatuses[0].RestartCount, "no replica restarts")
 			assert.True(t, isReady(&pod))
 			assert.Less(t, observed[i].workingSet, int64(memoryLimit*9/10))
-			t.Logf("replica %d: at most %d MiB; slowest of %d admissions %s", i+1, observed[i].workingSet>>20, s.Done, s.Quantile(1).Round(time.Millisecond))
+			t.Logf("replica %d: at most %d MiB; slowest of %d admissions %s, without the webhook %s", i+1, observed[i].workingSet>>20, s.Done,
+				s.Quantile(1).Round(time.Millisecond), without.Quantile(1).Round(time.Millisecond))
 		}
 	})
 }

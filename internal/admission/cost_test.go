@@ -5,10 +5,8 @@ package admission_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
+	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
 // What one review may cost, whatever it holds.
@@ -29,26 +28,8 @@ const (
 	moment       = 20 * time.Millisecond
 )
 
-// fill repeats items until a text has about so many bytes.
-func fill(size int, item func(i int) string) string {
-	var b strings.Builder
-	b.Grow(size + 64)
-	for i := 0; b.Len() < size; i++ {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(item(i))
-	}
-	return b.String()
-}
-
-// same is an item that does not depend on its position.
-func same(item string) func(int) string { return func(int) string { return item } }
-
-// numbered is an item with its position for every %d.
-func numbered(format string) func(int) string {
-	return func(i int) string { return strings.ReplaceAll(format, "%d", strconv.Itoa(i)) }
-}
+// fill is a list of items of about so many bytes.
+func fill(size int, item func(i int) string) string { return cost.Fill(size, ",", item) }
 
 // withMeta and withSpec are reviews of a labelled pod with more in its metadata or its spec.
 func withMeta(meta string) string {
@@ -80,32 +61,32 @@ var hostile = map[string]func(size int) string{
 	"the namespace": func(n int) string {
 		return strings.Replace(createOf(plainPod), `"ml"`, `"`+strings.Repeat("m", n)+`"`, 1)
 	},
-	"unknown fields":   func(n int) string { return withMeta(fill(n, numbered(`"x%d":{}`))) },
+	"unknown fields":   func(n int) string { return withMeta(fill(n, cost.Numbered(`"x%d":{}`))) },
 	"one unknown name": func(n int) string { return withMeta(`"` + strings.Repeat(`\u0061`, n/6) + `":7`) },
-	"an unknown list":  func(n int) string { return withSpec(`"x":[` + fill(n, same(`{}`)) + `]`) },
+	"an unknown list":  func(n int) string { return withSpec(`"x":[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"managed fields": func(n int) string {
-		return withMeta(`"managedFields":[{"fieldsV1":{` + fill(n, numbered(`"f:x%d":{}`)) + `}}]`)
+		return withMeta(`"managedFields":[{"fieldsV1":{` + fill(n, cost.Numbered(`"f:x%d":{}`)) + `}}]`)
 	},
 	"another object": func(n int) string {
-		return strings.Replace(createOf(`{"x":[`+fill(n, same("null"))+`]}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1)
+		return strings.Replace(createOf(`{"x":[`+fill(n, cost.Same("null"))+`]}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1)
 	},
-	"an object of another type": func(n int) string { return createOf(`[` + fill(n, same(`{}`)) + `]`) },
+	"an object of another type": func(n int) string { return createOf(`[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"the pod's name":            func(n int) string { return withMeta(`"name":"` + strings.Repeat("a", n) + `"`) },
 	"the pod's generated name":  func(n int) string { return withMeta(`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`) },
 
 	"labels": func(n int) string {
-		return withMeta(`"labels":{"pipeline-storage":"enabled",` + fill(n, numbered(`"%d":""`)) + `}`)
+		return withMeta(`"labels":{"pipeline-storage":"enabled",` + fill(n, cost.Numbered(`"%d":""`)) + `}`)
 	},
 	"one label": func(n int) string {
 		return withMeta(`"labels":{"pipeline-storage":"enabled","a":"` + strings.Repeat("a", n) + `"}`)
 	},
-	"annotations": func(n int) string { return withMeta(`"annotations":{` + fill(n, numbered(`"%d":""`)) + `}`) },
+	"annotations": func(n int) string { return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":""`)) + `}`) },
 	"our annotations": func(n int) string {
-		return withMeta(`"annotations":{` + fill(n, numbered(`"%d.pipeline-storage.io/a":""`)) + `}`)
+		return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d.pipeline-storage.io/a":""`)) + `}`)
 	},
-	"null annotations":  func(n int) string { return withMeta(`"annotations":{` + fill(n, numbered(`"%d":null`)) + `}`) },
+	"null annotations":  func(n int) string { return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`) },
 	"profiles":          func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
-	"the same profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", fill(n, same("default"))) },
+	"the same profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", fill(n, cost.Same("default"))) },
 	"no profiles":       func(n int) string { return annotation("pipeline-storage.io/profiles", strings.Repeat(",", n)) },
 	"a mount path":      func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/a", n/2)) },
 	"an odd mount path": func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/..", n/3)) },
@@ -116,65 +97,65 @@ var hostile = map[string]func(size int) string{
 	"excluded names":    func(n int) string { return annotation("pipeline-storage.io/exclude-containers", names(n)) },
 	"injected names":    func(n int) string { return annotation("pipeline-storage.io/injected", names(n)) },
 	"odd injected names": func(n int) string {
-		return annotation("pipeline-storage.io/injected", fill(n, same("A")))
+		return annotation("pipeline-storage.io/injected", fill(n, cost.Same("A")))
 	},
 
-	"containers":       func(n int) string { return withSpec(`"containers":[` + fill(n, same(`{}`)) + `]`) },
-	"null containers":  func(n int) string { return withSpec(`"containers":[` + fill(n, same(`null`)) + `]`) },
-	"init containers":  func(n int) string { return withSpec(`"initContainers":[` + fill(n, same(`{}`)) + `]`) },
-	"named containers": func(n int) string { return withSpec(`"containers":[` + fill(n, numbered(`{"name":"c%d"}`)) + `]`) },
+	"containers":       func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"null containers":  func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`null`)) + `]`) },
+	"init containers":  func(n int) string { return withSpec(`"initContainers":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"named containers": func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`) },
 	"many containers and names": func(n int) string {
 		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/exclude-containers":"` +
 			fill(min(n/2, 4000), func(i int) string { return "n" + strconv.Itoa(i) }) + `"}},"spec":{"containers":[` +
-			fill(min(n/2, 12_000), numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
+			fill(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
 	},
 	"one container's name": func(n int) string { return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`) },
-	"mounts":               func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, same(`{}`)) + `]`) },
-	"null mounts":          func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, same(`null`)) + `]`) },
+	"mounts":               func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"null mounts":          func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`null`)) + `]`) },
 	"nested mounts": func(n int) string {
-		return inContainer(`"volumeMounts":[` + fill(n, numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)
+		return inContainer(`"volumeMounts":[` + fill(n, cost.Numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)
 	},
 	"mounts and volumes": func(n int) string {
-		return withSpec(`"volumes":[` + fill(min(n/3, 50_000), numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
-			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), numbered(`{"name":"w%d","mountPath":"/m"}`)) +
+		return withSpec(`"volumes":[` + fill(min(n/3, 50_000), cost.Numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/m"}`)) +
 			`]}],"x":"` + strings.Repeat("x", max(0, n-350_000)) + `"`)
 	},
 	"volumes of our names": func(n int) string {
-		return withSpec(`"volumes":[` + fill(min(n/3, 80_000), numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
-			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), numbered(`{"name":"w%d","mountPath":"/data"}`)) +
+		return withSpec(`"volumes":[` + fill(min(n/3, 80_000), cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/data"}`)) +
 			`]}],"x":"` + strings.Repeat("x", max(0, n-380_000)) + `"`)
 	},
 	"mount paths": func(n int) string {
 		return inContainer(`"volumeMounts":[{"mountPath":"` + strings.Repeat("/..", n/3) + `"}]`)
 	},
-	"devices":   func(n int) string { return inContainer(`"volumeDevices":[` + fill(n, same(`{}`)) + `]`) },
-	"variables": func(n int) string { return inContainer(`"env":[` + fill(n, same(`{}`)) + `]`) },
+	"devices":   func(n int) string { return inContainer(`"volumeDevices":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"variables": func(n int) string { return inContainer(`"env":[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"own variables": func(n int) string {
-		return inContainer(`"env":[` + fill(n, same(`{"name":"DATA","value":"/data"}`)) + `]`)
+		return inContainer(`"env":[` + fill(n, cost.Same(`{"name":"DATA","value":"/data"}`)) + `]`)
 	},
 	"one variable": func(n int) string {
 		return inContainer(`"env":[{"name":"A","value":"` + strings.Repeat("a", n) + `"}]`)
 	},
-	"ports":   func(n int) string { return inContainer(`"ports":[` + fill(n, same(`{}`)) + `]`) },
-	"volumes": func(n int) string { return withSpec(`"volumes":[` + fill(n, same(`{}`)) + `],"containers":[{}]`) },
+	"ports":   func(n int) string { return inContainer(`"ports":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"volumes": func(n int) string { return withSpec(`"volumes":[` + fill(n, cost.Same(`{}`)) + `],"containers":[{}]`) },
 	"node selector": func(n int) string {
-		return withSpec(`"nodeSelector":{` + fill(n, numbered(`"%d":""`)) + `},"containers":[{}]`)
+		return withSpec(`"nodeSelector":{` + fill(n, cost.Numbered(`"%d":""`)) + `},"containers":[{}]`)
 	},
 	"affinity": func(n int) string {
 		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
-			fill(n, same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}}`)
+			fill(n, cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}}`)
 	},
 	"affinity of 60 KB": func(n int) string {
 		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
-			fill(min(n, 60_000), same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+			fill(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
 	},
 	"spread": func(n int) string {
-		return withSpec(`"containers":[{}],"topologySpreadConstraints":[` + fill(min(n, 60_000), same(`{}`)) + `],"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+		return withSpec(`"containers":[{}],"topologySpreadConstraints":[` + fill(min(n, 60_000), cost.Same(`{}`)) + `],"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
 	},
 	"security context": func(n int) string {
-		return withSpec(`"securityContext":{` + fill(n, numbered(`"%d":{}`)) + `},"containers":[{}]`)
+		return withSpec(`"securityContext":{` + fill(n, cost.Numbered(`"%d":{}`)) + `},"containers":[{}]`)
 	},
-	"repeated lists": func(n int) string { return withSpec(fill(n, same(`"containers":[{},{},{}]`))) },
+	"repeated lists": func(n int) string { return withSpec(fill(n, cost.Same(`"containers":[{},{},{}]`))) },
 	"text behind it": func(n int) string { return createOf(plainPod) + strings.Repeat("{}", n/2) },
 }
 
@@ -207,30 +188,19 @@ func TestCostGrowsWithSize(t *testing.T) {
 	}
 }
 
-// cpuTime is what the process has used.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
 // costOf is the least CPU time of several runs, because the collector runs beside some, and the heap that one run takes.
 func costOf(t *testing.T, h http.Handler, body string) (time.Duration, uint64) {
 	t.Helper()
-	least := time.Hour
-	var before, after runtime.MemStats
+	least, heap := time.Hour, uint64(0)
 	for range 3 {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))
 		request.Header.Set("Content-Type", "application/json")
 		recorder := &discard{header: http.Header{}}
-		runtime.ReadMemStats(&before)
-		begun := cpuTime(t)
-		h.ServeHTTP(recorder, request)
-		least = min(least, cpuTime(t)-begun)
-		runtime.ReadMemStats(&after)
+		var took time.Duration
+		took, heap = cost.Of(func() { h.ServeHTTP(recorder, request) })
+		least = min(least, took)
 	}
-	return least, after.TotalAlloc - before.TotalAlloc
+	return least, heap
 }
 
 // TestHostileFieldsAreNamed keeps the list in step with what the reader reads.

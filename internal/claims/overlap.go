@@ -10,15 +10,14 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 const (
@@ -34,7 +33,7 @@ type overlap struct {
 	live    client.Reader
 	notices *notices
 	elected <-chan struct{}
-	changed chan struct{}
+	changed <-chan struct{}
 	note    atomic.Pointer[string] // nil: it has not looked yet
 }
 
@@ -55,17 +54,14 @@ func addOverlap(mgr manager.Manager, o Options) (*overlap, error) {
 	ctx := context.Background() // nothing blocks here: the cache has not started
 	w := &overlap{
 		own: o.WebhookConfiguration, cached: mgr.GetCache(), live: mgr.GetAPIReader(), notices: newNotices(mgr.GetEventRecorder(recorderName)),
-		elected: mgr.Elected(), changed: make(chan struct{}, 1),
+		elected: mgr.Elected(),
 	}
 	if _, err := mgr.GetCache().GetInformer(ctx, metadataOf("Namespace"), cache.BlockUntilSynced(false)); err != nil {
 		return nil, fmt.Errorf("watch namespaces: %w", err)
 	}
-	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
-	if err != nil {
-		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
-	}
-	if _, err := informer.AddEventHandler(w.handler()); err != nil {
-		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	var err error
+	if w.changed, err = kube.WatchWebhooks(mgr.GetCache()); err != nil {
+		return nil, err
 	}
 	if err := mgr.Add(w); err != nil {
 		return nil, fmt.Errorf("add the search for other installations: %w", err)
@@ -82,20 +78,6 @@ func (w *overlap) text() string {
 		return *note
 	}
 	return ""
-}
-
-func (w *overlap) handler() toolscache.ResourceEventHandler {
-	look := func() {
-		select {
-		case w.changed <- struct{}{}:
-		default: // it will look anyway
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { look() },
-		UpdateFunc: func(_, _ any) { look() },
-		DeleteFunc: func(any) { look() },
-	}
 }
 
 // NeedLeaderElection says that it does not: readiness tells of an overlap on every replica.
@@ -122,7 +104,7 @@ func (w *overlap) Start(ctx context.Context) error {
 }
 
 func (w *overlap) look(ctx context.Context) error {
-	own, err := w.readOwn(ctx)
+	own, err := kube.ReadWebhooks(ctx, w.own, w.cached, w.live)
 	if err != nil || own == nil {
 		w.found(ctx, nil, "")
 		return err
@@ -137,26 +119,6 @@ func (w *overlap) look(ctx context.Context) error {
 	}
 	w.found(ctx, own, overlapNote(own, all.Items, namespaces.Items))
 	return nil
-}
-
-func (w *overlap) readOwn(ctx context.Context) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
-	return readConfiguration(ctx, w.cached, w.live, w.own)
-}
-
-// readConfiguration reads the own configuration; nil: there is none. In the cache are those with the label only.
-func readConfiguration(ctx context.Context, cached, live client.Reader, name string) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
-	own := &admissionregistrationv1.MutatingWebhookConfiguration{}
-	err := cached.Get(ctx, client.ObjectKey{Name: name}, own)
-	if apierrors.IsNotFound(err) {
-		err = live.Get(ctx, client.ObjectKey{Name: name}, own)
-	}
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read MutatingWebhookConfiguration %s: %w", name, err)
-	}
-	return own, nil
 }
 
 func (w *overlap) found(ctx context.Context, own *admissionregistrationv1.MutatingWebhookConfiguration, note string) {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
@@ -210,7 +211,7 @@ func (v *visit) selected(ctx context.Context) (*metav1.PartialObjectMetadata, er
 	if v.WebhookConfiguration == "" {
 		return namespace, nil
 	}
-	own, err := readConfiguration(ctx, v.cached, v.live, v.WebhookConfiguration)
+	own, err := kube.ReadWebhooks(ctx, v.WebhookConfiguration, v.cached, v.live)
 	if err != nil {
 		return nil, err
 	}

@@ -10,15 +10,14 @@ import (
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 // Defaults of [Options].
@@ -96,7 +95,7 @@ type Watcher struct {
 	writer   client.Writer
 	recorder events.EventRecorder
 	elected  <-chan struct{}
-	changed  chan struct{}
+	changed  <-chan struct{}
 	limit    flowcontrol.PassiveRateLimiter
 	note     atomic.Pointer[string] // nil: not compared yet
 
@@ -120,16 +119,12 @@ func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	o = o.complete()
 	w := &Watcher{
 		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(), recorder: mgr.GetEventRecorder(recorderName),
-		elected: mgr.Elected(), changed: make(chan struct{}, 1),
-		limit: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
+		elected: mgr.Elected(),
+		limit:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
 	}
-	ctx := context.Background() // nothing blocks here: the cache has not started
-	informer, err := mgr.GetCache().GetInformer(ctx, &v1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
-	if err != nil {
-		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
-	}
-	if _, err := informer.AddEventHandler(w.handler()); err != nil {
-		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	var err error
+	if w.changed, err = kube.WatchWebhooks(mgr.GetCache()); err != nil {
+		return nil, err
 	}
 	if err := mgr.Add(w); err != nil {
 		return nil, fmt.Errorf("add the comparison of webhooks: %w", err)
@@ -146,20 +141,6 @@ func (w *Watcher) Note() string {
 		return *note
 	}
 	return ""
-}
-
-func (w *Watcher) handler() toolscache.ResourceEventHandler {
-	ring := func() {
-		select {
-		case w.changed <- struct{}{}:
-		default: // a comparison is due already
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { ring() },
-		UpdateFunc: func(_, _ any) { ring() },
-		DeleteFunc: func(any) { ring() },
-	}
 }
 
 // NeedLeaderElection is false: the gauge and /readyz report on every replica.
@@ -195,7 +176,7 @@ func (w *Watcher) round(ctx context.Context) time.Duration {
 		w.logOnce(ctx, err.Error())
 		return w.Poll
 	}
-	live, err := w.read(ctx)
+	live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.cached, w.live)
 	if err != nil {
 		if ctx.Err() == nil {
 			logger.Error(err, "Could not compare the webhooks; the comparison is repeated")
@@ -224,28 +205,6 @@ func (w *Watcher) readFile() (*Expected, error) {
 		return nil, fmt.Errorf("read the expected webhooks: %w", err)
 	}
 	return Parse(text)
-}
-
-// read returns the own object, or nil when there is none. The cache has only those with the product's label, which a third
-// party may have removed.
-func (w *Watcher) read(ctx context.Context) (*v1.MutatingWebhookConfiguration, error) {
-	live, err := readConfiguration(ctx, w.cached, w.WebhookConfiguration)
-	if live == nil && err == nil {
-		return readConfiguration(ctx, w.live, w.WebhookConfiguration)
-	}
-	return live, err
-}
-
-func readConfiguration(ctx context.Context, api client.Reader, name string) (*v1.MutatingWebhookConfiguration, error) {
-	object := &v1.MutatingWebhookConfiguration{}
-	err := api.Get(ctx, client.ObjectKey{Name: name}, object)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read the MutatingWebhookConfiguration %s: %w", name, err)
-	}
-	return object, nil
 }
 
 // report sets note and gauge, and from the first difference on the times that due reads.

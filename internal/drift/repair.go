@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 // fieldManager writes the webhooks. It owns no field afterwards, see disown.
@@ -25,7 +27,7 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	var restored *v1.MutatingWebhookConfiguration
 	var differences []string
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
+		live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.live)
 		if err != nil || live == nil || live.DeletionTimestamp != nil || !expected.installed(live) {
 			return err
 		}
@@ -51,7 +53,7 @@ func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.Muta
 // without a conflict.
 // Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
 func (w *Watcher) disown(ctx context.Context) error {
-	live, err := readConfiguration(ctx, w.live, w.WebhookConfiguration)
+	live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.live)
 	if err != nil || live == nil {
 		return err
 	}

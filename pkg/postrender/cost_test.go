@@ -4,10 +4,7 @@ package postrender_test
 
 import (
 	"fmt"
-	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
 // A stream of four times the size may cost so many times as much CPU, and a moment, because short times are measured badly. The
@@ -29,19 +27,8 @@ const (
 	heapPerByte    = 1500
 )
 
-// fill repeats items until a text has about so many bytes.
-func fill(size int, item func(i int) string) string {
-	var b strings.Builder
-	for i := 0; b.Len() < size; i++ {
-		b.WriteString(item(i))
-	}
-	return b.String()
-}
-
-// numbered is an item with its position for every %d.
-func numbered(format string) func(int) string {
-	return func(i int) string { return strings.ReplaceAll(format, "%d", strconv.Itoa(i)) }
-}
+// fill is items of about so many bytes.
+func fill(size int, item func(i int) string) string { return cost.Fill(size, "", item) }
 
 const (
 	jobHead  = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: train\nspec:\n  template:\n    metadata:\n      labels: {pipeline-storage: enabled}\n"
@@ -56,83 +43,87 @@ func annotated(key, value string) string {
 
 // hostile are streams of a size in which one thing that the author of a chart chooses is as large as the stream.
 var hostile = map[string]func(size int) string{
-	"documents": func(n int) string { return fill(n, numbered("---\n"+jobHead+oneJob)) },
+	"documents": func(n int) string { return fill(n, cost.Numbered("---\n"+jobHead+oneJob)) },
 	"documents in many namespaces": func(n int) string {
-		return fill(n, numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  namespace: ns-%d", 1)+oneJob))
+		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  namespace: ns-%d", 1)+oneJob))
 	},
-	"empty documents": func(n int) string { return fill(n, numbered("---\n")) },
-	"other documents": func(n int) string { return fill(n, numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n")) },
+	"empty documents": func(n int) string { return fill(n, cost.Numbered("---\n")) },
+	"other documents": func(n int) string { return fill(n, cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n")) },
 	"custom documents": func(n int) string {
-		return fill(n, numbered("---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"))
+		return fill(n, cost.Numbered("---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"))
 	},
 	"items of a list": func(n int) string {
-		return "apiVersion: v1\nkind: List\nitems:\n" + fill(n, numbered("- apiVersion: v1\n  kind: Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))
+		return "apiVersion: v1\nkind: List\nitems:\n" + fill(n, cost.Numbered("- apiVersion: v1\n  kind: Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))
 	},
 	"containers": func(n int) string {
-		return jobHead + "    spec:\n      containers:\n" + fill(n, numbered("      - name: c%d\n"))
+		return jobHead + "    spec:\n      containers:\n" + fill(n, cost.Numbered("      - name: c%d\n"))
 	},
 	"flow containers": func(n int) string {
-		return jobHead + "    spec:\n      containers: [" + fill(n, numbered("{name: c%d},")) + "]\n"
+		return jobHead + "    spec:\n      containers: [" + fill(n, cost.Numbered("{name: c%d},")) + "]\n"
 	},
 	"JSON containers": func(n int) string {
-		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` + fill(n, numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
+		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
 	},
 	"mounts": func(n int) string {
-		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, numbered("        - {name: v%d, mountPath: /m/%d}\n"))
+		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: v%d, mountPath: /m/%d}\n"))
 	},
 	"nested mounts": func(n int) string {
-		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, numbered("        - {name: v%d, mountPath: /data/%d}\n"))
+		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: v%d, mountPath: /data/%d}\n"))
 	},
 	"volumes": func(n int) string {
-		return jobHead + oneJob + "      volumes:\n" + fill(n, numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c}}\n"))
+		return jobHead + oneJob + "      volumes:\n" + fill(n, cost.Numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"volumes of our names": func(n int) string {
-		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, numbered("        - {name: w%d, mountPath: /data}\n")) +
-			"      volumes:\n" + fill(n/2, numbered("      - {name: pipeline-storage-%d, persistentVolumeClaim: {claimName: c}}\n"))
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: w%d, mountPath: /data}\n")) +
+			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: pipeline-storage-%d, persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"mounts and volumes": func(n int) string {
-		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, numbered("        - {name: v%d, mountPath: /m%d}\n")) +
-			"      volumes:\n" + fill(n/2, numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c%d}}\n"))
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: v%d, mountPath: /m%d}\n")) +
+			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c%d}}\n"))
 	},
 	"variables": func(n int) string {
-		return jobHead + oneJob + "        env:\n" + fill(n, numbered("        - {name: A%d, value: a}\n"))
+		return jobHead + oneJob + "        env:\n" + fill(n, cost.Numbered("        - {name: A%d, value: a}\n"))
 	},
-	"labels": func(n int) string { return jobHead[:len(jobHead)-2] + fill(n, numbered(", l%d: a")) + "}\n" + oneJob },
+	"labels": func(n int) string {
+		return jobHead[:len(jobHead)-2] + fill(n, cost.Numbered(", l%d: a")) + "}\n" + oneJob
+	},
 	"annotations": func(n int) string {
-		return jobHead + "      annotations:\n" + fill(n, numbered("        a%d: b\n")) + oneJob
+		return jobHead + "      annotations:\n" + fill(n, cost.Numbered("        a%d: b\n")) + oneJob
 	},
 	"our annotations": func(n int) string {
-		return jobHead + "      annotations:\n" + fill(n, numbered("        p%d.pipeline-storage.io/a: b\n")) + oneJob
+		return jobHead + "      annotations:\n" + fill(n, cost.Numbered("        p%d.pipeline-storage.io/a: b\n")) + oneJob
 	},
-	"profiles":        func(n int) string { return annotated(inject.AnnotationProfiles, fill(n, numbered("n%d,"))) },
-	"container names": func(n int) string { return annotated(inject.AnnotationContainers, fill(n, numbered("n%d,"))) },
-	"excluded names":  func(n int) string { return annotated(inject.AnnotationExcludeContainers, fill(n, numbered("n%d,"))) },
-	"injected names":  func(n int) string { return annotated(inject.AnnotationInjected, fill(n, numbered("n%d,"))) },
+	"profiles":        func(n int) string { return annotated(inject.AnnotationProfiles, fill(n, cost.Numbered("n%d,"))) },
+	"container names": func(n int) string { return annotated(inject.AnnotationContainers, fill(n, cost.Numbered("n%d,"))) },
+	"excluded names": func(n int) string {
+		return annotated(inject.AnnotationExcludeContainers, fill(n, cost.Numbered("n%d,")))
+	},
+	"injected names": func(n int) string { return annotated(inject.AnnotationInjected, fill(n, cost.Numbered("n%d,"))) },
 	"templates": func(n int) string {
-		return workflow + "  templates:\n" + fill(n, numbered("  - name: t%d\n    container:\n      image: a\n"))
+		return workflow + "  templates:\n" + fill(n, cost.Numbered("  - name: t%d\n    container:\n      image: a\n"))
 	},
 	"shared volumes": func(n int) string {
-		return workflow + "  volumes:\n" + fill(n/2, numbered("  - {name: v%d, persistentVolumeClaim: {claimName: c}}\n")) +
-			"  templates:\n" + fill(n/2, numbered("  - name: t%d\n    container: {image: a}\n"))
+		return workflow + "  volumes:\n" + fill(n/2, cost.Numbered("  - {name: v%d, persistentVolumeClaim: {claimName: c}}\n")) +
+			"  templates:\n" + fill(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
 	},
 	"shared mounts": func(n int) string {
-		return workflow + "  templateDefaults:\n    container:\n      volumeMounts:\n" + fill(n/2, numbered("      - {name: v%d, mountPath: /m%d}\n")) +
-			"  templates:\n" + fill(n/2, numbered("  - name: t%d\n    container: {image: a}\n"))
+		return workflow + "  templateDefaults:\n    container:\n      volumeMounts:\n" + fill(n/2, cost.Numbered("      - {name: v%d, mountPath: /m%d}\n")) +
+			"  templates:\n" + fill(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
 	},
 	"sidecars": func(n int) string {
-		return workflow + "  templates:\n  - name: t\n    container: {image: a}\n    sidecars:\n" + fill(n, numbered("    - {name: s%d, mirrorVolumeMounts: true}\n"))
+		return workflow + "  templates:\n  - name: t\n    container: {image: a}\n    sidecars:\n" + fill(n, cost.Numbered("    - {name: s%d, mirrorVolumeMounts: true}\n"))
 	},
 	"aliases": func(n int) string {
-		return "x: &x [a]\n" + jobHead + oneJob + "        x:\n" + fill(n, numbered("        - *x\n"))
+		return "x: &x [a]\n" + jobHead + oneJob + "        x:\n" + fill(n, cost.Numbered("        - *x\n"))
 	},
 	"anchors of anchors": func(n int) string {
 		return jobHead + oneJob + "        x:\n        - &a0 [a]\n" + fill(n, func(i int) string { return fmt.Sprintf("        - &a%d [*a%d, *a%d]\n", i+1, i, i) })
 	},
-	"comments":    func(n int) string { return jobHead + "# " + fill(n, numbered("a\n# ")) + "\n" + oneJob },
+	"comments":    func(n int) string { return jobHead + "# " + fill(n, cost.Numbered("a\n# ")) + "\n" + oneJob },
 	"one comment": func(n int) string { return jobHead + "# " + strings.Repeat("a", n) + "\n" + oneJob },
 	"blank lines": func(n int) string { return jobHead + strings.Repeat("\n", n) + oneJob },
 	"a block scalar": func(n int) string {
-		return jobHead + oneJob + "        x: |\n" + fill(n, numbered("          line %d\n"))
+		return jobHead + oneJob + "        x: |\n" + fill(n, cost.Numbered("          line %d\n"))
 	},
 	"a long line": func(n int) string { return jobHead + oneJob + "        x: \"" + strings.Repeat("a", n) + "\"\n" },
 	"deep flow": func(n int) string {
@@ -142,13 +133,13 @@ var hostile = map[string]func(size int) string{
 		return jobHead + oneJob + "        x:\n" + fill(min(n, 200_000), func(i int) string { return strings.Repeat(" ", 9+i) + "a:\n" })
 	},
 	"merge keys": func(n int) string {
-		return "x: &x {a: b}\n" + jobHead + oneJob + fill(n, numbered("        y%d: {<<: *x}\n"))
+		return "x: &x {a: b}\n" + jobHead + oneJob + fill(n, cost.Numbered("        y%d: {<<: *x}\n"))
 	},
 	"text that is a pod": func(n int) string {
-		return "kind: ConfigMap\ndata:\n" + fill(n, numbered("  p%d: |\n    kind: Pod\n"))
+		return "kind: ConfigMap\ndata:\n" + fill(n, cost.Numbered("  p%d: |\n    kind: Pod\n"))
 	},
 	"hooks": func(n int) string {
-		return fill(n, numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  annotations: {helm.sh/hook: pre-install}", 1)+oneJob))
+		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  annotations: {helm.sh/hook: pre-install}", 1)+oneJob))
 	},
 }
 
@@ -168,7 +159,11 @@ func TestCostGrowsWithSize(t *testing.T) {
 				var last time.Duration
 				for size := smallestStream; size <= largestStream; size *= 4 {
 					text := []byte(stream(size))
-					took, heap := costOf(t, r, text)
+					took, heap := cost.Of(func() {
+						if out, err := r.Render(text); err == nil {
+							_ = out.Bytes()
+						}
+					})
 					t.Logf("%9d bytes: %s, %d bytes of heap a byte", len(text), took, heap/uint64(len(text)))
 					assert.Less(t, took, moment+time.Duration(len(text))*cpuPerByte, "%d bytes", len(text))
 					assert.Less(t, heap, uint64(16<<20+heapPerByte*len(text)), "%d bytes", len(text))
@@ -180,26 +175,4 @@ func TestCostGrowsWithSize(t *testing.T) {
 			})
 		}
 	}
-}
-
-// cpuTime is what the process has used.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// costOf is the CPU time of a run and the heap that it takes.
-func costOf(t *testing.T, r *postrender.Renderer, stream []byte) (time.Duration, uint64) {
-	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	begun := cpuTime(t)
-	if out, err := r.Render(stream); err == nil {
-		_ = out.Bytes()
-	}
-	took := cpuTime(t) - begun
-	runtime.ReadMemStats(&after)
-	return took, after.TotalAlloc - before.TotalAlloc
 }

@@ -1,0 +1,53 @@
+// Package kube holds what several controllers of the program do with the API server.
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// WatchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed since the
+// last one was taken. It makes no request: the cache may not have started.
+func WatchWebhooks(c cache.Cache) (<-chan struct{}, error) {
+	informer, err := c.GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // a value waits already
+		}
+	}
+	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { notify() },
+		UpdateFunc: func(_, _ any) { notify() },
+		DeleteFunc: func(any) { notify() },
+	}); err != nil {
+		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
+	}
+	return changed, nil
+}
+
+// ReadWebhooks reads a MutatingWebhookConfiguration from the first reader that has it, and returns nil when none has. A cache
+// has only those with the product's label, which a third party may have removed: give the API server's reader behind it.
+func ReadWebhooks(ctx context.Context, name string, from ...client.Reader) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
+	for _, reader := range from {
+		found := &admissionregistrationv1.MutatingWebhookConfiguration{}
+		err := reader.Get(ctx, client.ObjectKey{Name: name}, found)
+		switch {
+		case err == nil:
+			return found, nil
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("read MutatingWebhookConfiguration %s: %w", name, err)
+		}
+	}
+	return nil, nil
+}

@@ -84,6 +84,10 @@ var hostile = map[string]func(size int) string{
 	"our annotations": func(n int) string {
 		return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d.pipeline-storage.io/a":""`)) + `}`)
 	},
+	"empty annotations": func(n int) string { return withMeta(`"annotations":{` + fill(n, cost.Same(`"":""`)) + `}`) },
+	"an escaped annotation": func(n int) string {
+		return annotation("a", strings.Repeat(`\u0061`, n/6))
+	},
 	"null annotations":  func(n int) string { return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`) },
 	"profiles":          func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
 	"the same profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", fill(n, cost.Same("default"))) },

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,9 +73,10 @@ func TestSlowBodiesKeepNobodyOut(t *testing.T) {
 	for name, text := range map[string]string{
 		"almost whole bodies": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048000\r\n\r\n" +
 			strings.Repeat(" ", 1_000_000),
-		"bodies of one byte": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3145728\r\n\r\n ",
-		"headers":            "POST /inject HTTP/1.1\r\nHost: x\r\n",
-		"nothing":            "",
+		"bodies of one byte": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+			strconv.Itoa(admission.MaxBody) + "\r\n\r\n ",
+		"headers": "POST /inject HTTP/1.1\r\nHost: x\r\n",
+		"nothing": "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFlooded(t)

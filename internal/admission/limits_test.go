@@ -61,6 +61,22 @@ func TestRefusesPodsOverLimits(t *testing.T) {
 	}
 }
 
+// TestCountsAnnotationsWithoutEscapes sends as large annotations as the API server takes, in text of which JSON escapes every byte.
+func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
+	c, _, err := inject.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	require.NoError(t, err)
+	h := &Handler{Config: func() *inject.Config { return c }, Log: logr.Discard()}
+	for bytes, allowed := range map[int]string{
+		limits[annotationBytes].max:     `"allowed":true`,
+		limits[annotationBytes].max + 1: `"allowed":false`,
+	} {
+		answer := answerTo(t, h, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"version":"v1","kind":"Pod"},`+
+			`"operation":"CREATE","object":{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"\u0061":"`+
+			strings.Repeat(`\"`, bytes-len("a"))+`"}},"spec":{"containers":[{"name":"main"}]}}}}`)
+		assert.Contains(t, answer, allowed, "%d bytes", bytes)
+	}
+}
+
 func answerTo(t *testing.T, h *Handler, body string) string {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))

@@ -181,7 +181,7 @@ func (r *reader) bool(into *bool) error {
 	}
 }
 
-// textMap reads labels or annotations. It counts a name and a value before it copies them.
+// textMap reads labels or annotations. It counts their bytes as the API server does, without the escapes of JSON.
 func (r *reader) textMap(into *map[string]string, what counted) error {
 	*into = nil
 	return r.object(func(name []byte) error {
@@ -196,13 +196,14 @@ func (r *reader) textMap(into *map[string]string, what counted) error {
 		if err != nil {
 			return err
 		}
-		if err := r.count(what, len(text)); err != nil {
+		value := r.unquoted(text)
+		if err := r.count(what, len(value)); err != nil {
 			return err
 		}
 		if *into == nil {
 			*into = map[string]string{}
 		}
-		(*into)[key] = r.unquoted(text)
+		(*into)[key] = value
 		return nil
 	})
 }

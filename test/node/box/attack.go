@@ -28,7 +28,7 @@ const (
 	attackers = 400
 	// pauseOfAttackers is between two requests of one attacker: the processor is shared with all that is tested.
 	pauseOfAttackers = 50 * time.Millisecond
-	largeBody        = 3<<20 - 1000
+	largeBody        = 5<<20 - 1000
 )
 
 // attacks are requests that no API server sends. Each is a whole request, or a part behind which the client waits.
@@ -47,7 +47,7 @@ var attacks = map[string]struct {
 	"nonsense": {8, func() string { return posted(`{}`) }},
 	"kind":     {4, func() string { return headOf(1<<20+11) + `{"kind":"` + strings.Repeat("\x7f", 1<<20) + `"}` }},
 	"slow":     {attackers, func() string { return headOf(1_048_000) + strings.Repeat(" ", 1_000_000) }},
-	"trickle":  {attackers, func() string { return headOf(3<<20) + " " }},
+	"trickle":  {attackers, func() string { return headOf(5<<20) + " " }},
 	"headers":  {attackers, func() string { return "POST /inject HTTP/1.1\r\nHost: x\r\n" }},
 	"silent":   {600, func() string { return "" }},
 }

@@ -22,6 +22,7 @@ const (
 	manyNotices   = 10_000
 	maxPods       = 10 // that are told of one problem
 	maxPodsRead   = 50 // whose nodes are looked at
+	podsAtOnce    = 4  // of these
 )
 
 // notices sends Events and keeps from saying the same thing again too soon.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -58,21 +59,38 @@ func (v *visit) waited(now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// readNodes reads the live pods of the use with what the metadata does not tell: their nodes. It looks at a bounded number.
+// readNodes reads the live pods of the use with what the metadata does not have: their nodes and conditions. It reads a bounded
+// number, and few at once: the author of a pod can make it as large as etcd takes, 1.5 MiB.
 func (v *visit) readNodes(ctx context.Context) ([]corev1.Pod, error) {
-	var list corev1.PodList
-	err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled},
-		client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(maxPodsRead))
-	if err != nil {
-		return nil, fmt.Errorf("list the pods that use claim %s: %w", v.names.Claim, err)
-	}
 	var pods []corev1.Pod
-	for i := range list.Items {
-		if uses(&list.Items[i], v.use.Profile) {
-			pods = append(pods, list.Items[i])
+	for read, next := 0, ""; read < maxPodsRead; {
+		var list corev1.PodList
+		err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled},
+			client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(podsAtOnce), client.Continue(next))
+		if apierrors.IsResourceExpired(err) { // what has been read is enough for a diagnosis
+			return pods, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the pods that use claim %s: %w", v.names.Claim, err)
+		}
+		for i := range list.Items {
+			if uses(&list.Items[i], v.use.Profile) {
+				pods = append(pods, stripToNode(&list.Items[i]))
+			}
+		}
+		read += len(list.Items)
+		if next = list.Continue; next == "" {
+			break
 		}
 	}
 	return pods, nil
+}
+
+// stripToNode keeps of a pod what a diagnosis reads.
+func stripToNode(pod *corev1.Pod) corev1.Pod {
+	kept := corev1.Pod{ObjectMeta: identity(&pod.ObjectMeta)}
+	kept.Spec.NodeName, kept.Status.Conditions = pod.Spec.NodeName, pod.Status.Conditions
+	return kept
 }
 
 // sayShared says when pods on several nodes want a volume that one node at a time can have. The nodes are read once in a

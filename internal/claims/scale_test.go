@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -123,4 +124,48 @@ func TestStrippedClaimIsSmall(t *testing.T) {
 	text, err := json.Marshal(kept)
 	require.NoError(t, err)
 	assert.Less(t, len(text), 2048)
+}
+
+// pages is a reader of many large pods, which notes how many it has been asked for at once.
+type pages struct {
+	client.Reader
+	pods   int
+	served int
+	most   int64
+}
+
+func (p *pages) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(options)
+	p.most = max(p.most, o.Limit)
+	pods := list.(*corev1.PodList)
+	for range o.Limit {
+		if p.served == p.pods {
+			return nil
+		}
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(p.served), Annotations: map[string]string{inject.AnnotationInjected: "default"}}}
+		pod.Spec = corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: strings.Repeat("x", 1<<20)}}}
+		pods.Items = append(pods.Items, pod)
+		p.served++
+	}
+	pods.Continue = "more"
+	return nil
+}
+
+// TestReadsLargePodsFewAtOnce holds that the memory of a look at the nodes of a namespace does not grow with its pods.
+func TestReadsLargePodsFewAtOnce(t *testing.T) {
+	t.Parallel()
+
+	for _, many := range []int{0, podsAtOnce, 10, 1000} {
+		p := &pages{pods: many}
+		v := &visit{reconciler: &reconciler{live: p}, use: inject.Use{Profile: "default", Namespace: "ml"}}
+		pods, err := v.readNodes(t.Context())
+		require.NoError(t, err)
+		assert.LessOrEqual(t, p.most, int64(podsAtOnce))
+		assert.InDelta(t, min(many, maxPodsRead), len(pods), podsAtOnce)
+		for _, pod := range pods {
+			assert.Equal(t, "node-1", pod.Spec.NodeName)
+			assert.Empty(t, pod.Spec.Containers)
+		}
+	}
 }

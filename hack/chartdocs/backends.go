@@ -108,7 +108,7 @@ func sourceOf(b inject.Backend) (string, error) {
 		Volume:       &inject.Volume{Handle: "/volume", Zone: "zone", Namespace: "team"},
 	}}}
 	c.SetDefaults()
-	storage, err := c.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: "team"})
+	storage, err := inject.Objects(&c, inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: "team"})
 	if err != nil {
 		return "", fmt.Errorf("backend %s: %w", b.Name, err)
 	}

@@ -149,7 +149,7 @@ func (h *Handler) namespaceLabels(ctx context.Context, config *inject.Config, r 
 
 // admit decides about a pod that is created.
 func (h *Handler) admit(config *inject.Config, r *request, namespace map[string]string, a *answer) {
-	result := config.Patch(inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
+	result := inject.Patch(config, inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {

@@ -96,8 +96,8 @@ func asRendered(t *testing.T, config *inject.Config, pod string) inject.Result {
 	decoder.UseNumber()
 	var document map[string]any
 	require.NoError(t, decoder.Decode(&document))
-	objects, err := config.AllKinds().Find(document)
+	objects, err := inject.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
 	require.Len(t, objects, 1)
-	return config.Patch(inject.Request{Namespace: "ml", Admission: true}, objects[0].Pods...)
+	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true}, objects[0].Pods...)
 }

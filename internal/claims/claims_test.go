@@ -33,7 +33,7 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 	f.run()
 
 	f.pod(namespace, "one", "default,disk")
-	wanted, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "default", Namespace: namespace}, inject.Use{Profile: "disk", Namespace: namespace})
+	wanted, err := inject.Objects(f.current.Load(), inject.Release{}, inject.Use{Profile: "default", Namespace: namespace}, inject.Use{Profile: "disk", Namespace: namespace})
 	require.NoError(t, err)
 	require.Len(t, wanted.All(), 5)
 
@@ -592,7 +592,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	}
 	deletes := class("deletes", corev1.PersistentVolumeReclaimDelete)
 	class("tuned", corev1.PersistentVolumeReclaimRetain)
-	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "static", Namespace: namespace})
+	objects, err := inject.Objects(f.current.Load(), inject.Release{}, inject.Use{Profile: "static", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	volume.Spec.ClaimRef, volume.Spec.HostPath.Path = nil, "/other"
@@ -644,7 +644,7 @@ func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 		`claim: {accessModes: [ReadOnlyMany]}, volume: {handle: m, shared: true, mountOptions: [noatime]}}`)
 	config.Profiles[0].Mount.ReadOnly = true
 	f.current.Store(config)
-	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "models", Namespace: namespace})
+	objects, err := inject.Objects(f.current.Load(), inject.Release{}, inject.Use{Profile: "models", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	assert.Equal(t, []string{"noatime", "ro"}, volume.Spec.MountOptions)

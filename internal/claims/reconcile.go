@@ -258,7 +258,7 @@ func (v *visit) readClaim(ctx context.Context) error {
 // want works out what the profile says is to exist. Nothing is, where the profile's volume serves another namespace but the
 // claim is somebody else's by the configuration: what volume that claim has is its maker's business.
 func (v *visit) want() error {
-	wanted, err := v.config.Objects(inject.Release{}, v.use)
+	wanted, err := inject.Objects(v.config, inject.Release{}, v.use)
 	switch {
 	case err == nil:
 		v.wanted = wanted

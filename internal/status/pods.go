@@ -97,7 +97,7 @@ func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
 	if l.home != nil {
 		request.NamespaceLabels = l.home.Labels
 	}
-	result := l.config.Patch(request, podOf(pod))
+	result := inject.Patch(l.config, request, podOf(pod))
 	d := &result.Decisions[0]
 	for i, profile := range d.Profiles {
 		l.profiles[d.Claims[i]] = profile

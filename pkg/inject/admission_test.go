@@ -14,7 +14,7 @@ func admit(t testing.TB, config *inject.Config, document map[string]any, namespa
 	t.Helper()
 	objects := find(t, config, document)
 	require.Len(t, objects, 1)
-	return config.Patch(inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels}, objects[0].Pods...)
+	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels}, objects[0].Pods...)
 }
 
 func loadForAdmission(t testing.TB, text string) *inject.Config {
@@ -195,7 +195,7 @@ func TestLoadForAdmission(t *testing.T) {
 // TestClaimsNameTheAttributesClassAtAdmission is what is left of the optional classes there.
 func TestClaimsNameTheAttributesClassAtAdmission(t *testing.T) {
 	config := loadForAdmission(t, "profiles: [{name: default, attributesClass: {name: gold, create: false}, snapshotClass: {create: false}}]\n")
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: "default", Namespace: "a"})
+	storage, err := inject.Objects(config, inject.Release{}, inject.Use{Profile: "default", Namespace: "a"})
 	require.NoError(t, err)
 	assert.Len(t, storage.All(), 2, "a StorageClass and a claim")
 	assert.Equal(t, new("gold"), storage.Claims[0].Spec.VolumeAttributesClassName)
@@ -204,7 +204,7 @@ func TestClaimsNameTheAttributesClassAtAdmission(t *testing.T) {
 func TestSharedVolume(t *testing.T) {
 	const nfs = "storageClass: {backend: nfs, parameters: {server: s, share: /}}"
 	config := loadForAdmission(t, "profiles: [{name: default, "+nfs+", claim: {accessModes: [ReadWriteMany]}, volume: {handle: h, shared: true}}]\n")
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: "default", Namespace: "a"}, inject.Use{Profile: "default", Namespace: "b"})
+	storage, err := inject.Objects(config, inject.Release{}, inject.Use{Profile: "default", Namespace: "a"}, inject.Use{Profile: "default", Namespace: "b"})
 	require.NoError(t, err)
 	require.Len(t, storage.Volumes, 2)
 	for i, namespace := range []string{"a", "b"} {

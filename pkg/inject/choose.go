@@ -44,7 +44,7 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 		if profile == nil {
 			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.profileNames(), ", "))
 		}
-		narrowed, err := profile.narrow(annotations, len(names) == 1)
+		narrowed, err := narrow(profile, annotations, len(names) == 1)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ var narrowing = []struct {
 }
 
 // narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
-func (p *Profile) narrow(annotations map[string]string, single bool) (*chosenProfile, error) {
+func narrow(p *Profile, annotations map[string]string, single bool) (*chosenProfile, error) {
 	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
 	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
 		return chosen, nil
@@ -153,7 +153,7 @@ func (c *chosenProfile) annotateMountPath(value string) error {
 }
 
 func (c *chosenProfile) annotateSubPath(value string) error {
-	if err := errors.Join(checkSubPath(value), checkNoPlaceholders(value)); err != nil {
+	if err := checkAnnotatedSubPath(value); err != nil {
 		return fmt.Errorf("%q %w", value, err)
 	}
 	c.Mount.SubPath = path.Join(c.Mount.SubPath, value)

@@ -91,6 +91,9 @@ func (p *Placement) readLabels(s scope, metadata string) {
 // ClaimLabel is the label of pods that mount the profile's claim, where the profile keeps them on one node.
 func (p *Profile) ClaimLabel() string { return p.Name + "." + LabelClaim }
 
+// claimLabelValue is the value of the label for the name of a claim, which a label cannot always hold.
+func claimLabelValue(claim string) string { return shorten(claim) }
+
 // Colocates reports whether the profile keeps its pods on one node: it says so, and its volume is on one node at a time. A
 // ReadWriteOncePod claim has one pod at a time, so that there is nobody to be kept together.
 func (p *Profile) Colocates() bool {
@@ -126,7 +129,7 @@ func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
 		return nil
 	}
-	key, value := profile.ClaimLabel(), shorten(claim)
+	key, value := profile.ClaimLabel(), claimLabelValue(claim)
 	if err := p.addClaimLabel(profile, key, value); err != nil {
 		return err
 	}
@@ -225,7 +228,7 @@ func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	if key := p.repels(affinity); key != "" {
 		return fmt.Errorf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
 	}
-	if port := p.pod.hostPort(); port != 0 {
+	if port := hostPort(&p.pod.Placement); port != 0 {
 		return fmt.Errorf("it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a volume that many nodes can mount", port)
 	}
 	return p.spreads()
@@ -250,7 +253,7 @@ func (p *podPatch) spreads() error {
 
 // hostPort returns a port of the node that the pod takes, or 0. With the node's network every port is one.
 // Source: Kubernetes, pkg/apis/core/v1/defaults.go defaultHostNetworkPorts.
-func (p *Placement) hostPort() int32 {
+func hostPort(p *Placement) int32 {
 	for _, list := range p.Ports {
 		var ports []corev1.ContainerPort
 		if convert(list, &ports) != nil {

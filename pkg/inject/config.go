@@ -22,18 +22,16 @@ const (
 
 // Defaults of a profile. The names are completed as [Release] says, so that two releases never share one by accident.
 const (
-	DefaultProfile       = "default"
-	DefaultClass         = "fast"
-	DefaultVolume        = "pv-data-pipeline"
-	DefaultClaim         = "pvc-data-pipeline"
-	DefaultSize          = "100Gi"
-	DefaultBackend       = "aws-ebs"
-	DefaultMountPath     = "/data"
-	DefaultAccessMode    = corev1.ReadWriteOnce
-	DefaultReclaim       = corev1.PersistentVolumeReclaimRetain
-	DefaultBindingMode   = storagev1.VolumeBindingWaitForFirstConsumer
-	placeholderRelease   = "{release}"
-	placeholderNamespace = "{namespace}"
+	DefaultProfile     = "default"
+	DefaultClass       = "fast"
+	DefaultVolume      = "pv-data-pipeline"
+	DefaultClaim       = "pvc-data-pipeline"
+	DefaultSize        = "100Gi"
+	DefaultBackend     = "aws-ebs"
+	DefaultMountPath   = "/data"
+	DefaultAccessMode  = corev1.ReadWriteOnce
+	DefaultReclaim     = corev1.PersistentVolumeReclaimRetain
+	DefaultBindingMode = storagev1.VolumeBindingWaitForFirstConsumer
 )
 
 // Config is the configuration of both paths: a file for the post-renderer, a mounted ConfigMap for the webhook.

@@ -15,7 +15,7 @@
 //     version does not know survive.
 //   - Only "add" exists. A missing, null or empty list gets one operation with the whole list, any other list gets its
 //     new items one by one at its head. Operations are computed once, against the original; slices decide their order.
-//     [Config.Remove] alone removes, for those who leave; neither path of injection calls it.
+//     [Remove] alone removes, for those who leave; neither path of injection calls it.
 //   - Idempotence is structural: what counts is whether this claim is mounted in this container, never a marker.
 //   - A conflict refuses the whole object with a sentence; nothing is ever half done.
 //

@@ -8,7 +8,7 @@ import (
 )
 
 // An object is decoded only to be looked at; what comes back are operations for its original.
-func ExampleConfig_Patch() {
+func ExamplePatch() {
 	config := inject.Default()
 	var object map[string]any
 	_ = json.Unmarshal([]byte(`{
@@ -19,13 +19,13 @@ func ExampleConfig_Patch() {
 		}}
 	}`), &object)
 
-	objects, err := config.AllKinds().Find(object)
+	objects, err := inject.NewTable(config.Kinds).Find(object)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, o := range objects {
-		result := config.Patch(inject.Request{Namespace: "ml"}, o.Pods...)
+		result := inject.Patch(config, inject.Request{Namespace: "ml"}, o.Pods...)
 		for _, op := range result.Operations {
 			fmt.Println(op.Json())
 		}
@@ -40,7 +40,7 @@ func ExampleConfig_Patch() {
 }
 
 // The three objects of an existing disk: bound in advance, kept, and tied to its zone.
-func ExampleConfig_Objects() {
+func ExampleObjects() {
 	config, _, err := inject.New(func(c *inject.Config) error {
 		c.Profiles[0].Volume = &inject.Volume{Handle: "vol-0123456789abcdef0", Zone: "us-east-1a"}
 		return nil
@@ -50,7 +50,7 @@ func ExampleConfig_Objects() {
 		return
 	}
 	release := inject.Release{Name: "nightly", Namespace: "ml"}
-	storage, err := config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+	storage, err := inject.Objects(config, release, inject.Use{Profile: "default", Namespace: "ml"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -44,7 +44,7 @@ func FuzzConfig(f *testing.F) {
 		requireSameWhenPrinted(t, config)
 		for i := range config.Profiles {
 			config.Profiles[i].Warnings()
-			if _, err := config.Objects(release, inject.Use{Profile: config.Profiles[i].Name, Namespace: "ml"}); err != nil {
+			if _, err := inject.Objects(config, release, inject.Use{Profile: config.Profiles[i].Name, Namespace: "ml"}); err != nil {
 				require.NotNil(t, config.Profiles[i].Volume, "only a static volume can be in the wrong namespace")
 			}
 		}
@@ -85,23 +85,23 @@ func FuzzPatch(f *testing.F) {
 		if !ok {
 			return
 		}
-		objects, err := config.AllKinds().Find(document)
+		objects, err := inject.NewTable(config.Kinds).Find(document)
 		if err != nil {
 			return
 		}
 		for i, object := range objects {
 			request := inject.Request{Release: release, Namespace: "ml", Selector: labels.Everything()}
-			result := config.Patch(request, object.Pods...)
+			result := inject.Patch(config, request, object.Pods...)
 			require.Len(t, result.Decisions, len(object.Pods))
 			if len(result.Operations) == 0 {
 				continue
 			}
 			require.Nil(t, result.Refused())
 			patched := apply(t, document, result)
-			objectsAgain, err := config.AllKinds().Find(patched)
+			objectsAgain, err := inject.NewTable(config.Kinds).Find(patched)
 			require.NoError(t, err)
 			require.Len(t, objectsAgain, len(objects))
-			require.Empty(t, config.Patch(request, objectsAgain[i].Pods...).Operations)
+			require.Empty(t, inject.Patch(config, request, objectsAgain[i].Pods...).Operations)
 		}
 	})
 }

@@ -50,7 +50,7 @@ func decodeJSON(t testing.TB, text []byte) map[string]any {
 // find returns the objects of a document.
 func find(t testing.TB, config *inject.Config, document map[string]any) []inject.Object {
 	t.Helper()
-	objects, err := config.AllKinds().Find(document)
+	objects, err := inject.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
 	return objects
 }

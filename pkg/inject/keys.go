@@ -73,11 +73,9 @@ const (
 	FluxPruneKeep = "disabled"
 )
 
-// Annotations that are read to understand a document.
-const (
-	// AnnotationHook lists the Helm hook events of an object. Source: Helm, Chart Hooks.
-	AnnotationHook = "helm.sh/hook"
-	// annotationMirror marks a static pod's mirror, which the API server never changes.
-	// Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
-	annotationMirror = "kubernetes.io/config.mirror"
-)
+// AnnotationHook lists the Helm hook events of an object. Source: Helm, Chart Hooks.
+const AnnotationHook = "helm.sh/hook"
+
+// annotationMirror marks a static pod's mirror, which the API server never changes.
+// Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
+const annotationMirror = "kubernetes.io/config.mirror"

@@ -148,14 +148,14 @@ type Kinds struct {
 
 type groupKind struct{ group, kind string }
 
-// AllKinds returns the built-in table with the configuration's own rows, which win.
-func (c *Config) AllKinds() Kinds {
-	k := Kinds{byName: make(map[groupKind]*Kind, len(builtinKinds)+len(c.Kinds))}
+// NewTable returns the built-in table with further rows, which win.
+func NewTable(rows []Kind) Kinds {
+	k := Kinds{byName: make(map[groupKind]*Kind, len(builtinKinds)+len(rows))}
 	for i := range builtinKinds {
 		k.add(&builtinKinds[i])
 	}
-	for i := range c.Kinds {
-		row := c.Kinds[i].expand()
+	for i := range rows {
+		row := rows[i].expand()
 		k.add(&row)
 	}
 	return k

@@ -659,12 +659,12 @@ func TestFindRefusesWrongShapes(t *testing.T) {
 		"the security context is a false": {"securityContext: false\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := inject.Default().AllKinds().Find(pod(t, tt.pod))
+			_, err := inject.NewTable(inject.Default().Kinds).Find(pod(t, tt.pod))
 			require.Error(t, err)
 			assert.Equal(t, tt.exp, err.Error())
 		})
 	}
-	_, err := inject.Default().AllKinds().Find(decode(t, "{apiVersion: v1, kind: List, metadata: {name: l}, items: [{}, secret]}"))
+	_, err := inject.NewTable(inject.Default().Kinds).Find(decode(t, "{apiVersion: v1, kind: List, metadata: {name: l}, items: [{}, secret]}"))
 	assert.EqualError(t, err, "List/l: /items/1 is no object")
 }
 
@@ -796,7 +796,7 @@ func TestUserKindsReplaceBuiltinOnes(t *testing.T) {
 }
 
 func TestKindNames(t *testing.T) {
-	names := load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, pods: [{podTemplate: spec.template}]}]\n").AllKinds().Names()
+	names := inject.NewTable(load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, pods: [{podTemplate: spec.template}]}]\n").Kinds).Names()
 	for _, kind := range []string{"Pod", "PodList", "Deployment", "List", "Train", "TrainList", "SparkApplication"} {
 		assert.True(t, names[kind], kind)
 	}

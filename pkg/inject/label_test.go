@@ -127,7 +127,7 @@ func TestLabels(t *testing.T) {
 			}
 			document := decode(t, "apiVersion: example.com/v1\nkind: "+tt.kind+"\n"+tt.object+"\n")
 			request := inject.Request{Release: release, Namespace: release.Namespace, Selector: selector}
-			result := config.Patch(request, find(t, config, document)[0].Pods...)
+			result := inject.Patch(config, request, find(t, config, document)[0].Pods...)
 			assert.Equal(t, tt.exp, lines(t, result))
 			var reasons []inject.Reason
 			for _, d := range result.Decisions {
@@ -143,7 +143,7 @@ func TestLabels(t *testing.T) {
 			}
 
 			patched := apply(t, document, result)
-			again := config.Patch(request, find(t, config, patched)[0].Pods...)
+			again := inject.Patch(config, request, find(t, config, patched)[0].Pods...)
 			assert.Empty(t, again.Operations, "what is patched needs nothing more")
 		})
 	}
@@ -156,10 +156,10 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
 		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
 	} {
-		_, err := load(t, labelKinds).AllKinds().Find(decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
+		_, err := inject.NewTable(load(t, labelKinds).Kinds).Find(decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
 		require.EqualError(t, err, exp)
 	}
-	_, err := load(t, labelKinds).AllKinds().Find(decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
+	_, err := inject.NewTable(load(t, labelKinds).Kinds).Find(decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
 }
 

@@ -99,7 +99,7 @@ func (p *podPatch) mountedByClaim(claim string) (PodVolume, bool) {
 func (p *podPatch) kept(profile *chosenProfile) (PodVolume, bool) {
 	var mounted nameSet // volumes at the path; filled when a volume asks
 	for _, v := range p.volumes.list {
-		if v.Claim == "" || !isOurs(v.Name) || p.config.hasVolume(v.Name) {
+		if v.Claim == "" || !isOurs(v.Name) || hasVolume(p.config, v.Name) {
 			continue
 		}
 		if mounted.list == nil {
@@ -131,8 +131,8 @@ func isOurs(volume string) bool {
 }
 
 // hasVolume reports whether some profile gives its volume that name.
-func (c *Config) hasVolume(name string) bool {
-	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.VolumeName() == name })
+func hasVolume(config *Config, name string) bool {
+	return slices.ContainsFunc(config.Profiles, func(p Profile) bool { return p.VolumeName() == name })
 }
 
 // mount adds the volume to a container, and the variable with its path.

@@ -29,10 +29,10 @@ type Storage struct {
 // configuration creates: a class of each sort per profile, a claim per namespace, and for a static volume the one PersistentVolume,
 // bound in advance by claimRef and volumeName so that it needs no first consumer. It fails when a static volume is used
 // outside the one namespace that it serves.
-func (c *Config) Objects(r Release, uses ...Use) (Storage, error) {
+func Objects(config *Config, r Release, uses ...Use) (Storage, error) {
 	var s Storage
-	for i := range c.Profiles {
-		p := &c.Profiles[i]
+	for i := range config.Profiles {
+		p := &config.Profiles[i]
 		namespaces := usedIn(uses, p.Name)
 		if len(namespaces) == 0 {
 			continue

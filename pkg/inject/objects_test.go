@@ -62,7 +62,7 @@ func writeObjects(t *testing.T, config *inject.Config) []byte {
 			out.WriteString("# warning: " + warning + "\n")
 		}
 	}
-	storage, err := config.Objects(inject.Release{Name: text("release"), Namespace: text("namespace")}, uses...)
+	storage, err := inject.Objects(config, inject.Release{Name: text("release"), Namespace: text("namespace")}, uses...)
 	if err != nil {
 		assert.Empty(t, storage)
 		out.WriteString("# error: " + err.Error() + "\n")
@@ -100,7 +100,7 @@ func TestObjectsKeepData(t *testing.T) {
 	for _, backend := range inject.Backends {
 		t.Run(backend.Name, func(t *testing.T) {
 			config := staticConfig(t, backend)
-			storage, err := config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			storage, err := inject.Objects(config, release, inject.Use{Profile: "default", Namespace: "ml"})
 			require.NoError(t, err)
 			require.Len(t, storage.StorageClasses, 1)
 			require.Len(t, storage.Volumes, 1)
@@ -179,15 +179,15 @@ func staticConfig(t *testing.T, backend inject.Backend) *inject.Config {
 func TestObjectsAreNotSharedBetweenCalls(t *testing.T) {
 	config := inject.Default()
 	use := inject.Use{Profile: "default", Namespace: "ml"}
-	first, err := config.Objects(release, use)
+	first, err := inject.Objects(config, release, use)
 	require.NoError(t, err)
 	first.StorageClasses[0].Parameters["type"] = "changed"
 	first.StorageClasses[0].Labels["x"] = "y"
 	*first.StorageClasses[0].ReclaimPolicy = corev1.PersistentVolumeReclaimDelete
 	first.Claims[0].Spec.AccessModes[0] = corev1.ReadWriteMany
-	second, err := config.Objects(release, use)
+	second, err := inject.Objects(config, release, use)
 	require.NoError(t, err)
-	expected, err := inject.Default().Objects(release, use)
+	expected, err := inject.Objects(inject.Default(), release, use)
 	require.NoError(t, err)
 	assert.Equal(t, expected, second)
 }
@@ -250,7 +250,7 @@ func TestClassesFollowTheProfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
-			storage, err := config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			storage, err := inject.Objects(config, release, inject.Use{Profile: "default", Namespace: "ml"})
 			require.NoError(t, err)
 			var kinds []string
 			for _, object := range storage.All() {
@@ -331,7 +331,7 @@ func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
 		"another type, of any size": {"claim: {size: 1Gi}, storageClass: {performance: throughput, parameters: {type: gp2}}", map[string]string{"type": "gp2", inject.ClassParameterFSType: "ext4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			storage, err := load(t, "profiles: [{name: default, "+tt.profile+"}]\n").Objects(release, inject.Use{Profile: "default", Namespace: "ml"})
+			storage, err := inject.Objects(load(t, "profiles: [{name: default, "+tt.profile+"}]\n"), release, inject.Use{Profile: "default", Namespace: "ml"})
 			require.NoError(t, err)
 			assert.Equal(t, tt.exp, storage.StorageClasses[0].Parameters)
 		})
@@ -365,6 +365,6 @@ func TestTwoProfilesNeverMakeOneObject(t *testing.T) {
   mount: {path: /b}
 `))
 	require.NoError(t, err)
-	_, err = config.Objects(release, inject.Use{Profile: "default", Namespace: "ml"}, inject.Use{Profile: "b", Namespace: "ml"})
+	_, err = inject.Objects(config, release, inject.Use{Profile: "default", Namespace: "ml"}, inject.Use{Profile: "b", Namespace: "ml"})
 	require.EqualError(t, err, `the profiles "default" and "b" would both create PersistentVolumeClaim pvc-data-pipeline-b.`+release.Name+`: give one of them another name`)
 }

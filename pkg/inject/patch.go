@@ -47,7 +47,7 @@ const (
 	ReasonInvalid Reason = "Invalid"
 )
 
-// The reasons of [Config.Remove].
+// The reasons of [Remove].
 const (
 	// ReasonRemoved: what was injected was taken away.
 	ReasonRemoved Reason = "Removed"
@@ -104,7 +104,7 @@ type Decision struct {
 	// Claims are the claims that it mounts for them, in the same order.
 	Claims []string
 	Added  []Addition
-	// Removed is what [Config.Remove] took away.
+	// Removed is what [Remove] took away.
 	Removed  []Addition
 	Warnings []string
 }
@@ -112,7 +112,7 @@ type Decision struct {
 // Result is what is to be done to one object.
 type Result struct {
 	// Operations are RFC 6902 operations against the document that the pods were found in: "add" only, or of
-	// [Config.Remove] "remove" only. There are none when any decision refuses.
+	// [Remove] "remove" only. There are none when any decision refuses.
 	Operations []jsonpatch.Operation
 	// Decisions has one entry per pod, in the order of the pods.
 	Decisions []Decision
@@ -142,7 +142,7 @@ var defaultSelector = labels.SelectorFromSet(labels.Set{Label: LabelEnabled})
 var errNotServed = errors.New("the administrator does not allow it")
 
 // Patch decides about the pods of one object, which may share a list of volumes.
-func (c *Config) Patch(req Request, pods ...Pod) Result {
+func Patch(config *Config, req Request, pods ...Pod) Result {
 	var result Result
 	containers := 0
 	for i := range pods {
@@ -156,7 +156,7 @@ func (c *Config) Patch(req Request, pods ...Pod) Result {
 			c := &pod.Containers[j]
 			c.Mounts, c.Env = slices.Clip(c.Mounts), slices.Clip(c.Env)
 		}
-		p := podPatch{config: c, request: req, pod: &pod, edits: edits, volumes: newVolumeList(pod.volumes())}
+		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: newVolumeList(pod.volumes())}
 		result.Decisions = append(result.Decisions, p.decide())
 	}
 	if result.Refused() == nil {

@@ -24,7 +24,7 @@ func patch(t testing.TB, config *inject.Config, document map[string]any) inject.
 	t.Helper()
 	objects := find(t, config, document)
 	require.Len(t, objects, 1)
-	return config.Patch(inject.Request{Release: release, Namespace: release.Namespace, Selector: labels.Everything()}, objects[0].Pods...)
+	return inject.Patch(config, inject.Request{Release: release, Namespace: release.Namespace, Selector: labels.Everything()}, objects[0].Pods...)
 }
 
 // pod wraps the fields of a pod's spec, and of its metadata in front of a line "---".
@@ -447,7 +447,7 @@ func TestSelection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := inject.Default()
 			pods := find(t, config, pod(t, tt.pod))[0].Pods
-			result := config.Patch(inject.Request{Release: release, Namespace: "ml", Selector: tt.selector}, pods...)
+			result := inject.Patch(config, inject.Request{Release: release, Namespace: "ml", Selector: tt.selector}, pods...)
 			require.Len(t, result.Decisions, 1)
 			assert.Equal(t, tt.exp, result.Decisions[0].Reason)
 			assert.Contains(t, result.Decisions[0].Message, tt.expText)
@@ -465,10 +465,10 @@ func TestExcluded(t *testing.T) {
 	assert.Equal(t, inject.ReasonExcluded, result.Decisions[0].Reason)
 	assert.Empty(t, result.Decisions[0].Profiles)
 
-	noContainers := config.Patch(inject.Request{Selector: labels.Everything()}, inject.Pod{VolumesPath: "/spec/volumes"})
+	noContainers := inject.Patch(config, inject.Request{Selector: labels.Everything()}, inject.Pod{VolumesPath: "/spec/volumes"})
 	assert.Empty(t, noContainers.Operations)
 	assert.Equal(t, inject.ReasonExcluded, noContainers.Decisions[0].Reason)
-	assert.Empty(t, config.Patch(inject.Request{}).Decisions, "no pods, no decisions")
+	assert.Empty(t, inject.Patch(config, inject.Request{}).Decisions, "no pods, no decisions")
 }
 
 func TestDecisionTellsWhatWasAdded(t *testing.T) {
@@ -496,7 +496,7 @@ func TestClaimsOfTheNamespace(t *testing.T) {
 	objects := find(t, config, document)
 	assert.Equal(t, "train-", objects[0].Name)
 	assert.Empty(t, objects[0].Namespace)
-	result := config.Patch(inject.Request{Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
 	assert.Equal(t, []string{"data-ml"}, result.Decisions[0].Claims)
 	for _, op := range result.Operations {
 		assert.True(t, strings.HasPrefix(op.Path, "/spec/"), op.Path)
@@ -525,7 +525,7 @@ func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
 		Labels:      map[string]string{inject.Label: inject.LabelEnabled},
 		Containers:  []inject.Container{{Path: "/spec/containers/0", Name: "main"}},
 	}
-	decision := config.Patch(inject.Request{Release: release, Namespace: "ml"}, pod).Decisions[0]
+	decision := inject.Patch(config, inject.Request{Release: release, Namespace: "ml"}, pod).Decisions[0]
 	assert.Equal(t, inject.ReasonInjected, decision.Reason, decision.Message)
 	assert.Contains(t, decision.Warnings, `fsGroup 2 of profile "b" is not set: the pod has 1 for another profile`)
 }
@@ -536,7 +536,7 @@ func TestAVolumeWithoutANameCannotBeMounted(t *testing.T) {
 		Labels:     map[string]string{inject.Label: inject.LabelEnabled},
 		Containers: []inject.Container{{Path: "/spec/containers/0", Name: "main"}},
 	}
-	result := inject.Default().Patch(inject.Request{Namespace: "ml"}, pod)
+	result := inject.Patch(inject.Default(), inject.Request{Namespace: "ml"}, pod)
 	assert.Equal(t, inject.ReasonConflict, result.Decisions[0].Reason)
 	assert.Equal(t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`, result.Decisions[0].Message)
 	assert.Empty(t, result.Operations)

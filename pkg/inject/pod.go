@@ -364,10 +364,13 @@ func (p *Pod) volumes() []PodVolume {
 	if len(p.SharedVolumes) == 0 {
 		return p.Volumes
 	}
-	own := newVolumeList(p.Volumes)
+	own := make(map[string]struct{}, len(p.Volumes))
+	for _, v := range p.Volumes {
+		own[v.Name] = struct{}{}
+	}
 	all := slices.Clone(p.Volumes)
 	for _, shared := range p.SharedVolumes {
-		if _, isHidden := own.named(shared.Name); !isHidden {
+		if _, isHidden := own[shared.Name]; !isHidden {
 			all = append(all, shared)
 		}
 	}

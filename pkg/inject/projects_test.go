@@ -17,7 +17,7 @@ func TestATrainJobSetsNoVariableThatTrainerRefuses(t *testing.T) {
 	config := load(t, "profiles: [{name: default, env: DATA}]\n")
 	objects := find(t, config, decode(t, "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nmetadata: {name: t}\n"+
 		"spec: {podTemplateOverrides: [{spec: {containers: [{name: node}, {name: metrics}]}}]}\n"))
-	result := config.Patch(inject.Request{Release: release, Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Release: release, Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
 	require.Len(t, result.Decisions, 1)
 	assert.Contains(t, result.Decisions[0].Warnings, `container "node" gets no variable DATA, because this kind refuses one here; the storage is at /data`)
 	var paths []string
@@ -34,7 +34,7 @@ func TestTheTemplateOfASparkDriverCanAsk(t *testing.T) {
 	config := load(t, "profiles: [{name: default}]\n")
 	objects := find(t, config, decode(t, "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: s}\n"+
 		"spec: {driver: {template: {metadata: {labels: {pipeline-storage: enabled}}}}, executor: {instances: 1}}\n"))
-	result := config.Patch(inject.Request{Release: release, Namespace: "ml"}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Release: release, Namespace: "ml"}, objects[0].Pods...)
 	require.Len(t, result.Decisions, 2)
 	assert.Equal(t, inject.ReasonInjected, result.Decisions[0].Reason)
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[1].Reason)

@@ -169,7 +169,7 @@ func TestPatchLeavesSpareRoomAlone(t *testing.T) {
 	mounts[0] = inject.Mounted{Volume: "x", Path: "/x"}
 	env := make([]inject.Env, 1, 4)
 	env[0] = inject.Env{Name: "X"}
-	result := config.Patch(inject.Request{Release: release, Selector: labels.Everything()}, inject.Pod{
+	result := inject.Patch(config, inject.Request{Release: release, Selector: labels.Everything()}, inject.Pod{
 		VolumesPath: "/spec/volumes", Volumes: volumes, SecurityContextPath: "/spec/securityContext",
 		Containers: []inject.Container{{Path: "/spec/containers/0", Name: "main", Mounts: mounts, Env: env}},
 	})

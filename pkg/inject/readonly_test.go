@@ -21,7 +21,7 @@ func volumeOf(t *testing.T, b inject.Backend, readOnly bool, options ...string) 
 		Volume: &inject.Volume{Handle: "/volume", Zone: "z", Namespace: "ml", MountOptions: options}, Mount: inject.Mount{ReadOnly: readOnly},
 	}}}
 	c.SetDefaults()
-	storage, err := c.Objects(inject.Release{}, inject.Use{Profile: "models", Namespace: "ml"})
+	storage, err := inject.Objects(c, inject.Release{}, inject.Use{Profile: "models", Namespace: "ml"})
 	require.NoError(t, err)
 	return storage.Volumes[0]
 }

@@ -20,8 +20,8 @@ import (
 // release gives the profile, with nothing else in it; a mount of that volume at the profile's path, as the pod's annotations
 // narrow it, in a container that the profile includes; and what the tables of this file list. Everything else is the pod's
 // own and stays, and so does a volume that something of the pod's own mounts. A nil Selector means every pod.
-func (c *Config) Remove(req Request, object *Object) Result {
-	r := removal{config: c, request: req, object: object, decisions: make([]Decision, len(object.Pods))}
+func Remove(config *Config, req Request, object *Object) Result {
+	r := removal{config: config, request: req, object: object, decisions: make([]Decision, len(object.Pods))}
 	uses := make([][]use, len(object.Pods))
 	for i := range object.Pods {
 		uses[i] = r.pod(i)
@@ -146,7 +146,7 @@ func (r *removal) pod(i int) []use {
 		}
 	}
 	for _, v := range pod.volumes() {
-		if isOurs(v.Name) && v.Claim != "" && !r.config.hasVolume(v.Name) {
+		if isOurs(v.Name) && v.Claim != "" && !hasVolume(r.config, v.Name) {
 			r.warn(i, "volume %q stays: no profile of this configuration has that name", v.Name)
 		}
 	}
@@ -178,7 +178,7 @@ func (r *removal) use(i int, profile *Profile) ([]use, error) {
 		if err != nil {
 			return nil, fmt.Errorf("annotation %s: %w", AnnotationProfiles, err)
 		}
-		chosen, err := profile.narrow(pod.Annotations, len(names) < 2)
+		chosen, err := narrow(profile, pod.Annotations, len(names) < 2)
 		if err != nil {
 			return nil, err
 		}
@@ -398,7 +398,7 @@ func (r *removal) colocation(i int, profile *Profile, claim string) {
 	if !profile.Colocates() {
 		return
 	}
-	key, value := profile.ClaimLabel(), shorten(claim)
+	key, value := profile.ClaimLabel(), claimLabelValue(claim)
 	have, _ := r.lookup(pod.LabelsPath).(map[string]any)
 	if pod.LabelsPath != "" && text(have[key]) == value && r.takeKey(pod.LabelsPath, len(have), key) {
 		r.removed(i, Addition{Profile: profile.Name, Label: key + "=" + value})

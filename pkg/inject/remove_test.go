@@ -17,7 +17,7 @@ func withdraw(t testing.TB, config *inject.Config, document map[string]any) inje
 	t.Helper()
 	objects := find(t, config, document)
 	require.Len(t, objects, 1)
-	return config.Remove(inject.Request{Release: release, Namespace: release.Namespace}, &objects[0])
+	return inject.Remove(config, inject.Request{Release: release, Namespace: release.Namespace}, &objects[0])
 }
 
 // paths writes operations that remove.
@@ -205,7 +205,7 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 	objects := find(t, config, injected)
 	require.Len(t, objects, 1)
 	request := inject.Request{Release: release, Namespace: release.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "x"})}
-	result := config.Remove(request, &objects[0])
+	result := inject.Remove(config, request, &objects[0])
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[0].Reason)
 	assert.Empty(t, result.Operations)
 }

@@ -178,6 +178,6 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 
 	config := load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
 	objects := find(t, config, pod(t, asks+"---\n"+main))
-	result = config.Patch(inject.Request{}, objects[0].Pods...)
+	result = inject.Patch(config, inject.Request{}, objects[0].Pods...)
 	assert.Contains(t, result.Refused().Message, "nobody knows what {release} is here: with postrender, add --namespace NAMESPACE --release RELEASE")
 }

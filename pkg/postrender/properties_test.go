@@ -118,7 +118,7 @@ func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 	decoder.UseNumber()
 	var content map[string]any
 	require.NoError(t, decoder.Decode(&content))
-	objects, err := r.Config.AllKinds().Find(content)
+	objects, err := inject.NewTable(r.Config.Kinds).Find(content)
 	require.NoError(t, err)
 	var ops []any
 	for _, object := range objects {
@@ -127,7 +127,7 @@ func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 			namespace = r.Release.Namespace
 		}
 		request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-		for _, op := range r.Config.Patch(request, object.Pods...).Operations {
+		for _, op := range inject.Patch(r.Config, request, object.Pods...).Operations {
 			ops = append(ops, op)
 		}
 	}

@@ -60,7 +60,7 @@ func (r *run) withdrawObject(doc manifest.Document, object inject.Object) ([]jso
 		return nil, err
 	}
 	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-	result := r.Config.Remove(request, &object)
+	result := inject.Remove(r.Config, request, &object)
 	for _, decision := range result.Decisions {
 		r.addWorkload(doc, object, decision)
 	}
@@ -233,7 +233,7 @@ func (r *run) written(have *presentObject) *inject.StorageObject {
 		return nil
 	}
 	for _, namespace := range r.storageNamespaces() {
-		needed, err := r.Config.Objects(r.Release, inject.Use{Profile: profile, Namespace: namespace})
+		needed, err := inject.Objects(r.Config, r.Release, inject.Use{Profile: profile, Namespace: namespace})
 		if err != nil {
 			continue // the volume of the profile is not for this namespace
 		}

@@ -56,7 +56,7 @@ type presentObject struct {
 }
 
 func newRun(r *Renderer, stream []byte) *run {
-	kinds := r.Config.AllKinds()
+	kinds := inject.NewTable(r.Config.Kinds)
 	names := kinds.Names()
 	for kind := range storageGroups {
 		names[kind] = true
@@ -244,7 +244,7 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 	}
 	namespace := r.namespaceOf(object)
 	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-	result := r.withholdHook(object, r.Config.Patch(request, object.Pods...))
+	result := r.withholdHook(object, inject.Patch(r.Config, request, object.Pods...))
 	for n, decision := range result.Decisions {
 		if decision.Reason == inject.ReasonNotSelected {
 			decision = r.explainLabel(object, object.Pods[n], decision)

@@ -72,7 +72,7 @@ func (r *run) missing() ([]inject.StorageObject, error) {
 			uses = append(uses, c.Use)
 		}
 	}
-	needed, err := r.Config.Objects(r.Release, uses...)
+	needed, err := inject.Objects(r.Config, r.Release, uses...)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func claimFor(t *testing.T, config release, profile, namespace string) *corev1.P
 // objectsOf is what a profile needs in a namespace, with the labels that the controller adds.
 func objectsOf(t *testing.T, config release, profile, namespace string) inject.Storage {
 	t.Helper()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: namespace})
+	storage, err := inject.Objects(config.Config, inject.Release{}, inject.Use{Profile: profile, Namespace: namespace})
 	require.NoError(t, err)
 	for _, object := range storage.All() {
 		object.Meta.Labels[inject.LabelInstallation] = config.installation

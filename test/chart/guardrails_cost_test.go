@@ -89,7 +89,7 @@ func timedClaims(t *testing.T, admin, client kubernetes.Interface, namespace str
 	}
 	config := inject.Default()
 	return timed(t, func() error {
-		storage, err := config.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: namespace})
+		storage, err := inject.Objects(config, inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: namespace})
 		require.NoError(t, err)
 		claim := storage.Claims[0]
 		claim.Labels[inject.LabelInstallation], claim.Spec.VolumeName = "storage.ps", fmt.Sprintf("volume-%d", manyVolumes-1)

@@ -65,7 +65,7 @@ func readOnlyOptions(t *testing.T) []string {
 		Volume: &inject.Volume{Handle: "h", Namespace: "any"}, Mount: inject.Mount{ReadOnly: true},
 	}}}
 	config.SetDefaults()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: "library", Namespace: "any"})
+	storage, err := inject.Objects(config, inject.Release{}, inject.Use{Profile: "library", Namespace: "any"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"ro"}, storage.Volumes[0].Spec.MountOptions)
 	return storage.Volumes[0].Spec.MountOptions

@@ -172,9 +172,9 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	decoder.UseNumber()
 	var document map[string]any
 	require.NoError(t, decoder.Decode(&document))
-	objects, err := config.AllKinds().Find(document)
+	objects, err := inject.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
-	result := config.Patch(inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
 	require.Nil(t, result.Refused())
 	operations, err := json.Marshal(result.Operations)
 	require.NoError(t, err)

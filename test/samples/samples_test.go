@@ -159,7 +159,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 			// The dry run asks whether the namespace is there.
 			createNamespace(t, client, use.Namespace)
 
-			storage, err := config.Objects(inject.Release{}, use)
+			storage, err := inject.Objects(config, inject.Release{}, use)
 			require.NoError(t, err)
 			require.Len(t, storage.Claims, 1, file)
 			require.Len(t, storage.StorageClasses, 1, file)
@@ -172,7 +172,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 			for _, profile := range config.Profiles {
 				use := use(&profile)
 
-				storage, err := config.Objects(inject.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
+				storage, err := inject.Objects(config, inject.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
 				require.NoError(t, err)
 				create(t, client, &storage)
 
@@ -398,7 +398,7 @@ func TestOrigin(t *testing.T) {
 	require.NotNil(t, config)
 	require.Len(t, config.Profiles, 1)
 
-	storage, err := config.Objects(inject.Release{}, use(&config.Profiles[0]))
+	storage, err := inject.Objects(config, inject.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
 	actual := encode(t, &storage)
@@ -411,7 +411,7 @@ func TestOrigin(t *testing.T) {
 	assert.Equal(t, string(expected), string(actual), "if this is intended: go test ./test/samples -update")
 
 	// With the defaults, a bare profile differs in nothing but the volume that exists and the type of disk.
-	bare, err := inject.Default().Objects(inject.Release{}, use(&config.Profiles[0]))
+	bare, err := inject.Objects(inject.Default(), inject.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
 	bare.StorageClasses[0].Parameters["type"] = storage.StorageClasses[0].Parameters["type"]

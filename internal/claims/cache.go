@@ -12,6 +12,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
@@ -29,12 +31,12 @@ func CacheOptions(o Options) cache.Options {
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}: {
-				Label: labels.SelectorFromSet(labels.Set{inject.Label: inject.LabelEnabled}),
+				Label: labels.SelectorFromSet(labels.Set{kinds.Label: kinds.LabelEnabled}),
 				Field: unfinished(), Transform: strip(stripPod(o.Config)),
 			},
 			&corev1.Namespace{}: {Transform: strip(stripNamespace)},
 			&corev1.PersistentVolumeClaim{}: {
-				Label:     labels.SelectorFromSet(labels.Set{inject.LabelInstallation: o.Installation}),
+				Label:     labels.SelectorFromSet(labels.Set{storage.LabelInstallation: o.Installation}),
 				Transform: strip(stripClaim),
 			},
 			&admissionregistrationv1.MutatingWebhookConfiguration{}: {
@@ -84,7 +86,7 @@ func only(all map[string]string, keys ...string) map[string]string {
 	return kept
 }
 
-func stripPod(config func() *inject.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 		kept := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: identity(&pod.ObjectMeta)}
 		if injected, ok := pod.Annotations[inject.AnnotationInjected]; ok {

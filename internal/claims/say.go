@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // sayPending says, on the claim and its pods, why the claim is not bound, once they have waited long enough.
@@ -61,7 +61,7 @@ func (v *visit) waited(now time.Time) time.Duration {
 // readNodes reads the live pods of the use with what the metadata does not tell: their nodes. It looks at a bounded number.
 func (v *visit) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var list corev1.PodList
-	err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled},
+	err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
 		client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(maxPodsRead))
 	if err != nil {
 		return nil, fmt.Errorf("list the pods that use claim %s: %w", v.names.Claim, err)

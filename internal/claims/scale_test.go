@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // heap is what is in use after a collection, in bytes.
@@ -81,8 +82,8 @@ func TestStrippedPodIsSmall(t *testing.T) {
 		pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096))}}
 		return pod
 	}
-	config := inject.Default()
-	strip := stripPod(func() *inject.Config { return config })
+	config := storage.Default()
+	strip := stripPod(func() *storage.Config { return config })
 	kept := strip(large(0))
 	assert.Equal(t, map[string]string{inject.AnnotationInjected: "default"}, kept.Annotations)
 	assert.Empty(t, kept.Labels)

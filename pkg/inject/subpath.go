@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // folder is a profile's subPath as one pod mounts it: a path, or an expression and the variables that it needs.
@@ -24,7 +26,7 @@ func (p *podPatch) folder(subPath string) (folder, error) {
 	}
 	var variables []corev1.EnvVar
 	var problem error
-	usesVariables := needsVariables(subPath)
+	usesVariables := storage.NeedsPodVariables(subPath)
 	fill := func(found string) string {
 		text, variable, err := p.fill(found)
 		problem = cmp.Or(problem, err)
@@ -37,7 +39,7 @@ func (p *podPatch) folder(subPath string) (folder, error) {
 	if usesVariables { // a dollar of the path is no variable; source: Kubernetes, third_party/forked/golang/expansion
 		text = strings.ReplaceAll(text, "$", "$$")
 	}
-	filled := replacePlaceholders(text, fill)
+	filled := storage.ReplacePlaceholders(text, fill)
 	switch {
 	case problem != nil:
 		return folder{}, fmt.Errorf("mount.subPath %s: %w", subPath, problem)
@@ -55,13 +57,13 @@ func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
 		}
 		return value, nil, nil
 	}
-	key, isLabel := labelOf(placeholder)
+	key, isLabel := storage.PlaceholderLabel(placeholder)
 	switch {
-	case placeholder == placeholderNamespace:
+	case placeholder == storage.PlaceholderNamespace:
 		return known(p.request.Namespace)
-	case placeholder == placeholderRelease:
+	case placeholder == storage.PlaceholderRelease:
 		return known(p.request.Release.Name)
-	case placeholder == placeholderPodName:
+	case placeholder == storage.PlaceholderPodName:
 		v := fieldVariable("NAME", "metadata.name")
 		return "$(" + v.Name + ")", &v, nil
 	case isLabel:
@@ -69,21 +71,6 @@ func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
 		return "$(" + v.Name + ")", &v, p.requireLabel(key)
 	}
 	return placeholder, nil, nil
-}
-
-func fieldVariable(name, fieldPath string) corev1.EnvVar {
-	return corev1.EnvVar{Name: folderVariable + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
-}
-
-// variableName makes the name of a variable from the key of a label. Two keys may have one name: that is a conflict like any
-// other of a variable that is taken.
-func variableName(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(key))
 }
 
 // indexLabel is a label that pods of a Job have if it is Indexed, which is not looked at here.
@@ -113,45 +100,4 @@ func (p *podPatch) takesVariables() error {
 	}
 	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +
 		"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}")
-}
-
-// volumeMount returns the mount of the pod's volume of that name, and the variables that it needs, made once for all
-// containers.
-func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.EnvVar, error) {
-	if c.mount == nil {
-		f, err := p.folder(c.Mount.SubPath)
-		if err != nil {
-			return nil, nil, err
-		}
-		c.mount, c.variables = corev1.VolumeMount{
-			Name: volume, MountPath: c.Mount.Path, SubPath: f.path, SubPathExpr: f.expression, ReadOnly: c.Mount.ReadOnly,
-		}, f.variables
-	}
-	return c.mount, c.variables, nil
-}
-
-// addVariables adds the variables of a mount to its container.
-func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVar, c *Container) error {
-	if len(variables) > 0 && c.NoEnv {
-		return errors.New("this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out")
-	}
-	for i := range variables {
-		v := &variables[i]
-		wanted := Env{Name: v.Name, FromSource: true, FieldPath: v.ValueFrom.FieldRef.FieldPath}
-		isSet := false
-		for _, e := range c.Env {
-			if e.Name == v.Name && e != wanted {
-				return fmt.Errorf("environment variable %s, which mount.subPath needs for %s, is set to something else: remove it", v.Name, wanted.FieldPath)
-			}
-			isSet = isSet || e.Name == v.Name
-		}
-		if isSet {
-			continue
-		}
-		c.Env = append(c.Env, wanted)
-		if p.edits.add(c.Path+"/env", len(c.Env) == 1, v.Name, *v) {
-			p.added(Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
-		}
-	}
-	return nil
 }

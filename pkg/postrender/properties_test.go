@@ -16,6 +16,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -118,7 +119,7 @@ func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 	decoder.UseNumber()
 	var content map[string]any
 	require.NoError(t, decoder.Decode(&content))
-	objects, err := inject.NewTable(r.Config.Kinds).Find(content)
+	objects, err := kinds.NewTable(r.Config.Kinds).Find(content)
 	require.NoError(t, err)
 	var ops []any
 	for _, object := range objects {

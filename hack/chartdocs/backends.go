@@ -58,13 +58,16 @@ func makeBackends() ([]byte, error) {
 			AccessMode: accessMode(b), BelongsTo: orEmpty(b.BelongsTo),
 		}
 	}
+	profile := storage.Default().Profiles[0]
+	profile.Volume = &storage.Volume{}
+	names := profile.Names(storage.Release{}, "")
 	text, err := yaml.Marshal(map[string]any{
 		"aliases":  aliases(),
 		"backends": backends,
 		"defaults": map[string]string{
-			"profile": storage.DefaultProfile, "backend": storage.DefaultBackend, "claim": storage.DefaultClaim,
-			"size": storage.DefaultSize, "path": storage.DefaultMountPath, "reclaimPolicy": string(storage.DefaultReclaim),
-			"class": storage.DefaultClass, "volume": storage.DefaultVolume, "bindingMode": string(storage.DefaultBindingMode),
+			"profile": profile.Name, "backend": profile.StorageClass.Backend, "claim": names.Claim,
+			"size": profile.Claim.Size.String(), "path": profile.Mount.Path, "reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
+			"class": names.StorageClass, "volume": names.Volume, "bindingMode": string(profile.StorageClass.VolumeBindingMode),
 			"fsType": storage.ClassParameterFSType,
 		},
 	})

@@ -32,7 +32,7 @@ func aPod(injected bool, change ...func(*corev1.Pod)) corev1.Pod {
 	if injected {
 		pod.Annotations = map[string]string{inject.AnnotationInjected: storage.DefaultProfile}
 		pod.Spec.Volumes = []corev1.Volume{{Name: "pipeline-storage", VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: storage.DefaultClaim},
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "pvc-data-pipeline"},
 		}}}
 		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "pipeline-storage", MountPath: "/data"}}
 	}
@@ -48,7 +48,7 @@ func waiting(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "", corev1.PodPe
 func aClaim(change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")}
 	claim := corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: storage.DefaultClaim, UID: "uid-of-claim", Labels: map[string]string{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim", Labels: map[string]string{
 			storage.LabelProfile: storage.DefaultProfile, storage.LabelInstallation: "storage-system.storage",
 		}},
 		Spec: corev1.PersistentVolumeClaimSpec{
@@ -73,7 +73,7 @@ func aReleased(name string, labels map[string]string) corev1.PersistentVolume {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: storage.DefaultClaim, UID: "uid-of-a-claim-that-is-gone"},
+			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-claim-that-is-gone"},
 		},
 		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeReleased},
 	}

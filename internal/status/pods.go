@@ -51,7 +51,7 @@ func ended(pod *corev1.Pod) bool {
 func (l *look) mounts(pod *corev1.Pod, row *Pod) {
 	ours := map[string]string{} // claims by volume
 	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil && (l.isVolumeName(v.Name) || l.isClaim(v.PersistentVolumeClaim.ClaimName)) {
+		if v.PersistentVolumeClaim != nil && (storage.IsVolumeName(v.Name) || l.isClaim(v.PersistentVolumeClaim.ClaimName)) {
 			ours[v.Name] = v.PersistentVolumeClaim.ClaimName
 		}
 	}
@@ -67,12 +67,6 @@ func (l *look) mounts(pod *corev1.Pod, row *Pod) {
 			}
 		}
 	}
-}
-
-// isVolumeName reports whether a volume in a pod has the name that a profile gives it.
-func (l *look) isVolumeName(name string) bool {
-	plain := (&storage.Profile{Name: storage.DefaultProfile}).VolumeName()
-	return name == plain || strings.HasPrefix(name, plain+"-")
 }
 
 // isClaim reports whether a claim of that name is one of a profile.

@@ -3,7 +3,6 @@ package inject
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -107,11 +106,11 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 	var chosen []*chosenProfile
 	for _, name := range names {
 		profile := c.Profile(name)
-		if profile == nil && p.hasClaim(storage.VolumeName(name)) {
-			p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, storage.VolumeName(name))
-			continue
-		}
 		if profile == nil {
+			if volume := (&storage.Profile{Name: name}).VolumeName(); p.hasClaim(volume) {
+				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volume)
+				continue
+			}
 			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.ProfileNames(), ", "))
 		}
 		narrowed, err := narrow(profile, annotations, len(names) == 1)
@@ -182,18 +181,16 @@ func refuseUnscoped(annotations map[string]string) error {
 }
 
 func (c *chosenProfile) annotateMountPath(value string) error {
-	if err := storage.CheckMountPath(value); err != nil {
+	if err := c.Mount.SetPath(value); err != nil {
 		return fmt.Errorf("%q %w", value, err)
 	}
-	c.Mount.Path = value
 	return nil
 }
 
 func (c *chosenProfile) annotateSubPath(value string) error {
-	if err := storage.CheckAnnotatedSubPath(value); err != nil {
+	if err := c.Mount.AddSubPath(value); err != nil {
 		return fmt.Errorf("%q %w", value, err)
 	}
-	c.Mount.SubPath = path.Join(c.Mount.SubPath, value)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
 		return nil
 	}
-	key, value := profile.ClaimLabel(), storage.ClaimLabelValue(claim)
+	key, value := profile.ClaimLabel(claim)
 	if err := p.addClaimLabel(profile, key, value); err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	if !profile.Colocates() {
 		return
 	}
-	key, value := profile.ClaimLabel(), storage.ClaimLabelValue(claim)
+	key, value := profile.ClaimLabel(claim)
 	have, _ := r.lookup(pod.LabelsPath).(map[string]any)
 	if pod.LabelsPath != "" && kinds.StringOf(have[key]) == value && r.takeKey(pod.LabelsPath, len(have), key) {
 		r.removed(i, Addition{Profile: profile.Name, Label: key + "=" + value})

@@ -106,7 +106,7 @@ func absolute(p string) string {
 // containers.
 func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.EnvVar, error) {
 	if c.mount == nil {
-		f, err := p.folder(c.Mount.SubPath)
+		f, err := p.folder(&c.Mount)
 		if err != nil {
 			return nil, nil, err
 		}

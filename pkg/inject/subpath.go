@@ -20,13 +20,14 @@ type folder struct {
 // folder fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
 // and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the folder that of all
 // runs, so that a missing label refuses the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
-func (p *podPatch) folder(subPath string) (folder, error) {
+func (p *podPatch) folder(mount *storage.Mount) (folder, error) {
+	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
 		return folder{path: subPath}, nil
 	}
 	var variables []corev1.EnvVar
 	var problem error
-	usesVariables := storage.NeedsPodVariables(subPath)
+	usesVariables := mount.NeedsVariables()
 	fill := func(found string) string {
 		text, variable, err := p.fill(found)
 		problem = cmp.Or(problem, err)

@@ -150,7 +150,7 @@ func ofBackend(b storage.Backend) storage.Profile {
 		p.Volume.NodeStageSecret = &storage.SecretReference{Name: "stage", Namespace: "kube-system"}
 	}
 	if len(b.Performance) > 0 {
-		p.StorageClass.Performance = storage.PerformanceStandard
+		p.StorageClass.Performance = "standard"
 	}
 	return p
 }

@@ -50,7 +50,7 @@ func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
 	}
 	namespace := fmt.Sprintf("team-%d", manyNamespaces-1)
 	volume := foreignVolume()
-	volume.Spec.ClaimRef = claimRefTo(namespace, storage.DefaultClaim)
+	volume.Spec.ClaimRef = claimRefTo(namespace, "pvc-data-pipeline")
 	volume, err = typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	volume.Status.Phase = corev1.VolumeBound
@@ -83,7 +83,7 @@ func timedClaims(t *testing.T, admin, client kubernetes.Interface, namespace str
 	for i := range manyVolumes {
 		volume := foreignVolume()
 		volume.Name, volume.Labels = fmt.Sprintf("volume-%d", i), labelsOf(namespace, uid)
-		volume.Spec.ClaimRef = claimRefTo(namespace, storage.DefaultClaim)
+		volume.Spec.ClaimRef = claimRefTo(namespace, "pvc-data-pipeline")
 		_, err := admin.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}

@@ -75,7 +75,7 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	class, err := shared.Client.StorageV1().StorageClasses().Get(t.Context(), "fast", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "nfs.csi.k8s.io", class.Provisioner)
-	assert.Equal(t, "keep", class.Annotations[storage.AnnotationResourcePolicy])
+	assert.Equal(t, "keep", class.Annotations["helm.sh/resource-policy"])
 	assertNamespaceUID(t, volume.Name, claim.Namespace)
 }
 
@@ -88,9 +88,9 @@ func assertKept(t *testing.T, object metav1.Object) {
 		return key == storage.LabelNamespace || key == storage.LabelNamespaceUID
 	})
 	assert.Equal(t, map[string]string{storage.LabelProfile: "default", storage.LabelInstallation: installation}, labels)
-	assert.Equal(t, "keep", object.GetAnnotations()[storage.AnnotationResourcePolicy])
-	assert.Equal(t, storage.SyncOptionsKeep, object.GetAnnotations()[storage.AnnotationSyncOptions])
-	assert.Equal(t, storage.FluxPruneKeep, object.GetAnnotations()[storage.AnnotationFluxPrune])
+	assert.Equal(t, "keep", object.GetAnnotations()["helm.sh/resource-policy"])
+	assert.Equal(t, "Prune=false,Delete=false", object.GetAnnotations()["argocd.argoproj.io/sync-options"])
+	assert.Equal(t, "disabled", object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"])
 }
 
 // assertNamespaceUID waits until the volume says whose data it has.

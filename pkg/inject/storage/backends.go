@@ -87,12 +87,12 @@ type Preset struct {
 
 // What storageClass.performance may say. A backend has some of them, or none.
 const (
-	// PerformanceStandard is the balance of price and speed that most pipelines need.
-	PerformanceStandard = "standard"
-	// PerformanceFast is for many small reads and writes.
-	PerformanceFast = "fast"
-	// PerformanceThroughput is for large files that are read and written from end to end.
-	PerformanceThroughput = "throughput"
+	// performanceStandard is the balance of price and speed that most pipelines need.
+	performanceStandard = "standard"
+	// performanceFast is for many small reads and writes.
+	performanceFast = "fast"
+	// performanceThroughput is for large files that are read and written from end to end.
+	performanceThroughput = "throughput"
 )
 
 var (
@@ -133,11 +133,11 @@ var Backends = []Backend{
 		Docs:       "aws-ebs-csi-driver: docs/parameters.md, docs/modify-volume.md, docs/tagging.md, docs/snapshot.md, examples/kubernetes/static-provisioning",
 		Parameters: map[string]string{"type": "gp3", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
-			PerformanceStandard: {Parameters: map[string]string{"type": "gp3"}},
+			performanceStandard: {Parameters: map[string]string{"type": "gp3"}},
 			// The most that the driver's table of volume types gives gp3.
-			PerformanceFast: {Parameters: map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000"}},
+			performanceFast: {Parameters: map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000"}},
 			// A hard disk. Its least size: Amazon EBS User Guide, volume types.
-			PerformanceThroughput: {Parameters: map[string]string{"type": "st1"}, MinSize: "125Gi"},
+			performanceThroughput: {Parameters: map[string]string{"type": "st1"}, MinSize: "125Gi"},
 		},
 		Mutable: []string{"type", "iops", "throughput", "tagSpecification_*", "tagDeletion_*"}, Snapshots: true,
 		TopologyKey: "topology.ebs.csi.aws.com/zone",
@@ -167,8 +167,8 @@ var Backends = []Backend{
 		BelongsTo:   map[string]string{"perUnitStorageThroughput": "deploymentType"},
 		ToProvision: [][]string{{"subnetId"}},
 		Performance: map[string]Preset{
-			PerformanceStandard:   {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"}},
-			PerformanceThroughput: {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "1000"}},
+			performanceStandard:   {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"}},
+			performanceThroughput: {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "1000"}},
 		},
 		ToMount:        []string{"dnsname", "mountname"},
 		AccessModes:    shared,
@@ -181,9 +181,9 @@ var Backends = []Backend{
 		Docs:       "azuredisk-csi-driver: docs/driver-parameters.md, deploy/example/modifyvolume, deploy/example/snapshot",
 		Parameters: map[string]string{"skuName": "StandardSSD_LRS", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
-			PerformanceStandard: {Parameters: map[string]string{"skuName": "StandardSSD_LRS"}},
-			PerformanceFast:     {Parameters: map[string]string{"skuName": "Premium_LRS"}},
-			PerformanceThroughput: {Parameters: map[string]string{
+			performanceStandard: {Parameters: map[string]string{"skuName": "StandardSSD_LRS"}},
+			performanceFast:     {Parameters: map[string]string{"skuName": "Premium_LRS"}},
+			performanceThroughput: {Parameters: map[string]string{
 				"skuName": "PremiumV2_LRS", "cachingMode": "None", "DiskIOPSReadWrite": "4000", "DiskMBpsReadWrite": "1000",
 			}},
 		},
@@ -199,8 +199,8 @@ var Backends = []Backend{
 		Docs:       "azurefile-csi-driver: docs/driver-parameters.md, deploy/example/pv-azurefile-csi.yaml, deploy/example/modifyvolume, deploy/example/snapshot",
 		Parameters: map[string]string{"skuName": "Standard_LRS"},
 		Performance: map[string]Preset{
-			PerformanceStandard: {Parameters: map[string]string{"skuName": "Standard_LRS"}},
-			PerformanceFast:     {Parameters: map[string]string{"skuName": "Premium_LRS"}},
+			performanceStandard: {Parameters: map[string]string{"skuName": "Standard_LRS"}},
+			performanceFast:     {Parameters: map[string]string{"skuName": "Premium_LRS"}},
 		},
 		ToMount: []string{"shareName"},
 		Mutable: []string{"provisionedIOPS", "provisionedBandwidth"}, Snapshots: true,
@@ -215,10 +215,10 @@ var Backends = []Backend{
 		Docs:       "gcp-compute-persistent-disk-csi-driver: README.md, docs/kubernetes/user-guides; Google Cloud: Hyperdisk in GKE",
 		Parameters: map[string]string{"type": "pd-balanced", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
-			PerformanceStandard: {Parameters: map[string]string{"type": "pd-balanced"}},
-			PerformanceFast:     {Parameters: map[string]string{"type": "pd-ssd"}},
+			performanceStandard: {Parameters: map[string]string{"type": "pd-balanced"}},
+			performanceFast:     {Parameters: map[string]string{"type": "pd-ssd"}},
 			// Its least size: Google Cloud, About Hyperdisk Throughput.
-			PerformanceThroughput: {Parameters: map[string]string{"type": "hyperdisk-throughput"}, MinSize: "2Ti"},
+			performanceThroughput: {Parameters: map[string]string{"type": "hyperdisk-throughput"}, MinSize: "2Ti"},
 		},
 		Mutable: []string{"iops", "throughput"}, Snapshots: true,
 		TopologyKey: "topology.gke.io/zone",
@@ -233,9 +233,9 @@ var Backends = []Backend{
 		Docs:       "gcp-filestore-csi-driver: README.md, docs/kubernetes/pre-provisioned-pv.md, docs/kubernetes/backup.md",
 		Parameters: map[string]string{"tier": "standard"},
 		Performance: map[string]Preset{
-			PerformanceStandard:   {Parameters: map[string]string{"tier": "standard"}},
-			PerformanceFast:       {Parameters: map[string]string{"tier": "premium"}},
-			PerformanceThroughput: {Parameters: map[string]string{"tier": "zonal"}},
+			performanceStandard:   {Parameters: map[string]string{"tier": "standard"}},
+			performanceFast:       {Parameters: map[string]string{"tier": "premium"}},
+			performanceThroughput: {Parameters: map[string]string{"tier": "zonal"}},
 		},
 		ToMount:   []string{"ip", "volume"},
 		Snapshots: true, SnapshotParameters: map[string]string{"type": "backup"},
@@ -361,8 +361,8 @@ var inTreeNames = map[string]string{
 
 // defaultAccessMode is the mode of a claim that names none.
 func (b Backend) defaultAccessMode() corev1.PersistentVolumeAccessMode {
-	if len(b.AccessModes) == 0 || slices.Contains(b.AccessModes, DefaultAccessMode) {
-		return DefaultAccessMode
+	if len(b.AccessModes) == 0 || slices.Contains(b.AccessModes, defaultAccessMode) {
+		return defaultAccessMode
 	}
 	return b.AccessModes[0]
 }

@@ -147,7 +147,7 @@ func readOnly(b storage.Backend) string {
 
 func presets(b storage.Backend) string {
 	var list []string
-	for _, name := range []string{storage.PerformanceStandard, storage.PerformanceFast, storage.PerformanceThroughput} {
+	for _, name := range []string{"standard", "fast", "throughput"} {
 		preset, ok := b.Performance[name]
 		if !ok {
 			continue

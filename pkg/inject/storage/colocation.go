@@ -7,11 +7,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ClaimLabel is the label of pods that mount the profile's claim, where the profile keeps them on one node.
-func (p *Profile) ClaimLabel() string { return p.Name + "." + LabelClaim }
-
-// ClaimLabelValue is the value of the label for the name of a claim, which a label cannot always hold.
-func ClaimLabelValue(claim string) string { return shorten(claim) }
+// ClaimLabel is the label of pods that mount a claim of the profile, where the profile keeps them on one node. The value is the
+// name of the claim, shortened where a label cannot hold it.
+func (p *Profile) ClaimLabel(claim string) (key, value string) {
+	return p.Name + "." + LabelClaim, shorten(claim)
+}
 
 // Colocates reports whether the profile keeps its pods on one node: it says so, and its volume is on one node at a time. A
 // ReadWriteOncePod claim has one pod at a time, so that there is nobody to be kept together.

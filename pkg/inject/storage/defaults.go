@@ -14,15 +14,15 @@ import (
 // Defaults of a profile. The names are completed as [Release] says, so that two releases never share one by accident.
 const (
 	DefaultProfile     = "default"
-	DefaultClass       = "fast"
-	DefaultVolume      = "pv-data-pipeline"
-	DefaultClaim       = "pvc-data-pipeline"
-	DefaultSize        = "100Gi"
-	DefaultBackend     = "aws-ebs"
+	defaultClass       = "fast"
+	defaultVolume      = "pv-data-pipeline"
+	defaultClaim       = "pvc-data-pipeline"
+	defaultSize        = "100Gi"
+	defaultBackend     = "aws-ebs"
 	DefaultMountPath   = "/data"
-	DefaultAccessMode  = corev1.ReadWriteOnce
-	DefaultReclaim     = corev1.PersistentVolumeReclaimRetain
-	DefaultBindingMode = storagev1.VolumeBindingWaitForFirstConsumer
+	defaultAccessMode  = corev1.ReadWriteOnce
+	defaultReclaim     = corev1.PersistentVolumeReclaimRetain
+	defaultBindingMode = storagev1.VolumeBindingWaitForFirstConsumer
 )
 
 // Default returns the configuration that an empty file stands for: one profile with every default.
@@ -44,7 +44,7 @@ func (c *Config) SetDefaults() []string {
 
 func (p *Profile) setDefaults() []string {
 	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is a mistake to be told
-		p.Claim.Size = resource.MustParse(DefaultSize)
+		p.Claim.Size = resource.MustParse(defaultSize)
 	}
 	warnings := p.StorageClass.setBackend(p.Name)
 	if len(p.Claim.AccessModes) == 0 {
@@ -54,10 +54,10 @@ func (p *Profile) setDefaults() []string {
 	p.StorageClass.Create = orElse(p.StorageClass.Create, *p.Claim.Create)
 	p.StorageClass.AllowVolumeExpansion = orElse(p.StorageClass.AllowVolumeExpansion, true)
 	if p.StorageClass.ReclaimPolicy == "" {
-		p.StorageClass.ReclaimPolicy = DefaultReclaim
+		p.StorageClass.ReclaimPolicy = defaultReclaim
 	}
 	if p.StorageClass.VolumeBindingMode == "" {
-		p.StorageClass.VolumeBindingMode = DefaultBindingMode
+		p.StorageClass.VolumeBindingMode = defaultBindingMode
 	}
 	if p.Volume != nil {
 		p.Volume.Create = orElse(p.Volume.Create, *p.Claim.Create)
@@ -76,7 +76,7 @@ func (p *Profile) setDefaults() []string {
 // setBackend defaults the backend and translates the names of in-tree plugins.
 func (s *StorageClass) setBackend(profile string) []string {
 	if s.Backend == "" {
-		s.Backend = DefaultBackend
+		s.Backend = defaultBackend
 	}
 	if preset, ok := inTreeNames[s.Backend]; ok {
 		b, _ := backendByName(preset)

@@ -28,17 +28,17 @@ const (
 
 // Annotations of other projects that keep data when a release or an application is removed.
 const (
-	// AnnotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade leave an object alone.
+	// annotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade leave an object alone.
 	// Source: Helm, pkg/kube/resource_policy.go.
-	AnnotationResourcePolicy = "helm.sh/resource-policy"
-	// AnnotationSyncOptions with [SyncOptionsKeep] makes Argo CD neither prune an object nor delete it with its
+	annotationResourcePolicy = "helm.sh/resource-policy"
+	// annotationSyncOptions with [syncOptionsKeep] makes Argo CD neither prune an object nor delete it with its
 	// application. Source: Argo CD, Sync Options (argo-cd issues 9853 and 7124 tell why both are needed).
-	AnnotationSyncOptions = "argocd.argoproj.io/sync-options"
-	// SyncOptionsKeep is the value of [AnnotationSyncOptions] on everything that holds data.
-	SyncOptionsKeep = "Prune=false,Delete=false"
-	// AnnotationFluxPrune with [FluxPruneKeep] makes Flux neither prune an object nor delete it with its Kustomization.
+	annotationSyncOptions = "argocd.argoproj.io/sync-options"
+	// syncOptionsKeep is the value of [annotationSyncOptions] on everything that holds data.
+	syncOptionsKeep = "Prune=false,Delete=false"
+	// annotationFluxPrune with [fluxPruneKeep] makes Flux neither prune an object nor delete it with its Kustomization.
 	// Source: Flux, Kustomization, Prune.
-	AnnotationFluxPrune = "kustomize.toolkit.fluxcd.io/prune"
-	// FluxPruneKeep is the value of [AnnotationFluxPrune] on everything that holds data.
-	FluxPruneKeep = "disabled"
+	annotationFluxPrune = "kustomize.toolkit.fluxcd.io/prune"
+	// fluxPruneKeep is the value of [annotationFluxPrune] on everything that holds data.
+	fluxPruneKeep = "disabled"
 )

@@ -40,7 +40,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 		StorageClass: complete(p.StorageClass.Name, home, r.Name),
 		Claim:        complete(p.Claim.Name, namespace, r.Name),
 	}
-	class := DefaultClass + suffix
+	class := defaultClass + suffix
 	if r.Name != "" {
 		class = dotted(class, home, r.Name)
 	}
@@ -49,7 +49,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 	}
 	p.nameClasses(&n, class, home, r.Name)
 	if n.Claim == "" {
-		n.Claim = dotted(DefaultClaim+suffix, r.Name)
+		n.Claim = dotted(defaultClaim+suffix, r.Name)
 	}
 	if p.Volume != nil {
 		if p.Volume.Shared {
@@ -57,7 +57,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 		}
 		n.Volume = complete(p.Volume.Name, home, r.Name)
 		if n.Volume == "" {
-			n.Volume = dotted(DefaultVolume+suffix, home, r.Name)
+			n.Volume = dotted(defaultVolume+suffix, home, r.Name)
 		}
 	}
 	return n
@@ -90,19 +90,14 @@ func (p *Profile) ClaimNeedsRelease() bool {
 
 // VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.
 func (p *Profile) VolumeName() string {
-	return VolumeName(p.Name)
+	if p.Name == DefaultProfile {
+		return volumePrefix
+	}
+	return shorten(volumePrefix + "-" + p.Name)
 }
 
 // volumePrefix begins the names of our volumes in pods.
 const volumePrefix = "pipeline-storage"
-
-// VolumeName is the name that the volume of a profile of that name has in a pod.
-func VolumeName(profile string) string {
-	if profile == DefaultProfile {
-		return volumePrefix
-	}
-	return shorten(volumePrefix + "-" + profile)
-}
 
 // maxLabel is the length of a DNS label (RFC 1123), which a volume's name must be.
 const maxLabel = 63

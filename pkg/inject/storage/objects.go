@@ -154,9 +154,9 @@ func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 		Namespace: namespace,
 		Labels:    map[string]string{LabelProfile: p.Name},
 		Annotations: map[string]string{
-			AnnotationResourcePolicy: "keep",
-			AnnotationSyncOptions:    SyncOptionsKeep,
-			AnnotationFluxPrune:      FluxPruneKeep,
+			annotationResourcePolicy: "keep",
+			annotationSyncOptions:    syncOptionsKeep,
+			annotationFluxPrune:      fluxPruneKeep,
 		},
 	}
 }

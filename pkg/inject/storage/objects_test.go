@@ -219,14 +219,14 @@ func TestBackends(t *testing.T) {
 			require.Len(t, config.Profiles[0].Claim.AccessModes, 1)
 			assert.Contains(t, b.AccessModes, config.Profiles[0].Claim.AccessModes[0], "the default must work")
 			for name, preset := range b.Performance {
-				assert.Contains(t, []string{storage.PerformanceStandard, storage.PerformanceFast, storage.PerformanceThroughput}, name)
+				assert.Contains(t, []string{"standard", "fast", "throughput"}, name)
 				assert.NotEmpty(t, preset.Parameters)
 				if preset.MinSize != "" {
 					_, err := resource.ParseQuantity(preset.MinSize)
 					require.NoError(t, err)
 				}
 			}
-			if standard, ok := b.Performance[storage.PerformanceStandard]; ok {
+			if standard, ok := b.Performance["standard"]; ok {
 				for key, value := range standard.Parameters {
 					assert.Equal(t, b.Parameters[key], value, "standard is the default")
 				}
@@ -270,7 +270,7 @@ func TestClassesFollowTheProfile(t *testing.T) {
 			var kinds []string
 			for _, object := range objects.All() {
 				kinds = append(kinds, object.Kind)
-				assert.Equal(t, "keep", object.Meta.Annotations[storage.AnnotationResourcePolicy])
+				assert.Equal(t, "keep", object.Meta.Annotations["helm.sh/resource-policy"])
 			}
 			assert.Equal(t, tt.expKinds, kinds)
 			for _, claim := range objects.Claims {

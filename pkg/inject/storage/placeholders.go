@@ -66,11 +66,6 @@ func ReplacePlaceholders(subPath string, fill func(placeholder string) string) s
 	return placeholders.ReplaceAllStringFunc(subPath, fill)
 }
 
-// CheckAnnotatedSubPath refuses what an annotation must not add to a profile's subPath.
-func CheckAnnotatedSubPath(subPath string) error {
-	return errors.Join(checkSubPath(subPath), checkNoPlaceholders(subPath))
-}
-
 // checkNoPlaceholders refuses placeholders in an annotation: which folders there are is the administrator's to say.
 func checkNoPlaceholders(subPath string) error {
 	for _, found := range placeholders.FindAllString(subPath, -1) {
@@ -81,5 +76,5 @@ func checkNoPlaceholders(subPath string) error {
 	return nil
 }
 
-// NeedsPodVariables reports whether a subPath needs variables in the containers.
-func NeedsPodVariables(subPath string) bool { return strings.Contains(subPath, placeholderPod) }
+// NeedsVariables reports whether the subPath needs environment variables in the containers.
+func (m *Mount) NeedsVariables() bool { return strings.Contains(m.SubPath, placeholderPod) }

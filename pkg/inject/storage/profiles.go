@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -45,7 +47,7 @@ func (c *Config) SelectsNamespaces() bool {
 
 // SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.
 func (c *Config) SetsEnv() bool {
-	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || NeedsPodVariables(p.Mount.SubPath) })
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || p.Mount.NeedsVariables() })
 }
 
 // DefaultProfiles are the profiles of a pod that names none.
@@ -82,4 +84,23 @@ func (c *Config) ProfileNames() []string {
 		names[i] = c.Profiles[i].Name
 	}
 	return names
+}
+
+// SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
+func (m *Mount) SetPath(mountPath string) error {
+	if err := checkMountPath(mountPath); err != nil {
+		return err
+	}
+	m.Path = mountPath
+	return nil
+}
+
+// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
+// those are the administrator's.
+func (m *Mount) AddSubPath(directory string) error {
+	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
+		return err
+	}
+	m.SubPath = path.Join(m.SubPath, directory)
+	return nil
 }

@@ -243,7 +243,7 @@ func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorLi
 
 func (m *Mount) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if err := CheckMountPath(m.Path); err != nil {
+	if err := checkMountPath(m.Path); err != nil {
 		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))
 	}
 	if err := checkSubPath(m.SubPath); err != nil {
@@ -255,8 +255,8 @@ func (m *Mount) validate(at *field.Path) field.ErrorList {
 	return errs
 }
 
-// CheckMountPath refuses paths at which a volume would hide what the container needs.
-func CheckMountPath(p string) error {
+// checkMountPath refuses paths at which a volume would hide what the container needs.
+func checkMountPath(p string) error {
 	clean := path.Clean(p)
 	switch {
 	case !path.IsAbs(p):

@@ -15,6 +15,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// A disk is on one node at a time, and the scheduler does not look where the other pods of a ReadWriteOnce claim are. With
+// colocate, pods get a label that names their claim and a required affinity to pods with that label, on one node. The first
+// pod of such a group may go anywhere. Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
+// satisfiesSelfAffinityCheck.
+//
+// That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
+// author would therefore look for pods that nobody makes, so that a pod with an affinity of its own keeps it and gets the
+// label alone: others follow it still.
+
 // colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
 func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 	if !profile.Colocates() {

@@ -115,14 +115,14 @@ func (p *podPatch) inject() (Reason, string) {
 	}
 	mounted := false
 	for _, profile := range chosen {
-		use, err := p.use(profile)
+		isMounted, err := p.mountProfile(profile)
 		if errors.Is(err, errNotServed) {
 			return ReasonInvalid, err.Error()
 		}
 		if err != nil {
 			return ReasonConflict, err.Error()
 		}
-		mounted = mounted || use
+		mounted = mounted || isMounted
 	}
 	switch {
 	case len(p.decision.Added) > 0:
@@ -163,8 +163,8 @@ func (p *podPatch) added(a Addition) {
 	p.decision.Added = append(p.decision.Added, a)
 }
 
-// use mounts one profile into the pod and reports whether any container has it then.
-func (p *podPatch) use(profile *chosenProfile) (bool, error) {
+// mountProfile mounts one profile into the pod and reports whether any container has it then.
+func (p *podPatch) mountProfile(profile *chosenProfile) (bool, error) {
 	p.warnUnknownContainers(profile)
 	if !slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) }) {
 		return false, nil

@@ -10,15 +10,14 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// This file and remove_operations.go are the one place where anything is taken away, for those who leave. Neither path of injection
-// comes here.
-
 // Remove decides what injection has put into the pods of one object and returns the operations that take it out again.
 //
 // Ours is what injection would write, to the letter: a volume with the name that a profile gives it and the claim that the
 // release gives the profile, with nothing else in it; a mount of that volume at the profile's path, as the pod's annotations
-// narrow it, in a container that the profile includes; and what the tables of this file list. Everything else is the pod's
+// narrow it, in a container that the profile includes; and what containerTraces and podTraces list. Everything else is the pod's
 // own and stays, and so does a volume that something of the pod's own mounts. A nil Selector means every pod.
+//
+// Remove is for those who leave. Neither path of injection calls it.
 func Remove(config *storage.Config, req Request, object *kinds.Object) Result {
 	r := removal{config: config, request: req, object: object, decisions: make([]Decision, len(object.Pods))}
 	uses := make([][]use, len(object.Pods))

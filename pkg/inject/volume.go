@@ -13,9 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// What injection adds to a pod, each made in one place, so that Remove knows it again.
-
-// podVolume is a profile's volume in a pod.
+// podVolume is a profile's volume in a pod. As with everything that injection adds, one function makes it, so that Remove
+// recognizes it.
 func podVolume(name, claim string) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},

@@ -1,14 +1,5 @@
 package kinds
 
-// A disk is on one node at a time, and the scheduler does not look where the other pods of a ReadWriteOnce claim are. With
-// colocate, pods get a label that names their claim and a required affinity to pods with that label, on one node. The first
-// pod of such a group may go anywhere. Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
-// satisfiesSelfAffinityCheck.
-//
-// That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
-// author would therefore look for pods that nobody makes, so that a pod with an affinity of its own keeps it and gets the
-// label alone: others follow it still.
-
 // Scheduling is what is read of a pod to keep it on one node with others, and where it can be extended.
 type Scheduling struct {
 	// LabelsPath is the pointer of the pod's labels, or where NoMetadata says that there is none, of its metadata. It is empty

@@ -11,15 +11,19 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Defaults of a profile. The names are completed as [Release] says, so that two releases never share one by accident.
+// DefaultProfile is the name of the profile of an empty configuration. Its objects are not named after it.
+const DefaultProfile = "default"
+
+// DefaultMountPath is where a profile without a path is mounted.
+const DefaultMountPath = "/data"
+
+// Further defaults of a profile. [Profile.Names] completes the names, so that two releases never share one by accident.
 const (
-	DefaultProfile     = "default"
 	defaultClass       = "fast"
 	defaultVolume      = "pv-data-pipeline"
 	defaultClaim       = "pvc-data-pipeline"
 	defaultSize        = "100Gi"
 	defaultBackend     = "aws-ebs"
-	DefaultMountPath   = "/data"
 	defaultAccessMode  = corev1.ReadWriteOnce
 	defaultReclaim     = corev1.PersistentVolumeReclaimRetain
 	defaultBindingMode = storagev1.VolumeBindingWaitForFirstConsumer

@@ -7,12 +7,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-const backendsHeader = "# Generated from pkg/inject by make generate: what the templates must know of the backends and the defaults.\n"
+const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates must know of the backends and the defaults.\n"
 
-// inTree are the names of Kubernetes' own volume plugins, a closed set: those that package inject translates are aliases.
+// inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage translates are aliases.
 var inTree = []string{
 	"kubernetes.io/aws-ebs", "awsElasticBlockStore", "kubernetes.io/azure-disk", "azureDisk", "kubernetes.io/azure-file",
 	"azureFile", "kubernetes.io/gce-pd", "gcePersistentDisk", "kubernetes.io/host-path", "hostPath", "kubernetes.io/rbd", "rbd",
@@ -45,7 +45,7 @@ type backend struct {
 // makeBackends returns files/backends.yaml.
 func makeBackends() ([]byte, error) {
 	backends := map[string]backend{}
-	for _, b := range inject.Backends {
+	for _, b := range storage.Backends {
 		source, err := sourceOf(b)
 		if err != nil {
 			return nil, err
@@ -58,20 +58,23 @@ func makeBackends() ([]byte, error) {
 			AccessMode: accessMode(b), BelongsTo: orEmpty(b.BelongsTo),
 		}
 	}
+	profile := storage.Default().Profiles[0]
+	profile.Volume = &storage.Volume{}
+	names := profile.Names(storage.Release{}, "")
 	text, err := yaml.Marshal(map[string]any{
 		"aliases":  aliases(),
 		"backends": backends,
 		"defaults": map[string]string{
-			"profile": inject.DefaultProfile, "backend": inject.DefaultBackend, "claim": inject.DefaultClaim,
-			"size": inject.DefaultSize, "path": inject.DefaultMountPath, "reclaimPolicy": string(inject.DefaultReclaim),
-			"class": inject.DefaultClass, "volume": inject.DefaultVolume, "bindingMode": string(inject.DefaultBindingMode),
-			"fsType": inject.ClassParameterFSType,
+			"profile": profile.Name, "backend": profile.StorageClass.Backend, "claim": names.Claim,
+			"size": profile.Claim.Size.String(), "path": profile.Mount.Path, "reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
+			"class": names.StorageClass, "volume": names.Volume, "bindingMode": string(profile.StorageClass.VolumeBindingMode),
+			"fsType": storage.ClassParameterFSType,
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
 }
 
-func performance(b inject.Backend) map[string]map[string]string {
+func performance(b storage.Backend) map[string]map[string]string {
 	presets := map[string]map[string]string{}
 	for name, preset := range b.Performance {
 		presets[name] = preset.Parameters
@@ -79,14 +82,14 @@ func performance(b inject.Backend) map[string]map[string]string {
 	return presets
 }
 
-// accessMode is the one that package inject gives a claim of the backend.
-func accessMode(b inject.Backend) corev1.PersistentVolumeAccessMode {
-	c := inject.Config{Profiles: []inject.Profile{{Name: inject.DefaultProfile, StorageClass: inject.StorageClass{Backend: b.Name}}}}
+// accessMode is the one that package storage gives a claim of the backend.
+func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
+	c := storage.Config{Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: b.Name}}}}
 	c.SetDefaults()
 	return c.Profiles[0].Claim.AccessModes[0]
 }
 
-func separator(b inject.Backend) string {
+func separator(b storage.Backend) string {
 	if !b.FreeHandle {
 		return ""
 	}
@@ -100,19 +103,19 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// sourceOf asks package inject for a volume of the backend and looks which source it has.
-func sourceOf(b inject.Backend) (string, error) {
-	c := inject.Config{Profiles: []inject.Profile{{
-		Name:         inject.DefaultProfile,
-		StorageClass: inject.StorageClass{Backend: b.Name, Driver: cmp.Or(b.Driver, "driver.example.com")},
-		Volume:       &inject.Volume{Handle: "/volume", Zone: "zone", Namespace: "team"},
+// sourceOf asks package storage for a volume of the backend and looks which source it has.
+func sourceOf(b storage.Backend) (string, error) {
+	c := storage.Config{Profiles: []storage.Profile{{
+		Name:         storage.DefaultProfile,
+		StorageClass: storage.StorageClass{Backend: b.Name, Driver: cmp.Or(b.Driver, "driver.example.com")},
+		Volume:       &storage.Volume{Handle: "/volume", Zone: "zone", Namespace: "team"},
 	}}}
 	c.SetDefaults()
-	storage, err := c.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: "team"})
+	objects, err := storage.Objects(&c, storage.Release{}, storage.ProfileRef{Profile: storage.DefaultProfile, Namespace: "team"})
 	if err != nil {
 		return "", fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	switch source := storage.Volumes[0].Spec.PersistentVolumeSource; {
+	switch source := objects.Volumes[0].Spec.PersistentVolumeSource; {
 	case source.CSI != nil:
 		return "csi", nil
 	case source.Local != nil:
@@ -126,7 +129,7 @@ func sourceOf(b inject.Backend) (string, error) {
 // aliases are the other names of backends: their drivers' and the in-tree plugins'.
 func aliases() map[string]string {
 	names := map[string]string{}
-	for _, b := range inject.Backends {
+	for _, b := range storage.Backends {
 		if b.Driver != "" {
 			names[b.Driver] = b.Name
 		}
@@ -139,9 +142,9 @@ func aliases() map[string]string {
 	return names
 }
 
-// presetOf is the backend into which package inject translates a name.
+// presetOf is the backend into which package storage translates a name.
 func presetOf(name string) string {
-	c := inject.Config{Profiles: []inject.Profile{{Name: inject.DefaultProfile, StorageClass: inject.StorageClass{Backend: name}}}}
+	c := storage.Config{Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: name}}}}
 	c.SetDefaults()
 	return c.Profiles[0].StorageClass.Backend
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // TestMain runs the tests where the program runs: in the repository's root.
@@ -101,8 +101,8 @@ func TestReadmeKeepsWhatPeopleWrote(t *testing.T) {
 	require.ErrorContains(t, updateReadme(file, "new\n"), "the table belongs between the lines")
 }
 
-// Every profile that package inject takes, the schema takes too: a file for the post-renderer is one for the chart.
-func TestSchemaTakesTheObjectsOfPackageInject(t *testing.T) {
+// Every profile that package storage takes, the schema takes too: a file for the post-renderer is one for the chart.
+func TestSchemaTakesTheObjectsOfPackageStorage(t *testing.T) {
 	values, err := parseValues([]byte("# The file.\n# +docs:schema={$ref: \"#/definitions/Config\"}\n" +
 		"config:\n  # Storages.\n  # +docs:schema={items: {type: object}}\n  profiles: [{name: a}]\n"))
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestSchemaTakesTheObjectsOfPackageInject(t *testing.T) {
 	schema, err := compile(text)
 	require.NoError(t, err)
 
-	files, err := filepath.Glob("pkg/inject/testdata/objects/*.in.yaml")
+	files, err := filepath.Glob("pkg/inject/storage/testdata/objects/*.in.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
@@ -119,14 +119,14 @@ func TestSchemaTakesTheObjectsOfPackageInject(t *testing.T) {
 		require.NoError(t, err)
 		var content map[string]any
 		require.NoError(t, yaml.Unmarshal(text, &content))
-		if _, _, err := inject.Load(text); err != nil {
+		if _, _, err := storage.Load(text); err != nil {
 			continue // not a configuration that anybody could use
 		}
 		assert.NoError(t, schema.Validate(map[string]any{"config": content}), file)
 	}
 }
 
-func TestBackendsFollowPackageInject(t *testing.T) {
+func TestBackendsFollowPackageStorage(t *testing.T) {
 	text, err := makeBackends()
 	require.NoError(t, err)
 	var content struct {
@@ -134,14 +134,14 @@ func TestBackendsFollowPackageInject(t *testing.T) {
 		Backends map[string]backend
 	}
 	require.NoError(t, yaml.Unmarshal(text, &content))
-	for _, b := range inject.Backends {
+	for _, b := range storage.Backends {
 		known := content.Backends[b.Name]
 		assert.Equal(t, b.Driver, known.Driver)
 		assert.Contains(t, []string{"csi", "local", "hostPath"}, known.Source)
 		assert.Len(t, known.Performance, len(b.Performance))
 		assert.Equal(t, b.FreeHandle, known.HandleSeparator != "")
 	}
-	assert.Len(t, content.Backends, len(inject.Backends))
+	assert.Len(t, content.Backends, len(storage.Backends))
 	assert.Equal(t, "aws-ebs", content.Aliases["kubernetes.io/aws-ebs"])
 	assert.Equal(t, "aws-ebs", content.Aliases["ebs.csi.aws.com"])
 	assert.Equal(t, "host-path", content.Aliases["hostPath"])

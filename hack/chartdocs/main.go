@@ -1,5 +1,5 @@
 // Command chartdocs writes what the chart says twice: from the comments of values.yaml its values.schema.json and the table
-// in its README.md, from package inject the schema of a profile and files/backends.yaml, which the templates read.
+// in its README.md, from package storage the schema of a profile and files/backends.yaml, which the templates read.
 //
 //	go run ./hack/chartdocs charts/pipeline-storage
 package main

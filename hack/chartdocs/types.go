@@ -17,11 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// injectSource is where the types of the configuration and their comments are, from the repository's root.
-const injectSource = "pkg/inject"
+// configSources are where the types of the configuration and their comments are, from the repository's root.
+var configSources = []string{"pkg/inject/storage", "pkg/inject/kinds"}
 
 var (
 	// enums are the values of types that have few.
@@ -32,7 +32,7 @@ var (
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
 		},
-		reflect.TypeFor[inject.DeletionPolicy](): {string(inject.DeletionRetain), string(inject.DeletionDelete)},
+		reflect.TypeFor[storage.DeletionPolicy](): {string(storage.DeletionRetain), string(storage.DeletionDelete)},
 		reflect.TypeFor[storagev1.VolumeBindingMode](): {
 			string(storagev1.VolumeBindingWaitForFirstConsumer), string(storagev1.VolumeBindingImmediate),
 		},
@@ -44,8 +44,8 @@ var (
 	// additions are what the types do not say.
 	additions = map[string]map[string]any{
 		"Config": {"required": []string{"profiles"}, "properties": map[string]any{
-			"apiVersion": map[string]any{"const": inject.APIVersion},
-			"kind":       map[string]any{"const": inject.ConfigKind},
+			"apiVersion": map[string]any{"const": storage.APIVersion},
+			"kind":       map[string]any{"const": storage.ConfigKind},
 			"profiles": map[string]any{
 				"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/definitions/Profile"},
 			},
@@ -55,10 +55,10 @@ var (
 	}
 )
 
-// backendSchema takes what package inject takes: a preset, its driver's name or an in-tree name.
+// backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.
 func backendSchema() map[string]any {
 	var names []string
-	for _, b := range inject.Backends {
+	for _, b := range storage.Backends {
 		names = append(names, b.Name)
 	}
 	names = append(names, slices.Sorted(maps.Keys(aliases()))...)
@@ -73,12 +73,15 @@ type definitions struct {
 
 // makeDefinitions returns the schemas of the configuration's types.
 func makeDefinitions() (map[string]any, error) {
-	comments, err := readComments(injectSource)
-	if err != nil {
-		return nil, err
+	d := definitions{comments: map[string]string{}, schemas: map[string]any{}}
+	for _, source := range configSources {
+		comments, err := readComments(source)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(d.comments, comments)
 	}
-	d := definitions{comments: comments, schemas: map[string]any{}}
-	d.schema(reflect.TypeFor[inject.Config]())
+	d.schema(reflect.TypeFor[storage.Config]())
 	return d.schemas, nil
 }
 

@@ -12,17 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Handler answers AdmissionReviews. Its fields are set before it serves and not changed afterwards.
 type Handler struct {
 	// Config returns the configuration in force. Required.
-	Config func() *inject.Config
+	Config func() *storage.Config
 	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known. It may wait for a namespace
 	// until the context ends. It is called only when some profile has a namespaceSelector.
 	NamespaceLabels func(ctx context.Context, namespace string) (map[string]string, bool)
 	// Warnings returns what the user of a profile in a namespace should know, from memory. Optional.
-	Warnings func(namespace string, profile *inject.Profile) []string
+	Warnings func(namespace string, profile *storage.Profile) []string
 	// Closing reports that the process is about to end: then every answer asks the client to open a new connection, which
 	// leads it to another replica. Optional.
 	Closing func() bool
@@ -130,7 +131,7 @@ func (a *answer) refuse(code int, message string) { a.code, a.message = code, me
 
 // namespaceLabels returns the labels of the pod's namespace, where a profile needs them. A namespace of a moment ago is waited for,
 // and other reviews are decided meanwhile.
-func (h *Handler) namespaceLabels(ctx context.Context, config *inject.Config, r *request, place *turn, b *body) (map[string]string, int, error) {
+func (h *Handler) namespaceLabels(ctx context.Context, config *storage.Config, r *request, place *turn, b *body) (map[string]string, int, error) {
 	if !config.SelectsNamespaces() || !isSelected(r) {
 		return nil, http.StatusOK, nil
 	}
@@ -148,8 +149,8 @@ func (h *Handler) namespaceLabels(ctx context.Context, config *inject.Config, r 
 }
 
 // admit decides about a pod that is created.
-func (h *Handler) admit(config *inject.Config, r *request, namespace map[string]string, a *answer) {
-	result := config.Patch(inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
+func (h *Handler) admit(config *storage.Config, r *request, namespace map[string]string, a *answer) {
+	result := inject.Patch(config, inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {

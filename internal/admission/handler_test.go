@@ -23,16 +23,16 @@ import (
 	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const fileHead = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
 
-func config(t testing.TB, text string) func() *inject.Config {
+func config(t testing.TB, text string) func() *storage.Config {
 	t.Helper()
-	c, _, err := inject.LoadForAdmission([]byte(fileHead + text))
+	c, _, err := storage.LoadForAdmission([]byte(fileHead + text))
 	require.NoError(t, err)
-	return func() *inject.Config { return c }
+	return func() *storage.Config { return c }
 }
 
 // handler is one with the default configuration.
@@ -291,7 +291,7 @@ func TestNamespaceSelector(t *testing.T) {
 
 func TestWarns(t *testing.T) {
 	h := handler(t)
-	h.Warnings = func(namespace string, profile *inject.Profile) []string {
+	h.Warnings = func(namespace string, profile *storage.Profile) []string {
 		return []string{fmt.Sprintf("claim of %q in %s: \"shared\"", profile.Name, namespace)}
 	}
 	pod := strings.Replace(plainPod, `"labels"`, `"annotations":{"pipeline-storage.io/mount-pth":"/x"},"labels"`, 1)
@@ -306,7 +306,7 @@ func TestPanics(t *testing.T) {
 	h := handler(t)
 	var log bytes.Buffer
 	h.Log = funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})
-	h.Warnings = func(string, *inject.Profile) []string { panic(errors.New("out of luck")) }
+	h.Warnings = func(string, *storage.Profile) []string { panic(errors.New("out of luck")) }
 	review := post(t, h, createOf(plainPod))
 	assert.False(t, review.Response.Allowed)
 	assert.Equal(t, "u-1", string(review.Response.UID))

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // repeated is a JSON list of so many items.
@@ -37,10 +37,10 @@ var overLimit = map[counted]struct{ labels, metadata, spec string }{
 }
 
 func TestRefusesPodsOverLimits(t *testing.T) {
-	c, _, err := inject.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n" +
+	c, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n" +
 		"profiles: [{name: default, env: DATA, colocate: true}]\n"))
 	require.NoError(t, err)
-	h := &Handler{Config: func() *inject.Config { return c }, Log: logr.Discard()}
+	h := &Handler{Config: func() *storage.Config { return c }, Log: logr.Discard()}
 	for what := range lastCounted {
 		tt, ok := overLimit[what]
 		require.True(t, ok, "no case for the limit of %s", limits[what].what)
@@ -63,9 +63,9 @@ func TestRefusesPodsOverLimits(t *testing.T) {
 
 // TestCountsAnnotationsWithoutEscapes sends as large annotations as the API server takes, in text of which JSON escapes every byte.
 func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
-	c, _, err := inject.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	c, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
 	require.NoError(t, err)
-	h := &Handler{Config: func() *inject.Config { return c }, Log: logr.Discard()}
+	h := &Handler{Config: func() *storage.Config { return c }, Log: logr.Discard()}
 	for bytes, allowed := range map[int]string{
 		limits[annotationBytes].max:     `"allowed":true`,
 		limits[annotationBytes].max + 1: `"allowed":false`,
@@ -203,7 +203,7 @@ func TestShortened(t *testing.T) {
 func TestAnswersAndLogsAreShort(t *testing.T) {
 	var lines []string
 	h := &Handler{
-		Config: inject.Default,
+		Config: storage.Default,
 		Log:    funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}),
 	}
 	begun := time.Now()
@@ -222,7 +222,7 @@ func TestAnswersAndLogsAreShort(t *testing.T) {
 // TestUnreadableRequestsAreNoErrors holds that what any client of the port can send is counted under a reason of its own: the alert
 // for errors pages people.
 func TestUnreadableRequestsAreNoErrors(t *testing.T) {
-	h := &Handler{Config: inject.Default}
+	h := &Handler{Config: storage.Default}
 	unreadable, failed := countOf(t, reasonUnreadable), countOf(t, reasonError)
 	for _, body := range []string{"{}", "null", "garbage", `{"kind":"Pod"}`, strings.Repeat(" ", MaxBody+1)} {
 		assert.Contains(t, answerTo(t, h, body), `"allowed":false`)

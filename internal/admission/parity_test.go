@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // The parts of pods and profiles of which TestBothDecodersSeeTheSame makes all that can be made of them.
@@ -90,14 +92,14 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 }
 
 // asRendered decides about a pod as pkg/postrender would, but for the mark and the names of a release.
-func asRendered(t *testing.T, config *inject.Config, pod string) inject.Result {
+func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(pod))
 	decoder.UseNumber()
 	var document map[string]any
 	require.NoError(t, decoder.Decode(&document))
-	objects, err := config.AllKinds().Find(document)
+	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
 	require.Len(t, objects, 1)
-	return config.Patch(inject.Request{Namespace: "ml", Admission: true}, objects[0].Pods...)
+	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true}, objects[0].Pods...)
 }

@@ -4,16 +4,16 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // pod is what is read of a core/v1 Pod.
 type pod struct {
-	inject.Pod
+	kinds.Pod
 	name, generateName string
 	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be read as a whole needs it.
 	isLabelled                 bool
-	initContainers, containers []inject.Container
+	initContainers, containers []kinds.Container
 }
 
 // title is the pod's name, or what its name will begin with.
@@ -25,9 +25,9 @@ func (p *pod) title() string {
 }
 
 func (r *reader) pod(p *pod) error {
-	*p = pod{Pod: inject.Pod{
+	*p = pod{Pod: kinds.Pod{
 		Replicas: 1, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
-		Placement: inject.Placement{LabelsPath: "/metadata/labels", AffinityPath: "/spec/affinity"},
+		Scheduling: kinds.Scheduling{LabelsPath: "/metadata/labels", AffinityPath: "/spec/affinity"},
 	}}
 	err := r.object(func(name []byte) error {
 		switch string(name) {
@@ -71,12 +71,12 @@ func (r *reader) metadata(p *pod) error {
 // optIn looks for the opt-in label and keeps none.
 func (r *reader) optIn(p *pod) error {
 	return r.object(func(name []byte) error {
-		if string(name) != inject.Label {
+		if string(name) != kinds.Label {
 			return r.skip()
 		}
 		var value string
 		err := r.text(&value)
-		p.isLabelled = value == inject.LabelEnabled
+		p.isLabelled = value == kinds.LabelEnabled
 		return err
 	})
 }
@@ -141,7 +141,7 @@ func (r *reader) volumes(p *pod) error {
 		if err := r.count(volumes, 1); err != nil {
 			return err
 		}
-		p.Volumes = append(p.Volumes, inject.PodVolume{})
+		p.Volumes = append(p.Volumes, kinds.PodVolume{})
 		v := &p.Volumes[len(p.Volumes)-1]
 		return r.object(func(name []byte) error {
 			switch string(name) {
@@ -165,18 +165,18 @@ func (r *reader) field(field string, into *string) error {
 	})
 }
 
-func (r *reader) containers(into *[]inject.Container, path string, p *pod) error {
+func (r *reader) containers(into *[]kinds.Container, path string, p *pod) error {
 	*into = nil
 	return r.list(func() error {
 		if err := r.count(containers, 1); err != nil {
 			return err
 		}
-		*into = append(*into, inject.Container{Path: path + strconv.Itoa(len(*into))})
+		*into = append(*into, kinds.Container{Path: path + strconv.Itoa(len(*into))})
 		return r.container(&(*into)[len(*into)-1], p)
 	})
 }
 
-func (r *reader) container(c *inject.Container, p *pod) error {
+func (r *reader) container(c *kinds.Container, p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "name":
@@ -198,13 +198,13 @@ func (r *reader) container(c *inject.Container, p *pod) error {
 	})
 }
 
-func (r *reader) mounts(c *inject.Container) error {
+func (r *reader) mounts(c *kinds.Container) error {
 	first := len(r.allMounts)
 	err := r.list(func() error {
 		if err := r.count(mounts, 1); err != nil {
 			return err
 		}
-		r.allMounts = append(r.allMounts, inject.Mounted{})
+		r.allMounts = append(r.allMounts, kinds.VolumeMount{})
 		m := &r.allMounts[len(r.allMounts)-1]
 		return r.object(func(name []byte) error {
 			switch string(name) {
@@ -220,7 +220,7 @@ func (r *reader) mounts(c *inject.Container) error {
 	return err
 }
 
-func (r *reader) devices(c *inject.Container) error {
+func (r *reader) devices(c *kinds.Container) error {
 	c.Devices = nil
 	return r.list(func() error {
 		if err := r.count(devices, 1); err != nil {
@@ -231,13 +231,13 @@ func (r *reader) devices(c *inject.Container) error {
 	})
 }
 
-func (r *reader) env(c *inject.Container) error {
+func (r *reader) env(c *kinds.Container) error {
 	c.Env = nil
 	return r.list(func() error {
 		if err := r.count(variables, 1); err != nil {
 			return err
 		}
-		c.Env = append(c.Env, inject.Env{})
+		c.Env = append(c.Env, kinds.Env{})
 		e := &c.Env[len(c.Env)-1]
 		return r.object(func(name []byte) error {
 			switch string(name) {
@@ -254,7 +254,7 @@ func (r *reader) env(c *inject.Container) error {
 }
 
 // source reads of a core/v1 EnvVarSource that it is there, and the field of the pod if that is the source.
-func (r *reader) source(e *inject.Env) error {
+func (r *reader) source(e *kinds.Env) error {
 	e.FromSource = r.decoder.PeekKind() != 'n'
 	return r.object(func(name []byte) error {
 		if string(name) == "fieldRef" {
@@ -280,7 +280,7 @@ func (r *reader) securityContext(p *pod) error {
 	}
 	return r.object(func(name []byte) error {
 		if p.SecurityContext == nil {
-			p.SecurityContext = &inject.SecurityContext{}
+			p.SecurityContext = &kinds.SecurityContext{}
 		}
 		isSet := r.decoder.PeekKind() != 'n'
 		switch string(name) {

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // reader reads the few fields of a review that matter, straight into what pkg/inject looks at. It counts what it reads and
@@ -23,7 +23,7 @@ type reader struct {
 	// texts holds what is read, so that many short texts take one piece of memory.
 	texts strings.Builder
 	// allMounts are the mounts of all containers.
-	allMounts []inject.Mounted
+	allMounts []kinds.VolumeMount
 	counts    [lastCounted]int
 	// onlyHead reads of a pod what tells which pod it is and whether it asks for storage, whatever the rest is like.
 	onlyHead bool

@@ -14,6 +14,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
@@ -31,12 +33,12 @@ func CacheOptions(o Options) cache.Options {
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}: {
-				Label: labels.SelectorFromSet(labels.Set{inject.Label: inject.LabelEnabled}),
+				Label: labels.SelectorFromSet(labels.Set{kinds.Label: kinds.LabelEnabled}),
 				Field: unfinished(), Transform: strip(stripPod(o.Config)),
 			},
 			&corev1.Namespace{}: {Transform: strip(stripNamespace)},
 			&corev1.PersistentVolumeClaim{}: {
-				Label:     labels.SelectorFromSet(labels.Set{inject.LabelInstallation: o.Installation}),
+				Label:     labels.SelectorFromSet(labels.Set{storage.LabelInstallation: o.Installation}),
 				Transform: strip(stripClaim),
 			},
 			&admissionregistrationv1.MutatingWebhookConfiguration{}: {
@@ -89,7 +91,7 @@ func only(all map[string]string, keys ...string) map[string]string {
 	return kept
 }
 
-func stripPod(config func() *inject.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 		kept := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: identity(&pod.ObjectMeta)}
 		if injected, ok := pod.Annotations[inject.AnnotationInjected]; ok {
@@ -110,7 +112,7 @@ func stripNamespace(namespace *metav1.PartialObjectMetadata) *metav1.PartialObje
 // nothing is kept that grows with what is written there.
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	kept := &corev1.PersistentVolumeClaim{ObjectMeta: identity(&claim.ObjectMeta)}
-	kept.Labels = only(claim.Labels, inject.LabelInstallation, inject.LabelProfile, diagnose.LabelManagedBy)
+	kept.Labels = only(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)
 	kept.Annotations = only(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
 	spec := &claim.Spec
 	kept.Spec = corev1.PersistentVolumeClaimSpec{

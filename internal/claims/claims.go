@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
@@ -82,15 +83,15 @@ func newIndex(mgr manager.Manager) (*Index, error) {
 
 // watch makes the controller: what has to happen for which uses to be looked at.
 func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
-	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[inject.Use]{
+	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[storage.ProfileRef]{
 		Reconciler:              r,
 		MaxConcurrentReconciles: o.Workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[inject.Use](retryFirst, retryLast),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](retryFirst, retryLast),
 	})
 	if err != nil {
 		return fmt.Errorf("make the claims controller: %w", err)
 	}
-	sources := []source.TypedSource[inject.Use]{
+	sources := []source.TypedSource[storage.ProfileRef]{
 		podSource(mgr.GetCache()), claimSource(mgr.GetCache()), namespaceSource(mgr.GetCache(), index), r.source(),
 	}
 	if o.WebhookConfiguration != "" {
@@ -106,9 +107,9 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 
 // podSource looks at the uses of a pod when it appears or its mark changes. All the other updates of a pod change nothing
 // here, and its end frees nothing.
-func podSource(c cache.Cache) source.TypedSource[inject.Use] {
+func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	return source.TypedKind(c, metadataOf("Pod"),
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *metav1.PartialObjectMetadata) []inject.Use { return usesOf(pod) }),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *metav1.PartialObjectMetadata) []storage.ProfileRef { return usesOf(pod) }),
 		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
 				return e.ObjectOld.Annotations[inject.AnnotationInjected] != e.ObjectNew.Annotations[inject.AnnotationInjected]
@@ -118,18 +119,18 @@ func podSource(c cache.Cache) source.TypedSource[inject.Use] {
 }
 
 // claimSource looks at a claim of the installation at every change: bound, grown, deleted while pods need it.
-func claimSource(c cache.Cache) source.TypedSource[inject.Use] {
+func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	return source.TypedKind(c, &corev1.PersistentVolumeClaim{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *corev1.PersistentVolumeClaim) []inject.Use {
-			return []inject.Use{{Profile: claim.Labels[inject.LabelProfile], Namespace: claim.Namespace}}
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *corev1.PersistentVolumeClaim) []storage.ProfileRef {
+			return []storage.ProfileRef{{Profile: claim.Labels[storage.LabelProfile], Namespace: claim.Namespace}}
 		}))
 }
 
 // namespaceSource looks again when the labels of a namespace change: a profile may be for it now.
-func namespaceSource(c cache.Cache, index *Index) source.TypedSource[inject.Use] {
+func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.ProfileRef] {
 	return source.TypedKind(c, metadataOf("Namespace"),
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, namespace *metav1.PartialObjectMetadata) []inject.Use {
-			var uses []inject.Use
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, namespace *metav1.PartialObjectMetadata) []storage.ProfileRef {
+			var uses []storage.ProfileRef
 			for _, use := range index.known() {
 				if use.Namespace == namespace.Name {
 					uses = append(uses, use)
@@ -147,10 +148,10 @@ func namespaceSource(c cache.Cache, index *Index) source.TypedSource[inject.Use]
 }
 
 // webhookSource looks at everything again when the own webhook selects other namespaces.
-func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[inject.Use] {
+func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[storage.ProfileRef] {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return source.TypedKind(c, &configuration{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []inject.Use { return index.known() }),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef { return index.known() }),
 		predicate.TypedFuncs[*configuration]{
 			CreateFunc: func(e event.TypedCreateEvent[*configuration]) bool { return e.Object.Name == own },
 			UpdateFunc: func(e event.TypedUpdateEvent[*configuration]) bool {
@@ -172,7 +173,7 @@ func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration)
 type follower struct {
 	options Options
 	index   *Index
-	requeue func(ctx context.Context, uses []inject.Use) error
+	requeue func(ctx context.Context, uses []storage.ProfileRef) error
 }
 
 // NeedLeaderElection says that it does not.

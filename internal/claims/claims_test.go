@@ -20,7 +20,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 func TestCreatesTheTrioOfEachProfile(t *testing.T) {
@@ -33,7 +33,7 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 	f.run()
 
 	f.pod(namespace, "one", "default,disk")
-	wanted, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "default", Namespace: namespace}, inject.Use{Profile: "disk", Namespace: namespace})
+	wanted, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "default", Namespace: namespace}, storage.ProfileRef{Profile: "disk", Namespace: namespace})
 	require.NoError(t, err)
 	require.Len(t, wanted.All(), 5)
 
@@ -67,7 +67,7 @@ func TestCreatesTheTrioOfEachProfile(t *testing.T) {
 func TestThreeStoragesOfOnePod(t *testing.T) {
 	text, err := os.ReadFile("../../examples/three-storages.yaml")
 	require.NoError(t, err)
-	config, _, err := inject.LoadForAdmission(text)
+	config, _, err := storage.LoadForAdmission(text)
 	require.NoError(t, err)
 	f := newFixture(t)
 	namespace := f.namespace()
@@ -102,8 +102,8 @@ func TestSharedVolumeServesEveryNamespace(t *testing.T) {
 // assertMade checks that metadata is what the configuration gives, and the installation's label.
 func assertMade(t *testing.T, got, want *metav1.ObjectMeta) {
 	t.Helper()
-	assert.Equal(t, installation, got.Labels[inject.LabelInstallation])
-	assert.Equal(t, want.Labels[inject.LabelProfile], got.Labels[inject.LabelProfile])
+	assert.Equal(t, installation, got.Labels[storage.LabelInstallation])
+	assert.Equal(t, want.Labels[storage.LabelProfile], got.Labels[storage.LabelProfile])
 	assert.Len(t, got.Labels, 2)
 	assert.Subset(t, got.Annotations, want.Annotations)
 }
@@ -137,7 +137,7 @@ func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 	helm := func(c *corev1.PersistentVolumeClaim) {
 		metav1.SetMetaDataAnnotation(&c.ObjectMeta, diagnose.AnnotationHelmRelease, "demo")
 		metav1.SetMetaDataLabel(&c.ObjectMeta, "app.kubernetes.io/managed-by", "Helm")
-		metav1.SetMetaDataLabel(&c.ObjectMeta, inject.LabelInstallation, installation)
+		metav1.SetMetaDataLabel(&c.ObjectMeta, storage.LabelInstallation, installation)
 	}
 	rows := map[string]struct {
 		size   string
@@ -147,8 +147,8 @@ func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 		"one that fits":                        {"200Gi", func(*corev1.PersistentVolumeClaim) {}, ""},
 		"one that is too small":                {"1Gi", func(*corev1.PersistentVolumeClaim) {}, "its size is 1Gi, less than 100Gi"},
 		"Helm's, though it has our label":      {"1Gi", helm, "its size is 1Gi, less than 100Gi"},
-		"another installation's":               {"1Gi", claimtest.Label(inject.LabelInstallation, "other"), "its size is 1Gi, less than 100Gi"},
-		"another installation's, which fits":   {"100Gi", claimtest.Label(inject.LabelInstallation, "other"), ""},
+		"another installation's":               {"1Gi", claimtest.Label(storage.LabelInstallation, "other"), "its size is 1Gi, less than 100Gi"},
+		"another installation's, which fits":   {"100Gi", claimtest.Label(storage.LabelInstallation, "other"), ""},
 		"Helm's, which fits":                   {"100Gi", helm, ""},
 		"one whose modes are others":           {"100Gi", claimtest.Modes(corev1.ReadWriteMany), "its access modes are ReadWriteMany, which lacks ReadWriteOnce"},
 		"one with a block device":              {"100Gi", claimtest.Block, "its volumeMode is Block"},
@@ -178,7 +178,7 @@ func TestClaimsOfOthersAreLeftAlone(t *testing.T) {
 				assert.Empty(t, f.notes(m.namespace, "pvc-data-pipeline", ""))
 			}
 			assert.Equal(t, m.version, get(f, m.namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}).ResourceVersion, "byte for byte the same")
-			assert.Empty(t, get(f, "", "others."+m.namespace, &corev1.PersistentVolume{}).Labels[inject.LabelNamespaceUID])
+			assert.Empty(t, get(f, "", "others."+m.namespace, &corev1.PersistentVolume{}).Labels[storage.LabelNamespaceUID])
 		})
 	}
 }
@@ -260,7 +260,7 @@ func TestMarksTheBoundVolume(t *testing.T) {
 	claim := eventually(f, name, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	f.bind(claim, "mark."+name)
 	volume := eventually(f, "", "mark."+name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
-		return v.Labels[inject.LabelNamespaceUID] == string(namespace.UID)
+		return v.Labels[storage.LabelNamespaceUID] == string(namespace.UID)
 	})
 
 	f.set(r, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
@@ -274,7 +274,7 @@ func TestMarksTheBoundVolume(t *testing.T) {
 	f.bind(stale, "wrong."+name)
 	f.settle()
 	f.settle()
-	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, inject.LabelNamespaceUID)
+	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
 }
 
 func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
@@ -289,7 +289,7 @@ func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
 	f.bind(claim, "unlabelled."+namespace)
 	f.settle()
 	f.settle()
-	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, inject.LabelNamespaceUID)
+	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
 }
 
 func TestRefusesWhatBelongsToOthers(t *testing.T) {
@@ -420,7 +420,7 @@ func TestSaysWhyAClaimIsPending(t *testing.T) {
 	home := get(f, "", namespace, &corev1.Namespace{})
 	assert.Contains(t, f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0], diagnose.ConsentCommand("released."+namespace, namespace))
 	volume := get(f, "", "released."+namespace, &corev1.PersistentVolume{})
-	volume.Labels = map[string]string{inject.LabelNamespace: namespace, inject.LabelNamespaceUID: string(home.UID)}
+	volume.Labels = map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(home.UID)}
 	require.NoError(t, f.Update(t.Context(), volume))
 	volume.Status.Phase = corev1.VolumeReleased
 	require.NoError(t, f.Status().Update(t.Context(), volume))
@@ -592,7 +592,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	}
 	deletes := class("deletes", corev1.PersistentVolumeReclaimDelete)
 	class("tuned", corev1.PersistentVolumeReclaimRetain)
-	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "static", Namespace: namespace})
+	objects, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "static", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	volume.Spec.ClaimRef, volume.Spec.HostPath.Path = nil, "/other"
@@ -628,7 +628,7 @@ func TestRefusesDataThatIsNotTheProfiles(t *testing.T) {
 	require.NoError(t, f.Update(t.Context(), made))
 	f.bind(claim, made.Name)
 	eventually(f, "", made.Name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
-		return v.Labels[inject.LabelNamespaceUID] != "" // the controller has seen the claim bound
+		return v.Labels[storage.LabelNamespaceUID] != "" // the controller has seen the claim bound
 	})
 	f.set(r, static("/later"))
 	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which is no longer what the profile static says: "+
@@ -644,7 +644,7 @@ func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 		`claim: {accessModes: [ReadOnlyMany]}, volume: {handle: m, shared: true, mountOptions: [noatime]}}`)
 	config.Profiles[0].Mount.ReadOnly = true
 	f.current.Store(config)
-	objects, err := f.current.Load().Objects(inject.Release{}, inject.Use{Profile: "models", Namespace: namespace})
+	objects, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "models", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	assert.Equal(t, []string{"noatime", "ro"}, volume.Spec.MountOptions)

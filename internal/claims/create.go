@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // create makes the trio for pods whose claim is not bound: class, volume, claim. Everything that exists is compared before
@@ -150,7 +150,7 @@ func (v *visit) read(ctx context.Context, wanted, existing client.Object, kind s
 func (v *visit) make(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
 	key := client.ObjectKeyFromObject(wanted)
 	labels := maps.Clone(wanted.GetLabels())
-	labels[inject.LabelInstallation] = v.Installation
+	labels[storage.LabelInstallation] = v.Installation
 	wanted.SetLabels(labels)
 	err = v.writer.Create(ctx, wanted)
 	switch {

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // race is an API server in which somebody else makes a class between the reader's look and the writer's attempt.
@@ -56,7 +56,7 @@ func TestSomebodyElseMakesItFirst(t *testing.T) {
 			api := &race{provisioner: row.provisioner}
 			v := &visit{reconciler: &reconciler{live: api, writer: api}}
 			wanted := &storagev1.StorageClass{
-				ObjectMeta:  metav1.ObjectMeta{Name: "fast", Labels: map[string]string{inject.LabelProfile: "default"}},
+				ObjectMeta:  metav1.ObjectMeta{Name: "fast", Labels: map[string]string{storage.LabelProfile: "default"}},
 				Provisioner: "ebs.csi.aws.com",
 			}
 			err := v.supply(t.Context(), []supplied{v.classSupply(wanted)})

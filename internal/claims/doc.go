@@ -5,18 +5,18 @@
 //
 // # What it does
 //
-//   - The unit of work is an [inject.Use], a profile in a namespace. Marked pods name it ([inject.AnnotationInjected]).
+//   - The unit of work is a [storage.ProfileRef], a profile in a namespace. Marked pods name it ([inject.AnnotationInjected]).
 //   - Order of creation: class, volume, claim. What exists already is read and compared before anything is made, and never
 //     changed. A class with another provisioner or reclaim policy, and a static volume with another source, reclaim policy or
 //     class or for another claim, is refused: nothing is made until people have decided. Other parameters of a class are
 //     used as they are, and said.
 //   - A claim of others that fits is used. One that does not gets neither class nor volume from here, which could bind it.
-//   - The profile's namespaceSelector and its static volume's namespace are checked again ([inject.Profile.Serves]),
+//   - The profile's namespaceSelector and its static volume's namespace are checked again ([storage.Profile.Serves]),
 //     because anybody who makes pods can forge a mark.
 //   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks, and an Event says
 //     so when the profile asks for less. What else the profile says later, such as another volume.handle, changes neither
 //     claim nor volume: an Event says what differs.
-//   - The volume of a bound claim of its own gets [inject.LabelNamespace] and [inject.LabelNamespaceUID]. When the claim was
+//   - The volume of a bound claim of its own gets [storage.LabelNamespace] and [storage.LabelNamespaceUID]. When the claim was
 //     deleted and pods need it again, it is made for that volume, static or provisioned, which is freed for it; a namespace
 //     that was deleted and made again is not taken for the one that had the data, unless an administrator says so by these
 //     labels. Where several volumes have data for one claim, nothing is made until people have decided.
@@ -25,7 +25,7 @@
 //
 // # What it never does
 //
-// It deletes nothing, removes no finalizer, and changes no object without the label [inject.LabelInstallation] of its
+// It deletes nothing, removes no finalizer, and changes no object without the label [storage.LabelInstallation] of its
 // own installation; the exceptions are the labels above, and the claim's UID taken from a volume that was released, on a volume whose claimRef has the UID of its own claim. A
 // claim with Helm's marks is Helm's even with that label. So a rendered claim and a made one never fight, and neither
 // do two installations.

@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Index answers, without a lock and without a request, what the admission path warns of. Every replica has one. A nil
 // Index knows nothing.
 type Index struct {
-	uses    sync.Map // inject.Use to *atomic.Int64, the number of its live pods
+	uses    sync.Map // storage.ProfileRef to *atomic.Int64, the number of its live pods
 	synced  func() bool
 	names   claimNames
 	overlap *overlap // nil: nobody looks
@@ -25,14 +25,14 @@ type Index struct {
 // Warnings returns what people should know when a pod that uses the profile is admitted to the namespace: that a claim
 // for one node has other users, or that a claim that nobody creates is missing. While the caches are not filled yet
 // there are no warnings.
-func (i *Index) Warnings(namespace string, profile *inject.Profile) []string {
+func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
 	}
-	name := profile.Names(inject.Release{}, namespace).Claim
+	name := profile.Names(storage.Release{}, namespace).Claim
 	var warnings []string
 	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() { // of a claim of others nobody knows the modes here
-		if others := i.pods(inject.Use{Profile: profile.Name, Namespace: namespace}); others > 0 {
+		if others := i.pods(storage.ProfileRef{Profile: profile.Name, Namespace: namespace}); others > 0 {
 			warnings = append(warnings, sharedWarning(name, profile.Claim.AccessModes, others))
 		}
 	}
@@ -62,7 +62,7 @@ func (i *Index) Overlap() string {
 	return i.overlap.text()
 }
 
-func (i *Index) pods(use inject.Use) int64 {
+func (i *Index) pods(use storage.ProfileRef) int64 {
 	if count, ok := i.uses.Load(use); ok {
 		return count.(*atomic.Int64).Load()
 	}
@@ -70,10 +70,10 @@ func (i *Index) pods(use inject.Use) int64 {
 }
 
 // known returns the uses that have live pods.
-func (i *Index) known() []inject.Use {
-	var known []inject.Use
+func (i *Index) known() []storage.ProfileRef {
+	var known []storage.ProfileRef
 	for use := range i.uses.Range {
-		known = append(known, use.(inject.Use))
+		known = append(known, use.(storage.ProfileRef))
 	}
 	return known
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 func markedPod(namespace, name, mark string) *metav1.PartialObjectMetadata {
@@ -54,7 +55,7 @@ func TestInjectedProfiles(t *testing.T) {
 func TestCacheKeepsFewNames(t *testing.T) {
 	t.Parallel()
 
-	config := func() *inject.Config { return claimtest.Config(t, `{name: default}`, `{name: models}`) }
+	config := func() *storage.Config { return claimtest.Config(t, `{name: default}`, `{name: models}`) }
 	var many strings.Builder
 	for i := range 45_000 {
 		fmt.Fprintf(&many, "%d,", i)
@@ -82,7 +83,7 @@ func TestIndexFollowsPods(t *testing.T) {
 	index := &Index{synced: func() bool { return true }}
 	h := index.handler()
 	profile := &claimtest.Config(t, `{name: default}`).Profiles[0]
-	use := inject.Use{Profile: "default", Namespace: "ml"}
+	use := storage.ProfileRef{Profile: "default", Namespace: "ml"}
 	one, two := markedPod("ml", "one", "default"), markedPod("ml", "two", "default,other")
 
 	assert.Empty(t, index.Warnings("ml", profile))
@@ -93,7 +94,7 @@ func TestIndexFollowsPods(t *testing.T) {
 
 	h.OnAdd(two, false)
 	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"}, index.Warnings("ml", profile))
-	assert.ElementsMatch(t, []inject.Use{use, {Profile: "other", Namespace: "ml"}}, index.known())
+	assert.ElementsMatch(t, []storage.ProfileRef{use, {Profile: "other", Namespace: "ml"}}, index.known())
 
 	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]), "they do run on one node")
 

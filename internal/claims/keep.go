@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // compare looks at a claim that exists beside what the profile says: a larger size is asked for if the claim is this
@@ -155,7 +155,7 @@ func (v *visit) markVolume(ctx context.Context) error {
 			v.warn(boundVolume(v.profile.Name, v.claim.Name, volume.Name, what))
 		}
 	}
-	if volume.Labels[inject.LabelNamespace] == v.use.Namespace && volume.Labels[inject.LabelNamespaceUID] == string(v.home) {
+	if volume.Labels[storage.LabelNamespace] == v.use.Namespace && volume.Labels[storage.LabelNamespaceUID] == string(v.home) {
 		return nil
 	}
 	home, err := v.liveHome(ctx)
@@ -167,7 +167,7 @@ func (v *visit) markVolume(ctx context.Context) error {
 	}
 	patch := object{"metadata": object{
 		"resourceVersion": volume.ResourceVersion,
-		"labels":          object{inject.LabelNamespace: v.use.Namespace, inject.LabelNamespaceUID: home},
+		"labels":          object{storage.LabelNamespace: v.use.Namespace, storage.LabelNamespaceUID: home},
 	}}
 	if err := v.patch(ctx, volume, patch); err != nil {
 		if apierrors.IsConflict(err) {

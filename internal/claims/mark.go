@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // indexProfile is the name of the cache index of live pods by the profiles of their mark.
@@ -28,7 +29,7 @@ const maxUnknown = 4
 
 // fewProfiles returns what the cache keeps of an injected annotation: the profiles in force, of which the administrator decides how
 // many there are, and few other names. The author of a pod can write 256 KiB there.
-func fewProfiles(config *inject.Config, annotation string) string {
+func fewProfiles(config *storage.Config, annotation string) string {
 	if config.Profile(annotation) != nil { // the usual pod
 		return strings.Clone(annotation)
 	}
@@ -45,10 +46,10 @@ func fewProfiles(config *inject.Config, annotation string) string {
 }
 
 // usesOf are the uses that a pod stands for.
-func usesOf(pod *metav1.PartialObjectMetadata) []inject.Use {
-	var uses []inject.Use
+func usesOf(pod *metav1.PartialObjectMetadata) []storage.ProfileRef {
+	var uses []storage.ProfileRef
 	for _, profile := range liveProfiles(pod) {
-		uses = append(uses, inject.Use{Profile: profile, Namespace: pod.Namespace})
+		uses = append(uses, storage.ProfileRef{Profile: profile, Namespace: pod.Namespace})
 	}
 	return uses
 }

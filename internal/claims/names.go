@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // claimNames knows the names of all claims of the cluster, and nothing else of them. It watches only while some profile
@@ -42,8 +42,8 @@ func (c *claimNames) missing(namespace, name string) bool {
 }
 
 // follow starts or stops the watch as the configuration needs it. One goroutine calls it.
-func (c *claimNames) follow(ctx context.Context, config *inject.Config) error {
-	needed := slices.ContainsFunc(config.Profiles, func(p inject.Profile) bool { return !*p.Claim.Create })
+func (c *claimNames) follow(ctx context.Context, config *storage.Config) error {
+	needed := slices.ContainsFunc(config.Profiles, func(p storage.Profile) bool { return !*p.Claim.Create })
 	set := c.running.Load()
 	switch {
 	case needed && set == nil:

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Defaults of [Options].
@@ -27,10 +27,10 @@ const (
 // Options say for whom the controller works. The first four are required, the others have defaults.
 type Options struct {
 	// Config returns the configuration in force. It must not return nil.
-	Config func() *inject.Config
+	Config func() *storage.Config
 	// Changed is sent to when Config returns another one: every known use is then looked at again. Nil: it never changes.
 	Changed <-chan struct{}
-	// Installation is the value of [inject.LabelInstallation] on what is created.
+	// Installation is the value of [storage.LabelInstallation] on what is created.
 	Installation string
 	// WebhookConfiguration is the name of the installation's own MutatingWebhookConfiguration. Empty: nobody looks for
 	// other installations.

@@ -26,6 +26,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
@@ -100,7 +102,7 @@ type fixture struct {
 	client.Client
 	t       *testing.T
 	limited *rest.Config
-	current atomic.Pointer[inject.Config]
+	current atomic.Pointer[storage.Config]
 }
 
 func newFixture(t *testing.T, profiles ...string) *fixture {
@@ -199,7 +201,7 @@ func (f *fixture) pod(namespace, name, mark string, change ...func(*corev1.Pod))
 
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: namespace, Labels: map[string]string{inject.Label: inject.LabelEnabled},
+			Name: name, Namespace: namespace, Labels: map[string]string{kinds.Label: kinds.LabelEnabled},
 			Annotations: map[string]string{inject.AnnotationInjected: mark},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},

@@ -22,7 +22,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // reconciler looks at one use at a time.
@@ -32,14 +32,14 @@ type reconciler struct {
 	live    client.Reader // everything else, one request each
 	writer  client.Writer
 	notices *notices
-	settled sync.Map // inject.Use to settlement
-	shared  sync.Map // inject.Use to time.Time, when its pods' nodes were last looked at
-	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[inject.Use]]
+	settled sync.Map // storage.ProfileRef to settlement
+	shared  sync.Map // storage.ProfileRef to time.Time, when its pods' nodes were last looked at
+	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
 }
 
 // settlement says that a bound claim was found right, and with what.
 type settlement struct {
-	config  *inject.Config
+	config  *storage.Config
 	uid     types.UID
 	version string
 	at      time.Time
@@ -53,15 +53,15 @@ func newReconciler(mgr manager.Manager, o Options) *reconciler {
 }
 
 // source lets requeue reach the controller's queue, which exists on the leader only.
-func (r *reconciler) source() source.TypedSource[inject.Use] {
-	return source.TypedFunc[inject.Use](func(_ context.Context, q workqueue.TypedRateLimitingInterface[inject.Use]) error {
+func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
+	return source.TypedFunc[storage.ProfileRef](func(_ context.Context, q workqueue.TypedRateLimitingInterface[storage.ProfileRef]) error {
 		r.queue.Store(&q)
 		return nil
 	})
 }
 
 // requeue looks again at the uses that have pods, and at those that have a claim of this installation.
-func (r *reconciler) requeue(ctx context.Context, uses []inject.Use) error {
+func (r *reconciler) requeue(ctx context.Context, uses []storage.ProfileRef) error {
 	queue := r.queue.Load()
 	if queue == nil {
 		return nil
@@ -71,7 +71,7 @@ func (r *reconciler) requeue(ctx context.Context, uses []inject.Use) error {
 		return fmt.Errorf("list the claims of this installation: %w", err)
 	}
 	for i := range own.Items {
-		uses = append(uses, inject.Use{Profile: own.Items[i].Labels[inject.LabelProfile], Namespace: own.Items[i].Namespace})
+		uses = append(uses, storage.ProfileRef{Profile: own.Items[i].Labels[storage.LabelProfile], Namespace: own.Items[i].Namespace})
 	}
 	for _, use := range uses {
 		(*queue).Add(use)
@@ -93,7 +93,7 @@ var (
 )
 
 // Reconcile looks at a profile in a namespace, and makes what is missing.
-func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.Result, error) {
+func (r *reconciler) Reconcile(ctx context.Context, use storage.ProfileRef) (reconcile.Result, error) {
 	v := &visit{reconciler: r, use: use}
 	again, err := v.run(ctx)
 	var refused refusal
@@ -115,14 +115,14 @@ func (r *reconciler) Reconcile(ctx context.Context, use inject.Use) (reconcile.R
 // visit is one look at a use: what was read of it, once.
 type visit struct {
 	*reconciler
-	use     inject.Use
-	config  *inject.Config
-	profile *inject.Profile
-	names   inject.Names
+	use     storage.ProfileRef
+	config  *storage.Config
+	profile *storage.Profile
+	names   storage.Names
 	home    types.UID                      // of the namespace, as the cache has it
 	pods    []metav1.PartialObjectMetadata // live ones with the mark, at most maxPods
 	claim   *corev1.PersistentVolumeClaim  // nil: there is none
-	wanted  inject.Storage
+	wanted  storage.ObjectSet
 	earlier []corev1.PersistentVolume // of an earlier namespace of this name; see withVolume
 }
 
@@ -143,7 +143,7 @@ func (v *visit) run(ctx context.Context) (time.Duration, error) {
 	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
 		return 0, refusal{Reason: diagnose.ReasonProfileRefused, Note: err.Error()}
 	}
-	v.names = v.profile.Names(inject.Release{}, v.use.Namespace)
+	v.names = v.profile.Names(storage.Release{}, v.use.Namespace)
 	if err := v.readClaim(ctx); err != nil {
 		return 0, err
 	}
@@ -259,7 +259,7 @@ func (v *visit) readClaim(ctx context.Context) error {
 // want works out what the profile says is to exist. Nothing is, where the profile's volume serves another namespace but the
 // claim is somebody else's by the configuration: what volume that claim has is its maker's business.
 func (v *visit) want() error {
-	wanted, err := v.config.Objects(inject.Release{}, v.use)
+	wanted, err := storage.Objects(v.config, storage.Release{}, v.use)
 	switch {
 	case err == nil:
 		v.wanted = wanted

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // A volume that was Released keeps the UID of the claim that is gone, and would never be bound again. Source: Kubernetes,
@@ -60,7 +60,7 @@ func (v *visit) candidates(ctx context.Context, name string) ([]corev1.Persisten
 		return []corev1.PersistentVolume{*volume}, nil
 	}
 	var list corev1.PersistentVolumeList
-	if err := v.live.List(ctx, &list, client.MatchingLabels{inject.LabelNamespace: v.use.Namespace}); err != nil {
+	if err := v.live.List(ctx, &list, client.MatchingLabels{storage.LabelNamespace: v.use.Namespace}); err != nil {
 		return nil, refused(err, diagnose.ReasonCreateRefused, "list the PersistentVolumes of the namespace")
 	}
 	return list.Items, nil

@@ -13,7 +13,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const gone types.UID = "a-claim-that-is-gone"
@@ -31,7 +31,7 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 		ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: namespace, Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1"},
 	}}
 	volume.Name = name + "." + namespace
-	volume.Labels = map[string]string{inject.LabelNamespace: namespace, inject.LabelNamespaceUID: string(home)}
+	volume.Labels = map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(home)}
 	for _, c := range change {
 		c(volume)
 	}
@@ -80,7 +80,7 @@ func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
 			assert.Equal(t, volume.Name, claim.Spec.VolumeName)
 			assert.Equal(t, "back-fast", diagnose.ClassOf(claim))
 			assert.Equal(t, c.size, claim.Spec.Resources.Requests.Storage().String())
-			assert.Equal(t, installation, claim.Labels[inject.LabelInstallation])
+			assert.Equal(t, installation, claim.Labels[storage.LabelInstallation])
 
 			if volume.Spec.ClaimRef.UID == "" {
 				f.settle()
@@ -100,7 +100,7 @@ func TestLeavesOtherVolumesAlone(t *testing.T) {
 		change  func(*corev1.PersistentVolume)
 		earlier bool // and says so
 	}{
-		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "gone" }, true},
+		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "gone" }, true},
 		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
 		"of another claim":                         {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" }, false},
 		"of nobody":                                {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
@@ -144,7 +144,7 @@ func TestAsksWhenItCannotKnowWhichVolume(t *testing.T) {
 	assert.Contains(t, said, "kubectl label persistentvolume ")
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 
-	delete(second.Labels, inject.LabelNamespaceUID)
+	delete(second.Labels, storage.LabelNamespaceUID)
 	require.NoError(t, f.Update(t.Context(), second))
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	assert.Equal(t, "first."+namespace, claim.Spec.VolumeName)
@@ -190,7 +190,7 @@ func TestGivesBackAStaticVolume(t *testing.T) {
 			f.pod(namespace, "one", "default")
 			if c.claimed {
 				f.claim(namespace, "pvc-data-pipeline", "back-fast", "100Gi", func(claim *corev1.PersistentVolumeClaim) {
-					claim.Labels = map[string]string{inject.LabelInstallation: installation, inject.LabelProfile: "default"}
+					claim.Labels = map[string]string{storage.LabelInstallation: installation, storage.LabelProfile: "default"}
 					claim.Spec.VolumeName = volume.Name
 				})
 			}
@@ -251,7 +251,7 @@ func TestGivesBackWhatWasBegunBefore(t *testing.T) {
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
 	claim := f.claim(namespace, "pvc-data-pipeline", "back-fast", "100Gi", func(claim *corev1.PersistentVolumeClaim) {
-		claim.Labels = map[string]string{inject.LabelInstallation: installation, inject.LabelProfile: "default"}
+		claim.Labels = map[string]string{storage.LabelInstallation: installation, storage.LabelProfile: "default"}
 		claim.Spec.VolumeName = volume.Name
 	})
 	f.pod(namespace, "one", "default")
@@ -276,12 +276,12 @@ func TestSentencesHaveRoomForTheirCommand(t *testing.T) {
 func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *visit {
 	claim := claimtest.Claim(claimtest.Class("back-fast"))
 	claim.ObjectMeta = metav1.ObjectMeta{
-		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{inject.LabelInstallation: installation},
+		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{storage.LabelInstallation: installation},
 	}
 	claim.Spec.VolumeName, claim.Status.Phase = volume, phase
 	return &visit{
 		reconciler: &reconciler{Options: Options{Installation: installation}, live: f.Client, writer: f.Client},
-		use:        inject.Use{Profile: "default", Namespace: namespace}, claim: claim,
+		use:        storage.ProfileRef{Profile: "default", Namespace: namespace}, claim: claim,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // sayPending says, on the claim and its pods, why the claim is not bound, once they have waited long enough.
@@ -65,7 +65,7 @@ func (v *visit) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for read, next := 0, ""; read < maxPodsRead; {
 		var list corev1.PodList
-		err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled},
+		err := v.live.List(ctx, &list, client.InNamespace(v.use.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
 			client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(podsAtOnce), client.Continue(next))
 		if apierrors.IsResourceExpired(err) { // what has been read is enough for a diagnosis
 			return pods, nil

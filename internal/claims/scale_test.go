@@ -21,6 +21,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // heap is what is in use after a collection, in bytes.
@@ -86,8 +87,8 @@ func TestStrippedPodIsSmall(t *testing.T) {
 		pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096))}}
 		return pod
 	}
-	config := inject.Default()
-	strip := stripPod(func() *inject.Config { return config })
+	config := storage.Default()
+	strip := stripPod(func() *storage.Config { return config })
 	kept := strip(large(0))
 	assert.Equal(t, map[string]string{inject.AnnotationInjected: "default"}, kept.Annotations)
 	assert.Empty(t, kept.Labels)
@@ -111,13 +112,13 @@ func TestStrippedClaimIsSmall(t *testing.T) {
 	t.Parallel()
 
 	large := strings.Repeat("x", 100_000)
-	claim := claimtest.Claim(claimtest.Label(inject.LabelInstallation, "ps"), claimtest.Label(inject.LabelProfile, "default"))
+	claim := claimtest.Claim(claimtest.Label(storage.LabelInstallation, "ps"), claimtest.Label(storage.LabelProfile, "default"))
 	claim.Labels["theirs"] = large
 	claim.Annotations = map[string]string{"theirs": large, diagnose.AnnotationSelectedNode: large}
 	claim.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": large}}
 	claim.Spec.Resources.Requests["example.com/x"] = resource.MustParse("1")
 	kept := stripClaim(claim)
-	assert.Equal(t, map[string]string{inject.LabelInstallation: "ps", inject.LabelProfile: "default"}, kept.Labels)
+	assert.Equal(t, map[string]string{storage.LabelInstallation: "ps", storage.LabelProfile: "default"}, kept.Labels)
 	assert.Equal(t, map[string]string{diagnose.AnnotationSelectedNode: large[:maxKept]}, kept.Annotations)
 	assert.Equal(t, diagnose.Requested(claim), diagnose.Requested(kept))
 	assert.Equal(t, claim.Spec.AccessModes, kept.Spec.AccessModes)
@@ -158,7 +159,7 @@ func TestReadsLargePodsFewAtOnce(t *testing.T) {
 
 	for _, many := range []int{0, podsAtOnce, 10, 1000} {
 		p := &pages{pods: many}
-		v := &visit{reconciler: &reconciler{live: p}, use: inject.Use{Profile: "default", Namespace: "ml"}}
+		v := &visit{reconciler: &reconciler{live: p}, use: storage.ProfileRef{Profile: "default", Namespace: "ml"}}
 		pods, err := v.readNodes(t.Context())
 		require.NoError(t, err)
 		assert.LessOrEqual(t, p.most, int64(podsAtOnce))

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Change is one difference to the claim that [Claim] makes.
@@ -68,7 +68,7 @@ func Block(c *corev1.PersistentVolumeClaim) {
 }
 
 // Config loads a configuration of profiles in YAML's flow style, each at a mount path of its own.
-func Config(tb testing.TB, profiles ...string) *inject.Config {
+func Config(tb testing.TB, profiles ...string) *storage.Config {
 	tb.Helper()
 
 	text := strings.Builder{}
@@ -76,7 +76,7 @@ func Config(tb testing.TB, profiles ...string) *inject.Config {
 	for i, p := range profiles {
 		fmt.Fprintf(&text, "- %s, mount: {path: /data%d}}\n", strings.TrimSuffix(p, "}"), i)
 	}
-	config, _, err := inject.LoadForAdmission([]byte(text.String()))
+	config, _, err := storage.LoadForAdmission([]byte(text.String()))
 	require.NoError(tb, err)
 	return config
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Interval is how often a file is looked at. It is read and compared rather than watched: the kubelet writes a ConfigMap
@@ -41,11 +41,11 @@ type File struct {
 	interval time.Duration
 	// OnChange is called with a new configuration after it has come into force, and the warnings about it. Set it before
 	// Start.
-	OnChange func(config *inject.Config, warnings []string)
+	OnChange func(config *storage.Config, warnings []string)
 	// OnRefused is called with the reason why a new file is not taken. Set it before Start.
 	OnRefused func(reason error)
 
-	current atomic.Pointer[inject.Config]
+	current atomic.Pointer[storage.Config]
 	reason  atomic.Pointer[error]
 	// text is what was read last, taken or refused.
 	text []byte
@@ -59,7 +59,7 @@ func Open(path string, interval time.Duration) (*File, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	config, warnings, err := inject.LoadForAdmission(text)
+	config, warnings, err := storage.LoadForAdmission(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
@@ -71,7 +71,7 @@ func Open(path string, interval time.Duration) (*File, []string, error) {
 }
 
 // Current returns the configuration in force. It is never changed: a new file makes a new one.
-func (f *File) Current() *inject.Config { return f.current.Load() }
+func (f *File) Current() *storage.Config { return f.current.Load() }
 
 // Refused returns why the file as it is now is not in force, or nil when it is.
 func (f *File) Refused() error {
@@ -113,7 +113,7 @@ func (f *File) look() {
 		return
 	}
 	f.text = text
-	config, warnings, err := inject.LoadForAdmission(text)
+	config, warnings, err := storage.LoadForAdmission(text)
 	if err != nil {
 		f.refuse(fmt.Errorf("configuration %s: %w", f.path, err))
 		return

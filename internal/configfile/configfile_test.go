@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/configfile"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const head = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
@@ -62,7 +62,7 @@ func start(t *testing.T, m *mounted) (*configfile.File, <-chan event) {
 	file, _, err := configfile.Open(m.file(), time.Millisecond)
 	require.NoError(t, err)
 	events := make(chan event, 100)
-	file.OnChange = func(c *inject.Config, warnings []string) {
+	file.OnChange = func(c *storage.Config, warnings []string) {
 		events <- event{path: c.Profiles[0].Mount.Path, warnings: warnings}
 	}
 	file.OnRefused = func(reason error) { events <- event{refused: reason.Error()} }

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // What is read of claims besides their fields.
@@ -66,7 +66,7 @@ func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 // OwnedBy reports whether the claim was made by this installation. What Helm owns is Helm's, whatever other labels say.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
-	return claim.Labels[inject.LabelInstallation] == installation && !helm && claim.Labels[LabelManagedBy] != managedByHelm
+	return claim.Labels[storage.LabelInstallation] == installation && !helm && claim.Labels[LabelManagedBy] != managedByHelm
 }
 
 // Selects reports whether a webhook's selector takes the labels. The API server has checked the selector.

@@ -8,20 +8,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 func TestOwnedBy(t *testing.T) {
 	t.Parallel()
 
-	ours := claimtest.Label(inject.LabelInstallation, "me")
+	ours := claimtest.Label(storage.LabelInstallation, "me")
 	for name, row := range map[string]struct {
 		claim *corev1.PersistentVolumeClaim
 		want  bool
 	}{
 		"our label":              {claimtest.Claim(ours), true},
 		"no label":               {claimtest.Claim(), false},
-		"another installation's": {claimtest.Claim(claimtest.Label(inject.LabelInstallation, "other")), false},
+		"another installation's": {claimtest.Claim(claimtest.Label(storage.LabelInstallation, "other")), false},
 		"our label and Helm's label": {
 			claimtest.Claim(ours, claimtest.Label(LabelManagedBy, managedByHelm)), false,
 		},

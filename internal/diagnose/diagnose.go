@@ -9,6 +9,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // noProvisioner is the provisioner of classes for volumes that people make. Source: Kubernetes, Storage Classes, Local.
@@ -35,7 +36,7 @@ func (f Finding) What() string {
 // Snapshot is what was read to find out why pods wait for a claim.
 type Snapshot struct {
 	// Profile is the one that the claim stands for.
-	Profile *inject.Profile
+	Profile *storage.Profile
 	// Name is the name of the claim, which need not exist.
 	Name string
 	// Namespace is where the claim is, or should be.

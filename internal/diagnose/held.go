@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Held is what volumes keep for a claim that was deleted.
@@ -31,7 +31,7 @@ func HeldFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.P
 		switch {
 		case ref == nil, ref.Namespace != key.Namespace, ref.Name != key.Name, claim != "" && ref.UID == claim,
 			v.DeletionTimestamp != nil, v.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain:
-		case v.Labels[inject.LabelNamespace] == key.Namespace && v.Labels[inject.LabelNamespaceUID] == string(home):
+		case v.Labels[storage.LabelNamespace] == key.Namespace && v.Labels[storage.LabelNamespaceUID] == string(home):
 			held.Volumes = append(held.Volumes, *v)
 		default:
 			held.Earlier = append(held.Earlier, *v)
@@ -54,7 +54,7 @@ func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
 	return advise(ReasonVolumesAmbiguous, fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
 		"nothing is created until one is left; ", listed(volumes), claim),
 		fmt.Sprintf("take the label from each that is not meant (nothing else of it changes), for instance: kubectl label persistentvolume %s %s-",
-			volumes[len(volumes)-1].Name, inject.LabelNamespaceUID))
+			volumes[len(volumes)-1].Name, storage.LabelNamespaceUID))
 }
 
 // Unfit is said of a volume that has the data of a claim that no longer fits it.
@@ -83,7 +83,7 @@ func Reserved(key types.NamespacedName, volume string) Finding {
 // ConsentCommand is what an administrator runs to give a Released volume to the claim that its claimRef names.
 func ConsentCommand(volume, namespace string) string {
 	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s --output=jsonpath={.metadata.uid}) --overwrite",
-		volume, inject.LabelNamespace, namespace, inject.LabelNamespaceUID, namespace)
+		volume, storage.LabelNamespace, namespace, storage.LabelNamespaceUID, namespace)
 }
 
 // mostListed is how many volumes a sentence names: an Event has room for a command behind it.

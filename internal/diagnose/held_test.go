@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 func TestHeldFor(t *testing.T) {
@@ -19,7 +19,7 @@ func TestHeldFor(t *testing.T) {
 		v := corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: name, CreationTimestamp: metav1.NewTime(time.Unix(0, 0).Add(-age)),
-				Labels: map[string]string{inject.LabelNamespace: "ml", inject.LabelNamespaceUID: "home"},
+				Labels: map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "home"},
 			},
 			Spec: corev1.PersistentVolumeSpec{
 				PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
@@ -42,12 +42,12 @@ func TestHeldFor(t *testing.T) {
 			nil,
 		},
 		"an earlier namespace": {
-			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "before" })},
+			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "before" })},
 			nil,
 			[]string{"v"},
 		},
 		"a label of another namespace": {
-			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespace] = "other" })},
+			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespace] = "other" })},
 			nil,
 			[]string{"v"},
 		},

@@ -7,12 +7,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Spread says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
 // again is how long until a pod that is not scheduled yet has waited longer than patience, or 0.
-func Spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
+func Spread(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
 	var nodes []string
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
@@ -40,7 +40,7 @@ func Spread(p *inject.Profile, claim string, pods []corev1.Pod, now time.Time, p
 	return "", again
 }
 
-func spreadNote(p *inject.Profile, claim, what string) string {
+func spreadNote(p *storage.Profile, claim, what string) string {
 	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; %s",
 		claim, Modes(p.Claim.AccessModes), p.StorageClass.Backend, what, SharedNext)
 }

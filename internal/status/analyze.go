@@ -15,14 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // installation is a webhook with what it works by.
 type installation struct {
 	Installation
 	webhook *admissionregistrationv1.MutatingWebhookConfiguration
-	config  *inject.Config // nil: not known
+	config  *storage.Config // nil: not known
 	since   time.Time
 }
 
@@ -138,7 +139,7 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 		if !ok || m.Namespace != one.Namespace || m.Labels[labelInstance] != one.webhook.Labels[labelInstance] {
 			continue
 		}
-		config, _, err := inject.LoadForAdmission([]byte(text))
+		config, _, err := storage.LoadForAdmission([]byte(text))
 		if err != nil {
 			one.Problems = append(one.Problems, found(ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
 				"put it in order (helm upgrade); the webhook goes on with the configuration before it", about))
@@ -174,7 +175,7 @@ type look struct {
 	home      *metav1.PartialObjectMetadata // nil: not known
 	events    []corev1.Event                // the latest of each object and reason
 	selected  *installation                 // whose webhook takes the pods; nil: none, or not known
-	config    *inject.Config                // nil: not known
+	config    *storage.Config               // nil: not known
 	namespace Namespace
 	used      map[string][]*corev1.Pod // by claim, those that have not ended
 	profiles  map[string]string        // by claim, of the pods that use it
@@ -252,14 +253,14 @@ func merged(all []Problem) []Problem {
 // labels looks for the label where it does nothing.
 func (l *look) labels() {
 	for _, w := range unlabelled(l.Workloads, l.name) {
-		l.add(found(ReasonWrongPlace, fmt.Sprintf("the label %s=%s is on the %s itself and not on its pods, which get no storage", inject.Label, inject.LabelEnabled, w.Kind),
+		l.add(found(ReasonWrongPlace, fmt.Sprintf("the label %s=%s is on the %s itself and not on its pods, which get no storage", kinds.Label, kinds.LabelEnabled, w.Kind),
 			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name))
 	}
 }
 
 // labelCommand puts the label where it belongs. The template of a Job cannot be changed.
 func labelCommand(w *Workload) string {
-	template := fmt.Sprintf(`{"template":{"metadata":{"labels":{"%s":"%s"}}}}`, inject.Label, inject.LabelEnabled)
+	template := fmt.Sprintf(`{"template":{"metadata":{"labels":{"%s":"%s"}}}}`, kinds.Label, kinds.LabelEnabled)
 	switch w.Kind {
 	case "Job":
 		return "spec.template.metadata.labels of its manifest, and create the Job anew"

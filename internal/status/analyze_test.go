@@ -15,22 +15,24 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // aPod is a running pod in ml, with the storage if it is the webhook's work.
 func aPod(injected bool, change ...func(*corev1.Pod)) corev1.Pod {
 	pod := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "ml", Name: "a", UID: "uid-of-pod", Labels: map[string]string{inject.Label: inject.LabelEnabled},
+			Namespace: "ml", Name: "a", UID: "uid-of-pod", Labels: map[string]string{kinds.Label: kinds.LabelEnabled},
 			CreationTimestamp: metav1.NewTime(at.Add(-time.Hour)),
 		},
 		Spec:   corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "main"}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning},
 	}
 	if injected {
-		pod.Annotations = map[string]string{inject.AnnotationInjected: inject.DefaultProfile}
+		pod.Annotations = map[string]string{inject.AnnotationInjected: storage.DefaultProfile}
 		pod.Spec.Volumes = []corev1.Volume{{Name: "pipeline-storage", VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: inject.DefaultClaim},
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "pvc-data-pipeline"},
 		}}}
 		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "pipeline-storage", MountPath: "/data"}}
 	}
@@ -46,8 +48,8 @@ func waiting(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "", corev1.PodPe
 func aClaim(change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")}
 	claim := corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: inject.DefaultClaim, UID: "uid-of-claim", Labels: map[string]string{
-			inject.LabelProfile: inject.DefaultProfile, inject.LabelInstallation: "storage-system.storage",
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim", Labels: map[string]string{
+			storage.LabelProfile: storage.DefaultProfile, storage.LabelInstallation: "storage-system.storage",
 		}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: new("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: "pv-1",
@@ -71,13 +73,13 @@ func aReleased(name string, labels map[string]string) corev1.PersistentVolume {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: inject.DefaultClaim, UID: "uid-of-a-claim-that-is-gone"},
+			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-claim-that-is-gone"},
 		},
 		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeReleased},
 	}
 }
 
-var ours = map[string]string{inject.LabelNamespace: "ml", inject.LabelNamespaceUID: "uid-of-ml"}
+var ours = map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "uid-of-ml"}
 
 // anEvent is about the pod.
 func anEvent(reason, message string) corev1.Event {
@@ -275,7 +277,7 @@ func TestAnalyze(t *testing.T) {
 		},
 		"a volume of an earlier namespace needs consent": {
 			func(s *Snapshot) {
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{inject.LabelNamespace: "ml", inject.LabelNamespaceUID: "other"})}
+				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "other"})}
 			},
 			result{"", diagnose.ReasonVolumeReleased},
 		},
@@ -296,7 +298,7 @@ func TestAnalyze(t *testing.T) {
 		"who the namespace is, nobody may read": {
 			func(s *Snapshot) {
 				s.Namespaces, s.Unread = nil, map[string]string{namespaces: "x"}
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{inject.LabelNamespace: "ml"})}
+				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{storage.LabelNamespace: "ml"})}
 			},
 			result{"", ""},
 		},
@@ -413,5 +415,5 @@ func BenchmarkAnalyze(b *testing.B) {
 func TestVariablesOfFoldersAreNoConflict(t *testing.T) {
 	env := corev1.EnvVar{Name: "X", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Env: []corev1.EnvVar{env}}}}}
-	assert.Equal(t, []inject.Env{{Name: "X", FromSource: true, FieldPath: "metadata.name"}}, podOf(pod).Containers[0].Env)
+	assert.Equal(t, []kinds.Env{{Name: "X", FromSource: true, FieldPath: "metadata.name"}}, podOf(pod).Containers[0].Env)
 }

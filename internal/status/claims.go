@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // claim finds a claim of the namespace.
@@ -38,7 +38,7 @@ func (l *look) claims() {
 		names[name] = true
 	}
 	for i := range l.Claims {
-		if c := &l.Claims[i]; c.Namespace == l.name && c.Labels[inject.LabelProfile] != "" {
+		if c := &l.Claims[i]; c.Namespace == l.name && c.Labels[storage.LabelProfile] != "" {
 			names[c.Name] = true
 		}
 	}
@@ -67,7 +67,7 @@ func (l *look) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim 
 	if claim.DeletionTimestamp != nil {
 		row.Phase = "Deleting"
 	}
-	if profile := claim.Labels[inject.LabelProfile]; profile != "" {
+	if profile := claim.Labels[storage.LabelProfile]; profile != "" {
 		row.Profile = profile
 	}
 	size, modes := diagnose.Requested(claim), claim.Spec.AccessModes
@@ -92,7 +92,7 @@ func (l *look) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim 
 
 // isOwn reports whether a claims controller made the claim, of whatever installation.
 func isOwn(claim *corev1.PersistentVolumeClaim) bool {
-	made := claim.Labels[inject.LabelInstallation]
+	made := claim.Labels[storage.LabelInstallation]
 	return made != "" && diagnose.OwnedBy(made, claim)
 }
 
@@ -143,7 +143,7 @@ func (l *look) missingNext(name, otherwise string) string {
 	switch {
 	case profile == nil || !*profile.Claim.Create:
 		return otherwise
-	case profile.Names(inject.Release{}, l.name).Claim != name:
+	case profile.Names(storage.Release{}, l.name).Claim != name:
 		return "create it: the profile would make another one, so whoever rendered the pods made this one (helm upgrade makes it again)"
 	case l.selected == nil:
 		return otherwise
@@ -158,7 +158,7 @@ func (l *look) logs() string {
 
 // returns reports whether the volume has the labels of this very namespace.
 func (l *look) returns(v *corev1.PersistentVolume) bool {
-	return v != nil && l.home != nil && v.Labels[inject.LabelNamespace] == l.name && v.Labels[inject.LabelNamespaceUID] == string(l.home.UID)
+	return v != nil && l.home != nil && v.Labels[storage.LabelNamespace] == l.name && v.Labels[storage.LabelNamespaceUID] == string(l.home.UID)
 }
 
 func (l *look) addFinding(f *diagnose.Finding, about string) {
@@ -181,7 +181,7 @@ func (l *look) said(name string, claim *corev1.PersistentVolumeClaim) bool {
 	return len(l.namespace.Problems) > before
 }
 
-func (l *look) profile(name string) *inject.Profile {
+func (l *look) profile(name string) *storage.Profile {
 	if l.config == nil {
 		return nil
 	}
@@ -243,7 +243,7 @@ func (l *look) released() {
 
 // wasOurs reports whether a profile made the volume, or a claims controller marked it, or pods want a claim of that name.
 func (l *look) wasOurs(v *corev1.PersistentVolume) bool {
-	return v.Labels[inject.LabelProfile] != "" || v.Labels[inject.LabelNamespaceUID] != "" || l.isClaim(v.Spec.ClaimRef.Name) || len(l.used[v.Spec.ClaimRef.Name]) > 0
+	return v.Labels[storage.LabelProfile] != "" || v.Labels[storage.LabelNamespaceUID] != "" || l.isClaim(v.Spec.ClaimRef.Name) || len(l.used[v.Spec.ClaimRef.Name]) > 0
 }
 
 func (l *look) releasedFor(name string, all []corev1.PersistentVolume) {

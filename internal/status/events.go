@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // webhookName is in what the API server says of the webhook. Source: charts/pipeline-storage, webhooks[].name.
@@ -145,7 +145,7 @@ func (l *look) homeOfSelected() types.NamespacedName {
 func (l *look) concerns(e *corev1.Event) bool {
 	for i := range l.Workloads {
 		if w := &l.Workloads[i]; w.UID == e.InvolvedObject.UID {
-			return w.Short && w.Template[inject.Label] == inject.LabelEnabled
+			return w.Short && w.Template[kinds.Label] == kinds.LabelEnabled
 		}
 	}
 	return strings.Contains(e.Message, webhookName) && l.Now.Sub(timeOf(e)) < fresh

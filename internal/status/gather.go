@@ -23,7 +23,8 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
@@ -44,7 +45,7 @@ type Snapshot struct {
 	// Namespace is the only one that was looked at; empty: all.
 	Namespace string
 	// Config is the configuration that was given in place of that of every installation; nil: none was.
-	Config *inject.Config
+	Config *storage.Config
 
 	Webhooks   []admissionregistrationv1.MutatingWebhookConfiguration
 	Endpoints  []discoveryv1.EndpointSlice
@@ -144,7 +145,7 @@ type Options struct {
 	Namespace string
 	All       bool
 	// Config takes the place of the installations' configurations.
-	Config *inject.Config
+	Config *storage.Config
 }
 
 // Gather reads what there is. An error means that the cluster does not answer; a right that is missing is none.
@@ -184,7 +185,7 @@ func (g *gathering) pods(ctx context.Context, o Options) (err error) {
 
 // labelled selects what has the opt-in label, in the namespaces that are looked at.
 func (g *gathering) labelled() []client.ListOption {
-	return []client.ListOption{client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{inject.Label: inject.LabelEnabled}}
+	return []client.ListOption{client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled}}
 }
 
 // all reads everything else, at once.

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // reader answers with pages of pods, or with an error by the type of a list and its namespace.
@@ -46,7 +46,7 @@ func (r *reader) List(_ context.Context, into client.ObjectList, o ...client.Lis
 	if !ok {
 		return nil
 	}
-	if asked.LabelSelector.String() != inject.Label+"="+inject.LabelEnabled {
+	if asked.LabelSelector.String() != kinds.Label+"="+kinds.LabelEnabled {
 		return errors.New("pods without a selector")
 	}
 	pods.Items, pods.Continue = []corev1.Pod{{}}, ""

@@ -12,6 +12,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // pod looks at one labelled pod.
@@ -49,7 +51,7 @@ func ended(pod *corev1.Pod) bool {
 func (l *look) mounts(pod *corev1.Pod, row *Pod) {
 	ours := map[string]string{} // claims by volume
 	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil && (l.isVolumeName(v.Name) || l.isClaim(v.PersistentVolumeClaim.ClaimName)) {
+		if v.PersistentVolumeClaim != nil && (storage.IsVolumeName(v.Name) || l.isClaim(v.PersistentVolumeClaim.ClaimName)) {
 			ours[v.Name] = v.PersistentVolumeClaim.ClaimName
 		}
 	}
@@ -67,19 +69,13 @@ func (l *look) mounts(pod *corev1.Pod, row *Pod) {
 	}
 }
 
-// isVolumeName reports whether a volume in a pod has the name that a profile gives it.
-func (l *look) isVolumeName(name string) bool {
-	plain := (&inject.Profile{Name: inject.DefaultProfile}).VolumeName()
-	return name == plain || strings.HasPrefix(name, plain+"-")
-}
-
 // isClaim reports whether a claim of that name is one of a profile.
 func (l *look) isClaim(name string) bool {
-	if claim := l.claim(name); claim != nil && claim.Labels[inject.LabelProfile] != "" {
+	if claim := l.claim(name); claim != nil && claim.Labels[storage.LabelProfile] != "" {
 		return true
 	}
-	return l.config != nil && slices.ContainsFunc(l.config.Profiles, func(p inject.Profile) bool {
-		return p.Names(inject.Release{}, l.name).Claim == name
+	return l.config != nil && slices.ContainsFunc(l.config.Profiles, func(p storage.Profile) bool {
+		return p.Names(storage.Release{}, l.name).Claim == name
 	})
 }
 
@@ -97,7 +93,7 @@ func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
 	if l.home != nil {
 		request.NamespaceLabels = l.home.Labels
 	}
-	result := l.config.Patch(request, podOf(pod))
+	result := inject.Patch(l.config, request, podOf(pod))
 	d := &result.Decisions[0]
 	for i, profile := range d.Profiles {
 		l.profiles[d.Claims[i]] = profile
@@ -105,7 +101,7 @@ func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
 	switch {
 	case d.Reason == inject.ReasonWindows:
 		row.Storage = Excluded
-		return new(found(string(d.Reason), "the pod is for Windows, where the path of a mount means nothing", "take the label "+inject.Label+" from it, or run it on Linux", about))
+		return new(found(string(d.Reason), "the pod is for Windows, where the path of a mount means nothing", "take the label "+kinds.Label+" from it, or run it on Linux", about))
 	case d.Reason == inject.ReasonExcluded, d.Reason == inject.ReasonMirrorPod:
 		row.Storage, row.Reason = Excluded, string(d.Reason)
 		return nil
@@ -142,7 +138,7 @@ func (l *look) judgeByLooks(pod *corev1.Pod, row *Pod, about string) *Problem {
 		return nil
 	case podOf(pod).Windows:
 		row.Storage = Excluded
-		return new(found(string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing", "take the label "+inject.Label+" from it, or run it on Linux", about))
+		return new(found(string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing", "take the label "+kinds.Label+" from it, or run it on Linux", about))
 	}
 	return l.whyNot(pod, about)
 }
@@ -232,17 +228,17 @@ func ownerOf(pod *corev1.Pod) string {
 	return owner.Kind + "/" + owner.Name
 }
 
-// podOf is what package inject reads of a pod.
-func podOf(pod *corev1.Pod) inject.Pod {
-	p := inject.Pod{
+// podOf is a pod as package kinds describes it.
+func podOf(pod *corev1.Pod) kinds.Pod {
+	p := kinds.Pod{
 		Labels: pod.Labels, Annotations: pod.Annotations, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext", Replicas: 1,
 		Windows: (pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows) || pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows),
 	}
 	if c := pod.Spec.SecurityContext; c != nil {
-		p.SecurityContext = &inject.SecurityContext{HasFSGroup: c.FSGroup != nil, HasFSGroupChangePolicy: c.FSGroupChangePolicy != nil}
+		p.SecurityContext = &kinds.SecurityContext{HasFSGroup: c.FSGroup != nil, HasFSGroupChangePolicy: c.FSGroupChangePolicy != nil}
 	}
 	for _, v := range pod.Spec.Volumes {
-		volume := inject.PodVolume{Name: v.Name}
+		volume := kinds.PodVolume{Name: v.Name}
 		if v.PersistentVolumeClaim != nil {
 			volume.Claim = v.PersistentVolumeClaim.ClaimName
 		}
@@ -254,16 +250,16 @@ func podOf(pod *corev1.Pod) inject.Pod {
 	return p
 }
 
-func containerOf(c *corev1.Container) inject.Container {
-	container := inject.Container{Name: c.Name}
+func containerOf(c *corev1.Container) kinds.Container {
+	container := kinds.Container{Name: c.Name}
 	for _, m := range c.VolumeMounts {
-		container.Mounts = append(container.Mounts, inject.Mounted{Volume: m.Name, Path: m.MountPath})
+		container.Mounts = append(container.Mounts, kinds.VolumeMount{Volume: m.Name, Path: m.MountPath})
 	}
 	for _, d := range c.VolumeDevices {
 		container.Devices = append(container.Devices, d.DevicePath)
 	}
 	for _, e := range c.Env {
-		read := inject.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil}
+		read := kinds.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil}
 		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
 			read.FieldPath = e.ValueFrom.FieldRef.FieldPath
 		}

@@ -1,11 +1,13 @@
 package status
 
-import "github.com/pipeline-storage/pipeline-storage/pkg/inject"
+import (
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
 
 // What a Status says of itself in JSON.
 const (
 	// APIVersion changes when a field changes its meaning or goes; new fields may come at any time.
-	APIVersion = inject.APIVersion
+	APIVersion = storage.APIVersion
 	// Kind is its kind.
 	Kind = "Status"
 )

@@ -6,7 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // workloads reads what has the label and makes pods, one kind after the other.
@@ -65,7 +65,7 @@ func wanted(replicas *int32) int32 {
 func unlabelled(all []Workload, namespace string) []*Workload {
 	var found []*Workload
 	for i := range all {
-		if w := &all[i]; w.Namespace == namespace && w.Kind != "ReplicaSet" && w.Template[inject.Label] != inject.LabelEnabled {
+		if w := &all[i]; w.Namespace == namespace && w.Kind != "ReplicaSet" && w.Template[kinds.Label] != kinds.LabelEnabled {
 			found = append(found, w)
 		}
 	}

@@ -1,11 +1,17 @@
-// Package inject is the core of pipeline-storage: it decides what a pod needs to see a durable volume.
+// Package inject decides what a pod needs to see a durable volume, and what to remove from one that is to lose it.
 //
-// It is pure: no I/O, no client, no clock, no environment. Given a [Config] and an object that holds pods, it returns an
-// ordered list of RFC 6902 "add" operations with a [Reason] and warnings. Two thin edges carry them out:
+// It is pure, as the two packages below it are: no I/O, no client, no clock, no environment. Who imports whom:
+//
+//	kinds    where pods are in an object: the table of kinds, and what is read of a pod
+//	storage  what an administrator wrote, and the storage objects made from it (imports kinds)
+//	inject   what to do to a pod (imports both)
+//
+// Given a [storage.Config] and the pods of an object, [Patch] returns an ordered list of RFC 6902 "add" operations, with a
+// [Reason] and warnings for each pod. Two thin edges carry the operations out:
 //
 //	render     stdin ─ manifest.Split ─ per document: decode to read ─ inject.Patch ─ manifest.Apply (byte insertion) ─┐
 //	                                                    ▲      │                                                      ├─ stdout
-//	           inject.Objects (the trio) ─ encode ─ placed before the first kind that Helm installs after a claim ────┘
+//	           storage.Objects ─ encode ─ placed before the first kind that Helm installs after a claim ──────────────┘
 //	                                                    │      ▼
 //	admission  AdmissionReview ─ decode once, to read ─ inject.Patch ─ answer with the operations
 //
@@ -15,9 +21,11 @@
 //     version does not know survive.
 //   - Only "add" exists. A missing, null or empty list gets one operation with the whole list, any other list gets its
 //     new items one by one at its head. Operations are computed once, against the original; slices decide their order.
-//     [Config.Remove] alone removes, for those who leave; neither path of injection calls it.
-//   - Idempotence is structural: what counts is whether this claim is mounted in this container, never a marker.
+//     [Remove] alone removes, for those who leave; neither path of injection calls it.
+//   - Idempotence is structural: what counts is whether this claim is mounted in this container, never an annotation.
 //   - A conflict refuses the whole object with a sentence; nothing is ever half done.
 //
-// The kinds that hold pods ([BuiltinKinds]) and the storage backends ([Backends]) are tables.
+// decision.go has the contract: [Request], [Decision], [Reason], [Addition] and [Result]. Each thing that is added has a
+// file of its own, with what adds it and what removes it: volume.go, mount.go, env.go, fsgroup.go, colocation.go, label.go
+// and annotation.go.
 package inject

@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // labelKinds are rows for every mechanic around pods whose containers are not in the object, or not all of them.
@@ -120,14 +122,14 @@ func TestLabels(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := load(t, labelKinds)
+			config := injecttest.Load(t, labelKinds)
 			selector := tt.selector
 			if selector == nil {
 				selector = labels.Everything()
 			}
-			document := decode(t, "apiVersion: example.com/v1\nkind: "+tt.kind+"\n"+tt.object+"\n")
-			request := inject.Request{Release: release, Namespace: release.Namespace, Selector: selector}
-			result := config.Patch(request, find(t, config, document)[0].Pods...)
+			document := injecttest.Decode(t, "apiVersion: example.com/v1\nkind: "+tt.kind+"\n"+tt.object+"\n")
+			request := inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: selector}
+			result := inject.Patch(config, request, injecttest.Find(t, config, document)[0].Pods...)
 			assert.Equal(t, tt.exp, lines(t, result))
 			var reasons []inject.Reason
 			for _, d := range result.Decisions {
@@ -142,8 +144,8 @@ func TestLabels(t *testing.T) {
 				assert.Contains(t, result.Decisions[0].Warnings[0], tt.expWarn)
 			}
 
-			patched := apply(t, document, result)
-			again := config.Patch(request, find(t, config, patched)[0].Pods...)
+			patched := injecttest.Apply(t, document, result)
+			again := inject.Patch(config, request, injecttest.Find(t, config, patched)[0].Pods...)
 			assert.Empty(t, again.Operations, "what is patched needs nothing more")
 		})
 	}
@@ -156,16 +158,16 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
 		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
 	} {
-		_, err := load(t, labelKinds).AllKinds().Find(decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
+		_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
 		require.EqualError(t, err, exp)
 	}
-	_, err := load(t, labelKinds).AllKinds().Find(decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
+	_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
 }
 
 // TestTheGroupIsToldWhereItHasNoPlace is about kinds without a security context of the pod.
 func TestTheGroupIsToldWhereItHasNoPlace(t *testing.T) {
-	result := patch(t, load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
+	result := patch(t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
 	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
 		result.Decisions[0].Warnings)
 }

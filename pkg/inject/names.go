@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // MaxNames is how many names one annotation may list. The author of a pod writes these lists, and no pod has that many
@@ -70,25 +68,4 @@ func splitNames(list string) ([]string, error) {
 		}
 	}
 	return names.list, nil
-}
-
-// InjectedProfiles returns the names that the injected annotation lists: the profiles that the webhook mounted into the pod with
-// their own claims. The author of a pod can write anything there, so only the first [MaxNames] names are looked at, and of
-// these only the ones that a profile can have are returned. The caller compares them with the profiles in force.
-func InjectedProfiles(annotations map[string]string) []string {
-	list := annotations[AnnotationInjected]
-	if list == "" {
-		return nil
-	}
-	var names nameSet
-	examined := 0
-	for name := range strings.SplitSeq(list, ",") {
-		if examined++; examined > MaxNames {
-			break
-		}
-		if name = strings.TrimSpace(name); len(validation.IsDNS1123Label(name)) == 0 {
-			names.add(name)
-		}
-	}
-	return names.list
 }

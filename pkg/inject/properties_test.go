@@ -13,7 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // The parts of which TestProperties makes every pod that can be made of them.
@@ -49,13 +52,13 @@ const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n
 
 // TestProperties patches every combination of the parts, and checks what must hold for each.
 func TestProperties(t *testing.T) {
-	config := load(t, propertyConfig)
+	config := injecttest.Load(t, propertyConfig)
 	counts := map[inject.Reason]int{}
 	for m, meta := range metaParts {
 		for v, volumes := range volumeParts {
 			for s, context := range contextParts {
 				for c, containers := range containerParts {
-					document := pod(t, meta+"---\n"+volumes+context+containers)
+					document := injecttest.Pod(t, meta+"---\n"+volumes+context+containers)
 					result := checkProperties(t, config, document)
 					counts[result.Decisions[0].Reason]++
 					require.Falsef(t, t.Failed(), "parts %d %d %d %d", m, v, s, c)
@@ -69,13 +72,13 @@ func TestProperties(t *testing.T) {
 }
 
 // checkProperties patches a pod, and checks what must hold whatever it is.
-func checkProperties(t testing.TB, config *inject.Config, document map[string]any) inject.Result {
+func checkProperties(t testing.TB, config *storage.Config, document map[string]any) inject.Result {
 	t.Helper()
 	document["x-unknown"] = map[string]any{"kept": true}
 	document["spec"].(map[string]any)["fieldOfTomorrow"] = []any{json.Number("1e3"), nil}
 	before, err := json.Marshal(document)
 	require.NoError(t, err)
-	objects := find(t, config, document)
+	objects := injecttest.Find(t, config, document)
 	podsBefore := fmt.Sprintf("%+v", objects[0].Pods)
 
 	result := patch(t, config, document)
@@ -84,7 +87,7 @@ func checkProperties(t testing.TB, config *inject.Config, document map[string]an
 	for _, op := range result.Operations {
 		assert.Equal(t, "add", op.Operation)
 	}
-	patched := apply(t, document, result)
+	patched := injecttest.Apply(t, document, result)
 	after, err := json.Marshal(document)
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after), "the document is not changed")
@@ -162,19 +165,19 @@ func assertContains(t testing.TB, at string, after, before any) {
 
 // TestPatchLeavesSpareRoomAlone is about slices that have room behind their end, which an append would fill.
 func TestPatchLeavesSpareRoomAlone(t *testing.T) {
-	config := load(t, propertyConfig)
-	volumes := make([]inject.PodVolume, 1, 4)
-	volumes[0] = inject.PodVolume{Name: "x"}
-	mounts := make([]inject.Mounted, 1, 4)
-	mounts[0] = inject.Mounted{Volume: "x", Path: "/x"}
-	env := make([]inject.Env, 1, 4)
-	env[0] = inject.Env{Name: "X"}
-	result := config.Patch(inject.Request{Release: release, Selector: labels.Everything()}, inject.Pod{
+	config := injecttest.Load(t, propertyConfig)
+	volumes := make([]kinds.PodVolume, 1, 4)
+	volumes[0] = kinds.PodVolume{Name: "x"}
+	mounts := make([]kinds.VolumeMount, 1, 4)
+	mounts[0] = kinds.VolumeMount{Volume: "x", Path: "/x"}
+	env := make([]kinds.Env, 1, 4)
+	env[0] = kinds.Env{Name: "X"}
+	result := inject.Patch(config, inject.Request{Release: injecttest.Release, Selector: labels.Everything()}, kinds.Pod{
 		VolumesPath: "/spec/volumes", Volumes: volumes, SecurityContextPath: "/spec/securityContext",
-		Containers: []inject.Container{{Path: "/spec/containers/0", Name: "main", Mounts: mounts, Env: env}},
+		Containers: []kinds.Container{{Path: "/spec/containers/0", Name: "main", Mounts: mounts, Env: env}},
 	})
 	require.NotEmpty(t, result.Operations)
-	assert.Equal(t, []inject.PodVolume{{Name: "x"}, {}, {}, {}}, volumes[:cap(volumes)])
-	assert.Equal(t, []inject.Mounted{{Volume: "x", Path: "/x"}, {}, {}, {}}, mounts[:cap(mounts)])
-	assert.Equal(t, []inject.Env{{Name: "X"}, {}, {}, {}}, env[:cap(env)])
+	assert.Equal(t, []kinds.PodVolume{{Name: "x"}, {}, {}, {}}, volumes[:cap(volumes)])
+	assert.Equal(t, []kinds.VolumeMount{{Volume: "x", Path: "/x"}, {}, {}, {}}, mounts[:cap(mounts)])
+	assert.Equal(t, []kinds.Env{{Name: "X"}, {}, {}, {}}, env[:cap(env)])
 }

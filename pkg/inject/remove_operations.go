@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // takenPlace is a list that loses items or a map that loses keys, or a field that goes: one without a size.
@@ -81,7 +83,7 @@ func (r *removal) operations() []jsonpatch.Operation {
 			continue
 		}
 		for _, key := range p.keys {
-			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+escape(key), nil))
+			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+kinds.PointerToken(key), nil))
 		}
 		slices.Sort(p.items)
 		for _, item := range slices.Backward(p.items) {
@@ -148,7 +150,7 @@ func withoutDefaults(decoded any) any {
 	variable, _ := decoded.(map[string]any)
 	source, _ := variable["valueFrom"].(map[string]any)
 	field, _ := source["fieldRef"].(map[string]any)
-	if text(field["apiVersion"]) != "v1" {
+	if kinds.StringOf(field["apiVersion"]) != "v1" {
 		return decoded
 	}
 	variable, source, field = maps.Clone(variable), maps.Clone(source), maps.Clone(field)

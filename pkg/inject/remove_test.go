@@ -9,15 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // withdraw decides what to take out of the one object of a document.
-func withdraw(t testing.TB, config *inject.Config, document map[string]any) inject.Result {
+func withdraw(t testing.TB, config *storage.Config, document map[string]any) inject.Result {
 	t.Helper()
-	objects := find(t, config, document)
+	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return config.Remove(inject.Request{Release: release, Namespace: release.Namespace}, &objects[0])
+	return inject.Remove(config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace}, &objects[0])
 }
 
 // paths writes operations that remove.
@@ -171,7 +173,7 @@ func TestRemoveOperations(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := withdraw(t, load(t, tt.config), pod(t, tt.pod))
+			result := withdraw(t, injecttest.Load(t, tt.config), injecttest.Pod(t, tt.pod))
 			require.Len(t, result.Decisions, 1)
 			d := result.Decisions[0]
 			assert.Equal(t, tt.exp, paths(t, result))
@@ -186,9 +188,9 @@ func TestRemoveOperations(t *testing.T) {
 }
 
 func TestRemoveTellsWhat(t *testing.T) {
-	config := load(t, "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n")
-	document := pod(t, main)
-	result := withdraw(t, config, apply(t, document, patch(t, config, document)))
+	config := injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n")
+	document := injecttest.Pod(t, main)
+	result := withdraw(t, config, injecttest.Apply(t, document, patch(t, config, document)))
 	assert.Equal(t, []inject.Addition{
 		{Profile: "default", Container: "main", Volume: "pipeline-storage", MountPath: "/data"},
 		{Profile: "default", Container: "main", Env: "DATA"},
@@ -199,13 +201,13 @@ func TestRemoveTellsWhat(t *testing.T) {
 }
 
 func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
-	document := pod(t, asks+"---\n"+main)
-	config := load(t, one)
-	injected := apply(t, document, patch(t, config, document))
-	objects := find(t, config, injected)
+	document := injecttest.Pod(t, asks+"---\n"+main)
+	config := injecttest.Load(t, one)
+	injected := injecttest.Apply(t, document, patch(t, config, document))
+	objects := injecttest.Find(t, config, injected)
 	require.Len(t, objects, 1)
-	request := inject.Request{Release: release, Namespace: release.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "x"})}
-	result := config.Remove(request, &objects[0])
+	request := inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "x"})}
+	result := inject.Remove(config, request, &objects[0])
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[0].Reason)
 	assert.Empty(t, result.Operations)
 }
@@ -221,16 +223,16 @@ func TestEverythingIsRemoved(t *testing.T) {
 		"an affinity":   asks + "---\naffinity: {nodeAffinity: {}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
 		"another group": asks + "---\nsecurityContext: {fsGroup: 3}\n" + main,
 	} {
-		document := pod(t, own)
+		document := injecttest.Pod(t, own)
 		t.Run(name+", rendered", func(t *testing.T) {
-			config := load(t, text)
-			injected := apply(t, document, patch(t, config, document))
-			assert.Equal(t, document, apply(t, injected, withdraw(t, config, injected)))
+			config := injecttest.Load(t, text)
+			injected := injecttest.Apply(t, document, patch(t, config, document))
+			assert.Equal(t, document, injecttest.Apply(t, injected, withdraw(t, config, injected)))
 		})
 		t.Run(name+", admitted", func(t *testing.T) {
-			config := loadForAdmission(t, text)
-			injected := apply(t, document, admit(t, config, document, nil))
-			assert.Equal(t, document, apply(t, injected, withdraw(t, config, injected)))
+			config := injecttest.LoadForAdmission(t, text)
+			injected := injecttest.Apply(t, document, admit(t, config, document, nil))
+			assert.Equal(t, document, injecttest.Apply(t, injected, withdraw(t, config, injected)))
 		})
 	}
 }
@@ -239,7 +241,7 @@ func TestEverythingIsRemoved(t *testing.T) {
 // remove.go needs a line, and TestEverythingIsRemoved a value.
 func TestEveryFieldOfAProfileIsThoughtOf(t *testing.T) {
 	var fields []string
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[inject.Profile]()) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[storage.Profile]()) {
 		if f.IsExported() {
 			fields = append(fields, f.Name)
 		}

@@ -7,7 +7,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // folders is a configuration whose only profile has this subPath.
@@ -49,18 +52,18 @@ func TestFoldersOfPods(t *testing.T) {
 			}
 			paths := map[string]func() ([]string, inject.Result){
 				"rendered": func() ([]string, inject.Result) {
-					config, document := load(t, folders(tt.subPath)), pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline.demo"))
+					config, document := injecttest.Load(t, folders(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline.demo"))
 					result := patch(t, config, document)
-					assert.Empty(t, patch(t, config, apply(t, document, result)).Operations)
+					assert.Empty(t, patch(t, config, injecttest.Apply(t, document, result)).Operations)
 					return lines(t, result), result
 				},
 				"admitted": func() ([]string, inject.Result) {
 					if strings.Contains(tt.subPath, "{{") {
 						return nil, inject.Result{}
 					}
-					config, document := loadForAdmission(t, folders(tt.subPath)), pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline"))
+					config, document := injecttest.LoadForAdmission(t, folders(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline"))
 					result := admit(t, config, document, nil)
-					assert.Empty(t, admit(t, config, apply(t, document, result), nil).Operations)
+					assert.Empty(t, admit(t, config, injecttest.Apply(t, document, result), nil).Operations)
 					return lines(t, result), result
 				},
 			}
@@ -79,8 +82,8 @@ func TestFoldersOfPods(t *testing.T) {
 			}
 		})
 	}
-	config := load(t, folders("{{workflow.name}}"))
-	assert.Contains(t, lines(t, patch(t, config, pod(t, main))), mountOf(`"subPath":"{{workflow.name}}"`))
+	config := injecttest.Load(t, folders("{{workflow.name}}"))
+	assert.Contains(t, lines(t, patch(t, config, injecttest.Pod(t, main))), mountOf(`"subPath":"{{workflow.name}}"`))
 }
 
 // TestFoldersThatAreRefused holds that no pod mounts the parent of all folders, and none breaks.
@@ -125,10 +128,10 @@ func TestFoldersThatAreRefused(t *testing.T) {
 			if name == "Argo fills its own" || name == "a container of Argo's would miss variables" {
 				tt.document = strings.Replace(tt.document, "{image: x}", "{name: main, image: x}", 1)
 			}
-			config := load(t, folders(tt.subPath))
-			config.Kinds = append(config.Kinds, inject.Kind{Group: "example.com", Kind: "Job", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}},
-				inject.Kind{Group: "argoproj.io", Kind: "Rollout", Pods: []inject.PodPaths{{PodTemplate: "spec.template"}}})
-			result := patch(t, config, decode(t, tt.document))
+			config := injecttest.Load(t, folders(tt.subPath))
+			config.Kinds = append(config.Kinds, kinds.Kind{Group: "example.com", Kind: "Job", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}},
+				kinds.Kind{Group: "argoproj.io", Kind: "Rollout", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}})
+			result := patch(t, config, injecttest.Decode(t, tt.document))
 			if tt.exp == "" {
 				require.Nil(t, result.Refused())
 				assert.NotEmpty(t, result.Operations)
@@ -142,8 +145,8 @@ func TestFoldersThatAreRefused(t *testing.T) {
 }
 
 func TestAdmissionRefusesAMissingLabel(t *testing.T) {
-	config := loadForAdmission(t, folders("{pod.labels['job-name']}"))
-	result := admit(t, config, pod(t, asks+"---\n"+main), nil)
+	config := injecttest.LoadForAdmission(t, folders("{pod.labels['job-name']}"))
+	result := admit(t, config, injecttest.Pod(t, asks+"---\n"+main), nil)
 	require.NotNil(t, result.Refused())
 	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one folder: add the label to the pod`,
 		result.Refused().Message)
@@ -159,7 +162,7 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		"{pod.name}/../other":      "without two dots",
 		"/{pod.name}":              "must be a relative path",
 	} {
-		_, _, err := inject.Load([]byte(fileHead + folders(subPath)))
+		_, _, err := storage.Load([]byte(injecttest.FileHead + folders(subPath)))
 		require.ErrorContains(t, err, exp, subPath)
 		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
@@ -167,17 +170,17 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		"{release}":         "at admission nobody knows the release",
 		"{{workflow.name}}": "at admission nobody fills {{…}}",
 	} {
-		_, _, err := inject.LoadForAdmission([]byte(fileHead + folders(subPath)))
+		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + folders(subPath)))
 		require.ErrorContains(t, err, exp)
 	}
-	_, _, err := inject.Load([]byte(fileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"))
+	_, _, err := storage.Load([]byte(injecttest.FileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"))
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
 
-	result := patch(t, load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
+	result := patch(t, injecttest.Load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
 	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
 
-	config := load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
-	objects := find(t, config, pod(t, asks+"---\n"+main))
-	result = config.Patch(inject.Request{}, objects[0].Pods...)
+	config := injecttest.Load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
+	objects := injecttest.Find(t, config, injecttest.Pod(t, asks+"---\n"+main))
+	result = inject.Patch(config, inject.Request{}, objects[0].Pods...)
 	assert.Contains(t, result.Refused().Message, "nobody knows what {release} is here: with postrender, add --namespace NAMESPACE --release RELEASE")
 }

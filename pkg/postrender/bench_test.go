@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
@@ -14,8 +14,8 @@ import (
 // BenchmarkRender measures the renderer alone, on the streams of make bench.
 func BenchmarkRender(b *testing.B) {
 	r := &postrender.Renderer{
-		Config:   inject.Default(),
-		Release:  inject.Release{Name: "rel", Namespace: "pipelines"},
+		Config:   storage.Default(),
+		Release:  storage.Release{Name: "rel", Namespace: "pipelines"},
 		Selector: labels.Everything(),
 	}
 	for _, size := range stream.Sizes() {

@@ -17,20 +17,21 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
 // newRenderer selects every pod and mounts at a path that no chart uses.
 func newRenderer(t testing.TB, mountPath string) *postrender.Renderer {
 	t.Helper()
-	config, _, err := inject.New(func(c *inject.Config) error {
+	config, _, err := storage.New(func(c *storage.Config) error {
 		c.Profiles[0].Mount.Path = mountPath
 		return nil
 	})
 	require.NoError(t, err)
 	return &postrender.Renderer{
 		Config:   config,
-		Release:  inject.Release{Name: "rel", Namespace: "pipelines"},
+		Release:  storage.Release{Name: "rel", Namespace: "pipelines"},
 		Selector: labels.Everything(),
 	}
 }
@@ -62,7 +63,7 @@ func TestRealChartsWithTheDefaultPath(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			in, err := os.ReadFile(file)
 			require.NoError(t, err)
-			r := newRenderer(t, inject.DefaultMountPath)
+			r := newRenderer(t, storage.DefaultMountPath)
 			if _, err := r.Render(in); err != nil {
 				assert.Regexp(t, `^document \d+ \w+/\S+: container "[^"]+": mount path /data is taken by volume "[^"]+"`, err.Error())
 			}
@@ -219,7 +220,7 @@ func hasImage(value any) bool {
 
 // withDefaultPath lists the pods that are refused when the mount path is the default, which some charts use themselves.
 func withDefaultPath(t *testing.T, in []byte) string {
-	out, err := newRenderer(t, inject.DefaultMountPath).Render(in)
+	out, err := newRenderer(t, storage.DefaultMountPath).Render(in)
 	refused := countKinds(&out.Report, func(w *postrender.Workload) string {
 		if !w.Reason.Refuses() {
 			return ""

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
@@ -150,10 +151,10 @@ const costConfig = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfi
 // TestCostGrowsWithSize measures what a stream costs at four sizes, for everything that the author of a chart can choose. A
 // refusal is an answer, too.
 func TestCostGrowsWithSize(t *testing.T) {
-	config, _, err := inject.Load([]byte(costConfig))
+	config, _, err := storage.Load([]byte(costConfig))
 	require.NoError(t, err)
 	for mode, remove := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {
-		r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "ns"}, Remove: remove}
+		r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "ns"}, Remove: remove}
 		for name, stream := range hostile {
 			t.Run(mode+" "+name, func(t *testing.T) {
 				var last time.Duration

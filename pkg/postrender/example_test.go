@@ -8,7 +8,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart/loader"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -24,8 +24,8 @@ func ExampleRenderer_helm() {
 	install.Namespace = "research"
 	install.DryRun, install.ClientOnly = true, true // this example has no cluster
 	install.PostRenderer = &postrender.Renderer{
-		Config:  inject.Default(),
-		Release: inject.Release{Name: install.ReleaseName, Namespace: install.Namespace},
+		Config:  storage.Default(),
+		Release: storage.Release{Name: install.ReleaseName, Namespace: install.Namespace},
 	}
 
 	release, err := install.Run(chart, nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // TestStreamsWithEverythingThatCanBeAdded renders every stream of the expected files with two storages that add all there is,
@@ -23,10 +23,10 @@ func TestStreamsWithEverythingThatCanBeAdded(t *testing.T) {
 		t.Run(filepath.Base(input), func(t *testing.T) {
 			in, err := os.ReadFile(input)
 			require.NoError(t, err)
-			r := newRenderer(t, inject.DefaultMountPath)
-			disk, runs := &r.Config.Profiles[0], inject.Profile{Name: "runs", Default: true, Colocate: true}
+			r := newRenderer(t, storage.DefaultMountPath)
+			disk, runs := &r.Config.Profiles[0], storage.Profile{Name: "runs", Default: true, Colocate: true}
 			disk.Default, disk.Colocate, disk.Env = true, true, "DATA_PATH"
-			runs.Mount = inject.Mount{Path: "/runs", SubPath: "{namespace}/{pod.name}"}
+			runs.Mount = storage.Mount{Path: "/runs", SubPath: "{namespace}/{pod.name}"}
 			r.Config.Profiles = append(r.Config.Profiles, runs)
 			r.Config.SetDefaults()
 			out := requireProperties(t, r, in)
@@ -41,7 +41,7 @@ func TestStreamsWithEverythingThatCanBeAdded(t *testing.T) {
 }
 
 func TestAJobOnOneNodeWithAFolderOfItsOwn(t *testing.T) {
-	r := labelled(func(p *inject.Profile) { p.Colocate, p.Mount.SubPath = true, "runs/{pod.labels['job-name']}" })
+	r := labelled(func(p *storage.Profile) { p.Colocate, p.Mount.SubPath = true, "runs/{pod.labels['job-name']}" })
 	out := requireProperties(t, r, []byte(workload("Job", "a", "  parallelism: 3\n")))
 	assert.Equal(t, `---
 apiVersion: batch/v1

@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // helmReads reports whether the decoder that Helm uses takes every document.
@@ -37,6 +37,6 @@ func FuzzRun(f *testing.F) {
 		if !helmReads(stream) {
 			check = requireStable
 		}
-		check(t, newRenderer(t, inject.DefaultMountPath), stream)
+		check(t, newRenderer(t, storage.DefaultMountPath), stream)
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -23,7 +25,7 @@ func hooked(event string) string {
 const scratchAtData = "        volumeMounts:\n        - {name: scratch, mountPath: /data}\n"
 
 func TestAHookMayUseAProfileWhoseClaimExists(t *testing.T) {
-	config, _, err := inject.Load([]byte(`
+	config, _, err := storage.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles:
@@ -33,7 +35,7 @@ profiles:
   mount: {path: /old}
 `))
 	require.NoError(t, err)
-	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}}
+	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
 	for profile, exp := range map[string]inject.Reason{"old": inject.ReasonInjected, "default": inject.ReasonHookNotInjected} {
 		annotated := strings.Replace(hooked("pre-install"), "    metadata:\n", "    metadata:\n      annotations: {pipeline-storage.io/profiles: "+profile+"}\n", 1)
 		out, err := r.Render([]byte(annotated))
@@ -57,7 +59,7 @@ func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
 			"}}\n    spec:\n      containers:\n      - name: main\n        image: x\n"
 	}
 	windows := strings.Replace(workload("Deployment", "w"), "    spec:\n", "    spec:\n      nodeSelector: {kubernetes.io/os: windows}\n", 1)
-	misspelt := func(p *inject.Profile) { p.Mount.Containers = []string{"mian"} }
+	misspelt := func(p *storage.Profile) { p.Mount.Containers = []string{"mian"} }
 	cases := map[string]struct {
 		renderer *postrender.Renderer
 		stream   string
@@ -119,7 +121,7 @@ func TestARefusedRunDoesNotSayThatNothingWasSelected(t *testing.T) {
 }
 
 func TestNamesOfNoReleaseAreRefused(t *testing.T) {
-	for exp, release := range map[string]inject.Release{
+	for exp, release := range map[string]storage.Release{
 		`the namespace "N S" is none: `:  {Name: "rel", Namespace: "N S"},
 		`the release "My/Rel" is none: `: {Name: "My/Rel", Namespace: "ns"},
 	} {
@@ -132,7 +134,7 @@ func TestNamesOfNoReleaseAreRefused(t *testing.T) {
 
 func TestAStreamThatNeedsNoNamesNeedsNoRelease(t *testing.T) {
 	r := labelled()
-	r.Release = inject.Release{}
+	r.Release = storage.Release{}
 	for _, in := range []string{"", "# nothing\n", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"} {
 		out, err := r.Render([]byte(in))
 		require.NoError(t, err)
@@ -155,8 +157,8 @@ func TestKindsAreAskedForAsKubectlDoes(t *testing.T) {
 
 // TestARootKeyIsNotGluedToTheSeparator has a kind whose volumes stand at the root of the document.
 func TestARootKeyIsNotGluedToTheSeparator(t *testing.T) {
-	r := newRenderer(t, inject.DefaultMountPath)
-	r.Config.Kinds = []inject.Kind{{Group: "x.io", Kind: "Task", Pods: []inject.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}}}}
+	r := newRenderer(t, storage.DefaultMountPath)
+	r.Config.Kinds = []kinds.Kind{{Group: "x.io", Kind: "Task", Pods: []kinds.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}}}}
 	for name, head := range map[string]string{"a comment": "---\n# Source: a\n", "a comment on the line": "--- # a\n", "nothing": "---\n", "no separator": ""} {
 		t.Run(name, func(t *testing.T) {
 			out := requireProperties(t, r, []byte(head+"apiVersion: x.io/v1\nkind: Task\nsteps:\n- name: a\n"))
@@ -173,7 +175,7 @@ func TestKindsInOddPlacesAreSeen(t *testing.T) {
 		"a folded value": "kind: \"Po\\\n  d\"\n", "a value on the next line": "kind:\n  Pod\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRenderer(t, inject.DefaultMountPath)
+			r := newRenderer(t, storage.DefaultMountPath)
 			out := requireProperties(t, r, []byte("apiVersion: v1\n"+line+"metadata:\n  name: p\nspec:\n  containers:\n  - name: c\n    image: x\n"))
 			assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
 		})
@@ -183,7 +185,7 @@ func TestKindsInOddPlacesAreSeen(t *testing.T) {
 // TestStorageIsReadAsItWasWritten has characters that YAML folds or refuses where JSON lets them stand.
 func TestStorageIsReadAsItWasWritten(t *testing.T) {
 	value := "a\x7fb\u0085c\u2028d\ufeffe\u009ff"
-	r := labelled(func(p *inject.Profile) { p.StorageClass.Parameters = map[string]string{"note": value} })
+	r := labelled(func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"note": value} })
 	out, err := r.Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
 	var class struct{ Parameters map[string]string }
@@ -213,7 +215,7 @@ spec:
     - - name: c
         template: dag
 `
-	out := requireProperties(t, newRenderer(t, inject.DefaultMountPath), []byte(in))
+	out := requireProperties(t, newRenderer(t, storage.DefaultMountPath), []byte(in))
 	var pods []string
 	for _, w := range out.Report.Workloads {
 		assert.Equal(t, inject.ReasonInjected, w.Reason)
@@ -227,7 +229,7 @@ func TestALargeListTakesItsTimeOnce(t *testing.T) {
 	const pods = 5000
 	item := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}`
 	in := `{"apiVersion": "v1", "kind": "List", "items": [` + strings.Repeat(item+",", pods-1) + item + "]}\n"
-	r := newRenderer(t, inject.DefaultMountPath)
+	r := newRenderer(t, storage.DefaultMountPath)
 	r.Selector = labels.Everything()
 	out, err := r.Render([]byte(in))
 	require.NoError(t, err)
@@ -247,12 +249,12 @@ spec:
           - name: main
             image: x
 `
-	out, err := newRenderer(t, inject.DefaultMountPath).Render([]byte(in))
+	out, err := newRenderer(t, storage.DefaultMountPath).Render([]byte(in))
 	require.NoError(t, err)
 	assert.Equal(t, `it seems to hold a pod, but kind Training of group "example.com" is not known: add a row for it under kinds: in the configuration file, `+
 		`such as {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}`, out.Report.Workloads[0].Message)
 
-	config, _, err := inject.Load([]byte(`
+	config, _, err := storage.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles: [{name: default}]
@@ -260,7 +262,7 @@ kinds:
 - {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}
 `))
 	require.NoError(t, err)
-	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything()}
+	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything()}
 	out = requireProperties(t, r, []byte(in))
 	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected), "the advice works")
 }
@@ -314,7 +316,7 @@ func TestWhatCannotBeMountedHereIsTold(t *testing.T) {
 		"a kind without advice": {in: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {}\n", exp: inject.ReasonNoPods, expMessage: "it has no containers of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRenderer(t, inject.DefaultMountPath)
+			r := newRenderer(t, storage.DefaultMountPath)
 			if tt.change != nil {
 				tt.change(r)
 			}
@@ -340,7 +342,7 @@ func TestAKindWithoutANamespaceIsWarnedOf(t *testing.T) {
 		"ClusterServingRuntime": {"a ClusterServingRuntime belongs to no namespace: its pods run where it is used, and find the claim pvc-data-pipeline.rel in the namespace pipelines only; " +
 			"elsewhere make the claim first, or label the pods pipeline-storage: enabled instead, and the webhook makes it"},
 	} {
-		out, err := newRenderer(t, inject.DefaultMountPath).Render(fmt.Appendf(nil, in, kind))
+		out, err := newRenderer(t, storage.DefaultMountPath).Render(fmt.Appendf(nil, in, kind))
 		require.NoError(t, err)
 		assert.Equal(t, exp, out.Report.Workloads[0].Warnings)
 	}

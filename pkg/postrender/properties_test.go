@@ -16,6 +16,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -118,7 +119,7 @@ func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 	decoder.UseNumber()
 	var content map[string]any
 	require.NoError(t, decoder.Decode(&content))
-	objects, err := r.Config.AllKinds().Find(content)
+	objects, err := kinds.NewTable(r.Config.Kinds).Find(content)
 	require.NoError(t, err)
 	var ops []any
 	for _, object := range objects {
@@ -127,7 +128,7 @@ func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 			namespace = r.Release.Namespace
 		}
 		request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-		for _, op := range r.Config.Patch(request, object.Pods...).Operations {
+		for _, op := range inject.Patch(r.Config, request, object.Pods...).Operations {
 			ops = append(ops, op)
 		}
 	}

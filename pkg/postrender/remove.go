@@ -13,6 +13,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Removal says what a run takes out of a stream instead of adding storage to it.
@@ -54,13 +56,13 @@ func (r *run) contents() int {
 }
 
 // withdrawObject takes out of one object what was injected.
-func (r *run) withdrawObject(doc manifest.Document, object inject.Object) ([]jsonpatch.Operation, error) {
+func (r *run) withdrawObject(doc manifest.Document, object kinds.Object) ([]jsonpatch.Operation, error) {
 	namespace := r.namespaceOf(object)
 	if err := r.requireReleaseToRemove(object); err != nil {
 		return nil, err
 	}
 	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-	result := r.Config.Remove(request, &object)
+	result := inject.Remove(r.Config, request, &object)
 	for _, decision := range result.Decisions {
 		r.addWorkload(doc, object, decision)
 	}
@@ -77,7 +79,7 @@ func (r *run) withdrawObject(doc manifest.Document, object inject.Object) ([]jso
 
 // requireReleaseToRemove refuses to guess a release, without which a claim of ours cannot be told from any other. What the
 // webhook has injected says so itself.
-func (r *run) requireReleaseToRemove(object inject.Object) error {
+func (r *run) requireReleaseToRemove(object kinds.Object) error {
 	if r.Release.Name != "" && r.Release.Namespace != "" {
 		return nil
 	}
@@ -85,7 +87,7 @@ func (r *run) requireReleaseToRemove(object inject.Object) error {
 		pod := &object.Pods[i]
 		for p := range r.Config.Profiles {
 			profile := &r.Config.Profiles[p]
-			hasVolume := slices.ContainsFunc(pod.Volumes, func(v inject.PodVolume) bool { return v.Name == profile.VolumeName() })
+			hasVolume := slices.ContainsFunc(pod.Volumes, func(v kinds.PodVolume) bool { return v.Name == profile.VolumeName() })
 			if hasVolume && profile.ClaimNeedsRelease() && !slices.Contains(inject.InjectedProfiles(pod.Annotations), profile.Name) {
 				return fmt.Errorf("profile %q: the name of its claim needs the release and its namespace: "+
 					"add --namespace NAMESPACE --release RELEASE, or --claim NAME", profile.Name)
@@ -97,7 +99,7 @@ func (r *run) requireReleaseToRemove(object inject.Object) error {
 
 // mentionsClaim reports whether a document that nobody can look into names a claim of ours.
 func (r *run) mentionsClaim(doc manifest.Document) bool {
-	return slices.ContainsFunc(r.Config.Profiles, func(p inject.Profile) bool {
+	return slices.ContainsFunc(r.Config.Profiles, func(p storage.Profile) bool {
 		return namesObject(doc.Body, p.Names(r.Release, r.Release.Namespace).Claim)
 	})
 }
@@ -140,7 +142,7 @@ func (r *run) addUnseen(doc manifest.Document, kind string, text []byte) {
 }
 
 // addSkipped notes the claims of an object that a removal leaves as it is.
-func (r *run) addSkipped(doc manifest.Document, object inject.Object) {
+func (r *run) addSkipped(doc manifest.Document, object kinds.Object) {
 	switch {
 	case r.Remove == RemoveNothing:
 	case hasContainers(object):
@@ -155,8 +157,8 @@ func (r *run) addSkipped(doc manifest.Document, object inject.Object) {
 }
 
 // hasContainers reports whether pods of an object are defined in it: others have their volumes elsewhere, or as text.
-func hasContainers(object inject.Object) bool {
-	return slices.ContainsFunc(object.Pods, func(p inject.Pod) bool { return len(p.Containers) > 0 })
+func hasContainers(object kinds.Object) bool {
+	return slices.ContainsFunc(object.Pods, func(p kinds.Pod) bool { return len(p.Containers) > 0 })
 }
 
 // mount is a claim that a pod of the stream still has.
@@ -165,7 +167,7 @@ type mount struct {
 }
 
 // addMounts notes the claims that the pods of an object keep.
-func (r *run) addMounts(doc manifest.Document, object inject.Object, namespace string, ops []jsonpatch.Operation) {
+func (r *run) addMounts(doc manifest.Document, object kinds.Object, namespace string, ops []jsonpatch.Operation) {
 	for i := range object.Pods {
 		pod := &object.Pods[i]
 		stay := slices.Clone(pod.SharedVolumes)
@@ -195,7 +197,7 @@ func (r *run) withdrawStorage() []manifest.Edit {
 		if want == nil {
 			continue
 		}
-		d := storageDocument{profile: have.Labels[inject.LabelProfile], object: Object{
+		d := storageDocument{profile: have.Labels[storage.LabelProfile], object: Object{
 			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Left,
 		}}
 		if r.Remove == RemoveAll {
@@ -227,13 +229,13 @@ type storageDocument struct {
 }
 
 // written returns what a run writes under the name of an object of the stream, or nil.
-func (r *run) written(have *presentObject) *inject.StorageObject {
-	profile := have.Labels[inject.LabelProfile]
+func (r *run) written(have *presentObject) *storage.Object {
+	profile := have.Labels[storage.LabelProfile]
 	if r.Config.Profile(profile) == nil {
 		return nil
 	}
 	for _, namespace := range r.storageNamespaces() {
-		needed, err := r.Config.Objects(r.Release, inject.Use{Profile: profile, Namespace: namespace})
+		needed, err := storage.Objects(r.Config, r.Release, storage.ProfileRef{Profile: profile, Namespace: namespace})
 		if err != nil {
 			continue // the volume of the profile is not for this namespace
 		}
@@ -261,8 +263,8 @@ func (r *run) storageNamespaces() []string {
 
 // cutStorage returns what to cut of the stream for a storage object, or why it stays: something in the stream uses the claim, or
 // it is not what a run writes.
-func (r *run) cutStorage(have *presentObject, want *inject.StorageObject) (cut manifest.Edit, why string) {
-	if why := r.usedBy(have.Labels[inject.LabelProfile]); why != "" {
+func (r *run) cutStorage(have *presentObject, want *storage.Object) (cut manifest.Edit, why string) {
+	if why := r.usedBy(have.Labels[storage.LabelProfile]); why != "" {
 		return manifest.Edit{}, why
 	}
 	text, err := manifest.Encode(want.Object)

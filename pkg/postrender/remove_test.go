@@ -18,7 +18,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -115,7 +116,7 @@ func prune(value any) any {
 	case map[string]any:
 		pruned := map[string]any{}
 		for key, child := range value {
-			isLabel := strings.HasSuffix(key, inject.Label) && child == inject.LabelEnabled
+			isLabel := strings.HasSuffix(key, kinds.Label) && child == kinds.LabelEnabled
 			if child = prune(child); child != nil && !isLabel {
 				pruned[key] = child
 			}
@@ -182,7 +183,7 @@ func TestWhatWasRenderedIsRemovedToTheByte(t *testing.T) {
 	require.NoError(t, err)
 	for _, input := range inputs {
 		name := strings.TrimSuffix(filepath.Base(input), ".in.yaml")
-		t.Run(name, func(t *testing.T) { assertRestored(t, newRenderer(t, inject.DefaultMountPath), name, input) })
+		t.Run(name, func(t *testing.T) { assertRestored(t, newRenderer(t, storage.DefaultMountPath), name, input) })
 	}
 	for _, input := range sharedFiles(t, "traps") {
 		name := strings.TrimSuffix(filepath.Base(input), ".yaml")
@@ -226,11 +227,11 @@ func requireLeftAlone(t *testing.T, r *postrender.Renderer, name string, in []by
 // everything is a profile with all that injection can add to a pod.
 func everything(t testing.TB) *postrender.Renderer {
 	t.Helper()
-	r := newRenderer(t, inject.DefaultMountPath)
+	r := newRenderer(t, storage.DefaultMountPath)
 	r.Config.Profiles[0].FSGroup, r.Config.Profiles[0].Env, r.Config.Profiles[0].Colocate = new(int64(1000)), "DATA", true
-	r.Config.Profiles[0].Volume = &inject.Volume{Handle: "vol-1", Zone: "a", Create: new(true)}
-	r.Config.Profiles = append(r.Config.Profiles, inject.Profile{
-		Name: "b", Mount: inject.Mount{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
+	r.Config.Profiles[0].Volume = &storage.Volume{Handle: "vol-1", Zone: "a", Create: new(true)}
+	r.Config.Profiles = append(r.Config.Profiles, storage.Profile{
+		Name: "b", Mount: storage.Mount{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
 	})
 	r.Config.SetDefaults()
 	require.Empty(t, r.Config.Validate())
@@ -260,8 +261,8 @@ func TestEverythingThatIsInjectedIsRemoved(t *testing.T) {
 }
 
 // removedWith is what streams were rendered with besides everything.
-var removedWith = map[string]func(*inject.Config){
-	"a-cronjob-with-folders-as-kubectl-prints-it": func(c *inject.Config) {
+var removedWith = map[string]func(*storage.Config){
+	"a-cronjob-with-folders-as-kubectl-prints-it": func(c *storage.Config) {
 		c.Profiles[0].Mount.SubPath = "runs/{pod.name}/{pod.labels['app']}"
 	},
 }
@@ -372,7 +373,7 @@ func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := newRenderer(t, inject.DefaultMountPath)
+			r := newRenderer(t, storage.DefaultMountPath)
 			rendered, err := r.Render([]byte(twoPods))
 			require.NoError(t, err)
 			require.Equal(t, 2, strings.Count(string(rendered.Bytes()), "claimName"))
@@ -392,7 +393,7 @@ func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
 
 func TestNothingIsLeftOfAStreamOfStorageOnly(t *testing.T) {
 	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}]}\n"
-	r := newRenderer(t, inject.DefaultMountPath)
+	r := newRenderer(t, storage.DefaultMountPath)
 	rendered, err := r.Render([]byte(in))
 	require.NoError(t, err)
 	storage, _, _ := strings.Cut(string(rendered.Bytes()), "---\nkind: Pod")
@@ -403,8 +404,8 @@ func TestNothingIsLeftOfAStreamOfStorageOnly(t *testing.T) {
 
 func TestNobodyGuessesAReleaseToRemove(t *testing.T) {
 	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}], volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: x}}]}\n"
-	r := remover(newRenderer(t, inject.DefaultMountPath))
-	r.Release = inject.Release{}
+	r := remover(newRenderer(t, storage.DefaultMountPath))
+	r.Release = storage.Release{}
 	_, err := r.Render([]byte(in))
 	require.ErrorContains(t, err, "document 1 Pod/p: profile \"default\": the name of its claim needs the release and its namespace: add --namespace")
 	out, err := r.Render([]byte(strings.ReplaceAll(in, "pipeline-storage", "mine")))
@@ -451,7 +452,7 @@ func FuzzRemove(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, all bool) {
-		r := newRenderer(t, inject.DefaultMountPath)
+		r := newRenderer(t, storage.DefaultMountPath)
 		if all {
 			r = everything(t)
 		}

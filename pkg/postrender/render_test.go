@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 var update = flag.Bool("update", false, "write the expected files anew")
@@ -26,7 +26,7 @@ func TestRenderedStreams(t *testing.T) {
 		t.Run(filepath.Base(base), func(t *testing.T) {
 			in, err := os.ReadFile(input)
 			require.NoError(t, err)
-			out := requireProperties(t, newRenderer(t, inject.DefaultMountPath), in)
+			out := requireProperties(t, newRenderer(t, storage.DefaultMountPath), in)
 			if out.Report.Error != "" {
 				requireFile(t, base+".err.txt", base+".out.yaml", out.Report.Error+"\n")
 				return

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // HookPolicy says which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
@@ -29,10 +29,10 @@ const (
 
 // Renderer adds storage to the manifests of one release. Its zero value but for Config and Release is ready to use.
 type Renderer struct {
-	// Config is a configuration with its defaults set, such as [inject.Default] or [inject.Load] return.
-	Config *inject.Config
+	// Config is a configuration with its defaults set, such as [storage.Default] or [storage.Load] return.
+	Config *storage.Config
 	// Release names the release. It is required as soon as an object is created or a name depends on it.
-	Release inject.Release
+	Release storage.Release
 	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and an empty selector
 	// every pod.
 	Selector labels.Selector

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -24,8 +25,8 @@ func workload(kind, name string, more ...string) string {
 }
 
 // labelled selects by the default label.
-func labelled(change ...func(*inject.Profile)) *postrender.Renderer {
-	config, _, err := inject.New(func(c *inject.Config) error {
+func labelled(change ...func(*storage.Profile)) *postrender.Renderer {
+	config, _, err := storage.New(func(c *storage.Config) error {
 		for _, f := range change {
 			f(&c.Profiles[0])
 		}
@@ -34,7 +35,7 @@ func labelled(change ...func(*inject.Profile)) *postrender.Renderer {
 	if err != nil {
 		panic(err)
 	}
-	return &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}}
+	return &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
 }
 
 func TestRunIsHelmsPostRenderer(t *testing.T) {
@@ -48,20 +49,20 @@ func TestRunIsHelmsPostRenderer(t *testing.T) {
 }
 
 func TestTheReleaseIsNeverGuessed(t *testing.T) {
-	claim := func(name string, create bool) func(*inject.Profile) {
-		return func(p *inject.Profile) { p.Claim.Name, p.Claim.Create = name, &create }
+	claim := func(name string, create bool) func(*storage.Profile) {
+		return func(p *storage.Profile) { p.Claim.Name, p.Claim.Create = name, &create }
 	}
 	cases := map[string]struct {
 		renderer *postrender.Renderer
-		release  inject.Release
+		release  storage.Release
 		expErr   string
 	}{
-		"both are given":                       {labelled(), inject.Release{Name: "r", Namespace: "n"}, ""},
-		"no release":                           {labelled(), inject.Release{Namespace: "n"}, "add --namespace NAMESPACE --release RELEASE"},
-		"no namespace":                         {labelled(), inject.Release{Name: "r"}, "add --namespace NAMESPACE --release RELEASE"},
-		"a claim that exists needs neither":    {labelled(claim("mine", false)), inject.Release{}, ""},
-		"but its name may ask for the release": {labelled(claim("mine-{release}", false)), inject.Release{}, "add --namespace NAMESPACE"},
-		"and a default name does":              {labelled(claim("", false)), inject.Release{}, "add --namespace NAMESPACE"},
+		"both are given":                       {labelled(), storage.Release{Name: "r", Namespace: "n"}, ""},
+		"no release":                           {labelled(), storage.Release{Namespace: "n"}, "add --namespace NAMESPACE --release RELEASE"},
+		"no namespace":                         {labelled(), storage.Release{Name: "r"}, "add --namespace NAMESPACE --release RELEASE"},
+		"a claim that exists needs neither":    {labelled(claim("mine", false)), storage.Release{}, ""},
+		"but its name may ask for the release": {labelled(claim("mine-{release}", false)), storage.Release{}, "add --namespace NAMESPACE"},
+		"and a default name does":              {labelled(claim("", false)), storage.Release{}, "add --namespace NAMESPACE"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +142,7 @@ func TestHooks(t *testing.T) {
 	hook := func(events string) string {
 		return strings.Replace(workload("Job", "h"), "  name: h\n", "  name: h\n  annotations:\n    helm.sh/hook: "+events+"\n", 1)
 	}
-	exists := func(p *inject.Profile) { no := false; p.Claim.Create = &no }
+	exists := func(p *storage.Profile) { no := false; p.Claim.Create = &no }
 	cases := map[string]struct {
 		renderer *postrender.Renderer
 		policy   postrender.HookPolicy
@@ -223,13 +224,13 @@ func TestEmptyStreams(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	files := func(p *inject.Profile) {
+	files := func(p *storage.Profile) {
 		p.StorageClass.Backend = "nfs"
 		p.StorageClass.Parameters = map[string]string{"server": "s", "share": "/x"}
 		p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteMany")
 	}
-	volume := func(zone string) func(*inject.Profile) {
-		return func(p *inject.Profile) { p.Volume = &inject.Volume{Handle: "vol-1", Zone: zone} }
+	volume := func(zone string) func(*storage.Profile) {
+		return func(p *storage.Profile) { p.Volume = &storage.Volume{Handle: "vol-1", Zone: zone} }
 	}
 	const sharedDisk, zone, late = "set colocate: true (--colocate) to keep them on one node", "volume.zone is empty", "helm --wait would time out"
 	cases := map[string]struct {
@@ -242,12 +243,12 @@ func TestWarnings(t *testing.T) {
 		"parallelism on a disk":           {labelled(), workload("Job", "a", "  parallelism: 3\n"), []string{sharedDisk}},
 		"a DaemonSet on a disk":           {labelled(), workload("DaemonSet", "a"), []string{sharedDisk}},
 		"two workloads on a disk":         {labelled(), workload("Deployment", "a") + workload("Job", "b"), []string{sharedDisk}},
-		"replicas that are kept together": {labelled(func(p *inject.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), nil},
-		"replicas on a claim of one pod": {labelled(func(p *inject.Profile) { p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteOncePod") }), workload("Deployment", "a", "  replicas: 2\n"), []string{
+		"replicas that are kept together": {labelled(func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), nil},
+		"replicas on a claim of one pod": {labelled(func(p *storage.Profile) { p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteOncePod") }), workload("Deployment", "a", "  replicas: 2\n"), []string{
 			`profile "default": its volume can be mounted by one pod only (ReadWriteOncePod), but several pods in namespace "pipelines" want it: document 1 Deployment/a; ` +
 				"all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany",
 		}},
-		"a file system needs no keeping together": {labelled(files, func(p *inject.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate is needless"}},
+		"a file system needs no keeping together": {labelled(files, func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate is needless"}},
 		"two namespaces, a disk each":             {labelled(), workload("Deployment", "a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
 		"replicas on a file system":               {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},
 		"a disk without a zone":                   {labelled(volume("")), workload("Deployment", "a"), []string{zone}},
@@ -268,7 +269,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestAnExistingVolumeServesItsNamespaceOnly(t *testing.T) {
-	r := labelled(func(p *inject.Profile) { p.Volume = &inject.Volume{Handle: "vol-1", Zone: "z"} })
+	r := labelled(func(p *storage.Profile) { p.Volume = &storage.Volume{Handle: "vol-1", Zone: "z"} })
 	out, err := r.Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
 	kinds := []string{}
@@ -297,13 +298,13 @@ func TestASecondRunFindsItsOwnObjects(t *testing.T) {
 	}
 	assert.Equal(t, 1, strings.Count(string(out.Bytes()), "kind: PersistentVolumeClaim"))
 
-	other := labelled(func(p *inject.Profile) { p.StorageClass.Parameters = map[string]string{"type": "io2"} })
+	other := labelled(func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"type": "io2"} })
 	_, err = other.Render(more)
 	require.ErrorContains(t, err, "document 1 StorageClass/fast.pipelines.rel: it was rendered by profile \"default\" with another configuration")
 }
 
 func TestAPodKeepsTheClaimOfAnotherConfiguration(t *testing.T) {
-	first, err := labelled(func(p *inject.Profile) { p.Claim.Name = "of-yesterday" }).Render([]byte(workload("Deployment", "a")))
+	first, err := labelled(func(p *storage.Profile) { p.Claim.Name = "of-yesterday" }).Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
 	out, err := labelled().Render(first.Bytes())
 	require.NoError(t, err)
@@ -312,7 +313,7 @@ func TestAPodKeepsTheClaimOfAnotherConfiguration(t *testing.T) {
 }
 
 func TestTwoProfilesInOnePod(t *testing.T) {
-	config, _, err := inject.Load([]byte(`
+	config, _, err := storage.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles:
@@ -322,7 +323,7 @@ profiles:
   env: MODELS
 `))
 	require.NoError(t, err)
-	r := &postrender.Renderer{Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}}
+	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
 	in := strings.Replace(workload("Deployment", "a"), "    metadata:\n", "    metadata:\n      annotations:\n        pipeline-storage.io/profiles: default,models\n", 1)
 	out := requireProperties(t, r, []byte(in))
 	text := string(out.Bytes())

@@ -1,6 +1,8 @@
 package postrender
 
-import "github.com/pipeline-storage/pipeline-storage/pkg/inject"
+import (
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+)
 
 // Report says what was decided, for programs and, as a table, for people.
 type Report struct {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // What a KRM function reads and writes. Source: kustomize, cmd/config/docs/api-conventions/functions-spec.md.
@@ -24,12 +26,12 @@ const (
 // ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a package under items, and the
 // function's own configuration.
 type ResourceList struct {
-	// Config is functionConfig as a YAML document for [inject.Load]. Nil: the list has none.
+	// Config is functionConfig as a YAML document for [storage.Load]. Nil: the list has none.
 	Config []byte
 	// ConfigKind is the kind of functionConfig: a caller can pass any.
 	ConfigKind string
 	// Release is what functionConfig says of it: its metadata.name and metadata.namespace.
-	Release inject.Release
+	Release storage.Release
 
 	doc     manifest.Document
 	tree    *manifest.Tree
@@ -92,7 +94,7 @@ func (l *ResourceList) readConfig() error {
 	}
 	config, ok := given.(map[string]any)
 	if !ok {
-		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", inject.ConfigKind, inject.APIVersion)
+		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", storage.ConfigKind, storage.APIVersion)
 	}
 	l.ConfigKind = rootKind(config)
 	meta := metadata(config)
@@ -117,7 +119,7 @@ func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 		return list.Refuse(err), err
 	}
 	config := *r.Config
-	config.Kinds = append(slices.Clip(config.Kinds), inject.Kind{Group: resourceListGroup, Kind: resourceListKind, Objects: "items[*]"})
+	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{Group: resourceListGroup, Kind: resourceListKind, Objects: "items[*]"})
 	renderer := *r
 	renderer.Config = &config
 	run := newRun(&renderer, nil)
@@ -170,7 +172,7 @@ func (r *run) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	}
 	if profile := r.needsRelease(); profile != "" {
 		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: write them as metadata.name and "+
-			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace", profile, inject.ConfigKind)
+			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace", profile, storage.ConfigKind)
 	}
 	missing, err := r.missing()
 	for _, object := range missing {
@@ -180,7 +182,7 @@ func (r *run) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 }
 
 // item decides about one item, which counts as a document of its own.
-func (r *run) item(object inject.Object) ([]jsonpatch.Operation, error) {
+func (r *run) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 	doc := manifest.Document{Number: itemNumber(object.Path)}
 	switch text := configMapText(object); {
 	case mentionsPod(text) && mentionsPodKey(text):
@@ -422,7 +424,7 @@ func (l *ResourceList) problems(message string) []functionResult {
 		result := functionResult{Message: line, Severity: severityError}
 		if at := aboutField.FindStringSubmatch(line); at != nil && l.Release.Name != "" {
 			result.ResourceRef = &resourceRef{
-				APIVersion: inject.APIVersion, Kind: inject.ConfigKind, Namespace: l.Release.Namespace, Name: l.Release.Name,
+				APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Namespace: l.Release.Namespace, Name: l.Release.Name,
 			}
 			result.Field = &resourceField{at[1]}
 		}

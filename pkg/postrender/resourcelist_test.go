@@ -13,6 +13,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -89,8 +90,8 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 			stream, items := encoded(t, text)
 			list := readList(t, listHead+items)
 
-			want, wantErr := newRenderer(t, inject.DefaultMountPath).Render(stream)
-			got, gotErr := newRenderer(t, inject.DefaultMountPath).RenderResourceList(list)
+			want, wantErr := newRenderer(t, storage.DefaultMountPath).Render(stream)
+			got, gotErr := newRenderer(t, storage.DefaultMountPath).RenderResourceList(list)
 			if wantErr != nil {
 				require.EqualError(t, gotErr, wantErr.Error())
 				assert.Contains(t, string(got.Bytes()), "severity: error")
@@ -102,7 +103,7 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 			assert.Equal(t, want.Report.Objects, got.Report.Objects)
 			assert.Equal(t, reasonsOf(want.Report), reasonsOf(got.Report))
 
-			again, err := newRenderer(t, inject.DefaultMountPath).RenderResourceList(readList(t, string(got.Bytes())))
+			again, err := newRenderer(t, storage.DefaultMountPath).RenderResourceList(readList(t, string(got.Bytes())))
 			require.NoError(t, err)
 			assert.Equal(t, string(got.Bytes()), string(again.Bytes()), "a second run changes nothing")
 		})

@@ -12,12 +12,14 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // run is the work on one stream.
 type run struct {
 	*Renderer
-	kinds  inject.Kinds
+	kinds  kinds.Table
 	names  map[string]bool
 	stream []byte
 	docs   []manifest.Document
@@ -39,7 +41,7 @@ type run struct {
 
 // consumer is one workload that mounts a profile's own claim.
 type consumer struct {
-	inject.Use
+	storage.ProfileRef
 	// added says that this run added the mount. Pods that have it already are counted, but need no objects: who made
 	// their manifests, a chart or an earlier run, made or chose the claim, too.
 	added    bool
@@ -52,18 +54,18 @@ type consumer struct {
 // presentObject is a storage object of the stream.
 type presentObject struct {
 	doc manifest.Document
-	inject.Object
+	kinds.Object
 }
 
 func newRun(r *Renderer, stream []byte) *run {
-	kinds := r.Config.AllKinds()
-	names := kinds.Names()
+	table := kinds.NewTable(r.Config.Kinds)
+	names := table.Names()
 	for kind := range storageGroups {
 		names[kind] = true
 	}
 	docs := manifest.Split(stream)
 	return &run{
-		Renderer: r, kinds: kinds, names: names, stream: stream, docs: docs,
+		Renderer: r, kinds: table, names: names, stream: stream, docs: docs,
 		kindOf: make([]string, len(docs)),
 		report: Report{
 			Release: r.Release.Name, Namespace: r.Release.Namespace,
@@ -130,8 +132,8 @@ const maxDocument = 32 << 20
 func (r *run) document(i int) error {
 	doc := r.docs[i]
 	kind, parse := r.kindToParse(doc)
-	if kinds := doc.Header.Kinds; len(kinds) > 0 {
-		r.kindOf[i] = kinds[0]
+	if table := doc.Header.Kinds; len(table) > 0 {
+		r.kindOf[i] = table[0]
 	}
 	if !parse {
 		r.reportUnknown(doc)
@@ -223,7 +225,7 @@ func rootKind(content map[string]any) string {
 }
 
 // object decides about one object and returns what is to be added to it.
-func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.Operation, error) {
+func (r *run) object(doc manifest.Document, object kinds.Object) ([]jsonpatch.Operation, error) {
 	if isStorage(object) {
 		r.present = append(r.present, presentObject{doc, object})
 		return nil, nil
@@ -244,7 +246,7 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 	}
 	namespace := r.namespaceOf(object)
 	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-	result := r.withholdHook(object, r.Config.Patch(request, object.Pods...))
+	result := r.withholdHook(object, inject.Patch(r.Config, request, object.Pods...))
 	for n, decision := range result.Decisions {
 		if decision.Reason == inject.ReasonNotSelected {
 			decision = r.explainLabel(object, object.Pods[n], decision)
@@ -262,7 +264,7 @@ func (r *run) object(doc manifest.Document, object inject.Object) ([]jsonpatch.O
 }
 
 // skipObject returns why an object is not looked into, if so.
-func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
+func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
 	case !object.Known && holdsPods(object.Content):
@@ -280,7 +282,7 @@ func (r *run) skipObject(object inject.Object) (inject.Reason, string) {
 }
 
 // noPodsMessage tells what to do instead of injecting. In a removal there is nothing to do.
-func (r *run) noPodsMessage(object inject.Object) string {
+func (r *run) noPodsMessage(object kinds.Object) string {
 	if object.Advice != "" && r.Remove == RemoveNothing {
 		return object.Advice
 	}
@@ -288,8 +290,8 @@ func (r *run) noPodsMessage(object inject.Object) string {
 }
 
 // withholdHook leaves out a hook that must not be injected. A pod that asks for claims which exist already may be.
-func (r *run) withholdHook(object inject.Object, result inject.Result) inject.Result {
-	message := r.hookMessage(object.Annotations[inject.AnnotationHook])
+func (r *run) withholdHook(object kinds.Object, result inject.Result) inject.Result {
+	message := r.hookMessage(object.Annotations[kinds.AnnotationHook])
 	if message == "" {
 		return result
 	}
@@ -336,14 +338,14 @@ func (r *run) claimsExist(d *inject.Decision) bool {
 }
 
 // clusterScopedMessage tells that a claim serves one namespace, and its object all of them.
-func clusterScopedMessage(object inject.Object, decision inject.Decision, namespace string) string {
+func clusterScopedMessage(object kinds.Object, decision inject.Decision, namespace string) string {
 	return fmt.Sprintf("a %s belongs to no namespace: its pods run where it is used, and find the claim %s in the namespace %s only; "+
 		"elsewhere make the claim first, or label the pods %s: %s instead, and the webhook makes it", object.Kind,
-		strings.Join(decision.Claims, ", "), namespace, inject.Label, inject.LabelEnabled)
+		strings.Join(decision.Claims, ", "), namespace, kinds.Label, kinds.LabelEnabled)
 }
 
 // explainLabel tells where the label belongs, when it is on the workload instead of its pod template.
-func (r *run) explainLabel(object inject.Object, pod inject.Pod, decision inject.Decision) inject.Decision {
+func (r *run) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
 	if r.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
 		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
 		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels of its pod template, %s", object.Kind, place)
@@ -359,14 +361,14 @@ func (r *run) selector() labels.Selector {
 	return r.Selector
 }
 
-func (r *run) namespaceOf(object inject.Object) string {
+func (r *run) namespaceOf(object kinds.Object) string {
 	if object.Namespace != "" {
 		return object.Namespace
 	}
 	return r.Release.Namespace
 }
 
-func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.Decision) {
+func (r *run) addWorkload(doc manifest.Document, object kinds.Object, d inject.Decision) {
 	apiVersion, _ := object.Content["apiVersion"].(string)
 	if r.isMissed(doc, object, d.Reason) {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
@@ -379,7 +381,7 @@ func (r *run) addWorkload(doc manifest.Document, object inject.Object, d inject.
 
 // isMissed reports whether a pod that was asked for gets nothing: it was selected and left out or left to the webhook, or
 // nobody can tell because its containers are not here, but its document has every label that is asked for.
-func (r *run) isMissed(doc manifest.Document, object inject.Object, reason inject.Reason) bool {
+func (r *run) isMissed(doc manifest.Document, object kinds.Object, reason inject.Reason) bool {
 	if r.Remove != RemoveNothing {
 		return len(object.Pods) == 0 && r.mentionsClaim(doc)
 	}
@@ -402,7 +404,7 @@ func (r *run) namesLabels(doc manifest.Document) bool {
 }
 
 // addUses notes which of our own claims a pod mounts now. A claim that it kept from an earlier configuration is not ours.
-func (r *run) addUses(doc manifest.Document, object inject.Object, pod inject.Pod, d inject.Decision, namespace string) {
+func (r *run) addUses(doc manifest.Document, object kinds.Object, pod kinds.Pod, d inject.Decision, namespace string) {
 	if d.Reason.Refuses() {
 		return
 	}
@@ -412,12 +414,12 @@ func (r *run) addUses(doc manifest.Document, object inject.Object, pod inject.Po
 			continue
 		}
 		r.uses = append(r.uses, consumer{
-			Use:      inject.Use{Profile: name, Namespace: namespace},
-			added:    d.Mounted(name),
-			workload: fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name),
-			pods:     pod.Replicas,
-			perNode:  object.PerNode,
-			deferred: object.Deferred || pod.Replicas == 0 || object.Annotations[inject.AnnotationHook] != "",
+			ProfileRef: storage.ProfileRef{Profile: name, Namespace: namespace},
+			added:      d.Mounted(name),
+			workload:   fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name),
+			pods:       pod.Replicas,
+			perNode:    object.PerNode,
+			deferred:   object.Deferred || pod.Replicas == 0 || object.Annotations[kinds.AnnotationHook] != "",
 		})
 	}
 }

@@ -12,7 +12,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // storageGroups are the kinds of storage that profiles make, with their groups.
@@ -21,7 +22,7 @@ var storageGroups = map[string]string{
 	"PersistentVolume": "", "PersistentVolumeClaim": "",
 }
 
-func isStorage(object inject.Object) bool {
+func isStorage(object kinds.Object) bool {
 	group, ok := storageGroups[object.Kind]
 	return ok && group == object.Group
 }
@@ -65,18 +66,18 @@ func (r *run) storage() error {
 
 // missing notes the objects that the pods need and returns those that the stream does not have. Where nothing was mounted
 // there is none: a claim without a consumer would keep helm --wait waiting.
-func (r *run) missing() ([]inject.StorageObject, error) {
-	var uses []inject.Use
+func (r *run) missing() ([]storage.Object, error) {
+	var uses []storage.ProfileRef
 	for _, c := range r.uses {
 		if c.added {
-			uses = append(uses, c.Use)
+			uses = append(uses, c.ProfileRef)
 		}
 	}
-	needed, err := r.Config.Objects(r.Release, uses...)
+	needed, err := storage.Objects(r.Config, r.Release, uses...)
 	if err != nil {
 		return nil, err
 	}
-	var missing []inject.StorageObject
+	var missing []storage.Object
 	for _, object := range needed.All() {
 		action := Created
 		if have := r.find(object); have != nil {
@@ -96,7 +97,7 @@ func (r *run) missing() ([]inject.StorageObject, error) {
 }
 
 // write writes an object as a document with the marks that Helm wants.
-func (r *run) write(out *bytes.Buffer, object inject.StorageObject) error {
+func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	if r.Helm4 {
 		object.Meta.Annotations[filenameAnnotation] = filename
 	}
@@ -123,7 +124,7 @@ func (r *run) fromHelm3() bool {
 }
 
 // find returns the object of the stream with the same kind, name and namespace, or nil.
-func (r *run) find(object inject.StorageObject) *presentObject {
+func (r *run) find(object storage.Object) *presentObject {
 	for i := range r.present {
 		if r.isNamed(&r.present[i], object) {
 			return &r.present[i]
@@ -133,16 +134,16 @@ func (r *run) find(object inject.StorageObject) *presentObject {
 }
 
 // isNamed reports whether an object of the stream has the same kind, name and namespace.
-func (r *run) isNamed(have *presentObject, object inject.StorageObject) bool {
+func (r *run) isNamed(have *presentObject, object storage.Object) bool {
 	sameNamespace := object.Meta.Namespace == "" || r.namespaceOf(have.Object) == object.Meta.Namespace
 	return have.Kind == object.Kind && have.Name == object.Meta.Name && sameNamespace
 }
 
 // compare accepts an object that we would write in the same way and refuses every other of its name.
-func (r *run) compare(have *presentObject, want inject.StorageObject) error {
+func (r *run) compare(have *presentObject, want storage.Object) error {
 	where := fmt.Sprintf("document %d %s/%s", have.doc.Number, have.Kind, have.Name)
-	profile := want.Meta.Labels[inject.LabelProfile]
-	if have.Labels[inject.LabelProfile] != profile {
+	profile := want.Meta.Labels[storage.LabelProfile]
+	if have.Labels[storage.LabelProfile] != profile {
 		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
 			"use the one that is there (--create, or create: false), or give the profile another name", where, have.Kind, profile)
 	}
@@ -268,7 +269,7 @@ func (r *run) consumers(profile string) []consumer {
 }
 
 // sharedDisk warns when a disk that one node can mount is wanted by several pods.
-func sharedDisk(p *inject.Profile, consumers []consumer) []string {
+func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 	byNamespace := map[string][]consumer{}
 	for _, c := range consumers {
 		byNamespace[c.Namespace] = append(byNamespace[c.Namespace], c)
@@ -293,25 +294,25 @@ func sharedDisk(p *inject.Profile, consumers []consumer) []string {
 	return warnings
 }
 
-func isOfOnePod(p *inject.Profile) bool {
+func isOfOnePod(p *storage.Profile) bool {
 	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
 }
 
-func reach(p *inject.Profile) string {
+func reach(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "by one pod"
 	}
 	return "on one node"
 }
 
-func remedy(p *inject.Profile) string {
+func remedy(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
 	}
 	return "pods on other nodes will hang: set colocate: true (--colocate) to keep them on one node, or use a file backend with ReadWriteMany"
 }
 
-func joinModes(p *inject.Profile) string {
+func joinModes(p *storage.Profile) string {
 	modes := make([]string, len(p.Claim.AccessModes))
 	for i, m := range p.Claim.AccessModes {
 		modes[i] = string(m)
@@ -320,7 +321,7 @@ func joinModes(p *inject.Profile) string {
 }
 
 // lateConsumers warns when no pod that Helm waits for mounts the claim.
-func lateConsumers(p *inject.Profile, consumers []consumer) []string {
+func lateConsumers(p *storage.Profile, consumers []consumer) []string {
 	waits := p.StorageClass.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
 	if p.Volume != nil || !*p.Claim.Create || !waits || slices.ContainsFunc(consumers, func(c consumer) bool { return !c.deferred }) {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -117,14 +118,14 @@ func trapRenderer(t *testing.T, path string) *postrender.Renderer {
 	if path == "" {
 		path = "/mnt/pipeline"
 	}
-	config, _, err := inject.New(func(c *inject.Config) error {
+	config, _, err := storage.New(func(c *storage.Config) error {
 		c.Profiles[0].Mount.Path = path
 		c.Profiles[0].Claim.Name = "pipeline-storage-rel"
 		return nil
 	})
 	require.NoError(t, err)
 	return &postrender.Renderer{
-		Config: config, Release: inject.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything(),
+		Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything(),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // quietKinds hold the word containers for other reasons than pods of their own.
@@ -56,7 +57,7 @@ func (r *run) podInConfigMapMessage() string {
 	return message + "put the label pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
 }
 
-func unsupportedMessage(object inject.Object) string {
+func unsupportedMessage(object kinds.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"
 	if template := templatePath(object.Content, ""); template != "" {
 		advice += fmt.Sprintf(", such as {group: %q, kind: %s, pods: [{podTemplate: %q}]}", object.Group, object.Kind, template)
@@ -93,7 +94,7 @@ func isList(value any) bool {
 }
 
 // configMapText is all that a ConfigMap holds, or nothing for every other object.
-func configMapText(object inject.Object) []byte {
+func configMapText(object kinds.Object) []byte {
 	data, _ := object.Content["data"].(map[string]any)
 	if object.Kind != "ConfigMap" || object.Group != "" {
 		return nil

@@ -14,7 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -29,7 +30,7 @@ const (
 )
 
 // config is what a file must say at least. It asks for one profile with every default.
-const config = "apiVersion: " + inject.APIVersion + "\nkind: StorageConfig\nprofiles:\n- name: default\n"
+const config = "apiVersion: " + storage.APIVersion + "\nkind: StorageConfig\nprofiles:\n- name: default\n"
 
 // cluster is the control plane that ours runs beside.
 type cluster struct {
@@ -149,7 +150,7 @@ func webhookConfiguration(ca []byte) *registrationv1.MutatingWebhookConfiguratio
 	return &registrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: configuration},
 		Webhooks: []registrationv1.MutatingWebhook{{
-			Name: "storage." + inject.Group,
+			Name: "storage." + storage.Group,
 			ClientConfig: registrationv1.WebhookClientConfig{
 				Service:  &registrationv1.ServiceReference{Namespace: ownNamespace, Name: serviceName, Path: &path},
 				CABundle: ca,
@@ -158,7 +159,7 @@ func webhookConfiguration(ca []byte) *registrationv1.MutatingWebhookConfiguratio
 				Operations: []registrationv1.OperationType{registrationv1.Create},
 				Rule:       registrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
 			}},
-			ObjectSelector:          &metav1.LabelSelector{MatchLabels: map[string]string{inject.Label: inject.LabelEnabled}},
+			ObjectSelector:          &metav1.LabelSelector{MatchLabels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 			SideEffects:             &none,
 			AdmissionReviewVersions: []string{"v1"},
 			TimeoutSeconds:          &seconds,

@@ -18,7 +18,7 @@ type kind struct {
 	sorted     []string
 }
 
-var kinds = []kind{
+var profileKinds = []kind{
 	{name: "profile", what: "CPU, with what each calls", sorted: []string{"-cum"}},
 	{name: "allocs", what: "allocations, estimated from samples", sorted: []string{"-sample_index=alloc_objects"}},
 }
@@ -35,7 +35,7 @@ func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		for _, subject := range subjects {
-			for _, k := range kinds {
+			for _, k := range profileKinds {
 				file := filepath.Join(b.options.profile, subject.name+"."+k.name)
 				reviews, err := servers[0].profile(ctx, subject.checkers[ours], k, b.profiled(), file)
 				if err != nil {

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
@@ -45,12 +45,12 @@ func as(t *testing.T, namespace string) kubernetes.Interface {
 
 // release is what the ServiceAccount of a release is held to.
 type release struct {
-	*inject.Config
+	*storage.Config
 	namespace, installation string
 }
 
 // fenced installs the chart with profiles and returns when its fence stands.
-func fenced(t *testing.T, profiles []inject.Profile) (kubernetes.Interface, release) {
+func fenced(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
 	t.Helper()
 	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func serve(t *testing.T, config release) string {
 
 // claim is the name of the first profile's claim.
 func (r release) claim(namespace string) string {
-	return r.Profiles[0].Names(inject.Release{}, namespace).Claim
+	return r.Profiles[0].Names(storage.Release{}, namespace).Claim
 }
 
 // claimFor is the claim of a profile in a namespace.
@@ -91,14 +91,14 @@ func claimFor(t *testing.T, config release, profile, namespace string) *corev1.P
 }
 
 // objectsOf is what a profile needs in a namespace, with the labels that the controller adds.
-func objectsOf(t *testing.T, config release, profile, namespace string) inject.Storage {
+func objectsOf(t *testing.T, config release, profile, namespace string) storage.ObjectSet {
 	t.Helper()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: profile, Namespace: namespace})
+	objects, err := storage.Objects(config.Config, storage.Release{}, storage.ProfileRef{Profile: profile, Namespace: namespace})
 	require.NoError(t, err)
-	for _, object := range storage.All() {
-		object.Meta.Labels[inject.LabelInstallation] = config.installation
+	for _, object := range objects.All() {
+		object.Meta.Labels[storage.LabelInstallation] = config.installation
 	}
-	return storage
+	return objects
 }
 
 // denied reports whether a fence refused, and not a missing right or the API server's own validation.
@@ -111,7 +111,7 @@ func foreignVolume() *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: "root-of-the-node"},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity:    corev1.ResourceList{corev1.ResourceStorage: inject.Default().Profiles[0].Claim.Size},
+			Capacity:    corev1.ResourceList{corev1.ResourceStorage: storage.Default().Profiles[0].Claim.Size},
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			ClaimRef:    &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: "default", Name: "mine"},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
@@ -126,12 +126,12 @@ func foreignClass() *storagev1.StorageClass {
 }
 
 // ofBackend is a profile of a backend with a volume of its own.
-func ofBackend(b inject.Backend) inject.Profile {
-	p := inject.Profile{
+func ofBackend(b storage.Backend) storage.Profile {
+	p := storage.Profile{
 		Name:         b.Name,
-		StorageClass: inject.StorageClass{Backend: b.Name, Parameters: map[string]string{}},
-		Volume:       &inject.Volume{Handle: "/volumes/" + b.Name, Namespace: "team"},
-		Mount:        inject.Mount{Path: "/" + b.Name},
+		StorageClass: storage.StorageClass{Backend: b.Name, Parameters: map[string]string{}},
+		Volume:       &storage.Volume{Handle: "/volumes/" + b.Name, Namespace: "team"},
+		Mount:        storage.Mount{Path: "/" + b.Name},
 	}
 	if b.Driver == "" {
 		p.StorageClass.Driver = "driver.example.com"
@@ -147,41 +147,41 @@ func ofBackend(b inject.Backend) inject.Profile {
 		p.Volume.Attributes[name] = "/" + name
 	}
 	if b.StageSecret {
-		p.Volume.NodeStageSecret = &inject.SecretReference{Name: "stage", Namespace: "kube-system"}
+		p.Volume.NodeStageSecret = &storage.SecretReference{Name: "stage", Namespace: "kube-system"}
 	}
 	if len(b.Performance) > 0 {
-		p.StorageClass.Performance = inject.PerformanceStandard
+		p.StorageClass.Performance = "standard"
 	}
 	return p
 }
 
 // shared is a profile whose volume every namespace uses.
-func shared() inject.Profile {
-	return inject.Profile{
+func shared() storage.Profile {
+	return storage.Profile{
 		Name:         "shared",
-		Claim:        inject.Claim{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}},
-		StorageClass: inject.StorageClass{Backend: "nfs", Parameters: map[string]string{"server": "nfs", "share": "/a"}, ReclaimPolicy: "Delete"},
-		Volume:       &inject.Volume{Handle: "export", Shared: true, Attributes: map[string]string{"mountPermissions": "0"}},
-		Mount:        inject.Mount{Path: "/shared"},
+		Claim:        storage.Claim{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}},
+		StorageClass: storage.StorageClass{Backend: "nfs", Parameters: map[string]string{"server": "nfs", "share": "/a"}, ReclaimPolicy: "Delete"},
+		Volume:       &storage.Volume{Handle: "export", Shared: true, Attributes: map[string]string{"mountPermissions": "0"}},
+		Mount:        storage.Mount{Path: "/shared"},
 	}
 }
 
 // provisioned is a profile whose volumes a provisioner makes.
-func provisioned() inject.Profile {
-	return inject.Profile{Name: "provisioned", Mount: inject.Mount{Path: "/provisioned"}}
+func provisioned() storage.Profile {
+	return storage.Profile{Name: "provisioned", Mount: storage.Mount{Path: "/provisioned"}}
 }
 
 // forAClaim is a profile that makes the volume of a claim that somebody else makes.
-func forAClaim() inject.Profile {
+func forAClaim() storage.Profile {
 	p := ofBackend(backend("gce-pd"))
 	p.Name, p.Mount.Path = "for-a-claim", "/for-a-claim"
-	p.Claim = inject.Claim{Name: "theirs", Create: new(false)}
+	p.Claim = storage.Claim{Name: "theirs", Create: new(false)}
 	p.StorageClass.Create, p.Volume.Create = new(true), new(true)
 	return p
 }
 
 // belongs is a profile that changes a parameter to which another one belongs.
-func belongs() inject.Profile {
+func belongs() storage.Profile {
 	p := ofBackend(backend("aws-fsx-lustre"))
 	p.Name, p.Mount.Path, p.Volume = "belongs", "/belongs", nil
 	p.StorageClass.Parameters["deploymentType"], p.StorageClass.Parameters["subnetId"] = "SCRATCH_2", "subnet-1"
@@ -189,17 +189,17 @@ func belongs() inject.Profile {
 }
 
 // attributed is a profile with a VolumeAttributesClass that exists, and with names, modes and expansion of its own.
-func attributed() inject.Profile {
+func attributed() storage.Profile {
 	p := provisioned()
 	p.Name, p.Mount.Path = "attributed", "/attributed"
-	p.Claim = inject.Claim{Name: "data-{namespace}", Size: resource.MustParse("1.5Ti"), AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}}
-	p.StorageClass = inject.StorageClass{Name: "gold-{namespace}", VolumeBindingMode: storagev1.VolumeBindingImmediate, AllowVolumeExpansion: new(false)}
-	p.AttributesClass = &inject.AttributesClass{Create: new(false)}
+	p.Claim = storage.Claim{Name: "data-{namespace}", Size: resource.MustParse("1.5Ti"), AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}}
+	p.StorageClass = storage.StorageClass{Name: "gold-{namespace}", VolumeBindingMode: storagev1.VolumeBindingImmediate, AllowVolumeExpansion: new(false)}
+	p.AttributesClass = &storage.AttributesClass{Create: new(false)}
 	return p
 }
 
 // mounted is a profile with mount options and a Secret.
-func mounted() inject.Profile {
+func mounted() storage.Profile {
 	p := ofBackend(backend("cephfs"))
 	p.Name, p.Mount.Path = "mounted", "/mounted"
 	p.Volume.MountOptions, p.StorageClass.MountOptions = []string{"noatime", "nodev"}, []string{"discard"}
@@ -207,7 +207,7 @@ func mounted() inject.Profile {
 }
 
 // readOnly is a profile of a backend whose volume no pod may write.
-func readOnly(b inject.Backend) inject.Profile {
+func readOnly(b storage.Backend) storage.Profile {
 	p := ofBackend(b)
 	p.Name, p.Mount.Path, p.Mount.ReadOnly = "ro-"+b.Name, "/ro/"+b.Name, true
 	return p
@@ -217,8 +217,8 @@ func readOnly(b inject.Backend) inject.Profile {
 func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
 	home := newNamespace(t, nil)
-	profiles := []inject.Profile{shared(), forAClaim(), mounted(), provisioned(), belongs(), attributed()}
-	for _, b := range inject.Backends {
+	profiles := []storage.Profile{shared(), forAClaim(), mounted(), provisioned(), belongs(), attributed()}
+	for _, b := range storage.Backends {
 		profiles = append(profiles, ofBackend(b), readOnly(b))
 	}
 	for _, profile := range profiles {
@@ -229,16 +229,16 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	client, config := fenced(t, profiles)
 	label(t, home, map[string]string{servedBy: config.namespace})
 	for _, profile := range config.Profiles {
-		storage := objectsOf(t, config, profile.Name, home)
-		for _, class := range storage.StorageClasses {
+		objects := objectsOf(t, config, profile.Name, home)
+		for _, class := range objects.StorageClasses {
 			_, err := client.StorageV1().StorageClasses().Create(t.Context(), class, dryRun)
 			require.NoError(t, err, profile.Name)
 		}
-		for _, volume := range storage.Volumes {
+		for _, volume := range objects.Volumes {
 			_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)
 			require.NoError(t, err, profile.Name)
 		}
-		for _, claim := range storage.Claims {
+		for _, claim := range objects.Claims {
 			require.NoError(t, createClaim(t, client, claim), profile.Name)
 		}
 	}
@@ -246,7 +246,7 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 
 func TestFenceRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
+	client, config := fenced(t, []storage.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
 
 	volumes := map[string]struct {
 		profile string
@@ -352,10 +352,10 @@ var volumeChanges = map[string]func(*corev1.PersistentVolume){
 		terms := &v.Spec.NodeAffinity.Required.NodeSelectorTerms
 		*terms = append(*terms, corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Exists"}}})
 	},
-	"no label of the installation": func(v *corev1.PersistentVolume) { delete(v.Labels, inject.LabelInstallation) },
-	"the label of another profile": func(v *corev1.PersistentVolume) { v.Labels[inject.LabelProfile] = "nfs" },
-	"the label of a namespace":     func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespace] = "team" },
-	"the UID of a namespace":       func(v *corev1.PersistentVolume) { v.Labels[inject.LabelNamespaceUID] = "1" },
+	"no label of the installation": func(v *corev1.PersistentVolume) { delete(v.Labels, storage.LabelInstallation) },
+	"the label of another profile": func(v *corev1.PersistentVolume) { v.Labels[storage.LabelProfile] = "nfs" },
+	"the label of a namespace":     func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespace] = "team" },
+	"the UID of a namespace":       func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "1" },
 	"an owner":                     func(v *corev1.PersistentVolume) { v.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
 	"a finalizer":                  func(v *corev1.PersistentVolume) { v.Finalizers = []string{"example.com/a"} },
 }
@@ -366,17 +366,17 @@ func requirementOf(v *corev1.PersistentVolume) *corev1.NodeSelectorRequirement {
 }
 
 // backend finds a backend by its name.
-func backend(name string) inject.Backend {
-	return inject.Backends[slices.IndexFunc(inject.Backends, func(b inject.Backend) bool { return b.Name == name })]
+func backend(name string) storage.Backend {
+	return storage.Backends[slices.IndexFunc(storage.Backends, func(b storage.Backend) bool { return b.Name == name })]
 }
 
 // storageOf is what a profile needs in the namespace team.
-func storageOf(t *testing.T, config release, profile string) inject.Storage {
+func storageOf(t *testing.T, config release, profile string) storage.ObjectSet {
 	t.Helper()
-	storage := objectsOf(t, config, profile, "team")
-	require.Len(t, storage.Volumes, 1, profile)
-	require.Len(t, storage.StorageClasses, 1, profile)
-	return storage
+	objects := objectsOf(t, config, profile, "team")
+	require.Len(t, objects.Volumes, 1, profile)
+	require.Len(t, objects.StorageClasses, 1, profile)
+	return objects
 }
 
 func toLocal(v *corev1.PersistentVolume) {
@@ -393,7 +393,7 @@ func toNFS(v *corev1.PersistentVolume) {
 // The fence is for one ServiceAccount: it must not be in anybody else's way.
 func TestFenceIsNoFenceForOthers(t *testing.T) {
 	t.Parallel()
-	fenced(t, []inject.Profile{ofBackend(backend("aws-ebs"))})
+	fenced(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
 	_, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
 	require.NoError(t, err)
 	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
@@ -404,11 +404,11 @@ func TestFenceIsNoFenceForOthers(t *testing.T) {
 
 func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	volume := foreignVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
-	volume.Labels = map[string]string{"theirs": "1", inject.LabelNamespaceUID: "old"}
+	volume.Labels = map[string]string{"theirs": "1", storage.LabelNamespaceUID: "old"}
 	volume.Annotations = map[string]string{"theirs": "1"}
 	volume.OwnerReferences = []metav1.OwnerReference{owner("theirs")}
 	volume.Spec.ClaimRef = claimRefTo(namespace, config.claim(namespace))
@@ -420,7 +420,7 @@ func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 		"a label of others":             `{"metadata":{"labels":{"theirs":"2"}}}`,
 		"a label taken away":            `{"metadata":{"labels":{"theirs":null}}}`,
 		"a label more":                  `{"metadata":{"labels":{"more":"1"}}}`,
-		"the label of the installation": `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"ps"}}}`,
+		"the label of the installation": `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"ps"}}}`,
 		"an annotation":                 `{"metadata":{"annotations":{"a":"b"}}}`,
 		"a finalizer":                   `{"metadata":{"finalizers":["example.com/a"]}}`,
 		"an owner that is gone":         `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
@@ -435,7 +435,7 @@ func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 
 func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claim, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 
@@ -513,14 +513,14 @@ func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.Persi
 
 func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	own := func() *corev1.PersistentVolumeClaim {
 		claim := claimFor(t, config, provisioned().Name, serve(t, config))
 		claim.Labels["team"] = "ml"
 		return claim
 	}
 	foreign := own()
-	delete(foreign.Labels, inject.LabelInstallation)
+	delete(foreign.Labels, storage.LabelInstallation)
 	ours, theirs := boundClaim(t, own()), boundClaim(t, foreign)
 	patch := func(claim *corev1.PersistentVolumeClaim, text string) error {
 		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).
@@ -533,7 +533,7 @@ func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 		"an owner that is gone":    `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
 		"a label":                  `{"metadata":{"labels":{"a":"b"}}}`,
 		"a label taken away":       `{"metadata":{"labels":{"team":null}}}`,
-		"the label of ours":        `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"another.installation"}}}`,
+		"the label of ours":        `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"another.installation"}}}`,
 		"an annotation":            `{"metadata":{"annotations":{"theirs":"2"}}}`,
 		"a finalizer":              `{"metadata":{"finalizers":["example.com/a"]}}`,
 		"no finalizer":             `{"metadata":{"finalizers":null}}`,
@@ -546,14 +546,14 @@ func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 		}
 	}
 	assert.True(t, denied(patch(theirs, expansion)), "a larger size of another's claim")
-	takeover := `{"metadata":{"labels":{"` + inject.LabelInstallation + `":"` + config.installation + `"}}}`
+	takeover := `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"` + config.installation + `"}}}`
 	assert.True(t, denied(patch(theirs, takeover)), "another's claim made ours")
 }
 
 // The spec of a claim that is not bound yet may change in more than its size: the volume may be chosen.
 func TestFenceLetsNobodyChooseTheVolumeOfAClaim(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claims := client.CoreV1().PersistentVolumeClaims(namespace)
 	claim, err := claims.Create(t.Context(), claimFor(t, config, provisioned().Name, namespace), metav1.CreateOptions{})

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // createClaim has the API server decide about a claim.
@@ -29,7 +29,7 @@ func size(c *corev1.PersistentVolumeClaim, text string) {
 
 func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned(), shared()})
+	client, config := fenced(t, []storage.Profile{provisioned(), shared()})
 	namespace := serve(t, config)
 	for _, profile := range config.Profiles {
 		require.NoError(t, createClaim(t, client, claimFor(t, config, profile.Name, namespace)))
@@ -44,8 +44,8 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 		change  func(*corev1.PersistentVolumeClaim)
 	}{
 		"another name":       {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Name = "mine" }},
-		"another profile":    {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelProfile] = "shared" }},
-		"an unknown profile": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelProfile] = "none" }},
+		"another profile":    {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "shared" }},
+		"an unknown profile": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "none" }},
 		"a larger size":      {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1000Ti") }},
 		"a smaller size":     {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1Gi") }},
 		"another access mode": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
@@ -61,9 +61,9 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 		"an owner": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
 			c.OwnerReferences = []metav1.OwnerReference{owner("gone")}
 		}},
-		"no label":               {"provisioned", func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, inject.LabelInstallation) }},
+		"no label":               {"provisioned", func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, storage.LabelInstallation) }},
 		"no labels":              {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels = nil }},
-		"another's installation": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[inject.LabelInstallation] = "storage.other" }},
+		"another's installation": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelInstallation] = "storage.other" }},
 		"a copy of data": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
 			c.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "theirs"}
 		}},
@@ -86,7 +86,7 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 // A claim that names a volume gets its data, if the volume is available to it.
 func TestGuardrailsRebindOnlyVolumesOfTheNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace, other := serve(t, config), serve(t, config)
 	name, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 	rebind := func(volume string) error {
@@ -124,7 +124,7 @@ func TestGuardrailsHoldClaimsToServedNamespaces(t *testing.T) {
 		{Key: "owner", Operator: metav1.LabelSelectorOpExists},
 		{Key: "frozen", Operator: metav1.LabelSelectorOpDoesNotExist},
 	}}
-	client, config := fenced(t, []inject.Profile{provisioned(), static, selective})
+	client, config := fenced(t, []storage.Profile{provisioned(), static, selective})
 	label(t, one, map[string]string{servedBy: config.namespace})
 	labelled := func(change map[string]string) string {
 		labels := map[string]string{servedBy: config.namespace, "team": "ml", "owner": ""}
@@ -192,7 +192,7 @@ func label(t *testing.T, namespace string, labels map[string]string) {
 
 func TestGuardrailsLetNoClaimGrowAboveItsProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	claim := boundClaim(t, claimFor(t, config, "provisioned", serve(t, config)))
 	grow := func(size string) error {
 		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(t.Context(), claim.Name, types.MergePatchType,
@@ -212,7 +212,7 @@ func TestGuardrailsReadNamesWithTheNamespace(t *testing.T) {
 	t.Parallel()
 	profile := shared()
 	profile.Claim.Name, profile.Volume.Name, profile.StorageClass.Name = "data-{namespace}", "vol.{namespace}", "a.b-{namespace}"
-	client, config := fenced(t, []inject.Profile{profile})
+	client, config := fenced(t, []storage.Profile{profile})
 	namespace := serve(t, config)
 	storage := objectsOf(t, config, "shared", namespace)
 	_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), storage.Volumes[0], dryRun)

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
@@ -50,7 +50,7 @@ func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
 	}
 	namespace := fmt.Sprintf("team-%d", manyNamespaces-1)
 	volume := foreignVolume()
-	volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+	volume.Spec.ClaimRef = claimRefTo(namespace, "pvc-data-pipeline")
 	volume, err = typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	volume.Status.Phase = corev1.VolumeBound
@@ -83,16 +83,16 @@ func timedClaims(t *testing.T, admin, client kubernetes.Interface, namespace str
 	for i := range manyVolumes {
 		volume := foreignVolume()
 		volume.Name, volume.Labels = fmt.Sprintf("volume-%d", i), labelsOf(namespace, uid)
-		volume.Spec.ClaimRef = claimRefTo(namespace, inject.DefaultClaim)
+		volume.Spec.ClaimRef = claimRefTo(namespace, "pvc-data-pipeline")
 		_, err := admin.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	config := inject.Default()
+	config := storage.Default()
 	return timed(t, func() error {
-		storage, err := config.Objects(inject.Release{}, inject.Use{Profile: inject.DefaultProfile, Namespace: namespace})
+		objects, err := storage.Objects(config, storage.Release{}, storage.ProfileRef{Profile: storage.DefaultProfile, Namespace: namespace})
 		require.NoError(t, err)
-		claim := storage.Claims[0]
-		claim.Labels[inject.LabelInstallation], claim.Spec.VolumeName = "storage.ps", fmt.Sprintf("volume-%d", manyVolumes-1)
+		claim := objects.Claims[0]
+		claim.Labels[storage.LabelInstallation], claim.Spec.VolumeName = "storage.ps", fmt.Sprintf("volume-%d", manyVolumes-1)
 		return createClaim(t, client, claim)
 	})
 }

@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // A stolen token must not take the data of a released volume of a third party: label it in one request, re-bind it in the next.
 func TestGuardrailsStopTheTwoStepTakeover(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	volume := volumeInPhase(t, corev1.VolumeReleased, nil, "default", "mine")
 	patch := patcher(t, client, volume)
 
@@ -32,7 +32,7 @@ func TestGuardrailsStopTheTwoStepTakeover(t *testing.T) {
 	uid := uidOf(t, namespace)
 	err = patch(labelPatch(namespace, uid))
 	assert.True(t, denied(err), "the labels of a released volume of a claim of a profile's name: %v", err)
-	err = patch(`{"metadata":{"labels":{"` + inject.LabelNamespace + `":"` + namespace + `","` + inject.LabelNamespaceUID + `":"` + string(uid) +
+	err = patch(`{"metadata":{"labels":{"` + storage.LabelNamespace + `":"` + namespace + `","` + storage.LabelNamespaceUID + `":"` + string(uid) +
 		`"}},"spec":{"claimRef":{"uid":"of-the-new-claim"}}}`)
 	assert.True(t, denied(err), "labels and claim at once: %v", err)
 }
@@ -42,7 +42,7 @@ const rebindPatch = `{"spec":{"claimRef":{"uid":"of-the-new-claim","resourceVers
 
 // labelPatch is what the controller sends to label a bound volume.
 func labelPatch(namespace string, uid types.UID) string {
-	return `{"metadata":{"labels":{"` + inject.LabelNamespace + `":"` + namespace + `","` + inject.LabelNamespaceUID + `":"` + string(uid) + `"}}}`
+	return `{"metadata":{"labels":{"` + storage.LabelNamespace + `":"` + namespace + `","` + storage.LabelNamespaceUID + `":"` + string(uid) + `"}}}`
 }
 
 func uidOf(t *testing.T, namespace string) types.UID {
@@ -54,7 +54,7 @@ func uidOf(t *testing.T, namespace string) types.UID {
 
 // labelsOf are those of a volume that was bound in a namespace.
 func labelsOf(namespace string, uid types.UID) map[string]string {
-	return map[string]string{inject.LabelNamespace: namespace, inject.LabelNamespaceUID: string(uid)}
+	return map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(uid)}
 }
 
 func claimRefTo(namespace, claim string) *corev1.ObjectReference {
@@ -87,7 +87,7 @@ func inPhase(t *testing.T, volume *corev1.PersistentVolume, phase corev1.Persist
 
 func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	label := labelPatch(namespace, uid)
@@ -122,14 +122,14 @@ func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 	patch := patcher(t, client, volumeInPhase(t, corev1.VolumeBound, nil, namespace, claim))
 	require.NoError(t, patch(label))
 	require.NoError(t, patch(label), "nothing changes")
-	err := patch(`{"metadata":{"labels":{"` + inject.LabelNamespace + `":null,"` + inject.LabelNamespaceUID + `":null}}}`)
+	err := patch(`{"metadata":{"labels":{"` + storage.LabelNamespace + `":null,"` + storage.LabelNamespaceUID + `":null}}}`)
 	assert.True(t, denied(err), "no label: %v", err)
 }
 
 // While the binder stands still, a volume is Bound though its claim went with an earlier namespace of the name.
 func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	since := func(ago time.Duration) error {
 		volume := foreignVolume()
@@ -145,7 +145,7 @@ func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 
 func TestGuardrailsRebindInTheLiveNamespaceOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []inject.Profile{provisioned()})
+	client, config := fenced(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	cases := map[string]struct {
@@ -153,7 +153,7 @@ func TestGuardrailsRebindInTheLiveNamespaceOnly(t *testing.T) {
 		namespace, claim string
 	}{
 		"no labels":                      {nil, namespace, claim},
-		"no UID":                         {map[string]string{inject.LabelNamespace: namespace}, namespace, claim},
+		"no UID":                         {map[string]string{storage.LabelNamespace: namespace}, namespace, claim},
 		"an earlier namespace":           {labelsOf(namespace, "1"), namespace, claim},
 		"another namespace's UID":        {labelsOf(namespace, uidOf(t, other)), namespace, claim},
 		"another namespace's name":       {labelsOf(other, uid), namespace, claim},
@@ -173,7 +173,7 @@ func TestGuardrailsCreateSharedVolumesForServedNamespacesOnly(t *testing.T) {
 	t.Parallel()
 	profile := shared()
 	profile.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
-	client, config := fenced(t, []inject.Profile{profile})
+	client, config := fenced(t, []storage.Profile{profile})
 	create := func(namespace string) error {
 		volume := objectsOf(t, config, profile.Name, namespace).Volumes[0]
 		_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)

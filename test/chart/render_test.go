@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
@@ -123,17 +123,17 @@ func TestConfigMapHoldsAConfigurationForAdmission(t *testing.T) {
 }
 
 // configOf loads the configuration as the webhook does.
-func configOf(t *testing.T, all []*unstructured.Unstructured) *inject.Config {
+func configOf(t *testing.T, all []*unstructured.Unstructured) *storage.Config {
 	t.Helper()
 	text, found, err := unstructured.NestedString(one(t, all, "ConfigMap").Object, "data", "config.yaml")
 	require.NoError(t, err)
 	require.True(t, found)
-	config, _, err := inject.LoadForAdmission([]byte(text))
+	config, _, err := storage.LoadForAdmission([]byte(text))
 	require.NoError(t, err, "%s", text)
 	return config
 }
 
-// The chart knows the defaults of package inject only by the generated file: what it says of the claims must hold.
+// The chart knows the defaults of package storage only by the generated file: what it says of the claims must hold.
 func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/values/everything.yaml"
@@ -143,7 +143,7 @@ func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	_, notes, found := strings.Cut(out, "NOTES:")
 	require.True(t, found)
 	for _, profile := range config.Profiles {
-		says := profile.Name + ": the claim " + profile.Names(inject.Release{}, "any").Claim + " at " + profile.Mount.Path
+		says := profile.Name + ": the claim " + profile.Names(storage.Release{}, "any").Claim + " at " + profile.Mount.Path
 		assert.Contains(t, notes, says)
 	}
 	assert.NotContains(t, notes, "\n\n\n")

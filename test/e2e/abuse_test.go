@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -79,7 +80,7 @@ func list(item string, count int) string {
 func createRaw(spec string) func(context.Context, podClient, int) error {
 	return func(ctx context.Context, c podClient, i int) error {
 		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":%s}`,
-			i, inject.Label, inject.LabelEnabled, spec))
+			i, kinds.Label, kinds.LabelEnabled, spec))
 	}
 }
 
@@ -104,7 +105,7 @@ func forge(ctx context.Context, c podClient, i int) error {
 		return err
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"labels": map[string]string{inject.Label: inject.LabelEnabled}, "annotations": map[string]string{inject.AnnotationInjected: nameList(250_000)},
+		"labels": map[string]string{kinds.Label: kinds.LabelEnabled}, "annotations": map[string]string{inject.AnnotationInjected: nameList(250_000)},
 	}})
 	if err != nil {
 		return err

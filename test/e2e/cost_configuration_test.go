@@ -13,7 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -96,7 +96,7 @@ func awaitMounted(t *testing.T, namespace string, mounted bool) {
 func claimsAreIn(namespaces []string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		list, err := shared.Client.CoreV1().PersistentVolumeClaims("").
-			List(ctx, metav1.ListOptions{LabelSelector: inject.LabelInstallation})
+			List(ctx, metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 		if err != nil {
 			return err
 		}

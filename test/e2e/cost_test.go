@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/latency"
@@ -269,7 +270,7 @@ func pricePod(labelled bool) *corev1.Pod {
 		},
 	}
 	if labelled {
-		pod.Labels[inject.Label] = inject.LabelEnabled
+		pod.Labels[kinds.Label] = kinds.LabelEnabled
 	}
 	return pod
 }

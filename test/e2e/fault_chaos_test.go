@@ -23,7 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -513,7 +514,7 @@ func (c *chaos) makeMistakes(ctx context.Context, namespace string) error {
 // to find.
 func (c *chaos) marked(ctx context.Context, namespace string) error {
 	return insist(ctx, "wait for the labels of the volume of "+namespace, func(ctx context.Context) error {
-		list, err := c.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: inject.LabelNamespace + "=" + namespace})
+		list, err := c.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
 		if err == nil && len(list.Items) != 1 {
 			err = fmt.Errorf("%d volumes have them", len(list.Items))
 		}
@@ -569,7 +570,7 @@ func (c *chaos) settles() {
 	for _, namespace := range append(slices.Collect(maps.Keys(c.newcomers)), c.namespaces...) {
 		boundClaim(t, namespace, claim)
 		c.count["claims bound"]++
-		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: inject.Label + "=" + inject.LabelEnabled})
+		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: kinds.Label + "=" + kinds.LabelEnabled})
 		require.NoError(t, err)
 		for i := range pods.Items {
 			pod := &pods.Items[i]

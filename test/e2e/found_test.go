@@ -20,6 +20,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
@@ -151,7 +152,7 @@ func TestANamespaceThatIsMadeAgainAsksForItsData(t *testing.T) {
 		deletePods(t, namespace)
 		deleteClaim(t, namespace, claim)
 		awaitMark(t, empty, namespace)
-		shell(t, "kubectl label persistentvolume "+empty+" "+inject.LabelNamespaceUID+"-")
+		shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
 	})
 	assert.Equal(t, old, boundClaim(t, namespace, claim).Spec.VolumeName)
 }
@@ -285,7 +286,7 @@ func awaitMark(t *testing.T, volume, namespace string) {
 			return err
 		}
 		home, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		if err == nil && v.Labels[inject.LabelNamespaceUID] != string(home.UID) {
+		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
 		}
 		return err

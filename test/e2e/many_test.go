@@ -22,7 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
@@ -164,7 +164,7 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every claim should be bound", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{LabelSelector: inject.LabelInstallation})
+		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 		if err != nil {
 			return err
 		}
@@ -187,13 +187,13 @@ func (m *many) awaitMarked() {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: inject.LabelNamespaceUID})
+		list, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
 		if err != nil {
 			return err
 		}
 		for i := range list.Items {
 			v := list.Items[i]
-			if uid := m.uids[v.Spec.ClaimRef.Namespace]; uid != "" && v.Labels[inject.LabelNamespaceUID] == string(uid) {
+			if uid := m.uids[v.Spec.ClaimRef.Namespace]; uid != "" && v.Labels[storage.LabelNamespaceUID] == string(uid) {
 				m.volumes[v.Spec.ClaimRef.Namespace] = v
 			}
 		}
@@ -243,7 +243,7 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 	t := m.t
 	t.Helper()
 	require.Len(t, sums, *manyNamespaces)
-	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(), metav1.ListOptions{LabelSelector: inject.LabelInstallation})
+	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(), metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 	require.NoError(t, err)
 	checked := 0
 	for i := range list.Items {

@@ -14,7 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
@@ -55,7 +55,7 @@ func newNamespace(t *testing.T) string {
 func boxPod(name string, args ...string) *corev1.Pod {
 	grace := int64(1)
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{inject.Label: inject.LabelEnabled}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace,
 			Containers: []corev1.Container{{Name: "main", Image: node.BoxImage, Args: args}},

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // A volume with the mount options of a read-only profile is read-only for a pod that names the claim in a volume of its own, too.
@@ -60,15 +60,15 @@ func TestAPodWritesTheVolumeOfAWritableProfile(t *testing.T) {
 // readOnlyOptions are the mount options of the PersistentVolume that a read-only profile of a CSI driver creates.
 func readOnlyOptions(t *testing.T) []string {
 	t.Helper()
-	config := &inject.Config{APIVersion: inject.APIVersion, Kind: inject.ConfigKind, Profiles: []inject.Profile{{
-		Name: "library", StorageClass: inject.StorageClass{Backend: "csi", Driver: "driver.example.com"},
-		Volume: &inject.Volume{Handle: "h", Namespace: "any"}, Mount: inject.Mount{ReadOnly: true},
+	config := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
+		Name: "library", StorageClass: storage.StorageClass{Backend: "csi", Driver: "driver.example.com"},
+		Volume: &storage.Volume{Handle: "h", Namespace: "any"}, Mount: storage.Mount{ReadOnly: true},
 	}}}
 	config.SetDefaults()
-	storage, err := config.Objects(inject.Release{}, inject.Use{Profile: "library", Namespace: "any"})
+	objects, err := storage.Objects(config, storage.Release{}, storage.ProfileRef{Profile: "library", Namespace: "any"})
 	require.NoError(t, err)
-	require.Equal(t, []string{"ro"}, storage.Volumes[0].Spec.MountOptions)
-	return storage.Volumes[0].Spec.MountOptions
+	require.Equal(t, []string{"ro"}, objects.Volumes[0].Spec.MountOptions)
+	return objects.Volumes[0].Spec.MountOptions
 }
 
 // deviceVolume is a local volume of a device with a file system that everyone may write to.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -62,7 +63,7 @@ func TestARenderedChartIsRestoredToTheByte(t *testing.T) {
 	for _, name := range examples {
 		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")
 		renderer := func(remove postrender.Removal) *postrender.Renderer {
-			return &postrender.Renderer{Config: inject.Default(), Release: inject.Release{Name: "rel", Namespace: "team"}, Remove: remove}
+			return &postrender.Renderer{Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"}, Remove: remove}
 		}
 		rendered, err := renderer(postrender.RemoveNothing).Render([]byte(plain))
 		require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 	"helm.sh/helm/v3/pkg/cli"
 	helmpostrender "helm.sh/helm/v3/pkg/postrender"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
@@ -80,7 +80,7 @@ func newInstall(t *testing.T, configuration *action.Configuration, namespace str
 	install := action.NewInstall(configuration)
 	install.ReleaseName, install.Namespace = "rel", namespace
 	install.PostRenderer = &postrender.Renderer{
-		Config: inject.Default(), Release: inject.Release{Name: "rel", Namespace: namespace},
+		Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: namespace},
 	}
 	return install
 }

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // definitionsFile is our own table of the definitions that judge, which are third-party data and not part of the repository.
@@ -52,7 +52,7 @@ func readDefinitions(t *testing.T) []definition {
 }
 
 // servedVersions are those in which the API server takes a kind.
-func servedVersions(t *testing.T, row inject.Kind) []string {
+func servedVersions(t *testing.T, row kinds.Kind) []string {
 	t.Helper()
 	if slices.Contains(builtin, row.Group) {
 		return []string{"v1"}

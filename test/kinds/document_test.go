@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 const (
@@ -48,7 +48,7 @@ func TestDocumentShowsTheExample(t *testing.T) {
 func describeKinds(t *testing.T) string {
 	var overview, sections strings.Builder
 	overview.WriteString("| Project | Kinds | Judged by |\n|---|---|---|\n")
-	for rows := range projectsOf(inject.BuiltinKinds()) {
+	for rows := range projectsOf(kinds.Builtin()) {
 		project := rows[0].Project
 		fmt.Fprintf(&overview, "| [%s](#%s) | %s | %s |\n", project, anchor(project), names(rows), sources(t, rows))
 		fmt.Fprintf(&sections, "\n### %s\n", project)
@@ -64,7 +64,7 @@ func describeKinds(t *testing.T) string {
 	return overview.String() + sections.String() + "\n"
 }
 
-func names(rows []inject.Kind) string {
+func names(rows []kinds.Kind) string {
 	var all []string
 	for _, row := range rows {
 		all = append(all, row.Kind)
@@ -73,8 +73,8 @@ func names(rows []inject.Kind) string {
 }
 
 // projectsOf yields the rows of one project after the other. They stand together.
-func projectsOf(rows []inject.Kind) func(func([]inject.Kind) bool) {
-	return func(yield func([]inject.Kind) bool) {
+func projectsOf(rows []kinds.Kind) func(func([]kinds.Kind) bool) {
+	return func(yield func([]kinds.Kind) bool) {
 		for start := 0; start < len(rows); {
 			end := start
 			for end < len(rows) && rows[end].Project == rows[start].Project {
@@ -89,7 +89,7 @@ func projectsOf(rows []inject.Kind) func(func([]inject.Kind) bool) {
 }
 
 // describe writes what a person wants to know of a kind.
-func describe(row inject.Kind) string {
+func describe(row kinds.Kind) string {
 	var b strings.Builder
 	if row.Objects != "" {
 		fmt.Fprintf(&b, "- The objects in `%s`, each by the row of its own kind.\n", row.Objects)
@@ -107,7 +107,7 @@ func describe(row inject.Kind) string {
 }
 
 // places are the sentences about the pods of a row. Places of one shape share a sentence.
-func places(pods []inject.PodPaths) []string {
+func places(pods []kinds.PodPaths) []string {
 	var lines []string
 	scopes := map[string][]string{}
 	for _, p := range pods {
@@ -126,7 +126,7 @@ func places(pods []inject.PodPaths) []string {
 // scopeMark stands in a sentence for the places that it is about.
 const scopeMark = "SCOPE"
 
-func place(p inject.PodPaths) string {
+func place(p kinds.PodPaths) string {
 	var s string
 	switch isTemplate := p.Volumes == "spec.volumes" && slices.Contains(p.Containers, "spec.containers[*]"); {
 	case isTemplate && p.Scope == ".":
@@ -148,7 +148,7 @@ func place(p inject.PodPaths) string {
 }
 
 // containerNames says what containers are called that stand at a place of their own.
-func containerNames(p inject.PodPaths) string {
+func containerNames(p kinds.PodPaths) string {
 	paths := map[string][]string{}
 	for _, path := range p.Containers {
 		if name := p.Names[path]; name != "" {
@@ -163,9 +163,9 @@ func containerNames(p inject.PodPaths) string {
 }
 
 // labelPlace says where the label goes.
-func labelPlace(p inject.PodPaths) string {
+func labelPlace(p kinds.PodPaths) string {
 	if p.LabelPrefix != "" {
-		return field(p.Labels) + " (`" + p.LabelPrefix + inject.Label + "`)"
+		return field(p.Labels) + " (`" + p.LabelPrefix + kinds.Label + "`)"
 	}
 	return field(p.Labels)
 }
@@ -195,13 +195,13 @@ func field(path string) string {
 }
 
 // judgedBy are the definitions of a kind.
-func judgedBy(t *testing.T, row inject.Kind) []definition {
+func judgedBy(t *testing.T, row kinds.Kind) []definition {
 	t.Helper()
 	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
 }
 
 // sources are the projects, with their commits, whose definitions judge the rows.
-func sources(t *testing.T, rows []inject.Kind) string {
+func sources(t *testing.T, rows []kinds.Kind) string {
 	t.Helper()
 	if slices.Contains(builtin, rows[0].Group) {
 		return "the API server of the tests"
@@ -217,7 +217,7 @@ func sources(t *testing.T, rows []inject.Kind) string {
 }
 
 // heading has the group of a kind and the versions in which it was judged.
-func heading(t *testing.T, row inject.Kind) string {
+func heading(t *testing.T, row kinds.Kind) string {
 	t.Helper()
 	text := cmp.Or(row.Group, "core")
 	if versions := servedVersions(t, row); len(versions) > 0 {

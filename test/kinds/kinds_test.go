@@ -22,6 +22,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -130,7 +132,7 @@ func TestEveryKindHasASample(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range inject.BuiltinKinds() {
+	for _, row := range kinds.Builtin() {
 		if unsampled[schema.GroupKind{Group: row.Group, Kind: row.Kind}] != "" {
 			continue
 		}
@@ -211,8 +213,8 @@ func judge(t *testing.T, stream []byte) string {
 // renderer injects without storage objects, so that the documents correspond.
 func renderer(t *testing.T, selector labels.Selector) *postrender.Renderer {
 	t.Helper()
-	config, _, err := inject.New(func(c *inject.Config) error {
-		c.Profiles[0].Claim = inject.Claim{Name: claimName, Create: new(false)}
+	config, _, err := storage.New(func(c *storage.Config) error {
+		c.Profiles[0].Claim = storage.Claim{Name: claimName, Create: new(false)}
 		c.Profiles[0].Mount.Path = mountPath
 		c.Profiles[0].Env = "PIPELINE_STORAGE_PATH"
 		c.Profiles[0].FSGroup = new(int64(1000))

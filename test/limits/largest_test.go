@@ -28,7 +28,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
@@ -209,9 +209,9 @@ func limitOf(t *testing.T, err error) string {
 // newHandler is the webhook's own handler, with the default profile.
 func newHandler(t *testing.T) *admission.Handler {
 	t.Helper()
-	config, _, err := inject.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	config, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
 	require.NoError(t, err)
-	return &admission.Handler{Config: func() *inject.Config { return config }, Log: logr.Discard()}
+	return &admission.Handler{Config: func() *storage.Config { return config }, Log: logr.Discard()}
 }
 
 // answerTo returns the code of the webhook's answer to a review. One that it allows has a patch.

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // shape is a kind of pod that can grow.
@@ -67,7 +67,7 @@ const mostOfOne = 127 << 10
 func newPod(env ...corev1.EnvVar) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: "largest", Labels: map[string]string{inject.Label: "enabled"}},
+		ObjectMeta: metav1.ObjectMeta{Name: "largest", Labels: map[string]string{kinds.Label: "enabled"}},
 		Spec: corev1.PodSpec{
 			SchedulerName: "does-not-exist", // nothing runs
 			Containers:    []corev1.Container{{Name: "main", Image: "train:1", Env: env}},

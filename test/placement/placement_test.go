@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
@@ -163,7 +165,7 @@ func pod(name, cpu string) *corev1.Pod {
 func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 
-	config, _, err := inject.LoadForAdmission([]byte(configuration))
+	config, _, err := storage.LoadForAdmission([]byte(configuration))
 	require.NoError(t, err)
 	require.NoError(t, config.SetDefaultProfiles(profile))
 	text, err := json.Marshal(pod)
@@ -172,9 +174,9 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	decoder.UseNumber()
 	var document map[string]any
 	require.NoError(t, decoder.Decode(&document))
-	objects, err := config.AllKinds().Find(document)
+	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
-	result := config.Patch(inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
 	require.Nil(t, result.Refused())
 	operations, err := json.Marshal(result.Operations)
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
@@ -56,20 +56,20 @@ var resources = map[string]schema.GroupVersionResource{
 }
 
 // load reads every sample, by file name, and requires that none has a warning.
-func load(t *testing.T) map[string]*inject.Config {
+func load(t *testing.T) map[string]*storage.Config {
 	t.Helper()
 
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 
-	configs := map[string]*inject.Config{}
+	configs := map[string]*storage.Config{}
 
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 
-		config, warnings, err := inject.Load(text)
+		config, warnings, err := storage.Load(text)
 		require.NoError(t, err, file)
 		assert.Empty(t, warnings, file)
 
@@ -99,7 +99,7 @@ func TestEveryBackendHasASample(t *testing.T) {
 		}
 	}
 
-	for _, backend := range inject.Backends {
+	for _, backend := range storage.Backends {
 		file := backend.Name + ".yaml"
 		expected = append(expected, file)
 
@@ -159,11 +159,11 @@ func TestObjectsAreAccepted(t *testing.T) {
 			// The dry run asks whether the namespace is there.
 			createNamespace(t, client, use.Namespace)
 
-			storage, err := config.Objects(inject.Release{}, use)
+			objects, err := storage.Objects(config, storage.Release{}, use)
 			require.NoError(t, err)
-			require.Len(t, storage.Claims, 1, file)
-			require.Len(t, storage.StorageClasses, 1, file)
-			create(t, client, &storage, metav1.DryRunAll)
+			require.Len(t, objects.Claims, 1, file)
+			require.Len(t, objects.StorageClasses, 1, file)
+			create(t, client, &objects, metav1.DryRunAll)
 		}
 	}
 
@@ -172,12 +172,12 @@ func TestObjectsAreAccepted(t *testing.T) {
 			for _, profile := range config.Profiles {
 				use := use(&profile)
 
-				storage, err := config.Objects(inject.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
+				objects, err := storage.Objects(config, storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
 				require.NoError(t, err)
-				create(t, client, &storage)
+				create(t, client, &objects)
 
 				if profile.Volume != nil {
-					bound(t, client, storage.Claims[0])
+					bound(t, client, objects.Claims[0])
 				}
 			}
 		})
@@ -353,12 +353,12 @@ func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolum
 }
 
 // use is a pod in the namespace that the profile's volume serves, or in any.
-func use(profile *inject.Profile) inject.Use {
+func use(profile *storage.Profile) storage.ProfileRef {
 	if profile.Volume != nil {
-		return inject.Use{Profile: profile.Name, Namespace: profile.Volume.Namespace}
+		return storage.ProfileRef{Profile: profile.Name, Namespace: profile.Volume.Namespace}
 	}
 
-	return inject.Use{Profile: profile.Name, Namespace: "default"}
+	return storage.ProfileRef{Profile: profile.Name, Namespace: "default"}
 }
 
 func createNamespace(t *testing.T, client dynamic.Interface, name string) {
@@ -376,10 +376,10 @@ func createNamespace(t *testing.T, client dynamic.Interface, name string) {
 }
 
 // create makes objects; unknown fields are errors.
-func create(t *testing.T, client dynamic.Interface, storage *inject.Storage, dryRun ...string) {
+func create(t *testing.T, client dynamic.Interface, objects *storage.ObjectSet, dryRun ...string) {
 	t.Helper()
 
-	for _, object := range storage.All() {
+	for _, object := range objects.All() {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.Object)
 		require.NoError(t, err)
 
@@ -398,10 +398,10 @@ func TestOrigin(t *testing.T) {
 	require.NotNil(t, config)
 	require.Len(t, config.Profiles, 1)
 
-	storage, err := config.Objects(inject.Release{}, use(&config.Profiles[0]))
+	objects, err := storage.Objects(config, storage.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
-	actual := encode(t, &storage)
+	actual := encode(t, &objects)
 	if *update {
 		require.NoError(t, os.WriteFile(golden, actual, 0o644))
 	}
@@ -411,23 +411,23 @@ func TestOrigin(t *testing.T) {
 	assert.Equal(t, string(expected), string(actual), "if this is intended: go test ./test/samples -update")
 
 	// With the defaults, a bare profile differs in nothing but the volume that exists and the type of disk.
-	bare, err := inject.Default().Objects(inject.Release{}, use(&config.Profiles[0]))
+	bare, err := storage.Objects(storage.Default(), storage.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
-	bare.StorageClasses[0].Parameters["type"] = storage.StorageClasses[0].Parameters["type"]
-	bare.Claims[0].Spec.VolumeName = storage.Claims[0].Spec.VolumeName
-	assert.Equal(t, storage.StorageClasses, bare.StorageClasses)
-	assert.Equal(t, storage.Claims, bare.Claims)
-	assert.Equal(t, inject.DefaultMountPath, config.Profiles[0].Mount.Path)
+	bare.StorageClasses[0].Parameters["type"] = objects.StorageClasses[0].Parameters["type"]
+	bare.Claims[0].Spec.VolumeName = objects.Claims[0].Spec.VolumeName
+	assert.Equal(t, objects.StorageClasses, bare.StorageClasses)
+	assert.Equal(t, objects.Claims, bare.Claims)
+	assert.Equal(t, storage.DefaultMountPath, config.Profiles[0].Mount.Path)
 }
 
 // encode writes objects as a stream of YAML documents, without the empty status that typed objects have.
-func encode(t *testing.T, storage *inject.Storage) []byte {
+func encode(t *testing.T, objects *storage.ObjectSet) []byte {
 	t.Helper()
 
 	var documents [][]byte
 
-	for _, object := range storage.All() {
+	for _, object := range objects.All() {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.Object)
 		require.NoError(t, err)
 		require.Empty(t, content["status"])

@@ -17,7 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -47,7 +48,7 @@ func TestScale(t *testing.T) {
 	creating.Go(func() error {
 		defer func() { m.createdIn = time.Since(begun) }()
 		return m.createAll(t, func(i int) (string, *corev1.Pod) {
-			return m.users[i%len(m.users)], pod(i, map[string]string{inject.Label: inject.LabelEnabled})
+			return m.users[i%len(m.users)], pod(i, map[string]string{kinds.Label: kinds.LabelEnabled})
 		})
 	})
 	m.awaitClaims(t, begun)
@@ -166,7 +167,7 @@ func (m *measurement) awaitMarks(t *testing.T) {
 		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 		marked := 0
 		for i := range volumes.Items {
-			if volumes.Items[i].Labels[inject.LabelNamespaceUID] != "" {
+			if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
 				marked++
 			}
 		}

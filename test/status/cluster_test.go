@@ -33,6 +33,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
@@ -122,11 +124,11 @@ type mounts struct{ profile, claim string }
 func (w *world) pod(namespace, name string, m *mounts, change ...func(*corev1.Pod)) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{inject.Label: inject.LabelEnabled}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
 	}
 	if m != nil {
-		volume := (&inject.Profile{Name: m.profile}).VolumeName()
+		volume := (&storage.Profile{Name: m.profile}).VolumeName()
 		pod.Annotations = map[string]string{inject.AnnotationInjected: m.profile, inject.AnnotationProfiles: m.profile}
 		pod.Spec.Volumes = []corev1.Volume{{Name: volume, VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.claim},
@@ -178,7 +180,7 @@ func (w *world) claim(namespace, name, profile, class, volume string, change ...
 	w.t.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{
-			inject.LabelProfile: profile, inject.LabelInstallation: home + ".storage",
+			storage.LabelProfile: profile, storage.LabelInstallation: home + ".storage",
 		}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeName: volume,
@@ -196,7 +198,7 @@ func (w *world) claim(namespace, name, profile, class, volume string, change ...
 func (w *world) volume(name, class, namespace, claim string, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
 	w.t.Helper()
 	volume := &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{inject.LabelProfile: class}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{storage.LabelProfile: class}},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity:    corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: class,
@@ -229,10 +231,10 @@ func (w *world) class(name, provisioner string, mode storagev1.VolumeBindingMode
 // controller runs the real claims controller of the installation until the test ends.
 func (w *world) controller() {
 	w.t.Helper()
-	profiles, _, err := inject.LoadForAdmission([]byte(configuration))
+	profiles, _, err := storage.LoadForAdmission([]byte(configuration))
 	require.NoError(w.t, err)
 	o := claims.Options{
-		Config: func() *inject.Config { return profiles }, Installation: home + ".storage", WebhookConfiguration: webhook("").Name,
+		Config: func() *storage.Config { return profiles }, Installation: home + ".storage", WebhookConfiguration: webhook("").Name,
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m, err := manager.New(administrator(), manager.Options{
@@ -270,7 +272,7 @@ func webhook(policy admissionregistrationv1.FailurePolicyType) *admissionregistr
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
 			}},
-			ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{inject.Label: inject.LabelEnabled}},
+			ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"storage": "on"}},
 		}},
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/status"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // configuration is what the chart puts into its ConfigMap.
@@ -46,7 +48,7 @@ profiles:
   namespaceSelector: {matchLabels: {team: theirs}}
 `
 
-var enabled = map[string]string{inject.Label: inject.LabelEnabled}
+var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 
 // TestStatus makes each thing that can be wrong happen, asks once, and checks that each is told with what to do next.
 func TestStatus(t *testing.T) {
@@ -241,7 +243,7 @@ func (w *world) volumeWrongs() {
 	w.release("twins", "twin-b", w.marked("released"))
 	w.claim("released", "own", "fixed", "disk", "own")
 	w.claim("released", "foreign", "disk", "disk", "foreign", func(c *corev1.PersistentVolumeClaim) {
-		c.Labels = map[string]string{inject.LabelProfile: "disk"}
+		c.Labels = map[string]string{storage.LabelProfile: "disk"}
 	})
 	w.pod("released", "own", &mounts{"fixed", "own"})
 	w.pod("released", "again", &mounts{"disk", "pvc-data-pipeline-disk"})
@@ -269,7 +271,7 @@ func (w *world) marked(namespace string) func(*corev1.PersistentVolume) {
 	live := &corev1.Namespace{}
 	require.NoError(w.t, w.Get(w.t.Context(), client.ObjectKey{Name: namespace}, live))
 	return func(v *corev1.PersistentVolume) {
-		v.Labels[inject.LabelNamespace], v.Labels[inject.LabelNamespaceUID] = namespace, string(live.UID)
+		v.Labels[storage.LabelNamespace], v.Labels[storage.LabelNamespaceUID] = namespace, string(live.UID)
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -111,7 +112,7 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 	})
 	cluster.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
 		pod := pipeline("probe")
-		delete(pod.Labels, inject.Label)
+		delete(pod.Labels, kinds.Label)
 		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil && len(made.Spec.Containers) == 1 {
 			err = errors.New("it does not")

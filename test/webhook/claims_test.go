@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -31,7 +31,7 @@ func TestClaimWaitsForItsConsumer(t *testing.T) {
 	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
-	assert.Equal(t, installation, waiting.Labels[inject.LabelInstallation])
+	assert.Equal(t, installation, waiting.Labels[storage.LabelInstallation])
 
 	volume := newVolume(namespace+"-local", "scratch", "1Gi", corev1.ReadWriteOnce)
 	volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/mnt/disk"}}
@@ -140,7 +140,7 @@ func TestClaimOfSomebodyElse(t *testing.T) {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				claim := newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 				claim.Labels = map[string]string{
-					"app.kubernetes.io/managed-by": "Helm", inject.LabelInstallation: installation, inject.LabelProfile: "default",
+					"app.kubernetes.io/managed-by": "Helm", storage.LabelInstallation: installation, storage.LabelProfile: "default",
 				}
 				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
 				return claim
@@ -190,7 +190,7 @@ func assertUntouched(t *testing.T, namespace, claim string) *corev1.PersistentVo
 	}
 	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), bound.Spec.VolumeName, metav1.GetOptions{})
 	require.NoError(t, err)
-	assert.NotContains(t, volume.Labels, inject.LabelNamespaceUID)
+	assert.NotContains(t, volume.Labels, storage.LabelNamespaceUID)
 	return bound
 }
 

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
@@ -34,7 +34,7 @@ func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
 	require.NotEmpty(t, blocks)
 	namespace := shared.Namespace(t, "runbook", nil) // its claim is an Event to find
 	create(t, shared.Client, namespace, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{inject.Label: inject.LabelEnabled}},
+		ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/image"}}},
 	})
 	for _, block := range blocks {

@@ -27,6 +27,8 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -73,7 +75,7 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	class, err := shared.Client.StorageV1().StorageClasses().Get(t.Context(), "fast", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "nfs.csi.k8s.io", class.Provisioner)
-	assert.Equal(t, "keep", class.Annotations[inject.AnnotationResourcePolicy])
+	assert.Equal(t, "keep", class.Annotations["helm.sh/resource-policy"])
 	assertNamespaceUID(t, volume.Name, claim.Namespace)
 }
 
@@ -83,12 +85,12 @@ func assertKept(t *testing.T, object metav1.Object) {
 
 	labels := maps.Clone(object.GetLabels())
 	maps.DeleteFunc(labels, func(key, _ string) bool { // a volume has these once it is bound, see assertNamespaceUID
-		return key == inject.LabelNamespace || key == inject.LabelNamespaceUID
+		return key == storage.LabelNamespace || key == storage.LabelNamespaceUID
 	})
-	assert.Equal(t, map[string]string{inject.LabelProfile: "default", inject.LabelInstallation: installation}, labels)
-	assert.Equal(t, "keep", object.GetAnnotations()[inject.AnnotationResourcePolicy])
-	assert.Equal(t, inject.SyncOptionsKeep, object.GetAnnotations()[inject.AnnotationSyncOptions])
-	assert.Equal(t, inject.FluxPruneKeep, object.GetAnnotations()[inject.AnnotationFluxPrune])
+	assert.Equal(t, map[string]string{storage.LabelProfile: "default", storage.LabelInstallation: installation}, labels)
+	assert.Equal(t, "keep", object.GetAnnotations()["helm.sh/resource-policy"])
+	assert.Equal(t, "Prune=false,Delete=false", object.GetAnnotations()["argocd.argoproj.io/sync-options"])
+	assert.Equal(t, "disabled", object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"])
 }
 
 // assertNamespaceUID waits until the volume says whose data it has.
@@ -99,7 +101,7 @@ func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	require.NoError(t, err)
 	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err == nil && v.Labels[inject.LabelNamespaceUID] != string(home.UID) {
+		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
 		}
 		return err
@@ -115,7 +117,7 @@ func TestUnlabelledPodIsAsWithoutTheWebhook(t *testing.T) {
 		p := workload(t, "Pod").DeepCopy()
 		labels := map[string]string{"app": "pod"}
 		if label != "" {
-			labels[inject.Label] = label
+			labels[kinds.Label] = label
 		}
 		p.SetLabels(labels)
 		return p
@@ -220,7 +222,7 @@ func TestWarningReachesTheClient(t *testing.T) {
 // pipeline is a pod that asks for storage, with one container.
 func pipeline(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{inject.Label: inject.LabelEnabled}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/pipeline"}}},
 	}
 	for _, change := range changes {

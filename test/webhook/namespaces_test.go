@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -102,7 +103,7 @@ func TestTwoInstallationsServeTheirOwnNamespaces(t *testing.T) {
 		boundClaim(t, namespace, claimName)
 		claims := claimsIn(t, namespace)
 		assert.Len(t, claims, 1)
-		assert.Equal(t, owner, claims[claimName].Labels[inject.LabelInstallation])
+		assert.Equal(t, owner, claims[claimName].Labels[storage.LabelInstallation])
 		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
 	}
 	for _, namespace := range []string{home, away} {

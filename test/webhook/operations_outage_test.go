@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
@@ -104,7 +104,7 @@ func (s *site) haveClaims(ctx context.Context, namespaces []string) error {
 		case err != nil:
 		case claim.Status.Phase != corev1.ClaimBound:
 			err = fmt.Errorf("the claim of %s is %s", namespace, claim.Status.Phase)
-		case claim.Labels[inject.LabelInstallation] == "":
+		case claim.Labels[storage.LabelInstallation] == "":
 			err = fmt.Errorf("the claim of %s was made by somebody else", namespace)
 		}
 		missing = append(missing, err)

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
@@ -106,7 +106,7 @@ func (s *site) nothingIsLeft(t *testing.T) {
 // labelled is a pod that asks for storage.
 func labelled(name string) *corev1.Pod {
 	pod := unlabelled(name)
-	pod.Labels = map[string]string{inject.Label: inject.LabelEnabled}
+	pod.Labels = map[string]string{kinds.Label: kinds.LabelEnabled}
 	return pod
 }
 

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -52,7 +53,7 @@ func TestRenderedWorkloadsAreAdmittedAsTheyAre(t *testing.T) {
 			settle(t)
 			claims := claimsIn(t, namespace)
 			require.Len(t, claims, 1)
-			assert.NotContains(t, claims[tc.claim].Labels, inject.LabelInstallation)
+			assert.NotContains(t, claims[tc.claim].Labels, storage.LabelInstallation)
 			assertUntouched(t, namespace, tc.claim)
 		})
 	}
@@ -107,12 +108,12 @@ func render(t *testing.T, namespace, claim string) []*unstructured.Unstructured 
 
 	stream, err := os.ReadFile("testdata/workloads.yaml")
 	require.NoError(t, err)
-	config, _, err := inject.Load(storageConfig(t), func(c *inject.Config) error {
+	config, _, err := storage.Load(storageConfig(t), func(c *storage.Config) error {
 		c.Profiles[0].Claim.Name = claim
 		return nil
 	})
 	require.NoError(t, err)
-	out, err := (&postrender.Renderer{Config: config, Release: inject.Release{Name: "train", Namespace: namespace}}).Render(stream)
+	out, err := (&postrender.Renderer{Config: config, Release: storage.Release{Name: "train", Namespace: namespace}}).Render(stream)
 	require.NoError(t, err)
 	return documents(t, out.Bytes())
 }
@@ -127,7 +128,7 @@ func storageConfig(t *testing.T) []byte {
 		Config map[string]any `json:"config"`
 	}
 	require.NoError(t, yaml.Unmarshal(text, &values))
-	values.Config["apiVersion"], values.Config["kind"] = inject.APIVersion, inject.ConfigKind
+	values.Config["apiVersion"], values.Config["kind"] = storage.APIVersion, storage.ConfigKind
 	file, err := yaml.Marshal(values.Config)
 	require.NoError(t, err)
 	return file

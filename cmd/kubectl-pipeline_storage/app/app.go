@@ -14,7 +14,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/internal/status"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // version is set by the linker; without it the version of the module is told.
@@ -111,7 +111,7 @@ func (o *Options) gather(ctx context.Context) (*status.Snapshot, error) {
 }
 
 // config reads the file of --config; nil: there is none.
-func (o *Options) config() (*inject.Config, error) {
+func (o *Options) config() (*storage.Config, error) {
 	if o.Config == "" {
 		return nil, nil
 	}
@@ -119,7 +119,7 @@ func (o *Options) config() (*inject.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	config, _, err := inject.LoadForAdmission(text)
+	config, _, err := storage.LoadForAdmission(text)
 	if err != nil {
 		return nil, fmt.Errorf("--config %s: %w", o.Config, err)
 	}

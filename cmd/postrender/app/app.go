@@ -11,7 +11,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -105,10 +105,10 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 	for _, w := range append(warnings, overrides...) {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	return o.newRenderer(config, inject.Release{Name: o.Release, Namespace: o.Namespace}), overrides, nil
+	return o.newRenderer(config, storage.Release{Name: o.Release, Namespace: o.Namespace}), overrides, nil
 }
 
-func (o *Options) newRenderer(config *inject.Config, release inject.Release) *postrender.Renderer {
+func (o *Options) newRenderer(config *storage.Config, release storage.Release) *postrender.Renderer {
 	return &postrender.Renderer{
 		Config:   config,
 		Release:  release,

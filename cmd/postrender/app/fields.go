@@ -12,7 +12,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // fieldFlag is a flag that sets one field of the profile.
@@ -26,7 +26,7 @@ type fieldFlag struct {
 	usage string
 	// isBool flags need no value.
 	isBool bool
-	apply  func(p *inject.Profile, values []string) error
+	apply  func(p *storage.Profile, values []string) error
 }
 
 // The sections of the field flags, in the order of the help.
@@ -43,113 +43,113 @@ var fieldSections = []string{sectionCreate, sectionStatic, sectionMore, sectionM
 var fieldFlags = []fieldFlag{
 	{
 		sectionCreate, "claim", "claim.name", "NAME", "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)", false,
-		text(func(p *inject.Profile) *string { return &p.Claim.Name }),
+		text(func(p *storage.Profile) *string { return &p.Claim.Name }),
 	},
 	{sectionCreate, "size", "claim.size", "QUANTITY", "size that the claim requests (default 100Gi)", false, setSize},
 	{sectionCreate, "access-mode", "claim.accessModes", "MODE", "access mode of the claim; may be repeated (default ReadWriteOnce)", false, setAccessModes},
 	{
 		sectionCreate, "class", "storageClass.name", "NAME", "storage class (default fast.<namespace>.<release>)", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Name }),
+		text(func(p *storage.Profile) *string { return &p.StorageClass.Name }),
 	},
 	{
 		sectionCreate, "backend", "storageClass.backend", "NAME", "storage backend: " + backendNames() + " (default aws-ebs)", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Backend }),
+		text(func(p *storage.Profile) *string { return &p.StorageClass.Backend }),
 	},
 	{
 		sectionCreate, "driver", "storageClass.driver", "NAME", "CSI driver, for the backend csi", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Driver }),
+		text(func(p *storage.Profile) *string { return &p.StorageClass.Driver }),
 	},
 	{
 		sectionCreate, "parameter", "storageClass.parameters", "KEY=VALUE", "parameter of the storage class; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &p.StorageClass.Parameters }),
+		pairs(func(p *storage.Profile) *map[string]string { return &p.StorageClass.Parameters }),
 	},
 	{
 		sectionCreate, "performance", "storageClass.performance", "NAME", "preset of parameters of the backend: standard, fast or throughput (default: the backend's own)", false,
-		text(func(p *inject.Profile) *string { return &p.StorageClass.Performance }),
+		text(func(p *storage.Profile) *string { return &p.StorageClass.Performance }),
 	},
 	{
 		sectionCreate, "mount-option", "storageClass.mountOptions", "OPTION", "mount option of new volumes; may be repeated", false,
-		each(func(p *inject.Profile) *[]string { return &p.StorageClass.MountOptions }),
+		each(func(p *storage.Profile) *[]string { return &p.StorageClass.MountOptions }),
 	},
 	{sectionCreate, "reclaim-policy", "storageClass.reclaimPolicy", "POLICY", "Retain or Delete (default Retain)", false, setReclaimPolicy},
 	{sectionCreate, "volume-binding-mode", "storageClass.volumeBindingMode", "MODE", "WaitForFirstConsumer or Immediate (default WaitForFirstConsumer)", false, setBindingMode},
 	{
 		sectionCreate, "allow-volume-expansion", "storageClass.allowVolumeExpansion", "BOOL", "whether claims may grow (default true)", true,
-		boolean(func(p *inject.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
+		boolean(func(p *storage.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
 	},
 
 	{
 		sectionStatic, "volume-handle", "volume.handle", "HANDLE", "existing volume to use instead of a new one, as its driver names it", false,
-		text(func(p *inject.Profile) *string { return &static(p).Handle }),
+		text(func(p *storage.Profile) *string { return &static(p).Handle }),
 	},
 	{
 		sectionStatic, "volume", "volume.name", "NAME", "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)", false,
-		text(func(p *inject.Profile) *string { return &static(p).Name }),
+		text(func(p *storage.Profile) *string { return &static(p).Name }),
 	},
 	{
 		sectionStatic, "volume-zone", "volume.zone", "ZONE", "zone of the volume, or the host name of its node", false,
-		text(func(p *inject.Profile) *string { return &static(p).Zone }),
+		text(func(p *storage.Profile) *string { return &static(p).Zone }),
 	},
 	{
 		sectionStatic, "volume-topology-key", "volume.topologyKey", "KEY", "node label that the zone is a value of, for the backend csi", false,
-		text(func(p *inject.Profile) *string { return &static(p).TopologyKey }),
+		text(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
 	},
 	{
 		sectionStatic, "volume-namespace", "volume.namespace", "NAMESPACE", "the one namespace that the volume serves (default: the release's)", false,
-		text(func(p *inject.Profile) *string { return &static(p).Namespace }),
+		text(func(p *storage.Profile) *string { return &static(p).Namespace }),
 	},
 	{
 		sectionStatic, "volume-shared", "volume.shared", "BOOL", "every namespace uses the volume, through a PersistentVolume of its own", true, setShared,
 	},
 	{
 		sectionStatic, "volume-attribute", "volume.attributes", "KEY=VALUE", "attribute of the volume for its driver; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &static(p).Attributes }),
+		pairs(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
 	},
 	{
 		sectionStatic, "volume-mount-option", "volume.mountOptions", "OPTION", "mount option of the volume; may be repeated", false,
-		each(func(p *inject.Profile) *[]string { return &static(p).MountOptions }),
+		each(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
 	},
 	{sectionStatic, "volume-node-stage-secret", "volume.nodeStageSecret", "NAMESPACE/NAME", "Secret that the driver mounts the volume with", false, setStageSecret},
 
 	{
 		sectionMore, "attributes-class", "attributesClass.name", "NAME", "volume attributes class; an empty name makes one named as the storage class's default", false,
-		text(func(p *inject.Profile) *string { return &attributesClass(p).Name }),
+		text(func(p *storage.Profile) *string { return &attributesClass(p).Name }),
 	},
 	{
 		sectionMore, "attributes-parameter", "attributesClass.parameters", "KEY=VALUE", "parameter of the volume attributes class; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &attributesClass(p).Parameters }),
+		pairs(func(p *storage.Profile) *map[string]string { return &attributesClass(p).Parameters }),
 	},
 	{
 		sectionMore, "snapshot-class", "snapshotClass.name", "NAME", "volume snapshot class; an empty name makes one named as the storage class's default", false,
-		text(func(p *inject.Profile) *string { return &snapshotClass(p).Name }),
+		text(func(p *storage.Profile) *string { return &snapshotClass(p).Name }),
 	},
 	{
 		sectionMore, "snapshot-parameter", "snapshotClass.parameters", "KEY=VALUE", "parameter of the volume snapshot class; may be repeated", false,
-		pairs(func(p *inject.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
+		pairs(func(p *storage.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
 	},
 	{sectionMore, "snapshot-deletion-policy", "snapshotClass.deletionPolicy", "POLICY", "Retain or Delete: the data of deleted snapshots (default Retain)", false, setDeletionPolicy},
 
 	{
 		sectionMount, "mount-path", "mount.path", "PATH", "mount path in the containers (default /data)", false,
-		text(func(p *inject.Profile) *string { return &p.Mount.Path }),
+		text(func(p *storage.Profile) *string { return &p.Mount.Path }),
 	},
 	{
 		sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)", false,
-		text(func(p *inject.Profile) *string { return &p.Mount.SubPath }),
+		text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{sectionMount, "read-only", "mount.readOnly", "BOOL", "mount read-only", true, setReadOnly},
 	{
 		sectionMount, "container", "mount.containers", "NAME", "only this container; may be repeated (default: all)", false,
-		list(func(p *inject.Profile) *[]string { return &p.Mount.Containers }),
+		list(func(p *storage.Profile) *[]string { return &p.Mount.Containers }),
 	},
 	{
 		sectionMount, "exclude-container", "mount.excludeContainers", "NAME", "not this container; may be repeated", false,
-		list(func(p *inject.Profile) *[]string { return &p.Mount.ExcludeContainers }),
+		list(func(p *storage.Profile) *[]string { return &p.Mount.ExcludeContainers }),
 	},
 	{sectionMount, "fs-group", "fsGroup", "GID", "fsGroup for pods that set none", false, setFSGroup},
 	{
 		sectionMount, "env", "env", "NAME", "environment variable that holds the mount path", false,
-		text(func(p *inject.Profile) *string { return &p.Env }),
+		text(func(p *storage.Profile) *string { return &p.Env }),
 	},
 	{sectionMount, "colocate", "colocate", "BOOL", "keep the pods on one node, for a volume that is on one node at a time", true, setColocate},
 
@@ -184,53 +184,53 @@ func (v namedValue) Type() string { return v.name }
 // String hides the default, which the usage tells.
 func (v namedValue) String() string { return "" }
 
-func static(p *inject.Profile) *inject.Volume {
+func static(p *storage.Profile) *storage.Volume {
 	if p.Volume == nil {
-		p.Volume = &inject.Volume{}
+		p.Volume = &storage.Volume{}
 	}
 	return p.Volume
 }
 
-func attributesClass(p *inject.Profile) *inject.AttributesClass {
+func attributesClass(p *storage.Profile) *storage.AttributesClass {
 	if p.AttributesClass == nil {
-		p.AttributesClass = &inject.AttributesClass{}
+		p.AttributesClass = &storage.AttributesClass{}
 	}
 	return p.AttributesClass
 }
 
-func snapshotClass(p *inject.Profile) *inject.SnapshotClass {
+func snapshotClass(p *storage.Profile) *storage.SnapshotClass {
 	if p.SnapshotClass == nil {
-		p.SnapshotClass = &inject.SnapshotClass{}
+		p.SnapshotClass = &storage.SnapshotClass{}
 	}
 	return p.SnapshotClass
 }
 
 func last(values []string) string { return values[len(values)-1] }
 
-func text(field func(*inject.Profile) *string) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func text(field func(*storage.Profile) *string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		*field(p) = last(values)
 		return nil
 	}
 }
 
-func list(field func(*inject.Profile) *[]string) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func list(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		*field(p) = commaSeparated(values)
 		return nil
 	}
 }
 
 // each takes every value as it is: mount options may have commas.
-func each(field func(*inject.Profile) *[]string) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func each(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		*field(p) = values
 		return nil
 	}
 }
 
-func pairs(field func(*inject.Profile) *map[string]string) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func pairs(field func(*storage.Profile) *map[string]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		m := field(p)
 		if *m == nil {
 			*m = map[string]string{}
@@ -246,8 +246,8 @@ func pairs(field func(*inject.Profile) *map[string]string) func(*inject.Profile,
 	}
 }
 
-func boolean(field func(*inject.Profile) **bool) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func boolean(field func(*storage.Profile) **bool) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		b, err := strconv.ParseBool(last(values))
 		if err != nil {
 			return fmt.Errorf("%q is neither true nor false", last(values))
@@ -258,16 +258,16 @@ func boolean(field func(*inject.Profile) **bool) func(*inject.Profile, []string)
 }
 
 var (
-	setReadOnly = plainBoolean(func(p *inject.Profile) *bool { return &p.Mount.ReadOnly })
-	setColocate = plainBoolean(func(p *inject.Profile) *bool { return &p.Colocate })
-	setShared   = plainBoolean(func(p *inject.Profile) *bool { return &static(p).Shared })
+	setReadOnly = plainBoolean(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
+	setColocate = plainBoolean(func(p *storage.Profile) *bool { return &p.Colocate })
+	setShared   = plainBoolean(func(p *storage.Profile) *bool { return &static(p).Shared })
 )
 
 // plainBoolean sets a field that is false when absent.
-func plainBoolean(field func(*inject.Profile) *bool) func(*inject.Profile, []string) error {
-	return func(p *inject.Profile, values []string) error {
+func plainBoolean(field func(*storage.Profile) *bool) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
 		var value *bool
-		if err := boolean(func(*inject.Profile) **bool { return &value })(p, values); err != nil {
+		if err := boolean(func(*storage.Profile) **bool { return &value })(p, values); err != nil {
 			return err
 		}
 		*field(p) = *value
@@ -275,7 +275,7 @@ func plainBoolean(field func(*inject.Profile) *bool) func(*inject.Profile, []str
 	}
 }
 
-func setSize(p *inject.Profile, values []string) error {
+func setSize(p *storage.Profile, values []string) error {
 	size, err := resource.ParseQuantity(last(values))
 	if err != nil {
 		return fmt.Errorf("%q is no quantity such as 100Gi", last(values))
@@ -287,7 +287,7 @@ func setSize(p *inject.Profile, values []string) error {
 	return nil
 }
 
-func setAccessModes(p *inject.Profile, values []string) error {
+func setAccessModes(p *storage.Profile, values []string) error {
 	p.Claim.AccessModes = nil
 	for _, mode := range commaSeparated(values) {
 		p.Claim.AccessModes = append(p.Claim.AccessModes, corev1.PersistentVolumeAccessMode(mode))
@@ -295,31 +295,31 @@ func setAccessModes(p *inject.Profile, values []string) error {
 	return nil
 }
 
-func setReclaimPolicy(p *inject.Profile, values []string) error {
+func setReclaimPolicy(p *storage.Profile, values []string) error {
 	p.StorageClass.ReclaimPolicy = corev1.PersistentVolumeReclaimPolicy(last(values))
 	return nil
 }
 
-func setDeletionPolicy(p *inject.Profile, values []string) error {
-	snapshotClass(p).DeletionPolicy = inject.DeletionPolicy(last(values))
+func setDeletionPolicy(p *storage.Profile, values []string) error {
+	snapshotClass(p).DeletionPolicy = storage.DeletionPolicy(last(values))
 	return nil
 }
 
-func setStageSecret(p *inject.Profile, values []string) error {
+func setStageSecret(p *storage.Profile, values []string) error {
 	namespace, name, ok := strings.Cut(last(values), "/")
 	if !ok || namespace == "" || name == "" {
 		return fmt.Errorf("%q is not NAMESPACE/NAME", last(values))
 	}
-	static(p).NodeStageSecret = &inject.SecretReference{Name: name, Namespace: namespace}
+	static(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
 	return nil
 }
 
-func setBindingMode(p *inject.Profile, values []string) error {
+func setBindingMode(p *storage.Profile, values []string) error {
 	p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingMode(last(values))
 	return nil
 }
 
-func setFSGroup(p *inject.Profile, values []string) error {
+func setFSGroup(p *storage.Profile, values []string) error {
 	gid, err := strconv.ParseInt(last(values), 10, 64)
 	if err != nil {
 		return fmt.Errorf("%q is no group number", last(values))
@@ -331,23 +331,23 @@ func setFSGroup(p *inject.Profile, values []string) error {
 // creatable are the objects that --create names, each with how it is set; false: the profile has none.
 var creatable = []struct {
 	name string
-	set  func(p *inject.Profile, create *bool) bool
+	set  func(p *storage.Profile, create *bool) bool
 }{
-	{"class", func(p *inject.Profile, create *bool) bool { p.StorageClass.Create = create; return true }},
-	{"volume", func(p *inject.Profile, create *bool) bool {
+	{"class", func(p *storage.Profile, create *bool) bool { p.StorageClass.Create = create; return true }},
+	{"volume", func(p *storage.Profile, create *bool) bool {
 		if p.Volume != nil {
 			p.Volume.Create = create
 		}
 		return p.Volume != nil
 	}},
-	{"claim", func(p *inject.Profile, create *bool) bool { p.Claim.Create = create; return true }},
-	{"attributes-class", func(p *inject.Profile, create *bool) bool {
+	{"claim", func(p *storage.Profile, create *bool) bool { p.Claim.Create = create; return true }},
+	{"attributes-class", func(p *storage.Profile, create *bool) bool {
 		if p.AttributesClass != nil {
 			p.AttributesClass.Create = create
 		}
 		return p.AttributesClass != nil
 	}},
-	{"snapshot-class", func(p *inject.Profile, create *bool) bool {
+	{"snapshot-class", func(p *storage.Profile, create *bool) bool {
 		if p.SnapshotClass != nil {
 			p.SnapshotClass.Create = create
 		}
@@ -363,7 +363,7 @@ var nothingToCreate = map[string]string{
 }
 
 // setCreate says outright which objects are created.
-func setCreate(p *inject.Profile, values []string) error {
+func setCreate(p *storage.Profile, values []string) error {
 	names := commaSeparated(values)
 	if len(names) == 0 {
 		return errors.New("says nothing: name class, volume, claim, attributes-class and snapshot-class, or none")
@@ -400,8 +400,8 @@ func commaSeparated(values []string) []string {
 }
 
 func backendNames() string {
-	names := make([]string, len(inject.Backends))
-	for i, b := range inject.Backends {
+	names := make([]string, len(storage.Backends))
+	for i, b := range storage.Backends {
 		names[i] = b.Name
 	}
 	return strings.Join(names, ", ")

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 var update = flag.Bool("update", false, "write the table of flags into README.md anew")
@@ -95,15 +95,15 @@ func TestEveryFieldHasAFlag(t *testing.T) {
 // fieldPaths are the fields of a profile, as a configuration file spells them.
 func fieldPaths(t *testing.T) []string {
 	t.Helper()
-	full := inject.Default().Profiles[0]
+	full := storage.Default().Profiles[0]
 	full.Claim.Name, full.StorageClass.Name, full.StorageClass.Driver, full.Env = "x", "x", "x", "x"
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
 	full.StorageClass.Performance, full.StorageClass.MountOptions = "x", []string{"x"}
-	full.AttributesClass = &inject.AttributesClass{Name: "x", Parameters: map[string]string{"x": "x"}, Create: new(true)}
-	full.SnapshotClass = &inject.SnapshotClass{Name: "x", Parameters: map[string]string{"x": "x"}, DeletionPolicy: "x", Create: new(true)}
-	full.Volume = &inject.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
-	full.Volume.MountOptions, full.Volume.NodeStageSecret = []string{"x"}, &inject.SecretReference{Name: "x"}
-	full.Mount = inject.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
+	full.AttributesClass = &storage.AttributesClass{Name: "x", Parameters: map[string]string{"x": "x"}, Create: new(true)}
+	full.SnapshotClass = &storage.SnapshotClass{Name: "x", Parameters: map[string]string{"x": "x"}, DeletionPolicy: "x", Create: new(true)}
+	full.Volume = &storage.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
+	full.Volume.MountOptions, full.Volume.NodeStageSecret = []string{"x"}, &storage.SecretReference{Name: "x"}
+	full.Mount = storage.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
 	full.FSGroup, full.Default, full.Colocate = new(int64(1)), true, true
 	text, err := json.Marshal(full)
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -50,11 +50,11 @@ func (o *Options) functionRenderer(stderr io.Writer, list *postrender.ResourceLi
 	switch {
 	case o.ConfigFile != "":
 		return nil, nil, errors.New("--config: the configuration is the functionConfig of the ResourceList already: leave one of them out")
-	case list.ConfigKind != inject.ConfigKind:
+	case list.ConfigKind != storage.ConfigKind:
 		return nil, nil, fmt.Errorf("functionConfig: it is a %s: this function is configured by a %s of %s, or by flags alone",
-			cmp.Or(list.ConfigKind, "thing without a kind"), inject.ConfigKind, inject.APIVersion)
+			cmp.Or(list.ConfigKind, "thing without a kind"), storage.ConfigKind, storage.APIVersion)
 	}
-	config, warnings, err := inject.Load(list.Config, o.override)
+	config, warnings, err := storage.Load(list.Config, o.override)
 	if err != nil {
 		return nil, nil, inFunctionConfig(err)
 	}
@@ -62,7 +62,7 @@ func (o *Options) functionRenderer(stderr io.Writer, list *postrender.ResourceLi
 	for _, w := range append(warnings, overrides...) {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	release := inject.Release{Name: cmp.Or(o.Release, list.Release.Name), Namespace: cmp.Or(o.Namespace, list.Release.Namespace)}
+	release := storage.Release{Name: cmp.Or(o.Release, list.Release.Name), Namespace: cmp.Or(o.Namespace, list.Release.Namespace)}
 	return o.newRenderer(config, release), overrides, nil
 }
 

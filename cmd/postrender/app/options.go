@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -114,7 +115,7 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
 	})
 	s.add("Selection", func(fs *pflag.FlagSet) {
-		fs.String("selector", inject.Label+"="+inject.LabelEnabled, "label selector for pods and pod templates; empty selects all")
+		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod templates; empty selects all")
 		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may be repeated (default: those with default: true, or the first)")
 		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
 		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
@@ -174,12 +175,12 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 }
 
 // Config makes the configuration from the file, if there is one, and the flags.
-func (o *Options) Config(file []byte) (*inject.Config, []string, error) {
+func (o *Options) Config(file []byte) (*storage.Config, []string, error) {
 	if o.ConfigFile == "" {
-		c, warnings, err := inject.New(o.override)
+		c, warnings, err := storage.New(o.override)
 		return c, warnings, inFlags(err)
 	}
-	c, warnings, err := inject.Load(file, o.override)
+	c, warnings, err := storage.Load(file, o.override)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--config %s: %w", o.ConfigFile, err)
 	}
@@ -187,7 +188,7 @@ func (o *Options) Config(file []byte) (*inject.Config, []string, error) {
 }
 
 // override applies the flags to a configuration. All but --profile speak of one profile.
-func (o *Options) override(c *inject.Config) error {
+func (o *Options) override(c *storage.Config) error {
 	if len(o.Profiles) > 0 {
 		if err := c.SetDefaultProfiles(o.Profiles...); err != nil {
 			return fmt.Errorf("--profile: %w", err)

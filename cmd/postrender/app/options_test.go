@@ -15,6 +15,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/cmd/postrender/app"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -138,92 +139,94 @@ func TestOptionsAreKeptWhenTheyAreRefused(t *testing.T) {
 }
 
 // static is a volume with its defaults set.
-func static(change func(*inject.Volume)) func(*inject.Profile) {
-	return func(p *inject.Profile) {
-		p.Volume = &inject.Volume{Handle: "h", Create: new(true)}
+func static(change func(*storage.Volume)) func(*storage.Profile) {
+	return func(p *storage.Profile) {
+		p.Volume = &storage.Volume{Handle: "h", Create: new(true)}
 		change(p.Volume)
 	}
 }
 
-func gold(p *inject.Profile) {
-	p.AttributesClass = &inject.AttributesClass{Name: "gold", Parameters: map[string]string{"a": "b"}, Create: new(true)}
+func gold(p *storage.Profile) {
+	p.AttributesClass = &storage.AttributesClass{Name: "gold", Parameters: map[string]string{"a": "b"}, Create: new(true)}
 }
 
 // fields are the flags that set a field, and what each does to the default profile.
 var fields = map[string]struct {
 	args string
-	exp  func(*inject.Profile)
+	exp  func(*storage.Profile)
 }{
-	"claim":           {"--claim c", func(p *inject.Profile) { p.Claim.Name = "c" }},
-	"claim, twice":    {"--claim b --claim c", func(p *inject.Profile) { p.Claim.Name = "c" }},
-	"claim, in place": {"--claim={release}-c", func(p *inject.Profile) { p.Claim.Name = "{release}-c" }},
-	"size":            {"--size 5Ti", func(p *inject.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
-	"access-mode":     {"--access-mode ReadWriteOncePod", func(p *inject.Profile) { p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"} }},
-	"access-mode, many": {"--backend gce-pd --access-mode ReadWriteOnce,ReadOnlyMany", func(p *inject.Profile) {
+	"claim":           {"--claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
+	"claim, twice":    {"--claim b --claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
+	"claim, in place": {"--claim={release}-c", func(p *storage.Profile) { p.Claim.Name = "{release}-c" }},
+	"size":            {"--size 5Ti", func(p *storage.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
+	"access-mode": {"--access-mode ReadWriteOncePod", func(p *storage.Profile) {
+		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}
+	}},
+	"access-mode, many": {"--backend gce-pd --access-mode ReadWriteOnce,ReadOnlyMany", func(p *storage.Profile) {
 		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd", []corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
 	}},
-	"class":          {"--class s", func(p *inject.Profile) { p.StorageClass.Name = "s" }},
-	"backend":        {"--backend local-path", func(p *inject.Profile) { p.StorageClass.Backend = "local-path" }},
-	"driver":         {"--backend csi --driver d.io", func(p *inject.Profile) { p.StorageClass.Backend, p.StorageClass.Driver = "csi", "d.io" }},
-	"parameter":      {"--parameter a=b --parameter c=d=e,f", func(p *inject.Profile) { p.StorageClass.Parameters = map[string]string{"a": "b", "c": "d=e,f"} }},
-	"reclaim-policy": {"--reclaim-policy Delete", func(p *inject.Profile) { p.StorageClass.ReclaimPolicy = "Delete" }},
-	"volume-binding-mode": {"--volume-binding-mode Immediate", func(p *inject.Profile) {
+	"class":          {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
+	"backend":        {"--backend local-path", func(p *storage.Profile) { p.StorageClass.Backend = "local-path" }},
+	"driver":         {"--backend csi --driver d.io", func(p *storage.Profile) { p.StorageClass.Backend, p.StorageClass.Driver = "csi", "d.io" }},
+	"parameter":      {"--parameter a=b --parameter c=d=e,f", func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"a": "b", "c": "d=e,f"} }},
+	"reclaim-policy": {"--reclaim-policy Delete", func(p *storage.Profile) { p.StorageClass.ReclaimPolicy = "Delete" }},
+	"volume-binding-mode": {"--volume-binding-mode Immediate", func(p *storage.Profile) {
 		p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingImmediate
 	}},
-	"allow-volume-expansion":        {"--allow-volume-expansion=false", func(p *inject.Profile) { p.StorageClass.AllowVolumeExpansion = new(false) }},
-	"allow-volume-expansion, alone": {"--allow-volume-expansion", func(p *inject.Profile) { p.StorageClass.AllowVolumeExpansion = new(true) }},
-	"volume-handle":                 {"--volume-handle h", static(func(*inject.Volume) {})},
-	"volume":                        {"--volume v --volume-handle h", static(func(v *inject.Volume) { v.Name = "v" })},
-	"volume-zone":                   {"--volume-zone z --volume-handle h", static(func(v *inject.Volume) { v.Zone = "z" })},
-	"volume-topology-key": {"--backend csi --driver d --volume-zone z --volume-topology-key k --volume-handle h", func(p *inject.Profile) {
+	"allow-volume-expansion":        {"--allow-volume-expansion=false", func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(false) }},
+	"allow-volume-expansion, alone": {"--allow-volume-expansion", func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(true) }},
+	"volume-handle":                 {"--volume-handle h", static(func(*storage.Volume) {})},
+	"volume":                        {"--volume v --volume-handle h", static(func(v *storage.Volume) { v.Name = "v" })},
+	"volume-zone":                   {"--volume-zone z --volume-handle h", static(func(v *storage.Volume) { v.Zone = "z" })},
+	"volume-topology-key": {"--backend csi --driver d --volume-zone z --volume-topology-key k --volume-handle h", func(p *storage.Profile) {
 		p.StorageClass.Backend, p.StorageClass.Driver, p.StorageClass.Parameters = "csi", "d", nil
-		static(func(v *inject.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
+		static(func(v *storage.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
 	}},
-	"volume-namespace": {"--volume-namespace n --volume-handle h", static(func(v *inject.Volume) { v.Namespace = "n" })},
-	"volume-shared": {"--backend nfs --volume-shared --volume-handle h --parameter server=s --parameter share=/", func(p *inject.Profile) {
+	"volume-namespace": {"--volume-namespace n --volume-handle h", static(func(v *storage.Volume) { v.Namespace = "n" })},
+	"volume-shared": {"--backend nfs --volume-shared --volume-handle h --parameter server=s --parameter share=/", func(p *storage.Profile) {
 		p.StorageClass.Backend, p.StorageClass.Parameters = "nfs", map[string]string{"server": "s", "share": "/"}
-		static(func(v *inject.Volume) { v.Shared = true })(p)
+		static(func(v *storage.Volume) { v.Shared = true })(p)
 	}},
-	"volume-attribute": {"--volume-attribute a=b --volume-handle h", static(func(v *inject.Volume) { v.Attributes = map[string]string{"a": "b"} })},
-	"performance":      {"--performance fast", func(p *inject.Profile) { p.StorageClass.Performance = "fast" }},
-	"mount-option":     {"--mount-option a,b --mount-option c", func(p *inject.Profile) { p.StorageClass.MountOptions = []string{"a,b", "c"} }},
-	"volume-mount-option": {"--volume-mount-option a,b --volume-mount-option c --volume-handle h", static(func(v *inject.Volume) {
+	"volume-attribute": {"--volume-attribute a=b --volume-handle h", static(func(v *storage.Volume) { v.Attributes = map[string]string{"a": "b"} })},
+	"performance":      {"--performance fast", func(p *storage.Profile) { p.StorageClass.Performance = "fast" }},
+	"mount-option":     {"--mount-option a,b --mount-option c", func(p *storage.Profile) { p.StorageClass.MountOptions = []string{"a,b", "c"} }},
+	"volume-mount-option": {"--volume-mount-option a,b --volume-mount-option c --volume-handle h", static(func(v *storage.Volume) {
 		v.MountOptions = []string{"a,b", "c"}
 	})},
-	"volume-node-stage-secret": {"--volume-node-stage-secret n/s --volume-handle h", static(func(v *inject.Volume) {
-		v.NodeStageSecret = &inject.SecretReference{Name: "s", Namespace: "n"}
+	"volume-node-stage-secret": {"--volume-node-stage-secret n/s --volume-handle h", static(func(v *storage.Volume) {
+		v.NodeStageSecret = &storage.SecretReference{Name: "s", Namespace: "n"}
 	})},
 	"attributes-class":     {"--attributes-class gold --attributes-parameter a=b", gold},
 	"attributes-parameter": {"--attributes-parameter a=b --attributes-class gold", gold},
-	"snapshot-class": {"--snapshot-class=", func(p *inject.Profile) {
-		p.SnapshotClass = &inject.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
+	"snapshot-class": {"--snapshot-class=", func(p *storage.Profile) {
+		p.SnapshotClass = &storage.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
 	}},
-	"snapshot-parameter": {"--snapshot-parameter a=b", func(p *inject.Profile) {
-		p.SnapshotClass = &inject.SnapshotClass{Parameters: map[string]string{"a": "b"}, DeletionPolicy: "Retain", Create: new(true)}
+	"snapshot-parameter": {"--snapshot-parameter a=b", func(p *storage.Profile) {
+		p.SnapshotClass = &storage.SnapshotClass{Parameters: map[string]string{"a": "b"}, DeletionPolicy: "Retain", Create: new(true)}
 	}},
-	"snapshot-deletion-policy": {"--snapshot-deletion-policy Delete --snapshot-class s", func(p *inject.Profile) {
-		p.SnapshotClass = &inject.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
+	"snapshot-deletion-policy": {"--snapshot-deletion-policy Delete --snapshot-class s", func(p *storage.Profile) {
+		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
 	}},
-	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold --attributes-parameter a=b --snapshot-class s", func(p *inject.Profile) {
+	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold --attributes-parameter a=b --snapshot-class s", func(p *storage.Profile) {
 		gold(p)
 		p.StorageClass.Create = new(false)
-		p.SnapshotClass = &inject.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
+		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
 	}},
-	"mount-path":        {"--mount-path /m", func(p *inject.Profile) { p.Mount.Path = "/m" }},
-	"sub-path":          {"--sub-path s", func(p *inject.Profile) { p.Mount.SubPath = "s" }},
-	"read-only":         {"--read-only", func(p *inject.Profile) { p.Mount.ReadOnly = true }},
-	"read-only, not":    {"--read-only=false", func(*inject.Profile) {}},
-	"container":         {"--container a,b --container c", func(p *inject.Profile) { p.Mount.Containers = []string{"a", "b", "c"} }},
-	"exclude-container": {"--exclude-container a --exclude-container b", func(p *inject.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} }},
-	"fs-group":          {"--fs-group 0", func(p *inject.Profile) { p.FSGroup = new(int64(0)) }},
-	"env":               {"--env E", func(p *inject.Profile) { p.Env = "E" }},
-	"create": {"--create claim", func(p *inject.Profile) {
+	"mount-path":        {"--mount-path /m", func(p *storage.Profile) { p.Mount.Path = "/m" }},
+	"sub-path":          {"--sub-path s", func(p *storage.Profile) { p.Mount.SubPath = "s" }},
+	"read-only":         {"--read-only", func(p *storage.Profile) { p.Mount.ReadOnly = true }},
+	"read-only, not":    {"--read-only=false", func(*storage.Profile) {}},
+	"container":         {"--container a,b --container c", func(p *storage.Profile) { p.Mount.Containers = []string{"a", "b", "c"} }},
+	"exclude-container": {"--exclude-container a --exclude-container b", func(p *storage.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} }},
+	"fs-group":          {"--fs-group 0", func(p *storage.Profile) { p.FSGroup = new(int64(0)) }},
+	"env":               {"--env E", func(p *storage.Profile) { p.Env = "E" }},
+	"create": {"--create claim", func(p *storage.Profile) {
 		p.StorageClass.Create, p.Claim.Create = new(false), new(true)
 	}},
-	"create, none": {"--create none", func(p *inject.Profile) {
+	"create, none": {"--create none", func(p *storage.Profile) {
 		p.StorageClass.Create, p.Claim.Create = new(false), new(false)
 	}},
-	"create, in front of the volume that it speaks of": {"--create claim,class --volume v --volume-handle h", static(func(v *inject.Volume) { v.Name, v.Create = "v", new(false) })},
+	"create, in front of the volume that it speaks of": {"--create claim,class --volume v --volume-handle h", static(func(v *storage.Volume) { v.Name, v.Create = "v", new(false) })},
 }
 
 func TestEveryFieldFlagSetsItsField(t *testing.T) {
@@ -235,7 +238,7 @@ func TestEveryFieldFlagSetsItsField(t *testing.T) {
 			require.NoError(t, err)
 			assert.Empty(t, warnings)
 			assert.Empty(t, o.Overrides(), "there is no file to override")
-			exp := inject.Default()
+			exp := storage.Default()
 			tt.exp(&exp.Profiles[0])
 			assert.Equal(t, exp, config)
 		})

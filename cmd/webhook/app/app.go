@@ -40,7 +40,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
 	"github.com/pipeline-storage/pipeline-storage/internal/configfile"
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // Path is where reviews are posted.
@@ -309,7 +309,7 @@ func (s *server) configurationNote() string {
 }
 
 // configured is told of a new configuration.
-func (s *server) configured(config *inject.Config, warnings []string) {
+func (s *server) configured(config *storage.Config, warnings []string) {
 	s.log.Info("the configuration has changed")
 	s.tell(config, warnings)
 	s.event(corev1.EventTypeNormal, "ConfigurationChanged", "The new configuration is in force.")
@@ -326,7 +326,7 @@ func (s *server) refused(reason error) {
 }
 
 // tell logs what people should know about a configuration, besides what was found when it was read.
-func (s *server) tell(config *inject.Config, warnings []string) {
+func (s *server) tell(config *storage.Config, warnings []string) {
 	for i := range config.Profiles {
 		warnings = append(warnings, config.Profiles[i].Warnings()...)
 	}

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 const tokenVolume = "kube-api-access-x7k2p"
@@ -46,7 +46,7 @@ func (s Size) metadata(number int) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{
 		GenerateName: job + "-", Namespace: Namespace,
 		Labels: map[string]string{
-			inject.Label:                         inject.LabelEnabled,
+			kinds.Label:                          kinds.LabelEnabled,
 			"app.kubernetes.io/name":             "nightly-features",
 			"batch.kubernetes.io/controller-uid": uid("job", number),
 			"batch.kubernetes.io/job-name":       job,

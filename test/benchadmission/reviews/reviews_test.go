@@ -9,7 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 func TestSizesAreWhatTheirNamesPromise(t *testing.T) {
@@ -46,7 +46,7 @@ func TestReviewsAskForStorageThatThePodLacks(t *testing.T) {
 			assert.Equal(t, "Pod", request.Kind.Kind)
 			assert.Equal(t, Namespace, request.Namespace)
 			assert.JSONEq(t, string(made.Pod), string(request.Object.Raw))
-			assert.Equal(t, inject.LabelEnabled, pod.Labels[inject.Label])
+			assert.Equal(t, kinds.LabelEnabled, pod.Labels[kinds.Label])
 			assert.Len(t, pod.Spec.Containers, size.containers)
 			assert.Len(t, pod.Spec.InitContainers, size.initContainers)
 			for _, volume := range pod.Spec.Volumes {
@@ -68,7 +68,7 @@ func TestManagedFieldsCoverThePod(t *testing.T) {
 	assert.Contains(t, containers[`k:{"name":"stage-00"}`]["f:env"], `k:{"name":"PIPELINE_SETTING_00"}`)
 	assert.Contains(t, containers[`k:{"name":"stage-00"}`]["f:ports"], `k:{"containerPort":9100,"protocol":"TCP"}`)
 	assert.Empty(t, containers[`k:{"name":"stage-00"}`]["f:args"])
-	assert.Contains(t, fields["f:metadata"]["f:labels"], "f:"+inject.Label)
+	assert.Contains(t, fields["f:metadata"]["f:labels"], "f:"+kinds.Label)
 	assert.NotContains(t, fields, "f:status")
 }
 

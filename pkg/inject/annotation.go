@@ -1,0 +1,281 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// Annotations of a pod or pod template. They choose among what the administrator's profiles allow and narrow it; they
+// never name a driver, a volume or a claim. Each but [AnnotationProfiles] may carry the name of a profile in front
+// (training.pipeline-storage.io/mount-path); without one it applies when the pod uses a single profile.
+const (
+	// AnnotationProfiles names the profiles to mount, comma separated. Default: those with default: true, or else the
+	// first profile of the configuration.
+	AnnotationProfiles = storage.Group + "/profiles"
+	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
+	AnnotationMountPath = storage.Group + "/mount-path"
+	// AnnotationSubPath is a folder of the volume, below the profile's own subPath. Default: the profile's.
+	AnnotationSubPath = storage.Group + "/sub-path"
+	// AnnotationReadOnly mounts read-only when "true". "false" cannot undo a read-only profile.
+	AnnotationReadOnly = storage.Group + "/read-only"
+	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of them.
+	AnnotationContainers = storage.Group + "/containers"
+	// AnnotationExcludeContainers leaves these containers out, comma separated, besides the profile's own list.
+	AnnotationExcludeContainers = storage.Group + "/exclude-containers"
+)
+
+// AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it mounted, comma separated.
+const AnnotationInjected = storage.Group + "/injected"
+
+// mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
+// none of them: whoever rendered the pod made it.
+func (p *podPatch) mark() {
+	before := p.pod.Annotations[AnnotationInjected]
+	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
+	for i, name := range p.decision.Profiles {
+		profile := p.config.Profile(name)
+		if profile.Names(storage.Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
+			!p.decision.Mounted(name) || slices.Contains(names, name) {
+			continue
+		}
+		names = append(names, name)
+	}
+	value := strings.Join(names, ",")
+	switch {
+	case value == before:
+	case len(p.pod.Annotations) == 0:
+		p.edits.set(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
+	default:
+		p.edits.set(p.pod.Path+"/metadata/annotations/"+strings.ReplaceAll(AnnotationInjected, "/", "~1"), value)
+	}
+}
+
+// InjectedProfiles returns the names that the injected annotation lists: the profiles that the webhook mounted into the pod with
+// their own claims. The author of a pod can write anything there, so only the first [MaxNames] names are looked at, and of
+// these only the ones that a profile can have are returned. The caller compares them with the profiles in force.
+func InjectedProfiles(annotations map[string]string) []string {
+	list := annotations[AnnotationInjected]
+	if list == "" {
+		return nil
+	}
+	var names nameSet
+	examined := 0
+	for name := range strings.SplitSeq(list, ",") {
+		if examined++; examined > MaxNames {
+			break
+		}
+		if name = strings.TrimSpace(name); len(validation.IsDNS1123Label(name)) == 0 {
+			names.add(name)
+		}
+	}
+	return names.list
+}
+
+// chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
+type chosenProfile struct {
+	storage.Profile
+	// only are the containers that get the mount, all where it is empty, and excluded those that get none. Both start as the
+	// profile's own lists.
+	only, excluded nameSet
+	// annotated are the container names that the annotations gave.
+	annotated []string
+	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it needs.
+	mount     any
+	variables []corev1.EnvVar
+}
+
+// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
+// profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
+func (p *podPatch) choose() ([]*chosenProfile, error) {
+	c, annotations := p.config, p.pod.Annotations
+	names, err := splitNames(annotations[AnnotationProfiles])
+	if err != nil {
+		return nil, fmt.Errorf("annotation %s: %w", AnnotationProfiles, err)
+	}
+	if len(names) == 0 {
+		names = c.DefaultProfiles()
+	}
+	var chosen []*chosenProfile
+	for _, name := range names {
+		profile := c.Profile(name)
+		if profile == nil {
+			if volume := (&storage.Profile{Name: name}).VolumeName(); p.hasClaim(volume) {
+				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volume)
+				continue
+			}
+			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.ProfileNames(), ", "))
+		}
+		narrowed, err := narrow(profile, annotations, len(names) == 1)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, narrowed)
+	}
+	if len(names) > 1 {
+		return chosen, refuseUnscoped(annotations)
+	}
+	return chosen, nil
+}
+
+// narrowing are the annotations that narrow a profile, and how.
+var narrowing = []struct {
+	key   string
+	apply func(*chosenProfile, string) error
+}{
+	{AnnotationMountPath, (*chosenProfile).annotateMountPath},
+	{AnnotationSubPath, (*chosenProfile).annotateSubPath},
+	{AnnotationReadOnly, (*chosenProfile).annotateReadOnly},
+	{AnnotationContainers, (*chosenProfile).annotateContainers},
+	{AnnotationExcludeContainers, (*chosenProfile).annotateExclude},
+}
+
+// narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
+func narrow(p *storage.Profile, annotations map[string]string, single bool) (*chosenProfile, error) {
+	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
+	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
+		return chosen, nil
+	}
+	for _, n := range narrowing {
+		key := p.Name + "." + n.key
+		value, ok := annotations[key]
+		if !ok && single {
+			key = n.key
+			value, ok = annotations[key]
+		}
+		if !ok {
+			continue
+		}
+		if err := n.apply(chosen, strings.TrimSpace(value)); err != nil {
+			return nil, fmt.Errorf("annotation %s: %w", key, err)
+		}
+	}
+	return chosen, nil
+}
+
+// anyOurs reports whether an annotation could be one of ours.
+func anyOurs(annotations map[string]string) bool {
+	for key := range annotations {
+		if strings.Contains(key, storage.Group+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseUnscoped refuses an annotation that could mean any of several profiles.
+func refuseUnscoped(annotations map[string]string) error {
+	for _, n := range narrowing {
+		if _, ok := annotations[n.key]; ok {
+			return fmt.Errorf("annotation %s: the pod uses several profiles, so write PROFILE.%s", n.key, n.key)
+		}
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateMountPath(value string) error {
+	if err := c.Mount.SetPath(value); err != nil {
+		return fmt.Errorf("%q %w", value, err)
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateSubPath(value string) error {
+	if err := c.Mount.AddSubPath(value); err != nil {
+		return fmt.Errorf("%q %w", value, err)
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateReadOnly(value string) error {
+	switch {
+	case value == "true":
+		c.Mount.ReadOnly = true
+	case value != "false":
+		return fmt.Errorf(`%q is neither "true" nor "false"`, value)
+	case c.Mount.ReadOnly:
+		return fmt.Errorf("the profile %q is read-only", c.Name)
+	}
+	return nil
+}
+
+func (c *chosenProfile) annotateContainers(value string) error {
+	names, err := splitNames(value)
+	if err != nil {
+		return err
+	}
+	if allowed := c.only; len(allowed.list) > 0 {
+		for _, name := range names {
+			if !allowed.has(name) {
+				return fmt.Errorf("the profile %q is for the containers %s only", c.Name, strings.Join(allowed.list, ", "))
+			}
+		}
+	}
+	if len(names) == 0 {
+		return errors.New("it names no container")
+	}
+	c.only, c.annotated = newNameSet(names), names
+	return nil
+}
+
+func (c *chosenProfile) annotateExclude(value string) error {
+	names, err := splitNames(value)
+	if err != nil {
+		return err
+	}
+	c.excluded = newNameSet(slices.Concat(c.Mount.ExcludeContainers, names))
+	c.annotated = append(c.annotated, names...)
+	return nil
+}
+
+// includes reports whether a container of that name gets the mount.
+func (c *chosenProfile) includes(name string) bool {
+	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
+}
+
+// unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
+func unknownAnnotations(c *storage.Config, annotations map[string]string) []string {
+	var warnings []string
+	for key := range annotations {
+		prefix, suffix, _ := strings.Cut(key, storage.Group+"/")
+		if suffix == "" || (prefix != "" && !strings.HasSuffix(prefix, ".")) {
+			continue
+		}
+		if !knownAnnotation(c, strings.TrimSuffix(prefix, "."), storage.Group+"/"+suffix) {
+			warnings = append(warnings, fmt.Sprintf("annotation %s is not known and does nothing", key))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// knownAnnotation reports whether a key means something, with the name of a profile in front of it or none.
+func knownAnnotation(c *storage.Config, profile, key string) bool {
+	for _, n := range narrowing {
+		if key == n.key {
+			return profile == "" || c.Profile(profile) != nil
+		}
+	}
+	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
+}
+
+// unmark takes the webhook's mark when all that it names is gone.
+func (r *removal) unmark(pod *kinds.Pod, gone []string) {
+	path := pod.Path + "/metadata/annotations"
+	annotations, _ := r.lookup(path).(map[string]any)
+	marked, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
+	if err != nil || len(marked) == 0 || slices.ContainsFunc(marked, func(name string) bool { return !slices.Contains(gone, name) }) {
+		return
+	}
+	if len(annotations) > 1 {
+		path += "/" + kinds.PointerToken(AnnotationInjected)
+	}
+	r.takeField(path)
+}

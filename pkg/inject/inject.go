@@ -1,0 +1,211 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// annotationMirror marks a static pod's mirror, which the API server never changes.
+// Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
+const annotationMirror = "kubernetes.io/config.mirror"
+
+// errNotServed marks a refusal that is the administrator's, not a conflict within the pod.
+var errNotServed = errors.New("the administrator does not allow it")
+
+// Patch decides about the pods of one object, which may share a list of volumes.
+func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
+	var result Result
+	containers := 0
+	for i := range pods {
+		containers += len(pods[i].Containers)
+	}
+	edits := newEdits(containers)
+	for i := range pods {
+		pod := pods[i]
+		pod.Volumes, pod.Containers = slices.Clip(pod.Volumes), slices.Clone(pod.Containers)
+		for j := range pod.Containers {
+			c := &pod.Containers[j]
+			c.Mounts, c.Env = slices.Clip(c.Mounts), slices.Clip(c.Env)
+		}
+		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: newVolumeList(pod.AllVolumes())}
+		result.Decisions = append(result.Decisions, p.decide())
+	}
+	if result.Refused() == nil {
+		result.Operations = edits.operations()
+	}
+	return result
+}
+
+// podPatch is the work on one pod.
+type podPatch struct {
+	config   *storage.Config
+	request  Request
+	pod      *kinds.Pod
+	edits    *edits
+	decision Decision
+	// volumes are all volumes that the pod can mount. containers are its containers by name, once something looks for one.
+	volumes    volumeList
+	containers map[string]*kinds.Container
+	// group is the fsGroup that a profile has set.
+	group *int64
+	// follows is the term that a profile has added to the pod's affinity.
+	follows *corev1.PodAffinityTerm
+}
+
+func (p *podPatch) decide() Decision {
+	p.decision.Pod = p.pod.Path
+	reason, message := p.skip()
+	switch {
+	case reason != "":
+	case len(p.pod.Containers) == 0 && p.pod.Label != nil:
+		reason, message = p.label()
+	case len(p.pod.Containers) == 0 && p.pod.Why != "":
+		reason, message = ReasonNoPods, p.pod.Why
+	default:
+		reason, message = p.inject()
+		if p.elsewhere(reason) {
+			reason = ReasonInjected
+		}
+	}
+	if reason == ReasonInjected && p.request.Admission {
+		p.mark()
+	}
+	p.decision.Reason, p.decision.Message = reason, message
+	if reason.Refuses() {
+		p.decision.Added, p.decision.Profiles, p.decision.Claims = nil, nil, nil
+	}
+	return p.decision
+}
+
+// skip returns why the pod is none of ours, if so.
+func (p *podPatch) skip() (Reason, string) {
+	_, isMirror := p.pod.Annotations[annotationMirror]
+	selector := p.request.Selector
+	if selector == nil {
+		selector = defaultSelector
+	}
+	switch {
+	case !selector.Matches(labels.Set(p.pod.Labels)):
+		return ReasonNotSelected, fmt.Sprintf("its labels do not match %q", selector)
+	case isMirror:
+		return ReasonMirrorPod, "a mirror pod is changed on its node only"
+	case p.pod.Windows:
+		return ReasonWindows, "the profile's mount path is for Linux"
+	}
+	return "", ""
+}
+
+// inject plans every chosen profile. A reason that refuses ends it.
+func (p *podPatch) inject() (Reason, string) {
+	chosen, err := p.choose()
+	if err != nil {
+		return ReasonInvalid, err.Error()
+	}
+	p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(p.config, p.pod.Annotations)...)
+	if len(chosen) == 0 {
+		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that are no more"
+	}
+	mounted := false
+	for _, profile := range chosen {
+		isMounted, err := p.mountProfile(profile)
+		if errors.Is(err, errNotServed) {
+			return ReasonInvalid, err.Error()
+		}
+		if err != nil {
+			return ReasonConflict, err.Error()
+		}
+		mounted = mounted || isMounted
+	}
+	switch {
+	case len(p.decision.Added) > 0:
+		return ReasonInjected, ""
+	case mounted:
+		return ReasonAlreadyMounted, ""
+	}
+	return ReasonExcluded, "every container is left out by name"
+}
+
+// warnUnknownContainers tells of misspelt names in the pod's own annotations. A profile's list is for many pods.
+func (p *podPatch) warnUnknownContainers(profile *chosenProfile) {
+	for _, name := range profile.annotated {
+		if p.container(name) == nil {
+			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+}
+
+// warnMissingAnnotations tells what the driver looks for on a pod before it mounts anything: without it the pod waits forever.
+func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
+	backend := profile.Backend()
+	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {
+		if value := backend.PodAnnotations[key]; p.pod.Annotations[key] != value {
+			p.warn("profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template", profile.Name, backend.Driver, key, value)
+		}
+	}
+}
+
+func (p *podPatch) warn(format string, args ...any) {
+	p.decision.Warnings = append(p.decision.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (p *podPatch) added(a Addition) {
+	if p.decision.Added == nil { // most often a volume, and a mount in each container
+		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
+	}
+	p.decision.Added = append(p.decision.Added, a)
+}
+
+// mountProfile mounts one profile into the pod and reports whether any container has it then.
+func (p *podPatch) mountProfile(profile *chosenProfile) (bool, error) {
+	p.warnUnknownContainers(profile)
+	if !slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) }) {
+		return false, nil
+	}
+	volume, err := p.volume(profile)
+	if err != nil {
+		return false, err
+	}
+	for i := range p.pod.Containers {
+		c := &p.pod.Containers[i]
+		if !profile.includes(c.Name) {
+			continue
+		}
+		mount := p.mount
+		if p.mirrors(profile, c) {
+			mount = p.mirror
+		}
+		if err := mount(profile, volume, c); err != nil {
+			return false, fmt.Errorf("container %q: %w", c.Name, err)
+		}
+	}
+	p.fsGroup(profile, volume)
+	if err := p.colocate(profile, volume.Claim); err != nil {
+		return false, err
+	}
+	p.warnMissingAnnotations(profile)
+	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
+	p.decision.Claims = append(p.decision.Claims, volume.Claim)
+	return true, nil
+}
+
+// container returns the pod's container of that name, or nil.
+func (p *podPatch) container(name string) *kinds.Container {
+	if len(p.pod.Containers) <= linearSearchLimit {
+		return p.pod.Container(name)
+	}
+	if p.containers == nil {
+		p.containers = make(map[string]*kinds.Container, len(p.pod.Containers))
+		for i := range slices.Backward(p.pod.Containers) {
+			p.containers[p.pod.Containers[i].Name] = &p.pod.Containers[i]
+		}
+	}
+	return p.containers[name]
+}

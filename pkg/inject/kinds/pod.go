@@ -1,0 +1,144 @@
+package kinds
+
+import (
+	"slices"
+)
+
+// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended. The render path fills
+// it through the table of kinds, the admission path from the review.
+type Pod struct {
+	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
+	Path string
+	// Group and Kind are the type of the object that holds a pod template, whose controller may add to it. They are empty at
+	// admission, where the pod is what it will be.
+	Group, Kind string
+	// Labels and Annotations are the pod's.
+	Labels, Annotations map[string]string
+	// Windows says that the pod runs on Windows, where the mount paths of a profile mean nothing.
+	Windows bool
+	// Replicas is how many such pods run at once.
+	Replicas int
+	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
+	VolumesPath string
+	Volumes     []PodVolume
+	// SharedVolumes are those that the pod can mount besides its own, where none of its own has the name.
+	SharedVolumes []PodVolume
+	// ReservedVolumes are names that claim templates will give to volumes.
+	ReservedVolumes []string
+	// SecurityContextPath is the pointer of the security context. SecurityContext is nil when there is none.
+	SecurityContextPath string
+	SecurityContext     *SecurityContext
+	// Placement is where and with what the pod is scheduled.
+	Scheduling
+	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
+	Containers []Container
+	// Elsewhere are the names of containers that are defined elsewhere, so that nothing can be mounted into them here.
+	Elsewhere []string
+	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil: there is no such place.
+	Label *LabelPlace
+	// Why says why something cannot be mounted here.
+	Why string
+}
+
+// LabelPlace is the place of the opt-in label, among labels that reach a pod whose own definition is elsewhere.
+type LabelPlace struct {
+	// Path is the JSON pointer of the labels, or of the object in which they have to be made.
+	Path string
+	// Missing are the names of what has to be made below Path; the last is that of the labels.
+	Missing []string
+	// Key is the key of the label there.
+	Key string
+	// Value is the value that the label has already.
+	Value string
+}
+
+// PodVolume is what is read of a core/v1 Volume.
+type PodVolume struct {
+	Name string
+	// Claim is the name of the PersistentVolumeClaim; empty for every other source.
+	Claim string
+}
+
+// SecurityContext is what is read of a core/v1 PodSecurityContext.
+type SecurityContext struct {
+	HasFSGroup, HasFSGroupChangePolicy bool
+}
+
+// Container is what is read of a core/v1 Container.
+type Container struct {
+	// Path is the JSON pointer of the container.
+	Path string
+	// Name is its name in the pod, or where neither it nor the row says one the field that holds it.
+	Name   string
+	Mounts []VolumeMount
+	// Devices are the paths of raw block volumes.
+	Devices []string
+	Env     []Env
+	// SharedMounts and SharedEnv are what it has besides, from a place that many containers share.
+	SharedMounts []VolumeMount
+	SharedEnv    []Env
+	// NoEnv says that the container takes no environment variable here.
+	NoEnv bool
+	// MirrorOf is the name of a container whose mounts it gets besides its own.
+	MirrorOf string
+}
+
+// AllMounts are all mounts of the container.
+func (c *Container) AllMounts() []VolumeMount {
+	if len(c.SharedMounts) == 0 { // every container but those of a few kinds
+		return c.Mounts
+	}
+	return slices.Concat(c.Mounts, c.SharedMounts)
+}
+
+// AllEnv are all environment variables of the container. A container's own wins over one that is shared.
+func (c *Container) AllEnv() []Env {
+	if len(c.SharedEnv) == 0 {
+		return c.Env
+	}
+	return slices.Concat(c.Env, c.SharedEnv)
+}
+
+// VolumeMount is what is read of a core/v1 VolumeMount.
+type VolumeMount struct {
+	Volume, Path string
+	// Claim is the claim, where the mount names one instead of a volume of the pod.
+	Claim string
+}
+
+// Env is what is read of a core/v1 EnvVar.
+type Env struct {
+	Name, Value string
+	// FromSource says that the value comes from somewhere else, so that it is not known here.
+	FromSource bool
+	// FieldPath is the field of the pod that it comes from, if it does.
+	FieldPath string
+}
+
+// Container returns the container of that name, or nil.
+func (p *Pod) Container(name string) *Container {
+	for i := range p.Containers {
+		if p.Containers[i].Name == name {
+			return &p.Containers[i]
+		}
+	}
+	return nil
+}
+
+// AllVolumes are all that the pod can mount. One of its own hides a shared one of the same name.
+func (p *Pod) AllVolumes() []PodVolume {
+	if len(p.SharedVolumes) == 0 {
+		return p.Volumes
+	}
+	own := make(map[string]struct{}, len(p.Volumes))
+	for _, v := range p.Volumes {
+		own[v.Name] = struct{}{}
+	}
+	all := slices.Clone(p.Volumes)
+	for _, shared := range p.SharedVolumes {
+		if _, isHidden := own[shared.Name]; !isHidden {
+			all = append(all, shared)
+		}
+	}
+	return all
+}

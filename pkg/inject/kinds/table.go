@@ -1,0 +1,68 @@
+package kinds
+
+import (
+	"strings"
+)
+
+// Table is a table that can be searched.
+type Table struct {
+	byName map[groupKind]*Kind
+}
+
+type groupKind struct{ group, kind string }
+
+// NewTable returns the built-in table with further rows, which win.
+func NewTable(rows []Kind) Table {
+	k := Table{byName: make(map[groupKind]*Kind, len(builtinKinds)+len(rows))}
+	for i := range builtinKinds {
+		k.add(&builtinKinds[i])
+	}
+	for i := range rows {
+		row := rows[i].expand()
+		k.add(&row)
+	}
+	return k
+}
+
+func (k Table) add(row *Kind) { k.byName[groupKind{row.Group, row.Kind}] = row }
+
+// expand writes out the short form of a pod template.
+func (k Kind) expand() Kind {
+	pods := make([]PodPaths, len(k.Pods))
+	for i, p := range k.Pods {
+		if p.PodTemplate != "" {
+			t := template(p.PodTemplate)
+			p.Scope, p.Metadata, p.Spec = t.Scope, t.Metadata, t.Spec
+			p.SecurityContext, p.Affinity, p.Volumes, p.Containers = t.SecurityContext, t.Affinity, t.Volumes, t.Containers
+		}
+		pods[i] = p
+	}
+	k.Pods = pods
+	return k
+}
+
+// listSuffix ends the kind of a typed list, such as DeploymentList.
+const listSuffix = "List"
+
+// Lookup returns the row of a group and kind. A typed list gets a row that wraps its items.
+func (k Table) Lookup(group, kind string) (Kind, bool) {
+	if row, ok := k.byName[groupKind{group, kind}]; ok {
+		return *row, true
+	}
+	item, isList := strings.CutSuffix(kind, listSuffix)
+	if _, ok := k.byName[groupKind{group, item}]; !isList || !ok {
+		return Kind{}, false
+	}
+	return Kind{Group: group, Kind: kind, Objects: "items[*]"}, true
+}
+
+// Names returns every kind of the table, whatever its group: enough to tell, before a document is parsed, whether it may
+// hold a pod. Kinds that end in List may too.
+func (k Table) Names() map[string]bool {
+	names := make(map[string]bool, len(k.byName))
+	for name := range k.byName {
+		names[name.kind] = true
+		names[name.kind+listSuffix] = true
+	}
+	return names
+}

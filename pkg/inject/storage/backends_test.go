@@ -1,0 +1,186 @@
+package storage_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+const (
+	backendsBegin = "<!-- backends: go test ./pkg/inject/storage -run TestBackendsDocument -update -->\n"
+	backendsEnd   = "<!-- /backends -->"
+)
+
+// TestBackendsDocument keeps the tables of docs/backends.md as the table of backends is, and a section for each of them.
+func TestBackendsDocument(t *testing.T) {
+	file := filepath.Join("..", "..", "..", "docs", "backends.md")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	before, rest, hasBegin := strings.Cut(string(text), backendsBegin)
+	_, after, hasEnd := strings.Cut(rest, backendsEnd)
+	require.True(t, hasBegin && hasEnd, "docs/backends.md needs the lines %q and %q", strings.TrimSpace(backendsBegin), backendsEnd)
+	golden(t, file, []byte(before+backendsBegin+backendTables()+backendsEnd+after))
+	for _, b := range storage.Backends {
+		assert.Contains(t, after, "\n### "+b.Name+"\n", "people are told what they could trip over")
+	}
+}
+
+// TestTheDocumentedClassesLoad is about the parts of a profile in docs/backends.md.
+func TestTheDocumentedClassesLoad(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "backends.md"))
+	require.NoError(t, err)
+	parts := 0
+	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		if strings.HasPrefix(block, "apiVersion:") {
+			continue // an object of the cluster: test/samples
+		}
+		parts++
+		config := injecttest.Load(t, "profiles:\n- name: default\n  "+strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n  ")+"\n")
+		assert.True(t, config.Profiles[0].AttributesClass != nil || config.Profiles[0].SnapshotClass != nil)
+	}
+	assert.Equal(t, 2, parts)
+}
+
+func backendTables() string {
+	var b strings.Builder
+	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | and its attributes | read-only for every pod by | Its `zone` is a node's |\n|---|---|---|---|---|---|---|---|\n")
+	for _, row := range storage.Backends {
+		writeRow(&b, row.Name, code(row.Driver), modes(row), needs(row), row.Handle, attributes(row), readOnly(row), code(row.TopologyKey))
+	}
+	b.WriteString("\n| Backend | Parameters by default | `performance` | `attributesClass` may have | `snapshotClass` | Facts from |\n|---|---|---|---|---|---|\n")
+	for _, row := range storage.Backends {
+		writeRow(&b, row.Name, settings(row.Parameters), presets(row), mutable(row), snapshots(row), row.Docs)
+	}
+	return b.String() + "\n"
+}
+
+func writeRow(b *strings.Builder, cells ...string) {
+	for i, cell := range cells {
+		if cell == "" {
+			cells[i] = "–"
+		}
+	}
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+func codes(list []string) string {
+	out := make([]string, len(list))
+	for i, text := range list {
+		out[i] = code(text)
+	}
+	return strings.Join(out, ", ")
+}
+
+func settings(values map[string]string) string {
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		list = append(list, key+"="+values[key])
+	}
+	return codes(list)
+}
+
+func modes(b storage.Backend) string {
+	var list []string
+	for _, mode := range b.AccessModes {
+		list = append(list, string(mode))
+	}
+	return strings.Join(list, ", ")
+}
+
+func needs(b storage.Backend) string {
+	var parts []string
+	if len(b.Required) > 0 {
+		parts = append(parts, codes(b.Required))
+	}
+	var list []string
+	for _, names := range b.ToProvision {
+		list = append(list, strings.ReplaceAll(codes(names), ", ", " or "))
+	}
+	if len(list) > 0 {
+		parts = append(parts, "for new volumes "+strings.Join(list, ", "))
+	}
+	if b.StaticOnly {
+		parts = append(parts, "no new volumes")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func attributes(b storage.Backend) string {
+	parts := []string{}
+	if len(b.ToMount) > 0 {
+		parts = append(parts, codes(b.ToMount))
+	}
+	if b.StageSecret {
+		parts = append(parts, "`nodeStageSecret`")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func readOnly(b storage.Backend) string {
+	var parts []string
+	if b.ReadOnlyOption != "" {
+		parts = append(parts, code(b.ReadOnlyOption))
+	}
+	if b.ReadOnlyAttach {
+		parts = append(parts, "`csi.readOnly`")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func presets(b storage.Backend) string {
+	var list []string
+	for _, name := range []string{"standard", "fast", "throughput"} {
+		preset, ok := b.Performance[name]
+		if !ok {
+			continue
+		}
+		text := name + ": " + settings(preset.Parameters)
+		if preset.MinSize != "" {
+			text += " (from " + preset.MinSize + ")"
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, "; ")
+}
+
+func mutable(b storage.Backend) string {
+	if b.Driver == "" {
+		return "what your driver has"
+	}
+	if len(b.ToModify) > 0 {
+		return codes(b.Mutable) + "; the StorageClass needs " + codes(b.ToModify)
+	}
+	return codes(b.Mutable)
+}
+
+func snapshots(b storage.Backend) string {
+	switch {
+	case b.Driver == "":
+		return "as your driver does"
+	case !b.Snapshots:
+		return ""
+	case len(b.ToSnapshot) > 0:
+		return "yes; needs " + codes(b.ToSnapshot)
+	case len(b.SnapshotParameters) > 0:
+		return "yes, with " + settings(b.SnapshotParameters)
+	}
+	return "yes"
+}

@@ -1,0 +1,40 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ClaimLabel is the label of pods that mount a claim of the profile, where the profile keeps them on one node. The value is the
+// name of the claim, shortened where a label cannot hold it.
+func (p *Profile) ClaimLabel(claim string) (key, value string) {
+	return p.Name + "." + LabelClaim, shorten(claim)
+}
+
+// Colocates reports whether the profile keeps its pods on one node: it says so, and its volume is on one node at a time. A
+// ReadWriteOncePod claim has one pod at a time, so that there is nobody to be kept together.
+func (p *Profile) Colocates() bool {
+	return p.Colocate && p.SingleNode() && !p.singlePod()
+}
+
+func (p *Profile) singlePod() bool {
+	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
+}
+
+// Colocates reports whether some profile keeps its pods on one node, so that the affinity of pods matters.
+func (c *Config) Colocates() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Colocates() })
+}
+
+// colocateWarning says why colocate of the profile does nothing, if so.
+func (p *Profile) colocateWarning() []string {
+	switch {
+	case !p.Colocate || p.Colocates():
+		return nil
+	case p.singlePod():
+		return []string{fmt.Sprintf("profile %q: colocate does nothing for ReadWriteOncePod: one pod at a time has the claim, on whatever node", p.Name)}
+	}
+	return []string{fmt.Sprintf("profile %q: colocate is needless and does nothing: many nodes can mount its volume", p.Name)}
+}

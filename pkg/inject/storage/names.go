@@ -1,0 +1,129 @@
+package storage
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// Release says for whom names are made. The zero Release is admission, where nobody knows releases.
+type Release struct {
+	// Name is the Helm release.
+	Name string
+	// Namespace is the namespace of the release, where objects without one belong.
+	Namespace string
+}
+
+// Names are the names of a profile's objects.
+type Names struct {
+	StorageClass, Volume, Claim string
+	// AttributesClass and SnapshotClass are empty where the profile has none.
+	AttributesClass, SnapshotClass string
+}
+
+// Names returns the names of the profile's objects for a release and the namespace of the claim. A name that the
+// configuration gives is literal but for {namespace} and {release}. Otherwise names are safe by default: with a release
+// fast.<namespace>.<release>, pv-data-pipeline.<namespace>.<release> and pvc-data-pipeline.<release>; at admission fast,
+// pv-data-pipeline.<namespace> and pvc-data-pipeline. Parts are joined by dots, which no namespace can contain. Profiles
+// other than "default" add their own name to the first part.
+func (p *Profile) Names(r Release, namespace string) Names {
+	suffix := ""
+	if p.Name != DefaultProfile {
+		suffix = "-" + p.Name
+	}
+	home := namespace
+	if r.Namespace != "" {
+		home = r.Namespace
+	}
+	n := Names{
+		StorageClass: complete(p.StorageClass.Name, home, r.Name),
+		Claim:        complete(p.Claim.Name, namespace, r.Name),
+	}
+	class := defaultClass + suffix
+	if r.Name != "" {
+		class = dotted(class, home, r.Name)
+	}
+	if n.StorageClass == "" {
+		n.StorageClass = class
+	}
+	p.nameClasses(&n, class, home, r.Name)
+	if n.Claim == "" {
+		n.Claim = dotted(defaultClaim+suffix, r.Name)
+	}
+	if p.Volume != nil {
+		if p.Volume.Shared {
+			home = namespace
+		}
+		n.Volume = complete(p.Volume.Name, home, r.Name)
+		if n.Volume == "" {
+			n.Volume = dotted(defaultVolume+suffix, home, r.Name)
+		}
+	}
+	return n
+}
+
+func complete(name, namespace, release string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(name, PlaceholderNamespace, namespace), PlaceholderRelease, release)
+}
+
+// dotted joins the parts that are not empty.
+func dotted(parts ...string) string {
+	kept := parts[:0]
+	for _, part := range parts {
+		if part != "" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ".")
+}
+
+// NeedsRelease reports whether any name that the profile uses depends on the release or its namespace.
+func (p *Profile) NeedsRelease() bool {
+	return p.Creates() || p.ClaimNeedsRelease()
+}
+
+// ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its namespace.
+func (p *Profile) ClaimNeedsRelease() bool {
+	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, PlaceholderRelease) || strings.Contains(p.Claim.Name, PlaceholderNamespace)
+}
+
+// VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.
+func (p *Profile) VolumeName() string {
+	if p.Name == DefaultProfile {
+		return volumePrefix
+	}
+	return shorten(volumePrefix + "-" + p.Name)
+}
+
+// volumePrefix begins the names of our volumes in pods.
+const volumePrefix = "pipeline-storage"
+
+// maxLabel is the length of a DNS label (RFC 1123), which a volume's name must be.
+const maxLabel = 63
+
+// shorten makes a DNS label of a longer name, with a hash so that different names stay different.
+func shorten(name string) string {
+	if len(name) <= maxLabel {
+		return name
+	}
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(name))
+	return fmt.Sprintf("%s-%08x", strings.TrimRight(name[:maxLabel-9], "-"), sum.Sum32())
+}
+
+// nameClasses adds the names of the optional classes. They are objects of the cluster, as the StorageClass is, and of other
+// kinds, so that its default name is free for them.
+func (p *Profile) nameClasses(n *Names, byDefault, namespace, release string) {
+	if p.AttributesClass != nil {
+		n.AttributesClass = cmp.Or(complete(p.AttributesClass.Name, namespace, release), byDefault)
+	}
+	if p.SnapshotClass != nil {
+		n.SnapshotClass = cmp.Or(complete(p.SnapshotClass.Name, namespace, release), byDefault)
+	}
+}
+
+// IsVolumeName reports whether a volume of a pod has a name as [Profile.VolumeName] makes them.
+func IsVolumeName(volume string) bool {
+	return volume == volumePrefix || strings.HasPrefix(volume, volumePrefix+"-")
+}

@@ -1,0 +1,106 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Serves reports whether pods of a namespace with these labels may have the profile's storage added at admission: its
+// NamespaceSelector matches, and a volume of the profile's own, which is bound to one claim, names that namespace.
+// Source: DESIGN §4, namespaceSelector and volume.namespace.
+func (p *Profile) Serves(namespace string, of map[string]string) error {
+	if !p.namespaces.Matches(labels.Set(of)) {
+		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q", p.Name, namespace, p.namespaces)
+	}
+	if v := p.Volume; v != nil && (*p.Claim.Create || *v.Create) && !v.Shared && v.Namespace != "" && v.Namespace != namespace {
+		return fmt.Errorf("the profile %q is not for the namespace %q: its volume serves %q only", p.Name, namespace, v.Namespace)
+	}
+	return nil
+}
+
+// Creates reports whether the profile makes any object.
+func (p *Profile) Creates() bool {
+	return *p.Claim.Create || *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
+		p.createsAttributesClass() || p.createsSnapshotClass()
+}
+
+// Profile returns the profile of that name, or nil.
+func (c *Config) Profile(name string) *Profile {
+	for i := range c.Profiles {
+		if c.Profiles[i].Name == name {
+			return &c.Profiles[i]
+		}
+	}
+	return nil
+}
+
+// SelectsNamespaces reports whether some profile has a namespaceSelector that leaves namespaces out, so that their labels
+// matter.
+func (c *Config) SelectsNamespaces() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return !p.namespaces.Empty() })
+}
+
+// SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.
+func (c *Config) SetsEnv() bool {
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || p.Mount.NeedsVariables() })
+}
+
+// DefaultProfiles are the profiles of a pod that names none.
+func (c *Config) DefaultProfiles() []string {
+	var names []string
+	for i := range c.Profiles {
+		if c.Profiles[i].Default {
+			names = append(names, c.Profiles[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{c.Profiles[0].Name}
+	}
+	return names
+}
+
+// SetDefaultProfiles makes these profiles, and no others, those that a pod gets that names none.
+func (c *Config) SetDefaultProfiles(names ...string) error {
+	for _, name := range names {
+		if c.Profile(name) == nil {
+			return fmt.Errorf("there is no profile %q, only %s", name, strings.Join(c.ProfileNames(), ", "))
+		}
+	}
+	for i := range c.Profiles {
+		c.Profiles[i].Default = slices.Contains(names, c.Profiles[i].Name)
+	}
+	return nil
+}
+
+// ProfileNames are the names of all profiles, in the order of the configuration.
+func (c *Config) ProfileNames() []string {
+	names := make([]string, len(c.Profiles))
+	for i := range c.Profiles {
+		names[i] = c.Profiles[i].Name
+	}
+	return names
+}
+
+// SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
+func (m *Mount) SetPath(mountPath string) error {
+	if err := checkMountPath(mountPath); err != nil {
+		return err
+	}
+	m.Path = mountPath
+	return nil
+}
+
+// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
+// those are the administrator's.
+func (m *Mount) AddSubPath(directory string) error {
+	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
+		return err
+	}
+	m.SubPath = path.Join(m.SubPath, directory)
+	return nil
+}

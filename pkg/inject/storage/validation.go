@@ -1,0 +1,304 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it away.
+// Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
+const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// Validate checks a configuration whose defaults are set and returns every problem with its field path.
+func (c *Config) Validate() field.ErrorList {
+	var errs field.ErrorList
+	if c.APIVersion != APIVersion {
+		errs = append(errs, field.NotSupported(field.NewPath("apiVersion"), c.APIVersion, []string{APIVersion}))
+	}
+	if c.Kind != ConfigKind {
+		errs = append(errs, field.NotSupported(field.NewPath("kind"), c.Kind, []string{ConfigKind}))
+	}
+	profiles := field.NewPath("profiles")
+	if len(c.Profiles) == 0 {
+		errs = append(errs, field.Required(profiles, "at least one profile is needed; the first is the default"))
+	}
+	for i := range c.Profiles {
+		errs = append(errs, c.Profiles[i].validate(profiles.Index(i))...)
+	}
+	errs = append(errs, c.validateUnique(profiles)...)
+	for i := range c.Kinds {
+		errs = append(errs, c.Kinds[i].Validate(field.NewPath("kinds").Index(i))...)
+	}
+	return errs
+}
+
+// validateUnique refuses profiles that would meet in one pod or one cluster.
+func (c *Config) validateUnique(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	once := func(path *field.Path, kind, value string) {
+		if value == "" {
+			return
+		}
+		if seen[kind+"="+value] {
+			errs = append(errs, field.Duplicate(path, value))
+		}
+		seen[kind+"="+value] = true
+	}
+	for i := range c.Profiles {
+		p, here := &c.Profiles[i], at.Index(i)
+		once(here.Child("name"), "profile", p.Name)
+		once(here.Child("env"), "env", p.Env)
+		once(here.Child("mount", "path"), "path", path.Clean(p.Mount.Path))
+		once(here.Child("claim", "name"), "claim", p.Claim.Name)
+		if p.Volume != nil {
+			once(here.Child("volume", "name"), "volume", p.Volume.Name)
+		}
+		if *p.StorageClass.Create {
+			once(here.Child("storageClass", "name"), "class", p.StorageClass.Name)
+		}
+		if p.createsAttributesClass() {
+			once(here.Child("attributesClass", "name"), "attributes class", p.AttributesClass.Name)
+		}
+		if p.createsSnapshotClass() {
+			once(here.Child("snapshotClass", "name"), "snapshot class", p.SnapshotClass.Name)
+		}
+	}
+	return errs
+}
+
+func (p *Profile) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, problem := range validation.IsDNS1123Label(p.Name) {
+		errs = append(errs, field.Invalid(at.Child("name"), p.Name, problem))
+	}
+	backend, known := backendByName(p.StorageClass.Backend)
+	if !known {
+		errs = append(errs, field.NotSupported(at.Child("storageClass", "backend"), p.StorageClass.Backend, backendNames()))
+	}
+	errs = append(errs, p.Claim.validate(at.Child("claim"), backend)...)
+	errs = append(errs, p.StorageClass.validate(at.Child("storageClass"), backend)...)
+	errs = append(errs, p.validateDriver(at.Child("storageClass", "driver"), backend)...)
+	errs = append(errs, p.validateProvisioning(at.Child("storageClass"), backend)...)
+	errs = append(errs, p.validateVolume(at.Child("volume"), backend)...)
+	errs = append(errs, p.validateClasses(at, backend)...)
+	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
+	if p.Env != "" {
+		for _, problem := range validation.IsEnvVarName(p.Env) {
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
+		}
+		if strings.HasPrefix(p.Env, PodVariablePrefix) {
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+PodVariablePrefix+", as the variables of mount.subPath do"))
+		}
+	}
+	if p.FSGroup != nil && *p.FSGroup < 0 {
+		errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, "must not be negative"))
+	}
+	if _, err := metav1.LabelSelectorAsSelector(p.NamespaceSelector); err != nil {
+		errs = append(errs, field.Invalid(at.Child("namespaceSelector"), "", err.Error()))
+	}
+	return errs
+}
+
+func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
+	errs := validateName(at.Child("name"), c.Name)
+	if c.Size.Sign() <= 0 {
+		errs = append(errs, field.Invalid(at.Child("size"), c.Size.String(), "must be greater than zero"))
+	}
+	for i, mode := range c.AccessModes {
+		if len(backend.AccessModes) > 0 && !slices.Contains(backend.AccessModes, mode) {
+			errs = append(errs, field.NotSupported(at.Child("accessModes").Index(i), mode, backend.AccessModes))
+		}
+	}
+	if len(c.AccessModes) > 1 && slices.Contains(c.AccessModes, corev1.ReadWriteOncePod) {
+		errs = append(errs, field.Invalid(at.Child("accessModes"), c.AccessModes, "ReadWriteOncePod cannot be combined with other modes"))
+	}
+	return errs
+}
+
+func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList {
+	errs := validateName(at.Child("name"), s.Name)
+	for _, name := range backend.Required {
+		if s.Parameters[name] == "" && *s.Create {
+			errs = append(errs, field.Required(at.Child("parameters").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+		}
+	}
+	policies := []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimRetain, corev1.PersistentVolumeReclaimDelete}
+	if !slices.Contains(policies, s.ReclaimPolicy) {
+		errs = append(errs, field.NotSupported(at.Child("reclaimPolicy"), s.ReclaimPolicy, policies))
+	}
+	modes := []storagev1.VolumeBindingMode{storagev1.VolumeBindingWaitForFirstConsumer, storagev1.VolumeBindingImmediate}
+	if !slices.Contains(modes, s.VolumeBindingMode) {
+		errs = append(errs, field.NotSupported(at.Child("volumeBindingMode"), s.VolumeBindingMode, modes))
+	}
+	return errs
+}
+
+func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
+	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
+		p.createsAttributesClass() || p.createsSnapshotClass()
+	switch {
+	case backend.Name != "csi" && driver != "" && driver != backend.Driver:
+		return field.ErrorList{field.Invalid(at, driver, fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
+	case backend.Name == "csi" && driver == "" && needed:
+		return field.ErrorList{field.Required(at, "the backend csi needs the name of its CSI driver")}
+	}
+	return nil
+}
+
+func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorList {
+	if p.Volume == nil {
+		if backend.StaticOnly && *p.Claim.Create {
+			return field.ErrorList{field.Required(at, fmt.Sprintf("nothing provisions volumes of the backend %s: name one", backend.Name))}
+		}
+		return nil
+	}
+	v := p.Volume
+	errs := validateName(at.Child("name"), v.Name)
+	if v.Namespace != "" {
+		for _, problem := range validation.IsDNS1123Label(v.Namespace) {
+			errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, problem))
+		}
+	}
+	errs = append(errs, p.validateShared(at)...)
+	if *v.Create {
+		errs = append(errs, p.validateNewVolume(at, backend)...)
+	}
+	return errs
+}
+
+// validateShared refuses to share what only one node can mount, and names that would meet.
+func (p *Profile) validateShared(at *field.Path) field.ErrorList {
+	v := p.Volume
+	if !v.Shared {
+		return nil
+	}
+	var errs field.ErrorList
+	if p.SingleNode() {
+		errs = append(errs, field.Invalid(at.Child("shared"), true, "only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
+	}
+	if v.Namespace != "" {
+		errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, "a shared volume serves every namespace"))
+	}
+	if v.Name != "" && !strings.Contains(v.Name, PlaceholderNamespace) {
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+PlaceholderNamespace))
+	}
+	return errs
+}
+
+// validateNewVolume checks what a PersistentVolume must have and one that exists has already.
+func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.ErrorList {
+	var errs field.ErrorList
+	v := p.Volume
+	if v.Handle == "" {
+		errs = append(errs, field.Required(at.Child("handle"), "for the backend "+backend.Name+": "+backend.Handle))
+	}
+	isFolder := backend.source == sourceLocal || backend.source == sourceHostPath
+	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
+		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
+	}
+	errs = append(errs, p.validateReadOnly(at)...)
+	errs = append(errs, p.validateStage(at, backend)...)
+	errs = append(errs, v.validateTopology(at, backend)...)
+	if backend.source == sourceLocal && v.Zone == "" {
+		errs = append(errs, field.Required(at.Child("zone"), "a local volume must name its node's kubernetes.io/hostname"))
+	}
+	for _, name := range backend.Required {
+		if !*p.StorageClass.Create && p.attributes()[name] == "" {
+			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+		}
+	}
+	return errs
+}
+
+// validateTopology refuses a zone that would be ignored: a pod could land where the volume cannot be reached.
+func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorList {
+	var errs field.ErrorList
+	if v.TopologyKey != "" {
+		for _, problem := range validation.IsQualifiedName(v.TopologyKey) {
+			errs = append(errs, field.Invalid(at.Child("topologyKey"), v.TopologyKey, problem))
+		}
+	}
+	switch {
+	case backend.Name == "csi":
+		if v.Zone != "" && v.TopologyKey == "" {
+			errs = append(errs, field.Required(at.Child("topologyKey"), "the zone is a value of the driver's topology key"))
+		}
+	case v.TopologyKey != "":
+		errs = append(errs, field.Invalid(at.Child("topologyKey"), v.TopologyKey, "only the backend csi needs one"))
+	case v.Zone != "" && backend.TopologyKey == "":
+		errs = append(errs, field.Invalid(at.Child("zone"), v.Zone, "volumes of the backend "+backend.Name+" have no zone"))
+	}
+	return errs
+}
+
+func (m *Mount) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if err := checkMountPath(m.Path); err != nil {
+		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))
+	}
+	if err := checkSubPath(m.SubPath); err != nil {
+		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
+	}
+	if err := checkPlaceholders(m.SubPath); err != nil {
+		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
+	}
+	return errs
+}
+
+// checkMountPath refuses paths at which a volume would hide what the container needs.
+func checkMountPath(p string) error {
+	clean := path.Clean(p)
+	switch {
+	case !path.IsAbs(p):
+		return errors.New("must be an absolute path")
+	case strings.Contains(p, ":"):
+		return errors.New("must not contain a colon")
+	case hasDotDot(p):
+		return errors.New("must not contain two dots")
+	case clean == "/":
+		return errors.New("would hide the container's whole file system")
+	case IsBelow(clean, serviceAccountPath):
+		return fmt.Errorf("would hide the pod's service account token in %s", serviceAccountPath)
+	}
+	return nil
+}
+
+// checkSubPath refuses what the API server refuses: absolute paths and "..".
+func checkSubPath(p string) error {
+	if path.IsAbs(p) || hasDotDot(p) {
+		return errors.New("must be a relative path without two dots")
+	}
+	return nil
+}
+
+func hasDotDot(p string) bool {
+	return slices.Contains(strings.Split(p, "/"), "..")
+}
+
+// IsBelow reports whether a clean path is the clean path dir or lies below it.
+func IsBelow(clean, dir string) bool {
+	rest, ok := strings.CutPrefix(clean, dir)
+	return ok && (rest == "" || rest[0] == '/' || dir == "/")
+}
+
+// validateName checks a literal name with its placeholders filled.
+func validateName(at *field.Path, name string) field.ErrorList {
+	var errs field.ErrorList
+	if name == "" {
+		return nil
+	}
+	for _, problem := range validation.IsDNS1123Subdomain(complete(name, "x", "x")) {
+		errs = append(errs, field.Invalid(at, name, problem))
+	}
+	return errs
+}

@@ -1,0 +1,66 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// validateAdmission checks what matters only at admission, where nobody knows a release and every namespace may ask.
+func (c *Config) validateAdmission() field.ErrorList {
+	var errs field.ErrorList
+	claims := map[string]bool{}
+	for i := range c.Profiles {
+		p, at := &c.Profiles[i], field.NewPath("profiles").Index(i)
+		errs = append(errs, p.validateAdmission(at)...)
+		claim := p.Names(Release{}, "x").Claim
+		if claims[claim] {
+			errs = append(errs, field.Duplicate(at.Child("claim", "name"), claim))
+		}
+		claims[claim] = true
+	}
+	return errs
+}
+
+func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	literal := func(path *field.Path, name string) {
+		if strings.Contains(name, PlaceholderRelease) {
+			errs = append(errs, field.Invalid(path, name, "at admission nobody knows the release: use "+PlaceholderNamespace+" or a plain name"))
+		}
+	}
+	literal(at.Child("claim", "name"), p.Claim.Name)
+	literal(at.Child("storageClass", "name"), p.StorageClass.Name)
+	literal(at.Child("mount", "subPath"), p.Mount.SubPath)
+	if strings.Contains(p.Mount.SubPath, "{{") {
+		errs = append(errs, field.Invalid(at.Child("mount", "subPath"), p.Mount.SubPath, "at admission nobody fills {{…}}: use {pod.labels['workflows.argoproj.io/workflow']}"))
+	}
+	if p.AttributesClass != nil {
+		literal(at.Child("attributesClass", "name"), p.AttributesClass.Name)
+	}
+	errs = append(errs, p.validateClassesForAdmission(at)...)
+	if p.Volume == nil {
+		return errs
+	}
+	literal(at.Child("volume", "name"), p.Volume.Name)
+	if (*p.Claim.Create || *p.Volume.Create) && p.Volume.Namespace == "" && !p.Volume.Shared {
+		errs = append(errs, field.Required(at.Child("volume", "namespace"), "at admission a volume must say which namespace it serves, or that it is shared"))
+	}
+	return errs
+}
+
+// validateClassesForAdmission refuses what only postrender makes. The controller has no right to make such classes, and
+// snapshot.storage.k8s.io may not be there at all.
+func (p *Profile) validateClassesForAdmission(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	refuse := func(name, kind string, create bool) {
+		if create {
+			errs = append(errs, field.Invalid(at.Child(name, "create"), true, fmt.Sprintf("at admission no %s is made: "+
+				"apply it once by kubectl (docs/backends.md shows one) and say create: false", kind)))
+		}
+	}
+	refuse("attributesClass", "VolumeAttributesClass", p.createsAttributesClass())
+	refuse("snapshotClass", "VolumeSnapshotClass", p.createsSnapshotClass())
+	return errs
+}

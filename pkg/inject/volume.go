@@ -1,0 +1,238 @@
+package inject
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// podVolume is a profile's volume in a pod. As with everything that injection adds, one function makes it, so that Remove
+// recognizes it.
+func podVolume(name, claim string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+	}}
+}
+
+// volume returns the pod's volume with the profile's claim, which it adds when there is none. A volume of our name with
+// another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
+func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
+	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
+	if v, ok := p.volumes.withClaim(claim); ok {
+		if v.Name == "" {
+			return kinds.PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
+		}
+		return v, nil
+	}
+	if mounted, ok := p.mountedByClaim(claim); ok {
+		return mounted, nil
+	}
+	if v, ok := p.volumes.named(name); ok && v.Claim == "" {
+		return v, fmt.Errorf("the name %q is taken by a volume that is no claim: rename that volume or the profile", name)
+	} else if ok {
+		p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
+		return v, nil
+	}
+	if kept, ok := p.kept(profile); ok {
+		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
+		return kept, nil
+	}
+	if p.request.Admission {
+		if err := profile.Serves(p.request.Namespace, p.request.NamespaceLabels); err != nil {
+			return kinds.PodVolume{}, fmt.Errorf("%w: %w", errNotServed, err)
+		}
+	}
+	if slices.Contains(p.pod.ReservedVolumes, name) {
+		return kinds.PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
+	}
+	return p.addVolume(profile, kinds.PodVolume{Name: name, Claim: claim}), nil
+}
+
+// addVolume adds a volume to the pod, and to the document unless another of its pods has brought it.
+func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.PodVolume {
+	p.pod.Volumes = append(p.pod.Volumes, v)
+	p.volumes = newVolumeList(p.pod.AllVolumes())
+	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim)) {
+		p.added(Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
+	}
+	return v
+}
+
+// mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim itself.
+func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
+	for _, c := range p.pod.Containers {
+		if i := slices.IndexFunc(c.SharedMounts, func(m kinds.VolumeMount) bool { return m.Claim == claim }); i >= 0 {
+			return kinds.PodVolume{Name: c.SharedMounts[i].Volume, Claim: claim}, true
+		}
+	}
+	return kinds.PodVolume{}, false
+}
+
+// kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
+// not have. The pod must find its data there, so it is no conflict.
+func (p *podPatch) kept(profile *chosenProfile) (kinds.PodVolume, bool) {
+	var mounted nameSet // volumes at the path; filled when a volume asks
+	for _, v := range p.volumes.list {
+		if v.Claim == "" || !storage.IsVolumeName(v.Name) || hasVolume(p.config, v.Name) {
+			continue
+		}
+		if mounted.list == nil {
+			mounted = p.mountedOn(profile.Mount.Path)
+		}
+		if mounted.has(v.Name) {
+			return v, true
+		}
+	}
+	return kinds.PodVolume{}, false
+}
+
+// mountedOn returns the volumes that some container mounts at a path, and an empty name.
+func (p *podPatch) mountedOn(mountPath string) nameSet {
+	volumes := newNameSet([]string{""})
+	for i := range p.pod.Containers {
+		for _, m := range p.pod.Containers[i].Mounts {
+			if absolute(m.Path) == absolute(mountPath) {
+				volumes.add(m.Volume)
+			}
+		}
+	}
+	return volumes
+}
+
+// hasVolume reports whether some profile gives its volume that name.
+func hasVolume(config *storage.Config, name string) bool {
+	return slices.ContainsFunc(config.Profiles, func(p storage.Profile) bool { return p.VolumeName() == name })
+}
+
+// hasClaim reports whether the pod has a volume of that name with a claim.
+func (p *podPatch) hasClaim(volume string) bool {
+	v, ok := p.volumes.named(volume)
+	return ok && v.Claim != ""
+}
+
+// volumeList finds volumes by name in a time that does not grow with their number. Of several volumes with one name the first
+// counts.
+type volumeList struct {
+	list []kinds.PodVolume
+	// byName are positions in the list once there are more than linearSearchLimit.
+	byName map[string]int
+}
+
+func newVolumeList(list []kinds.PodVolume) volumeList {
+	l := volumeList{list: list}
+	if len(list) <= linearSearchLimit {
+		return l
+	}
+	l.byName = make(map[string]int, len(list))
+	for i, v := range slices.Backward(list) {
+		l.byName[v.Name] = i
+	}
+	return l
+}
+
+// named returns the volume of a name.
+func (l *volumeList) named(name string) (kinds.PodVolume, bool) {
+	if l.byName == nil {
+		return first(l.list, func(v kinds.PodVolume) bool { return v.Name == name })
+	}
+	i, ok := l.byName[name]
+	if !ok {
+		return kinds.PodVolume{}, false
+	}
+	return l.list[i], true
+}
+
+// withClaim returns the first volume with a claim.
+func (l *volumeList) withClaim(claim string) (kinds.PodVolume, bool) {
+	return first(l.list, func(v kinds.PodVolume) bool { return v.Claim == claim })
+}
+
+func first(list []kinds.PodVolume, matches func(kinds.PodVolume) bool) (kinds.PodVolume, bool) {
+	if i := slices.IndexFunc(list, matches); i >= 0 {
+		return list[i], true
+	}
+	return kinds.PodVolume{}, false
+}
+
+// ourVolume is a volume of ours in a list of volumes.
+type ourVolume struct {
+	profile, name, claim string
+	list                 string
+	index                int
+	// pods are the positions of the pods that have it.
+	pods []int
+	// stays says that something else mounts it.
+	stays bool
+}
+
+// volume notes that a pod has a volume, which another pod may have brought already.
+func (r *removal) volume(i int, v ourVolume) *ourVolume {
+	at := slices.IndexFunc(r.volumes, func(o *ourVolume) bool { return o.list == v.list && o.index == v.index })
+	if at < 0 {
+		at = len(r.volumes)
+		r.volumes = append(r.volumes, &v)
+	}
+	r.volumes[at].pods = append(r.volumes[at].pods, i)
+	return r.volumes[at]
+}
+
+// takeVolume takes a volume that nothing mounts any more.
+func (r *removal) takeVolume(v *ourVolume) {
+	root := v.list[:strings.LastIndexByte(v.list, '/')]
+	if mount := r.otherMount(r.lookup(root), root, v.name); mount != "" {
+		v.stays = true
+		i, container := r.containerOf(mount)
+		if !slices.Contains(v.pods, i) {
+			i = v.pods[0]
+		}
+		r.decisions[i].Reason = ReasonKept
+		r.decisions[i].Message = fmt.Sprintf("volume %q stays: %s mounts it in a way of its own", v.name, container)
+		r.warn(i, "%s", r.decisions[i].Message)
+		return
+	}
+	r.take(v.list, v.index)
+	r.removed(v.pods[0], Addition{Profile: v.profile, Volume: v.name, Claim: v.claim})
+}
+
+// otherMount returns the pointer of a mount of the volume that stays, wherever it is, or "".
+func (r *removal) otherMount(value any, pointer, volume string) string {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			if found := r.otherMount(value[key], pointer+"/"+kinds.PointerToken(key), volume); found != "" {
+				return found
+			}
+		}
+	case []any:
+		isMounts := strings.HasSuffix(pointer, "/volumeMounts") || strings.HasSuffix(pointer, "/volumeDevices")
+		for n, item := range value {
+			path := pointer + "/" + strconv.Itoa(n)
+			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume && !r.isTaken(pointer, n) {
+				return path
+			}
+			if found := r.otherMount(item, path, volume); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+// containerOf names the container that a place is in, and the position of its pod, or -1.
+func (r *removal) containerOf(pointer string) (pod int, name string) {
+	for i := range r.object.Pods {
+		for _, c := range r.object.Pods[i].Containers {
+			if strings.HasPrefix(pointer, c.Path+"/") {
+				return i, fmt.Sprintf("container %q", c.Name)
+			}
+		}
+	}
+	return -1, pointer
+}

@@ -186,7 +186,7 @@ func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[stri
 		return fmt.Errorf("document %d %s/%v: %w", doc.Number, rootKind(content), meta["name"], err)
 	}
 	for _, e := range edits {
-		e.Offset += doc.BodyOffset()
+		e.Start, e.End = e.Start+doc.BodyOffset(), e.End+doc.BodyOffset()
 		r.edits = append(r.edits, e)
 	}
 	return nil

@@ -12,10 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Encode writes a Go value as a block style YAML document, its fields named and left out as their json tags say, and
-// empty structs left out too. It visits only what is set: encoding/json would first build encoders for every type that a
-// PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time, which both cost more than the rest of a
-// small run (make bench).
+// Encode writes a Go value as a YAML document in block style. Its fields are named and left out as
+// their json tags have it, and empty structs are left out, too.
+//
+// It visits only what is set. encoding/json would first build encoders for every type that a
+// PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time. Either costs more
+// than the rest of a small run (make bench).
 func Encode(value any) ([]byte, error) {
 	n, err := toNode(value)
 	if err != nil {
@@ -23,12 +25,12 @@ func Encode(value any) ([]byte, error) {
 	}
 	apiVersionFirst(n)
 	var out bytes.Buffer
-	block(n, 0, &out)
+	writeBlock(n, 0, 0, &out)
 	return out.Bytes(), nil
 }
 
-// apiVersionFirst swaps the first two fields of a Kubernetes object, whose Go type has them the other way round than
-// people write them.
+// apiVersionFirst swaps the first two fields of a Kubernetes object: its Go type has kind first,
+// people write apiVersion first.
 func apiVersionFirst(n *yaml.Node) {
 	if c := n.Content; len(c) > 3 && c[0].Value == "kind" && c[2].Value == "apiVersion" {
 		c[0], c[1], c[2], c[3] = c[2], c[3], c[0], c[1]
@@ -44,10 +46,10 @@ var marshaler = reflect.TypeFor[json.Marshaler]()
 
 func reflectNode(v reflect.Value) (*yaml.Node, error) {
 	if !v.IsValid() {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
+		return scalarNode("!!null", "null"), nil
 	}
 	if v.Type() == reflect.TypeFor[json.Number]() {
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}, nil
+		return scalarNode("", v.String()), nil
 	}
 	if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface && v.Type().Implements(marshaler) {
 		return marshalNode(v.Interface().(json.Marshaler))
@@ -64,17 +66,17 @@ func reflectNode(v reflect.Value) (*yaml.Node, error) {
 	case reflect.String:
 		return stringNode(v.String()), nil
 	case reflect.Bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}, nil
+		return scalarNode("!!bool", strconv.FormatBool(v.Bool())), nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}, nil
+		return scalarNode("!!int", strconv.FormatInt(v.Int(), 10)), nil
 	case reflect.Float32, reflect.Float64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: strconv.FormatFloat(v.Float(), 'g', -1, 64)}, nil
+		return scalarNode("!!float", strconv.FormatFloat(v.Float(), 'g', -1, 64)), nil
 	default:
 		return nil, fmt.Errorf("cannot write a %s as YAML", v.Type())
 	}
 }
 
-// marshalNode writes types that spell themselves, such as resource.Quantity.
+// marshalNode turns a value that marshals itself into a node, such as resource.Quantity.
 func marshalNode(m json.Marshaler) (*yaml.Node, error) {
 	text, err := m.MarshalJSON()
 	if err != nil {
@@ -111,7 +113,8 @@ func structNode(v reflect.Value) (*yaml.Node, error) {
 	return n, nil
 }
 
-// isEmpty reports whether a field is left out. A pointer to a zero value is not empty: somebody set it.
+// isEmpty reports whether a field is left out. A pointer to a zero value is set, so it is not
+// empty.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Map, reflect.Slice, reflect.String:
@@ -124,7 +127,9 @@ func isEmpty(v reflect.Value) bool {
 func mapNode(v reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(keys, func(a, b reflect.Value) int {
+		return strings.Compare(a.String(), b.String())
+	})
 	for _, key := range keys {
 		child, err := reflectNode(v.MapIndex(key))
 		if err != nil {
@@ -147,16 +152,22 @@ func sliceNode(v reflect.Value) (*yaml.Node, error) {
 	return n, nil
 }
 
-// stringNode writes a string plain where no decoder of YAML 1.1 or 1.2 could read something else, and quoted otherwise.
+func scalarNode(tag, value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
+}
+
+// stringNode returns a string that is plain where no decoder of YAML 1.1 or 1.2 could read
+// something else, and quoted otherwise.
 func stringNode(s string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	n := scalarNode("!!str", s)
 	if !isPlain(s) {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n
 }
 
-// yaml11Words are read as booleans or null by decoders of YAML 1.1, which Helm uses. Source: yaml.org/type/bool.html.
+// yaml11Words are read as booleans or null by decoders of YAML 1.1, which Helm uses.
+// Source: yaml.org/type/bool.html.
 var yaml11Words = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 func isPlain(s string) bool {
@@ -168,7 +179,9 @@ func isPlain(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("-_./", rune(c)) {
+		c := s[i]
+		isDigit := c >= '0' && c <= '9'
+		if !isLetter(c) && !isDigit && !strings.ContainsRune("-_./", rune(c)) {
 			return false
 		}
 	}
@@ -177,50 +190,53 @@ func isPlain(s string) bool {
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
-// isQuantity reports whether a string is a number with a binary suffix, such as 100Gi, which nothing reads as a number.
+// isQuantity reports whether a string is a number with a binary suffix, such as 100Gi, which no
+// decoder reads as a number.
 func isQuantity(s string) bool {
 	digits := strings.TrimRight(s, "KMGTPEi")
-	return len(digits) > 0 && len(s) == len(digits)+2 && s[len(s)-1] == 'i' && strings.Trim(digits, "0123456789") == ""
+	hasSuffix := len(s) == len(digits)+2 && s[len(s)-1] == 'i'
+	return len(digits) > 0 && hasSuffix && strings.Trim(digits, "0123456789") == ""
 }
 
-// block writes a mapping or a list in block style, indented by so many columns.
-func block(n *yaml.Node, indent int, out *bytes.Buffer) {
+// writeBlock writes a mapping or a list in block style, indented by so many columns. Lists that are
+// values of its own keys stand listIndent columns to the right of them.
+func writeBlock(n *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
 	margin := strings.Repeat(" ", indent)
 	if n.Kind == yaml.SequenceNode {
 		for _, item := range n.Content {
 			out.WriteString(margin + "- ")
-			blockItem(item, indent+2, out)
+			writeItem(item, indent+2, out)
 		}
 		return
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		out.WriteString(margin)
-		blockKey(n.Content[i], n.Content[i+1], indent, 0, out)
+		writeKey(n.Content[i], n.Content[i+1], indent, listIndent, out)
 	}
 }
 
-// blockKey writes a key and its value behind the margin. Lists stand listIndent columns to the right of the key.
-func blockKey(key, value *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
-	flow(key, out)
+// writeKey writes a key and its value behind the margin.
+func writeKey(key, value *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
+	writeScalar(key, out)
 	out.WriteByte(':')
 	switch {
 	case value.Kind == yaml.ScalarNode || len(value.Content) == 0:
 		out.WriteByte(' ')
-		flow(value, out)
+		writeScalar(value, out)
 		out.WriteByte('\n')
 	case value.Kind == yaml.MappingNode:
 		out.WriteByte('\n')
-		block(value, indent+2, out)
+		writeBlock(value, indent+2, 0, out)
 	default:
 		out.WriteByte('\n')
-		block(value, indent+listIndent, out)
+		writeBlock(value, indent+listIndent, 0, out)
 	}
 }
 
-// blockItem writes an item behind its dash.
-func blockItem(item *yaml.Node, indent int, out *bytes.Buffer) {
+// writeItem writes an item behind its dash.
+func writeItem(item *yaml.Node, indent int, out *bytes.Buffer) {
 	if item.Kind != yaml.MappingNode || len(item.Content) == 0 {
-		flow(item, out)
+		writeScalar(item, out)
 		out.WriteByte('\n')
 		return
 	}
@@ -228,55 +244,66 @@ func blockItem(item *yaml.Node, indent int, out *bytes.Buffer) {
 		if i > 0 {
 			out.WriteString(strings.Repeat(" ", indent))
 		}
-		blockKey(item.Content[i], item.Content[i+1], indent, 0, out)
+		writeKey(item.Content[i], item.Content[i+1], indent, 0, out)
 	}
 }
 
-// flow writes a node as JSON, which is YAML's flow style, and strings as they are styled.
-func flow(n *yaml.Node, out *bytes.Buffer) {
+// writeScalar writes a scalar in its style, plain or quoted, and every other node in flow style.
+func writeScalar(n *yaml.Node, out *bytes.Buffer) {
 	if n.Kind == yaml.ScalarNode && n.Style == 0 {
 		out.WriteString(n.Value)
 		return
 	}
-	asJSON(n, out)
+	writeJSON(n, out)
 }
 
-// asJSON writes a node as JSON.
-func asJSON(n *yaml.Node, out *bytes.Buffer) {
+// writeJSON writes a node as JSON, which is YAML's flow style.
+func writeJSON(n *yaml.Node, out *bytes.Buffer) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out.WriteByte('{')
-		for i := 0; i < len(n.Content); i += 2 {
-			if i > 0 {
-				out.WriteString(", ")
-			}
-			asJSON(n.Content[i], out)
-			out.WriteString(": ")
-			asJSON(n.Content[i+1], out)
-		}
+		writeElements(n, out)
 		out.WriteByte('}')
 	case yaml.SequenceNode:
 		out.WriteByte('[')
-		for i, item := range n.Content {
-			if i > 0 {
-				out.WriteString(", ")
-			}
-			asJSON(item, out)
-		}
+		writeElements(n, out)
 		out.WriteByte(']')
 	default:
 		if n.Tag == "!!str" {
-			quote(n.Value, out)
+			writeQuoted(n.Value, out)
 			return
 		}
 		out.WriteString(n.Value)
 	}
 }
 
-// quote writes a string in double quotes, as JSON and YAML both read it: JSON lets characters stand that YAML does not, or
-// that it takes for line breaks.
-func quote(s string, out *bytes.Buffer) {
-	quoted, _ := json.Marshal(s) // a string cannot fail
+// writeElements writes what stands between the brackets of a list or a mapping in flow style.
+func writeElements(collection *yaml.Node, out *bytes.Buffer) {
+	n := step(collection)
+	for i := 0; i < len(collection.Content); i += n {
+		if i > 0 {
+			out.WriteString(", ")
+		}
+		writeJSON(collection.Content[i], out)
+		if n == 2 {
+			out.WriteString(": ")
+			writeJSON(collection.Content[i+1], out)
+		}
+	}
+}
+
+// step is how many nodes an element of a collection has: an item one, a key and its value two.
+func step(collection *yaml.Node) int {
+	if collection.Kind == yaml.MappingNode {
+		return 2
+	}
+	return 1
+}
+
+// writeQuoted writes a string in double quotes, as JSON and YAML both read it. It escapes
+// characters that JSON allows but YAML does not allow or reads as line breaks.
+func writeQuoted(s string, out *bytes.Buffer) {
+	quoted, _ := json.Marshal(s) // encoding a string does not fail
 	for _, c := range string(quoted) {
 		if c == 0x7f || (c >= 0x80 && c < 0xa0) || c == 0xfeff {
 			fmt.Fprintf(out, `\u%04x`, c)

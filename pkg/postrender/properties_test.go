@@ -54,15 +54,15 @@ func requireLossless(t *testing.T, out *postrender.Output) {
 	var restored []byte
 	rest, at := out.Bytes(), 0
 	for _, e := range out.Edits() {
-		n := e.Offset - at
+		n := e.Start - at
 		restored = append(restored, rest[:n]...)
 		rest = rest[n:]
-		require.True(t, bytes.HasPrefix(rest, e.Text), "an edit is not where it says")
-		rest = rest[len(e.Text):]
-		taken := out.Stream()[e.Offset : e.Offset+e.Delete]
+		require.True(t, bytes.HasPrefix(rest, e.New), "an edit is not where it says")
+		rest = rest[len(e.New):]
+		taken := out.Stream()[e.Start:e.End]
 		require.Contains(t, []string{"", "~", "null", "Null", "NULL"}, string(taken))
 		restored = append(restored, taken...)
-		at = e.Offset + e.Delete
+		at = e.End
 	}
 	restored = append(restored, rest...)
 	require.Equal(t, string(out.Stream()), string(restored), "the input is not whole in the output")
@@ -103,9 +103,9 @@ func requireParity(t *testing.T, r *postrender.Renderer, out *postrender.Output)
 func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	var edits []manifest.Edit
 	for _, e := range out.Edits() {
-		inside := e.Offset >= doc.BodyOffset() && e.Offset <= doc.Offset+len(doc.Raw)
-		if inside && !bytes.Contains(e.Text, []byte("kind: PersistentVolumeClaim")) {
-			e.Offset -= doc.BodyOffset()
+		inside := e.Start >= doc.BodyOffset() && e.Start <= doc.Offset+len(doc.Raw)
+		if inside && !bytes.Contains(e.New, []byte("kind: PersistentVolumeClaim")) {
+			e.Start, e.End = e.Start-doc.BodyOffset(), e.End-doc.BodyOffset()
 			edits = append(edits, e)
 		}
 	}

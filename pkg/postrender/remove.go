@@ -337,7 +337,7 @@ func (r *run) cutDocument(doc manifest.Document, texts ...[]byte) (manifest.Edit
 	for _, text := range texts {
 		if behind, ok := bytes.CutPrefix(rest, line(string(text))); ok {
 			behind = bytes.TrimPrefix(behind, line("...\n"))
-			return manifest.Edit{Offset: offset, Delete: len(raw) - len(behind)}, true
+			return manifest.Edit{Start: offset, End: offset + len(raw) - len(behind)}, true
 		}
 	}
 	for textLine := range bytes.Lines(raw) {
@@ -347,7 +347,7 @@ func (r *run) cutDocument(doc manifest.Document, texts ...[]byte) (manifest.Edit
 			return manifest.Edit{}, false
 		}
 	}
-	return manifest.Edit{Offset: offset, Delete: len(raw)}, true
+	return manifest.Edit{Start: offset, End: offset + len(raw)}, true
 }
 
 var bom = []byte("\uFEFF")
@@ -358,17 +358,17 @@ func (r *run) cutSeparator(cuts []manifest.Edit) []manifest.Edit {
 	start := len(r.stream) - len(bytes.TrimPrefix(r.stream, bom))
 	end := start
 	for _, c := range cuts {
-		if c.Offset != end {
+		if c.Start != end {
 			break
 		}
-		end += c.Delete
+		end = c.End
 	}
 	if end == start || bytes.HasPrefix(r.stream[start:], []byte("---")) {
 		return cuts
 	}
 	for _, separator := range []string{"---\n", "---\r\n"} {
 		if bytes.HasPrefix(r.stream[end:], []byte(separator)) {
-			return append(cuts, manifest.Edit{Offset: end, Delete: len(separator)})
+			return append(cuts, manifest.Edit{Start: end, End: end + len(separator)})
 		}
 	}
 	return cuts

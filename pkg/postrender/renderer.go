@@ -86,7 +86,7 @@ func (r *Renderer) Render(stream []byte) (*Output, error) {
 	if err != nil {
 		return &Output{Report: run.report}, err
 	}
-	slices.SortStableFunc(run.edits, func(a, b manifest.Edit) int { return a.Offset - b.Offset })
+	slices.SortStableFunc(run.edits, func(a, b manifest.Edit) int { return a.Start - b.Start })
 	return &Output{Report: run.report, stream: stream, edits: run.edits}, nil
 }
 

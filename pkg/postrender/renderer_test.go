@@ -175,8 +175,8 @@ func TestHooks(t *testing.T) {
 // storageOf returns the storage objects that were put in.
 func storageOf(out *postrender.Output) string {
 	for _, e := range out.Edits() {
-		if bytes.Contains(e.Text, []byte("kind: PersistentVolumeClaim")) {
-			return string(e.Text)
+		if bytes.Contains(e.New, []byte("kind: PersistentVolumeClaim")) {
+			return string(e.New)
 		}
 	}
 	return ""

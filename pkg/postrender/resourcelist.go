@@ -235,7 +235,8 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 		return nil, l.inItem(err)
 	}
 	for i := range edits {
-		edits[i].Offset += l.doc.BodyOffset()
+		edits[i].Start += l.doc.BodyOffset()
+		edits[i].End += l.doc.BodyOffset()
 	}
 	return edits, nil
 }

@@ -179,6 +179,20 @@ func TestAListKeepsWhatIsNotOurs(t *testing.T) {
 // flowPod is a Pod whose name stands in no quotes.
 const flowPod = "{apiVersion: v1, kind: Pod, metadata: {name: NAME, labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}"
 
+// TestEditsListOnOneLineWithQuotesInText edits a list in flow style whose plain text has quotes in it.
+func TestEditsListOnOneLineWithQuotesInText(t *testing.T) {
+	t.Parallel()
+	text := "{apiVersion: config.kubernetes.io/v1, kind: ResourceList, note: it's, about: the '90s, items: [" +
+		strings.Replace(flowPod, "NAME", "it's", 1) + "]}\n"
+	list := readList(t, text)
+	out, err := labelled().RenderResourceList(list)
+	require.NoError(t, err)
+	edited := string(out.Bytes())
+	assert.Contains(t, edited, "note: it's, about: the '90s, items: [{apiVersion: v1, kind: Pod, ")
+	assert.Contains(t, edited, `, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", `)
+	assert.Contains(t, edited, `], "results": [{"message": "mounted `)
+}
+
 // TestWhatAListIsRefusedFor shows errors that no single pod is the cause of.
 func TestWhatAListIsRefusedFor(t *testing.T) {
 	t.Parallel()
@@ -197,8 +211,8 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 			"items:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {pipeline-storage: enabled}}\n  spec:\n    containers:\n    - ? name\n      : main\n",
 			"document 1 Pod/p: /items/0/spec/containers/0/volumeMounts: line ",
 		},
-		"a list whose end cannot be told": {
-			"items: [" + strings.Replace(flowPod, "NAME", "it's", 1) + "]\n",
+		"a list whose beginning is not found": {
+			"items: &items # all\n  [" + flowPod + "]\n",
 			"ResourceList: /items/-: ",
 		},
 	} {

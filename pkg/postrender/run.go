@@ -113,10 +113,15 @@ func (r *run) needsRelease() string {
 // documents decides about every document. All conflicts of a stream are told at once.
 func (r *run) documents() error {
 	var problems []string
-	for i := range r.docs {
-		if err := r.document(i); err != nil {
-			problems = append(problems, err.Error())
+	for start := 0; start < len(r.docs); {
+		end := batchEnd(r.docs, start)
+		for _, u := range r.batch(start, end) {
+			if u.err != nil {
+				problems = append(problems, u.err.Error())
+			}
+			r.edits = append(r.edits, u.edits...)
 		}
+		start = end
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("%s", strings.Join(problems, "\n"))
@@ -128,15 +133,15 @@ func (r *run) documents() error {
 // 3 MiB (apiserver, MaxRequestBodyBytes). What is not parsed may be of any size.
 const maxDocument = 32 << 20
 
-// document parses a document when its kind may hold a pod or is one of storage, and leaves every other one to Helm.
-func (r *run) document(i int) error {
-	doc := r.docs[i]
-	kind, parse := r.kindToParse(doc)
-	if table := doc.Header.Kinds; len(table) > 0 {
-		r.kindOf[i] = table[0]
+// document decides about a document that was read. Only one whose kind may hold a pod or is one of storage was parsed for it:
+// every other one is left to Helm.
+func (r *run) document(i int, u *unit) error {
+	doc, kind := u.doc, u.kind
+	if kinds := doc.Header.Kinds; len(kinds) > 0 {
+		r.kindOf[i] = kinds[0]
 	}
-	if !parse {
-		r.reportUnknown(doc)
+	if !u.parse {
+		r.reportUnknown(u)
 		r.addUnseen(doc, kind, doc.Body)
 		return nil
 	}
@@ -144,15 +149,14 @@ func (r *run) document(i int) error {
 	if len(doc.Body) > maxDocument {
 		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", where, maxDocument>>20)
 	}
-	tree, err := manifest.Decode(doc.Body)
-	if err != nil && kind == "" && !r.namesKind(doc.Body) {
+	if u.err != nil && kind == "" && !r.namesKind(doc.Body) {
 		r.addUnseen(doc, kind, doc.Body)
 		return nil // nothing of ours, whatever it is: Helm judges it
 	}
-	if err != nil {
-		return fmt.Errorf("%s: cannot be parsed: %w", where, err)
+	if u.err != nil {
+		return fmt.Errorf("%s: cannot be parsed: %w", where, u.err)
 	}
-	content, ok := tree.Value().(map[string]any)
+	content, ok := u.tree.Value().(map[string]any)
 	if !ok {
 		r.addUnseen(doc, kind, doc.Body)
 		return nil
@@ -162,36 +166,35 @@ func (r *run) document(i int) error {
 		return fmt.Errorf("document %d %w", doc.Number, err)
 	}
 	r.kindOf[i] = rootKind(content)
-	var ops []jsonpatch.Operation
 	for _, object := range objects {
 		added, err := r.object(doc, object)
 		if err != nil {
 			return fmt.Errorf("document %d %s/%s: %w", doc.Number, object.Kind, object.Name, err)
 		}
-		ops = append(ops, added...)
-	}
-	return r.apply(doc, tree, content, ops)
-}
-
-// apply turns the operations on a document into edits of the stream: all at once, because aliases may join its objects.
-func (r *run) apply(doc manifest.Document, tree *manifest.Tree, content map[string]any, ops []jsonpatch.Operation) error {
-	if len(ops) == 0 {
-		return nil
-	}
-	edit := tree.Apply
-	if r.Remove != RemoveNothing {
-		edit = tree.Remove
-	}
-	edits, err := edit(ops)
-	if err != nil {
-		meta, _ := content["metadata"].(map[string]any)
-		return fmt.Errorf("document %d %s/%v: %w", doc.Number, rootKind(content), meta["name"], err)
-	}
-	for _, e := range edits {
-		e.Offset += doc.BodyOffset()
-		r.edits = append(r.edits, e)
+		u.ops = append(u.ops, added...)
 	}
 	return nil
+}
+
+// edit turns the operations on a document into edits of the stream: all at once, because aliases may join its objects.
+func (r *run) edit(u *unit) {
+	edit := u.tree.Apply
+	if r.Remove != RemoveNothing {
+		edit = u.tree.Remove
+	}
+	edits, err := edit(u.ops)
+	if err != nil {
+		content, _ := u.tree.Value().(map[string]any)
+		meta, _ := content["metadata"].(map[string]any)
+		u.err = fmt.Errorf("document %d %s/%v: %w", u.doc.Number, rootKind(content), meta["name"], err)
+		return
+	}
+	offset := u.doc.BodyOffset()
+	for i := range edits {
+		edits[i].Start += offset
+		edits[i].End += offset
+	}
+	u.edits = edits
 }
 
 // kindToParse reports whether a document must be parsed, and for which kind, if its text tells. Text that does not tell is

@@ -193,7 +193,7 @@ func (r *run) insert(offset int, text []byte) {
 	if manifest.LineBreak(r.stream, offset) == "\r\n" {
 		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
 	}
-	r.edits = append([]manifest.Edit{{Offset: offset, Text: text}}, r.edits...)
+	r.edits = append([]manifest.Edit{{Start: offset, End: offset, New: text}}, r.edits...)
 }
 
 // append puts the objects at the end of the stream, on a line of their own.

@@ -21,28 +21,31 @@ var quietKinds = map[string]bool{
 	"MutatingAdmissionPolicy":   true,
 }
 
-// reportUnknown reports a document that seems to hold a pod although no row of the table knows its kind, so that nothing
-// stays unmounted without a word. It never fails: such a document is none of ours.
-func (r *run) reportUnknown(doc manifest.Document) {
+// seemsToHoldPod reports whether a document that needs no parsing for its kind is worth it: its text may hold a pod.
+func seemsToHoldPod(doc manifest.Document) bool {
 	kinds := doc.Header.Kinds
 	if len(kinds) == 0 || quietKinds[kinds[0]] {
+		return false
+	}
+	return isConfigMap(doc) == mentionsPod(doc.Body) && mentionsPodKey(doc.Body)
+}
+
+func isConfigMap(doc manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
+
+// reportUnknown reports a document that seems to hold a pod although no row of the table knows its kind, so that nothing
+// stays unmounted without a word. It never fails: such a document is none of ours.
+func (r *run) reportUnknown(u *unit) {
+	if u.tree == nil {
 		return
 	}
-	isConfigMap := kinds[0] == "ConfigMap"
-	if isConfigMap != mentionsPod(doc.Body) || !mentionsPodKey(doc.Body) {
-		return
-	}
-	tree, err := manifest.Decode(doc.Body)
-	if err != nil {
-		return
-	}
-	content, _ := tree.Value().(map[string]any)
+	doc := u.doc
+	content, _ := u.tree.Value().(map[string]any)
 	objects, err := r.kinds.Find(content)
 	if err != nil || len(objects) != 1 {
 		return
 	}
 	switch {
-	case isConfigMap:
+	case isConfigMap(doc):
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.podInConfigMapMessage()})
 	case holdsPods(content):
 		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0])})

@@ -95,7 +95,7 @@ func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
 	}
 	edits := make([]udiff.Edit, len(out.Edits()))
 	for i, e := range out.Edits() {
-		edits[i] = udiff.Edit{Start: e.Offset, End: e.Offset + e.Delete, New: string(e.Text)}
+		edits[i] = udiff.Edit{Start: e.Start, End: e.End, New: string(e.New)}
 	}
 	text, err := udiff.ToUnified("manifests", after, string(out.Stream()), edits, diffContext)
 	if err != nil {

@@ -5,41 +5,45 @@ import (
 	"slices"
 )
 
-// separator begins a line that separates two documents. Helm splits at every line that starts so, whatever follows
-// (releaseutil.SplitManifests); so do we, or a document glued to its separator would be lost.
+// separator begins a line that separates two documents. Helm splits at every line that starts so,
+// whatever follows (releaseutil.SplitManifests). So does Split, or a document glued to its separator
+// would be lost.
 var separator = []byte("---")
 
 var bom = []byte("\uFEFF")
 
 // Document is one document of a stream.
 type Document struct {
-	// Number counts the documents from 1. Blank text and comments in front of the first separator are no document.
+	// Number counts the documents from 1. Blank text and comments in front of the first separator
+	// are no document.
 	Number int
 	// Raw is everything from the document's separator to the next one.
 	Raw []byte
 	// Offset is where Raw starts in the stream.
 	Offset int
-	// Body is what is parsed: Raw behind its separator, and behind a byte order mark in front of the first content.
+	// Body is what is parsed: Raw behind its separator, and behind a byte order mark in front of
+	// the first content.
 	Body []byte
-	// Header is what the text tells of the document's kind before it is parsed.
+	// Header is what is known of the document's kind before it is parsed.
 	Header Header
 }
 
-// Header is what a document's text tells of its kind before it is parsed.
+// Header is what is known of a document's kind before it is parsed: the scan of its lines shows it.
 type Header struct {
-	// Blank says that the document holds nothing but space, comments and markers.
+	// Blank is true when the document holds nothing but space, comments and markers.
 	Blank bool
-	// Kinds are the values of the lines that look like the root's kind. More than one is possible in odd documents.
+	// Kinds are the values of the lines that look like the root's kind. More than one is possible
+	// in odd documents.
 	Kinds []string
-	// Unsure says that the root is not a plain block mapping, so that only parsing tells its kind.
+	// Unsure is true when the root is not a plain block mapping: its kind needs parsing.
 	Unsure bool
 }
 
 // BodyOffset is where the body starts in the stream.
 func (d Document) BodyOffset() int { return d.Offset + len(d.Raw) - len(d.Body) }
 
-// Split cuts a stream into documents. Their Raw bytes, joined, are the stream. It looks at the beginning of every line
-// once and finds the kind of every document that Helm itself prints.
+// Split divides a stream into documents. Their Raw bytes, joined, are the stream. It looks at the
+// beginning of every line once and finds the kind of every document that Helm itself prints.
 func Split(stream []byte) []Document {
 	var docs []Document
 	oddBreak := hasOddBreak(stream)
@@ -79,7 +83,8 @@ func newDocument(raw []byte, offset int, header Header, oddBreak bool) Document 
 func number(docs []Document) {
 	n := 0
 	for i := range docs {
-		isPreamble := i == 0 && len(docs) > 1 && docs[i].Header.Blank && !bytes.HasPrefix(docs[i].Raw, separator)
+		hasSeparator := bytes.HasPrefix(docs[i].Raw, separator)
+		isPreamble := i == 0 && len(docs) > 1 && docs[i].Header.Blank && !hasSeparator
 		if !isPreamble {
 			n++
 		}
@@ -102,19 +107,12 @@ func contentStart(body []byte) int {
 
 // isMarker reports whether a line is a directive or an end marker, neither of which is content.
 func isMarker(line []byte) bool {
-	return line[0] == '%' || (bytes.HasPrefix(line, []byte("...")) && len(bytes.TrimSpace(line[3:])) == 0)
+	rest, isEnd := bytes.CutPrefix(line, []byte("..."))
+	return line[0] == '%' || isEnd && len(bytes.TrimSpace(rest)) == 0
 }
 
-// lineEnd returns the offset behind the line that holds i, with its line feed.
-func lineEnd(text []byte, i int) int {
-	if n := bytes.IndexByte(text[i:], '\n'); n >= 0 {
-		return i + n + 1
-	}
-	return len(text)
-}
-
-// complete judges the first content of a body. The scan of lines has not seen it where it does not begin a line of the
-// stream: behind a separator or a byte order mark.
+// complete judges the first content of a body. The scan of lines has not seen it where it does
+// not begin a line of the stream: behind a separator or a byte order mark.
 func (h *Header) complete(body []byte, content int, mayBeUnseen, oddBreak bool) {
 	h.Blank = content == len(body)
 	if h.Blank {
@@ -140,15 +138,18 @@ func isDash(text []byte) bool {
 
 // isKeyStart reports whether a byte can start a plain or quoted key of a block mapping.
 func isKeyStart(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || bytes.IndexByte([]byte(`"'_-./`), c) >= 0
+	isDigit := c >= '0' && c <= '9'
+	return isLetter(c) || isDigit || bytes.IndexByte([]byte(`"'_-./`), c) >= 0
 }
 
-// oddBreaks are line breaks of YAML 1.1 besides LF, CR LF and CR: NEL, LS and PS.
+// oddBreaks are line breaks of YAML 1.1 in addition to LF, CR LF and CR: NEL, LS and PS.
 var oddBreaks = [][]byte{[]byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
 
 // hasOddBreak reports whether a line may end with something else than LF or CR LF.
 func hasOddBreak(body []byte) bool {
-	return hasLoneCR(body) || slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(body, b) })
+	return hasLoneCR(body) || slices.ContainsFunc(oddBreaks, func(lineBreak []byte) bool {
+		return bytes.Contains(body, lineBreak)
+	})
 }
 
 func hasLoneCR(body []byte) bool {
@@ -168,8 +169,11 @@ func hasLoneCR(body []byte) bool {
 // kindKeys are the spellings of the key.
 var kindKeys = [][]byte{[]byte("kind"), []byte(`"kind"`), []byte("'kind'")}
 
-// oddKeys begin lines that may bring a kind from elsewhere: a merge key, a key in long form, an escaped one.
-var oddKeys = [][]byte{[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`), []byte("!"), []byte("&"), []byte("*")}
+// oddKeys begin lines that may bring a kind from elsewhere: a merge key, a key in long form, an
+// escaped one.
+var oddKeys = [][]byte{
+	[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`), []byte("!"), []byte("&"), []byte("*"),
+}
 
 // addLine looks at a line that begins with the text.
 func (h *Header) addLine(text []byte) {
@@ -205,8 +209,8 @@ func (h *Header) add(rest []byte) {
 	h.Kinds = append(h.Kinds, string(kind))
 }
 
-// unquote reads a scalar that stands whole on its line. It reports false for what only a parser can read: anchors, tags,
-// blocks, flow style, escapes, and quotes that do not end here.
+// unquote reads a scalar that stands whole on its line. It reports false for what only a parser
+// can read: anchors, tags, blocks, flow style, escapes, and quotes that do not end here.
 func unquote(value []byte) ([]byte, bool) {
 	if len(value) == 0 || bytes.IndexByte([]byte("&*!|>#{["), value[0]) >= 0 {
 		return nil, false

@@ -1,29 +1,35 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// maxAliased bounds how many values aliases may stand for, far more than an object that the API server takes can hold.
+// maxAliased bounds how many values aliases may stand for: far more than an object that the API
+// server accepts can hold.
 const maxAliased = 100_000
 
 // Tree is a decoded document together with its text.
 type Tree struct {
 	body  []byte
 	root  *yaml.Node
-	lines []int
-	ascii bool
 	value any
+	// lines are the offsets of the lines, as soon as one is needed.
+	lines []int
+	// isASCII reports whether columns are bytes.
+	isASCII bool
 }
 
-// Decode parses the body of one document. Errors say the line and what is wrong with it, never a word of the text.
+// Decode parses the body of one document. Errors have the line and what is wrong with it, and
+// nothing of the text.
 func Decode(body []byte) (*Tree, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(body, &document); err != nil {
@@ -34,7 +40,7 @@ func Decode(body []byte) (*Tree, error) {
 		return t, nil
 	}
 	t.root = document.Content[0]
-	value, err := newExpander().expand(t.root)
+	value, err := valueOf(t.root)
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +48,13 @@ func Decode(body []byte) (*Tree, error) {
 	return t, nil
 }
 
-// Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil. Numbers keep their text.
-// Aliases and merge keys are expanded; of repeated keys the last one counts, as it does for Helm.
+// Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil.
+// Numbers keep their text. Aliases and merge keys are expanded; of repeated keys the last one
+// counts, as it does for Helm.
 func (t *Tree) Value() any { return t.value }
 
-// sanitize keeps what go-yaml says about the place and the kind of a syntax error, and drops the name of an anchor, the
-// one thing that its parser quotes from the text: documents hold secrets.
+// sanitize keeps the place and the kind of a syntax error. It drops the name of an anchor, the one
+// thing that go-yaml's parser quotes from the text: documents hold secrets.
 func sanitize(err error) error {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	if before, _, quotes := strings.Cut(message, " anchor '"); quotes {
@@ -65,6 +72,9 @@ type expander struct {
 }
 
 func newExpander() *expander { return &expander{open: map[*yaml.Node]bool{}} }
+
+// valueOf decodes a node.
+func valueOf(n *yaml.Node) (any, error) { return newExpander().expand(n) }
 
 func (e *expander) expand(n *yaml.Node) (any, error) {
 	if len(e.open) > 0 {
@@ -128,8 +138,9 @@ func (e *expander) mapping(n *yaml.Node) (any, error) {
 	return m, nil
 }
 
-// mergeInto puts the keys of a merge key's value in front of those that follow. Decoders disagree about a merge key behind
-// a key that it would set again (go-yaml v2, which Helm uses, lets the merge win; the others do not), so that is refused.
+// mergeInto puts the keys of a merge key's value in front of those that follow. A merge key
+// behind a key that it would set again is refused, because decoders disagree about it: in go-yaml
+// v2, which Helm uses, the merge wins; in the others it does not.
 func mergeInto(m map[string]any, value any) error {
 	list, isList := value.([]any)
 	if !isList {
@@ -144,7 +155,7 @@ func mergeInto(m map[string]any, value any) error {
 		maps.Copy(merged, source)
 	}
 	for key, v := range merged {
-		if _, taken := m[key]; taken {
+		if _, isSet := m[key]; isSet {
 			return errors.New("a merge key stands behind a key that it sets again: move it to the front")
 		}
 		m[key] = v
@@ -171,10 +182,12 @@ func scalar(n *yaml.Node) any {
 	return n.Value
 }
 
-// yaml11Bools are booleans when they stand plain, as Helm reads them. Source: go-yaml v2, resolve.go.
+// yaml11Bools are booleans when they stand plain, as Helm reads them. Source: go-yaml v2,
+// resolve.go.
 var yaml11Bools = map[string]bool{
-	"y": true, "Y": true, "yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
-	"n": false, "N": false, "no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
+	"y": true, "Y": true, "yes": true, "Yes": true, "YES": true,
+	"n": false, "N": false, "no": false, "No": false, "NO": false,
+	"on": true, "On": true, "ON": true, "off": false, "Off": false, "OFF": false,
 }
 
 // find returns the node at the tokens of a JSON pointer, through aliases and merge keys, or nil.
@@ -196,7 +209,8 @@ func follow(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// child returns an item of a sequence, or the value of a key: the last of repeated keys, else a merged one.
+// child returns an item of a list, or the value of a key: the last of repeated keys, else a merged
+// one.
 func child(n *yaml.Node, token string) *yaml.Node {
 	n = follow(n)
 	if n == nil {
@@ -245,4 +259,102 @@ func mergeSources(n *yaml.Node) []*yaml.Node {
 		sources[i] = follow(item)
 	}
 	return sources
+}
+
+// owner returns the mapping that has a key: the mapping itself, or one that it merges.
+func owner(mapping, key *yaml.Node) *yaml.Node {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if mapping.Content[i] == key {
+			return mapping
+		}
+		if !isMerge(mapping.Content[i]) {
+			continue
+		}
+		for _, source := range mergeSources(mapping.Content[i+1]) {
+			if found := owner(source, key); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// isRepeated reports whether a mapping has another key of the same name.
+func isRepeated(mapping, key *yaml.Node) bool {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if other := mapping.Content[i]; other != key && other.Value == key.Value {
+			return true
+		}
+	}
+	return false
+}
+
+// offset returns the byte offset of a line and column, both counted from 1, columns in characters
+// as go-yaml does. The line behind the last is the end of the body.
+func (t *Tree) offset(line, column int) int {
+	if t.lines == nil {
+		t.lines = lineStarts(t.body)
+		t.isASCII = !slices.ContainsFunc(t.body, func(c byte) bool { return c >= utf8.RuneSelf })
+	}
+	if line > len(t.lines) {
+		return len(t.body)
+	}
+	i := t.lines[line-1]
+	if t.isASCII { // a document on one line would be walked for every edit
+		return min(i+column-1, len(t.body))
+	}
+	for ; column > 1 && i < len(t.body); column-- {
+		_, size := utf8.DecodeRune(t.body[i:])
+		i += size
+	}
+	return i
+}
+
+// lineStarts returns the offset of every line, as go-yaml counts them.
+func lineStarts(body []byte) []int {
+	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
+	for i := 0; i < len(body); {
+		start, size := lineBreak(body, i)
+		i = start + size
+		if i < len(body) {
+			starts = append(starts, i)
+		}
+	}
+	return starts
+}
+
+// offsetOf returns the offset at which a node begins.
+func (t *Tree) offsetOf(n *yaml.Node) int { return t.offset(n.Line, n.Column) }
+
+// end returns the offset behind a node. It reports false for what is not simple to find: tags,
+// anchors of scalars, block scalars, and plain scalars over several lines.
+func (t *Tree) end(n *yaml.Node) (int, bool) {
+	start := t.offsetOf(n)
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return textEnd(t.body, start, "*"+n.Value)
+	case n.Kind != yaml.ScalarNode && isFlow(n):
+		return (&flowCollection{tree: t, node: n}).end()
+	case n.Kind != yaml.ScalarNode:
+		return t.end(n.Content[len(n.Content)-1])
+	case n.Anchor != "" || n.Style&(yaml.TaggedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return 0, false
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		return closingQuote(t.body, start)
+	}
+	return textEnd(t.body, start, n.Value)
+}
+
+// line returns the text of a line, counted from 1.
+func (t *Tree) line(n int) []byte { return t.body[t.offset(n, 1):t.offset(n+1, 1)] }
+
+// restOfLine returns what follows an offset on its line, without the space around it.
+func (t *Tree) restOfLine(offset int) []byte {
+	end, _ := lineBreak(t.body, offset)
+	return bytes.TrimSpace(t.body[offset:end])
+}
+
+// beginsLine reports whether nothing but indentation stands in front of a node.
+func (t *Tree) beginsLine(n *yaml.Node) bool {
+	return len(bytes.Trim(t.body[t.offset(n.Line, 1):t.offsetOf(n)], " ")) == 0
 }

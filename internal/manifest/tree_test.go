@@ -1,0 +1,58 @@
+package manifest_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+)
+
+func TestDecode(t *testing.T) {
+	cases := map[string]struct {
+		body string
+		exp  any
+	}{
+		"nothing":                           {"# only a comment\n", nil},
+		"scalars keep their text":           {"[1.10, 0644, 1e400, true, ~, x, \"1\"]", []any{json.Number("1.10"), json.Number("0644"), "1e400", true, nil, "x", "1"}},
+		"plain booleans of YAML 1.1":        {"[y, NO, 'on', \"off\", !!str yes]", []any{true, false, "on", "off", "yes"}},
+		"the last of repeated keys":         {"{a: 1, a: 2}", map[string]any{"a": json.Number("2")}},
+		"aliases":                           {"{a: &x [1], b: *x}", map[string]any{"a": []any{json.Number("1")}, "b": []any{json.Number("1")}}},
+		"merge keys, own keys win":          {"a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\n", map[string]any{"a": map[string]any{"k": json.Number("1"), "l": json.Number("2")}, "b": map[string]any{"k": json.Number("1"), "l": json.Number("3")}}},
+		"of merged mappings the first wins": {"b: {<<: [{k: 1}, {k: 2, l: 2}]}\n", map[string]any{"b": map[string]any{"k": json.Number("1"), "l": json.Number("2")}}},
+		"only the first document":           {"a: 1\n...\nb: 2\n", map[string]any{"a": json.Number("1")}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tree, err := manifest.Decode([]byte(tc.body))
+			require.NoError(t, err)
+			assert.Equal(t, tc.exp, tree.Value())
+		})
+	}
+}
+
+func TestDecodeRefusesWithoutAWordOfTheText(t *testing.T) {
+	cases := map[string]struct{ body, exp string }{
+		"bad indentation":              {"a: hunter2\n b: c\n", "line 2: mapping values are not allowed in this context"},
+		"a tab":                        {"a:\n\thunter2: c\n", "line 2: found character that cannot start any token"},
+		"an unknown anchor":            {"a: *hunter2\n", "unknown anchor"},
+		"binary":                       {"hunter2: \x00\x01\n", "control characters are not allowed"},
+		"broken UTF-8":                 {"hunter2: \xff\xfe\n", "invalid leading UTF-8 octet"},
+		"truncated":                    {"a: {hunter2: [1, 2", "line 1: did not find expected ',' or ']'"},
+		"a complex key":                {"? [hunter2]\n: b\n", "line 1: a key is no plain text"},
+		"an alias of itself":           {"a: &hunter2 [*hunter2]\n", "line 1: an alias contains itself"},
+		"a merge of a list of scalars": {"a: {<<: [hunter2]}\n", "line 1: a merge key needs a mapping"},
+		"a late merge key":             {"x: &x {b: 1}\na: {b: hunter2, <<: *x}\n", "line 2: a merge key stands behind a key that it sets again: move it to the front"},
+		"depth without end":            {strings.Repeat("[", 20_000), "exceeded max depth"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := manifest.Decode([]byte(tc.body))
+			require.ErrorContains(t, err, tc.exp)
+			assert.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -144,7 +145,7 @@ func (p *pages) List(_ context.Context, list client.ObjectList, options ...clien
 		if p.served == p.pods {
 			return nil
 		}
-		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(p.served), Annotations: map[string]string{inject.AnnotationInjected: "default"}}}
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strconv.Itoa(p.served), Annotations: map[string]string{inject.AnnotationInjected: "default"}}}
 		pod.Spec = corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: strings.Repeat("x", 1<<20)}}}
 		pods.Items = append(pods.Items, pod)
 		p.served++

@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
 // mixedStream has documents of every sort, in several batches.
 func mixedStream() string {
-	return fill(1<<20, numbered("---\n"+jobHead+oneJob+
+	return fill(1<<20, cost.Numbered("---\n"+jobHead+oneJob+
 		"---\nkind: ConfigMap\nmetadata:\n  name: c%d\ndata:\n  pod: |\n    kind: Pod\n    containers: []\n"+
 		"---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"+
 		"---\n"+`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%d","labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"a"}]}}`+"\n"))
@@ -36,8 +37,8 @@ func TestOutputDoesNotDependOnProcessors(t *testing.T) { //nolint:paralleltest /
 		for mode, removal := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {
 			t.Run(name+", "+mode, func(t *testing.T) {
 				r := &postrender.Renderer{
-					Config: inject.Default(), Remove: removal,
-					Release: inject.Release{Name: "rel", Namespace: "ns"},
+					Config: storage.Default(), Remove: removal,
+					Release: storage.Release{Name: "rel", Namespace: "ns"},
 				}
 				report, text, err := renderOn(t, 1, r, stream)
 				for range 3 {
@@ -70,7 +71,7 @@ func TestErrorsAreInTheOrderOfTheStream(t *testing.T) {
 	t.Parallel()
 	slow := "---\n" + jobHead + oneJob + "        x: [" + strings.Repeat("a,", 50_000) + "\n"
 	quick := "---\nkind: Pod\nspec: [\n"
-	r := &postrender.Renderer{Config: inject.Default(), Release: inject.Release{Name: "rel", Namespace: "ns"}}
+	r := &postrender.Renderer{Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "ns"}}
 	_, err := r.Render([]byte(slow + quick + quick))
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")

@@ -77,6 +77,16 @@ func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
 	}
 }
 
+// TestFindsTheLabelWhereverItStands sends a pod over a limit whose label stands behind its spec, where no API server writes it.
+func TestFindsTheLabelWhereverItStands(t *testing.T) {
+	h := &Handler{Config: storage.Default, Log: logr.Discard()}
+	for label, allowed := range map[string]string{"enabled": `"allowed":false`, "disabled": `"allowed":true`} {
+		answer := answerTo(t, h, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},"object":{"spec":{`+
+			overLimit[containers].spec+`},"metadata":{"labels":{"pipeline-storage":"`+label+`"}}},"operation":"CREATE"}}`)
+		assert.Contains(t, answer, `"uid":"u-1",`+allowed)
+	}
+}
+
 func answerTo(t *testing.T, h *Handler, body string) string {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))

@@ -12,7 +12,9 @@ type pod struct {
 	kinds.Pod
 	name, generateName string
 	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be read as a whole needs it.
-	isLabelled                 bool
+	isLabelled bool
+	// hasMetadata reports whether the metadata has been read as a whole.
+	hasMetadata                bool
 	initContainers, containers []kinds.Container
 }
 
@@ -32,7 +34,9 @@ func (r *reader) pod(p *pod) error {
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "metadata":
-			return r.metadata(p)
+			err := r.metadata(p)
+			p.hasMetadata = err == nil
+			return err
 		case "spec":
 			if !r.onlyHead {
 				return r.spec(p)

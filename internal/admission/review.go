@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // review is what is read of an AdmissionReview of admission.k8s.io/v1 or v1beta1, which have the same fields.
@@ -37,7 +39,13 @@ func decode(body []byte, n needs, into *review) error {
 	defer readers.put(r)
 	r.reset(body, n, false)
 	err := r.review(into)
-	if err != nil {
+	switch {
+	case err == nil:
+	case isOverLimit(err) && into.request.isHeadRead():
+		// The rest changes nothing, and it can be long.
+		pod := &into.request.object
+		pod.isLabelled = pod.Labels[kinds.Label] == kinds.LabelEnabled
+	default:
 		err = r.decodeHead(body, into, err)
 	}
 	switch {
@@ -155,6 +163,10 @@ func withoutText(err error) error {
 func (r *request) createsPod() bool {
 	return r.operation == "CREATE" && r.subResource == "" && r.group == "" && r.kind == "Pod"
 }
+
+// isHeadRead reports whether a pod's creation and the pod's metadata have been read, as they stand in front of its spec in what
+// an API server writes.
+func (r *request) isHeadRead() bool { return r.createsPod() && r.object.hasMetadata }
 
 // shortened cuts a text at a number of bytes, and not within a character.
 func shortened(text string, length int) string {

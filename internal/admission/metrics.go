@@ -72,6 +72,14 @@ func observe(a *answer, took time.Duration) {
 	if reason == "" {
 		reason = cmp.Or(reasonsOfCodes[a.code], reasonIgnored)
 	}
-	counters[reason].Inc()
+	counterOf(reason).Inc()
 	duration.Observe(took.Seconds())
+}
+
+// counterOf returns the counter of a reason. One that pkg/inject has and the list above has not is created when it is met.
+func counterOf(reason string) prometheus.Counter {
+	if counter, ok := counters[reason]; ok {
+		return counter
+	}
+	return admissions.WithLabelValues(reason)
 }

@@ -51,16 +51,18 @@ func TestRemoveUndoesApply(t *testing.T) {
 			remove("/s/l/0/m"),
 		},
 	}
+	without := 0 // not every body has every place
 	for style, body := range roundTripBodies {
 		for name, ops := range operations {
+			tree, err := manifest.Decode([]byte(body))
+			require.NoError(t, err, style)
+			edits, err := tree.Apply(ops.add)
+			if err != nil {
+				without++
+				continue
+			}
 			t.Run(style+", "+name, func(t *testing.T) {
 				t.Parallel()
-				tree, err := manifest.Decode([]byte(body))
-				require.NoError(t, err)
-				edits, err := tree.Apply(ops.add)
-				if err != nil {
-					t.Skipf("not every body has every place: %v", err)
-				}
 				edited := manifest.Splice([]byte(body), edits)
 				requireRestored(t, []byte(body), edits)
 				tree, err = manifest.Decode(edited)
@@ -71,6 +73,7 @@ func TestRemoveUndoesApply(t *testing.T) {
 			})
 		}
 	}
+	assert.Equal(t, 18, without)
 }
 
 // TestDecodeReadsWhatEncodeWrites has strings that a decoder could mistake for something else.

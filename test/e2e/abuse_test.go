@@ -48,10 +48,10 @@ var tenants = map[string]func(ctx context.Context, pods podClient, i int) error{
 	"a long list of exclusions":  createWith(inject.AnnotationExcludeContainers, nameList(220_000)),
 	"a long list of profiles":    createWith(inject.AnnotationProfiles, nameList(220_000)),
 	"an annotation of 2.3 MB":    createWith(inject.AnnotationProfiles, nameList(2_300_000)),
-	"34,000 containers":          createRaw(`{"containers":[` + list("{}", 34_000) + `]}`),
-	"30,000 mounts and volumes": createRaw(`{"containers":[{"name":"main","image":"a","volumeMounts":[` + list(`{"name":"a","mountPath":"/a"}`, 30_000) +
-		`]}],"volumes":[` + list(`{"name":"a"}`, 30_000) + `]}`),
-	"100,000 variables": createRaw(`{"containers":[{"name":"main","image":"a","env":[` + list(`{"name":"A"}`, 100_000) + `]}]}`),
+	"34,000 containers":          createRaw(`"containers":[` + list("{}", 34_000) + `]`),
+	"30,000 mounts and volumes": createRaw(`"containers":[{"name":"main","image":"a","volumeMounts":[` + list(`{"name":"a","mountPath":"/a"}`, 30_000) +
+		`]}],"volumes":[` + list(`{"name":"a"}`, 30_000) + `]`),
+	"100,000 variables": createRaw(`"containers":[{"name":"main","image":"a","env":[` + list(`{"name":"A"}`, 100_000) + `]}]`),
 }
 
 // podClient is a tenant's access to the pods of a namespace.
@@ -76,11 +76,11 @@ func list(item string, count int) string {
 	return strings.TrimSuffix(strings.Repeat(item+",", count), ",")
 }
 
-// createRaw creates a labelled pod with a spec that no library writes.
+// createRaw creates a labelled pod with a spec that no library writes, beside the name of a scheduler that does not exist.
 func createRaw(spec string) func(context.Context, podClient, int) error {
 	return func(ctx context.Context, c podClient, i int) error {
-		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":%s}`,
-			i, kinds.Label, kinds.LabelEnabled, spec))
+		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":{"schedulerName":%q,%s}}`,
+			i, kinds.Label, kinds.LabelEnabled, nobody, spec))
 	}
 }
 

@@ -15,9 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -173,21 +175,35 @@ func TestNameSetForgets(t *testing.T) {
 	assert.True(t, names.missing("ml", "data"))
 }
 
-func TestNoticesSaySomethingOnce(t *testing.T) {
+func TestSendsNoticeOnceInAWhile(t *testing.T) {
 	t.Parallel()
 
 	n := newNotices(nil)
-	now, key := time.Now(), notice{object: "u", reason: "R"}
-	assert.True(t, n.isNews(key, "a", now))
-	assert.False(t, n.isNews(key, "a", now.Add(quiet-time.Second)))
-	assert.True(t, n.isNews(key, "b", now), "another sentence is news")
-	assert.True(t, n.isNews(notice{object: "v", reason: "R"}, "b", now), "another object, too")
-	assert.True(t, n.isNews(key, "b", now.Add(quiet)), "and after a while")
+	now := time.Now()
+	assert.True(t, n.isNews(notice{object: "u", note: "a"}, now))
+	assert.False(t, n.isNews(notice{object: "u", note: "a"}, now.Add(quiet-time.Second)))
+	assert.True(t, n.isNews(notice{object: "u", note: "b"}, now), "another sentence is news")
+	assert.True(t, n.isNews(notice{object: "v", note: "b"}, now), "another object, too")
+	assert.False(t, n.isNews(notice{object: "u", note: "a"}, now), "two sentences in turn are not")
+	assert.True(t, n.isNews(notice{object: "u", note: "b"}, now.Add(quiet)), "and after a while")
 
 	for i := range 3 * manyNotices {
-		n.isNews(notice{object: "u", reason: string(rune(i))}, "x", now)
+		n.isNews(notice{object: "u", note: string(rune(i))}, now)
 	}
 	assert.LessOrEqual(t, len(n.said), manyNotices, "memory is bounded")
+}
+
+// TestSendsNoticeOnceWhenItsClaimIsCreated: the first reconciliation of a pod finds no claim, the second does.
+func TestSendsNoticeOnceWhenItsClaimIsCreated(t *testing.T) {
+	t.Parallel()
+
+	recorder := events.NewFakeRecorder(2)
+	n := newNotices(recorder)
+	pod, claim := &corev1.ObjectReference{Kind: "Pod", UID: "u"}, &corev1.ObjectReference{Kind: kindClaim, Name: "data", UID: "c"}
+	problem := diagnose.Finding{Reason: diagnose.ReasonVolumeWritable, Note: "PersistentVolume v is writable"}
+	n.warn(pod, nil, actionProvide, problem)
+	n.warn(pod, claim, actionProvide, problem)
+	assert.Len(t, recorder.Events, 1)
 }
 
 func TestShorten(t *testing.T) {

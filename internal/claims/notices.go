@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -29,22 +30,18 @@ const (
 type notices struct {
 	recorder recorder.EventRecorder
 	mu       sync.Mutex
-	said     map[notice]saying
+	said     map[notice]time.Time // when it was last sent
 }
 
+// notice is a sentence about an object. What else an Event refers to does not count: the pod's claim may have been created
+// since the problem was first reported.
 type notice struct {
-	object  types.UID
-	reason  string
-	related string
-}
-
-type saying struct {
-	note string
-	at   time.Time
+	object types.UID
+	note   string
 }
 
 func newNotices(r recorder.EventRecorder) *notices {
-	return &notices{recorder: r, said: map[notice]saying{}}
+	return &notices{recorder: r, said: map[notice]time.Time{}}
 }
 
 // warn sends a Warning about an object, with the object that it comes from or nil.
@@ -58,12 +55,8 @@ func (n *notices) tell(about, related *corev1.ObjectReference, f diagnose.Findin
 }
 
 func (n *notices) send(about, related *corev1.ObjectReference, kind, action string, f diagnose.Finding) {
-	key := notice{object: about.UID, reason: f.Reason}
-	if related != nil {
-		key.related = related.Name
-	}
 	note := shorten(f.Note)
-	if !n.isNews(key, note, time.Now()) {
+	if !n.isNews(notice{object: about.UID, note: note}, time.Now()) {
 		return
 	}
 	if related == nil { // a nil pointer in an interface is not nil
@@ -73,24 +66,20 @@ func (n *notices) send(about, related *corev1.ObjectReference, kind, action stri
 	n.recorder.Eventf(about, related, kind, f.Reason, action, "%s", note)
 }
 
-// isNews reports whether the note is new or was last sent long ago, and remembers it.
-func (n *notices) isNews(key notice, note string, now time.Time) bool {
+// isNews reports whether the notice was not sent lately, and remembers it.
+func (n *notices) isNews(sent notice, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if last, ok := n.said[key]; ok && last.note == note && now.Sub(last.at) < quiet {
+	if last, ok := n.said[sent]; ok && now.Sub(last) < quiet {
 		return false
 	}
 	if len(n.said) >= manyNotices {
-		for old, s := range n.said {
-			if now.Sub(s.at) >= quiet {
-				delete(n.said, old)
-			}
-		}
+		maps.DeleteFunc(n.said, func(_ notice, at time.Time) bool { return now.Sub(at) >= quiet })
 	}
 	if len(n.said) >= manyNotices {
-		clear(n.said) // better said twice than remembered for ever
+		clear(n.said) // better sent twice than remembered forever
 	}
-	n.said[key] = saying{note: note, at: now}
+	n.said[sent] = now
 	return true
 }
 

@@ -121,20 +121,32 @@ func uses(pod client.Object, profile string) bool {
 	return slices.Contains(liveProfiles(pod), profile)
 }
 
-// warn sends a Warning about the claim, if there is one, and about the pods.
+// warn sends a Warning about the claim, if there is one, and about the pods. A pod's Event is related to the claim even while
+// there is none: client-go counts an Event with the same object, reason and related object as another one of the first, and
+// drops its note, so that of a pod's two profiles only the first would be reported.
+// Source: client-go, tools/events/event_broadcaster.go getKey.
 func (v *visit) warn(f diagnose.Finding) {
-	var claim *corev1.ObjectReference
 	if v.claim != nil {
-		claim = v.claimRef()
-		v.notices.warn(claim, nil, actionProvide, f)
+		v.notices.warn(v.claimRef(), nil, actionProvide, f)
 	}
 	for i := range v.pods {
-		v.notices.warn(podRef(&v.pods[i]), claim, actionProvide, f)
+		v.notices.warn(podRef(&v.pods[i]), v.wantedClaimRef(), actionProvide, f)
 	}
 }
 
 func (v *visit) claimRef() *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: v.claim.Namespace, Name: v.claim.Name, UID: v.claim.UID}
+}
+
+// wantedClaimRef refers to the claim of the profile, which may not exist; nil: there is no such profile.
+func (v *visit) wantedClaimRef() *corev1.ObjectReference {
+	switch {
+	case v.claim != nil:
+		return v.claimRef()
+	case v.names.Claim == "":
+		return nil
+	}
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: v.use.Namespace, Name: v.names.Claim}
 }
 
 func podRef(pod *metav1.PartialObjectMetadata) *corev1.ObjectReference {

@@ -50,8 +50,8 @@ const (
 	ReasonRemoved Reason = "Removed"
 	// ReasonKept: our volume stays, because something else mounts it.
 	ReasonKept Reason = "Kept"
-	// ReasonNotInjected: the pod has nothing of ours.
-	ReasonNotInjected Reason = "NotInjected"
+	// ReasonNothingToRemove: the pod has nothing that injection adds.
+	ReasonNothingToRemove Reason = "NothingToRemove"
 )
 
 // Refuses reports whether the reason refuses the object.

@@ -221,7 +221,7 @@ func (r *removal) conclude(i int) {
 	case len(d.Removed) > 0:
 		d.Reason = ReasonRemoved
 	default:
-		d.Reason, d.Message = ReasonNotInjected, "it has nothing that this configuration injects"
+		d.Reason, d.Message = ReasonNothingToRemove, "it has nothing that this configuration injects"
 	}
 }
 

@@ -63,20 +63,20 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, "",
 		},
 		"a volume that nothing mounts": {one, ours + main, []string{"/spec/volumes"}, inject.ReasonRemoved, ""},
-		"nothing":                      {one, main, nil, inject.ReasonNotInjected, ""},
+		"nothing":                      {one, main, nil, inject.ReasonNothingToRemove, ""},
 		"the claim under another name": {
-			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" + mounted, nil, inject.ReasonNotInjected, "",
+			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove, "",
 		},
 		"our name with another claim": {
-			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" + mounted, nil, inject.ReasonNotInjected,
+			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove,
 			`volume "pipeline-storage" stays: it is something else than the claim "pvc-data-pipeline.demo", which profile "default" mounts`,
 		},
 		"our name with no claim": {
-			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" + mounted, nil, inject.ReasonNotInjected, "is something else than the claim",
+			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" + mounted, nil, inject.ReasonNothingToRemove, "is something else than the claim",
 		},
 		"a profile that is no more": {
 			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "pipeline-storage-old", 1) + "]\n" + mounted, nil,
-			inject.ReasonNotInjected, `volume "pipeline-storage-old" stays: no profile of this configuration has that name`,
+			inject.ReasonNothingToRemove, `volume "pipeline-storage-old" stays: no profile of this configuration has that name`,
 		},
 		"a mount elsewhere": {
 			one, ours + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonKept,
@@ -101,7 +101,7 @@ func TestRemoveOperations(t *testing.T) {
 			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + ours + mounted, nil, inject.ReasonInvalid, "",
 		},
 		"nor does it in a pod without us": {
-			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + main, nil, inject.ReasonNotInjected, "",
+			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + main, nil, inject.ReasonNothingToRemove, "",
 		},
 		"variables at the head": {
 			full, ours + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}, {name: A}]}]",
@@ -133,7 +133,7 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"what stands beside a mount of the claim by another volume": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
-				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: /own}]}]", nil, inject.ReasonNotInjected,
+				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: /own}]}]", nil, inject.ReasonNothingToRemove,
 			"fsGroup stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
 				"environment variable DATA stays: the pod has the claim by its own volume \"mine\"",
 		},
@@ -150,7 +150,7 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"but not of another claim": {
 			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" + strings.ReplaceAll(ownTogether, "demo", "other"), nil,
-			inject.ReasonNotInjected, "",
+			inject.ReasonNothingToRemove, "",
 		},
 		"the group of a pod that keeps the volume": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + ours +

@@ -20,7 +20,7 @@ type folder struct {
 // folder fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
 // and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the folder that of all
 // runs, so that a missing label refuses the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
-func (p *podPatch) folder(mount *storage.Mount) (folder, error) {
+func (p *podPatch) folder(mount *storage.MountConfig) (folder, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
 		return folder{path: subPath}, nil

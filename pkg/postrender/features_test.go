@@ -26,7 +26,7 @@ func TestStreamsWithEverythingThatCanBeAdded(t *testing.T) {
 			r := newRenderer(t, storage.DefaultMountPath)
 			disk, runs := &r.Config.Profiles[0], storage.Profile{Name: "runs", Default: true, Colocate: true}
 			disk.Default, disk.Colocate, disk.Env = true, true, "DATA_PATH"
-			runs.Mount = storage.Mount{Path: "/runs", SubPath: "{namespace}/{pod.name}"}
+			runs.Mount = storage.MountConfig{Path: "/runs", SubPath: "{namespace}/{pod.name}"}
 			r.Config.Profiles = append(r.Config.Profiles, runs)
 			r.Config.SetDefaults()
 			out := requireProperties(t, r, in)

@@ -231,7 +231,7 @@ func everything(t testing.TB) *postrender.Renderer {
 	r.Config.Profiles[0].FSGroup, r.Config.Profiles[0].Env, r.Config.Profiles[0].Colocate = new(int64(1000)), "DATA", true
 	r.Config.Profiles[0].Volume = &storage.Volume{Handle: "vol-1", Zone: "a", Create: new(true)}
 	r.Config.Profiles = append(r.Config.Profiles, storage.Profile{
-		Name: "b", Mount: storage.Mount{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
+		Name: "b", Mount: storage.MountConfig{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
 	})
 	r.Config.SetDefaults()
 	require.Empty(t, r.Config.Validate())

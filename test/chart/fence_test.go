@@ -131,7 +131,7 @@ func ofBackend(b storage.Backend) storage.Profile {
 		Name:         b.Name,
 		StorageClass: storage.StorageClass{Backend: b.Name, Parameters: map[string]string{}},
 		Volume:       &storage.Volume{Handle: "/volumes/" + b.Name, Namespace: "team"},
-		Mount:        storage.Mount{Path: "/" + b.Name},
+		Mount:        storage.MountConfig{Path: "/" + b.Name},
 	}
 	if b.Driver == "" {
 		p.StorageClass.Driver = "driver.example.com"
@@ -162,13 +162,13 @@ func shared() storage.Profile {
 		Claim:        storage.Claim{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}},
 		StorageClass: storage.StorageClass{Backend: "nfs", Parameters: map[string]string{"server": "nfs", "share": "/a"}, ReclaimPolicy: "Delete"},
 		Volume:       &storage.Volume{Handle: "export", Shared: true, Attributes: map[string]string{"mountPermissions": "0"}},
-		Mount:        storage.Mount{Path: "/shared"},
+		Mount:        storage.MountConfig{Path: "/shared"},
 	}
 }
 
 // provisioned is a profile whose volumes a provisioner makes.
 func provisioned() storage.Profile {
-	return storage.Profile{Name: "provisioned", Mount: storage.Mount{Path: "/provisioned"}}
+	return storage.Profile{Name: "provisioned", Mount: storage.MountConfig{Path: "/provisioned"}}
 }
 
 // forAClaim is a profile that makes the volume of a claim that somebody else makes.

@@ -62,7 +62,7 @@ func readOnlyOptions(t *testing.T) []string {
 	t.Helper()
 	config := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
 		Name: "library", StorageClass: storage.StorageClass{Backend: "csi", Driver: "driver.example.com"},
-		Volume: &storage.Volume{Handle: "h", Namespace: "any"}, Mount: storage.Mount{ReadOnly: true},
+		Volume: &storage.Volume{Handle: "h", Namespace: "any"}, Mount: storage.MountConfig{ReadOnly: true},
 	}}}
 	config.SetDefaults()
 	objects, err := storage.Objects(config, storage.Release{}, storage.ProfileRef{Profile: "library", Namespace: "any"})

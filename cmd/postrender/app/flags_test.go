@@ -103,7 +103,7 @@ func fieldPaths(t *testing.T) []string {
 	full.SnapshotClass = &storage.SnapshotClass{Name: "x", Parameters: map[string]string{"x": "x"}, DeletionPolicy: "x", Create: new(true)}
 	full.Volume = &storage.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
 	full.Volume.MountOptions, full.Volume.NodeStageSecret = []string{"x"}, &storage.SecretReference{Name: "x"}
-	full.Mount = storage.Mount{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
+	full.Mount = storage.MountConfig{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
 	full.FSGroup, full.Default, full.Colocate = new(int64(1)), true, true
 	text, err := json.Marshal(full)
 	require.NoError(t, err)

@@ -49,7 +49,7 @@ type Profile struct {
 	// Volume is an existing volume to use. Absent: the class provisions one.
 	Volume *Volume `json:"volume,omitempty"`
 	// Mount says where the storage appears.
-	Mount Mount `json:"mount,omitzero"`
+	Mount MountConfig `json:"mount,omitzero"`
 	// FSGroup is set on pods that have none, with fsGroupChangePolicy OnRootMismatch. Default: none.
 	FSGroup *int64 `json:"fsGroup,omitempty"`
 	// Env is the name of an environment variable that holds the mount path in every container with the mount. Default: none.
@@ -127,8 +127,8 @@ type Volume struct {
 	Create *bool `json:"create,omitempty"`
 }
 
-// Mount says where and how a storage appears in a pod's containers.
-type Mount struct {
+// MountConfig says where and how a storage appears in a pod's containers.
+type MountConfig struct {
 	// Path is the absolute mount path. Default: /data.
 	Path string `json:"path,omitempty"`
 	// SubPath is a folder of the volume, without "..". Default: its root. Its placeholders {namespace}, {release}, {pod.name}

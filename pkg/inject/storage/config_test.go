@@ -74,7 +74,7 @@ kinds:
 	assert.False(t, *p.StorageClass.AllowVolumeExpansion)
 	assert.Equal(t, "vol-1", p.Volume.Handle)
 	assert.Equal(t, map[string]string{"a": "b"}, p.Volume.Attributes)
-	assert.Equal(t, storage.Mount{
+	assert.Equal(t, storage.MountConfig{
 		Path: "/mnt/x", SubPath: "runs/1", ReadOnly: true, Containers: []string{"main"}, ExcludeContainers: []string{"istio-proxy"},
 	}, p.Mount)
 	assert.Equal(t, int64(1000), *p.FSGroup)

@@ -77,4 +77,4 @@ func checkNoPlaceholders(subPath string) error {
 }
 
 // NeedsVariables reports whether the subPath needs environment variables in the containers.
-func (m *Mount) NeedsVariables() bool { return strings.Contains(m.SubPath, placeholderPod) }
+func (m *MountConfig) NeedsVariables() bool { return strings.Contains(m.SubPath, placeholderPod) }

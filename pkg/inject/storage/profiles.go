@@ -87,7 +87,7 @@ func (c *Config) ProfileNames() []string {
 }
 
 // SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
-func (m *Mount) SetPath(mountPath string) error {
+func (m *MountConfig) SetPath(mountPath string) error {
 	if err := checkMountPath(mountPath); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (m *Mount) SetPath(mountPath string) error {
 
 // AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
 // those are the administrator's.
-func (m *Mount) AddSubPath(directory string) error {
+func (m *MountConfig) AddSubPath(directory string) error {
 	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func volumeOf(t *testing.T, b storage.Backend, readOnly bool, options ...string)
 	t.Helper()
 	c := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
 		Name: "models", StorageClass: storage.StorageClass{Backend: b.Name, Driver: b.Driver},
-		Volume: &storage.Volume{Handle: "/volume", Zone: "z", Namespace: "ml", MountOptions: options}, Mount: storage.Mount{ReadOnly: readOnly},
+		Volume: &storage.Volume{Handle: "/volume", Zone: "z", Namespace: "ml", MountOptions: options}, Mount: storage.MountConfig{ReadOnly: readOnly},
 	}}}
 	c.SetDefaults()
 	objects, err := storage.Objects(c, storage.Release{}, storage.ProfileRef{Profile: "models", Namespace: "ml"})

@@ -241,7 +241,7 @@ func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorLi
 	return errs
 }
 
-func (m *Mount) validate(at *field.Path) field.ErrorList {
+func (m *MountConfig) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if err := checkMountPath(m.Path); err != nil {
 		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))

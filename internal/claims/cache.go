@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"slices"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -8,47 +9,46 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 const (
-	// labelName with productName finds the MutatingWebhookConfigurations of every installation.
-	// Source: Kubernetes, Recommended Labels.
-	labelName   = "app.kubernetes.io/name"
-	productName = "pipeline-storage"
+	// maxUnknownProfiles is how many names the cache stores of a pod's injected annotation that are no profiles in force. The
+	// replica that wrote them may have read a newer file, and a profile that was removed is reported.
+	maxUnknownProfiles = 4
+	// maxValue is how many bytes of a value are stored: as many as a name has. Source: Kubernetes, IsDNS1123Subdomain.
+	maxValue = 253
 )
 
-// CacheOptions returns what the manager's cache must hold and what it leaves out: the API server selects, so that pods
-// without the label, finished pods and claims of others never arrive, and what arrives is stripped. Another user of the
-// same cache gets the same selection; the MutatingWebhookConfiguration of the installation itself keeps all its fields.
+// CacheOptions returns what the manager's cache must hold and what it leaves out. The API server selects, so that pods
+// without the label, finished pods and unmanaged claims never arrive. Objects that arrive are stripped. Another reader of the
+// same cache gets the same selection; the MutatingWebhookConfiguration of the installation itself retains all its fields.
 func CacheOptions(o Options) cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}: {
 				Label: labels.SelectorFromSet(labels.Set{kinds.Label: kinds.LabelEnabled}),
-				Field: unfinished(), Transform: strip(stripPod(o.Config)),
+				Field: unfinished(), Transform: kube.Strip(stripPod(o.Config)),
 			},
-			&corev1.Namespace{}: {Transform: strip(stripNamespace)},
+			&corev1.Namespace{}: kube.CacheNamespaces(),
 			&corev1.PersistentVolumeClaim{}: {
 				Label:     labels.SelectorFromSet(labels.Set{storage.LabelInstallation: o.Installation}),
-				Transform: strip(stripClaim),
+				Transform: kube.Strip(stripClaim),
 			},
-			&admissionregistrationv1.MutatingWebhookConfiguration{}: {
-				Label: labels.SelectorFromSet(labels.Set{labelName: productName}), Transform: stripWebhooks(o.WebhookConfiguration),
-			},
+			&admissionregistrationv1.MutatingWebhookConfiguration{}: kube.CacheWebhooks(o.WebhookConfiguration),
 		},
 	}
 }
 
-// unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise count as users for ever.
+// unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise count as users forever.
 func unfinished() fields.Selector {
 	return fields.AndSelectors(
 		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
@@ -56,93 +56,64 @@ func unfinished() fields.Selector {
 	)
 }
 
-// strip makes a transform of a function for one type. What is of another type (a tombstone) passes.
-func strip[T any](keep func(T) T) toolscache.TransformFunc {
-	return func(object any) (any, error) {
-		if typed, ok := object.(T); ok {
-			return keep(typed), nil
-		}
-		return object, nil
-	}
-}
-
-// identity is the metadata without which a cache cannot work, and the times.
-func identity(m *metav1.ObjectMeta) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion,
-		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp,
-	}
-}
-
-// maxKept is how many bytes of a value are kept: as many as a name has. Source: Kubernetes, IsDNS1123Subdomain.
-const maxKept = 253
-
-// only keeps some labels or annotations.
-func only(all map[string]string, keys ...string) map[string]string {
-	var kept map[string]string
-	for _, key := range keys {
-		if value, ok := all[key]; ok {
-			if kept == nil {
-				kept = make(map[string]string, 1)
-			}
-			kept[key] = strings.Clone(value[:min(len(value), maxKept)])
-		}
-	}
-	return kept
-}
-
 func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
-		kept := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: identity(&pod.ObjectMeta)}
+		stripped := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: kube.Identity(&pod.ObjectMeta)}
 		if injected, ok := pod.Annotations[inject.AnnotationInjected]; ok {
-			kept.Annotations = map[string]string{inject.AnnotationInjected: fewProfiles(config(), injected)}
+			stripped.Annotations = map[string]string{inject.AnnotationInjected: boundedProfiles(config(), injected)}
 		}
-		return kept
+		return stripped
 	}
 }
 
-// stripNamespace keeps the labels: selectors look at them.
-func stripNamespace(namespace *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
-	kept := &metav1.PartialObjectMetadata{TypeMeta: namespace.TypeMeta, ObjectMeta: identity(&namespace.ObjectMeta)}
-	kept.Labels = namespace.Labels
-	return kept
+// boundedProfiles returns the part of an injected annotation that the cache stores: the profiles in force, whose number the
+// administrator decides, and at most [maxUnknownProfiles] other names. The author of a pod can write 256 KiB there.
+func boundedProfiles(config *storage.Config, annotation string) string {
+	if config.Profile(annotation) != nil { // the usual pod
+		return strings.Clone(annotation)
+	}
+	names := inject.InjectedProfiles(map[string]string{inject.AnnotationInjected: annotation})
+	unknown := 0
+	bounded := strings.Join(slices.DeleteFunc(names, func(name string) bool {
+		if config.Profile(name) != nil {
+			return false
+		}
+		unknown++
+		return unknown > maxUnknownProfiles
+	}), ",")
+	return strings.Clone(bounded) // a part of the annotation would retain all of it in memory
 }
 
-// stripClaim keeps of a claim what the controller compares. Whoever may write claims in a namespace can give them our label, so
-// nothing is kept that grows with what is written there.
+// stripClaim returns the part of a claim that the controller compares. Anyone who can write claims in a namespace can give them
+// the label of this installation, so nothing is stored that grows with its author's input.
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
-	kept := &corev1.PersistentVolumeClaim{ObjectMeta: identity(&claim.ObjectMeta)}
-	kept.Labels = only(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)
-	kept.Annotations = only(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
+	stripped := &corev1.PersistentVolumeClaim{ObjectMeta: kube.Identity(&claim.ObjectMeta)}
+	stripped.Labels = subset(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)
+	stripped.Annotations = subset(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
 	spec := &claim.Spec
-	kept.Spec = corev1.PersistentVolumeClaimSpec{
+	stripped.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName, VolumeMode: spec.VolumeMode,
 	}
 	if size, ok := spec.Resources.Requests[corev1.ResourceStorage]; ok {
-		kept.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
+		stripped.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
 	}
-	kept.Status.Phase = claim.Status.Phase
+	stripped.Status.Phase = claim.Status.Phase
 	if capacity, ok := claim.Status.Capacity[corev1.ResourceStorage]; ok {
-		kept.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: capacity}
+		stripped.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: capacity}
 	}
-	return kept
+	return stripped
 }
 
-// stripWebhooks keeps of other installations what says which pods they take. Of the own one it keeps all but
-// managedFields, so that this cache can also tell what caBundle is live.
-func stripWebhooks(own string) toolscache.TransformFunc {
-	return strip(func(c *admissionregistrationv1.MutatingWebhookConfiguration) *admissionregistrationv1.MutatingWebhookConfiguration {
-		if c.Name == own {
-			c.ManagedFields = nil
-			return c
+// subset returns some labels or annotations, with bounded values.
+func subset(all map[string]string, keys ...string) map[string]string {
+	var some map[string]string
+	for _, key := range keys {
+		if value, ok := all[key]; ok {
+			if some == nil {
+				some = make(map[string]string, 1)
+			}
+			some[key] = strings.Clone(value[:min(len(value), maxValue)])
 		}
-		kept := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: identity(&c.ObjectMeta)}
-		kept.Labels = c.Labels
-		for i := range c.Webhooks {
-			kept.Webhooks = append(kept.Webhooks, admissionregistrationv1.MutatingWebhook{
-				Name: c.Webhooks[i].Name, NamespaceSelector: c.Webhooks[i].NamespaceSelector, ObjectSelector: c.Webhooks[i].ObjectSelector,
-			})
-		}
-		return kept
-	})
+	}
+	return some
 }

@@ -1,49 +1,44 @@
-// Package claims keeps the storage of injected pods present: a controller that creates a profile's StorageClass, its
-// static PersistentVolume and its PersistentVolumeClaim when a pod that the webhook marked needs them and they are
-// missing. It is the part that makes objects, so that the admission path never does (a dry run makes nothing, and a
-// refused pod leaves nothing behind).
+// Package claims creates the storage objects that injected pods lack: a controller creates a profile's StorageClass, its static
+// PersistentVolume and its PersistentVolumeClaim when a pod with the injected annotation needs them and they are missing. Only
+// this package creates objects. So a dry run of an admission creates none, and a refused pod leaves none behind.
 //
 // # What it does
 //
-//   - The unit of work is a [storage.ProfileRef], a profile in a namespace. Marked pods name it ([inject.AnnotationInjected]).
-//   - Order of creation: class, volume, claim. What exists already is read and compared before anything is made, and never
-//     changed. A class with another provisioner or reclaim policy, and a static volume with another source, reclaim policy or
-//     class or for another claim, is refused: nothing is made until people have decided. Other parameters of a class are
-//     used as they are, and said.
-//   - A claim of others that fits is used. One that does not gets neither class nor volume from here, which could bind it.
-//   - The profile's namespaceSelector and its static volume's namespace are checked again ([storage.Profile.Serves]),
-//     because anybody who makes pods can forge a mark.
-//   - A bound claim of its own grows to the profile's size when its class allows that. It never shrinks, and an Event says
-//     so when the profile asks for less. What else the profile says later, such as another volume.handle, changes neither
-//     claim nor volume: an Event says what differs.
-//   - The volume of a bound claim of its own gets [storage.LabelNamespace] and [storage.LabelNamespaceUID]. When the claim was
-//     deleted and pods need it again, it is made for that volume, static or provisioned, which is freed for it; a namespace
-//     that was deleted and made again is not taken for the one that had the data, unless an administrator says so by these
-//     labels. Where several volumes have data for one claim, nothing is made until people have decided.
-//   - Everything else is said and not done: an Event on the claim and on at most ten of the pods that wait for it tells
-//     what is wrong and what to do. Differences never become a loop of errors.
+//   - The unit of work is a [storage.ProfileRef], a profile in a namespace. Pods name it in [inject.AnnotationInjected].
+//   - Order of creation: class, volume, claim. Existing objects are read and compared before any is created, and never changed.
+//     A class with another provisioner or reclaim policy is refused. So is a static volume with another source, reclaim policy or
+//     class, or for another claim. After a refusal nothing is created until people have decided. Other parameters of a class
+//     are accepted, and reported.
+//   - An unmanaged claim that fits is used. For one that does not fit, neither class nor volume is created, which could bind it.
+//   - The profile's namespaceSelector and its static volume's namespace are checked again ([storage.Profile.Serves]), because
+//     anyone who creates pods can forge the injected annotation.
+//   - A bound claim of this installation grows to the profile's size when its class allows that. It never shrinks: an Event
+//     reports a smaller size. Other changes of the profile, such as another volume.handle, change neither claim nor volume: an
+//     Event reports the difference.
+//   - The volume of a bound claim of this installation gets [storage.LabelNamespace] and [storage.LabelNamespaceUID]. When the
+//     claim was deleted and pods need it again, the claim is recreated and the volume is re-bound to it. A namespace that was
+//     deleted and recreated has another UID, so its claims get the old volumes only when an administrator sets these labels.
+//     Where several volumes have data for one claim, nothing is created until people have decided.
+//   - Every other problem is reported only: an Event on the claim, and on at most ten of the pods that wait for it, has the
+//     cause and the next step. Differences never become a loop of errors.
 //
 // # What it never does
 //
-// It deletes nothing, removes no finalizer, and changes no object without the label [storage.LabelInstallation] of its
-// own installation; the exceptions are the labels above, and the claim's UID taken from a volume that was released, on a volume whose claimRef has the UID of its own claim. A
-// claim with Helm's marks is Helm's even with that label. So a rendered claim and a made one never fight, and neither
-// do two installations.
+// It deletes no object, removes no finalizer, and changes no object without the label [storage.LabelInstallation] of its own
+// installation. There are two exceptions, both on a volume whose claimRef has the UID of a claim of this installation: the labels
+// above, and the UID in the claimRef of a Released volume that is re-bound. A claim with Helm's annotations is Helm's even with
+// that label. So a rendered claim and a created one never conflict, and neither do two installations.
 //
 // # What it reads, and why it stays small
 //
-// Pods come as metadata only, with the opt-in label and neither Succeeded nor Failed (both are selected by the API
-// server, so other pods cost nothing here), stripped to their name, UID, times and mark. Claims come with the label of
-// this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet, and before
-// a claim is made for a volume to be provisioned, the volumes with the label of its namespace are listed. A bound claim that was found right is not looked at
-// again before it or the configuration changes, or ten minutes have passed.
-//
-// # Without the controller
-//
-// [AddOverlap] adds only the search for other installations that take the same pods; it makes no objects but Events.
+// Pods are cached as metadata only, with the opt-in label and neither Succeeded nor Failed. The API server selects by both, so
+// other pods cost nothing here. They are stripped to their name, UID, times and injected annotation. Claims are cached with the
+// label of this installation only. StorageClasses and PersistentVolumes are read one by one when a claim is not bound yet.
+// Before a claim is created for a volume to be provisioned, the volumes with the label of its namespace are listed. A bound claim
+// that is in sync is not read again before it or the configuration changes, or ten minutes have passed.
 //
 // # Replicas
 //
-// Every replica runs the caches and the [Index], only the leader writes. A new leader goes through all marked pods once:
-// a bound claim costs it one read (of the volume).
+// Every replica runs the caches and the [Index], only the leader writes. A new leader reconciles all injected pods once: a bound
+// claim costs it one read (of the volume).
 package claims

@@ -9,30 +9,35 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// indexProfile is the name of the cache index of live pods by the profiles of their injected annotation.
+const indexProfile = "profile"
+
 // Index answers, without a lock and without a request, what the admission path warns of. Every replica has one. A nil
-// Index knows nothing.
+// Index has no warnings.
 type Index struct {
-	uses    sync.Map // storage.ProfileRef to *atomic.Int64, the number of its live pods
-	synced  func() bool
-	names   claimNames
-	overlap *overlap // nil: nobody looks
+	pods   sync.Map // storage.ProfileRef to *atomic.Int64, the number of its live pods
+	synced func() bool
+	names  claimNames
 }
 
-// Warnings returns what people should know when a pod that uses the profile is admitted to the namespace: that a claim
-// for one node has other users, or that a claim that nobody creates is missing. While the caches are not filled yet
-// there are no warnings.
+// Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the profile: a claim for one
+// node has other users, or a claim that this installation does not create is missing. There are none before the caches are
+// filled.
 func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
 	}
 	name := profile.Names(storage.Release{}, namespace).Claim
 	var warnings []string
-	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() { // of a claim of others nobody knows the modes here
-		if others := i.pods(storage.ProfileRef{Profile: profile.Name, Namespace: namespace}); others > 0 {
+	// The access modes of an unmanaged claim are not in memory.
+	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() {
+		if others := i.podsOf(storage.ProfileRef{Profile: profile.Name, Namespace: namespace}); others > 0 {
 			warnings = append(warnings, sharedWarning(name, profile.Claim.AccessModes, others))
 		}
 	}
@@ -53,29 +58,21 @@ func sharedWarning(claim string, modes []corev1.PersistentVolumeAccessMode, othe
 	return fmt.Sprintf("claim %s is ReadWriteOnce and %s: they must run on one node", claim, users)
 }
 
-// Overlap returns a sentence about another installation that selects the pods of some namespace, too. Empty: there is
-// none.
-func (i *Index) Overlap() string {
-	if i == nil {
-		return ""
-	}
-	return i.overlap.text()
-}
-
-func (i *Index) pods(use storage.ProfileRef) int64 {
-	if count, ok := i.uses.Load(use); ok {
+// podsOf returns the number of live pods that mount a profile in a namespace.
+func (i *Index) podsOf(ref storage.ProfileRef) int64 {
+	if count, ok := i.pods.Load(ref); ok {
 		return count.(*atomic.Int64).Load()
 	}
 	return 0
 }
 
-// known returns the uses that have live pods.
-func (i *Index) known() []storage.ProfileRef {
-	var known []storage.ProfileRef
-	for use := range i.uses.Range {
-		known = append(known, use.(storage.ProfileRef))
+// refs returns the profiles that have live pods, with their namespaces.
+func (i *Index) refs() []storage.ProfileRef {
+	var refs []storage.ProfileRef
+	for ref := range i.pods.Range {
+		refs = append(refs, ref.(storage.ProfileRef))
 	}
-	return known
+	return refs
 }
 
 // handler feeds the index. An informer calls its handler from one goroutine, so writers need no lock.
@@ -98,10 +95,33 @@ func (i *Index) count(object any, n int64) {
 	if !ok {
 		return
 	}
-	for _, use := range usesOf(pod) {
-		count, _ := i.uses.LoadOrStore(use, new(atomic.Int64))
+	for _, ref := range refsOf(pod) {
+		count, _ := i.pods.LoadOrStore(ref, new(atomic.Int64))
 		if count.(*atomic.Int64).Add(n) <= 0 {
-			i.uses.Delete(use) // namespaces come and go
+			i.pods.Delete(ref) // namespaces come and go
 		}
 	}
+}
+
+// liveProfiles returns the profiles that a pod needs: none once it is being deleted. Pods in the cache have few of them, see
+// [boundedProfiles].
+func liveProfiles(pod client.Object) []string {
+	if pod.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	return inject.InjectedProfiles(pod.GetAnnotations())
+}
+
+// refsOf returns the profiles that a pod needs, with its namespace.
+func refsOf(pod *metav1.PartialObjectMetadata) []storage.ProfileRef {
+	var refs []storage.ProfileRef
+	for _, profile := range liveProfiles(pod) {
+		refs = append(refs, storage.ProfileRef{Profile: profile, Namespace: pod.Namespace})
+	}
+	return refs
+}
+
+// refOfClaim returns the profile for which this installation created a claim.
+func refOfClaim(claim *corev1.PersistentVolumeClaim) storage.ProfileRef {
+	return storage.ProfileRef{Profile: claim.Labels[storage.LabelProfile], Namespace: claim.Namespace}
 }

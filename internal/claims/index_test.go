@@ -4,22 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/events"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
-	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -73,7 +63,7 @@ func TestCacheKeepsFewNames(t *testing.T) {
 			t.Parallel()
 			kept := stripPod(config)(markedPod("ml", "one", row.annotation))
 			assert.Equal(t, row.want, kept.Annotations[inject.AnnotationInjected])
-			assert.Len(t, usesOf(kept), strings.Count(row.want, ",")+1)
+			assert.Len(t, refsOf(kept), strings.Count(row.want, ",")+1)
 		})
 	}
 	assert.Empty(t, stripPod(config)(&metav1.PartialObjectMetadata{}).Annotations)
@@ -96,22 +86,22 @@ func TestIndexFollowsPods(t *testing.T) {
 
 	h.OnAdd(two, false)
 	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"}, index.Warnings("ml", profile))
-	assert.ElementsMatch(t, []storage.ProfileRef{use, {Profile: "other", Namespace: "ml"}}, index.known())
+	assert.ElementsMatch(t, []storage.ProfileRef{use, {Profile: "other", Namespace: "ml"}}, index.refs())
 
 	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]), "they do run on one node")
 
 	ending := two.DeepCopy()
 	ending.DeletionTimestamp = new(metav1.Now())
 	h.OnUpdate(two, ending)
-	assert.EqualValues(t, 1, index.pods(use), "a pod that is being deleted counts no more")
+	assert.EqualValues(t, 1, index.podsOf(use), "a pod that is being deleted counts no more")
 	h.OnDelete(ending)
-	assert.EqualValues(t, 1, index.pods(use), "and not twice")
+	assert.EqualValues(t, 1, index.podsOf(use), "and not twice")
 
 	h.OnUpdate(one, one)
-	assert.EqualValues(t, 1, index.pods(use))
+	assert.EqualValues(t, 1, index.podsOf(use))
 	h.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "ml/one", Obj: one})
 	assert.Empty(t, index.Warnings("ml", profile))
-	assert.Empty(t, index.known(), "a use without pods is forgotten")
+	assert.Empty(t, index.refs(), "a use without pods is forgotten")
 }
 
 func TestWarnings(t *testing.T) {
@@ -158,7 +148,7 @@ func TestWarnings(t *testing.T) {
 			assert.Equal(t, row.want, row.index.Warnings("ml", &claimtest.Config(t, row.profile).Profiles[0]))
 		})
 	}
-	assert.Empty(t, (*Index)(nil).Overlap())
+	assert.Empty(t, (*Index)(nil).Warnings("ml", nil))
 }
 
 func TestNameSetForgets(t *testing.T) {
@@ -173,90 +163,4 @@ func TestNameSetForgets(t *testing.T) {
 	assert.False(t, names.missing("ml", "data"))
 	set.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "ml/data", Obj: claim})
 	assert.True(t, names.missing("ml", "data"))
-}
-
-func TestSendsNoticeOnceInAWhile(t *testing.T) {
-	t.Parallel()
-
-	n := newNotices(nil)
-	now := time.Now()
-	assert.True(t, n.isNews(notice{object: "u", note: "a"}, now))
-	assert.False(t, n.isNews(notice{object: "u", note: "a"}, now.Add(quiet-time.Second)))
-	assert.True(t, n.isNews(notice{object: "u", note: "b"}, now), "another sentence is news")
-	assert.True(t, n.isNews(notice{object: "v", note: "b"}, now), "another object, too")
-	assert.False(t, n.isNews(notice{object: "u", note: "a"}, now), "two sentences in turn are not")
-	assert.True(t, n.isNews(notice{object: "u", note: "b"}, now.Add(quiet)), "and after a while")
-
-	for i := range 3 * manyNotices {
-		n.isNews(notice{object: "u", note: string(rune(i))}, now)
-	}
-	assert.LessOrEqual(t, len(n.said), manyNotices, "memory is bounded")
-}
-
-// TestSendsNoticeOnceWhenItsClaimIsCreated: the first reconciliation of a pod finds no claim, the second does.
-func TestSendsNoticeOnceWhenItsClaimIsCreated(t *testing.T) {
-	t.Parallel()
-
-	recorder := events.NewFakeRecorder(2)
-	n := newNotices(recorder)
-	pod, claim := &corev1.ObjectReference{Kind: "Pod", UID: "u"}, &corev1.ObjectReference{Kind: kindClaim, Name: "data", UID: "c"}
-	problem := diagnose.Finding{Reason: diagnose.ReasonVolumeWritable, Note: "PersistentVolume v is writable"}
-	n.warn(pod, nil, actionProvide, problem)
-	n.warn(pod, claim, actionProvide, problem)
-	assert.Len(t, recorder.Events, 1)
-}
-
-func TestShorten(t *testing.T) {
-	t.Parallel()
-
-	assert.Equal(t, "short", shorten("short"))
-	cut := shorten(strings.Repeat("é", maxNote))
-	assert.LessOrEqual(t, len(cut), maxNote)
-	assert.True(t, utf8.ValidString(cut))
-	assert.True(t, strings.HasSuffix(cut, "é…"))
-}
-
-func TestRefused(t *testing.T) {
-	t.Parallel()
-
-	claims := schema.GroupResource{Resource: "persistentvolumeclaims"}
-	ending := apierrors.NewForbidden(claims, "x", nil)
-	ending.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
-
-	var refusal refusal
-	require.ErrorIs(t, refused(ending, "R", "create x"), errNamespaceEnds)
-	require.ErrorAs(t, refused(apierrors.NewForbidden(claims, "x", nil), "R", "create x"), &refusal)
-	require.ErrorAs(t, refused(apierrors.NewInvalid(schema.GroupKind{}, "x", nil), "R", "create x"), &refusal)
-	require.ErrorAs(t, refused(apierrors.NewBadRequest("x"), "R", "create x"), &refusal)
-	assert.Equal(t, "R", refusal.Reason)
-	assert.Contains(t, refusal.Note, "the API server refused to create x: ")
-	for _, err := range []error{apierrors.NewConflict(claims, "x", nil), apierrors.NewServiceUnavailable("x"), apierrors.NewTooManyRequests("x", 1)} {
-		got := refused(err, "R", "create x")
-		assert.NotErrorAs(t, got, &refusal)
-		assert.ErrorIs(t, got, err)
-	}
-}
-
-// TestMapper holds Mapper to Scheme: what the one knows of ours, the other finds.
-func TestMapper(t *testing.T) {
-	t.Parallel()
-
-	for _, object := range []runtime.Object{
-		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &corev1.Namespace{}, &corev1.Secret{}, &corev1.ConfigMap{},
-		metadataOf("Pod"), metadataOf("Namespace"),
-	} {
-		gvk, err := apiutil.GVKForObject(object, Scheme())
-		require.NoError(t, err)
-		mapping, err := Mapper().RESTMapping(gvk.GroupKind(), gvk.Version)
-		require.NoError(t, err)
-		assert.Equal(t, strings.ToLower(gvk.Kind)+"s", mapping.Resource.Resource)
-	}
-	for group, kind := range map[string]string{
-		"storage.k8s.io": "StorageClass", "coordination.k8s.io": "Lease", "events.k8s.io": "Event", "admissionregistration.k8s.io": "MutatingWebhookConfiguration",
-	} {
-		gk := schema.GroupKind{Group: group, Kind: kind}
-		assert.True(t, Scheme().Recognizes(gk.WithVersion("v1")), kind)
-		_, err := Mapper().RESTMapping(gk, "v1")
-		assert.NoError(t, err, kind)
-	}
 }

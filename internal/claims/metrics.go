@@ -3,6 +3,8 @@ package claims
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 var (
@@ -10,24 +12,20 @@ var (
 		Name: "pipeline_storage_claims_created_total",
 		Help: "Objects that the claims controller created, by kind (StorageClass, PersistentVolume, PersistentVolumeClaim).",
 	}, []string{"kind"})
-	restoredTotal = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "pipeline_storage_claims_restored_total",
-		Help: "PersistentVolumes that were given back to a claim that was deleted and made again.",
+	reboundTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pipeline_storage_claims_rebound_total",
+		Help: "Released PersistentVolumes that were re-bound to a recreated claim.",
 	})
 	errorsTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pipeline_storage_claims_errors_total",
 		Help: "Requests of the claims controller that the API server did not answer or refused; they are tried again.",
 	})
-	overlapping = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pipeline_storage_installations_overlap",
-		Help: "1 while the pods of some namespace are selected by another installation as well as by this one, else 0.",
-	})
 )
 
 // init registers once for the process: a test runs several managers in one.
 func init() {
-	for _, kind := range []string{kindClass, kindVolume, kindClaim} {
+	for _, kind := range []string{kube.KindStorageClass, kube.KindVolume, kube.KindClaim} {
 		createdTotal.WithLabelValues(kind)
 	}
-	metrics.Registry.MustRegister(createdTotal, restoredTotal, errorsTotal, overlapping)
+	metrics.Registry.MustRegister(createdTotal, reboundTotal, errorsTotal)
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -52,7 +53,7 @@ func admin(t *testing.T) (client.Client, *rest.Config) {
 
 	p := shared.plane
 	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
-	scheme := Scheme()
+	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})
 	require.NoError(t, err)
@@ -143,7 +144,7 @@ func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), ch
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m := manager.Options{
-		Scheme: Scheme(), Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
+		Scheme: kube.Scheme(kube.Groups()...), Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
 		LeaderElectionID: "claims-test", LeaderElectionNamespace: home,
 	}
 	for _, c := range change {
@@ -296,7 +297,7 @@ func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
 			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: diagnose.ClassOf(claim),
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
-			ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
+			ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
 		},
 	}
 	if err := f.Create(ctx, v); !apierrors.IsAlreadyExists(err) {

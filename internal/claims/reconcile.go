@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,43 +23,43 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// reconciler looks at one use at a time.
+const (
+	// requeueSoon is the pause after [errRequeueSoon].
+	requeueSoon = 500 * time.Millisecond
+	// inSyncFor is how long a bound claim that is in sync is not compared again while it does not change.
+	inSyncFor = 10 * time.Minute
+)
+
+// reconciler reconciles one profile in one namespace at a time.
 type reconciler struct {
 	Options
-	cached  client.Reader // pods and namespaces as metadata, claims of this installation
-	live    client.Reader // everything else, one request each
-	writer  client.Writer
-	notices *notices
-	settled sync.Map // storage.ProfileRef to settlement
-	shared  sync.Map // storage.ProfileRef to time.Time, when its pods' nodes were last looked at
-	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
-}
-
-// settlement says that a bound claim was found right, and with what.
-type settlement struct {
-	config  *storage.Config
-	uid     types.UID
-	version string
-	at      time.Time
+	cached    client.Reader // pods and namespaces as metadata, claims of this installation
+	live      client.Reader // everything else, one request each
+	writer    client.Writer
+	events    *kube.Events
+	inSync    sync.Map // storage.ProfileRef to syncState
+	nodesRead sync.Map // storage.ProfileRef to time.Time, when the nodes of its pods were last read
+	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
 }
 
 func newReconciler(mgr manager.Manager, o Options) *reconciler {
 	return &reconciler{
 		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
-		notices: newNotices(mgr.GetEventRecorder(recorderName)),
+		events: &kube.Events{Recorder: mgr.GetEventRecorder(kube.ClaimsReporter)},
 	}
 }
 
 // source lets requeue reach the controller's queue, which exists on the leader only.
 func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
-	return source.TypedFunc[storage.ProfileRef](func(_ context.Context, q workqueue.TypedRateLimitingInterface[storage.ProfileRef]) error {
+	type queue = workqueue.TypedRateLimitingInterface[storage.ProfileRef]
+	return source.TypedFunc[storage.ProfileRef](func(_ context.Context, q queue) error {
 		r.queue.Store(&q)
 		return nil
 	})
 }
 
-// requeue looks again at the uses that have pods, and at those that have a claim of this installation.
-func (r *reconciler) requeue(ctx context.Context, uses []storage.ProfileRef) error {
+// requeue enqueues the profiles that have pods, and those that have a claim of this installation.
+func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) error {
 	queue := r.queue.Load()
 	if queue == nil {
 		return nil
@@ -71,228 +69,189 @@ func (r *reconciler) requeue(ctx context.Context, uses []storage.ProfileRef) err
 		return fmt.Errorf("list the claims of this installation: %w", err)
 	}
 	for i := range own.Items {
-		uses = append(uses, storage.ProfileRef{Profile: own.Items[i].Labels[storage.LabelProfile], Namespace: own.Items[i].Namespace})
+		refs = append(refs, refOfClaim(&own.Items[i]))
 	}
-	for _, use := range uses {
-		(*queue).Add(use)
+	for _, ref := range refs {
+		(*queue).Add(ref)
 	}
 	return nil
 }
 
-// refusal ends a visit with something for people to put right. It is looked at again after [Options.Recheck], not as
-// often as errors are.
+// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again after [Options.Recheck], less
+// often than errors are.
 type refusal diagnose.Finding
 
 func (r refusal) Error() string { return r.Note }
 
-// What ends a visit of a namespace in which nothing is to be done, and nothing said.
+// Errors that end a reconciliation without an Event.
 var (
 	errNamespaceEnds = errors.New("the namespace is being deleted")
-	// A mark there is another installation's, or forged.
+	// The injected annotation there is another installation's, or forged.
 	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
+	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as no error.
+	errRequeueSoon = errors.New("objects are changing")
 )
 
-// Reconcile looks at a profile in a namespace, and makes what is missing.
-func (r *reconciler) Reconcile(ctx context.Context, use storage.ProfileRef) (reconcile.Result, error) {
-	v := &visit{reconciler: r, use: use}
-	again, err := v.run(ctx)
+// asRefusal turns an answer that will stay the same until someone changes something (rights, quota, policies, values that
+// the API does not accept) into a refusal. Any other error is retried. action is an infinitive, for the message.
+func asRefusal(err error, reason, action string) error {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return errNamespaceEnds
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		errorsTotal.Inc()
+		return refusal{Reason: reason, Note: fmt.Sprintf("the API server refused to %s: %v", action, err)}
+	}
+	return fmt.Errorf("%s: %w", action, err)
+}
+
+// Reconcile creates the missing storage objects of a profile in a namespace.
+func (r *reconciler) Reconcile(ctx context.Context, ref storage.ProfileRef) (reconcile.Result, error) {
+	current := &reconciliation{reconciler: r, ref: ref}
+	after, err := current.reconcile(ctx)
 	var refused refusal
 	switch {
 	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
-	case errors.Is(err, errLater):
-		return reconcile.Result{RequeueAfter: later}, nil
+	case errors.Is(err, errRequeueSoon):
+		return reconcile.Result{RequeueAfter: requeueSoon}, nil
 	case errors.As(err, &refused):
-		v.warn(diagnose.Finding(refused))
-		return reconcile.Result{RequeueAfter: v.whileWaiting(r.Recheck)}, nil
+		current.warn(diagnose.Finding(refused))
+		return reconcile.Result{RequeueAfter: current.whilePodsWait(r.Recheck)}, nil
 	case err != nil:
 		errorsTotal.Inc()
-		return reconcile.Result{}, fmt.Errorf("profile %s in namespace %s: %w", use.Profile, use.Namespace, err)
+		return reconcile.Result{}, fmt.Errorf("profile %s in namespace %s: %w", ref.Profile, ref.Namespace, err)
 	}
-	return reconcile.Result{RequeueAfter: again}, nil
+	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// visit is one look at a use: what was read of it, once.
-type visit struct {
+// reconciliation is one pass over a profile in a namespace, with the objects that it has read.
+type reconciliation struct {
 	*reconciler
-	use     storage.ProfileRef
-	config  *storage.Config
-	profile *storage.Profile
-	names   storage.Names
-	home    types.UID                      // of the namespace, as the cache has it
-	pods    []metav1.PartialObjectMetadata // live ones with the mark, at most maxPods
-	claim   *corev1.PersistentVolumeClaim  // nil: there is none
-	wanted  storage.ObjectSet
-	earlier []corev1.PersistentVolume // of an earlier namespace of this name; see withVolume
+	ref          storage.ProfileRef
+	config       *storage.Config
+	profile      *storage.Profile
+	names        storage.Names
+	namespaceUID types.UID                      // as the cache has it
+	pods         []metav1.PartialObjectMetadata // live ones with the injected annotation, at most maxReportedPods
+	claim        *corev1.PersistentVolumeClaim  // nil: it does not exist
+	wanted       storage.ObjectSet
+	earlier      []corev1.PersistentVolume // of an earlier namespace of this name; see chooseVolume
 }
 
-// run returns after how long to look again; 0: when something changes.
-func (v *visit) run(ctx context.Context) (time.Duration, error) {
-	if err := v.readPods(ctx); err != nil {
+// reconcile returns the time until the next reconciliation; 0: when something changes.
+func (r *reconciliation) reconcile(ctx context.Context) (time.Duration, error) {
+	if err := r.readPods(ctx); err != nil {
 		return 0, err
 	}
-	namespace, err := v.selected(ctx)
+	namespace, err := r.selectedNamespace(ctx)
 	if err != nil {
 		return 0, err
 	}
-	v.config = v.Config()
-	if v.profile = v.config.Profile(v.use.Profile); v.profile == nil {
-		v.warn(diagnose.UnknownProfile(v.use.Profile))
+	r.config = r.Config()
+	if r.profile = r.config.Profile(r.ref.Profile); r.profile == nil {
+		r.warn(diagnose.UnknownProfile(r.ref.Profile))
 		return 0, nil
 	}
-	if err := v.profile.Serves(v.use.Namespace, namespace.Labels); err != nil {
+	if err := r.profile.Serves(r.ref.Namespace, namespace.Labels); err != nil {
 		return 0, refusal{Reason: diagnose.ReasonProfileRefused, Note: err.Error()}
 	}
-	v.names = v.profile.Names(storage.Release{}, v.use.Namespace)
-	if err := v.readClaim(ctx); err != nil {
+	r.names = r.profile.Names(storage.Release{}, r.ref.Namespace)
+	if err := r.readClaim(ctx); err != nil {
 		return 0, err
 	}
-	if len(v.pods) == 0 && !v.own() {
-		v.settled.Delete(v.use)
-		v.shared.Delete(v.use)
+	if len(r.pods) == 0 && !r.own() {
+		r.inSync.Delete(r.ref)
+		r.nodesRead.Delete(r.ref)
 		return 0, nil
 	}
-	if v.isSettled() {
-		return v.sayShared(ctx)
+	if r.isInSync() {
+		return r.reportMultiNode(ctx)
 	}
-	return v.provide(ctx)
+	return r.provide(ctx)
 }
 
-// provide makes what is missing, keeps what is this installation's, and says why pods wait.
-func (v *visit) provide(ctx context.Context) (time.Duration, error) {
-	if err := v.want(); err != nil {
+// provide creates missing objects, maintains those of this installation, and reports why pods wait.
+func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
+	if err := r.computeWanted(); err != nil {
 		return 0, err
 	}
-	// First of all, because nothing else makes its data be found again. A profile that creates no claim re-binds no volume, and
-	// the guardrail policies refuse its label.
-	if bound(v.claim) && *v.profile.Claim.Create {
-		if err := v.markVolume(ctx); err != nil {
+	// First of all, because the data is found again by these labels only. A profile that creates no claim re-binds no volume,
+	// and the guardrail policies refuse its label.
+	if bound(r.claim) && *r.profile.Claim.Create {
+		if err := r.maintainVolume(ctx); err != nil {
 			return 0, err
 		}
 	}
-	if v.claim != nil && v.claim.DeletionTimestamp != nil {
-		return 0, refusal(diagnose.BeingDeleted(v.claim.Name))
+	if r.claim != nil && r.claim.DeletionTimestamp != nil {
+		return 0, refusal(diagnose.BeingDeleted(r.claim.Name))
 	}
-	if err := v.create(ctx); err != nil {
+	if err := r.create(ctx); err != nil {
 		return 0, err
 	}
-	if err := v.compare(ctx); err != nil {
+	if err := r.compare(ctx); err != nil {
 		return 0, err
 	}
-	if !bound(v.claim) {
-		return v.sayPending(ctx)
+	if !bound(r.claim) {
+		return r.reportPending(ctx)
 	}
-	v.settle()
-	return v.sayShared(ctx)
+	r.recordInSync()
+	return r.reportMultiNode(ctx)
 }
 
-// readPods reads the live pods of the use from the cache. Their number is bounded, because it is only for Events.
-func (v *visit) readPods(ctx context.Context) error {
-	list := metadataListOf("Pod")
-	err := v.cached.List(ctx, list, client.InNamespace(v.use.Namespace), client.MatchingFields{indexProfile: v.use.Profile}, client.Limit(maxPods))
-	if err != nil {
-		return fmt.Errorf("list the marked pods: %w", err)
-	}
-	v.pods = list.Items
-	return nil
-}
-
-// selected returns the namespace if it stays and the installation's own webhook takes its pods: webhook and controller share
-// one selector, and a mark can be another installation's, or forged.
-func (v *visit) selected(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
-	namespace, err := v.namespace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if namespace.DeletionTimestamp != nil {
-		return nil, errNamespaceEnds
-	}
-	v.home = namespace.UID
-	if v.WebhookConfiguration == "" {
-		return namespace, nil
-	}
-	own, err := kube.ReadWebhooks(ctx, v.WebhookConfiguration, v.cached, v.live)
-	if err != nil {
-		return nil, err
-	}
-	if own == nil || !slices.ContainsFunc(own.Webhooks, func(w admissionregistrationv1.MutatingWebhook) bool {
-		return diagnose.Selects(w.NamespaceSelector, namespace.Labels)
-	}) {
-		return nil, errNotSelected
-	}
-	return namespace, nil
-}
-
-// namespace reads the namespace from the cache, or, when it was made a moment ago, from the API server.
-func (v *visit) namespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
-	namespace := metadataOf("Namespace")
-	key := client.ObjectKey{Name: v.use.Namespace}
-	err := v.cached.Get(ctx, key, namespace)
-	if apierrors.IsNotFound(err) {
-		err = v.live.Get(ctx, key, namespace)
-	}
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, errNamespaceEnds
-	case err != nil:
-		return nil, fmt.Errorf("read the namespace: %w", err)
-	}
-	return namespace, nil
-}
-
-// readClaim reads the claim of the use: from the cache, which has those of this installation, or from the API server.
-func (v *visit) readClaim(ctx context.Context) error {
-	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: v.use.Namespace, Name: v.names.Claim}
-	err := v.cached.Get(ctx, key, claim)
-	if apierrors.IsNotFound(err) && len(v.pods) > 0 {
-		err = v.live.Get(ctx, key, claim)
-	}
+// computeWanted makes the objects of the profile. There are none where the profile's volume serves another namespace and
+// claim.create is false: the volume of such a claim is its author's choice.
+func (r *reconciliation) computeWanted() error {
+	wanted, err := storage.Objects(r.config, storage.Release{}, r.ref)
 	switch {
 	case err == nil:
-		v.claim = claim
-	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("read claim %s: %w", v.names.Claim, err)
-	}
-	return nil
-}
-
-// want works out what the profile says is to exist. Nothing is, where the profile's volume serves another namespace but the
-// claim is somebody else's by the configuration: what volume that claim has is its maker's business.
-func (v *visit) want() error {
-	wanted, err := storage.Objects(v.config, storage.Release{}, v.use)
-	switch {
-	case err == nil:
-		v.wanted = wanted
-	case *v.profile.Claim.Create:
+		r.wanted = wanted
+	case *r.profile.Claim.Create:
 		return refusal{Reason: diagnose.ReasonProfileRefused, Note: err.Error()}
 	}
 	return nil
 }
 
-func (v *visit) own() bool { return v.claim != nil && diagnose.OwnedBy(v.Installation, v.claim) }
+// own reports whether this installation created the claim.
+func (r *reconciliation) own() bool {
+	return r.claim != nil && diagnose.OwnedBy(r.Installation, r.claim)
+}
 
-func (v *visit) isSettled() bool {
-	if !v.own() || !bound(v.claim) {
+func bound(claim *corev1.PersistentVolumeClaim) bool {
+	return claim != nil && claim.Status.Phase == corev1.ClaimBound
+}
+
+// syncState is the state in which a bound claim was found in sync.
+type syncState struct {
+	config  *storage.Config
+	uid     types.UID
+	version string
+	at      time.Time
+}
+
+// isInSync reports whether neither claim nor configuration has changed since the claim was found in sync.
+func (r *reconciliation) isInSync() bool {
+	if !r.own() || !bound(r.claim) {
 		return false
 	}
-	last, ok := v.settled.Load(v.use)
+	last, ok := r.inSync.Load(r.ref)
 	if !ok {
 		return false
 	}
-	s := last.(settlement)
-	return s.config == v.config && s.uid == v.claim.UID && s.version == v.claim.ResourceVersion && time.Since(s.at) < quiet
+	s := last.(syncState)
+	return s.config == r.config && s.uid == r.claim.UID && s.version == r.claim.ResourceVersion && time.Since(s.at) < inSyncFor
 }
 
-func (v *visit) settle() {
-	if v.own() {
-		v.settled.Store(v.use, settlement{config: v.config, uid: v.claim.UID, version: v.claim.ResourceVersion, at: time.Now()})
+func (r *reconciliation) recordInSync() {
+	if r.own() {
+		r.inSync.Store(r.ref, syncState{config: r.config, uid: r.claim.UID, version: r.claim.ResourceVersion, at: time.Now()})
 	}
 }
 
-// whileWaiting is the duration while pods wait, and 0 (no other look) when none do.
-func (v *visit) whileWaiting(again time.Duration) time.Duration {
-	if len(v.pods) == 0 {
+// whilePodsWait returns the duration while pods wait, and 0 (no other reconciliation) when none do.
+func (r *reconciliation) whilePodsWait(after time.Duration) time.Duration {
+	if len(r.pods) == 0 {
 		return 0
 	}
-	return again
+	return after
 }

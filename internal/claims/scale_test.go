@@ -21,6 +21,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -63,7 +64,7 @@ func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 	makers.Wait()
 	f.settle()
 
-	cached := metadataListOf("Pod")
+	cached := kube.MetadataListOf("Pod")
 	require.NoError(t, r.manager.GetCache().List(t.Context(), cached, client.InNamespace(namespace)))
 	assert.Empty(t, cached.Items)
 	grown := heap() - before
@@ -90,18 +91,18 @@ func TestStrippedPodIsSmall(t *testing.T) {
 	}
 	config := storage.Default()
 	strip := stripPod(func() *storage.Config { return config })
-	kept := strip(large(0))
-	assert.Equal(t, map[string]string{inject.AnnotationInjected: "default"}, kept.Annotations)
-	assert.Empty(t, kept.Labels)
-	assert.Empty(t, kept.ManagedFields)
-	assert.Empty(t, kept.OwnerReferences)
-	assert.NotEmpty(t, kept.UID)
+	stripped := strip(large(0))
+	assert.Equal(t, map[string]string{inject.AnnotationInjected: "default"}, stripped.Annotations)
+	assert.Empty(t, stripped.Labels)
+	assert.Empty(t, stripped.ManagedFields)
+	assert.Empty(t, stripped.OwnerReferences)
+	assert.NotEmpty(t, stripped.UID)
 
 	result := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		pod := large(1)
 		for b.Loop() {
-			kept = strip(pod)
+			stripped = strip(pod)
 		}
 	})
 	t.Logf("a stripped pod takes %d bytes besides its strings", result.AllocedBytesPerOp())
@@ -118,12 +119,12 @@ func TestStrippedClaimIsSmall(t *testing.T) {
 	claim.Annotations = map[string]string{"theirs": large, diagnose.AnnotationSelectedNode: large}
 	claim.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": large}}
 	claim.Spec.Resources.Requests["example.com/x"] = resource.MustParse("1")
-	kept := stripClaim(claim)
-	assert.Equal(t, map[string]string{storage.LabelInstallation: "ps", storage.LabelProfile: "default"}, kept.Labels)
-	assert.Equal(t, map[string]string{diagnose.AnnotationSelectedNode: large[:maxKept]}, kept.Annotations)
-	assert.Equal(t, diagnose.Requested(claim), diagnose.Requested(kept))
-	assert.Equal(t, claim.Spec.AccessModes, kept.Spec.AccessModes)
-	text, err := json.Marshal(kept)
+	stripped := stripClaim(claim)
+	assert.Equal(t, map[string]string{storage.LabelInstallation: "ps", storage.LabelProfile: "default"}, stripped.Labels)
+	assert.Equal(t, map[string]string{diagnose.AnnotationSelectedNode: large[:maxValue]}, stripped.Annotations)
+	assert.Equal(t, diagnose.Requested(claim), diagnose.Requested(stripped))
+	assert.Equal(t, claim.Spec.AccessModes, stripped.Spec.AccessModes)
+	text, err := json.Marshal(stripped)
 	require.NoError(t, err)
 	assert.Less(t, len(text), 2048)
 }
@@ -154,17 +155,17 @@ func (p *pages) List(_ context.Context, list client.ObjectList, options ...clien
 	return nil
 }
 
-// TestReadsLargePodsFewAtOnce holds that the memory of a look at the nodes of a namespace does not grow with its pods.
-func TestReadsLargePodsFewAtOnce(t *testing.T) {
+// TestReadsLargePodsInSmallPages holds that the memory of a look at the nodes of a namespace does not grow with its pods.
+func TestReadsLargePodsInSmallPages(t *testing.T) {
 	t.Parallel()
 
-	for _, many := range []int{0, podsAtOnce, 10, 1000} {
+	for _, many := range []int{0, podsPerPage, 10, 1000} {
 		p := &pages{pods: many}
-		v := &visit{reconciler: &reconciler{live: p}, use: storage.ProfileRef{Profile: "default", Namespace: "ml"}}
-		pods, err := v.readNodes(t.Context())
+		r := &reconciliation{reconciler: &reconciler{live: p}, ref: storage.ProfileRef{Profile: "default", Namespace: "ml"}}
+		pods, err := r.readNodes(t.Context())
 		require.NoError(t, err)
-		assert.LessOrEqual(t, p.most, int64(podsAtOnce))
-		assert.InDelta(t, min(many, maxPodsRead), len(pods), podsAtOnce)
+		assert.LessOrEqual(t, p.most, int64(podsPerPage))
+		assert.InDelta(t, min(many, maxPodsRead), len(pods), podsPerPage)
 		for _, pod := range pods {
 			assert.Equal(t, "node-1", pod.Spec.NodeName)
 			assert.Empty(t, pod.Spec.Containers)

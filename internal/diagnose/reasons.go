@@ -20,7 +20,7 @@ const (
 	ReasonVolumeReleased   = "VolumeReleased"
 	ReasonVolumeDiffers    = "VolumeDiffers"
 	ReasonVolumeWritable   = "VolumeWritable"
-	ReasonRestored         = "VolumeRestored"
+	ReasonRebound          = "VolumeRebound"
 	ReasonVolumesAmbiguous = "VolumesAmbiguous"
 	ReasonVolumeFailed     = "VolumeFailed"
 	ReasonNotScheduled     = "PodNotScheduled"

@@ -10,7 +10,6 @@ import (
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,8 +34,6 @@ const (
 // Bounds.
 const (
 	maxRepairPause = time.Hour
-	eventAgain     = 10 * time.Minute // the same Event is sent again, because Events expire
-	maxNote        = 1024             // bytes. Source: Kubernetes, events/v1 Event.note
 	// Comparisons and reports are limited: the holder of a stolen token may change the object as often as it likes.
 	leastPause       = time.Second
 	reportsBurst     = 10
@@ -50,7 +47,6 @@ const (
 	reasonRestored = "WebhookConfigurationRestored"
 	actionCompare  = "CompareWebhooks"
 	actionRestore  = "RestoreWebhooks"
-	recorderName   = "pipeline-storage"
 )
 
 // Options configure [Add]. Zero durations mean the defaults.
@@ -90,21 +86,18 @@ func (o Options) complete() Options {
 // Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader sends Events and repairs.
 type Watcher struct {
 	Options
-	cached   client.Reader
-	live     client.Reader
-	writer   client.Writer
-	recorder events.EventRecorder
-	elected  <-chan struct{}
-	changed  <-chan struct{}
-	limit    flowcontrol.PassiveRateLimiter
-	note     atomic.Pointer[string] // nil: not compared yet
+	cached client.Reader
+	live   client.Reader
+	writer client.Writer
+	events kube.Events
+	limit  flowcontrol.PassiveRateLimiter // of log messages and Events
+	loop   kube.WebhookLoop
+	note   atomic.Pointer[string] // nil: not compared yet
 
-	// What follows belongs to Start.
+	// The fields below belong to the loop.
 	since     time.Time // of the difference; zero: there is none
 	sinceSame time.Time // of the difference while the object is installed with this file
 	logged    string
-	sent      string // the note of the last Event
-	sentAt    time.Time
 	repairs   int // since the last quiet time
 	lastTry   time.Time
 }
@@ -118,15 +111,15 @@ func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	}
 	o = o.complete()
 	w := &Watcher{
-		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(), recorder: mgr.GetEventRecorder(recorderName),
-		elected: mgr.Elected(),
-		limit:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
+		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		limit: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
 	}
-	var err error
-	if w.changed, err = kube.WatchWebhooks(mgr.GetCache()); err != nil {
+	w.events.Recorder, w.events.Clock, w.events.Limit = mgr.GetEventRecorder(kube.Reporter), o.Clock, w.limit
+	w.loop = kube.WebhookLoop{Reconcile: w.reconcile, LeastPause: min(leastPause, o.Poll), Clock: o.Clock}
+	if err := w.loop.Watch(mgr.GetCache(), mgr.Elected()); err != nil {
 		return nil, err
 	}
-	if err := mgr.Add(w); err != nil {
+	if err := mgr.Add(&w.loop); err != nil {
 		return nil, fmt.Errorf("add the comparison of webhooks: %w", err)
 	}
 	return w, nil
@@ -143,32 +136,8 @@ func (w *Watcher) Note() string {
 	return ""
 }
 
-// NeedLeaderElection is false: the gauge and /readyz report on every replica.
-func (w *Watcher) NeedLeaderElection() bool { return false }
-
-// Start compares at once, at every change, when this replica becomes the leader, and each Poll, until ctx ends.
-func (w *Watcher) Start(ctx context.Context) error {
-	elected := w.elected
-	for {
-		next := w.round(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.changed:
-		case <-elected:
-			elected = nil
-		case <-w.Clock.After(next):
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.Clock.After(min(leastPause, w.Poll)):
-		}
-	}
-}
-
-// round compares once and returns the time until the next comparison.
-func (w *Watcher) round(ctx context.Context) time.Duration {
+// reconcile compares, repairs where that is due, and returns the time until the next comparison.
+func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	logger := log.FromContext(ctx)
 	expected, err := w.readFile()
 	if err != nil {
@@ -176,7 +145,7 @@ func (w *Watcher) round(ctx context.Context) time.Duration {
 		w.logOnce(ctx, err.Error())
 		return w.Poll
 	}
-	live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.cached, w.live)
+	live, err := kube.ReadWebhookConfiguration(ctx, w.WebhookConfiguration, w.cached, w.live)
 	if err != nil {
 		if ctx.Err() == nil {
 			logger.Error(err, "Could not compare the webhooks; the comparison is repeated")
@@ -214,9 +183,12 @@ func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.Mutat
 		differences = expected.Differences(live.Webhooks)
 	}
 	if len(differences) == 0 {
-		w.since, w.sinceSame, w.sent = time.Time{}, time.Time{}, ""
+		w.since, w.sinceSame = time.Time{}, time.Time{}
 		w.set(exclusionNote(expected, live), false)
 		w.logEnd(ctx)
+		if live != nil {
+			w.events.Forget(live.UID)
+		}
 		return
 	}
 	now := w.Clock.Now()
@@ -280,11 +252,10 @@ func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguratio
 		w.logged = note
 		log.FromContext(ctx).Info("The webhooks are not as installed", "drift", note)
 	}
-	now := w.Clock.Now()
-	isNew := note != w.sent || now.Sub(w.sentAt) >= eventAgain
-	if w.isLeader() && isNew && w.limit.TryAccept() {
-		w.sent, w.sentAt = note, now
-		w.event(live, corev1.EventTypeWarning, ReasonDrift, actionCompare, note)
+	if w.loop.IsLeader() {
+		w.events.SendOnce(kube.Event{
+			Type: corev1.EventTypeWarning, About: kube.WebhookReference(live), Reason: ReasonDrift, Action: actionCompare, Note: note,
+		})
 	}
 }
 
@@ -302,27 +273,9 @@ func (w *Watcher) logEnd(ctx context.Context) {
 	}
 }
 
-func (w *Watcher) event(about *v1.MutatingWebhookConfiguration, kind, reason, action, note string) {
-	if len(note) > maxNote {
-		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
-	}
-	w.recorder.Eventf(&corev1.ObjectReference{
-		APIVersion: v1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration", Name: about.Name, UID: about.UID,
-	}, nil, kind, reason, action, "%s", note)
-}
-
-func (w *Watcher) isLeader() bool {
-	select {
-	case <-w.elected:
-		return true
-	default:
-		return false
-	}
-}
-
 // due returns the time until the repair, and whether there is to be one.
 func (w *Watcher) due(expected *Expected, live *v1.MutatingWebhookConfiguration) (time.Duration, bool) {
-	if !w.Repair || w.sinceSame.IsZero() || !w.isLeader() || live == nil || !expected.installed(live) {
+	if !w.Repair || w.sinceSame.IsZero() || !w.loop.IsLeader() || live == nil || !expected.installed(live) {
 		return 0, false
 	}
 	now := w.Clock.Now()

@@ -27,7 +27,7 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	var restored *v1.MutatingWebhookConfiguration
 	var differences []string
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.live)
+		live, err := kube.ReadWebhookConfiguration(ctx, w.WebhookConfiguration, w.live)
 		if err != nil || live == nil || live.DeletionTimestamp != nil || !expected.installed(live) {
 			return err
 		}
@@ -53,7 +53,7 @@ func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.Muta
 // without a conflict.
 // Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
 func (w *Watcher) disown(ctx context.Context) error {
-	live, err := kube.ReadWebhooks(ctx, w.WebhookConfiguration, w.live)
+	live, err := kube.ReadWebhookConfiguration(ctx, w.WebhookConfiguration, w.live)
 	if err != nil || live == nil {
 		return err
 	}
@@ -86,5 +86,8 @@ func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfigurati
 func (w *Watcher) repaired(ctx context.Context, restored *v1.MutatingWebhookConfiguration, differences string) {
 	repairs.Inc()
 	log.FromContext(ctx).Info("Restored the webhooks of the MutatingWebhookConfiguration", "name", restored.Name, "differences", differences)
-	w.event(restored, corev1.EventTypeNormal, reasonRestored, actionRestore, "Restored the webhooks as they were installed. They differed: "+differences)
+	w.events.Send(kube.Event{
+		Type: corev1.EventTypeNormal, About: kube.WebhookReference(restored), Reason: reasonRestored, Action: actionRestore,
+		Note: "Restored the webhooks as they were installed. They differed: " + differences,
+	})
 }

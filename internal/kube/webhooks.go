@@ -1,4 +1,3 @@
-// Package kube holds what several controllers of the program do with the API server.
 package kube
 
 import (
@@ -6,15 +5,16 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// WatchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed since the
+// watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed since the
 // last one was taken. It makes no request: the cache may not have started.
-func WatchWebhooks(c cache.Cache) (<-chan struct{}, error) {
+func watchWebhooks(c cache.Cache) (<-chan struct{}, error) {
 	informer, err := c.GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
@@ -36,9 +36,16 @@ func WatchWebhooks(c cache.Cache) (<-chan struct{}, error) {
 	return changed, nil
 }
 
-// ReadWebhooks reads a MutatingWebhookConfiguration from the first reader that has it, and returns nil when none has. A cache
+// WebhookReference refers to a MutatingWebhookConfiguration, for Events.
+func WebhookReference(c *admissionregistrationv1.MutatingWebhookConfiguration) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: KindWebhookConfiguration, Name: c.Name, UID: c.UID,
+	}
+}
+
+// ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it, and returns nil when none has. A cache
 // has only those with the product's label, which a third party may have removed: give the API server's reader behind it.
-func ReadWebhooks(ctx context.Context, name string, from ...client.Reader) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
+func ReadWebhookConfiguration(ctx context.Context, name string, from ...client.Reader) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
 	for _, reader := range from {
 		found := &admissionregistrationv1.MutatingWebhookConfiguration{}
 		err := reader.Get(ctx, client.ObjectKey{Name: name}, found)

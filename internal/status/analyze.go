@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -128,7 +129,7 @@ func installations(s *Snapshot) []installation {
 
 func webhookNotReady(home types.NamespacedName, message, about string) Problem {
 	return found(ReasonWebhookNotReady, message,
-		fmt.Sprintf("kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook", cmp.Or(home.Namespace, "NAMESPACE"), labelName, productName), about)
+		fmt.Sprintf("kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook", cmp.Or(home.Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName), about)
 }
 
 // readConfig looks for the configuration that lies beside the webhook.
@@ -136,7 +137,7 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 	for i := range s.ConfigMaps {
 		m := &s.ConfigMaps[i]
 		text, ok := m.Data[configKey]
-		if !ok || m.Namespace != one.Namespace || m.Labels[labelInstance] != one.webhook.Labels[labelInstance] {
+		if !ok || m.Namespace != one.Namespace || m.Labels[kube.LabelInstance] != one.webhook.Labels[kube.LabelInstance] {
 			continue
 		}
 		config, _, err := storage.LoadForAdmission([]byte(text))

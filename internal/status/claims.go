@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -131,8 +132,8 @@ func (l *look) claimProblems(name string, claim *corev1.PersistentVolumeClaim) {
 	}
 	l.addFinding(diagnose.Reach(name, volume, l.Nodes, pods), about)
 	if profile := l.profile(l.profiles[name]); profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
-		if note, _ := diagnose.Spread(profile, name, pods, l.Now, 0); note != "" {
-			l.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.SharedNext}, about))
+		if note, _ := diagnose.MultiNode(profile, name, pods, l.Now, 0); note != "" {
+			l.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext}, about))
 		}
 	}
 }
@@ -153,7 +154,7 @@ func (l *look) missingNext(name, otherwise string) string {
 
 // logs is how to find out why the claims controller has not done something.
 func (l *look) logs() string {
-	return fmt.Sprintf("kubectl logs --namespace %s --selector %s=%s tells why it has not", cmp.Or(l.homeOfSelected().Namespace, "NAMESPACE"), labelName, productName)
+	return fmt.Sprintf("kubectl logs --namespace %s --selector %s=%s tells why it has not", cmp.Or(l.homeOfSelected().Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName)
 }
 
 // returns reports whether the volume has the labels of this very namespace.
@@ -258,7 +259,7 @@ func (l *look) releasedFor(name string, all []corev1.PersistentVolume) {
 	if claim != nil {
 		uid = claim.UID
 	}
-	held := diagnose.HeldFor(types.NamespacedName{Namespace: l.name, Name: name}, uid, home, all)
+	held := diagnose.ReleasedFor(types.NamespacedName{Namespace: l.name, Name: name}, uid, home, all)
 	for i := range held.Volumes {
 		l.addReleased(name, &held.Volumes[i], len(held.Volumes) == 1)
 	}

@@ -19,10 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -30,10 +29,6 @@ import (
 const (
 	// pageSize is how many objects come with one request.
 	pageSize = 500
-	// labelName with productName finds the installations. Source: Kubernetes, Recommended Labels.
-	labelName     = "app.kubernetes.io/name"
-	productName   = "pipeline-storage"
-	labelInstance = "app.kubernetes.io/instance"
 	// configKey is the file in the ConfigMap of an installation.
 	configKey = "config.yaml"
 )
@@ -109,35 +104,32 @@ var lost = map[string]string{
 	"jobs": "a label in the wrong place is not found there", "cronjobs": "a label in the wrong place is not found there",
 }
 
-// Scheme returns the types that are read, and no others.
-func Scheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, storagev1.AddToScheme, admissionregistrationv1.AddToScheme, appsv1.AddToScheme,
-		batchv1.AddToScheme, discoveryv1.AddToScheme,
-	} {
-		utilruntime.Must(add(s))
-	}
-	return s
+// groups are the kinds that are read, and no others.
+var groups = []kube.Group{
+	{
+		Version: corev1.SchemeGroupVersion, Register: corev1.AddToScheme,
+		Namespaced: []string{"Pod", kube.KindClaim, "ConfigMap", "Event"}, Cluster: []string{"Namespace", "Node", kube.KindVolume},
+	},
+	{
+		Version: storagev1.SchemeGroupVersion, Register: storagev1.AddToScheme, Cluster: []string{kube.KindStorageClass, "CSIDriver"},
+	},
+	{
+		Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
+		Cluster: []string{kube.KindWebhookConfiguration},
+	},
+	{
+		Version: appsv1.SchemeGroupVersion, Register: appsv1.AddToScheme,
+		Namespaced: []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"},
+	},
+	{Version: batchv1.SchemeGroupVersion, Register: batchv1.AddToScheme, Namespaced: []string{"Job", "CronJob"}},
+	{Version: discoveryv1.SchemeGroupVersion, Register: discoveryv1.AddToScheme, Namespaced: []string{"EndpointSlice"}},
 }
 
-// Mapper returns where they are served: with it nobody need ask the API server for everything that it serves.
-func Mapper() meta.RESTMapper {
-	m := meta.NewDefaultRESTMapper(nil)
-	add := func(gv schema.GroupVersion, scope meta.RESTScope, kinds ...string) {
-		for _, kind := range kinds {
-			m.Add(gv.WithKind(kind), scope)
-		}
-	}
-	add(corev1.SchemeGroupVersion, meta.RESTScopeNamespace, "Pod", "PersistentVolumeClaim", "ConfigMap", "Event")
-	add(corev1.SchemeGroupVersion, meta.RESTScopeRoot, "Namespace", "Node", "PersistentVolume")
-	add(storagev1.SchemeGroupVersion, meta.RESTScopeRoot, "StorageClass", "CSIDriver")
-	add(admissionregistrationv1.SchemeGroupVersion, meta.RESTScopeRoot, "MutatingWebhookConfiguration")
-	add(appsv1.SchemeGroupVersion, meta.RESTScopeNamespace, "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-	add(batchv1.SchemeGroupVersion, meta.RESTScopeNamespace, "Job", "CronJob")
-	add(discoveryv1.SchemeGroupVersion, meta.RESTScopeNamespace, "EndpointSlice")
-	return m
-}
+// Scheme returns the types that are read, and no others.
+func Scheme() *runtime.Scheme { return kube.Scheme(groups...) }
+
+// Mapper returns where they are served: with it a client makes no discovery request.
+func Mapper() meta.RESTMapper { return kube.Mapper(groups...) }
 
 // Options say what is looked at.
 type Options struct {
@@ -191,7 +183,7 @@ func (g *gathering) labelled() []client.ListOption {
 // all reads everything else, at once.
 func (g *gathering) all(ctx context.Context) {
 	s, scope := g.snapshot, client.InNamespace(g.snapshot.Namespace)
-	product := client.MatchingLabels{labelName: productName}
+	product := client.MatchingLabels{kube.LabelName: kube.ProductName}
 	var group sync.WaitGroup
 	for _, read := range []func(){
 		func() { g.installations(ctx, product) },
@@ -213,7 +205,7 @@ func (g *gathering) all(ctx context.Context) {
 		func() {
 			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, func(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items })
 		},
-		func() { into(g, ctx, nodes, &s.Nodes, metadata("NodeList"), metadataItems) },
+		func() { into(g, ctx, nodes, &s.Nodes, kube.MetadataListOf("Node"), metadataItems) },
 	} {
 		group.Go(read)
 	}
@@ -245,23 +237,15 @@ func (g *gathering) installations(ctx context.Context, product client.MatchingLa
 func (g *gathering) namespaces(ctx context.Context) {
 	s := g.snapshot
 	if s.Namespace == "" {
-		into(g, ctx, namespaces, &s.Namespaces, metadata("NamespaceList"), metadataItems)
+		into(g, ctx, namespaces, &s.Namespaces, kube.MetadataListOf("Namespace"), metadataItems)
 		return
 	}
-	one := &metav1.PartialObjectMetadata{}
-	one.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	one := kube.MetadataOf("Namespace")
 	err := g.from.Get(ctx, client.ObjectKey{Name: s.Namespace}, one)
 	g.told(namespaces, client.IgnoreNotFound(err))
 	if err == nil {
 		s.Namespaces = []metav1.PartialObjectMetadata{*one}
 	}
-}
-
-// metadata is an empty list of a core kind that comes without spec and status: nodes and namespaces are large.
-func metadata(kind string) *metav1.PartialObjectMetadataList {
-	l := &metav1.PartialObjectMetadataList{}
-	l.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
-	return l
 }
 
 func metadataItems(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMetadata {

@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -238,7 +239,7 @@ func (w *world) controller() {
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m, err := manager.New(administrator(), manager.Options{
-		Scheme: claims.Scheme(), Cache: claims.CacheOptions(o), Metrics: server.Options{BindAddress: "0"},
+		Scheme: kube.Scheme(kube.Groups()...), Cache: claims.CacheOptions(o), Metrics: server.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)}, // -count runs it again
 	})
 	require.NoError(w.t, err)

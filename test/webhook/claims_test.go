@@ -151,7 +151,7 @@ func TestClaimOfSomebodyElse(t *testing.T) {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				return newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 			},
-			says: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
+			says: "claim pvc-data-pipeline exists, was not created by this installation and does not fit the profile default: " +
 				"its access modes are ReadWriteOnce, which lacks ReadWriteMany; its size is 1Gi, less than 100Gi; ",
 		},
 	}

@@ -117,9 +117,9 @@ func TestAdmitted(t *testing.T) {
 		code      int
 		out, errs string
 	}{
-		"a mark":    {"default", 0, "admitted with the storage of default\n", ""},
-		"no mark":   {"", 1, "", "webhook: this pod has no mark: no webhook admitted it with storage\n"},
-		"two of it": {"default,models", 0, "admitted with the storage of default,models\n", ""},
+		"an annotation": {"default", 0, "admitted with the storage of default\n", ""},
+		"no annotation": {"", 1, "", "webhook: this pod has no injected annotation: no webhook admitted it with storage\n"},
+		"two of it":     {"default,models", 0, "admitted with the storage of default,models\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer

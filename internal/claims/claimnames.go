@@ -14,11 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// claimNames knows the names of all claims of the cluster, and nothing else of them. It watches only while some profile
-// uses claims that nobody creates: with others the controller makes what is missing, and nothing needs to be known.
+// claimNames holds the names of all claims of the cluster, and no other field of them. It watches only while a profile has
+// claim.create: false. For other profiles the controller creates missing claims, so their names are not needed.
 type claimNames struct {
 	manager manager.Manager
 	running atomic.Pointer[nameSet]
@@ -31,7 +32,7 @@ type nameSet struct {
 	stop   context.CancelFunc
 }
 
-// missing reports whether the claim is known not to exist.
+// missing reports whether the claim does not exist. It is false while the watch is not synced.
 func (c *claimNames) missing(namespace, name string) bool {
 	set := c.running.Load()
 	if set == nil || !set.synced() {
@@ -56,15 +57,15 @@ func (c *claimNames) follow(ctx context.Context, config *storage.Config) error {
 }
 
 func (c *claimNames) start(ctx context.Context) error {
-	// A cache of its own: the manager's knows the claims of this installation only.
+	// The manager's cache has the claims of this installation only, so this is a second one.
 	all, err := cache.New(c.manager.GetConfig(), cache.Options{
 		HTTPClient: c.manager.GetHTTPClient(), Scheme: c.manager.GetScheme(), Mapper: c.manager.GetRESTMapper(),
-		DefaultTransform: strip(stripToName),
+		DefaultTransform: kube.Strip(stripToName),
 	})
 	if err != nil {
 		return fmt.Errorf("watch the names of claims: %w", err)
 	}
-	informer, err := all.GetInformer(ctx, metadataOf(kindClaim), cache.BlockUntilSynced(false))
+	informer, err := all.GetInformer(ctx, kube.MetadataOf(kube.KindClaim), cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watch the names of claims: %w", err)
 	}
@@ -91,7 +92,7 @@ func stripToName(claim *metav1.PartialObjectMetadata) *metav1.PartialObjectMetad
 	}}
 }
 
-// OnAdd remembers a name.
+// OnAdd stores a name.
 func (s *nameSet) OnAdd(object any, _ bool) {
 	if name, ok := nameOf(object); ok {
 		s.names.Store(name, struct{}{})
@@ -101,7 +102,7 @@ func (s *nameSet) OnAdd(object any, _ bool) {
 // OnUpdate does nothing: names do not change.
 func (s *nameSet) OnUpdate(_, _ any) {}
 
-// OnDelete forgets a name.
+// OnDelete removes a name.
 func (s *nameSet) OnDelete(object any) {
 	if name, ok := nameOf(object); ok {
 		s.names.Delete(name)

@@ -10,9 +10,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Spread says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
+// MultiNode says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
 // again is how long until a pod that is not scheduled yet has waited longer than patience, or 0.
-func Spread(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
+func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
 	var nodes []string
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
@@ -20,7 +20,7 @@ func Spread(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, 
 		}
 	}
 	if len(nodes) > 1 {
-		return spreadNote(p, claim, "pods on more than one node use it"), 0
+		return multiNodeNote(p, claim, "pods on more than one node use it"), 0
 	}
 	if len(nodes) == 0 {
 		return "", 0 // none has the volume: why they wait is another matter
@@ -31,7 +31,7 @@ func Spread(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, 
 		}
 		left := patience - now.Sub(pod.CreationTimestamp.Time)
 		if left <= 0 {
-			return spreadNote(p, claim, fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)), 0
+			return multiNodeNote(p, claim, fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)), 0
 		}
 		if again == 0 || left < again {
 			again = left
@@ -40,7 +40,7 @@ func Spread(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, 
 	return "", again
 }
 
-func spreadNote(p *storage.Profile, claim, what string) string {
+func multiNodeNote(p *storage.Profile, claim, what string) string {
 	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; %s",
-		claim, Modes(p.Claim.AccessModes), p.StorageClass.Backend, what, SharedNext)
+		claim, Modes(p.Claim.AccessModes), p.StorageClass.Backend, what, MultiNodeNext)
 }

@@ -168,7 +168,7 @@ func TestSpread(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			note, again := Spread(profile, "data", row.pods, now, 30*time.Second)
+			note, again := MultiNode(profile, "data", row.pods, now, 30*time.Second)
 			assert.Equal(t, row.note, note)
 			assert.Equal(t, row.again, again)
 		})

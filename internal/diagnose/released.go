@@ -11,8 +11,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Held is what volumes keep for a claim that was deleted.
-type Held struct {
+// Released is what volumes keep for a claim that was deleted.
+type Released struct {
 	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or an administrator says so by their labels.
 	Volumes []corev1.PersistentVolume
 	// Earlier have that of a claim of this name in a namespace of this name that is gone, or that nobody knows. The newest
@@ -20,11 +20,11 @@ type Held struct {
 	Earlier []corev1.PersistentVolume
 }
 
-// HeldFor looks for the volumes that a claim had. They name it in their claimRef with the UID of a claim that is not there,
+// ReleasedFor looks for the volumes that a claim had. They name it in their claimRef with the UID of a claim that is not there,
 // or with none because they are free for it already. A volume that goes with its claim is none of them. claim is the UID of
 // the one that there is now, empty if there is none; home is the UID of its namespace.
-func HeldFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.PersistentVolume) Held {
-	var held Held
+func ReleasedFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.PersistentVolume) Released {
+	var held Released
 	for i := range volumes {
 		v := &volumes[i]
 		ref := v.Spec.ClaimRef
@@ -43,9 +43,9 @@ func HeldFor(key types.NamespacedName, claim, home types.UID, volumes []corev1.P
 	return held
 }
 
-// Restored is told of a claim that has its volume again.
-func Restored(volume string) Finding {
-	return advise(ReasonRestored, fmt.Sprintf("PersistentVolume %s is given back, with the data of the claim of this name that was deleted", volume), "")
+// Rebound is told of a claim that has its volume again.
+func Rebound(volume string) Finding {
+	return advise(ReasonRebound, fmt.Sprintf("PersistentVolume %s is given back, with the data of the claim of this name that was deleted", volume), "")
 }
 
 // Ambiguous is said of a claim for which several volumes have data, the newest first: which of them is meant, only people
@@ -60,8 +60,8 @@ func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
 // Unfit is said of a volume that has the data of a claim that no longer fits it.
 func Unfit(claim, volume, profile string, why []string) Finding {
 	return advise(ReasonVolumeDiffers, fmt.Sprintf("PersistentVolume %s has the data of the deleted claim %s, but the profile %s asks for another: %s. "+
-		"Nothing is created until that is put right: ", volume, claim, profile, strings.Join(why, "; ")),
-		"put the profile back, or give it another claim.name to begin with an empty volume")
+		"Nothing is created until that is resolved: ", volume, claim, profile, strings.Join(why, "; ")),
+		"restore the profile, or give it another claim.name to begin with an empty volume")
 }
 
 // EarlierNamespace is said of a new claim whose name had data in a namespace of the same name that is gone. The newest volume

@@ -1,4 +1,4 @@
-package claims
+package overlap
 
 import (
 	"testing"
@@ -51,8 +51,8 @@ func TestDisjoint(t *testing.T) {
 func TestOverlapNote(t *testing.T) {
 	t.Parallel()
 
-	configuration := func(name string, namespaces, objects *metav1.LabelSelector) admissionregistrationv1.MutatingWebhookConfiguration {
-		c := admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	webhook := func(name string, namespaces, objects *metav1.LabelSelector) configuration {
+		c := configuration{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		c.Webhooks = []admissionregistrationv1.MutatingWebhook{{NamespaceSelector: namespaces, ObjectSelector: objects}}
 		return c
 	}
@@ -63,29 +63,29 @@ func TestOverlapNote(t *testing.T) {
 		namespace("a1", "a"), namespace("b1", "b"), namespace("a2", "a"), namespace("a3", "a"), namespace("a4", "a"), namespace("a5", "a"),
 	}
 	enabled := equals("pipeline-storage", "enabled")
-	own := configuration("own", equals("team", "a"), enabled)
-	ending := configuration("ending", nil, enabled)
+	own := webhook("own", equals("team", "a"), enabled)
+	ending := webhook("ending", nil, enabled)
 	ending.DeletionTimestamp = new(metav1.Now())
 
 	for name, row := range map[string]struct {
-		others []admissionregistrationv1.MutatingWebhookConfiguration
+		others []configuration
 		want   string
 	}{
 		"alone":                     {nil, ""},
-		"another team":              {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", equals("team", "b"), enabled)}, ""},
-		"a team without namespaces": {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", equals("stage", "x"), enabled)}, ""},
-		"other pods of the same":    {[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", nil, equals("pipeline-storage", "other"))}, ""},
-		"one that is being deleted": {[]admissionregistrationv1.MutatingWebhookConfiguration{ending}, ""},
+		"another team":              {[]configuration{webhook("other", equals("team", "b"), enabled)}, ""},
+		"a team without namespaces": {[]configuration{webhook("other", equals("stage", "x"), enabled)}, ""},
+		"other pods of the same":    {[]configuration{webhook("other", nil, equals("pipeline-storage", "other"))}, ""},
+		"one that is being deleted": {[]configuration{ending}, ""},
 		"everybody": {
-			[]admissionregistrationv1.MutatingWebhookConfiguration{configuration("other", nil, enabled)},
-			"another installation (MutatingWebhookConfiguration other) also takes pods of the namespaces a1, a2, a3 and 2 more, which own takes: give the two namespaceSelectors that no namespace matches both of",
+			[]configuration{webhook("other", nil, enabled)},
+			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespaces a1, a2, a3 and 2 more, which own selects: give the two namespaceSelectors that no namespace matches both of",
 		},
 		"one namespace": {
-			[]admissionregistrationv1.MutatingWebhookConfiguration{
-				configuration("fine", equals("team", "b"), nil),
-				configuration("other", equals("team", "a"), enabled),
+			[]configuration{
+				webhook("fine", equals("team", "b"), nil),
+				webhook("other", equals("team", "a"), enabled),
 			},
-			"another installation (MutatingWebhookConfiguration other) also takes pods of the namespace a1, which own takes: give the two namespaceSelectors that no namespace matches both of",
+			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespace a1, which own selects: give the two namespaceSelectors that no namespace matches both of",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -29,15 +30,12 @@ import (
 const (
 	controllerName = "claims"
 	// The first wait after an error, and the longest.
-	retryFirst = 200 * time.Millisecond
-	retryLast  = time.Minute
-	// How soon a visit is repeated that saw things change under it.
-	later = 500 * time.Millisecond
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = time.Minute
 )
 
-// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of
-// this replica. The controller runs on the leader only; the index, and the search for other installations, everywhere. A
-// program without the controller uses [AddOverlap] in its place.
+// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of this
+// replica. The controller runs on the leader only, the index everywhere.
 func Add(mgr manager.Manager, o Options) (*Index, error) {
 	o = o.withDefaults()
 	index, err := newIndex(mgr)
@@ -48,23 +46,22 @@ func Add(mgr manager.Manager, o Options) (*Index, error) {
 	if err := watch(mgr, o, r, index); err != nil {
 		return nil, err
 	}
-	if err := mgr.Add(&follower{options: o, index: index, requeue: r.requeue}); err != nil {
-		return nil, fmt.Errorf("add what follows the configuration: %w", err)
+	if err := mgr.Add(&configurationFollower{options: o, index: index, requeue: r.requeue}); err != nil {
+		return nil, fmt.Errorf("add the follower of the configuration: %w", err)
 	}
-	index.overlap, err = addOverlap(mgr, o)
-	return index, err
+	return index, nil
 }
 
 // newIndex makes the index and the informers that feed it and the controller, so that a replica that becomes the leader
 // has them filled.
 func newIndex(mgr manager.Manager) (*Index, error) {
 	ctx := context.Background() // nothing blocks here: the cache has not started
-	pod := metadataOf("Pod")
+	pod := kube.MetadataOf("Pod")
 	if err := mgr.GetFieldIndexer().IndexField(ctx, pod, indexProfile, liveProfiles); err != nil {
 		return nil, fmt.Errorf("index pods by profile: %w", err)
 	}
 	index := &Index{names: claimNames{manager: mgr}}
-	for _, object := range []client.Object{pod, metadataOf("Namespace"), &corev1.PersistentVolumeClaim{}} {
+	for _, object := range []client.Object{pod, kube.MetadataOf("Namespace"), &corev1.PersistentVolumeClaim{}} {
 		informer, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, fmt.Errorf("watch %T: %w", object, err)
@@ -81,12 +78,12 @@ func newIndex(mgr manager.Manager) (*Index, error) {
 	return index, nil
 }
 
-// watch makes the controller: what has to happen for which uses to be looked at.
+// watch makes the controller with the sources of its work.
 func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[storage.ProfileRef]{
 		Reconciler:              r,
 		MaxConcurrentReconciles: o.Workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](retryFirst, retryLast),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](firstRetry, lastRetry),
 	})
 	if err != nil {
 		return fmt.Errorf("make the claims controller: %w", err)
@@ -105,53 +102,55 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	return nil
 }
 
-// podSource looks at the uses of a pod when it appears or its mark changes. All the other updates of a pod change nothing
-// here, and its end frees nothing.
+// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No other update of a pod matters
+// here, and its deletion frees nothing.
 func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
-	return source.TypedKind(c, metadataOf("Pod"),
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *metav1.PartialObjectMetadata) []storage.ProfileRef { return usesOf(pod) }),
-		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
-			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+	type pods = metav1.PartialObjectMetadata
+	return source.TypedKind(c, kube.MetadataOf("Pod"),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *pods) []storage.ProfileRef { return refsOf(pod) }),
+		predicate.TypedFuncs[*pods]{
+			UpdateFunc: func(e event.TypedUpdateEvent[*pods]) bool {
 				return e.ObjectOld.Annotations[inject.AnnotationInjected] != e.ObjectNew.Annotations[inject.AnnotationInjected]
 			},
-			DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+			DeleteFunc: func(event.TypedDeleteEvent[*pods]) bool { return false },
 		})
 }
 
-// claimSource looks at a claim of the installation at every change: bound, grown, deleted while pods need it.
+// claimSource enqueues a claim of this installation at every change: bound, grown, deleted while pods need it.
 func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	return source.TypedKind(c, &corev1.PersistentVolumeClaim{},
 		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *corev1.PersistentVolumeClaim) []storage.ProfileRef {
-			return []storage.ProfileRef{{Profile: claim.Labels[storage.LabelProfile], Namespace: claim.Namespace}}
+			return []storage.ProfileRef{refOfClaim(claim)}
 		}))
 }
 
-// namespaceSource looks again when the labels of a namespace change: a profile may be for it now.
+// namespaceSource enqueues the profiles of a namespace when its labels change: a profile may serve it now.
 func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.ProfileRef] {
-	return source.TypedKind(c, metadataOf("Namespace"),
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, namespace *metav1.PartialObjectMetadata) []storage.ProfileRef {
-			var uses []storage.ProfileRef
-			for _, use := range index.known() {
-				if use.Namespace == namespace.Name {
-					uses = append(uses, use)
+	type namespaces = metav1.PartialObjectMetadata
+	return source.TypedKind(c, kube.MetadataOf("Namespace"),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, namespace *namespaces) []storage.ProfileRef {
+			var refs []storage.ProfileRef
+			for _, ref := range index.refs() {
+				if ref.Namespace == namespace.Name {
+					refs = append(refs, ref)
 				}
 			}
-			return uses
+			return refs
 		}),
-		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
-			CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
-			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+		predicate.TypedFuncs[*namespaces]{
+			CreateFunc: func(event.TypedCreateEvent[*namespaces]) bool { return false },
+			UpdateFunc: func(e event.TypedUpdateEvent[*namespaces]) bool {
 				return !labels.Equals(e.ObjectOld.Labels, e.ObjectNew.Labels)
 			},
-			DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+			DeleteFunc: func(event.TypedDeleteEvent[*namespaces]) bool { return false },
 		})
 }
 
-// webhookSource looks at everything again when the own webhook selects other namespaces.
+// webhookSource enqueues everything when the own webhook selects other namespaces.
 func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[storage.ProfileRef] {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return source.TypedKind(c, &configuration{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef { return index.known() }),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef { return index.refs() }),
 		predicate.TypedFuncs[*configuration]{
 			CreateFunc: func(e event.TypedCreateEvent[*configuration]) bool { return e.Object.Name == own },
 			UpdateFunc: func(e event.TypedUpdateEvent[*configuration]) bool {
@@ -169,24 +168,24 @@ func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration)
 	return selectors
 }
 
-// follower carries a change of the configuration to everything that depends on it. It runs on every replica.
-type follower struct {
+// configurationFollower carries a change of the configuration to everything that depends on it. It runs on every replica.
+type configurationFollower struct {
 	options Options
 	index   *Index
-	requeue func(ctx context.Context, uses []storage.ProfileRef) error
+	requeue func(ctx context.Context, refs []storage.ProfileRef) error
 }
 
-// NeedLeaderElection says that it does not.
-func (f *follower) NeedLeaderElection() bool { return false }
+// NeedLeaderElection is false: the index is on every replica.
+func (f *configurationFollower) NeedLeaderElection() bool { return false }
 
-// Start follows until ctx ends. What fails is logged and tried again: it must not end the webhook.
-func (f *follower) Start(ctx context.Context) error {
+// Start follows until ctx ends. Errors are logged and retried: they must not end the webhook.
+func (f *configurationFollower) Start(ctx context.Context) error {
 	changed := f.options.Changed
 	for {
 		var retry <-chan time.Time
 		if err := f.follow(ctx); err != nil {
 			log.FromContext(ctx).Error(err, "Could not follow the configuration; it is tried again")
-			retry = time.After(retryLast)
+			retry = time.After(lastRetry)
 		}
 		select {
 		case <-ctx.Done():
@@ -200,6 +199,6 @@ func (f *follower) Start(ctx context.Context) error {
 	}
 }
 
-func (f *follower) follow(ctx context.Context) error {
-	return errors.Join(f.index.names.follow(ctx, f.options.Config()), f.requeue(ctx, f.index.known()))
+func (f *configurationFollower) follow(ctx context.Context) error {
+	return errors.Join(f.index.names.follow(ctx, f.options.Config()), f.requeue(ctx, f.index.refs()))
 }

@@ -13,8 +13,51 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
+
+func TestLabelsBoundVolume(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
+	name := f.namespace()
+	namespace := get(f, "", name, &corev1.Namespace{})
+	f.pod(name, "one", "default,wrong")
+	r := f.run()
+
+	claim := eventually(f, name, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+	f.bind(claim, "mark."+name)
+	volume := eventually(f, "", "mark."+name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
+		return v.Labels[storage.LabelNamespaceUID] == string(namespace.UID)
+	})
+
+	f.set(r, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
+	f.settle()
+	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "written once")
+
+	// A volume that says it is another claim's, though this claim names it.
+	wrong := eventually(f, name, "pvc-data-pipeline-wrong", &corev1.PersistentVolumeClaim{}, exists)
+	stale := wrong.DeepCopy()
+	stale.UID = "an-older-claim"
+	f.bind(stale, "wrong."+name)
+	f.settle()
+	f.settle()
+	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
+}
+
+func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
+	f := newFixture(t, `{name: default, storageClass: {name: unlabelled-fast}}`)
+	namespace := f.namespace()
+	f.pod(namespace, "one", "default")
+	r := f.run()
+	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+
+	f.set(r, `{name: default, claim: {create: false}}`)
+	f.settle()
+	f.bind(claim, "unlabelled."+namespace)
+	f.settle()
+	f.settle()
+	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
+}
 
 const gone types.UID = "a-claim-that-is-gone"
 
@@ -28,7 +71,7 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 		StorageClassName:              "back-fast",
 		PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 		PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
-		ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kindClaim, Namespace: namespace, Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1"},
+		ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: namespace, Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1"},
 	}}
 	volume.Name = name + "." + namespace
 	volume.Labels = map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(home)}
@@ -50,7 +93,7 @@ func (f *fixture) givenBack(volume string, claim *corev1.PersistentVolumeClaim) 
 	return eventually(f, "", volume, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == claim.UID })
 }
 
-func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
+func TestRebindsReleasedVolume(t *testing.T) {
 	const profile = `{name: default, storageClass: {name: back-fast}}`
 	none := func(*corev1.PersistentVolume) {}
 
@@ -90,12 +133,12 @@ func TestGivesBackTheVolumeOfADeletedClaim(t *testing.T) {
 			given := f.givenBack(volume.Name, claim)
 			assert.Empty(t, given.Spec.ClaimRef.ResourceVersion)
 			assert.Equal(t, namespace+"/pvc-data-pipeline", given.Spec.ClaimRef.Namespace+"/"+given.Spec.ClaimRef.Name)
-			assert.Equal(t, diagnose.Restored(volume.Name).Note, f.event(namespace, claim.Name, diagnose.ReasonRestored))
+			assert.Equal(t, diagnose.Rebound(volume.Name).Note, f.event(namespace, claim.Name, diagnose.ReasonRebound))
 		})
 	}
 }
 
-func TestLeavesOtherVolumesAlone(t *testing.T) {
+func TestRebindsNoOtherVolume(t *testing.T) {
 	cases := map[string]struct {
 		change  func(*corev1.PersistentVolume)
 		earlier bool // and says so
@@ -129,7 +172,7 @@ func TestLeavesOtherVolumesAlone(t *testing.T) {
 	}
 }
 
-func TestAsksWhenItCannotKnowWhichVolume(t *testing.T) {
+func TestRefusesAmbiguousVolumes(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
 	home := get(f, "", namespace, &corev1.Namespace{}).UID
@@ -150,7 +193,7 @@ func TestAsksWhenItCannotKnowWhichVolume(t *testing.T) {
 	assert.Equal(t, "first."+namespace, claim.Spec.VolumeName)
 }
 
-func TestDoesNotBeginEmptyWhenTheOldVolumeDoesNotFit(t *testing.T) {
+func TestRefusesReleasedVolumeThatDoesNotFit(t *testing.T) {
 	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
@@ -158,15 +201,15 @@ func TestDoesNotBeginEmptyWhenTheOldVolumeDoesNotFit(t *testing.T) {
 	f.run()
 
 	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the profile default asks for another: "+
-		"its access modes are ReadWriteOnce, the claim needs ReadWriteMany. Nothing is created until that is put right: "+
-		"put the profile back, or give it another claim.name to begin with an empty volume",
+		"its access modes are ReadWriteOnce, the claim needs ReadWriteMany. Nothing is created until that is resolved: "+
+		"restore the profile, or give it another claim.name to begin with an empty volume",
 		f.event(namespace, "one", diagnose.ReasonVolumeDiffers))
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 	assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
 }
 
 // A static volume has its name from the profile, so its claim can be there and wait for it.
-func TestGivesBackAStaticVolume(t *testing.T) {
+func TestRebindsStaticVolume(t *testing.T) {
 	const form = `{name: default, storageClass: {name: back-fast, backend: host-path}, volume: {handle: /data, namespace: `
 
 	cases := map[string]struct {
@@ -211,7 +254,7 @@ func TestGivesBackAStaticVolume(t *testing.T) {
 }
 
 // A volume that is free for the claim's name would be bound to the new claim, whatever that claim asks for.
-func TestDoesNotBeginWithDataOfAnEarlierNamespace(t *testing.T) {
+func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, "gone", func(v *corev1.PersistentVolume) {
@@ -226,7 +269,7 @@ func TestDoesNotBeginWithDataOfAnEarlierNamespace(t *testing.T) {
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 }
 
-func TestWaitsUntilKubernetesHasReleasedTheVolume(t *testing.T) {
+func TestWaitsUntilVolumeIsReleased(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID, func(v *corev1.PersistentVolume) { v.Status.Phase = corev1.VolumeBound })
@@ -246,7 +289,7 @@ func TestWaitsUntilKubernetesHasReleasedTheVolume(t *testing.T) {
 }
 
 // A claim that was made for its old volume before a restart gets it after, though its profile names no volume.
-func TestGivesBackWhatWasBegunBefore(t *testing.T) {
+func TestCompletesInterruptedRebind(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
@@ -260,49 +303,49 @@ func TestGivesBackWhatWasBegunBefore(t *testing.T) {
 }
 
 // What is said has to fit into an Event, with its command.
-func TestSentencesHaveRoomForTheirCommand(t *testing.T) {
+func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 	many := make([]corev1.PersistentVolume, 30)
 	for i := range many {
 		many[i].Name = "pvc-01234567-89ab-cdef-0123-456789abcdef"
 	}
 	key := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("c", 100)}
 	for _, f := range []diagnose.Finding{diagnose.EarlierNamespace(key, many), diagnose.Ambiguous(key.Name, many), diagnose.Reserved(key, many[0].Name)} {
-		assert.Equal(t, f.Note, shorten(f.Note))
+		assert.LessOrEqual(t, len(f.Note), kube.MaxNote)
 		assert.Contains(t, f.Note, "kubectl label persistentvolume pvc-")
 	}
 }
 
 // behind is a visit whose caches have a claim that the API server may not have any more.
-func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *visit {
+func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *reconciliation {
 	claim := claimtest.Claim(claimtest.Class("back-fast"))
 	claim.ObjectMeta = metav1.ObjectMeta{
 		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{storage.LabelInstallation: installation},
 	}
 	claim.Spec.VolumeName, claim.Status.Phase = volume, phase
-	return &visit{
+	return &reconciliation{
 		reconciler: &reconciler{Options: Options{Installation: installation}, live: f.Client, writer: f.Client},
-		use:        storage.ProfileRef{Profile: "default", Namespace: namespace}, claim: claim,
+		ref:        storage.ProfileRef{Profile: "default", Namespace: namespace}, claim: claim,
 	}
 }
 
 // The namespace was deleted and made again, and the claim of the one before is still in a cache: its volume is not this one's.
-func TestMarksNoVolumeByACacheThatIsBehind(t *testing.T) {
+func TestLabelsNoVolumeByStaleCache(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, "gone")
-	require.ErrorIs(t, f.behind(namespace, corev1.ClaimBound, volume.Name).markVolume(t.Context()), errLater)
+	require.ErrorIs(t, f.behind(namespace, corev1.ClaimBound, volume.Name).maintainVolume(t.Context()), errRequeueSoon)
 	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
 }
 
-func TestGivesNothingBackByACacheThatIsBehind(t *testing.T) {
+func TestRebindsNoVolumeByStaleCache(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
 	home := get(f, "", namespace, &corev1.Namespace{})
 	volume := f.released("old", namespace, home.UID, func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "another-that-is-gone" })
-	v := f.behind(namespace, corev1.ClaimPending, volume.Name)
-	require.ErrorIs(t, v.giveBack(t.Context()), errLater)
+	r := f.behind(namespace, corev1.ClaimPending, volume.Name)
+	require.ErrorIs(t, r.rebind(t.Context()), errRequeueSoon)
 
 	require.NoError(t, f.Delete(t.Context(), home)) // it stays, because nothing empties it here
-	require.ErrorIs(t, v.giveBack(t.Context()), errNamespaceEnds)
+	require.ErrorIs(t, r.rebind(t.Context()), errNamespaceEnds)
 	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
 }

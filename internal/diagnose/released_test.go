@@ -70,7 +70,7 @@ func TestHeldFor(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := HeldFor(key, "now", "home", c.volumes)
+			got := ReleasedFor(key, "now", "home", c.volumes)
 			assert.Equal(t, c.volumesExp, volumeNames(got.Volumes))
 			assert.Equal(t, c.prev, volumeNames(got.Earlier))
 		})

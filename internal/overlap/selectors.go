@@ -1,4 +1,4 @@
-package claims
+package overlap
 
 import (
 	"slices"
@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// disjoint reports whether no labels can satisfy both selectors. It looks at one key at a time, which is exact: labels may
-// have any value for each key. A selector that it cannot read it takes for one that selects everything.
+// disjoint reports whether no labels can satisfy both selectors. It compares one key at a time, which is exact: labels may
+// have any value for each key. A selector that cannot be parsed counts as one that selects everything.
 func disjoint(a, b *metav1.LabelSelector) bool {
 	limits := map[string]*limit{}
 	for _, selector := range []*metav1.LabelSelector{a, b} {
@@ -38,7 +38,7 @@ func disjoint(a, b *metav1.LabelSelector) bool {
 	return false
 }
 
-// limit is what several requirements leave of one label.
+// limit is what several requirements allow for the values of one label.
 type limit struct {
 	present, absent bool
 	restricted      bool     // to values

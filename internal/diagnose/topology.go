@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// SharedNext is the end of what [Spread] says: what to do.
-const SharedNext = "use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
+// MultiNodeNext is the end of what [MultiNode] says: what to do.
+const MultiNodeNext = "use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
 
 // Driver says that no node can mount the volume because its driver is not installed. Nil: it is, or nobody read the drivers.
 func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Finding {

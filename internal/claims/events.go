@@ -1,0 +1,62 @@
+package claims
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+)
+
+// actionProvide is the action of every Event of this package.
+const actionProvide = "ProvideStorage"
+
+// warn sends a Warning about the claim, if there is one, and about the pods. A pod's Event is related to the claim even while
+// there is none: client-go counts an Event with the same object, reason and related object as another one of the first, and
+// drops its note, so that of a pod's two profiles only the first would be reported.
+// Source: client-go, tools/events/event_broadcaster.go getKey.
+func (r *reconciliation) warn(f diagnose.Finding) {
+	if r.claim != nil {
+		r.warnClaim(f)
+	}
+	for i := range r.pods {
+		r.send(corev1.EventTypeWarning, podReference(&r.pods[i]), r.wantedClaimReference(), f)
+	}
+}
+
+// warnClaim sends a Warning about the claim only.
+func (r *reconciliation) warnClaim(f diagnose.Finding) {
+	r.send(corev1.EventTypeWarning, r.claimReference(), nil, f)
+}
+
+// inform sends a Normal Event about the claim, with the pod for which it was created or nil.
+func (r *reconciliation) inform(related *corev1.ObjectReference, f diagnose.Finding) {
+	r.send(corev1.EventTypeNormal, r.claimReference(), related, f)
+}
+
+func (r *reconciliation) send(eventType string, about, related *corev1.ObjectReference, f diagnose.Finding) {
+	r.events.SendOnce(kube.Event{
+		Type: eventType, About: about, Related: related, Reason: f.Reason, Action: actionProvide, Note: f.Note,
+	})
+}
+
+func (r *reconciliation) claimReference() *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: "v1", Kind: kube.KindClaim, Namespace: r.claim.Namespace, Name: r.claim.Name, UID: r.claim.UID,
+	}
+}
+
+// wantedClaimReference refers to the claim of the profile, which may not exist. Nil: there is no such profile.
+func (r *reconciliation) wantedClaimReference() *corev1.ObjectReference {
+	switch {
+	case r.claim != nil:
+		return r.claimReference()
+	case r.names.Claim == "":
+		return nil
+	}
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: r.ref.Namespace, Name: r.names.Claim}
+}
+
+func podReference(pod *metav1.PartialObjectMetadata) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
+}

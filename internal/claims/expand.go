@@ -1,0 +1,80 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+)
+
+// expand requests the profile's size when it is larger. The API accepts that for a bound claim only, and if its class allows
+// it. The version makes sure that no other client has requested more in between.
+func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
+	from, to := diagnose.Requested(r.claim), diagnose.Requested(wanted)
+	if to.Cmp(from) < 0 {
+		r.inform(nil, neverShrinks(r.profile.Name, r.claim.Name, from.String(), to.String()))
+	}
+	if to.Cmp(from) <= 0 || !bound(r.claim) {
+		return nil
+	}
+	allowed, err := r.allowsExpansion(ctx)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		r.warn(expansionNotAllowed(r.profile.Name, r.claim, from.String(), to.String()))
+		return nil
+	}
+	err = r.patch(ctx, r.claim, object{
+		"metadata": object{"resourceVersion": r.claim.ResourceVersion},
+		"spec":     object{"resources": object{"requests": object{"storage": to.String()}}},
+	})
+	if err != nil {
+		return asRefusal(err, diagnose.ReasonExpandRefused, "expand claim "+r.claim.Name)
+	}
+	r.inform(nil, expanding(r.profile.Name, from.String(), to.String()))
+	return nil
+}
+
+// allowsExpansion reports whether the claim's class exists and allows expansion.
+func (r *reconciliation) allowsExpansion(ctx context.Context) (bool, error) {
+	class, err := r.readClass(ctx)
+	return class != nil && class.AllowVolumeExpansion != nil && *class.AllowVolumeExpansion, err
+}
+
+func neverShrinks(profile, claim, from, to string) diagnose.Finding {
+	const format = "claim %s has %s and the profile %s has %s: claims never shrink, so the claim stays as it is; " +
+		"restore the size, or give the profile another claim.name and copy the data"
+	return diagnose.Finding{Reason: diagnose.ReasonNeverShrinks, Note: fmt.Sprintf(format, claim, from, profile, to)}
+}
+
+func expansionNotAllowed(profile string, claim *corev1.PersistentVolumeClaim, from, to string) diagnose.Finding {
+	const format = "claim %s has %s and the profile %s has %s, but its StorageClass %q does not allow expansion: " +
+		"set allowVolumeExpansion: true in the class if its driver can, or restore the size"
+	return diagnose.Finding{
+		Reason: diagnose.ReasonExpandRefused, Note: fmt.Sprintf(format, claim.Name, from, profile, to, diagnose.ClassOf(claim)),
+	}
+}
+
+func expanding(profile, from, to string) diagnose.Finding {
+	return diagnose.Finding{
+		Reason: diagnose.ReasonExpanding, Note: fmt.Sprintf("requested %s in place of %s, as the profile %s requires", to, from, profile),
+	}
+}
+
+// object is a JSON object.
+type object map[string]any
+
+// patch sends a JSON merge patch with the fields to change only.
+func (r *reconciliation) patch(ctx context.Context, target client.Object, patch object) error {
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("encode a patch: %w", err)
+	}
+	return r.writer.Patch(ctx, target, client.RawPatch(types.MergePatchType, text))
+}

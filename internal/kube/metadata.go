@@ -1,0 +1,30 @@
+package kube
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Labels that every object of an installation has. Source: Kubernetes, Recommended Labels.
+const (
+	// LabelName with the value [ProductName] finds the objects of every installation.
+	LabelName = "app.kubernetes.io/name"
+	// ProductName is the value of [LabelName].
+	ProductName = "pipeline-storage"
+	// LabelInstance is the name of the Helm release.
+	LabelInstance = "app.kubernetes.io/instance"
+)
+
+// MetadataOf returns an empty object of a core kind that is read without its spec and status.
+func MetadataOf(kind string) *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	return object
+}
+
+// MetadataListOf is [MetadataOf] for a list of the kind.
+func MetadataListOf(kind string) *metav1.PartialObjectMetadataList {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
+	return list
+}

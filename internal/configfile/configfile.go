@@ -27,7 +27,7 @@ var (
 	})
 	reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pipeline_storage_config_reloads_total",
-		Help: "Changes of the configuration file that were taken (ok) or refused.",
+		Help: "Changes of the configuration file that came into force (ok) or were refused.",
 	}, []string{"result"})
 )
 

@@ -8,6 +8,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// Reasons and the action of the Events about the configuration.
+const (
+	reasonChanged   = "ConfigurationChanged"
+	reasonRefused   = "ConfigurationRefused"
+	actionConfigure = "Configure"
+)
+
 // configurationNote reports when the file is not the configuration in force. The replica stays ready: the configuration before
 // still serves.
 func (s *server) configurationNote() string {
@@ -21,7 +28,7 @@ func (s *server) configurationNote() string {
 func (s *server) configured(config *storage.Config, warnings []string) {
 	s.log.Info("the configuration has changed")
 	s.logWarnings(config, warnings)
-	s.sendEvent(corev1.EventTypeNormal, "ConfigurationChanged", "The new configuration is in force.")
+	s.sendEvent(corev1.EventTypeNormal, reasonChanged, "The new configuration is in force.")
 	select {
 	case s.changed <- struct{}{}:
 	default: // one is on its way
@@ -31,7 +38,7 @@ func (s *server) configured(config *storage.Config, warnings []string) {
 // refused reports why a new file does not come into force.
 func (s *server) refused(reason error) {
 	s.log.Error(reason, "the configuration is refused, the one before stays in force")
-	s.sendEvent(corev1.EventTypeWarning, "ConfigurationRefused", "The one before stays in force: "+reason.Error())
+	s.sendEvent(corev1.EventTypeWarning, reasonRefused, "The one before stays in force: "+reason.Error())
 }
 
 // logWarnings logs the warnings about a configuration: those found when it was read, and those of its profiles.
@@ -52,5 +59,5 @@ func (s *server) sendEvent(eventType, reason, note string) {
 	pod := &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod", Namespace: s.options.Namespace, Name: s.options.PodName, UID: types.UID(s.options.PodUID),
 	}
-	s.events.Send(kube.Event{Type: eventType, About: pod, Reason: reason, Action: "Configure", Note: note})
+	s.events.Send(kube.Event{Type: eventType, About: pod, Reason: reason, Action: actionConfigure, Note: note})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// What is read of claims besides their fields.
+// Metadata of claims that is read.
 const (
 	// AnnotationHelmRelease is on everything that belongs to a Helm release, with app.kubernetes.io/managed-by.
 	// Source: Helm, pkg/action/validate.go.
@@ -25,7 +25,7 @@ const (
 	AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
 )
 
-// Lacking returns the wanted modes that are not there.
+// Lacking returns the wanted modes that are missing.
 func Lacking(have, want []corev1.PersistentVolumeAccessMode) []corev1.PersistentVolumeAccessMode {
 	var missing []corev1.PersistentVolumeAccessMode
 	for _, mode := range want {
@@ -36,7 +36,7 @@ func Lacking(have, want []corev1.PersistentVolumeAccessMode) []corev1.Persistent
 	return missing
 }
 
-// Modes writes access modes in one line.
+// Modes returns access modes in one line.
 func Modes(list []corev1.PersistentVolumeAccessMode) string {
 	names := make([]string, len(list))
 	for i, mode := range list {
@@ -45,12 +45,12 @@ func Modes(list []corev1.PersistentVolumeAccessMode) string {
 	return strings.Join(names, ", ")
 }
 
-// Requested is the size that a claim asks for.
+// Requested returns the size that a claim requests.
 func Requested(claim *corev1.PersistentVolumeClaim) resource.Quantity {
 	return claim.Spec.Resources.Requests[corev1.ResourceStorage]
 }
 
-// ClassOf is the name of the class of a claim: empty where it names none.
+// ClassOf returns the name of the class of a claim, empty where it names none.
 func ClassOf(claim *corev1.PersistentVolumeClaim) string {
 	if claim.Spec.StorageClassName == nil {
 		return ""
@@ -58,21 +58,21 @@ func ClassOf(claim *corev1.PersistentVolumeClaim) string {
 	return *claim.Spec.StorageClassName
 }
 
-// IsBlock reports whether a claim is for a block device, which no pod can mount as a folder.
+// IsBlock reports whether a claim is for a block device, which no pod can mount as a directory.
 func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
 
-// OwnedBy reports whether the claim was made by this installation. What Helm owns is Helm's, whatever other labels say.
+// OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's, with any other label.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
 	return claim.Labels[storage.LabelInstallation] == installation && !helm && claim.Labels[LabelManagedBy] != managedByHelm
 }
 
-// Selects reports whether a webhook's selector takes the labels. The API server has checked the selector.
+// Selects reports whether a webhook's selector matches the labels. The API server has checked the selector.
 func Selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	if selector == nil {
-		return true // of a webhook; LabelSelectorAsSelector takes nil for nothing
+		return true // of a webhook; LabelSelectorAsSelector of nil matches nothing
 	}
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && s.Matches(labels.Set(set))

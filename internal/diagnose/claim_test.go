@@ -14,19 +14,19 @@ import (
 func TestOwnedBy(t *testing.T) {
 	t.Parallel()
 
-	ours := claimtest.Label(storage.LabelInstallation, "me")
+	own := claimtest.Label(storage.LabelInstallation, "me")
 	for name, row := range map[string]struct {
 		claim *corev1.PersistentVolumeClaim
 		want  bool
 	}{
-		"our label":              {claimtest.Claim(ours), true},
+		"our label":              {claimtest.Claim(own), true},
 		"no label":               {claimtest.Claim(), false},
 		"another installation's": {claimtest.Claim(claimtest.Label(storage.LabelInstallation, "other")), false},
 		"our label and Helm's label": {
-			claimtest.Claim(ours, claimtest.Label(LabelManagedBy, managedByHelm)), false,
+			claimtest.Claim(own, claimtest.Label(LabelManagedBy, managedByHelm)), false,
 		},
 		"our label and Helm's annotation": {
-			claimtest.Claim(ours, func(c *corev1.PersistentVolumeClaim) {
+			claimtest.Claim(own, func(c *corev1.PersistentVolumeClaim) {
 				metav1.SetMetaDataAnnotation(&c.ObjectMeta, AnnotationHelmRelease, "demo")
 			}), false,
 		},

@@ -10,9 +10,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// MultiNode says that pods share a volume that one node at a time can have. The sentence is empty while that does no harm; then
-// again is how long until a pod that is not scheduled yet has waited longer than patience, or 0.
-func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, patience time.Duration) (note string, again time.Duration) {
+// MultiNode returns a note when pods on several nodes use a volume that one node at a time can mount. The note is empty while
+// that does no harm. Then after is the time until a pod that is not scheduled has waited longer than podWait, or 0.
+func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, podWait time.Duration) (note string, after time.Duration) {
 	var nodes []string
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
@@ -23,21 +23,21 @@ func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Tim
 		return multiNodeNote(p, claim, "pods on more than one node use it"), 0
 	}
 	if len(nodes) == 0 {
-		return "", 0 // none has the volume: why they wait is another matter
+		return "", 0 // no pod has the volume: they wait for another reason
 	}
 	for _, pod := range pods {
 		if pod.Spec.NodeName != "" {
 			continue
 		}
-		left := patience - now.Sub(pod.CreationTimestamp.Time)
+		left := podWait - now.Sub(pod.CreationTimestamp.Time)
 		if left <= 0 {
 			return multiNodeNote(p, claim, fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)), 0
 		}
-		if again == 0 || left < again {
-			again = left
+		if after == 0 || left < after {
+			after = left
 		}
 	}
-	return "", again
+	return "", after
 }
 
 func multiNodeNote(p *storage.Profile, claim, what string) string {

@@ -15,27 +15,27 @@ import (
 // noProvisioner is the provisioner of classes for volumes that people make. Source: Kubernetes, Storage Classes, Local.
 const noProvisioner = "kubernetes.io/no-provisioner"
 
-// Finding is what is wrong.
+// Finding is a problem.
 type Finding struct {
 	// Reason is for machines: one of the constants of this package.
 	Reason string
-	// Note is a sentence that says what it is and what to do.
+	// Note is a sentence with the problem and the next step.
 	Note string
-	// Next is the end of Note that says what to do; empty where nothing is to be done.
+	// Next is the end of Note with the next step; empty where nothing is to be done.
 	Next string
 }
 
-// advise makes a finding of what is wrong, with the colon or full stop behind it, and what to do.
+// advise returns a finding. what is the problem, with the colon or full stop behind it; next is the next step.
 func advise(reason, what, next string) Finding { return Finding{reason, what + next, next} }
 
-// What is the part of Note that says what is wrong.
+// What returns the part of Note with the problem.
 func (f Finding) What() string {
 	return strings.TrimRight(strings.TrimSuffix(f.Note, f.Next), " ,:;.")
 }
 
-// Snapshot is what was read to find out why pods wait for a claim.
+// Snapshot has the objects that show why pods wait for a claim.
 type Snapshot struct {
-	// Profile is the one that the claim stands for.
+	// Profile is that of the claim.
 	Profile *storage.Profile
 	// Name is the name of the claim, which need not exist.
 	Name string
@@ -49,15 +49,15 @@ type Snapshot struct {
 	Class *storagev1.StorageClass
 	// Pods are those that use the claim.
 	Pods []corev1.Pod
-	// Own says that a claims controller made the claim and gives it its old volume by consent.
+	// Own is true where a claims controller created the claim, and re-binds its old volume by consent.
 	Own bool
-	// Drivers are the names of the CSIDriver objects; nil: nobody read them.
+	// Drivers are the names of the CSIDriver objects; nil: they were not read.
 	Drivers []string
-	// VolumesUnread and ClassesUnread say that nobody could read those, so that nil is not to be taken for missing.
+	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not mean missing.
 	VolumesUnread, ClassesUnread bool
 }
 
-// profileHint ends an advice with the field of the profile that would do it, where the profile is known.
+// profileHint returns the end of a next step with the field of the profile that would do it, where there is a profile.
 func (s *Snapshot) profileHint(before, field string) string {
 	if s.Profile == nil {
 		return ""
@@ -65,22 +65,22 @@ func (s *Snapshot) profileHint(before, field string) string {
 	return before + "set " + field + ": true in the profile " + s.Profile.Name
 }
 
-// cause is why a claim is not Bound, and what to do.
+// cause is why a claim is not Bound, and the next step.
 type cause struct{ reason, because, next string }
 
-// Claim says why a claim is not Bound. The first cause that applies is the one to look at first.
+// Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first.
 func Claim(s Snapshot) Finding {
 	if s.Claim == nil {
 		return advise(ReasonClaimMissing, fmt.Sprintf("claim %s does not exist in namespace %s: ", s.Name, s.Namespace),
 			"create it"+s.profileHint(" or ", "claim.create"))
 	}
-	for _, look := range []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause} {
-		if c := look(&s); c != nil {
+	for _, causeOf := range []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause} {
+		if c := causeOf(&s); c != nil {
 			return advise(c.reason, fmt.Sprintf("claim %s is %s because %s", s.Name, phase(s.Claim), c.because), c.next)
 		}
 	}
 	return advise(ReasonPending, fmt.Sprintf("claim %s is %s: ", s.Name, phase(s.Claim)),
-		fmt.Sprintf("kubectl describe persistentvolumeclaim %s --namespace %s tells its events", s.Name, s.Namespace))
+		fmt.Sprintf("kubectl describe persistentvolumeclaim %s --namespace %s shows its events", s.Name, s.Namespace))
 }
 
 func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhase {
@@ -90,10 +90,10 @@ func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhas
 	return claim.Status.Phase
 }
 
-// BeingDeleted is said of a claim that pods still need, whether it is bound or not.
+// BeingDeleted is about a claim that pods still need, whether it is bound or not.
 func BeingDeleted(claim string) Finding {
-	return advise(ReasonClaimDeleting, fmt.Sprintf("claim %s is being deleted: it goes when the pods that use it have ended, and new pods wait. ", claim),
-		"End them to have it made again; its volume is kept where the reclaim policy is Retain")
+	return advise(ReasonClaimDeleting, fmt.Sprintf("claim %s is being deleted: it ends when the pods that use it have ended, and new pods wait. ", claim),
+		"End them to have it recreated; its volume is retained where the reclaim policy is Retain")
 }
 
 func lost(s *Snapshot) *cause {
@@ -106,7 +106,7 @@ func lost(s *Snapshot) *cause {
 	}
 }
 
-// volumeCause looks at the volume that the claim names.
+// volumeCause checks the volume that the claim names.
 func volumeCause(s *Snapshot) *cause {
 	name := s.Claim.Spec.VolumeName
 	if name == "" || (s.Volume == nil && s.VolumesUnread) {
@@ -127,8 +127,8 @@ func volumeCause(s *Snapshot) *cause {
 	return nil
 }
 
-// claimRefCause looks at whom the volume belongs to. A volume that was released keeps the UID of a claim that is gone, and
-// only people can know that its data is meant for the new one: the command is told, never run.
+// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a deleted claim, and people decide
+// whether its data is meant for the new one: the command is reported, never run.
 func claimRefCause(s *Snapshot) *cause {
 	ref := s.Volume.Spec.ClaimRef
 	switch {
@@ -148,7 +148,7 @@ func claimRefCause(s *Snapshot) *cause {
 	return nil
 }
 
-// release is the command that gives a Released volume to the claim.
+// release returns the command that gives a Released volume to the claim.
 func (s *Snapshot) release() string {
 	if s.Own {
 		return ConsentCommand(s.Volume.Name, s.Claim.Namespace)
@@ -156,7 +156,7 @@ func (s *Snapshot) release() string {
 	return fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, s.Volume.Name)
 }
 
-// VolumeMisfits says why a claim cannot be bound to a volume that it names.
+// VolumeMisfits returns why a claim cannot be bound to a volume that it names.
 func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) []string {
 	var why []string
 	if size, want := volume.Spec.Capacity[corev1.ResourceStorage], Requested(claim); size.Cmp(want) < 0 {
@@ -174,7 +174,7 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 	return why
 }
 
-// classCause looks at the class. A claim that names its volume needs none: there the name only has to be equal.
+// classCause checks the class. A claim that names its volume needs no class object: there the name only has to be equal.
 func classCause(s *Snapshot) *cause {
 	name := ClassOf(s.Claim)
 	switch {
@@ -192,7 +192,7 @@ func classCause(s *Snapshot) *cause {
 	return nil
 }
 
-// driverCause looks for the driver that is to make the volume.
+// driverCause checks the driver that is to make the volume.
 func driverCause(s *Snapshot) *cause {
 	if s.Claim.Spec.VolumeName != "" || s.Class == nil || !lacksDriver(s.Drivers, s.Class.Provisioner) {
 		return nil
@@ -203,7 +203,7 @@ func driverCause(s *Snapshot) *cause {
 	}
 }
 
-// consumerCause looks for the pod that a class with WaitForFirstConsumer waits for.
+// consumerCause finds the pod that a class with WaitForFirstConsumer waits for.
 func consumerCause(s *Snapshot) *cause {
 	if s.Claim.Spec.VolumeName != "" || s.Class == nil || s.Class.VolumeBindingMode == nil ||
 		*s.Class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer || s.Claim.Annotations[AnnotationSelectedNode] != "" {
@@ -229,29 +229,29 @@ func whyNotScheduled(pod *corev1.Pod) string {
 			return c.Message
 		}
 	}
-	return "no scheduler has looked at it yet"
+	return "no scheduler has tried it yet"
 }
 
-// provisionerCause is what is left when everything is as it should be on this side.
+// provisionerCause is the cause when no other applies.
 func provisionerCause(s *Snapshot) *cause {
 	switch {
 	case s.Claim.Spec.VolumeName != "" || s.Class == nil:
 		return nil
 	case s.Class.Provisioner == noProvisioner:
 		return &cause{
-			ReasonVolumeMissing, fmt.Sprintf("nothing makes volumes of its StorageClass %s: ", s.Class.Name),
+			ReasonVolumeMissing, fmt.Sprintf("no provisioner makes volumes of its StorageClass %s: ", s.Class.Name),
 			"create a PersistentVolume of that class for it",
 		}
 	}
 	return &cause{
 		ReasonNotProvisioned, s.Class.Provisioner + " has made no volume for it yet: ",
-		fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl describe persistentvolumeclaim %s --namespace %s for what it says",
+		fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl describe persistentvolumeclaim %s --namespace %s for its events",
 			s.Name, s.Namespace),
 	}
 }
 
-// UnknownProfile is said of a pod with the mark of a profile that is no more.
+// UnknownProfile is about a pod whose injected annotation names a profile that the configuration does not have.
 func UnknownProfile(name string) Finding {
 	return advise(ReasonProfileUnknown, fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+
-		"nothing is created for it; ", inject.AnnotationInjected, name), "put the profile back, or make the pod anew")
+		"nothing is created for it; ", inject.AnnotationInjected, name), "restore the profile, or recreate the pod")
 }

@@ -94,7 +94,7 @@ func TestDiagnose(t *testing.T) {
 		},
 		"a static claim needs no class; nothing is wrong that can be seen": {
 			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", ""))},
-			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml tells its events"},
+			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml shows its events"},
 		},
 		"no class exists": {
 			Snapshot{Claim: claimtest.Claim()},
@@ -110,26 +110,26 @@ func TestDiagnose(t *testing.T) {
 		},
 		"no scheduler runs": {
 			Snapshot{Claim: claimtest.Claim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "")}},
-			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the first consumer, and the pod p is not scheduled: no scheduler has looked at it yet"},
+			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the first consumer, and the pod p is not scheduled: no scheduler has tried it yet"},
 		},
 		"the pod was put on a node by hand": {
 			Snapshot{Claim: claimtest.Claim(), Class: aClass("x", wait), Pods: []corev1.Pod{aPod("p", "n")}},
 			Finding{Reason: ReasonNotScheduled, Note: "claim data is Pending because its StorageClass fast waits for the scheduler, and the pod p was put on the node n without it: use a nodeSelector in place of spec.nodeName"},
 		},
-		"the driver has been asked": {
+		"the scheduler has chosen a node": {
 			Snapshot{Claim: claimtest.Claim(func(c *corev1.PersistentVolumeClaim) {
 				metav1.SetMetaDataAnnotation(&c.ObjectMeta, AnnotationSelectedNode, "n")
 			}), Class: aClass("ebs.csi.aws.com", wait), Pods: []corev1.Pod{aPod("p", "")}},
 			Finding{Reason: ReasonNotProvisioned, Note: "claim data is Pending because ebs.csi.aws.com has made no volume for it yet: see that this driver is installed (kubectl get csidrivers) and runs, " +
-				"and kubectl describe persistentvolumeclaim data --namespace ml for what it says"},
+				"and kubectl describe persistentvolumeclaim data --namespace ml for its events"},
 		},
-		"nothing provisions": {
+		"the class has no provisioner": {
 			Snapshot{Claim: claimtest.Claim(), Class: aClass(noProvisioner, immediate)},
-			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Pending because nothing makes volumes of its StorageClass fast: create a PersistentVolume of that class for it"},
+			Finding{Reason: ReasonVolumeMissing, Note: "claim data is Pending because no provisioner makes volumes of its StorageClass fast: create a PersistentVolume of that class for it"},
 		},
 		"no class is named, and the cluster has no default one": {
 			Snapshot{Claim: claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil })},
-			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml tells its events"},
+			Finding{Reason: ReasonPending, Note: "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml shows its events"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

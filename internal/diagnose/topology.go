@@ -11,10 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// MultiNodeNext is the end of what [MultiNode] says: what to do.
+// MultiNodeNext is the next step at the end of the note of [MultiNode].
 const MultiNodeNext = "use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
 
-// Driver says that no node can mount the volume because its driver is not installed. Nil: it is, or nobody read the drivers.
+// Driver returns a finding when no node can mount the volume because its driver is not installed. Nil: it is, or the drivers
+// were not read.
 func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Finding {
 	if volume == nil || volume.Spec.CSI == nil || drivers == nil || slices.Contains(drivers, volume.Spec.CSI.Driver) {
 		return nil
@@ -24,15 +25,15 @@ func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Fi
 	return &f
 }
 
-// lacksDriver reports whether the provisioner is a CSI driver by its name and is known not to be installed. Other
-// provisioners, such as rancher.io/local-path, have no CSIDriver object.
+// lacksDriver reports whether the provisioner is a CSI driver by its name and has no CSIDriver object. Other provisioners, such as
+// rancher.io/local-path, never have one.
 func lacksDriver(drivers []string, provisioner string) bool {
 	isCSI := strings.HasPrefix(provisioner, "csi.") || strings.Contains(provisioner, ".csi.")
 	return isCSI && drivers != nil && !slices.Contains(drivers, provisioner)
 }
 
-// Reach says that the nodes on which pods could run cannot reach the volume: it is in another zone, or on another node. Nil:
-// they can, or nobody read the nodes.
+// Reach returns a finding when the nodes on which pods could run cannot reach the volume: it is in another zone, or on another
+// node. Nil: they can, or the nodes were not read.
 func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.PartialObjectMetadata, pods []corev1.Pod) *Finding {
 	if volume == nil || nodes == nil || volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
 		return nil
@@ -40,7 +41,7 @@ func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.Partial
 	where := volume.Spec.NodeAffinity.Required
 	fits := func(n metav1.PartialObjectMetadata) bool { return reaches(where, &n) }
 	if !slices.ContainsFunc(nodes, fits) {
-		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and there is none: ",
+		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and the cluster has no such node: ",
 			claim, volume.Name, placeOf(where)), "add a node there, or copy the data to a volume of a zone that has nodes")
 		return &f
 	}
@@ -56,7 +57,7 @@ func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.Partial
 	return nil
 }
 
-// stuckFor says why a pod cannot have the volume where it is. Empty: it can, or that is not what it waits for.
+// stuckFor returns why a pod cannot mount the volume where it is. Empty: it can, or it waits for something else.
 func stuckFor(where *corev1.NodeSelector, pod *corev1.Pod, nodes []metav1.PartialObjectMetadata) string {
 	if name := pod.Spec.NodeName; name != "" {
 		i := slices.IndexFunc(nodes, func(n metav1.PartialObjectMetadata) bool { return n.Name == name })
@@ -65,7 +66,7 @@ func stuckFor(where *corev1.NodeSelector, pod *corev1.Pod, nodes []metav1.Partia
 		}
 		return ""
 	}
-	// The scheduler's own words, of several versions. Source: Kubernetes, pkg/scheduler/framework/plugins/volumebinding.
+	// The scheduler's words, of several versions. Source: Kubernetes, pkg/scheduler/framework/plugins/volumebinding.
 	for _, words := range []string{"volume node affinity conflict", "PersistentVolume's node affinity"} {
 		if why := whyNotScheduled(pod); strings.Contains(why, words) {
 			return "is not scheduled: " + strings.TrimRight(why, ". ")
@@ -74,8 +75,7 @@ func stuckFor(where *corev1.NodeSelector, pod *corev1.Pod, nodes []metav1.Partia
 	return ""
 }
 
-// reaches reports whether a node satisfies a selector: one of its terms, each of which says all. Source: Kubernetes, core/v1
-// NodeSelector.
+// reaches reports whether a node satisfies one of the terms of a selector. Source: Kubernetes, core/v1 NodeSelector.
 func reaches(where *corev1.NodeSelector, node *metav1.PartialObjectMetadata) bool {
 	return slices.ContainsFunc(where.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
 		if len(t.MatchExpressions)+len(t.MatchFields) == 0 {
@@ -85,7 +85,7 @@ func reaches(where *corev1.NodeSelector, node *metav1.PartialObjectMetadata) boo
 	})
 }
 
-// operators of nodes in the words of labels.
+// operators maps the operators of node selectors to those of label selectors.
 var operators = map[corev1.NodeSelectorOperator]selection.Operator{
 	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn,
 	corev1.NodeSelectorOpExists: selection.Exists, corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist,
@@ -102,13 +102,13 @@ func satisfies(all []corev1.NodeSelectorRequirement, set labels.Set) bool {
 	return true
 }
 
-// placeOf writes a node selector for people.
+// placeOf returns a node selector as text for people.
 func placeOf(where *corev1.NodeSelector) string {
 	var terms []string
 	for _, t := range where.NodeSelectorTerms {
 		var all []string
 		if len(t.MatchExpressions)+len(t.MatchFields) == 0 {
-			continue // it selects nothing
+			continue // it matches no node
 		}
 		for _, r := range slices.Concat(t.MatchExpressions, t.MatchFields) {
 			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Key, strings.ToLower(string(r.Operator)), strings.Join(r.Values, ", "))))

@@ -45,18 +45,18 @@ func TestReach(t *testing.T) {
 		pods   []corev1.Pod
 		want   string
 	}{
-		"no volume":                       {nil, both, nil, ""},
-		"a volume for all nodes":          {aVolume(), both, []corev1.Pod{unscheduled("volume node affinity conflict")}, ""},
-		"nobody read the nodes":           {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), nil, nil, ""},
-		"a zone with nodes":               {aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "a"), aPod("q", "unknown")}, ""},
-		"one of two terms is enough":      {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"), inZone(corev1.NodeSelectorOpExists))), both, nil, ""},
-		"a term without anything is none": {aVolume(only(corev1.NodeSelectorTerm{}, inZone(corev1.NodeSelectorOpIn, "moon"))), both, nil, "claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and there is none: add a node there, or copy the data to a volume of a zone that has nodes"},
+		"no volume":                     {nil, both, nil, ""},
+		"a volume for all nodes":        {aVolume(), both, []corev1.Pod{unscheduled("volume node affinity conflict")}, ""},
+		"the nodes were not read":       {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), nil, nil, ""},
+		"a zone with nodes":             {aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "a"), aPod("q", "unknown")}, ""},
+		"one of two terms is enough":    {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"), inZone(corev1.NodeSelectorOpExists))), both, nil, ""},
+		"an empty term matches no node": {aVolume(only(corev1.NodeSelectorTerm{}, inZone(corev1.NodeSelectorOpIn, "moon"))), both, nil, "claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the cluster has no such node: add a node there, or copy the data to a volume of a zone that has nodes"},
 		"a node by its name": {aVolume(only(corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
 			{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{"b"}},
 		}})), both, []corev1.Pod{aPod("p", "b")}, ""},
 		"a zone without nodes": {
 			aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), both, nil,
-			"claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and there is none: add a node there, or copy the data to a volume of a zone that has nodes",
+			"claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the cluster has no such node: add a node there, or copy the data to a volume of a zone that has nodes",
 		},
 		"a pod on a node of another zone": {
 			aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "b")}, east + "the pod p is on the node b: " + advice,
@@ -96,7 +96,7 @@ func TestDriver(t *testing.T) {
 		v.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: "disk.csi.example.com"}
 	})
 	assert.Nil(t, Driver("data", disk, []string{"disk.csi.example.com"}))
-	assert.Nil(t, Driver("data", disk, nil), "nobody read them")
+	assert.Nil(t, Driver("data", disk, nil), "they were not read")
 	assert.Nil(t, Driver("data", aVolume(), []string{}), "a volume of the node itself")
 	got := Driver("data", disk, []string{})
 	require.NotNil(t, got)

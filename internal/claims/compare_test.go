@@ -52,7 +52,7 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 		f.pod(namespace, "one", "default")
 	}
 	f.run()
-	f.settle()
+	f.barrier()
 
 	for name, m := range all {
 		t.Run(name, func(t *testing.T) {
@@ -70,17 +70,17 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 	}
 }
 
-// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, but a claim that somebody else makes in another
-// has nothing to do with it.
+// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, and an unmanaged claim
+// in another one has nothing to do with it.
 func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T) {
-	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, volume: {handle: v, namespace: elsewhere, create: false}}`)
+	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, volume: {handle: v, namespace: another, create: false}}`)
 	good, none := f.namespace(), f.namespace()
-	f.bind(f.claim(good, "theirs", "any", "1Gi"), "elsewhere."+good)
+	f.bind(f.claim(good, "theirs", "any", "1Gi"), "another."+good)
 	f.pod(good, "one", "theirs")
 	f.pod(none, "one", "theirs")
 	f.run()
 	assert.Contains(t, f.event(none, "one", diagnose.ReasonClaimMissing), "create it")
-	f.settle()
+	f.barrier()
 	assert.Empty(t, f.notes(good, "one", ""))
 	assert.Empty(t, f.notes(none, "one", diagnose.ReasonProfileRefused))
 }
@@ -112,13 +112,13 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 	f.missing(namespace, "pvc-data-pipeline-static", &corev1.PersistentVolumeClaim{})
 	f.missing("", "static-fast", &storagev1.StorageClass{})
 
-	// What differs in its parameters only is used, and said.
+	// A class that differs in its parameters only is used, and reported.
 	eventually(f, namespace, "pvc-data-pipeline-tuned", &corev1.PersistentVolumeClaim{}, exists)
 	var differ []string
 	require.Eventually(t, func() bool {
 		differ = f.notes(namespace, "one", diagnose.ReasonClassDiffers)
 		return len(differ) == 2
-	}, patience, poll)
+	}, timeout, poll)
 	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass deletes exists with the reclaimPolicy Delete, but the profile has Retain")
 	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass tuned exists and differs from the profile tuned: it lacks the parameter")
 	f.missing(namespace, "pvc-data-pipeline-policy", &corev1.PersistentVolumeClaim{})
@@ -254,12 +254,12 @@ func TestClassRefusal(t *testing.T) {
 		existing, wanted *storagev1.StorageClass
 		want             string
 	}{
-		"the same":                          {class("a", new(remain)), class("a", new(remain)), ""},
-		"none is Delete":                    {class("a", nil), class("a", new(perish)), ""},
-		"Delete where Retain is wanted":     {class("a", new(perish)), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
-		"none where Retain is wanted":       {class("a", nil), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
-		"Retain where Delete is wanted":     {class("a", new(remain)), class("a", new(perish)), fmt.Sprintf(differs, remain, perish)},
-		"another provisioner is told first": {class("a", nil), class("b", new(remain)), "StorageClass fast exists with the provisioner a, but the profile's backend needs b: give the profile another storageClass.name, or use the class with storageClass.create: false"},
+		"the same":                        {class("a", new(remain)), class("a", new(remain)), ""},
+		"none is Delete":                  {class("a", nil), class("a", new(perish)), ""},
+		"Delete where Retain is wanted":   {class("a", new(perish)), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
+		"none where Retain is wanted":     {class("a", nil), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
+		"Retain where Delete is wanted":   {class("a", new(remain)), class("a", new(perish)), fmt.Sprintf(differs, remain, perish)},
+		"another provisioner comes first": {class("a", nil), class("b", new(remain)), "StorageClass fast exists with the provisioner a, but the profile's backend needs b: give the profile another storageClass.name, or use the class with storageClass.create: false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -356,7 +356,7 @@ func TestVolumeRefusal(t *testing.T) {
 		want string
 	}{
 		"our claim":                  {&corev1.ObjectReference{Namespace: "ml", Name: "data", UID: "any"}, ""},
-		"nobody's":                   {nil, ""},
+		"without a claimRef":         {nil, ""},
 		"another namespace's claim":  {&corev1.ObjectReference{Namespace: "etl", Name: "data"}, "PersistentVolume v belongs to the claim etl/data, not to ml/data: give the profile another volume.name, or a namespace of its own"},
 		"another claim of the space": {&corev1.ObjectReference{Namespace: "ml", Name: "x"}, "PersistentVolume v belongs to the claim ml/x, not to ml/data: give the profile another volume.name, or a namespace of its own"},
 	} {

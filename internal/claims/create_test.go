@@ -24,8 +24,8 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
 	f.current.Store(claimtest.Config(t,
-		`{name: default, storageClass: {name: trio-fast}}`,
-		`{name: disk, volume: {handle: vol-1, zone: eu-1a, namespace: `+namespace+`}, storageClass: {name: trio-disk}}`))
+		`{name: default, storageClass: {name: objects-fast}}`,
+		`{name: disk, volume: {handle: vol-1, zone: eu-1a, namespace: `+namespace+`}, storageClass: {name: objects-disk}}`))
 	before := metric(t, "pipeline_storage_claims_created_total", kube.KindClaim)
 	f.run()
 
@@ -60,7 +60,7 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
 }
 
-// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook marks on one pod.
+// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook injects into one pod.
 func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	text, err := os.ReadFile("../../examples/three-storages.yaml")
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestRecreatesDeletedClaim(t *testing.T) {
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	first := claim.UID
 	require.NoError(t, f.Delete(t.Context(), claim))
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting), "claim pvc-data-pipeline is being deleted: it goes when the pods that use it have ended")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting), "claim pvc-data-pipeline is being deleted: it ends when the pods that use it have ended")
 	f.unfinalize(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
 		return c.UID != first && c.DeletionTimestamp == nil
@@ -144,7 +144,7 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that somebody made for
+// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that a third party made for
 // something else.
 func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f := newFixture(t)
@@ -159,7 +159,7 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f.run()
 	assert.Contains(t, f.event(small, "one", diagnose.ReasonClaimDiffers), "its size is 1Gi, less than 100Gi. It is left as it is")
 	assert.Contains(t, f.event(small, "two", diagnose.ReasonClaimDiffers), `its volume is "", not "hijack.`+small+`"`)
-	f.settle()
+	f.barrier()
 	f.missing("", "hijack-disk", &storagev1.StorageClass{})
 	f.missing("", "hijack-static", &storagev1.StorageClass{})
 	f.missing("", "hijack."+small, &corev1.PersistentVolume{})
@@ -170,17 +170,17 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	eventually(f, "", "hijack-disk", &storagev1.StorageClass{}, exists)
 }
 
-// race is an API server in which somebody else makes a class between the reader's look and the writer's attempt.
+// race is an API server in which a third party creates a class between the read and the write.
 type race struct {
 	client.Reader
 	client.Writer
 	provisioner string
-	looks       int
+	reads       int
 }
 
 func (r *race) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
-	r.looks++
-	if r.looks == 1 {
+	r.reads++
+	if r.reads == 1 {
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "storageclasses"}, key.Name)
 	}
 	*into.(*storagev1.StorageClass) = storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: key.Name}, Provisioner: r.provisioner}
@@ -216,7 +216,7 @@ func TestUsesObjectThatThirdPartyCreatesFirst(t *testing.T) {
 			} else {
 				require.ErrorContains(t, err, row.want)
 			}
-			assert.Equal(t, 2, api.looks, "what exists is read again")
+			assert.Equal(t, 2, api.reads, "what exists is read again")
 		})
 	}
 }

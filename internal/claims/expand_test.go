@@ -40,7 +40,7 @@ func TestExpandsOwnClaims(t *testing.T) {
 	})
 	assert.Equal(t, "requested 20Gi in place of 10Gi, as the profile grows requires", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpanding))
 	assert.Contains(t, f.event(namespace, "pvc-data-pipeline-stays", diagnose.ReasonExpandRefused), `its StorageClass "expand-no" does not allow expansion`)
-	f.settle()
+	f.barrier()
 	for _, profile := range []string{"stays", "unbound"} {
 		claim := get(f, namespace, "pvc-data-pipeline-"+profile, &corev1.PersistentVolumeClaim{})
 		assert.True(t, claim.Spec.Resources.Requests.Storage().Equal(resource.MustParse("10Gi")), "%s: %s", profile, claim.Spec.Resources.Requests.Storage())
@@ -49,14 +49,14 @@ func TestExpandsOwnClaims(t *testing.T) {
 
 	grown := get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{})
 	f.set(r, profiles("5Gi")...)
-	f.settle()
+	f.barrier()
 	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused), "nor does anybody ask for it")
 	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows has 5Gi: claims never shrink, so the claim stays as it is; "+
 		"restore the size, or give the profile another claim.name and copy the data", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonNeverShrinks))
 
-	// What else has changed cannot be changed: it is told, and the claim stays.
+	// Other fields of a claim cannot be changed: the difference is reported, and the claim stays.
 	f.set(r, `{name: grows, claim: {size: 10Gi, accessModes: [ReadWriteOncePod]}, storageClass: {name: expand-other}}`, profiles("10Gi")[1], profiles("10Gi")[2])
 	assert.Equal(t, "claim pvc-data-pipeline-grows no longer matches the profile grows: its access modes are ReadWriteOnce, not ReadWriteOncePod; "+
 		`its StorageClass is "expand-yes", not "expand-other". A claim cannot be changed so: restore the profile, or give it another claim.name and copy the data`,
@@ -74,7 +74,7 @@ func TestExpandsWithoutPods(t *testing.T) {
 	f.bind(eventually(f, namespace, "pvc-data-pipeline-cron", &corev1.PersistentVolumeClaim{}, exists), "cron."+namespace)
 	pod.Status.Phase = corev1.PodSucceeded
 	require.NoError(t, f.Status().Update(t.Context(), pod))
-	require.Eventually(t, func() bool { return len(r.index.refs()) == 0 }, patience, poll, "a finished pod is not in the cache")
+	require.Eventually(t, func() bool { return len(r.index.refs()) == 0 }, timeout, poll, "a finished pod is not in the cache")
 
 	f.set(r, `{name: cron, claim: {size: 20Gi}, storageClass: {name: cron-fast}}`)
 	eventually(f, namespace, "pvc-data-pipeline-cron", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
@@ -82,7 +82,7 @@ func TestExpandsWithoutPods(t *testing.T) {
 	})
 }
 
-// TestExpandFailsOnNewerClaim: somebody asked for more since the claim was read.
+// TestExpandFailsOnNewerClaim: another client has requested more since the claim was read.
 func TestExpandFailsOnNewerClaim(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()

@@ -27,8 +27,8 @@ type Index struct {
 }
 
 // Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the profile: a claim for one
-// node has other users, or a claim that this installation does not create is missing. There are none before the caches are
-// filled.
+// node has other users, or a claim that this installation does not create is missing. Before the caches are filled it returns
+// no warning.
 func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil

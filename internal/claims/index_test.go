@@ -14,9 +14,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-func markedPod(namespace, name, mark string) *metav1.PartialObjectMetadata {
+func injectedPod(namespace, name, injected string) *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Name: name, Namespace: namespace, Annotations: map[string]string{inject.AnnotationInjected: mark},
+		Name: name, Namespace: namespace, Annotations: map[string]string{inject.AnnotationInjected: injected},
 	}}
 }
 
@@ -24,8 +24,8 @@ func TestInjectedProfiles(t *testing.T) {
 	t.Parallel()
 
 	for name, row := range map[string]struct {
-		mark string
-		want []string
+		injected string
+		want     []string
 	}{
 		"none":                      {"", nil},
 		"one":                       {"a", []string{"a"}},
@@ -38,7 +38,7 @@ func TestInjectedProfiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, row.want, inject.InjectedProfiles(map[string]string{inject.AnnotationInjected: row.mark}))
+			assert.Equal(t, row.want, inject.InjectedProfiles(map[string]string{inject.AnnotationInjected: row.injected}))
 		})
 	}
 }
@@ -61,7 +61,7 @@ func TestCacheKeepsFewNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			kept := stripPod(config)(markedPod("ml", "one", row.annotation))
+			kept := stripPod(config)(injectedPod("ml", "one", row.annotation))
 			assert.Equal(t, row.want, kept.Annotations[inject.AnnotationInjected])
 			assert.Len(t, refsOf(kept), strings.Count(row.want, ",")+1)
 		})
@@ -76,7 +76,7 @@ func TestIndexFollowsPods(t *testing.T) {
 	h := index.handler()
 	profile := &claimtest.Config(t, `{name: default}`).Profiles[0]
 	use := storage.ProfileRef{Profile: "default", Namespace: "ml"}
-	one, two := markedPod("ml", "one", "default"), markedPod("ml", "two", "default,other")
+	one, two := injectedPod("ml", "one", "default"), injectedPod("ml", "two", "default,other")
 
 	assert.Empty(t, index.Warnings("ml", profile))
 
@@ -110,10 +110,10 @@ func TestWarnings(t *testing.T) {
 	filled := func() *Index {
 		index := &Index{synced: func() bool { return true }}
 		set := &nameSet{synced: func() bool { return true }}
-		set.OnAdd(markedPod("ml", "there", ""), true)
+		set.OnAdd(injectedPod("ml", "there", ""), true)
 		index.names.running.Store(set)
 		for _, name := range []string{"disk", "pod", "shared", "use"} {
-			index.handler().OnAdd(markedPod("ml", name, name), true)
+			index.handler().OnAdd(injectedPod("ml", name, name), true)
 		}
 		return index
 	}
@@ -133,15 +133,15 @@ func TestWarnings(t *testing.T) {
 		"a claim that many nodes can use": {
 			filled(), `{name: shared, claim: {accessModes: [ReadWriteMany]}, storageClass: {backend: nfs, parameters: {server: s, share: /x}}}`, nil,
 		},
-		"a claim that is missing and nobody makes": {
+		"a claim that is missing and not created": {
 			filled(), `{name: other, claim: {name: gone, create: false}}`,
 			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
 		},
-		"a claim that is missing and will be made":         {filled(), `{name: other, claim: {name: gone}}`, nil},
-		"a claim that is there":                            {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
-		"a claim of others, whose modes nobody knows here": {filled(), `{name: use, claim: {name: gone, create: false}}`, []string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"}},
-		"caches that are not filled":                       {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
-		"no index":                                         {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"a claim that is missing and will be created":  {filled(), `{name: other, claim: {name: gone}}`, nil},
+		"a claim that is there":                        {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
+		"an unmanaged claim, whose modes are not read": {filled(), `{name: use, claim: {name: gone, create: false}}`, []string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"}},
+		"caches that are not filled":                   {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"no index":                                     {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +157,7 @@ func TestNameSetForgets(t *testing.T) {
 	set := &nameSet{synced: func() bool { return true }}
 	names := claimNames{}
 	names.running.Store(set)
-	claim := markedPod("ml", "data", "")
+	claim := injectedPod("ml", "data", "")
 
 	set.OnAdd(claim, false)
 	assert.False(t, names.missing("ml", "data"))

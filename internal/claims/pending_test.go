@@ -29,16 +29,16 @@ func TestReportsMissingClaimThatItDoesNotCreate(t *testing.T) {
 	f.missing(namespace, "theirs", &corev1.PersistentVolumeClaim{})
 	f.missing("", "fast-theirs", &storagev1.StorageClass{})
 	const warning = "the pod waits until someone creates it"
-	require.Eventually(t, func() bool { return strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, timeout, poll)
 
 	claim := f.claim(namespace, "theirs", "whatever", "1Gi")
-	require.Eventually(t, func() bool { return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, patience, poll)
-	f.settle()
+	require.Eventually(t, func() bool { return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, timeout, poll)
+	f.barrier()
 	assert.Equal(t, claim.ResourceVersion, get(f, namespace, "theirs", &corev1.PersistentVolumeClaim{}).ResourceVersion)
 	assert.Empty(t, f.notes(namespace, "theirs", diagnose.ReasonClaimDiffers), "its size and class are its maker's business")
 
 	f.set(r, `{name: theirs, claim: {name: theirs}}`)
-	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, patience, poll, "nothing is watched that nobody asks for")
+	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, timeout, poll, "claims are watched only while a profile needs it")
 }
 
 func TestReportsWhyClaimIsPending(t *testing.T) {
@@ -67,7 +67,7 @@ func TestReportsWhyClaimIsPending(t *testing.T) {
 		note := f.event(namespace, name, row.reason)
 		assert.Contains(t, note, "claim "+name+" is Pending because")
 		assert.Contains(t, note, row.want)
-		assert.Equal(t, note, f.event(namespace, "one", row.reason), "the pod is told the same")
+		assert.Equal(t, note, f.event(namespace, "one", row.reason), "the pod has the same Event")
 	}
 
 	// What its command writes is consent, and keeps the volume for this claim.
@@ -78,7 +78,7 @@ func TestReportsWhyClaimIsPending(t *testing.T) {
 	require.NoError(t, f.Update(t.Context(), volume))
 	volume.Status.Phase = corev1.VolumeReleased
 	require.NoError(t, f.Status().Update(t.Context(), volume))
-	f.givenBack(volume.Name, get(f, namespace, old.Name, &corev1.PersistentVolumeClaim{}))
+	f.rebound(volume.Name, get(f, namespace, old.Name, &corev1.PersistentVolumeClaim{}))
 }
 
 func TestReportsPendingClaimAfterItsDelay(t *testing.T) {
@@ -87,8 +87,8 @@ func TestReportsPendingClaimAfterItsDelay(t *testing.T) {
 	f.run(func(o *Options, _ *manager.Options) { o.PendingAfter = time.Hour })
 	f.pod(namespace, "one", "default")
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	f.settle()
-	f.settle() // the claim's own appearance was looked at, too
+	f.barrier()
+	f.barrier() // the claim's own appearance was looked at, too
 	assert.Empty(t, f.notes(namespace, "one", ""))
 	assert.Len(t, f.notes(namespace, "pvc-data-pipeline", ""), 1, "that it was created")
 }
@@ -105,8 +105,8 @@ func TestReportsPodsOnTwoNodes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		w := r.index.Warnings(namespace, profile)
 		return len(w) == 1 && w[0] == "claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"
-	}, patience, poll)
-	f.settle()
+	}, timeout, poll)
+	f.barrier()
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline", diagnose.ReasonSharedByNodes), "one node does no harm")
 
 	f.pod(namespace, "three", "default", on("node-b"))

@@ -34,9 +34,9 @@ import (
 
 const (
 	installation = "pipeline-storage.test"
-	home         = "pipeline-storage"
-	account      = "system:serviceaccount:" + home + ":webhook"
-	patience     = 20 * time.Second
+	ownNamespace = "pipeline-storage"
+	account      = "system:serviceaccount:" + ownNamespace + ":webhook"
+	timeout      = 20 * time.Second
 	poll         = 20 * time.Millisecond
 )
 
@@ -60,7 +60,7 @@ func admin(t *testing.T) (client.Client, *rest.Config) {
 	grant(t, c)
 
 	limited := rest.CopyConfig(root)
-	limited.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + home, "system:authenticated"}}
+	limited.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + ownNamespace, "system:authenticated"}}
 	return c, limited
 }
 
@@ -73,9 +73,9 @@ func grant(t *testing.T, c client.Client) {
 	}
 	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: account}}
 	meta := metav1.ObjectMeta{Name: "claims-test"}
-	inHome := metav1.ObjectMeta{Name: "claims-test", Namespace: home}
+	inOwnNamespace := metav1.ObjectMeta{Name: "claims-test", Namespace: ownNamespace}
 	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}},
 		&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
 			rule("", "pods", "get", "list", "watch"),
 			rule("", "persistentvolumeclaims", "get", "list", "watch", "create", "patch"),
@@ -86,11 +86,11 @@ func grant(t *testing.T, c client.Client) {
 			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get", "list", "watch"),
 		}},
 		&rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "claims-test"}},
-		&rbacv1.Role{ObjectMeta: inHome, Rules: []rbacv1.PolicyRule{
+		&rbacv1.Role{ObjectMeta: inOwnNamespace, Rules: []rbacv1.PolicyRule{
 			rule("coordination.k8s.io", "leases", "create"),
 			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"claims-test"}, Verbs: []string{"get", "update", "patch"}},
 		}},
-		&rbacv1.RoleBinding{ObjectMeta: inHome, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "claims-test"}},
+		&rbacv1.RoleBinding{ObjectMeta: inOwnNamespace, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "claims-test"}},
 	} {
 		if err := c.Create(t.Context(), object); !apierrors.IsAlreadyExists(err) {
 			require.NoError(t, err)
@@ -145,7 +145,7 @@ func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), ch
 	}
 	m := manager.Options{
 		Scheme: kube.Scheme(kube.Groups()...), Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
-		LeaderElectionID: "claims-test", LeaderElectionNamespace: home,
+		LeaderElectionID: "claims-test", LeaderElectionNamespace: ownNamespace,
 	}
 	for _, c := range change {
 		c(&o, &m)
@@ -197,13 +197,13 @@ func (f *fixture) namespace(labels ...string) string {
 }
 
 // pod makes a pod as the webhook leaves it.
-func (f *fixture) pod(namespace, name, mark string, change ...func(*corev1.Pod)) *corev1.Pod {
+func (f *fixture) pod(namespace, name, injected string, change ...func(*corev1.Pod)) *corev1.Pod {
 	f.t.Helper()
 
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Namespace: namespace, Labels: map[string]string{kinds.Label: kinds.LabelEnabled},
-			Annotations: map[string]string{inject.AnnotationInjected: mark},
+			Annotations: map[string]string{inject.AnnotationInjected: injected},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
 	}
@@ -227,7 +227,7 @@ func eventually[T client.Object](f *fixture, namespace, name string, into T, wan
 	require.Eventually(f.t, func() bool {
 		err := f.Get(f.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into)
 		return err == nil && wanted(into)
-	}, patience, poll, "%T %s/%s", into, namespace, name)
+	}, timeout, poll, "%T %s/%s", into, namespace, name)
 	return into
 }
 
@@ -253,7 +253,7 @@ func (f *fixture) notes(namespace, about, reason string) []string {
 	return notes
 }
 
-// event waits for an Event about an object and returns what it says.
+// event waits for an Event about an object and returns its note.
 func (f *fixture) event(namespace, about, reason string) string {
 	f.t.Helper()
 
@@ -261,14 +261,14 @@ func (f *fixture) event(namespace, about, reason string) string {
 	require.Eventually(f.t, func() bool {
 		notes = f.notes(namespace, about, reason)
 		return len(notes) > 0
-	}, patience, poll, "an Event %s about %s", reason, about)
-	assert.Len(f.t, notes, 1, "a problem is told once")
+	}, timeout, poll, "an Event %s about %s", reason, about)
+	assert.Len(f.t, notes, 1, "a problem is reported once")
 	return notes[0]
 }
 
-// settle returns when the controller has done everything that was to be done before: one worker takes a use of another
-// namespace after them, and its Event comes after theirs.
-func (f *fixture) settle() {
+// barrier returns when the controller has reconciled everything that was enqueued before: its one worker reconciles a profile of
+// another namespace after them, and its Event comes after theirs.
+func (f *fixture) barrier() {
 	f.t.Helper()
 
 	namespace := f.namespace()
@@ -317,7 +317,7 @@ func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
 	}))
 }
 
-// metric reads what the program's metrics endpoint would say; label is the value of the only label, or empty.
+// metric reads what the program's metrics endpoint would return; label is the value of the only label, or empty.
 func metric(t *testing.T, name, label string) float64 {
 	t.Helper()
 

@@ -91,12 +91,12 @@ func (r *reconciliation) readClaim(ctx context.Context) error {
 	return nil
 }
 
-// readClass reads the class that the claim names. Nil: there is none.
+// readClass reads the class that the claim names. Nil: it does not exist.
 func (r *reconciliation) readClass(ctx context.Context) (*storagev1.StorageClass, error) {
 	return readByName(ctx, r.live, diagnose.ClassOf(r.claim), &storagev1.StorageClass{}, kube.KindStorageClass)
 }
 
-// readVolume reads the volume that the claim names. Nil: there is none.
+// readVolume reads the volume that the claim names. Nil: it does not exist.
 func (r *reconciliation) readVolume(ctx context.Context) (*corev1.PersistentVolume, error) {
 	return readByName(ctx, r.live, r.claim.Spec.VolumeName, &corev1.PersistentVolume{}, kube.KindVolume)
 }

@@ -18,29 +18,29 @@ import (
 )
 
 func TestLabelsBoundVolume(t *testing.T) {
-	f := newFixture(t, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
+	f := newFixture(t, `{name: default, storageClass: {name: label-fast}}`, `{name: wrong, storageClass: {name: label-fast, create: false}}`)
 	name := f.namespace()
 	namespace := get(f, "", name, &corev1.Namespace{})
 	f.pod(name, "one", "default,wrong")
 	r := f.run()
 
 	claim := eventually(f, name, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	f.bind(claim, "mark."+name)
-	volume := eventually(f, "", "mark."+name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
+	f.bind(claim, "label."+name)
+	volume := eventually(f, "", "label."+name, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
 		return v.Labels[storage.LabelNamespaceUID] == string(namespace.UID)
 	})
 
-	f.set(r, `{name: default, storageClass: {name: mark-fast}}`, `{name: wrong, storageClass: {name: mark-fast, create: false}}`)
-	f.settle()
+	f.set(r, `{name: default, storageClass: {name: label-fast}}`, `{name: wrong, storageClass: {name: label-fast, create: false}}`)
+	f.barrier()
 	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "written once")
 
-	// A volume that says it is another claim's, though this claim names it.
+	// A volume whose claimRef is another claim's, though this claim names it.
 	wrong := eventually(f, name, "pvc-data-pipeline-wrong", &corev1.PersistentVolumeClaim{}, exists)
 	stale := wrong.DeepCopy()
 	stale.UID = "an-older-claim"
 	f.bind(stale, "wrong."+name)
-	f.settle()
-	f.settle()
+	f.barrier()
+	f.barrier()
 	assert.NotContains(t, get(f, "", "wrong."+name, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
 }
 
@@ -52,16 +52,16 @@ func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 
 	f.set(r, `{name: default, claim: {create: false}}`)
-	f.settle()
+	f.barrier()
 	f.bind(claim, "unlabelled."+namespace)
-	f.settle()
-	f.settle()
+	f.barrier()
+	f.barrier()
 	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
 }
 
 const gone types.UID = "a-claim-that-is-gone"
 
-// released makes a volume as it is when its claim was deleted, marked by the controller for the namespace of the given UID.
+// released makes a volume as it is when its claim was deleted, labelled by the controller for the namespace of that UID.
 func (f *fixture) released(name, namespace string, home types.UID, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
 	f.t.Helper()
 
@@ -87,8 +87,8 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 	return volume
 }
 
-// givenBack waits until the volume is the claim's, and no other's of that name.
-func (f *fixture) givenBack(volume string, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+// rebound waits until the volume is the claim's, and no other's of that name.
+func (f *fixture) rebound(volume string, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
 	f.t.Helper()
 	return eventually(f, "", volume, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == claim.UID })
 }
@@ -102,10 +102,10 @@ func TestRebindsReleasedVolume(t *testing.T) {
 		change  func(*corev1.PersistentVolume)
 		size    string
 	}{
-		"as it was":                     {profile, none, "100Gi"},
-		"the profile asks for more now": {`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none, "100Gi"},
-		"the profile asks for less now": {`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none, "1Gi"},
-		"the profile has another class": {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
+		"as it was":                          {profile, none, "100Gi"},
+		"the profile has a larger size now":  {`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none, "100Gi"},
+		"the profile has a smaller size now": {`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none, "1Gi"},
+		"the profile has another class":      {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
 		"an administrator has freed it": {profile, func(v *corev1.PersistentVolume) {
 			v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion = "", ""
 			v.Status.Phase = corev1.VolumeAvailable
@@ -126,11 +126,11 @@ func TestRebindsReleasedVolume(t *testing.T) {
 			assert.Equal(t, installation, claim.Labels[storage.LabelInstallation])
 
 			if volume.Spec.ClaimRef.UID == "" {
-				f.settle()
+				f.barrier()
 				assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "the binder does the rest")
 				return
 			}
-			given := f.givenBack(volume.Name, claim)
+			given := f.rebound(volume.Name, claim)
 			assert.Empty(t, given.Spec.ClaimRef.ResourceVersion)
 			assert.Equal(t, namespace+"/pvc-data-pipeline", given.Spec.ClaimRef.Namespace+"/"+given.Spec.ClaimRef.Name)
 			assert.Equal(t, diagnose.Rebound(volume.Name).Note, f.event(namespace, claim.Name, diagnose.ReasonRebound))
@@ -141,12 +141,12 @@ func TestRebindsReleasedVolume(t *testing.T) {
 func TestRebindsNoOtherVolume(t *testing.T) {
 	cases := map[string]struct {
 		change  func(*corev1.PersistentVolume)
-		earlier bool // and says so
+		earlier bool // and is reported
 	}{
 		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "gone" }, true},
 		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
 		"of another claim":                         {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" }, false},
-		"of nobody":                                {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
+		"without a claimRef":                       {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
 		"that goes with its claim":                 {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
 	}
 	for name, c := range cases {
@@ -158,16 +158,16 @@ func TestRebindsNoOtherVolume(t *testing.T) {
 			f.run()
 
 			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-			f.settle()
+			f.barrier()
 			assert.Empty(t, claim.Spec.VolumeName)
 			assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
 			if !c.earlier {
 				assert.Empty(t, f.notes(namespace, claim.Name, diagnose.ReasonVolumeReleased))
 				return
 			}
-			said := f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased)
-			assert.Contains(t, said, "begins with an empty volume: PersistentVolume "+volume.Name+" has the data")
-			assert.Contains(t, said, diagnose.ConsentCommand(volume.Name, namespace))
+			note := f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased)
+			assert.Contains(t, note, "begins with an empty volume: PersistentVolume "+volume.Name+" has the data")
+			assert.Contains(t, note, diagnose.ConsentCommand(volume.Name, namespace))
 		})
 	}
 }
@@ -180,11 +180,11 @@ func TestRefusesAmbiguousVolumes(t *testing.T) {
 	f.pod(namespace, "one", "default")
 	f.run()
 
-	said := f.event(namespace, "one", diagnose.ReasonVolumesAmbiguous)
-	assert.Contains(t, said, " all have data of deleted claims of the name pvc-data-pipeline: nothing is created until one is left")
-	assert.Contains(t, said, first.Name)
-	assert.Contains(t, said, second.Name)
-	assert.Contains(t, said, "kubectl label persistentvolume ")
+	note := f.event(namespace, "one", diagnose.ReasonVolumesAmbiguous)
+	assert.Contains(t, note, " all have data of deleted claims of the name pvc-data-pipeline: nothing is created until one is left")
+	assert.Contains(t, note, first.Name)
+	assert.Contains(t, note, second.Name)
+	assert.Contains(t, note, "kubectl label persistentvolume ")
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 
 	delete(second.Labels, storage.LabelNamespaceUID)
@@ -200,7 +200,7 @@ func TestRefusesReleasedVolumeThatDoesNotFit(t *testing.T) {
 	f.pod(namespace, "one", "default")
 	f.run()
 
-	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the profile default asks for another: "+
+	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the profile default requires another: "+
 		"its access modes are ReadWriteOnce, the claim needs ReadWriteMany. Nothing is created until that is resolved: "+
 		"restore the profile, or give it another claim.name to begin with an empty volume",
 		f.event(namespace, "one", diagnose.ReasonVolumeDiffers))
@@ -242,7 +242,7 @@ func TestRebindsStaticVolume(t *testing.T) {
 			claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 			assert.Equal(t, volume.Name, claim.Spec.VolumeName)
 			if c.consent {
-				f.givenBack(volume.Name, claim)
+				f.rebound(volume.Name, claim)
 				return
 			}
 			assert.Equal(t, "claim pvc-data-pipeline is Pending because its PersistentVolume "+volume.Name+" is Released: it still holds the data of "+
@@ -253,7 +253,7 @@ func TestRebindsStaticVolume(t *testing.T) {
 	}
 }
 
-// A volume that is free for the claim's name would be bound to the new claim, whatever that claim asks for.
+// A volume that is free for the claim's name would be bound to the new claim, whatever that claim requests.
 func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
@@ -263,9 +263,9 @@ func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 	f.pod(namespace, "one", "default")
 	f.run()
 
-	said := f.event(namespace, "one", diagnose.ReasonVolumeReleased)
-	assert.Contains(t, said, "PersistentVolume "+volume.Name+" is free for the claim pvc-data-pipeline, but has the data of an earlier namespace")
-	assert.Contains(t, said, diagnose.ConsentCommand(volume.Name, namespace))
+	note := f.event(namespace, "one", diagnose.ReasonVolumeReleased)
+	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is free for the claim pvc-data-pipeline, but has the data of an earlier namespace")
+	assert.Contains(t, note, diagnose.ConsentCommand(volume.Name, namespace))
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 }
 
@@ -279,12 +279,12 @@ func TestWaitsUntilVolumeIsReleased(t *testing.T) {
 
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	assert.Equal(t, volume.Name, claim.Spec.VolumeName)
-	f.settle()
+	f.barrier()
 	assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
 
 	volume.Status.Phase = corev1.VolumeReleased
 	require.NoError(t, f.Status().Update(t.Context(), volume))
-	f.givenBack(volume.Name, claim)
+	f.rebound(volume.Name, claim)
 	assert.InDelta(t, errors, metric(t, "pipeline_storage_claims_errors_total", ""), 0, "to wait is no error")
 }
 
@@ -299,10 +299,10 @@ func TestCompletesInterruptedRebind(t *testing.T) {
 	})
 	f.pod(namespace, "one", "default")
 	f.run()
-	f.givenBack(volume.Name, claim)
+	f.rebound(volume.Name, claim)
 }
 
-// What is said has to fit into an Event, with its command.
+// A note has to fit into an Event, with its command.
 func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 	many := make([]corev1.PersistentVolume, 30)
 	for i := range many {
@@ -315,7 +315,7 @@ func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 	}
 }
 
-// behind is a visit whose caches have a claim that the API server may not have any more.
+// behind is a reconciliation whose caches have a claim that the API server may not have any more.
 func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *reconciliation {
 	claim := claimtest.Claim(claimtest.Class("back-fast"))
 	claim.ObjectMeta = metav1.ObjectMeta{

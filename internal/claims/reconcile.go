@@ -199,7 +199,7 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	return r.reportMultiNode(ctx)
 }
 
-// computeWanted makes the objects of the profile. There are none where the profile's volume serves another namespace and
+// computeWanted makes the objects of the profile. No object is wanted where the profile's volume serves another namespace and
 // claim.create is false: the volume of such a claim is its author's choice.
 func (r *reconciliation) computeWanted() error {
 	wanted, err := storage.Objects(r.config, storage.Release{}, r.ref)

@@ -63,7 +63,7 @@ func TestCreatesNothingInTerminatingNamespace(t *testing.T) {
 	require.ErrorIs(t, asRefusal(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds, "the API server's own answer: %v", err)
 
 	f.run()
-	f.settle()
+	f.barrier()
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 	f.missing("", "ending-fast", &storagev1.StorageClass{})
 	assert.InDelta(t, before, metric(t, "pipeline_storage_claims_errors_total", ""), 0)
@@ -93,7 +93,7 @@ func TestReportsRefusalOfAPIServer(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestFailsOverWhenLeaderIsKilled: what comes between two leaders is not lost, and the standby knows what to warn of.
+// TestFailsOverWhenLeaderIsKilled: what comes between two leaders is not lost, and the standby can warn.
 func TestFailsOverWhenLeaderIsKilled(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: leader-fast}}`)
 	elect := func(_ *Options, m *manager.Options) {
@@ -107,7 +107,7 @@ func TestFailsOverWhenLeaderIsKilled(t *testing.T) {
 	a, b := f.namespace(), f.namespace()
 	f.pod(a, "one", "default")
 	eventually(f, a, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	require.Eventually(t, func() bool { return len(second.index.Warnings(a, f.current.Load().Profile("default"))) == 1 }, patience, poll)
+	require.Eventually(t, func() bool { return len(second.index.Warnings(a, f.current.Load().Profile("default"))) == 1 }, timeout, poll)
 
 	first.stop() // without giving the lease back
 	f.pod(b, "two", "default")

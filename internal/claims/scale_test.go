@@ -39,10 +39,10 @@ func heap() int64 {
 func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 	const many = 3000
 	f := newFixture(t, `{name: default, storageClass: {name: scale-fast}}`)
-	namespace := "claims-scale" // not emptied at the end: nobody sees these pods
+	namespace := "claims-scale" // not emptied at the end: no test sees these pods
 	require.NoError(t, client.IgnoreAlreadyExists(f.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})))
 	r := f.run()
-	f.settle()
+	f.barrier()
 	before := heap()
 
 	var makers sync.WaitGroup
@@ -62,7 +62,7 @@ func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 		})
 	}
 	makers.Wait()
-	f.settle()
+	f.barrier()
 
 	cached := kube.MetadataListOf("Pod")
 	require.NoError(t, r.manager.GetCache().List(t.Context(), cached, client.InNamespace(namespace)))
@@ -78,12 +78,12 @@ func TestStrippedPodIsSmall(t *testing.T) {
 	t.Parallel()
 
 	large := func(i int) *metav1.PartialObjectMetadata {
-		pod := markedPod("team-namespace", fmt.Sprintf("training-job-worker-%d", i), "default")
+		pod := injectedPod("team-namespace", fmt.Sprintf("training-job-worker-%d", i), "default")
 		pod.UID = types.UID(fmt.Sprintf("0b5e8f6e-3e0c-4f0c-8f0a-%012d", i))
 		pod.ResourceVersion, pod.CreationTimestamp = "123456789", metav1.NewTime(time.Unix(0, 0))
 		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "Job", Name: "training-job"}}
 		for j := range 20 {
-			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, fmt.Sprintf("example.com/%d", j), "some text that nobody here reads")
+			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, fmt.Sprintf("example.com/%d", j), "some text that no controller reads")
 			metav1.SetMetaDataLabel(&pod.ObjectMeta, fmt.Sprintf("example.com/%d", j), "some-value")
 		}
 		pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096))}}
@@ -105,11 +105,11 @@ func TestStrippedPodIsSmall(t *testing.T) {
 			stripped = strip(pod)
 		}
 	})
-	t.Logf("a stripped pod takes %d bytes besides its strings", result.AllocedBytesPerOp())
+	t.Logf("a stripped pod takes %d bytes in addition to its strings", result.AllocedBytesPerOp())
 	assert.Less(t, result.AllocedBytesPerOp(), int64(1024))
 }
 
-// TestStrippedClaimIsSmall holds the cost of a claim in the cache: whoever may write claims can give them our label.
+// TestStrippedClaimIsSmall holds the cost of a claim in the cache: anyone who can write claims can give them the label.
 func TestStrippedClaimIsSmall(t *testing.T) {
 	t.Parallel()
 
@@ -129,7 +129,7 @@ func TestStrippedClaimIsSmall(t *testing.T) {
 	assert.Less(t, len(text), 2048)
 }
 
-// pages is a reader of many large pods, which notes how many it has been asked for at once.
+// pages is a reader of many large pods, which records the largest page that was requested.
 type pages struct {
 	client.Reader
 	pods   int
@@ -155,7 +155,7 @@ func (p *pages) List(_ context.Context, list client.ObjectList, options ...clien
 	return nil
 }
 
-// TestReadsLargePodsInSmallPages holds that the memory of a look at the nodes of a namespace does not grow with its pods.
+// TestReadsLargePodsInSmallPages holds that the memory of reading the nodes of a namespace does not grow with its pods.
 func TestReadsLargePodsInSmallPages(t *testing.T) {
 	t.Parallel()
 

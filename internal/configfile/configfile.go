@@ -16,8 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Interval is how often a file is looked at. It is read and compared rather than watched: the kubelet writes a ConfigMap
-// anew within a minute or so, by replacing a symbolic link, and a few kilobytes a second cost nothing.
+// Interval is how often a file is read. It is read and compared rather than watched: the kubelet updates a mounted
+// ConfigMap within a minute or so, by replacing a symbolic link, and a few kilobytes a second cost nothing.
 const Interval = time.Second
 
 var (
@@ -35,23 +35,23 @@ func init() {
 	metrics.Registry.MustRegister(refused, reloads)
 }
 
-// File is a configuration file that may change. Its methods may be called from anywhere at any time.
+// File is a configuration file that may change. Its methods are safe for concurrent use.
 type File struct {
 	path     string
 	interval time.Duration
 	// OnChange is called with a new configuration after it has come into force, and the warnings about it. Set it before
 	// Start.
 	OnChange func(config *storage.Config, warnings []string)
-	// OnRefused is called with the reason why a new file is not taken. Set it before Start.
+	// OnRefused is called with the reason why a new file does not come into force. Set it before Start.
 	OnRefused func(reason error)
 
 	current atomic.Pointer[storage.Config]
 	reason  atomic.Pointer[error]
-	// text is what was read last, taken or refused.
+	// text is the file as it was read last, in force or refused.
 	text []byte
 }
 
-// Open reads the file for the first time. It must be in order then: there is nothing else that could be in force. The
+// Open reads the file for the first time. It must be valid then: no earlier configuration could be in force. The
 // warnings are for people.
 func Open(path string, interval time.Duration) (*File, []string, error) {
 	f := &File{path: path, interval: interval}
@@ -81,7 +81,7 @@ func (f *File) Refused() error {
 	return nil
 }
 
-// Start looks for changes until the context ends.
+// Start reads the file again and again until the context ends.
 func (f *File) Start(ctx context.Context) error {
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
@@ -90,19 +90,19 @@ func (f *File) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			f.look()
+			f.reload()
 		}
 	}
 }
 
-// NeedLeaderElection is false: every replica decides by the file.
+// NeedLeaderElection is false: every replica decides by its file.
 func (f *File) NeedLeaderElection() bool { return false }
 
-// look reads the file and takes it when it has changed.
-func (f *File) look() {
+// reload reads the file, and puts it in force when it has changed and is valid.
+func (f *File) reload() {
 	text, err := os.ReadFile(f.path)
 	if err != nil {
-		// Told once, and again when it has another reason.
+		// Reported once, and again when the reason changes.
 		if before := f.Refused(); before == nil || before.Error() != err.Error() {
 			f.text = nil
 			f.refuse(err)

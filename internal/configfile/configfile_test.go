@@ -16,7 +16,7 @@ import (
 
 const head = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
 
-// mounted is a folder as the kubelet makes it of a ConfigMap: a file is a link into a folder that is replaced as a whole.
+// mounted is a directory as the kubelet makes it of a ConfigMap: a file is a link into a directory that is replaced as a whole.
 // Source: Kubernetes, pkg/volume/util/atomic_writer.go.
 type mounted struct {
 	t       *testing.T
@@ -50,7 +50,7 @@ func (m *mounted) remove() {
 	require.NoError(m.t, os.Remove(filepath.Join(m.dir, "..data")))
 }
 
-// event is what a callback told.
+// event has the arguments of a callback.
 type event struct {
 	path, refused string
 	warnings      []string
@@ -79,7 +79,7 @@ func next(t *testing.T, events <-chan event) event {
 	case e := <-events:
 		return e
 	case <-time.After(10 * time.Second):
-		require.FailNow(t, "nothing was told")
+		require.FailNow(t, "no callback was called")
 		return event{}
 	}
 }
@@ -91,9 +91,9 @@ func TestFollowsTheFile(t *testing.T) {
 	assert.Equal(t, "/data", before.Profiles[0].Mount.Path)
 
 	m.write("profiles: [{name: default, mount: {path: /new}, storageClass: {backend: kubernetes.io/aws-ebs}}]\n")
-	told := next(t, events)
-	assert.Equal(t, "/new", told.path)
-	assert.Len(t, told.warnings, 1, "the warnings of the file are passed on")
+	changed := next(t, events)
+	assert.Equal(t, "/new", changed.path)
+	assert.Len(t, changed.warnings, 1, "the warnings of the file are passed on")
 	assert.Equal(t, "/new", file.Current().Profiles[0].Mount.Path)
 	assert.Equal(t, "/data", before.Profiles[0].Mount.Path, "whoever works with the one before must not see it change")
 	require.NoError(t, file.Refused())
@@ -109,7 +109,7 @@ func TestKeepsTheOneBefore(t *testing.T) {
 	require.ErrorContains(t, file.Refused(), m.file())
 
 	m.write("profiles: [{name: default, claim: {name: '{release}'}}]\n")
-	assert.Contains(t, next(t, events).refused, "nobody knows the release")
+	assert.Contains(t, next(t, events).refused, "profiles[0].claim.name")
 
 	m.remove()
 	assert.Contains(t, next(t, events).refused, "no such file")
@@ -120,8 +120,8 @@ func TestKeepsTheOneBefore(t *testing.T) {
 	require.NoError(t, file.Refused())
 	select {
 	case e := <-events:
-		assert.Fail(t, "a file that stays was told again", "%v", e)
-	case <-time.After(50 * time.Millisecond): // fifty looks
+		assert.Fail(t, "a file that stays was reported again", "%v", e)
+	case <-time.After(50 * time.Millisecond): // fifty reads
 	}
 }
 

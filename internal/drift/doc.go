@@ -2,7 +2,7 @@
 // difference, and restores the webhooks where that is safe.
 //
 // In the certificate modes self and secret the program's ServiceAccount may patch this one object, to write its caBundle.
-// A stolen token can therefore point the webhook elsewhere, or widen its rules and selectors, and no
+// A stolen token can therefore point the webhook at another server, or widen its rules and selectors, and no
 // ValidatingAdmissionPolicy applies to webhook configurations.
 // Source: Kubernetes, Validating Admission Policy (admission configurations are exempt).
 //

@@ -95,10 +95,10 @@ type Watcher struct {
 	note   atomic.Pointer[string] // nil: not compared yet
 
 	// The fields below belong to the loop.
-	since     time.Time // of the difference; zero: there is none
+	since     time.Time // of the difference; zero: no difference
 	sinceSame time.Time // of the difference while the object is installed with this file
 	logged    string
-	repairs   int // since the last quiet time
+	repairs   int // since the object was last in sync for long
 	lastTry   time.Time
 }
 
@@ -216,7 +216,7 @@ func (w *Watcher) set(note string, differs bool) {
 	}
 }
 
-// exclusionNote reports what a cloud has added, which is no drift.
+// exclusionNote returns the exclusions that a cloud has added, which are no drift.
 func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) string {
 	if live == nil {
 		return ""
@@ -228,7 +228,7 @@ func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) st
 	return "the cluster also excludes namespaces by the labels " + strings.Join(keys, ", ")
 }
 
-// What a reader of a note is to do, by how the object was installed.
+// The next step at the end of a note, by how the object was installed.
 const (
 	adviceRestored = "the leader restores it; find out who changed it"
 	adviceOther    = "it was installed with another version of this replica's file: wait for an upgrade to end, or find out who changed its annotation " + AnnotationInstalled
@@ -273,7 +273,7 @@ func (w *Watcher) logEnd(ctx context.Context) {
 	}
 }
 
-// due returns the time until the repair, and whether there is to be one.
+// due returns the time until the repair, and whether a repair is due at all.
 func (w *Watcher) due(expected *Expected, live *v1.MutatingWebhookConfiguration) (time.Duration, bool) {
 	if !w.Repair || w.sinceSame.IsZero() || !w.loop.IsLeader() || live == nil || !expected.installed(live) {
 		return 0, false

@@ -30,8 +30,8 @@ import (
 )
 
 const (
-	patience = 20 * time.Second
-	poll     = 20 * time.Millisecond
+	timeout = 20 * time.Second
+	poll    = 20 * time.Millisecond
 	// Long enough to see a difference before it is repaired, and short enough to wait for.
 	soon = 3 * time.Second
 )
@@ -120,7 +120,7 @@ func (f *fixture) run(change ...func(*Options)) *Watcher {
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	f.t.Cleanup(sync.OnceFunc(func() { cancel(); assert.NoError(f.t, <-done) }))
-	require.Eventually(f.t, func() bool { return w.note.Load() != nil }, patience, poll, "the first comparison")
+	require.Eventually(f.t, func() bool { return w.note.Load() != nil }, timeout, poll, "the first comparison")
 	return w
 }
 
@@ -132,7 +132,7 @@ func (f *fixture) thief() client.Client {
 	return c
 }
 
-// attack points the webhook elsewhere, for secrets of every namespace.
+// attack points the webhook at another server, for secrets of every namespace.
 func (f *fixture) attack(c client.Client) error {
 	text := []byte(`[
 		{"op": "remove", "path": "/webhooks/0/clientConfig/service"},
@@ -158,7 +158,7 @@ func (f *fixture) differences() []string {
 func (f *fixture) event(reason string) string {
 	f.t.Helper()
 	var note string
-	require.Eventually(f.t, func() bool { note = f.sent(reason); return note != "" }, patience, poll, "an Event %s", reason)
+	require.Eventually(f.t, func() bool { note = f.sent(reason); return note != "" }, timeout, poll, "an Event %s", reason)
 	return note
 }
 
@@ -198,13 +198,13 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 	assert.InDelta(t, 0, gauge(t), 0)
 
 	require.NoError(t, f.attack(f.thief()))
-	require.Eventually(t, func() bool { return w.Note() != "" }, patience, poll)
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
 	assert.Contains(t, w.Note(), "MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
 	assert.InDelta(t, 1, gauge(t), 0)
 	assert.Contains(t, f.event(ReasonDrift), attacked)
 
-	require.Eventually(t, func() bool { return len(f.differences()) == 0 }, patience, poll, "it is restored")
-	require.Eventually(t, func() bool { return w.Note() == "" }, patience, poll)
+	require.Eventually(t, func() bool { return len(f.differences()) == 0 }, timeout, poll, "it is restored")
+	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll)
 	assert.InDelta(t, 0, gauge(t), 0)
 	assert.Contains(t, f.event(reasonRestored), attacked)
 
@@ -226,16 +226,16 @@ func TestExclusionsOfACloudAreNoDrift(t *testing.T) {
 	exclude := []byte(`[{"op": "add", "path": "/webhooks/0/namespaceSelector/matchExpressions/0",
 		"value": {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]}}]`)
 	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.JSONPatchType, exclude)))
-	require.Eventually(t, func() bool { return w.Note() != "" }, patience, poll)
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
 	assert.Equal(t, "the cluster also excludes namespaces by the labels kubernetes.azure.com/managedby", w.Note())
 	assert.InDelta(t, 0, gauge(t), 0)
 
 	// A repair of something else leaves it.
 	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.JSONPatchType,
 		[]byte(`[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 30}]`))))
-	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "timeoutSeconds") }, patience, poll)
-	require.Eventually(t, func() bool { return len(f.differences()) == 0 }, patience, poll, "it is restored")
-	require.Eventually(t, func() bool { return strings.HasPrefix(w.Note(), "the cluster also excludes") }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "timeoutSeconds") }, timeout, poll)
+	require.Eventually(t, func() bool { return len(f.differences()) == 0 }, timeout, poll, "it is restored")
+	require.Eventually(t, func() bool { return strings.HasPrefix(w.Note(), "the cluster also excludes") }, timeout, poll)
 }
 
 // caBundle is base64 of any certificate, which the API server checks.
@@ -256,7 +256,7 @@ func TestAnUpgradeIsNotUndone(t *testing.T) {
 	object.Annotations[AnnotationInstalled], object.Webhooks = parse(t, newer).Hash, parse(t, newer).Webhooks
 	require.NoError(t, f.Update(t.Context(), object, client.FieldOwner("helm")))
 
-	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "timeoutSeconds") }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "timeoutSeconds") }, timeout, poll)
 	assert.Contains(t, w.Note(), "it was installed with another version of this replica's file")
 	assert.Empty(t, f.sent(ReasonDrift), "during an upgrade the file comes later")
 	assert.Contains(t, f.event(ReasonDrift), "timeoutSeconds", "later it is reported")
@@ -264,7 +264,7 @@ func TestAnUpgradeIsNotUndone(t *testing.T) {
 	assert.NotEmpty(t, f.differences(), "it is not restored")
 
 	f.write(newer)
-	require.Eventually(t, func() bool { return w.Note() == "" }, patience, poll, "the file has arrived")
+	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll, "the file has arrived")
 }
 
 // In the mode certManager the token has no right to patch, so there is nothing to undo; others who change it are reported.
@@ -275,7 +275,7 @@ func TestWithoutTheRightToPatch(t *testing.T) {
 	assert.True(t, apierrors.IsForbidden(err), "%v", err)
 
 	require.NoError(t, f.attack(f.Client))
-	require.Eventually(t, func() bool { return strings.Contains(w.Note(), attacked) }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), attacked) }, timeout, poll)
 	assert.Contains(t, w.Note(), adviceByHand)
 	assert.Contains(t, f.event(ReasonDrift), adviceByHand)
 }
@@ -287,12 +287,12 @@ func TestWithoutTheAnnotation(t *testing.T) {
 	label := []byte(`{"metadata": {"labels": null}}`)
 	require.NoError(t, f.thief().Patch(t.Context(), f.configuration(), client.RawPatch(types.MergePatchType, label)))
 	require.NoError(t, f.attack(f.thief()))
-	require.Eventually(t, func() bool { return strings.Contains(w.Note(), attacked) }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), attacked) }, timeout, poll)
 	assert.Contains(t, f.event(ReasonDrift), adviceByHand)
 	time.Sleep(soon)
 	assert.NotEmpty(t, f.differences(), "it is not restored")
 	f.write("webhooks: {}")
-	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "parse the expected webhooks") }, patience, poll)
+	require.Eventually(t, func() bool { return strings.Contains(w.Note(), "parse the expected webhooks") }, timeout, poll)
 }
 
 // An uninstalled webhook is not created again, and is no difference.

@@ -43,13 +43,13 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return w.disown(ctx) })
 }
 
-// restore writes the whole list, which removes what was added to it. It fails with a conflict when the object has changed
+// restore writes the whole list, which removes additional webhooks. It fails with a conflict when the object has changed
 // since it was read.
 func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration) (*v1.MutatingWebhookConfiguration, error) {
 	return w.patch(ctx, live, map[string]any{"webhooks": expected.restored(live.Webhooks)}, nil)
 }
 
-// disown gives up the fields that the repair has taken, so that the next upgrade by server-side apply (Helm 4) changes them
+// disown removes the repair from managedFields, so that the next upgrade by server-side apply (Helm 4) changes them
 // without a conflict.
 // Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
 func (w *Watcher) disown(ctx context.Context) error {

@@ -123,7 +123,7 @@ func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 const overlapFormat = "another installation (MutatingWebhookConfiguration %s) also selects pods of %s, which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
-// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: there is none.
+// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no other does.
 func overlapNote(own *configuration, all []configuration, namespaces []metav1.PartialObjectMetadata) string {
 	for i := range all {
 		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {

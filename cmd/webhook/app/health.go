@@ -17,7 +17,7 @@ type check struct {
 	note func() string
 }
 
-// health serves /healthz and /readyz as text with one line a check: who reads it wants to know why.
+// health serves /healthz and /readyz as text with one line a check, so that people see why a replica is not ready.
 type health struct {
 	checks []check
 }
@@ -29,7 +29,7 @@ func (h *health) mux() *http.ServeMux {
 	return mux
 }
 
-// gauge tells what /readyz tells, to those who watch from afar.
+// gauge returns the result of /readyz as a metric.
 func (h *health) gauge() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "pipeline_storage_ready",
@@ -44,7 +44,7 @@ func (h *health) gauge() prometheus.Collector {
 	})
 }
 
-// failure is why the replica is not ready.
+// failure returns why the replica is not ready.
 func (c *check) failure() error {
 	if c.err == nil {
 		return nil
@@ -72,7 +72,7 @@ func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, text.String())
 }
 
-// started is the check that fails until the process serves.
+// started returns a check that fails until the process serves.
 func started(isServing *atomic.Bool) func() error {
 	return func() error {
 		if !isServing.Load() {
@@ -82,7 +82,7 @@ func started(isServing *atomic.Bool) func() error {
 	}
 }
 
-// open is the check that fails while the process closes.
+// open returns a check that fails while the process closes.
 func open(isClosing *atomic.Bool) func() error {
 	return func() error {
 		if isClosing.Load() {

@@ -29,7 +29,7 @@ func TestReadiness(t *testing.T) {
 		"all is well":               {[]check{{name: "a", err: sound}, {name: "b"}}, 200, "a: ok\nb: ok\n"},
 		"one check fails":           {[]check{{name: "a", err: broken}, {name: "b", err: sound}}, 503, "a: the certificate has expired\nb: ok\n"},
 		"a note does not fail it":   {[]check{{name: "a", note: func() string { return "the file is refused" }}}, 200, "a: ok; the file is refused\n"},
-		"an empty note is not told": {[]check{{name: "a", err: sound, note: func() string { return "" }}}, 200, "a: ok\n"},
+		"an empty note is left out": {[]check{{name: "a", err: sound, note: func() string { return "" }}}, 200, "a: ok\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &health{checks: tt.checks}

@@ -11,9 +11,11 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
-// namespaces are the labels of every namespace, as the manager's cache last saw them, read without a lock or a request.
+// namespaces has the labels of every namespace, as the manager's cache last saw them, read without a lock or a request.
 type namespaces struct {
 	labels sync.Map // name → map[string]string, never changed
 	synced toolscache.InformerSynced
@@ -21,11 +23,11 @@ type namespaces struct {
 	waiting atomic.Int64
 }
 
-// patience is how long a pod waits for the labels of a namespace that was made a moment ago, and how often is looked. The
-// API server waits for five seconds.
+// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment ago, and namespacePoll the time
+// between two reads. The API server waits for five seconds.
 const (
-	patience = time.Second
-	look     = 10 * time.Millisecond
+	namespaceWait = time.Second
+	namespacePoll = 10 * time.Millisecond
 )
 
 // maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is refused at once: any client that
@@ -34,7 +36,7 @@ const maxWaiting = 64
 
 // follow fills it from the manager's cache.
 func (n *namespaces) follow(mgr manager.Manager) error {
-	namespace := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
+	namespace := kube.MetadataOf("Namespace")
 	informer, err := mgr.GetCache().GetInformer(context.Background(), namespace, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watch namespaces: %w", err)
@@ -66,7 +68,7 @@ func (n *namespaces) remove(object any) {
 	}
 }
 
-// of returns the labels of a namespace, and false when it does not become known in time, or when many reviews wait already.
+// of returns the labels of a namespace, and false when the cache does not have it in time, or when many reviews wait already.
 func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bool) {
 	if labels, ok := n.known(name); ok {
 		return labels, true
@@ -75,9 +77,9 @@ func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bo
 	if n.waiting.Add(1) > maxWaiting {
 		return nil, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, namespaceWait)
 	defer cancel()
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(namespacePoll)
 	defer tick.Stop()
 	for {
 		select {

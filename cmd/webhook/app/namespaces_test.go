@@ -36,7 +36,7 @@ func TestNamespacesAreFollowed(t *testing.T) {
 // TestANamespaceOfAMomentAgoIsWaitedFor holds that a pod which comes with its namespace is not refused.
 func TestANamespaceOfAMomentAgoIsWaitedFor(t *testing.T) {
 	var n namespaces
-	time.AfterFunc(5*look, func() { n.put(namespace("new", map[string]string{"team": "gpu"})) })
+	time.AfterFunc(5*namespacePoll, func() { n.put(namespace("new", map[string]string{"team": "gpu"})) })
 	labels, known := n.of(t.Context(), "new")
 	assert.True(t, known)
 	assert.Equal(t, "gpu", labels["team"])
@@ -58,7 +58,7 @@ func TestFewReviewsWaitForNamespaces(t *testing.T) {
 	begun := time.Now()
 	_, known := n.of(t.Context(), "nowhere")
 	assert.False(t, known)
-	assert.Less(t, time.Since(begun), patience, "one more does not wait")
+	assert.Less(t, time.Since(begun), namespaceWait, "one more does not wait")
 	_, known = n.of(t.Context(), "ml")
 	assert.True(t, known)
 

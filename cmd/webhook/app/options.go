@@ -17,11 +17,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 )
 
-// Options are what the flags say.
+// Options are the values of the flags.
 type Options struct {
 	// Config is the path of the StorageConfig file.
 	Config string
-	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on what is created.
+	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on created objects.
 	Namespace, PodName, PodUID, Installation string
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
 	WebhookConfiguration, Service string
@@ -42,17 +42,17 @@ type Options struct {
 	LeaderElectionID string
 	// Claims runs the claims controller.
 	Claims bool
-	// PendingAfter is how long a pod waits for its claim before an Event says why.
+	// PendingAfter is how long a pod waits for its claim before an Event reports why.
 	PendingAfter time.Duration
 	// Drain is how long requests are served after SIGTERM.
 	Drain time.Duration
 	// LogLevel is debug, info or error, LogFormat json or text.
 	LogLevel, LogFormat string
-	// HTTP2 offers HTTP/2 beside HTTP/1.1.
+	// HTTP2 offers HTTP/2 in addition to HTTP/1.1.
 	HTTP2 bool
 	// Kubeconfig is for running outside of a cluster.
 	Kubeconfig string
-	// Version and Help print and stop. So does Admitted, the mark of a pod, which fails when it is empty.
+	// Version and Help print and stop. So does Admitted, the injected annotation of a pod, which fails when it is empty.
 	Version, Help bool
 	Admitted      *string
 	// DeleteWebhookConfiguration is the MutatingWebhookConfiguration to delete before the program stops.
@@ -61,7 +61,7 @@ type Options struct {
 	flags *pflag.FlagSet
 }
 
-// What certificates can be.
+// Sources of certificates.
 const (
 	certificatesSelf  = "self"
 	certificatesFiles = "files"
@@ -76,15 +76,15 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "own namespace (default $POD_NAMESPACE)")
 	fs.StringVar(&o.PodName, "pod-name", os.Getenv("POD_NAME"), "own pod, to which Events about the configuration belong (default $POD_NAME)")
 	fs.StringVar(&o.PodUID, "pod-uid", os.Getenv("POD_UID"), "its UID (default $POD_UID)")
-	fs.StringVar(&o.Installation, "installation", "", "value of the label on what is created; no two installations in one cluster may share it")
+	fs.StringVar(&o.Installation, "installation", "", "value of the label on created objects; no two installations in one cluster may share it")
 	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
 	fs.StringVar(&o.ExpectedWebhooks, "expected-webhooks", "", "file with the webhooks that the chart installed; differences are reported; empty: none are")
 	fs.BoolVar(&o.RepairWebhooks, "repair-webhooks", true, "restore the installed webhooks after a minute, where the right to write the caBundle allows it")
 	fs.StringVar(&o.Service, "service", "", "own Service, for whose names certificates are signed")
 
 	fs.StringVar(&o.Certificates, "certificates", certificatesSelf, "self: made and rotated here; files: read from --certificate-dir")
-	fs.StringVar(&o.CertificateSecret, "certificate-secret", "", "Secret for the authorities that --certificates=self makes")
-	fs.StringVar(&o.CertificateDir, "certificate-dir", "/tls", "folder with tls.crt, tls.key and, for --inject-ca, ca.crt")
+	fs.StringVar(&o.CertificateSecret, "certificate-secret", "", "Secret for the CAs that --certificates=self makes")
+	fs.StringVar(&o.CertificateDir, "certificate-dir", "/tls", "directory with tls.crt, tls.key and, for --inject-ca, ca.crt")
 	fs.BoolVar(&o.InjectCA, "inject-ca", false, "keep the caBundle of the own MutatingWebhookConfiguration (always with --certificates=self)")
 
 	fs.IntVar(&o.Port, "port", 9443, "port of the webhook")
@@ -96,20 +96,20 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	fs.BoolVar(&o.LeaderElect, "leader-elect", true, "elect the replica that creates claims")
 	fs.StringVar(&o.LeaderElectionID, "leader-election-id", "pipeline-storage", "Lease of the election")
 	fs.BoolVar(&o.Claims, "claims", true, "create the claims that injected pods lack")
-	fs.DurationVar(&o.PendingAfter, "pending-after", claims.DefaultPendingAfter, "how long a pod waits for its claim before an Event says why")
+	fs.DurationVar(&o.PendingAfter, "pending-after", claims.DefaultPendingAfter, "how long a pod waits for its claim before an Event reports why")
 	fs.DurationVar(&o.Drain, "drain", 10*time.Second, "how long requests are served after SIGTERM")
 
 	fs.StringVar(&o.LogLevel, "log-level", "info", "debug, info or error")
 	fs.StringVar(&o.LogFormat, "log-format", "json", "json or text")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig, to run outside of a cluster")
-	fs.String("admitted", "", "for a test pod: print its mark and stop, with an error when it is empty")
+	fs.String("admitted", "", "for a test pod: print its injected annotation and stop, with an error when it is empty")
 	fs.StringVar(&o.DeleteWebhookConfiguration, "delete-webhook-configuration", "", "for helm uninstall: delete this MutatingWebhookConfiguration and stop")
 	fs.BoolVar(&o.Version, "version", false, "print the version and stop")
 	fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
 	return fs
 }
 
-// ParseOptions reads the flags. Every problem is told, each with its flag.
+// ParseOptions reads the flags. The error has every problem, each with its flag.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	o.flags = o.flagSet()
@@ -155,7 +155,7 @@ func (o *Options) validate() error {
 	}
 	oneOf := func(flag, value string, allowed ...string) {
 		if !slices.Contains(allowed, value) {
-			problems = append(problems, fmt.Errorf("--%s: %q is none of %s", flag, value, strings.Join(allowed, ", ")))
+			problems = append(problems, fmt.Errorf("--%s: %q is not one of %s", flag, value, strings.Join(allowed, ", ")))
 		}
 	}
 	required("webhook-configuration", o.WebhookConfiguration, "readiness depends on its caBundle")
@@ -167,12 +167,12 @@ func (o *Options) validate() error {
 	}
 	if o.Certificates == certificatesSelf {
 		required("service", o.Service, "certificates are signed for its names")
-		required("certificate-secret", o.CertificateSecret, "it keeps the authorities")
+		required("certificate-secret", o.CertificateSecret, "it holds the CAs")
 	}
 	if o.Claims {
-		required("installation", o.Installation, "it marks what is created")
+		required("installation", o.Installation, "it labels created objects")
 		for _, problem := range validation.IsValidLabelValue(o.Installation) {
-			problems = append(problems, fmt.Errorf("--installation: %q is no value of a label: %s", o.Installation, problem))
+			problems = append(problems, fmt.Errorf("--installation: %q is not a value of a label: %s", o.Installation, problem))
 		}
 	}
 	if o.Drain < 0 {

@@ -45,10 +45,10 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"an unknown flag":            {complete + " --prot 1", []string{"unknown flag: --prot (see --help)"}},
 		"an argument":                {complete + " x", []string{`unexpected argument "x"`}},
 		"everything that is missing": {"", []string{"--webhook-configuration is missing", "--namespace is missing", "--service is missing", "--certificate-secret is missing", "--installation is missing"}},
-		"an unknown source":          {complete + " --certificates acme", []string{`--certificates: "acme" is none of self, files`}},
-		"an unknown level":           {complete + " --log-level all", []string{`--log-level: "all" is none of debug, info, error`}},
-		"an unknown format":          {complete + " --log-format xml", []string{`--log-format: "xml" is none of json, text`}},
-		"an odd installation":        {complete + " --installation a/b", []string{`--installation: "a/b" is no value of a label`}},
+		"an unknown source":          {complete + " --certificates acme", []string{`--certificates: "acme" is not one of self, files`}},
+		"an unknown level":           {complete + " --log-level all", []string{`--log-level: "all" is not one of debug, info, error`}},
+		"an unknown format":          {complete + " --log-format xml", []string{`--log-format: "xml" is not one of json, text`}},
+		"an odd installation":        {complete + " --installation a/b", []string{`--installation: "a/b" is not a value of a label`}},
 		"a negative drain":           {complete + " --drain -1s", []string{"--drain: must not be negative"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestMainPrints(t *testing.T) {
 
 func TestAdmitted(t *testing.T) {
 	for name, tt := range map[string]struct {
-		mark      string
+		injected  string
 		code      int
 		out, errs string
 	}{
@@ -123,7 +123,7 @@ func TestAdmitted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			assert.Equal(t, tt.code, Main([]string{"--admitted=" + tt.mark}, &out, &errs))
+			assert.Equal(t, tt.code, Main([]string{"--admitted=" + tt.injected}, &out, &errs))
 			assert.Equal(t, tt.out, out.String())
 			assert.Equal(t, tt.errs, errs.String())
 		})

@@ -212,8 +212,8 @@ func (s *server) namespacesKnown() error {
 	return nil
 }
 
-// run serves until the context ends, and then for the drain: a client that still has a connection is asked to open another
-// one, and the Service stops to send new ones here once the replica is not ready. The webhook does not end with the manager:
+// run serves until the context ends, and then for the drain: a client that still has a connection must open another one,
+// and the Service stops to send new ones here once the replica is not ready. The webhook does not end with the manager:
 // a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)

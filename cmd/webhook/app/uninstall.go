@@ -23,17 +23,17 @@ const (
 	deletionLimit = 30 * time.Second
 	// deletionInterval is the time between two requests: the right to delete may reach the API server a moment late.
 	deletionInterval = 500 * time.Millisecond
-	// deletionSettle is the time that API servers get to take the deletion over. Each has a cache, filled by a watch: for a
+	// deletionPropagation is the time that API servers get to take the deletion over. Each has a cache, filled by a watch: for a
 	// moment after the object is gone, they still call the webhook.
-	deletionSettle = 5 * time.Second
+	deletionPropagation = 5 * time.Second
 )
 
 // deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the right to delete that one
 // object and no other right: an object is gone when its next deletion finds none.
 type deletion struct {
-	api                     client.Writer
-	name                    string
-	limit, interval, settle time.Duration
+	api                          client.Writer
+	name                         string
+	limit, interval, propagation time.Duration
 }
 
 // deleteWebhookConfiguration is what the chart's pre-delete hook runs.
@@ -50,7 +50,7 @@ func deleteWebhookConfiguration(o *Options, out io.Writer) error {
 	defer cancel()
 	d := deletion{
 		api: api, name: o.DeleteWebhookConfiguration,
-		limit: deletionLimit, interval: deletionInterval, settle: deletionSettle,
+		limit: deletionLimit, interval: deletionInterval, propagation: deletionPropagation,
 	}
 	if err := d.run(ctx); err != nil {
 		return err
@@ -66,10 +66,10 @@ func (d deletion) run(ctx context.Context) error {
 	if err := d.untilGone(limited); err != nil {
 		return fmt.Errorf("delete the MutatingWebhookConfiguration %s: %w", d.name, err)
 	}
-	return sleep(ctx, d.settle)
+	return sleep(ctx, d.propagation)
 }
 
-// untilGone deletes until the API server answers that there is none. The error has the last answer.
+// untilGone deletes until the API server answers that the object does not exist. The error has the last answer.
 func (d deletion) untilGone(ctx context.Context) error {
 	last := errors.New("no answer")
 	for {

@@ -24,30 +24,30 @@ var (
 // answers is an API server with prepared answers to deletions. The last one stays.
 type answers struct {
 	client.Writer
-	errs  []error
-	asked int
+	errs     []error
+	requests int
 }
 
 func (a *answers) Delete(_ context.Context, object client.Object, _ ...client.DeleteOption) error {
 	if object.GetName() != deleted {
 		return errors.New("another object: " + object.GetName())
 	}
-	a.asked++
-	return a.errs[min(a.asked, len(a.errs))-1]
+	a.requests++
+	return a.errs[min(a.requests, len(a.errs))-1]
 }
 
 func TestDeletionWaitsUntilTheObjectIsGone(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		errs  []error
-		asked int
-		exp   string
+		errs     []error
+		requests int
+		exp      string
 	}{
-		"it is deleted":                   {errs: []error{nil, errNotFound}, asked: 2},
-		"there is none":                   {errs: []error{errNotFound}, asked: 1},
-		"a finalizer is slow":             {errs: []error{nil, nil, nil, errNotFound}, asked: 4},
-		"the right comes late":            {errs: []error{errForbidden, nil, errNotFound}, asked: 3},
-		"the API server is away for once": {errs: []error{errors.New("connection refused"), nil, errNotFound}, asked: 3},
+		"it is deleted":                   {errs: []error{nil, errNotFound}, requests: 2},
+		"the object does not exist":       {errs: []error{errNotFound}, requests: 1},
+		"a finalizer is slow":             {errs: []error{nil, nil, nil, errNotFound}, requests: 4},
+		"the right comes late":            {errs: []error{errForbidden, nil, errNotFound}, requests: 3},
+		"the API server is away for once": {errs: []error{errors.New("connection refused"), nil, errNotFound}, requests: 3},
 		"a finalizer stays": {
 			errs: []error{nil},
 			exp: "delete the MutatingWebhookConfiguration storage.ps-pipeline-storage: not within 50ms: it is still there: " +
@@ -65,24 +65,24 @@ func TestDeletionWaitsUntilTheObjectIsGone(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			assert.Equal(t, tt.asked, api.asked)
+			assert.Equal(t, tt.requests, api.requests)
 		})
 	}
 }
 
 func TestDeletionGivesTheAPIServersTime(t *testing.T) {
 	t.Parallel()
-	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, settle: 50 * time.Millisecond}
+	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, propagation: 50 * time.Millisecond}
 	begun := time.Now()
 	require.NoError(t, d.run(t.Context()))
-	assert.GreaterOrEqual(t, time.Since(begun), d.settle)
+	assert.GreaterOrEqual(t, time.Since(begun), d.propagation)
 }
 
 func TestDeletionStopsWhenInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, settle: time.Hour}
+	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, propagation: time.Hour}
 	require.ErrorIs(t, d.run(ctx), context.Canceled, "the Job is ended: Helm must not go on")
 }
 

@@ -48,7 +48,7 @@ func TestTrap25RotationsFailNoAdmission(t *testing.T) {
 		r.stop()
 	}
 	s.setBundle(newPair(t, nil).trusted())
-	s.eventually(func() bool { return says(s.admit(), "certificate") }, "or this test would see no failure")
+	s.eventually(func() bool { return contains(s.admit(), "certificate") }, "or this test would see no failure")
 }
 
 // balance serves admissions on one address, each connection by another replica, and installs a configuration for it.
@@ -57,7 +57,7 @@ func (s *site) balance(replicas []*replica) *atomic.Int64 {
 	server := &http.Server{
 		ErrorLog:          log.New(io.Discard, "", 0), // the last handshakes fail on purpose
 		Handler:           http.HandlerFunc(allow),
-		ReadHeaderTimeout: patient,
+		ReadHeaderTimeout: timeout,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return replicas[int(connections.Add(1))%len(replicas)].GetCertificate(hello)
 		}},
@@ -91,19 +91,19 @@ func allow(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	review.Response = &admission.AdmissionResponse{UID: review.Request.UID, Allowed: true, Warnings: []string{answered}}
+	review.Response = &admission.AdmissionResponse{UID: review.Request.UID, Allowed: true, Warnings: []string{answer}}
 	review.Request = nil
 	_ = json.NewEncoder(w).Encode(review)
 }
 
-const answered = "the webhook was asked"
+const answer = "the webhook was called"
 
-// admit makes the API server ask the webhook.
+// admit makes the API server call the webhook.
 func (s *site) admit() error {
 	object := &corev1.ConfigMap{}
 	object.Namespace, object.GenerateName = s.namespace, "admitted-"
-	asked := make(warnings, 1)
-	api, err := s.warned(asked)
+	received := make(warnings, 1)
+	api, err := s.warned(received)
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,10 @@ func (s *site) admit() error {
 		return err
 	}
 	select {
-	case <-asked:
+	case <-received:
 		return nil
 	default:
-		return errors.New("the webhook was not asked")
+		return errors.New("the webhook was not called")
 	}
 }
 

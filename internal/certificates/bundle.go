@@ -22,7 +22,7 @@ func newBundle(certs ...*x509.Certificate) bundle {
 	return slices.CompactFunc(sorted, (*x509.Certificate).Equal)
 }
 
-// parseBundle reads PEM as API servers do: what is no certificate is passed over (crypto/x509, AppendCertsFromPEM).
+// parseBundle reads PEM as API servers do: other blocks are skipped. Source: crypto/x509, AppendCertsFromPEM.
 func parseBundle(text []byte) bundle {
 	var certs []*x509.Certificate
 	for {
@@ -57,16 +57,16 @@ func (b bundle) equal(other bundle) bool {
 
 // only returns the members for which keep is true.
 func (b bundle) only(keep func(*x509.Certificate) bool) bundle {
-	var kept bundle
+	var some bundle
 	for _, c := range b {
 		if keep(c) {
-			kept = append(kept, c)
+			some = append(some, c)
 		}
 	}
-	return kept
+	return some
 }
 
-// unexpired returns the members that can still convince somebody.
+// unexpired returns the members that a client may still trust.
 func (b bundle) unexpired(now time.Time) bundle {
 	return b.only(func(c *x509.Certificate) bool { return now.Before(c.NotAfter) })
 }
@@ -79,24 +79,24 @@ func (b bundle) pool() *x509.CertPool {
 	return pool
 }
 
-// sightings tell when each of some certificates was first seen. The key is the certificate itself.
+// sightings has the time at which each of some certificates was first seen. The key is the certificate itself.
 type sightings map[string]time.Time
 
-// wanted returns what the caBundle should hold: own, and for an overlap whatever else it holds now, because another
-// replica, or whoever made the certificates before us, may still serve by it. foreign tells since when each of those was
-// not ours; the one that is returned belongs into the next call.
-func wanted(own, live bundle, foreign sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
+// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate that it has now. Another replica,
+// or a third party that signed before this installation, may still serve by those. thirdParty has the time since when each of them
+// was not own. Pass the returned sightings to the next call.
+func wanted(own, live bundle, thirdParty sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
 	seen := sightings{}
-	kept := live.unexpired(now).only(func(c *x509.Certificate) bool {
+	remaining := live.unexpired(now).only(func(c *x509.Certificate) bool {
 		if own.has(c) {
 			return false
 		}
-		since, known := foreign[string(c.Raw)]
+		since, known := thirdParty[string(c.Raw)]
 		if !known {
 			since = now
 		}
 		seen[string(c.Raw)] = since
 		return now.Sub(since) < overlap
 	})
-	return newBundle(append(kept, own...)...), seen
+	return newBundle(append(remaining, own...)...), seen
 }

@@ -11,20 +11,20 @@ import (
 )
 
 func TestBundleHasOneOrderForAllReplicas(t *testing.T) {
-	a, b, c := authorityAt(t, noon), authorityAt(t, noon.Add(time.Hour)), authorityAt(t, noon)
+	a, b, c := caAt(t, noon), caAt(t, noon.Add(time.Hour)), caAt(t, noon)
 	exp := newBundle(a.cert, b.cert, c.cert)
 	assert.Equal(t, b.cert, exp[0], "the newest stands first")
-	for _, order := range [][]*authority{{a, c, b}, {b, a, c}, {b, c, a}, {c, a, b}, {c, b, a}, {c, b, a, a, b}} {
+	for _, order := range [][]*ca{{a, c, b}, {b, a, c}, {b, c, a}, {c, a, b}, {c, b, a}, {c, b, a, a, b}} {
 		assert.True(t, exp.equal(certs(order...)))
 		assert.Equal(t, exp.encode(), certs(order...).encode())
 	}
 }
 
 func TestParseBundlePassesOverWhatIsNoCertificate(t *testing.T) {
-	a, b := authorityAt(t, noon), authorityAt(t, noon)
+	a, b := caAt(t, noon), caAt(t, noon)
 	_, key, err := a.encode()
 	require.NoError(t, err)
-	text := slices.Concat([]byte("# ours\r\n"), certs(a).encode(), key,
+	text := slices.Concat([]byte("# comment\r\n"), certs(a).encode(), key,
 		[]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), certs(b).encode(), []byte("the end"))
 
 	assert.True(t, certs(a, b).equal(parseBundle(text)))
@@ -35,27 +35,27 @@ func TestParseBundlePassesOverWhatIsNoCertificate(t *testing.T) {
 
 func TestWanted(t *testing.T) {
 	const overlap = time.Hour
-	ours, old, expired := authorityAt(t, noon), authorityAt(t, noon.Add(-day)), authorityAt(t, noon.Add(-2*DefaultCALifetime))
-	since := func(a *authority, ago time.Duration) sightings { return sightings{string(a.cert.Raw): noon.Add(-ago)} }
+	own, old, expired := caAt(t, noon), caAt(t, noon.Add(-day)), caAt(t, noon.Add(-2*DefaultCALifetime))
+	since := func(a *ca, ago time.Duration) sightings { return sightings{string(a.cert.Raw): noon.Add(-ago)} }
 
 	for name, tt := range map[string]struct {
-		live    bundle
-		foreign sightings
-		exp     bundle
-		expSeen sightings
+		live       bundle
+		thirdParty sightings
+		exp        bundle
+		expSeen    sightings
 	}{
-		"an empty caBundle gets ours":                        {nil, nil, certs(ours), sightings{}},
-		"ours stays":                                         {certs(ours), nil, certs(ours), sightings{}},
-		"another stays at first":                             {certs(old), nil, certs(ours, old), since(old, 0)},
-		"another stays during the overlap":                   {certs(ours, old), since(old, overlap-1), certs(ours, old), since(old, overlap-1)},
-		"another goes after the overlap":                     {certs(ours, old), since(old, overlap), certs(ours), since(old, overlap)},
-		"one that expired goes at once":                      {certs(ours, expired), nil, certs(ours), sightings{}},
-		"one that went and came back gets the overlap again": {certs(ours, old), sightings{}, certs(ours, old), since(old, 0)},
-		"what is ours again is not foreign":                  {certs(ours), since(ours, overlap), certs(ours), sightings{}},
-		"what is gone is forgotten":                          {certs(ours), since(old, time.Minute), certs(ours), sightings{}},
+		"an empty caBundle gets the own one":                  {nil, nil, certs(own), sightings{}},
+		"the own one stays":                                   {certs(own), nil, certs(own), sightings{}},
+		"another stays at first":                              {certs(old), nil, certs(own, old), since(old, 0)},
+		"another stays during the overlap":                    {certs(own, old), since(old, overlap-1), certs(own, old), since(old, overlap-1)},
+		"another goes after the overlap":                      {certs(own, old), since(old, overlap), certs(own), since(old, overlap)},
+		"one that expired goes at once":                       {certs(own, expired), nil, certs(own), sightings{}},
+		"one that went and came back gets the overlap again":  {certs(own, old), sightings{}, certs(own, old), since(old, 0)},
+		"a certificate that is own again is no third party's": {certs(own), since(own, overlap), certs(own), sightings{}},
+		"what is gone is forgotten":                           {certs(own), since(old, time.Minute), certs(own), sightings{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			roots, seen := wanted(certs(ours), tt.live, tt.foreign, noon, overlap)
+			roots, seen := wanted(certs(own), tt.live, tt.thirdParty, noon, overlap)
 			assert.True(t, tt.exp.equal(roots))
 			assert.Equal(t, tt.expSeen, seen)
 		})

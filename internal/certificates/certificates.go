@@ -19,11 +19,11 @@ import (
 const (
 	// roundTimeout ends a round that an API server does not answer.
 	roundTimeout = 10 * time.Second
-	// races is how often a round is repeated at once when other replicas were faster.
-	races = 10
+	// conflictRetries is how often a round is repeated at once after another replica was faster.
+	conflictRetries = 10
 	// firstPause is the time after a round that failed. It doubles up to Poll.
 	firstPause = 100 * time.Millisecond
-	// rate and burst limit the rounds that watches ask for: somebody else may rewrite the caBundle again and again.
+	// rate and burst limit the rounds that watches cause: a third party may rewrite the caBundle again and again.
 	rate  = 1
 	burst = 20
 )
@@ -43,20 +43,19 @@ type Certificates struct {
 
 	view atomic.Pointer[view]
 
-	// round guards what follows: Load and Start may run at the same time.
-	round   sync.Mutex
-	trust   trust
-	foreign sightings
-	served  *leaf
-	live    configuration
-	// proven says that this replica was ready before. Then it serves nothing that has not settled, unless what it served
-	// is trusted no more, so there is nothing to wait for.
+	// round guards the fields below: Load and Start may run at the same time.
+	round      sync.Mutex
+	trust      trust
+	thirdParty sightings
+	served     *leaf
+	live       configuration
+	// proven is true once this replica was ready. From then on it serves only certificates of propagated CAs, unless its
+	// certificate is no longer trusted: then it has nothing to wait for.
 	proven bool
 }
 
-// New returns certificates that are not there yet: [Certificates.Load] or [Certificates.Start] gets them. It talks to
-// nobody. It fails when the options lack something, with a sentence for each. api may be [NewClient]'s, or any client that
-// reads without a cache.
+// New returns an instance without a certificate: [Certificates.Load] or [Certificates.Start] gets one. It makes no request. The
+// error has a sentence for each option that is missing. api may be [NewClient]'s, or any client that reads without a cache.
 func New(api client.WithWatch, options Options) (*Certificates, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -74,7 +73,7 @@ func New(api client.WithWatch, options Options) (*Certificates, error) {
 
 func (o Options) source(api client.Client, logger logr.Logger) source {
 	if !o.Self {
-		return &files{dir: o.Dir, authorities: o.InjectCA}
+		return &files{dir: o.Dir, needsCA: o.InjectCA}
 	}
 	return &selfMade{api: api, name: o.Secret, names: o.DNSNames, ca: o.CALifetime, life: o.Lifetime, log: logger}
 }
@@ -87,9 +86,9 @@ func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, e
 	return nil, errors.New("there is no certificate to serve yet")
 }
 
-// Ready returns nil when the certificate that is served now is valid and verifies against the caBundle of the live
-// configuration, under the name by which that configuration reaches us, and API servers had the time to learn of it;
-// otherwise a sentence that says what is missing. It is cheap: a round has verified, and this compares times.
+// Ready returns nil when the served certificate is valid and verifies against the caBundle of the live configuration, under the
+// host name of that configuration, and API servers had the time to receive that caBundle. Otherwise it returns the reason. It is
+// cheap: a round has verified, and this compares times.
 func (c *Certificates) Ready() error {
 	return c.view.Load().ready(c.options.Clock.Now(), c.stale())
 }
@@ -99,12 +98,12 @@ func (c *Certificates) NeedLeaderElection() bool {
 	return false
 }
 
-// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start. An error
-// is no reason to end the program: Start tries again.
+// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start. Its error need not
+// end the program: Start retries.
 func (c *Certificates) Load(ctx context.Context) error {
 	var err error
-	for range races {
-		if err = c.once(ctx); !lostRace(err) {
+	for range conflictRetries {
+		if err = c.runRound(ctx); !lostRace(err) {
 			break
 		}
 	}
@@ -128,7 +127,7 @@ func (c *Certificates) Start(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() == nil {
-			c.log.Error(err, "could not bring certificate and caBundle in step", "again", pause.String())
+			c.log.Error(err, "could not bring certificate and caBundle in sync", "again", pause.String())
 		}
 		c.sleep(ctx, changed, pause)
 		pause = min(2*pause, c.options.Poll)
@@ -155,40 +154,40 @@ func (c *Certificates) sleep(ctx context.Context, changed bell, next time.Durati
 func (c *Certificates) untilDue() time.Duration {
 	c.round.Lock()
 	defer c.round.Unlock()
-	if left := c.trust.pending(c.options.Clock.Now(), c.options.Settle); left > 0 {
+	if left := c.trust.pending(c.options.Clock.Now(), c.options.Propagation); left > 0 {
 		return min(left, c.options.Poll)
 	}
 	return c.options.Poll
 }
 
-// lostRace reports whether another replica, or anybody, changed an object between our reading and our writing it.
+// lostRace reports whether another client changed an object between the read and the write.
 func lostRace(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 }
 
-// once does a round. The order of its steps matters, see the package's comment.
-func (c *Certificates) once(ctx context.Context) error {
+// runRound does a round. The order of its steps matters, see the package's comment.
+func (c *Certificates) runRound(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
 	c.round.Lock()
 	defer c.round.Unlock()
 
-	lookErr := c.look(ctx)
-	var settled bundle // unknown when the configuration could not be read: then nothing gets promoted
-	if lookErr == nil {
-		settled = c.trust.settled(c.options.Clock.Now(), c.options.Settle)
+	readErr := c.readLive(ctx)
+	var propagated bundle // unknown when the configuration could not be read: then no CA is promoted
+	if readErr == nil {
+		propagated = c.trust.propagated(c.options.Clock.Now(), c.options.Propagation)
 	}
-	own, candidate, err := c.source.current(ctx, settled, c.options.Clock.Now())
-	if err == nil && lookErr == nil && c.options.InjectCA {
+	own, candidate, err := c.source.current(ctx, propagated, c.options.Clock.Now())
+	if err == nil && readErr == nil && c.options.InjectCA {
 		err = c.inject(ctx, own)
 	}
-	err = errors.Join(lookErr, err)
-	c.serve(candidate, lookErr == nil, err)
+	err = errors.Join(readErr, err)
+	c.serve(candidate, readErr == nil, err)
 	return err
 }
 
-// look reads the live configuration.
-func (c *Certificates) look(ctx context.Context) error {
+// readLive reads the live configuration.
+func (c *Certificates) readLive(ctx context.Context) error {
 	live, err := readConfiguration(ctx, c.api, c.options.WebhookConfiguration)
 	if err != nil {
 		return err
@@ -199,13 +198,13 @@ func (c *Certificates) look(ctx context.Context) error {
 
 func (c *Certificates) seen(live configuration) {
 	c.live = live
-	c.trust = c.trust.observe(live.roots(), c.options.Clock.Now(), c.options.Settle)
+	c.trust = c.trust.observe(live.roots(), c.options.Clock.Now(), c.options.Propagation)
 }
 
-// inject writes the caBundle if it is not what it should be.
+// inject writes the caBundle if it differs from the wanted one.
 func (c *Certificates) inject(ctx context.Context, own bundle) error {
-	roots, foreign := wanted(own, c.live.held(), c.foreign, c.options.Clock.Now(), c.options.Overlap)
-	c.foreign = foreign
+	roots, thirdParty := wanted(own, c.live.held(), c.thirdParty, c.options.Clock.Now(), c.options.Overlap)
+	c.thirdParty = thirdParty
 	if c.live.carries(roots) {
 		return nil
 	}
@@ -213,37 +212,37 @@ func (c *Certificates) inject(ctx context.Context, own bundle) error {
 	if err != nil {
 		return err
 	}
-	c.log.Info("wrote the caBundle", "webhookConfiguration", live.name, "authorities", len(roots))
+	c.log.Info("wrote the caBundle", "webhookConfiguration", live.name, "certificates", len(roots))
 	c.seen(live)
 	return nil
 }
 
-// serve chooses a certificate and leaves a view of it.
-func (c *Certificates) serve(candidate *leaf, looked bool, trouble error) {
+// serve chooses a certificate and stores a view of it.
+func (c *Certificates) serve(candidate *leaf, hasRead bool, trouble error) {
 	now := c.options.Clock.Now()
-	chosen := choose(c.served, candidate, c.trust, c.live.hosts(), now, c.options.Settle)
+	chosen := choose(c.served, candidate, c.trust, c.live.hosts(), now, c.options.Propagation)
 	if chosen != nil && chosen != c.served {
 		expiry.Set(float64(chosen.Leaf.NotAfter.Unix()))
 		c.log.Info("serving another certificate", "expires", chosen.Leaf.NotAfter)
 	}
 	c.served = chosen
-	c.view.Store(c.newView(chosen, looked, now, trouble))
+	c.view.Store(c.newView(chosen, hasRead, now, trouble))
 }
 
-func (c *Certificates) newView(served *leaf, looked bool, now time.Time, trouble error) *view {
+func (c *Certificates) newView(served *leaf, hasRead bool, now time.Time, trouble error) *view {
 	v := newView(served, c.live, c.trust, now)
 	v.trouble = trouble
 	if c.proven {
 		v.from = time.Time{}
 	}
-	if !looked {
+	if !hasRead {
 		v.seen = c.view.Load().lastSeen()
 	}
 	c.proven = c.proven || v.ready(now, c.stale()) == nil
 	return v
 }
 
-// stale is how old the last look may be. Others drop an authority after the overlap, and this replica would not know.
+// stale returns how old the last reading may be. Other replicas remove a CA after the overlap, and this one would miss that.
 func (c *Certificates) stale() time.Duration {
 	return c.options.Overlap / 2
 }

@@ -15,7 +15,7 @@ import (
 // FieldManager owns the caBundle of the configuration, and nothing else of it.
 const FieldManager = "pipeline-storage-certificates"
 
-// configuration is what matters of the live MutatingWebhookConfiguration.
+// configuration has the fields of the live MutatingWebhookConfiguration that matter.
 type configuration struct {
 	name            string
 	resourceVersion string
@@ -23,13 +23,13 @@ type configuration struct {
 	hooks []hook
 }
 
-// hook is one webhook of a configuration: how API servers reach it, and whom they trust there.
+// hook is one webhook of a configuration: how API servers reach it, and which roots they trust there.
 type hook struct {
 	name, host string
 	roots      bundle
 }
 
-// readConfiguration asks the API server itself: a cache would be older than the Secret that is read next.
+// readConfiguration reads from the API server itself: a cache would be older than the Secret that is read next.
 func readConfiguration(ctx context.Context, api client.Reader, name string) (configuration, error) {
 	var object v1.MutatingWebhookConfiguration
 	err := api.Get(ctx, types.NamespacedName{Name: name}, &object)
@@ -55,7 +55,8 @@ func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 	return c
 }
 
-// serverName is the name that an API server wants to see in the certificate (k8s.io/apiserver, pkg/util/webhook/client.go).
+// serverName returns the name that an API server requires in the certificate. Source: k8s.io/apiserver,
+// pkg/util/webhook/client.go.
 func serverName(config v1.WebhookClientConfig) string {
 	if config.Service != nil {
 		return serviceHost(config.Service.Name, config.Service.Namespace)
@@ -99,7 +100,7 @@ func (c configuration) hosts() []string {
 	return hosts
 }
 
-// carries reports whether every webhook trusts exactly these. What does not exist lacks nothing.
+// carries reports whether every webhook trusts exactly these. A configuration without webhooks lacks nothing.
 func (c configuration) carries(roots bundle) bool {
 	for _, h := range c.hooks {
 		if !h.roots.equal(roots) {
@@ -110,7 +111,7 @@ func (c configuration) carries(roots bundle) bool {
 }
 
 // writeBundle makes every webhook trust exactly these roots and returns the new configuration. By server-side apply it owns
-// the caBundle alone, so that Helm, which renders none, and this never fight about it. It fails with a conflict when
+// the caBundle alone, so that Helm, which renders none, never conflicts with it. It fails with a conflict when
 // the configuration has changed since it was read.
 func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots bundle) (configuration, error) {
 	patch, err := c.apply(roots)
@@ -126,7 +127,7 @@ func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots
 	return newConfiguration(&object), nil
 }
 
-// apply returns the fields to own. A typed object would be no shorter, and would own what it cannot leave out.
+// apply returns the fields to own. A typed object would be no shorter, and would own fields that it cannot leave out.
 func (c configuration) apply(roots bundle) ([]byte, error) {
 	hooks := make([]map[string]any, len(c.hooks))
 	for i, h := range c.hooks {

@@ -14,29 +14,29 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// files reads a certificate from a folder, with the names of a kubernetes.io/tls Secret.
+// files reads a certificate from a directory, with the names of a kubernetes.io/tls Secret.
 type files struct {
 	dir string
-	// authorities says that ca.crt is needed.
-	authorities bool
+	// needsCA is true where ca.crt is needed.
+	needsCA bool
 
 	certificate, key []byte
 	loaded           *leaf
 }
 
-// current reads the folder again. When it cannot be used, the certificate that was read before stays.
+// current reads the directory again. When it cannot be used, the certificate that was read before stays.
 func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, error) {
 	if err := f.load(); err != nil {
 		return nil, f.loaded, err
 	}
-	if !f.authorities {
+	if !f.needsCA {
 		return nil, f.loaded, nil
 	}
-	own, err := f.readAuthorities()
+	own, err := f.readCAs()
 	return own, f.loaded, err
 }
 
-// load parses the pair if it has changed. A pair that does not match is a folder in the middle of a change, or a mistake.
+// load parses the pair if it has changed. A pair that does not match is a directory in the middle of a change, or a mistake.
 func (f *files) load() error {
 	certificate, err := f.read(corev1.TLSCertKey)
 	if err != nil {
@@ -57,10 +57,10 @@ func (f *files) load() error {
 	return nil
 }
 
-func (f *files) readAuthorities() (bundle, error) {
+func (f *files) readCAs() (bundle, error) {
 	text, err := f.read(KeyCACertificate)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: add the authority that API servers should trust, or leave the caBundle to somebody else (--inject-ca=false)", err)
+		return nil, fmt.Errorf("%w: add the CA that API servers should trust, or leave the caBundle to another program (--inject-ca=false)", err)
 	}
 	if err != nil {
 		return nil, err

@@ -30,8 +30,8 @@ func writeFile(t *testing.T, dir, name string, text []byte) {
 
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
-	a, b := authorityAt(t, noon), authorityAt(t, noon)
-	f := &files{dir: dir, authorities: true}
+	a, b := caAt(t, noon), caAt(t, noon)
+	f := &files{dir: dir, needsCA: true}
 
 	_, candidate, err := f.current(t.Context(), nil, noon)
 	require.ErrorContains(t, err, "tls.crt: no such file")
@@ -40,7 +40,7 @@ func TestFiles(t *testing.T) {
 	first := leafBy(t, a, noon)
 	writePair(t, dir, first)
 	_, candidate, err = f.current(t.Context(), nil, noon)
-	require.ErrorContains(t, err, "ca.crt: no such file or directory: add the authority")
+	require.ErrorContains(t, err, "ca.crt: no such file or directory: add the CA")
 	assert.Equal(t, first.Leaf, candidate.Leaf, "it can be served all the same")
 
 	writeFile(t, dir, KeyCACertificate, []byte("no PEM"))
@@ -69,7 +69,7 @@ func TestFiles(t *testing.T) {
 
 func TestFilesWithoutInjection(t *testing.T) {
 	dir := t.TempDir()
-	writePair(t, dir, leafBy(t, authorityAt(t, noon), noon))
+	writePair(t, dir, leafBy(t, caAt(t, noon), noon))
 	own, candidate, err := (&files{dir: dir}).current(t.Context(), nil, noon)
 	require.NoError(t, err, "ca.crt is not needed")
 	assert.Empty(t, own)
@@ -77,8 +77,8 @@ func TestFilesWithoutInjection(t *testing.T) {
 }
 
 func TestIntermediatesOfAFileCount(t *testing.T) {
-	root := authorityAt(t, noon)
-	middle := authorityAt(t, noon)
+	root := caAt(t, noon)
+	middle := caAt(t, noon)
 	template := *middle.cert
 	template.MaxPathLenZero = false
 	rootTemplate := *root.cert
@@ -88,7 +88,7 @@ func TestIntermediatesOfAFileCount(t *testing.T) {
 	signed, err := create(&template, reRoot, middle.key.Public(), root.key)
 	require.NoError(t, err)
 
-	l := leafBy(t, &authority{cert: signed, key: middle.key}, noon)
+	l := leafBy(t, &ca{cert: signed, key: middle.key}, noon)
 	_, err = l.verify(newBundle(reRoot), hosts, noon)
 	require.Error(t, err)
 	l.Certificate.Certificate = append(l.Certificate.Certificate, signed.Raw)

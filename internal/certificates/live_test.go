@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 // startMany starts replicas at the same moment.
@@ -31,16 +33,16 @@ func (s *site) startMany(count int) []*replica {
 	return replicas
 }
 
-// Trap 24: several replicas with different authorities, or a leader that died and took the rotation with it.
-func TestTrap24ReplicasAgreeAndTheDeadLoseNothing(t *testing.T) {
+// Trap 24: several replicas with different CAs, or a leader that died and took the rotation with it.
+func TestTrap24ReplicasAgreeWhenSomeDie(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	replicas := s.startMany(3)
 	s.ready(replicas...)
 	first := s.bundle()
-	assert.Equal(t, 1, authorities(first), "three replicas make one authority")
+	assert.Equal(t, 1, countCertificates(first), "three replicas make one CA")
 	assert.Equal(t, string(s.secret().Data[KeyCACertificate]), first)
-	assert.Equal(t, map[string]string{LabelName: LabelNameValue}, s.secret().Labels)
+	assert.Equal(t, map[string]string{kube.LabelName: kube.ProductName}, s.secret().Labels)
 	assert.Equal(t, corev1.SecretTypeOpaque, s.secret().Type)
 	serials := map[string]bool{}
 	for _, r := range replicas {
@@ -54,7 +56,7 @@ func TestTrap24ReplicasAgreeAndTheDeadLoseNothing(t *testing.T) {
 	running := replicas
 	stop := s.load(func() []*replica { lock.Lock(); defer lock.Unlock(); return running })
 	s.rotate("1")
-	s.eventually(func() bool { return authorities(s.bundle()) == 2 }, "the rotation must begin")
+	s.eventually(func() bool { return countCertificates(s.bundle()) == 2 }, "the rotation must begin")
 	lock.Lock()
 	running = replicas[2:]
 	lock.Unlock()
@@ -69,15 +71,15 @@ func TestTrap24ReplicasAgreeAndTheDeadLoseNothing(t *testing.T) {
 	assert.NotContains(t, s.secret().Data, KeyNextCAKey)
 }
 
-// Trap 24, the other end of it: everybody dies in the middle.
-func TestARotationGoesOnAfterEverybodyDied(t *testing.T) {
+// Trap 24, the other end of it: every replica dies in the middle.
+func TestRotationGoesOnAfterEveryReplicaDied(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	replicas := s.startMany(2)
 	s.ready(replicas...)
 	first := s.bundle()
 	s.rotate("1")
-	s.eventually(func() bool { return authorities(s.bundle()) == 2 }, "the rotation must begin")
+	s.eventually(func() bool { return countCertificates(s.bundle()) == 2 }, "the rotation must begin")
 	for _, r := range replicas {
 		r.stop()
 	}
@@ -110,12 +112,12 @@ func TestTrap25RotationsFailNoHandshake(t *testing.T) {
 	s.ready(replicas...)
 }
 
-// Trap 25 with a replica that slept between reading and writing, and would take away what another one has added since.
-func TestTrap25ASleeperTakesNothingAway(t *testing.T) {
+// Trap 25 with a replica that slept between reading and writing, and would remove a CA that another one has added since.
+func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	options := s.options()
-	options.Settle, options.Overlap = time.Minute, time.Hour // the rotation stops after its first phase
+	options.Propagation, options.Overlap = time.Minute, time.Hour // the rotation stops after its first phase
 	first := s.start(s.account(), options)
 	s.ready(first)
 	first.stop()
@@ -129,7 +131,7 @@ func TestTrap25ASleeperTakesNothingAway(t *testing.T) {
 				asleep = false
 				s.start(s.account(), options)
 				s.rotate("1")
-				s.eventually(func() bool { return authorities(s.bundle()) == 2 }, "meanwhile another replica begins a rotation")
+				s.eventually(func() bool { return countCertificates(s.bundle()) == 2 }, "meanwhile another replica begins a rotation")
 			}
 			results = append(results, api.Patch(ctx, object, patch, o...))
 			return results[len(results)-1]
@@ -139,7 +141,7 @@ func TestTrap25ASleeperTakesNothingAway(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, sleeper.Load(t.Context()))
 
-	require.Len(t, results, 1, "when it looks again there is nothing to write")
+	require.Len(t, results, 1, "in the next round there is nothing to write")
 	assert.True(t, errors.IsConflict(results[0]), "%v", results[0])
 	assert.Contains(t, s.bundle(), string(s.secret().Data[KeyNextCACertificate]))
 	require.NoError(t, sleeper.Ready())
@@ -180,7 +182,7 @@ func TestTrap24OneReplicaWritesTheSecret(t *testing.T) {
 			won = s.secret().Data
 		}
 		require.NoError(t, slow.Load(t.Context()))
-		require.Len(t, results, 1, "when it looks again there is nothing to write")
+		require.Len(t, results, 1, "in the next round there is nothing to write")
 		assert.True(t, lost(results[0]), "%v", results[0])
 		assert.Equal(t, won, s.secret().Data)
 		require.NoError(t, slow.Ready())
@@ -195,18 +197,18 @@ func TestTrap26SecretOfAnotherService(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	options := s.options()
-	options.DNSNames = ServiceNames("renamed", "elsewhere")
+	options.DNSNames = ServiceNames("renamed", "other")
 	old := s.start(s.account(), options)
 	s.eventually(func() bool { _, err := old.GetCertificate(nil); return err == nil }, "it must serve")
 	require.ErrorContains(t, old.Ready(), service+"."+s.namespace+".svc", "it is not who the configuration means")
-	kept := s.secret().Data
+	remaining := s.secret().Data
 	old.stop()
 
 	s.ready(s.start(s.account(), s.options()))
-	assert.Equal(t, kept, s.secret().Data, "the authority need not change")
+	assert.Equal(t, remaining, s.secret().Data, "the CA need not change")
 }
 
-// Trap 26, for a Secret that no authority can be read from.
+// Trap 26, for a Secret from which no CA can be read.
 func TestTrap26BrokenSecret(t *testing.T) {
 	s := newSite(t)
 	s.install()
@@ -216,20 +218,20 @@ func TestTrap26BrokenSecret(t *testing.T) {
 	s.ready(s.startMany(2)...)
 }
 
-func TestSecretOfSomebodyElseIsLeftAlone(t *testing.T) {
+func TestNeverChangesSecretOfThirdParty(t *testing.T) {
 	s := newSite(t)
 	s.install()
-	foreign := &corev1.Secret{Data: map[string][]byte{"password": []byte("secret")}}
-	foreign.Namespace, foreign.Name = s.namespace, secret
-	require.NoError(t, s.admin.Create(t.Context(), foreign))
+	thirdParty := &corev1.Secret{Data: map[string][]byte{"password": []byte("secret")}}
+	thirdParty.Namespace, thirdParty.Name = s.namespace, secret
+	require.NoError(t, s.admin.Create(t.Context(), thirdParty))
 
 	r := s.start(s.account(), s.options())
-	s.eventually(func() bool { return says(r.Ready(), "holds something of somebody else") }, "it must say so")
-	require.ErrorContains(t, r.Load(t.Context()), "name another one")
-	assert.Equal(t, foreign.ResourceVersion, s.secret().ResourceVersion)
+	s.eventually(func() bool { return contains(r.Ready(), "holds data of a third party") }, "it must report that")
+	require.ErrorContains(t, r.Load(t.Context()), "name another Secret")
+	assert.Equal(t, thirdParty.ResourceVersion, s.secret().ResourceVersion)
 }
 
-// Trap 27: whatever is missing at the start, nobody exits, and all get ready when it comes.
+// Trap 27: whatever is missing at the start, no replica exits, and all get ready when it comes.
 func TestTrap27StartsInAnyOrder(t *testing.T) {
 	s := newSite(t)
 	replicas := s.startMany(3)
@@ -239,28 +241,28 @@ func TestTrap27StartsInAnyOrder(t *testing.T) {
 	}
 	s.install()
 	s.ready(replicas...)
-	assert.Equal(t, 1, authorities(s.bundle()))
+	assert.Equal(t, 1, countCertificates(s.bundle()))
 }
 
 // Trap 28: a webhook that is ready before API servers trust it.
-func TestTrap28NotReadyUntilTheLiveConfigurationTrustsUs(t *testing.T) {
+func TestTrap28NotReadyUntilTheLiveConfigurationTrustsIt(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	options := s.options()
-	options.Self, options.Dir = false, t.TempDir() // nobody writes the caBundle
-	ours := newPair(t, s.options().DNSNames)
-	ours.write(t, options.Dir)
+	options.Self, options.Dir = false, t.TempDir() // no program writes the caBundle
+	own := newPair(t, s.options().DNSNames)
+	own.write(t, options.Dir)
 	r := s.start(s.account(), options)
 	s.eventually(func() bool { _, err := r.GetCertificate(nil); return err == nil }, "it must serve")
 
 	notReady := func(sentence string) {
 		t.Helper()
-		s.eventually(func() bool { return says(r.Ready(), sentence) }, sentence)
+		s.eventually(func() bool { return contains(r.Ready(), sentence) }, sentence)
 	}
 	notReady("no caBundle yet")
 	s.setBundle(newPair(t, nil).trusted())
-	notReady("unknown authority")
-	s.setBundle(ours.trusted())
+	notReady("signed by unknown")
+	s.setBundle(own.trusted())
 	s.ready(r)
 	s.setBundle("")
 	notReady("no caBundle yet")
@@ -268,7 +270,7 @@ func TestTrap28NotReadyUntilTheLiveConfigurationTrustsUs(t *testing.T) {
 	notReady("there is no MutatingWebhookConfiguration")
 }
 
-func TestSomebodyWipesTheBundle(t *testing.T) {
+func TestRepairsWipedBundle(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	replicas := s.startMany(2)
@@ -280,12 +282,12 @@ func TestSomebodyWipesTheBundle(t *testing.T) {
 	s.ready(replicas...)
 
 	s.setBundle(newPair(t, nil).trusted())
-	s.eventually(func() bool { return authorities(s.bundle()) == 2 }, "ours must come back beside the other")
+	s.eventually(func() bool { return countCertificates(s.bundle()) == 2 }, "the own one must come back with the other")
 	s.ready(replicas...)
 	s.eventually(func() bool { return s.bundle() == first }, "the other must go after the overlap")
 }
 
-func TestNotReadySaysWhyTheBundleCannotBeRepaired(t *testing.T) {
+func TestReportsWhyTheBundleCannotBeRepaired(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	r := s.start(s.account(), s.options())
@@ -295,12 +297,12 @@ func TestNotReadySaysWhyTheBundleCannotBeRepaired(t *testing.T) {
 	patch := client.RawPatch(types.JSONPatchType, []byte(`[{"op": "remove", "path": "/rules/1"}]`))
 	require.NoError(t, s.admin.Patch(t.Context(), role, patch))
 	s.eventually(func() bool {
-		s.setBundle("") // the API server may take a moment to know the new rights
-		return says(r.Ready(), "no caBundle yet") && says(r.Ready(), "cannot patch resource")
-	}, "it must say what is wrong and why")
+		s.setBundle("") // the API server may take a moment to receive the new rights
+		return contains(r.Ready(), "no caBundle yet") && contains(r.Ready(), "cannot patch resource")
+	}, "it must report the problem and its cause")
 }
 
-// Trap 29: Helm and the program fight about the caBundle.
+// Trap 29: Helm and the program both write the caBundle.
 func TestTrap29OnlyTheBundleIsOwned(t *testing.T) {
 	for name, helm := range map[string]struct{ install, upgrade func(*site, int32) error }{
 		"Helm 4, server-side apply": {(*site).applyLikeHelm4, (*site).applyLikeHelm4},
@@ -396,10 +398,10 @@ func TestChangedFilesFailNoHandshake(t *testing.T) {
 	fresh.write(t, early.Dir)
 	s.eventually(func() bool { return a.serves(fresh) }, "the first must change over")
 	assert.True(t, b.serves(old))
-	assert.Equal(t, 2, authorities(s.bundle()))
+	assert.Equal(t, 2, countCertificates(s.bundle()))
 	fresh.write(t, late.Dir)
 	s.eventually(func() bool { return b.serves(fresh) }, "the second must change over")
-	s.eventually(func() bool { return s.bundle() == fresh.trusted() }, "the old authority must go")
+	s.eventually(func() bool { return s.bundle() == fresh.trusted() }, "the old CA must be removed")
 	s.noFailures(stop)
 	s.ready(a, b)
 }
@@ -421,7 +423,7 @@ func TestFromFilesToSelfMadeFailsNoHandshake(t *testing.T) {
 	s.noFailures(stop)
 	stop = s.load(these(fresh))
 	old.stop()
-	s.eventually(s.rotated(before), "the old authority must go")
+	s.eventually(s.rotated(before), "the old CA must be removed")
 	s.noFailures(stop)
 }
 
@@ -433,7 +435,7 @@ func TestLoadServesAtOnce(t *testing.T) {
 	c, err := New(s.account(), s.options())
 	require.NoError(t, err)
 	require.NoError(t, c.Load(t.Context()))
-	require.NoError(t, c.Ready(), "Secret and caBundle exist, so one look is enough")
+	require.NoError(t, c.Ready(), "Secret and caBundle exist, so one round is enough")
 }
 
 func TestWatchesRing(t *testing.T) {
@@ -441,7 +443,7 @@ func TestWatchesRing(t *testing.T) {
 	options := s.options()
 	options.Poll, options.Overlap = time.Hour, 3*time.Hour // or it would not be the watches
 	r := s.start(s.account(), options)
-	s.eventually(func() bool { return says(r.Ready(), "there is no MutatingWebhookConfiguration") }, "it must run")
+	s.eventually(func() bool { return contains(r.Ready(), "there is no MutatingWebhookConfiguration") }, "it must run")
 	s.install()
 	s.ready(r)
 	first := s.bundle()
@@ -449,11 +451,11 @@ func TestWatchesRing(t *testing.T) {
 	s.eventually(func() bool { return s.bundle() == first }, "the configuration rings")
 	s.rotate("1")
 	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" }, "the Secret rings")
-	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first }, "and settling needs no ring")
+	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first }, "and propagation needs no ring")
 	s.ready(r)
 }
 
-func TestAnAPIServerThatIsAway(t *testing.T) {
+func TestWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	var away atomic.Bool
@@ -469,14 +471,14 @@ func TestAnAPIServerThatIsAway(t *testing.T) {
 	options := s.options()
 	options.Overlap = 10 * time.Second
 	r := s.start(api, options)
-	s.eventually(func() bool { return says(r.Ready(), "no certificate yet: read the MutatingWebhookConfiguration") }, "it must wait")
+	s.eventually(func() bool { return contains(r.Ready(), "no certificate yet: read the MutatingWebhookConfiguration") }, "it must wait")
 	away.Store(false)
 	s.ready(r)
 
 	away.Store(true)
 	s.eventually(func() bool { return r.view.Load().trouble != nil }, "it must notice")
-	require.NoError(t, r.Ready(), "what it serves is still good")
-	s.eventually(func() bool { return says(r.Ready(), "may have changed since") && says(r.Ready(), "away") }, "but not for ever")
+	require.NoError(t, r.Ready(), "the served certificate is still good")
+	s.eventually(func() bool { return contains(r.Ready(), "may have changed since") && contains(r.Ready(), "away") }, "but not forever")
 	require.NoError(t, s.handshake(r), "it goes on serving all the same")
 	away.Store(false)
 	s.ready(r)

@@ -10,23 +10,23 @@ import (
 
 // Defaults of [Options].
 const (
-	// DefaultCALifetime is how long an authority is valid. It is rotated when two thirds are over.
+	// DefaultCALifetime is how long a CA is valid. It is rotated when two thirds are over.
 	DefaultCALifetime = 365 * 24 * time.Hour
-	// DefaultLifetime is how long a certificate is valid. It is signed anew when two thirds are over.
+	// DefaultLifetime is how long a certificate is valid. It is renewed when two thirds are over.
 	DefaultLifetime = 30 * 24 * time.Hour
-	// DefaultSettle is what API servers are given to learn of a new caBundle. They watch it, and mostly take milliseconds.
-	DefaultSettle = 10 * time.Second
-	// DefaultOverlap is how long an authority that is not used any more is still trusted.
+	// DefaultPropagation is the time in which API servers receive a new caBundle. They watch it, and mostly take milliseconds.
+	DefaultPropagation = 10 * time.Second
+	// DefaultOverlap is how long a CA that is not used any more is still trusted.
 	DefaultOverlap = time.Hour
-	// DefaultPoll is the time between two rounds when nothing rings.
+	// DefaultPoll is the time between two rounds when no watch rings.
 	DefaultPoll = 10 * time.Second
 )
 
-// Options say where certificates come from and whom they must convince. Zero durations mean the defaults.
+// Options configure the source of the certificates, and the configuration that must trust them. Zero durations mean the defaults.
 type Options struct {
 	// Self makes and rotates the certificates: Secret and DNSNames are needed. Otherwise they are read from Dir.
 	Self bool
-	// Secret is where the authorities are kept with Self. It is created when it is missing.
+	// Secret holds the CAs with Self. It is created when it is missing.
 	Secret types.NamespacedName
 	// DNSNames are the names, or IP addresses, that certificates are signed for with Self, see [ServiceNames].
 	DNSNames []string
@@ -39,15 +39,15 @@ type Options struct {
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration.
 	WebhookConfiguration string
 
-	// CALifetime is the life of an authority, see [DefaultCALifetime].
+	// CALifetime is the life of a CA, see [DefaultCALifetime].
 	CALifetime time.Duration
 	// Lifetime is the life of a certificate, see [DefaultLifetime].
 	Lifetime time.Duration
-	// Settle is how long the live configuration must have carried an authority before a certificate by it takes over from
-	// one that is still good, see [DefaultSettle].
-	Settle time.Duration
-	// Overlap is how long the caBundle keeps an authority that is not ours, or not any more: another replica may still
-	// serve a certificate by it. It must be longer than Settle and Poll together. See [DefaultOverlap].
+	// Propagation is how long the live configuration must have carried a CA before a certificate by it takes over from
+	// one that is still good, see [DefaultPropagation].
+	Propagation time.Duration
+	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any more: another replica may
+	// still serve a certificate by it. It must be longer than Propagation and Poll together. See [DefaultOverlap].
 	Overlap time.Duration
 	// Poll is the time between two rounds when no watch rings, see [DefaultPoll].
 	Poll time.Duration
@@ -55,8 +55,8 @@ type Options struct {
 	Clock clock.Clock
 }
 
-// ServiceNames returns the names under which API servers and other clients in the cluster know a Service. The first is the
-// one that an API server checks (k8s.io/apiserver, pkg/util/webhook).
+// ServiceNames returns the names under which API servers and other clients in the cluster reach a Service. The first is the one
+// that an API server checks. Source: k8s.io/apiserver, pkg/util/webhook.
 func ServiceNames(service, namespace string) []string {
 	name := serviceHost(service, namespace)
 	return []string{name, name + ".cluster.local"}
@@ -66,7 +66,7 @@ func serviceHost(service, namespace string) string {
 	return service + "." + namespace + ".svc"
 }
 
-// complete fills in the defaults and refuses what cannot work.
+// complete fills in the defaults and refuses options that cannot work.
 func (o Options) complete() (Options, error) {
 	o.InjectCA = o.InjectCA || o.Self
 	if o.Clock == nil {
@@ -78,7 +78,7 @@ func (o Options) complete() (Options, error) {
 	}{
 		{&o.CALifetime, DefaultCALifetime},
 		{&o.Lifetime, DefaultLifetime},
-		{&o.Settle, DefaultSettle},
+		{&o.Propagation, DefaultPropagation},
 		{&o.Overlap, DefaultOverlap},
 		{&o.Poll, DefaultPoll},
 	} {
@@ -97,11 +97,11 @@ func (o Options) check() error {
 		}
 	}
 	refuse(o.WebhookConfiguration == "", "certificates: name the MutatingWebhookConfiguration that must trust them")
-	refuse(o.Self && (o.Secret.Name == "" || o.Secret.Namespace == ""), "certificates: name the Secret, and its namespace, that keeps the authority")
+	refuse(o.Self && (o.Secret.Name == "" || o.Secret.Namespace == ""), "certificates: name the Secret, and its namespace, that holds the CA")
 	refuse(o.Self && len(o.DNSNames) == 0, "certificates: name the Service that they are for")
-	refuse(!o.Self && o.Dir == "", "certificates: name the folder that holds tls.crt and tls.key")
-	refuse(min(o.CALifetime, o.Lifetime, o.Settle, o.Overlap, o.Poll) < 0, "certificates: a duration is negative")
-	refuse(o.Overlap <= o.Settle+o.Poll, "certificates: the overlap must be longer than settling and polling together, "+
-		"or an old authority goes while it is still used")
+	refuse(!o.Self && o.Dir == "", "certificates: name the directory that holds tls.crt and tls.key")
+	refuse(min(o.CALifetime, o.Lifetime, o.Propagation, o.Overlap, o.Poll) < 0, "certificates: a duration is negative")
+	refuse(o.Overlap <= o.Propagation+o.Poll, "certificates: the overlap must be longer than propagation and polling together, "+
+		"or an old CA is removed while it is in use")
 	return errors.Join(errs...)
 }

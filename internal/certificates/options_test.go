@@ -18,7 +18,7 @@ func TestOptionsHaveDefaults(t *testing.T) {
 	o, err := Options{WebhookConfiguration: "storage", Dir: "/tls"}.complete()
 	require.NoError(t, err)
 	assert.Equal(t, []time.Duration{365 * day, 30 * day, 10 * time.Second, time.Hour, 10 * time.Second},
-		[]time.Duration{o.CALifetime, o.Lifetime, o.Settle, o.Overlap, o.Poll})
+		[]time.Duration{o.CALifetime, o.Lifetime, o.Propagation, o.Overlap, o.Poll})
 	assert.False(t, o.InjectCA)
 	assert.NotNil(t, o.Clock)
 }
@@ -36,7 +36,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"no Secret":            {func(o *Options) { o.Secret.Name = "" }, "name the Secret"},
 		"no namespace":         {func(o *Options) { o.Secret.Namespace = "" }, "name the Secret, and its namespace"},
 		"no names":             {func(o *Options) { o.DNSNames = nil }, "name the Service"},
-		"no folder":            {func(o *Options) { o.Self = false }, "name the folder"},
+		"no directory":         {func(o *Options) { o.Self = false }, "name the directory"},
 		"a negative duration":  {func(o *Options) { o.Poll = -1 }, "negative"},
 		"too short an overlap": {func(o *Options) { o.Overlap = 20 * time.Second }, "the overlap must be longer"},
 	} {
@@ -50,7 +50,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 
 	c, err := New(nil, self)
 	require.NoError(t, err)
-	assert.True(t, c.options.InjectCA, "nobody else writes the caBundle for Self")
+	assert.True(t, c.options.InjectCA, "no other program writes the caBundle for Self")
 	assert.False(t, c.NeedLeaderElection())
 	_, err = c.GetCertificate(nil)
 	require.ErrorContains(t, err, "no certificate to serve yet")

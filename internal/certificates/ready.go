@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// view is what one round leaves for requests and probes. It never changes.
+// view is the result of a round, for requests and probes. It never changes.
 type view struct {
-	// certificate is nil when there is none to serve.
+	// certificate is nil before there is one to serve.
 	certificate *tls.Certificate
 	// seen is when the live configuration was last read.
 	seen time.Time
-	// problem says why the certificate convinces nobody, nil when it does.
+	// problem is why API servers do not trust the certificate, nil when they do.
 	problem error
-	// from is when API servers have learnt of the authority, and until when the chain expires.
+	// from is when API servers have received the CA, and until is when the chain expires.
 	from, until time.Time
-	// trouble is why the last round did not do all that it should have.
+	// trouble is why the last round is incomplete.
 	trouble error
 }
 
-// newView verifies what is served against the live configuration.
+// newView verifies the served certificate against the live configuration.
 func newView(served *leaf, live configuration, t trust, now time.Time) *view {
 	v := &view{seen: now}
 	if served == nil {
@@ -33,7 +33,7 @@ func newView(served *leaf, live configuration, t trust, now time.Time) *view {
 	}
 	proof, err := served.verify(t.roots, live.hosts(), now)
 	if err != nil {
-		v.problem = fmt.Errorf("the served certificate does not convince API servers, by the caBundle of the MutatingWebhookConfiguration %s: %w", live.name, err)
+		v.problem = fmt.Errorf("API servers do not trust the served certificate, by the caBundle of the MutatingWebhookConfiguration %s: %w", live.name, err)
 		return v
 	}
 	v.from, v.until = t.known(proof.root), proof.until
@@ -48,7 +48,7 @@ func (v *view) lastSeen() time.Time {
 	return v.seen
 }
 
-// problem says why no certificate could convince an API server with this configuration.
+// problem returns why an API server with this configuration would trust no certificate.
 func (c configuration) problem() error {
 	if c.resourceVersion == "" {
 		return fmt.Errorf("there is no MutatingWebhookConfiguration %s: install it, or correct --webhook-configuration", c.name)
@@ -58,7 +58,7 @@ func (c configuration) problem() error {
 	}
 	for _, h := range c.hooks {
 		if len(h.roots) == 0 {
-			return fmt.Errorf("webhook %s of the MutatingWebhookConfiguration %s has no caBundle yet: it is written by us with --inject-ca, or by cert-manager's cainjector", h.name, c.name)
+			return fmt.Errorf("webhook %s of the MutatingWebhookConfiguration %s has no caBundle yet: the webhook writes it with --inject-ca, or cert-manager's cainjector does", h.name, c.name)
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func (c configuration) problem() error {
 func (v *view) ready(now time.Time, stale time.Duration) error {
 	switch {
 	case v == nil:
-		return errors.New("no certificate yet: the first look at the cluster is not finished")
+		return errors.New("no certificate yet: the first round is not finished")
 	case v.certificate == nil && v.trouble != nil:
 		return fmt.Errorf("no certificate yet: %w", v.trouble)
 	case v.certificate == nil:
@@ -78,9 +78,9 @@ func (v *view) ready(now time.Time, stale time.Duration) error {
 	case v.problem != nil:
 		return v.problem
 	case now.Before(v.from):
-		return fmt.Errorf("the authority of the served certificate is new in the caBundle: API servers are given another %s to learn of it", v.from.Sub(now).Round(time.Millisecond))
+		return fmt.Errorf("the CA of the served certificate is new in the caBundle: API servers get another %s to receive it", v.from.Sub(now).Round(time.Millisecond))
 	case !now.Before(v.until):
-		return fmt.Errorf("the served certificate, or its authority, expired at %s", v.until.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the served certificate, or its CA, expired at %s", v.until.UTC().Format(time.RFC3339))
 	case now.Sub(v.seen) > stale:
 		return errors.Join(fmt.Errorf("the caBundle was last read at %s, and may have changed since", v.seen.UTC().Format(time.RFC3339)), v.trouble)
 	}

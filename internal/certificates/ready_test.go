@@ -12,13 +12,13 @@ import (
 )
 
 func TestReady(t *testing.T) {
-	a, b := authorityAt(t, noon.Add(-day)), authorityAt(t, noon)
+	a, b := caAt(t, noon.Add(-day)), caAt(t, noon)
 	served := leafBy(t, a, noon)
 	live := func(roots bundle) configuration {
 		return configuration{name: "storage", resourceVersion: "1", hooks: []hook{{name: "storage.example", host: hosts[0], roots: roots}}}
 	}
-	elsewhere := live(certs(a))
-	elsewhere.hooks[0].host = "other.team.svc"
+	otherHost := live(certs(a))
+	otherHost.hooks[0].host = "other.team.svc"
 	half := live(certs(a))
 	half.hooks = append(half.hooks, hook{name: "second.example", host: hosts[0]})
 
@@ -35,13 +35,13 @@ func TestReady(t *testing.T) {
 		"it has no webhook":                {served, configuration{name: "storage", resourceVersion: "1"}, 0, []string{"has no webhook"}},
 		"it has no caBundle":               {served, live(nil), 0, []string{"webhook storage.example", "no caBundle yet", "cert-manager"}},
 		"one webhook has none":             {served, half, 0, []string{"webhook second.example", "no caBundle yet"}},
-		"only another one is trusted":      {served, live(certs(b)), 0, []string{"does not convince API servers", "storage", "unknown authority"}},
-		"the configuration means another":  {served, elsewhere, 0, []string{"does not convince", "other.team.svc"}},
+		"only another one is trusted":      {served, live(certs(b)), 0, []string{"API servers do not trust", "storage", "signed by unknown"}},
+		"the configuration means another":  {served, otherHost, 0, []string{"do not trust", "other.team.svc"}},
 		"the certificate has expired":      {served, live(certs(a)), DefaultLifetime, []string{"expired at 2026-07-01T12:00:00Z"}},
 		"the last moment of a certificate": {served, live(certs(a)), DefaultLifetime - time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newView(tt.served, tt.live, trust{}.observe(tt.live.roots(), noon, settle), noon)
+			v := newView(tt.served, tt.live, trust{}.observe(tt.live.roots(), noon, propagation), noon)
 			err := v.ready(noon.Add(tt.after), DefaultCALifetime)
 			if tt.exp == nil {
 				require.NoError(t, err)
@@ -57,28 +57,28 @@ func TestReady(t *testing.T) {
 
 func TestReadyNamesItsTrouble(t *testing.T) {
 	trouble := errors.New("the Secret cannot be read")
-	require.ErrorContains(t, (*view)(nil).ready(noon, time.Hour), "the first look at the cluster")
+	require.ErrorContains(t, (*view)(nil).ready(noon, time.Hour), "the first round is not finished")
 	require.ErrorIs(t, (&view{trouble: trouble}).ready(noon, time.Hour), trouble)
 
-	certificate := leafBy(t, authorityAt(t, noon), noon).Certificate
+	certificate := leafBy(t, caAt(t, noon), noon).Certificate
 	require.ErrorIs(t, (&view{certificate: certificate, problem: errors.New("no caBundle"), trouble: trouble}).ready(noon, time.Hour), trouble)
 
 	v := &view{certificate: certificate, seen: noon, until: noon.Add(day), trouble: trouble}
-	require.NoError(t, v.ready(noon.Add(time.Hour), time.Hour), "what is served is still good")
+	require.NoError(t, v.ready(noon.Add(time.Hour), time.Hour), "the served one is still good")
 	err := v.ready(noon.Add(time.Hour+1), time.Hour)
 	require.ErrorIs(t, err, trouble)
 	require.ErrorContains(t, err, "was last read at 2026-06-01T12:00:00Z")
 
-	v = &view{certificate: certificate, seen: noon, from: noon.Add(settle), until: noon.Add(day)}
+	v = &view{certificate: certificate, seen: noon, from: noon.Add(propagation), until: noon.Add(day)}
 	require.ErrorContains(t, v.ready(noon, time.Hour), "another 10s")
-	require.NoError(t, v.ready(noon.Add(settle), time.Hour))
+	require.NoError(t, v.ready(noon.Add(propagation), time.Hour))
 }
 
 func TestReadyIsCheap(t *testing.T) {
-	a := authorityAt(t, noon)
+	a := caAt(t, noon)
 	c := &Certificates{options: Options{Overlap: time.Hour, Clock: fixedClock()}}
 	live := configuration{name: "storage", resourceVersion: "1", hooks: []hook{{name: "storage.example", host: hosts[0], roots: certs(a)}}}
-	c.view.Store(newView(leafBy(t, a, noon), live, trust{}.observe(live.roots(), noon, settle), noon))
+	c.view.Store(newView(leafBy(t, a, noon), live, trust{}.observe(live.roots(), noon, propagation), noon))
 	require.NoError(t, c.Ready())
 
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = c.Ready() }))
@@ -87,7 +87,7 @@ func TestReadyIsCheap(t *testing.T) {
 
 func TestExpiryIsMeasured(t *testing.T) {
 	c := &Certificates{options: Options{Overlap: time.Hour, Clock: fixedClock()}, log: logr.Discard()}
-	served := leafBy(t, authorityAt(t, noon), noon)
+	served := leafBy(t, caAt(t, noon), noon)
 	c.serve(served, true, nil)
 	assert.InDelta(t, noon.Add(DefaultLifetime).Unix(), gauge(t, "pipeline_storage_certificate_expiry_seconds"), 0)
 }

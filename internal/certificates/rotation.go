@@ -5,58 +5,58 @@ import (
 	"time"
 )
 
-// signers are the authorities in the Secret, and the requests of its operators.
+// signers are the CAs in the Secret, and the requests of its operators.
 type signers struct {
 	// current signs what is served. next is on its way into the caBundle.
-	current, next *authority
-	// asked is the value of AnnotationRotate, and answered the last value that a rotation was begun for.
-	asked, answered string
+	current, next *ca
+	// rotateRequest is the value of AnnotationRotate, and rotateDone the last value for which a rotation began.
+	rotateRequest, rotateDone string
 }
 
-// action is what has to be done with the Secret.
+// action is the next change of the Secret.
 type action string
 
 const (
-	keep    action = ""
-	found   action = "made a new authority, because there is none that can be used"
-	begin   action = "began a rotation: the next authority goes into the caBundle beside the current one"
-	promote action = "promoted the next authority: the live configuration trusts it"
+	noAction      action = ""
+	createCA      action = "created a CA, because no usable one exists"
+	beginRotation action = "began a rotation: the caBundle gets the next CA in addition to the current one"
+	promoteNext   action = "promoted the next CA: the live configuration trusts it"
 )
 
-// plan returns the next step of a rotation. settled are the roots of the live configuration that API servers know by now.
-func (s signers) plan(settled bundle, now time.Time) action {
+// plan returns the next step of a rotation. propagated are the roots of the live configuration that API servers have received by now.
+func (s signers) plan(propagated bundle, now time.Time) action {
 	switch {
 	case !s.current.usable(now) && s.next.usable(now):
-		return promote
+		return promoteNext
 	case !s.current.usable(now):
-		return found
-	case s.next.usable(now) && settled.has(s.next.cert):
-		return promote
+		return createCA
+	case s.next.usable(now) && propagated.has(s.next.cert):
+		return promoteNext
 	case s.next.usable(now):
-		return keep
+		return noAction
 	case s.next != nil || due(s.current.cert, now) || s.requested():
-		return begin
+		return beginRotation
 	default:
-		return keep
+		return noAction
 	}
 }
 
 func (s signers) requested() bool {
-	return s.asked != "" && s.asked != s.answered
+	return s.rotateRequest != "" && s.rotateRequest != s.rotateDone
 }
 
 // carryOut returns the signers after an action.
 func (s signers) carryOut(do action, now time.Time, lifetime time.Duration) (signers, error) {
-	if do == promote {
+	if do == promoteNext {
 		s.current, s.next = s.next, nil
 		return s, nil
 	}
-	fresh, err := newAuthority(now, lifetime)
+	fresh, err := newCA(now, lifetime)
 	if err != nil {
 		return signers{}, err
 	}
-	s.answered = s.asked
-	if do == begin {
+	s.rotateDone = s.rotateRequest
+	if do == beginRotation {
 		s.next = fresh
 		return s, nil
 	}
@@ -64,10 +64,10 @@ func (s signers) carryOut(do action, now time.Time, lifetime time.Duration) (sig
 	return s, nil
 }
 
-// trusted returns the certificates of the authorities.
+// trusted returns the certificates of the CAs.
 func (s signers) trusted() bundle {
 	var certs []*x509.Certificate
-	for _, a := range []*authority{s.current, s.next} {
+	for _, a := range []*ca{s.current, s.next} {
 		if a != nil {
 			certs = append(certs, a.cert)
 		}

@@ -7,76 +7,78 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 func TestPlan(t *testing.T) {
-	a, b := authorityAt(t, noon), authorityAt(t, noon.Add(day))
+	a, b := caAt(t, noon), caAt(t, noon.Add(day))
 	const late = DefaultCALifetime - time.Hour
 
 	for name, tt := range map[string]struct {
-		state   signers
-		settled bundle
-		after   time.Duration
-		exp     action
+		state      signers
+		propagated bundle
+		after      time.Duration
+		exp        action
 	}{
-		"no Secret":                                     {signers{}, nil, 0, found},
-		"no Secret, and a caBundle of somebody":         {signers{}, certs(a), 0, found},
-		"all is well":                                   {signers{current: a}, certs(a), 0, keep},
-		"the caBundle was wiped":                        {signers{current: a}, nil, 0, keep},
-		"two thirds are over":                           {signers{current: a}, certs(a), DefaultCALifetime / 3 * 2, begin},
-		"just before that":                              {signers{current: a}, certs(a), DefaultCALifetime/3*2 - time.Second, keep},
-		"an operator asks":                              {signers{current: a, asked: "1"}, certs(a), 0, begin},
-		"an operator asked":                             {signers{current: a, asked: "1", answered: "1"}, certs(a), 0, keep},
-		"an operator asks again":                        {signers{current: a, asked: "2", answered: "1"}, certs(a), 0, begin},
-		"an operator removed the annotation":            {signers{current: a, answered: "1"}, certs(a), 0, keep},
-		"the next is not trusted yet":                   {signers{current: a, next: b}, certs(a), 0, keep},
-		"the next is trusted":                           {signers{current: a, next: b}, certs(a, b), 0, promote},
-		"an operator asks during a rotation":            {signers{current: a, next: b, asked: "2"}, certs(a), 0, keep},
-		"two thirds are over and the next waits":        {signers{current: a, next: b}, certs(a), late, keep},
-		"the cluster was off and all expired":           {signers{current: a}, certs(a), DefaultCALifetime, found},
-		"it was off in a rotation and the next is good": {signers{current: a, next: b}, certs(a), DefaultCALifetime, promote},
-		"it was off in a rotation and all expired":      {signers{current: a, next: b}, certs(a, b), 2 * DefaultCALifetime, found},
-		"only the next can be read":                     {signers{next: b}, certs(a), 0, promote},
-		"the next expired":                              {signers{current: b, next: a}, certs(a, b), DefaultCALifetime, begin},
+		"no Secret": {signers{}, nil, 0, createCA},
+		"no Secret, and a caBundle of a third party": {signers{}, certs(a), 0, createCA},
+		"all is well":                                   {signers{current: a}, certs(a), 0, noAction},
+		"the caBundle was wiped":                        {signers{current: a}, nil, 0, noAction},
+		"two thirds are over":                           {signers{current: a}, certs(a), DefaultCALifetime / 3 * 2, beginRotation},
+		"just before that":                              {signers{current: a}, certs(a), DefaultCALifetime/3*2 - time.Second, noAction},
+		"an operator requests a rotation":               {signers{current: a, rotateRequest: "1"}, certs(a), 0, beginRotation},
+		"the request is fulfilled":                      {signers{current: a, rotateRequest: "1", rotateDone: "1"}, certs(a), 0, noAction},
+		"an operator requests another":                  {signers{current: a, rotateRequest: "2", rotateDone: "1"}, certs(a), 0, beginRotation},
+		"an operator removed the annotation":            {signers{current: a, rotateDone: "1"}, certs(a), 0, noAction},
+		"the next is not trusted yet":                   {signers{current: a, next: b}, certs(a), 0, noAction},
+		"the next is trusted":                           {signers{current: a, next: b}, certs(a, b), 0, promoteNext},
+		"an operator requests one in a rotation":        {signers{current: a, next: b, rotateRequest: "2"}, certs(a), 0, noAction},
+		"two thirds are over and the next waits":        {signers{current: a, next: b}, certs(a), late, noAction},
+		"the cluster was off and all expired":           {signers{current: a}, certs(a), DefaultCALifetime, createCA},
+		"it was off in a rotation and the next is good": {signers{current: a, next: b}, certs(a), DefaultCALifetime, promoteNext},
+		"it was off in a rotation and all expired":      {signers{current: a, next: b}, certs(a, b), 2 * DefaultCALifetime, createCA},
+		"only the next can be read":                     {signers{next: b}, certs(a), 0, promoteNext},
+		"the next expired":                              {signers{current: b, next: a}, certs(a, b), DefaultCALifetime, beginRotation},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tt.exp, tt.state.plan(tt.settled, noon.Add(tt.after)))
+			assert.Equal(t, tt.exp, tt.state.plan(tt.propagated, noon.Add(tt.after)))
 		})
 	}
 }
 
 func TestCarryOut(t *testing.T) {
-	a, b := authorityAt(t, noon), authorityAt(t, noon)
+	a, b := caAt(t, noon), caAt(t, noon)
 	do := func(s signers, do action) signers {
 		after, err := s.carryOut(do, noon, DefaultCALifetime)
 		require.NoError(t, err)
 		return after
 	}
 
-	founded := do(signers{next: a, asked: "1"}, found)
-	assert.NotNil(t, founded.current)
-	assert.Nil(t, founded.next)
-	assert.Equal(t, keep, founded.plan(nil, noon), "the request is answered, too")
+	created := do(signers{next: a, rotateRequest: "1"}, createCA)
+	assert.NotNil(t, created.current)
+	assert.Nil(t, created.next)
+	assert.Equal(t, noAction, created.plan(nil, noon), "the request is fulfilled, too")
 
-	begun := do(signers{current: a, asked: "1"}, begin)
+	begun := do(signers{current: a, rotateRequest: "1"}, beginRotation)
 	assert.True(t, a.same(begun.current), "the current one signs until the next is trusted")
 	assert.Len(t, begun.trusted(), 2)
-	assert.Equal(t, "1", begun.answered)
+	assert.Equal(t, "1", begun.rotateDone)
 
-	promoted := do(signers{current: a, next: b, answered: "1"}, promote)
-	assert.Equal(t, signers{current: b, answered: "1"}, promoted)
+	promoted := do(signers{current: a, next: b, rotateDone: "1"}, promoteNext)
+	assert.Equal(t, signers{current: b, rotateDone: "1"}, promoted)
 }
 
-func TestSecretKeepsSignersAndWhatIsNotOurs(t *testing.T) {
-	a, b := authorityAt(t, noon), authorityAt(t, noon)
+func TestSecretRetainsSignersAndOtherData(t *testing.T) {
+	a, b := caAt(t, noon), caAt(t, noon)
 	object := &corev1.Secret{Data: map[string][]byte{"note": []byte("hands off")}}
 	object.Annotations = map[string]string{AnnotationRotate: "1", "other": "value"}
 
-	require.NoError(t, signers{current: a, next: b, answered: "1"}.encode(object))
+	require.NoError(t, signers{current: a, next: b, rotateDone: "1"}.encode(object))
 	back := decodeSigners(object)
 	assert.True(t, a.same(back.current))
 	assert.True(t, b.same(back.next))
-	assert.Equal(t, []string{"1", "1"}, []string{back.asked, back.answered})
+	assert.Equal(t, []string{"1", "1"}, []string{back.rotateRequest, back.rotateDone})
 
 	require.NoError(t, signers{current: b}.encode(object))
 	back = decodeSigners(object)
@@ -87,9 +89,9 @@ func TestSecretKeepsSignersAndWhatIsNotOurs(t *testing.T) {
 	assert.Equal(t, "value", object.Annotations["other"])
 }
 
-func TestForeignSecretIsNotTouched(t *testing.T) {
+func TestSecretOfThirdPartyIsRecognized(t *testing.T) {
 	labelled := func(s corev1.Secret) corev1.Secret {
-		s.Labels = map[string]string{LabelName: LabelNameValue}
+		s.Labels = map[string]string{kube.LabelName: kube.ProductName}
 		return s
 	}
 	pair := corev1.Secret{Data: map[string][]byte{corev1.TLSCertKey: nil, corev1.TLSPrivateKeyKey: nil}}
@@ -97,14 +99,14 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 		secret corev1.Secret
 		exp    bool
 	}{
-		"empty":                            {corev1.Secret{}, false},
-		"empty, ours":                      {labelled(corev1.Secret{}), false},
-		"broken, ours":                     {labelled(pair), false},
-		"ours, and the label was removed":  {corev1.Secret{Data: map[string][]byte{KeyCAKey: nil}}, false},
-		"a certificate of somebody else's": {pair, true},
+		"empty":                          {corev1.Secret{}, false},
+		"empty, own":                     {labelled(corev1.Secret{}), false},
+		"broken, own":                    {labelled(pair), false},
+		"own, and the label was removed": {corev1.Secret{Data: map[string][]byte{KeyCAKey: nil}}, false},
+		"a certificate of a third party": {pair, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tt.exp, foreign(&tt.secret))
+			assert.Equal(t, tt.exp, isThirdParty(&tt.secret))
 		})
 	}
 }

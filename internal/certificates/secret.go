@@ -11,33 +11,31 @@ import (
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 // Keys of the Secret's data. All are PEM.
 const (
-	// KeyCACertificate is the authority that signs.
+	// KeyCACertificate is the CA that signs.
 	KeyCACertificate = "ca.crt"
 	// KeyCAKey is its private key.
 	KeyCAKey = "ca.key"
-	// KeyNextCACertificate is, during a rotation, the authority that will sign.
+	// KeyNextCACertificate is, during a rotation, the CA that will sign.
 	KeyNextCACertificate = "next-ca.crt"
 	// KeyNextCAKey is its private key.
 	KeyNextCAKey = "next-ca.key"
 )
 
-// Annotations and label of the Secret.
+// Annotations of the Secret.
 const (
 	// AnnotationRotate begins a rotation each time an operator gives it a new value.
 	AnnotationRotate = "pipeline-storage.io/rotate"
-	// AnnotationRotated is the last value of AnnotationRotate that a rotation was begun for.
+	// AnnotationRotated is the last value of AnnotationRotate for which a rotation began.
 	AnnotationRotated = "pipeline-storage.io/rotated"
-	// LabelName is on the Secret that this package creates, with the value LabelNameValue.
-	LabelName = "app.kubernetes.io/name"
-	// LabelNameValue is the value of LabelName.
-	LabelNameValue = "pipeline-storage"
 )
 
-// selfMade keeps authorities in a Secret and signs with them.
+// selfMade holds CAs in a Secret and signs with them.
 type selfMade struct {
 	api      client.Client
 	name     types.NamespacedName
@@ -49,13 +47,13 @@ type selfMade struct {
 }
 
 // current does the next step of a rotation, if there is one. It fails with a conflict when another replica did it first.
-func (s *selfMade) current(ctx context.Context, settled bundle, now time.Time) (bundle, *leaf, error) {
+func (s *selfMade) current(ctx context.Context, propagated bundle, now time.Time) (bundle, *leaf, error) {
 	object, err := s.read(ctx)
 	if err != nil {
 		return nil, s.signed, err
 	}
 	state := decodeSigners(object)
-	if do := state.plan(settled, now); do != keep {
+	if do := state.plan(propagated, now); do != noAction {
 		if state, err = state.carryOut(do, now, s.ca); err != nil {
 			return nil, s.signed, err
 		}
@@ -70,8 +68,8 @@ func (s *selfMade) current(ctx context.Context, settled bundle, now time.Time) (
 	return state.trusted(), s.signed, nil
 }
 
-// sign replaces the certificate when another authority signs now, or when it is old.
-func (s *selfMade) sign(by *authority, now time.Time) error {
+// sign replaces the certificate when another CA signs now, or when it is old.
+func (s *selfMade) sign(by *ca, now time.Time) error {
 	if s.signed != nil && s.signed.issuer.same(by) && !due(s.signed.Leaf, now) {
 		return nil
 	}
@@ -89,26 +87,26 @@ func (s *selfMade) read(ctx context.Context) (*corev1.Secret, error) {
 	err := s.api.Get(ctx, s.name, &object)
 	switch {
 	case errors.IsNotFound(err):
-		return s.fresh(), nil
+		return s.newSecret(), nil
 	case err != nil:
 		return nil, fmt.Errorf("read the Secret %s: %w", s.name, err)
-	case foreign(&object):
-		return nil, fmt.Errorf("the Secret %s holds something of somebody else: name another one for the authority of the webhook", s.name)
+	case isThirdParty(&object):
+		return nil, fmt.Errorf("the Secret %s holds data of a third party: name another Secret for the CA of the webhook", s.name)
 	}
 	return &object, nil
 }
 
-func (s *selfMade) fresh() *corev1.Secret {
+func (s *selfMade) newSecret() *corev1.Secret {
 	object := &corev1.Secret{Type: corev1.SecretTypeOpaque}
 	object.Namespace, object.Name = s.name.Namespace, s.name.Name
-	object.Labels = map[string]string{LabelName: LabelNameValue}
+	object.Labels = map[string]string{kube.LabelName: kube.ProductName}
 	return object
 }
 
-// foreign reports whether a Secret has data and no sign of us.
-func foreign(object *corev1.Secret) bool {
-	_, ours := object.Data[KeyCAKey]
-	return len(object.Data) > 0 && !ours && object.Labels[LabelName] != LabelNameValue
+// isThirdParty reports whether a Secret has data, and neither a CA of this program nor its label.
+func isThirdParty(object *corev1.Secret) bool {
+	_, own := object.Data[KeyCAKey]
+	return len(object.Data) > 0 && !own && object.Labels[kube.LabelName] != kube.ProductName
 }
 
 // write creates or updates the Secret. The resourceVersion that was read makes a lost race a conflict.
@@ -128,18 +126,18 @@ func (s *selfMade) write(ctx context.Context, object *corev1.Secret, state signe
 	return nil
 }
 
-// decodeSigners reads a Secret. What is missing or broken is absent, and gets replaced.
+// decodeSigners reads a Secret. A CA that is missing or broken is nil, and is replaced.
 func decodeSigners(object *corev1.Secret) signers {
 	return signers{
-		current:  decodeAuthority(object, KeyCACertificate, KeyCAKey),
-		next:     decodeAuthority(object, KeyNextCACertificate, KeyNextCAKey),
-		asked:    object.Annotations[AnnotationRotate],
-		answered: object.Annotations[AnnotationRotated],
+		current:       decodeCA(object, KeyCACertificate, KeyCAKey),
+		next:          decodeCA(object, KeyNextCACertificate, KeyNextCAKey),
+		rotateRequest: object.Annotations[AnnotationRotate],
+		rotateDone:    object.Annotations[AnnotationRotated],
 	}
 }
 
-func decodeAuthority(object *corev1.Secret, certificate, key string) *authority {
-	a, err := parseAuthority(object.Data[certificate], object.Data[key])
+func decodeCA(object *corev1.Secret, certificate, key string) *ca {
+	a, err := parseCA(object.Data[certificate], object.Data[key])
 	if err != nil {
 		return nil
 	}
@@ -152,23 +150,23 @@ func (s signers) encode(object *corev1.Secret) error {
 	if data == nil {
 		data = map[string][]byte{}
 	}
-	if err := encodeAuthority(data, s.current, KeyCACertificate, KeyCAKey); err != nil {
+	if err := encodeCA(data, s.current, KeyCACertificate, KeyCAKey); err != nil {
 		return err
 	}
-	if err := encodeAuthority(data, s.next, KeyNextCACertificate, KeyNextCAKey); err != nil {
+	if err := encodeCA(data, s.next, KeyNextCACertificate, KeyNextCAKey); err != nil {
 		return err
 	}
 	object.Data = data
-	if s.answered != "" {
+	if s.rotateDone != "" {
 		if object.Annotations == nil {
 			object.Annotations = map[string]string{}
 		}
-		object.Annotations[AnnotationRotated] = s.answered
+		object.Annotations[AnnotationRotated] = s.rotateDone
 	}
 	return nil
 }
 
-func encodeAuthority(data map[string][]byte, a *authority, certificate, key string) (err error) {
+func encodeCA(data map[string][]byte, a *ca, certificate, key string) (err error) {
 	if a == nil {
 		delete(data, certificate)
 		delete(data, key)

@@ -18,11 +18,11 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// skew is how far back a certificate begins, because the clocks of nodes differ.
-const skew = time.Hour
+// clockSkew is how far back a certificate begins, because the clocks of nodes differ.
+const clockSkew = time.Hour
 
-// authority signs certificates.
-type authority struct {
+// ca signs certificates.
+type ca struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 }
@@ -30,20 +30,20 @@ type authority struct {
 // leaf is a certificate that can be served.
 type leaf struct {
 	*tls.Certificate
-	// issuer is the authority that signed it here, nil for one that was read from files.
-	issuer *authority
+	// issuer is the CA that signed it here, nil for one that was read from files.
+	issuer *ca
 }
 
-// newAuthority makes a key and a certificate that is signed with it.
-func newAuthority(now time.Time, lifetime time.Duration) (*authority, error) {
+// newCA makes a key and a certificate that is signed with it.
+func newCA(now time.Time, lifetime time.Duration) (*ca, error) {
 	key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		// Names differ, so that nobody has to tell two authorities apart by their keys.
+		// Names differ, so that people see which CA is which without its key.
 		Subject:               pkix.Name{CommonName: "pipeline-storage " + now.UTC().Format("2006-01-02T15:04:05.000Z")},
-		NotBefore:             now.Add(-skew),
+		NotBefore:             now.Add(-clockSkew),
 		NotAfter:              now.Add(lifetime),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
@@ -54,19 +54,19 @@ func newAuthority(now time.Time, lifetime time.Duration) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{cert: signed, key: key}, nil
+	return &ca{cert: signed, key: key}, nil
 }
 
-// sign makes a key and a certificate for names. It does not outlive the authority.
-func (a *authority) sign(names []string, now time.Time, lifetime time.Duration) (*leaf, error) {
+// sign makes a key and a certificate for names. It does not outlive the CA.
+func (a *ca) sign(names []string, now time.Time, lifetime time.Duration) (*leaf, error) {
 	key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "pipeline-storage"},
-		NotBefore:             now.Add(-skew),
-		NotAfter:              earlier(now.Add(lifetime), a.cert.NotAfter),
+		NotBefore:             now.Add(-clockSkew),
+		NotAfter:              earliest(now.Add(lifetime), a.cert.NotAfter),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
@@ -109,34 +109,34 @@ func create(template, parent *x509.Certificate, public crypto.PublicKey, signer 
 }
 
 // encode returns the certificate and the key as PEM.
-func (a *authority) encode() (certificate, key []byte, err error) {
+func (a *ca) encode() (certificate, key []byte, err error) {
 	if certificate, err = cert.EncodeCertificates(a.cert); err != nil {
-		return nil, nil, fmt.Errorf("encode an authority: %w", err)
+		return nil, nil, fmt.Errorf("encode a CA: %w", err)
 	}
 	if key, err = keyutil.MarshalPrivateKeyToPEM(a.key); err != nil {
-		return nil, nil, fmt.Errorf("encode the key of an authority: %w", err)
+		return nil, nil, fmt.Errorf("encode the key of a CA: %w", err)
 	}
 	return certificate, key, nil
 }
 
-// parseAuthority reads what encode wrote. Whatever is not a whole authority is refused, so that it gets replaced.
-func parseAuthority(certificate, key []byte) (*authority, error) {
+// parseCA reads what encode wrote. An incomplete CA is refused, so that it is replaced.
+func parseCA(certificate, key []byte) (*ca, error) {
 	certs, err := cert.ParseCertsPEM(certificate)
 	if err != nil {
-		return nil, fmt.Errorf("read an authority: %w", err)
+		return nil, fmt.Errorf("read a CA: %w", err)
 	}
 	parsed, err := keyutil.ParsePrivateKeyPEM(key)
 	if err != nil {
-		return nil, errors.New("read the key of an authority: it is no private key in PEM") // never quote a key
+		return nil, errors.New("read the key of a CA: it is not a private key in PEM") // never quote a key
 	}
 	signer, ok := parsed.(crypto.Signer)
 	if !ok || !sameKey(certs[0].PublicKey, signer.Public()) {
-		return nil, errors.New("read an authority: the key is not that of the certificate")
+		return nil, errors.New("read a CA: the key is not that of the certificate")
 	}
 	if !certs[0].IsCA {
-		return nil, errors.New("read an authority: the certificate is none of an authority")
+		return nil, errors.New("read a CA: the certificate is not one of a CA")
 	}
-	return &authority{cert: certs[0], key: signer}, nil
+	return &ca{cert: certs[0], key: signer}, nil
 }
 
 func sameKey(a, b crypto.PublicKey) bool {
@@ -146,13 +146,13 @@ func sameKey(a, b crypto.PublicKey) bool {
 	return ok && key.Equal(b)
 }
 
-// usable reports whether there is an authority that has not expired. One that is not valid yet is usable: it comes from a
-// node whose clock is ahead, and replacing it would only start a quarrel with that node.
-func (a *authority) usable(now time.Time) bool {
+// usable reports whether there is a CA that has not expired. One that is not valid yet is usable: it comes from a node whose
+// clock is ahead, and that node would replace another one again.
+func (a *ca) usable(now time.Time) bool {
 	return a != nil && now.Before(a.cert.NotAfter)
 }
 
-func (a *authority) same(b *authority) bool {
+func (a *ca) same(b *ca) bool {
 	return a != nil && b != nil && bytes.Equal(a.cert.Raw, b.cert.Raw)
 }
 
@@ -162,19 +162,19 @@ func due(c *x509.Certificate, now time.Time) bool {
 	return !now.Before(signed.Add(c.NotAfter.Sub(signed) / 3 * 2))
 }
 
-// signedAt is when a certificate of ours was signed.
+// signedAt returns when a certificate of this program was signed.
 func signedAt(c *x509.Certificate) time.Time {
-	return c.NotBefore.Add(skew)
+	return c.NotBefore.Add(clockSkew)
 }
 
-func earlier(a, b time.Time) time.Time {
+func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}
 	return a
 }
 
-func later(a, b time.Time) time.Time {
+func latest(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestSignedCertificateIsForItsNamesOnly(t *testing.T) {
-	a := authorityAt(t, noon)
+	a := caAt(t, noon)
 	l := leafBy(t, a, noon, append(ServiceNames("storage", "team"), "127.0.0.1")...)
 
 	for host, exp := range map[string]bool{
@@ -31,20 +31,20 @@ func TestSignedCertificateIsForItsNamesOnly(t *testing.T) {
 	assert.False(t, l.Leaf.IsCA)
 }
 
-func TestSignedCertificateDoesNotOutliveItsAuthority(t *testing.T) {
-	a := authorityAt(t, noon)
+func TestSignedCertificateDoesNotOutliveItsCA(t *testing.T) {
+	a := caAt(t, noon)
 	l := leafBy(t, a, a.cert.NotAfter.Add(-time.Minute))
 	assert.Equal(t, a.cert.NotAfter, l.Leaf.NotAfter)
 }
 
 func TestCertificatesBeginEarlyForSlowClocks(t *testing.T) {
-	a := authorityAt(t, noon)
-	_, err := leafBy(t, a, noon).verify(certs(a), hosts, noon.Add(-skew+time.Second))
+	a := caAt(t, noon)
+	_, err := leafBy(t, a, noon).verify(certs(a), hosts, noon.Add(-clockSkew+time.Second))
 	assert.NoError(t, err)
 }
 
 func TestDueAfterTwoThirdsOfALife(t *testing.T) {
-	a, err := newAuthority(noon, 3*time.Hour)
+	a, err := newCA(noon, 3*time.Hour)
 	require.NoError(t, err)
 	assert.False(t, due(a.cert, noon))
 	assert.False(t, due(a.cert, noon.Add(2*time.Hour-time.Second)))
@@ -52,11 +52,11 @@ func TestDueAfterTwoThirdsOfALife(t *testing.T) {
 	assert.True(t, due(a.cert, noon.Add(day)))
 }
 
-func TestAuthoritySurvivesItsEncoding(t *testing.T) {
-	a := authorityAt(t, noon)
+func TestCASurvivesItsEncoding(t *testing.T) {
+	a := caAt(t, noon)
 	certificate, key, err := a.encode()
 	require.NoError(t, err)
-	back, err := parseAuthority(certificate, key)
+	back, err := parseCA(certificate, key)
 	require.NoError(t, err)
 	assert.True(t, a.same(back))
 
@@ -64,14 +64,14 @@ func TestAuthoritySurvivesItsEncoding(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-func TestParseAuthorityRefusesWhatCannotSign(t *testing.T) {
-	a, other := authorityAt(t, noon), authorityAt(t, noon)
+func TestParseCARefusesPairsThatCannotSign(t *testing.T) {
+	a, other := caAt(t, noon), caAt(t, noon)
 	certificate, key, err := a.encode()
 	require.NoError(t, err)
 	_, otherKey, err := other.encode()
 	require.NoError(t, err)
-	leafAuthority := &authority{cert: leafBy(t, a, noon).Leaf, key: a.key}
-	leafCertificate, _, err := leafAuthority.encode()
+	leafCA := &ca{cert: leafBy(t, a, noon).Leaf, key: a.key}
+	leafCertificate, _, err := leafCA.encode()
 	require.NoError(t, err)
 
 	for name, tt := range map[string]struct{ certificate, key []byte }{
@@ -86,7 +86,7 @@ func TestParseAuthorityRefusesWhatCannotSign(t *testing.T) {
 		"half a key":                  {certificate, key[:len(key)/2]},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseAuthority(tt.certificate, tt.key)
+			_, err := parseCA(tt.certificate, tt.key)
 			require.Error(t, err)
 			if len(tt.key) > 0 {
 				assert.NotContains(t, err.Error(), string(tt.key), "a key must not be in a log")
@@ -96,8 +96,8 @@ func TestParseAuthorityRefusesWhatCannotSign(t *testing.T) {
 }
 
 func TestUsableUntilItExpires(t *testing.T) {
-	a := authorityAt(t, noon)
-	assert.False(t, (*authority)(nil).usable(noon))
+	a := caAt(t, noon)
+	assert.False(t, (*ca)(nil).usable(noon))
 	assert.True(t, a.usable(noon))
 	assert.True(t, a.usable(noon.Add(-day)), "it comes from a node whose clock is ahead")
 	assert.True(t, a.usable(noon.Add(DefaultCALifetime-time.Second)))

@@ -32,12 +32,12 @@ const (
 	webhook = "storage.pipeline-storage.io"
 
 	// Long enough for an API server on a busy machine, and short enough to wait for.
-	fastSettle  = time.Second
-	fastOverlap = 4 * time.Second
-	fastPoll    = 500 * time.Millisecond
-	patient     = 30 * time.Second
-	tick        = 20 * time.Millisecond
-	pause       = 5 * time.Millisecond // between two handshakes of a load
+	fastPropagation = time.Second
+	fastOverlap     = 4 * time.Second
+	fastPoll        = 500 * time.Millisecond
+	timeout         = 30 * time.Second
+	tick            = 20 * time.Millisecond
+	pause           = 5 * time.Millisecond // between two handshakes of a load
 )
 
 // site is a namespace with a ServiceAccount that has the rights of the chart, and a MutatingWebhookConfiguration.
@@ -132,7 +132,7 @@ func (s *site) install() {
 	require.NoError(s.t, s.admin.Create(s.t.Context(), s.configuration()))
 }
 
-// uninstall removes the configuration: a webhook that nobody answers must not meet other tests.
+// uninstall removes the configuration: a webhook without a server must not meet other tests.
 func (s *site) uninstall() {
 	object := &v1.MutatingWebhookConfiguration{}
 	object.Name = s.namespace
@@ -146,7 +146,7 @@ func (s *site) options() Options {
 		Secret:               s.secretName(),
 		DNSNames:             append(ServiceNames(service, s.namespace), "127.0.0.1"),
 		WebhookConfiguration: s.namespace,
-		Settle:               fastSettle,
+		Propagation:          fastPropagation,
 		Overlap:              fastOverlap,
 		Poll:                 fastPoll,
 	}
@@ -156,7 +156,7 @@ func (s *site) secretName() types.NamespacedName {
 	return types.NamespacedName{Namespace: s.namespace, Name: secret}
 }
 
-// secret returns the Secret, nil if there is none.
+// secret returns the Secret, nil if it does not exist.
 func (s *site) secret() *corev1.Secret {
 	var object corev1.Secret
 	if err := s.admin.Get(s.t.Context(), s.secretName(), &object); !apierrors.IsNotFound(err) {
@@ -176,14 +176,14 @@ func (s *site) bundle() string {
 	return string(s.live().Webhooks[0].ClientConfig.CABundle)
 }
 
-// setBundle is somebody who writes into the caBundle by hand.
+// setBundle writes the caBundle as an administrator does by hand.
 func (s *site) setBundle(text string) {
 	patch := client.RawPatch(types.JSONPatchType, fmt.Appendf(nil,
 		`[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": %q}]`, base64.StdEncoding.EncodeToString([]byte(text))))
-	require.NoError(s.t, s.admin.Patch(s.t.Context(), s.live(), patch, client.FieldOwner("somebody")))
+	require.NoError(s.t, s.admin.Patch(s.t.Context(), s.live(), patch, client.FieldOwner("administrator")))
 }
 
-// rotate asks for a rotation as an operator does.
+// rotate requests a rotation as an operator does.
 func (s *site) rotate(value string) {
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
 		`{"metadata": {"annotations": {%q: %q}}}`, AnnotationRotate, value))
@@ -216,7 +216,7 @@ func (s *site) start(api client.WithWatch, options Options) *replica {
 	return r
 }
 
-// serve shakes hands with whoever comes.
+// serve shakes hands with every client.
 func (r *replica) serve(t *testing.T) {
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: r.GetCertificate})
 	require.NoError(t, err)
@@ -265,7 +265,7 @@ func (s *site) handshakeBy(r *replica, roots []byte) error {
 
 func (s *site) eventually(condition func() bool, message string) {
 	s.t.Helper()
-	require.Eventually(s.t, condition, patient, tick, message)
+	require.Eventually(s.t, condition, timeout, tick, message)
 }
 
 // ready waits until every replica is ready and convinces the live configuration.
@@ -322,40 +322,40 @@ func (s *site) noFailures(stop func() (int64, []string)) {
 	s.t.Logf("%d handshakes, %d failures", count, len(failures))
 }
 
-// authorities counts the certificates of a bundle.
-func authorities(bundle string) int {
+// countCertificates returns the number of certificates in a bundle.
+func countCertificates(bundle string) int {
 	return strings.Count(bundle, "BEGIN CERTIFICATE")
 }
 
-// rotated reports that the first authority is gone from everywhere and another one is alone.
+// rotated reports whether the first CA is removed from the caBundle and another one is alone in it.
 func (s *site) rotated(first string) func() bool {
 	return func() bool {
 		b := s.bundle()
-		return authorities(b) == 1 && b != first
+		return countCertificates(b) == 1 && b != first
 	}
 }
 
-// pair is what a user puts into a Secret of the type kubernetes.io/tls, with the authority that signed it.
+// pair is what a user puts into a Secret of the type kubernetes.io/tls, with the CA that signed it.
 type pair struct {
 	*leaf
-	authority *authority
+	ca *ca
 }
 
 func newPair(t *testing.T, names []string) pair {
 	t.Helper()
-	a := authorityAt(t, time.Now())
-	return pair{leaf: leafBy(t, a, time.Now(), names...), authority: a}
+	a := caAt(t, time.Now())
+	return pair{leaf: leafBy(t, a, time.Now(), names...), ca: a}
 }
 
-// write changes the folder as a kubelet may be seen to: the files of a Secret one after the other.
+// write changes the directory as a kubelet may do it: the files of a Secret one after the other.
 func (p pair) write(t *testing.T, dir string) {
 	t.Helper()
-	writeFile(t, dir, KeyCACertificate, certs(p.authority).encode())
+	writeFile(t, dir, KeyCACertificate, certs(p.ca).encode())
 	writePair(t, dir, p.leaf)
 }
 
 func (p pair) trusted() string {
-	return string(certs(p.authority).encode())
+	return string(certs(p.ca).encode())
 }
 
 func (r *replica) serves(p pair) bool {
@@ -363,8 +363,8 @@ func (r *replica) serves(p pair) bool {
 	return err == nil && p.Leaf.Equal(c.Leaf)
 }
 
-// says reports whether an error has a sentence in it.
-func says(err error, sentence string) bool {
+// contains reports whether an error has a sentence in it.
+func contains(err error, sentence string) bool {
 	return err != nil && strings.Contains(err.Error(), sentence)
 }
 

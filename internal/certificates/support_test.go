@@ -12,18 +12,18 @@ import (
 var noon = time.Date(2026, time.June, 1, 12, 0, 0, 0, time.UTC)
 
 const (
-	day    = 24 * time.Hour
-	settle = 10 * time.Second
+	day         = 24 * time.Hour
+	propagation = 10 * time.Second
 )
 
-func authorityAt(t *testing.T, now time.Time) *authority {
+func caAt(t *testing.T, now time.Time) *ca {
 	t.Helper()
-	a, err := newAuthority(now, DefaultCALifetime)
+	a, err := newCA(now, DefaultCALifetime)
 	require.NoError(t, err)
 	return a
 }
 
-func leafBy(t *testing.T, a *authority, now time.Time, names ...string) *leaf {
+func leafBy(t *testing.T, a *ca, now time.Time, names ...string) *leaf {
 	t.Helper()
 	if len(names) == 0 {
 		names = ServiceNames("storage", "team")
@@ -33,9 +33,9 @@ func leafBy(t *testing.T, a *authority, now time.Time, names ...string) *leaf {
 	return l
 }
 
-func certs(authorities ...*authority) bundle {
+func certs(cas ...*ca) bundle {
 	var all []*x509.Certificate
-	for _, a := range authorities {
+	for _, a := range cas {
 		all = append(all, a.cert)
 	}
 	return newBundle(all...)

@@ -5,70 +5,70 @@ import (
 	"time"
 )
 
-// trust is what the live configuration trusts, and since when this replica has seen it there.
+// trust has the roots of the live configuration, and since when this replica has seen them there.
 type trust struct {
-	roots  bundle
-	seen   map[string]sighting
-	looked bool
+	roots   bundle
+	seen    map[string]sighting
+	hasRead bool
 }
 
 // sighting is how a root appeared. The key of a map of them is the certificate itself.
 type sighting struct {
 	at time.Time
-	// known is when every API server has learnt of it.
+	// known is when every API server has received it.
 	known time.Time
 }
 
-// observe returns the trust after another look at the live configuration.
-func (t trust) observe(live bundle, now time.Time, settle time.Duration) trust {
-	after := trust{roots: live, seen: map[string]sighting{}, looked: true}
+// observe returns the trust after another reading of the live configuration.
+func (t trust) observe(live bundle, now time.Time, propagation time.Duration) trust {
+	after := trust{roots: live, seen: map[string]sighting{}, hasRead: true}
 	for _, c := range live {
 		key := string(c.Raw)
 		s, known := t.seen[key]
 		if !known {
-			s = sighting{at: now, known: t.learnt(c, live, now, settle)}
+			s = sighting{at: now, known: t.received(c, live, now, propagation)}
 		}
 		after.seen[key] = s
 	}
 	return after
 }
 
-// learnt returns when API servers will have learnt of a root that was just seen first.
-func (t trust) learnt(c *x509.Certificate, live bundle, now time.Time, settle time.Duration) time.Time {
+// received returns when API servers will have received a root that was just seen first.
+func (t trust) received(c *x509.Certificate, live bundle, now time.Time, propagation time.Duration) time.Time {
 	switch others := len(live.unexpired(now)) > 1; {
-	case t.looked && len(t.roots.unexpired(now)) > 0:
-		return now.Add(settle) // it came beside others
-	case t.looked || !others:
-		return now // it came where nothing was, so there is nobody who could be late
+	case t.hasRead && len(t.roots.unexpired(now)) > 0:
+		return now.Add(propagation) // it came in addition to others
+	case t.hasRead || !others:
+		return now // it came where no root was, so no API server could be late
 	default:
-		// It was there at the start, beside others: perhaps it is the successor of a Secret that was deleted a moment ago.
-		return later(now, earlier(signedAt(c).Add(settle), now.Add(settle)))
+		// It was there at the start, with others: perhaps it is the successor of a Secret that was deleted a moment ago.
+		return latest(now, earliest(signedAt(c).Add(propagation), now.Add(propagation)))
 	}
 }
 
-// settled returns the roots that this replica has seen there for at least that long. What it found at its start may have
-// come a moment before, so nothing is settled at first.
-func (t trust) settled(now time.Time, settle time.Duration) bundle {
-	return t.roots.only(func(c *x509.Certificate) bool { return !now.Before(t.seen[string(c.Raw)].at.Add(settle)) })
+// propagated returns the roots that this replica has seen there for at least that long. A root that it found at its start may
+// have come a moment before, so no root is propagated at first.
+func (t trust) propagated(now time.Time, propagation time.Duration) bundle {
+	return t.roots.only(func(c *x509.Certificate) bool { return !now.Before(t.seen[string(c.Raw)].at.Add(propagation)) })
 }
 
-// known is when every API server has learnt of a root of the live configuration.
+// known returns when every API server has received a root of the live configuration.
 func (t trust) known(root *x509.Certificate) time.Time {
 	return t.seen[string(root.Raw)].known
 }
 
-// pending returns the time until the next root settles, and 0 when all have.
-func (t trust) pending(now time.Time, settle time.Duration) time.Duration {
+// pending returns the time until the next root is propagated, and 0 when all are.
+func (t trust) pending(now time.Time, propagation time.Duration) time.Duration {
 	var next time.Duration
 	for _, s := range t.seen {
-		if left := s.at.Add(settle).Sub(now); left > 0 && (next == 0 || left < next) {
+		if left := s.at.Add(propagation).Sub(now); left > 0 && (next == 0 || left < next) {
 			next = left
 		}
 	}
 	return next
 }
 
-// verified is how a certificate convinces an API server.
+// verified is the chain by which an API server trusts a certificate.
 type verified struct {
 	root *x509.Certificate
 	// until is when the first certificate of the chain expires.
@@ -76,7 +76,7 @@ type verified struct {
 }
 
 // verify does what an API server does with a served certificate (crypto/tls, a client's verifyServerCertificate), for
-// every host under which the live configuration reaches us.
+// every host of the live configuration.
 func (l *leaf) verify(roots bundle, hosts []string, now time.Time) (verified, error) {
 	options := x509.VerifyOptions{
 		Roots:         roots.pool(),
@@ -105,7 +105,7 @@ func (l *leaf) verify(roots bundle, hosts []string, now time.Time) (verified, er
 func chainEnd(chain []*x509.Certificate) verified {
 	end := verified{root: chain[len(chain)-1], until: chain[0].NotAfter}
 	for _, c := range chain {
-		end.until = earlier(end.until, c.NotAfter)
+		end.until = earliest(end.until, c.NotAfter)
 	}
 	return end
 }
@@ -120,13 +120,13 @@ func (l *leaf) intermediates() *x509.CertPool {
 	return pool
 }
 
-// choose returns what to serve: the candidate as soon as the settled roots trust it, and what is served already for as long
-// as it is trusted. When neither is, the candidate: its authority is on its way into the caBundle.
-func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, settle time.Duration) *leaf {
+// choose returns the certificate to serve: the candidate as soon as the propagated roots trust it, and the one served already for
+// as long as it is trusted. When neither is trusted, the candidate: its CA is on its way into the caBundle.
+func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, propagation time.Duration) *leaf {
 	if served == nil || candidate == nil || served == candidate {
 		return either(candidate, served)
 	}
-	if _, err := candidate.verify(t.settled(now, settle), hosts, now); err == nil {
+	if _, err := candidate.verify(t.propagated(now, propagation), hosts, now); err == nil {
 		return candidate
 	}
 	if _, err := served.verify(t.roots, hosts, now); err == nil {

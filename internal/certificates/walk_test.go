@@ -26,8 +26,8 @@ type past struct {
 	roots bundle
 }
 
-// Whatever happens, and in whatever order: a replica that says that it is ready convinces each API server, even one that
-// learns of a change as late as Settle allows.
+// Whatever happens, and in whatever order: a replica that is ready serves a certificate that each API server trusts, even one that
+// receives a change as late as Propagation allows.
 func TestRandomWalks(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestRandomWalks(t *testing.T) {
 			s.install()
 			w := &walk{site: s, random: rand.New(rand.NewPCG(seed, seed)), clock: clocktesting.NewFakeClock(noon)}
 			for range 3 {
-				w.replicas = append(w.replicas, w.fresh())
+				w.replicas = append(w.replicas, w.newReplica())
 			}
 			steps := map[string]int{}
 			for range 300 {
@@ -48,10 +48,10 @@ func TestRandomWalks(t *testing.T) {
 	}
 }
 
-func (w *walk) fresh() *Certificates {
+func (w *walk) newReplica() *Certificates {
 	options := w.options()
 	options.Clock = w.clock
-	options.Settle, options.Overlap, options.Poll, options.CALifetime = settle, time.Hour, DefaultPoll, 60*day
+	options.Propagation, options.Overlap, options.Poll, options.CALifetime = propagation, time.Hour, DefaultPoll, 60*day
 	c, err := New(w.account(), options)
 	require.NoError(w.t, err)
 	return c
@@ -63,20 +63,20 @@ func (w *walk) step() string {
 	switch n := w.random.IntN(100); {
 	case n < 40:
 		w.round(i)
-		return "a replica looks"
+		return "a replica runs a round"
 	case n < 75:
-		w.clock.Step(time.Duration(w.random.Int64N(int64(settle))))
+		w.clock.Step(time.Duration(w.random.Int64N(int64(propagation))))
 		return "some seconds pass"
 	case n < 83:
 		w.clock.Step(time.Duration(w.random.Int64N(int64(20 * time.Minute))))
-		w.everybodyLooks()
+		w.allRounds()
 		return "some minutes pass"
 	case n < 86: // fewer than certificates that are due have left
 		w.clock.Step(time.Duration(w.random.Int64N(int64(9 * day))))
-		w.everybodyLooks()
+		w.allRounds()
 		return "some days pass"
 	case n < 92:
-		w.replicas[i] = w.fresh()
+		w.replicas[i] = w.newReplica()
 		return "a replica is replaced"
 	case n < 96 && w.secret() != nil:
 		w.rotate(w.clock.Now().String())
@@ -94,13 +94,13 @@ func (w *walk) round(i int) {
 	w.remember()
 }
 
-func (w *walk) everybodyLooks() {
+func (w *walk) allRounds() {
 	for i := range w.replicas {
 		w.round(i)
 	}
 }
 
-// remember keeps the caBundles of the last moments.
+// remember stores the caBundles of the last moments.
 func (w *walk) remember() {
 	roots := parseBundle([]byte(w.bundle()))
 	last := len(w.past) - 1
@@ -120,7 +120,7 @@ func (w *walk) check() {
 			continue
 		}
 		for _, p := range w.past {
-			late := !p.until.IsZero() && !now.Before(p.until.Add(settle))
+			late := !p.until.IsZero() && !now.Before(p.until.Add(propagation))
 			if late || len(p.roots.unexpired(now)) == 0 {
 				continue
 			}
@@ -130,19 +130,19 @@ func (w *walk) check() {
 	}
 }
 
-// finish lets every replica come to rest: one authority, and everybody is ready.
+// finish lets every replica come to rest: one CA, and every replica is ready.
 func (w *walk) finish() {
 	for range 3 {
-		w.everybodyLooks()
-		w.clock.Step(settle)
+		w.allRounds()
+		w.clock.Step(propagation)
 	}
-	w.everybodyLooks()
+	w.allRounds()
 	w.clock.Step(time.Hour)
-	w.everybodyLooks()
+	w.allRounds()
 	for _, c := range w.replicas {
 		require.NoError(w.t, c.Ready())
 	}
-	assert.Equal(w.t, 1, authorities(w.bundle()))
+	assert.Equal(w.t, 1, countCertificates(w.bundle()))
 	assert.Equal(w.t, string(w.secret().Data[KeyCACertificate]), w.bundle())
 }
 
@@ -150,33 +150,33 @@ func TestClusterThatWasOffForYears(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	w := &walk{site: s, clock: clocktesting.NewFakeClock(noon)}
-	w.replicas = []*Certificates{w.fresh(), w.fresh()}
-	w.everybodyLooks()
+	w.replicas = []*Certificates{w.newReplica(), w.newReplica()}
+	w.allRounds()
 	before := s.bundle()
 
 	w.clock.Step(600 * day)
-	w.replicas = []*Certificates{w.fresh(), w.fresh()}
-	w.everybodyLooks()
+	w.replicas = []*Certificates{w.newReplica(), w.newReplica()}
+	w.allRounds()
 	for _, c := range w.replicas {
 		require.NoError(t, c.Ready(), "at once")
 	}
 	assert.NotEqual(t, before, s.bundle())
-	assert.Equal(t, 1, authorities(s.bundle()))
+	assert.Equal(t, 1, countCertificates(s.bundle()))
 }
 
-func TestCertificateIsRenewedWithoutTheAuthority(t *testing.T) {
+func TestCertificateIsRenewedWithoutTheCA(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	w := &walk{site: s, clock: clocktesting.NewFakeClock(noon)}
-	w.replicas = []*Certificates{w.fresh()}
-	w.everybodyLooks()
+	w.replicas = []*Certificates{w.newReplica()}
+	w.allRounds()
 	before, bundle := w.replicas[0].served, s.bundle()
 
 	w.clock.Step(DefaultLifetime/3*2 - time.Minute)
-	w.everybodyLooks()
+	w.allRounds()
 	assert.Same(t, before, w.replicas[0].served)
 	w.clock.Step(time.Minute)
-	w.everybodyLooks()
+	w.allRounds()
 	assert.NotSame(t, before, w.replicas[0].served)
 	assert.Equal(t, w.clock.Now().Add(DefaultLifetime).UTC(), w.replicas[0].served.Leaf.NotAfter)
 	assert.Equal(t, bundle, s.bundle())

@@ -14,7 +14,7 @@ import (
 // watchAgain is the shortest time between two watches of one object: an API server ends each after some minutes.
 const watchAgain = time.Second
 
-// bell wakes a loop. Ringing it often before the loop looks is ringing it once.
+// bell wakes a loop. Ringing it often before the loop wakes is ringing it once.
 type bell chan struct{}
 
 func (b bell) ring() {
@@ -44,8 +44,8 @@ func (o Options) watched() []watched {
 	return objects
 }
 
-// follow rings for every change of an object until the context ends. What happens between two watches is not lost: each
-// begins with the object as it is.
+// follow rings for every change of an object until the context ends. No change between two watches is lost: each begins with the
+// object as it is.
 func (w watched) follow(ctx context.Context, api client.WithWatch, b bell, log logr.Logger) {
 	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
 		events, err := api.Watch(ctx, w.list, w.options...)

@@ -82,9 +82,9 @@ func (b bundle) pool() *x509.CertPool {
 // sightings has the time at which each of some certificates was first seen. The key is the certificate itself.
 type sightings map[string]time.Time
 
-// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate that it has now. Another replica,
-// or a third party that signed before this installation, may still serve by those. thirdParty has the time since when each of them
-// was not own. Pass the returned sightings to the next call.
+// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate that it has
+// now. Another replica, or a third party that signed before this installation, may still serve by those.
+// thirdParty has the time since when each of them was not own. Pass the returned sightings to the next call.
 func wanted(own, live bundle, thirdParty sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
 	seen := sightings{}
 	remaining := live.unexpired(now).only(func(c *x509.Certificate) bool {

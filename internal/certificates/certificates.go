@@ -54,8 +54,9 @@ type Certificates struct {
 	proven bool
 }
 
-// New returns an instance without a certificate: [Certificates.Load] or [Certificates.Start] gets one. It makes no request. The
-// error has a sentence for each option that is missing. api may be [NewClient]'s, or any client that reads without a cache.
+// New returns an instance without a certificate: [Certificates.Load] or [Certificates.Start] gets one. It makes
+// no request. The error has a sentence for each option that is missing. api may be [NewClient]'s, or any client
+// that reads without a cache.
 func New(api client.WithWatch, options Options) (*Certificates, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -86,9 +87,9 @@ func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, e
 	return nil, errors.New("there is no certificate to serve yet")
 }
 
-// Ready returns nil when the served certificate is valid and verifies against the caBundle of the live configuration, under the
-// host name of that configuration, and API servers had the time to receive that caBundle. Otherwise it returns the reason. It is
-// cheap: a round has verified, and this compares times.
+// Ready returns nil when the served certificate is valid and verifies against the caBundle of the live
+// configuration, under the host name of that configuration, and API servers had the time to receive that
+// caBundle. Otherwise it returns the reason. It is cheap: a round has verified, and this compares times.
 func (c *Certificates) Ready() error {
 	return c.view.Load().ready(c.options.Clock.Now(), c.stale())
 }
@@ -98,8 +99,8 @@ func (c *Certificates) NeedLeaderElection() bool {
 	return false
 }
 
-// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start. Its error need not
-// end the program: Start retries.
+// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start.
+// Its error need not end the program: Start retries.
 func (c *Certificates) Load(ctx context.Context) error {
 	var err error
 	for range conflictRetries {
@@ -242,7 +243,8 @@ func (c *Certificates) newView(served *leaf, hasRead bool, now time.Time, troubl
 	return v
 }
 
-// stale returns how old the last reading may be. Other replicas remove a CA after the overlap, and this one would miss that.
+// stale returns how old the last reading may be. Other replicas remove a CA after the overlap, and this one
+// would miss that.
 func (c *Certificates) stale() time.Duration {
 	return c.options.Overlap / 2
 }

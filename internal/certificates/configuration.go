@@ -110,9 +110,9 @@ func (c configuration) carries(roots bundle) bool {
 	return true
 }
 
-// writeBundle makes every webhook trust exactly these roots and returns the new configuration. By server-side apply it owns
-// the caBundle alone, so that Helm, which renders none, never conflicts with it. It fails with a conflict when
-// the configuration has changed since it was read.
+// writeBundle makes every webhook trust exactly these roots and returns the new configuration. By server-side
+// apply it owns the caBundle alone, so that Helm, which renders none, never conflicts with it. It fails with a
+// conflict when the configuration has changed since it was read.
 func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots bundle) (configuration, error) {
 	patch, err := c.apply(roots)
 	if err != nil {

@@ -36,7 +36,8 @@ func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, erro
 	return own, f.loaded, err
 }
 
-// load parses the pair if it has changed. A pair that does not match is a directory in the middle of a change, or a mistake.
+// load parses the pair if it has changed. A pair that does not match is a directory in the middle of a change,
+// or a mistake.
 func (f *files) load() error {
 	certificate, err := f.read(corev1.TLSCertKey)
 	if err != nil {

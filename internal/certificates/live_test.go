@@ -112,7 +112,8 @@ func TestTrap25RotationsFailNoHandshake(t *testing.T) {
 	s.ready(replicas...)
 }
 
-// Trap 25 with a replica that slept between reading and writing, and would remove a CA that another one has added since.
+// Trap 25 with a replica that slept between reading and writing, and would remove a CA that another one has
+// added since.
 func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 	s := newSite(t)
 	s.install()

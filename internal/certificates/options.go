@@ -14,7 +14,8 @@ const (
 	DefaultCALifetime = 365 * 24 * time.Hour
 	// DefaultLifetime is how long a certificate is valid. It is renewed when two thirds are over.
 	DefaultLifetime = 30 * 24 * time.Hour
-	// DefaultPropagation is the time in which API servers receive a new caBundle. They watch it, and mostly take milliseconds.
+	// DefaultPropagation is the time in which API servers receive a new caBundle. They watch it, and mostly take
+	// milliseconds.
 	DefaultPropagation = 10 * time.Second
 	// DefaultOverlap is how long a CA that is not used any more is still trusted.
 	DefaultOverlap = time.Hour
@@ -22,7 +23,8 @@ const (
 	DefaultPoll = 10 * time.Second
 )
 
-// Options configure the source of the certificates, and the configuration that must trust them. Zero durations mean the defaults.
+// Options configure the source of the certificates, and the configuration that must trust them. Zero durations
+// mean the defaults.
 type Options struct {
 	// Self makes and rotates the certificates: Secret and DNSNames are needed. Otherwise they are read from Dir.
 	Self bool
@@ -46,8 +48,9 @@ type Options struct {
 	// Propagation is how long the live configuration must have carried a CA before a certificate by it takes over from
 	// one that is still good, see [DefaultPropagation].
 	Propagation time.Duration
-	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any more: another replica may
-	// still serve a certificate by it. It must be longer than Propagation and Poll together. See [DefaultOverlap].
+	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any more: another
+	// replica may still serve a certificate by it. It must be longer than Propagation and Poll together. See
+	// [DefaultOverlap].
 	Overlap time.Duration
 	// Poll is the time between two rounds when no watch rings, see [DefaultPoll].
 	Poll time.Duration
@@ -55,8 +58,8 @@ type Options struct {
 	Clock clock.Clock
 }
 
-// ServiceNames returns the names under which API servers and other clients in the cluster reach a Service. The first is the one
-// that an API server checks. Source: k8s.io/apiserver, pkg/util/webhook.
+// ServiceNames returns the names under which API servers and other clients in the cluster reach a Service. The
+// first is the one that an API server checks. Source: k8s.io/apiserver, pkg/util/webhook.
 func ServiceNames(service, namespace string) []string {
 	name := serviceHost(service, namespace)
 	return []string{name, name + ".cluster.local"}

@@ -23,7 +23,8 @@ const (
 	promoteNext   action = "promoted the next CA: the live configuration trusts it"
 )
 
-// plan returns the next step of a rotation. propagated are the roots of the live configuration that API servers have received by now.
+// plan returns the next step of a rotation. propagated are the roots of the live configuration that API servers
+// have received by now.
 func (s signers) plan(propagated bundle, now time.Time) action {
 	switch {
 	case !s.current.usable(now) && s.next.usable(now):

@@ -46,7 +46,8 @@ type selfMade struct {
 	signed *leaf
 }
 
-// current does the next step of a rotation, if there is one. It fails with a conflict when another replica did it first.
+// current does the next step of a rotation, if there is one. It fails with a conflict when another replica did
+// it first.
 func (s *selfMade) current(ctx context.Context, propagated bundle, now time.Time) (bundle, *leaf, error) {
 	object, err := s.read(ctx)
 	if err != nil {

@@ -46,8 +46,8 @@ func (t trust) received(c *x509.Certificate, live bundle, now time.Time, propaga
 	}
 }
 
-// propagated returns the roots that this replica has seen there for at least that long. A root that it found at its start may
-// have come a moment before, so no root is propagated at first.
+// propagated returns the roots that this replica has seen there for at least that long. A root that it found at
+// its start may have come a moment before, so no root is propagated at first.
 func (t trust) propagated(now time.Time, propagation time.Duration) bundle {
 	return t.roots.only(func(c *x509.Certificate) bool { return !now.Before(t.seen[string(c.Raw)].at.Add(propagation)) })
 }
@@ -120,8 +120,9 @@ func (l *leaf) intermediates() *x509.CertPool {
 	return pool
 }
 
-// choose returns the certificate to serve: the candidate as soon as the propagated roots trust it, and the one served already for
-// as long as it is trusted. When neither is trusted, the candidate: its CA is on its way into the caBundle.
+// choose returns the certificate to serve: the candidate as soon as the propagated roots trust it, and the one
+// served already for as long as it is trusted. When neither is trusted, the candidate: its CA is on its way
+// into the caBundle.
 func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, propagation time.Duration) *leaf {
 	if served == nil || candidate == nil || served == candidate {
 		return either(candidate, served)

@@ -44,8 +44,8 @@ func (o Options) watched() []watched {
 	return objects
 }
 
-// follow rings for every change of an object until the context ends. No change between two watches is lost: each begins with the
-// object as it is.
+// follow rings for every change of an object until the context ends. No change between two watches is lost:
+// each begins with the object as it is.
 func (w watched) follow(ctx context.Context, api client.WithWatch, b bell, log logr.Logger) {
 	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
 		events, err := api.Watch(ctx, w.list, w.options...)

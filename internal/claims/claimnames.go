@@ -18,8 +18,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// claimNames holds the names of all claims of the cluster, and no other field of them. It watches only while a profile has
-// claim.create: false. For other profiles the controller creates missing claims, so their names are not needed.
+// claimNames holds the names of all claims of the cluster, and no other field of them. It watches only while a
+// profile has claim.create: false. For other profiles the controller creates missing claims, so their names are
+// not needed.
 type claimNames struct {
 	manager manager.Manager
 	running atomic.Pointer[nameSet]

@@ -70,8 +70,8 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 	}
 }
 
-// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, and an unmanaged claim
-// in another one has nothing to do with it.
+// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, and
+// an unmanaged claim in another one has nothing to do with it.
 func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T) {
 	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, volume: {handle: v, namespace: another, create: false}}`)
 	good, none := f.namespace(), f.namespace()
@@ -144,7 +144,8 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 		"restore the profile, or give it another claim.name and volume.name", f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
-// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their volumes read-only.
+// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their
+// volumes read-only.
 func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()

@@ -34,8 +34,8 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the index of this
-// replica. The controller runs on the leader only, the index everywhere.
+// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the
+// index of this replica. The controller runs on the leader only, the index everywhere.
 func Add(mgr manager.Manager, o Options) (*Index, error) {
 	o = o.withDefaults()
 	index, err := newIndex(mgr)
@@ -102,8 +102,8 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	return nil
 }
 
-// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No other update of a pod matters
-// here, and its deletion frees nothing.
+// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No other update
+// of a pod matters here, and its deletion frees nothing.
 func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type pods = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Pod"),
@@ -168,7 +168,8 @@ func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration)
 	return selectors
 }
 
-// configurationFollower carries a change of the configuration to everything that depends on it. It runs on every replica.
+// configurationFollower carries a change of the configuration to everything that depends on it. It runs on
+// every replica.
 type configurationFollower struct {
 	options Options
 	index   *Index

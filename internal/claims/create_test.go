@@ -60,7 +60,8 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
 }
 
-// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook injects into one pod.
+// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook injects
+// into one pod.
 func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	text, err := os.ReadFile("../../examples/three-storages.yaml")
 	require.NoError(t, err)
@@ -144,8 +145,8 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that a third party made for
-// something else.
+// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that a
+// third party made for something else.
 func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f := newFixture(t)
 	small, fits := f.namespace(), f.namespace()

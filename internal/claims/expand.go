@@ -12,8 +12,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
-// expand requests the profile's size when it is larger. The API accepts that for a bound claim only, and if its class allows
-// it. The version makes sure that no other client has requested more in between.
+// expand requests the profile's size when it is larger. The API accepts that for a bound claim only, and if its
+// class allows it. The version makes sure that no other client has requested more in between.
 func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := diagnose.Requested(r.claim), diagnose.Requested(wanted)
 	if to.Cmp(from) < 0 {

@@ -26,9 +26,9 @@ type Index struct {
 	names  claimNames
 }
 
-// Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the profile: a claim for one
-// node has other users, or a claim that this installation does not create is missing. Before the caches are filled it returns
-// no warning.
+// Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the profile: a
+// claim for one node has other users, or a claim that this installation does not create is missing. Before the
+// caches are filled it returns no warning.
 func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
@@ -103,8 +103,8 @@ func (i *Index) count(object any, n int64) {
 	}
 }
 
-// liveProfiles returns the profiles that a pod needs: none once it is being deleted. Pods in the cache have few of them, see
-// [boundedProfiles].
+// liveProfiles returns the profiles that a pod needs: none once it is being deleted. Pods in the cache have few
+// of them, see [boundedProfiles].
 func liveProfiles(pod client.Object) []string {
 	if pod.GetDeletionTimestamp() != nil {
 		return nil

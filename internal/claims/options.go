@@ -17,13 +17,13 @@ const (
 type Options struct {
 	// Config returns the configuration in force. It must not return nil.
 	Config func() *storage.Config
-	// Changed is sent to when Config returns another one: every profile in every namespace is then reconciled. Nil: it never
-	// changes.
+	// Changed is sent to when Config returns another one: every profile in every namespace is then reconciled.
+	// Nil: it never changes.
 	Changed <-chan struct{}
 	// Installation is the value of [storage.LabelInstallation] on created objects.
 	Installation string
-	// WebhookConfiguration is the name of the installation's own MutatingWebhookConfiguration, which selects the namespaces.
-	// Empty: it selects all.
+	// WebhookConfiguration is the name of the installation's own MutatingWebhookConfiguration, which selects the
+	// namespaces. Empty: it selects all.
 	WebhookConfiguration string
 	// PendingAfter is how long a pod may wait for its claim before an Event reports why. Default: [DefaultPendingAfter].
 	PendingAfter time.Duration

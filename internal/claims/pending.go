@@ -64,8 +64,8 @@ func (r *reconciliation) waited(now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata does not have. It reads a
-// bounded number in small pages: the author of a pod can make it as large as etcd accepts, 1.5 MiB.
+// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata does not have.
+// It reads a bounded number in small pages: the author of a pod can make it as large as etcd accepts, 1.5 MiB.
 func (r *reconciliation) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for read, next := 0, ""; read < maxPodsRead; {
@@ -98,8 +98,8 @@ func stripToNode(pod *corev1.Pod) corev1.Pod {
 	return stripped
 }
 
-// reportMultiNode reports when pods on several nodes use a volume that one node at a time can mount. The nodes are read at most
-// once per [Options.PendingAfter]: a Job with hundreds of pods costs one read.
+// reportMultiNode reports when pods on several nodes use a volume that one node at a time can mount. The nodes
+// are read at most once per [Options.PendingAfter]: a Job with hundreds of pods costs one read.
 func (r *reconciliation) reportMultiNode(ctx context.Context) (time.Duration, error) {
 	if !*r.profile.Claim.Create || !r.profile.SingleNode() || len(r.pods) < 2 {
 		return 0, nil

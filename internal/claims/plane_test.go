@@ -40,8 +40,9 @@ const (
 	poll         = 20 * time.Millisecond
 )
 
-// admin returns a client with every right, and the credentials of a ServiceAccount with the rights of the chart. It waits
-// for no other test: these tests do not run beside each other, because every controller looks at all pods.
+// admin returns a client with every right, and the credentials of a ServiceAccount with the rights of the
+// chart. It waits for no other test: these tests do not run beside each other, because every controller looks
+// at all pods.
 func admin(t *testing.T) (client.Client, *rest.Config) {
 	t.Helper()
 
@@ -266,8 +267,8 @@ func (f *fixture) event(namespace, about, reason string) string {
 	return notes[0]
 }
 
-// barrier returns when the controller has reconciled everything that was enqueued before: its one worker reconciles a profile of
-// another namespace after them, and its Event comes after theirs.
+// barrier returns when the controller has reconciled everything that was enqueued before: its one worker
+// reconciles a profile of another namespace after them, and its Event comes after theirs.
 func (f *fixture) barrier() {
 	f.t.Helper()
 

@@ -32,8 +32,9 @@ func (r *reconciliation) readPods(ctx context.Context) error {
 	return nil
 }
 
-// selectedNamespace returns the namespace unless it is being deleted or the installation's own webhook does not select it:
-// webhook and controller share one selector, and an injected annotation can be another installation's, or forged.
+// selectedNamespace returns the namespace unless it is being deleted or the installation's own webhook does not
+// select it: webhook and controller share one selector, and an injected annotation can be another
+// installation's, or forged.
 func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace, err := r.readNamespace(ctx)
 	if err != nil {
@@ -75,7 +76,8 @@ func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObje
 	return namespace, nil
 }
 
-// readClaim reads the claim of the profile: from the cache, which has those of this installation, or from the API server.
+// readClaim reads the claim of the profile: from the cache, which has those of this installation, or from the
+// API server.
 func (r *reconciliation) readClaim(ctx context.Context) error {
 	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: r.ref.Namespace, Name: r.names.Claim}
 	err := r.cached.Get(ctx, key, claim)
@@ -115,7 +117,8 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 	return into, nil
 }
 
-// confirmClaim returns nil if the API server has the claim with the UID of this reconciliation's: a cache may be behind.
+// confirmClaim returns nil if the API server has the claim with the UID of this reconciliation's: a cache may
+// be behind.
 func (r *reconciliation) confirmClaim(ctx context.Context) error {
 	var live corev1.PersistentVolumeClaim
 	err := r.live.Get(ctx, client.ObjectKeyFromObject(r.claim), &live)
@@ -128,8 +131,8 @@ func (r *reconciliation) confirmClaim(ctx context.Context) error {
 	return nil
 }
 
-// liveNamespaceUID returns the UID of the namespace as the API server has it: a cache may still have the one of the same name
-// that was deleted.
+// liveNamespaceUID returns the UID of the namespace as the API server has it: a cache may still have the one of
+// the same name that was deleted.
 func (r *reconciliation) liveNamespaceUID(ctx context.Context) (types.UID, error) {
 	namespace := kube.MetadataOf("Namespace")
 	err := r.live.Get(ctx, client.ObjectKey{Name: r.ref.Namespace}, namespace)

@@ -13,13 +13,14 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A Released volume has the UID of the deleted claim, and Kubernetes never binds it again. Source: Kubernetes, Persistent
-// Volumes, Retain. It is re-bound in two steps: the new claim is created with its name, and then the volume gets the UID of
-// that claim. So there is no moment at which a third party's claim of the name could be bound to it.
+// A Released volume has the UID of the deleted claim, and Kubernetes never binds it again. Source: Kubernetes,
+// Persistent Volumes, Retain. It is re-bound in two steps: the new claim is created with its name, and then the
+// volume gets the UID of that claim. So there is no moment at which a third party's claim of the name could be
+// bound to it.
 
-// chooseVolume returns the wanted claim as it is to be created: for the volume that a claim of its name had, if there is one.
-// Only a volume with the labels of this very namespace is chosen: [reconciliation.labelVolume] writes them while it is bound, and
-// an administrator who writes them consents.
+// chooseVolume returns the wanted claim as it is to be created: for the volume that a claim of its name had, if
+// there is one. Only a volume with the labels of this very namespace is chosen: [reconciliation.labelVolume]
+// writes them while it is bound, and an administrator who writes them consents.
 func (r *reconciliation) chooseVolume(ctx context.Context, wanted *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	volumes, err := r.candidateVolumes(ctx, wanted.Spec.VolumeName)
 	if err != nil || len(volumes) == 0 {
@@ -63,7 +64,8 @@ func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]c
 	return list.Items, nil
 }
 
-// claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is bound), and of the volume's class.
+// claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is bound), and of
+// the volume's class.
 func (r *reconciliation) claimFor(wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
 	claim := wanted.DeepCopy()
 	claim.Spec.VolumeName, claim.Spec.StorageClassName = volume.Name, &volume.Spec.StorageClassName
@@ -76,11 +78,12 @@ func (r *reconciliation) claimFor(wanted *corev1.PersistentVolumeClaim, volume *
 	return claim, nil
 }
 
-// rebind binds the volume that a waiting claim of this installation names to that claim, if it holds the data of a claim of
-// that name in this very namespace.
+// rebind binds the volume that a waiting claim of this installation names to that claim, if it holds the data
+// of a claim of that name in this very namespace.
 //
-// The order of the reads is the proof: the volume, with its version; the namespace; then the claim. The claim exists, so it is
-// in this namespace. The other claim, whose UID the volume has, is deleted forever, because two cannot have one name.
+// The order of the reads is the proof: the volume, with its version; the namespace; then the claim. The claim
+// exists, so it is in this namespace. The other claim, whose UID the volume has, is deleted forever, because
+// two cannot have one name.
 func (r *reconciliation) rebind(ctx context.Context) error {
 	if !r.own() || bound(r.claim) {
 		return nil
@@ -115,8 +118,8 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 	return nil
 }
 
-// maintainVolume labels the volume of a bound claim of this installation, and reports when a static volume no longer matches
-// the profile: a changed volume.handle changes no volume.
+// maintainVolume labels the volume of a bound claim of this installation, and reports when a static volume no
+// longer matches the profile: a changed volume.handle changes no volume.
 func (r *reconciliation) maintainVolume(ctx context.Context) error {
 	if !r.own() {
 		return nil
@@ -154,8 +157,8 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 	}})
 }
 
-// patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason is that of a refusal, and
-// action its verb.
+// patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason is that of a
+// refusal, and action its verb.
 func (r *reconciliation) patchVolume(ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch object) error {
 	err := r.patch(ctx, volume, patch)
 	switch {

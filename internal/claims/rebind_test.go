@@ -61,7 +61,8 @@ func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
 
 const gone types.UID = "a-claim-that-is-gone"
 
-// released makes a volume as it is when its claim was deleted, labelled by the controller for the namespace of that UID.
+// released makes a volume as it is when its claim was deleted, labelled by the controller for the namespace of
+// that UID.
 func (f *fixture) released(name, namespace string, home types.UID, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
 	f.t.Helper()
 
@@ -328,7 +329,8 @@ func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPha
 	}
 }
 
-// The namespace was deleted and made again, and the claim of the one before is still in a cache: its volume is not this one's.
+// The namespace was deleted and made again, and the claim of the one before is still in a cache: its volume is
+// not this one's.
 func TestLabelsNoVolumeByStaleCache(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()

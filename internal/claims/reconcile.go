@@ -77,8 +77,8 @@ func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) err
 	return nil
 }
 
-// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again after [Options.Recheck], less
-// often than errors are.
+// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again after
+// [Options.Recheck], less often than errors are.
 type refusal diagnose.Finding
 
 func (r refusal) Error() string { return r.Note }
@@ -92,8 +92,9 @@ var (
 	errRequeueSoon = errors.New("objects are changing")
 )
 
-// asRefusal turns an answer that will stay the same until someone changes something (rights, quota, policies, values that
-// the API does not accept) into a refusal. Any other error is retried. action is an infinitive, for the message.
+// asRefusal turns an answer that will stay the same until someone changes something (rights, quota, policies,
+// values that the API does not accept) into a refusal. Any other error is retried. action is an infinitive, for
+// the message.
 func asRefusal(err error, reason, action string) error {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
@@ -176,8 +177,8 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	if err := r.computeWanted(); err != nil {
 		return 0, err
 	}
-	// First of all, because the data is found again by these labels only. A profile that creates no claim re-binds no volume,
-	// and the guardrail policies refuse its label.
+	// First of all, because the data is found again by these labels only. A profile that creates no claim re-binds
+	// no volume, and the guardrail policies refuse its label.
 	if bound(r.claim) && *r.profile.Claim.Create {
 		if err := r.maintainVolume(ctx); err != nil {
 			return 0, err
@@ -199,8 +200,8 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	return r.reportMultiNode(ctx)
 }
 
-// computeWanted makes the objects of the profile. No object is wanted where the profile's volume serves another namespace and
-// claim.create is false: the volume of such a claim is its author's choice.
+// computeWanted makes the objects of the profile. No object is wanted where the profile's volume serves another
+// namespace and claim.create is false: the volume of such a claim is its author's choice.
 func (r *reconciliation) computeWanted() error {
 	wanted, err := storage.Objects(r.config, storage.Release{}, r.ref)
 	switch {

@@ -1,5 +1,6 @@
-// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a mounted ConfigMap, which is
-// read again when it changes. A file that is refused changes nothing: the one before stays in force as a whole.
+// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a mounted
+// ConfigMap, which is read again when it changes. A file that is refused changes nothing: the one before stays
+// in force as a whole.
 package configfile
 
 import (

@@ -16,7 +16,8 @@ import (
 
 const head = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
 
-// mounted is a directory as the kubelet makes it of a ConfigMap: a file is a link into a directory that is replaced as a whole.
+// mounted is a directory as the kubelet makes it of a ConfigMap: a file is a link into a directory that is
+// replaced as a whole.
 // Source: Kubernetes, pkg/volume/util/atomic_writer.go.
 type mounted struct {
 	t       *testing.T
@@ -109,7 +110,7 @@ func TestKeepsTheOneBefore(t *testing.T) {
 	require.ErrorContains(t, file.Refused(), m.file())
 
 	m.write("profiles: [{name: default, claim: {name: '{release}'}}]\n")
-	assert.Contains(t, next(t, events).refused, "profiles[0].claim.name")
+	assert.Contains(t, next(t, events).refused, "nobody knows the release")
 
 	m.remove()
 	assert.Contains(t, next(t, events).refused, "no such file")

@@ -127,8 +127,8 @@ func volumeCause(s *Snapshot) *cause {
 	return nil
 }
 
-// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a deleted claim, and people decide
-// whether its data is meant for the new one: the command is reported, never run.
+// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a deleted claim, and
+// people decide whether its data is meant for the new one: the command is reported, never run.
 func claimRefCause(s *Snapshot) *cause {
 	ref := s.Volume.Spec.ClaimRef
 	switch {
@@ -174,7 +174,8 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 	return why
 }
 
-// classCause checks the class. A claim that names its volume needs no class object: there the name only has to be equal.
+// classCause checks the class. A claim that names its volume needs no class object: there the name only has to
+// be equal.
 func classCause(s *Snapshot) *cause {
 	name := ClassOf(s.Claim)
 	switch {

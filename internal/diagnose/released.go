@@ -13,16 +13,16 @@ import (
 
 // Released are the volumes that have the data of a deleted claim.
 type Released struct {
-	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or labels by which an administrator
-	// consents.
+	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or labels by which
+	// an administrator consents.
 	Volumes []corev1.PersistentVolume
 	// Earlier, the newest first, have the data of a claim of this name in an earlier or unknown namespace of this name.
 	Earlier []corev1.PersistentVolume
 }
 
-// ReleasedFor returns the volumes that a claim had. Their claimRef names it, with the UID of a deleted claim or without a UID. A
-// volume that is deleted with its claim is left out. claim is the UID of the claim that exists now, empty where it does not.
-// namespaceUID is the UID of its namespace.
+// ReleasedFor returns the volumes that a claim had. Their claimRef names it, with the UID of a deleted claim or
+// without a UID. A volume that is deleted with its claim is left out. claim is the UID of the claim that exists
+// now, empty where it does not. namespaceUID is the UID of its namespace.
 func ReleasedFor(key types.NamespacedName, claim, namespaceUID types.UID, volumes []corev1.PersistentVolume) Released {
 	var released Released
 	for i := range volumes {
@@ -63,23 +63,24 @@ func Unfit(claim, volume, profile string, why []string) Finding {
 		"restore the profile, or give it another claim.name to begin with an empty volume")
 }
 
-// EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same name. The newest volume is the
-// first.
+// EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same name. The newest
+// volume is the first.
 func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
 	return advise(ReasonVolumeReleased, fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
 		"but of an earlier namespace %s, which may have been another team's. ", key.Name, listed(volumes), key.Namespace),
 		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
 }
 
-// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace, because the volume is
-// reserved for a claim of that name.
+// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace, because the
+// volume is reserved for a claim of that name.
 func Reserved(key types.NamespacedName, volume string) Finding {
 	return advise(ReasonVolumeReleased, fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
 		"which may have been another team's: nothing is created, because it would be bound. ", volume, key.Name, key.Namespace),
 		"To use that data, consent: "+ConsentCommand(volume, key.Namespace))
 }
 
-// ConsentCommand returns the command by which an administrator gives a Released volume to the claim that its claimRef names.
+// ConsentCommand returns the command by which an administrator gives a Released volume to the claim that its
+// claimRef names.
 func ConsentCommand(volume, namespace string) string {
 	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s --output=jsonpath={.metadata.uid}) --overwrite",
 		volume, storage.LabelNamespace, namespace, storage.LabelNamespaceUID, namespace)

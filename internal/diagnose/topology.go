@@ -14,8 +14,8 @@ import (
 // MultiNodeNext is the next step at the end of the note of [MultiNode].
 const MultiNodeNext = "use a shared backend with ReadWriteMany, or keep the pods on one node with colocate: true"
 
-// Driver returns a finding when no node can mount the volume because its driver is not installed. Nil: it is, or the drivers
-// were not read.
+// Driver returns a finding when no node can mount the volume because its driver is not installed. Nil: it is,
+// or the drivers were not read.
 func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Finding {
 	if volume == nil || volume.Spec.CSI == nil || drivers == nil || slices.Contains(drivers, volume.Spec.CSI.Driver) {
 		return nil
@@ -25,15 +25,15 @@ func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Fi
 	return &f
 }
 
-// lacksDriver reports whether the provisioner is a CSI driver by its name and has no CSIDriver object. Other provisioners, such as
-// rancher.io/local-path, never have one.
+// lacksDriver reports whether the provisioner is a CSI driver by its name and has no CSIDriver object. Other
+// provisioners, such as rancher.io/local-path, never have one.
 func lacksDriver(drivers []string, provisioner string) bool {
 	isCSI := strings.HasPrefix(provisioner, "csi.") || strings.Contains(provisioner, ".csi.")
 	return isCSI && drivers != nil && !slices.Contains(drivers, provisioner)
 }
 
-// Reach returns a finding when the nodes on which pods could run cannot reach the volume: it is in another zone, or on another
-// node. Nil: they can, or the nodes were not read.
+// Reach returns a finding when the nodes on which pods could run cannot reach the volume: it is in another
+// zone, or on another node. Nil: they can, or the nodes were not read.
 func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.PartialObjectMetadata, pods []corev1.Pod) *Finding {
 	if volume == nil || nodes == nil || volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
 		return nil

@@ -18,8 +18,8 @@ const maxDifferences = 5
 // exclusions are the requirements that a cloud adds to the namespaceSelector of every webhook. They only exclude that
 // cloud's own namespaces, so they are no drift.
 //
-// Source: AKS, FAQ, "Can admission controller webhooks impact kube-system and internal AKS namespaces?"; the requirements
-// are those of github.com/Azure/AKS issues 1771 and 4002.
+// Source: AKS, FAQ, "Can admission controller webhooks impact kube-system and internal AKS namespaces?"; the
+// requirements are those of github.com/Azure/AKS issues 1771 and 4002.
 var exclusions = []metav1.LabelSelectorRequirement{
 	{Key: "control-plane", Operator: metav1.LabelSelectorOpDoesNotExist},
 	{Key: "control-plane", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"true"}},
@@ -127,8 +127,8 @@ func changed(want, is *v1.MutatingWebhook) []string {
 	return changedFields("", reflect.ValueOf(*want), reflect.ValueOf(*is))
 }
 
-// changedFields compares two structs field by field, so that a field that a later API version adds is compared as well. The
-// fields of clientConfig are named one by one.
+// changedFields compares two structs field by field, so that a field that a later API version adds is compared
+// as well. The fields of clientConfig are named one by one.
 func changedFields(prefix string, want, is reflect.Value) []string {
 	var names []string
 	for i := range want.NumField() {

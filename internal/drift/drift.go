@@ -83,7 +83,8 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader sends Events and repairs.
+// Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader sends
+// Events and repairs.
 type Watcher struct {
 	Options
 	cached client.Reader
@@ -102,9 +103,9 @@ type Watcher struct {
 	lastTry   time.Time
 }
 
-// Add adds the comparison to a manager whose cache keeps all fields of the own MutatingWebhookConfiguration. It needs get,
-// list and watch of MutatingWebhookConfigurations, and patch of the own one to repair. It returns nil, which is of use as
-// it is, when the options name no file or no MutatingWebhookConfiguration.
+// Add adds the comparison to a manager whose cache keeps all fields of the own MutatingWebhookConfiguration. It
+// needs get, list and watch of MutatingWebhookConfigurations, and patch of the own one to repair. It returns
+// nil, which is of use as it is, when the options name no file or no MutatingWebhookConfiguration.
 func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	if o.File == "" || o.WebhookConfiguration == "" {
 		return nil, nil
@@ -125,7 +126,8 @@ func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	return w, nil
 }
 
-// Note returns what differs, or an empty string. It is safe for concurrent use and makes no request. A nil Watcher has none.
+// Note returns what differs, or an empty string. It is safe for concurrent use and makes no request. A nil
+// Watcher has none.
 func (w *Watcher) Note() string {
 	if w == nil {
 		return ""

@@ -267,7 +267,8 @@ func TestAnUpgradeIsNotUndone(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll, "the file has arrived")
 }
 
-// In the mode certManager the token has no right to patch, so there is nothing to undo; others who change it are reported.
+// In the mode certManager the token has no right to patch, so there is nothing to undo; others who change it
+// are reported.
 func TestWithoutTheRightToPatch(t *testing.T) {
 	f := newFixture(t, true, false)
 	w := f.run(func(o *Options) { o.Repair = false })
@@ -280,7 +281,8 @@ func TestWithoutTheRightToPatch(t *testing.T) {
 	assert.Contains(t, f.event(ReasonDrift), adviceByHand)
 }
 
-// Without the annotation (kustomize, or an administrator who removed it) and without the label by which the cache finds it.
+// Without the annotation (kustomize, or an administrator who removed it) and without the label by which the
+// cache finds it.
 func TestWithoutTheAnnotation(t *testing.T) {
 	f := newFixture(t, false, true)
 	w := f.run()

@@ -43,8 +43,8 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return w.disown(ctx) })
 }
 
-// restore writes the whole list, which removes additional webhooks. It fails with a conflict when the object has changed
-// since it was read.
+// restore writes the whole list, which removes additional webhooks. It fails with a conflict when the object
+// has changed since it was read.
 func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration) (*v1.MutatingWebhookConfiguration, error) {
 	return w.patch(ctx, live, map[string]any{"webhooks": expected.restored(live.Webhooks)}, nil)
 }

@@ -35,8 +35,9 @@ func CacheNamespaces() cache.ByObject {
 	})}
 }
 
-// CacheWebhooks stores the MutatingWebhookConfigurations of every installation. Of the one named own it stores all fields but
-// managedFields, so that a reader can compare its caBundle. Of the others it stores only which pods they select.
+// CacheWebhooks stores the MutatingWebhookConfigurations of every installation. Of the one named own it stores
+// all fields but managedFields, so that a reader can compare its caBundle. Of the others it stores only which
+// pods they select.
 func CacheWebhooks(own string) cache.ByObject {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return cache.ByObject{

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed since the
-// last one was taken. It makes no request: the cache may not have started.
+// watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed
+// since the last one was taken. It makes no request: the cache may not have started.
 func watchWebhooks(c cache.Cache) (<-chan struct{}, error) {
 	informer, err := c.GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -43,8 +43,9 @@ func WebhookReference(c *admissionregistrationv1.MutatingWebhookConfiguration) *
 	}
 }
 
-// ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it, and returns nil when none has. A cache
-// has only those with the product's label, which a third party may have removed: give the API server's reader behind it.
+// ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it, and returns
+// nil when none has. A cache has only those with the product's label, which a third party may have removed:
+// give the API server's reader behind it.
 func ReadWebhookConfiguration(ctx context.Context, name string, from ...client.Reader) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
 	for _, reader := range from {
 		found := &admissionregistrationv1.MutatingWebhookConfiguration{}

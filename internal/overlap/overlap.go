@@ -38,9 +38,9 @@ type Watcher struct {
 	note   atomic.Pointer[string] // nil: not compared yet
 }
 
-// Add adds the comparison to a manager whose cache has namespaces and the MutatingWebhookConfigurations of every installation
-// ([kube.CacheNamespaces], [kube.CacheWebhooks]). It needs get, list and watch of both. It returns nil, which is of use as it is,
-// when own, the name of the own MutatingWebhookConfiguration, is empty.
+// Add adds the comparison to a manager whose cache has namespaces and the MutatingWebhookConfigurations of
+// every installation ([kube.CacheNamespaces], [kube.CacheWebhooks]). It needs get, list and watch of both. It
+// returns nil, which is of use as it is, when own, the name of the own MutatingWebhookConfiguration, is empty.
 func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	if own == "" {
 		return nil, nil
@@ -61,8 +61,8 @@ func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	return w, nil
 }
 
-// Note returns a sentence about another installation that selects the pods of some namespace, too, or an empty string. It is
-// safe for concurrent use and makes no request. A nil Watcher has none.
+// Note returns a sentence about another installation that selects the pods of some namespace, too, or an empty
+// string. It is safe for concurrent use and makes no request. A nil Watcher has none.
 func (w *Watcher) Note() string {
 	if w == nil {
 		return ""
@@ -123,7 +123,8 @@ func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 const overlapFormat = "another installation (MutatingWebhookConfiguration %s) also selects pods of %s, which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
-// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no other does.
+// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no
+// other does.
 func overlapNote(own *configuration, all []configuration, namespaces []metav1.PartialObjectMetadata) string {
 	for i := range all {
 		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {

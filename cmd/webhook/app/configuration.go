@@ -15,8 +15,8 @@ const (
 	actionConfigure = "Configure"
 )
 
-// configurationNote reports when the file is not the configuration in force. The replica stays ready: the configuration before
-// still serves.
+// configurationNote reports when the file is not the configuration in force. The replica stays ready: the
+// configuration before still serves.
 func (s *server) configurationNote() string {
 	if reason := s.file.Refused(); reason != nil {
 		return "the one before stays in force, because the file is refused: " + reason.Error()

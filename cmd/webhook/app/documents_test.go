@@ -49,8 +49,8 @@ func (m metric) row() string {
 	return fmt.Sprintf("| `%s` | %s | %s |", m.name, labels, m.help)
 }
 
-// registered returns the metrics of this program: all packages of the program register theirs when they are imported, but for
-// the gauge of /readyz.
+// registered returns the metrics of this program: all packages of the program register theirs when they are
+// imported, but for the gauge of /readyz.
 func registered(t *testing.T) []metric {
 	t.Helper()
 	registry, ok := metrics.Registry.(prometheus.Collector)

@@ -1,7 +1,8 @@
 package app
 
-// What the program needs, for controller-gen, which writes config/rbac/role.yaml and config/webhook/manifests.yaml from it
-// (make generate). The chart has the same rights, with the reason of every verb; test/chart compares the two.
+// What the program needs, for controller-gen, which writes config/rbac/role.yaml and
+// config/webhook/manifests.yaml from it (make generate). The chart has the same rights, with the reason of
+// every verb; test/chart compares the two.
 
 // The cluster.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch

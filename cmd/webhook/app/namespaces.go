@@ -23,15 +23,15 @@ type namespaces struct {
 	waiting atomic.Int64
 }
 
-// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment ago, and namespacePoll the time
-// between two reads. The API server waits for five seconds.
+// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment ago, and
+// namespacePoll the time between two reads. The API server waits for five seconds.
 const (
 	namespaceWait = time.Second
 	namespacePoll = 10 * time.Millisecond
 )
 
-// maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is refused at once: any client that
-// reaches the port can name a namespace that does not exist.
+// maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is refused at
+// once: any client that reaches the port can name a namespace that does not exist.
 const maxWaiting = 64
 
 // follow fills it from the manager's cache.
@@ -68,7 +68,8 @@ func (n *namespaces) remove(object any) {
 	}
 }
 
-// of returns the labels of a namespace, and false when the cache does not have it in time, or when many reviews wait already.
+// of returns the labels of a namespace, and false when the cache does not have it in time, or when many reviews
+// wait already.
 func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bool) {
 	if labels, ok := n.known(name); ok {
 		return labels, true

@@ -25,9 +25,11 @@ type Options struct {
 	Namespace, PodName, PodUID, Installation string
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
 	WebhookConfiguration, Service string
-	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is compared with; empty: it is not.
+	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is compared with; empty:
+	// it is not.
 	ExpectedWebhooks string
-	// RepairWebhooks restores the webhooks of the own MutatingWebhookConfiguration. It needs InjectCA, which has the right.
+	// RepairWebhooks restores the webhooks of the own MutatingWebhookConfiguration. It needs InjectCA, which has
+	// the right.
 	RepairWebhooks bool
 	// Certificates is self or files.
 	Certificates, CertificateSecret, CertificateDir string

@@ -112,7 +112,8 @@ func mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	return kube.Mapper(kube.Groups()...), nil
 }
 
-// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service, unless a flag adds HTTP/2.
+// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service, unless a flag
+// adds HTTP/2.
 func (s *server) tls() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"}}
 	if s.options.HTTP2 {
@@ -121,7 +122,8 @@ func (s *server) tls() *tls.Config {
 	return c
 }
 
-// addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor the bytes that they hold.
+// addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor the
+// bytes that they hold.
 func (s *server) addWebhook() error {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("", strconv.Itoa(s.options.Port)))
 	if err != nil {
@@ -204,7 +206,8 @@ func (s *server) addHealth() error {
 	return nil
 }
 
-// namespacesKnown returns an error while pods would be refused because the labels of their namespaces are not cached yet.
+// namespacesKnown returns an error while pods would be refused because the labels of their namespaces are not
+// cached yet.
 func (s *server) namespacesKnown() error {
 	if s.file.Current().SelectsNamespaces() && !s.namespaces.synced() {
 		return errors.New("the labels of the namespaces are not known yet")
@@ -212,9 +215,9 @@ func (s *server) namespacesKnown() error {
 	return nil
 }
 
-// run serves until the context ends, and then for the drain: a client that still has a connection must open another one,
-// and the Service stops to send new ones here once the replica is not ready. The webhook does not end with the manager:
-// a replica that loses its Lease drains, too.
+// run serves until the context ends, and then for the drain: a client that still has a connection must open
+// another one, and the Service stops to send new ones here once the replica is not ready. The webhook does not
+// end with the manager: a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)
 	serving, stopServing := context.WithCancel(background)
@@ -251,8 +254,8 @@ func (s *server) serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-// unannounced is the least drain of a pod that is not being deleted: its Service removes it only when two readiness probes, two
-// seconds apart, have failed.
+// unannounced is the least drain of a pod that is not being deleted: its Service removes it only when two
+// readiness probes, two seconds apart, have failed.
 const unannounced = 10 * time.Second
 
 // drain answers for a while longer, or until a second signal.

@@ -23,13 +23,13 @@ const (
 	deletionLimit = 30 * time.Second
 	// deletionInterval is the time between two requests: the right to delete may reach the API server a moment late.
 	deletionInterval = 500 * time.Millisecond
-	// deletionPropagation is the time that API servers get to take the deletion over. Each has a cache, filled by a watch: for a
-	// moment after the object is gone, they still call the webhook.
+	// deletionPropagation is the time that API servers get to take the deletion over. Each has a cache, filled by
+	// a watch: for a moment after the object is gone, they still call the webhook.
 	deletionPropagation = 5 * time.Second
 )
 
-// deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the right to delete that one
-// object and no other right: an object is gone when its next deletion finds none.
+// deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the right to delete
+// that one object and no other right: an object is gone when its next deletion finds none.
 type deletion struct {
 	api                          client.Writer
 	name                         string

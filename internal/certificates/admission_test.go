@@ -58,9 +58,12 @@ func (s *site) balance(replicas []*replica) *atomic.Int64 {
 		ErrorLog:          log.New(io.Discard, "", 0), // the last handshakes fail on purpose
 		Handler:           http.HandlerFunc(allow),
 		ReadHeaderTimeout: timeout,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return replicas[int(connections.Add(1))%len(replicas)].GetCertificate(hello)
-		}},
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS13,
+			GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return replicas[int(connections.Add(1))%len(replicas)].GetCertificate(hello)
+			},
+		},
 	}
 	// A connection for each request, and no other protocol, so that each request is a handshake.
 	server.SetKeepAlivesEnabled(false)

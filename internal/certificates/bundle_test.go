@@ -44,11 +44,17 @@ func TestWanted(t *testing.T) {
 		exp        bundle
 		expSeen    sightings
 	}{
-		"an empty caBundle gets the own one":                  {nil, nil, certs(own), sightings{}},
-		"the own one stays":                                   {certs(own), nil, certs(own), sightings{}},
-		"another stays at first":                              {certs(old), nil, certs(own, old), since(old, 0)},
-		"another stays during the overlap":                    {certs(own, old), since(old, overlap-1), certs(own, old), since(old, overlap-1)},
-		"another goes after the overlap":                      {certs(own, old), since(old, overlap), certs(own), since(old, overlap)},
+		"an empty caBundle gets the own one": {nil, nil, certs(own), sightings{}},
+		"the own one stays":                  {certs(own), nil, certs(own), sightings{}},
+		"another stays at first":             {certs(old), nil, certs(own, old), since(old, 0)},
+		"another stays during the overlap": {
+			certs(own, old), since(old, overlap-1), certs(own, old),
+			since(old, overlap-1),
+		},
+		"another goes after the overlap": {
+			certs(own, old), since(old, overlap), certs(own),
+			since(old, overlap),
+		},
 		"one that expired goes at once":                       {certs(own, expired), nil, certs(own), sightings{}},
 		"one that went and came back gets the overlap again":  {certs(own, old), sightings{}, certs(own, old), since(old, 0)},
 		"a certificate that is own again is no third party's": {certs(own), since(own, overlap), certs(own), sightings{}},

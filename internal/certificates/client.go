@@ -38,7 +38,8 @@ var groups = []kube.Group{
 func NewClient(config *rest.Config) (client.WithWatch, error) {
 	unlimited := rest.CopyConfig(config)
 	unlimited.QPS = -1
-	c, err := client.NewWithWatch(unlimited, client.Options{Scheme: kube.Scheme(groups...), Mapper: kube.Mapper(groups...)})
+	options := client.Options{Scheme: kube.Scheme(groups...), Mapper: kube.Mapper(groups...)}
+	c, err := client.NewWithWatch(unlimited, options)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for certificates: %w", err)
 	}

@@ -120,7 +120,8 @@ func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots
 	}
 	var object v1.MutatingWebhookConfiguration
 	object.Name = c.name
-	err = api.Patch(ctx, &object, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(FieldManager), client.ForceOwnership)
+	err = api.Patch(ctx, &object, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(FieldManager),
+		client.ForceOwnership)
 	if err != nil {
 		return c, fmt.Errorf("write the caBundle of the MutatingWebhookConfiguration %s: %w", c.name, err)
 	}

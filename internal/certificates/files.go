@@ -61,7 +61,8 @@ func (f *files) load() error {
 func (f *files) readCAs() (bundle, error) {
 	text, err := f.read(KeyCACertificate)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: add the CA that API servers should trust, or leave the caBundle to another program (--inject-ca=false)", err)
+		return nil, fmt.Errorf("%w: add the CA that API servers should trust, or leave the caBundle to another program "+
+			"(--inject-ca=false)", err)
 	}
 	if err != nil {
 		return nil, err

@@ -132,7 +132,8 @@ func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 				asleep = false
 				s.start(s.account(), options)
 				s.rotate("1")
-				s.eventually(func() bool { return countCertificates(s.bundle()) == 2 }, "meanwhile another replica begins a rotation")
+				s.eventually(func() bool { return countCertificates(s.bundle()) == 2 },
+					"meanwhile another replica begins a rotation")
 			}
 			results = append(results, api.Patch(ctx, object, patch, o...))
 			return results[len(results)-1]
@@ -237,7 +238,8 @@ func TestTrap27StartsInAnyOrder(t *testing.T) {
 	s := newSite(t)
 	replicas := s.startMany(3)
 	for _, r := range replicas {
-		s.eventually(func() bool { _, err := r.GetCertificate(nil); return err == nil }, "it must serve without a configuration")
+		s.eventually(func() bool { _, err := r.GetCertificate(nil); return err == nil },
+			"it must serve without a configuration")
 		require.ErrorContains(t, r.Ready(), "there is no MutatingWebhookConfiguration "+s.namespace)
 	}
 	s.install()
@@ -315,7 +317,8 @@ func TestTrap29OnlyTheBundleIsOwned(t *testing.T) {
 			r := s.start(s.account(), s.options())
 			s.ready(r)
 			bundle := s.bundle()
-			assert.Equal(t, s.configuration().Webhooks[0].ClientConfig.Service.Name, s.live().Webhooks[0].ClientConfig.Service.Name)
+			assert.Equal(t, s.configuration().Webhooks[0].ClientConfig.Service.Name,
+				s.live().Webhooks[0].ClientConfig.Service.Name)
 			assert.Equal(t, []string{
 				`{"f:webhooks":{"k:{\"name\":\"` + webhook + `\"}":{".":{},"f:clientConfig":{"f:caBundle":{}},"f:name":{}}}}`,
 			}, s.owned(FieldManager))
@@ -366,7 +369,8 @@ func (s *site) patchLikeHelm3(timeout int32) error {
 	require.NoError(s.t, err)
 	patch, err := strategicpatch.CreateThreeWayMergePatch(old, fresh, live, meta, true)
 	require.NoError(s.t, err)
-	return s.admin.Patch(s.t.Context(), s.live(), client.RawPatch(types.StrategicMergePatchType, patch), client.FieldOwner("helm"))
+	return s.admin.Patch(s.t.Context(), s.live(), client.RawPatch(types.StrategicMergePatchType, patch),
+		client.FieldOwner("helm"))
 }
 
 // owned returns what a manager owns of the configuration.
@@ -452,7 +456,8 @@ func TestWatchesRing(t *testing.T) {
 	s.eventually(func() bool { return s.bundle() == first }, "the configuration rings")
 	s.rotate("1")
 	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" }, "the Secret rings")
-	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first }, "and propagation needs no ring")
+	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first },
+		"and propagation needs no ring")
 	s.ready(r)
 }
 
@@ -472,14 +477,16 @@ func TestWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	options := s.options()
 	options.Overlap = 10 * time.Second
 	r := s.start(api, options)
-	s.eventually(func() bool { return contains(r.Ready(), "no certificate yet: read the MutatingWebhookConfiguration") }, "it must wait")
+	s.eventually(func() bool { return contains(r.Ready(), "no certificate yet: read the MutatingWebhookConfiguration") },
+		"it must wait")
 	away.Store(false)
 	s.ready(r)
 
 	away.Store(true)
 	s.eventually(func() bool { return r.view.Load().trouble != nil }, "it must notice")
 	require.NoError(t, r.Ready(), "the served certificate is still good")
-	s.eventually(func() bool { return contains(r.Ready(), "may have changed since") && contains(r.Ready(), "away") }, "but not forever")
+	s.eventually(func() bool { return contains(r.Ready(), "may have changed since") && contains(r.Ready(), "away") },
+		"but not forever")
 	require.NoError(t, s.handshake(r), "it goes on serving all the same")
 	away.Store(false)
 	s.ready(r)

@@ -100,11 +100,13 @@ func (o Options) check() error {
 		}
 	}
 	refuse(o.WebhookConfiguration == "", "certificates: name the MutatingWebhookConfiguration that must trust them")
-	refuse(o.Self && (o.Secret.Name == "" || o.Secret.Namespace == ""), "certificates: name the Secret, and its namespace, that holds the CA")
+	refuse(o.Self && (o.Secret.Name == "" || o.Secret.Namespace == ""),
+		"certificates: name the Secret, and its namespace, that holds the CA")
 	refuse(o.Self && len(o.DNSNames) == 0, "certificates: name the Service that they are for")
 	refuse(!o.Self && o.Dir == "", "certificates: name the directory that holds tls.crt and tls.key")
 	refuse(min(o.CALifetime, o.Lifetime, o.Propagation, o.Overlap, o.Poll) < 0, "certificates: a duration is negative")
-	refuse(o.Overlap <= o.Propagation+o.Poll, "certificates: the overlap must be longer than propagation and polling together, "+
-		"or an old CA is removed while it is in use")
+	refuse(o.Overlap <= o.Propagation+o.Poll,
+		"certificates: the overlap must be longer than propagation and polling together, "+
+			"or an old CA is removed while it is in use")
 	return errors.Join(errs...)
 }

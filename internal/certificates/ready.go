@@ -33,7 +33,8 @@ func newView(served *leaf, live configuration, t trust, now time.Time) *view {
 	}
 	proof, err := served.verify(t.roots, live.hosts(), now)
 	if err != nil {
-		v.problem = fmt.Errorf("API servers do not trust the served certificate, by the caBundle of the MutatingWebhookConfiguration %s: %w", live.name, err)
+		v.problem = fmt.Errorf("API servers do not trust the served certificate, by the caBundle of the "+
+			"MutatingWebhookConfiguration %s: %w", live.name, err)
 		return v
 	}
 	v.from, v.until = t.known(proof.root), proof.until
@@ -51,14 +52,16 @@ func (v *view) lastSeen() time.Time {
 // problem returns why an API server with this configuration would trust no certificate.
 func (c configuration) problem() error {
 	if c.resourceVersion == "" {
-		return fmt.Errorf("there is no MutatingWebhookConfiguration %s: install it, or correct --webhook-configuration", c.name)
+		return fmt.Errorf("there is no MutatingWebhookConfiguration %s: install it, or correct --webhook-configuration",
+			c.name)
 	}
 	if len(c.hooks) == 0 {
 		return fmt.Errorf("the MutatingWebhookConfiguration %s has no webhook", c.name)
 	}
 	for _, h := range c.hooks {
 		if len(h.roots) == 0 {
-			return fmt.Errorf("webhook %s of the MutatingWebhookConfiguration %s has no caBundle yet: the webhook writes it with --inject-ca, or cert-manager's cainjector does", h.name, c.name)
+			return fmt.Errorf("webhook %s of the MutatingWebhookConfiguration %s has no caBundle yet: the webhook writes it "+
+				"with --inject-ca, or cert-manager's cainjector does", h.name, c.name)
 		}
 	}
 	return nil
@@ -82,7 +85,8 @@ func (v *view) ready(now time.Time, stale time.Duration) error {
 	case !now.Before(v.until):
 		return fmt.Errorf("the served certificate, or its CA, expired at %s", v.until.UTC().Format(time.RFC3339))
 	case now.Sub(v.seen) > stale:
-		return errors.Join(fmt.Errorf("the caBundle was last read at %s, and may have changed since", v.seen.UTC().Format(time.RFC3339)), v.trouble)
+		seen := v.seen.UTC().Format(time.RFC3339)
+		return errors.Join(fmt.Errorf("the caBundle was last read at %s, and may have changed since", seen), v.trouble)
 	}
 	return nil
 }

@@ -15,7 +15,10 @@ func TestReady(t *testing.T) {
 	a, b := caAt(t, noon.Add(-day)), caAt(t, noon)
 	served := leafBy(t, a, noon)
 	live := func(roots bundle) configuration {
-		return configuration{name: "storage", resourceVersion: "1", hooks: []hook{{name: "storage.example", host: hosts[0], roots: roots}}}
+		return configuration{
+			name: "storage", resourceVersion: "1",
+			hooks: []hook{{name: "storage.example", host: hosts[0], roots: roots}},
+		}
 	}
 	otherHost := live(certs(a))
 	otherHost.hooks[0].host = "other.team.svc"
@@ -28,16 +31,35 @@ func TestReady(t *testing.T) {
 		after  time.Duration
 		exp    []string // parts of the sentence; none means ready
 	}{
-		"all is well":                      {served, live(certs(a)), 0, nil},
-		"another one is trusted, too":      {served, live(certs(a, b)), 0, nil},
-		"there is no certificate":          {nil, live(certs(a)), 0, []string{"no certificate yet"}},
-		"there is no configuration":        {served, configuration{name: "storage"}, 0, []string{"there is no MutatingWebhookConfiguration storage", "install it"}},
-		"it has no webhook":                {served, configuration{name: "storage", resourceVersion: "1"}, 0, []string{"has no webhook"}},
-		"it has no caBundle":               {served, live(nil), 0, []string{"webhook storage.example", "no caBundle yet", "cert-manager"}},
-		"one webhook has none":             {served, half, 0, []string{"webhook second.example", "no caBundle yet"}},
-		"only another one is trusted":      {served, live(certs(b)), 0, []string{"API servers do not trust", "storage", "signed by unknown"}},
-		"the configuration means another":  {served, otherHost, 0, []string{"do not trust", "other.team.svc"}},
-		"the certificate has expired":      {served, live(certs(a)), DefaultLifetime, []string{"expired at 2026-07-01T12:00:00Z"}},
+		"all is well":                 {served, live(certs(a)), 0, nil},
+		"another one is trusted, too": {served, live(certs(a, b)), 0, nil},
+		"there is no certificate":     {nil, live(certs(a)), 0, []string{"no certificate yet"}},
+		"there is no configuration": {
+			served,
+			configuration{name: "storage"},
+			0,
+			[]string{"there is no MutatingWebhookConfiguration storage", "install it"},
+		},
+		"it has no webhook": {
+			served,
+			configuration{name: "storage", resourceVersion: "1"},
+			0,
+			[]string{"has no webhook"},
+		},
+		"it has no caBundle": {
+			served, live(nil), 0,
+			[]string{"webhook storage.example", "no caBundle yet", "cert-manager"},
+		},
+		"one webhook has none": {served, half, 0, []string{"webhook second.example", "no caBundle yet"}},
+		"only another one is trusted": {
+			served, live(certs(b)), 0,
+			[]string{"API servers do not trust", "storage", "signed by unknown"},
+		},
+		"the configuration means another": {served, otherHost, 0, []string{"do not trust", "other.team.svc"}},
+		"the certificate has expired": {
+			served, live(certs(a)), DefaultLifetime,
+			[]string{"expired at 2026-07-01T12:00:00Z"},
+		},
 		"the last moment of a certificate": {served, live(certs(a)), DefaultLifetime - time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +83,10 @@ func TestReadyNamesItsTrouble(t *testing.T) {
 	require.ErrorIs(t, (&view{trouble: trouble}).ready(noon, time.Hour), trouble)
 
 	certificate := leafBy(t, caAt(t, noon), noon).Certificate
-	require.ErrorIs(t, (&view{certificate: certificate, problem: errors.New("no caBundle"), trouble: trouble}).ready(noon, time.Hour), trouble)
+	require.ErrorIs(t, (&view{
+		certificate: certificate, problem: errors.New("no caBundle"),
+		trouble: trouble,
+	}).ready(noon, time.Hour), trouble)
 
 	v := &view{certificate: certificate, seen: noon, until: noon.Add(day), trouble: trouble}
 	require.NoError(t, v.ready(noon.Add(time.Hour), time.Hour), "the served one is still good")
@@ -77,7 +102,10 @@ func TestReadyNamesItsTrouble(t *testing.T) {
 func TestReadyIsCheap(t *testing.T) {
 	a := caAt(t, noon)
 	c := &Certificates{options: Options{Overlap: time.Hour, Clock: fixedClock()}}
-	live := configuration{name: "storage", resourceVersion: "1", hooks: []hook{{name: "storage.example", host: hosts[0], roots: certs(a)}}}
+	live := configuration{
+		name: "storage", resourceVersion: "1",
+		hooks: []hook{{name: "storage.example", host: hosts[0], roots: certs(a)}},
+	}
 	c.view.Store(newView(leafBy(t, a, noon), live, trust{}.observe(live.roots(), noon, propagation), noon))
 	require.NoError(t, c.Ready())
 

@@ -92,7 +92,8 @@ func (s *selfMade) read(ctx context.Context) (*corev1.Secret, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the Secret %s: %w", s.name, err)
 	case isThirdParty(&object):
-		return nil, fmt.Errorf("the Secret %s holds data of a third party: name another Secret for the CA of the webhook", s.name)
+		return nil, fmt.Errorf("the Secret %s holds data of a third party: name another Secret for the CA of the webhook",
+			s.name)
 	}
 	return &object, nil
 }

@@ -96,7 +96,9 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-func create(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
+func create(
+	template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer,
+) (*x509.Certificate, error) {
 	raw, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
 		return nil, fmt.Errorf("sign a certificate: %w", err)

@@ -77,7 +77,8 @@ func (s *site) allow() {
 	}}
 	cluster.Name = s.namespace
 	clusterBinding := &rbac.ClusterRoleBinding{
-		RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: cluster.Name}, Subjects: []rbac.Subject{account},
+		RoleRef:  rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: cluster.Name},
+		Subjects: []rbac.Subject{account},
 	}
 	clusterBinding.Name = s.namespace
 	role := &rbac.Role{Rules: []rbac.PolicyRule{
@@ -118,9 +119,15 @@ func (s *site) account() client.WithWatch {
 func (s *site) configuration() *v1.MutatingWebhookConfiguration {
 	none, version, path := v1.SideEffectClassNone, []string{"v1"}, "/inject"
 	object := &v1.MutatingWebhookConfiguration{Webhooks: []v1.MutatingWebhook{{
-		Name:                    webhook,
-		ClientConfig:            v1.WebhookClientConfig{Service: &v1.ServiceReference{Namespace: s.namespace, Name: service, Path: &path}},
-		Rules:                   []v1.RuleWithOperations{{Operations: []v1.OperationType{v1.Create}, Rule: v1.Rule{APIGroups: []string{""}, APIVersions: version, Resources: []string{"pods"}}}},
+		Name: webhook,
+		ClientConfig: v1.WebhookClientConfig{Service: &v1.ServiceReference{
+			Namespace: s.namespace, Name: service,
+			Path: &path,
+		}},
+		Rules: []v1.RuleWithOperations{{
+			Operations: []v1.OperationType{v1.Create},
+			Rule:       v1.Rule{APIGroups: []string{""}, APIVersions: version, Resources: []string{"pods"}},
+		}},
 		SideEffects:             &none,
 		AdmissionReviewVersions: version,
 	}}}
@@ -179,7 +186,8 @@ func (s *site) bundle() string {
 // setBundle writes the caBundle as an administrator does by hand.
 func (s *site) setBundle(text string) {
 	patch := client.RawPatch(types.JSONPatchType, fmt.Appendf(nil,
-		`[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": %q}]`, base64.StdEncoding.EncodeToString([]byte(text))))
+		`[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": %q}]`,
+		base64.StdEncoding.EncodeToString([]byte(text))))
 	require.NoError(s.t, s.admin.Patch(s.t.Context(), s.live(), patch, client.FieldOwner("administrator")))
 }
 
@@ -218,7 +226,10 @@ func (s *site) start(api client.WithWatch, options Options) *replica {
 
 // serve shakes hands with every client.
 func (r *replica) serve(t *testing.T) {
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: r.GetCertificate})
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		GetCertificate: r.GetCertificate,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
 	r.address = listener.Addr().String()

@@ -26,7 +26,8 @@ func TestNoRootIsPropagatedBeforeItsTime(t *testing.T) {
 	assert.True(t, certs(a, b).equal(seen.propagated(noon.Add(propagation), propagation)))
 
 	gone := readings(certs(a), certs(a, b), certs(a), certs(a, b))
-	assert.True(t, certs(a).equal(gone.propagated(noon.Add(propagation-time.Second), propagation)), "b went, and began again")
+	assert.True(t, certs(a).equal(gone.propagated(noon.Add(propagation-time.Second), propagation)),
+		"b went, and began again")
 }
 
 func TestPendingIsTheTimeToTheNextPropagation(t *testing.T) {
@@ -53,7 +54,10 @@ func TestWhenAPIServersHaveReceivedARoot(t *testing.T) {
 		"it came beside an expired one":               {[]bundle{certs(expired), certs(expired, fresh)}, 0},
 		"it came beside a good one":                   {[]bundle{certs(old), certs(old, fresh)}, propagation},
 		"it came in place of a good one":              {[]bundle{certs(old), certs(fresh)}, propagation},
-		"it came a second ago":                        {[]bundle{certs(old), certs(old, fresh), certs(old, fresh)}, propagation - time.Second},
+		"it came a second ago": {
+			[]bundle{certs(old), certs(old, fresh), certs(old, fresh)},
+			propagation - time.Second,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tt.exp, readings(tt.readings...).known(fresh.cert).Sub(noon))
@@ -73,14 +77,20 @@ func TestChoose(t *testing.T) {
 		trust             trust
 		exp               *leaf
 	}{
-		"there is nothing":                                    {nil, nil, trust{}, nil},
-		"the first one":                                       {nil, byA, trust{}, byA},
-		"the source has failed":                               {byA, nil, propagatedTrust(certs(a)), byA},
-		"a renewed one by the same CA":                        {byA, againByA, propagatedTrust(certs(a)), againByA},
-		"the next CA is not in the caBundle":                  {byA, byB, propagatedTrust(certs(a)), byA},
-		"the next CA is new in the caBundle":                  {byA, byB, propagatedTrust(certs(a)).observe(certs(a, b), noon, propagation), byA},
-		"the next CA is propagated":                           {byA, byB, propagatedTrust(certs(a, b)), byB},
-		"the old one is trusted no more":                      {byA, byB, propagatedTrust(certs(a)).observe(certs(b), noon, propagation), byB},
+		"there is nothing":                   {nil, nil, trust{}, nil},
+		"the first one":                      {nil, byA, trust{}, byA},
+		"the source has failed":              {byA, nil, propagatedTrust(certs(a)), byA},
+		"a renewed one by the same CA":       {byA, againByA, propagatedTrust(certs(a)), againByA},
+		"the next CA is not in the caBundle": {byA, byB, propagatedTrust(certs(a)), byA},
+		"the next CA is new in the caBundle": {
+			byA, byB,
+			propagatedTrust(certs(a)).observe(certs(a, b), noon, propagation), byA,
+		},
+		"the next CA is propagated": {byA, byB, propagatedTrust(certs(a, b)), byB},
+		"the old one is trusted no more": {
+			byA, byB,
+			propagatedTrust(certs(a)).observe(certs(b), noon, propagation), byB,
+		},
 		"none is trusted: the one that the caBundle will get": {byA, byB, propagatedTrust(nil), byB},
 		"the served one is for another name":                  {otherName, byB, propagatedTrust(certs(a)), byB},
 		"the candidate is for another name":                   {byA, otherName, propagatedTrust(certs(a)), byA},

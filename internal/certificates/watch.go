@@ -37,8 +37,10 @@ func (o Options) watched() []watched {
 	}}
 	if o.Self {
 		objects = append(objects, watched{
-			list:    &corev1.SecretList{},
-			options: []client.ListOption{client.InNamespace(o.Secret.Namespace), client.MatchingFields{"metadata.name": o.Secret.Name}},
+			list: &corev1.SecretList{},
+			options: []client.ListOption{
+				client.InNamespace(o.Secret.Namespace), client.MatchingFields{"metadata.name": o.Secret.Name},
+			},
 		})
 	}
 	return objects

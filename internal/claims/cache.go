@@ -95,7 +95,8 @@ func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeCla
 	stripped.Annotations = subset(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
 	spec := &claim.Spec
 	stripped.Spec = corev1.PersistentVolumeClaimSpec{
-		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName, VolumeMode: spec.VolumeMode,
+		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName,
+		VolumeMode: spec.VolumeMode,
 	}
 	if size, ok := spec.Resources.Requests[corev1.ResourceStorage]; ok {
 		stripped.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}

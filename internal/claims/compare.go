@@ -67,7 +67,8 @@ func (r *reconciliation) compareVolume(existing, wanted *corev1.PersistentVolume
 func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
 	if missing := diagnose.Lacking(existing.Spec.AccessModes, wanted.Spec.AccessModes); len(missing) > 0 {
-		why = append(why, fmt.Sprintf("its access modes are %s, which lacks %s", diagnose.Modes(existing.Spec.AccessModes), diagnose.Modes(missing)))
+		why = append(why, fmt.Sprintf("its access modes are %s, which lacks %s",
+			diagnose.Modes(existing.Spec.AccessModes), diagnose.Modes(missing)))
 	}
 	if have, want := sizeOf(existing), diagnose.Requested(wanted); have.Cmp(want) < 0 {
 		why = append(why, fmt.Sprintf("its size is %s, less than %s", have.String(), want.String()))
@@ -119,7 +120,8 @@ func classRefusal(existing, wanted *storagev1.StorageClass) string {
 			existing.Name, existing.Provisioner, wanted.Provisioner)
 	}
 	if have, want := reclaimPolicy(existing), reclaimPolicy(wanted); have != want {
-		return fmt.Sprintf("StorageClass %s exists with the reclaimPolicy %s, but the profile has %s, which decides whether data outlives its claim: "+
+		return fmt.Sprintf("StorageClass %s exists with the reclaimPolicy %s, but the profile has %s, "+
+			"which decides whether data outlives its claim: "+
 			"give the profile another storageClass.name, recreate the class (a reclaimPolicy cannot be changed), "+
 			"or accept the class as it is with storageClass.create: false", existing.Name, have, want)
 	}
@@ -140,11 +142,13 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 		}
 	}
 	what = append(what, optionDifferences(existing.MountOptions, wanted.MountOptions)...)
-	have, want := ptr.Deref(existing.VolumeBindingMode, storagev1.VolumeBindingImmediate), ptr.Deref(wanted.VolumeBindingMode, storagev1.VolumeBindingImmediate)
+	have, want := ptr.Deref(existing.VolumeBindingMode, storagev1.VolumeBindingImmediate),
+		ptr.Deref(wanted.VolumeBindingMode, storagev1.VolumeBindingImmediate)
 	if have != want {
 		what = append(what, fmt.Sprintf("its volumeBindingMode is %s, not %s", have, want))
 	}
-	if have, want := ptr.Deref(existing.AllowVolumeExpansion, false), ptr.Deref(wanted.AllowVolumeExpansion, false); have != want {
+	if have, want := ptr.Deref(existing.AllowVolumeExpansion, false),
+		ptr.Deref(wanted.AllowVolumeExpansion, false); have != want {
 		what = append(what, fmt.Sprintf("its allowVolumeExpansion is %t, not %t", have, want))
 	}
 	return what
@@ -195,7 +199,8 @@ func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 	}
 	what = append(what, optionDifferences(have.MountOptions, want.MountOptions)...)
 	if have.PersistentVolumeReclaimPolicy != want.PersistentVolumeReclaimPolicy {
-		what = append(what, fmt.Sprintf("its reclaim policy is %s, not %s", have.PersistentVolumeReclaimPolicy, want.PersistentVolumeReclaimPolicy))
+		what = append(what, fmt.Sprintf("its reclaim policy is %s, not %s",
+			have.PersistentVolumeReclaimPolicy, want.PersistentVolumeReclaimPolicy))
 	}
 	if have.StorageClassName != want.StorageClassName {
 		what = append(what, fmt.Sprintf("its StorageClass is %q, not %q", have.StorageClassName, want.StorageClassName))
@@ -218,51 +223,56 @@ func dataSource(spec *corev1.PersistentVolumeSpec) string {
 
 // Findings about differences. Each note has the difference and the next step.
 
+func finding(reason, format string, args ...any) diagnose.Finding {
+	return diagnose.Finding{Reason: reason, Note: fmt.Sprintf(format, args...)}
+}
+
 func blockClaim(claim string) diagnose.Finding {
-	return diagnose.Finding{
-		Reason: diagnose.ReasonClaimDiffers,
-		Note:   fmt.Sprintf("claim %s has volumeMode Block, but pods mount a file system: use another claim", claim),
-	}
+	const format = "claim %s has volumeMode Block, but pods mount a file system: use another claim"
+	return finding(diagnose.ReasonClaimDiffers, format, claim)
 }
 
 func unmanagedMisfit(profile, claim string, why []string) diagnose.Finding {
 	const format = "claim %s exists, was not created by this installation and does not fit the profile %s: %s. " +
 		"It is left as it is: give the profile another claim.name, or use this claim with claim.create: false"
-	return diagnose.Finding{Reason: diagnose.ReasonClaimDiffers, Note: fmt.Sprintf(format, claim, profile, strings.Join(why, "; "))}
+	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(why, "; "))
 }
 
 func ownDifference(profile, claim string, what []string) diagnose.Finding {
 	const format = "claim %s no longer matches the profile %s: %s. A claim cannot be changed so: " +
 		"restore the profile, or give it another claim.name and copy the data"
-	return diagnose.Finding{Reason: diagnose.ReasonClaimDiffers, Note: fmt.Sprintf(format, claim, profile, strings.Join(what, "; "))}
+	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(what, "; "))
 }
 
 func classDifference(profile, class string, what []string) diagnose.Finding {
 	const format = "StorageClass %s exists and differs from the profile %s: %s. It is used as it is: " +
 		"give the profile another storageClass.name, or put the profile in line with it"
-	return diagnose.Finding{Reason: diagnose.ReasonClassDiffers, Note: fmt.Sprintf(format, class, profile, strings.Join(what, "; "))}
+	return finding(diagnose.ReasonClassDiffers, format, class, profile, strings.Join(what, "; "))
 }
 
 // otherVolume is about a volume that exists before the claim.
 func otherVolume(profile, volume string, what []string) diagnose.Finding {
-	const format = "PersistentVolume %s exists and differs from the profile %s: %s. Nothing is created until that is resolved: " +
-		"give the profile another volume.name, put one of the two in line with the other, " +
+	const format = "PersistentVolume %s exists and differs from the profile %s: %s. " +
+		"Nothing is created until that is resolved: give the profile another volume.name, put one of the two in line with " +
+		"the other, " +
 		"or accept the volume as it is with volume.create: false"
-	return diagnose.Finding{Reason: diagnose.ReasonVolumeDiffers, Note: fmt.Sprintf(format, volume, profile, strings.Join(what, "; "))}
+	return finding(diagnose.ReasonVolumeDiffers, format, volume, profile, strings.Join(what, "; "))
 }
 
 // boundVolume is about the volume of a bound claim.
 func boundVolume(profile, claim, volume string, what []string) diagnose.Finding {
 	const format = "claim %s is bound to PersistentVolume %s, which no longer matches the profile %s: %s. " +
 		"Pods go on with the volume as it is: restore the profile, or give it another claim.name and volume.name"
-	return diagnose.Finding{Reason: diagnose.ReasonVolumeDiffers, Note: fmt.Sprintf(format, claim, volume, profile, strings.Join(what, "; "))}
+	return finding(diagnose.ReasonVolumeDiffers, format, claim, volume, profile, strings.Join(what, "; "))
 }
 
 // writableVolume is about a volume that can be made read-only. Its source, and csi.readOnly with it, cannot be
 // changed; its mount options can. Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeUpdate.
 func writableVolume(profile string, existing *corev1.PersistentVolume, options []string) diagnose.Finding {
-	const format = "PersistentVolume %s is writable for a pod that names the claim itself, though the profile %s is read-only. " +
-		"Run: kubectl patch persistentvolume %s --type=merge --patch='{\"spec\":{\"mountOptions\":%s}}'. Then recreate the pods that use it"
+	const format = "PersistentVolume %s is writable for a pod that names the claim itself, " +
+		"though the profile %s is read-only. " +
+		"Run: kubectl patch persistentvolume %s --type=merge --patch='{\"spec\":{\"mountOptions\":%s}}'. " +
+		"Then recreate the pods that use it"
 	list, _ := json.Marshal(options) // strings always encode
-	return diagnose.Finding{Reason: diagnose.ReasonVolumeWritable, Note: fmt.Sprintf(format, existing.Name, profile, existing.Name, list)}
+	return finding(diagnose.ReasonVolumeWritable, format, existing.Name, profile, existing.Name, list)
 }

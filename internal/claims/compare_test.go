@@ -31,13 +31,22 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 		change func(*corev1.PersistentVolumeClaim)
 		want   string
 	}{
-		"one that fits":                        {"200Gi", func(*corev1.PersistentVolumeClaim) {}, ""},
-		"one that is too small":                {"1Gi", func(*corev1.PersistentVolumeClaim) {}, "its size is 1Gi, less than 100Gi"},
-		"Helm's, though it has our label":      {"1Gi", helm, "its size is 1Gi, less than 100Gi"},
-		"another installation's":               {"1Gi", claimtest.Label(storage.LabelInstallation, "other"), "its size is 1Gi, less than 100Gi"},
-		"another installation's, which fits":   {"100Gi", claimtest.Label(storage.LabelInstallation, "other"), ""},
-		"Helm's, which fits":                   {"100Gi", helm, ""},
-		"one whose modes are others":           {"100Gi", claimtest.Modes(corev1.ReadWriteMany), "its access modes are ReadWriteMany, which lacks ReadWriteOnce"},
+		"one that fits": {"200Gi", func(*corev1.PersistentVolumeClaim) {}, ""},
+		"one that is too small": {
+			"1Gi", func(*corev1.PersistentVolumeClaim) {},
+			"its size is 1Gi, less than 100Gi",
+		},
+		"Helm's, though it has our label": {"1Gi", helm, "its size is 1Gi, less than 100Gi"},
+		"another installation's": {
+			"1Gi", claimtest.Label(storage.LabelInstallation, "other"),
+			"its size is 1Gi, less than 100Gi",
+		},
+		"another installation's, which fits": {"100Gi", claimtest.Label(storage.LabelInstallation, "other"), ""},
+		"Helm's, which fits":                 {"100Gi", helm, ""},
+		"one whose modes are others": {
+			"100Gi", claimtest.Modes(corev1.ReadWriteMany),
+			"its access modes are ReadWriteMany, which lacks ReadWriteOnce",
+		},
 		"one with a block device":              {"100Gi", claimtest.Block, "its volumeMode is Block"},
 		"one that was made with a volume name": {"100Gi", claimtest.Volume("theirs"), ""},
 	}
@@ -64,7 +73,8 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 				assert.Empty(t, f.notes(m.namespace, "one", ""))
 				assert.Empty(t, f.notes(m.namespace, "pvc-data-pipeline", ""))
 			}
-			assert.Equal(t, m.version, get(f, m.namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}).ResourceVersion, "byte for byte the same")
+			assert.Equal(t, m.version, get(f, m.namespace, "pvc-data-pipeline",
+				&corev1.PersistentVolumeClaim{}).ResourceVersion, "byte for byte the same")
 			assert.Empty(t, get(f, "", "others."+m.namespace, &corev1.PersistentVolume{}).Labels[storage.LabelNamespaceUID])
 		})
 	}
@@ -90,17 +100,23 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
 	static := func(handle string) string {
-		return `{name: static, storageClass: {name: static-fast, backend: host-path}, volume: {name: static.` + namespace + `, handle: ` + handle + `, namespace: ` + namespace + `}}`
+		return `{name: static, storageClass: {name: static-fast, backend: host-path}, volume: {name: static.` + namespace +
+			`, handle: ` + handle + `, namespace: ` + namespace + `}}`
 	}
-	f.current.Store(claimtest.Config(t, `{name: policy, storageClass: {name: deletes}}`, `{name: tuned, storageClass: {name: tuned}}`, static("/wanted")))
+	f.current.Store(claimtest.Config(t, `{name: policy, storageClass: {name: deletes}}`,
+		`{name: tuned, storageClass: {name: tuned}}`, static("/wanted")))
 	class := func(name string, policy corev1.PersistentVolumeReclaimPolicy) *storagev1.StorageClass {
-		c := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "ebs.csi.aws.com", ReclaimPolicy: &policy}
+		c := &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "ebs.csi.aws.com",
+			ReclaimPolicy: &policy,
+		}
 		require.NoError(t, f.Create(t.Context(), c))
 		return c
 	}
 	deletes := class("deletes", corev1.PersistentVolumeReclaimDelete)
 	class("tuned", corev1.PersistentVolumeReclaimRetain)
-	objects, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "static", Namespace: namespace})
+	objects, err := storage.Objects(f.current.Load(), storage.Release{},
+		storage.ProfileRef{Profile: "static", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	volume.Spec.ClaimRef, volume.Spec.HostPath.Path = nil, "/other"
@@ -108,7 +124,8 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 
 	f.pod(namespace, "one", "policy,tuned,static")
 	r := f.run()
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeDiffers), `its source is the hostPath "/other", not the hostPath "/wanted". Nothing is created`)
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeDiffers),
+		`its source is the hostPath "/other", not the hostPath "/wanted". Nothing is created`)
 	f.missing(namespace, "pvc-data-pipeline-static", &corev1.PersistentVolumeClaim{})
 	f.missing("", "static-fast", &storagev1.StorageClass{})
 
@@ -119,8 +136,10 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 		differ = f.notes(namespace, "one", diagnose.ReasonClassDiffers)
 		return len(differ) == 2
 	}, timeout, poll)
-	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass deletes exists with the reclaimPolicy Delete, but the profile has Retain")
-	assert.Contains(t, strings.Join(differ, "\n"), "StorageClass tuned exists and differs from the profile tuned: it lacks the parameter")
+	assert.Contains(t, strings.Join(differ, "\n"),
+		"StorageClass deletes exists with the reclaimPolicy Delete, but the profile has Retain")
+	assert.Contains(t, strings.Join(differ, "\n"),
+		"StorageClass tuned exists and differs from the profile tuned: it lacks the parameter")
 	f.missing(namespace, "pvc-data-pipeline-policy", &corev1.PersistentVolumeClaim{})
 
 	// When people have put it right, it goes on by itself.
@@ -139,9 +158,11 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 		return v.Labels[storage.LabelNamespaceUID] != "" // the controller has seen the claim bound
 	})
 	f.set(r, static("/later"))
-	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which no longer matches the profile static: "+
+	assert.Equal(t, "claim pvc-data-pipeline-static is bound to PersistentVolume "+volume.Name+", which no longer "+
+		"matches the profile static: "+
 		`its source is the hostPath "/wanted", not the hostPath "/later". Pods go on with the volume as it is: `+
-		"restore the profile, or give it another claim.name and volume.name", f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
+		"restore the profile, or give it another claim.name and volume.name",
+		f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
 // TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their
@@ -153,7 +174,8 @@ func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 		`claim: {accessModes: [ReadOnlyMany]}, volume: {handle: m, shared: true, mountOptions: [noatime]}}`)
 	config.Profiles[0].Mount.ReadOnly = true
 	f.current.Store(config)
-	objects, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "models", Namespace: namespace})
+	objects, err := storage.Objects(f.current.Load(), storage.Release{},
+		storage.ProfileRef{Profile: "models", Namespace: namespace})
 	require.NoError(t, err)
 	volume := objects.Volumes[0].DeepCopy()
 	assert.Equal(t, []string{"noatime", "ro"}, volume.Spec.MountOptions)
@@ -163,8 +185,10 @@ func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 	f.pod(namespace, "one", "models")
 	f.run()
 	note := f.event(namespace, "one", diagnose.ReasonVolumeWritable)
-	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is writable for a pod that names the claim itself, though the profile models is read-only")
-	eventually(f, namespace, "pvc-data-pipeline-models", &corev1.PersistentVolumeClaim{}, exists) // its data is the right one
+	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is writable for a pod that names the claim itself, "+
+		"though the profile models is read-only")
+	eventually(f, namespace, "pvc-data-pipeline-models", &corev1.PersistentVolumeClaim{},
+		exists) // its data is the right one
 	assert.Empty(t, f.notes(namespace, "one", diagnose.ReasonVolumeDiffers))
 
 	// The API server accepts the patch of the note.
@@ -188,22 +212,49 @@ func TestMisfits(t *testing.T) {
 		existing, wanted *corev1.PersistentVolumeClaim
 		want             []string
 	}{
-		"the same claim fits":                          {claimtest.Claim(), claimtest.Claim(), nil},
-		"more modes and more space fit":                {claimtest.Claim(claimtest.Modes(corev1.ReadWriteMany, corev1.ReadWriteOnce), claimtest.Size("1Ti")), claimtest.Claim(), nil},
-		"a volume that turned out large enough fits":   {claimtest.Claim(claimtest.Size("1Gi"), withCapacity("100Gi")), claimtest.Claim(), nil},
-		"the size in other units fits":                 {claimtest.Claim(claimtest.Size("102400Mi")), claimtest.Claim(), nil},
-		"a volume of its own fits a provisioned claim": {claimtest.Claim(claimtest.Volume("pvc-123")), claimtest.Claim(), nil},
-		"the wanted volume fits in any class":          {claimtest.Claim(claimtest.Volume("v"), claimtest.Class("")), claimtest.Claim(claimtest.Volume("v")), nil},
+		"the same claim fits": {claimtest.Claim(), claimtest.Claim(), nil},
+		"more modes and more space fit": {claimtest.Claim(claimtest.Modes(corev1.ReadWriteMany,
+			corev1.ReadWriteOnce), claimtest.Size("1Ti")), claimtest.Claim(), nil},
+		"a volume that turned out large enough fits": {
+			claimtest.Claim(claimtest.Size("1Gi"), withCapacity("100Gi")),
+			claimtest.Claim(), nil,
+		},
+		"the size in other units fits": {claimtest.Claim(claimtest.Size("102400Mi")), claimtest.Claim(), nil},
+		"a volume of its own fits a provisioned claim": {
+			claimtest.Claim(claimtest.Volume("pvc-123")), claimtest.Claim(),
+			nil,
+		},
+		"the wanted volume fits in any class": {
+			claimtest.Claim(claimtest.Volume("v"), claimtest.Class("")),
+			claimtest.Claim(claimtest.Volume("v")), nil,
+		},
 		"a missing mode does not": {
 			claimtest.Claim(), claimtest.Claim(claimtest.Modes(corev1.ReadWriteMany)),
 			[]string{"its access modes are ReadWriteOnce, which lacks ReadWriteMany"},
 		},
-		"less space does not":           {claimtest.Claim(claimtest.Size("99Gi")), claimtest.Claim(), []string{"its size is 99Gi, less than 100Gi"}},
-		"another class does not":        {claimtest.Claim(claimtest.Class("gp2")), claimtest.Claim(), []string{`its StorageClass is "gp2", not "fast"`}},
-		"no class does not":             {claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), claimtest.Claim(), []string{`its StorageClass is "", not "fast"`}},
-		"another volume does not":       {claimtest.Claim(claimtest.Volume("x")), claimtest.Claim(claimtest.Volume("v")), []string{`its volume is "x", not "v"`}},
-		"a block device does not":       {claimtest.Claim(claimtest.Block), claimtest.Claim(), []string{"its volumeMode is Block, but pods mount a file system"}},
-		"everything wrong is all named": {claimtest.Claim(claimtest.Block, claimtest.Size("1Gi"), claimtest.Class("x"), claimtest.Modes()), claimtest.Claim(), []string{"its access modes are , which lacks ReadWriteOnce", "its size is 1Gi, less than 100Gi", `its StorageClass is "x", not "fast"`, "its volumeMode is Block, but pods mount a file system"}},
+		"less space does not": {
+			claimtest.Claim(claimtest.Size("99Gi")), claimtest.Claim(),
+			[]string{"its size is 99Gi, less than 100Gi"},
+		},
+		"another class does not": {
+			claimtest.Claim(claimtest.Class("gp2")), claimtest.Claim(),
+			[]string{`its StorageClass is "gp2", not "fast"`},
+		},
+		"no class does not": {claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), claimtest.Claim(), []string{`its StorageClass is "", not "fast"`}},
+		"another volume does not": {
+			claimtest.Claim(claimtest.Volume("x")), claimtest.Claim(claimtest.Volume("v")),
+			[]string{`its volume is "x", not "v"`},
+		},
+		"a block device does not": {
+			claimtest.Claim(claimtest.Block), claimtest.Claim(),
+			[]string{"its volumeMode is Block, but pods mount a file system"},
+		},
+		"everything wrong is all named": {claimtest.Claim(claimtest.Block, claimtest.Size("1Gi"), claimtest.Class("x"),
+			claimtest.Modes()), claimtest.Claim(), []string{
+			"its access modes are , which lacks ReadWriteOnce",
+			"its size is 1Gi, less than 100Gi", `its StorageClass is "x", not "fast"`,
+			"its volumeMode is Block, but pods mount a file system",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,13 +274,17 @@ func TestDifferences(t *testing.T) {
 		"a larger size grows":  {claimtest.Claim(), claimtest.Claim(claimtest.Size("1Ti")), nil},
 		"a smaller size stays": {claimtest.Claim(), claimtest.Claim(claimtest.Size("1Gi")), nil},
 		"modes in another order": {
-			claimtest.Claim(claimtest.Modes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), claimtest.Claim(claimtest.Modes(corev1.ReadOnlyMany, corev1.ReadWriteOnce)), nil,
+			claimtest.Claim(claimtest.Modes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)),
+			claimtest.Claim(claimtest.Modes(corev1.ReadOnlyMany, corev1.ReadWriteOnce)), nil,
 		},
 		"a mode that the profile no longer has": {
 			claimtest.Claim(claimtest.Modes(corev1.ReadWriteOnce, corev1.ReadOnlyMany)), claimtest.Claim(),
 			[]string{"its access modes are ReadWriteOnce, ReadOnlyMany, not ReadWriteOnce"},
 		},
-		"another class": {claimtest.Claim(), claimtest.Claim(claimtest.Class("slow")), []string{`its StorageClass is "fast", not "slow"`}},
+		"another class": {
+			claimtest.Claim(), claimtest.Claim(claimtest.Class("slow")),
+			[]string{`its StorageClass is "fast", not "slow"`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,23 +299,37 @@ func TestClassRefusal(t *testing.T) {
 	const (
 		remain  = corev1.PersistentVolumeReclaimRetain
 		perish  = corev1.PersistentVolumeReclaimDelete
-		differs = "StorageClass fast exists with the reclaimPolicy %s, but the profile has %s, which decides whether data outlives its claim: " +
+		differs = "StorageClass fast exists with the reclaimPolicy %s, but the profile has %s, which decides whether data " +
+			"outlives its claim: " +
 			"give the profile another storageClass.name, recreate the class (a reclaimPolicy cannot be changed), " +
 			"or accept the class as it is with storageClass.create: false"
 	)
 	class := func(provisioner string, policy *corev1.PersistentVolumeReclaimPolicy) *storagev1.StorageClass {
-		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: provisioner, ReclaimPolicy: policy}
+		return &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: provisioner,
+			ReclaimPolicy: policy,
+		}
 	}
 	for name, row := range map[string]struct {
 		existing, wanted *storagev1.StorageClass
 		want             string
 	}{
-		"the same":                        {class("a", new(remain)), class("a", new(remain)), ""},
-		"none is Delete":                  {class("a", nil), class("a", new(perish)), ""},
-		"Delete where Retain is wanted":   {class("a", new(perish)), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
-		"none where Retain is wanted":     {class("a", nil), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
-		"Retain where Delete is wanted":   {class("a", new(remain)), class("a", new(perish)), fmt.Sprintf(differs, remain, perish)},
-		"another provisioner comes first": {class("a", nil), class("b", new(remain)), "StorageClass fast exists with the provisioner a, but the profile's backend needs b: give the profile another storageClass.name, or use the class with storageClass.create: false"},
+		"the same":       {class("a", new(remain)), class("a", new(remain)), ""},
+		"none is Delete": {class("a", nil), class("a", new(perish)), ""},
+		"Delete where Retain is wanted": {
+			class("a", new(perish)), class("a", new(remain)),
+			fmt.Sprintf(differs, perish, remain),
+		},
+		"none where Retain is wanted": {class("a", nil), class("a", new(remain)), fmt.Sprintf(differs, perish, remain)},
+		"Retain where Delete is wanted": {
+			class("a", new(remain)), class("a", new(perish)),
+			fmt.Sprintf(differs, remain, perish),
+		},
+		"another provisioner comes first": {
+			class("a", nil), class("b", new(remain)),
+			"StorageClass fast exists with the provisioner a, but the profile's backend needs b: give the profile another " +
+				"storageClass.name, or use the class with storageClass.create: false",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -283,18 +352,33 @@ func TestClassDifferences(t *testing.T) {
 		existing *storagev1.StorageClass
 		want     []string
 	}{
-		"nothing":             {wanted, nil},
-		"another parameter":   {class(map[string]string{"iops": "3000", "type": "gp2"}, same), []string{`its parameter type is "gp2", not "gp3"`}},
-		"a missing parameter": {class(map[string]string{"type": "gp3"}, same), []string{`it lacks the parameter iops: "3000"`}},
-		"one parameter more":  {class(map[string]string{"iops": "3000", "type": "gp3", "x": "y"}, same), []string{`it has the parameter x: "y"`}},
+		"nothing": {wanted, nil},
+		"another parameter": {
+			class(map[string]string{"iops": "3000", "type": "gp2"}, same),
+			[]string{`its parameter type is "gp2", not "gp3"`},
+		},
+		"a missing parameter": {
+			class(map[string]string{"type": "gp3"}, same),
+			[]string{`it lacks the parameter iops: "3000"`},
+		},
+		"one parameter more": {
+			class(map[string]string{"iops": "3000", "type": "gp3", "x": "y"}, same),
+			[]string{`it has the parameter x: "y"`},
+		},
 		"the defaults spelled": {class(wanted.Parameters, func(c *storagev1.StorageClass) {
 			c.VolumeBindingMode, c.AllowVolumeExpansion = new(storagev1.VolumeBindingImmediate), new(false)
 		}), nil},
 		"the binding mode": {class(wanted.Parameters, func(c *storagev1.StorageClass) {
 			c.VolumeBindingMode = new(storagev1.VolumeBindingWaitForFirstConsumer)
 		}), []string{"its volumeBindingMode is WaitForFirstConsumer, not Immediate"}},
-		"mount options": {class(wanted.Parameters, func(c *storagev1.StorageClass) { c.MountOptions = []string{"ro"} }), []string{`its mount options are ["ro"], not []`}},
-		"the expansion": {class(wanted.Parameters, func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(true) }), []string{"its allowVolumeExpansion is true, not false"}},
+		"mount options": {
+			class(wanted.Parameters, func(c *storagev1.StorageClass) { c.MountOptions = []string{"ro"} }),
+			[]string{`its mount options are ["ro"], not []`},
+		},
+		"the expansion": {
+			class(wanted.Parameters, func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(true) }),
+			[]string{"its allowVolumeExpansion is true, not false"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -308,39 +392,72 @@ func TestVolumeDifferences(t *testing.T) {
 
 	type volumeSource = corev1.PersistentVolumeSource
 	csi := func(driver, handle string, attributes map[string]string) volumeSource {
-		return volumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: driver, VolumeHandle: handle, VolumeAttributes: attributes}}
+		return volumeSource{CSI: &corev1.CSIPersistentVolumeSource{
+			Driver: driver, VolumeHandle: handle,
+			VolumeAttributes: attributes,
+		}}
 	}
 	local := func(path string) volumeSource { return volumeSource{Local: &corev1.LocalVolumeSource{Path: path}} }
 	hostPath := func(path string, kind *corev1.HostPathType) volumeSource {
 		return volumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: kind}}
 	}
 	volume := func(source volumeSource, policy corev1.PersistentVolumeReclaimPolicy, class string) *corev1.PersistentVolume {
-		return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeSource: source, PersistentVolumeReclaimPolicy: policy, StorageClassName: class}}
+		return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
+			PersistentVolumeSource:        source,
+			PersistentVolumeReclaimPolicy: policy, StorageClassName: class,
+		}}
 	}
 	for name, row := range map[string]struct {
 		existing, wanted volumeSource
 		want             []string
 	}{
-		"the same":                     {csi("d", "h", nil), csi("d", "h", nil), nil},
-		"attributes of its own":        {csi("d", "h", map[string]string{"a": "b", "id": "x"}), csi("d", "h", map[string]string{"a": "b"}), nil},
-		"another handle":               {csi("d", "old", nil), csi("d", "new", nil), []string{`its source is "old" of the driver d, not "new" of the driver d`}},
-		"another driver":               {csi("d", "h", nil), csi("e", "h", nil), []string{`its source is "h" of the driver d, not "h" of the driver e`}},
-		"another share":                {csi("d", "h", map[string]string{"share": "/a"}), csi("d", "h", map[string]string{"share": "/b"}), []string{`its attribute share is "/a", not "/b"`}},
-		"another local path":           {local("/a"), local("/b"), []string{`its source is the local path "/a", not the local path "/b"`}},
-		"another host path":            {hostPath("/a", nil), hostPath("/b", nil), []string{`its source is the hostPath "/a", not the hostPath "/b"`}},
+		"the same": {csi("d", "h", nil), csi("d", "h", nil), nil},
+		"attributes of its own": {
+			csi("d", "h", map[string]string{"a": "b", "id": "x"}),
+			csi("d", "h", map[string]string{"a": "b"}), nil,
+		},
+		"another handle": {
+			csi("d", "old", nil), csi("d", "new", nil),
+			[]string{`its source is "old" of the driver d, not "new" of the driver d`},
+		},
+		"another driver": {
+			csi("d", "h", nil), csi("e", "h", nil),
+			[]string{`its source is "h" of the driver d, not "h" of the driver e`},
+		},
+		"another share": {
+			csi("d", "h", map[string]string{"share": "/a"}),
+			csi("d", "h", map[string]string{"share": "/b"}),
+			[]string{`its attribute share is "/a", not "/b"`},
+		},
+		"another local path": {
+			local("/a"), local("/b"),
+			[]string{`its source is the local path "/a", not the local path "/b"`},
+		},
+		"another host path": {
+			hostPath("/a", nil), hostPath("/b", nil),
+			[]string{`its source is the hostPath "/a", not the hostPath "/b"`},
+		},
 		"a host path that may be made": {hostPath("/a", nil), hostPath("/a", new(corev1.HostPathDirectoryOrCreate)), nil},
-		"another kind":                 {volumeSource{NFS: &corev1.NFSVolumeSource{}}, csi("d", "h", nil), []string{`its source is of a kind that no profile has, not "h" of the driver d`}},
+		"another kind": {
+			volumeSource{NFS: &corev1.NFSVolumeSource{}},
+			csi("d", "h", nil),
+			[]string{`its source is of a kind that no profile has, not "h" of the driver d`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, row.want, volumeDifferences(volume(row.existing, corev1.PersistentVolumeReclaimRetain, "c"), volume(row.wanted, corev1.PersistentVolumeReclaimRetain, "c")))
+			assert.Equal(t, row.want, volumeDifferences(volume(row.existing, corev1.PersistentVolumeReclaimRetain, "c"),
+				volume(row.wanted, corev1.PersistentVolumeReclaimRetain, "c")))
 		})
 	}
 	readOnly := volume(csi("d", "h", nil), corev1.PersistentVolumeReclaimRetain, "c")
 	readOnly.Spec.MountOptions = []string{"ro"}
-	assert.Equal(t, []string{`its mount options are [], not ["ro"]`}, volumeDifferences(volume(csi("d", "h", nil), corev1.PersistentVolumeReclaimRetain, "c"), readOnly))
-	assert.Equal(t, []string{"its reclaim policy is Delete, not Retain", `its StorageClass is "b", not "a"`}, volumeDifferences(
-		volume(local("/a"), corev1.PersistentVolumeReclaimDelete, "b"), volume(local("/a"), corev1.PersistentVolumeReclaimRetain, "a")))
+	assert.Equal(t, []string{`its mount options are [], not ["ro"]`},
+		volumeDifferences(volume(csi("d", "h", nil), corev1.PersistentVolumeReclaimRetain, "c"), readOnly))
+	assert.Equal(t, []string{"its reclaim policy is Delete, not Retain", `its StorageClass is "b", not "a"`},
+		volumeDifferences(
+			volume(local("/a"), corev1.PersistentVolumeReclaimDelete, "b"),
+			volume(local("/a"), corev1.PersistentVolumeReclaimRetain, "a")))
 }
 
 func TestVolumeRefusal(t *testing.T) {
@@ -356,10 +473,18 @@ func TestVolumeRefusal(t *testing.T) {
 		ref  *corev1.ObjectReference
 		want string
 	}{
-		"our claim":                  {&corev1.ObjectReference{Namespace: "ml", Name: "data", UID: "any"}, ""},
-		"without a claimRef":         {nil, ""},
-		"another namespace's claim":  {&corev1.ObjectReference{Namespace: "etl", Name: "data"}, "PersistentVolume v belongs to the claim etl/data, not to ml/data: give the profile another volume.name, or a namespace of its own"},
-		"another claim of the space": {&corev1.ObjectReference{Namespace: "ml", Name: "x"}, "PersistentVolume v belongs to the claim ml/x, not to ml/data: give the profile another volume.name, or a namespace of its own"},
+		"our claim":          {&corev1.ObjectReference{Namespace: "ml", Name: "data", UID: "any"}, ""},
+		"without a claimRef": {nil, ""},
+		"another namespace's claim": {
+			&corev1.ObjectReference{Namespace: "etl", Name: "data"},
+			"PersistentVolume v belongs to the claim etl/data, not to ml/data: give the profile another volume.name, or a " +
+				"namespace of its own",
+		},
+		"another claim of the space": {
+			&corev1.ObjectReference{Namespace: "ml", Name: "x"},
+			"PersistentVolume v belongs to the claim ml/x, not to ml/data: give the profile another volume.name, or a " +
+				"namespace of its own",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,10 +80,9 @@ func newIndex(mgr manager.Manager) (*Index, error) {
 
 // watch makes the controller with the sources of its work.
 func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](firstRetry, lastRetry)
 	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[storage.ProfileRef]{
-		Reconciler:              r,
-		MaxConcurrentReconciles: o.Workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](firstRetry, lastRetry),
+		Reconciler: r, MaxConcurrentReconciles: o.Workers, RateLimiter: limiter,
 	})
 	if err != nil {
 		return fmt.Errorf("make the claims controller: %w", err)
@@ -107,7 +106,9 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type pods = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Pod"),
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *pods) []storage.ProfileRef { return refsOf(pod) }),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *pods) []storage.ProfileRef {
+			return refsOf(pod)
+		}),
 		predicate.TypedFuncs[*pods]{
 			UpdateFunc: func(e event.TypedUpdateEvent[*pods]) bool {
 				return e.ObjectOld.Annotations[inject.AnnotationInjected] != e.ObjectNew.Annotations[inject.AnnotationInjected]
@@ -118,8 +119,9 @@ func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 
 // claimSource enqueues a claim of this installation at every change: bound, grown, deleted while pods need it.
 func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
-	return source.TypedKind(c, &corev1.PersistentVolumeClaim{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *corev1.PersistentVolumeClaim) []storage.ProfileRef {
+	type claims = corev1.PersistentVolumeClaim
+	return source.TypedKind(c, &claims{},
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, claim *claims) []storage.ProfileRef {
 			return []storage.ProfileRef{refOfClaim(claim)}
 		}))
 }
@@ -150,11 +152,14 @@ func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.Pro
 func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[storage.ProfileRef] {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return source.TypedKind(c, &configuration{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef { return index.refs() }),
+		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef {
+			return index.refs()
+		}),
 		predicate.TypedFuncs[*configuration]{
 			CreateFunc: func(e event.TypedCreateEvent[*configuration]) bool { return e.Object.Name == own },
 			UpdateFunc: func(e event.TypedUpdateEvent[*configuration]) bool {
-				return e.ObjectNew.Name == own && !reflect.DeepEqual(namespaceSelectors(e.ObjectOld), namespaceSelectors(e.ObjectNew))
+				return e.ObjectNew.Name == own &&
+					!reflect.DeepEqual(namespaceSelectors(e.ObjectOld), namespaceSelectors(e.ObjectNew))
 			},
 			DeleteFunc: func(event.TypedDeleteEvent[*configuration]) bool { return false },
 		})

@@ -140,7 +140,9 @@ func (r *reconciliation) ensureClaim(ctx context.Context, wanted *corev1.Persist
 }
 
 // readObject reads the object of the wanted one's name into existing.
-func (r *reconciliation) readObject(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
+func (r *reconciliation) readObject(
+	ctx context.Context, wanted, existing client.Object, kind string,
+) (found bool, err error) {
 	key := client.ObjectKeyFromObject(wanted)
 	err = r.live.Get(ctx, key, existing)
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -151,7 +153,9 @@ func (r *reconciliation) readObject(ctx context.Context, wanted, existing client
 
 // createObject creates the wanted object. Where a third party was faster, found is true, and its object is read
 // into existing.
-func (r *reconciliation) createObject(ctx context.Context, wanted, existing client.Object, kind string) (found bool, err error) {
+func (r *reconciliation) createObject(
+	ctx context.Context, wanted, existing client.Object, kind string,
+) (found bool, err error) {
 	key := client.ObjectKeyFromObject(wanted)
 	labels := maps.Clone(wanted.GetLabels())
 	labels[storage.LabelInstallation] = r.Installation
@@ -160,7 +164,8 @@ func (r *reconciliation) createObject(ctx context.Context, wanted, existing clie
 	switch {
 	case err == nil:
 		createdTotal.WithLabelValues(kind).Inc()
-		log.FromContext(ctx).Info("Created", "kind", kind, "name", key.Name, "namespace", key.Namespace, "profile", r.ref.Profile)
+		log.FromContext(ctx).Info("Created", "kind", kind,
+			"name", key.Name, "namespace", key.Namespace, "profile", r.ref.Profile)
 		return false, nil
 	case apierrors.IsAlreadyExists(err):
 		if err := r.live.Get(ctx, key, existing); err != nil {

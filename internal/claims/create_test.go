@@ -30,7 +30,9 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f.run()
 
 	f.pod(namespace, "one", "default,disk")
-	wanted, err := storage.Objects(f.current.Load(), storage.Release{}, storage.ProfileRef{Profile: "default", Namespace: namespace}, storage.ProfileRef{Profile: "disk", Namespace: namespace})
+	wanted, err := storage.Objects(f.current.Load(), storage.Release{},
+		storage.ProfileRef{Profile: "default", Namespace: namespace},
+		storage.ProfileRef{Profile: "disk", Namespace: namespace})
 	require.NoError(t, err)
 	require.Len(t, wanted.All(), 5)
 
@@ -114,11 +116,13 @@ func TestRecreatesDeletedClaim(t *testing.T) {
 	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 	first := claim.UID
 	require.NoError(t, f.Delete(t.Context(), claim))
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting), "claim pvc-data-pipeline is being deleted: it ends when the pods that use it have ended")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting),
+		"claim pvc-data-pipeline is being deleted: it ends when the pods that use it have ended")
 	f.unfinalize(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
-	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
-		return c.UID != first && c.DeletionTimestamp == nil
-	})
+	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{},
+		func(c *corev1.PersistentVolumeClaim) bool {
+			return c.UID != first && c.DeletionTimestamp == nil
+		})
 }
 
 func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
@@ -127,14 +131,20 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	f.current.Store(claimtest.Config(t,
 		`{name: class, storageClass: {name: taken-class}}`,
 		`{name: volume, storageClass: {name: refuse-fast}, volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
-	require.NoError(t, f.Create(t.Context(), &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "taken-class"}, Provisioner: "example.com/other"}))
+	require.NoError(t, f.Create(t.Context(), &storagev1.StorageClass{
+		ObjectMeta:  metav1.ObjectMeta{Name: "taken-class"},
+		Provisioner: "example.com/other",
+	}))
 	f.bind(f.claim(other, "theirs", "refuse-fast", "100Gi"), "taken-volume."+namespace)
-	class, volume := get(f, "", "taken-class", &storagev1.StorageClass{}), get(f, "", "taken-volume."+namespace, &corev1.PersistentVolume{})
+	class, volume := get(f, "", "taken-class", &storagev1.StorageClass{}),
+		get(f, "", "taken-volume."+namespace, &corev1.PersistentVolume{})
 
 	f.pod(namespace, "one", "class,volume")
 	f.run()
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClassDiffers), "exists with the provisioner example.com/other, but the profile's backend needs ebs.csi.aws.com")
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeTaken), "belongs to the claim "+other+"/theirs, not to "+namespace+"/pvc-data-pipeline-volume")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClassDiffers),
+		"exists with the provisioner example.com/other, but the profile's backend needs ebs.csi.aws.com")
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeTaken),
+		"belongs to the claim "+other+"/theirs, not to "+namespace+"/pvc-data-pipeline-volume")
 	f.missing(namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{})
 	f.missing(namespace, "pvc-data-pipeline-volume", &corev1.PersistentVolumeClaim{})
 	assert.Equal(t, class.ResourceVersion, get(f, "", "taken-class", class).ResourceVersion)
@@ -158,7 +168,8 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f.pod(small, "one", "disk")
 	f.pod(small, "two", "static")
 	f.run()
-	assert.Contains(t, f.event(small, "one", diagnose.ReasonClaimDiffers), "its size is 1Gi, less than 100Gi. It is left as it is")
+	assert.Contains(t, f.event(small, "one", diagnose.ReasonClaimDiffers),
+		"its size is 1Gi, less than 100Gi. It is left as it is")
 	assert.Contains(t, f.event(small, "two", diagnose.ReasonClaimDiffers), `its volume is "", not "hijack.`+small+`"`)
 	f.barrier()
 	f.missing("", "hijack-disk", &storagev1.StorageClass{})
@@ -184,7 +195,10 @@ func (r *race) Get(_ context.Context, key client.ObjectKey, into client.Object, 
 	if r.reads == 1 {
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "storageclasses"}, key.Name)
 	}
-	*into.(*storagev1.StorageClass) = storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: key.Name}, Provisioner: r.provisioner}
+	*into.(*storagev1.StorageClass) = storagev1.StorageClass{
+		ObjectMeta:  metav1.ObjectMeta{Name: key.Name},
+		Provisioner: r.provisioner,
+	}
 	return nil
 }
 

@@ -50,21 +50,18 @@ func (r *reconciliation) allowsExpansion(ctx context.Context) (bool, error) {
 func neverShrinks(profile, claim, from, to string) diagnose.Finding {
 	const format = "claim %s has %s and the profile %s has %s: claims never shrink, so the claim stays as it is; " +
 		"restore the size, or give the profile another claim.name and copy the data"
-	return diagnose.Finding{Reason: diagnose.ReasonNeverShrinks, Note: fmt.Sprintf(format, claim, from, profile, to)}
+	return finding(diagnose.ReasonNeverShrinks, format, claim, from, profile, to)
 }
 
 func expansionNotAllowed(profile string, claim *corev1.PersistentVolumeClaim, from, to string) diagnose.Finding {
 	const format = "claim %s has %s and the profile %s has %s, but its StorageClass %q does not allow expansion: " +
 		"set allowVolumeExpansion: true in the class if its driver can, or restore the size"
-	return diagnose.Finding{
-		Reason: diagnose.ReasonExpandRefused, Note: fmt.Sprintf(format, claim.Name, from, profile, to, diagnose.ClassOf(claim)),
-	}
+	return finding(diagnose.ReasonExpandRefused, format, claim.Name, from, profile, to, diagnose.ClassOf(claim))
 }
 
 func expanding(profile, from, to string) diagnose.Finding {
-	return diagnose.Finding{
-		Reason: diagnose.ReasonExpanding, Note: fmt.Sprintf("requested %s in place of %s, as the profile %s requires", to, from, profile),
-	}
+	const format = "requested %s in place of %s, as the profile %s requires"
+	return finding(diagnose.ReasonExpanding, format, to, from, profile)
 }
 
 // object is a JSON object.

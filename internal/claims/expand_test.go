@@ -35,33 +35,45 @@ func TestExpandsOwnClaims(t *testing.T) {
 	}
 
 	f.set(r, profiles("20Gi")...)
-	eventually(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
-		return c.Spec.Resources.Requests.Storage().Equal(resource.MustParse("20Gi"))
-	})
-	assert.Equal(t, "requested 20Gi in place of 10Gi, as the profile grows requires", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpanding))
-	assert.Contains(t, f.event(namespace, "pvc-data-pipeline-stays", diagnose.ReasonExpandRefused), `its StorageClass "expand-no" does not allow expansion`)
+	eventually(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{},
+		func(c *corev1.PersistentVolumeClaim) bool {
+			return c.Spec.Resources.Requests.Storage().Equal(resource.MustParse("20Gi"))
+		})
+	assert.Equal(t, "requested 20Gi in place of 10Gi, as the profile grows requires",
+		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpanding))
+	assert.Contains(t, f.event(namespace, "pvc-data-pipeline-stays", diagnose.ReasonExpandRefused),
+		`its StorageClass "expand-no" does not allow expansion`)
 	f.barrier()
 	for _, profile := range []string{"stays", "unbound"} {
 		claim := get(f, namespace, "pvc-data-pipeline-"+profile, &corev1.PersistentVolumeClaim{})
-		assert.True(t, claim.Spec.Resources.Requests.Storage().Equal(resource.MustParse("10Gi")), "%s: %s", profile, claim.Spec.Resources.Requests.Storage())
+		assert.True(t, claim.Spec.Resources.Requests.Storage().Equal(resource.MustParse("10Gi")), "%s: %s", profile,
+			claim.Spec.Resources.Requests.Storage())
 	}
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-unbound", diagnose.ReasonExpandRefused), "the API expands bound claims only, so it waits")
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-unbound", diagnose.ReasonExpandRefused),
+		"the API expands bound claims only, so it waits")
 
 	grown := get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{})
 	f.set(r, profiles("5Gi")...)
 	f.barrier()
-	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
+	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows",
+		&corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
-	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused), "nor does anybody ask for it")
-	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows has 5Gi: claims never shrink, so the claim stays as it is; "+
-		"restore the size, or give the profile another claim.name and copy the data", f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonNeverShrinks))
+	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused),
+		"nor does anybody ask for it")
+	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows has 5Gi: claims never shrink, so the "+
+		"claim stays as it is; "+
+		"restore the size, or give the profile another claim.name and copy the data",
+		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonNeverShrinks))
 
 	// Other fields of a claim cannot be changed: the difference is reported, and the claim stays.
-	f.set(r, `{name: grows, claim: {size: 10Gi, accessModes: [ReadWriteOncePod]}, storageClass: {name: expand-other}}`, profiles("10Gi")[1], profiles("10Gi")[2])
-	assert.Equal(t, "claim pvc-data-pipeline-grows no longer matches the profile grows: its access modes are ReadWriteOnce, not ReadWriteOncePod; "+
+	f.set(r, `{name: grows, claim: {size: 10Gi, accessModes: [ReadWriteOncePod]}, storageClass: {name: expand-other}}`,
+		profiles("10Gi")[1], profiles("10Gi")[2])
+	assert.Equal(t, "claim pvc-data-pipeline-grows no longer matches the profile grows: its access modes are "+
+		"ReadWriteOnce, not ReadWriteOncePod; "+
 		`its StorageClass is "expand-yes", not "expand-other". A claim cannot be changed so: restore the profile, or give it another claim.name and copy the data`,
 		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
-	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows", &corev1.PersistentVolumeClaim{}).ResourceVersion)
+	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows",
+		&corev1.PersistentVolumeClaim{}).ResourceVersion)
 	f.missing("", "expand-other", &storagev1.StorageClass{})
 }
 
@@ -74,12 +86,14 @@ func TestExpandsWithoutPods(t *testing.T) {
 	f.bind(eventually(f, namespace, "pvc-data-pipeline-cron", &corev1.PersistentVolumeClaim{}, exists), "cron."+namespace)
 	pod.Status.Phase = corev1.PodSucceeded
 	require.NoError(t, f.Status().Update(t.Context(), pod))
-	require.Eventually(t, func() bool { return len(r.index.refs()) == 0 }, timeout, poll, "a finished pod is not in the cache")
+	require.Eventually(t, func() bool { return len(r.index.refs()) == 0 }, timeout, poll,
+		"a finished pod is not in the cache")
 
 	f.set(r, `{name: cron, claim: {size: 20Gi}, storageClass: {name: cron-fast}}`)
-	eventually(f, namespace, "pvc-data-pipeline-cron", &corev1.PersistentVolumeClaim{}, func(c *corev1.PersistentVolumeClaim) bool {
-		return c.Spec.Resources.Requests.Storage().Equal(resource.MustParse("20Gi"))
-	})
+	eventually(f, namespace, "pvc-data-pipeline-cron", &corev1.PersistentVolumeClaim{},
+		func(c *corev1.PersistentVolumeClaim) bool {
+			return c.Spec.Resources.Requests.Storage().Equal(resource.MustParse("20Gi"))
+		})
 }
 
 // TestExpandFailsOnNewerClaim: another client has requested more since the claim was read.
@@ -97,8 +111,12 @@ func TestExpandFailsOnNewerClaim(t *testing.T) {
 	newer.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("50Gi")
 	require.NoError(t, f.Update(t.Context(), newer))
 
-	r := &reconciliation{reconciler: &reconciler{live: f, writer: f}, claim: stale, profile: &claimtest.Config(t, `{name: a}`).Profiles[0]}
+	r := &reconciliation{
+		reconciler: &reconciler{live: f, writer: f}, claim: stale,
+		profile: &claimtest.Config(t, `{name: a}`).Profiles[0],
+	}
 	err := r.expand(t.Context(), claimtest.Claim(claimtest.Size("20Gi")))
 	assert.True(t, apierrors.IsConflict(err), "it is tried again with the newer claim, not refused: %v", err)
-	assert.Equal(t, "50Gi", get(f, namespace, "data", &corev1.PersistentVolumeClaim{}).Spec.Resources.Requests.Storage().String())
+	assert.Equal(t, "50Gi", get(f, namespace, "data",
+		&corev1.PersistentVolumeClaim{}).Spec.Resources.Requests.Storage().String())
 }

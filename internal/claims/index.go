@@ -42,7 +42,8 @@ func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 		}
 	}
 	if !*profile.Claim.Create && i.names.missing(namespace, name) {
-		warnings = append(warnings, fmt.Sprintf("claim %s does not exist in namespace %s: the pod waits until someone creates it", name, namespace))
+		warnings = append(warnings, fmt.Sprintf("claim %s does not exist in namespace %s: the pod waits until someone "+
+			"creates it", name, namespace))
 	}
 	return warnings
 }

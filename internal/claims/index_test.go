@@ -88,7 +88,8 @@ func TestIndexFollowsPods(t *testing.T) {
 	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"}, index.Warnings("ml", profile))
 	assert.ElementsMatch(t, []storage.ProfileRef{use, {Profile: "other", Namespace: "ml"}}, index.refs())
 
-	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]), "they do run on one node")
+	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]),
+		"they do run on one node")
 
 	ending := two.DeepCopy()
 	ending.DeletionTimestamp = new(metav1.Now())
@@ -137,11 +138,14 @@ func TestWarnings(t *testing.T) {
 			filled(), `{name: other, claim: {name: gone, create: false}}`,
 			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
 		},
-		"a claim that is missing and will be created":  {filled(), `{name: other, claim: {name: gone}}`, nil},
-		"a claim that is there":                        {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
-		"an unmanaged claim, whose modes are not read": {filled(), `{name: use, claim: {name: gone, create: false}}`, []string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"}},
-		"caches that are not filled":                   {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
-		"no index":                                     {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"a claim that is missing and will be created": {filled(), `{name: other, claim: {name: gone}}`, nil},
+		"a claim that is there":                       {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
+		"an unmanaged claim, whose modes are not read": {
+			filled(), `{name: use, claim: {name: gone, create: false}}`,
+			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
+		},
+		"caches that are not filled": {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"no index":                   {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,7 +28,9 @@ func (r *reconciliation) reportPending(ctx context.Context) (time.Duration, erro
 	if left := r.PendingAfter - r.waited(time.Now()); left > 0 {
 		return left, nil
 	}
-	s := diagnose.Snapshot{Profile: r.profile, Name: r.names.Claim, Namespace: r.ref.Namespace, Claim: r.claim, Own: r.own()}
+	s := diagnose.Snapshot{
+		Profile: r.profile, Name: r.names.Claim, Namespace: r.ref.Namespace, Claim: r.claim, Own: r.own(),
+	}
 	if r.claim != nil {
 		if err := r.readSnapshot(ctx, &s); err != nil {
 			return 0, err
@@ -70,7 +72,8 @@ func (r *reconciliation) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for read, next := 0, ""; read < maxPodsRead; {
 		var list corev1.PodList
-		err := r.live.List(ctx, &list, client.InNamespace(r.ref.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
+		err := r.live.List(ctx, &list, client.InNamespace(r.ref.Namespace),
+			client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
 			client.MatchingFieldsSelector{Selector: unfinished()}, client.Limit(podsPerPage), client.Continue(next))
 		if apierrors.IsResourceExpired(err) { // the pods that were read are enough for a diagnosis
 			return pods, nil

@@ -24,21 +24,30 @@ func TestReportsMissingClaimThatItDoesNotCreate(t *testing.T) {
 	r := f.run()
 	profile := f.current.Load().Profile("theirs")
 
-	assert.Equal(t, "claim theirs does not exist in namespace "+namespace+": create it or set claim.create: true in the profile theirs",
+	assert.Equal(t, "claim theirs does not exist in namespace "+namespace+": create it or set claim.create: true in "+
+		"the profile theirs",
 		f.event(namespace, "one", diagnose.ReasonClaimMissing))
 	f.missing(namespace, "theirs", &corev1.PersistentVolumeClaim{})
 	f.missing("", "fast-theirs", &storagev1.StorageClass{})
 	const warning = "the pod waits until someone creates it"
-	require.Eventually(t, func() bool { return strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, timeout, poll)
+	require.Eventually(t, func() bool {
+		return strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""),
+			warning)
+	}, timeout, poll)
 
 	claim := f.claim(namespace, "theirs", "whatever", "1Gi")
-	require.Eventually(t, func() bool { return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""), warning) }, timeout, poll)
+	require.Eventually(t, func() bool {
+		return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""),
+			warning)
+	}, timeout, poll)
 	f.barrier()
 	assert.Equal(t, claim.ResourceVersion, get(f, namespace, "theirs", &corev1.PersistentVolumeClaim{}).ResourceVersion)
-	assert.Empty(t, f.notes(namespace, "theirs", diagnose.ReasonClaimDiffers), "its size and class are its maker's business")
+	assert.Empty(t, f.notes(namespace, "theirs", diagnose.ReasonClaimDiffers),
+		"its size and class are its maker's business")
 
 	f.set(r, `{name: theirs, claim: {name: theirs}}`)
-	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, timeout, poll, "claims are watched only while a profile needs it")
+	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, timeout, poll,
+		"claims are watched only while a profile needs it")
 }
 
 func TestReportsWhyClaimIsPending(t *testing.T) {
@@ -58,10 +67,16 @@ func TestReportsWhyClaimIsPending(t *testing.T) {
 	f.pod(namespace, "one", "noclass,nopod,released,novolume")
 	f.run()
 	for profile, row := range map[string]struct{ reason, want string }{
-		"noclass":  {diagnose.ReasonClassMissing, "its StorageClass pending-none does not exist: create it, or set storageClass.create: true in the profile noclass"},
+		"noclass": {
+			diagnose.ReasonClassMissing,
+			"its StorageClass pending-none does not exist: create it, or set storageClass.create: true in the profile noclass",
+		},
 		"nopod":    {diagnose.ReasonNotScheduled, "waits for the first consumer, and the pod one is not scheduled"},
 		"novolume": {diagnose.ReasonVolumeMissing, "its PersistentVolume novolume does not exist"},
-		"released": {diagnose.ReasonVolumeReleased, "is Released: it still holds the data of a claim of this name that was deleted"},
+		"released": {
+			diagnose.ReasonVolumeReleased,
+			"is Released: it still holds the data of a claim of this name that was deleted",
+		},
 	} {
 		name := "pvc-data-pipeline-" + profile
 		note := f.event(namespace, name, row.reason)
@@ -72,7 +87,8 @@ func TestReportsWhyClaimIsPending(t *testing.T) {
 
 	// What its command writes is consent, and keeps the volume for this claim.
 	home := get(f, "", namespace, &corev1.Namespace{})
-	assert.Contains(t, f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0], diagnose.ConsentCommand("released."+namespace, namespace))
+	assert.Contains(t, f.notes(namespace, old.Name, diagnose.ReasonVolumeReleased)[0],
+		diagnose.ConsentCommand("released."+namespace, namespace))
 	volume := get(f, "", "released."+namespace, &corev1.PersistentVolume{})
 	volume.Labels = map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(home.UID)}
 	require.NoError(t, f.Update(t.Context(), volume))
@@ -104,7 +120,8 @@ func TestReportsPodsOnTwoNodes(t *testing.T) {
 	profile := f.current.Load().Profile("default")
 	require.Eventually(t, func() bool {
 		w := r.index.Warnings(namespace, profile)
-		return len(w) == 1 && w[0] == "claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"
+		return len(w) == 1 && w[0] == "claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on "+
+			"one node"
 	}, timeout, poll)
 	f.barrier()
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline", diagnose.ReasonSharedByNodes), "one node does no harm")
@@ -121,7 +138,8 @@ func TestWaited(t *testing.T) {
 	now := time.Now()
 	ago := func(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 	pods := []metav1.PartialObjectMetadata{
-		{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Minute)}}, {ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Hour)}},
+		{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Minute)}},
+		{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(time.Hour)}},
 	}
 	created := func(d time.Duration) *corev1.PersistentVolumeClaim {
 		return claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.CreationTimestamp = ago(d) })

@@ -53,7 +53,10 @@ func admin(t *testing.T) (client.Client, *rest.Config) {
 	require.NoError(t, shared.err)
 
 	p := shared.plane
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
+	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
+		CAData: p.CA, CertData: p.Cert,
+		KeyData: p.Key,
+	}}
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})
@@ -61,7 +64,10 @@ func admin(t *testing.T) (client.Client, *rest.Config) {
 	grant(t, c)
 
 	limited := rest.CopyConfig(root)
-	limited.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + ownNamespace, "system:authenticated"}}
+	limited.Impersonate = rest.ImpersonationConfig{
+		UserName: account,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + ownNamespace, "system:authenticated"},
+	}
 	return c, limited
 }
 
@@ -86,12 +92,21 @@ func grant(t *testing.T, c client.Client) {
 			rule("events.k8s.io", "events", "create", "patch"),
 			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get", "list", "watch"),
 		}},
-		&rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "claims-test"}},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: meta, Subjects: subjects,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "claims-test"},
+		},
 		&rbacv1.Role{ObjectMeta: inOwnNamespace, Rules: []rbacv1.PolicyRule{
 			rule("coordination.k8s.io", "leases", "create"),
-			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"claims-test"}, Verbs: []string{"get", "update", "patch"}},
+			{
+				APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{"claims-test"},
+				Verbs: []string{"get", "update", "patch"},
+			},
 		}},
-		&rbacv1.RoleBinding{ObjectMeta: inOwnNamespace, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "claims-test"}},
+		&rbacv1.RoleBinding{
+			ObjectMeta: inOwnNamespace, Subjects: subjects,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "claims-test"},
+		},
 	} {
 		if err := c.Create(t.Context(), object); !apierrors.IsAlreadyExists(err) {
 			require.NoError(t, err)
@@ -136,7 +151,9 @@ func (f *fixture) run(change ...func(*Options, *manager.Options)) *replica {
 }
 
 // runWith is run with something else than [Add].
-func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), change ...func(*Options, *manager.Options)) *replica {
+func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error),
+	change ...func(*Options, *manager.Options),
+) *replica {
 	f.t.Helper()
 
 	r := &replica{changed: make(chan struct{})}
@@ -145,7 +162,8 @@ func (f *fixture) runWith(add func(manager.Manager, Options) (*Index, error), ch
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m := manager.Options{
-		Scheme: kube.Scheme(kube.Groups()...), Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
+		Scheme: kube.Scheme(kube.Groups()...), Metrics: server.Options{BindAddress: "0"},
+		Controller:       config.Controller{SkipNameValidation: new(true)},
 		LeaderElectionID: "claims-test", LeaderElectionNamespace: ownNamespace,
 	}
 	for _, c := range change {
@@ -191,7 +209,8 @@ func (f *fixture) namespace(labels ...string) string {
 	}
 	require.NoError(f.t, f.Create(f.t.Context(), namespace))
 	f.t.Cleanup(func() {
-		err := f.DeleteAllOf(context.Background(), &corev1.Pod{}, client.InNamespace(namespace.Name), client.GracePeriodSeconds(0))
+		err := f.DeleteAllOf(context.Background(), &corev1.Pod{}, client.InNamespace(namespace.Name),
+			client.GracePeriodSeconds(0))
 		assert.NoError(f.t, err)
 	})
 	return namespace.Name
@@ -282,7 +301,10 @@ func (f *fixture) claim(namespace, name, class, size string, change ...claimtest
 	f.t.Helper()
 
 	claim := claimtest.Claim(append(change, claimtest.Size(size), claimtest.Class(class))...)
-	claim.ObjectMeta = metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: claim.Labels, Annotations: claim.Annotations}
+	claim.ObjectMeta = metav1.ObjectMeta{
+		Name: name, Namespace: namespace, Labels: claim.Labels,
+		Annotations: claim.Annotations,
+	}
 	require.NoError(f.t, f.Create(f.t.Context(), claim))
 	return claim
 }
@@ -295,10 +317,14 @@ func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
 	v := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: volume},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: diagnose.ClassOf(claim),
+			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes,
+			StorageClassName:              diagnose.ClassOf(claim),
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
-			ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
+			ClaimRef: &corev1.ObjectReference{
+				APIVersion: "v1", Kind: kube.KindClaim,
+				Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+			},
 		},
 	}
 	if err := f.Create(ctx, v); !apierrors.IsAlreadyExists(err) {

@@ -21,7 +21,9 @@ import (
 // chooseVolume returns the wanted claim as it is to be created: for the volume that a claim of its name had, if
 // there is one. Only a volume with the labels of this very namespace is chosen: [reconciliation.labelVolume]
 // writes them while it is bound, and an administrator who writes them consents.
-func (r *reconciliation) chooseVolume(ctx context.Context, wanted *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+func (r *reconciliation) chooseVolume(
+	ctx context.Context, wanted *corev1.PersistentVolumeClaim,
+) (*corev1.PersistentVolumeClaim, error) {
 	volumes, err := r.candidateVolumes(ctx, wanted.Spec.VolumeName)
 	if err != nil || len(volumes) == 0 {
 		return wanted, err
@@ -66,7 +68,9 @@ func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]c
 
 // claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is bound), and of
 // the volume's class.
-func (r *reconciliation) claimFor(wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
+func (r *reconciliation) claimFor(
+	wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume,
+) (*corev1.PersistentVolumeClaim, error) {
 	claim := wanted.DeepCopy()
 	claim.Spec.VolumeName, claim.Spec.StorageClassName = volume.Name, &volume.Spec.StorageClassName
 	if size, want := volume.Spec.Capacity[corev1.ResourceStorage], diagnose.Requested(wanted); size.Cmp(want) < 0 {
@@ -96,7 +100,8 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	released := diagnose.ReleasedFor(client.ObjectKeyFromObject(r.claim), r.claim.UID, namespaceUID, []corev1.PersistentVolume{*volume})
+	released := diagnose.ReleasedFor(client.ObjectKeyFromObject(r.claim), r.claim.UID, namespaceUID,
+		[]corev1.PersistentVolume{*volume})
 	if len(released.Volumes) == 0 {
 		return nil
 	}
@@ -141,7 +146,8 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 
 // labelVolume writes on the volume of the claim which namespace it serves, for [reconciliation.chooseVolume].
 func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
-	if volume.Labels[storage.LabelNamespace] == r.ref.Namespace && volume.Labels[storage.LabelNamespaceUID] == string(r.namespaceUID) {
+	if volume.Labels[storage.LabelNamespace] == r.ref.Namespace &&
+		volume.Labels[storage.LabelNamespaceUID] == string(r.namespaceUID) {
 		return nil
 	}
 	namespaceUID, err := r.liveNamespaceUID(ctx)
@@ -151,15 +157,18 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 	if err := r.confirmClaim(ctx); err != nil { // read after the namespace, so it is in this one
 		return err
 	}
-	return r.patchVolume(ctx, volume, diagnose.ReasonCreateRefused, "write the namespace's labels on", object{"metadata": object{
+	patch := object{"metadata": object{
 		"resourceVersion": volume.ResourceVersion,
 		"labels":          object{storage.LabelNamespace: r.ref.Namespace, storage.LabelNamespaceUID: namespaceUID},
-	}})
+	}}
+	return r.patchVolume(ctx, volume, diagnose.ReasonCreateRefused, "write the namespace's labels on", patch)
 }
 
 // patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason is that of a
 // refusal, and action its verb.
-func (r *reconciliation) patchVolume(ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch object) error {
+func (r *reconciliation) patchVolume(
+	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch object,
+) error {
 	err := r.patch(ctx, volume, patch)
 	switch {
 	case err == nil:

@@ -18,7 +18,8 @@ import (
 )
 
 func TestLabelsBoundVolume(t *testing.T) {
-	f := newFixture(t, `{name: default, storageClass: {name: label-fast}}`, `{name: wrong, storageClass: {name: label-fast, create: false}}`)
+	f := newFixture(t, `{name: default, storageClass: {name: label-fast}}`,
+		`{name: wrong, storageClass: {name: label-fast, create: false}}`)
 	name := f.namespace()
 	namespace := get(f, "", name, &corev1.Namespace{})
 	f.pod(name, "one", "default,wrong")
@@ -30,9 +31,11 @@ func TestLabelsBoundVolume(t *testing.T) {
 		return v.Labels[storage.LabelNamespaceUID] == string(namespace.UID)
 	})
 
-	f.set(r, `{name: default, storageClass: {name: label-fast}}`, `{name: wrong, storageClass: {name: label-fast, create: false}}`)
+	f.set(r, `{name: default, storageClass: {name: label-fast}}`,
+		`{name: wrong, storageClass: {name: label-fast, create: false}}`)
 	f.barrier()
-	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "written once")
+	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion,
+		"written once")
 
 	// A volume whose claimRef is another claim's, though this claim names it.
 	wrong := eventually(f, name, "pvc-data-pipeline-wrong", &corev1.PersistentVolumeClaim{}, exists)
@@ -56,14 +59,17 @@ func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
 	f.bind(claim, "unlabelled."+namespace)
 	f.barrier()
 	f.barrier()
-	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels, storage.LabelNamespaceUID)
+	assert.NotContains(t, get(f, "", "unlabelled."+namespace, &corev1.PersistentVolume{}).Labels,
+		storage.LabelNamespaceUID)
 }
 
 const gone types.UID = "a-claim-that-is-gone"
 
 // released makes a volume as it is when its claim was deleted, labelled by the controller for the namespace of
 // that UID.
-func (f *fixture) released(name, namespace string, home types.UID, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
+func (f *fixture) released(name, namespace string, home types.UID,
+	change ...func(*corev1.PersistentVolume),
+) *corev1.PersistentVolume {
 	f.t.Helper()
 
 	volume := &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
@@ -72,7 +78,10 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 		StorageClassName:              "back-fast",
 		PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 		PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
-		ClaimRef:                      &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: namespace, Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1"},
+		ClaimRef: &corev1.ObjectReference{
+			APIVersion: "v1", Kind: kube.KindClaim, Namespace: namespace,
+			Name: "pvc-data-pipeline", UID: gone, ResourceVersion: "1",
+		},
 	}}
 	volume.Name = name + "." + namespace
 	volume.Labels = map[string]string{storage.LabelNamespace: namespace, storage.LabelNamespaceUID: string(home)}
@@ -91,7 +100,8 @@ func (f *fixture) released(name, namespace string, home types.UID, change ...fun
 // rebound waits until the volume is the claim's, and no other's of that name.
 func (f *fixture) rebound(volume string, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
 	f.t.Helper()
-	return eventually(f, "", volume, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == claim.UID })
+	return eventually(f, "", volume, &corev1.PersistentVolume{},
+		func(v *corev1.PersistentVolume) bool { return v.Spec.ClaimRef.UID == claim.UID })
 }
 
 func TestRebindsReleasedVolume(t *testing.T) {
@@ -103,10 +113,16 @@ func TestRebindsReleasedVolume(t *testing.T) {
 		change  func(*corev1.PersistentVolume)
 		size    string
 	}{
-		"as it was":                          {profile, none, "100Gi"},
-		"the profile has a larger size now":  {`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none, "100Gi"},
-		"the profile has a smaller size now": {`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none, "1Gi"},
-		"the profile has another class":      {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
+		"as it was": {profile, none, "100Gi"},
+		"the profile has a larger size now": {
+			`{name: default, claim: {size: 1Ti}, storageClass: {name: back-fast}}`, none,
+			"100Gi",
+		},
+		"the profile has a smaller size now": {
+			`{name: default, claim: {size: 1Gi}, storageClass: {name: back-fast}}`, none,
+			"1Gi",
+		},
+		"the profile has another class": {`{name: default, storageClass: {name: back-other}}`, none, "100Gi"},
 		"an administrator has freed it": {profile, func(v *corev1.PersistentVolume) {
 			v.Spec.ClaimRef.UID, v.Spec.ClaimRef.ResourceVersion = "", ""
 			v.Status.Phase = corev1.VolumeAvailable
@@ -128,7 +144,8 @@ func TestRebindsReleasedVolume(t *testing.T) {
 
 			if volume.Spec.ClaimRef.UID == "" {
 				f.barrier()
-				assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion, "the binder does the rest")
+				assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion,
+					"the binder does the rest")
 				return
 			}
 			given := f.rebound(volume.Name, claim)
@@ -146,9 +163,12 @@ func TestRebindsNoOtherVolume(t *testing.T) {
 	}{
 		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "gone" }, true},
 		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
-		"of another claim":                         {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" }, false},
-		"without a claimRef":                       {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
-		"that goes with its claim":                 {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
+		"of another claim": {
+			func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" },
+			false,
+		},
+		"without a claimRef":       {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
+		"that goes with its claim": {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +202,8 @@ func TestRefusesAmbiguousVolumes(t *testing.T) {
 	f.run()
 
 	note := f.event(namespace, "one", diagnose.ReasonVolumesAmbiguous)
-	assert.Contains(t, note, " all have data of deleted claims of the name pvc-data-pipeline: nothing is created until one is left")
+	assert.Contains(t, note, " all have data of deleted claims of the name pvc-data-pipeline: nothing is created until "+
+		"one is left")
 	assert.Contains(t, note, first.Name)
 	assert.Contains(t, note, second.Name)
 	assert.Contains(t, note, "kubectl label persistentvolume ")
@@ -201,7 +222,8 @@ func TestRefusesReleasedVolumeThatDoesNotFit(t *testing.T) {
 	f.pod(namespace, "one", "default")
 	f.run()
 
-	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the profile default requires another: "+
+	assert.Equal(t, "PersistentVolume "+volume.Name+" has the data of the deleted claim pvc-data-pipeline, but the "+
+		"profile default requires another: "+
 		"its access modes are ReadWriteOnce, the claim needs ReadWriteMany. Nothing is created until that is resolved: "+
 		"restore the profile, or give it another claim.name to begin with an empty volume",
 		f.event(namespace, "one", diagnose.ReasonVolumeDiffers))
@@ -246,8 +268,10 @@ func TestRebindsStaticVolume(t *testing.T) {
 				f.rebound(volume.Name, claim)
 				return
 			}
-			assert.Equal(t, "claim pvc-data-pipeline is Pending because its PersistentVolume "+volume.Name+" is Released: it still holds the data of "+
-				"a claim of this name that was deleted. To give this data to the new claim: "+diagnose.ConsentCommand(volume.Name, namespace),
+			assert.Equal(t, "claim pvc-data-pipeline is Pending because its PersistentVolume "+volume.Name+" is Released: it "+
+				"still holds the data of "+
+				"a claim of this name that was deleted. To give this data to the new claim: "+diagnose.ConsentCommand(volume.Name,
+				namespace),
 				f.event(namespace, claim.Name, diagnose.ReasonVolumeReleased))
 			assert.Equal(t, gone, get(f, "", volume.Name, &corev1.PersistentVolume{}).Spec.ClaimRef.UID)
 		})
@@ -265,7 +289,8 @@ func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 	f.run()
 
 	note := f.event(namespace, "one", diagnose.ReasonVolumeReleased)
-	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is free for the claim pvc-data-pipeline, but has the data of an earlier namespace")
+	assert.Contains(t, note, "PersistentVolume "+volume.Name+" is free for the claim pvc-data-pipeline, but has the "+
+		"data of an earlier namespace")
 	assert.Contains(t, note, diagnose.ConsentCommand(volume.Name, namespace))
 	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 }
@@ -273,7 +298,8 @@ func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 func TestWaitsUntilVolumeIsReleased(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
-	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID, func(v *corev1.PersistentVolume) { v.Status.Phase = corev1.VolumeBound })
+	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID,
+		func(v *corev1.PersistentVolume) { v.Status.Phase = corev1.VolumeBound })
 	f.pod(namespace, "one", "default")
 	errors := metric(t, "pipeline_storage_claims_errors_total", "")
 	f.run()
@@ -310,7 +336,10 @@ func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 		many[i].Name = "pvc-01234567-89ab-cdef-0123-456789abcdef"
 	}
 	key := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("c", 100)}
-	for _, f := range []diagnose.Finding{diagnose.EarlierNamespace(key, many), diagnose.Ambiguous(key.Name, many), diagnose.Reserved(key, many[0].Name)} {
+	for _, f := range []diagnose.Finding{
+		diagnose.EarlierNamespace(key, many), diagnose.Ambiguous(key.Name, many),
+		diagnose.Reserved(key, many[0].Name),
+	} {
 		assert.LessOrEqual(t, len(f.Note), kube.MaxNote)
 		assert.Contains(t, f.Note, "kubectl label persistentvolume pvc-")
 	}
@@ -320,7 +349,8 @@ func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPhase, volume string) *reconciliation {
 	claim := claimtest.Claim(claimtest.Class("back-fast"))
 	claim.ObjectMeta = metav1.ObjectMeta{
-		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone, Labels: map[string]string{storage.LabelInstallation: installation},
+		Name: "pvc-data-pipeline", Namespace: namespace, UID: gone,
+		Labels: map[string]string{storage.LabelInstallation: installation},
 	}
 	claim.Spec.VolumeName, claim.Status.Phase = volume, phase
 	return &reconciliation{
@@ -343,7 +373,8 @@ func TestRebindsNoVolumeByStaleCache(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
 	home := get(f, "", namespace, &corev1.Namespace{})
-	volume := f.released("old", namespace, home.UID, func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "another-that-is-gone" })
+	volume := f.released("old", namespace, home.UID,
+		func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "another-that-is-gone" })
 	r := f.behind(namespace, corev1.ClaimPending, volume.Name)
 	require.ErrorIs(t, r.rebind(t.Context()), errRequeueSoon)
 

@@ -240,7 +240,8 @@ func (r *reconciliation) isInSync() bool {
 		return false
 	}
 	s := last.(syncState)
-	return s.config == r.config && s.uid == r.claim.UID && s.version == r.claim.ResourceVersion && time.Since(s.at) < inSyncFor
+	return s.config == r.config && s.uid == r.claim.UID && s.version == r.claim.ResourceVersion &&
+		time.Since(s.at) < inSyncFor
 }
 
 func (r *reconciliation) recordInSync() {

@@ -26,7 +26,8 @@ func TestReportsUnknownProfileUntilItIsConfigured(t *testing.T) {
 	namespace := f.namespace()
 	f.pod(namespace, "one", "training")
 	r := f.run()
-	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonProfileUnknown), `names the profile "training", which the configuration does not have`)
+	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonProfileUnknown),
+		`names the profile "training", which the configuration does not have`)
 
 	f.set(r, `{name: training, storageClass: {name: config-fast}}`)
 	eventually(f, namespace, "pvc-data-pipeline-training", &corev1.PersistentVolumeClaim{}, exists)
@@ -60,7 +61,8 @@ func TestCreatesNothingInTerminatingNamespace(t *testing.T) {
 	err := f.Create(t.Context(), &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: namespace}, Spec: claimtest.Claim().Spec,
 	})
-	require.ErrorIs(t, asRefusal(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds, "the API server's own answer: %v", err)
+	require.ErrorIs(t, asRefusal(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds,
+		"the API server's own answer: %v", err)
 
 	f.run()
 	f.barrier()
@@ -73,7 +75,8 @@ func TestCreatesNothingInTerminatingNamespace(t *testing.T) {
 func (f *fixture) unfinalize(namespace, name string, object client.Object) {
 	object.SetNamespace(namespace)
 	object.SetName(name)
-	err := f.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+	err := f.Patch(context.Background(), object, client.RawPatch(types.MergePatchType,
+		[]byte(`{"metadata":{"finalizers":null}}`)))
 	assert.NoError(f.t, client.IgnoreNotFound(err))
 }
 
@@ -98,7 +101,8 @@ func TestFailsOverWhenLeaderIsKilled(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: leader-fast}}`)
 	elect := func(_ *Options, m *manager.Options) {
 		m.LeaderElection = true
-		m.LeaseDuration, m.RenewDeadline, m.RetryPeriod = new(2*time.Second), new(1500*time.Millisecond), new(200*time.Millisecond)
+		m.LeaseDuration, m.RenewDeadline, m.RetryPeriod = new(2*time.Second), new(1500*time.Millisecond),
+			new(200*time.Millisecond)
 	}
 	first := f.run(elect)
 	<-first.manager.Elected()
@@ -107,7 +111,8 @@ func TestFailsOverWhenLeaderIsKilled(t *testing.T) {
 	a, b := f.namespace(), f.namespace()
 	f.pod(a, "one", "default")
 	eventually(f, a, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
-	require.Eventually(t, func() bool { return len(second.index.Warnings(a, f.current.Load().Profile("default"))) == 1 }, timeout, poll)
+	require.Eventually(t, func() bool { return len(second.index.Warnings(a, f.current.Load().Profile("default"))) == 1 },
+		timeout, poll)
 
 	first.stop() // without giving the lease back
 	f.pod(b, "two", "default")
@@ -134,7 +139,10 @@ func TestRefused(t *testing.T) {
 	require.ErrorAs(t, asRefusal(apierrors.NewBadRequest("x"), "R", "create x"), &refusal)
 	assert.Equal(t, "R", refusal.Reason)
 	assert.Contains(t, refusal.Note, "the API server refused to create x: ")
-	for _, err := range []error{apierrors.NewConflict(claims, "x", nil), apierrors.NewServiceUnavailable("x"), apierrors.NewTooManyRequests("x", 1)} {
+	for _, err := range []error{
+		apierrors.NewConflict(claims, "x", nil), apierrors.NewServiceUnavailable("x"),
+		apierrors.NewTooManyRequests("x", 1),
+	} {
 		got := asRefusal(err, "R", "create x")
 		assert.NotErrorAs(t, got, &refusal)
 		assert.ErrorIs(t, got, err)

@@ -40,7 +40,8 @@ func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 	const many = 3000
 	f := newFixture(t, `{name: default, storageClass: {name: scale-fast}}`)
 	namespace := "claims-scale" // not emptied at the end: no test sees these pods
-	require.NoError(t, client.IgnoreAlreadyExists(f.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})))
+	require.NoError(t, client.IgnoreAlreadyExists(f.Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})))
 	r := f.run()
 	f.barrier()
 	before := heap()
@@ -86,7 +87,10 @@ func TestStrippedPodIsSmall(t *testing.T) {
 			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, fmt.Sprintf("example.com/%d", j), "some text that no controller reads")
 			metav1.SetMetaDataLabel(&pod.ObjectMeta, fmt.Sprintf("example.com/%d", j), "some-value")
 		}
-		pod.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096))}}
+		pod.ManagedFields = []metav1.ManagedFieldsEntry{{
+			Manager:  "kubelet",
+			FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 4096)),
+		}}
 		return pod
 	}
 	config := storage.Default()
@@ -114,7 +118,8 @@ func TestStrippedClaimIsSmall(t *testing.T) {
 	t.Parallel()
 
 	large := strings.Repeat("x", 100_000)
-	claim := claimtest.Claim(claimtest.Label(storage.LabelInstallation, "ps"), claimtest.Label(storage.LabelProfile, "default"))
+	claim := claimtest.Claim(claimtest.Label(storage.LabelInstallation, "ps"),
+		claimtest.Label(storage.LabelProfile, "default"))
 	claim.Labels["theirs"] = large
 	claim.Annotations = map[string]string{"theirs": large, diagnose.AnnotationSelectedNode: large}
 	claim.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": large}}
@@ -146,7 +151,10 @@ func (p *pages) List(_ context.Context, list client.ObjectList, options ...clien
 		if p.served == p.pods {
 			return nil
 		}
-		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strconv.Itoa(p.served), Annotations: map[string]string{inject.AnnotationInjected: "default"}}}
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Name:        strconv.Itoa(p.served),
+			Annotations: map[string]string{inject.AnnotationInjected: "default"},
+		}}
 		pod.Spec = corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: strings.Repeat("x", 1<<20)}}}
 		pods.Items = append(pods.Items, pod)
 		p.served++

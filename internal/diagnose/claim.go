@@ -66,7 +66,8 @@ func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 // OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's, with any other label.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
-	return claim.Labels[storage.LabelInstallation] == installation && !helm && claim.Labels[LabelManagedBy] != managedByHelm
+	return claim.Labels[storage.LabelInstallation] == installation && !helm &&
+		claim.Labels[LabelManagedBy] != managedByHelm
 }
 
 // Selects reports whether a webhook's selector matches the labels. The API server has checked the selector.

@@ -13,7 +13,9 @@ import (
 // MultiNode returns a note when pods on several nodes use a volume that one node at a time can mount. The note
 // is empty while that does no harm. Then after is the time until a pod that is not scheduled has waited longer
 // than podWait, or 0.
-func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, podWait time.Duration) (note string, after time.Duration) {
+func MultiNode(
+	p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, podWait time.Duration,
+) (note string, after time.Duration) {
 	var nodes []string
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" && !slices.Contains(nodes, name) {
@@ -32,7 +34,8 @@ func MultiNode(p *storage.Profile, claim string, pods []corev1.Pod, now time.Tim
 		}
 		left := podWait - now.Sub(pod.CreationTimestamp.Time)
 		if left <= 0 {
-			return multiNodeNote(p, claim, fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)), 0
+			use := fmt.Sprintf("pods on the node %s use it, and the pod %s waits for a node", nodes[0], pod.Name)
+			return multiNodeNote(p, claim, use), 0
 		}
 		if after == 0 || left < after {
 			after = left

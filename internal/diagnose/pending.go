@@ -68,13 +68,16 @@ func (s *Snapshot) profileHint(before, field string) string {
 // cause is why a claim is not Bound, and the next step.
 type cause struct{ reason, because, next string }
 
+// causes are the checks in the order in which people resolve them.
+var causes = []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause}
+
 // Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first.
 func Claim(s Snapshot) Finding {
 	if s.Claim == nil {
 		return advise(ReasonClaimMissing, fmt.Sprintf("claim %s does not exist in namespace %s: ", s.Name, s.Namespace),
 			"create it"+s.profileHint(" or ", "claim.create"))
 	}
-	for _, causeOf := range []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause} {
+	for _, causeOf := range causes {
 		if c := causeOf(&s); c != nil {
 			return advise(c.reason, fmt.Sprintf("claim %s is %s because %s", s.Name, phase(s.Claim), c.because), c.next)
 		}
@@ -92,7 +95,8 @@ func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhas
 
 // BeingDeleted is about a claim that pods still need, whether it is bound or not.
 func BeingDeleted(claim string) Finding {
-	return advise(ReasonClaimDeleting, fmt.Sprintf("claim %s is being deleted: it ends when the pods that use it have ended, and new pods wait. ", claim),
+	return advise(ReasonClaimDeleting,
+		fmt.Sprintf("claim %s is being deleted: it ends when the pods that use it have ended, and new pods wait. ", claim),
 		"End them to have it recreated; its volume is retained where the reclaim policy is Retain")
 }
 
@@ -101,7 +105,8 @@ func lost(s *Snapshot) *cause {
 		return nil
 	}
 	return &cause{
-		ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s was deleted or bound to another claim: ", s.Claim.Spec.VolumeName),
+		ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s was deleted or bound to another claim: ",
+			s.Claim.Spec.VolumeName),
 		"restore it, or delete the claim to have a new one, which is empty unless the profile names a volume",
 	}
 }
@@ -113,16 +118,21 @@ func volumeCause(s *Snapshot) *cause {
 		return nil
 	}
 	if s.Volume == nil {
-		return &cause{ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s does not exist: ", name), "create it" + s.profileHint(", or ", "volume.create")}
+		return &cause{
+			ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s does not exist: ", name),
+			"create it" + s.profileHint(", or ", "volume.create"),
+		}
 	}
 	if c := claimRefCause(s); c != nil {
 		return c
 	}
 	if why := VolumeMisfits(s.Claim, s.Volume); len(why) > 0 {
-		return &cause{reason: ReasonVolumeDiffers, because: fmt.Sprintf("its PersistentVolume %s does not fit: %s", name, strings.Join(why, "; "))}
+		because := fmt.Sprintf("its PersistentVolume %s does not fit: %s", name, strings.Join(why, "; "))
+		return &cause{reason: ReasonVolumeDiffers, because: because}
 	}
 	if s.Volume.Status.Phase == corev1.VolumeFailed {
-		return &cause{reason: ReasonVolumeFailed, because: fmt.Sprintf("its PersistentVolume %s failed: %s", name, s.Volume.Status.Message)}
+		because := fmt.Sprintf("its PersistentVolume %s failed: %s", name, s.Volume.Status.Message)
+		return &cause{reason: ReasonVolumeFailed, because: because}
 	}
 	return nil
 }
@@ -136,12 +146,14 @@ func claimRefCause(s *Snapshot) *cause {
 		return nil
 	case ref.Namespace != s.Claim.Namespace || ref.Name != s.Claim.Name:
 		return &cause{
-			ReasonVolumeTaken, fmt.Sprintf("its PersistentVolume %s belongs to the claim %s/%s: ", s.Volume.Name, ref.Namespace, ref.Name),
+			ReasonVolumeTaken, fmt.Sprintf("its PersistentVolume %s belongs to the claim %s/%s: ", s.Volume.Name,
+				ref.Namespace, ref.Name),
 			"name another volume, or free it there",
 		}
 	case ref.UID != "" && ref.UID != s.Claim.UID:
 		return &cause{
-			ReasonVolumeReleased, fmt.Sprintf("its PersistentVolume %s is Released: it still holds the data of a claim of this name that was deleted. ", s.Volume.Name),
+			ReasonVolumeReleased, fmt.Sprintf("its PersistentVolume %s is Released: it still holds the data of a claim of "+
+				"this name that was deleted. ", s.Volume.Name),
 			"To give this data to the new claim: " + s.release(),
 		}
 	}
@@ -163,7 +175,8 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 		why = append(why, fmt.Sprintf("its capacity is %s, the claim requests %s", size.String(), want.String()))
 	}
 	if missing := Lacking(volume.Spec.AccessModes, claim.Spec.AccessModes); len(missing) > 0 {
-		why = append(why, fmt.Sprintf("its access modes are %s, the claim needs %s", Modes(volume.Spec.AccessModes), Modes(missing)))
+		why = append(why, fmt.Sprintf("its access modes are %s, the claim needs %s", Modes(volume.Spec.AccessModes),
+			Modes(missing)))
 	}
 	if volume.Spec.StorageClassName != ClassOf(claim) {
 		why = append(why, fmt.Sprintf("its StorageClass is %q, the claim's %q", volume.Spec.StorageClassName, ClassOf(claim)))
@@ -182,7 +195,10 @@ func classCause(s *Snapshot) *cause {
 	case s.Claim.Spec.VolumeName != "" || s.Claim.Spec.StorageClassName == nil:
 		return nil
 	case name == "":
-		return &cause{ReasonVolumeMissing, "it has no StorageClass that could make a volume: ", "create a PersistentVolume for it"}
+		return &cause{
+			ReasonVolumeMissing, "it has no StorageClass that could make a volume: ",
+			"create a PersistentVolume for it",
+		}
 	case s.Class == nil && !s.ClassesUnread:
 		next := "create it"
 		if s.Profile != nil && !*s.Profile.StorageClass.Create {
@@ -199,7 +215,8 @@ func driverCause(s *Snapshot) *cause {
 		return nil
 	}
 	return &cause{
-		ReasonDriverMissing, fmt.Sprintf("its StorageClass %s needs the CSI driver %s, and the cluster has no CSIDriver of that name: ", s.Class.Name, s.Class.Provisioner),
+		ReasonDriverMissing, fmt.Sprintf("its StorageClass %s needs the CSI driver %s, and the cluster has no CSIDriver "+
+			"of that name: ", s.Class.Name, s.Class.Provisioner),
 		"install the driver (kubectl get csidrivers lists those that are)",
 	}
 }
@@ -207,16 +224,19 @@ func driverCause(s *Snapshot) *cause {
 // consumerCause finds the pod that a class with WaitForFirstConsumer waits for.
 func consumerCause(s *Snapshot) *cause {
 	if s.Claim.Spec.VolumeName != "" || s.Class == nil || s.Class.VolumeBindingMode == nil ||
-		*s.Class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer || s.Claim.Annotations[AnnotationSelectedNode] != "" {
+		*s.Class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer ||
+		s.Claim.Annotations[AnnotationSelectedNode] != "" {
 		return nil
 	}
 	if i := slices.IndexFunc(s.Pods, func(p corev1.Pod) bool { return p.Spec.NodeName == "" }); i >= 0 {
-		return &cause{reason: ReasonNotScheduled, because: fmt.Sprintf("its StorageClass %s waits for the first consumer, and the pod %s is not scheduled: %s",
-			s.Class.Name, s.Pods[i].Name, whyNotScheduled(&s.Pods[i]))}
+		because := fmt.Sprintf("its StorageClass %s waits for the first consumer, and the pod %s is not scheduled: %s",
+			s.Class.Name, s.Pods[i].Name, whyNotScheduled(&s.Pods[i]))
+		return &cause{reason: ReasonNotScheduled, because: because}
 	}
 	if len(s.Pods) > 0 {
 		return &cause{
-			ReasonNotScheduled, fmt.Sprintf("its StorageClass %s waits for the scheduler, and the pod %s was put on the node %s without it: ",
+			ReasonNotScheduled, fmt.Sprintf("its StorageClass %s waits for the scheduler, and the pod %s was put on the node "+
+				"%s without it: ",
 				s.Class.Name, s.Pods[0].Name, s.Pods[0].Spec.NodeName),
 			"use a nodeSelector in place of spec.nodeName",
 		}
@@ -246,13 +266,15 @@ func provisionerCause(s *Snapshot) *cause {
 	}
 	return &cause{
 		ReasonNotProvisioned, s.Class.Provisioner + " has made no volume for it yet: ",
-		fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl describe persistentvolumeclaim %s --namespace %s for its events",
+		fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl describe "+
+			"persistentvolumeclaim %s --namespace %s for its events",
 			s.Name, s.Namespace),
 	}
 }
 
 // UnknownProfile is about a pod whose injected annotation names a profile that the configuration does not have.
 func UnknownProfile(name string) Finding {
-	return advise(ReasonProfileUnknown, fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+
-		"nothing is created for it; ", inject.AnnotationInjected, name), "restore the profile, or recreate the pod")
+	return advise(ReasonProfileUnknown,
+		fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+
+			"nothing is created for it; ", inject.AnnotationInjected, name), "restore the profile, or recreate the pod")
 }

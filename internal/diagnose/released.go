@@ -38,51 +38,61 @@ func ReleasedFor(key types.NamespacedName, claim, namespaceUID types.UID, volume
 		}
 	}
 	for _, found := range [][]corev1.PersistentVolume{released.Volumes, released.Earlier} {
-		slices.SortStableFunc(found, func(a, b corev1.PersistentVolume) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+		slices.SortStableFunc(found, func(a, b corev1.PersistentVolume) int {
+			return b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
+		})
 	}
 	return released
 }
 
 // Rebound is about a claim that has its volume again.
 func Rebound(volume string) Finding {
-	return advise(ReasonRebound, fmt.Sprintf("PersistentVolume %s is re-bound: it has the data of the deleted claim of this name", volume), "")
+	what := fmt.Sprintf("PersistentVolume %s is re-bound: it has the data of the deleted claim of this name", volume)
+	return advise(ReasonRebound, what, "")
 }
 
 // Ambiguous is about a claim for which several volumes have data, the newest first: people decide which is meant.
 func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
-	return advise(ReasonVolumesAmbiguous, fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
-		"nothing is created until one is left; ", listed(volumes), claim),
-		fmt.Sprintf("remove the label from each that you do not mean (nothing else of it changes), for instance: kubectl label persistentvolume %s %s-",
+	return advise(ReasonVolumesAmbiguous,
+		fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
+			"nothing is created until one is left; ", listed(volumes), claim),
+		fmt.Sprintf("remove the label from each that you do not mean (nothing else of it changes), for instance: kubectl "+
+			"label persistentvolume %s %s-",
 			volumes[len(volumes)-1].Name, storage.LabelNamespaceUID))
 }
 
 // Unfit is about a volume with the data of a claim that no longer fits it.
 func Unfit(claim, volume, profile string, why []string) Finding {
-	return advise(ReasonVolumeDiffers, fmt.Sprintf("PersistentVolume %s has the data of the deleted claim %s, but the profile %s requires another: %s. "+
-		"Nothing is created until that is resolved: ", volume, claim, profile, strings.Join(why, "; ")),
+	return advise(ReasonVolumeDiffers,
+		fmt.Sprintf("PersistentVolume %s has the data of the deleted claim %s, but the profile %s requires another: %s. "+
+			"Nothing is created until that is resolved: ", volume, claim, profile, strings.Join(why, "; ")),
 		"restore the profile, or give it another claim.name to begin with an empty volume")
 }
 
 // EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same name. The newest
 // volume is the first.
 func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
-	return advise(ReasonVolumeReleased, fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
-		"but of an earlier namespace %s, which may have been another team's. ", key.Name, listed(volumes), key.Namespace),
+	return advise(ReasonVolumeReleased,
+		fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
+			"but of an earlier namespace %s, which may have been another team's. ", key.Name, listed(volumes), key.Namespace),
 		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
 }
 
 // Reserved is about a claim that would be bound to a volume with the data of an earlier namespace, because the
 // volume is reserved for a claim of that name.
 func Reserved(key types.NamespacedName, volume string) Finding {
-	return advise(ReasonVolumeReleased, fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
-		"which may have been another team's: nothing is created, because it would be bound. ", volume, key.Name, key.Namespace),
+	return advise(ReasonVolumeReleased,
+		fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
+			"which may have been another team's: nothing is created, because it would be bound. ", volume, key.Name,
+			key.Namespace),
 		"To use that data, consent: "+ConsentCommand(volume, key.Namespace))
 }
 
 // ConsentCommand returns the command by which an administrator gives a Released volume to the claim that its
 // claimRef names.
 func ConsentCommand(volume, namespace string) string {
-	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s --output=jsonpath={.metadata.uid}) --overwrite",
+	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s "+
+		"--output=jsonpath={.metadata.uid}) --overwrite",
 		volume, storage.LabelNamespace, namespace, storage.LabelNamespaceUID, namespace)
 }
 

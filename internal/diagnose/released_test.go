@@ -42,12 +42,14 @@ func TestHeldFor(t *testing.T) {
 			nil,
 		},
 		"an earlier namespace": {
-			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "before" })},
+			[]corev1.PersistentVolume{held("v", 0,
+				func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "before" })},
 			nil,
 			[]string{"v"},
 		},
 		"a label of another namespace": {
-			[]corev1.PersistentVolume{held("v", 0, func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespace] = "other" })},
+			[]corev1.PersistentVolume{held("v", 0,
+				func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespace] = "other" })},
 			nil,
 			[]string{"v"},
 		},

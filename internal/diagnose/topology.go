@@ -20,8 +20,10 @@ func Driver(claim string, volume *corev1.PersistentVolume, drivers []string) *Fi
 	if volume == nil || volume.Spec.CSI == nil || drivers == nil || slices.Contains(drivers, volume.Spec.CSI.Driver) {
 		return nil
 	}
-	f := advise(ReasonDriverMissing, fmt.Sprintf("PersistentVolume %s of claim %s needs the CSI driver %s, and the cluster has no CSIDriver of that name: ",
-		volume.Name, claim, volume.Spec.CSI.Driver), "install the driver (kubectl get csidrivers lists those that are)")
+	f := advise(ReasonDriverMissing,
+		fmt.Sprintf("PersistentVolume %s of claim %s needs the CSI driver %s, and the cluster has no CSIDriver of that "+
+			"name: ",
+			volume.Name, claim, volume.Spec.CSI.Driver), "install the driver (kubectl get csidrivers lists those that are)")
 	return &f
 }
 
@@ -34,14 +36,17 @@ func lacksDriver(drivers []string, provisioner string) bool {
 
 // Reach returns a finding when the nodes on which pods could run cannot reach the volume: it is in another
 // zone, or on another node. Nil: they can, or the nodes were not read.
-func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.PartialObjectMetadata, pods []corev1.Pod) *Finding {
+func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.PartialObjectMetadata,
+	pods []corev1.Pod,
+) *Finding {
 	if volume == nil || nodes == nil || volume.Spec.NodeAffinity == nil || volume.Spec.NodeAffinity.Required == nil {
 		return nil
 	}
 	where := volume.Spec.NodeAffinity.Required
 	fits := func(n metav1.PartialObjectMetadata) bool { return reaches(where, &n) }
 	if !slices.ContainsFunc(nodes, fits) {
-		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and the cluster has no such node: ",
+		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s "+
+			"reach, and the cluster has no such node: ",
 			claim, volume.Name, placeOf(where)), "add a node there, or copy the data to a volume of a zone that has nodes")
 		return &f
 	}
@@ -50,8 +55,10 @@ func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.Partial
 		if why == "" {
 			continue
 		}
-		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s reach, and the pod %s %s: ",
-			claim, volume.Name, placeOf(where), pods[i].Name, why), "let the pod run there (nodeSelector, tolerations, free room on those nodes)")
+		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s "+
+			"reach, and the pod %s %s: ",
+			claim, volume.Name, placeOf(where), pods[i].Name,
+			why), "let the pod run there (nodeSelector, tolerations, free room on those nodes)")
 		return &f
 	}
 	return nil
@@ -81,7 +88,8 @@ func reaches(where *corev1.NodeSelector, node *metav1.PartialObjectMetadata) boo
 		if len(t.MatchExpressions)+len(t.MatchFields) == 0 {
 			return false
 		}
-		return satisfies(t.MatchExpressions, node.Labels) && satisfies(t.MatchFields, labels.Set{metav1.ObjectNameField: node.Name})
+		return satisfies(t.MatchExpressions, node.Labels) && satisfies(t.MatchFields,
+			labels.Set{metav1.ObjectNameField: node.Name})
 	})
 }
 
@@ -111,7 +119,8 @@ func placeOf(where *corev1.NodeSelector) string {
 			continue // it matches no node
 		}
 		for _, r := range slices.Concat(t.MatchExpressions, t.MatchFields) {
-			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Key, strings.ToLower(string(r.Operator)), strings.Join(r.Values, ", "))))
+			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Key, strings.ToLower(string(r.Operator)),
+				strings.Join(r.Values, ", "))))
 		}
 		terms = append(terms, strings.Join(all, " and "))
 	}

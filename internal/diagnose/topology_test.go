@@ -23,7 +23,10 @@ func only(terms ...corev1.NodeSelectorTerm) func(*corev1.PersistentVolume) {
 }
 
 func inZone(operator corev1.NodeSelectorOperator, values ...string) corev1.NodeSelectorTerm {
-	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: operator, Values: values}}}
+	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{
+		Key: "zone", Operator: operator,
+		Values: values,
+	}}}
 }
 
 func TestReach(t *testing.T) {
@@ -31,7 +34,10 @@ func TestReach(t *testing.T) {
 
 	unscheduled := func(message string) corev1.Pod {
 		pod := aPod("p", "")
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: message}}
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Message: message,
+		}}
 		return pod
 	}
 	both := []metav1.PartialObjectMetadata{nodeIn("a", "east"), nodeIn("b", "west")}
@@ -45,21 +51,32 @@ func TestReach(t *testing.T) {
 		pods   []corev1.Pod
 		want   string
 	}{
-		"no volume":                     {nil, both, nil, ""},
-		"a volume for all nodes":        {aVolume(), both, []corev1.Pod{unscheduled("volume node affinity conflict")}, ""},
-		"the nodes were not read":       {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), nil, nil, ""},
-		"a zone with nodes":             {aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "a"), aPod("q", "unknown")}, ""},
-		"one of two terms is enough":    {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"), inZone(corev1.NodeSelectorOpExists))), both, nil, ""},
-		"an empty term matches no node": {aVolume(only(corev1.NodeSelectorTerm{}, inZone(corev1.NodeSelectorOpIn, "moon"))), both, nil, "claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the cluster has no such node: add a node there, or copy the data to a volume of a zone that has nodes"},
+		"no volume":               {nil, both, nil, ""},
+		"a volume for all nodes":  {aVolume(), both, []corev1.Pod{unscheduled("volume node affinity conflict")}, ""},
+		"the nodes were not read": {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), nil, nil, ""},
+		"a zone with nodes": {
+			aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both,
+			[]corev1.Pod{aPod("p", "a"), aPod("q", "unknown")},
+			"",
+		},
+		"one of two terms is enough": {aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"),
+			inZone(corev1.NodeSelectorOpExists))), both, nil, ""},
+		"an empty term matches no node": {
+			aVolume(only(corev1.NodeSelectorTerm{}, inZone(corev1.NodeSelectorOpIn, "moon"))),
+			both, nil, "claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the " +
+				"cluster has no such node: add a node there, or copy the data to a volume of a zone that has nodes",
+		},
 		"a node by its name": {aVolume(only(corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
 			{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{"b"}},
 		}})), both, []corev1.Pod{aPod("p", "b")}, ""},
 		"a zone without nodes": {
 			aVolume(only(inZone(corev1.NodeSelectorOpIn, "moon"))), both, nil,
-			"claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the cluster has no such node: add a node there, or copy the data to a volume of a zone that has nodes",
+			"claim data has its data on PersistentVolume v, which only nodes with zone in moon reach, and the cluster has no " +
+				"such node: add a node there, or copy the data to a volume of a zone that has nodes",
 		},
 		"a pod on a node of another zone": {
-			aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "b")}, east + "the pod p is on the node b: " + advice,
+			aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both, []corev1.Pod{aPod("p", "b")}, east +
+				"the pod p is on the node b: " + advice,
 		},
 		"a pod that the scheduler could not put there": {
 			aVolume(only(inZone(corev1.NodeSelectorOpIn, "east"))), both,
@@ -100,10 +117,14 @@ func TestDriver(t *testing.T) {
 	assert.Nil(t, Driver("data", aVolume(), []string{}), "a volume of the node itself")
 	got := Driver("data", disk, []string{})
 	require.NotNil(t, got)
-	assert.Equal(t, "PersistentVolume v of claim data needs the CSI driver disk.csi.example.com, and the cluster has no CSIDriver of that name", got.What())
+	assert.Equal(t, "PersistentVolume v of claim data needs the CSI driver disk.csi.example.com, and the cluster has "+
+		"no CSIDriver of that name", got.What())
 
 	pending := func(provisioner string, drivers []string) string {
-		return Claim(Snapshot{Name: "data", Namespace: "ml", Claim: claimtest.Claim(), Class: aClass(provisioner, storagev1.VolumeBindingImmediate), Drivers: drivers}).Reason
+		return Claim(Snapshot{
+			Name: "data", Namespace: "ml", Claim: claimtest.Claim(),
+			Class: aClass(provisioner, storagev1.VolumeBindingImmediate), Drivers: drivers,
+		}).Reason
 	}
 	assert.Equal(t, ReasonDriverMissing, pending("ebs.csi.aws.com", []string{"other"}))
 	assert.Equal(t, ReasonNotProvisioned, pending("ebs.csi.aws.com", nil))
@@ -120,7 +141,8 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 	s.Claim = claimtest.Claim(claimtest.Volume("v"))
 	assert.Equal(t, ReasonPending, Claim(s).Reason)
 	s.VolumesUnread = false
-	assert.Equal(t, "claim data is Pending because its PersistentVolume v does not exist: create it", Claim(s).Note, "without a profile there is no hint about it")
+	assert.Equal(t, "claim data is Pending because its PersistentVolume v does not exist: create it", Claim(s).Note,
+		"without a profile there is no hint about it")
 	s.Claim = nil
 	assert.Equal(t, "create it", Claim(s).Next)
 }
@@ -128,6 +150,9 @@ func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 func TestAReleasedVolumeIsGivenByConsentToAnOwnClaim(t *testing.T) {
 	t.Parallel()
 
-	s := Snapshot{Name: "data", Namespace: "ml", Claim: claimtest.Claim(claimtest.Volume("v")), Volume: aVolume(refers("ml", "an-older-claim")), Own: true}
+	s := Snapshot{
+		Name: "data", Namespace: "ml", Claim: claimtest.Claim(claimtest.Volume("v")),
+		Volume: aVolume(refers("ml", "an-older-claim")), Own: true,
+	}
 	assert.Equal(t, "To give this data to the new claim: "+ConsentCommand("v", "ml"), Claim(s).Next)
 }

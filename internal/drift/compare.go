@@ -107,7 +107,9 @@ func added(want, is *v1.MutatingWebhook) []metav1.LabelSelectorRequirement {
 }
 
 func has(all []metav1.LabelSelectorRequirement, one metav1.LabelSelectorRequirement) bool {
-	return slices.ContainsFunc(all, func(r metav1.LabelSelectorRequirement) bool { return apiequality.Semantic.DeepEqual(r, one) })
+	return slices.ContainsFunc(all, func(r metav1.LabelSelectorRequirement) bool {
+		return apiequality.Semantic.DeepEqual(r, one)
+	})
 }
 
 // changed returns the JSON names of the fields that differ. A nil webhook has none.

@@ -118,7 +118,8 @@ func TestDifferences(t *testing.T) {
 		"the exclusions of AKS": {func(live []v1.MutatingWebhook) []v1.MutatingWebhook {
 			s := live[0].NamespaceSelector
 			s.MatchExpressions = append([]metav1.LabelSelectorRequirement{
-				requirement("control-plane", metav1.LabelSelectorOpNotIn, "true"), requirement("kubernetes.azure.com/managedby", metav1.LabelSelectorOpNotIn, "aks"),
+				requirement("control-plane", metav1.LabelSelectorOpNotIn, "true"),
+				requirement("kubernetes.azure.com/managedby", metav1.LabelSelectorOpNotIn, "aks"),
 			}, s.MatchExpressions...)
 			return live
 		}, nil},
@@ -127,7 +128,10 @@ func TestDifferences(t *testing.T) {
 			s.MatchExpressions = append(s.MatchExpressions, requirement("team", metav1.LabelSelectorOpNotIn, "a"))
 			return live
 		}, []string{"webhook storage.pipeline-storage.io: namespaceSelector"}},
-		"no webhook": {func([]v1.MutatingWebhook) []v1.MutatingWebhook { return nil }, []string{"webhook storage.pipeline-storage.io is missing"}},
+		"no webhook": {
+			func([]v1.MutatingWebhook) []v1.MutatingWebhook { return nil },
+			[]string{"webhook storage.pipeline-storage.io is missing"},
+		},
 		"an additional one": {func(live []v1.MutatingWebhook) []v1.MutatingWebhook {
 			return append(live, v1.MutatingWebhook{Name: "more.example.com"})
 		}, []string{"webhook more.example.com is additional"}},
@@ -137,7 +141,8 @@ func TestDifferences(t *testing.T) {
 			}
 			return live
 		}, []string{
-			"webhook storage.pipeline-storage.io is missing", "webhook w0.example.com is additional", "webhook w1.example.com is additional",
+			"webhook storage.pipeline-storage.io is missing", "webhook w0.example.com is additional",
+			"webhook w1.example.com is additional",
 			"webhook w2.example.com is additional", "webhook w3.example.com is additional", "6 more webhooks",
 		}},
 	} {
@@ -157,11 +162,15 @@ func TestRestoredKeepsWhatOthersMaintain(t *testing.T) {
 	expected := parse(t, file)
 	live := parse(t, file).Webhooks
 	live[0].ClientConfig.CABundle = []byte("CA")
-	live[0].NamespaceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{exclusions[0], {Key: "team", Operator: metav1.LabelSelectorOpExists}}
+	live[0].NamespaceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{
+		exclusions[0],
+		{Key: "team", Operator: metav1.LabelSelectorOpExists},
+	}
 
 	restored := expected.restored(live)
 	assert.Equal(t, []byte("CA"), restored[0].ClientConfig.CABundle)
-	assert.Equal(t, append(slices.Clone(expected.Webhooks[0].NamespaceSelector.MatchExpressions), exclusions[0]), restored[0].NamespaceSelector.MatchExpressions)
+	assert.Equal(t, append(slices.Clone(expected.Webhooks[0].NamespaceSelector.MatchExpressions), exclusions[0]),
+		restored[0].NamespaceSelector.MatchExpressions)
 	assert.Equal(t, []string{"control-plane"}, expected.excluded(live))
 }
 

@@ -233,8 +233,9 @@ func exclusionNote(expected *Expected, live *v1.MutatingWebhookConfiguration) st
 // The next step at the end of a note, by how the object was installed.
 const (
 	adviceRestored = "the leader restores it; find out who changed it"
-	adviceOther    = "it was installed with another version of this replica's file: wait for an upgrade to end, or find out who changed its annotation " + AnnotationInstalled
-	adviceByHand   = "find out who changed it, and install it again"
+	adviceOther    = "it was installed with another version of this replica's file: wait for an upgrade to end, or " +
+		"find out who changed its annotation " + AnnotationInstalled
+	adviceByHand = "find out who changed it, and install it again"
 )
 
 func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfiguration, differences []string) string {
@@ -245,7 +246,8 @@ func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfigur
 	case hash != expected.Hash && hash != "":
 		advice = adviceOther
 	}
-	return fmt.Sprintf("MutatingWebhookConfiguration %s differs from the installed one (%s): %s", live.Name, strings.Join(differences, "; "), advice)
+	return fmt.Sprintf("MutatingWebhookConfiguration %s differs from the installed one (%s): %s", live.Name,
+		strings.Join(differences, "; "), advice)
 }
 
 // warn logs on every replica and sends the Event on the leader, each once for a note.
@@ -256,7 +258,8 @@ func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguratio
 	}
 	if w.loop.IsLeader() {
 		w.events.SendOnce(kube.Event{
-			Type: corev1.EventTypeWarning, About: kube.WebhookReference(live), Reason: ReasonDrift, Action: actionCompare, Note: note,
+			Type: corev1.EventTypeWarning, About: kube.WebhookReference(live),
+			Reason: ReasonDrift, Action: actionCompare, Note: note,
 		})
 	}
 }

@@ -50,10 +50,16 @@ type fixture struct {
 func newFixture(t *testing.T, annotated, patch bool) *fixture {
 	t.Helper()
 	p := requirePlane(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
+	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
+		CAData: p.CA, CertData: p.Cert,
+		KeyData: p.Key,
+	}}
 	c, err := client.New(root, client.Options{Scheme: clientgoscheme.Scheme})
 	require.NoError(t, err)
-	f := &fixture{Client: c, t: t, name: strings.ToLower(t.Name()), file: filepath.Join(t.TempDir(), "webhooks.yaml"), limited: rest.CopyConfig(root)}
+	f := &fixture{
+		Client: c, t: t, name: strings.ToLower(t.Name()), file: filepath.Join(t.TempDir(), "webhooks.yaml"),
+		limited: rest.CopyConfig(root),
+	}
 	f.limited.Impersonate = rest.ImpersonationConfig{UserName: f.name, Groups: []string{"system:authenticated"}}
 	f.allow(patch)
 	f.write(file)
@@ -69,17 +75,24 @@ func newFixture(t *testing.T, annotated, patch bool) *fixture {
 }
 
 func (f *fixture) configuration() *v1.MutatingWebhookConfiguration {
-	return &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: f.name, Labels: map[string]string{"app.kubernetes.io/name": "pipeline-storage"}}}
+	return &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{
+		Name:   f.name,
+		Labels: map[string]string{"app.kubernetes.io/name": "pipeline-storage"},
+	}}
 }
 
 func (f *fixture) allow(patch bool) {
 	rules := []rbacv1.PolicyRule{
-		{APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"}, Verbs: []string{"get", "list", "watch"}},
+		{
+			APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+			Verbs: []string{"get", "list", "watch"},
+		},
 		{APIGroups: []string{eventsv1.GroupName}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 	}
 	if patch {
 		rules = append(rules, rbacv1.PolicyRule{
-			APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"}, ResourceNames: []string{f.name}, Verbs: []string{"patch"},
+			APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+			ResourceNames: []string{f.name}, Verbs: []string{"patch"},
 		})
 	}
 	meta := metav1.ObjectMeta{Name: f.name}
@@ -106,10 +119,14 @@ func (f *fixture) run(change ...func(*Options)) *Watcher {
 	scheme := runtime.NewScheme()
 	require.NoError(f.t, clientgoscheme.AddToScheme(scheme))
 	mgr, err := manager.New(f.limited, manager.Options{
-		Scheme: scheme, Metrics: server.Options{BindAddress: "0"}, Cache: cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Scheme: scheme, Metrics: server.Options{BindAddress: "0"},
+		Cache: cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 	})
 	require.NoError(f.t, err)
-	o := Options{File: f.file, WebhookConfiguration: f.name, Repair: true, RepairAfter: soon, Grace: soon, Poll: time.Second}
+	o := Options{
+		File: f.file, WebhookConfiguration: f.name, Repair: true, RepairAfter: soon, Grace: soon,
+		Poll: time.Second,
+	}
 	for _, c := range change {
 		c(&o)
 	}
@@ -145,7 +162,8 @@ func (f *fixture) attack(c client.Client) error {
 	return c.Patch(f.t.Context(), f.configuration(), client.RawPatch(types.JSONPatchType, text))
 }
 
-const attacked = "webhook storage.pipeline-storage.io: clientConfig.url, clientConfig.service, rules, failurePolicy, namespaceSelector, objectSelector"
+const attacked = "webhook storage.pipeline-storage.io: clientConfig.url, clientConfig.service, rules, " +
+	"failurePolicy, namespaceSelector, objectSelector"
 
 func (f *fixture) differences() []string {
 	f.t.Helper()
@@ -215,7 +233,8 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 	assert.Equal(t, caBundle(t), strings.Trim(string(encoded), `"`), "the caBundle is another package's")
 	upgrade := fmt.Appendf(nil, `{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": %q},
 		"webhooks": [{"name": "storage.pipeline-storage.io", "failurePolicy": "Ignore"}]}`, f.name)
-	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.ApplyPatchType, upgrade), client.FieldOwner("helm4")),
+	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.ApplyPatchType, upgrade),
+		client.FieldOwner("helm4")),
 		"the next upgrade by server-side apply finds no other owner of a restored field")
 }
 
@@ -317,7 +336,10 @@ func TestPauseGrows(t *testing.T) {
 		w.repairs++
 	}
 	minutes := time.Minute
-	assert.Equal(t, []time.Duration{minutes, 2 * minutes, 4 * minutes, 8 * minutes, 16 * minutes, 32 * minutes, time.Hour, time.Hour}, pauses)
+	assert.Equal(t, []time.Duration{
+		minutes, 2 * minutes, 4 * minutes, 8 * minutes, 16 * minutes, 32 * minutes,
+		time.Hour, time.Hour,
+	}, pauses)
 }
 
 func TestNothingIsComparedWithoutAFile(t *testing.T) {

@@ -45,7 +45,9 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 
 // restore writes the whole list, which removes additional webhooks. It fails with a conflict when the object
 // has changed since it was read.
-func (w *Watcher) restore(ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration) (*v1.MutatingWebhookConfiguration, error) {
+func (w *Watcher) restore(
+	ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration,
+) (*v1.MutatingWebhookConfiguration, error) {
 	return w.patch(ctx, live, map[string]any{"webhooks": expected.restored(live.Webhooks)}, nil)
 }
 
@@ -57,7 +59,9 @@ func (w *Watcher) disown(ctx context.Context) error {
 	if err != nil || live == nil {
 		return err
 	}
-	others := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == fieldManager })
+	others := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == fieldManager
+	})
 	if len(others) == len(live.ManagedFields) {
 		return nil
 	}
@@ -66,7 +70,9 @@ func (w *Watcher) disown(ctx context.Context) error {
 }
 
 // patch sends fields and metadata with the resourceVersion that was read.
-func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfiguration, fields, metadata map[string]any) (*v1.MutatingWebhookConfiguration, error) {
+func (w *Watcher) patch(
+	ctx context.Context, read *v1.MutatingWebhookConfiguration, fields, metadata map[string]any,
+) (*v1.MutatingWebhookConfiguration, error) {
 	content, meta := map[string]any{}, map[string]any{"resourceVersion": read.ResourceVersion}
 	maps.Copy(content, fields)
 	maps.Copy(meta, metadata)
@@ -76,7 +82,8 @@ func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfigurati
 		return nil, fmt.Errorf("encode the MutatingWebhookConfiguration %s: %w", read.Name, err)
 	}
 	object := &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: read.Name}}
-	if err := w.writer.Patch(ctx, object, client.RawPatch(types.MergePatchType, text), client.FieldOwner(fieldManager)); err != nil {
+	merge := client.RawPatch(types.MergePatchType, text)
+	if err := w.writer.Patch(ctx, object, merge, client.FieldOwner(fieldManager)); err != nil {
 		return nil, fmt.Errorf("restore the MutatingWebhookConfiguration %s: %w", read.Name, err)
 	}
 	return object, nil
@@ -85,7 +92,8 @@ func (w *Watcher) patch(ctx context.Context, read *v1.MutatingWebhookConfigurati
 // repaired reports a repair.
 func (w *Watcher) repaired(ctx context.Context, restored *v1.MutatingWebhookConfiguration, differences string) {
 	repairs.Inc()
-	log.FromContext(ctx).Info("Restored the webhooks of the MutatingWebhookConfiguration", "name", restored.Name, "differences", differences)
+	log.FromContext(ctx).Info("Restored the webhooks of the MutatingWebhookConfiguration",
+		"name", restored.Name, "differences", differences)
 	w.events.Send(kube.Event{
 		Type: corev1.EventTypeNormal, About: kube.WebhookReference(restored), Reason: reasonRestored, Action: actionRestore,
 		Note: "Restored the webhooks as they were installed. They differed: " + differences,

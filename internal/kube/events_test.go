@@ -22,7 +22,10 @@ func recorded() (*Events, *events.FakeRecorder, *clocktesting.FakeClock) {
 }
 
 func warning(about types.UID, note string) Event {
-	return Event{Type: corev1.EventTypeWarning, About: &corev1.ObjectReference{Kind: "Pod", UID: about}, Reason: "Reason", Action: "Act", Note: note}
+	return Event{
+		Type: corev1.EventTypeWarning, About: &corev1.ObjectReference{Kind: "Pod", UID: about},
+		Reason: "Reason", Action: "Act", Note: note,
+	}
 }
 
 // sent returns how many Events were sent since it was called last.

@@ -15,7 +15,8 @@ import (
 // watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed
 // since the last one was taken. It makes no request: the cache may not have started.
 func watchWebhooks(c cache.Cache) (<-chan struct{}, error) {
-	informer, err := c.GetInformer(context.Background(), &admissionregistrationv1.MutatingWebhookConfiguration{}, cache.BlockUntilSynced(false))
+	object := &admissionregistrationv1.MutatingWebhookConfiguration{}
+	informer, err := c.GetInformer(context.Background(), object, cache.BlockUntilSynced(false))
 	if err != nil {
 		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
 	}
@@ -39,14 +40,17 @@ func watchWebhooks(c cache.Cache) (<-chan struct{}, error) {
 // WebhookReference refers to a MutatingWebhookConfiguration, for Events.
 func WebhookReference(c *admissionregistrationv1.MutatingWebhookConfiguration) *corev1.ObjectReference {
 	return &corev1.ObjectReference{
-		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: KindWebhookConfiguration, Name: c.Name, UID: c.UID,
+		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: KindWebhookConfiguration,
+		Name: c.Name, UID: c.UID,
 	}
 }
 
 // ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it, and returns
 // nil when none has. A cache has only those with the product's label, which a third party may have removed:
 // give the API server's reader behind it.
-func ReadWebhookConfiguration(ctx context.Context, name string, from ...client.Reader) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
+func ReadWebhookConfiguration(
+	ctx context.Context, name string, from ...client.Reader,
+) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {
 	for _, reader := range from {
 		found := &admissionregistrationv1.MutatingWebhookConfiguration{}
 		err := reader.Get(ctx, client.ObjectKey{Name: name}, found)

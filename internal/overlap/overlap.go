@@ -115,12 +115,14 @@ func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 		log.FromContext(ctx).Info("Two installations select the same pods", "overlap", note)
 	}
 	w.events.SendOnce(kube.Event{
-		Type: corev1.EventTypeWarning, About: kube.WebhookReference(own), Reason: diagnose.ReasonOverlap, Action: actionSelect, Note: note,
+		Type: corev1.EventTypeWarning, About: kube.WebhookReference(own),
+		Reason: diagnose.ReasonOverlap, Action: actionSelect, Note: note,
 	})
 }
 
 // overlapFormat takes the other configuration, the namespaces and the own configuration.
-const overlapFormat = "another installation (MutatingWebhookConfiguration %s) also selects pods of %s, which %s selects: " +
+const overlapFormat = "another installation (MutatingWebhookConfiguration %s) also selects pods of %s, " +
+	"which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
 // overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no

@@ -13,7 +13,10 @@ func equals(key, value string) *metav1.LabelSelector {
 }
 
 func requires(operator metav1.LabelSelectorOperator, values ...string) *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: operator, Values: values}}}
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+		Key: "k", Operator: operator,
+		Values: values,
+	}}}
 }
 
 func TestDisjoint(t *testing.T) {
@@ -23,21 +26,39 @@ func TestDisjoint(t *testing.T) {
 		a, b *metav1.LabelSelector
 		want bool
 	}{
-		"nothing is required":            {nil, nil, false},
-		"the empty selector":             {&metav1.LabelSelector{}, equals("k", "a"), false},
-		"the same value":                 {equals("k", "a"), equals("k", "a"), false},
-		"two values":                     {equals("k", "a"), equals("k", "b"), true},
-		"two keys":                       {equals("k", "a"), equals("l", "b"), false},
-		"sets that share a value":        {requires(metav1.LabelSelectorOpIn, "a", "b"), requires(metav1.LabelSelectorOpIn, "b", "c"), false},
-		"a value and all but that":       {equals("k", "a"), requires(metav1.LabelSelectorOpNotIn, "a"), true},
-		"two values and all but one":     {requires(metav1.LabelSelectorOpIn, "a", "b"), requires(metav1.LabelSelectorOpNotIn, "a"), false},
-		"there and not there":            {requires(metav1.LabelSelectorOpExists), requires(metav1.LabelSelectorOpDoesNotExist), true},
-		"a value and not there":          {equals("k", "a"), requires(metav1.LabelSelectorOpDoesNotExist), true},
-		"two that are both not there":    {requires(metav1.LabelSelectorOpDoesNotExist), requires(metav1.LabelSelectorOpDoesNotExist), false},
-		"all but a value and not there":  {requires(metav1.LabelSelectorOpNotIn, "a"), requires(metav1.LabelSelectorOpDoesNotExist), false},
+		"nothing is required": {nil, nil, false},
+		"the empty selector":  {&metav1.LabelSelector{}, equals("k", "a"), false},
+		"the same value":      {equals("k", "a"), equals("k", "a"), false},
+		"two values":          {equals("k", "a"), equals("k", "b"), true},
+		"two keys":            {equals("k", "a"), equals("l", "b"), false},
+		"sets that share a value": {
+			requires(metav1.LabelSelectorOpIn, "a", "b"),
+			requires(metav1.LabelSelectorOpIn, "b", "c"), false,
+		},
+		"a value and all but that": {equals("k", "a"), requires(metav1.LabelSelectorOpNotIn, "a"), true},
+		"two values and all but one": {
+			requires(metav1.LabelSelectorOpIn, "a", "b"),
+			requires(metav1.LabelSelectorOpNotIn, "a"), false,
+		},
+		"there and not there": {
+			requires(metav1.LabelSelectorOpExists),
+			requires(metav1.LabelSelectorOpDoesNotExist), true,
+		},
+		"a value and not there": {equals("k", "a"), requires(metav1.LabelSelectorOpDoesNotExist), true},
+		"two that are both not there": {
+			requires(metav1.LabelSelectorOpDoesNotExist),
+			requires(metav1.LabelSelectorOpDoesNotExist), false,
+		},
+		"all but a value and not there": {
+			requires(metav1.LabelSelectorOpNotIn, "a"),
+			requires(metav1.LabelSelectorOpDoesNotExist), false,
+		},
 		"a selector that cannot be read": {requires("Nonsense"), equals("k", "a"), false},
 		"one selector that excludes itself": {
-			&metav1.LabelSelector{MatchLabels: map[string]string{"k": "a"}, MatchExpressions: requires(metav1.LabelSelectorOpNotIn, "a").MatchExpressions}, nil, true,
+			&metav1.LabelSelector{
+				MatchLabels:      map[string]string{"k": "a"},
+				MatchExpressions: requires(metav1.LabelSelectorOpNotIn, "a").MatchExpressions,
+			}, nil, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,10 +78,14 @@ func TestOverlapNote(t *testing.T) {
 		return c
 	}
 	namespace := func(name, team string) metav1.PartialObjectMetadata {
-		return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"team": team}}}
+		return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+			Name:   name,
+			Labels: map[string]string{"team": team},
+		}}
 	}
 	namespaces := []metav1.PartialObjectMetadata{
-		namespace("a1", "a"), namespace("b1", "b"), namespace("a2", "a"), namespace("a3", "a"), namespace("a4", "a"), namespace("a5", "a"),
+		namespace("a1", "a"), namespace("b1", "b"), namespace("a2", "a"), namespace("a3", "a"), namespace("a4", "a"),
+		namespace("a5", "a"),
 	}
 	enabled := equals("pipeline-storage", "enabled")
 	own := webhook("own", equals("team", "a"), enabled)
@@ -78,14 +103,16 @@ func TestOverlapNote(t *testing.T) {
 		"one that is being deleted": {[]configuration{ending}, ""},
 		"everybody": {
 			[]configuration{webhook("other", nil, enabled)},
-			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespaces a1, a2, a3 and 2 more, which own selects: give the two namespaceSelectors that no namespace matches both of",
+			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespaces a1, a2, a3 and 2 " +
+				"more, which own selects: give the two namespaceSelectors that no namespace matches both of",
 		},
 		"one namespace": {
 			[]configuration{
 				webhook("fine", equals("team", "b"), nil),
 				webhook("other", equals("team", "a"), enabled),
 			},
-			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespace a1, which own selects: give the two namespaceSelectors that no namespace matches both of",
+			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespace a1, which own " +
+				"selects: give the two namespaceSelectors that no namespace matches both of",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,7 +41,10 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	p := requirePlane(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
+	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
+		CAData: p.CA, CertData: p.Cert,
+		KeyData: p.Key,
+	}}
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})
@@ -51,7 +54,10 @@ func newFixture(t *testing.T) *fixture {
 	meta := metav1.ObjectMeta{Name: account}
 	for _, object := range []client.Object{
 		&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"}, Verbs: []string{"get", "list", "watch"}},
+			{
+				APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+				Verbs: []string{"get", "list", "watch"},
+			},
 			{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}},
 			{APIGroups: []string{eventsv1.GroupName}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 		}},
@@ -71,9 +77,13 @@ func newFixture(t *testing.T) *fixture {
 // webhook creates a MutatingWebhookConfiguration that selects the pods of the namespace.
 func (f *fixture) webhook(name string) *configuration {
 	f.t.Helper()
-	c := &configuration{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kube.LabelName: kube.ProductName}}}
+	c := &configuration{ObjectMeta: metav1.ObjectMeta{
+		Name:   name,
+		Labels: map[string]string{kube.LabelName: kube.ProductName},
+	}}
 	c.Webhooks = []v1.MutatingWebhook{{
-		Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: new(v1.SideEffectClassNone),
+		Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"},
+		SideEffects:       new(v1.SideEffectClassNone),
 		ClientConfig:      v1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: plane.CA},
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: f.namespace}},
 		// Never called: this test is about selectors.
@@ -155,7 +165,8 @@ func TestReportsAnotherInstallation(t *testing.T) {
 	require.NoError(t, cached.Get(t.Context(), client.ObjectKeyFromObject(other), stored))
 	assert.Empty(t, stored.Webhooks[0].ClientConfig.CABundle, "another installation's CA is not needed")
 	require.NoError(t, cached.Get(t.Context(), client.ObjectKeyFromObject(own), stored))
-	assert.Equal(t, own.Webhooks[0].ClientConfig.CABundle, stored.Webhooks[0].ClientConfig.CABundle, "readiness may need its own")
+	assert.Equal(t, own.Webhooks[0].ClientConfig.CABundle, stored.Webhooks[0].ClientConfig.CABundle,
+		"readiness may need its own")
 
 	require.NoError(t, f.Delete(t.Context(), other))
 	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll)

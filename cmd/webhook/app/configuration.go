@@ -57,7 +57,8 @@ func (s *server) sendEvent(eventType, reason, note string) {
 		return
 	}
 	pod := &corev1.ObjectReference{
-		APIVersion: "v1", Kind: "Pod", Namespace: s.options.Namespace, Name: s.options.PodName, UID: types.UID(s.options.PodUID),
+		APIVersion: "v1", Kind: "Pod",
+		Namespace: s.options.Namespace, Name: s.options.PodName, UID: types.UID(s.options.PodUID),
 	}
 	s.events.Send(kube.Event{Type: eventType, About: pod, Reason: reason, Action: actionConfigure, Note: note})
 }

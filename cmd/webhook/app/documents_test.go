@@ -79,12 +79,13 @@ func registered(t *testing.T) []metric {
 func sources(t *testing.T, each func(path string)) {
 	t.Helper()
 	for _, directory := range []string{"internal", "cmd", "pkg"} {
-		require.NoError(t, filepath.WalkDir(filepath.Join(repository, directory), func(path string, _ fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
-				each(path)
-			}
-			return err
-		}))
+		require.NoError(t, filepath.WalkDir(filepath.Join(repository, directory),
+			func(path string, _ fs.DirEntry, err error) error {
+				if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+					each(path)
+				}
+				return err
+			}))
 	}
 }
 

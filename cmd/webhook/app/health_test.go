@@ -26,9 +26,17 @@ func TestReadiness(t *testing.T) {
 		code   int
 		exp    string
 	}{
-		"all is well":               {[]check{{name: "a", err: sound}, {name: "b"}}, 200, "a: ok\nb: ok\n"},
-		"one check fails":           {[]check{{name: "a", err: broken}, {name: "b", err: sound}}, 503, "a: the certificate has expired\nb: ok\n"},
-		"a note does not fail it":   {[]check{{name: "a", note: func() string { return "the file is refused" }}}, 200, "a: ok; the file is refused\n"},
+		"all is well": {[]check{{name: "a", err: sound}, {name: "b"}}, 200, "a: ok\nb: ok\n"},
+		"one check fails": {
+			[]check{{name: "a", err: broken}, {name: "b", err: sound}},
+			503,
+			"a: the certificate has expired\nb: ok\n",
+		},
+		"a note does not fail it": {
+			[]check{{name: "a", note: func() string { return "the file is refused" }}},
+			200,
+			"a: ok; the file is refused\n",
+		},
 		"an empty note is left out": {[]check{{name: "a", err: sound, note: func() string { return "" }}}, 200, "a: ok\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,46 +69,77 @@ const (
 	certificatesFiles = "files"
 )
 
-// flagSet defines the flags with their defaults.
+// flagSet defines the flags with their defaults, in the order of --help.
 func (o *Options) flagSet() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("webhook", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.Usage = func() {}
-	fs.StringVar(&o.Config, "config", "/etc/pipeline-storage/config.yaml", "StorageConfig file; read again when it changes")
+	o.installationFlags(fs)
+	o.certificateFlags(fs)
+	o.addressFlags(fs)
+	o.claimFlags(fs)
+	o.otherFlags(fs)
+	return fs
+}
+
+// installationFlags defines the flags of the own pod, installation and webhook.
+func (o *Options) installationFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Config, "config", "/etc/pipeline-storage/config.yaml",
+		"StorageConfig file; read again when it changes")
 	fs.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "own namespace (default $POD_NAMESPACE)")
-	fs.StringVar(&o.PodName, "pod-name", os.Getenv("POD_NAME"), "own pod, to which Events about the configuration belong (default $POD_NAME)")
+	fs.StringVar(&o.PodName, "pod-name", os.Getenv("POD_NAME"),
+		"own pod, to which Events about the configuration belong (default $POD_NAME)")
 	fs.StringVar(&o.PodUID, "pod-uid", os.Getenv("POD_UID"), "its UID (default $POD_UID)")
-	fs.StringVar(&o.Installation, "installation", "", "value of the label on created objects; no two installations in one cluster may share it")
+	fs.StringVar(&o.Installation, "installation", "",
+		"value of the label on created objects; no two installations in one cluster may share it")
 	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
-	fs.StringVar(&o.ExpectedWebhooks, "expected-webhooks", "", "file with the webhooks that the chart installed; differences are reported; empty: none are")
-	fs.BoolVar(&o.RepairWebhooks, "repair-webhooks", true, "restore the installed webhooks after a minute, where the right to write the caBundle allows it")
+	fs.StringVar(&o.ExpectedWebhooks, "expected-webhooks", "",
+		"file with the webhooks that the chart installed; differences are reported; empty: none are")
+	fs.BoolVar(&o.RepairWebhooks, "repair-webhooks", true,
+		"restore the installed webhooks after a minute, where the right to write the caBundle allows it")
 	fs.StringVar(&o.Service, "service", "", "own Service, for whose names certificates are signed")
+}
 
-	fs.StringVar(&o.Certificates, "certificates", certificatesSelf, "self: made and rotated here; files: read from --certificate-dir")
+// certificateFlags defines the flags of the certificates.
+func (o *Options) certificateFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Certificates, "certificates", certificatesSelf,
+		"self: made and rotated here; files: read from --certificate-dir")
 	fs.StringVar(&o.CertificateSecret, "certificate-secret", "", "Secret for the CAs that --certificates=self makes")
-	fs.StringVar(&o.CertificateDir, "certificate-dir", "/tls", "directory with tls.crt, tls.key and, for --inject-ca, ca.crt")
-	fs.BoolVar(&o.InjectCA, "inject-ca", false, "keep the caBundle of the own MutatingWebhookConfiguration (always with --certificates=self)")
+	fs.StringVar(&o.CertificateDir, "certificate-dir", "/tls",
+		"directory with tls.crt, tls.key and, for --inject-ca, ca.crt")
+	fs.BoolVar(&o.InjectCA, "inject-ca", false,
+		"keep the caBundle of the own MutatingWebhookConfiguration (always with --certificates=self)")
+}
 
+// addressFlags defines the flags of the ports.
+func (o *Options) addressFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Port, "port", 9443, "port of the webhook")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "address of /metrics; 0 is off")
 	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 is off")
 	fs.StringVar(&o.PprofAddress, "pprof-bind-address", "", "address of /debug/pprof; empty is off")
 	fs.BoolVar(&o.HTTP2, "http2", false, "offer HTTP/2; API servers call a webhook's Service over HTTP/1.1")
+}
 
+// claimFlags defines the flags of the claims controller and the end of the program.
+func (o *Options) claimFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.LeaderElect, "leader-elect", true, "elect the replica that creates claims")
 	fs.StringVar(&o.LeaderElectionID, "leader-election-id", "pipeline-storage", "Lease of the election")
 	fs.BoolVar(&o.Claims, "claims", true, "create the claims that injected pods lack")
-	fs.DurationVar(&o.PendingAfter, "pending-after", claims.DefaultPendingAfter, "how long a pod waits for its claim before an Event reports why")
+	fs.DurationVar(&o.PendingAfter, "pending-after", claims.DefaultPendingAfter,
+		"how long a pod waits for its claim before an Event reports why")
 	fs.DurationVar(&o.Drain, "drain", 10*time.Second, "how long requests are served after SIGTERM")
+}
 
+// otherFlags defines the flags of the log, and everything that prints or does one thing and stops.
+func (o *Options) otherFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.LogLevel, "log-level", "info", "debug, info or error")
 	fs.StringVar(&o.LogFormat, "log-format", "json", "json or text")
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig, to run outside of a cluster")
 	fs.String("admitted", "", "for a test pod: print its injected annotation and stop, with an error when it is empty")
-	fs.StringVar(&o.DeleteWebhookConfiguration, "delete-webhook-configuration", "", "for helm uninstall: delete this MutatingWebhookConfiguration and stop")
+	fs.StringVar(&o.DeleteWebhookConfiguration, "delete-webhook-configuration", "",
+		"for helm uninstall: delete this MutatingWebhookConfiguration and stop")
 	fs.BoolVar(&o.Version, "version", false, "print the version and stop")
 	fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
-	return fs
 }
 
 // ParseOptions reads the flags. The error has every problem, each with its flag.

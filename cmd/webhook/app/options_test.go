@@ -13,12 +13,14 @@ import (
 )
 
 // complete are the flags without which the program does not start.
-const complete = "--namespace storage --installation storage.ps --webhook-configuration ps --service ps --certificate-secret ps-tls"
+const complete = "--namespace storage --installation storage.ps --webhook-configuration ps --service ps " +
+	"--certificate-secret ps-tls"
 
 func TestParseOptions(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "from-env")
 	t.Setenv("POD_NAME", "ps-0")
-	o, err := ParseOptions(strings.Fields("--installation storage.ps --webhook-configuration ps --service ps --certificate-secret ps-tls"))
+	o, err := ParseOptions(strings.Fields("--installation storage.ps --webhook-configuration ps --service ps " +
+		"--certificate-secret ps-tls"))
 	require.NoError(t, err)
 	assert.Equal(t, "from-env", o.Namespace)
 	assert.Equal(t, "ps-0", o.PodName)
@@ -42,14 +44,29 @@ func TestParseOptionsRefuses(t *testing.T) {
 		args string
 		exp  []string
 	}{
-		"an unknown flag":            {complete + " --prot 1", []string{"unknown flag: --prot (see --help)"}},
-		"an argument":                {complete + " x", []string{`unexpected argument "x"`}},
-		"everything that is missing": {"", []string{"--webhook-configuration is missing", "--namespace is missing", "--service is missing", "--certificate-secret is missing", "--installation is missing"}},
-		"an unknown source":          {complete + " --certificates acme", []string{`--certificates: "acme" is not one of self, files`}},
-		"an unknown level":           {complete + " --log-level all", []string{`--log-level: "all" is not one of debug, info, error`}},
-		"an unknown format":          {complete + " --log-format xml", []string{`--log-format: "xml" is not one of json, text`}},
-		"an odd installation":        {complete + " --installation a/b", []string{`--installation: "a/b" is not a value of a label`}},
-		"a negative drain":           {complete + " --drain -1s", []string{"--drain: must not be negative"}},
+		"an unknown flag": {complete + " --prot 1", []string{"unknown flag: --prot (see --help)"}},
+		"an argument":     {complete + " x", []string{`unexpected argument "x"`}},
+		"everything that is missing": {"", []string{
+			"--webhook-configuration is missing", "--namespace is missing",
+			"--service is missing", "--certificate-secret is missing", "--installation is missing",
+		}},
+		"an unknown source": {
+			complete + " --certificates acme",
+			[]string{`--certificates: "acme" is not one of self, files`},
+		},
+		"an unknown level": {
+			complete + " --log-level all",
+			[]string{`--log-level: "all" is not one of debug, info, error`},
+		},
+		"an unknown format": {
+			complete + " --log-format xml",
+			[]string{`--log-format: "xml" is not one of json, text`},
+		},
+		"an odd installation": {
+			complete + " --installation a/b",
+			[]string{`--installation: "a/b" is not a value of a label`},
+		},
+		"a negative drain": {complete + " --drain -1s", []string{"--drain: must not be negative"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseOptions(strings.Fields(tt.args))
@@ -62,7 +79,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 
 func TestParseOptionsNeedsOnlyWhatIsUsed(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "")
-	_, err := ParseOptions(strings.Fields("--webhook-configuration ps --certificates files --leader-elect=false --claims=false"))
+	_, err := ParseOptions(strings.Fields("--webhook-configuration ps --certificates files --leader-elect=false " +
+		"--claims=false"))
 	assert.NoError(t, err)
 }
 
@@ -97,7 +115,10 @@ func TestMainPrints(t *testing.T) {
 			append(strings.Fields(complete), "--config", "/nowhere/config.yaml", "--kubeconfig", "testdata/kubeconfig"), 1, "",
 			"webhook: read the configuration: open /nowhere/config.yaml: no such file or directory",
 		},
-		"that there is no API server": {append(strings.Fields(complete), "--kubeconfig", "/nowhere/kubeconfig"), 1, "", "webhook: find the API server: "},
+		"that there is no API server": {
+			append(strings.Fields(complete), "--kubeconfig", "/nowhere/kubeconfig"), 1, "",
+			"webhook: find the API server: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer

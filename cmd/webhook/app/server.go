@@ -115,7 +115,9 @@ func mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 // tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service, unless a flag
 // adds HTTP/2.
 func (s *server) tls() *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"}}
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"},
+	}
 	if s.options.HTTP2 {
 		c.NextProtos = []string{"h2", "http/1.1"}
 	}
@@ -125,7 +127,8 @@ func (s *server) tls() *tls.Config {
 // addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor the
 // bytes that they hold.
 func (s *server) addWebhook() error {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("", strconv.Itoa(s.options.Port)))
+	address := net.JoinHostPort("", strconv.Itoa(s.options.Port))
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen for reviews: %w", err)
 	}

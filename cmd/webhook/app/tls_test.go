@@ -25,7 +25,10 @@ func TestServesTLS13Only(t *testing.T) {
 			defer served.Close()
 			_ = tls.Server(served, config).Handshake() // the client has its error, too
 		}()
-		return tls.Client(client, &tls.Config{MaxVersion: version, InsecureSkipVerify: true}).HandshakeContext(t.Context()) //nolint:gosec // the test's own server
+		return tls.Client(client, &tls.Config{
+			MaxVersion:         version,
+			InsecureSkipVerify: true,
+		}).HandshakeContext(t.Context()) //nolint:gosec // the test's own server
 	}
 	require.NoError(t, connect(tls.VersionTLS13))
 	assert.ErrorContains(t, connect(tls.VersionTLS12), "protocol version")

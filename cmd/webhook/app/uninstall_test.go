@@ -72,7 +72,10 @@ func TestDeletionWaitsUntilTheObjectIsGone(t *testing.T) {
 
 func TestDeletionGivesTheAPIServersTime(t *testing.T) {
 	t.Parallel()
-	d := deletion{api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute, propagation: 50 * time.Millisecond}
+	d := deletion{
+		api: &answers{errs: []error{errNotFound}}, name: deleted, limit: time.Minute,
+		propagation: 50 * time.Millisecond,
+	}
 	begun := time.Now()
 	require.NoError(t, d.run(t.Context()))
 	assert.GreaterOrEqual(t, time.Since(begun), d.propagation)
@@ -90,7 +93,8 @@ func TestDeletionNeedsAName(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
 	assert.Equal(t, 1, Main([]string{"--delete-webhook-configuration="}, &out, &errs))
-	assert.Equal(t, "webhook: --delete-webhook-configuration: set the name of the MutatingWebhookConfiguration\n", errs.String())
+	assert.Equal(t, "webhook: --delete-webhook-configuration: set the name of the MutatingWebhookConfiguration\n",
+		errs.String())
 }
 
 func TestDeletionNeedsNoOtherFlag(t *testing.T) {

@@ -49,6 +49,8 @@ type Certificates struct {
 	thirdParty sightings
 	served     *leaf
 	live       configuration
+	// judged is when the last round judged which roots are propagated.
+	judged time.Time
 	// proven is true once this replica was ready. From then on it serves only certificates of propagated CAs, unless its
 	// certificate is no longer trusted: then it has nothing to wait for.
 	proven bool
@@ -151,11 +153,13 @@ func (c *Certificates) sleep(ctx context.Context, changed bell, next time.Durati
 	}
 }
 
-// untilDue is the time until a round has something to do, or Poll.
+// untilDue returns the time until a round has something to do, or Poll. It counts from the moment at which the
+// last round judged which roots are propagated: a root that became so during that round is due now, and would
+// else wait for Poll.
 func (c *Certificates) untilDue() time.Duration {
 	c.round.Lock()
 	defer c.round.Unlock()
-	if left := c.trust.pending(c.options.Clock.Now(), c.options.Propagation); left > 0 {
+	if left := c.trust.pending(c.judged, c.options.Propagation); left > 0 {
 		return min(left, c.options.Poll)
 	}
 	return c.options.Poll
@@ -176,7 +180,8 @@ func (c *Certificates) runRound(ctx context.Context) error {
 	readErr := c.readLive(ctx)
 	var propagated bundle // unknown when the configuration could not be read: then no CA is promoted
 	if readErr == nil {
-		propagated = c.trust.propagated(c.options.Clock.Now(), c.options.Propagation)
+		c.judged = c.options.Clock.Now()
+		propagated = c.trust.propagated(c.judged, c.options.Propagation)
 	}
 	own, candidate, err := c.source.current(ctx, propagated, c.options.Clock.Now())
 	if err == nil && readErr == nil && c.options.InjectCA {

@@ -109,3 +109,16 @@ func TestChainsEndWithTheirFirstCertificate(t *testing.T) {
 	assert.Equal(t, a.cert, proof.root)
 	assert.Equal(t, l.Leaf.NotAfter, proof.until)
 }
+
+// A round that a watch causes may begin just before a root is propagated, and end after it: another one must follow soon.
+func TestRoundThatEndsAfterThePropagationIsRepeatedSoon(t *testing.T) {
+	clock := fixedClock()
+	c := &Certificates{options: Options{Clock: clock, Propagation: propagation, Poll: time.Hour}}
+	c.trust = readings(certs(caAt(t, noon.Add(-day))), certs(caAt(t, noon.Add(-day)), caAt(t, noon)))
+	c.judged = noon.Add(propagation - time.Millisecond)
+	clock.SetTime(noon.Add(propagation + time.Second))
+	assert.Equal(t, time.Millisecond, c.untilDue())
+
+	c.judged = noon.Add(propagation)
+	assert.Equal(t, time.Hour, c.untilDue())
+}

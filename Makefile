@@ -110,7 +110,7 @@ COST ?= cost.json
 .PHONY: bench-cost
 ## Measure on the real node what a pod's creation pays and what the webhook uses: half an hour, on a machine without other work.
 bench-cost: parts-node
-	@go test ./test/e2e -count 1 -v -run 'TestThePriceOf|TestWhatTheWebhookUses' -timeout 90m -args -cost "$(abspath $(COST))"
+	@go test ./test/e2e -count 1 -v -run 'TestCostOf' -timeout 90m -args -cost "$(abspath $(COST))"
 
 .PHONY: bench-admission
 ## Measure the webhook beside a constant answer and controller-runtime's own handler, as ratios: minutes.
@@ -139,7 +139,7 @@ generate:
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
-	@go test ./test/pulumi -run TestTheTableOfTheDocument -update >/dev/null
+	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook

@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
-func TestReadAnswerOfEveryForm(t *testing.T) {
+func TestReadAnswer(t *testing.T) {
 	const next = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext"
 	for name, test := range map[string]struct {
 		text, body string

@@ -93,13 +93,13 @@ func TestCheckRefusesWrongAnswers(t *testing.T) {
 	}
 }
 
-func TestCheckRefusesAStatus(t *testing.T) {
+func TestCheckRefusesErrorStatus(t *testing.T) {
 	k := newChecker(fixed, []reviews.Review{small(t)})
 	assert.EqualError(t, k.check(0, http.StatusInternalServerError, []byte("no")), "fixed answered with status 500: no")
 }
 
 // What was good for one review is remembered for that one only.
-func TestCheckRemembersPerReview(t *testing.T) {
+func TestCheckCachesPerReview(t *testing.T) {
 	two, err := reviews.Sizes()[0].Make(2)
 	require.NoError(t, err)
 	k := newChecker(allowing, two)

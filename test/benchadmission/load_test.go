@@ -31,7 +31,7 @@ func (s *stub) close() {}
 
 func good(int, int, []byte) error { return nil }
 
-func TestClosedLoadAsksAllReviewsInTurns(t *testing.T) {
+func TestClosedLoadSendsReviewsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &stub{takes: time.Millisecond}, &stub{takes: time.Millisecond}
 
@@ -44,7 +44,7 @@ func TestClosedLoadAsksAllReviewsInTurns(t *testing.T) {
 	})
 }
 
-func TestLoadEndsWithAnError(t *testing.T) {
+func TestLoadEndsWithFirstError(t *testing.T) {
 	for name, test := range map[string]struct {
 		client *stub
 		check  func(int, int, []byte) error
@@ -89,7 +89,7 @@ func TestPacedLoadCountsTheQueue(t *testing.T) {
 	})
 }
 
-func TestLoadStopsWhenItIsTold(t *testing.T) {
+func TestLoadStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 

@@ -21,7 +21,7 @@ func TestParseDefaults(t *testing.T) {
 	assert.Len(t, o.candidates(), 4)
 }
 
-func TestDefaultRunEndsInTime(t *testing.T) {
+func TestDefaultRunIsShort(t *testing.T) {
 	o, err := parse(nil)
 	require.NoError(t, err)
 
@@ -29,7 +29,7 @@ func TestDefaultRunEndsInTime(t *testing.T) {
 	assert.Less(t, time.Duration(periods)*(o.duration+o.warmUp)+o.idle, 330*time.Second, "6 minutes with all starts")
 }
 
-func TestParseAQuickLook(t *testing.T) {
+func TestParseQuickRun(t *testing.T) {
 	o, err := parse([]string{"--servers=ours,allow", "--rounds=1", "--sizes=large", "--http2-rounds=0", "--duration=1s"})
 
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ func TestRatios(t *testing.T) {
 	}, example(t).ratios())
 }
 
-func TestRatiosAreThoseOfHTTP1(t *testing.T) {
+func TestRatiosUseHTTP1(t *testing.T) {
 	r := example(t)
 	second := r.tables[0]
 	second.protocol = "HTTP/2"
@@ -33,7 +33,7 @@ func TestRatiosAreThoseOfHTTP1(t *testing.T) {
 	assert.NotContains(t, r.ratios(), "RATIO capacity small 1.00")
 }
 
-func TestRatiosOfAQuickLook(t *testing.T) {
+func TestRatiosOfQuickRun(t *testing.T) {
 	withoutAllow := example(t)
 	for _, s := range withoutAllow.tables[0].sizes {
 		delete(s.samples, allow)
@@ -59,13 +59,13 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\n\n"+strings.Join(example(t).ratios(), "\n")+"\n"), text)
 }
 
-func TestTextWarnsOfASingleCPU(t *testing.T) {
+func TestTextWarnsOfSingleCPU(t *testing.T) {
 	r := example(t)
 	r.isPinned = false
 	assert.Contains(t, r.text(), "ONE CPU FOR SERVERS AND CLIENT")
 }
 
-func TestTextWarnsOfNeighbours(t *testing.T) {
+func TestTextWarnsOfOtherLoad(t *testing.T) {
 	r := example(t)
 	assert.Contains(t, r.text(), "NOISE: allow had 10 % of its CPU")
 

@@ -109,7 +109,7 @@ func TestWholeRun(t *testing.T) {
 	assert.Contains(t, string(markdown), "| small | ")
 }
 
-func TestAServerThatEndsIsExplained(t *testing.T) {
+func TestReportsWhyServerEnded(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	b.launcher.certificates.dir = "/nowhere"
 
@@ -119,7 +119,7 @@ func TestAServerThatEndsIsExplained(t *testing.T) {
 	assert.ErrorContains(t, err, "read the certificate: open /nowhere/tls.crt")
 }
 
-func TestAStoppedServerIsGone(t *testing.T) {
+func TestStopEndsServer(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	s, err := b.launcher.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestAStoppedServerIsGone(t *testing.T) {
 }
 
 // A server that speaks another version of HTTP than it should is an error, not another column.
-func TestProtocolIsWhatWasAsked(t *testing.T) {
+func TestClientUsesRequestedProtocol(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	s, err := b.launcher.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestProtocolIsWhatWasAsked(t *testing.T) {
 	assert.ErrorContains(t, err, "the server speaks HTTP/1.1")
 }
 
-func TestRequestsAreThoseOfTheAPIServer(t *testing.T) {
+func TestRequestsMatchAPIServer(t *testing.T) {
 	asked := small(t)
 
 	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{asked}, 2))[1])

@@ -49,7 +49,7 @@ func trial() int {
 	return trialExit
 }
 
-func TestSignalsAndTheExitCodePassThrough(t *testing.T) {
+func TestPassesSignalsAndExitCode(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "that signals reach the tests")
 
@@ -64,7 +64,7 @@ func TestSignalsAndTheExitCodePassThrough(t *testing.T) {
 	assert.Equal(t, trialExit, command.ProcessState.ExitCode())
 }
 
-func TestTheInnerProcessDiesWithTheOuter(t *testing.T) {
+func TestInnerProcessDiesWithOuter(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "that a killed test leaves nothing")
 
@@ -101,7 +101,7 @@ func startTrial(t *testing.T) (command *exec.Cmd, inner int, network string) {
 	return command, inner, fields[1]
 }
 
-func TestFoldersOfKilledRunsGo(t *testing.T) {
+func TestRemovesDirectoriesOfKilledRuns(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	dead := filepath.Join(os.TempDir(), folderPrefix+"dead")
@@ -120,7 +120,7 @@ func TestFoldersOfKilledRunsGo(t *testing.T) {
 	assert.NoDirExists(t, living)
 }
 
-func TestAProgramThatDoesNotBuild(t *testing.T) {
+func TestReportsBuildFailure(t *testing.T) {
 	t.Parallel()
 
 	err := build(t.Context(), "./testdata/missing", filepath.Join(t.TempDir(), "missing"))
@@ -140,7 +140,7 @@ func running(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-func TestLogsOfTestsThatDiedAreKept(t *testing.T) {
+func TestRetainsLogsOfKilledTests(t *testing.T) {
 	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "kept")
 	t.Setenv(LogsEnv, kept)
 

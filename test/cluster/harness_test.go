@@ -24,7 +24,7 @@ import (
 
 const release = "server"
 
-func TestNothingLeavesTheNamespace(t *testing.T) {
+func TestNetworkIsIsolated(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "that no packet leaves the machine")
 
@@ -263,7 +263,7 @@ func TestJobs(t *testing.T) {
 	})
 }
 
-func TestPretence(t *testing.T) {
+func TestPretendedPods(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "pretence", nil)
@@ -300,7 +300,7 @@ func TestPretence(t *testing.T) {
 	awaitGone(t, namespace, "stays")
 }
 
-func TestAPodWaits(t *testing.T) {
+func TestPodWaits(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "waits", nil)
@@ -344,7 +344,7 @@ func TestAPodWaits(t *testing.T) {
 	})
 }
 
-func TestWhatDoesNotRun(t *testing.T) {
+func TestPodsThatDoNotRun(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "programs that cannot start")
 
@@ -397,7 +397,7 @@ func TestWhatDoesNotRun(t *testing.T) {
 	}
 }
 
-func TestContainersInOrder(t *testing.T) {
+func TestContainersStartInOrder(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "init containers and sidecars whose programs run")
 
@@ -427,7 +427,7 @@ func TestContainersInOrder(t *testing.T) {
 	})
 }
 
-func TestForcedDeletionKills(t *testing.T) {
+func TestForcedDeletionKillsContainers(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "the end of a pod whose program runs")
 
@@ -454,7 +454,7 @@ func TestForcedDeletionKills(t *testing.T) {
 	})
 }
 
-func TestClaimsKeepWhatIsWritten(t *testing.T) {
+func TestClaimsRetainData(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "a claim that two pods share")
 
@@ -488,7 +488,7 @@ func TestClaimsKeepWhatIsWritten(t *testing.T) {
 	assert.Equal(t, "written", ask(t, processes[1], "/file", url.Values{"path": {"/data/part/of/it/file"}}))
 }
 
-func TestPodsOutliveTheAPIServer(t *testing.T) {
+func TestPodsOutliveAPIServer(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "pods whose programs run while there is no API server")
 
@@ -534,7 +534,7 @@ func TestPodsOutliveTheAPIServer(t *testing.T) {
 	})
 }
 
-func TestAccounts(t *testing.T) {
+func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "accounts", nil)

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestChangesOfTheMachine changes the namespaces of the tests as a careless run would change the machine.
-func TestChangesOfTheMachine(t *testing.T) {
+// TestReportsChangesOfMachine changes the namespaces of the tests as a careless run would change the machine.
+func TestReportsChangesOfMachine(t *testing.T) {
 	requireIsolation(t, "that changes of the machine are seen")
 
 	before := lookAtMachine()
@@ -45,8 +45,8 @@ func TestChangesOfTheMachine(t *testing.T) {
 	require.NoError(t, os.WriteFile(value, old, fileMode))
 }
 
-// TestRemainsOfARun has processes outlive their run: one that names its folder, and one in its namespaces.
-func TestRemainsOfARun(t *testing.T) {
+// TestReportsRemainsOfRun has processes outlive their run: one that names its folder, and one in its namespaces.
+func TestReportsRemainsOfRun(t *testing.T) {
 	t.Parallel()
 
 	dir := filepath.Join(t.TempDir(), "run")

@@ -55,7 +55,7 @@ func TestRepositoryOf(t *testing.T) {
 	}
 }
 
-func TestAddressesAreUsedAgainLast(t *testing.T) {
+func TestReusesAddressesLast(t *testing.T) {
 	t.Parallel()
 
 	p := &pool{used: map[netip.Addr]bool{}, last: gateway}
@@ -89,7 +89,7 @@ func TestAddressesAreUsedAgainLast(t *testing.T) {
 	require.EqualError(t, err, "all addresses of 10.203.0.0/16 are in use")
 }
 
-func TestFilesChangeAtOnce(t *testing.T) {
+func TestReplacesFilesAtomically(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
@@ -199,7 +199,7 @@ func TestLoadIsBounded(t *testing.T) {
 	assert.Positive(t, stats.Missed)
 }
 
-func TestConditionsKeepTheirTime(t *testing.T) {
+func TestConditionsRetainTransitionTime(t *testing.T) {
 	t.Parallel()
 
 	pod := &corev1.Pod{Spec: corev1.PodSpec{ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "gate"}}}}

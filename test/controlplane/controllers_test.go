@@ -101,7 +101,7 @@ func keepsLogs(t *testing.T, plane *ControlPlane) {
 	require.ErrorContains(t, plane.SaveLogs(filepath.Join(dir, "missing")), "save the logs")
 }
 
-func TestAPIServerIsKilledAndRevived(t *testing.T) {
+func TestRevivesKilledAPIServer(t *testing.T) {
 	t.Parallel()
 
 	plane := RequireWith(t, Options{Controllers: true})
@@ -127,7 +127,7 @@ func TestAPIServerIsKilledAndRevived(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(string(text), "Golang settings"), "both lives should be in one log")
 }
 
-func TestKillNeedsAPartThatIsThere(t *testing.T) {
+func TestKillRequiresRunningPart(t *testing.T) {
 	t.Parallel()
 
 	plane := Require(t)

@@ -16,7 +16,7 @@ import (
 
 // What only Linux has: processes that end with their parent, and all addresses of 127.0.0.0/8.
 
-func TestEndsWithATestProgramThatIsKilled(t *testing.T) {
+func TestEndsWithKilledTestProgram(t *testing.T) {
 	t.Parallel()
 
 	program, err := os.Executable()
@@ -55,7 +55,7 @@ func TestEndsWithATestProgramThatIsKilled(t *testing.T) {
 	assert.NoDirExists(t, dir, "the next start should remove it")
 }
 
-func TestAnAddressMore(t *testing.T) {
+func TestAdditionalAddress(t *testing.T) {
 	t.Parallel()
 
 	// Linux answers on all of 127.0.0.0/8, so this needs no interface of our own.

@@ -175,7 +175,7 @@ func sharesNothing(t *testing.T, client *http.Client, one *ControlPlane) {
 		"each should have an authority of its own")
 }
 
-func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
+func TestRetriesOtherPorts(t *testing.T) {
 	t.Parallel()
 
 	for _, taken := range []int{0, 1} { // etcd's port and the API server's
@@ -200,7 +200,7 @@ func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
 	}
 }
 
-func TestGivesUpWhenNoPortIsFree(t *testing.T) {
+func TestFailsWithoutFreePort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	other := takenPort(t)
@@ -214,7 +214,7 @@ func TestGivesUpWhenNoPortIsFree(t *testing.T) {
 	assert.Empty(t, left, "no attempt should leave a folder")
 }
 
-func TestTellsTheLogOfAPartThatEnds(t *testing.T) {
+func TestReportsLogOfEndedPart(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\necho \"the disk is on fire\" >&2\nexit 3\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etcd"), []byte(script), 0o755))
@@ -228,7 +228,7 @@ func TestTellsTheLogOfAPartThatEnds(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(err.Error(), "the disk is on fire"), "once is enough")
 }
 
-func TestStopTellsWhenAPartDied(t *testing.T) {
+func TestStopReportsDeadPart(t *testing.T) {
 	t.Parallel()
 
 	plane, err := Start(t.Context())
@@ -242,7 +242,7 @@ func TestStopTellsWhenAPartDied(t *testing.T) {
 	assert.NoDirExists(t, plane.dir)
 }
 
-func TestStartObeysItsContext(t *testing.T) {
+func TestStartEndsWithContext(t *testing.T) {
 	t.Parallel()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -258,7 +258,7 @@ func TestStartObeysItsContext(t *testing.T) {
 	assert.Nil(t, plane)
 }
 
-func TestSweepLeavesWhatIsInUse(t *testing.T) {
+func TestSweepRetainsDirectoriesInUse(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	plane, err := newControlPlane()

@@ -114,10 +114,10 @@ func forge(ctx context.Context, c podClient, i int) error {
 	return err
 }
 
-// TestStrangersCannotStopTheWebhook attacks the installation, with the chart's own limits, as a tenant who may create and patch pods,
+// TestWebhookServesUnderAttack attacks the installation, with the chart's own limits, as a tenant who may create and patch pods,
 // and as a client on the pod network without credentials. No replica restarts or comes near its memory limit, and every other
 // labelled pod is admitted within a second of a pod that the webhook does not see.
-func TestStrangersCannotStopTheWebhook(t *testing.T) {
+func TestWebhookServesUnderAttack(t *testing.T) {
 	requireNode(t)
 	attackTime := shortAttack
 	if *full {

@@ -43,9 +43,9 @@ func isDeletion(e controlplane.AuditEvent) bool {
 	return e.Object != nil && strings.HasPrefix(e.Verb, "delete") && slices.Contains(dataResources, e.Object.Resource)
 }
 
-// TestNothingOfOursDeletes runs every command that there is, and looks into the API server's audit log. No other test runs
+// TestComponentsDeleteNothing runs every command that there is, and looks into the API server's audit log. No other test runs
 // beside it.
-func TestNothingOfOursDeletes(t *testing.T) {
+func TestComponentsDeleteNothing(t *testing.T) {
 	requireNode(t)
 	begun := time.Now()
 	namespace := newNamespace(t)

@@ -94,10 +94,10 @@ type difference struct {
 	MostTo   float64 `json:"p99to"`
 }
 
-// TestThePriceOfAPod times the creation of pods through the API server, with the webhook and without, in turns: in a namespace that
+// TestCostOfPodCreation times the creation of pods through the API server, with the webhook and without, in turns: in a namespace that
 // it serves, where it sees the pods with the label, and in one that it does not. Each kind is there twice: what the twins differ by
 // is noise.
-func TestThePriceOfAPod(t *testing.T) {
+func TestCostOfPodCreation(t *testing.T) {
 	requireCost(t)
 	for _, clients := range []int{1, manyClients} {
 		t.Run(fmt.Sprintf("%d at once", clients), func(t *testing.T) {
@@ -121,9 +121,9 @@ func TestThePriceOfAPod(t *testing.T) {
 	}
 }
 
-// TestThePriceOfBeingInstalled times the creation of pods that are none of ours, while the MutatingWebhookConfiguration is there and
+// TestCostOfInstallation times the creation of pods that are none of ours, while the MutatingWebhookConfiguration is there and
 // while it is not. Each of the two is there twice in each round.
-func TestThePriceOfBeingInstalled(t *testing.T) {
+func TestCostOfInstallation(t *testing.T) {
 	requireCost(t)
 	served := servedNamespace(t)
 	c := keepConfiguration(t)

@@ -68,10 +68,10 @@ type stageUsage struct {
 	Requests int `json:"requests"`
 }
 
-// TestWhatTheWebhookUses measures memory and processor time of both replicas: at rest, and while pods are admitted through the API
+// TestCostOfWebhook measures memory and processor time of both replicas: at rest, and while pods are admitted through the API
 // server, by dry runs, which go the whole way and leave nothing; then again with many namespaces and claims, first while a pod in
 // each waits for a volume, which the claims controller looks at again each minute. The requests of the chart are set by it.
-func TestWhatTheWebhookUses(t *testing.T) {
+func TestCostOfWebhook(t *testing.T) {
 	requireCost(t)
 	u := &usageTable{Test: t.Name(), Machine: figures.Describe().String()}
 	awaitOld(t)

@@ -42,9 +42,9 @@ const (
 	ownSecret   = "own-certificate"
 )
 
-// TestCertificatesExpire gives the webhook authorities that live for a minute and a half, by its Secret. Each has expired before
+// TestRenewsExpiredCertificates gives the webhook authorities that live for a minute and a half, by its Secret. Each has expired before
 // the next one comes, so the webhook has replaced it by itself. In the end an operator asks for a rotation.
-func TestCertificatesExpire(t *testing.T) {
+func TestRenewsExpiredCertificates(t *testing.T) {
 	requireFull(t)
 	s := second(t, "certificates.mode=self")
 	namespace := shared.Namespace(t, secondName, secondLabels())
@@ -73,9 +73,9 @@ func TestCertificatesExpire(t *testing.T) {
 	s.assertNothingDeleted(t)
 }
 
-// TestCertificatesOfOthersExpire has the webhook serve certificates that somebody else makes. While he replaces them in time, also
+// TestReloadsExternalCertificates has the webhook serve certificates that somebody else makes. While he replaces them in time, also
 // by those of another authority, no admission fails. When he is late, labelled pods are refused until he has done it.
-func TestCertificatesOfOthersExpire(t *testing.T) {
+func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
 	authority := newPair(t, "first authority", time.Hour, nil)
 	s := secondBy(t, newPair(t, "first", shortLife, &authority), authority)

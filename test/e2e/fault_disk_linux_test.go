@@ -85,9 +85,9 @@ func TestFullDisk(t *testing.T) {
 // epoch1 is the size of the checkpoint that is there before.
 const epoch1 = 1 << 20
 
-// TestFullDiskOfTheNode fills the disk below the webhook's logs, the one thing that a replica has written to a disk, and kills it.
+// TestFullDiskOfNode fills the disk below the webhook's logs, the one thing that a replica has written to a disk, and kills it.
 // It starts again there, and no admission fails after.
-func TestFullDiskOfTheNode(t *testing.T) {
+func TestFullDiskOfNode(t *testing.T) {
 	requireFull(t)
 	s := second(t)
 	namespace := shared.Namespace(t, secondName, secondLabels())

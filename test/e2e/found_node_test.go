@@ -9,7 +9,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-func TestDataOutlivesTheControlPlane(t *testing.T) {
+func TestDataOutlivesControlPlane(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
 	written := []file{writeIn(t, namespace, "/data", bytes)}
@@ -25,7 +25,7 @@ func TestDataOutlivesTheControlPlane(t *testing.T) {
 	})
 }
 
-func TestDataOutlivesTheNode(t *testing.T) {
+func TestDataOutlivesNode(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
 	written := []file{writeIn(t, namespace, "/data", bytes)}

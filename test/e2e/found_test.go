@@ -55,7 +55,7 @@ type trained struct {
 	Broken []string `json:"broken"`
 }
 
-func TestAJobGoesOnFromTheCheckpointOfTheLast(t *testing.T) {
+func TestJobResumesFromCheckpoint(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -104,7 +104,7 @@ func (c profileCase) home(t *testing.T) string {
 	return c.namespace
 }
 
-func TestAClaimThatWasDeletedByMistakeFindsItsVolume(t *testing.T) {
+func TestDeletedClaimRebindsItsVolume(t *testing.T) {
 	requireNode(t)
 	for name, c := range profileCases {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestAClaimThatWasDeletedByMistakeFindsItsVolume(t *testing.T) {
 
 // A namespace of the same name may be another team's: it gets the data only when an administrator says so, by the command
 // that the Event has.
-func TestANamespaceThatIsMadeAgainAsksForItsData(t *testing.T) {
+func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := unique("e2e-again")
@@ -157,7 +157,7 @@ func TestANamespaceThatIsMadeAgainAsksForItsData(t *testing.T) {
 	assert.Equal(t, old, boundClaim(t, namespace, claim).Spec.VolumeName)
 }
 
-func TestAReadOnlyProfileIsReadAndNotWritten(t *testing.T) {
+func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -179,7 +179,7 @@ func TestAReadOnlyProfileIsReadAndNotWritten(t *testing.T) {
 	assert.Contains(t, log, "read-only file system")
 }
 
-func TestTwoProfilesAreTwoVolumes(t *testing.T) {
+func TestProfilesHaveSeparateVolumes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -195,7 +195,7 @@ func TestTwoProfilesAreTwoVolumes(t *testing.T) {
 
 // The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume it leaves to root.
 // Source: Kubernetes, Configure a Security Context for a Pod.
-func TestAProcessThatIsNotRootWritesByTheGroupOfTheProfile(t *testing.T) {
+func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 	requireNode(t)
 	t.Run("on a local volume", func(t *testing.T) {
 		t.Parallel()

@@ -14,8 +14,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestOurImage looks at the processes of the webhook: what the chart asks for must be what the kernel does.
-func TestOurImage(t *testing.T) {
+// TestImageServes looks at the processes of the webhook: what the chart asks for must be what the kernel does.
+func TestImageServes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 

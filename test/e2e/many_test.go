@@ -39,11 +39,11 @@ const (
 	evidenceBytes = 4096
 )
 
-var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestManyNamespacesAtOnce makes")
+var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestServesManyNamespaces makes")
 
-// TestManyNamespacesAtOnce creates a labelled pod in each of a thousand new namespaces, as fast as the machine can. Each gets its
+// TestServesManyNamespaces creates a labelled pod in each of a thousand new namespaces, as fast as the machine can. Each gets its
 // claim and its volume. Then a hundred claims are deleted by mistake at once, and each that is made again finds its volume.
-func TestManyNamespacesAtOnce(t *testing.T) {
+func TestServesManyNamespaces(t *testing.T) {
 	requireFull(t)
 	makeFolderClass(t)
 	s := second(t)

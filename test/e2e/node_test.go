@@ -107,9 +107,9 @@ func TestKubectl(t *testing.T) {
 	assert.Equal(t, "/data/records", last[[]owned](t, run("exec", "box", "--", "/box", "stat", "/data/records"))[0].Path)
 }
 
-// TestKubeletIsHeldToItsNode shows that the authorizer of nodes and NodeRestriction are in effect: the kubelet's own certificate
+// TestKubeletIsLimitedToItsNode shows that the authorizer of nodes and NodeRestriction are in effect: the kubelet's own certificate
 // reads no Secret that none of its pods has.
-func TestKubeletIsHeldToItsNode(t *testing.T) {
+func TestKubeletIsLimitedToItsNode(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)

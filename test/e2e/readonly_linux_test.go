@@ -20,7 +20,7 @@ import (
 
 // A volume with the mount options of a read-only profile is read-only for a pod that names the claim in a volume of its own, too.
 // No CSI driver runs on this node: the kubelet itself mounts the file system of a device with those options, as drivers do.
-func TestNoPodWritesTheVolumeOfAReadOnlyProfile(t *testing.T) {
+func TestReadOnlyVolumeRefusesWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	const profile, namespace, volumeName = "library", "e2e-library", "e2e-library"
@@ -39,7 +39,7 @@ func TestNoPodWritesTheVolumeOfAReadOnlyProfile(t *testing.T) {
 }
 
 // The same pod writes where the volume has no such option: it is the option that stops it.
-func TestAPodWritesTheVolumeOfAWritableProfile(t *testing.T) {
+func TestWritableVolumeAcceptsWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)

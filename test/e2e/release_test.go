@@ -65,7 +65,7 @@ func mounted(pod *corev1.Pod) bool {
 	})
 }
 
-func TestTheWebhookIsUninstalledAndInstalledAgain(t *testing.T) {
+func TestReinstallsWebhook(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
 	t.Cleanup(func() { // whatever happens, others need the release
@@ -101,9 +101,9 @@ func TestTheWebhookIsUninstalledAndInstalledAgain(t *testing.T) {
 	awaitRelease(t)
 }
 
-// TestARenderedReleaseIsUninstalledAndInstalledAgain is the way without a webhook: a chart of somebody else's, and our
+// TestReinstallsRenderedRelease is the way without a webhook: a chart of somebody else's, and our
 // post-renderer. The pods have the label, so the webhook sees what was rendered and leaves it as it is.
-func TestARenderedReleaseIsUninstalledAndInstalledAgain(t *testing.T) {
+func TestReinstallsRenderedRelease(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestStatusTellsWhyAPodWaits has a real kubelet fail to mount, and a real scheduler find no node, and asks the plugin why.
-func TestStatusTellsWhyAPodWaits(t *testing.T) {
+// TestStatusReportsPendingPod has a real kubelet fail to mount, and a real scheduler find no node, and asks the plugin why.
+func TestStatusReportsPendingPod(t *testing.T) {
 	requireNode(t)
 	for name, c := range map[string]struct {
 		profile, namespace, reason, message string

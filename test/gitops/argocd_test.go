@@ -73,7 +73,7 @@ func withoutHooks(all map[string]*unstructured.Unstructured) map[string]*unstruc
 }
 
 // The plugin makes of every example chart what Helm and the post-renderer make of it.
-func TestThePluginRendersAsHelmWithThePostRenderer(t *testing.T) {
+func TestPluginRendersAsHelm(t *testing.T) {
 	t.Parallel()
 	for _, chart := range []string{"etl-cronjob", "training-job", "ray-cluster"} {
 		t.Run(chart, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestThePluginRendersAsHelmWithThePostRenderer(t *testing.T) {
 }
 
 // Values and configuration are files of the Application, and an Application of another namespace has the same release.
-func TestThePluginReadsTheFilesOfTheApplication(t *testing.T) {
+func TestPluginReadsApplicationFiles(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/training-job")
 	config, err := os.ReadFile(filepath.Join(root, "examples", "storageconfig.yaml"))
@@ -110,7 +110,7 @@ func TestThePluginReadsTheFilesOfTheApplication(t *testing.T) {
 }
 
 // A folder without a chart is a kustomization. The plugin needs no function in it.
-func TestThePluginBuildsAKustomization(t *testing.T) {
+func TestPluginBuildsKustomization(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "transformers:\n- storage.yaml\n", "")
@@ -119,7 +119,7 @@ func TestThePluginBuildsAKustomization(t *testing.T) {
 }
 
 // What the plugin cannot render, Argo CD must not take for an empty Application.
-func TestThePluginFailsWhole(t *testing.T) {
+func TestPluginFailsWithoutOutput(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ file, text, exp string }{
 		"when helm fails": {"templates/broken.yaml", "{{ fail \"no such value\" }}\n", "no such value"},
@@ -143,7 +143,7 @@ func TestThePluginFailsWhole(t *testing.T) {
 }
 
 // The names by which the three files of the example know each other.
-func TestTheFilesOfTheExampleFitTogether(t *testing.T) {
+func TestExampleFilesAreConsistent(t *testing.T) {
 	t.Parallel()
 	read := func(name string) *unstructured.Unstructured {
 		text, err := os.ReadFile(filepath.Join(root, "examples", "argocd", name))

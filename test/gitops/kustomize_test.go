@@ -64,7 +64,7 @@ var exampleObjects = []string{
 }
 
 // The example: kustomize's own transformers first, then ours.
-func TestTheFunctionMountsWhatKustomizeBuilt(t *testing.T) {
+func TestFunctionMountsKustomizeOutput(t *testing.T) {
 	t.Parallel()
 	r := build(t, copied(t, "examples/kustomize"))
 	built := objects(t, must(t, r))
@@ -81,7 +81,7 @@ func TestTheFunctionMountsWhatKustomizeBuilt(t *testing.T) {
 }
 
 // What a build made is built again: nothing changes.
-func TestASecondBuildChangesNothing(t *testing.T) {
+func TestSecondBuildChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	once := must(t, build(t, dir))
@@ -91,7 +91,7 @@ func TestASecondBuildChangesNothing(t *testing.T) {
 }
 
 // Each namespace in which pods mount the claim gets one.
-func TestEveryNamespaceGetsItsClaim(t *testing.T) {
+func TestEachNamespaceGetsClaim(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "namespace: pipelines\n", "")
@@ -103,7 +103,7 @@ func TestEveryNamespaceGetsItsClaim(t *testing.T) {
 }
 
 // A conflict stops the build with a sentence, and so does a mistake in the configuration.
-func TestKustomizeShowsWhy(t *testing.T) {
+func TestKustomizeShowsReason(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		file string
@@ -157,7 +157,7 @@ func TestArgumentsAreFlags(t *testing.T) {
 }
 
 // What the documents warn of, so that they can be changed when kustomize is.
-func TestTrapsOfKustomize(t *testing.T) {
+func TestKustomizeLimitations(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	r := command(t, dir, nil, "kustomize", "build", "--enable-alpha-plugins", dir)

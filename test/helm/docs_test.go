@@ -18,9 +18,9 @@ import (
 // commandBlock is what a person copies from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestEveryCommandOfTheDocumentsWorks runs them as a person would, in a folder with the examples and the packaged plugin,
+// TestDocumentCommands runs them as a person would, in a folder with the examples and the packaged plugin,
 // against the API server. Helm is Helm 4 from the block on that installs the plugin.
-func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
+func TestDocumentCommands(t *testing.T) {
 	folder := documentsFolder(t)
 	for _, document := range []string{"README.md", "examples/README.md", "docs/kinds.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", document))
@@ -37,8 +37,8 @@ func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
 	}
 }
 
-// TestEveryCommandOfLeavingWorks runs them in their order and in one namespace: they tell one story.
-func TestEveryCommandOfLeavingWorks(t *testing.T) {
+// TestLeavingDocumentCommands runs them in their order and in one namespace: they tell one story.
+func TestLeavingDocumentCommands(t *testing.T) {
 	folder, namespace := documentsFolder(t), newNamespace(t)
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "leaving.md"))
 	require.NoError(t, err)
@@ -124,7 +124,7 @@ func assertMakeTargets(t *testing.T, targets []string) {
 // link is a Markdown link to a file of the repository.
 var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 
-func TestEveryLinkOfTheDocumentsLeadsSomewhere(t *testing.T) {
+func TestDocumentLinksResolve(t *testing.T) {
 	root := filepath.Join("..", "..")
 	documents := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"}
 	more, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))

@@ -12,7 +12,7 @@ import (
 
 const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`
 
-func TestAConflictIsToldToThePersonAndNothingIsCreated(t *testing.T) {
+func TestConflictIsReportedAndCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		assert.Contains(t, h.fails(t, h.install("rel", testchart("conflict"), namespace)...), conflict)
@@ -20,7 +20,7 @@ func TestAConflictIsToldToThePersonAndNothingIsCreated(t *testing.T) {
 	})
 }
 
-func TestAConflictOnUpgradeLeavesTheReleaseAsItIs(t *testing.T) {
+func TestConflictOnUpgradeRetainsRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -33,7 +33,7 @@ func TestAConflictOnUpgradeLeavesTheReleaseAsItIs(t *testing.T) {
 	})
 }
 
-func TestTheReasonIsToldWhereStandardErrorIsAFile(t *testing.T) {
+func TestReportsReasonWithStandardErrorInFile(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 		require.NoError(t, err)
@@ -49,14 +49,14 @@ func TestTheReasonIsToldWhereStandardErrorIsAFile(t *testing.T) {
 	})
 }
 
-func TestAMissingReleaseIsToldWithTheArgumentsToAdd(t *testing.T) {
+func TestReportsArgumentsForMissingRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		told := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
 		assert.Contains(t, told, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
 	})
 }
 
-func TestWhatIsPrintedForPeopleIsNoRelease(t *testing.T) {
+func TestRefusesToInstallVersionOutput(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, flag := range []string{"--explain", "--diff"} {
 			told := h.fails(t, h.template(example("etl-cronjob"), flag)...)
@@ -69,7 +69,7 @@ func TestWhatIsPrintedForPeopleIsNoRelease(t *testing.T) {
 	})
 }
 
-func TestAReportThatCannotBeWrittenFailsTheInstallation(t *testing.T) {
+func TestUnwritableReportFailsInstallation(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		report := filepath.Join(t.TempDir(), "missing", "report.json")

@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-func TestHooksThatRunAfterTheClaimIsCreatedAreInjected(t *testing.T) {
+func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -46,7 +46,7 @@ func TestHooksThatRunAfterTheClaimIsCreatedAreInjected(t *testing.T) {
 	}
 }
 
-func TestHelm3ShowsNoHookToThePostRenderer(t *testing.T) {
+func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -63,7 +63,7 @@ func TestHelm3ShowsNoHookToThePostRenderer(t *testing.T) {
 	}
 }
 
-func TestEveryHookMountsAClaimThatExistsBefore(t *testing.T) {
+func TestHooksMountExistingClaim(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	ran := runPods(t, namespace)
@@ -75,7 +75,7 @@ func TestEveryHookMountsAClaimThatExistsBefore(t *testing.T) {
 	assert.Empty(t, list(t, claims, namespace))
 }
 
-func TestHooksAreInjectedAsThePersonAsks(t *testing.T) {
+func TestHooksFollowFlag(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[string]map[string][]inject.Reason{
 		"all": {

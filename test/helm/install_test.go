@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-func TestInstallCreatesTheStorageBeforeTheWorkloads(t *testing.T) {
+func TestInstallCreatesStorageFirst(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range []string{"etl-cronjob", "ray-cluster"} {
 			t.Run(name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestInstallCreatesTheStorageBeforeTheWorkloads(t *testing.T) {
 	})
 }
 
-func TestInstallLeavesNoMarkOfHelmInTheCluster(t *testing.T) {
+func TestInstallStripsHelmAnnotations(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -61,7 +61,7 @@ func TestInstallLeavesNoMarkOfHelmInTheCluster(t *testing.T) {
 	})
 }
 
-func TestAnExistingVolumeIsBoundInAdvanceAndKeepsItsZone(t *testing.T) {
+func TestExistingVolumeIsPreBoundInItsZone(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
@@ -82,7 +82,7 @@ func TestAnExistingVolumeIsBoundInAdvanceAndKeepsItsZone(t *testing.T) {
 	})
 }
 
-func TestUpgradeWithoutAChangeChangesNothing(t *testing.T) {
+func TestUnchangedUpgradeChangesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := trioOf("rel", namespace)
@@ -96,7 +96,7 @@ func TestUpgradeWithoutAChangeChangesNothing(t *testing.T) {
 	})
 }
 
-func TestALargerClaimIsRefusedWhileItIsNotBound(t *testing.T) {
+func TestPendingClaimRefusesExpansion(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -109,7 +109,7 @@ func TestALargerClaimIsRefusedWhileItIsNotBound(t *testing.T) {
 	})
 }
 
-func TestABoundClaimGrowsAndDoesNotShrink(t *testing.T) {
+func TestBoundClaimExpandsAndNeverShrinks(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -124,7 +124,7 @@ func TestABoundClaimGrowsAndDoesNotShrink(t *testing.T) {
 	})
 }
 
-func TestStorageOutlivesTheReleaseAndIsAdoptedAgain(t *testing.T) {
+func TestStorageOutlivesReleaseAndIsAdopted(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := trioOf("rel", namespace)
@@ -142,7 +142,7 @@ func TestStorageOutlivesTheReleaseAndIsAdoptedAgain(t *testing.T) {
 	})
 }
 
-func TestAnUpgradeThatForgetsTheFlagKeepsTheStorage(t *testing.T) {
+func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := trioOf("rel", namespace)
@@ -159,7 +159,7 @@ func TestAnUpgradeThatForgetsTheFlagKeepsTheStorage(t *testing.T) {
 	})
 }
 
-func TestARollbackBringsTheMountBack(t *testing.T) {
+func TestRollbackRestoresMount(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -169,7 +169,7 @@ func TestARollbackBringsTheMountBack(t *testing.T) {
 	})
 }
 
-func TestAReleaseMovesFromHelm3ToHelm4(t *testing.T) {
+func TestReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	storage := trioOf("rel", namespace)
@@ -187,7 +187,7 @@ func TestAReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	assert.Equal(t, uids, storage.uids(t))
 }
 
-func TestReleasesStandSideBySideWithDefaultNames(t *testing.T) {
+func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		one, two := newNamespace(t), newNamespace(t)
 		static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
@@ -209,7 +209,7 @@ func TestReleasesStandSideBySideWithDefaultNames(t *testing.T) {
 	})
 }
 
-func TestEveryNamespaceWithPodsGetsItsClaim(t *testing.T) {
+func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		home, other := newNamespace(t), newNamespace(t)
 		elsewhere := []string{"--set", "elsewhere=" + other}
@@ -226,7 +226,7 @@ func TestEveryNamespaceWithPodsGetsItsClaim(t *testing.T) {
 	})
 }
 
-func TestAnotherReleaseDoesNotTakeOverNamedStorage(t *testing.T) {
+func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		named := []string{"--class=named." + namespace, "--claim=shared"}
@@ -241,7 +241,7 @@ func TestAnotherReleaseDoesNotTakeOverNamedStorage(t *testing.T) {
 	})
 }
 
-func TestADryRunCreatesNothing(t *testing.T) {
+func TestDryRunCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, append(h.install("rel", example("etl-cronjob"), namespace), "--dry-run=server")...)

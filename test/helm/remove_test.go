@@ -24,9 +24,9 @@ func committedChart(t *testing.T, h tool, release, namespace string) string {
 	return chart
 }
 
-// TestWhatIsRemovedFromAReleaseStaysInTheCluster takes the storage out of a release whose manifests have it: the pods lose it,
+// TestRemovalRetainsStorageInCluster takes the storage out of a release whose manifests have it: the pods lose it,
 // Helm forgets the objects, and the very same objects stay in the cluster.
-func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
+func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		chart, storage := committedChart(t, h, "rel", namespace), trioOf("rel", namespace)
@@ -57,8 +57,8 @@ func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
 	})
 }
 
-// TestARenderedChartIsRestoredToTheByte compares with what Helm prints without a post-renderer.
-func TestARenderedChartIsRestoredToTheByte(t *testing.T) {
+// TestRemovalRestoresChartByteForByte compares with what Helm prints without a post-renderer.
+func TestRemovalRestoresChartByteForByte(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
 		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")

@@ -14,7 +14,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
-func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
+func TestTemplateMountsClaimInLabelledPods(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			t.Run(name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
 	})
 }
 
-func TestTemplateShowsTheStorageUnderItsOwnName(t *testing.T) {
+func TestTemplateNamesSourceOfStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		const source = "# Source: pipeline-storage/storage.yaml\n"
 		out := h.must(t, h.template(example("etl-cronjob"))...)
@@ -54,7 +54,7 @@ func TestTemplateShowsTheStorageUnderItsOwnName(t *testing.T) {
 	})
 }
 
-func TestTemplateGivesTheSameBytesAgain(t *testing.T) {
+func TestTemplateIsDeterministic(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			first := h.must(t, h.template(example(name))...)
@@ -63,7 +63,7 @@ func TestTemplateGivesTheSameBytesAgain(t *testing.T) {
 	})
 }
 
-func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
+func TestTemplateOnlyAddsLines(t *testing.T) {
 	t.Parallel()
 	plain := map[string]func(name string) []string{
 		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is the measure.
@@ -87,7 +87,7 @@ func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
 	}
 }
 
-func TestTheRendererAddsNothingToWhatItRendered(t *testing.T) {
+func TestRenderingIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
 		once := helm3.must(t, helm3.template(example(name))...)
@@ -99,7 +99,7 @@ func TestTheRendererAddsNothingToWhatItRendered(t *testing.T) {
 	}
 }
 
-func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
+func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 	t.Parallel()
 	const mark = "postrenderer.helm.sh/postrender-filename"
 	sent := filepath.Join(t.TempDir(), "sent.yaml")
@@ -127,7 +127,7 @@ func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
 	}, marks)
 }
 
-func TestAListIsRenderedItemByItem(t *testing.T) {
+func TestRendersListItems(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, h.template(testchart("list"))...)
 		assert.Contains(t, out, "- name: main # stays")
@@ -150,7 +150,7 @@ func TestAListIsRenderedItemByItem(t *testing.T) {
 	})
 }
 
-func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
+func TestEmptyChartStaysEmpty(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range []string{"empty", "comments"} {
 			report := filepath.Join(t.TempDir(), "report.json")
@@ -166,7 +166,7 @@ func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
 	})
 }
 
-func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
+func TestUnlabelledChartIsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		report := filepath.Join(t.TempDir(), "report.json")
 		out := h.must(t, h.template(testchart("unlabelled"), "--report="+report)...)
@@ -178,7 +178,7 @@ func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
 	})
 }
 
-func TestHelm3WritesFilesWithoutAskingThePostRenderer(t *testing.T) {
+func TestHelm3SkipsPostRendererWhenWritingFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	helm3.must(t, append(helm3.template(example("etl-cronjob")), "--output-dir", dir)...)
@@ -200,7 +200,7 @@ func TestHelm4WritesFilesWithStorage(t *testing.T) {
 	assert.Len(t, stream.Objects(t, string(text)), 2)
 }
 
-func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
+func TestConfigurationFileMountsTwoProfiles(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
 			"--no-hooks", "--set", "storageProfiles={default,checkpoints}")...)
@@ -224,7 +224,7 @@ func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
 	})
 }
 
-func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
+func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
 			all := stream.Objects(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
@@ -248,7 +248,7 @@ func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
 	})
 }
 
-func TestTheExamplesPassLint(t *testing.T) {
+func TestExamplesPassLint(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			h.must(t, "lint", "--strict", example(name))
@@ -256,7 +256,7 @@ func TestTheExamplesPassLint(t *testing.T) {
 	})
 }
 
-func TestArgumentsReachTheRendererAsTheyAreWritten(t *testing.T) {
+func TestPassesArgumentsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, h.template(example("etl-cronjob"),
 			"--claim={release}-data", "--parameter=tag=a b,$HOME ${HELM_PLUGIN_DIR}")...)
@@ -265,7 +265,7 @@ func TestArgumentsReachTheRendererAsTheyAreWritten(t *testing.T) {
 	})
 }
 
-func TestHelm4TakesAPluginAndNoPath(t *testing.T) {
+func TestHelm4RequiresPlugin(t *testing.T) {
 	t.Parallel()
 	told := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
 	assert.Contains(t, told, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")

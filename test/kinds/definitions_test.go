@@ -69,8 +69,8 @@ func servedVersions(t *testing.T, row kinds.Kind) []string {
 // source is a line of the table that lies beside the definitions.
 var source = regexp.MustCompile(`(?m)^\| (\S+\.yaml) \| (\S+) \| (\S+) \|$`)
 
-// TestDefinitionsAreThoseThatJudge compares our table with the definitions.
-func TestDefinitionsAreThoseThatJudge(t *testing.T) {
+// TestDefinitions compares our table with the definitions.
+func TestDefinitions(t *testing.T) {
 	list, err := os.ReadFile(filepath.Join(shared(t, "crds"), "README.md"))
 	require.NoError(t, err)
 	var all []definition

@@ -33,8 +33,8 @@ func TestDocumentHasEveryKind(t *testing.T) {
 	requireFile(t, document, head+kindsBegin+describeKinds(t)+kindsEnd+tail)
 }
 
-// TestDocumentShowsTheExample compares what docs/kinds.md shows of a row with the file that its command reads.
-func TestDocumentShowsTheExample(t *testing.T) {
+// TestDocumentShowsExample compares what docs/kinds.md shows of a row with the file that its command reads.
+func TestDocumentShowsExample(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	for _, file := range []string{"storageconfig.yaml", "training.yaml"} {

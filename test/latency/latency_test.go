@@ -27,7 +27,7 @@ func series(seed uint64, base time.Duration) Series {
 	return made
 }
 
-func TestQuantileIsTheNearestRank(t *testing.T) {
+func TestQuantileIsNearestRank(t *testing.T) {
 	hundred := make(Series, 1)
 	for i := range 100 {
 		hundred[0] = append(hundred[0], time.Duration(100-i))
@@ -42,13 +42,13 @@ func TestQuantileIsTheNearestRank(t *testing.T) {
 	assert.EqualValues(t, 7, Series{{7}, {}}.Quantile(.99))
 }
 
-func TestMergeKeepsTheRounds(t *testing.T) {
+func TestMergeRetainsRounds(t *testing.T) {
 	merged := Series{{1}, {2, 3}}.Merge(Series{{4}, {}})
 	assert.Equal(t, Series{{1, 4}, {2, 3}}, merged)
 	assert.Equal(t, 4, merged.Count())
 }
 
-func TestCompareFindsADifferenceBelowTheDisturbance(t *testing.T) {
+func TestCompareFindsSmallDifference(t *testing.T) {
 	const extra = time.Millisecond
 	found := Compare(series(1, 3*time.Millisecond+extra), series(2, 3*time.Millisecond), .5, .99)
 	for _, difference := range found {
@@ -61,7 +61,7 @@ func TestCompareFindsADifferenceBelowTheDisturbance(t *testing.T) {
 	assert.Greater(t, found[1].High-found[1].Low, found[0].High-found[0].Low, "what is rare is known less well")
 }
 
-func TestCompareFindsNoDifferenceBetweenEquals(t *testing.T) {
+func TestCompareOfEqualSeries(t *testing.T) {
 	doubted := 0
 
 	for seed := range uint64(20) {
@@ -73,7 +73,7 @@ func TestCompareFindsNoDifferenceBetweenEquals(t *testing.T) {
 	assert.LessOrEqual(t, doubted, 3, "of 20 intervals one is wrong on average")
 }
 
-func TestCompareIsTheSameEachTime(t *testing.T) {
+func TestCompareIsDeterministic(t *testing.T) {
 	one, other := series(1, time.Millisecond), series(2, 0)
 	first := Compare(one, other, .5, .99)
 	assert.Equal(t, first, Compare(one, other, .5, .99))

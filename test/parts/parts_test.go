@@ -22,7 +22,7 @@ const (
 // hello is a part as small as can be, built from a module of the test's own.
 var hello = part{module: "hello", pkg: "."}
 
-func TestBuildsOnceAndKeepsTheProgram(t *testing.T) {
+func TestBuildsOnceAndCaches(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -71,7 +71,7 @@ func TestParallelCallsBuildOnce(t *testing.T) {
 	assert.Equal(t, "build\n", string(builds))
 }
 
-func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
+func TestPathDependsOnInputs(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]func(t *testing.T, b builder) part{
@@ -112,7 +112,7 @@ func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
 	}
 }
 
-func TestStampsTellTheVersionThatIsPinned(t *testing.T) {
+func TestStampsPinnedVersion(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -125,7 +125,7 @@ func TestStampsTellTheVersionThatIsPinned(t *testing.T) {
 	assert.Equal(t, "37", output(t, path))
 }
 
-func TestAStampOfAModuleThatIsNotPinnedIsAnError(t *testing.T) {
+func TestStampRequiresPinnedModule(t *testing.T) {
 	t.Parallel()
 
 	_, err := newHello(t).path(t.Context(), "hello", part{
@@ -136,7 +136,7 @@ func TestAStampOfAModuleThatIsNotPinnedIsAnError(t *testing.T) {
 		`run "go mod tidy" there`)
 }
 
-func TestAFailedBuildTellsWhatTheCompilerSaid(t *testing.T) {
+func TestFailedBuildReportsCompilerOutput(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -155,7 +155,7 @@ func TestAFailedBuildTellsWhatTheCompilerSaid(t *testing.T) {
 	require.NoError(t, err, "a build that was mended should work")
 }
 
-func TestRemovesWhatAKilledBuildLeft(t *testing.T) {
+func TestRemovesRemainsOfKilledBuild(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -168,7 +168,7 @@ func TestRemovesWhatAKilledBuildLeft(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, "building-1"))
 }
 
-func TestTheEnvironmentDoesNotChangeTheProgram(t *testing.T) {
+func TestEnvironmentDoesNotChangeProgram(t *testing.T) {
 	b := newHello(t)
 	want, err := b.path(t.Context(), "hello", hello)
 	require.NoError(t, err)
@@ -189,7 +189,7 @@ func TestTheEnvironmentDoesNotChangeTheProgram(t *testing.T) {
 	assert.Equal(t, "nothing", output(t, got), "it should run on this machine")
 }
 
-func TestAssetsWin(t *testing.T) {
+func TestPrefersAssets(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(AssetsEnv, dir)
 	t.Setenv(CacheEnv, filepath.Join(dir, "cache"))
@@ -211,7 +211,7 @@ func TestAssetsWin(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, "cache"), "nothing should be built")
 }
 
-func TestTheCacheFolderCanBeChosen(t *testing.T) {
+func TestCacheDirectoryFromEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(CacheEnv, dir)
 
@@ -222,7 +222,7 @@ func TestTheCacheFolderCanBeChosen(t *testing.T) {
 	assert.NotEmpty(t, output(t, path, "-version"))
 }
 
-func TestAnUnknownNameIsAnError(t *testing.T) {
+func TestRefusesUnknownName(t *testing.T) {
 	t.Parallel()
 
 	_, err := Path(t.Context(), "helm5")
@@ -230,7 +230,7 @@ func TestAnUnknownNameIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, bridge, `)
 }
 
-func TestOutsideTheRepositoryIsAnError(t *testing.T) {
+func TestRequiresRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 
 	_, err := Path(t.Context(), "yq")
@@ -238,7 +238,7 @@ func TestOutsideTheRepositoryIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "run inside a clone of it")
 }
 
-func TestRequireFailsTheTest(t *testing.T) {
+func TestRequireFailsTest(t *testing.T) {
 	t.Parallel()
 
 	fake := &failing{TB: t}
@@ -252,7 +252,7 @@ func TestRequireFailsTheTest(t *testing.T) {
 	assert.Contains(t, fake.message, `this test needs the program helm5: there is no part "helm5"`)
 }
 
-func TestBothHelmsTellTheirVersionAndTheClusters(t *testing.T) {
+func TestHelmsReportTheirVersionAndKubernetes(t *testing.T) {
 	t.Parallel()
 
 	b, err := newBuilder()

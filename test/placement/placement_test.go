@@ -40,8 +40,8 @@ profiles:
 - {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
 `
 
-// TestPodsOfOneDiskShareANode runs in one control plane: the scheduler's memory of it is what is tested.
-func TestPodsOfOneDiskShareANode(t *testing.T) {
+// TestPodsOfOneDiskShareNode runs in one control plane: the scheduler's memory of it is what is tested.
+func TestPodsOfOneDiskShareNode(t *testing.T) {
 	t.Parallel()
 
 	c := cluster(t)

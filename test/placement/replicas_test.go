@@ -51,7 +51,7 @@ func TestReplicasOfLargeClustersShareNoNode(t *testing.T) {
 }
 
 // By default replicas share a node rather than wait, but none waits for a node of another operating system.
-func TestReplicasByDefaultTakeTheNodesThatThereAre(t *testing.T) {
+func TestReplicasPreferSeparateNodes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	deployment := prepare(t, c, "--set", "replicas=3")

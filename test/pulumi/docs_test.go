@@ -22,8 +22,8 @@ var (
 	setting     = regexp.MustCompile(`--config (\w+)=`)
 )
 
-// TestEveryCommandOfTheDocumentWorks runs those that need no Pulumi. The others are Pulumi's, with settings that the program has.
-func TestEveryCommandOfTheDocumentWorks(t *testing.T) {
+// TestDocumentCommands runs those that need no Pulumi. The others are Pulumi's, with settings that the program has.
+func TestDocumentCommands(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 

@@ -24,8 +24,8 @@ const (
 	releaseType = "kubernetes:helm.sh/v3:Release"
 )
 
-// TestAChartOfPulumiRendersWhatHelmDoes compares, for each of the program's configurations.
-func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
+// TestPulumiChartRendersAsHelm compares, for each of the program's configurations.
+func TestPulumiChartRendersAsHelm(t *testing.T) {
 	for _, configuration := range []string{"chart", "disk", "claim"} {
 		t.Run(configuration, func(t *testing.T) {
 			inputs := readChart(t, configuration, chartType)
@@ -47,7 +47,7 @@ func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
 	}
 }
 
-func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
+func TestExistingClaimIsOnlyMounted(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "claim", chartType))
 	require.NoError(t, err)
 	assert.Contains(t, rendered, "claimName: pvc-data-pipeline\n")
@@ -56,15 +56,15 @@ func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
 	}
 }
 
-func TestPulumiGetsTheReasonOfAConflict(t *testing.T) {
+func TestPulumiReportsConflictReason(t *testing.T) {
 	inputs := readChart(t, "chart", chartType)
 	inputs.Chart = "../helm/testdata/charts/conflict"
 	_, err := renderChart(t, inputs)
 	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
 }
 
-// TestTheScriptOfAReleaseHasTheArgumentsOfTheChart because helm.v3.Release takes a program and no arguments.
-func TestTheScriptOfAReleaseHasTheArgumentsOfTheChart(t *testing.T) {
+// TestReleaseScriptHasChartArguments because helm.v3.Release takes a program and no arguments.
+func TestReleaseScriptHasChartArguments(t *testing.T) {
 	chart, release := readChart(t, "chart", chartType), readChart(t, "release", releaseType)
 	expected, err := renderChart(t, chart)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestTheScriptOfAReleaseHasTheArgumentsOfTheChart(t *testing.T) {
 	assert.Equal(t, expected, actual)
 }
 
-func TestOnARealAPIServer(t *testing.T) {
+func TestPulumiOnAPIServer(t *testing.T) {
 	plane := controlplane.Require(t)
 	cluster := client(t, plane)
 	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseKeepsStorage(t, cluster, plane.Kubeconfig) })

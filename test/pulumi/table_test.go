@@ -71,8 +71,8 @@ var everywhere = map[string]string{
 	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm is to keep.",
 }
 
-// TestTheTableOfTheDocument compares what the origin's program registers with what ours makes, field by field.
-func TestTheTableOfTheDocument(t *testing.T) {
+// TestDocumentHasTable compares what the origin's program registers with what ours makes, field by field.
+func TestDocumentHasTable(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "disk", chartType))
 	require.NoError(t, err)
 	expected := rows(t, originFields(t), ourFields(t, rendered))

@@ -33,8 +33,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestContainersOfAnotherWebhookAreMounted has a webhook beside ours that adds containers, called before or after it.
-func TestContainersOfAnotherWebhookAreMounted(t *testing.T) {
+// TestMountsContainersOfAnotherWebhook has a webhook beside ours that adds containers, called before or after it.
+func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -142,8 +142,8 @@ func answerWithSidecars(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(asked) // the API server says what it misses
 }
 
-// TestReviewOfAPodWithUnknownFields asks a replica directly: the API server would drop the fields before.
-func TestReviewOfAPodWithUnknownFields(t *testing.T) {
+// TestReviewOfPodWithUnknownFields asks a replica directly: the API server would drop the fields before.
+func TestReviewOfPodWithUnknownFields(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -173,7 +173,7 @@ func TestReviewOfAPodWithUnknownFields(t *testing.T) {
 	assert.JSONEq(t, want, string(got))
 }
 
-func TestReviewTellsItsReason(t *testing.T) {
+func TestReviewReportsReason(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 

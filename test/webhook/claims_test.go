@@ -19,7 +19,7 @@ import (
 )
 
 // No other test makes or needs volumes of the class scratch that no claim is named in.
-func TestClaimWaitsForItsConsumer(t *testing.T) {
+func TestClaimWaitsForConsumer(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -47,7 +47,7 @@ func TestClaimWaitsForItsConsumer(t *testing.T) {
 	assertNamespaceUID(t, volume.Name, namespace)
 }
 
-func TestMissingClaimOfOthersIsTold(t *testing.T) {
+func TestReportsMissingUnmanagedClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -74,8 +74,8 @@ func TestMissingClaimOfOthersIsTold(t *testing.T) {
 	assert.Empty(t, heard.all(), "the claim is there")
 }
 
-// TestDiskOfOneNodeIsToldWhenManyUseIt has the one namespace that the disk serves.
-func TestDiskOfOneNodeIsToldWhenManyUseIt(t *testing.T) {
+// TestReportsSharedReadWriteOnceClaim has the one namespace that the disk serves.
+func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -123,7 +123,7 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 	})
 }
 
-func TestClaimOfSomebodyElse(t *testing.T) {
+func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 

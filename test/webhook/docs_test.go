@@ -23,8 +23,8 @@ import (
 // commandBlock is what a person copies from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestEveryCommandOfTheRunbooksWorks runs them with real kubectl, as an administrator of the shared installation.
-func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
+// TestRunbookCommands runs them with real kubectl, as an administrator of the shared installation.
+func TestRunbookCommands(t *testing.T) {
 	requireWebhook(t)
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))

@@ -44,7 +44,7 @@ var mounted = map[string][]string{"fetch": {"/data"}, "logs": {"/data"}, "main":
 // podsOf says how many pods the workloads of testdata/workloads.yaml have, where it is not one.
 var podsOf = map[string]int{"Deployment": 2, "DaemonSet": 2}
 
-func TestWorkloadsGetTheirStorage(t *testing.T) {
+func TestWorkloadsGetStorage(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -108,7 +108,7 @@ func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	})
 }
 
-func TestUnlabelledPodIsAsWithoutTheWebhook(t *testing.T) {
+func TestUnlabelledPodIsUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -154,7 +154,7 @@ func created(t *testing.T, namespace string, pod *unstructured.Unstructured) str
 	return tokenVolume.ReplaceAllString(string(text), "kube-api-access")
 }
 
-func TestConflictIsDeniedWithASentence(t *testing.T) {
+func TestConflictIsDenied(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 

@@ -18,7 +18,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-func TestProfileServesTheNamespacesThatItIsFor(t *testing.T) {
+func TestProfileServesSelectedNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -66,8 +66,8 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 	assertNoClaims(t, nobody)
 }
 
-// TestForgedMarkMakesNothingElsewhere has a mark on a pod that this installation is not for. Who may make pods may write it.
-func TestForgedMarkMakesNothingElsewhere(t *testing.T) {
+// TestForgedAnnotationCreatesNothing has a mark on a pod that this installation is not for. Who may make pods may write it.
+func TestForgedAnnotationCreatesNothing(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -79,7 +79,7 @@ func TestForgedMarkMakesNothingElsewhere(t *testing.T) {
 	assertNoClaims(t, namespace)
 }
 
-func TestTwoInstallationsServeTheirOwnNamespaces(t *testing.T) {
+func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 

@@ -19,9 +19,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// TestRenderedWorkloadsAreAdmittedAsTheyAre has every core kind rendered by the post-renderer with the webhook's own
+// TestRenderedWorkloadsAreAdmittedUnchanged has every core kind rendered by the post-renderer with the webhook's own
 // configuration. What the API server makes of them is what was rendered, and the release keeps its own claim.
-func TestRenderedWorkloadsAreAdmittedAsTheyAre(t *testing.T) {
+func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -71,7 +71,7 @@ func assertEmptyPatch(t *testing.T, pod *corev1.Pod) {
 	assert.Empty(t, response.AuditAnnotations, pod.Name)
 }
 
-func TestSidecarOfARenderedPodGetsTheKeptClaim(t *testing.T) {
+func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 

@@ -14,7 +14,7 @@ const figures = `{"disaster":"b happens","test":"TestB/sub","bytes":1048576,"los
 {"disaster":"b happens","test":"TestB/sub","bytes":1048576,"lost":1,"seconds":1}
 `
 
-func TestWritesTheTableIntoADocument(t *testing.T) {
+func TestWritesTableIntoDocument(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	from, document := filepath.Join(dir, "figures"), filepath.Join(dir, "document")
@@ -30,7 +30,7 @@ func TestWritesTheTableIntoADocument(t *testing.T) {
 		"| b happens | 2 | 2 MiB | 1 | 2.0, 2.0 | `TestB` |\n"+end+"after\n", string(text))
 }
 
-func TestADocumentWithoutMarksIsAnError(t *testing.T) {
+func TestRequiresMarkersInDocument(t *testing.T) {
 	t.Parallel()
 	_, err := replace([]byte("nothing"), "table")
 	require.EqualError(t, err, "the marks <!-- disasters --> and <!-- /disasters --> are not there")

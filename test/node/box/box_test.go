@@ -93,7 +93,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestTrainGoesOnFromTheNewestGoodCheckpoint(t *testing.T) {
+func TestTrainResumesFromNewestIntactCheckpoint(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestToolsOfTheProvisioner does what the scripts of the provisioner's manifest do.
-func TestToolsOfTheProvisioner(t *testing.T) {
+// TestToolsOfProvisioner does what the scripts of the provisioner's manifest do.
+func TestToolsOfProvisioner(t *testing.T) {
 	t.Parallel()
 
 	dir := filepath.Join(t.TempDir(), "a", "b")

@@ -67,7 +67,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 
 // A server of net/http sends short bodies with their length and long ones in chunks.
 func TestPostToNetHTTP(t *testing.T) {
-	asked := small(t)
+	sent := small(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
@@ -82,13 +82,13 @@ func TestPostToNetHTTP(t *testing.T) {
 	pool.AddCert(server.Certificate())
 	config := &tls.Config{RootCAs: pool, ServerName: "example.com", MinVersion: tls.VersionTLS13}
 	address := server.Listener.Addr().String()
-	whole := requests(address, []reviews.Review{asked})[0]
+	whole := requests(address, []reviews.Review{sent})[0]
 	short := bytes.Replace(whole, []byte("timeout=5s"), []byte("timeout=1s"), 1)
 	c, err := dialHTTP1(t.Context(), address, config, [][]byte{whole, short})
 	require.NoError(t, err)
 	defer c.close()
 
-	for index, want := range []string{string(asked.Body), string(asked.Body[:10]), string(asked.Body)} {
+	for index, want := range []string{string(sent.Body), string(sent.Body[:10]), string(sent.Body)} {
 		status, body, err := c.post(t.Context(), index%2)
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusOK, status)

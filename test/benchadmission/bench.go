@@ -41,7 +41,7 @@ func prepare(ctx context.Context, o options, dir string) (*bench, error) {
 	}
 	runtime.GOMAXPROCS(l.host.clientCPUs())
 	debug.SetGCPercent(clientGC)
-	if o.measures(ours) {
+	if o.measures(webhookName) {
 		if l.cluster, err = startCluster(ctx, dir, l.certificates.ca); err != nil {
 			return nil, err
 		}

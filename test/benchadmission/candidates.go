@@ -16,7 +16,7 @@ const module = "github.com/pipeline-storage/pipeline-storage/"
 // Names of servers that the report speaks of.
 const (
 	allow = "allow" // what the others are compared with
-	ours  = "ours"
+	webhookName  = "ours"
 )
 
 // candidate is a server that is measured.
@@ -36,7 +36,7 @@ var candidates = []candidate{
 	{name: "constant", what: "a constant answer from net/http", pkg: "test/benchadmission/servers/constant", constant: listen.Constant},
 	{name: allow, what: "controller-runtime, allows without decoding the pod", pkg: "test/benchadmission/servers/allow"},
 	{name: "usual", what: "controller-runtime, decodes, copies, encodes, diffs", pkg: "test/benchadmission/servers/usual", mutates: true},
-	{name: ours, what: "cmd/webhook with everything on", pkg: "cmd/webhook", mutates: true},
+	{name: webhookName, what: "cmd/webhook with everything on", pkg: "cmd/webhook", mutates: true},
 }
 
 func candidateNames() []string {
@@ -61,7 +61,7 @@ func buildAll(ctx context.Context, o options, dir string) (map[string]string, er
 }
 
 func program(ctx context.Context, c candidate, o options, dir string) (string, error) {
-	if c.name != ours || o.webhook == "" {
+	if c.name != webhookName || o.webhook == "" {
 		return build(ctx, c, dir)
 	}
 	path, err := filepath.Abs(o.webhook)

@@ -26,7 +26,7 @@ type certificates struct {
 
 // newCertificates makes an authority and one certificate with an ECDSA key, as self-made and cert-manager's small keys are.
 func newCertificates(dir string, names ...string) (certificates, error) {
-	authority := &x509.Certificate{
+	issuing := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
 	}
 	leaf := &x509.Certificate{
@@ -41,11 +41,11 @@ func newCertificates(dir string, names ...string) (certificates, error) {
 		}
 		keys[i] = key
 	}
-	ca, err := sign(authority, authority, keys[0], keys[0])
+	ca, err := sign(issuing, issuing, keys[0], keys[0])
 	if err != nil {
 		return certificates{}, err
 	}
-	cert, err := sign(leaf, authority, keys[1], keys[0])
+	cert, err := sign(leaf, issuing, keys[1], keys[0])
 	if err != nil {
 		return certificates{}, err
 	}

@@ -24,8 +24,8 @@ const (
 	mountPath = "/data"
 )
 
-// keptAnswers bounds how many different answers to one review are remembered: a diff has its operations in any order.
-const keptAnswers = 1000
+// cachedAnswers bounds how many different answers to one review are remembered: a diff has its operations in any order.
+const cachedAnswers = 1000
 
 // checker looks at every answer of one server to the reviews of one size. An answer that is, to the byte, one that was
 // good for the same review is good: its uid is among those bytes. So the patch is applied once for each different answer.
@@ -53,10 +53,10 @@ func (k *checker) check(index, status int, body []byte) error {
 	if k.known(index, body) {
 		return nil
 	}
-	if err := k.judge(k.reviews[index], body); err != nil {
+	if err := k.verify(k.reviews[index], body); err != nil {
 		return fmt.Errorf("%s answered wrongly: %w: %.200s", k.candidate.name, err, body)
 	}
-	k.remember(index, body)
+	k.cache(index, body)
 	return nil
 }
 
@@ -67,10 +67,10 @@ func (k *checker) known(index int, body []byte) bool {
 	return found
 }
 
-func (k *checker) remember(index int, body []byte) {
+func (k *checker) cache(index int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.good[index]) < keptAnswers {
+	if len(k.good[index]) < cachedAnswers {
 		k.good[index][string(body)] = struct{}{}
 	}
 }
@@ -85,8 +85,8 @@ func (k *checker) answerBytes() int {
 	return 0
 }
 
-// judge reads one answer in full.
-func (k *checker) judge(asked reviews.Review, body []byte) error {
+// verify reads one answer in full.
+func (k *checker) verify(sent reviews.Review, body []byte) error {
 	if k.candidate.constant != "" {
 		if string(body) != k.candidate.constant {
 			return errors.New("it is not the constant")
@@ -98,8 +98,8 @@ func (k *checker) judge(asked reviews.Review, body []byte) error {
 		return err
 	}
 	switch {
-	case string(response.UID) != asked.UID:
-		return fmt.Errorf("uid %q instead of %q", response.UID, asked.UID)
+	case string(response.UID) != sent.UID:
+		return fmt.Errorf("uid %q instead of %q", response.UID, sent.UID)
 	case !response.Allowed:
 		return errors.New("the pod is denied")
 	case response.Result != nil && response.Result.Code != 0 && response.Result.Code != http.StatusOK:
@@ -111,7 +111,7 @@ func (k *checker) judge(asked reviews.Review, body []byte) error {
 	case response.PatchType == nil || *response.PatchType != admissionv1.PatchTypeJSONPatch:
 		return errors.New("the type of the patch is not JSONPatch")
 	}
-	return checkPatch(asked.Pod, response.Patch)
+	return checkPatch(sent.Pod, response.Patch)
 }
 
 func decodeAnswer(body []byte) (*admissionv1.AdmissionResponse, error) {
@@ -157,10 +157,10 @@ func checkPatch(pod, patch []byte) error {
 
 // removeStorage takes the volume with the claim and its mounts out, each of which must be there once.
 func removeStorage(spec *corev1.PodSpec) error {
-	isOurs := func(v corev1.Volume) bool {
+	isWebhook := func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName && !v.PersistentVolumeClaim.ReadOnly
 	}
-	at := slices.IndexFunc(spec.Volumes, isOurs)
+	at := slices.IndexFunc(spec.Volumes, isWebhook)
 	if at < 0 {
 		return fmt.Errorf("no volume holds the claim %s", claimName)
 	}

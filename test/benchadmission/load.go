@@ -30,7 +30,7 @@ func (l load) closed(ctx context.Context, duration time.Duration) (done, error) 
 		own := 0
 		defer func() { requests.Add(int64(own)) }()
 		for index := number; time.Since(begun) < duration; index++ {
-			if err := l.ask(ctx, c, index); err != nil {
+			if err := l.send(ctx, c, index); err != nil {
 				return err
 			}
 			own++
@@ -65,7 +65,7 @@ func (l load) paced(ctx context.Context, duration time.Duration, rate float64) (
 				time.Sleep(early)
 				from = time.Now() // the timer's own delay is not the server's
 			}
-			if err := l.ask(ctx, c, int(number)); err != nil {
+			if err := l.send(ctx, c, int(number)); err != nil {
 				return err
 			}
 			own = append(own, time.Since(from))
@@ -75,8 +75,8 @@ func (l load) paced(ctx context.Context, duration time.Duration, rate float64) (
 	return all, err
 }
 
-// ask sends one review, of all in turns, and checks the answer.
-func (l load) ask(ctx context.Context, c client, index int) error {
+// send sends one review, of all in turns, and checks the answer.
+func (l load) send(ctx context.Context, c client, index int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

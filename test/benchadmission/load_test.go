@@ -18,12 +18,12 @@ import (
 type stub struct {
 	takes time.Duration
 	err   error
-	asked []int
+	sent []int
 }
 
 func (s *stub) post(_ context.Context, index int) (int, []byte, error) {
 	time.Sleep(s.takes)
-	s.asked = append(s.asked, index)
+	s.sent = append(s.sent, index)
 	return http.StatusOK, nil, s.err
 }
 
@@ -39,8 +39,8 @@ func TestClosedLoadSendsReviewsInTurns(t *testing.T) {
 
 		require.NoError(t, err)
 		assert.Equal(t, done{requests: 10, elapsed: 5 * time.Millisecond}, result)
-		assert.Equal(t, []int{0, 1, 2, 0, 1}, first.asked)
-		assert.Equal(t, []int{1, 2, 0, 1, 2}, second.asked)
+		assert.Equal(t, []int{0, 1, 2, 0, 1}, first.sent)
+		assert.Equal(t, []int{1, 2, 0, 1, 2}, second.sent)
 	})
 }
 
@@ -60,16 +60,16 @@ func TestLoadEndsWithFirstError(t *testing.T) {
 
 			_, err = l.paced(t.Context(), time.Minute, 1000)
 			require.EqualError(t, err, "torn")
-			assert.Len(t, test.client.asked, 2)
+			assert.Len(t, test.client.sent, 2)
 		})
 	}
 }
 
 func TestPacedLoadKeepsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begun, asked := time.Now(), &stub{takes: time.Millisecond}
+		begun, sent := time.Now(), &stub{takes: time.Millisecond}
 
-		latencies, err := load{clients: []client{asked}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
+		latencies, err := load{clients: []client{sent}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
 
 		require.NoError(t, err)
 		assert.Equal(t, slices.Repeat([]time.Duration{time.Millisecond}, 50), latencies)

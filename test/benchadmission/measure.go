@@ -162,8 +162,8 @@ func (s *server) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if died := s.died(); died != nil {
-		return fmt.Errorf("%w; %w", err, died)
+	if exitError := s.exitError(); exitError != nil {
+		return fmt.Errorf("%w; %w", err, exitError)
 	}
 	return fmt.Errorf("%w\n%s", err, s.tail())
 }

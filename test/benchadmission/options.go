@@ -73,8 +73,8 @@ func (o options) validate() error {
 		return fmt.Errorf("--starts=%d: a server must be started at least once", o.starts)
 	case o.duration <= 0:
 		return fmt.Errorf("--duration=%s: must be longer than nothing", o.duration)
-	case o.profile != "" && !o.measures(ours):
-		return fmt.Errorf("--profile: it is %s that is profiled, and --servers leaves it out", ours)
+	case o.profile != "" && !o.measures(webhookName):
+		return fmt.Errorf("--profile: it is %s that is profiled, and --servers leaves it out", webhookName)
 	}
 	return nil
 }

@@ -57,8 +57,8 @@ func (p *process) live(h host, started chan<- error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	select {
 	case <-p.done:
 		if p.err == nil {

@@ -28,7 +28,7 @@ func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 	if err := os.MkdirAll(b.options.profile, 0o755); err != nil {
 		return fmt.Errorf("--profile: %w", err)
 	}
-	b.options.servers, b.launcher.profiles = []string{ours}, true
+	b.options.servers, b.launcher.profiles = []string{webhookName}, true
 	return b.serving(ctx, false, func(servers []*server) error {
 		subjects, err := newSubjects(b.options)
 		if err != nil {
@@ -37,7 +37,7 @@ func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 		for _, subject := range subjects {
 			for _, k := range profileKinds {
 				file := filepath.Join(b.options.profile, subject.name+"."+k.name)
-				reviews, err := servers[0].profile(ctx, subject.checkers[ours], k, b.profiled(), file)
+				reviews, err := servers[0].profile(ctx, subject.checkers[webhookName], k, b.profiled(), file)
 				if err != nil {
 					return servers[0].explain(err)
 				}

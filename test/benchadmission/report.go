@@ -211,20 +211,20 @@ func (r *report) answers() int {
 // ratios are the lines that other programs read. They are about ours, over HTTP/1.1.
 func (r *report) ratios() []string {
 	var lines []string
-	if len(r.ready[ours]) == 0 {
+	if len(r.ready[webhookName]) == 0 {
 		return nil
 	}
 	for _, s := range r.tables[0].sizes {
 		if len(s.samples[allow]) > 0 {
-			lines = append(lines, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(ours)))
+			lines = append(lines, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(webhookName)))
 		}
 	}
 	for _, s := range r.tables[0].sizes {
-		lines = append(lines, fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(ours, sample.allocsPerReview).Median))
+		lines = append(lines, fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(webhookName, sample.allocsPerReview).Median))
 	}
 	return append(lines,
-		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[ours])),
-		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(r.ready[ours])),
+		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[webhookName])),
+		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(r.ready[webhookName])),
 	)
 }
 

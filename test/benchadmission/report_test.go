@@ -26,7 +26,7 @@ func TestRatiosUseHTTP1(t *testing.T) {
 	r := example(t)
 	second := r.tables[0]
 	second.protocol = "HTTP/2"
-	second.sizes = []sized{{name: "small", samples: map[string][]sample{allow: samples(1), ours: samples(1)}}}
+	second.sizes = []sized{{name: "small", samples: map[string][]sample{allow: samples(1), webhookName: samples(1)}}}
 	r.tables = append(r.tables, second)
 
 	assert.Contains(t, r.ratios(), "RATIO capacity small 2.00")
@@ -40,9 +40,9 @@ func TestRatiosOfQuickRun(t *testing.T) {
 	}
 	assert.Equal(t, "RATIO allocs small 40", withoutAllow.ratios()[0])
 
-	withoutOurs := example(t)
-	delete(withoutOurs.ready, ours)
-	assert.Empty(t, withoutOurs.ratios())
+	withoutWebhook := example(t)
+	delete(withoutWebhook.ready, webhookName)
+	assert.Empty(t, withoutWebhook.ratios())
 }
 
 func TestText(t *testing.T) {
@@ -87,9 +87,9 @@ func TestMarkdown(t *testing.T) {
 
 // The comparison of one round must not be hidden by the medians of all.
 func TestComparisonWithinRounds(t *testing.T) {
-	s := sized{samples: map[string][]sample{allow: samples(100, 100, 300), ours: samples(50, 100, 50)}}
+	s := sized{samples: map[string][]sample{allow: samples(100, 100, 300), webhookName: samples(50, 100, 50)}}
 
-	assert.Equal(t, []string{"2.00", "1.00", "6.00"}, s.comparison(ours))
+	assert.Equal(t, []string{"2.00", "1.00", "6.00"}, s.comparison(webhookName))
 }
 
 // example is a report of three rounds, in which ours costs half of allow for small reviews and a quarter for large ones.
@@ -105,17 +105,17 @@ func example(t *testing.T) *report {
 		options: o, isPinned: true, experiments: "none",
 		machine:    figures.Machine{GoVersion: "go1.0", Kernel: "6.1", CPU: "2 x CPU"},
 		loadBefore: "0.10 0.20 0.30", loadAfter: "0.40 0.50 0.60",
-		ready:    map[string][]float64{allow: {20, 10, 30}, ours: {200, 80, 90}},
-		idle:     map[string]float64{allow: 20 << 20, ours: 27.5 * (1 << 20)},
-		loaded:   map[string]float64{allow: 30 << 20, ours: 40 << 20},
-		programs: map[string]float64{allow: 27e6, ours: 33e6},
+		ready:    map[string][]float64{allow: {20, 10, 30}, webhookName: {200, 80, 90}},
+		idle:     map[string]float64{allow: 20 << 20, webhookName: 27.5 * (1 << 20)},
+		loaded:   map[string]float64{allow: 30 << 20, webhookName: 40 << 20},
+		programs: map[string]float64{allow: 27e6, webhookName: 33e6},
 		tables: []table{{protocol: "HTTP/1.1", rounds: 3, sizes: []sized{
 			{
-				name: "small", bytes: 4000, answers: map[string]int{ours: 500},
-				samples:   map[string][]sample{allow: samples(400, 50, 100), ours: samples(200, 25, 50)},
-				latencies: map[string]latency{ours: {rate: 3000, middle: 300 * time.Microsecond, slow: 4 * time.Millisecond}},
+				name: "small", bytes: 4000, answers: map[string]int{webhookName: 500},
+				samples:   map[string][]sample{allow: samples(400, 50, 100), webhookName: samples(200, 25, 50)},
+				latencies: map[string]latency{webhookName: {rate: 3000, middle: 300 * time.Microsecond, slow: 4 * time.Millisecond}},
 			},
-			{name: "large", bytes: 70000, samples: map[string][]sample{allow: samples(400, 400, 400), ours: large}},
+			{name: "large", bytes: 70000, samples: map[string][]sample{allow: samples(400, 400, 400), webhookName: large}},
 		}}},
 	}
 }

@@ -26,7 +26,7 @@ type launcher struct {
 	cluster      *cluster // nil without ours
 	dir          string   // for logs
 	warmUp       time.Duration
-	profiles     bool // ours serves them
+	profiles     bool // webhookName serves them
 	started      int
 }
 
@@ -83,7 +83,7 @@ func (l *launcher) args(s *server) []string {
 		"--metrics-bind-address=" + join(s.ports.metrics),
 		"--http2=" + strconv.FormatBool(s.http2),
 	}
-	if s.candidate.name != ours {
+	if s.candidate.name != webhookName {
 		return args
 	}
 	args = append(args,
@@ -107,7 +107,7 @@ func (s *server) waitReady(ctx context.Context) error {
 			}
 			shaken = true
 		}
-		if s.candidate.name != ours {
+		if s.candidate.name != webhookName {
 			return nil
 		}
 		_, err := get(ctx, s.readyURL())
@@ -116,7 +116,7 @@ func (s *server) waitReady(ctx context.Context) error {
 }
 
 func (s *server) shakeHands(ctx context.Context) error {
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: s.certificates.client(s.http2)}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: serverTimeout}, Config: s.certificates.client(s.http2)}
 	connection, err := dialer.DialContext(ctx, "tcp", s.address())
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *server) shakeHands(ctx context.Context) error {
 
 // waitLeader returns when ours leads, so that its controller runs. The others have nothing to wait for.
 func (s *server) waitLeader(ctx context.Context) error {
-	if s.candidate.name != ours {
+	if s.candidate.name != webhookName {
 		return nil
 	}
 	return s.poll(ctx, leaderPoll, func() error {
@@ -139,21 +139,21 @@ func (s *server) waitLeader(ctx context.Context) error {
 }
 
 // poll asks until the answer is no error, for as long as patience lasts and the server lives.
-func (s *server) poll(ctx context.Context, every time.Duration, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (s *server) poll(ctx context.Context, every time.Duration, send func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		err := ask()
+		err := send()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-s.done:
-			return s.died()
+			return s.exitError()
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s: %w\n%s", s.candidate.name, patience, err, s.tail())
+			return fmt.Errorf("%s is not ready after %s: %w\n%s", s.candidate.name, serverTimeout, err, s.tail())
 		case <-tick.C:
 		}
 	}

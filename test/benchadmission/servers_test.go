@@ -126,7 +126,7 @@ func TestStopEndsServer(t *testing.T) {
 
 	s.stop()
 
-	require.ErrorContains(t, s.died(), "constant ended without an error")
+	require.ErrorContains(t, s.exitError(), "constant ended without an error")
 	_, err = get(context.WithoutCancel(t.Context()), s.metricsURL())
 	assert.Error(t, err)
 }
@@ -147,13 +147,13 @@ func TestClientUsesRequestedProtocol(t *testing.T) {
 }
 
 func TestRequestsMatchAPIServer(t *testing.T) {
-	asked := small(t)
+	sent := small(t)
 
-	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{asked}, 2))[1])
+	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{sent}, 2))[1])
 
 	head, body, found := strings.Cut(text, "\r\n\r\n")
 	require.True(t, found)
-	assert.Equal(t, string(asked.Body), body)
+	assert.Equal(t, string(sent.Body), body)
 	assert.True(t, strings.HasPrefix(head, "POST /inject?timeout=5s HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"))
 	assert.Contains(t, head, "Content-Type: application/json\r\n")
 }

@@ -87,7 +87,7 @@ func Require(tb testing.TB, options Options) *Cluster {
 
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			tell(c, tb.Output(), dir)
+			reportFailure(c, tb.Output(), dir)
 		}
 
 		if err := c.Stop(); err != nil {

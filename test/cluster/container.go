@@ -117,8 +117,8 @@ func (c *container) sidecar() bool {
 	return c.init && c.spec.RestartPolicy != nil && *c.spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// again tells whether the container is started again after an exit with code.
-func (c *container) again(code int32) bool {
+// restartsAfter tells whether the container is started again after an exit with code.
+func (c *container) restartsAfter(code int32) bool {
 	return c.restartable() || code != 0 && c.worker.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
@@ -130,7 +130,7 @@ func (c *container) live(ctx context.Context) {
 		begun := time.Now()
 
 		code := c.once(ctx)
-		if c.worker.stopping.Load() || ctx.Err() != nil || !c.again(code) {
+		if c.worker.stopping.Load() || ctx.Err() != nil || !c.restartsAfter(code) {
 			return
 		}
 

@@ -28,14 +28,14 @@ const (
 	// LogsEnv names a folder that gets the logs of a failed run, in place of a new one in the folder for temporary files.
 	LogsEnv = "PIPELINE_STORAGE_LOGS"
 
-	folderPrefix = "pipeline-storage-cluster-"
+	dirPrefix = "pipeline-storage-cluster-"
 	lockFile     = "lock"
 	refusedFile  = "refused"
 	programsDir  = "programs"
 	stateDir     = "state"
 	logsDir      = "logs"
 	tempDir      = "tmp"
-	toldFile     = "told"
+	reportedFile     = "told"
 	// hostPathDir is where the controller manager's host-path provisioner makes its folders.
 	hostPathDir = "/tmp/hostpath_pv"
 	dirMode     = 0o755
@@ -104,7 +104,7 @@ func Main(m *testing.M, setup Setup) (code int) {
 }
 
 func outside(ctx context.Context, m *testing.M, setup Setup) (code int, err error) {
-	dir, release, err := newFolder()
+	dir, release, err := newDir()
 	if err != nil {
 		return exitFailure, err
 	}
@@ -132,20 +132,20 @@ func outside(ctx context.Context, m *testing.M, setup Setup) (code int, err erro
 	return run(ctx, m, setup, dir), nil
 }
 
-// newFolder makes the folder that the outer and the inner process share, and removes those whose processes were killed:
+// newDir makes the folder that the outer and the inner process share, and removes those whose processes were killed:
 // nobody holds their lock.
-func newFolder() (dir string, release func() error, err error) {
-	dead, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
-	for _, folder := range dead {
-		lock := flock.New(filepath.Join(folder, lockFile))
-		if free, err := lock.TryLock(); err == nil && free && node.Sweep(groupOf(folder)) == nil {
-			_ = os.RemoveAll(folder)
+func newDir() (dir string, release func() error, err error) {
+	dead, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, directory := range dead {
+		lock := flock.New(filepath.Join(directory, lockFile))
+		if free, err := lock.TryLock(); err == nil && free && node.Sweep(groupOf(directory)) == nil {
+			_ = os.RemoveAll(directory)
 		}
 
 		_ = lock.Close()
 	}
 
-	unlocked, err := os.MkdirTemp("", "new-"+folderPrefix)
+	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("make a folder for the cluster: %w", err)
 	}
@@ -172,8 +172,8 @@ func prepare(ctx context.Context, dir string, packages map[string]string) error 
 		}
 	}
 
-	for _, folder := range []string{programsDir, stateDir, logsDir, tempDir} {
-		if err := os.MkdirAll(filepath.Join(dir, folder), dirMode); err != nil {
+	for _, directory := range []string{programsDir, stateDir, logsDir, tempDir} {
+		if err := os.MkdirAll(filepath.Join(dir, directory), dirMode); err != nil {
 			return fmt.Errorf("prepare a cluster: %w", err)
 		}
 	}
@@ -305,7 +305,7 @@ func run(ctx context.Context, m *testing.M, setup Setup, dir string) (code int) 
 	if setup.Before != nil {
 		if err := setup.Before(ctx, c); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			tell(c, os.Stderr, dir)
+			reportFailure(c, os.Stderr, dir)
 
 			return exitFailure
 		}
@@ -321,22 +321,22 @@ func run(ctx context.Context, m *testing.M, setup Setup, dir string) (code int) 
 	}
 
 	if code != 0 {
-		tell(c, os.Stderr, dir)
+		reportFailure(c, os.Stderr, dir)
 	}
 
 	return code
 }
 
-// tell prints the events and the ends of the logs of a failed run, and keeps the whole logs. dir is told that this is done.
-func tell(c *Cluster, out io.Writer, dir string) {
+// reportFailure prints the events and the ends of the logs of a failed run, and keeps the whole logs. dir is told that this is done.
+func reportFailure(c *Cluster, out io.Writer, dir string) {
 	var report bytes.Buffer
 
 	c.Report(&report)
 	fmt.Fprintln(out, report.String())
 
-	kept, err := keepDir()
+	saved, err := savedLogsDir()
 	if err == nil {
-		err = c.SaveLogs(kept)
+		err = c.SaveLogs(saved)
 	}
 
 	if err != nil {
@@ -345,13 +345,13 @@ func tell(c *Cluster, out io.Writer, dir string) {
 		return
 	}
 
-	fmt.Fprintln(out, "the whole logs are in "+kept)
+	fmt.Fprintln(out, "the whole logs are in "+saved)
 
-	_ = os.WriteFile(filepath.Join(dir, toldFile), nil, fileMode) // without it they are told twice
+	_ = os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode) // without it they are told twice
 }
 
-// keepDir returns the folder that LogsEnv names, or a new one.
-func keepDir() (string, error) {
+// savedLogsDir returns the folder that LogsEnv names, or a new one.
+func savedLogsDir() (string, error) {
 	dir := os.Getenv(LogsEnv)
 	if dir == "" {
 		// Not in the folder for temporary files of the inner process, which goes with it.
@@ -372,7 +372,7 @@ func outerTemp() string {
 
 // salvage prints and keeps the logs of tests that could not do it themselves, because they panicked or took too long.
 func salvage(dir string, code int) {
-	if _, err := os.Stat(filepath.Join(dir, toldFile)); code == 0 || err == nil {
+	if _, err := os.Stat(filepath.Join(dir, reportedFile)); code == 0 || err == nil {
 		return
 	}
 
@@ -386,18 +386,18 @@ func salvage(dir string, code int) {
 
 	printTails(os.Stderr, logs)
 
-	kept, err := keepDir()
+	saved, err := savedLogsDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 
 		return
 	}
 
-	if err := copyFiles(logs, kept); err != nil {
+	if err := copyFiles(logs, saved); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 
-	fmt.Fprintln(os.Stderr, "the whole logs are in "+kept)
+	fmt.Fprintln(os.Stderr, "the whole logs are in "+saved)
 }
 
 func printTails(out io.Writer, logs []string) {

@@ -104,14 +104,14 @@ func startTrial(t *testing.T) (command *exec.Cmd, inner int, network string) {
 func TestRemovesDirectoriesOfKilledRuns(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
-	dead := filepath.Join(os.TempDir(), folderPrefix+"dead")
+	dead := filepath.Join(os.TempDir(), dirPrefix+"dead")
 	require.NoError(t, os.MkdirAll(dead, dirMode))
 
-	living, releaseLiving, err := newFolder()
+	living, releaseLiving, err := newDir()
 	require.NoError(t, err)
 	assert.NoDirExists(t, dead)
 
-	_, releaseOther, err := newFolder()
+	_, releaseOther, err := newDir()
 	require.NoError(t, err)
 	assert.DirExists(t, living)
 
@@ -141,8 +141,8 @@ func running(pid int) bool {
 }
 
 func TestRetainsLogsOfKilledTests(t *testing.T) {
-	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "kept")
-	t.Setenv(LogsEnv, kept)
+	dir, saved := t.TempDir(), filepath.Join(t.TempDir(), "kept")
+	t.Setenv(LogsEnv, saved)
 
 	for _, name := range []string{"logs/pod.log", "tmp/plane/etcd.log"} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), dirMode))
@@ -150,14 +150,14 @@ func TestRetainsLogsOfKilledTests(t *testing.T) {
 	}
 
 	salvage(dir, 0)
-	assert.NoDirExists(t, kept, "the tests passed")
+	assert.NoDirExists(t, saved, "the tests passed")
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, toldFile), nil, fileMode))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode))
 	salvage(dir, exitFailure)
-	assert.NoDirExists(t, kept, "the tests told themselves")
+	assert.NoDirExists(t, saved, "the tests told themselves")
 
-	require.NoError(t, os.Remove(filepath.Join(dir, toldFile)))
+	require.NoError(t, os.Remove(filepath.Join(dir, reportedFile)))
 	salvage(dir, exitFailure)
-	assert.FileExists(t, filepath.Join(kept, "pod.log"))
-	assert.FileExists(t, filepath.Join(kept, "etcd.log"))
+	assert.FileExists(t, filepath.Join(saved, "pod.log"))
+	assert.FileExists(t, filepath.Join(saved, "etcd.log"))
 }

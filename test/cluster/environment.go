@@ -213,9 +213,9 @@ func expand(text string, env map[string]string) string {
 	}
 }
 
-func expandAll(texts []string, env map[string]string) []string {
-	expanded := make([]string, 0, len(texts))
-	for _, text := range texts {
+func expandAll(values []string, env map[string]string) []string {
+	expanded := make([]string, 0, len(values))
+	for _, text := range values {
 		expanded = append(expanded, expand(text, env))
 	}
 

@@ -732,7 +732,7 @@ func tryAsk(ctx context.Context, p Process, path string, query url.Values) (stri
 	return string(body), err
 }
 
-func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
+func sorted(values []string) []string { return slices.Sorted(slices.Values(values)) }
 
 // expect is an error unless both are the same, for what must become true.
 func expect[T any](want, got T) error {

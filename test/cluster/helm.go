@@ -31,16 +31,16 @@ func (c *Cluster) Helm(ctx context.Context, name string) (*Helm, error) {
 		return nil, fmt.Errorf("find a Helm: %w", err)
 	}
 
-	home := filepath.Join(c.dir, name)
-	if err := os.MkdirAll(home, dirMode); err != nil {
+	homeDir := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(homeDir, dirMode); err != nil {
 		return nil, fmt.Errorf("make a home for %s: %w", name, err)
 	}
 
 	return &Helm{Name: name, program: program, env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + c.Plane.Kubeconfig,
-		"HELM_DATA_HOME=" + filepath.Join(home, "data"),
-		"HELM_CACHE_HOME=" + filepath.Join(home, "cache"),
-		"HELM_CONFIG_HOME=" + filepath.Join(home, "config"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + homeDir, "KUBECONFIG=" + c.Plane.Kubeconfig,
+		"HELM_DATA_HOME=" + filepath.Join(homeDir, "data"),
+		"HELM_CACHE_HOME=" + filepath.Join(homeDir, "cache"),
+		"HELM_CONFIG_HOME=" + filepath.Join(homeDir, "config"),
 	}}, nil
 }
 

@@ -188,8 +188,8 @@ func (l launch) bind(m mount) error {
 	return nil
 }
 
-func makeTarget(target string, folder bool) error {
-	if folder {
+func makeTarget(target string, directory bool) error {
+	if directory {
 		return os.MkdirAll(target, dirMode)
 	}
 

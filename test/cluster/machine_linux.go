@@ -23,7 +23,7 @@ var kinds = []string{"net", "mnt"}
 // machine is what a run must leave as it was: mounts, devices, routes, values of the kernel.
 type machine map[string]bool
 
-func lookAtMachine() machine {
+func inspectMachine() machine {
 	m := machine{}
 	m.addMounts()
 	m.addNetwork()

@@ -17,18 +17,18 @@ import (
 func TestReportsChangesOfMachine(t *testing.T) {
 	requireIsolation(t, "that changes of the machine are seen")
 
-	before := lookAtMachine()
-	require.NoError(t, before.changes(lookAtMachine()))
+	before := inspectMachine()
+	require.NoError(t, before.changes(inspectMachine()))
 
 	dir := t.TempDir()
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, ""))
-	require.ErrorContains(t, before.changes(lookAtMachine()), "the machine has now: mount")
+	require.ErrorContains(t, before.changes(inspectMachine()), "the machine has now: mount")
 	require.NoError(t, unix.Unmount(dir, 0))
-	require.NoError(t, before.changes(lookAtMachine()))
+	require.NoError(t, before.changes(inspectMachine()))
 
 	trial, err := newSandbox(gateway.Next())
 	require.NoError(t, err)
-	require.ErrorContains(t, before.changes(lookAtMachine()), "the machine has now: device pod")
+	require.ErrorContains(t, before.changes(inspectMachine()), "the machine has now: device pod")
 	require.NoError(t, trial.close())
 
 	const value = "/proc/sys/net/ipv4/conf/lo/forwarding"
@@ -41,7 +41,7 @@ func TestReportsChangesOfMachine(t *testing.T) {
 	}
 
 	require.NoError(t, os.WriteFile(value, []byte(turned), fileMode))
-	require.ErrorContains(t, before.changes(lookAtMachine()), "net/ipv4/conf/lo/forwarding = "+turned)
+	require.ErrorContains(t, before.changes(inspectMachine()), "net/ipv4/conf/lo/forwarding = "+turned)
 	require.NoError(t, os.WriteFile(value, old, fileMode))
 }
 

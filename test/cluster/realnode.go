@@ -76,7 +76,7 @@ func outsideOfNode(ctx context.Context, m *testing.M, dir string) (code int, err
 		return exitFailure, err
 	}
 
-	before := lookAtMachine()
+	before := inspectMachine()
 
 	var own namespacesOfRun
 	defer own.close()
@@ -91,7 +91,7 @@ func outsideOfNode(ctx context.Context, m *testing.M, dir string) (code int, err
 	_ = os.Remove(hostPathDir)
 	salvage(dir, code)
 
-	if left := errors.Join(before.changes(lookAtMachine()), remains(dir, own)); left != nil {
+	if left := errors.Join(before.changes(inspectMachine()), remains(dir, own)); left != nil {
 		fmt.Fprintf(os.Stderr, "*** NOT CLEAN: %v\n", left)
 
 		code = max(code, exitFailure)

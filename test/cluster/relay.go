@@ -63,7 +63,7 @@ func (r *relay) accept() {
 func (r *relay) serve(client net.Conn) {
 	defer r.forget(client)
 
-	if !r.keep(client) {
+	if !r.track(client) {
 		return
 	}
 
@@ -76,7 +76,7 @@ func (r *relay) serve(client net.Conn) {
 
 	defer r.forget(server)
 
-	if !r.keep(server) {
+	if !r.track(server) {
 		return
 	}
 
@@ -149,7 +149,7 @@ func reset(connection net.Conn) {
 	}
 }
 
-func (r *relay) keep(connection net.Conn) bool {
+func (r *relay) track(connection net.Conn) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 

@@ -44,7 +44,7 @@ func (w *worker) phase() corev1.PodPhase {
 	for _, c := range w.containers {
 		state := c.snapshot().State
 
-		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 && !c.again(exitUnknown) {
+		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 && !c.restartsAfter(exitUnknown) {
 			return corev1.PodFailed
 		}
 
@@ -55,7 +55,7 @@ func (w *worker) phase() corev1.PodPhase {
 		mains = append(mains, c)
 
 		switch {
-		case state.Terminated != nil && (w.stopping.Load() || !c.again(state.Terminated.ExitCode)):
+		case state.Terminated != nil && (w.stopping.Load() || !c.restartsAfter(state.Terminated.ExitCode)):
 			ended++
 
 			if state.Terminated.ExitCode != 0 {

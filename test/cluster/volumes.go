@@ -40,7 +40,7 @@ type file struct {
 // token is a token of the pod's account, until when it is fresh.
 type token struct {
 	text  string
-	fresh time.Time
+	expires time.Time
 }
 
 // volumes are the folders of a pod's volumes.
@@ -267,7 +267,7 @@ func (w *worker) tokenFile(
 	key := volume + "/" + source.Path
 
 	current, ok := w.volumes.tokens[key]
-	if !ok || time.Now().After(current.fresh) {
+	if !ok || time.Now().After(current.expires) {
 		var err error
 		if current, err = w.requestToken(ctx, source); err != nil {
 			return nil, err
@@ -316,7 +316,7 @@ func (w *worker) requestToken(ctx context.Context, source *corev1.ServiceAccount
 	now := time.Now()
 	rest := answer.Status.ExpirationTimestamp.Sub(now) * refreshNumerator / refreshDenominator
 
-	return token{text: answer.Status.Token, fresh: now.Add(rest)}, nil
+	return token{text: answer.Status.Token, expires: now.Add(rest)}, nil
 }
 
 // user is who all containers of the pod run as, if that is written in it.
@@ -368,17 +368,17 @@ func writeAtomically(dir string, files map[string]file, group int) error {
 		return err
 	}
 
-	fresh, err := os.MkdirTemp(dir, "..data-")
+	expires, err := os.MkdirTemp(dir, "..data-")
 	if err != nil {
 		return err
 	}
 
-	if err := os.Chmod(fresh, dirMode); err != nil {
+	if err := os.Chmod(expires, dirMode); err != nil {
 		return err
 	}
 
 	for name, f := range files {
-		if err := f.write(filepath.Join(fresh, name), group); err != nil {
+		if err := f.write(filepath.Join(expires, name), group); err != nil {
 			return err
 		}
 	}
@@ -386,7 +386,7 @@ func writeAtomically(dir string, files map[string]file, group int) error {
 	old, _ := os.Readlink(filepath.Join(dir, currentLink)) // none at first
 
 	next := filepath.Join(dir, currentLink+"_tmp")
-	if err := os.Symlink(filepath.Base(fresh), next); err != nil {
+	if err := os.Symlink(filepath.Base(expires), next); err != nil {
 		return err
 	}
 

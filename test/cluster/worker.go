@@ -40,7 +40,7 @@ type worker struct {
 	sandbox    *sandbox
 	volumes    volumes
 	containers []*container
-	told       corev1.PodStatus
+	reported       corev1.PodStatus
 
 	woken    chan struct{} // something is to be told or done
 	outdated atomic.Bool   // a ConfigMap or Secret has changed
@@ -162,7 +162,7 @@ func (w *worker) follow(ctx context.Context) {
 	}
 
 	for {
-		w.tell(ctx)
+		w.reportStatus(ctx)
 
 		if w.latest.Load().DeletionTimestamp != nil {
 			w.terminate(ctx)
@@ -203,7 +203,7 @@ func (w *worker) prepare(ctx context.Context) bool {
 			c.setWaiting("ContainerCreating", err.Error())
 		}
 
-		w.tell(ctx)
+		w.reportStatus(ctx)
 		pause(ctx, retryPeriod, w.gone)
 
 		select {
@@ -344,26 +344,26 @@ func (w *worker) terminate(ctx context.Context) {
 		close(ended)
 	}()
 
-	w.tellUntil(ctx, ended)
+	w.reportStatusUntil(ctx, ended)
 	w.awaitTerminated(ctx)
 
 	// So that a controller that keeps the pod by a finalizer, as that of Jobs does, sees how it ended.
 	if w.real() || w.pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
-		w.tell(ctx)
+		w.reportStatus(ctx)
 	}
 
 	w.remove(ctx)
 }
 
-// tellUntil tells changes until ended is closed.
-func (w *worker) tellUntil(ctx context.Context, ended <-chan struct{}) {
+// reportStatusUntil tells changes until ended is closed.
+func (w *worker) reportStatusUntil(ctx context.Context, ended <-chan struct{}) {
 	for {
 		select {
 		case <-ended:
 			return
 		case <-w.woken:
 			if w.real() {
-				w.tell(ctx)
+				w.reportStatus(ctx)
 			}
 		}
 	}
@@ -399,15 +399,15 @@ func (w *worker) remove(ctx context.Context) {
 		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &w.pod.UID},
 	}
 
-	w.insist(ctx, "delete the pod", func() error {
+	w.retry(ctx, "delete the pod", func() error {
 		return w.kubelet.client.CoreV1().Pods(w.pod.Namespace).Delete(ctx, w.pod.Name, options)
 	})
 }
 
-// tell writes the status if it is another than the last.
-func (w *worker) tell(ctx context.Context) {
+// reportStatus writes the status if it is another than the last.
+func (w *worker) reportStatus(ctx context.Context) {
 	status := w.status()
-	if reflect.DeepEqual(without(status), without(w.told)) {
+	if reflect.DeepEqual(without(status), without(w.reported)) {
 		return
 	}
 
@@ -418,14 +418,14 @@ func (w *worker) tell(ctx context.Context) {
 		return
 	}
 
-	w.insist(ctx, "tell the status", func() error {
+	w.retry(ctx, "tell the status", func() error {
 		_, err := w.kubelet.client.CoreV1().Pods(w.pod.Namespace).Patch(ctx, w.pod.Name,
 			types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 
 		return err
 	})
 
-	w.told = status
+	w.reported = status
 }
 
 // without is a status without the times that pass by themselves.
@@ -438,8 +438,8 @@ func without(status corev1.PodStatus) corev1.PodStatus {
 	return bare
 }
 
-// insist asks the API server until it answers: it may be away for a while.
-func (w *worker) insist(ctx context.Context, what string, ask func() error) {
+// retry asks the API server until it answers: it may be away for a while.
+func (w *worker) retry(ctx context.Context, what string, ask func() error) {
 	for {
 		err := ask()
 		if err == nil {

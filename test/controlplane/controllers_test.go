@@ -28,7 +28,7 @@ func TestControllers(t *testing.T) {
 	t.Run("refuses a pod with an account that is not there", func(t *testing.T) { refusesUnknownAccount(t, plane, client) })
 	t.Run("binds a static volume", func(t *testing.T) { bindsStaticVolume(t, plane, client) })
 	t.Run("schedules on a node made by hand", func(t *testing.T) { schedules(t, plane, client) })
-	t.Run("keeps logs", func(t *testing.T) { keepsLogs(t, plane) })
+	t.Run("keeps logs", func(t *testing.T) { retainsLogs(t, plane) })
 }
 
 func givesAccounts(t *testing.T, plane *ControlPlane, client *http.Client) {
@@ -83,7 +83,7 @@ func schedules(t *testing.T, plane *ControlPlane, client *http.Client) {
 	eventually(t, client, plane.Host+"/api/v1/namespaces/default/pods/scheduled", `"nodeName":"made"`)
 }
 
-func keepsLogs(t *testing.T, plane *ControlPlane) {
+func retainsLogs(t *testing.T, plane *ControlPlane) {
 	t.Helper()
 
 	dir := t.TempDir()

@@ -51,7 +51,7 @@ const (
 	startTimeout = 2 * time.Minute
 	readyPoll    = 20 * time.Millisecond
 	attempts     = 5
-	folderPrefix = "pipeline-storage-controlplane-"
+	dirPrefix = "pipeline-storage-controlplane-"
 	lockFile     = "lock"
 	privateFile  = 0o600
 )
@@ -213,7 +213,7 @@ func (c *ControlPlane) Revive(ctx context.Context, name string) error {
 		return err
 	}
 
-	if p.died() == nil {
+	if p.exitError() == nil {
 		return fmt.Errorf("revive %s: it runs: call Kill first", name)
 	}
 
@@ -235,13 +235,13 @@ func (c *ControlPlane) Revive(ctx context.Context, name string) error {
 // Stop ends the processes that Start started, the last one first, and removes their state. It fails if one of them had
 // ended before: a test must not pass on a control plane that died under it. It may be called again.
 func (c *ControlPlane) Stop() error {
-	var died []error
+	var exitError []error
 
 	for _, p := range c.running() {
-		died = append(died, p.died())
+		exitError = append(exitError, p.exitError())
 	}
 
-	if err := errors.Join(errors.Join(died...), c.remove()); err != nil {
+	if err := errors.Join(errors.Join(exitError...), c.remove()); err != nil {
 		return fmt.Errorf("stop the control plane: %w", err)
 	}
 
@@ -340,7 +340,7 @@ func attempt(
 func newControlPlane() (*ControlPlane, error) {
 	sweep(os.TempDir())
 
-	unlocked, err := os.MkdirTemp("", "new-"+folderPrefix)
+	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the state: %w", err)
 	}
@@ -418,11 +418,11 @@ func (c *ControlPlane) waitReady(ctx context.Context, p *process) error {
 // sweep removes the folders of control planes whose test program was killed before it could: nobody holds their lock.
 // What it cannot remove it leaves, because the tests do not depend on it.
 func sweep(dir string) {
-	folders, _ := filepath.Glob(filepath.Join(dir, folderPrefix+"*"))
-	for _, folder := range folders {
-		lock := flock.New(filepath.Join(folder, lockFile))
+	directories, _ := filepath.Glob(filepath.Join(dir, dirPrefix+"*"))
+	for _, directory := range directories {
+		lock := flock.New(filepath.Join(directory, lockFile))
 		if free, err := lock.TryLock(); err == nil && free {
-			_ = os.RemoveAll(folder)
+			_ = os.RemoveAll(directory)
 		}
 
 		_ = lock.Close()

@@ -64,7 +64,7 @@ func TestControlPlane(t *testing.T) {
 	t.Run("stores objects", func(t *testing.T) { storesObjects(t, plane, client) })
 	t.Run("serves the version that the module pins", func(t *testing.T) { servesPinnedVersion(t, plane, client) })
 	t.Run("kubeconfig works for Helm", func(t *testing.T) { kubeconfigWorks(t, plane) })
-	t.Run("refuses a request without the certificate", func(t *testing.T) { refusesStrangers(t, plane) })
+	t.Run("refuses a request without the certificate", func(t *testing.T) { refusesAnonymous(t, plane) })
 	t.Run("shares nothing with another", func(t *testing.T) { sharesNothing(t, client, plane) })
 
 	pids := pidsOf(plane)
@@ -145,7 +145,7 @@ func kubeconfigWorks(t *testing.T, plane *ControlPlane) {
 	}
 }
 
-func refusesStrangers(t *testing.T, plane *ControlPlane) {
+func refusesAnonymous(t *testing.T, plane *ControlPlane) {
 	t.Helper()
 
 	client, err := plane.Client()

@@ -59,7 +59,7 @@ type client struct {
 	cert, key []byte
 }
 
-type authority struct {
+type certificateAuthority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
@@ -69,7 +69,7 @@ type authority struct {
 func newPKI(address, node string) (pki, error) {
 	var p pki
 
-	ca, err := newAuthority()
+	ca, err := newCA()
 	if err != nil {
 		return p, err
 	}
@@ -107,7 +107,7 @@ func newPKI(address, node string) (pki, error) {
 }
 
 // signClients makes the administrator's certificate and those of the parts, whose names the API server's own roles know.
-func (p *pki) signClients(ca authority) error {
+func (p *pki) signClients(ca certificateAuthority) error {
 	admin, err := ca.signClient(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (p *pki) signClients(ca authority) error {
 
 // signNode makes what a node proves itself with, to the API server's own authorizer for nodes and as a server, and what the API
 // server proves itself with to the node.
-func (p *pki) signNode(ca authority, address, node string) (err error) {
+func (p *pki) signNode(ca certificateAuthority, address, node string) (err error) {
 	name := pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}
 
 	if p.clients[nodeConfig], err = ca.signClient(name); err != nil {
@@ -177,10 +177,10 @@ func (p pki) write(dir, host string) error {
 	return nil
 }
 
-func newAuthority() (authority, error) {
+func newCA() (certificateAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return authority{}, fmt.Errorf("make the key of the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("make the key of the authority: %w", err)
 	}
 
 	template := &x509.Certificate{
@@ -192,18 +192,18 @@ func newAuthority() (authority, error) {
 
 	raw, err := create(template, template, key, key)
 	if err != nil {
-		return authority{}, err
+		return certificateAuthority{}, err
 	}
 
 	cert, err := x509.ParseCertificate(raw)
 	if err != nil {
-		return authority{}, fmt.Errorf("read back the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("read back the authority: %w", err)
 	}
 
-	return authority{cert: cert, key: key}, nil
+	return certificateAuthority{cert: cert, key: key}, nil
 }
 
-func (a authority) signClient(name pkix.Name) (client, error) {
+func (a certificateAuthority) signClient(name pkix.Name) (client, error) {
 	cert, key, err := a.sign(&x509.Certificate{
 		Subject: name, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
@@ -212,7 +212,7 @@ func (a authority) signClient(name pkix.Name) (client, error) {
 }
 
 // sign returns a certificate made from template and its new key.
-func (a authority) sign(template *x509.Certificate) (cert, private []byte, err error) {
+func (a certificateAuthority) sign(template *x509.Certificate) (cert, private []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make the key of %s: %w", template.Subject.CommonName, err)

@@ -123,8 +123,8 @@ func (p *process) ended() error {
 	return err
 }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	select {
 	case <-p.done:
 		return p.ended()

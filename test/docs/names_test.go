@@ -75,12 +75,12 @@ func TestNamedTestsExist(t *testing.T) {
 	for _, document := range files(t, ".md") {
 		for _, match := range named.FindAllStringSubmatch(read(t, document), -1) {
 			names++
-			home, test := match[1], match[2]
-			if home == "" {
+			pkg, test := match[1], match[2]
+			if pkg == "" {
 				assert.NotEmpty(t, of[test], "%s names %s, which does not exist", document, test)
 				continue
 			}
-			assert.Contains(t, of[test], home, "%s names %s.%s, which does not exist", document, home, test)
+			assert.Contains(t, of[test], pkg, "%s names %s.%s, which does not exist", document, pkg, test)
 		}
 	}
 	assert.Greater(t, names, 100)
@@ -95,9 +95,9 @@ func TestThreatModelIsComplete(t *testing.T) {
 	text := read(t, threatModel)
 	for heading, count := range map[string]int{`### (\d+)\. `: 18, `### Attack (\d+)$`: 10} {
 		pattern := regexp.MustCompile(`(?m)^` + heading)
-		at := pattern.FindAllStringSubmatchIndex(text, -1)
-		require.Len(t, at, count, heading)
-		for i, match := range at {
+		positions := pattern.FindAllStringSubmatchIndex(text, -1)
+		require.Len(t, positions, count, heading)
+		for i, match := range positions {
 			number := text[match[2]:match[3]]
 			assert.Equal(t, strconv.Itoa(i+1), number)
 			section, _, _ := strings.Cut(text[match[1]:], "\n##")

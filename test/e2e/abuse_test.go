@@ -37,12 +37,12 @@ const (
 	tenantClones = 2
 )
 
-// strangers are the attacks of box that a client on the pod network makes, without credentials.
-var strangers = []string{"containers", "null", "mounts", "names", "nonsense", "kind", "slow", "trickle", "headers", "silent"}
+// anonymousAttacks are the attacks of box that a client on the pod network makes, without credentials.
+var anonymousAttacks = []string{"containers", "null", "mounts", "names", "nonsense", "kind", "slow", "trickle", "headers", "silent"}
 
-// tenants are the attacks of a tenant who may create and patch pods in a namespace. Each returns what the API server said, of which
+// tenantAttacks are the attacks of a tenant who may create and patch pods in a namespace. Each returns what the API server said, of which
 // nothing is expected.
-var tenants = map[string]func(ctx context.Context, pods podClient, i int) error{
+var tenantAttacks = map[string]func(ctx context.Context, pods podClient, i int) error{
 	"forged injected annotation": forge,
 	"a long list of containers":  createWith(inject.AnnotationContainers, nameList(220_000)),
 	"a long list of exclusions":  createWith(inject.AnnotationExcludeContainers, nameList(220_000)),
@@ -80,7 +80,7 @@ func list(item string, count int) string {
 func createRaw(spec string) func(context.Context, podClient, int) error {
 	return func(ctx context.Context, c podClient, i int) error {
 		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":{"schedulerName":%q,%s}}`,
-			i, kinds.Label, kinds.LabelEnabled, nobody, spec))
+			i, kinds.Label, kinds.LabelEnabled, noScheduler, spec))
 	}
 }
 
@@ -100,7 +100,7 @@ const mostForged = 30
 // forge adds the label and 45,000 names to a pod that has been created without: the webhook sees creations only.
 func forge(ctx context.Context, c podClient, i int) error {
 	name := fmt.Sprintf("forged-%d", i%mostForged)
-	pod := bare(idle(name))
+	pod := withoutStorageLabel(idle(name))
 	if _, err := c.CoreV1().Pods(c.namespace).Create(ctx, pod, metav1.CreateOptions{}); err != nil && i < mostForged {
 		return err
 	}
@@ -124,9 +124,9 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 		attackTime = fullAttack
 	}
 	usual, hostile := newNamespace(t), newNamespace(t)
-	a := &abuse{client: loadClient(t), usual: usual, hostile: hostile, lasts: attackTime, before: replicas(t)}
+	a := &abuse{client: loadClient(t), usual: usual, hostile: hostile, duration: attackTime, before: replicas(t)}
 	c := a.tenant(t)
-	for name, do := range tenants {
+	for name, do := range tenantAttacks {
 		a.under(t, "tenant: "+name, func(ctx context.Context) {
 			var clones sync.WaitGroup
 			for clone := range tenantClones {
@@ -140,9 +140,9 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 			clones.Wait()
 		})
 	}
-	for _, name := range strangers {
+	for _, name := range anonymousAttacks {
 		address := net.JoinHostPort(a.before[0].Status.PodIP, webhookPort)
-		pod := bare(boxPod("attacker-"+name, "attack", name, address, attackTime.String()))
+		pod := withoutStorageLabel(boxPod("attacker-"+name, "attack", name, address, attackTime.String()))
 		pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(attackerCPU)}
 		a.under(t, "stranger: "+name, func(context.Context) {
 			sent := last[struct{ Requests, Answers int64 }](t, runPod(t, hostile, pod))
@@ -156,7 +156,7 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 type abuse struct {
 	client         kubernetes.Interface
 	usual, hostile string
-	lasts          time.Duration
+	duration          time.Duration
 	before         []corev1.Pod
 }
 
@@ -185,7 +185,7 @@ func (a *abuse) tenant(t *testing.T) podClient {
 
 // admitBare has a pod without the label admitted, which never reaches the webhook.
 func (a *abuse) admitBare(ctx context.Context) error {
-	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, bare(idle("dry")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, withoutStorageLabel(idle("dry")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
 
@@ -197,14 +197,14 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 		for _, pod := range replicas(t) {
 			observed = append(observed, observe(t, pod))
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), a.lasts)
+		ctx, cancel := context.WithTimeout(t.Context(), a.duration)
 		defer cancel()
 		watching, stop := context.WithCancel(t.Context())
 		var watch sync.WaitGroup
 		watch.Go(func() {
 			for pause(watching, 100*time.Millisecond) {
 				for _, o := range observed {
-					o.look(t)
+					o.sampleWorkingSet(t)
 				}
 			}
 		})

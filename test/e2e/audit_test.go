@@ -22,8 +22,8 @@ import (
 // dataResources are what holds data.
 var dataResources = []string{"persistentvolumes", "persistentvolumeclaims"}
 
-// housekeepers delete what is in a namespace that somebody deletes, as tests do when they end.
-var housekeepers = []string{"system:serviceaccount:kube-system:namespace-controller"}
+// garbageCollectors delete what is in a namespace that somebody deletes, as tests do when they end.
+var garbageCollectors = []string{"system:serviceaccount:kube-system:namespace-controller"}
 
 // deletions returns who asked since then to delete what holds data.
 func deletions(t *testing.T, since time.Time) (found []string) {
@@ -32,7 +32,7 @@ func deletions(t *testing.T, since time.Time) (found []string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, events)
 	for _, e := range events {
-		if isDeletion(e) && e.Received.After(since) && !slices.Contains(housekeepers, e.Actor()) {
+		if isDeletion(e) && e.Received.After(since) && !slices.Contains(garbageCollectors, e.Actor()) {
 			found = append(found, e.Actor()+" "+e.Verb+" "+e.RequestURI)
 		}
 	}
@@ -53,28 +53,28 @@ func TestComponentsDeleteNothing(t *testing.T) {
 	boundClaim(t, namespace, claim)
 
 	// The chart: upgrade, rollback, test, uninstall, install.
-	common := []string{"--namespace", home, "--timeout", "3m"}
+	common := []string{"--namespace", releaseNamespace, "--timeout", "3m"}
 	wait := append([]string{"--wait"}, common...)
 	helmRun(t, "helm4", slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"rollback", release}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"test", release}, common)...)
-	uninstallOurs(t, release)
-	installOurs(t, release)
+	uninstallShared(t, release)
+	installShared(t, release)
 
 	// The post-renderer: install, upgrade without it, upgrade with it, uninstall.
-	ours := []string{"--post-renderer", cluster.Program("postrender")}
+	sharedInstallation := []string{"--post-renderer", cluster.Program("postrender")}
 	for _, a := range []string{"--namespace=" + namespace, "--release=train", "--backend=local-path", "--size=32Mi"} {
-		ours = append(ours, "--post-renderer-args="+a)
+		sharedInstallation = append(sharedInstallation, "--post-renderer-args="+a)
 	}
 	of := func(command string, more ...string) []string {
 		return slices.Concat([]string{command, "train", "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage}, more)
 	}
-	helmRun(t, "helm3", of("install", ours...)...)
+	helmRun(t, "helm3", of("install", sharedInstallation...)...)
 	last[trained](t, jobLog(t, namespace, "train"))
 	require.NoError(t, deleteJob(t, namespace, "train"))
 	helmRun(t, "helm3", of("upgrade")...)
 	require.NoError(t, deleteJob(t, namespace, "train"))
-	helmRun(t, "helm3", of("upgrade", ours...)...)
+	helmRun(t, "helm3", of("upgrade", sharedInstallation...)...)
 	assert.Equal(t, trained{From: 1, To: 2}, last[trained](t, jobLog(t, namespace, "train")))
 	helmRun(t, "helm3", "uninstall", "train", "--namespace", namespace, "--wait")
 
@@ -102,9 +102,9 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	}
 	var failed []error
 	for _, e := range events {
-		ours := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
+		sharedInstallation := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
-		if ours && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
+		if sharedInstallation && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
 			failed = append(failed, fmt.Errorf("%s (%s) asked to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
 		}
 	}

@@ -24,23 +24,23 @@ const timesInARow = 5
 // manyClients is how many requests are under way where only their result counts.
 const manyClients = 8
 
-// keptConfiguration is the MutatingWebhookConfiguration of the shared release, which a test takes away and brings back.
-type keptConfiguration struct {
+// configurationUnderTest is the MutatingWebhookConfiguration of the shared release, which a test takes away and brings back.
+type configurationUnderTest struct {
 	object *admissionregistrationv1.MutatingWebhookConfiguration
-	gone   bool
+	removed   bool
 }
 
-// keepConfiguration reads it, and brings it back when the test ends.
-func keepConfiguration(t *testing.T) *keptConfiguration {
+// removableConfiguration reads it, and brings it back when the test ends.
+func removableConfiguration(t *testing.T) *configurationUnderTest {
 	t.Helper()
-	name := home + "." + deployment
+	name := releaseNamespace + "." + deployment
 	found, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	found.ResourceVersion, found.UID, found.ManagedFields = "", "", nil
 	found.CreationTimestamp, found.Generation = metav1.Time{}, 0
-	c := &keptConfiguration{object: found}
+	c := &configurationUnderTest{object: found}
 	t.Cleanup(func() {
-		if !c.gone {
+		if !c.removed {
 			return
 		}
 		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
@@ -51,26 +51,26 @@ func keepConfiguration(t *testing.T) *keptConfiguration {
 }
 
 // apply has the API server call the webhook, as it shows by a pod.
-func (c *keptConfiguration) apply(t *testing.T, namespace string) {
+func (c *configurationUnderTest) apply(t *testing.T, namespace string) {
 	t.Helper()
-	if !c.gone {
+	if !c.removed {
 		return
 	}
 	_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), c.object, metav1.CreateOptions{})
 	require.NoError(t, err)
-	c.gone = false
+	c.removed = false
 	awaitMounted(t, namespace, true)
 }
 
 // remove has the API server know no webhook.
-func (c *keptConfiguration) remove(t *testing.T, namespace string) {
+func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 	t.Helper()
-	if c.gone {
+	if c.removed {
 		return
 	}
 	err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(t.Context(), c.object.Name, metav1.DeleteOptions{})
 	require.NoError(t, err)
-	c.gone = true
+	c.removed = true
 	awaitMounted(t, namespace, false)
 }
 

@@ -116,7 +116,7 @@ func TestCostOfPodCreation(t *testing.T) {
 			p.compare("labelled, served", "labelled, not served")
 			p.compare("no label, served", "no label, not served")
 			p.compareTwins()
-			p.print(t)
+			p.logTable(t)
 		})
 	}
 }
@@ -126,7 +126,7 @@ func TestCostOfPodCreation(t *testing.T) {
 func TestCostOfInstallation(t *testing.T) {
 	requireCost(t)
 	served := servedNamespace(t)
-	c := keepConfiguration(t)
+	c := removableConfiguration(t)
 	kinds := func(suffix string) []kind {
 		return []kind{
 			{"no label, served" + suffix, served, false, false},
@@ -147,7 +147,7 @@ func TestCostOfInstallation(t *testing.T) {
 		p.compare(k.name+"; installed", k.name+"; not installed")
 	}
 	p.compareTwins()
-	p.print(t)
+	p.logTable(t)
 }
 
 // servedNamespace makes a namespace whose claim is there already, as it is after its first pod.
@@ -241,7 +241,7 @@ func (p *price) create(t *testing.T, client kubernetes.Interface, k kind) error 
 	pod := pricePod(k.labelled)
 	begun := time.Now()
 	made, err := client.CoreV1().Pods(k.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
-	took := time.Since(begun)
+	elapsed := time.Since(begun)
 	if err != nil {
 		return fmt.Errorf("create a pod, %s: %w", k.name, err)
 	}
@@ -252,7 +252,7 @@ func (p *price) create(t *testing.T, client kubernetes.Interface, k kind) error 
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if s := p.series[k.name]; len(s) > 0 {
-		s[len(s)-1] = append(s[len(s)-1], took)
+		s[len(s)-1] = append(s[len(s)-1], elapsed)
 	}
 	return nil
 }
@@ -329,7 +329,7 @@ func (p *price) add(what string, one, other latency.Series) {
 	})
 }
 
-func (p *price) print(t *testing.T) {
+func (p *price) logTable(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -345,11 +345,11 @@ func (p *price) print(t *testing.T) {
 	}
 	require.NoError(t, table.Flush())
 	t.Logf("\n%s", &out)
-	keepCost(t, p)
+	writeCost(t, p)
 }
 
-// keepCost appends a result to the file of the flag.
-func keepCost(t *testing.T, result any) {
+// writeCost appends a result to the file of the flag.
+func writeCost(t *testing.T, result any) {
 	t.Helper()
 	if *costs == "" {
 		return

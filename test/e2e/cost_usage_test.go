@@ -86,7 +86,7 @@ func TestCostOfWebhook(t *testing.T) {
 	require.NoError(t, eachOf(len(many), func(i int) error { return deletePriced(t, many[i]) }))
 	u.rest(t, fmt.Sprintf("at rest, %d claims", manyClaims))
 	u.load(t, fmt.Sprintf("%d a second, %d claims", loadRate, manyClaims), many)
-	u.print(t)
+	u.logTable(t)
 }
 
 // awaitOld waits until every replica has been ready for a while: what a start costs is not what a replica costs.
@@ -106,7 +106,7 @@ func awaitOld(t *testing.T) {
 
 func replicas(t *testing.T) []corev1.Pod {
 	t.Helper()
-	pods, err := shared.Client.CoreV1().Pods(home).List(t.Context(), metav1.ListOptions{})
+	pods, err := shared.Client.CoreV1().Pods(releaseNamespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, pods.Items, 2, "the chart has two by default")
 	return pods.Items
@@ -153,7 +153,7 @@ func (u *usageTable) stage(t *testing.T, name string, do func(ctx context.Contex
 	for ctx.Err() == nil {
 		time.Sleep(time.Second)
 		for _, o := range all {
-			o.look(t)
+			o.sampleWorkingSet(t)
 		}
 	}
 	stats := <-done
@@ -196,12 +196,12 @@ func observe(t *testing.T, pod corev1.Pod) *observed {
 	o.before, err = shared.Node.Usage(pod.UID)
 	require.NoError(t, err)
 	o.begun = time.Now()
-	o.look(t)
+	o.sampleWorkingSet(t)
 	return o
 }
 
-// look keeps the working set if it is the largest so far.
-func (o *observed) look(t *testing.T) {
+// sampleWorkingSet keeps the working set if it is the largest so far.
+func (o *observed) sampleWorkingSet(t *testing.T) {
 	t.Helper()
 	o.workingSet = max(o.workingSet, workingSet(t, o.memory))
 }
@@ -209,7 +209,7 @@ func (o *observed) look(t *testing.T) {
 // ended returns what the replica has used since.
 func (o *observed) ended(t *testing.T) stageUsage {
 	t.Helper()
-	took := time.Since(o.begun)
+	elapsed := time.Since(o.begun)
 	now, err := shared.Node.Usage(o.pod.UID)
 	require.NoError(t, err)
 	process, err := node.Stat(o.pid)
@@ -220,7 +220,7 @@ func (o *observed) ended(t *testing.T) stageUsage {
 	require.NoError(t, err)
 
 	s := stageUsage{
-		Millicores: 1000 * (now.CPU - o.before.CPU).Seconds() / took.Seconds(),
+		Millicores: 1000 * (now.CPU - o.before.CPU).Seconds() / elapsed.Seconds(),
 		Resident:   figures.Mebibytes(float64(process.Memory)), HighestResident: figures.Mebibytes(float64(highest << 10)),
 		WorkingSet: figures.Mebibytes(float64(o.workingSet)),
 	}
@@ -300,7 +300,7 @@ func replicaMetrics(t *testing.T, pod corev1.Pod) map[string]float64 {
 	return sums
 }
 
-func (u *usageTable) print(t *testing.T) {
+func (u *usageTable) logTable(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -311,5 +311,5 @@ func (u *usageTable) print(t *testing.T) {
 	}
 	require.NoError(t, table.Flush())
 	t.Logf("%s\n%s", u.Machine, &out)
-	keepCost(t, u)
+	writeCost(t, u)
 }

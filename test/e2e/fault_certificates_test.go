@@ -77,21 +77,21 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 // by those of another authority, no admission fails. When he is late, labelled pods are refused until he has done it.
 func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
-	authority := newPair(t, "first authority", time.Hour, nil)
-	s := secondBy(t, newPair(t, "first", shortLife, &authority), authority)
+	ca := newPair(t, "first authority", time.Hour, nil)
+	s := secondBy(t, newPair(t, "first", shortLife, &ca), ca)
 	namespace := shared.Namespace(t, secondName, secondLabels())
 	s.awaitServing(t, namespace)
 
 	var end time.Time
 	stats := underLoad(t, namespace, certificateRate, func() {
 		other := newPair(t, "other authority", time.Hour, nil)
-		for _, by := range []pair{authority, authority, other} {
-			fresh := newPair(t, "in time", shortLife, &by)
+		for _, by := range []pair{ca, ca, other} {
+			renewed := newPair(t, "in time", shortLife, &by)
 			begun := time.Now()
-			s.setCertificate(t, fresh, by)
-			s.awaitServed(t, shortLife, fresh.cert, by.cert)
-			t.Logf("every replica serves the new certificate after %s, which is valid for another %s", time.Since(begun).Round(time.Second), time.Until(fresh.cert.NotAfter).Round(time.Second))
-			end, authority = fresh.cert.NotAfter, by
+			s.setCertificate(t, renewed, by)
+			s.awaitServed(t, shortLife, renewed.cert, by.cert)
+			t.Logf("every replica serves the new certificate after %s, which is valid for another %s", time.Since(begun).Round(time.Second), time.Until(renewed.cert.NotAfter).Round(time.Second))
+			end, ca = renewed.cert.NotAfter, by
 		}
 	})
 	assertNoneFailed(t, stats, certificateRate)
@@ -101,10 +101,10 @@ func TestReloadsExternalCertificates(t *testing.T) {
 	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook", "an expired certificate convinces nobody")
 
 	begun := time.Now()
-	s.setCertificate(t, newPair(t, "late", time.Hour, &authority), authority)
+	s.setCertificate(t, newPair(t, "late", time.Hour, &ca), ca)
 	cluster.EventuallyWithin(t, 2*time.Minute, "labelled pods should be admitted again", func(ctx context.Context) error {
 		err := admit(ctx, shared.Client, namespace)
-		require.NotErrorIs(t, err, errBare)
+		require.NotErrorIs(t, err, errNoStorage)
 		return err
 	})
 	t.Logf("%d admissions refused after the end of the certificate, 0 without storage; admitted again %s after the new one came", late.Failed, time.Since(begun).Round(100*time.Millisecond))
@@ -115,13 +115,13 @@ func TestReloadsExternalCertificates(t *testing.T) {
 }
 
 // secondBy is second with a certificate of the test's, which is there before the webhook.
-func secondBy(t *testing.T, certificate, authority pair) *installation {
+func secondBy(t *testing.T, certificate, ca pair) *installation {
 	t.Helper()
 	made := make(chan error, 1)
 	go func() {
-		made <- insist(t.Context(), "make the Secret", func(ctx context.Context) error {
+		made <- retry(t.Context(), "make the Secret", func(ctx context.Context) error {
 			_, err := shared.Client.CoreV1().Secrets(secondName).Create(ctx, &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Name: ownSecret}, Type: corev1.SecretTypeTLS, Data: certificateData(certificate, authority),
+				ObjectMeta: metav1.ObjectMeta{Name: ownSecret}, Type: corev1.SecretTypeTLS, Data: certificateData(certificate, ca),
 			}, metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return nil
@@ -134,21 +134,21 @@ func secondBy(t *testing.T, certificate, authority pair) *installation {
 	return s
 }
 
-func certificateData(certificate, authority pair) map[string][]byte {
+func certificateData(certificate, ca pair) map[string][]byte {
 	return map[string][]byte{
-		tlsCertKey: certificate.certPEM, tlsKeyKey: certificate.keyPEM, certificates.KeyCACertificate: authority.certPEM,
+		tlsCertKey: certificate.certPEM, tlsKeyKey: certificate.keyPEM, certificates.KeyCACertificate: ca.certPEM,
 	}
 }
 
-func (i *installation) setCertificate(t *testing.T, certificate, authority pair) {
+func (i *installation) setCertificate(t *testing.T, certificate, ca pair) {
 	t.Helper()
-	i.changeSecret(t, ownSecret, func(s *corev1.Secret) { s.Data = certificateData(certificate, authority) })
+	i.changeSecret(t, ownSecret, func(s *corev1.Secret) { s.Data = certificateData(certificate, ca) })
 }
 
-func (i *installation) setAuthority(t *testing.T, authority pair) {
+func (i *installation) setAuthority(t *testing.T, ca pair) {
 	t.Helper()
-	i.changeSecret(t, i.authority(), func(s *corev1.Secret) {
-		s.Data[certificates.KeyCACertificate], s.Data[certificates.KeyCAKey] = authority.certPEM, authority.keyPEM
+	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
+		s.Data[certificates.KeyCACertificate], s.Data[certificates.KeyCAKey] = ca.certPEM, ca.keyPEM
 	})
 }
 
@@ -156,7 +156,7 @@ func (i *installation) setAuthority(t *testing.T, authority pair) {
 func (i *installation) rotate(t *testing.T) {
 	t.Helper()
 	var before *x509.Certificate
-	i.changeSecret(t, i.authority(), func(s *corev1.Secret) {
+	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
 		before = parsed(t, s.Data[certificates.KeyCACertificate])
 		if s.Annotations == nil {
 			s.Annotations = map[string]string{}
@@ -168,13 +168,13 @@ func (i *installation) rotate(t *testing.T) {
 	t.Logf("every replica serves by another authority %s after an operator asked for it", time.Since(begun).Round(100*time.Millisecond))
 }
 
-func (i *installation) authority() string { return i.deployment + "-authority" }
+func (i *installation) ca() string { return i.deployment + "-authority" }
 
 // changeSecret does it again when the webhook has changed the Secret in between.
 func (i *installation) changeSecret(t *testing.T, name string, change func(*corev1.Secret)) {
 	t.Helper()
-	secrets := shared.Client.CoreV1().Secrets(i.home)
-	require.NoError(t, insist(t.Context(), "change the Secret "+name, func(ctx context.Context) error {
+	secrets := shared.Client.CoreV1().Secrets(i.releaseNamespace)
+	require.NoError(t, retry(t.Context(), "change the Secret "+name, func(ctx context.Context) error {
 		object, err := secrets.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -186,19 +186,19 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 }
 
 // awaitServedBy waits until every replica serves a certificate by an authority.
-func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, authority *x509.Certificate) {
+func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve by the authority", func(ctx context.Context) error {
-		_, err := i.served(ctx, authority)
+		_, err := i.served(ctx, ca)
 		return err
 	})
 }
 
 // awaitServed waits until every replica serves this very certificate.
-func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificate, authority *x509.Certificate) {
+func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificate, ca *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve the certificate", func(ctx context.Context) error {
-		leaves, err := i.served(ctx, authority)
+		leaves, err := i.served(ctx, ca)
 		for _, leaf := range leaves {
 			if !leaf.Equal(certificate) {
 				err = fmt.Errorf("one serves a certificate until %s", leaf.NotAfter)
@@ -212,7 +212,7 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve by another authority", func(ctx context.Context) error {
-		object, err := shared.Client.CoreV1().Secrets(i.home).Get(ctx, i.authority(), metav1.GetOptions{})
+		object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -226,11 +226,11 @@ func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, o
 }
 
 // served returns what every replica serves, if an authority alone convinces of it.
-func (i *installation) served(ctx context.Context, authority *x509.Certificate) (leaves []*x509.Certificate, err error) {
+func (i *installation) served(ctx context.Context, ca *x509.Certificate) (leaves []*x509.Certificate, err error) {
 	pool := x509.NewCertPool()
-	pool.AddCert(authority)
-	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: i.deployment + "." + i.home + ".svc", MinVersion: tls.VersionTLS12}}
-	pods, _ := i.look(ctx)
+	pool.AddCert(ca)
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: i.deployment + "." + i.releaseNamespace + ".svc", MinVersion: tls.VersionTLS12}}
+	pods, _ := i.podsAndLeader(ctx)
 	if len(pods) < 2 {
 		return nil, fmt.Errorf("there are %d replicas", len(pods))
 	}

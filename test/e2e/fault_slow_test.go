@@ -28,8 +28,8 @@ func TestSlowAPIServer(t *testing.T) {
 	requireFull(t)
 	t.Cleanup(func() { shared.SlowAPI(0) })
 	crowd := newNamespace(t)
-	ours().awaitServing(t, crowd)
-	transitions, restarts := ours().changes(t)
+	sharedInstallation().awaitServing(t, crowd)
+	transitions, restarts := sharedInstallation().changes(t)
 	for _, delay := range []time.Duration{0, 500 * time.Millisecond, 2 * time.Second} {
 		shared.SlowAPI(delay)
 		stats := underLoad(t, crowd, slowRate, func() { time.Sleep(slowFor) })
@@ -42,7 +42,7 @@ func TestSlowAPIServer(t *testing.T) {
 		begun := time.Now()
 		bound := make(chan time.Duration, 1)
 		go func() {
-			_ = insist(t.Context(), "wait for the claim", func(ctx context.Context) error {
+			_ = retry(t.Context(), "wait for the claim", func(ctx context.Context) error {
 				found, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, claim, metav1.GetOptions{})
 				if err == nil && found.Status.Phase != corev1.ClaimBound {
 					err = fmt.Errorf("it is %s", found.Status.Phase)
@@ -58,7 +58,7 @@ func TestSlowAPIServer(t *testing.T) {
 			stats.Quantile(.99).Round(time.Millisecond), (<-bound).Round(100*time.Millisecond), wrote.Round(100*time.Millisecond))
 	}
 	shared.SlowAPI(0)
-	afterTransitions, afterRestarts := ours().changes(t)
+	afterTransitions, afterRestarts := sharedInstallation().changes(t)
 	assert.Equal(t, transitions, afterTransitions, "2 s are no reason to lose the lead")
 	assert.Equal(t, restarts, afterRestarts, "nor to end")
 }
@@ -70,14 +70,14 @@ func TestUselessAPIServer(t *testing.T) {
 	t.Cleanup(func() { shared.SlowAPI(0) })
 	namespace := newNamespace(t)
 	written := writeIn(t, namespace, mountPath, writtenBytes)
-	ours().awaitServing(t, namespace)
-	transitions, restarts := ours().changes(t)
+	sharedInstallation().awaitServing(t, namespace)
+	transitions, restarts := sharedInstallation().changes(t)
 
 	shared.SlowAPI(uselessDelay)
 	stats := underLoad(t, namespace, slowRate, func() { time.Sleep(uselessFor) })
 	shared.SlowAPI(0)
 	begun := time.Now()
-	ours().awaitServing(t, namespace)
+	sharedInstallation().awaitServing(t, namespace)
 	serving := time.Since(begun)
 	other := newNamespace(t)
 	second := writeIn(t, other, mountPath, writtenBytes)
@@ -85,9 +85,9 @@ func TestUselessAPIServer(t *testing.T) {
 	require.Equal(t, []file{written}, last[verified](t, readIn(t, namespace, mountPath)()).Files)
 	require.Equal(t, []file{second}, last[verified](t, readIn(t, other, mountPath)()).Files)
 
-	afterTransitions, afterRestarts := ours().changes(t)
+	afterTransitions, afterRestarts := sharedInstallation().changes(t)
 	cluster.Eventually(t, "somebody should lead", func(ctx context.Context) error {
-		lease, err := shared.Client.CoordinationV1().Leases(home).Get(ctx, deployment, metav1.GetOptions{})
+		lease, err := shared.Client.CoordinationV1().Leases(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 		if err == nil && time.Since(lease.Spec.RenewTime.Time) > 5*time.Second {
 			err = fmt.Errorf("the Lease was renewed %s ago", time.Since(lease.Spec.RenewTime.Time))
 		}

@@ -27,8 +27,8 @@ const (
 	mountPath = "/data"
 	// program is the webhook's, as the node knows its process.
 	program = "webhook"
-	// nobody is a scheduler that does not exist: its pods cost no node anything.
-	nobody = "nobody"
+	// noScheduler is a scheduler that does not exist: its pods cost no node anything.
+	noScheduler = "nobody"
 
 	secondName       = "second"
 	secondValues     = "testdata/second.yaml"
@@ -65,8 +65,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// insist does something again until it succeeds, as a controller does, and returns its last error when ctx has ended.
-func insist(ctx context.Context, what string, do func(context.Context) error) error {
+// retry does something again until it succeeds, as a controller does, and returns its last error when ctx has ended.
+func retry(ctx context.Context, what string, do func(context.Context) error) error {
 	for {
 		err := attempt(ctx, do)
 		if err == nil {
@@ -88,12 +88,12 @@ func attempt(ctx context.Context, do func(context.Context) error) error {
 // idle is a labelled pod that nobody will ever run.
 func idle(name string) *corev1.Pod {
 	pod := boxPod(name, "sleep")
-	pod.Spec.SchedulerName = nobody
+	pod.Spec.SchedulerName = noScheduler
 	return pod
 }
 
-// errBare is the worst that there is: see hasStorage.
-var errBare = errors.New("a labelled pod was admitted without storage")
+// errNoStorage is the worst that there is: see hasStorage.
+var errNoStorage = errors.New("a labelled pod was admitted without storage")
 
 // hasStorage tells whether every container of an admitted pod has the volume of the default profile.
 func hasStorage(pod *corev1.Pod) error {
@@ -109,7 +109,7 @@ func hasStorage(pod *corev1.Pod) error {
 			found = found || volume != "" && m.Name == volume && m.MountPath == mountPath
 		}
 		if !found {
-			return fmt.Errorf("%w: %s/%s", errBare, pod.Namespace, pod.Name)
+			return fmt.Errorf("%w: %s/%s", errNoStorage, pod.Namespace, pod.Name)
 		}
 	}
 	return nil
@@ -146,7 +146,7 @@ func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stat
 	go func() {
 		done <- cluster.Load(ctx, rate, func(ctx context.Context, _ int) error {
 			err := admit(ctx, client, namespace)
-			if errors.Is(err, errBare) {
+			if errors.Is(err, errNoStorage) {
 				t.Error(err)
 			}
 			return err
@@ -170,15 +170,15 @@ func assertNoneFailed(t *testing.T, stats cluster.Stats, rate int) {
 
 // installation is where one is, and what the test last knew of it: an API server that is away tells nothing.
 type installation struct {
-	home, deployment string
+	releaseNamespace, deployment string
 
 	mutex sync.Mutex
-	known []corev1.Pod
-	leads string
+	lastPods []corev1.Pod
+	leaderName string
 }
 
-// ours is the installation that all tests share.
-func ours() *installation { return &installation{home: home, deployment: deployment} }
+// sharedInstallation is the installation that all tests share.
+func sharedInstallation() *installation { return &installation{releaseNamespace: releaseNamespace, deployment: deployment} }
 
 // second installs the chart once more, for the namespaces with the label installation=second. It goes when the test ends.
 func second(t *testing.T, more ...string) *installation {
@@ -192,25 +192,25 @@ func second(t *testing.T, more ...string) *installation {
 		removeNamespace(t, secondName)
 	})
 	require.NoError(t, install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
-	return &installation{home: secondName, deployment: secondDeployment}
+	return &installation{releaseNamespace: secondName, deployment: secondDeployment}
 }
 
 // secondLabels are those of a namespace that the second installation serves.
 func secondLabels() map[string]string { return map[string]string{"installation": secondName} }
 
-// look returns the pods of the webhook and the name of the one that leads, as they are or as they last were.
-func (i *installation) look(ctx context.Context) (pods []corev1.Pod, leader string) {
+// podsAndLeader returns the pods of the webhook and the name of the one that leads, as they are or as they last were.
+func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, leader string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	if list, err := shared.Client.CoreV1().Pods(i.home).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
-		i.known = list.Items
+	if list, err := shared.Client.CoreV1().Pods(i.releaseNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
+		i.lastPods = list.Items
 	}
-	if lease, err := shared.Client.CoordinationV1().Leases(i.home).Get(ctx, i.deployment, metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
-		i.leads, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
+	if lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(ctx, i.deployment, metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
+		i.leaderName, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
 	}
-	return i.known, i.leads
+	return i.lastPods, i.leaderName
 }
 
 // kill ends the processes of a replica as a crash would, and tells whether there were any. The kubelet starts others.
@@ -238,7 +238,7 @@ func kill(pod *corev1.Pod) (bool, error) {
 func (i *installation) awaitServing(t *testing.T, namespace string) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the webhook should serve", func(ctx context.Context) error {
-		d, err := shared.Client.AppsV1().Deployments(i.home).Get(ctx, i.deployment, metav1.GetOptions{})
+		d, err := shared.Client.AppsV1().Deployments(i.releaseNamespace).Get(ctx, i.deployment, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -252,9 +252,9 @@ func (i *installation) awaitServing(t *testing.T, namespace string) {
 // transitions is how often the leader has changed, restarts how often a replica has ended.
 func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 	t.Helper()
-	lease, err := shared.Client.CoordinationV1().Leases(i.home).Get(t.Context(), i.deployment, metav1.GetOptions{})
+	lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(t.Context(), i.deployment, metav1.GetOptions{})
 	require.NoError(t, err)
-	pods, _ := i.look(t.Context())
+	pods, _ := i.podsAndLeader(t.Context())
 	for _, pod := range pods {
 		for _, status := range pod.Status.ContainerStatuses {
 			restarts += int(status.RestartCount)
@@ -264,7 +264,7 @@ func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 }
 
 // user is the ServiceAccount of an installation, as the audit log has it.
-func (i *installation) user() string { return "system:serviceaccount:" + i.home + ":" + i.deployment }
+func (i *installation) user() string { return "system:serviceaccount:" + i.releaseNamespace + ":" + i.deployment }
 
 // assertNothingDeleted holds that an installation has asked for the end of no claim and no volume, and returns how much it asked.
 func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]int) {

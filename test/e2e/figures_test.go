@@ -52,10 +52,10 @@ func survives(t *testing.T, disaster string, written []file, reader func() strin
 }
 
 // writeIn has a new pod write a file of that many bytes.
-func writeIn(t *testing.T, namespace, folder string, size string, change ...func(*corev1.Pod)) file {
+func writeIn(t *testing.T, namespace, directory string, size string, change ...func(*corev1.Pod)) file {
 	t.Helper()
 	name := unique("writer")
-	pod := boxPod(name, "write", folder, name, size)
+	pod := boxPod(name, "write", directory, name, size)
 	for _, c := range change {
 		c(pod)
 	}
@@ -65,10 +65,10 @@ func writeIn(t *testing.T, namespace, folder string, size string, change ...func
 }
 
 // readIn returns what has a new pod verify a folder.
-func readIn(t *testing.T, namespace, folder string, change ...func(*corev1.Pod)) func() string {
+func readIn(t *testing.T, namespace, directory string, change ...func(*corev1.Pod)) func() string {
 	return func() string {
 		t.Helper()
-		pod := boxPod(unique("reader"), "verify", folder)
+		pod := boxPod(unique("reader"), "verify", directory)
 		for _, c := range change {
 			c(pod)
 		}

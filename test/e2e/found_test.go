@@ -61,8 +61,8 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 	namespace := newNamespace(t)
 	for epoch := range 3 {
 		begun := time.Now()
-		told := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
-		require.Equal(t, trained{From: epoch, To: epoch + 1}, told)
+		reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
+		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
 		if epoch > 0 {
 			record(t, figure.Figure{Disaster: "a Job has ended, another goes on", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
@@ -71,26 +71,26 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 
 // profileCase is a way to have storage.
 type profileCase struct {
-	profile, folder, claim string
+	profile, directory, claim string
 	// namespace is the one that a static volume serves; its folder is on the node.
 	namespace, onNode string
 }
 
 var profileCases = map[string]profileCase{
-	"provisioned":       {profile: "default", folder: "/data", claim: claim},
+	"provisioned":       {profile: "default", directory: "/data", claim: claim},
 	"a static local":    {"local", "/local", claim + "-local", "e2e-local", "/opt/e2e-local"},
 	"a static hostPath": {"host", "/host", claim + "-host", "e2e-host", "/opt/e2e-host"},
 }
 
 // home makes the namespace of a case, and its folder. Whatever an earlier run of the test left goes.
-func (c profileCase) home(t *testing.T) string {
+func (c profileCase) prepareNamespace(t *testing.T) string {
 	t.Helper()
 	if c.namespace == "" {
 		return newNamespace(t)
 	}
-	folder := shared.Node.Path(c.onNode)
-	require.NoError(t, os.RemoveAll(folder))
-	require.NoError(t, os.MkdirAll(folder, 0o755))
+	directory := shared.Node.Path(c.onNode)
+	require.NoError(t, os.RemoveAll(directory))
+	require.NoError(t, os.MkdirAll(directory, 0o755))
 	makeNamespace(t, c.namespace)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
@@ -109,11 +109,11 @@ func TestDeletedClaimRebindsItsVolume(t *testing.T) {
 	for name, c := range profileCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := c.home(t)
-			written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile))}
+			namespace := c.prepareNamespace(t)
+			written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile))}
 			before := boundClaim(t, namespace, c.claim)
 
-			survives(t, "the claim of "+name+" volume is deleted by mistake", written, readIn(t, namespace, c.folder, using(c.profile)), func() {
+			survives(t, "the claim of "+name+" volume is deleted by mistake", written, readIn(t, namespace, c.directory, using(c.profile)), func() {
 				deletePods(t, namespace)
 				deleteClaim(t, namespace, c.claim)
 			})
@@ -134,24 +134,24 @@ func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	t.Cleanup(func() { removeNamespace(t, namespace) })
 	written := []file{writeIn(t, namespace, "/data", bytes)}
 	old := boundClaim(t, namespace, claim).Spec.VolumeName
-	awaitMark(t, old, namespace)
+	awaitNamespaceLabels(t, old, namespace)
 
 	survives(t, "a namespace is deleted, made again, and an administrator consents", written, readIn(t, namespace, "/data"), func() {
 		removeNamespace(t, namespace)
 		makeNamespace(t, namespace)
-		fresh := boxPod("fresh", "verify", "/data")
-		phase, log := tryPod(t, namespace, fresh)
+		recreated := boxPod("fresh", "verify", "/data")
+		phase, log := tryPod(t, namespace, recreated)
 		require.Equal(t, corev1.PodFailed, phase, "data of a namespace that is gone must not be given away: %s", log)
 		empty := boundClaim(t, namespace, claim).Spec.VolumeName
 		require.NotEqual(t, old, empty)
 
-		said := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
-		_, command, found := strings.Cut(said, "delete the new claim: ")
-		require.True(t, found, said)
+		output := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
+		_, command, found := strings.Cut(output, "delete the new claim: ")
+		require.True(t, found, output)
 		shell(t, command)
 		deletePods(t, namespace)
 		deleteClaim(t, namespace, claim)
-		awaitMark(t, empty, namespace)
+		awaitNamespaceLabels(t, empty, namespace)
 		shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
 	})
 	assert.Equal(t, old, boundClaim(t, namespace, claim).Spec.VolumeName)
@@ -164,7 +164,7 @@ func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	startPod(t, namespace, with(boxPod("holder", "sleep"), using("models")))
 
 	// Somebody else fills it: a pod that mounts the claim itself.
-	filler := bare(boxPod("filler", "write", "/models", "weights", bytes))
+	filler := withoutStorageLabel(boxPod("filler", "write", "/models", "weights", bytes))
 	filler.Spec.Volumes = []corev1.Volume{{Name: "models", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim + "-models"},
 	}}}
@@ -200,26 +200,26 @@ func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 	t.Run("on a local volume", func(t *testing.T) {
 		t.Parallel()
 		c := profileCases["a static local"]
-		c.profile, c.folder, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
-		namespace := c.home(t)
-		written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)}
-		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.folder, using(c.profile), notRoot), func() { deletePods(t, namespace) })
+		c.profile, c.directory, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
+		namespace := c.prepareNamespace(t)
+		written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)}
+		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.directory, using(c.profile), notRoot), func() { deletePods(t, namespace) })
 
-		told := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.folder, written[0].Path), using(c.profile), notRoot)))
-		assert.Equal(t, 2000, told[0].Group)
-		assert.Contains(t, told[0].Mode, "g", "new files get the group of the folder")
-		assert.Equal(t, 2000, told[1].Group)
+		reported := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.directory, written[0].Path), using(c.profile), notRoot)))
+		assert.Equal(t, 2000, reported[0].Group)
+		assert.Contains(t, reported[0].Mode, "g", "new files get the group of the folder")
+		assert.Equal(t, 2000, reported[1].Group)
 	})
 	t.Run("not on a hostPath volume", func(t *testing.T) {
 		t.Parallel()
 		c := profileCase{"root", "/root", claim + "-root", "e2e-root", "/opt/e2e-root"}
-		namespace := c.home(t)
-		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.folder, "a", "1"), using(c.profile), notRoot))
+		namespace := c.prepareNamespace(t)
+		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.directory, "a", "1"), using(c.profile), notRoot))
 		assert.Equal(t, corev1.PodFailed, phase)
 		assert.Contains(t, log, "permission denied")
 
 		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // what the warning tells people to do
-		writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)
+		writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)
 	})
 	t.Run("on a volume of the local-path provisioner", func(t *testing.T) {
 		t.Parallel()
@@ -252,7 +252,7 @@ func deleteClaim(t *testing.T, namespace, name string) {
 	claims := shared.Client.CoreV1().PersistentVolumeClaims(namespace)
 	before, err := claims.Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
-	awaitMark(t, before.Spec.VolumeName, namespace)
+	awaitNamespaceLabels(t, before.Spec.VolumeName, namespace)
 	require.NoError(t, claims.Delete(t.Context(), name, metav1.DeleteOptions{}))
 	cluster.Eventually(t, "the claim "+name+" should go", func(ctx context.Context) error {
 		now, err := claims.Get(ctx, name, metav1.GetOptions{})
@@ -277,16 +277,16 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 	return found
 }
 
-// awaitMark waits until a volume says which namespace it serves.
-func awaitMark(t *testing.T, volume, namespace string) {
+// awaitNamespaceLabels waits until a volume says which namespace it serves.
+func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
 	cluster.Eventually(t, "the volume "+volume+" should be marked", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		home, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
+		prepareNamespace, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(prepareNamespace.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
 		}
 		return err
@@ -322,7 +322,7 @@ func removeNamespace(t *testing.T, name string) {
 }
 
 // awaitEvent waits for an Event about an object and returns what it says.
-func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
+func awaitEvent(t *testing.T, namespace, about, reason string) (output string) {
 	t.Helper()
 	cluster.Eventually(t, "an Event "+reason+" about "+about, func(ctx context.Context) error {
 		list, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
@@ -331,13 +331,13 @@ func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
 		}
 		for i := range list.Items {
 			if e := &list.Items[i]; e.Regarding.Name == about && e.Reason == reason {
-				said = e.Note
+				output = e.Note
 				return nil
 			}
 		}
 		return fmt.Errorf("there are %d others", len(list.Items))
 	})
-	return said
+	return output
 }
 
 // shell runs a command line as an administrator would, with real kubectl.

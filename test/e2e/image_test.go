@@ -19,11 +19,11 @@ func TestImageServes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 
-	namespace, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), home, metav1.GetOptions{})
+	namespace, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), releaseNamespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	require.Equal(t, restricted, namespace.Labels[enforceLabel], "it would take pods that are not restricted, too")
 
-	pods, err := shared.Client.CoreV1().Pods(home).List(t.Context(), metav1.ListOptions{})
+	pods, err := shared.Client.CoreV1().Pods(releaseNamespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.NotEmpty(t, pods.Items)
 

@@ -18,7 +18,7 @@ const (
 	chart      = "../../charts/pipeline-storage"
 	values     = "testdata/values.yaml"
 	release    = "ps"
-	home       = "storage"
+	releaseNamespace       = "storage"
 	deployment = "ps-pipeline-storage"
 
 	enforceLabel = "pod-security.kubernetes.io/enforce"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		},
 		Before: func(ctx context.Context, c *cluster.Cluster) error {
 			shared = c
-			return install(ctx, release, home)
+			return install(ctx, release, releaseNamespace)
 		},
 		After: onlyReadAndNeverDeleted,
 	}))

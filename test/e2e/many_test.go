@@ -31,8 +31,8 @@ import (
 const (
 	// atOnce is how many requests the test makes at a time.
 	atOnce = 16
-	// mistakesAtOnce is how many claims are deleted together.
-	mistakesAtOnce = 100
+	// deletedAtOnce is how many claims are deleted together.
+	deletedAtOnce = 100
 	manyLimit      = 10 * time.Minute
 	// evidence is a file in a volume, with what only that volume has.
 	evidence      = "evidence"
@@ -45,7 +45,7 @@ var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestServe
 // claim and its volume. Then a hundred claims are deleted by mistake at once, and each that is made again finds its volume.
 func TestServesManyNamespaces(t *testing.T) {
 	requireFull(t)
-	makeFolderClass(t)
+	createHostPathClass(t)
 	s := second(t)
 	m := &many{t: t, client: loadClient(t), prefix: unique("many"), uids: map[string]types.UID{}, volumes: map[string]corev1.PersistentVolume{}}
 	stop := m.watchMemory(s)
@@ -87,8 +87,8 @@ type many struct {
 	volumes map[string]corev1.PersistentVolume
 }
 
-// makeFolderClass makes the class of the second installation, whose folders kube-controller-manager makes for every claim at once.
-func makeFolderClass(t *testing.T) {
+// createHostPathClass makes the class of the second installation, whose folders kube-controller-manager makes for every claim at once.
+func createHostPathClass(t *testing.T) {
 	t.Helper()
 	retain, immediate := corev1.PersistentVolumeReclaimRetain, storagev1.VolumeBindingImmediate
 	classes := shared.Client.StorageV1().StorageClasses()
@@ -148,7 +148,7 @@ func (m *many) createPods() {
 	ctx, cancel := context.WithTimeout(t.Context(), manyLimit)
 	defer cancel()
 	require.NoError(t, atOnceFor(*manyNamespaces, func(i int) error {
-		return insist(ctx, "create a pod in "+m.name(i), func(ctx context.Context) error {
+		return retry(ctx, "create a pod in "+m.name(i), func(ctx context.Context) error {
 			made, err := m.client.CoreV1().Pods(m.name(i)).Create(ctx, idle("first"), metav1.CreateOptions{})
 			if err != nil {
 				assert.Contains(t, err.Error(), "serviceaccount", "only the account may be missing")
@@ -224,7 +224,7 @@ func (m *many) deleteClaims() map[string]types.UID {
 	t.Helper()
 	old := map[string]types.UID{}
 	var mutex sync.Mutex
-	require.NoError(t, atOnceFor(min(mistakesAtOnce, *manyNamespaces), func(i int) error {
+	require.NoError(t, atOnceFor(min(deletedAtOnce, *manyNamespaces), func(i int) error {
 		claims := m.client.CoreV1().PersistentVolumeClaims(m.name(i))
 		found, err := claims.Get(t.Context(), claim, metav1.GetOptions{})
 		if err != nil {
@@ -273,7 +273,7 @@ func (m *many) watchMemory(s *installation) (stop func() usage) {
 		most usage
 		done = make(chan struct{})
 	)
-	pods, _ := s.look(ctx)
+	pods, _ := s.podsAndLeader(ctx)
 	go func() {
 		defer close(done)
 		for pause(ctx, time.Second) {

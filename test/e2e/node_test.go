@@ -40,7 +40,7 @@ func TestNodePartsRestart(t *testing.T) {
 	require.NoError(t, shared.AwaitNode(t.Context()))
 	awaitRelease(t) // a kubelet that starts takes every pod for not ready until it has asked
 
-	before := last[recorded](t, patientLogs(t, namespace, "writer")).Sequence
+	before := last[recorded](t, awaitLogs(t, namespace, "writer")).Sequence
 	awaitRecords(t, namespace, "writer", before+5)
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "writer", metav1.GetOptions{})
 	require.NoError(t, err)
@@ -68,11 +68,11 @@ func crash(t *testing.T, times int) {
 	writer := boxPod("writer", "append", "/data/records", "50ms")
 	writer.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	startPod(t, namespace, writer)
-	told := 0
+	reported := 0
 
 	for i := range times {
-		awaitRecords(t, namespace, "writer", told+10)
-		told = last[recorded](t, logs(t, namespace, "writer")).Sequence
+		awaitRecords(t, namespace, "writer", reported+10)
+		reported = last[recorded](t, logs(t, namespace, "writer")).Sequence
 
 		require.NoError(t, shared.Node.Crash())
 		require.NoError(t, shared.Node.Boot(t.Context()))
@@ -81,9 +81,9 @@ func crash(t *testing.T, times int) {
 		awaitPod(t, namespace, "writer", func(pod *corev1.Pod) bool {
 			return isReady(pod) && int(pod.Status.ContainerStatuses[0].RestartCount) > i
 		})
-		all := every[recorded](t, patientLogs(t, namespace, "writer"))
+		all := every[recorded](t, awaitLogs(t, namespace, "writer"))
 		require.NotEmpty(t, all)
-		require.GreaterOrEqual(t, all[0].Found, told, "after crash %d", i+1)
+		require.GreaterOrEqual(t, all[0].Found, reported, "after crash %d", i+1)
 	}
 	awaitRelease(t)
 }
@@ -128,20 +128,20 @@ func TestKubeletIsLimitedToItsNode(t *testing.T) {
 func TestSlowAPI(t *testing.T) {
 	requireNode(t)
 	const delay = 300 * time.Millisecond
-	took := func() time.Duration {
+	logDuration := func() time.Duration {
 		begun := time.Now()
 		_, err := shared.PodClient(t).Discovery().ServerVersion()
 		require.NoError(t, err)
 		return time.Since(begun)
 	}
 
-	assert.Less(t, took(), delay)
+	assert.Less(t, logDuration(), delay)
 	shared.SlowAPI(delay)
 	defer shared.SlowAPI(0)
-	assert.Greater(t, took(), delay)
+	assert.Greater(t, logDuration(), delay)
 	shared.SlowAPI(0)
 	cluster.Eventually(t, "it should be fast again", func(context.Context) error {
-		if now := took(); now >= delay {
+		if now := logDuration(); now >= delay {
 			return fmt.Errorf("it took %s", now) // behind what was under way
 		}
 		return nil
@@ -160,15 +160,15 @@ type owned struct {
 func awaitRecords(t *testing.T, namespace, name string, count int) {
 	t.Helper()
 	cluster.Eventually(t, "records should be written", func(context.Context) error {
-		if found := last[recorded](t, patientLogs(t, namespace, name)).Sequence; found < count {
+		if found := last[recorded](t, awaitLogs(t, namespace, name)).Sequence; found < count {
 			return fmt.Errorf("there are %d of %d", found, count)
 		}
 		return nil
 	})
 }
 
-// patientLogs is logs where the kubelet may not answer yet.
-func patientLogs(t *testing.T, namespace, name string) (text string) {
+// awaitLogs is logs where the kubelet may not answer yet.
+func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	t.Helper()
 	cluster.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
 		raw, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
@@ -185,26 +185,26 @@ func patientLogs(t *testing.T, namespace, name string) (text string) {
 // that starts takes every pod for not ready until it has asked, and tells so a moment after it has begun.
 func awaitRelease(t *testing.T) {
 	t.Helper()
-	const settled = 4 * time.Second
+	const stableFor = 4 * time.Second
 	var since time.Time
 	cluster.EventuallyWithin(t, podLimit, "the webhook should be ready again", func(ctx context.Context) error {
-		if err := askRelease(ctx); err != nil {
+		if err := checkRelease(ctx); err != nil {
 			since = time.Time{}
 			return err
 		}
 		if since.IsZero() {
 			since = time.Now()
 		}
-		if time.Since(since) < settled {
+		if time.Since(since) < stableFor {
 			return errors.New("it has only just begun to answer")
 		}
 		return nil
 	})
 }
 
-// askRelease returns why the shared release does not serve.
-func askRelease(ctx context.Context) error {
-	found, err := shared.Client.AppsV1().Deployments(home).Get(ctx, deployment, metav1.GetOptions{})
+// checkRelease returns why the shared release does not serve.
+func checkRelease(ctx context.Context) error {
+	found, err := shared.Client.AppsV1().Deployments(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}

@@ -63,8 +63,8 @@ func boxPod(name string, args ...string) *corev1.Pod {
 	}
 }
 
-// bare is a pod without the label.
-func bare(pod *corev1.Pod) *corev1.Pod {
+// withoutStorageLabel is a pod without the label.
+func withoutStorageLabel(pod *corev1.Pod) *corev1.Pod {
 	pod.Labels = nil
 	return pod
 }

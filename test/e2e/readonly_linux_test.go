@@ -107,7 +107,7 @@ func createVolume(t *testing.T, volume *corev1.PersistentVolume) {
 
 // namesClaim makes a pod without the label mount a claim to write, in a volume of its own.
 func namesClaim(pod *corev1.Pod, claim string) *corev1.Pod {
-	pod = bare(pod)
+	pod = withoutStorageLabel(pod)
 	pod.Spec.Volumes = []corev1.Volume{{Name: "mine", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}}

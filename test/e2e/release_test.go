@@ -31,15 +31,15 @@ func helmRun(t *testing.T, helm string, args ...string) string {
 	return out
 }
 
-func installOurs(t *testing.T, release string) {
+func installShared(t *testing.T, release string) {
 	t.Helper()
-	helmRun(t, "helm4", "install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+	helmRun(t, "helm4", "install", release, chart, "--namespace", releaseNamespace, "--values", values, "--wait", "--timeout", "3m")
 	awaitWebhook(t, release+"-pipeline-storage")
 }
 
-func uninstallOurs(t *testing.T, release string) {
+func uninstallShared(t *testing.T, release string) {
 	t.Helper()
-	helmRun(t, "helm4", "uninstall", release, "--namespace", home, "--wait", "--timeout", "3m")
+	helmRun(t, "helm4", "uninstall", release, "--namespace", releaseNamespace, "--wait", "--timeout", "3m")
 }
 
 // awaitWebhook waits until the API server asks the webhook of a release: it learns of one by a watch.
@@ -57,11 +57,11 @@ func awaitWebhook(t *testing.T, name string) {
 
 // mounted tells whether each container of a pod has a claim of ours.
 func mounted(pod *corev1.Pod) bool {
-	ours := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+	sharedInstallation := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && strings.HasPrefix(v.PersistentVolumeClaim.ClaimName, claim)
 	})
-	return ours >= 0 && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
-		return !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == pod.Spec.Volumes[ours].Name })
+	return sharedInstallation >= 0 && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == pod.Spec.Volumes[sharedInstallation].Name })
 	})
 }
 
@@ -72,22 +72,22 @@ func TestReinstallsWebhook(t *testing.T) {
 		helm, err := shared.Helm(context.WithoutCancel(t.Context()), "helm4")
 		require.NoError(t, err)
 		ctx := context.WithoutCancel(t.Context())
-		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", home, "--wait", "--ignore-not-found")
-		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", releaseNamespace, "--wait", "--ignore-not-found")
+		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", releaseNamespace, "--values", values, "--wait", "--timeout", "3m")
 		assert.NoError(t, err)
 	})
 	written := []file{writeIn(t, namespace, "/data", bytes)}
 	before := boundClaim(t, namespace, claim)
 
 	survives(t, "the webhook is uninstalled and installed under the same name", written, readIn(t, namespace, "/data"), func() {
-		uninstallOurs(t, release)
+		uninstallShared(t, release)
 		phase, log := tryPod(t, namespace, boxPod("between", "stat", "/data"))
 		assert.Equal(t, corev1.PodFailed, phase, "without the webhook a pod has no storage: %s", log)
-		installOurs(t, release)
+		installShared(t, release)
 	})
 	survives(t, "the webhook is uninstalled and installed under another name", written, readIn(t, namespace, "/data"), func() {
-		uninstallOurs(t, release)
-		installOurs(t, "other")
+		uninstallShared(t, release)
+		installShared(t, "other")
 	})
 	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is kept")
 
@@ -96,8 +96,8 @@ func TestReinstallsWebhook(t *testing.T) {
 		deleteClaim(t, namespace, claim)
 	})
 	assert.Equal(t, before.Spec.VolumeName, boundClaim(t, namespace, claim).Spec.VolumeName)
-	uninstallOurs(t, "other")
-	installOurs(t, release)
+	uninstallShared(t, "other")
+	installShared(t, release)
 	awaitRelease(t)
 }
 

@@ -22,7 +22,7 @@ func TestStatusReportsPendingPod(t *testing.T) {
 	requireNode(t)
 	for name, c := range map[string]struct {
 		profile, namespace, reason, message string
-		mended                              func(t *testing.T)
+		repair                              func(t *testing.T)
 	}{
 		"the node does not have the folder": {
 			"missing", "e2e-missing", status.ReasonMountFailed, `path "/opt/e2e-missing" does not exist`,
@@ -36,7 +36,7 @@ func TestStatusReportsPendingPod(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			place := profileCase{profile: c.profile, namespace: c.namespace, onNode: "/opt/" + c.namespace}
-			namespace := place.home(t)
+			namespace := place.prepareNamespace(t)
 			require.NoError(t, os.RemoveAll(shared.Node.Path(place.onNode)))
 			pod := boxPod("waits", "write", "/"+c.profile, "numbers", "1024")
 			using(c.profile)(pod)
@@ -44,7 +44,7 @@ func TestStatusReportsPendingPod(t *testing.T) {
 
 			var problem status.Problem
 			cluster.EventuallyWithin(t, podLimit, "the plugin should tell "+c.reason, func(context.Context) error {
-				report := told(t, namespace)
+				report := reportOf(t, namespace)
 				i := slices.IndexFunc(report.Problems, func(p status.Problem) bool { return p.Reason == c.reason })
 				if i < 0 {
 					return fmt.Errorf("it tells %+v", report.Problems)
@@ -54,19 +54,19 @@ func TestStatusReportsPendingPod(t *testing.T) {
 			})
 			assert.Contains(t, problem.Message, c.message)
 			assert.NotEmpty(t, problem.Next)
-			if c.mended == nil {
+			if c.repair == nil {
 				return
 			}
 
-			c.mended(t)
+			c.repair(t)
 			awaitPod(t, namespace, "waits", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
-			assert.Empty(t, told(t, namespace).Problems)
+			assert.Empty(t, reportOf(t, namespace).Problems)
 		})
 	}
 }
 
-// told is what the plugin tells of a namespace.
-func told(t *testing.T, namespace string) status.Namespace {
+// reportOf is what the plugin tells of a namespace.
+func reportOf(t *testing.T, namespace string) status.Namespace {
 	t.Helper()
 	var report status.Status
 	out := shell(t, cluster.Program("kubectl-pipeline_storage")+" status --namespace "+namespace+" --output json")

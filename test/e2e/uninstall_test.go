@@ -22,19 +22,19 @@ const (
 	admissionLimit = 4 * time.Second
 )
 
-// leaving is a release that a test uninstalls, and the namespace that it serves.
-type leaving struct {
+// uninstallCase is a release that a test uninstalls, and the namespace that it serves.
+type uninstallCase struct {
 	helm            *cluster.Helm
 	name, namespace string
 	served          string
 }
 
-// leave installs a release of its own, with a Helm, and returns when labelled pods get storage from it.
-func leave(t *testing.T, helm, name string) leaving {
+// newUninstallCase installs a release of its own, with a Helm, and returns when labelled pods get storage from it.
+func newUninstallCase(t *testing.T, helm, name string) uninstallCase {
 	t.Helper()
 	h, err := shared.Helm(t.Context(), helm)
 	require.NoError(t, err)
-	l := leaving{
+	l := uninstallCase{
 		helm: h, name: name,
 		namespace: shared.Namespace(t, name, map[string]string{enforceLabel: restricted}),
 		served:    shared.Namespace(t, name+"-served", map[string]string{"installation": name}),
@@ -48,28 +48,28 @@ func leave(t *testing.T, helm, name string) leaving {
 	return l
 }
 
-func (l leaving) values() []string {
+func (l uninstallCase) values() []string {
 	return []string{
 		"--values=" + values,
 		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name + `"]}]}`,
 	}
 }
 
-func (l leaving) uninstall(ctx context.Context, more ...string) error {
+func (l uninstallCase) uninstall(ctx context.Context, more ...string) error {
 	_, err := l.helm.Run(ctx, append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
 	return err
 }
 
 // configuration is the name of the MutatingWebhookConfiguration.
-func (l leaving) configuration() string { return l.namespace + "." + l.name + "-pipeline-storage" }
+func (l uninstallCase) configuration() string { return l.namespace + "." + l.name + "-pipeline-storage" }
 
-func (l leaving) deleteConfiguration(ctx context.Context) error {
+func (l uninstallCase) deleteConfiguration(ctx context.Context) error {
 	return ignoreNotFound(shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
 		Delete(ctx, l.configuration(), metav1.DeleteOptions{}))
 }
 
 // remove is for a test that failed: a webhook without its Service would harm the tests after it.
-func (l leaving) remove(ctx context.Context, t *testing.T) {
+func (l uninstallCase) remove(ctx context.Context, t *testing.T) {
 	t.Helper()
 	require.NoError(t, l.deleteConfiguration(ctx))
 	if err := l.uninstall(ctx, "--no-hooks"); err != nil {
@@ -79,7 +79,7 @@ func (l leaving) remove(ctx context.Context, t *testing.T) {
 
 // underAdmissions does something while labelled pods are created, with storage or without, and until a while later. None may be
 // refused, and none may wait for a webhook that is gone.
-func (l leaving) underAdmissions(t *testing.T, do func()) {
+func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	t.Helper()
 	client := loadClient(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -87,7 +87,7 @@ func (l leaving) underAdmissions(t *testing.T, do func()) {
 	done := make(chan cluster.Stats, 1)
 	go func() {
 		done <- cluster.Load(ctx, admissionsPerSecond, func(ctx context.Context, _ int) error {
-			if err := admit(ctx, client, l.served); !errors.Is(err, errBare) {
+			if err := admit(ctx, client, l.served); !errors.Is(err, errNoStorage) {
 				return err
 			}
 			return nil
@@ -103,7 +103,7 @@ func (l leaving) underAdmissions(t *testing.T, do func()) {
 }
 
 // awaitNoConfiguration waits until the MutatingWebhookConfiguration is gone.
-func (l leaving) awaitNoConfiguration(t *testing.T) {
+func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
 		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(), metav1.GetOptions{})
@@ -115,7 +115,7 @@ func (l leaving) awaitNoConfiguration(t *testing.T) {
 }
 
 // assertNothingLeft holds that no object of the release or of its hooks has survived but those that are retained.
-func (l leaving) assertNothingLeft(t *testing.T) {
+func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	t.Helper()
 	cluster.Eventually(t, "no pod should be left", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(l.namespace).List(ctx, metav1.ListOptions{})
@@ -134,7 +134,7 @@ func (l leaving) assertNothingLeft(t *testing.T) {
 }
 
 // assertNoRights holds that the right to delete is gone with the hook.
-func (l leaving) assertNoRights(t *testing.T) {
+func (l uninstallCase) assertNoRights(t *testing.T) {
 	t.Helper()
 	_, err := shared.Client.RbacV1().ClusterRoles().Get(t.Context(), l.configuration()+".uninstall", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
@@ -145,7 +145,7 @@ func TestUninstallRefusesNoPod(t *testing.T) {
 	t.Parallel()
 	for _, helm := range []string{"helm3", "helm4"} {
 		t.Run(helm, func(t *testing.T) {
-			l := leave(t, helm, "leaves-"+helm)
+			l := newUninstallCase(t, helm, "leaves-"+helm)
 			l.underAdmissions(t, func() { require.NoError(t, l.uninstall(t.Context(), "--wait")) })
 			l.awaitNoConfiguration(t)
 			l.assertNothingLeft(t)
@@ -156,7 +156,7 @@ func TestUninstallRefusesNoPod(t *testing.T) {
 func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
-	l := leave(t, "helm3", "interrupted")
+	l := newUninstallCase(t, "helm3", "interrupted")
 	l.underAdmissions(t, func() {
 		ctx, kill := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -174,7 +174,7 @@ func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 func TestUninstallWithoutTheImageRemovesNothing(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
-	l := leave(t, "helm4", "without-image")
+	l := newUninstallCase(t, "helm4", "without-image")
 	_, err := l.helm.Run(t.Context(), append([]string{
 		"upgrade", l.name, chart, "--namespace", l.namespace, "--set", "image.tag=missing,image.pullPolicy=Never",
 	}, l.values()...)...)

@@ -70,11 +70,11 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	}
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), path, args...)
-	home := t.TempDir()
+	homeDir := t.TempDir()
 	c.Dir, c.Stdout, c.Stderr = dir, &stdout, &stderr
 	c.Env = append([]string{
-		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home,
-		"HELM_DATA_HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home,
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + homeDir,
+		"HELM_DATA_HOME=" + homeDir, "HELM_CACHE_HOME=" + homeDir, "HELM_CONFIG_HOME=" + homeDir,
 	}, env...)
 	err := c.Run()
 	return result{stdout.String(), stderr.String(), err}
@@ -88,10 +88,10 @@ func must(t *testing.T, r result) string {
 }
 
 // copied returns a copy of a folder that a test may change.
-func copied(t *testing.T, folder string) string {
+func copied(t *testing.T, example string) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, folder))))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, example))))
 	return dir
 }
 

@@ -149,17 +149,17 @@ func revision(t *testing.T, object *unstructured.Unstructured) int {
 	return n
 }
 
-// trio is the storage of a release with default names.
-type trio struct {
+// storageObjects is the storage of a release with default names.
+type storageObjects struct {
 	namespace, class, claim string
 }
 
-func trioOf(release, namespace string) trio {
-	return trio{namespace, "fast." + namespace + "." + release, "pvc-data-pipeline." + release}
+func storageOf(release, namespace string) storageObjects {
+	return storageObjects{namespace, "fast." + namespace + "." + release, "pvc-data-pipeline." + release}
 }
 
 // uids tell apart an object that was kept from one that was made anew.
-func (s trio) uids(t *testing.T) []types.UID {
+func (s storageObjects) uids(t *testing.T) []types.UID {
 	t.Helper()
 	return []types.UID{get(t, classes, "", s.class).GetUID(), get(t, claims, s.namespace, s.claim).GetUID()}
 }

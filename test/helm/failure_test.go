@@ -24,10 +24,10 @@ func TestConflictOnUpgradeRetainsRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		uids := trioOf("rel", namespace).uids(t)
+		uids := storageOf("rel", namespace).uids(t)
 
 		assert.Contains(t, h.fails(t, h.upgrade("rel", testchart("conflict"), namespace)...), conflict)
-		assert.Equal(t, uids, trioOf("rel", namespace).uids(t))
+		assert.Equal(t, uids, storageOf("rel", namespace).uids(t))
 		get(t, cronjobs, namespace, "rel-etl")
 		assert.Len(t, list(t, deployments, namespace), 1, "only the API that was there")
 	})
@@ -43,24 +43,24 @@ func TestReportsReasonWithStandardErrorInFile(t *testing.T) {
 		command.Env, command.Stderr = h.env, file
 		require.Error(t, command.Run())
 
-		told, err := os.ReadFile(file.Name())
+		output, err := os.ReadFile(file.Name())
 		require.NoError(t, err)
-		assert.Contains(t, string(told), conflict)
+		assert.Contains(t, string(output), conflict)
 	})
 }
 
 func TestReportsArgumentsForMissingRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		told := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
-		assert.Contains(t, told, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
+		output := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
+		assert.Contains(t, output, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
 	})
 }
 
 func TestRefusesToInstallVersionOutput(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, flag := range []string{"--explain", "--diff"} {
-			told := h.fails(t, h.template(example("etl-cronjob"), flag)...)
-			assert.Contains(t, told, "--explain and --diff print for people", flag)
+			output := h.fails(t, h.template(example("etl-cronjob"), flag)...)
+			assert.Contains(t, output, "--explain and --diff print for people", flag)
 
 			namespace := newNamespace(t)
 			h.fails(t, h.install("rel", example("etl-cronjob"), namespace, flag)...)
@@ -73,8 +73,8 @@ func TestUnwritableReportFailsInstallation(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		report := filepath.Join(t.TempDir(), "missing", "report.json")
-		told := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
-		assert.Contains(t, told, report)
+		output := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
+		assert.Contains(t, output, report)
 		assertNothingIn(t, namespace)
 	})
 }

@@ -100,14 +100,14 @@ func newTool(ctx context.Context, name, dir string) (tool, error) {
 	if err != nil {
 		return tool{}, err
 	}
-	home := filepath.Join(dir, name)
-	if err := os.MkdirAll(home, 0o755); err != nil {
+	homeDir := filepath.Join(dir, name)
+	if err := os.MkdirAll(homeDir, 0o755); err != nil {
 		return tool{}, fmt.Errorf("make a home for %s: %w", name, err)
 	}
 	return tool{name: name, program: program, env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + kubeconfig,
-		"HELM_DATA_HOME=" + filepath.Join(home, "data"),
-		"HELM_CACHE_HOME=" + filepath.Join(home, "cache"),
-		"HELM_CONFIG_HOME=" + filepath.Join(home, "config"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + homeDir, "KUBECONFIG=" + kubeconfig,
+		"HELM_DATA_HOME=" + filepath.Join(homeDir, "data"),
+		"HELM_CACHE_HOME=" + filepath.Join(homeDir, "cache"),
+		"HELM_CONFIG_HOME=" + filepath.Join(homeDir, "config"),
 	}}, nil
 }

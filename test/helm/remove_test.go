@@ -29,7 +29,7 @@ func committedChart(t *testing.T, h tool, release, namespace string) string {
 func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		chart, storage := committedChart(t, h, "rel", namespace), trioOf("rel", namespace)
+		chart, storage := committedChart(t, h, "rel", namespace), storageOf("rel", namespace)
 		h.must(t, "install", "rel", chart, "--namespace", namespace)
 		uids := storage.uids(t)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
@@ -45,10 +45,10 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 		assert.NotContains(t, manifest, "PersistentVolumeClaim")
 		assert.NotContains(t, manifest, "StorageClass")
 		assert.Equal(t, uids, storage.uids(t), "the claim and its class are kept")
-		told := readReport(t, report)
-		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(told)["CronJob/rel-etl"])
-		require.Len(t, told.Objects, 2)
-		for _, object := range told.Objects {
+		written := readReport(t, report)
+		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(written)["CronJob/rel-etl"])
+		require.Len(t, written.Objects, 2)
+		for _, object := range written.Objects {
 			assert.Equal(t, postrender.Removed, object.Action, object.Kind)
 		}
 

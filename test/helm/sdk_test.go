@@ -51,7 +51,7 @@ func TestSDKInstalls(t *testing.T) {
 	_, err = newInstall(t, configuration, namespace).Run(chart, nil)
 	require.NoError(t, err)
 
-	trioOf("rel", namespace).uids(t)
+	storageOf("rel", namespace).uids(t)
 	assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 }
 

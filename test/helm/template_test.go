@@ -101,7 +101,7 @@ func TestRenderingIsIdempotent(t *testing.T) {
 
 func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 	t.Parallel()
-	const mark = "postrenderer.helm.sh/postrender-filename"
+	const filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
 	sent := filepath.Join(t.TempDir(), "sent.yaml")
 	helm4.must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
 
@@ -113,9 +113,9 @@ func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 	out, err := render.Output()
 	require.NoError(t, err)
 
-	marks := map[string]string{}
+	filenames := map[string]string{}
 	for _, d := range stream.Objects(t, string(out)) {
-		marks[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[mark]
+		filenames[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[filenameAnnotation]
 	}
 	assert.Equal(t, map[string]string{
 		"StorageClass/fast.team.rel":                  "pipeline-storage/storage.yaml",
@@ -124,7 +124,7 @@ func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 		"Job/rel-preflight":                           "training-job/templates/hooks.yaml",
 		"Job/rel-register":                            "training-job/templates/hooks.yaml",
 		"Pod/rel-test":                                "training-job/templates/tests/checkpoints.yaml",
-	}, marks)
+	}, filenames)
 }
 
 func TestRendersListItems(t *testing.T) {
@@ -267,8 +267,8 @@ func TestPassesArgumentsUnchanged(t *testing.T) {
 
 func TestHelm4RequiresPlugin(t *testing.T) {
 	t.Parallel()
-	told := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
-	assert.Contains(t, told, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")
+	output := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
+	assert.Contains(t, output, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")
 }
 
 // missingLines returns the lines of before that after does not have in the same order.

@@ -282,10 +282,10 @@ func TestCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			ours := ourDockerfile(t)
-			require.True(t, tc.old == "" || strings.Contains(ours, tc.old), "%q is not in the Dockerfile", tc.old)
+			repositoryDockerfile := ourDockerfile(t)
+			require.True(t, tc.old == "" || strings.Contains(repositoryDockerfile, tc.old), "%q is not in the Dockerfile", tc.old)
 
-			findings, message, err := run(t, "check", "-file", write(t, strings.Replace(ours, tc.old, tc.new, 1)))
+			findings, message, err := run(t, "check", "-file", write(t, strings.Replace(repositoryDockerfile, tc.old, tc.new, 1)))
 			if tc.expected == "" {
 				require.NoError(t, err, findings+message)
 				assert.Empty(t, findings)
@@ -303,7 +303,7 @@ func TestCheck(t *testing.T) {
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 
-	const ours = "FROM gcr.io/distroless/static-debian12:nonroot\n"
+	const repositoryDockerfile = "FROM gcr.io/distroless/static-debian12:nonroot\n"
 
 	cases := map[string]struct {
 		dockerfile string
@@ -312,20 +312,20 @@ func TestBuildRefuses(t *testing.T) {
 	}{
 		"a base image that nothing stands in for": {"FROM docker.io/library/alpine:3\n", nil, "docker.io/library/alpine has no stand-in"},
 		"no base image":           {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
-		"a file that is left out": {ours + "COPY README.md /\n", nil, "does .dockerignore leave it out?"},
-		"a download":              {ours + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
-		"another owner":           {ours + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
+		"a file that is left out": {repositoryDockerfile + "COPY README.md /\n", nil, "does .dockerignore leave it out?"},
+		"a download":              {repositoryDockerfile + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
+		"another owner":           {repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
 		"a step that fails": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + ours + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + repositoryDockerfile + "COPY --from=build /src /\n",
 			nil, "exit status 3",
 		},
 		"a secret": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + ours + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + repositoryDockerfile + "COPY --from=build /src /\n",
 			nil, "cannot mount",
 		},
-		"a platform that is none": {ours, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
-		"a name without a tag":    {ours, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
-		"a folder that exists":    {ours, []string{"-output", "."}, ". exists: name a new folder"},
+		"a platform that is none": {repositoryDockerfile, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
+		"a name without a tag":    {repositoryDockerfile, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
+		"a folder that exists":    {repositoryDockerfile, []string{"-output", "."}, ". exists: name a new folder"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

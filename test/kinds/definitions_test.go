@@ -144,7 +144,7 @@ func define(t *testing.T, patterns ...string) {
 		require.Eventually(t, func() bool { // a busy API server may answer that it had no time
 			err := cluster(t).Create(t.Context(), crd.DeepCopy())
 			return err == nil || apierrors.IsAlreadyExists(err)
-		}, patience, time.Second, name)
+		}, waitTimeout, time.Second, name)
 		defined[name] = true
 	}
 	for _, crd := range crds {
@@ -156,8 +156,8 @@ func define(t *testing.T, patterns ...string) {
 	}
 }
 
-// patience is how long a machine that is busy with other things may take.
-const patience = 5 * time.Minute
+// waitTimeout is how long a machine that is busy with other things may take.
+const waitTimeout = 5 * time.Minute
 
 // addVersions adds the versions of another definition of a kind. Only one version can be the stored one.
 func addVersions(crd, other *apiextensionsv1.CustomResourceDefinition) {
@@ -174,5 +174,5 @@ func waitFor(t *testing.T, list schema.GroupVersionKind) {
 		objects := &unstructured.UnstructuredList{}
 		objects.SetGroupVersionKind(list)
 		return cluster(t).List(t.Context(), objects) == nil
-	}, patience, 50*time.Millisecond, "%s is not served", list)
+	}, waitTimeout, 50*time.Millisecond, "%s is not served", list)
 }

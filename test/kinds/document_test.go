@@ -118,13 +118,13 @@ func places(pods []kinds.PodPaths) []string {
 		scopes[line] = append(scopes[line], p.Scope)
 	}
 	for i, line := range lines {
-		lines[i] = strings.Replace(line, scopeMark, codes(scopes[line]), 1)
+		lines[i] = strings.Replace(line, scopePlaceholder, codes(scopes[line]), 1)
 	}
 	return lines
 }
 
-// scopeMark stands in a sentence for the places that it is about.
-const scopeMark = "SCOPE"
+// scopePlaceholder stands in a sentence for the places that it is about.
+const scopePlaceholder = "SCOPE"
 
 func place(p kinds.PodPaths) string {
 	var s string
@@ -132,11 +132,11 @@ func place(p kinds.PodPaths) string {
 	case isTemplate && p.Scope == ".":
 		return "The object itself."
 	case isTemplate:
-		s = "Pod template: " + scopeMark + "."
+		s = "Pod template: " + scopePlaceholder + "."
 	case len(p.Containers) > 0:
-		s = "In " + scopeMark + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." + containerNames(p)
+		s = "In " + scopePlaceholder + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." + containerNames(p)
 	default:
-		s = "With " + scopeMark + "."
+		s = "With " + scopePlaceholder + "."
 	}
 	switch {
 	case p.Labels != "":
@@ -194,8 +194,8 @@ func field(path string) string {
 	return "its " + code(path)
 }
 
-// judgedBy are the definitions of a kind.
-func judgedBy(t *testing.T, row kinds.Kind) []definition {
+// definitionsOf are the definitions of a kind.
+func definitionsOf(t *testing.T, row kinds.Kind) []definition {
 	t.Helper()
 	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
 }
@@ -208,7 +208,7 @@ func sources(t *testing.T, rows []kinds.Kind) string {
 	}
 	var all []string
 	for _, row := range rows {
-		for _, d := range judgedBy(t, row) {
+		for _, d := range definitionsOf(t, row) {
 			all = append(all, d.Source)
 		}
 	}
@@ -228,7 +228,7 @@ func heading(t *testing.T, row kinds.Kind) string {
 
 // anchor is the link that GitHub makes of a heading.
 func anchor(heading string) string {
-	keep := func(r rune) rune {
+	mapRune := func(r rune) rune {
 		switch {
 		case r == ' ':
 			return '-'
@@ -237,5 +237,5 @@ func anchor(heading string) string {
 		}
 		return -1
 	}
-	return strings.Map(keep, strings.ToLower(heading))
+	return strings.Map(mapRune, strings.ToLower(heading))
 }

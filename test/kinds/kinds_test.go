@@ -59,11 +59,11 @@ func TestSamplesAreInjectedAndAccepted(t *testing.T) {
 					require.NoError(t, err)
 					mounts := 0
 					for _, object := range objects(t, out.Bytes()) {
-						kept, err := create(t, object)
+						stored, err := create(t, object)
 						require.NoError(t, err)
-						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(kept), kept))
-						assert.Equal(t, countMounts(object.Object), countMounts(kept.Object), "mounts that the API server kept")
-						mounts += countMounts(kept.Object)
+						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(stored), stored))
+						assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server kept")
+						mounts += countMounts(stored.Object)
 					}
 					assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
 				})
@@ -170,7 +170,7 @@ func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 			text, err := os.ReadFile(shared(t, "corpus", stream.name+".yaml"))
 			require.NoError(t, err)
 			define(t, stream.definitions...)
-			fmt.Fprintf(&table, "%s: %s\n", stream.name, judge(t, text))
+			fmt.Fprintf(&table, "%s: %s\n", stream.name, validate(t, text))
 		})
 	}
 	if table.Len() > 0 {
@@ -178,8 +178,8 @@ func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 	}
 }
 
-// judge counts what comes of the objects of a stream.
-func judge(t *testing.T, stream []byte) string {
+// validate counts what comes of the objects of a stream.
+func validate(t *testing.T, stream []byte) string {
 	t.Helper()
 	out, err := renderer(t, labels.Everything()).Render(stream)
 	require.NoError(t, err)
@@ -268,16 +268,16 @@ func assertClaims(t *testing.T, object map[string]any, name string) {
 }
 
 // walk visits every object in a value.
-func walk(value any, visit func(map[string]any)) {
+func walk(value any, each func(map[string]any)) {
 	switch value := value.(type) {
 	case map[string]any:
-		visit(value)
+		each(value)
 		for _, child := range value {
-			walk(child, visit)
+			walk(child, each)
 		}
 	case []any:
 		for _, item := range value {
-			walk(item, visit)
+			walk(item, each)
 		}
 	}
 }

@@ -138,10 +138,10 @@ func (i Image) layer() ([]byte, error) {
 	writer := tar.NewWriter(&out)
 	made := map[string]bool{".": true}
 
-	headers := []*tar.Header{folder("tmp"), folder("etc")}
+	headers := []*tar.Header{dirHeader("tmp"), dirHeader("etc")}
 	headers[0].Mode = 0o1777
 
-	texts := map[string][]byte{"etc/passwd": []byte("root:x:0:0::/:\nnonroot:x:65532:65532::/:\n")}
+	contents := map[string][]byte{"etc/passwd": []byte("root:x:0:0::/:\nnonroot:x:65532:65532::/:\n")}
 	headers = append(headers, &tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: fileMode})
 
 	for _, name := range slices.Sorted(maps.Keys(i.Files)) {
@@ -151,7 +151,7 @@ func (i Image) layer() ([]byte, error) {
 		}
 
 		inside := strings.TrimPrefix(name, "/")
-		texts[inside] = text
+		contents[inside] = text
 		headers = append(headers, &tar.Header{Typeflag: tar.TypeReg, Name: inside, Mode: dirMode})
 	}
 
@@ -162,7 +162,7 @@ func (i Image) layer() ([]byte, error) {
 	}
 
 	for _, header := range headers {
-		if err := put(writer, made, header, texts[header.Name]); err != nil {
+		if err := put(writer, made, header, contents[header.Name]); err != nil {
 			return nil, err
 		}
 	}
@@ -170,14 +170,14 @@ func (i Image) layer() ([]byte, error) {
 	return out.Bytes(), writer.Close()
 }
 
-func folder(name string) *tar.Header {
+func dirHeader(name string) *tar.Header {
 	return &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: dirMode}
 }
 
 // put writes an entry, after the folders that it is in.
 func put(writer *tar.Writer, made map[string]bool, header *tar.Header, text []byte) error {
 	if parent := path.Dir(header.Name); !made[parent] {
-		if err := put(writer, made, folder(parent), nil); err != nil {
+		if err := put(writer, made, dirHeader(parent), nil); err != nil {
 			return err
 		}
 	}

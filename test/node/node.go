@@ -238,9 +238,9 @@ func (n *Node) Boot(ctx context.Context) error {
 func (n *Node) Stop() error {
 	n.mutex.Lock()
 
-	var died []error
+	var exitError []error
 	for _, p := range n.processes {
-		died = append(died, p.died())
+		exitError = append(exitError, p.exitError())
 	}
 
 	removed := n.removed
@@ -251,7 +251,7 @@ func (n *Node) Stop() error {
 		return nil
 	}
 
-	if err := errors.Join(errors.Join(died...), n.Crash(), Sweep(n.options.Group)); err != nil {
+	if err := errors.Join(errors.Join(exitError...), n.Crash(), Sweep(n.options.Group)); err != nil {
 		return fmt.Errorf("stop the node: %w", err)
 	}
 
@@ -361,19 +361,19 @@ func get(ctx context.Context, url string) error {
 }
 
 // awaitPart returns when ask returns nil, or fails at once when the part has ended.
-func (n *Node) awaitPart(ctx context.Context, name string, ask func() error) error {
+func (n *Node) awaitPart(ctx context.Context, name string, check func() error) error {
 	for {
-		err := ask()
+		err := check()
 		if err == nil {
 			return nil
 		}
 
 		n.mutex.Lock()
-		died := n.processes[name].died()
+		exitError := n.processes[name].exitError()
 		n.mutex.Unlock()
 
-		if died != nil {
-			return died
+		if exitError != nil {
+			return exitError
 		}
 
 		select {
@@ -444,8 +444,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	if p == nil {
 		return nil
 	}

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// borrowed are folders of the machine that the node sees and cannot change: runc and the kubelet need libraries and mount.
-var borrowed = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
+// hostDirs are folders of the machine that the node sees and cannot change: runc and the kubelet need libraries and mount.
+var hostDirs = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 
 // sysctls are values of the whole kernel that the kubelet sets when they are others. It is shown files that have what it wants.
 var sysctls = map[string]string{
@@ -167,8 +167,8 @@ func (n *Node) mounts() []func(root string) error {
 		all = append(all, bind(filepath.Dir(path), partsDir+"/"+name, 0))
 	}
 
-	for _, name := range borrowed {
-		all = append(all, borrow("/"+name))
+	for _, name := range hostDirs {
+		all = append(all, readOnlyMount("/"+name))
 	}
 
 	return all
@@ -194,8 +194,8 @@ func memory(target string) func(string) error {
 	}
 }
 
-// borrow shows a folder of the machine read-only, or makes the link that it is there.
-func borrow(path string) func(string) error {
+// readOnlyMount shows a folder of the machine read-only, or makes the link that it is there.
+func readOnlyMount(path string) func(string) error {
 	return func(root string) error {
 		target := filepath.Join(root, path)
 

@@ -39,9 +39,9 @@ func TestBuildsOnceAndCaches(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, path, again)
 
-	kept, err := os.Stat(again)
+	cached, err := os.Stat(again)
 	require.NoError(t, err)
-	assert.True(t, os.SameFile(built, kept), "the second call should not build")
+	assert.True(t, os.SameFile(built, cached), "the second call should not build")
 }
 
 func TestParallelCallsBuildOnce(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 
 const (
 	namespace = "default"
-	patience  = time.Minute
+	waitTimeout  = time.Minute
 	poll      = 50 * time.Millisecond
 )
 
@@ -148,7 +148,7 @@ func addClaim(t *testing.T, c client.Client, name string, mode corev1.Persistent
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		assert.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(claim), claim))
 		assert.Equal(t, corev1.ClaimBound, claim.Status.Phase)
-	}, patience, poll)
+	}, waitTimeout, poll)
 }
 
 func pod(name, cpu string) *corev1.Pod {
@@ -207,7 +207,7 @@ func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		require.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(pod), pod))
 		assert.NotEmpty(t, pod.Spec.NodeName, "%v", pod.Status.Conditions)
-	}, patience, poll)
+	}, waitTimeout, poll)
 	return pod.Spec.NodeName
 }
 
@@ -224,7 +224,7 @@ func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
 			}
 		}
 		assert.NotEmpty(t, message)
-	}, patience, poll)
+	}, waitTimeout, poll)
 	assert.Empty(t, pod.Spec.NodeName)
 	return message
 }

@@ -80,12 +80,12 @@ func TestReleaseScriptHasChartArguments(t *testing.T) {
 func TestPulumiOnAPIServer(t *testing.T) {
 	plane := controlplane.Require(t)
 	cluster := client(t, plane)
-	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseKeepsStorage(t, cluster, plane.Kubeconfig) })
+	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseRetainsStorage(t, cluster, plane.Kubeconfig) })
 	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
 }
 
-// testReleaseKeepsStorage installs, uninstalls and installs again, as Pulumi does when a release leaves the stack and comes back.
-func testReleaseKeepsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
+// testReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release leaves the stack and comes back.
+func testReleaseRetainsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
 	t.Helper()
 	inputs := readChart(t, "release", releaseType)
 	inputs.Postrender = filepath.Join(programs, "storage", inputs.Postrender)

@@ -75,7 +75,7 @@ var everywhere = map[string]string{
 func TestDocumentHasTable(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "disk", chartType))
 	require.NoError(t, err)
-	expected := rows(t, originFields(t), ourFields(t, rendered))
+	expected := rows(t, originFields(t), renderedFields(t, rendered))
 
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
@@ -104,9 +104,9 @@ func originFields(t *testing.T) fields {
 	return all
 }
 
-// ourFields reads a rendered stream. Pulumi retains what has Helm's policy "keep" (pulumi-kubernetes,
+// renderedFields reads a rendered stream. Pulumi retains what has Helm's policy "keep" (pulumi-kubernetes,
 // provider/pkg/provider/helm/v4/chart.go, preregister).
-func ourFields(t *testing.T, rendered string) fields {
+func renderedFields(t *testing.T, rendered string) fields {
 	t.Helper()
 	all := fields{}
 	var pods []string
@@ -131,8 +131,8 @@ func ourFields(t *testing.T, rendered string) fields {
 	return all
 }
 
-func destroyed(kept bool) string {
-	if kept {
+func destroyed(retained bool) string {
+	if retained {
 		return "kept"
 	}
 	return "deleted"
@@ -192,17 +192,17 @@ func affinity(value map[string]any) string {
 }
 
 // rows writes the table: fields that are equal on both sides, and those that differ with the reason.
-func rows(t *testing.T, origin, ours fields) string {
+func rows(t *testing.T, origin, rendered fields) string {
 	t.Helper()
 	needed := map[string]bool{}
 	var table strings.Builder
 	table.WriteString("\n| Field | The origin's program | Ours | Why |\n|---|---|---|---|\n")
 	for _, part := range append(slices.Clone(storageKinds), mount) {
 		paths := maps.Clone(origin[part])
-		maps.Copy(paths, ours[part])
+		maps.Copy(paths, rendered[part])
 		fmt.Fprintf(&table, "| **%s** | | | |\n", part)
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
-			left, right, why := origin[part][path], ours[part][path], ""
+			left, right, why := origin[part][path], rendered[part][path], ""
 			if left != right {
 				why = reason(part, path, needed)
 				assert.NotEmpty(t, why, "%s %s differs: %q and %q", part, path, left, right)

@@ -29,15 +29,15 @@ import (
 )
 
 const (
-	folder = "../../config/samples"
+	samplesDir = "../../config/samples"
 	origin = "origin-aws-ebs.yaml"
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
 	// schedule takes snapshots.
-	schedule    = folder + "/snapshots/nightly.yaml"
+	schedule    = samplesDir + "/snapshots/nightly.yaml"
 	snapshotter = "github.com/kubernetes-csi/external-snapshotter/client/v8"
 
-	patience, poll = time.Minute, 100 * time.Millisecond
+	waitTimeout, poll = time.Minute, 100 * time.Millisecond
 )
 
 var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
@@ -59,7 +59,7 @@ var resources = map[string]schema.GroupVersionResource{
 func load(t *testing.T) map[string]*storage.Config {
 	t.Helper()
 
-	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(samplesDir, "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 
@@ -130,7 +130,7 @@ func TestEveryBackendHasASample(t *testing.T) {
 
 	assert.ElementsMatch(t, expected, files)
 
-	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(samplesDir, "README.md"))
 	require.NoError(t, err)
 
 	for _, file := range files {
@@ -184,8 +184,8 @@ func TestObjectsAreAccepted(t *testing.T) {
 	}
 
 	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
-	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client, plane.Kubeconfig) })
-	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client, plane.Kubeconfig) })
+	t.Run("documented command", func(t *testing.T) { acceptsDocumentedPatch(t, client, plane.Kubeconfig) })
+	t.Run("snapshots", func(t *testing.T) { createsSnapshots(t, client, plane.Kubeconfig) })
 }
 
 // installSnapshots installs the CRDs of external-snapshotter, as its module has them.
@@ -218,7 +218,7 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 		_, snapshot := client.Resource(snapshots).List(t.Context(), metav1.ListOptions{})
 
 		return class == nil && snapshot == nil
-	}, patience, poll)
+	}, waitTimeout, poll)
 }
 
 // acceptsDocumentedClasses makes those that docs/backends.md tells people to install.
@@ -245,8 +245,8 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)
 }
 
-// takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md says.
-func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
+// acceptsDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md says.
+func acceptsDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
 	text, err := os.ReadFile("../../docs/backends.md")
@@ -269,8 +269,8 @@ func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig str
 	assert.Equal(t, "ebs-16k", name)
 }
 
-// takesSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
-func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
+// createsSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
+func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
 	var manifest string
@@ -349,7 +349,7 @@ func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolum
 		phase, _, _ = unstructured.NestedString(existing.Object, "status", "phase")
 
 		return phase == string(corev1.ClaimBound)
-	}, patience, poll, "claim %s", claim.Name)
+	}, waitTimeout, poll, "claim %s", claim.Name)
 }
 
 // use is a pod in the namespace that the profile's volume serves, or in any.

@@ -21,13 +21,13 @@ const (
 	chart      = "../../charts/pipeline-storage"
 	image      = "ghcr.io/pipeline-storage/pipeline-storage"
 	release    = "ps"
-	home       = "storage"
+	releaseNamespace       = "storage"
 	deployment = "ps-pipeline-storage"
 )
 
 // Flags, after -args.
 var (
-	isAsked    = flag.Bool("scale", false, "measure; without it nothing happens")
+	enabled    = flag.Bool("scale", false, "measure; without it nothing happens")
 	namespaces = flag.Int("namespaces", 500, "namespaces with labelled pods")
 	pods       = flag.Int("pods", 10_000, "labelled pods, and as many without the label")
 	rate       = flag.Int("rate", 250, "pods created a second, at most")
@@ -38,7 +38,7 @@ var shared *cluster.Cluster
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if !*isAsked {
+	if !*enabled {
 		os.Exit(m.Run())
 	}
 	os.Exit(cluster.Main(m, cluster.Setup{
@@ -59,7 +59,7 @@ func install(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	out, err := helm.Run(ctx, "install", release, chart, "--namespace", home, "--create-namespace", "--wait", "--timeout", "2m",
+	out, err := helm.Run(ctx, "install", release, chart, "--namespace", releaseNamespace, "--create-namespace", "--wait", "--timeout", "2m",
 		"--values", "testdata/values.yaml")
 	if err != nil {
 		return errors.Join(fmt.Errorf("install the chart: %w", err), errors.New(out))

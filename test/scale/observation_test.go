@@ -39,7 +39,7 @@ var methodLabel = regexp.MustCompile(`method="([A-Z]+)"`)
 func (m *measurement) read(t *testing.T, name string) observation {
 	t.Helper()
 	o := observation{name: name, at: time.Now()}
-	for _, p := range shared.Kubelet.Processes(home) {
+	for _, p := range shared.Kubelet.Processes(releaseNamespace) {
 		o.replicas = append(o.replicas, readReplica(t, p))
 	}
 	require.Len(t, o.replicas, 2)

@@ -27,13 +27,13 @@ const (
 	clients = 32
 	// background is how long is listened to the replicas while nothing happens.
 	background = 20 * time.Second
-	// soon is how long the claims may take from the first pod on. The API server, not the webhook, should be what limits them.
-	soon = 3 * time.Minute
+	// claimsLimit is how long the claims may take from the first pod on. The API server, not the webhook, should be what limits them.
+	claimsLimit = 3 * time.Minute
 )
 
 // TestScale makes the pods and prints a table.
 func TestScale(t *testing.T) {
-	if !*isAsked {
+	if !*enabled {
 		t.Skip("it takes minutes: ask with -args -scale")
 	}
 	m := newMeasurement(t)
@@ -53,9 +53,9 @@ func TestScale(t *testing.T) {
 	})
 	m.awaitClaims(t, begun)
 	require.NoError(t, creating.Wait())
-	m.awaitMarks(t)
-	m.settled = m.observe(t, fmt.Sprintf("and %d labelled pods in %d namespaces", *pods, *namespaces))
-	m.print(t)
+	m.awaitNamespaceUIDs(t)
+	m.loaded = m.observe(t, fmt.Sprintf("and %d labelled pods in %d namespaces", *pods, *namespaces))
+	m.logTable(t)
 }
 
 // pod asks for no scheduler that there is: it stays as it was created.
@@ -79,7 +79,7 @@ type measurement struct {
 	users      []string
 
 	observations  []observation
-	idle, settled observation
+	idle, loaded observation
 	// perSecond are the requests of all replicas while nothing happens.
 	perSecond float64
 	createdIn time.Duration
@@ -121,10 +121,10 @@ func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 }
 
 // createAll creates the pods at the rate.
-func (m *measurement) createAll(t *testing.T, make func(i int) (namespace string, pod *corev1.Pod)) error {
+func (m *measurement) createAll(t *testing.T, newPod func(i int) (namespace string, pod *corev1.Pod)) error {
 	t.Helper()
 	return each(t, *pods, func(ctx context.Context, i int) error {
-		namespace, pod := make(i)
+		namespace, pod := newPod(i)
 		_, err := m.client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 		return err
 	})
@@ -144,7 +144,7 @@ func each(t *testing.T, count int, do func(ctx context.Context, i int) error) er
 // awaitClaims waits until each namespace of users has a bound claim.
 func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 	t.Helper()
-	cluster.EventuallyWithin(t, soon, "every namespace should get its claim", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, claimsLimit, "every namespace should get its claim", func(ctx context.Context) error {
 		bound, err := m.boundClaims(ctx)
 		if err != nil {
 			return err
@@ -160,19 +160,19 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 	m.allClaims = time.Since(begun)
 }
 
-// awaitMarks waits until each volume has the UID of its namespace, which is the last that there is to do.
-func (m *measurement) awaitMarks(t *testing.T) {
+// awaitNamespaceUIDs waits until each volume has the UID of its namespace, which is the last that there is to do.
+func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, soon, "every volume should be marked", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, claimsLimit, "every volume should be marked", func(ctx context.Context) error {
 		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
-		marked := 0
+		done := 0
 		for i := range volumes.Items {
 			if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
-				marked++
+				done++
 			}
 		}
-		if err == nil && marked < len(m.users) {
-			err = fmt.Errorf("%d of %d are", marked, len(m.users))
+		if err == nil && done < len(m.users) {
+			err = fmt.Errorf("%d of %d are", done, len(m.users))
 		}
 		return err
 	})
@@ -218,7 +218,7 @@ func (m *measurement) observe(t *testing.T, name string) observation {
 	return last
 }
 
-func (m *measurement) print(t *testing.T) {
+func (m *measurement) logTable(t *testing.T) {
 	t.Helper()
 	var text strings.Builder
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -231,7 +231,7 @@ func (m *measurement) print(t *testing.T) {
 			row(o.name, i+1, mib(r.resident), mib(r.values["go_gc_heap_live_bytes"]))
 		}
 	}
-	calls := m.settled.requests() - m.idle.requests() - m.perSecond*m.settled.at.Sub(m.idle.at).Seconds()
+	calls := m.loaded.requests() - m.idle.requests() - m.perSecond*m.loaded.at.Sub(m.idle.at).Seconds()
 	row()
 	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond), fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
 	row("half of the claims bound", m.halfClaims.Round(100*time.Millisecond), "after the first pod")
@@ -239,19 +239,19 @@ func (m *measurement) print(t *testing.T) {
 	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"), m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
 	row("requests while nothing happens", fmt.Sprintf("%.2f/s", m.perSecond), "both replicas")
 	row("requests for the claims", fmt.Sprintf("%.0f", calls), fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
-	for method, count := range m.settled.methods() {
+	for method, count := range m.loaded.methods() {
 		row("  of all: "+method, count-m.idle.methods()[method])
 	}
 	row("a look at one namespace takes", m.mean("controller_runtime_reconcile_time_seconds"), fmt.Sprintf("%.1f looks a namespace",
 		m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
-	row("errors of the claims controller", m.settled.sum("pipeline_storage_claims_errors_total"))
+	row("errors of the claims controller", m.loaded.sum("pipeline_storage_claims_errors_total"))
 	row("load of the machine", loadAverage())
 	require.NoError(t, out.Flush())
 	t.Log("\n" + text.String())
 }
 
 // grown is by how much a counter is higher than when nothing had happened.
-func (m *measurement) grown(name string) float64 { return m.settled.sum(name) - m.idle.sum(name) }
+func (m *measurement) grown(name string) float64 { return m.loaded.sum(name) - m.idle.sum(name) }
 
 // mean is the mean of a histogram since then.
 func (m *measurement) mean(name string) time.Duration {

@@ -90,13 +90,13 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 
 	server := httptest.NewTLSServer(http.HandlerFunc(answerWithSidecars))
 	t.Cleanup(server.Close)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	configurations := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	_, err := configurations.Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name:         "sidecars.example.com",
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: authority},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: ca},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
@@ -240,12 +240,12 @@ func post(t *testing.T, body []byte) (*admissionv1.AdmissionReview, error) {
 
 	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration, metav1.GetOptions{})
 	require.NoError(t, err)
-	authorities := x509.NewCertPool()
-	require.True(t, authorities.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
-	replicas := shared.Kubelet.Processes(home)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
+	replicas := shared.Kubelet.Processes(releaseNamespace)
 	require.NotEmpty(t, replicas)
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		RootCAs: authorities, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+		RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
 	}}}
 	url := fmt.Sprintf("https://%s:9443/inject", replicas[0].Address)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))

@@ -26,8 +26,8 @@ func TestClaimWaitsForConsumer(t *testing.T) {
 	const claim, node = "pvc-data-pipeline-scratch", "node-2"
 	namespace := shared.Namespace(t, "scratch", nil)
 	create(t, shared.Client, namespace, pipeline("train", using("scratch")))
-	says := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
-	assert.Contains(t, says, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, and the pod train is not scheduled")
+	note := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
+	assert.Contains(t, note, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, and the pod train is not scheduled")
 	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
@@ -53,12 +53,12 @@ func TestReportsMissingUnmanagedClaim(t *testing.T) {
 
 	const claim = "team-data"
 	namespace := shared.Namespace(t, "existing", nil)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("train", using("existing")))
 	missing := "claim team-data does not exist in namespace " + namespace
-	assert.Equal(t, []string{missing + ": the pod waits until someone creates it"}, heard.all())
-	says := eventOf(t, namespace, "Pod", "train", "ClaimMissing")
-	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", says)
+	assert.Equal(t, []string{missing + ": the pod waits until someone creates it"}, received.all())
+	note := eventOf(t, namespace, "Pod", "train", "ClaimMissing")
+	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", note)
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "train", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.PodPending, pod.Status.Phase)
@@ -69,9 +69,9 @@ func TestReportsMissingUnmanagedClaim(t *testing.T) {
 	addVolume(t, volume)
 	addClaim(t, namespace, newClaim(claim, volume.Name, "", "1Gi", corev1.ReadWriteMany))
 	runningPods(t, namespace, 1)
-	assertUntouched(t, namespace, claim)
+	assertUnchanged(t, namespace, claim)
 	create(t, client, namespace, pipeline("second", using("existing")))
-	assert.Empty(t, heard.all(), "the claim is there")
+	assert.Empty(t, received.all(), "the claim is there")
 }
 
 // TestReportsSharedReadWriteOnceClaim has the one namespace that the disk serves.
@@ -81,17 +81,17 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 
 	const namespace, claim = "disk-team", "pvc-data-pipeline-disk"
 	newDiskTeam(t, namespace, "pv-data-pipeline-disk."+namespace)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("first", using("disk"), on("node-1")))
-	assert.Empty(t, heard.all())
+	assert.Empty(t, received.all())
 	boundClaim(t, namespace, claim)
 
 	const warning = "claim " + claim + " is ReadWriteOnce and another pod uses it: they must run on one node"
 	cluster.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
 		second := pipeline("second", using("disk"))
 		_, err := client.CoreV1().Pods(namespace).Create(ctx, second, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if texts := heard.all(); err == nil && strings.Join(texts, "\n") != warning {
-			err = fmt.Errorf("the warnings are %q", texts)
+		if messages := received.all(); err == nil && strings.Join(messages, "\n") != warning {
+			err = fmt.Errorf("the warnings are %q", messages)
 		}
 		return err
 	})
@@ -132,8 +132,8 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	}
 	cases := map[string]struct {
 		claim func(namespace string) *corev1.PersistentVolumeClaim
-		// says is the Event about what does not fit, if any.
-		says string
+		// note is the Event about what does not fit, if any.
+		note string
 	}{
 		"one that fits is used": {claim: fits},
 		"one of a Helm release stays Helm's, whatever labels it has": {
@@ -145,13 +145,13 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
 				return claim
 			},
-			says: "claim pvc-data-pipeline ",
+			note: "claim pvc-data-pipeline ",
 		},
 		"one that does not fit is told, and used all the same": {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				return newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 			},
-			says: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
+			note: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
 				"its access modes are ReadWriteOnce, which lacks ReadWriteMany; its size is 1Gi, less than 100Gi; ",
 		},
 	}
@@ -160,28 +160,28 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 			t.Parallel()
 			namespace := shared.Namespace(t, "foreign", nil)
 			before := tc.claim(namespace)
-			if tc.says != "" {
+			if tc.note != "" {
 				volume := newVolume(before.Spec.VolumeName, "", "1Gi", corev1.ReadWriteOnce)
 				volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: before.Name}
 				addVolume(t, volume)
 			}
 			addClaim(t, namespace, before)
 			create(t, shared.Client, namespace, pipeline("train"))
-			if tc.says != "" {
-				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.says)
-				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.says)
+			if tc.note != "" {
+				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.note)
+				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.note)
 			}
 			runningPods(t, namespace, 1)
-			settle(t)
-			after := assertUntouched(t, namespace, claimName)
+			awaitReconciled(t)
+			after := assertUnchanged(t, namespace, claimName)
 			assert.Equal(t, before.Labels, after.Labels)
 			assert.Equal(t, before.Spec.Resources, after.Spec.Resources)
 		})
 	}
 }
 
-// assertUntouched checks that the installation has written neither the claim nor, on its volume, the namespace's UID.
-func assertUntouched(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
+// assertUnchanged checks that the installation has written neither the claim nor, on its volume, the namespace's UID.
+func assertUnchanged(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
 	t.Helper()
 
 	bound := boundClaim(t, namespace, claim)
@@ -273,8 +273,8 @@ func assertNoClaims(t *testing.T, namespace string) {
 	assert.True(t, apierrors.IsNotFound(err), "a volume: %v", err)
 }
 
-// settle returns when the claims controller has seen all that was before this call: it has made the claim of a later pod.
-func settle(t *testing.T) {
+// awaitReconciled returns when the claims controller has seen all that was before this call: it has made the claim of a later pod.
+func awaitReconciled(t *testing.T) {
 	t.Helper()
 
 	namespace := shared.Namespace(t, "later", nil)
@@ -286,7 +286,7 @@ func settle(t *testing.T) {
 func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 	t.Helper()
 
-	var says string
+	var note string
 	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name), func(ctx context.Context) error {
 		events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -295,12 +295,12 @@ func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 		var others []string
 		for _, e := range events.Items {
 			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
-				says = e.Note
+				note = e.Note
 				return nil
 			}
 			others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
 		}
 		return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
 	})
-	return says
+	return note
 }

@@ -34,7 +34,7 @@ import (
 
 // What the shared installation calls its things.
 const (
-	installation = home + "." + release
+	installation = releaseNamespace + "." + release
 	podVolume    = "pipeline-storage"
 )
 
@@ -66,12 +66,12 @@ func TestWorkloadsGetStorage(t *testing.T) {
 func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	t.Helper()
 
-	assertKept(t, claim)
+	assertRetained(t, claim)
 	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, claim.UID, volume.Spec.ClaimRef.UID)
 	assert.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
-	assertKept(t, volume)
+	assertRetained(t, volume)
 	class, err := shared.Client.StorageV1().StorageClasses().Get(t.Context(), "fast", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "nfs.csi.k8s.io", class.Provisioner)
@@ -79,8 +79,8 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	assertNamespaceUID(t, volume.Name, claim.Namespace)
 }
 
-// assertKept checks the marks of what this installation makes for the default profile and nobody may delete.
-func assertKept(t *testing.T, object metav1.Object) {
+// assertRetained checks the marks of what this installation makes for the default profile and nobody may delete.
+func assertRetained(t *testing.T, object metav1.Object) {
 	t.Helper()
 
 	labels := maps.Clone(object.GetLabels())
@@ -97,11 +97,11 @@ func assertKept(t *testing.T, object metav1.Object) {
 func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	t.Helper()
 
-	home, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	object, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
+		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(object.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
 		}
 		return err
@@ -128,7 +128,7 @@ func TestUnlabelledPodIsUnchanged(t *testing.T) {
 			assert.Equal(t, created(t, "kube-system", pod(label)), created(t, served, pod(label)))
 		})
 	}
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, served)
 }
 
@@ -167,7 +167,7 @@ func TestConflictIsDenied(t *testing.T) {
 	}
 	cases := map[string]struct {
 		change func(*corev1.Pod)
-		says   string
+		note   string
 	}{
 		"the path is taken": {
 			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
@@ -187,7 +187,7 @@ func TestConflictIsDenied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change), metav1.CreateOptions{})
 			require.Error(t, err)
-			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.says, err.Error())
+			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.note, err.Error())
 			assert.True(t, apierrors.IsForbidden(err), "%v", err)
 		})
 	}
@@ -200,7 +200,7 @@ func TestConflictIsDenied(t *testing.T) {
 		assert.Contains(t, eventOf(t, namespace, "ReplicaSet", set.GetName(), "FailedCreate"),
 			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
 	})
-	settle(t)
+	awaitReconciled(t)
 	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, pods.Items)
@@ -212,11 +212,11 @@ func TestWarningReachesTheClient(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "warning", nil)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("misspelt", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{"pipeline-storage.io/mountpath": "/work"}
 	}))
-	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, heard.all())
+	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, received.all())
 }
 
 // pipeline is a pod that asks for storage, with one container.
@@ -252,35 +252,35 @@ func create(t *testing.T, client kubernetes.Interface, namespace string, pod *co
 // warnings are what the API server warns a client of.
 type warnings struct {
 	mutex sync.Mutex
-	texts []string
+	messages []string
 }
 
 // HandleWarningHeader keeps a warning.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.texts = append(w.texts, text)
+	w.messages = append(w.messages, text)
 }
 
 // all returns the warnings since the last call.
 func (w *warnings) all() []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	texts := w.texts
-	w.texts = nil
-	return texts
+	messages := w.messages
+	w.messages = nil
+	return messages
 }
 
-// listen returns a client and what it is warned of.
-func listen(t *testing.T) (kubernetes.Interface, *warnings) {
+// recordWarnings returns a client and what it is warned of.
+func recordWarnings(t *testing.T) (kubernetes.Interface, *warnings) {
 	t.Helper()
 
-	heard := &warnings{}
+	received := &warnings{}
 	config := rest.CopyConfig(shared.Config)
-	config.WarningHandler = heard
+	config.WarningHandler = received
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return client, heard
+	return client, received
 }
 
 // workloads returns the documents of testdata/workloads.yaml.

@@ -18,7 +18,7 @@ const (
 	chart      = "../../charts/pipeline-storage"
 	image      = "ghcr.io/pipeline-storage/pipeline-storage"
 	release    = "ps"
-	home       = "storage"
+	releaseNamespace       = "storage"
 	deployment = "ps-pipeline-storage"
 )
 
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 			if !cluster.Isolated() {
 				return nil
 			}
-			return install(ctx, c, release, home)
+			return install(ctx, c, release, releaseNamespace)
 		},
 	}))
 }

@@ -47,9 +47,9 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	nobody := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
+	unserved := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
 	for name, namespace := range map[string]string{
-		"kube-system": "kube-system", "the installation's own": home, "not selected by the installation": nobody,
+		"kube-system": "kube-system", "the installation's own": releaseNamespace, "not selected by the installation": unserved,
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := create(t, shared.Client, namespace, pipeline("untouched"))
@@ -60,10 +60,10 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 			assert.Empty(t, made.Annotations)
 		})
 	}
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, "kube-system")
-	assertNoClaims(t, home)
-	assertNoClaims(t, nobody)
+	assertNoClaims(t, releaseNamespace)
+	assertNoClaims(t, unserved)
 }
 
 // TestForgedAnnotationCreatesNothing has a mark on a pod that this installation is not for. Who may make pods may write it.
@@ -75,7 +75,7 @@ func TestForgedAnnotationCreatesNothing(t *testing.T) {
 	create(t, shared.Client, namespace, pipeline("forged", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{inject.AnnotationInjected: "default"}
 	}))
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, namespace)
 }
 
@@ -84,20 +84,20 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 	t.Parallel()
 
 	const second = "two"
-	away := shared.Namespace(t, "storage-two", nil)
-	require.NoError(t, install(t.Context(), shared, second, away, "--set=replicas=1,drainSeconds=0",
+	secondNamespace := shared.Namespace(t, "storage-two", nil)
+	require.NoError(t, install(t.Context(), shared, second, secondNamespace, "--set=replicas=1,drainSeconds=0",
 		`--set-json=namespaceSelector={"matchLabels":{"installation":"two"},"matchExpressions":[]}`))
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		helm, err := shared.Helm(ctx, "helm4")
 		if assert.NoError(t, err) {
-			_, err = helm.Uninstall(ctx, second, away)
+			_, err = helm.Uninstall(ctx, second, secondNamespace)
 			assert.NoError(t, err)
 		}
 	})
 
 	first, other := shared.Namespace(t, "first", nil), shared.Namespace(t, "second", map[string]string{"installation": "two"})
-	for namespace, owner := range map[string]string{first: installation, other: away + "." + second} {
+	for namespace, owner := range map[string]string{first: installation, other: secondNamespace + "." + second} {
 		create(t, shared.Client, namespace, pipeline("train"))
 		runningPods(t, namespace, 1)
 		boundClaim(t, namespace, claimName)
@@ -106,7 +106,7 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 		assert.Equal(t, owner, claims[claimName].Labels[storage.LabelInstallation])
 		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
 	}
-	for _, namespace := range []string{home, away} {
+	for _, namespace := range []string{releaseNamespace, secondNamespace} {
 		assert.Contains(t, readiness(t, namespace), "installations: ok\n", "the other one is seen, and does not overlap")
 	}
 }

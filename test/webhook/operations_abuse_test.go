@@ -111,7 +111,7 @@ func largeReview(t *testing.T, review []byte) []byte {
 
 func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {
 	t.Helper()
-	after, err := s.Kubelet.Process(home, before.Pod)
+	after, err := s.Kubelet.Process(releaseNamespace, before.Pod)
 	require.NoError(t, err)
 	assert.Equal(t, before, after, "it is the same process")
 	panics, err := metric(t.Context(), before, panicsTotal)
@@ -172,11 +172,11 @@ type exchange struct{ request, expected []byte }
 
 func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
 	t.Helper()
-	authorities, err := s.caBundle(t.Context())
+	roots, err := s.caBundle(t.Context())
 	require.NoError(t, err)
 	made, err := reviews.Sizes()[0].Make(64)
 	require.NoError(t, err)
-	f := &flood{replica: p, tls: trusting(authorities)}
+	f := &flood{replica: p, tls: trusting(roots)}
 	for _, one := range made {
 		f.usual = append(f.usual, newExchange(t, http.MethodPost, jsonType, one.Body, `"uid":"`+one.UID+`","allowed":true`))
 	}
@@ -211,7 +211,7 @@ func (f *flood) run(t *testing.T, requests int) {
 			c := &connection{flood: f}
 			defer c.close()
 			for i := int(next.Add(1)) - 1; i < requests; i = int(next.Add(1)) - 1 {
-				if err := c.ask(t.Context(), f.pick(i, requests/largeEvery)); err != nil {
+				if err := c.send(t.Context(), f.pick(i, requests/largeEvery)); err != nil {
 					return fmt.Errorf("request %d: %w", i, err)
 				}
 			}
@@ -246,7 +246,7 @@ func (c *connection) close() {
 	}
 }
 
-func (c *connection) ask(ctx context.Context, e exchange) error {
+func (c *connection) send(ctx context.Context, e exchange) error {
 	if c.tls == nil {
 		var err error
 		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp", address(c.replica, webhookPort)); err != nil {
@@ -254,7 +254,7 @@ func (c *connection) ask(ctx context.Context, e exchange) error {
 		}
 		c.reader = bufio.NewReader(c.tls)
 	}
-	if err := c.tls.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.tls.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
 	}
 	if _, err := c.tls.Write(e.request); err != nil {

@@ -30,11 +30,11 @@ const (
 	healthPort  = 8081
 )
 
-// patience is how long a replica that works may take for an answer on a machine that is busy.
-const patience = 10 * time.Second
+// requestTimeout is how long a replica that works may take for an answer on a machine that is busy.
+const requestTimeout = 10 * time.Second
 
 // plain asks each time by a new connection, as a kubelet does.
-var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestTimeout}
 
 // get asks a replica over plain HTTP.
 func get(ctx context.Context, p cluster.Process, port int, path string) (status int, text string, err error) {
@@ -105,9 +105,9 @@ func (s *site) caBundle(ctx context.Context) ([]*x509.Certificate, error) {
 }
 
 // trusting is how a client that trusts the authorities, and no others, connects to the Service.
-func trusting(authorities []*x509.Certificate) *tls.Config {
+func trusting(roots []*x509.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
-	for _, one := range authorities {
+	for _, one := range roots {
 		pool.AddCert(one)
 	}
 	return &tls.Config{RootCAs: pool, ServerName: serviceHost, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
@@ -121,11 +121,11 @@ type direct struct {
 
 func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 	t.Helper()
-	authorities, err := s.caBundle(t.Context())
+	roots, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	transport := &http.Transport{TLSClientConfig: trusting(authorities)}
+	transport := &http.Transport{TLSClientConfig: trusting(roots)}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &direct{Client: &http.Client{Transport: transport, Timeout: patience}, url: "https://" + address(p, webhookPort) + "/inject?timeout=5s"}
+	return &direct{Client: &http.Client{Transport: transport, Timeout: requestTimeout}, url: "https://" + address(p, webhookPort) + "/inject?timeout=5s"}
 }
 
 // reply is what a replica answers to a body.

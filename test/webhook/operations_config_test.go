@@ -66,17 +66,17 @@ func configurationBroken(t *testing.T, s *site) {
 
 func (s *site) configuration(t *testing.T) string {
 	t.Helper()
-	stored, err := s.Client.CoreV1().ConfigMaps(home).Get(t.Context(), deployment, metav1.GetOptions{})
+	stored, err := s.Client.CoreV1().ConfigMaps(releaseNamespace).Get(t.Context(), deployment, metav1.GetOptions{})
 	require.NoError(t, err)
 	return stored.Data[configKey]
 }
 
 func (s *site) configure(t *testing.T, text string) {
 	t.Helper()
-	stored, err := s.Client.CoreV1().ConfigMaps(home).Get(t.Context(), deployment, metav1.GetOptions{})
+	stored, err := s.Client.CoreV1().ConfigMaps(releaseNamespace).Get(t.Context(), deployment, metav1.GetOptions{})
 	require.NoError(t, err)
 	stored.Data[configKey] = text
-	_, err = s.Client.CoreV1().ConfigMaps(home).Update(t.Context(), stored, metav1.UpdateOptions{})
+	_, err = s.Client.CoreV1().ConfigMaps(releaseNamespace).Update(t.Context(), stored, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
 
@@ -118,7 +118,7 @@ func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float
 func (s *site) awaitRefusal(t *testing.T, p cluster.Process) {
 	t.Helper()
 	cluster.Eventually(t, "there should be an Event on "+p.Pod, func(ctx context.Context) error {
-		events, err := s.Client.EventsV1().Events(home).List(ctx, metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
+		events, err := s.Client.EventsV1().Events(releaseNamespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
 		if err != nil {
 			return err
 		}

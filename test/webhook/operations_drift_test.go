@@ -26,7 +26,7 @@ const driftGauge = "pipeline_storage_webhook_configuration_drift"
 // reports it and stays ready; the leader restores the webhooks.
 func webhooksRewritten(t *testing.T, s *site) {
 	config := rest.CopyConfig(s.Config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + home + ":" + deployment}
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + releaseNamespace + ":" + deployment}
 	thief, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	before, err := s.liveWebhook(t.Context())

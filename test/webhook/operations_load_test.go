@@ -60,7 +60,7 @@ func rolledUnderLoad(t *testing.T, s *site) {
 	ended := s.followEnds(t)
 	s.underLoad(t, func() {
 		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.AppsV1().Deployments(home).Patch(t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+		_, err := s.Client.AppsV1().Deployments(releaseNamespace).Patch(t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.awaitReplaced(t, before)
 	})
@@ -84,8 +84,8 @@ func (s *site) awaitReplaced(t *testing.T, before []cluster.Process) {
 	})
 }
 
-// ends tells with which codes the processes of deleted pods ended.
-type ends struct {
+// exitCodes tells with which codes the processes of deleted pods ended.
+type exitCodes struct {
 	mutex sync.Mutex
 	codes map[string]int32
 	// then is called once when the pod's process has ended.
@@ -93,23 +93,23 @@ type ends struct {
 }
 
 // followEnds watches the webhook's pods until the test ends.
-func (s *site) followEnds(t *testing.T) *ends {
+func (s *site) followEnds(t *testing.T) *exitCodes {
 	t.Helper()
-	events, err := s.Client.CoreV1().Pods(home).Watch(t.Context(), metav1.ListOptions{})
+	events, err := s.Client.CoreV1().Pods(releaseNamespace).Watch(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	t.Cleanup(events.Stop)
-	e := &ends{codes: map[string]int32{}, then: map[string]func(){}}
+	e := &exitCodes{codes: map[string]int32{}, then: map[string]func(){}}
 	go func() {
 		for event := range events.ResultChan() {
 			if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Modified {
-				e.note(pod)
+				e.record(pod)
 			}
 		}
 	}()
 	return e
 }
 
-func (e *ends) note(pod *corev1.Pod) {
+func (e *exitCodes) record(pod *corev1.Pod) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	for i := range pod.Status.ContainerStatuses {
@@ -122,13 +122,13 @@ func (e *ends) note(pod *corev1.Pod) {
 	}
 }
 
-func (e *ends) when(pod string, then func()) {
+func (e *exitCodes) when(pod string, then func()) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.then[pod] = then
 }
 
-func (e *ends) code(pod string) (int32, error) {
+func (e *exitCodes) code(pod string) (int32, error) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	code, ok := e.codes[pod]
@@ -143,12 +143,12 @@ func (e *ends) code(pod string) (int32, error) {
 func rotatedUnderLoad(t *testing.T, s *site) {
 	before, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, s.convinces(t.Context(), before))
+	require.NoError(t, s.servesOnly(t.Context(), before))
 	running := s.replicas()
 
 	s.underLoad(t, func() {
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.CoreV1().Secrets(home).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)
 		cluster.Eventually(t, "all replicas should serve by a new authority", func(ctx context.Context) error {
@@ -156,7 +156,7 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 			if err != nil {
 				return err
 			}
-			return s.convinces(ctx, without(live, before))
+			return s.servesOnly(ctx, without(live, before))
 		})
 	})
 	s.assertTrusted(t, before, "another replica may still serve by the old authority for a while")
@@ -170,17 +170,17 @@ func (s *site) upgrade(t *testing.T, trusted []*x509.Certificate) {
 	for _, how := range [][]string{{"helm4"}, {"helm3"}, {"helm4", "--server-side=true"}} {
 		helm, err := s.Helm(t.Context(), how[0])
 		require.NoError(t, err)
-		_, err = helm.Run(t.Context(), append(arguments("upgrade", release, home), how[1:]...)...)
+		_, err = helm.Run(t.Context(), append(arguments("upgrade", release, releaseNamespace), how[1:]...)...)
 		require.NoError(t, err, how)
 		s.assertTrusted(t, trusted, how)
 	}
 }
 
-func (s *site) assertTrusted(t *testing.T, authorities []*x509.Certificate, when any) {
+func (s *site) assertTrusted(t *testing.T, roots []*x509.Certificate, when any) {
 	t.Helper()
 	live, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	assert.Empty(t, without(authorities, live), when)
+	assert.Empty(t, without(roots, live), when)
 }
 
 // without returns the certificates that are not among others.
@@ -188,12 +188,12 @@ func without(certs, others []*x509.Certificate) []*x509.Certificate {
 	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool { return slices.ContainsFunc(others, c.Equal) })
 }
 
-// convinces reports whether what every replica serves verifies by the authorities alone.
-func (s *site) convinces(ctx context.Context, authorities []*x509.Certificate) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// servesOnly reports whether what every replica serves verifies by the authorities alone.
+func (s *site) servesOnly(ctx context.Context, roots []*x509.Certificate) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for _, p := range s.replicas() {
-		connection, err := (&tls.Dialer{Config: trusting(authorities)}).DialContext(ctx, "tcp", address(p, webhookPort))
+		connection, err := (&tls.Dialer{Config: trusting(roots)}).DialContext(ctx, "tcp", address(p, webhookPort))
 		if err != nil {
 			return fmt.Errorf("connect to %s: %w", p.Pod, err)
 		}
@@ -221,7 +221,7 @@ func bundleWiped(t *testing.T, s *site) {
 				if err != nil {
 					return err
 				}
-				return s.convinces(ctx, without(live, without(live, before)))
+				return s.servesOnly(ctx, without(live, without(live, before)))
 			})
 			t.Logf("repaired after %s", time.Since(begun).Round(time.Millisecond))
 			s.awaitServing(t)

@@ -23,8 +23,8 @@ const (
 	// teams is how many namespaces get their first pod around the death of the leader, one each beat.
 	teams = 10
 	beat  = 200 * time.Millisecond
-	// away is how long there is no API server. A leader tries for 10 s to renew its Lease before it gives up.
-	away = 4 * time.Second
+	// apiServerDowntime is how long there is no API server. A leader tries for 10 s to renew its Lease before it gives up.
+	apiServerDowntime = 4 * time.Second
 )
 
 // leaderKilled kills the replica that creates claims while pods arrive in namespaces that have none. The time until there is
@@ -35,9 +35,9 @@ func leaderKilled(t *testing.T, s *site) {
 	begun := time.Now()
 	for i, namespace := range namespaces {
 		if i == teams/2 {
-			require.NoError(t, s.Kubelet.Kill(home, killed))
+			require.NoError(t, s.Kubelet.Kill(releaseNamespace, killed))
 		}
-		s.insist(t, namespace)
+		s.retry(t, namespace)
 		time.Sleep(beat)
 	}
 	s.awaitServing(t)
@@ -65,7 +65,7 @@ func (s *site) makeTeams(t *testing.T, prefix string, count int) []string {
 func (s *site) leader(t *testing.T) (identity, pod string) {
 	t.Helper()
 	cluster.Eventually(t, "some replica should lead", func(ctx context.Context) error {
-		lease, err := s.Client.CoordinationV1().Leases(home).Get(ctx, deployment, metav1.GetOptions{})
+		lease, err := s.Client.CoordinationV1().Leases(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -73,14 +73,14 @@ func (s *site) leader(t *testing.T) (identity, pod string) {
 			identity = *lease.Spec.HolderIdentity
 		}
 		pod, _, _ = strings.Cut(identity, "_")
-		_, err = s.Kubelet.Process(home, pod)
+		_, err = s.Kubelet.Process(releaseNamespace, pod)
 		return err
 	})
 	return identity, pod
 }
 
-// insist creates a labelled pod as a controller does: again until it is there.
-func (s *site) insist(t *testing.T, namespace string) {
+// retry creates a labelled pod as a controller does: again until it is there.
+func (s *site) retry(t *testing.T, namespace string) {
 	t.Helper()
 	cluster.Eventually(t, "a pod should be admitted", func(ctx context.Context) error {
 		made, err := s.Client.CoreV1().Pods(namespace).Create(ctx, labelled("first"), metav1.CreateOptions{})
@@ -119,9 +119,9 @@ func leaseLost(t *testing.T, s *site) {
 	first, _ := s.leader(t)
 	s.underLoad(t, func() {
 		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"nobody","renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
-		_, err := s.Client.CoordinationV1().Leases(home).Patch(t.Context(), deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		_, err := s.Client.CoordinationV1().Leases(releaseNamespace).Patch(t.Context(), deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
-		s.insist(t, namespaces[0])
+		s.retry(t, namespaces[0])
 		next, _ := s.leader(t)
 		assert.NotEqual(t, first, next, "who has lost the Lease begins anew")
 		cluster.Eventually(t, "claims should be made again", func(ctx context.Context) error { return s.haveClaims(ctx, namespaces) })
@@ -137,7 +137,7 @@ func serverKilled(t *testing.T, s *site) {
 	running := s.replicas()
 
 	require.NoError(t, s.Plane.Kill("kube-apiserver"))
-	time.Sleep(away)
+	time.Sleep(apiServerDowntime)
 	for _, p := range running {
 		status, text, err := get(t.Context(), p, healthPort, "/readyz")
 		require.NoError(t, err)
@@ -149,7 +149,7 @@ func serverKilled(t *testing.T, s *site) {
 	t.Logf("serving again %s after the API server", time.Since(begun).Round(time.Millisecond))
 	s.useNewNamespace(t, "server-new")
 	t.Logf("new namespaces can be used %s after the API server", time.Since(begun).Round(time.Millisecond))
-	s.insist(t, namespaces[0])
+	s.retry(t, namespaces[0])
 	t.Run("a hundred thousand requests meanwhile", s.newFlood(t, running[0]).assertFlat)
 	cluster.EventuallyWithin(t, 2*time.Minute, "claims should be made again", func(ctx context.Context) error {
 		return s.haveClaims(ctx, namespaces)
@@ -165,7 +165,7 @@ func (s *site) useNewNamespace(t *testing.T, name string) {
 	t.Helper()
 	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}} // nobody waits for the controller's
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}} // unserved waits for the controller's
 	_, err = s.Client.CoreV1().ServiceAccounts(name).Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 	pod := labelled("first")

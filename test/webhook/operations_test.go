@@ -25,9 +25,9 @@ import (
 
 const (
 	webhookName   = "storage.pipeline-storage.io"
-	configuration = home + "." + deployment
+	configuration = releaseNamespace + "." + deployment
 	claimName     = "pvc-data-pipeline"
-	serviceHost   = deployment + "." + home + ".svc"
+	serviceHost   = deployment + "." + releaseNamespace + ".svc"
 	mountPath     = "/data"
 	replicaCount  = 2
 )
@@ -80,7 +80,7 @@ func newSite(t *testing.T) *site {
 	s.load, err = kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	s.makeNamespace(t, s.namespace)
-	require.NoError(t, install(t.Context(), s.Cluster, release, home))
+	require.NoError(t, install(t.Context(), s.Cluster, release, releaseNamespace))
 	return s
 }
 
@@ -139,7 +139,7 @@ func mountOf(pod *corev1.Pod) (path string, err error) {
 }
 
 // replicas are the running processes of the webhook.
-func (s *site) replicas() []cluster.Process { return s.Kubelet.Processes(home) }
+func (s *site) replicas() []cluster.Process { return s.Kubelet.Processes(releaseNamespace) }
 
 // awaitServing waits until all replicas serve, the API server knows their addresses and no others, and gets an answer.
 func (s *site) awaitServing(t *testing.T) {
@@ -177,7 +177,7 @@ func (s *site) areServing(ctx context.Context) error {
 
 // endpoints are the addresses to which the Service leads.
 func (s *site) endpoints(ctx context.Context) ([]string, error) {
-	slices, err := s.Client.DiscoveryV1().EndpointSlices(home).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
+	slices, err := s.Client.DiscoveryV1().EndpointSlices(releaseNamespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +194,8 @@ func (s *site) endpoints(ctx context.Context) ([]string, error) {
 
 func (s *site) scale(t *testing.T, replicas int32) {
 	t.Helper()
-	_, err := s.Client.AppsV1().Deployments(home).UpdateScale(t.Context(), deployment, &autoscalingv1.Scale{
-		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: home}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas},
+	_, err := s.Client.AppsV1().Deployments(releaseNamespace).UpdateScale(t.Context(), deployment, &autoscalingv1.Scale{
+		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: releaseNamespace}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas},
 	}, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
@@ -235,7 +235,7 @@ func allReplicasGone(t *testing.T, s *site) {
 	require.NoError(t, err)
 	assert.Empty(t, made.Annotations)
 	// A label of ours does not tie the webhook's own namespace to it, or it could never start again.
-	_, err = s.Client.CoreV1().Pods(home).Create(t.Context(), labelled("own"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err = s.Client.CoreV1().Pods(releaseNamespace).Create(t.Context(), labelled("own"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)
 
 	s.scale(t, replicaCount)
@@ -247,9 +247,9 @@ func allReplicasGone(t *testing.T, s *site) {
 
 // errorsOf are the texts of a load's failures.
 func errorsOf(stats cluster.Stats) string {
-	texts := make([]string, 0, len(stats.Errors))
+	messages := make([]string, 0, len(stats.Errors))
 	for _, err := range stats.Errors {
-		texts = append(texts, err.Error())
+		messages = append(messages, err.Error())
 	}
-	return strings.Join(texts, "\n")
+	return strings.Join(messages, "\n")
 }

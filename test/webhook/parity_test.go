@@ -50,11 +50,11 @@ func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 				assert.NotContains(t, pod.Annotations, inject.AnnotationInjected, pod.Name)
 				assertEmptyPatch(t, &pod)
 			}
-			settle(t)
+			awaitReconciled(t)
 			claims := claimsIn(t, namespace)
 			require.Len(t, claims, 1)
 			assert.NotContains(t, claims[tc.claim].Labels, storage.LabelInstallation)
-			assertUntouched(t, namespace, tc.claim)
+			assertUnchanged(t, namespace, tc.claim)
 		})
 	}
 }
@@ -87,17 +87,17 @@ func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	}
 	require.Equal(t, "pod", pod.Name)
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "metrics", Image: "example/metrics"})
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	made := create(t, client, namespace, &pod)
 	assert.Equal(t, []string{
 		`volume "pipeline-storage" keeps the claim "pvc-data-pipeline.train" instead of "pvc-data-pipeline": it was rendered with another configuration`,
-	}, heard.all())
+	}, received.all())
 	with := map[string][]string{"metrics": {"/data"}}
 	maps.Copy(with, mounted)
 	assertMounts(t, made, "pvc-data-pipeline.train", with)
 	assert.NotContains(t, made.Annotations, inject.AnnotationInjected)
 	runningPods(t, namespace, 1)
-	settle(t)
+	awaitReconciled(t)
 	assert.Len(t, claimsIn(t, namespace), 1)
 }
 

@@ -145,12 +145,12 @@ func (d dockerfile) index(
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 
-		told, err := summarize(name, image)
+		result, err := summarize(name, image)
 		if err != nil {
 			return nil, nil, err
 		}
 
-		images = append(images, told)
+		images = append(images, result)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{
 			Platform: &v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant},
 		}})
@@ -236,19 +236,19 @@ func assemble(config *dockerspec.DockerOCIImage, contents [][]file) (v1.Image, e
 		return nil, err
 	}
 
-	told := &v1.ConfigFile{}
-	if err := json.Unmarshal(text, told); err != nil {
+	result := &v1.ConfigFile{}
+	if err := json.Unmarshal(text, result); err != nil {
 		return nil, err
 	}
 
-	told.RootFS = layered.RootFS
-	told.Created = v1.Time{Time: epoch}
+	result.RootFS = layered.RootFS
+	result.Created = v1.Time{Time: epoch}
 
-	for i := range told.History {
-		told.History[i].Created = told.Created
+	for i := range result.History {
+		result.History[i].Created = result.Created
 	}
 
-	return mutate.ConfigFile(image, told)
+	return mutate.ConfigFile(image, result)
 }
 
 // layerOf makes a layer whose bytes depend on the files alone.

@@ -31,8 +31,8 @@ func copyContext(from, to string) error {
 			return err
 		}
 
-		if skip, err := ignored.MatchesOrParentMatches(name); err != nil || skip {
-			return leaveOut(name, entry, ignored, err)
+		if skipped, err := ignored.MatchesOrParentMatches(name); err != nil || skipped {
+			return skipEntry(name, entry, ignored, err)
 		}
 
 		return copyEntry(path, filepath.Join(to, name), entry)
@@ -59,8 +59,8 @@ func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	return matcher, nil
 }
 
-// leaveOut skips an ignored folder whole, unless an exception in .dockerignore may bring something below it back.
-func leaveOut(name string, entry fs.DirEntry, ignored *patternmatcher.PatternMatcher, err error) error {
+// skipEntry skips an ignored folder whole, unless an exception in .dockerignore may bring something below it back.
+func skipEntry(name string, entry fs.DirEntry, ignored *patternmatcher.PatternMatcher, err error) error {
 	if err != nil || !entry.IsDir() {
 		return err
 	}

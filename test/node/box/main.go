@@ -38,7 +38,7 @@ var (
 	}
 	// tools are known by the name of the program, and print nothing of their own.
 	tools = map[string]func(args []string) error{
-		"init": initialize, "pause": pause, "sh": shell, "mkdir": makeFolder, "rm": remove,
+		"init": initialize, "pause": pause, "sh": shell, "mkdir": makeDirectory, "rm": remove,
 	}
 )
 

@@ -54,12 +54,12 @@ func stat(args []string, _ io.Writer) (any, error) {
 			continue
 		}
 
-		told := owned{Path: path, Mode: info.Mode().String()}
+		found := owned{Path: path, Mode: info.Mode().String()}
 		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-			told.User, told.Group = sys.Uid, sys.Gid
+			found.User, found.Group = sys.Uid, sys.Gid
 		}
 
-		result = append(result, told)
+		result = append(result, found)
 	}
 
 	return result, errors.Join(failed...)
@@ -189,8 +189,8 @@ func shell(args []string) error {
 	return syscall.Exec(shellProgram, append([]string{shellProgram}, args...), os.Environ())
 }
 
-// makeFolder is mkdir [-p] [-m MODE] PATH.
-func makeFolder(args []string) error {
+// makeDirectory is mkdir [-p] [-m MODE] PATH.
+func makeDirectory(args []string) error {
 	mode, parents := os.FileMode(0o755), false
 
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {

@@ -28,7 +28,7 @@ const (
 const Constant = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1",` +
 	`"response":{"uid":"00000000-0000-0000-0000-000000000000","allowed":true}}`
 
-const patience = 10 * time.Second
+const requestTimeout = 10 * time.Second
 
 // Options are the flags of a server.
 type Options struct {
@@ -86,7 +86,7 @@ func (o Options) allocations() error {
 		runtime.ReadMemStats(&stats)
 		fmt.Fprintf(w, "go_memstats_mallocs_total %d\n", stats.Mallocs)
 	})
-	server := http.Server{Addr: o.Metrics, Handler: mux, ReadHeaderTimeout: patience}
+	server := http.Server{Addr: o.Metrics, Handler: mux, ReadHeaderTimeout: requestTimeout}
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the allocations: %w", err)
 	}

@@ -65,7 +65,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 	}
 }
 
-// A server of net/http sends short bodies with their length and long ones in chunks.
+// A net/http server sends short bodies with their length and long ones in chunks.
 func TestPostToNetHTTP(t *testing.T) {
 	sent := small(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

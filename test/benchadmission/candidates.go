@@ -13,10 +13,10 @@ import (
 
 const module = "github.com/pipeline-storage/pipeline-storage/"
 
-// Names of servers that the report speaks of.
+// Names of servers in the report.
 const (
-	allow = "allow" // what the others are compared with
-	webhookName  = "ours"
+	allow       = "allow" // what the others are compared with
+	webhookName = "ours"
 )
 
 // candidate is a server that is measured.
@@ -25,9 +25,9 @@ type candidate struct {
 	what string
 	// pkg is its package, below the module.
 	pkg string
-	// constant is the answer of a server that repeats no uid.
+	// constant is the answer of a server that repeats no uid; nil for every other server.
 	constant string
-	// mutates says that its answers must mount the claim.
+	// mutates is true when the server's answers must mount the claim.
 	mutates bool
 }
 
@@ -74,8 +74,8 @@ func program(ctx context.Context, c candidate, o options, dir string) (string, e
 	return path, nil
 }
 
-// build compiles one program as the webhook is released: static, without symbols. Toolchain and experiments are those of
-// the environment, the same for all.
+// build compiles one program as the webhook is released: static, without symbols. The toolchain and
+// its experiments come from the environment, the same for all.
 func build(ctx context.Context, c candidate, dir string) (string, error) {
 	path := filepath.Join(dir, c.name)
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, module+c.pkg)
@@ -86,7 +86,7 @@ func build(ctx context.Context, c candidate, dir string) (string, error) {
 	return path, nil
 }
 
-// experiments are the toolchain's, which decide which encoding/json is measured.
+// experiments are those of the toolchain. They decide which encoding/json is measured.
 func experiments(ctx context.Context) (string, error) {
 	text, err := exec.CommandContext(ctx, "go", "env", "GOEXPERIMENT").Output()
 	if err != nil {
@@ -98,7 +98,7 @@ func experiments(ctx context.Context) (string, error) {
 	return "none", nil
 }
 
-// measurePrograms reads how large the programs are.
+// measurePrograms reads the sizes of the programs.
 func (b *bench) measurePrograms(r *report) error {
 	for name, path := range b.launcher.programs {
 		info, err := os.Stat(path)

@@ -18,13 +18,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
 )
 
-// certificates are what every server presents, in files named as in a Secret of type kubernetes.io/tls.
+// certificates are what every server presents, in files named as in a Secret of type
+// kubernetes.io/tls.
 type certificates struct {
 	dir string
 	ca  []byte // PEM
 }
 
-// newCertificates makes an authority and one certificate with an ECDSA key, as self-made and cert-manager's small keys are.
+// newCertificates makes a CA and one certificate with an ECDSA key, as the webhook and
+// cert-manager's small keys have it.
 func newCertificates(dir string, names ...string) (certificates, error) {
 	issuing := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
@@ -78,7 +80,7 @@ func sign(template, issuer *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), nil
 }
 
-// client is what the requests are made with: TLS 1.3 and one version of HTTP, or no connection.
+// client returns the TLS configuration of the requests: TLS 1.3 and exactly one version of HTTP.
 func (c certificates) client(http2 bool) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(c.ca)

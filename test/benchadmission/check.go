@@ -18,17 +18,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
-// What a pod must have after the patch: the storage of a configuration that says nothing.
+// What a pod must have after the patch: the storage of a configuration with every default.
 const (
 	claimName = "pvc-data-pipeline"
 	mountPath = "/data"
 )
 
-// cachedAnswers bounds how many different answers to one review are remembered: a diff has its operations in any order.
+// cachedAnswers bounds how many different answers to one review are cached: a diff has its
+// operations in any order.
 const cachedAnswers = 1000
 
-// checker looks at every answer of one server to the reviews of one size. An answer that is, to the byte, one that was
-// good for the same review is good: its uid is among those bytes. So the patch is applied once for each different answer.
+// checker checks every answer of one server to the reviews of one size. An answer that is byte for
+// byte one that was good for the same review is good: the uid is among those bytes. So the patch is
+// applied once for each different answer.
 type checker struct {
 	candidate candidate
 	reviews   []reviews.Review
@@ -45,7 +47,7 @@ func newChecker(c candidate, all []reviews.Review) *checker {
 	return k
 }
 
-// check says what is wrong with the answer to one of the reviews.
+// check returns what is wrong with the answer to one of the reviews.
 func (k *checker) check(index, status int, body []byte) error {
 	if status != http.StatusOK {
 		return fmt.Errorf("%s answered with status %d: %.200s", k.candidate.name, status, body)
@@ -128,7 +130,8 @@ func decodeAnswer(body []byte) (*admissionv1.AdmissionResponse, error) {
 	return review.Response, nil
 }
 
-// checkPatch says whether the patch gives every container of the pod the claim and changes nothing else.
+// checkPatch returns an error unless the patch gives every container of the pod the claim and
+// changes nothing else.
 func checkPatch(pod, patch []byte) error {
 	operations, err := jsonpatch.DecodePatch(patch)
 	if err != nil {
@@ -155,7 +158,7 @@ func checkPatch(pod, patch []byte) error {
 	return nil
 }
 
-// removeStorage takes the volume with the claim and its mounts out, each of which must be there once.
+// removeStorage removes the volume with the claim and its mounts, each of which must exist once.
 func removeStorage(spec *corev1.PodSpec) error {
 	isWebhook := func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName && !v.PersistentVolumeClaim.ReadOnly

@@ -98,7 +98,7 @@ func TestCheckRefusesErrorStatus(t *testing.T) {
 	assert.EqualError(t, k.check(0, http.StatusInternalServerError, []byte("no")), "fixed answered with status 500: no")
 }
 
-// What was good for one review is remembered for that one only.
+// An answer that was good for one review is cached for that review only.
 func TestCheckCachesPerReview(t *testing.T) {
 	two, err := reviews.Sizes()[0].Make(2)
 	require.NoError(t, err)

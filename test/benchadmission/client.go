@@ -20,12 +20,12 @@ const (
 	inFlight = 16
 	// connectionsHTTP2 share them over HTTP/2; over HTTP/1.1 each has its own.
 	connectionsHTTP2 = 2
-	// serverTimeout is how long anything that should take milliseconds may take.
+	// serverTimeout is the limit for anything that should take milliseconds.
 	serverTimeout = 20 * time.Second
 )
 
-// client sends the requests of one of those that are in flight, one after the other. The body it returns is good until
-// the next call.
+// client sends the requests of one worker, one after the other. The body that it returns is valid
+// until the next call.
 type client interface {
 	post(ctx context.Context, index int) (status int, body []byte, err error)
 	close()
@@ -68,7 +68,8 @@ func requests(address string, sent []reviews.Review) [][]byte {
 	return all
 }
 
-// http1 is one connection that is kept alive. It is written by hand so that the client's CPU does not limit the server's.
+// http1 is one connection that is kept alive. It is written by hand so that the client's CPU does
+// not limit the server's.
 type http1 struct {
 	connection *tls.Conn
 	reader     *bufio.Reader

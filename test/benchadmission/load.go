@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// done is what a period of load came to.
+// done is the outcome of a period of load.
 type done struct {
 	requests int
 	elapsed  time.Duration
 }
 
-// load is how one server is asked.
+// load is how requests are sent to one server.
 type load struct {
 	clients []client
 	check   func(index, status int, body []byte) error
 	reviews int
 }
 
-// closed keeps every client busy for a while: each sends its next request when it has its answer.
+// closed keeps every client busy for a period: each sends its next request when it has its answer.
 func (l load) closed(ctx context.Context, duration time.Duration) (done, error) {
 	var requests atomic.Int64
 	begun := time.Now()
@@ -40,8 +40,9 @@ func (l load) closed(ctx context.Context, duration time.Duration) (done, error) 
 	return done{requests: int(requests.Load()), elapsed: time.Since(begun)}, err
 }
 
-// paced sends requests at a rate per second, whatever the answers take, and returns the latencies, the shortest first.
-// A request that had to wait for a free client is counted from when it was due.
+// paced sends requests at a rate per second, however long the answers take, and returns the
+// latencies, the shortest first. The latency of a request that had to wait for a free client begins
+// when the request was due.
 func (l load) paced(ctx context.Context, duration time.Duration, rate float64) ([]time.Duration, error) {
 	var next atomic.Int64
 	var mu sync.Mutex
@@ -99,7 +100,7 @@ func (l load) each(work func(number int, c client) error) error {
 	return errors.Join(failures...)
 }
 
-// percentile of latencies that are sorted.
+// percentile returns a percentile of sorted latencies.
 func percentile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -18,7 +18,7 @@ import (
 type stub struct {
 	takes time.Duration
 	err   error
-	sent []int
+	sent  []int
 }
 
 func (s *stub) post(_ context.Context, index int) (int, []byte, error) {
@@ -77,7 +77,8 @@ func TestPacedLoadKeepsItsRate(t *testing.T) {
 	})
 }
 
-// One client that takes 10 ms cannot keep a pace of 5 ms: each request waits 5 ms longer than the one before.
+// One client that needs 10 ms a request cannot send one each 5 ms: each request waits 5 ms longer
+// than the one before.
 func TestPacedLoadCountsTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &stub{takes: 10 * time.Millisecond}

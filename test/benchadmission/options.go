@@ -79,12 +79,12 @@ func (o options) validate() error {
 	return nil
 }
 
-// complete says that every server is measured, as for figures that are published.
+// complete reports whether every server is measured, as published figures require.
 func (o options) complete() bool { return len(o.servers) == len(candidates) }
 
 func (o options) measures(name string) bool { return slices.Contains(o.servers, name) }
 
-// candidates are those that are measured, in the order of the table.
+// candidates are the chosen servers, in the order of the table.
 func (o options) candidates() []candidate {
 	var chosen []candidate
 	for _, c := range candidates {

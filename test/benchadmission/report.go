@@ -10,7 +10,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 )
 
-// report is everything that one run found out.
+// report holds everything that one run measured.
 type report struct {
 	options               options
 	machine               figures.Machine
@@ -23,8 +23,8 @@ type report struct {
 	tables                 []table
 }
 
-// Columns. "CPU us" is for one review; "vs allow" is how many times the capacity of allow a server has, as CPU time for
-// CPU time, over all rounds and in the worst and the best of them.
+// Columns. "CPU us" is for one review; "vs allow" is how many times the capacity of allow a server
+// has, as CPU time for CPU time, over all rounds and in the worst and the best of them.
 var (
 	costColumns = []string{
 		"review", "bytes", "server", "CPU us", "min", "max", "vs allow", "min", "max", "reviews/s", "busy %", "allocs", "p50 us", "p99 us", "answer",
@@ -120,7 +120,7 @@ func (s *sized) capacity(name string) float64 {
 	return s.spread(allow, sample.cost).Median / s.spread(name, sample.cost).Median
 }
 
-// comparison is the capacity, and the least and the most of it within one round.
+// comparison returns the capacity, and its minimum and maximum within one round.
 func (s *sized) comparison(name string) []string {
 	if len(s.samples[allow]) == 0 {
 		return []string{"-", "-", "-"}
@@ -156,7 +156,7 @@ func (r *report) starts() [][]string {
 	return rows
 }
 
-// notes say how the figures came about.
+// notes describe how the figures were measured.
 func (r *report) notes() []string {
 	var notes []string
 	for _, c := range r.options.candidates() {
@@ -179,10 +179,12 @@ func (r *report) notes() []string {
 	)
 }
 
-// satisfied is the share of its CPU that the slowest of servers gets on a quiet machine at least, in percent.
+// satisfied is the least share of its CPU that the slowest server gets on a quiet machine, in
+// percent.
 const satisfied = 85
 
-// leastBusy is how little of its CPU allow got over HTTP/1.1, where the client is faster than it.
+// leastBusy is the smallest share of its CPU that allow got over HTTP/1.1, where the client is
+// faster than allow.
 func (r *report) leastBusy() float64 {
 	least := 100.0
 	for _, s := range r.tables[0].sizes {
@@ -193,7 +195,7 @@ func (r *report) leastBusy() float64 {
 	return least
 }
 
-// answers are those in the tables.
+// answers are the answers in the tables.
 func (r *report) answers() int {
 	all := 0
 	for _, t := range r.tables {
@@ -208,7 +210,7 @@ func (r *report) answers() int {
 	return all
 }
 
-// ratios are the lines that other programs read. They are about ours, over HTTP/1.1.
+// ratios are the lines for other programs. They are about the webhook, over HTTP/1.1.
 func (r *report) ratios() []string {
 	var lines []string
 	if len(r.ready[webhookName]) == 0 {

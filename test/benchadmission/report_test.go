@@ -92,7 +92,8 @@ func TestComparisonWithinRounds(t *testing.T) {
 	assert.Equal(t, []string{"2.00", "1.00", "6.00"}, s.comparison(webhookName))
 }
 
-// example is a report of three rounds, in which ours costs half of allow for small reviews and a quarter for large ones.
+// example is a report of three rounds, in which the webhook costs half of allow for small reviews
+// and a quarter for large ones.
 func example(t *testing.T) *report {
 	t.Helper()
 	o, err := parse([]string{"--servers=allow,ours", "--rounds=3"})
@@ -120,7 +121,8 @@ func example(t *testing.T) *report {
 	}
 }
 
-// samples are of a thousand reviews in a second, with their CPU time in microseconds and 40 allocations each.
+// samples are of a thousand reviews in a second, with their CPU time in microseconds and 40
+// allocations each.
 func samples(costs ...int) []sample {
 	var all []sample
 	for _, cost := range costs {

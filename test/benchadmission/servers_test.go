@@ -17,7 +17,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
-// Everything that is measured, in a hundredth of the time: the real programs, and the real control plane for ours.
+// Everything that is measured, in a hundredth of the time: the real programs, and the real control
+// plane for the webhook.
 func TestServers(t *testing.T) {
 	b := prepared(t, "--servers=constant,allow,usual,ours", "--warm-up=5ms", "--duration=50ms")
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
@@ -50,7 +51,8 @@ func checkProfile(t *testing.T, b *bench) {
 	}
 }
 
-// checkServer says whether a server gives every answer that it is measured for, and whether that would be noticed.
+// checkServer checks that a server gives every answer for which it is measured, and that a wrong
+// answer would be noticed.
 func checkServer(t *testing.T, b *bench, s *server) {
 	t.Helper()
 	subjects, err := newSubjects(b.options)
@@ -74,7 +76,7 @@ func checkServer(t *testing.T, b *bench, s *server) {
 	checkPlace(t, b, s)
 }
 
-// checkPlace says whether the server has its own CPU, on a machine that has two.
+// checkPlace checks that the server has its own CPU, on a machine with two.
 func checkPlace(t *testing.T, b *bench, s *server) {
 	t.Helper()
 	assert.Equal(t, runtime.NumCPU() > 1, b.launcher.host.isPinned)
@@ -131,7 +133,7 @@ func TestStopEndsServer(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// A server that speaks another version of HTTP than it should is an error, not another column.
+// A server that speaks another version of HTTP than requested is an error, not another column.
 func TestClientUsesRequestedProtocol(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	s, err := b.launcher.start(t.Context(), candidates[0], false)

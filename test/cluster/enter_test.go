@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// trialEnv makes this test program enter namespaces with a folder, as Main does, and there do what trial does.
+// trialEnv makes this test program enter namespaces with a directory, as Main does, and there run
+// trial.
 const trialEnv = "PIPELINE_STORAGE_TEST_TRIAL"
 
 // trialExit is an exit code that nothing else has.
@@ -36,7 +37,7 @@ func enterTrial() int {
 	return code
 }
 
-// trial prints who it is and waits to be told to end.
+// trial prints who it is and waits for a signal to end.
 func trial() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
@@ -128,7 +129,7 @@ func TestReportsBuildFailure(t *testing.T) {
 	require.ErrorContains(t, err, "directory not found")
 }
 
-// running is false for a zombie too: whoever adopts an orphan may be slow to reap it.
+// running is false for a zombie too: a process that adopts orphans may be slow to reap them.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

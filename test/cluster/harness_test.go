@@ -213,7 +213,8 @@ func isStartedAgain(t *testing.T, namespace string, p Process) {
 	assert.Equal(t, 1, again.Restarts)
 }
 
-// isReplaced restarts the Deployment while somebody asks its ready endpoints all the time.
+// isReplaced restarts the Deployment while a client sends requests to its ready endpoints all the
+// time.
 func isReplaced(t *testing.T, namespace string) {
 	t.Helper()
 
@@ -404,7 +405,7 @@ func TestContainersStartInOrder(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	namespace := shared.Namespace(t, "order", nil)
 	pod := serverPod()
-	pod.Containers[0].Args = []string{"exit"} // only one process can have the port, and it says who came through
+	pod.Containers[0].Args = []string{"exit"} // only one process can have the port, and it prints which caller got through
 	pod.InitContainers = []corev1.Container{
 		{Name: "first", Image: "any"},
 		{
@@ -573,7 +574,8 @@ func TestReport(t *testing.T) {
 	assert.FileExists(t, dir+"/etcd.log")
 }
 
-// requireIsolation ends a test that needs namespaces where there are none, and tells what is not shown then.
+// requireIsolation ends a test that needs namespaces where there are none, and reports what is not
+// shown then.
 func requireIsolation(t *testing.T, what string) {
 	t.Helper()
 
@@ -609,7 +611,7 @@ func create(t *testing.T, namespace, name string, spec corev1.PodSpec) {
 	require.NoError(t, err)
 }
 
-// makeClaim makes a claim that is bound to a volume of its own.
+// makeClaim creates a claim that is bound to a volume of its own.
 func makeClaim(t *testing.T, namespace string) {
 	t.Helper()
 
@@ -674,7 +676,7 @@ func isReady(pod *corev1.Pod) bool {
 	})
 }
 
-// waits tells whether the pod's container waits for such a reason.
+// waits reports whether the pod's container waits for such a reason.
 func waits(pod *corev1.Pod, reason, message string) error {
 	if len(pod.Status.ContainerStatuses) == 0 {
 		return errors.New("nobody has told about it")
@@ -734,7 +736,7 @@ func tryAsk(ctx context.Context, p Process, path string, query url.Values) (stri
 
 func sorted(values []string) []string { return slices.Sorted(slices.Values(values)) }
 
-// expect is an error unless both are the same, for what must become true.
+// expect returns an error unless both are equal, for what must become true.
 func expect[T any](want, got T) error {
 	if assert.ObjectsAreEqualValues(want, got) {
 		return nil

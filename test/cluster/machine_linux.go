@@ -69,7 +69,8 @@ func (m machine) addNetwork() {
 	}
 }
 
-// addValues takes the values that a kubelet or a network plugin sets. What the kernel counts is no setting.
+// addValues records the values that a kubelet or a network plugin sets. The kernel's own counters
+// are no settings.
 func (m machine) addValues() {
 	for _, dir := range []string{"vm", "kernel", "net", "user", "fs"} {
 		values := os.DirFS(sysctlDir)
@@ -87,19 +88,19 @@ func (m machine) addValues() {
 	}
 }
 
-// isCount tells whether a value changes by itself.
+// isCount reports whether a value changes by itself.
 func isCount(path string) bool {
 	counts := []string{
 		"kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/tainted", "fs/dentry-state", "fs/file-nr", "fs/inode-",
 		"fs/aio-nr", "fs/quota/", "net/netfilter/nf_conntrack_count",
-		// What the kernel works out for itself.
+		// Values that the kernel computes itself.
 		"kernel/perf_event_max_sample_rate", "kernel/sched_domain/",
 	}
 
 	return slices.ContainsFunc(counts, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
-// changes returns what is not as it was.
+// changes returns what differs.
 func (m machine) changes(now machine) error {
 	var all []error
 
@@ -118,7 +119,7 @@ func (m machine) changes(now machine) error {
 	return errors.Join(all...)
 }
 
-// namespacesOfRun are held open, so that the kernel gives their names to no others.
+// namespacesOfRun are held open, so that the kernel does not reuse their names.
 type namespacesOfRun []*os.File
 
 func holdNamespaces(pid int) namespacesOfRun {
@@ -151,8 +152,8 @@ func (n namespacesOfRun) names() []string {
 	return names
 }
 
-// remains looks for what is left of a run: control groups, and processes in its namespaces, in its groups, or with its folder in
-// their command line or among their mounts.
+// remains returns what a run has left behind: control groups, and processes in its namespaces, in
+// its groups, or with its directory in their command line or among their mounts.
 func remains(dir string, namespaces namespacesOfRun) error {
 	var all []error
 
@@ -179,7 +180,7 @@ func remains(dir string, namespaces namespacesOfRun) error {
 	return errors.Join(all...)
 }
 
-// belongs returns why a process is of a run, if it is.
+// belongs returns why a process belongs to a run, or an empty text.
 func belongs(process, dir string, namespaces []string) string {
 	for _, kind := range kinds {
 		if name, err := os.Readlink(process + "/ns/" + kind); err == nil && slices.Contains(namespaces, name) {

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReportsChangesOfMachine changes the namespaces of the tests as a careless run would change the machine.
+// TestReportsChangesOfMachine changes the namespaces of the tests as a careless run would change
+// the machine.
 func TestReportsChangesOfMachine(t *testing.T) {
 	requireIsolation(t, "that changes of the machine are seen")
 
@@ -45,7 +46,8 @@ func TestReportsChangesOfMachine(t *testing.T) {
 	require.NoError(t, os.WriteFile(value, old, fileMode))
 }
 
-// TestReportsRemainsOfRun has processes outlive their run: one that names its folder, and one in its namespaces.
+// TestReportsRemainsOfRun has processes outlive their run: one that names its directory, and one in
+// its namespaces.
 func TestReportsRemainsOfRun(t *testing.T) {
 	t.Parallel()
 

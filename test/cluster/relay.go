@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// kubernetesService is the address of the Service of the API server, the first of the Services' range.
+	// kubernetesService is the address of the Service of the API server, the first of the Services'
+	// range.
 	kubernetesService = "10.96.0.1"
 	relayBuffer       = 32 << 10
 	relayQueue        = 256
@@ -69,7 +70,7 @@ func (r *relay) serve(client net.Conn) {
 
 	server, err := net.Dial("tcp", r.target)
 	if err != nil {
-		reset(client) // as a node does where nobody listens
+		reset(client) // as a node does where no process listens
 
 		return
 	}
@@ -87,8 +88,8 @@ func (r *relay) serve(client net.Conn) {
 	both.Wait()
 }
 
-// pass copies until one side ends. What is late is late by the delay that was set when it came; so many small messages are not
-// slower than one.
+// pass copies until one side ends. A message is late by the delay that was set when it came, so
+// many small messages are not slower than one.
 func (r *relay) pass(to, from net.Conn, late bool) {
 	type message struct {
 		due  time.Time
@@ -128,7 +129,7 @@ func (r *relay) pass(to, from net.Conn, late bool) {
 			close(queue)
 			writing.Wait()
 
-			if !errors.Is(err, io.EOF) { // it was reset, and the other side shall know
+			if !errors.Is(err, io.EOF) { // it was reset, and the other side must see that
 				_ = to.Close()
 			}
 

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRelay has a relay pass messages on, late if asked, and end a connection when the other side does.
+// TestRelay has a relay pass messages on, with a delay if requested, and end a connection when the
+// other side does.
 func TestRelay(t *testing.T) {
 	t.Parallel()
 

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAudit asks for something, kills the API server, asks again, and finds both.
+// TestAudit sends a request, kills the API server, sends another one, and finds both.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// controllerTimeout is far more than a controller needs: what takes as long does not happen.
+// controllerTimeout is far more than a controller needs: what takes longer does not happen.
 const controllerTimeout = 30 * time.Second
 
 func TestControllers(t *testing.T) {
@@ -149,7 +149,7 @@ func patch(t *testing.T, client *http.Client, url, change string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// eventually waits until what is at url contains text.
+// eventually waits until the page at url contains text.
 func eventually(t *testing.T, client *http.Client, url, text string) {
 	t.Helper()
 

@@ -58,7 +58,7 @@ func TestEndsWithKilledTestProgram(t *testing.T) {
 func TestAdditionalAddress(t *testing.T) {
 	t.Parallel()
 
-	// Linux answers on all of 127.0.0.0/8, so this needs no interface of our own.
+	// Linux answers on all of 127.0.0.0/8, so this needs no additional interface.
 	const address = "127.0.0.2"
 
 	plane := RequireWith(t, Options{Address: address})

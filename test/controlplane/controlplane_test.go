@@ -22,7 +22,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// abandonEnv makes the test program start a control plane, tell about it and die.
+// abandonEnv makes the test program start a control plane, print its processes and die.
 const abandonEnv = "PIPELINE_STORAGE_TEST_ABANDON"
 
 func TestMain(m *testing.M) {
@@ -87,7 +87,7 @@ func storesObjects(t *testing.T, plane *ControlPlane, client *http.Client) {
 	const claim = `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data"},"spec":{` +
 		`"accessModes":["ReadWriteMany"],"resources":{"requests":{"storage":"1Gi"}}}}`
 
-	// First, because the default namespace must be there at once.
+	// First, because the default namespace must exist at once.
 	post(t, client, plane.Host+"/api/v1/namespaces/default/persistentvolumeclaims", claim)
 
 	post(t, client, plane.Host+"/api/v1/namespaces",
@@ -119,7 +119,7 @@ func servesPinnedVersion(t *testing.T, plane *ControlPlane, client *http.Client)
 	assert.Equal(t, "Kubernetes "+served.GitVersion, strings.TrimSpace(string(out)))
 
 	if os.Getenv(parts.AssetsEnv) != "" {
-		return // that folder has a version of its own, and this was it
+		return // that directory has a version of its own, and this was it
 	}
 
 	pins, err := os.ReadFile("../../tools/controlplane/go.mod")
@@ -371,7 +371,8 @@ func pidsOf(plane *ControlPlane) []int {
 	return pids
 }
 
-// running is false for a zombie too: whoever adopts an orphan may be slow to reap it, or never do.
+// running is false for a zombie too: a process that adopts orphans may be slow to reap them, or
+// never do it.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

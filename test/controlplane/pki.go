@@ -41,16 +41,16 @@ const (
 	validity   = 7 * 24 * time.Hour
 )
 
-// pki holds PEM texts. The key of the authority is not among them: after newPKI nobody can sign more.
+// pki holds PEM texts. The key of the CA is not among them: after newPKI nothing can sign more.
 type pki struct {
 	ca                       []byte
 	serving, servingKey      []byte
 	cert, key                []byte
 	account, accountVerifier []byte
-	// clients are those that the parts themselves need, by the name of the file that will hold one.
+	// clients are those of the parts themselves, by the name of the file that will hold one.
 	clients map[string]client
-	// kubelet is the kubelet's own certificate as a server, and kubeletClient what the API server shows to it. Only a control
-	// plane with a node has them.
+	// kubelet is the kubelet's own certificate as a server, and kubeletClient what the API server
+	// presents to it. Only a control plane with a node has them.
 	kubelet, kubeletClient client
 }
 
@@ -64,8 +64,8 @@ type certificateAuthority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newPKI makes all certificates. The serving one is for the loopback address and, if it is not empty, for address. Those of a
-// kubelet are made if node is not empty.
+// newPKI makes all certificates. The serving one is for the loopback address and, if it is not
+// empty, for address. Those of a kubelet are made if node is not empty.
 func newPKI(address, node string) (pki, error) {
 	var p pki
 
@@ -106,7 +106,8 @@ func newPKI(address, node string) (pki, error) {
 	return p, err
 }
 
-// signClients makes the administrator's certificate and those of the parts, whose names the API server's own roles know.
+// signClients makes the administrator's certificate and those of the parts, whose names have the
+// API server's default roles.
 func (p *pki) signClients(ca certificateAuthority) error {
 	admin, err := ca.signClient(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 	if err != nil {
@@ -128,8 +129,8 @@ func (p *pki) signClients(ca certificateAuthority) error {
 	return nil
 }
 
-// signNode makes what a node proves itself with, to the API server's own authorizer for nodes and as a server, and what the API
-// server proves itself with to the node.
+// signNode makes the certificates of a node: as a client for the API server's node authorizer, as a
+// server, and the API server's own as a client of the node.
 func (p *pki) signNode(ca certificateAuthority, address, node string) (err error) {
 	name := pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}
 
@@ -251,7 +252,8 @@ func create(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (
 	return raw, nil
 }
 
-// newAccountKey returns the key that signs the tokens of service accounts, and the one that checks them.
+// newAccountKey returns the key that signs the tokens of service accounts, and the one that checks
+// them.
 func newAccountKey() (private, public []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package docs_test holds the documents to the repository.
+// Package docs_test checks that the documents match the repository.
 package docs_test
 
 import (
@@ -21,9 +21,10 @@ const (
 )
 
 var (
-	// declared is a test, a fuzzer or a benchmark in a Go file.
+	// declared matches a test, a fuzzer or a benchmark in a Go file.
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z0-9]\w*)\(`)
-	// named is one in a document: a code span with its name, and with its package in front or without.
+	// named matches one in a document: a code span with its name, and with its package in front or
+	// without.
 	named = regexp.MustCompile("`(?:([\\w./-]+)\\.)?((?:Test|Fuzz|Benchmark)[A-Z0-9]\\w*)`")
 )
 
@@ -54,7 +55,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// packages returns the packages in which a test of each name is.
+// packages returns the packages of the tests with each name.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	of := map[string][]string{}
@@ -66,7 +67,8 @@ func packages(t *testing.T) map[string][]string {
 	return of
 }
 
-// TestNamedTestsExist holds every document to the tests: one that was renamed or deleted must not go on to be a proof.
+// TestNamedTestsExist checks the tests that documents name: a test that was renamed or deleted must
+// not remain as a proof.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	of := packages(t)
@@ -89,7 +91,8 @@ func TestNamedTestsExist(t *testing.T) {
 // unmitigated are the threats for which the model of SIG Security has no mitigation.
 var unmitigated = []string{"6", "17"}
 
-// TestThreatModelIsComplete holds that there is a section for each threat and each attack, and a test in each.
+// TestThreatModelIsComplete checks that there is a section for each threat and each attack, and a
+// test in each.
 func TestThreatModelIsComplete(t *testing.T) {
 	t.Parallel()
 	text := read(t, threatModel)
@@ -111,7 +114,7 @@ func TestThreatModelIsComplete(t *testing.T) {
 	}
 }
 
-// Anchors of headings, as GitHub makes them, and those that are written.
+// Anchors of headings as GitHub derives them, and explicit ones.
 var (
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	written = regexp.MustCompile(`<a id="([^"]+)">`)
@@ -119,7 +122,8 @@ var (
 	dropped = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
 )
 
-// TestAnchorsOfSecurityDocumentsExist holds the links to sections, of the documents on security and of those to which they lead.
+// TestAnchorsOfSecurityDocumentsExist checks the links to sections, in the documents on security
+// and in those that they link to.
 func TestAnchorsOfSecurityDocumentsExist(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"SECURITY.md", threatModel, "docs/operations.md"} {

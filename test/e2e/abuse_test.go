@@ -26,9 +26,10 @@ import (
 )
 
 const (
-	// Every attack lasts so long, in the short form and in the full one.
+	// The duration of every attack, in the short form and in the full one.
 	shortAttack, fullAttack = 4 * time.Second, 2 * time.Minute
-	// Pods of other tenants are admitted at this rate, each within this time of one without the label.
+	// Pods of other tenants are admitted at this rate, each within this time of one without the
+	// label.
 	usualRate    = 10
 	usualMost    = time.Second
 	memoryLimit  = 256 << 20
@@ -37,11 +38,12 @@ const (
 	tenantClones = 2
 )
 
-// anonymousAttacks are the attacks of box that a client on the pod network makes, without credentials.
+// anonymousAttacks are the attacks of box that a client on the pod network makes, without
+// credentials.
 var anonymousAttacks = []string{"containers", "null", "mounts", "names", "nonsense", "kind", "slow", "trickle", "headers", "silent"}
 
-// tenantAttacks are the attacks of a tenant who may create and patch pods in a namespace. Each returns what the API server said, of which
-// nothing is expected.
+// tenantAttacks are the attacks of a tenant who may create and patch pods in a namespace. Each
+// returns the API server's error, whatever it is.
 var tenantAttacks = map[string]func(ctx context.Context, pods podClient, i int) error{
 	"forged injected annotation": forge,
 	"a long list of containers":  createWith(inject.AnnotationContainers, nameList(220_000)),
@@ -76,7 +78,8 @@ func list(item string, count int) string {
 	return strings.TrimSuffix(strings.Repeat(item+",", count), ",")
 }
 
-// createRaw creates a labelled pod with a spec that no library writes, beside the name of a scheduler that does not exist.
+// createRaw creates a labelled pod with a spec that no library writes, for a scheduler that does
+// not exist.
 func createRaw(spec string) func(context.Context, podClient, int) error {
 	return func(ctx context.Context, c podClient, i int) error {
 		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":{"schedulerName":%q,%s}}`,
@@ -94,10 +97,12 @@ func createWith(key, value string) func(context.Context, podClient, int) error {
 	}
 }
 
-// mostForged is how many pods with a forged annotation stay. Seven were enough to stop a replica before it had limits.
+// mostForged is how many pods with a forged annotation remain. Seven were enough to stop a replica
+// before it had limits.
 const mostForged = 30
 
-// forge adds the label and 45,000 names to a pod that has been created without: the webhook sees creations only.
+// forge adds the label and 45,000 names to a pod that was created without them: the webhook sees
+// creations only.
 func forge(ctx context.Context, c podClient, i int) error {
 	name := fmt.Sprintf("forged-%d", i%mostForged)
 	pod := withoutStorageLabel(idle(name))
@@ -114,9 +119,10 @@ func forge(ctx context.Context, c podClient, i int) error {
 	return err
 }
 
-// TestWebhookServesUnderAttack attacks the installation, with the chart's own limits, as a tenant who may create and patch pods,
-// and as a client on the pod network without credentials. No replica restarts or comes near its memory limit, and every other
-// labelled pod is admitted within a second of a pod that the webhook does not see.
+// TestWebhookServesUnderAttack attacks the installation, with the chart's own limits, as a tenant
+// who may create and patch pods, and as a client on the pod network without credentials. No replica
+// restarts or comes near its memory limit, and every other labelled pod is admitted within a second
+// of a pod that the webhook does not see.
 func TestWebhookServesUnderAttack(t *testing.T) {
 	requireNode(t)
 	attackTime := shortAttack
@@ -132,7 +138,7 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 			for clone := range tenantClones {
 				clones.Go(func() {
 					for i := clone; ctx.Err() == nil; i += tenantClones {
-						_ = do(ctx, c, i) // whatever the API server says
+						_ = do(ctx, c, i) // whatever the API server returns
 						pause(ctx, retryPause)
 					}
 				})
@@ -156,7 +162,7 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 type abuse struct {
 	client         kubernetes.Interface
 	usual, hostile string
-	duration          time.Duration
+	duration       time.Duration
 	before         []corev1.Pod
 }
 
@@ -189,7 +195,7 @@ func (a *abuse) admitBare(ctx context.Context) error {
 	return err
 }
 
-// under attacks while labelled pods of another tenant are admitted, and holds what must hold.
+// under attacks while labelled pods of another tenant are admitted, and checks the bounds.
 func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -223,7 +229,7 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 		assert.Zero(t, s.Failed, "%v", s.Errors)
 		assert.Zero(t, s.Missed)
 		assert.Positive(t, s.Done)
-		// The API server has the same processors here, and some attacks are work for it, too.
+		// The API server shares the CPUs here, and some attacks are work for it, too.
 		assert.Less(t, s.Quantile(1), usualMost+without.Quantile(1), "the slowest admission of another tenant, beside one without the webhook")
 		for i, pod := range replicas(t) {
 			assert.Equal(t, a.before[i].UID, pod.UID)

@@ -19,13 +19,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-// dataResources are what holds data.
+// dataResources are the resources that hold data.
 var dataResources = []string{"persistentvolumes", "persistentvolumeclaims"}
 
-// garbageCollectors delete what is in a namespace that somebody deletes, as tests do when they end.
+// garbageCollectors delete what is in a deleted namespace: tests delete theirs when they end.
 var garbageCollectors = []string{"system:serviceaccount:kube-system:namespace-controller"}
 
-// deletions returns who asked since then to delete what holds data.
+// deletions returns the requests since then to delete what holds data, with their users.
 func deletions(t *testing.T, since time.Time) (found []string) {
 	t.Helper()
 	events, err := shared.Plane.Audit()
@@ -43,8 +43,8 @@ func isDeletion(e controlplane.AuditEvent) bool {
 	return e.Object != nil && strings.HasPrefix(e.Verb, "delete") && slices.Contains(dataResources, e.Object.Resource)
 }
 
-// TestComponentsDeleteNothing runs every command that there is, and looks into the API server's audit log. No other test runs
-// beside it.
+// TestComponentsDeleteNothing runs every command of the product, and checks the API server's audit
+// log. No other test runs beside it.
 func TestComponentsDeleteNothing(t *testing.T) {
 	requireNode(t)
 	begun := time.Now()
@@ -85,7 +85,7 @@ func TestComponentsDeleteNothing(t *testing.T) {
 	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces")
 	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces --output json")
 
-	// And what the controller does when a claim is gone, here by the hands of an administrator: the one deletion.
+	// The controller's part when an administrator deletes a claim: the one deletion.
 	deletePods(t, namespace)
 	deleteClaim(t, namespace, claim)
 	assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data")()).Files)
@@ -93,8 +93,8 @@ func TestComponentsDeleteNothing(t *testing.T) {
 	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim}, deletions(t, begun))
 }
 
-// onlyReadAndNeverDeleted looks at the whole run, faults and all: no account of ours asked to delete what holds data, and the
-// plugin of kubectl asked for nothing but to read.
+// onlyReadAndNeverDeleted checks the whole run, faults included: no account of the product
+// requested the deletion of what holds data, and the plugin of kubectl only read.
 func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	events, err := shared.Plane.Audit()
 	if err != nil {

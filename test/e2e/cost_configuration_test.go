@@ -17,20 +17,21 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// timesInARow is how long the API server must have done as its configuration says before that is believed, since it may have
-// more than one copy.
+// timesInARow is how often in a row the API server must act by its configuration before the test
+// relies on it, since it may have more than one copy.
 const timesInARow = 5
 
 // manyClients is how many requests are under way where only their result counts.
 const manyClients = 8
 
-// configurationUnderTest is the MutatingWebhookConfiguration of the shared release, which a test takes away and brings back.
+// configurationUnderTest is the MutatingWebhookConfiguration of the shared release, which a test
+// removes and restores.
 type configurationUnderTest struct {
-	object *admissionregistrationv1.MutatingWebhookConfiguration
-	removed   bool
+	object  *admissionregistrationv1.MutatingWebhookConfiguration
+	removed bool
 }
 
-// removableConfiguration reads it, and brings it back when the test ends.
+// removableConfiguration reads the configuration, and restores it when the test ends.
 func removableConfiguration(t *testing.T) *configurationUnderTest {
 	t.Helper()
 	name := releaseNamespace + "." + deployment
@@ -50,7 +51,8 @@ func removableConfiguration(t *testing.T) *configurationUnderTest {
 	return c
 }
 
-// apply has the API server call the webhook, as it shows by a pod.
+// apply creates the configuration and returns when a pod shows that the API server calls the
+// webhook.
 func (c *configurationUnderTest) apply(t *testing.T, namespace string) {
 	t.Helper()
 	if !c.removed {
@@ -62,7 +64,7 @@ func (c *configurationUnderTest) apply(t *testing.T, namespace string) {
 	awaitMounted(t, namespace, true)
 }
 
-// remove has the API server know no webhook.
+// remove deletes the configuration and returns when the API server calls no webhook.
 func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 	t.Helper()
 	if c.removed {
@@ -74,7 +76,8 @@ func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 	awaitMounted(t, namespace, false)
 }
 
-// awaitMounted waits until labelled pods are admitted with storage, or until they are admitted without.
+// awaitMounted waits until labelled pods are admitted with storage, or until they are admitted
+// without.
 func awaitMounted(t *testing.T, namespace string, mounted bool) {
 	t.Helper()
 	times := 0
@@ -92,7 +95,7 @@ func awaitMounted(t *testing.T, namespace string, mounted bool) {
 	})
 }
 
-// claimsAreIn checks that each of the namespaces has a claim of ours.
+// claimsAreIn checks that each of the namespaces has a claim of the installation.
 func claimsAreIn(namespaces []string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		list, err := shared.Client.CoreV1().PersistentVolumeClaims("").
@@ -113,8 +116,8 @@ func claimsAreIn(namespaces []string) func(ctx context.Context) error {
 	}
 }
 
-// priceNamespaces makes many namespaces with their accounts, which are deleted when the test ends: it then waits until they are
-// gone, because nothing after it is to be measured beside that.
+// priceNamespaces makes many namespaces with their accounts, which are deleted when the test ends.
+// It waits for the deletion, so that no later measurement runs beside it.
 func priceNamespaces(t *testing.T, count int) []string {
 	t.Helper()
 	names := make([]string, count)
@@ -162,7 +165,7 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// eachOf does something count times, several at once, and returns the first error.
+// eachOf calls do count times, several at once, and returns the first error.
 func eachOf(count int, do func(i int) error) error {
 	var all errgroup.Group
 	all.SetLimit(manyClients)

@@ -26,11 +26,12 @@ import (
 const (
 	// loadRate is in admissions a second.
 	loadRate = 200
-	// stageTime is how long each stage is measured, and how long replicas are left alone before the first.
+	// stageTime is how long each stage is measured, and how long replicas stay idle before the
+	// first.
 	stageTime = time.Minute
 	// manyClaims is how many namespaces with a claim there are in the last stages.
 	manyClaims = 1000
-	// replicaMetricsPort is where a replica tells its metrics.
+	// replicaMetricsPort is the metrics port of a replica.
 	replicaMetricsPort = 8080
 	admissionsTotal    = "pipeline_storage_admissions_total"
 	handlerSeconds     = "pipeline_storage_admission_duration_seconds_sum"
@@ -50,27 +51,30 @@ type stageUsage struct {
 	Stage   string `json:"stage"`
 	Load    string `json:"loadBefore"`
 	Replica int    `json:"replica"`
-	// Millicores are thousandths of a processor, on average.
+	// Millicores is the average CPU time per second, in millicores.
 	Millicores float64 `json:"millicores"`
-	// Resident is that of the process at the end of the stage, HighestResident the most that the kernel saw in it; WorkingSet is
-	// the most of the container that was seen, by which the kernel judges it and "kubectl top" tells it. All in MiB.
+	// Resident is that of the process at the end of the stage, HighestResident the most that the
+	// kernel saw in it; WorkingSet is the most of the container that was seen, which the kernel
+	// limits and "kubectl top" shows. All in MiB.
 	Resident        float64 `json:"residentMiB"`
 	HighestResident float64 `json:"highestResidentMiB"`
 	WorkingSet      float64 `json:"workingSetMiB"`
 	// Admissions were answered by the replica, in Handler milliseconds each on average.
 	Admissions int     `json:"admissions"`
 	Handler    float64 `json:"handlerMs"`
-	// Half and Most are how long the client waited, whichever replica answered, and Missed what was due and not asked.
+	// Half and Most are how long the client waited, whichever replica answered, and Missed is what
+	// was due and not sent.
 	Half   float64 `json:"p50ms"`
 	Most   float64 `json:"p99ms"`
 	Missed int     `json:"missed"`
-	// Requests are what the replica asked of the API server in the whole stage.
+	// Requests are the replica's requests to the API server in the whole stage.
 	Requests int `json:"requests"`
 }
 
-// TestCostOfWebhook measures memory and processor time of both replicas: at rest, and while pods are admitted through the API
-// server, by dry runs, which go the whole way and leave nothing; then again with many namespaces and claims, first while a pod in
-// each waits for a volume, which the claims controller looks at again each minute. The requests of the chart are set by it.
+// TestCostOfWebhook measures memory and CPU time of both replicas: at rest, and while pods are
+// admitted through the API server, by dry runs, which take the whole path and store nothing. Then
+// it measures again with many namespaces and claims, first while a pod in each waits for a volume,
+// which the claims controller reconciles each minute. The requests of the chart are set by it.
 func TestCostOfWebhook(t *testing.T) {
 	requireCost(t)
 	u := &usageTable{Test: t.Name(), Machine: figures.Describe().String()}
@@ -89,7 +93,8 @@ func TestCostOfWebhook(t *testing.T) {
 	u.logTable(t)
 }
 
-// awaitOld waits until every replica has been ready for a while: what a start costs is not what a replica costs.
+// awaitOld waits until every replica has been ready for a while: the cost of a start is not the
+// cost of a replica.
 func awaitOld(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "every replica should be ready for a while", func(context.Context) error {
@@ -112,7 +117,7 @@ func replicas(t *testing.T) []corev1.Pod {
 	return pods.Items
 }
 
-// rest measures while nobody asks.
+// rest measures without admissions.
 func (u *usageTable) rest(t *testing.T, name string) {
 	t.Helper()
 	u.stage(t, name, func(ctx context.Context) cluster.Stats {
@@ -200,7 +205,7 @@ func observe(t *testing.T, pod corev1.Pod) *observed {
 	return o
 }
 
-// sampleWorkingSet keeps the working set if it is the largest so far.
+// sampleWorkingSet records the working set if it is the largest so far.
 func (o *observed) sampleWorkingSet(t *testing.T) {
 	t.Helper()
 	o.workingSet = max(o.workingSet, workingSet(t, o.memory))
@@ -232,7 +237,7 @@ func (o *observed) ended(t *testing.T) stageUsage {
 	return s
 }
 
-// memoryGroup is the folder of the control group that limits the memory of a process.
+// memoryGroup is the directory of the control group that limits the memory of a process.
 func memoryGroup(t *testing.T, process string) string {
 	t.Helper()
 	text, err := os.ReadFile(process + "/cgroup")
@@ -251,7 +256,8 @@ func memoryGroup(t *testing.T, process string) string {
 	return unified
 }
 
-// workingSet is the memory of a control group without the pages of files that the kernel can drop, as kubelets count it.
+// workingSet is the memory of a control group without the page cache that the kernel can drop, as
+// kubelets count it.
 func workingSet(t *testing.T, group string) int64 {
 	t.Helper()
 	usedFile, droppable := "memory.usage_in_bytes", "total_inactive_file"
@@ -275,7 +281,7 @@ func workingSet(t *testing.T, group string) int64 {
 	return 0
 }
 
-// replicaMetrics sums what a replica tells, by name.
+// replicaMetrics sums the metrics of a replica, by name.
 func replicaMetrics(t *testing.T, pod corev1.Pod) map[string]float64 {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,

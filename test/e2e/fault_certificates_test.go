@@ -29,12 +29,13 @@ import (
 const (
 	// certificateRate is the load while certificates change, in admissions a second.
 	certificateRate = 20
-	// shortLife is that of an authority. The webhook begins to replace it when two thirds are over, and needs up to 20 seconds:
-	// it looks every 10, and gives API servers 10 to learn.
+	// shortLife is that of a CA. The webhook begins to replace it after two thirds, and needs up to
+	// 20 seconds: it checks every 10, and gives API servers 10 to update.
 	shortLife = 90 * time.Second
-	// backdated is how long before its signing a certificate begins, as the webhook's own do: it reckons their age so.
+	// backdated is how long before its signing a certificate begins. The webhook computes the age
+	// of its own with it.
 	backdated = time.Hour
-	// expiries is how many authorities expire.
+	// expiries is how many CAs expire.
 	expiries    = 3
 	tlsCertKey  = corev1.TLSCertKey
 	tlsKeyKey   = corev1.TLSPrivateKeyKey
@@ -42,8 +43,9 @@ const (
 	ownSecret   = "own-certificate"
 )
 
-// TestRenewsExpiredCertificates gives the webhook authorities that live for a minute and a half, by its Secret. Each has expired before
-// the next one comes, so the webhook has replaced it by itself. In the end an operator asks for a rotation.
+// TestRenewsExpiredCertificates gives the webhook CAs that live for a minute and a half, by its
+// Secret. Each has expired before the next one comes, so the webhook has replaced it by itself. In
+// the end an operator requests a rotation.
 func TestRenewsExpiredCertificates(t *testing.T) {
 	requireFull(t)
 	s := second(t, "certificates.mode=self")
@@ -73,8 +75,9 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 	s.assertNothingDeleted(t)
 }
 
-// TestReloadsExternalCertificates has the webhook serve certificates that somebody else makes. While he replaces them in time, also
-// by those of another authority, no admission fails. When he is late, labelled pods are refused until he has done it.
+// TestReloadsExternalCertificates has the webhook serve certificates of an external issuer. While
+// they are replaced in time, also by those of another CA, no admission fails. When one is replaced
+// late, labelled pods are refused until then.
 func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
 	ca := newPair(t, "first authority", time.Hour, nil)
@@ -114,7 +117,7 @@ func TestReloadsExternalCertificates(t *testing.T) {
 	assert.Zero(t, restarts, "nothing of this ends a process")
 }
 
-// secondBy is second with a certificate of the test's, which is there before the webhook.
+// secondBy is second with a certificate of the test's, which exists before the webhook.
 func secondBy(t *testing.T, certificate, ca pair) *installation {
 	t.Helper()
 	made := make(chan error, 1)
@@ -152,7 +155,7 @@ func (i *installation) setAuthority(t *testing.T, ca pair) {
 	})
 }
 
-// rotate asks for another authority as an operator does, and waits until it is used.
+// rotate requests another CA as an operator does, and waits until it is used.
 func (i *installation) rotate(t *testing.T) {
 	t.Helper()
 	var before *x509.Certificate
@@ -170,7 +173,7 @@ func (i *installation) rotate(t *testing.T) {
 
 func (i *installation) ca() string { return i.deployment + "-authority" }
 
-// changeSecret does it again when the webhook has changed the Secret in between.
+// changeSecret tries again when the webhook has changed the Secret in between.
 func (i *installation) changeSecret(t *testing.T, name string, change func(*corev1.Secret)) {
 	t.Helper()
 	secrets := shared.Client.CoreV1().Secrets(i.releaseNamespace)
@@ -185,7 +188,7 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 	}))
 }
 
-// awaitServedBy waits until every replica serves a certificate by an authority.
+// awaitServedBy waits until every replica serves a certificate of a CA.
 func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve by the authority", func(ctx context.Context) error {
@@ -208,7 +211,8 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 	})
 }
 
-// awaitServedByAnother waits until the Secret has another authority and every replica serves by that.
+// awaitServedByAnother waits until the Secret has another CA and every replica serves a certificate
+// of it.
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve by another authority", func(ctx context.Context) error {
@@ -225,7 +229,7 @@ func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, o
 	})
 }
 
-// served returns what every replica serves, if an authority alone convinces of it.
+// served returns what every replica serves, if one CA alone verifies it.
 func (i *installation) served(ctx context.Context, ca *x509.Certificate) (leaves []*x509.Certificate, err error) {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca)
@@ -254,7 +258,7 @@ type pair struct {
 	certPEM, keyPEM []byte
 }
 
-// newPair makes an authority, or a certificate of the second installation that is signed by one.
+// newPair makes a CA, or a certificate of the second installation that is signed by one.
 func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

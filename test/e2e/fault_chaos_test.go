@@ -31,12 +31,12 @@ import (
 const (
 	// steadyRate is how many labelled pods are created in a second.
 	steadyRate = 4
-	// stuckLimit is how long work may still take when nothing is killed any more. Before, a piece of it may need several of the
-	// killed parts at a time, for which no limit would be right.
+	// stuckLimit is how long work may still take when nothing is killed any more. Before, one step
+	// may need several of the killed parts at a time, for which no limit would be right.
 	stuckLimit = 6 * time.Minute
-	// mostAway is how long a part of the control plane is away at the most, without its start.
+	// mostAway is the longest time that a part of the control plane is down, without its start.
 	mostAway = 8 * time.Second
-	// everyLeader counts the kills of replicas of which one is the leader's.
+	// everyLeader is the interval of kills that hit the leader: one of this many.
 	everyLeader = 3
 
 	checkpointBytes = "65536"
@@ -48,9 +48,10 @@ var chaosFor = flag.Duration("chaos", 10*time.Minute, "how long TestChaos kills"
 // planeParts are killed at random, and revived in this order: one needs the ones before it.
 var planeParts = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-// TestChaos kills the webhook and the control plane at random, while pods are created, Jobs train, a program records, and claims
-// are deleted by mistake. What is refused meanwhile is tried again, as controllers do. Nothing is lost, nothing stays stuck, and
-// no labelled pod is admitted without its storage.
+// TestChaos kills the webhook and the control plane at random, while pods are created, Jobs train,
+// a program records, and claims are deleted by mistake. Refused requests are retried, as
+// controllers do. No data is lost, no object gets stuck, and no labelled pod is admitted without
+// its storage.
 func TestChaos(t *testing.T) {
 	requireFull(t)
 	c := &chaos{t: t, client: loadClient(t), count: map[string]int{}, longest: map[string]time.Duration{}}
@@ -87,7 +88,7 @@ func TestChaos(t *testing.T) {
 	c.logTable()
 }
 
-// chaos is what happens, and what became of it.
+// chaos holds the faults and their outcome.
 type chaos struct {
 	t          *testing.T
 	client     kubernetes.Interface
@@ -98,7 +99,8 @@ type chaos struct {
 	count    map[string]int
 	longest  map[string]time.Duration
 	admitted time.Time
-	// newNamespaces are namespaces that were made meanwhile, with what was written there.
+	// newNamespaces are namespaces that were created meanwhile, with the file that was written
+	// there.
 	newNamespaces map[string]file
 }
 
@@ -169,7 +171,7 @@ func (c *chaos) killPlane(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
-// reviveAll leaves a whole control plane, whatever a failure has left.
+// reviveAll restores a whole control plane, also after a failure.
 func reviveAll(t *testing.T) {
 	t.Helper()
 	for _, part := range planeParts {
@@ -186,7 +188,7 @@ func (c *chaos) killWebhook(ctx context.Context, victim *installation, r *rand.R
 		if len(pods) == 0 {
 			continue
 		}
-		// Chosen also when nobody is asked, so that the next choices stay the same.
+		// Chosen also when no pod answers, so that the next choices stay the same.
 		index, what := r.IntN(len(pods)), "kills of a replica"
 		if both := r.IntN(6) == 0; both {
 			what = "kills of all replicas"
@@ -249,7 +251,7 @@ func (c *chaos) noteAdmission() {
 	c.logDuration("time without an admission", since)
 }
 
-// work does one thing after the other until the chaos ends. The last one may still take its time.
+// work repeats one step until the chaos ends. The last one may still take its time.
 func work(ctx context.Context, do func(ctx context.Context, i int) error) error {
 	end, _ := ctx.Deadline()
 	working, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.Add(stuckLimit))
@@ -262,7 +264,8 @@ func work(ctx context.Context, do func(ctx context.Context, i int) error) error 
 	return nil
 }
 
-// create creates a labelled pod as a controller does: again until it is there. It fails if the pod has no storage.
+// create creates a labelled pod as a controller does, with retries. It fails if the pod has no
+// storage.
 func (c *chaos) create(ctx context.Context, namespace string, pod *corev1.Pod) error {
 	return retry(ctx, "create the pod "+namespace+"/"+pod.Name, func(ctx context.Context) error {
 		pods := c.client.CoreV1().Pods(namespace)
@@ -295,7 +298,7 @@ func hasEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// log reads what a pod has said, once it has said something.
+// log returns a pod's log, once it is not empty.
 func (c *chaos) log(ctx context.Context, namespace, name string) (text string, err error) {
 	err = retry(ctx, "read the log of "+namespace+"/"+name, func(ctx context.Context) error {
 		raw, err := c.client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
@@ -323,7 +326,7 @@ func (c *chaos) run(ctx context.Context, namespace string, pod *corev1.Pod) (str
 	return text, err
 }
 
-// remove deletes an object and returns when it is gone, or another one has its name.
+// remove deletes an object and returns when it no longer exists, or another one has its name.
 func remove(ctx context.Context, what string, deleteObject func(context.Context) error,
 	uid func(context.Context) (types.UID, error),
 ) error {
@@ -354,7 +357,7 @@ func (c *chaos) deletePod(ctx context.Context, namespace, name string) error {
 		})
 }
 
-// trainJobs runs one Job after the other. Each goes on from where the one before it ended.
+// trainJobs runs one Job after the other. Each resumes where the one before it ended.
 func (c *chaos) trainJobs(ctx context.Context, namespace string) error {
 	epoch := 0
 	return work(ctx, func(ctx context.Context, i int) error {
@@ -399,8 +402,8 @@ func (c *chaos) finishJob(ctx context.Context, namespace, name string) error {
 	})
 }
 
-// trainedBy returns the epoch of a Job that has ended. A Job controller that was killed may have made a second pod, which goes on
-// from the first one's epoch; none may begin anew.
+// trainedBy returns the epoch of a Job that has ended. A Job controller that was killed may have
+// made a second pod, which resumes from the first one's epoch; none may begin from zero.
 func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int) (next int, err error) {
 	var pods []corev1.Pod
 	if err := retry(ctx, "list the pods of the Job "+job, func(ctx context.Context) error {
@@ -434,7 +437,8 @@ func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int)
 	return next, nil
 }
 
-// recordThroughFaults has a program record, which is deleted and made again. What it has told to be on disk must be found again.
+// recordThroughFaults has a program record, whose pod is deleted and recreated. Every record that
+// was reported as written must be found again.
 func (c *chaos) recordThroughFaults(ctx context.Context, namespace string, r *rand.Rand) error {
 	reported := 0
 	rounds := func(ctx context.Context, i int) error {
@@ -473,7 +477,8 @@ func (c *chaos) recordThroughFaults(ctx context.Context, namespace string, r *ra
 	return nil
 }
 
-// deleteClaimsRepeatedly writes, deletes the pod and the claim, and reads what all rounds have written.
+// deleteClaimsRepeatedly writes, deletes the pod and the claim, and reads what all rounds have
+// written.
 func (c *chaos) deleteClaimsRepeatedly(ctx context.Context, namespace string) error {
 	var written []file
 	claims := c.client.CoreV1().PersistentVolumeClaims(namespace)
@@ -512,8 +517,8 @@ func (c *chaos) deleteClaimsRepeatedly(ctx context.Context, namespace string) er
 	})
 }
 
-// awaitNamespaceLabels waits until the volume says whose it is: a claim that is deleted within the second of its binding is an administrator's
-// to find.
+// awaitNamespaceLabels waits until the volume has the labels of its namespace: a claim that is
+// deleted within the second of its binding needs an administrator.
 func (c *chaos) awaitNamespaceLabels(ctx context.Context, namespace string) error {
 	return retry(ctx, "wait for the labels of the volume of "+namespace, func(ctx context.Context) error {
 		list, err := c.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
@@ -524,7 +529,7 @@ func (c *chaos) awaitNamespaceLabels(ctx context.Context, namespace string) erro
 	})
 }
 
-// createNamespaces makes namespaces, and writes in each.
+// createNamespaces creates namespaces, and writes in each.
 func (c *chaos) createNamespaces(ctx context.Context, r *rand.Rand) error {
 	c.newNamespaces = map[string]file{}
 	return work(ctx, func(ctx context.Context, _ int) error {
@@ -554,7 +559,7 @@ func (c *chaos) createNamespaces(ctx context.Context, r *rand.Rand) error {
 	})
 }
 
-// assertRecovered holds that everything is as it should be when nothing is killed any more.
+// assertRecovered checks that everything is as it should be when nothing is killed any more.
 func (c *chaos) assertRecovered() {
 	t := c.t
 	t.Helper()

@@ -25,14 +25,14 @@ import (
 
 const (
 	smallDisk = "/mnt/small"
-	// noSpace is what the kernel says.
+	// noSpace is the kernel's message.
 	noSpace = "no space left on device"
 	// diskRate is the load of admissions while a disk is full.
 	diskRate = 50
 )
 
-// TestFullDisk fills the disk of a volume, of 16 MiB. What was written before keeps its checksums, who writes is told, and when
-// there is room again, the next pod goes on.
+// TestFullDisk fills the disk of a volume, of 16 MiB. Earlier files retain their checksums, the
+// writer gets an error, and when there is room again, the next pod resumes.
 func TestFullDisk(t *testing.T) {
 	requireFull(t)
 	namespace := newNamespace(t)
@@ -66,7 +66,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, shared.Node.Within(func() error {
 		return os.Remove(filepath.Join(smallDisk, "too-much"))
 	}))
-	// The second epoch was written in part: it goes on from the first.
+	// The second epoch was written in part: the pod resumes from the first.
 	epoch = last[trained](t, runPod(t, namespace, boxPod("trainer-3", "train", mountPath, "1048576")))
 	assert.Equal(t, 1, epoch.From)
 	assert.Equal(t, 2, epoch.To)
@@ -82,11 +82,11 @@ func TestFullDisk(t *testing.T) {
 	record(t, figure.Figure{Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds()})
 }
 
-// epoch1 is the size of the checkpoint that is there before.
+// epoch1 is the size of the checkpoint from before.
 const epoch1 = 1 << 20
 
-// TestFullDiskOfNode fills the disk below the webhook's logs, the one thing that a replica has written to a disk, and kills it.
-// It starts again there, and no admission fails after.
+// TestFullDiskOfNode fills the disk below the webhook's logs, the only files that a replica has on
+// a disk, and kills it. It starts again there, and no admission fails after.
 func TestFullDiskOfNode(t *testing.T) {
 	requireFull(t)
 	s := second(t)
@@ -124,7 +124,7 @@ func TestFullDiskOfNode(t *testing.T) {
 	assert.Equal(t, len(pods), restarts, "no replica may end of a full disk")
 }
 
-// awaitRestarts waits until a replica is ready after so many ends of its process.
+// awaitRestarts waits until a replica is ready after this many ends of its process.
 func (i *installation) awaitRestarts(t *testing.T, name string, count int32) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the replica should be ready again", func(ctx context.Context) error {
@@ -150,7 +150,7 @@ func mountSmall(t *testing.T, directory, size string) {
 	})
 }
 
-// fillUp leaves no byte of a disk.
+// fillUp fills a disk to the last byte.
 func fillUp(t *testing.T, directory string) {
 	t.Helper()
 	require.NoError(t, shared.Node.Within(func() error {
@@ -170,7 +170,8 @@ func freeBytes(t *testing.T, directory string) uint64 {
 	return stat.Bavail * uint64(stat.Bsize)
 }
 
-// createStaticVolume has the claim of a namespace bound to a folder of the node, as an administrator does: by a volume that names it.
+// createStaticVolume has the claim of a namespace bound to a directory of the node, as an
+// administrator does: by a volume that names it.
 func createStaticVolume(t *testing.T, namespace, directory string) {
 	t.Helper()
 	created(t, namespace, idle("first"))
@@ -215,8 +216,8 @@ func pidOf(t *testing.T, pod *corev1.Pod) int {
 	return 0
 }
 
-// writableDisks are the places of a disk that a process sees and may write to. Its user is not root, so the files of the node
-// that the kubelet mounts one by one for root do not count.
+// writableDisks are the places of a disk that a process sees and may write to. Its user is not
+// root, so the files of the node that the kubelet mounts one by one for root do not count.
 func writableDisks(t *testing.T, pid int) (paths []string) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
@@ -234,7 +235,7 @@ func writableDisks(t *testing.T, pid int) (paths []string) {
 	return paths
 }
 
-// writtenBytesOf is what a process has had written to disks.
+// writtenBytesOf is how many bytes a process has written to disks.
 func writtenBytesOf(t *testing.T, pid int) int64 {
 	t.Helper()
 	f, err := os.Open(fmt.Sprintf("/proc/%d/io", pid))

@@ -17,13 +17,14 @@ import (
 const (
 	slowRate = 20
 	slowFor  = 15 * time.Second
-	// uselessDelay is longer than a leader may take to renew its Lease, and than a connection may take to be made.
+	// uselessDelay is longer than a leader may take to renew its Lease, and than a connection may
+	// take to be made.
 	uselessDelay = 12 * time.Second
 	uselessFor   = 45 * time.Second
 )
 
-// TestSlowAPIServer makes every message slow that the webhook, its claims controller and the provisioner send to the API server.
-// Admissions do not wait for it, claims come late, and nobody loses the lead.
+// TestSlowAPIServer delays every message of the webhook, its claims controller and the provisioner
+// to the API server. Admissions do not wait for it, claims come late, and the leader stays.
 func TestSlowAPIServer(t *testing.T) {
 	requireFull(t)
 	t.Cleanup(func() { shared.SlowAPI(0) })
@@ -63,8 +64,9 @@ func TestSlowAPIServer(t *testing.T) {
 	assert.Equal(t, restarts, afterRestarts, "nor to end")
 }
 
-// TestUselessAPIServer makes the API server so slow for pods that no leader can keep its Lease and no replica can start. It ends
-// by itself when the API server answers again, and until then no labelled pod is admitted without storage.
+// TestUselessAPIServer makes the API server so slow for pods that no leader can renew its Lease and
+// no replica can start. Everything recovers by itself when the API server answers again, and until
+// then no labelled pod is admitted without storage.
 func TestUselessAPIServer(t *testing.T) {
 	requireFull(t)
 	t.Cleanup(func() { shared.SlowAPI(0) })

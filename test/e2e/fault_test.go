@@ -25,7 +25,7 @@ import (
 
 const (
 	mountPath = "/data"
-	// program is the webhook's, as the node knows its process.
+	// program is the name of the webhook's process on the node.
 	program = "webhook"
 	// noScheduler is a scheduler that does not exist: its pods cost no node anything.
 	noScheduler = "nobody"
@@ -39,7 +39,8 @@ const (
 
 var seed = flag.Uint64("seed", 0, "choose faults by this number; 0 is another one each time, which is logged")
 
-// random returns what faults are chosen by, one for each goroutine: the same flag gives the same faults.
+// random returns the source by which faults are chosen, one for each goroutine: the same flag gives
+// the same faults.
 func random(t *testing.T) func(stream uint64) *rand.Rand {
 	t.Helper()
 	chosen := *seed
@@ -50,7 +51,7 @@ func random(t *testing.T) func(stream uint64) *rand.Rand {
 	return func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(chosen, stream)) }
 }
 
-// between is a duration, chosen.
+// between returns a random duration.
 func between(r *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(r.Int64N(int64(most-least)))
 }
@@ -65,7 +66,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// retry does something again until it succeeds, as a controller does, and returns its last error when ctx has ended.
+// retry calls do until it succeeds, as a controller does, and returns its last error when ctx has
+// ended.
 func retry(ctx context.Context, what string, do func(context.Context) error) error {
 	for {
 		err := attempt(ctx, do)
@@ -78,24 +80,25 @@ func retry(ctx context.Context, what string, do func(context.Context) error) err
 	}
 }
 
-// attempt limits one try: an API server that was killed may leave a connection that nobody answers.
+// attempt limits one try: a killed API server may leave a connection without an answer.
 func attempt(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	return do(ctx)
 }
 
-// idle is a labelled pod that nobody will ever run.
+// idle is a labelled pod that no node will ever run.
 func idle(name string) *corev1.Pod {
 	pod := boxPod(name, "sleep")
 	pod.Spec.SchedulerName = noScheduler
 	return pod
 }
 
-// errNoStorage is the worst that there is: see hasStorage.
+// errNoStorage is the worst outcome: see hasStorage.
 var errNoStorage = errors.New("a labelled pod was admitted without storage")
 
-// hasStorage tells whether every container of an admitted pod has the volume of the default profile.
+// hasStorage returns an error unless every container of an admitted pod has the volume of the
+// default profile.
 func hasStorage(pod *corev1.Pod) error {
 	volume := ""
 	for _, v := range pod.Spec.Volumes {
@@ -115,7 +118,7 @@ func hasStorage(pod *corev1.Pod) error {
 	return nil
 }
 
-// loadClient makes many requests: it speaks protobuf, to leave the processors to those who are tested.
+// loadClient makes many requests: it speaks protobuf, to leave the CPUs to the programs under test.
 func loadClient(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config := rest.CopyConfig(shared.Config)
@@ -135,8 +138,8 @@ func admit(ctx context.Context, client kubernetes.Interface, namespace string) e
 	return hasStorage(pod)
 }
 
-// underLoad does something while labelled pods are admitted in a namespace, and returns what became of them. The test fails if one
-// was admitted without storage.
+// underLoad runs do while labelled pods are admitted in a namespace, and returns the outcome. The
+// test fails if one was admitted without storage.
 func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stats {
 	t.Helper()
 	client := loadClient(t)
@@ -161,26 +164,30 @@ func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stat
 	return stats
 }
 
-// assertNoneFailed holds that a load was one, and that every pod of it got its storage.
+// assertNoneFailed checks that there was a load, and that every pod of it got its storage.
 func assertNoneFailed(t *testing.T, stats cluster.Stats, rate int) {
 	t.Helper()
 	assert.Zero(t, stats.Failed, "%v", stats.Errors)
 	assert.Greater(t, stats.Done, rate*int(stats.Elapsed.Seconds())/2, "this was no load")
 }
 
-// installation is where one is, and what the test last knew of it: an API server that is away tells nothing.
+// installation names an installation, with what the test last read of it: an API server that is
+// down returns nothing.
 type installation struct {
 	releaseNamespace, deployment string
 
-	mutex sync.Mutex
-	lastPods []corev1.Pod
+	mutex      sync.Mutex
+	lastPods   []corev1.Pod
 	leaderName string
 }
 
 // sharedInstallation is the installation that all tests share.
-func sharedInstallation() *installation { return &installation{releaseNamespace: releaseNamespace, deployment: deployment} }
+func sharedInstallation() *installation {
+	return &installation{releaseNamespace: releaseNamespace, deployment: deployment}
+}
 
-// second installs the chart once more, for the namespaces with the label installation=second. It goes when the test ends.
+// second installs the chart once more, for the namespaces with the label installation=second. It is
+// uninstalled when the test ends.
 func second(t *testing.T, more ...string) *installation {
 	t.Helper()
 	t.Cleanup(func() {
@@ -198,7 +205,8 @@ func second(t *testing.T, more ...string) *installation {
 // secondLabels are those of a namespace that the second installation serves.
 func secondLabels() map[string]string { return map[string]string{"installation": secondName} }
 
-// podsAndLeader returns the pods of the webhook and the name of the one that leads, as they are or as they last were.
+// podsAndLeader returns the pods of the webhook and the name of the leader, as they are or as they
+// were last read.
 func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, leader string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -213,7 +221,8 @@ func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, le
 	return i.lastPods, i.leaderName
 }
 
-// kill ends the processes of a replica as a crash would, and tells whether there were any. The kubelet starts others.
+// kill ends the processes of a replica as a crash would, and reports whether there were any. The
+// kubelet starts others.
 func kill(pod *corev1.Pod) (bool, error) {
 	processes, err := shared.Node.Processes(pod.UID)
 	if err != nil {
@@ -234,7 +243,8 @@ func kill(pod *corev1.Pod) (bool, error) {
 	return killed, nil
 }
 
-// awaitServing waits until all replicas of an installation are ready and a labelled pod is admitted.
+// awaitServing waits until all replicas of an installation are ready and a labelled pod is
+// admitted.
 func (i *installation) awaitServing(t *testing.T, namespace string) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the webhook should serve", func(ctx context.Context) error {
@@ -264,9 +274,12 @@ func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 }
 
 // user is the ServiceAccount of an installation, as the audit log has it.
-func (i *installation) user() string { return "system:serviceaccount:" + i.releaseNamespace + ":" + i.deployment }
+func (i *installation) user() string {
+	return "system:serviceaccount:" + i.releaseNamespace + ":" + i.deployment
+}
 
-// assertNothingDeleted holds that an installation has asked for the end of no claim and no volume, and returns how much it asked.
+// assertNothingDeleted checks that an installation has requested the deletion of no claim and no
+// volume, and returns the number of its requests.
 func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]int) {
 	t.Helper()
 	events, err := shared.Plane.Audit()
@@ -285,7 +298,8 @@ func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]i
 	return requests
 }
 
-// isRefusal tells an answer of the webhook, or of the API server in its place, from an API server that is away.
+// isRefusal distinguishes an answer of the webhook, or of the API server in its place, from an API
+// server that is down.
 func isRefusal(err error) bool {
 	return apierrors.IsForbidden(err) || strings.Contains(err.Error(), "failed calling webhook") ||
 		strings.Contains(err.Error(), "denied the request")

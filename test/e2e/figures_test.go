@@ -37,7 +37,7 @@ func record(t *testing.T, f figure.Figure) {
 	require.NoError(t, out.Close())
 }
 
-// survives lets something happen, and then a new pod find every byte that was written before.
+// survives runs happen, and then checks that a new pod finds every byte that was written before.
 func survives(t *testing.T, disaster string, written []file, reader func() string, happen func()) {
 	t.Helper()
 	begun := time.Now()
@@ -51,7 +51,7 @@ func survives(t *testing.T, disaster string, written []file, reader func() strin
 	record(t, f)
 }
 
-// writeIn has a new pod write a file of that many bytes.
+// writeIn has a new pod write a file of this many bytes.
 func writeIn(t *testing.T, namespace, directory string, size string, change ...func(*corev1.Pod)) file {
 	t.Helper()
 	name := unique("writer")
@@ -64,7 +64,7 @@ func writeIn(t *testing.T, namespace, directory string, size string, change ...f
 	return written
 }
 
-// readIn returns what has a new pod verify a folder.
+// readIn returns a function that has a new pod verify a directory.
 func readIn(t *testing.T, namespace, directory string, change ...func(*corev1.Pod)) func() string {
 	return func() string {
 		t.Helper()

@@ -33,7 +33,7 @@ const (
 
 var names atomic.Int64
 
-// unique is a name that no other pod of the run has.
+// unique returns a name that no other pod of the run has.
 func unique(prefix string) string { return prefix + "-" + strconv.FormatInt(names.Add(1), 10) }
 
 // using has a pod use profiles other than the default.
@@ -69,10 +69,10 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 	}
 }
 
-// profileCase is a way to have storage.
+// profileCase is a profile, with what it needs.
 type profileCase struct {
 	profile, directory, claim string
-	// namespace is the one that a static volume serves; its folder is on the node.
+	// namespace is the one that a static volume serves; its directory is on the node.
 	namespace, onNode string
 }
 
@@ -82,7 +82,8 @@ var profileCases = map[string]profileCase{
 	"a static hostPath": {"host", "/host", claim + "-host", "e2e-host", "/opt/e2e-host"},
 }
 
-// home makes the namespace of a case, and its folder. Whatever an earlier run of the test left goes.
+// prepareNamespace creates the namespace of a case, and its directory. It removes the remains of an
+// earlier run of the test.
 func (c profileCase) prepareNamespace(t *testing.T) string {
 	t.Helper()
 	if c.namespace == "" {
@@ -124,8 +125,8 @@ func TestDeletedClaimRebindsItsVolume(t *testing.T) {
 	}
 }
 
-// A namespace of the same name may be another team's: it gets the data only when an administrator says so, by the command
-// that the Event has.
+// A namespace of the same name may belong to another team: it gets the data only when an
+// administrator runs the command in the Event.
 func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -163,7 +164,7 @@ func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	namespace := newNamespace(t)
 	startPod(t, namespace, with(boxPod("holder", "sleep"), using("models")))
 
-	// Somebody else fills it: a pod that mounts the claim itself.
+	// A pod that mounts the claim itself fills the volume.
 	filler := withoutStorageLabel(boxPod("filler", "write", "/models", "weights", bytes))
 	filler.Spec.Volumes = []corev1.Volume{{Name: "models", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim + "-models"},
@@ -193,7 +194,8 @@ func TestProfilesHaveSeparateVolumes(t *testing.T) {
 	assert.Equal(t, scratch, found.Files)
 }
 
-// The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume it leaves to root.
+// The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume stays
+// root's.
 // Source: Kubernetes, Configure a Security Context for a Pod.
 func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 	requireNode(t)
@@ -218,7 +220,7 @@ func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 		assert.Equal(t, corev1.PodFailed, phase)
 		assert.Contains(t, log, "permission denied")
 
-		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // what the warning tells people to do
+		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // the command of the warning
 		writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)
 	})
 	t.Run("on a volume of the local-path provisioner", func(t *testing.T) {
@@ -236,7 +238,7 @@ func with(pod *corev1.Pod, change ...func(*corev1.Pod)) *corev1.Pod {
 	return pod
 }
 
-// deletePods deletes the pods of a namespace and waits until none is left.
+// deletePods deletes the pods of a namespace and waits until none exists.
 func deletePods(t *testing.T, namespace string) {
 	t.Helper()
 	list, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
@@ -246,7 +248,7 @@ func deletePods(t *testing.T, namespace string) {
 	}
 }
 
-// deleteClaim is the mistake: the claim is gone when it returns.
+// deleteClaim deletes a claim by mistake: it no longer exists when this returns.
 func deleteClaim(t *testing.T, namespace, name string) {
 	t.Helper()
 	claims := shared.Client.CoreV1().PersistentVolumeClaims(namespace)
@@ -277,7 +279,7 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 	return found
 }
 
-// awaitNamespaceLabels waits until a volume says which namespace it serves.
+// awaitNamespaceLabels waits until a volume names the namespace that it serves.
 func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
 	cluster.Eventually(t, "the volume "+volume+" should be marked", func(ctx context.Context) error {
@@ -304,7 +306,7 @@ func makeNamespace(t *testing.T, name string) {
 	})
 }
 
-// removeNamespace deletes a namespace and waits until it is gone.
+// removeNamespace deletes a namespace and waits until it no longer exists.
 func removeNamespace(t *testing.T, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), podLimit)
@@ -321,7 +323,7 @@ func removeNamespace(t *testing.T, name string) {
 	}
 }
 
-// awaitEvent waits for an Event about an object and returns what it says.
+// awaitEvent waits for an Event about an object and returns its note.
 func awaitEvent(t *testing.T, namespace, about, reason string) (output string) {
 	t.Helper()
 	cluster.Eventually(t, "an Event "+reason+" about "+about, func(ctx context.Context) error {

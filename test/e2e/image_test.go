@@ -14,7 +14,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestImageServes looks at the processes of the webhook: what the chart asks for must be what the kernel does.
+// TestImageServes checks the processes of the webhook: the kernel must enforce what the chart
+// requests.
 func TestImageServes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -62,7 +63,7 @@ func checkProcess(t *testing.T, pod corev1.Pod) {
 	}
 }
 
-// statusOf returns what the kernel tells about a process.
+// statusOf returns the kernel's status of a process.
 func statusOf(t *testing.T, process string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(process + "/status")
@@ -89,8 +90,8 @@ func rootOptions(t *testing.T, process string) []string {
 	return nil
 }
 
-// TestRestrictedPod has a pod write that is not root, in a namespace that takes restricted pods only: what we add must not make it
-// one that is refused.
+// TestRestrictedPod has a pod write that is not root, in a namespace that accepts restricted pods
+// only: the injection must not get it refused.
 func TestRestrictedPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()

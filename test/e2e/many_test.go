@@ -33,16 +33,17 @@ const (
 	atOnce = 16
 	// deletedAtOnce is how many claims are deleted together.
 	deletedAtOnce = 100
-	manyLimit      = 10 * time.Minute
-	// evidence is a file in a volume, with what only that volume has.
+	manyLimit     = 10 * time.Minute
+	// evidence is a file in each volume, with content that only that volume has.
 	evidence      = "evidence"
 	evidenceBytes = 4096
 )
 
 var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestServesManyNamespaces makes")
 
-// TestServesManyNamespaces creates a labelled pod in each of a thousand new namespaces, as fast as the machine can. Each gets its
-// claim and its volume. Then a hundred claims are deleted by mistake at once, and each that is made again finds its volume.
+// TestServesManyNamespaces creates a labelled pod in each of a thousand new namespaces, as fast as
+// the machine can. Each gets its claim and its volume. Then a hundred claims are deleted by mistake
+// at once, and each recreated claim finds its volume.
 func TestServesManyNamespaces(t *testing.T) {
 	requireFull(t)
 	createHostPathClass(t)
@@ -78,7 +79,7 @@ func TestServesManyNamespaces(t *testing.T) {
 	record(t, figure.Figure{Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces), Bytes: int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds()})
 }
 
-// many is what the test knows of its namespaces. The maps have them as keys.
+// many holds the state of the namespaces. They are the keys of the maps.
 type many struct {
 	t       *testing.T
 	client  kubernetes.Interface
@@ -87,7 +88,8 @@ type many struct {
 	volumes map[string]corev1.PersistentVolume
 }
 
-// createHostPathClass makes the class of the second installation, whose folders kube-controller-manager makes for every claim at once.
+// createHostPathClass creates the class of the second installation, whose directories
+// kube-controller-manager makes for every claim at once.
 func createHostPathClass(t *testing.T) {
 	t.Helper()
 	retain, immediate := corev1.PersistentVolumeReclaimRetain, storagev1.VolumeBindingImmediate
@@ -121,7 +123,8 @@ func atOnceFor(count int, do func(i int) error) error {
 
 func (m *many) name(i int) string { return fmt.Sprintf("%s-%04d", m.prefix, i) }
 
-// makeNamespaces makes them, and has what will be in them deleted when the test ends: nothing after it is to be slower for it.
+// makeNamespaces creates them, and deletes their content when the test ends, so that no later test
+// is slower for it.
 func (m *many) makeNamespaces() {
 	t := m.t
 	t.Helper()
@@ -140,8 +143,8 @@ func (m *many) makeNamespaces() {
 	}))
 }
 
-// createPods creates a pod in each, again where the account of the namespace is not there yet, as a controller would. The webhook
-// must refuse none.
+// createPods creates a pod in each, with retries where the account of the namespace does not exist
+// yet, as a controller would. The webhook must refuse none.
 func (m *many) createPods() {
 	t := m.t
 	t.Helper()
@@ -182,7 +185,7 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	})
 }
 
-// awaitMarked waits until every volume says which namespace it serves.
+// awaitMarked waits until every volume names the namespace that it serves.
 func (m *many) awaitMarked() {
 	t := m.t
 	t.Helper()
@@ -238,7 +241,7 @@ func (m *many) deleteClaims() map[string]types.UID {
 	return old
 }
 
-// checkEvidence reads what every claim leads to now.
+// checkEvidence reads what is now in the volume of every claim.
 func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 	t := m.t
 	t.Helper()
@@ -264,7 +267,8 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 // usage is memory, in bytes.
 type usage struct{ group, resident int64 }
 
-// watchMemory follows what the replicas use, and returns what tells the most that one has.
+// watchMemory samples the memory of the replicas, and returns a function that returns the most that
+// one has used.
 func (m *many) watchMemory(s *installation) (stop func() usage) {
 	t := m.t
 	t.Helper()
@@ -298,8 +302,9 @@ func (m *many) watchMemory(s *installation) (stop func() usage) {
 	}
 }
 
-// remove deletes the pods, then their claims, and then the volumes, as an administrator. The empty namespaces stay until the
-// cluster ends: the namespace controller takes more than five minutes for a thousand.
+// remove deletes the pods, then their claims, and then the volumes, as an administrator. The empty
+// namespaces stay until the cluster ends: the namespace controller takes more than five minutes for
+// a thousand.
 func (m *many) remove() {
 	t := m.t
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), manyLimit)

@@ -25,7 +25,8 @@ type recorded struct {
 	Sequence int  `json:"sequence"`
 }
 
-// TestNodePartsRestart ends the node's parts under a pod that writes: the pod must not notice, and others must start after.
+// TestNodePartsRestart ends the node's parts under a pod that writes: the pod must not notice, and
+// others must start after.
 func TestNodePartsRestart(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
@@ -38,7 +39,7 @@ func TestNodePartsRestart(t *testing.T) {
 		require.NoError(t, shared.Node.Restart(t.Context(), part))
 	}
 	require.NoError(t, shared.AwaitNode(t.Context()))
-	awaitRelease(t) // a kubelet that starts takes every pod for not ready until it has asked
+	awaitRelease(t) // a kubelet that starts considers every pod unready until it has probed it
 
 	before := last[recorded](t, awaitLogs(t, namespace, "writer")).Sequence
 	awaitRecords(t, namespace, "writer", before+5)
@@ -49,14 +50,14 @@ func TestNodePartsRestart(t *testing.T) {
 	runPod(t, namespace, boxPod("other", "stat", "/data/records"))
 }
 
-// TestNodeCrash ends all processes of the node, as a loss of power would, and starts it again: every record that was told to be on
-// disk is found.
+// TestNodeCrash ends all processes of the node, as a loss of power would, and starts it again:
+// every record that was reported as written to disk is found.
 func TestNodeCrash(t *testing.T) {
 	requireNode(t)
 	crash(t, 1)
 }
 
-// TestNodeCrashes is TestNodeCrash again and again, with one writer.
+// TestNodeCrashes repeats TestNodeCrash with one writer.
 func TestNodeCrashes(t *testing.T) {
 	requireFull(t)
 	crash(t, 5)
@@ -88,7 +89,7 @@ func crash(t *testing.T, times int) {
 	awaitRelease(t)
 }
 
-// TestKubectl uses the tool that people use, which asks the kubelet through the API server.
+// TestKubectl uses kubectl, which sends requests to the kubelet through the API server.
 func TestKubectl(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -107,8 +108,8 @@ func TestKubectl(t *testing.T) {
 	assert.Equal(t, "/data/records", last[[]owned](t, run("exec", "box", "--", "/box", "stat", "/data/records"))[0].Path)
 }
 
-// TestKubeletIsLimitedToItsNode shows that the authorizer of nodes and NodeRestriction are in effect: the kubelet's own certificate
-// reads no Secret that none of its pods has.
+// TestKubeletIsLimitedToItsNode shows that the authorizer of nodes and NodeRestriction are in
+// effect: the kubelet's own certificate reads no Secret that none of its pods has.
 func TestKubeletIsLimitedToItsNode(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -124,7 +125,7 @@ func TestKubeletIsLimitedToItsNode(t *testing.T) {
 	require.ErrorContains(t, err, "no relationship found between node")
 }
 
-// TestSlowAPI shows that the API server is slow for pods when a test asks for it, and only then.
+// TestSlowAPI shows that the API server is slow for pods when a test requests it, and only then.
 func TestSlowAPI(t *testing.T) {
 	requireNode(t)
 	const delay = 300 * time.Millisecond
@@ -142,7 +143,7 @@ func TestSlowAPI(t *testing.T) {
 	shared.SlowAPI(0)
 	cluster.Eventually(t, "it should be fast again", func(context.Context) error {
 		if now := logDuration(); now >= delay {
-			return fmt.Errorf("it took %s", now) // behind what was under way
+			return fmt.Errorf("it took %s", now) // after everything that was under way
 		}
 		return nil
 	})
@@ -156,7 +157,7 @@ type owned struct {
 	Mode  string `json:"mode"`
 }
 
-// awaitRecords waits until "box append" has told so many records.
+// awaitRecords waits until "box append" has reported this many records.
 func awaitRecords(t *testing.T, namespace, name string, count int) {
 	t.Helper()
 	cluster.Eventually(t, "records should be written", func(context.Context) error {
@@ -167,7 +168,7 @@ func awaitRecords(t *testing.T, namespace, name string, count int) {
 	})
 }
 
-// awaitLogs is logs where the kubelet may not answer yet.
+// awaitLogs is logs while the kubelet may not answer yet.
 func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	t.Helper()
 	cluster.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
@@ -181,8 +182,9 @@ func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	return text
 }
 
-// awaitRelease waits until the shared release answers, and goes on to answer, after the node or its kubelet was down: a kubelet
-// that starts takes every pod for not ready until it has asked, and tells so a moment after it has begun.
+// awaitRelease waits until the shared release answers, and continues to answer, after the node or
+// its kubelet was down: a kubelet that starts considers every pod unready until it has probed it,
+// and reports so a moment after it has begun.
 func awaitRelease(t *testing.T) {
 	t.Helper()
 	const stableFor = 4 * time.Second

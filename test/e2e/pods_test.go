@@ -19,10 +19,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-// podLimit is how long a pod may take to end, with its volume made and the machine busy.
+// podLimit is how long a pod may take to end, including the creation of its volume on a busy
+// machine.
 const podLimit = 3 * time.Minute
 
-// These are what the box program prints; the comment of package box says of which command.
+// Output of the box program; the comment of package box names the command of each.
 type (
 	file struct {
 		Path   string `json:"path"`
@@ -45,13 +46,14 @@ type (
 	}
 )
 
-// newNamespace makes a namespace for one test, which is deleted when the test ends.
+// newNamespace creates a namespace for one test, which is deleted when the test ends.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	return shared.Namespace(t, "e2e", nil)
 }
 
-// boxPod is a pod with the label, which runs the box program once. It asks for no volume: that is ours to add.
+// boxPod is a pod with the label, which runs the box program once. It names no volume: the
+// injection adds it.
 func boxPod(name string, args ...string) *corev1.Pod {
 	grace := int64(1)
 	return &corev1.Pod{
@@ -78,7 +80,7 @@ func created(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 	return made
 }
 
-// runPod creates a pod, waits until it has ended well, and returns its log.
+// runPod creates a pod, waits until it has succeeded, and returns its log.
 func runPod(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	phase, log := tryPod(t, namespace, pod)
@@ -86,7 +88,7 @@ func runPod(t *testing.T, namespace string, pod *corev1.Pod) string {
 	return log
 }
 
-// tryPod creates a pod, waits until it has ended, and returns how and its log.
+// tryPod creates a pod, waits until it has ended, and returns its phase and its log.
 func tryPod(t *testing.T, namespace string, pod *corev1.Pod) (corev1.PodPhase, string) {
 	t.Helper()
 	created(t, namespace, pod)
@@ -120,7 +122,7 @@ func awaitPod(t *testing.T, namespace, name string, is func(*corev1.Pod) bool) (
 	return found
 }
 
-// deletePod deletes a pod and waits until it is gone.
+// deletePod deletes a pod and waits until it no longer exists.
 func deletePod(t *testing.T, namespace, name string) {
 	t.Helper()
 	pods := shared.Client.CoreV1().Pods(namespace)
@@ -134,7 +136,8 @@ func deletePod(t *testing.T, namespace, name string) {
 	})
 }
 
-// runJob runs a pod by a Job of the same name, without a retry, waits until it has succeeded, and returns the pod's log.
+// runJob runs a pod by a Job of the same name, without a retry, waits until it has succeeded, and
+// returns the pod's log.
 func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	none := int32(0)
@@ -173,7 +176,7 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	return log
 }
 
-// logs returns what a pod has said so far.
+// logs returns a pod's log so far.
 func logs(t *testing.T, namespace, name string) string {
 	t.Helper()
 	text, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(t.Context())
@@ -213,7 +216,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// why says what a pod waits for.
+// why returns what a pod waits for.
 func why(pod *corev1.Pod) string {
 	var all []string
 	for _, status := range pod.Status.ContainerStatuses {

@@ -18,8 +18,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A volume with the mount options of a read-only profile is read-only for a pod that names the claim in a volume of its own, too.
-// No CSI driver runs on this node: the kubelet itself mounts the file system of a device with those options, as drivers do.
+// A volume with the mount options of a read-only profile is read-only for a pod that names the
+// claim in a volume of its own, too. No CSI driver runs on this node: the kubelet itself mounts the
+// file system of a device with those options, as drivers do.
 func TestReadOnlyVolumeRefusesWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -38,7 +39,7 @@ func TestReadOnlyVolumeRefusesWrites(t *testing.T) {
 	assert.Contains(t, log, "read-only file system")
 }
 
-// The same pod writes where the volume has no such option: it is the option that stops it.
+// The same pod writes where the volume has no such option: only the option stops it.
 func TestWritableVolumeAcceptsWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -57,7 +58,8 @@ func TestWritableVolumeAcceptsWrites(t *testing.T) {
 	runPod(t, namespace, namesClaim(boxPod("second", "write", "/mine", "book", "1"), "own"))
 }
 
-// readOnlyOptions are the mount options of the PersistentVolume that a read-only profile of a CSI driver creates.
+// readOnlyOptions are the mount options of the PersistentVolume that a read-only profile of a CSI
+// driver creates.
 func readOnlyOptions(t *testing.T) []string {
 	t.Helper()
 	config := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
@@ -71,7 +73,7 @@ func readOnlyOptions(t *testing.T) []string {
 	return objects.Volumes[0].Spec.MountOptions
 }
 
-// deviceVolume is a local volume of a device with a file system that everyone may write to.
+// deviceVolume is a local volume of a device with a file system that every user may write to.
 func deviceVolume(t *testing.T, name string, options []string) *corev1.PersistentVolume {
 	t.Helper()
 	image, root := filepath.Join(t.TempDir(), "image"), t.TempDir()

@@ -42,7 +42,8 @@ func uninstallShared(t *testing.T, release string) {
 	helmRun(t, "helm4", "uninstall", release, "--namespace", releaseNamespace, "--wait", "--timeout", "3m")
 }
 
-// awaitWebhook waits until the API server asks the webhook of a release: it learns of one by a watch.
+// awaitWebhook waits until the API server calls the webhook of a release: it learns of one by a
+// watch.
 func awaitWebhook(t *testing.T, name string) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "labelled pods should get storage from "+name, func(ctx context.Context) error {
@@ -55,7 +56,7 @@ func awaitWebhook(t *testing.T, name string) {
 	})
 }
 
-// mounted tells whether each container of a pod has a claim of ours.
+// mounted reports whether each container of a pod has a claim of the installation.
 func mounted(pod *corev1.Pod) bool {
 	sharedInstallation := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && strings.HasPrefix(v.PersistentVolumeClaim.ClaimName, claim)
@@ -68,7 +69,7 @@ func mounted(pod *corev1.Pod) bool {
 func TestReinstallsWebhook(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
-	t.Cleanup(func() { // whatever happens, others need the release
+	t.Cleanup(func() { // whatever happens, other tests need the release
 		helm, err := shared.Helm(context.WithoutCancel(t.Context()), "helm4")
 		require.NoError(t, err)
 		ctx := context.WithoutCancel(t.Context())
@@ -101,8 +102,9 @@ func TestReinstallsWebhook(t *testing.T) {
 	awaitRelease(t)
 }
 
-// TestReinstallsRenderedRelease is the way without a webhook: a chart of somebody else's, and our
-// post-renderer. The pods have the label, so the webhook sees what was rendered and leaves it as it is.
+// TestReinstallsRenderedRelease is the way without a webhook: a third party's chart, and the
+// post-renderer. The pods have the label, so the webhook sees what was rendered and does not change
+// it.
 func TestReinstallsRenderedRelease(t *testing.T) {
 	requireNode(t)
 	t.Parallel()

@@ -17,7 +17,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestStatusReportsPendingPod has a real kubelet fail to mount, and a real scheduler find no node, and asks the plugin why.
+// TestStatusReportsPendingPod has a real kubelet fail to mount, and a real scheduler find no node,
+// and runs the plugin for the reason.
 func TestStatusReportsPendingPod(t *testing.T) {
 	requireNode(t)
 	for name, c := range map[string]struct {
@@ -65,7 +66,7 @@ func TestStatusReportsPendingPod(t *testing.T) {
 	}
 }
 
-// reportOf is what the plugin tells of a namespace.
+// reportOf is the plugin's report about a namespace.
 func reportOf(t *testing.T, namespace string) status.Namespace {
 	t.Helper()
 	var report status.Status

@@ -29,7 +29,8 @@ type uninstallCase struct {
 	served          string
 }
 
-// newUninstallCase installs a release of its own, with a Helm, and returns when labelled pods get storage from it.
+// newUninstallCase installs a release of its own, with a Helm, and returns when labelled pods get
+// storage from it.
 func newUninstallCase(t *testing.T, helm, name string) uninstallCase {
 	t.Helper()
 	h, err := shared.Helm(t.Context(), helm)
@@ -61,7 +62,9 @@ func (l uninstallCase) uninstall(ctx context.Context, more ...string) error {
 }
 
 // configuration is the name of the MutatingWebhookConfiguration.
-func (l uninstallCase) configuration() string { return l.namespace + "." + l.name + "-pipeline-storage" }
+func (l uninstallCase) configuration() string {
+	return l.namespace + "." + l.name + "-pipeline-storage"
+}
 
 func (l uninstallCase) deleteConfiguration(ctx context.Context) error {
 	return ignoreNotFound(shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
@@ -77,8 +80,8 @@ func (l uninstallCase) remove(ctx context.Context, t *testing.T) {
 	}
 }
 
-// underAdmissions does something while labelled pods are created, with storage or without, and until a while later. None may be
-// refused, and none may wait for a webhook that is gone.
+// underAdmissions runs do while labelled pods are created, with storage or without, and a while
+// after. None may be refused, and none may wait for a deleted webhook.
 func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	t.Helper()
 	client := loadClient(t)
@@ -102,7 +105,7 @@ func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	assert.Less(t, stats.Quantile(1), admissionLimit)
 }
 
-// awaitNoConfiguration waits until the MutatingWebhookConfiguration is gone.
+// awaitNoConfiguration waits until the MutatingWebhookConfiguration no longer exists.
 func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
@@ -114,7 +117,8 @@ func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	})
 }
 
-// assertNothingLeft holds that no object of the release or of its hooks has survived but those that are retained.
+// assertNothingLeft checks that no object of the release or of its hooks remains, except those that
+// are retained.
 func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	t.Helper()
 	cluster.Eventually(t, "no pod should be left", func(ctx context.Context) error {
@@ -133,7 +137,7 @@ func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	assert.Len(t, accounts.Items, 1, "the namespace's default one")
 }
 
-// assertNoRights holds that the right to delete is gone with the hook.
+// assertNoRights checks that the right to delete is removed with the hook.
 func (l uninstallCase) assertNoRights(t *testing.T) {
 	t.Helper()
 	_, err := shared.Client.RbacV1().ClusterRoles().Get(t.Context(), l.configuration()+".uninstall", metav1.GetOptions{})
@@ -170,7 +174,8 @@ func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 	l.assertNothingLeft(t)
 }
 
-// Where the Job cannot run, nothing may be removed: labelled pods still get their storage. docs/operations.md has the way out.
+// Where the Job cannot run, nothing may be removed: labelled pods still get their storage.
+// docs/operations.md has the way out.
 func TestUninstallWithoutTheImageRemovesNothing(t *testing.T) {
 	requireNode(t)
 	t.Parallel()

@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// plugin is what we use of a ConfigManagementPlugin. Source: argo-cd, cmpserver/plugin/config.go.
+// plugin has the fields of a ConfigManagementPlugin that the example uses.
+// Source: argo-cd, cmpserver/plugin/config.go.
 type plugin struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -40,7 +41,8 @@ func readPlugin(t *testing.T) plugin {
 	return p
 }
 
-// argoEnv is the build environment that Argo CD gives a plugin. Source: argo-cd, docs/user-guide/build-environment.md.
+// argoEnv is the build environment that Argo CD gives a plugin.
+// Source: argo-cd, docs/user-guide/build-environment.md.
 func argoEnv(app string, more ...string) []string {
 	return append([]string{
 		"ARGOCD_APP_NAME=" + app, "ARGOCD_APP_NAMESPACE=pipelines", "ARGOCD_APP_PROJECT_NAME=default", "ARGOCD_APP_SOURCE_PATH=charts",
@@ -48,8 +50,9 @@ func argoEnv(app string, more ...string) []string {
 	}, more...)
 }
 
-// generate runs init and generate as Argo CD does: in the Application's folder, the arguments behind the command, with no
-// interpolation. Source: argo-cd, cmpserver/plugin/plugin.go runCommand.
+// generate runs init and generate as Argo CD does: in the Application's directory, the arguments
+// behind the command, with no interpolation.
+// Source: argo-cd, cmpserver/plugin/plugin.go runCommand.
 func generate(t *testing.T, dir string, env []string) result {
 	t.Helper()
 	p := readPlugin(t)
@@ -62,7 +65,7 @@ func generate(t *testing.T, dir string, env []string) result {
 	return r
 }
 
-// withoutHooks leaves out what Helm 3 sends to no post-renderer.
+// withoutHooks removes what Helm 3 sends to no post-renderer.
 func withoutHooks(all map[string]*unstructured.Unstructured) map[string]*unstructured.Unstructured {
 	for key, object := range all {
 		if object.GetAnnotations()["helm.sh/hook"] != "" {
@@ -72,7 +75,7 @@ func withoutHooks(all map[string]*unstructured.Unstructured) map[string]*unstruc
 	return all
 }
 
-// The plugin makes of every example chart what Helm and the post-renderer make of it.
+// The plugin renders every example chart as Helm and the post-renderer do.
 func TestPluginRendersAsHelm(t *testing.T) {
 	t.Parallel()
 	for _, chart := range []string{"etl-cronjob", "training-job", "ray-cluster"} {
@@ -89,7 +92,8 @@ func TestPluginRendersAsHelm(t *testing.T) {
 	}
 }
 
-// Values and configuration are files of the Application, and an Application of another namespace has the same release.
+// Values and configuration are files of the Application, and an Application of another namespace
+// has the same release.
 func TestPluginReadsApplicationFiles(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/training-job")
@@ -109,7 +113,7 @@ func TestPluginReadsApplicationFiles(t *testing.T) {
 	assert.Equal(t, 2, claims, "%v", got)
 }
 
-// A folder without a chart is a kustomization. The plugin needs no function in it.
+// A directory without a chart is a kustomization. The plugin needs no function in it.
 func TestPluginBuildsKustomization(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
@@ -118,7 +122,7 @@ func TestPluginBuildsKustomization(t *testing.T) {
 	assert.Equal(t, objects(t, must(t, build(t, copied(t, "examples/kustomize")))), got)
 }
 
-// What the plugin cannot render, Argo CD must not take for an empty Application.
+// Argo CD must not read a failed rendering as an empty Application.
 func TestPluginFailsWithoutOutput(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ file, text, exp string }{
@@ -142,7 +146,7 @@ func TestPluginFailsWithoutOutput(t *testing.T) {
 	}
 }
 
-// The names by which the three files of the example know each other.
+// The names by which the three files of the example refer to each other.
 func TestExampleFilesAreConsistent(t *testing.T) {
 	t.Parallel()
 	read := func(name string) *unstructured.Unstructured {

@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// commandBlock is what a person copies from a document.
+// commandBlock is a block of commands to copy from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestDocumentCommands runs the commands of docs/gitops.md as a person would, in a folder with the examples.
+// TestDocumentCommands runs the commands of docs/gitops.md as a user would, in a directory with the
+// examples.
 func TestDocumentCommands(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
@@ -40,7 +41,7 @@ func TestDocumentCommands(t *testing.T) {
 	}
 }
 
-// TestDocumentConfigurationLoads holds the first example of the document to what it says.
+// TestDocumentConfigurationLoads checks the first example of the document against its text.
 func TestDocumentConfigurationLoads(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))

@@ -63,7 +63,7 @@ var exampleObjects = []string{
 	"PersistentVolumeClaim/pipelines/pvc-data-pipeline.nightly", "StorageClass//fast.pipelines.nightly",
 }
 
-// The example: kustomize's own transformers first, then ours.
+// The example: kustomize's own transformers first, then the function.
 func TestFunctionMountsKustomizeOutput(t *testing.T) {
 	t.Parallel()
 	r := build(t, copied(t, "examples/kustomize"))
@@ -80,7 +80,7 @@ func TestFunctionMountsKustomizeOutput(t *testing.T) {
 	}
 }
 
-// What a build made is built again: nothing changes.
+// The output of a build is built again: nothing changes.
 func TestSecondBuildChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
@@ -102,7 +102,7 @@ func TestEachNamespaceGetsClaim(t *testing.T) {
 	assert.Len(t, built, 5, "and one class")
 }
 
-// A conflict stops the build with a sentence, and so does a mistake in the configuration.
+// A conflict stops the build with its message, and so does a mistake in the configuration.
 func TestKustomizeShowsReason(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -134,7 +134,7 @@ func TestKustomizeShowsReason(t *testing.T) {
 	}
 }
 
-// Warnings reach the person who builds.
+// Warnings reach the user who builds.
 func TestKustomizeShowsWarnings(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
@@ -156,7 +156,7 @@ func TestArgumentsAreFlags(t *testing.T) {
 	assert.Equal(t, "1Ti", size)
 }
 
-// What the documents warn of, so that they can be changed when kustomize is.
+// Limitations of kustomize in the document, so that it can be changed when kustomize is.
 func TestKustomizeLimitations(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")

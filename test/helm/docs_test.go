@@ -15,11 +15,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// commandBlock is what a person copies from a document.
+// commandBlock is a block of commands to copy from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestDocumentCommands runs them as a person would, in a folder with the examples and the packaged plugin,
-// against the API server. Helm is Helm 4 from the block on that installs the plugin.
+// TestDocumentCommands runs them as a user would, in a directory with the examples and the packaged
+// plugin, against the API server. Helm is Helm 4 from the block on that installs the plugin.
 func TestDocumentCommands(t *testing.T) {
 	dir := documentsDir(t)
 	for _, document := range []string{"README.md", "examples/README.md", "docs/kinds.md"} {
@@ -37,7 +37,8 @@ func TestDocumentCommands(t *testing.T) {
 	}
 }
 
-// TestLeavingDocumentCommands runs them in their order and in one namespace: they tell one story.
+// TestLeavingDocumentCommands runs them in their order and in one namespace: each needs the ones
+// before it.
 func TestLeavingDocumentCommands(t *testing.T) {
 	dir, namespace := documentsDir(t), newNamespace(t)
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "leaving.md"))
@@ -49,7 +50,7 @@ func TestLeavingDocumentCommands(t *testing.T) {
 	}
 }
 
-// documentsDir has what the documents speak of: examples, charts and dist.
+// documentsDir has the files that the documents name: examples, charts and dist.
 func documentsDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -87,8 +88,9 @@ func runBlock(t *testing.T, dir, namespace, block string) {
 	assert.NotContains(t, string(out), "nothing was selected", "%s", block)
 }
 
-// asDryRun asks the API server about the webhook's chart and installs nothing: no controller here would start its pods,
-// and no labelled pod of the other tests would be admitted. test/webhook installs it. So there is nothing to uninstall, either.
+// asDryRun sends the webhook's chart to the API server as a dry run: no controller here would start
+// its pods, and no labelled pod of the other tests would be admitted. test/webhook installs it. So
+// there is nothing to uninstall, either.
 func asDryRun(block string) string {
 	return strings.NewReplacer(
 		"helm install ps charts/pipeline-storage", "helm install ps charts/pipeline-storage --dry-run=server",
@@ -107,7 +109,8 @@ func makeTargets(block string) []string {
 	return targets
 }
 
-// assertMakeTargets asserts that the Makefile has the targets, and runs the demonstration. The target test runs this test.
+// assertMakeTargets checks that the Makefile has the targets, and runs the demonstration. The
+// target test runs this test.
 func assertMakeTargets(t *testing.T, targets []string) {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))

@@ -97,14 +97,15 @@ func TestHooksFollowFlag(t *testing.T) {
 	}
 }
 
-// runner plays the part of the controllers and the kubelet: every Job and every Pod of a namespace ends well.
+// runner stands in for the controllers and the kubelet: every Job and every Pod of a namespace
+// succeeds.
 type runner struct {
 	mu   sync.Mutex
 	seen map[string]*unstructured.Unstructured
 	errs []error
 }
 
-// How a Job and a Pod look when they have ended well.
+// The status of a Job and of a Pod that have succeeded.
 const (
 	jobDone = `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:00:01Z","conditions":[
 		{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"2026-01-01T00:00:01Z"},
@@ -141,7 +142,7 @@ func (r *runner) handle(ctx context.Context, kind schema.GroupVersionResource, e
 		return
 	}
 	r.mu.Lock()
-	r.seen[object.GetName()] = object // before Helm can know that it has ended
+	r.seen[object.GetName()] = object // before Helm can see that it has ended
 	r.mu.Unlock()
 	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done), metav1.PatchOptions{}, "status")
 	if err != nil && ctx.Err() == nil {

@@ -48,7 +48,7 @@ func TestInstallStripsHelmAnnotations(t *testing.T) {
 
 		objects := []unstructured.Unstructured{*get(t, classes, "", storageOf("rel", namespace).class)}
 		for _, kind := range ofReleases {
-			if kind != secrets { // Helm keeps the release itself in one
+			if kind != secrets { // Helm stores the release itself in one
 				objects = append(objects, list(t, kind, namespace)...)
 			}
 		}
@@ -249,8 +249,8 @@ func TestDryRunCreatesNothing(t *testing.T) {
 	})
 }
 
-// withoutRevision is an object without its revision: Helm 4 applies every object again, and the API server counts that for a claim
-// although nothing changes.
+// withoutRevision is an object without its revision: Helm 4 applies every object again, and the API
+// server counts that for a claim although nothing changes.
 func withoutRevision(t *testing.T, kind schema.GroupVersionResource, namespace, name string) map[string]any {
 	t.Helper()
 	object := get(t, kind, namespace, name)
@@ -295,7 +295,8 @@ func assertField(t *testing.T, object *unstructured.Unstructured, want string, p
 	assert.Equal(t, want, got, strings.Join(path, "."))
 }
 
-// assertNothingIn makes sure that neither a release nor anything of it is in the namespace, nor its class in the cluster.
+// assertNothingIn checks that neither a release nor any of its objects is in the namespace, nor its
+// class in the cluster.
 func assertNothingIn(t *testing.T, namespace string) {
 	t.Helper()
 	for _, kind := range ofReleases {

@@ -1,6 +1,7 @@
 // Package helm_test runs the post-renderer under real Helm 3 and Helm 4 against a real API server.
 //
-// No controller runs beside the API server: what Helm creates stays as it is, and hooks end because a test says so.
+// No controller runs beside the API server: what Helm creates stays as it is, and hooks end because
+// a test ends them.
 package helm_test
 
 import (
@@ -68,7 +69,8 @@ func runTests(ctx context.Context, m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// prepareHelm builds the post-renderer and gives each Helm a home of its own: a Helm 4 plugin makes Helm 3 complain.
+// prepareHelm builds the post-renderer and gives each Helm a home directory of its own: a Helm 4
+// plugin makes Helm 3 complain.
 func prepareHelm(ctx context.Context, dir string) error {
 	staged := filepath.Join(dir, "pipeline-storage")
 	host := plugin.Host()

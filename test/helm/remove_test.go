@@ -13,7 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// committedChart is a chart whose templates were rendered with storage for a release, as people who keep rendered manifests have it.
+// committedChart is a chart whose templates were rendered with storage for a release, as users with
+// committed manifests have it.
 func committedChart(t *testing.T, h tool, release, namespace string) string {
 	t.Helper()
 	text := h.must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
@@ -24,8 +25,9 @@ func committedChart(t *testing.T, h tool, release, namespace string) string {
 	return chart
 }
 
-// TestRemovalRetainsStorageInCluster takes the storage out of a release whose manifests have it: the pods lose it,
-// Helm forgets the objects, and the very same objects stay in the cluster.
+// TestRemovalRetainsStorageInCluster removes the storage from a release whose manifests have it:
+// the pods lose it, Helm no longer manages the objects, and the very same objects remain in the
+// cluster.
 func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)

@@ -66,7 +66,8 @@ func TestTemplateIsDeterministic(t *testing.T) {
 func TestTemplateOnlyAddsLines(t *testing.T) {
 	t.Parallel()
 	plain := map[string]func(name string) []string{
-		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is the measure.
+		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is
+		// the measure.
 		"helm4": func(name string) []string {
 			return []string{"template", "rel", example(name), "--post-renderer", "copy"}
 		},
@@ -144,7 +145,7 @@ func TestRendersListItems(t *testing.T) {
 		assert.Equal(t, 2, pods)
 		if h.name == "helm3" {
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "List"}, kinds)
-		} else { // it takes the list apart before it calls a post-renderer
+		} else { // it splits the list before it calls a post-renderer
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "Deployment", "Deployment"}, kinds)
 		}
 	})
@@ -289,7 +290,7 @@ func missingLines(before, after string) []string {
 	return missing
 }
 
-// withoutStorage leaves out the storage objects, none of which the examples have themselves.
+// withoutStorage removes the storage objects, none of which the examples have themselves.
 func withoutStorage(names []string) []string {
 	var rest []string
 	for _, name := range names {

@@ -26,8 +26,8 @@ const (
 	name       = "registry.example.com/pipeline-storage:1.2.3"
 	user       = 65532
 
-	// sizeLimit is what a node may have to pull, in bytes: both binaries, compressed. It was 17 MiB when this was written,
-	// most of it the Kubernetes client and API types.
+	// sizeLimit is the most that a node may have to pull, in bytes: both binaries, compressed. It
+	// was 17 MiB when this was written, most of it the Kubernetes client and API types.
 	sizeLimit = 24 << 20
 )
 
@@ -60,7 +60,8 @@ func build(t *testing.T, args ...string) string {
 	return dir
 }
 
-// TestImage builds the image from the Dockerfile, for every platform, and looks at what a container engine would run.
+// TestImage builds the image from the Dockerfile, for every platform, and checks what a container
+// engine would run.
 func TestImage(t *testing.T) {
 	t.Parallel()
 
@@ -93,7 +94,7 @@ func TestImage(t *testing.T) {
 	t.Run("both programs run in it", func(t *testing.T) { checkPrograms(t, images) })
 
 	t.Run("the same sources give the same image", func(t *testing.T) {
-		// Each build is made in a folder of its own.
+		// Each build is made in a directory of its own.
 		again, _ := readLayout(t, build(t, "-platform", "linux/amd64"))
 		assert.Equal(t, images["linux/amd64"].digest, again["linux/amd64"].digest)
 	})
@@ -123,7 +124,8 @@ func checkConfiguration(t *testing.T, image platformImage) {
 	}
 }
 
-// checkFiles checks that the image holds the two binaries, what stands in for its base, and nothing else.
+// checkFiles checks that the image holds the two binaries, what stands in for its base, and nothing
+// else.
 func checkFiles(t *testing.T, image platformImage) {
 	t.Helper()
 
@@ -177,7 +179,8 @@ func checkBinary(t *testing.T, path string, machine elf.Machine) {
 	assert.NotContains(t, settings, "vcs.revision", "the label tells the revision, so that a commit need not change the binary")
 }
 
-// checkPrograms runs the programs for this machine in the image's own files, as its own user where this test may do so.
+// checkPrograms runs the programs for this machine in the image's own files, as its own user where
+// this test may do so.
 func checkPrograms(t *testing.T, images map[string]platformImage) {
 	t.Helper()
 
@@ -208,7 +211,7 @@ func checkPrograms(t *testing.T, images map[string]platformImage) {
 	}
 }
 
-// TestCompiler holds the Dockerfile's compiler to the release that the tools are pinned to.
+// TestCompiler checks that the Dockerfile's compiler has the release to which the tools are pinned.
 func TestCompiler(t *testing.T) {
 	t.Parallel()
 
@@ -299,7 +302,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestBuildRefuses gives the tool what it cannot build as a container engine would: it must not build something else.
+// TestBuildRefuses gives the tool what it cannot build as a container engine would: it must not
+// build something else.
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 

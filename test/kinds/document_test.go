@@ -22,7 +22,8 @@ const (
 	kindsEnd   = "<!-- /kinds -->\n"
 )
 
-// TestDocumentHasEveryKind holds the generated part of docs/kinds.md to the table in the code and to our own of the definitions.
+// TestDocumentHasEveryKind compares the generated part of docs/kinds.md with the table in the code
+// and that of the definitions.
 func TestDocumentHasEveryKind(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
@@ -33,7 +34,8 @@ func TestDocumentHasEveryKind(t *testing.T) {
 	requireFile(t, document, head+kindsBegin+describeKinds(t)+kindsEnd+tail)
 }
 
-// TestDocumentShowsExample compares what docs/kinds.md shows of a row with the file that its command reads.
+// TestDocumentShowsExample compares what docs/kinds.md shows of a row with the file that its
+// command reads.
 func TestDocumentShowsExample(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
@@ -88,7 +90,7 @@ func projectsOf(rows []kinds.Kind) func(func([]kinds.Kind) bool) {
 	}
 }
 
-// describe writes what a person wants to know of a kind.
+// describe writes what a user needs about a kind.
 func describe(row kinds.Kind) string {
 	var b strings.Builder
 	if row.Objects != "" {
@@ -147,7 +149,7 @@ func place(p kinds.PodPaths) string {
 	return s
 }
 
-// containerNames says what containers are called that stand at a place of their own.
+// containerNames describes the names of containers at a place of their own.
 func containerNames(p kinds.PodPaths) string {
 	paths := map[string][]string{}
 	for _, path := range p.Containers {
@@ -162,7 +164,7 @@ func containerNames(p kinds.PodPaths) string {
 	return s.String()
 }
 
-// labelPlace says where the label goes.
+// labelPlace describes where the label goes.
 func labelPlace(p kinds.PodPaths) string {
 	if p.LabelPrefix != "" {
 		return field(p.Labels) + " (`" + p.LabelPrefix + kinds.Label + "`)"
@@ -200,7 +202,7 @@ func definitionsOf(t *testing.T, row kinds.Kind) []definition {
 	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
 }
 
-// sources are the projects, with their commits, whose definitions judge the rows.
+// sources are the projects, with their commits, whose definitions validate the rows.
 func sources(t *testing.T, rows []kinds.Kind) string {
 	t.Helper()
 	if slices.Contains(builtin, rows[0].Group) {
@@ -216,7 +218,7 @@ func sources(t *testing.T, rows []kinds.Kind) string {
 	return cmp.Or(strings.Join(slices.Compact(all), ", "), "–")
 }
 
-// heading has the group of a kind and the versions in which it was judged.
+// heading has the group of a kind and the versions in which it was validated.
 func heading(t *testing.T, row kinds.Kind) string {
 	t.Helper()
 	text := cmp.Or(row.Group, "core")
@@ -226,7 +228,7 @@ func heading(t *testing.T, row kinds.Kind) string {
 	return text
 }
 
-// anchor is the link that GitHub makes of a heading.
+// anchor is the link that GitHub derives from a heading.
 func anchor(heading string) string {
 	mapRune := func(r rune) rune {
 		switch {

@@ -10,7 +10,8 @@ import (
 
 const rounds, each = 40, 15
 
-// series has latencies that differ by chance, and rounds that do: as on a machine on which others work now and then.
+// series has latencies that differ by chance, and rounds that do: as on a machine with other work
+// now and then.
 func series(seed uint64, base time.Duration) Series {
 	random := rand.New(rand.NewPCG(seed, seed))
 	disturbance := rand.New(rand.NewPCG(7, 7)) // the same for all series

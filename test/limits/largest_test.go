@@ -1,4 +1,5 @@
-// Package limits_test compares the limits of internal/admission with what a real API server sends to a webhook.
+// Package limits_test compares the limits of internal/admission with what a real API server sends
+// to a webhook.
 package limits_test
 
 import (
@@ -74,9 +75,10 @@ func apply(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
 	return c.inJSON.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: "largest"})
 }
 
-// TestLargestReview searches, for pods of many shapes, the largest one that a real API server creates, and measures the review
-// that a webhook gets of it. MaxBody is above that of every pod that the other limits of package admission let pass and that
-// anybody needs. The other shapes' reviews may be larger: such a pod is refused with the code 413.
+// TestLargestReview searches, for pods of many shapes, the largest one that a real API server
+// creates, and measures the review that a webhook gets of it. MaxBody is above that of every pod
+// that the other limits of package admission allow and that a user could need. The reviews of other
+// shapes may be larger: such a pod is refused with the code 413.
 func TestLargestReview(t *testing.T) {
 	c := newCluster(t)
 	r := register(t, c)
@@ -115,12 +117,14 @@ type found struct {
 type sizes struct {
 	// stored is what the API server returns, in Protobuf, as etcd gets it.
 	stored int
-	// counted is what decides whether etcd takes it: the same, but without the managedFields where the API server drops them.
+	// counted is what decides whether etcd accepts it: the same, but without the managedFields
+	// where the API server drops them.
 	counted           int
 	sent, annotations int
 }
 
-// largest searches the largest pod of a shape. All sizes grow linearly with the pod, so that two small pods predict it.
+// largest searches the largest pod of a shape. All sizes grow linearly with the pod, so that two
+// small pods predict it.
 func largest(t *testing.T, c *cluster, r *recorder, s shape) found {
 	t.Helper()
 	var l found
@@ -181,8 +185,10 @@ func sizesOf(t *testing.T, w way, sent, created *corev1.Pod) sizes {
 	for key, value := range sent.Annotations {
 		s.annotations += len(key) + len(value)
 	}
-	// The API server creates a pod that is too large once more, without managedFields, unless it was applied. The webhook has seen
-	// them. Source: Kubernetes, apiserver/pkg/endpoints/handlers, isTooLargeError in create.go and patch.go.
+	// The API server creates a pod that is too large once more, without managedFields, unless it
+	// was applied. The webhook has seen them.
+	// Source: Kubernetes, apiserver/pkg/endpoints/handlers, isTooLargeError in create.go and
+	// patch.go.
 	if w.name != byApply.name {
 		created.ManagedFields = nil
 	}
@@ -190,7 +196,7 @@ func sizesOf(t *testing.T, w way, sent, created *corev1.Pod) sizes {
 	return s
 }
 
-// limitOf is the limit that a pod is above. An error for any other reason ends the test.
+// limitOf is the limit that a pod exceeds. An error for any other reason ends the test.
 func limitOf(t *testing.T, err error) string {
 	t.Helper()
 	text := err.Error()
@@ -256,7 +262,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// recorder is a webhook that allows everything and keeps the last review.
+// recorder is a webhook that allows everything and records the last review.
 type recorder struct {
 	mutex sync.Mutex
 	body  []byte
@@ -293,7 +299,8 @@ func (r *recorder) last() []byte {
 	return r.body
 }
 
-// register has the API server send every new pod of the namespace to a recorder, and returns when it does.
+// register has the API server send every new pod of the namespace to a recorder, and returns when
+// it does.
 func register(t *testing.T, c *cluster) *recorder {
 	t.Helper()
 	r := &recorder{}

@@ -24,13 +24,14 @@ const (
 	BoxImage = "registry.example/box:1"
 	// PauseImage holds the namespaces of a pod.
 	PauseImage = "registry.example/pause:1"
-	// ShellImage is what the provisioner's manifest asks for: a shell, mkdir and rm.
+	// ShellImage has what the provisioner's manifest needs: a shell, mkdir and rm.
 	ShellImage = "docker.io/library/busybox:latest"
 	// ProvisionerImage is the provisioner of local volumes.
 	ProvisionerImage = "docker.io/rancher/local-path-provisioner:v0.0.30"
 )
 
-// Media types and annotations of the OCI image specification, and the annotation by which containerd takes a name.
+// Media types and annotations of the OCI image specification, and the annotation from which
+// containerd reads a name.
 const (
 	indexType      = "application/vnd.oci.image.index.v1+json"
 	manifestType   = "application/vnd.oci.image.manifest.v1+json"
@@ -46,7 +47,7 @@ type Image struct {
 	Name string
 	// Files are programs of this machine, by their paths in the image.
 	Files map[string]string
-	// Links are symbolic links in the image, with what they lead to.
+	// Links are symbolic links in the image, with their targets.
 	Links      map[string]string
 	Entrypoint []string
 }
@@ -62,13 +63,13 @@ type descriptor struct {
 // archive is a tar file that is an OCI layout.
 type archive struct {
 	writer *tar.Writer
-	// index has the descriptors, as they are.
+	// index has the descriptors, unparsed.
 	index   []json.RawMessage
 	written map[string]bool
 }
 
-// WriteArchive writes images to a file that Options.Archive takes: those given, and those of layouts, which are folders with OCI
-// layouts whose images have names.
+// WriteArchive writes images to a file for Options.Archive: images, and those of layouts, which are
+// directories with OCI layouts whose images have names.
 func WriteArchive(file string, images []Image, layouts ...string) (err error) {
 	out, err := os.Create(file)
 	if err != nil {
@@ -174,7 +175,7 @@ func dirHeader(name string) *tar.Header {
 	return &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: dirMode}
 }
 
-// put writes an entry, after the folders that it is in.
+// put writes an entry, after its parent directories.
 func put(writer *tar.Writer, made map[string]bool, header *tar.Header, text []byte) error {
 	if parent := path.Dir(header.Name); !made[parent] {
 		if err := put(writer, made, dirHeader(parent), nil); err != nil {
@@ -270,8 +271,8 @@ func (a *archive) finish() error {
 		a.add(indexFile, text), a.add(layoutFile, []byte(`{"imageLayoutVersion":"1.0.0"}`)), a.writer.Close())
 }
 
-// Images are those that every node of the tests has: see the constants. box is the program of package box, provisioner and shell
-// the parts local-path-provisioner and gosh.
+// Images are those that every node of the tests has: see the constants. box is the program of
+// package box, provisioner and shell the parts local-path-provisioner and gosh.
 func Images(box, provisioner, shell string) []Image {
 	return []Image{
 		{Name: BoxImage, Files: map[string]string{"/box": box}, Entrypoint: []string{"/box"}},

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supported tries what a node needs and returns in one sentence what the machine does not allow, or nil. dir is a folder for
-// trials, group a name for a control group of which nothing is left.
+// Supported tries what a node needs and returns in one sentence what the machine does not allow, or
+// nil. dir is a directory for trials, group a name for a control group, which is removed again.
 func Supported(dir, group string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can run a node")

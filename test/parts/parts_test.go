@@ -47,7 +47,7 @@ func TestBuildsOnceAndCaches(t *testing.T) {
 func TestParallelCallsBuildOnce(t *testing.T) {
 	b := newHello(t)
 
-	// The go command of this test tells each build that it is asked for.
+	// The go command of this test prints each build that is requested.
 	goCommand, err := exec.LookPath("go")
 	require.NoError(t, err)
 
@@ -292,7 +292,7 @@ func TestEveryPartIsPinned(t *testing.T) {
 	}
 }
 
-// failing is a test that remembers why it failed, and stops as a real one does.
+// failing is a test that records why it failed, and stops as a real one does.
 type failing struct {
 	testing.TB
 
@@ -305,7 +305,8 @@ func (f *failing) Fatalf(format string, args ...any) {
 	panic("stopped")
 }
 
-// newHello returns a builder with one module, hello, which needs no other; its go.mod names one only for the stamps.
+// newHello returns a builder with one module, hello, which needs no other; its go.mod names one
+// only for the stamps.
 func newHello(t *testing.T) builder {
 	t.Helper()
 

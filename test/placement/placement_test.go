@@ -24,13 +24,13 @@ import (
 )
 
 const (
-	namespace = "default"
-	waitTimeout  = time.Minute
-	poll      = 50 * time.Millisecond
+	namespace   = "default"
+	waitTimeout = time.Minute
+	poll        = 50 * time.Millisecond
 )
 
-// configuration has two disks whose pods are kept together, one that has one pod at a time, and a claim with a folder for each
-// pod of a Job.
+// configuration has two disks whose pods run on one node, one disk for one pod at a time, and a
+// claim with a directory for each pod of a Job.
 const configuration = `apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles:
@@ -40,7 +40,8 @@ profiles:
 - {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
 `
 
-// TestPodsOfOneDiskShareNode runs in one control plane: the scheduler's memory of it is what is tested.
+// TestPodsOfOneDiskShareNode runs in one control plane, because the scheduler's state is under
+// test.
 func TestPodsOfOneDiskShareNode(t *testing.T) {
 	t.Parallel()
 
@@ -211,7 +212,7 @@ func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
 	return pod.Spec.NodeName
 }
 
-// unschedulable waits until the scheduler has said why there is no node.
+// unschedulable waits until the scheduler has reported why there is no node.
 func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
 	t.Helper()
 

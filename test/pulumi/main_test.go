@@ -10,7 +10,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/plugin"
 )
 
-// postrenderer is the program under test. It is also in $PATH, where the provider looks for it.
+// postrenderer is the program under test. It is also in $PATH, where the provider searches for it.
 var postrenderer string
 
 func TestMain(m *testing.M) {

@@ -84,7 +84,8 @@ func TestPulumiOnAPIServer(t *testing.T) {
 	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
 }
 
-// testReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release leaves the stack and comes back.
+// testReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release
+// is removed from the stack and added again.
 func testReleaseRetainsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
 	t.Helper()
 	inputs := readChart(t, "release", releaseType)
@@ -116,14 +117,15 @@ var resources = map[string]schema.GroupVersionResource{
 	"Pod":                   {Version: "v1", Resource: "pods"},
 }
 
-// testOriginIsAccepted lets the API server judge the origin's objects, because the program writes fields as plain maps.
+// testOriginIsAccepted lets the API server validate the origin's objects, because the program
+// writes fields as plain maps.
 func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
 	t.Helper()
 	account := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"},
 	}}
 	_, err := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}).Namespace("default").
-		Create(t.Context(), account, metav1.CreateOptions{}) // nothing runs here that makes it, and pods need it
+		Create(t.Context(), account, metav1.CreateOptions{}) // no controller here creates it, and pods need it
 	require.NoError(t, err)
 
 	for _, backend := range []string{"aws-ebs", "azure-disk", "gce-pd"} {

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of docs/pulumi.md anew")
 
-// document is where the table stands, between tableBegin and tableEnd.
+// document has the table between tableBegin and tableEnd.
 const (
 	document   = "../../docs/pulumi.md"
 	tableBegin = "<!-- fields -->\n"
@@ -30,13 +30,13 @@ const (
 
 var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
 
-// The part of the table that is no object's field.
+// The part of the table that is not an object's field.
 const mount = "Mount"
 
 // fields are those of a side of the table, by part and path.
 type fields map[string]map[string]string
 
-// reasons say why a field differs. Each is needed, and each difference has one.
+// reasons are why a field differs. Each is needed, and each difference has one.
 var reasons = map[string]string{
 	"StorageClass metadata.name":                          "A class is the cluster's: two releases with one name would meet. `--class=fast` sets it.",
 	"StorageClass provisioner":                            "The plugin inside Kubernetes is gone since 1.27; its CSI driver takes its place.",
@@ -71,7 +71,8 @@ var everywhere = map[string]string{
 	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm is to keep.",
 }
 
-// TestDocumentHasTable compares what the origin's program registers with what ours makes, field by field.
+// TestDocumentHasTable compares what the origin's program registers with what the post-renderer
+// makes, field by field.
 func TestDocumentHasTable(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "disk", chartType))
 	require.NoError(t, err)
@@ -104,8 +105,8 @@ func originFields(t *testing.T) fields {
 	return all
 }
 
-// renderedFields reads a rendered stream. Pulumi retains what has Helm's policy "keep" (pulumi-kubernetes,
-// provider/pkg/provider/helm/v4/chart.go, preregister).
+// renderedFields reads a rendered stream. Pulumi retains what has Helm's policy "keep"
+// (pulumi-kubernetes, provider/pkg/provider/helm/v4/chart.go, preregister).
 func renderedFields(t *testing.T, rendered string) fields {
 	t.Helper()
 	all := fields{}
@@ -138,7 +139,7 @@ func destroyed(retained bool) string {
 	return "deleted"
 }
 
-// mountOf tells how the pod template of an object mounts its claim.
+// mountOf describes how the pod template of an object mounts its claim.
 func mountOf(t *testing.T, object unstructured.Unstructured, template map[string]any) map[string]string {
 	t.Helper()
 	var pod corev1.PodTemplateSpec
@@ -160,7 +161,7 @@ func mountOf(t *testing.T, object unstructured.Unstructured, template map[string
 	return nil
 }
 
-// flatten returns the fields of an object by path. What is deep and belongs together is one field.
+// flatten returns the fields of an object by path. A deep value that belongs together is one field.
 func flatten(object *unstructured.Unstructured) map[string]string {
 	all := map[string]string{}
 	var walk func(path string, value any)
@@ -191,7 +192,8 @@ func affinity(value map[string]any) string {
 	return fmt.Sprintf("%s %s", only["key"], only["values"])
 }
 
-// rows writes the table: fields that are equal on both sides, and those that differ with the reason.
+// rows writes the table: fields that are equal on both sides, and those that differ with the
+// reason.
 func rows(t *testing.T, origin, rendered fields) string {
 	t.Helper()
 	needed := map[string]bool{}

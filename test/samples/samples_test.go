@@ -30,7 +30,7 @@ import (
 
 const (
 	samplesDir = "../../config/samples"
-	origin = "origin-aws-ebs.yaml"
+	origin     = "origin-aws-ebs.yaml"
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
 	// schedule takes snapshots.
@@ -44,7 +44,7 @@ var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Ve
 
 var update = flag.Bool("update", false, "write the expected files anew")
 
-// more are samples beside those that every backend has, each with its backend.
+// more are samples in addition to those that every backend has, each with its backend.
 var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}
 
 var resources = map[string]schema.GroupVersionResource{
@@ -83,7 +83,8 @@ func load(t *testing.T) map[string]*storage.Config {
 	return configs
 }
 
-// TestEveryBackendHasASample also keeps a sample to one backend, most often the one that it is named after.
+// TestEveryBackendHasASample also checks that a sample has one backend, usually the one in its
+// name.
 func TestEveryBackendHasASample(t *testing.T) {
 	t.Parallel()
 
@@ -138,8 +139,9 @@ func TestEveryBackendHasASample(t *testing.T) {
 	}
 }
 
-// TestObjectsAreAccepted makes the objects of every sample: as the webhook's claims controller would, in a strict dry run, and
-// as a release would, to stay. Volumes that exist are then bound by the real binder.
+// TestObjectsAreAccepted creates the objects of every sample: as the webhook's claims controller
+// would, in a strict dry run, and as a release would, to stay. Volumes that exist are then bound by
+// the real binder.
 func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
@@ -156,7 +158,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 	for file, config := range configs {
 		for _, profile := range config.Profiles {
 			use := use(&profile)
-			// The dry run asks whether the namespace is there.
+			// The dry run checks that the namespace exists.
 			createNamespace(t, client, use.Namespace)
 
 			objects, err := storage.Objects(config, storage.Release{}, use)
@@ -221,7 +223,7 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 	}, waitTimeout, poll)
 }
 
-// acceptsDocumentedClasses makes those that docs/backends.md tells people to install.
+// acceptsDocumentedClasses creates the classes that docs/backends.md has you install.
 func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
@@ -245,7 +247,8 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)
 }
 
-// acceptsDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md says.
+// acceptsDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md
+// describes.
 func acceptsDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
@@ -301,7 +304,7 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 	require.Contains(t, args, "/snapshot/snapshot.yaml")
 	args[slices.Index(args, "/snapshot/snapshot.yaml")] = file
 
-	for range 2 { // every night another one, with the rights of the schedule's account
+	for range 2 { // another one every night, with the rights of the schedule's account
 		command := exec.CommandContext(t.Context(), parts.Require(t, "kubectl")["kubectl"],
 			append(args, "--kubeconfig", kubeconfig, "--as", "system:serviceaccount:research:nightly-snapshot")...)
 		out, err := command.CombinedOutput()
@@ -390,7 +393,7 @@ func create(t *testing.T, client dynamic.Interface, objects *storage.ObjectSet, 
 	}
 }
 
-// TestOrigin compares the origin's objects field by field: the file is what a person reads to see them.
+// TestOrigin compares the origin's objects field by field: the file shows them to readers.
 func TestOrigin(t *testing.T) {
 	t.Parallel()
 
@@ -410,7 +413,8 @@ func TestOrigin(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(expected), string(actual), "if this is intended: go test ./test/samples -update")
 
-	// With the defaults, a bare profile differs in nothing but the volume that exists and the type of disk.
+	// With the defaults, a bare profile differs in nothing but the volume that exists and the type
+	// of disk.
 	bare, err := storage.Objects(storage.Default(), storage.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
@@ -421,7 +425,8 @@ func TestOrigin(t *testing.T) {
 	assert.Equal(t, storage.DefaultMountPath, config.Profiles[0].Mount.Path)
 }
 
-// encode writes objects as a stream of YAML documents, without the empty status that typed objects have.
+// encode writes objects as a stream of YAML documents, without the empty status that typed objects
+// have.
 func encode(t *testing.T, objects *storage.ObjectSet) []byte {
 	t.Helper()
 

@@ -1,5 +1,6 @@
-// Package scale measures what the webhook costs in a large cluster: memory of the replicas, requests to the API server, and
-// the time until every namespace has its claim. It makes thousands of pods, which takes minutes, so it runs only when asked:
+// Package scale measures what the webhook costs in a large cluster: memory of the replicas,
+// requests to the API server, and the time until every namespace has its claim. It creates
+// thousands of pods, which takes minutes, so it runs only with a flag:
 //
 //	go test ./test/scale -run TestScale -v -timeout 15m -args -scale
 //
@@ -18,11 +19,11 @@ import (
 )
 
 const (
-	chart      = "../../charts/pipeline-storage"
-	image      = "ghcr.io/pipeline-storage/pipeline-storage"
-	release    = "ps"
-	releaseNamespace       = "storage"
-	deployment = "ps-pipeline-storage"
+	chart            = "../../charts/pipeline-storage"
+	image            = "ghcr.io/pipeline-storage/pipeline-storage"
+	release          = "ps"
+	releaseNamespace = "storage"
+	deployment       = "ps-pipeline-storage"
 )
 
 // Flags, after -args.
@@ -33,7 +34,7 @@ var (
 	rate       = flag.Int("rate", 250, "pods created a second, at most")
 )
 
-// shared is the cluster, nil when nobody has asked.
+// shared is the cluster, nil without the flag.
 var shared *cluster.Cluster
 
 func TestMain(m *testing.M) {

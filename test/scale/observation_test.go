@@ -17,14 +17,14 @@ import (
 
 const metricsPort = 8080
 
-// observation is what the replicas said at one moment.
+// observation is the replicas' metrics at one moment.
 type observation struct {
 	name     string
 	at       time.Time
 	replicas []replica
 }
 
-// replica is what one of them said: the sums of its metrics by name, and its requests by method.
+// replica is one replica's metrics: the sums by name, and its requests by method.
 type replica struct {
 	pod      string
 	resident float64

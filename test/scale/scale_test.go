@@ -25,9 +25,10 @@ import (
 const (
 	// clients create pods at the same time.
 	clients = 32
-	// background is how long is listened to the replicas while nothing happens.
+	// background is how long the idle requests of the replicas are counted.
 	background = 20 * time.Second
-	// claimsLimit is how long the claims may take from the first pod on. The API server, not the webhook, should be what limits them.
+	// claimsLimit is how long the claims may take from the first pod on. The API server, not the
+	// webhook, should be the bottleneck.
 	claimsLimit = 3 * time.Minute
 )
 
@@ -58,7 +59,7 @@ func TestScale(t *testing.T) {
 	m.logTable(t)
 }
 
-// pod asks for no scheduler that there is: it stays as it was created.
+// pod names a scheduler that does not exist: it stays as it was created.
 func pod(i int, labels map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("pod-%d", i), Labels: labels},
@@ -78,12 +79,13 @@ type measurement struct {
 	bystanders string
 	users      []string
 
-	observations  []observation
+	observations []observation
 	idle, loaded observation
-	// perSecond are the requests of all replicas while nothing happens.
+	// perSecond is the request rate of all idle replicas.
 	perSecond float64
 	createdIn time.Duration
-	// halfClaims is when half of the claims were bound, allClaims when all were, both since the first pod.
+	// halfClaims is when half of the claims were bound, allClaims when all were, both since the
+	// first pod.
 	halfClaims, allClaims time.Duration
 }
 
@@ -103,7 +105,7 @@ func newMeasurement(t *testing.T) *measurement {
 	return m
 }
 
-// makeNamespaces makes namespaces and waits for what a pod needs of them.
+// makeNamespaces creates namespaces and waits for what a pod needs of them.
 func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 	t.Helper()
 	err := each(t, len(names), func(ctx context.Context, i int) error {
@@ -130,7 +132,7 @@ func (m *measurement) createAll(t *testing.T, newPod func(i int) (namespace stri
 	})
 }
 
-// each does something count times, several at once, and returns the first error.
+// each calls do count times, several at once, and returns the first error.
 func each(t *testing.T, count int, do func(ctx context.Context, i int) error) error {
 	t.Helper()
 	all, ctx := errgroup.WithContext(t.Context())
@@ -160,7 +162,8 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 	m.allClaims = time.Since(begun)
 }
 
-// awaitNamespaceUIDs waits until each volume has the UID of its namespace, which is the last that there is to do.
+// awaitNamespaceUIDs waits until each volume has the UID of its namespace, which is the
+// controller's last step.
 func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, claimsLimit, "every volume should be marked", func(ctx context.Context) error {
@@ -192,7 +195,7 @@ func (m *measurement) boundClaims(ctx context.Context) (int, error) {
 	return bound, nil
 }
 
-// listen counts the requests that replicas make while nothing happens: they renew the Lease and look at the certificate.
+// listen counts the requests of idle replicas: they renew the Lease and check the certificate.
 func (m *measurement) listen(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
@@ -250,7 +253,7 @@ func (m *measurement) logTable(t *testing.T) {
 	t.Log("\n" + text.String())
 }
 
-// grown is by how much a counter is higher than when nothing had happened.
+// grown is by how much a counter is higher than in the idle state.
 func (m *measurement) grown(name string) float64 { return m.loaded.sum(name) - m.idle.sum(name) }
 
 // mean is the mean of a histogram since then.
@@ -260,7 +263,8 @@ func (m *measurement) mean(name string) time.Duration {
 
 func mib(bytes float64) string { return fmt.Sprintf("%.1f", bytes/(1<<20)) }
 
-// loadAverage is the kernel's: how many tasks wanted to run in the last minutes. Empty where it does not tell.
+// loadAverage is the kernel's: how many tasks wanted to run in the last minutes. Empty where the
+// kernel does not provide it.
 func loadAverage() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	return strings.TrimSpace(string(text))

@@ -33,7 +33,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestMountsContainersOfAnotherWebhook has a webhook beside ours that adds containers, called before or after it.
+// TestMountsContainersOfAnotherWebhook has another webhook add containers, before or after this
+// one.
 func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
@@ -54,8 +55,9 @@ func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	}
 }
 
-// assertAuditIsNotOverwritten checks that our second round tells the API server nothing else than the first: it keeps the
-// first and logs a warning, which would be one for each pod with a sidecar.
+// assertAuditIsNotOverwritten checks that the second round returns the same audit annotations as
+// the first: the API server retains the first and logs a warning, which would be one for each pod
+// with a sidecar.
 func assertAuditIsNotOverwritten(t *testing.T) {
 	t.Helper()
 
@@ -76,15 +78,17 @@ func containersOf(pod *corev1.Pod) []string {
 	return names
 }
 
-// sidecars is what the other webhook does: a native sidecar, a container, and one that our profile leaves out.
+// sidecars is what the other webhook adds: a native sidecar, a container, and one that the profile
+// excludes.
 const sidecars = `[
 	{"op": "add", "path": "/spec/initContainers", "value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "logs", "image": "example/logs"}},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "example/proxy"}}
 ]`
 
-// addSidecarWebhook serves another webhook from this process, and returns when the API server calls it for the pods of the
-// namespace. The API server calls webhooks in the order of their configurations' names.
+// addSidecarWebhook serves another webhook from this process, and returns when the API server calls
+// it for the pods of the namespace. The API server calls webhooks in the order of their
+// configurations' names.
 func addSidecarWebhook(t *testing.T, name, namespace string) {
 	t.Helper()
 
@@ -139,10 +143,11 @@ func answerWithSidecars(w http.ResponseWriter, r *http.Request) {
 	}
 	asked.Request = nil
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(asked) // the API server says what it misses
+	_ = json.NewEncoder(w).Encode(asked) // the API server reports what it misses
 }
 
-// TestReviewOfPodWithUnknownFields asks a replica directly: the API server would drop the fields before.
+// TestReviewOfPodWithUnknownFields sends a review directly to a replica: the API server would drop
+// the fields before.
 func TestReviewOfPodWithUnknownFields(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
@@ -214,8 +219,8 @@ func TestReviewReportsReason(t *testing.T) {
 	}
 }
 
-// review sends a replica the review of a new pod, as the API server does: at an address behind the Service, with the
-// Service's name and the live authority.
+// review sends a replica the review of a new pod, as the API server does: at an address behind the
+// Service, with the Service's name and the live CA.
 func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionResponse {
 	t.Helper()
 

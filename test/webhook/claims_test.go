@@ -18,7 +18,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// No other test makes or needs volumes of the class scratch that no claim is named in.
+// No other test creates or needs volumes of the class scratch without a claim's name in them.
 func TestClaimWaitsForConsumer(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
@@ -100,7 +100,7 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 		"claim pvc-data-pipeline-disk is ReadWriteOnce on aws-ebs, but pods on more than one node use it")
 }
 
-// newDiskTeam makes a namespace of that name when the one of an earlier run is gone.
+// newDiskTeam creates a namespace of that name when that of an earlier run no longer exists.
 func newDiskTeam(t *testing.T, namespace, volume string) {
 	t.Helper()
 
@@ -180,7 +180,8 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	}
 }
 
-// assertUnchanged checks that the installation has written neither the claim nor, on its volume, the namespace's UID.
+// assertUnchanged checks that the installation has written neither the claim nor, on its volume,
+// the namespace's UID.
 func assertUnchanged(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
 	t.Helper()
 
@@ -264,7 +265,7 @@ func claimsIn(t *testing.T, namespace string) map[string]corev1.PersistentVolume
 	return claims
 }
 
-// assertNoClaims checks that nothing was made for the namespace. Call [settle] before.
+// assertNoClaims checks that nothing was created for the namespace. Call [awaitReconciled] before.
 func assertNoClaims(t *testing.T, namespace string) {
 	t.Helper()
 
@@ -273,7 +274,8 @@ func assertNoClaims(t *testing.T, namespace string) {
 	assert.True(t, apierrors.IsNotFound(err), "a volume: %v", err)
 }
 
-// awaitReconciled returns when the claims controller has seen all that was before this call: it has made the claim of a later pod.
+// awaitReconciled returns when the claims controller has reconciled everything before this call: it
+// has created the claim of a later pod.
 func awaitReconciled(t *testing.T) {
 	t.Helper()
 
@@ -282,7 +284,7 @@ func awaitReconciled(t *testing.T) {
 	boundClaim(t, namespace, claimName)
 }
 
-// eventOf waits for an Event of the reason about an object and returns what it says.
+// eventOf waits for an Event of the reason about an object and returns its note.
 func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 	t.Helper()
 

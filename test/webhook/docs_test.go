@@ -20,7 +20,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// commandBlock is what a person copies from a document.
+// commandBlock is a block of commands to copy from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // TestRunbookCommands runs them with real kubectl, as an administrator of the shared installation.
@@ -32,7 +32,7 @@ func TestRunbookCommands(t *testing.T) {
 	require.NoError(t, err)
 	blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, blocks)
-	namespace := shared.Namespace(t, "runbook", nil) // its claim is an Event to find
+	namespace := shared.Namespace(t, "runbook", nil) // its claim is the subject of an Event
 	create(t, shared.Client, namespace, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/image"}}},

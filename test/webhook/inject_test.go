@@ -32,7 +32,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// What the shared installation calls its things.
+// Names in the shared installation.
 const (
 	installation = releaseNamespace + "." + release
 	podVolume    = "pipeline-storage"
@@ -41,7 +41,7 @@ const (
 // mounted are the containers of testdata/workloads.yaml that get the storage, and where.
 var mounted = map[string][]string{"fetch": {"/data"}, "logs": {"/data"}, "main": {"/data"}}
 
-// podsOf says how many pods the workloads of testdata/workloads.yaml have, where it is not one.
+// podsOf has how many pods the workloads of testdata/workloads.yaml have, where it is not one.
 var podsOf = map[string]int{"Deployment": 2, "DaemonSet": 2}
 
 func TestWorkloadsGetStorage(t *testing.T) {
@@ -62,7 +62,8 @@ func TestWorkloadsGetStorage(t *testing.T) {
 	}
 }
 
-// assertOwnClaim checks that a claim of the default profile is all that the shared installation makes it.
+// assertOwnClaim checks that the namespace has exactly one claim, as the shared installation
+// creates it for the default profile.
 func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	t.Helper()
 
@@ -79,7 +80,8 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	assertNamespaceUID(t, volume.Name, claim.Namespace)
 }
 
-// assertRetained checks the marks of what this installation makes for the default profile and nobody may delete.
+// assertRetained checks the labels and annotations of an object that this installation creates for
+// the default profile and that must not be deleted.
 func assertRetained(t *testing.T, object metav1.Object) {
 	t.Helper()
 
@@ -93,7 +95,7 @@ func assertRetained(t *testing.T, object metav1.Object) {
 	assert.Equal(t, "disabled", object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"])
 }
 
-// assertNamespaceUID waits until the volume says whose data it has.
+// assertNamespaceUID waits until the volume has the UID of the namespace whose data it holds.
 func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	t.Helper()
 
@@ -124,7 +126,8 @@ func TestUnlabelledPodIsUnchanged(t *testing.T) {
 	}
 	for name, label := range map[string]string{"no label": "", "another value": "disabled", "another case": "Enabled"} {
 		t.Run(name, func(t *testing.T) {
-			// No webhook is called in kube-system, so that this is the pod without us.
+			// The API server calls no webhook in kube-system, so that this is the pod without the
+			// product.
 			assert.Equal(t, created(t, "kube-system", pod(label)), created(t, served, pod(label)))
 		})
 	}
@@ -135,7 +138,8 @@ func TestUnlabelledPodIsUnchanged(t *testing.T) {
 // tokenVolume is the random name of the volume with the ServiceAccount's token.
 var tokenVolume = regexp.MustCompile(`kube-api-access-[a-z0-9]+`)
 
-// created makes a pod and returns how the API server has it, but for what is different with every pod. The pod is removed.
+// created creates a pod and returns the API server's version of it, without what differs with every
+// pod. The pod is removed.
 func created(t *testing.T, namespace string, pod *unstructured.Unstructured) string {
 	t.Helper()
 
@@ -219,7 +223,7 @@ func TestWarningReachesTheClient(t *testing.T) {
 	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, received.all())
 }
 
-// pipeline is a pod that asks for storage, with one container.
+// pipeline is a pod that requests storage, with one container.
 func pipeline(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
@@ -249,13 +253,13 @@ func create(t *testing.T, client kubernetes.Interface, namespace string, pod *co
 	return made
 }
 
-// warnings are what the API server warns a client of.
+// warnings are the API server's warnings to a client.
 type warnings struct {
-	mutex sync.Mutex
+	mutex    sync.Mutex
 	messages []string
 }
 
-// HandleWarningHeader keeps a warning.
+// HandleWarningHeader records a warning.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -271,7 +275,7 @@ func (w *warnings) all() []string {
 	return messages
 }
 
-// recordWarnings returns a client and what it is warned of.
+// recordWarnings returns a client and the record of its warnings.
 func recordWarnings(t *testing.T) (kubernetes.Interface, *warnings) {
 	t.Helper()
 
@@ -338,7 +342,8 @@ func apply(t *testing.T, namespace string, object *unstructured.Unstructured) {
 	}
 }
 
-// runningPods returns the pods of the namespace when there are as many as wanted, and all have started.
+// runningPods returns the pods of the namespace when there are as many as wanted, and all have
+// started.
 func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 	t.Helper()
 
@@ -360,7 +365,8 @@ func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 	return pods.Items
 }
 
-// assertMounts checks that the pod has the claim in one volume, and which containers mount it where.
+// assertMounts checks that the pod has the claim in one volume, and which containers mount it
+// where.
 func assertMounts(t *testing.T, pod *corev1.Pod, claim string, wanted map[string][]string) {
 	t.Helper()
 
@@ -374,7 +380,7 @@ func assertMounts(t *testing.T, pod *corev1.Pod, claim string, wanted map[string
 	assert.Equal(t, wanted, mountsOf(pod), pod.Name)
 }
 
-// mountsOf returns by container where our volume is mounted.
+// mountsOf returns by container where the injected volume is mounted.
 func mountsOf(pod *corev1.Pod) map[string][]string {
 	mounts := map[string][]string{}
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {

@@ -1,5 +1,5 @@
-// Package webhook tests the webhook as users have it: its chart, installed by real Helm into a real control plane, whose API
-// server calls the program's replicas through their Service.
+// Package webhook tests the webhook as users have it: its chart, installed by real Helm into a real
+// control plane, whose API server calls the program's replicas through their Service.
 package webhook
 
 import (
@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	chart      = "../../charts/pipeline-storage"
-	image      = "ghcr.io/pipeline-storage/pipeline-storage"
-	release    = "ps"
-	releaseNamespace       = "storage"
-	deployment = "ps-pipeline-storage"
+	chart            = "../../charts/pipeline-storage"
+	image            = "ghcr.io/pipeline-storage/pipeline-storage"
+	release          = "ps"
+	releaseNamespace = "storage"
+	deployment       = "ps-pipeline-storage"
 )
 
 // shared is the cluster of the tests that do not harm it, with one installation for all of them.

@@ -66,7 +66,8 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 	assertNoClaims(t, unserved)
 }
 
-// TestForgedAnnotationCreatesNothing has a mark on a pod that this installation is not for. Who may make pods may write it.
+// TestForgedAnnotationCreatesNothing has an injected annotation on a pod that this installation
+// does not serve. Every user who may create pods may write it.
 func TestForgedAnnotationCreatesNothing(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
@@ -111,7 +112,7 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 	}
 }
 
-// readiness returns what a replica in the namespace says of itself.
+// readiness returns the body of a replica's readiness endpoint.
 func readiness(t *testing.T, namespace string) string {
 	t.Helper()
 

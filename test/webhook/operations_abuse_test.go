@@ -25,7 +25,7 @@ import (
 const (
 	jsonType    = "application/json"
 	panicsTotal = "pipeline_storage_admission_panics_total"
-	// large is more than most pods that etcd takes.
+	// large is more than most pods that etcd accepts.
 	large = 2 << 20
 )
 
@@ -70,7 +70,8 @@ func oddRequests(review string) map[string]odd {
 	}
 }
 
-// oddBodies posts them to a replica, past the API server: each gets an answer, and the replica goes on.
+// oddBodies posts them to a replica, without the API server: each gets an answer, and the replica
+// continues.
 func oddBodies(t *testing.T, s *site) {
 	p := s.replicas()[0]
 	client := s.direct(t, p)
@@ -120,18 +121,21 @@ func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {
 }
 
 const (
-	// Memory is compared between these numbers of requests: at the first, every buffer has been used and every pool is full.
+	// Memory is compared between these numbers of requests: at the first, every buffer has been
+	// used and every pool is full.
 	warmRequests, allRequests = 20_000, 100_000
-	// Memory may grow by so many percent, because garbage is not collected at the same moment, or by so many bytes: 13 for
-	// each request, which is less than anything that a request could leave behind.
+	// Memory may grow by this many percent, because garbage is not collected at the same moment, or
+	// by this many bytes: 13 for each request, which is less than anything that a request could
+	// retain.
 	growth, slack = 20, 1 << 20
-	// connections of the clients, which each keep one alive.
+	// connections is the number of clients, each with one persistent connection.
 	connections = 8
-	// One request in so many is odd, one in so many is large.
+	// One request in this many is odd, one in this many is large.
 	oddEvery, largeEvery = 10, 1000
 )
 
-// assertFlat makes a hundred thousand requests and holds that they leave nothing behind in memory, whatever they are.
+// assertFlat makes a hundred thousand requests and checks that memory does not grow, whatever they
+// are.
 func (f *flood) assertFlat(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
@@ -145,7 +149,8 @@ func (f *flood) assertFlat(t *testing.T) {
 	assert.LessOrEqual(t, end.resident, warm.resident+max(slack, warm.resident*growth/100))
 }
 
-// memory is what a replica uses, in bytes: what the last garbage collection left, and what the kernel counts.
+// memory is what a replica uses, in bytes: what the last garbage collection left, and what the
+// kernel counts.
 type memory struct{ heap, resident float64 }
 
 func memoryOf(t *testing.T, p cluster.Process) memory {
@@ -159,7 +164,7 @@ func memoryOf(t *testing.T, p cluster.Process) memory {
 
 func mib(bytes float64) float64 { return bytes / (1 << 20) }
 
-// flood is many requests to one replica, written beforehand: the processors are for the replica.
+// flood is many requests to one replica, written beforehand: the CPUs are for the replica.
 type flood struct {
 	replica    cluster.Process
 	tls        *tls.Config
@@ -167,7 +172,8 @@ type flood struct {
 	large      exchange
 }
 
-// exchange is a request and some text of its answer, which costs less to look for than to decode it.
+// exchange is a request and a part of its answer's text, which is cheaper to find than the answer
+// is to decode.
 type exchange struct{ request, expected []byte }
 
 func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
@@ -201,7 +207,7 @@ func newExchange(t *testing.T, method, contentType string, body []byte, expected
 	return exchange{request: text.Bytes(), expected: []byte(expected)}
 }
 
-// run makes so many requests, the large ones first: what they leave must be gone in the end.
+// run makes this many requests, the large ones first: what they allocate must be free in the end.
 func (f *flood) run(t *testing.T, requests int) {
 	t.Helper()
 	var next atomic.Int64
@@ -231,7 +237,7 @@ func (f *flood) pick(i, large int) exchange {
 	return f.usual[i%len(f.usual)]
 }
 
-// connection is kept alive for as long as the replica wants it.
+// connection stays open for as long as the replica allows.
 type connection struct {
 	*flood
 	tls    net.Conn

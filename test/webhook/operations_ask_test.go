@@ -30,13 +30,13 @@ const (
 	healthPort  = 8081
 )
 
-// requestTimeout is how long a replica that works may take for an answer on a machine that is busy.
+// requestTimeout is how long a working replica may take for an answer on a busy machine.
 const requestTimeout = 10 * time.Second
 
-// plain asks each time by a new connection, as a kubelet does.
+// plain makes each request by a new connection, as a kubelet does.
 var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestTimeout}
 
-// get asks a replica over plain HTTP.
+// get sends a request to a replica over plain HTTP.
 func get(ctx context.Context, p cluster.Process, port int, path string) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(p, port)+path, http.NoBody)
 	if err != nil {
@@ -55,7 +55,8 @@ func address(p cluster.Process, port int) string {
 	return net.JoinHostPort(p.Address.String(), strconv.Itoa(port))
 }
 
-// metric reads the sum of a metric's series from a replica. Those that have it without labels are exact.
+// metric reads the sum of a metric's series from a replica. Those that have it without labels are
+// exact.
 func metric(ctx context.Context, p cluster.Process, name string) (float64, error) {
 	status, text, err := get(ctx, p, metricsPort, "/metrics")
 	if err != nil || status != http.StatusOK {
@@ -84,7 +85,7 @@ func sum(text, name string) (total float64, err error) {
 	return total, nil
 }
 
-// caBundle are the authorities that API servers trust at this moment.
+// caBundle are the CAs that API servers trust at this moment.
 func (s *site) caBundle(ctx context.Context) ([]*x509.Certificate, error) {
 	live, err := s.liveWebhook(ctx)
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *site) caBundle(ctx context.Context) ([]*x509.Certificate, error) {
 	}
 }
 
-// trusting is how a client that trusts the authorities, and no others, connects to the Service.
+// trusting is how a client that trusts only the CAs connects to the Service.
 func trusting(roots []*x509.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
 	for _, one := range roots {
@@ -132,7 +133,7 @@ func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 type reply struct {
 	status int
 	review *admissionv1.AdmissionReview
-	// closes says that the client is asked to open another connection.
+	// closes reports that the replica asks the client to open another connection.
 	closes bool
 }
 

@@ -23,14 +23,15 @@ const (
 	movedPath    = "/moved"
 )
 
-// configurationBroken edits the ConfigMap: a file that is wrong changes nothing and is told everywhere where somebody may
-// look, and one that is right comes into force in the same processes.
+// configurationBroken edits the ConfigMap: an invalid file changes nothing and is reported in every
+// place that users check, and a valid one comes into force in the same processes.
 func configurationBroken(t *testing.T, s *site) {
 	running := s.replicas()
 	original := s.configuration(t)
 	moved := withPath(t, original, movedPath)
 
-	// Wrong in one field, and with another path in a field that is right: of this file nothing may be in force.
+	// Invalid in one field, and with another path in a valid field: no part of this file may be in
+	// force.
 	s.configure(t, moved+misspelt+": 1\n")
 	for _, p := range running {
 		s.awaitConfiguration(t, p, 1, misspelt)
@@ -51,7 +52,7 @@ func configurationBroken(t *testing.T, s *site) {
 
 	s.configure(t, original)
 	cluster.Eventually(t, "the first configuration should be in force again", func(ctx context.Context) error {
-		for _, p := range running { // each has taken two files since the wrong one
+		for _, p := range running { // each has loaded two files since the invalid one
 			if taken, err := metric(ctx, p, `pipeline_storage_config_reloads_total{result="ok"}`); err != nil || taken < 2 {
 				return fmt.Errorf("%s has taken %v files, %w", p.Pod, taken, err)
 			}
@@ -97,7 +98,8 @@ func withPath(t *testing.T, text, path string) string {
 	return string(changed)
 }
 
-// awaitConfiguration waits until a replica, which stays ready all the time, tells what became of its file.
+// awaitConfiguration waits until a replica, which stays ready all the time, reports the result for
+// its file.
 func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float64, detail string) {
 	t.Helper()
 	cluster.Eventually(t, p.Pod+" should tell what became of its file", func(ctx context.Context) error {
@@ -114,7 +116,8 @@ func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float
 	})
 }
 
-// awaitRefusal waits for the Event that tells why, and holds that it is a warning about the replica's own pod.
+// awaitRefusal waits for the Event with the reason, and checks that it is a warning about the
+// replica's own pod.
 func (s *site) awaitRefusal(t *testing.T, p cluster.Process) {
 	t.Helper()
 	cluster.Eventually(t, "there should be an Event on "+p.Pod, func(ctx context.Context) error {

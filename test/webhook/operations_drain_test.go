@@ -18,14 +18,15 @@ import (
 // drain is drainSeconds of testdata/values.yaml.
 const drain = 6 * time.Second
 
-// sample is what a replica and its Service said at one moment.
+// sample is the state of a replica and its Service at one moment.
 type sample struct {
 	at                              time.Time
 	ready, served, answered, closes bool
 }
 
-// replicaDrains deletes a replica and holds the order of what follows: it says that it is not ready, the Service forgets it,
-// it answers until its drain is over, asking clients to go elsewhere, and ends with the code 0.
+// replicaDrains deletes a replica and checks the order of what follows: it reports that it is not
+// ready, the Service removes it, it answers until its drain is over, closing clients' connections,
+// and ends with the code 0.
 func replicaDrains(t *testing.T, s *site) {
 	victim := s.replicas()[0]
 	client := s.direct(t, victim)
@@ -34,7 +35,7 @@ func replicaDrains(t *testing.T, s *site) {
 	ended := s.followEnds(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	ended.when(victim.Pod, cancel) // unserved answers for an address that is gone, not even with an error
+	ended.when(victim.Pod, cancel) // no process answers for the address of a deleted pod, not even with an error
 
 	begun := time.Now()
 	require.NoError(t, s.Client.CoreV1().Pods(releaseNamespace).Delete(ctx, victim.Pod, metav1.DeleteOptions{}))

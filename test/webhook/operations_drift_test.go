@@ -22,8 +22,8 @@ import (
 
 const driftGauge = "pipeline_storage_webhook_configuration_drift"
 
-// webhooksRewritten does what a stolen token of the replicas may do: it widens the rules and drops a selector. Every replica
-// reports it and stays ready; the leader restores the webhooks.
+// webhooksRewritten does what a stolen token of the replicas may do: it widens the rules and drops
+// a selector. Every replica reports it and stays ready; the leader restores the webhooks.
 func webhooksRewritten(t *testing.T, s *site) {
 	config := rest.CopyConfig(s.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + releaseNamespace + ":" + deployment}

@@ -25,12 +25,13 @@ import (
 const (
 	// offered is the load of the tests under load, in admissions a second.
 	offered = 200
-	// around is how long the load is there before what it is for, and after.
+	// around is how long the load runs before and after the operation under test.
 	around = time.Second
 )
 
-// underLoad does something while pods are admitted through the API server, and holds that every one of them was, with its
-// storage. The rate is offered, not promised: a machine that cannot do it makes fewer requests, which is logged.
+// underLoad runs do while pods are admitted through the API server, and checks that every one of
+// them was, with its storage. The rate is offered, not promised: a machine that cannot do it makes
+// fewer requests, which is logged.
 func (s *site) underLoad(t *testing.T, do func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -71,7 +72,7 @@ func rolledUnderLoad(t *testing.T, s *site) {
 	}
 }
 
-// awaitReplaced waits until other replicas serve and the ones before have ended.
+// awaitReplaced waits until other replicas serve and the previous ones have ended.
 func (s *site) awaitReplaced(t *testing.T, before []cluster.Process) {
 	t.Helper()
 	cluster.EventuallyWithin(t, 2*time.Minute, "all replicas should be replaced", func(ctx context.Context) error {
@@ -84,7 +85,7 @@ func (s *site) awaitReplaced(t *testing.T, before []cluster.Process) {
 	})
 }
 
-// exitCodes tells with which codes the processes of deleted pods ended.
+// exitCodes has the codes with which the processes of deleted pods ended.
 type exitCodes struct {
 	mutex sync.Mutex
 	codes map[string]int32
@@ -138,8 +139,9 @@ func (e *exitCodes) code(pod string) (int32, error) {
 	return code, nil
 }
 
-// rotatedUnderLoad has the authority replaced, as an operator does, and holds that in the end every replica serves by one
-// that was not there before, which the API server trusts beside the old one. Meanwhile the release is upgraded.
+// rotatedUnderLoad has the CA replaced, as an operator does, and checks that in the end every
+// replica serves a certificate of a new CA, which the API server trusts beside the old one.
+// Meanwhile the release is upgraded.
 func rotatedUnderLoad(t *testing.T, s *site) {
 	before, err := s.caBundle(t.Context())
 	require.NoError(t, err)
@@ -163,8 +165,8 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 	assert.Equal(t, running, s.replicas(), "nothing of this restarts a process")
 }
 
-// upgrade upgrades with the values that the release has, by both Helms: none may take the caBundle away, which the chart does
-// not name and the webhook writes, nor be kept from an upgrade by it.
+// upgrade upgrades with the values that the release has, by both Helms: none may remove the
+// caBundle, which the chart does not name and the webhook writes, and none may fail because of it.
 func (s *site) upgrade(t *testing.T, trusted []*x509.Certificate) {
 	t.Helper()
 	for _, how := range [][]string{{"helm4"}, {"helm3"}, {"helm4", "--server-side=true"}} {
@@ -183,12 +185,12 @@ func (s *site) assertTrusted(t *testing.T, roots []*x509.Certificate, when any) 
 	assert.Empty(t, without(roots, live), when)
 }
 
-// without returns the certificates that are not among others.
+// without returns the certificates that are not in the other list.
 func without(certs, others []*x509.Certificate) []*x509.Certificate {
 	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool { return slices.ContainsFunc(others, c.Equal) })
 }
 
-// servesOnly reports whether what every replica serves verifies by the authorities alone.
+// servesOnly returns an error unless the CAs alone verify what every replica serves.
 func (s *site) servesOnly(ctx context.Context, roots []*x509.Certificate) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -202,7 +204,7 @@ func (s *site) servesOnly(ctx context.Context, roots []*x509.Certificate) error 
 	return nil
 }
 
-// bundleWiped takes the trust of API servers away: nothing but the webhook itself can bring it back.
+// bundleWiped removes the trust of API servers: only the webhook itself can restore it.
 func bundleWiped(t *testing.T, s *site) {
 	before, err := s.caBundle(t.Context())
 	require.NoError(t, err)

@@ -20,15 +20,18 @@ import (
 )
 
 const (
-	// teams is how many namespaces get their first pod around the death of the leader, one each beat.
+	// teams is how many namespaces get their first pod around the death of the leader, one each
+	// beat.
 	teams = 10
 	beat  = 200 * time.Millisecond
-	// apiServerDowntime is how long there is no API server. A leader tries for 10 s to renew its Lease before it gives up.
+	// apiServerDowntime is how long there is no API server. A leader tries for 10 s to renew its
+	// Lease before it gives up.
 	apiServerDowntime = 4 * time.Second
 )
 
-// leaderKilled kills the replica that creates claims while pods arrive in namespaces that have none. The time until there is
-// another one, which is that of a Lease, is a good one to rotate the certificate, for which there is no leader.
+// leaderKilled kills the replica that creates claims while pods arrive in namespaces that have
+// none. The time until the next leader, which is the duration of a Lease, is a good one to rotate
+// the certificate, which needs no leader.
 func leaderKilled(t *testing.T, s *site) {
 	namespaces := s.makeTeams(t, "leader", teams)
 	first, killed := s.leader(t)
@@ -50,7 +53,7 @@ func leaderKilled(t *testing.T, s *site) {
 	assert.NotEqual(t, first, next, "another process must lead")
 }
 
-// makeTeams makes namespaces that can have pods.
+// makeTeams creates namespaces that can have pods.
 func (s *site) makeTeams(t *testing.T, prefix string, count int) []string {
 	t.Helper()
 	names := make([]string, count)
@@ -61,7 +64,8 @@ func (s *site) makeTeams(t *testing.T, prefix string, count int) []string {
 	return names
 }
 
-// leader is the identity in the Lease of a replica that runs: the pod's name, and a part that is another one after a restart.
+// leader is the identity in the Lease of a replica that runs: the pod's name, and a part that is
+// another one after a restart.
 func (s *site) leader(t *testing.T) (identity, pod string) {
 	t.Helper()
 	cluster.Eventually(t, "some replica should lead", func(ctx context.Context) error {
@@ -79,7 +83,7 @@ func (s *site) leader(t *testing.T) (identity, pod string) {
 	return identity, pod
 }
 
-// retry creates a labelled pod as a controller does: again until it is there.
+// retry creates a labelled pod as a controller does: again until it exists.
 func (s *site) retry(t *testing.T, namespace string) {
 	t.Helper()
 	cluster.Eventually(t, "a pod should be admitted", func(ctx context.Context) error {
@@ -95,7 +99,7 @@ func (s *site) retry(t *testing.T, namespace string) {
 	})
 }
 
-// haveClaims tells which namespaces lack a bound claim of this installation.
+// haveClaims returns which namespaces lack a bound claim of this installation.
 func (s *site) haveClaims(ctx context.Context, namespaces []string) error {
 	var missing []error
 	for _, namespace := range namespaces {
@@ -112,8 +116,9 @@ func (s *site) haveClaims(ctx context.Context, namespaces []string) error {
 	return errors.Join(missing...)
 }
 
-// leaseLost takes the Lease away from the leader, which is what it sees when the API server does not answer it for a while.
-// Then it must not create claims any more, but it must go as every replica goes: drained.
+// leaseLost takes the Lease from the leader, which looks to it as if the API server did not answer
+// for a while. Then it must not create claims any more, but it must end as every replica does:
+// drained.
 func leaseLost(t *testing.T, s *site) {
 	namespaces := s.makeTeams(t, "lost", 1)
 	first, _ := s.leader(t)
@@ -129,9 +134,9 @@ func leaseLost(t *testing.T, s *site) {
 	})
 }
 
-// serverKilled has the API server away for a moment. Nobody ends for that, and reviews are answered as soon as there are any.
-// Watches come back later (client-go's reflectors wait longer each time, up to a minute when it was away for long), which is
-// time for many requests to one replica.
+// serverKilled kills the API server for a moment. No replica ends for that, and reviews are
+// answered as soon as there are any. Watches come back later (client-go's reflectors wait longer
+// each time, up to a minute after a long downtime), which is time for many requests to one replica.
 func serverKilled(t *testing.T, s *site) {
 	namespaces := s.makeTeams(t, "server", 1)
 	running := s.replicas()
@@ -159,13 +164,14 @@ func serverKilled(t *testing.T, s *site) {
 	s.assertUnharmed(t, running[0])
 }
 
-// useNewNamespace has a pod admitted in a namespace that is new. While no watch tells its labels, which some profile wants to
-// know, the pod is refused with a reason, and never admitted without storage.
+// useNewNamespace has a pod admitted in a namespace that is new. While no watch provides its
+// labels, which a profile with a selector needs, the pod is refused with a reason, and never
+// admitted without storage.
 func (s *site) useNewNamespace(t *testing.T, name string) {
 	t.Helper()
 	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}} // unserved waits for the controller's
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}} // no process waits for the controller's
 	_, err = s.Client.CoreV1().ServiceAccounts(name).Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 	pod := labelled("first")

@@ -32,8 +32,9 @@ const (
 	replicaCount  = 2
 )
 
-// TestOperations does to one installation what operations do: everything that can go away goes away, and comes back. The
-// steps follow each other on a cluster of their own, and each begins when the one before has left all replicas serving.
+// TestOperations does to one installation what operations do: everything that can end ends, and
+// comes back. The steps follow each other on a cluster of their own, and each begins when the one
+// before has left all replicas serving.
 func TestOperations(t *testing.T) {
 	t.Parallel()
 	isolate(t)
@@ -64,9 +65,9 @@ func TestOperations(t *testing.T) {
 // site is a cluster with one installation, which these tests may harm.
 type site struct {
 	*cluster.Cluster
-	// load makes many requests: it speaks protobuf, to leave the processors to those who are tested.
+	// load makes many requests: it speaks protobuf, to leave the CPUs to the programs under test.
 	load kubernetes.Interface
-	// namespace is where pods are created that nobody looks at afterwards, most of them by dry runs.
+	// namespace is for pods that no check reads afterwards, most of them dry runs.
 	namespace string
 }
 
@@ -84,7 +85,8 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// makeNamespace makes a namespace that can have pods. Nobody deletes it: its cluster ends with the test.
+// makeNamespace creates a namespace that can have pods. It is not deleted: its cluster ends with
+// the test.
 func (s *site) makeNamespace(t *testing.T, name string) {
 	t.Helper()
 	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
@@ -95,7 +97,7 @@ func (s *site) makeNamespace(t *testing.T, name string) {
 	})
 }
 
-// nothingIsLeft holds that thousands of dry runs have made nothing.
+// nothingIsLeft checks that thousands of dry runs have created nothing.
 func (s *site) nothingIsLeft(t *testing.T) {
 	t.Helper()
 	claims, err := s.Client.CoreV1().PersistentVolumeClaims(s.namespace).List(t.Context(), metav1.ListOptions{})
@@ -103,7 +105,7 @@ func (s *site) nothingIsLeft(t *testing.T) {
 	assert.Empty(t, claims.Items)
 }
 
-// labelled is a pod that asks for storage.
+// labelled is a pod that requests storage.
 func labelled(name string) *corev1.Pod {
 	pod := unlabelled(name)
 	pod.Labels = map[string]string{kinds.Label: kinds.LabelEnabled}
@@ -117,8 +119,8 @@ func unlabelled(name string) *corev1.Pod {
 	}
 }
 
-// admit has a labelled pod admitted, without creating it, and returns where its storage is mounted. A pod that is admitted
-// without storage is an error: nothing is worse.
+// admit has a labelled pod admitted, without creating it, and returns where its storage is mounted.
+// A pod that is admitted without storage is an error: that is the worst outcome.
 func (s *site) admit(ctx context.Context) (path string, err error) {
 	pod, err := s.load.CoreV1().Pods(s.namespace).Create(ctx, labelled("dry"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
@@ -141,7 +143,8 @@ func mountOf(pod *corev1.Pod) (path string, err error) {
 // replicas are the running processes of the webhook.
 func (s *site) replicas() []cluster.Process { return s.Kubelet.Processes(releaseNamespace) }
 
-// awaitServing waits until all replicas serve, the API server knows their addresses and no others, and gets an answer.
+// awaitServing waits until all replicas serve, the API server has exactly their addresses, and gets
+// an answer.
 func (s *site) awaitServing(t *testing.T) {
 	t.Helper()
 	cluster.Eventually(t, "all replicas should serve", func(ctx context.Context) error {
@@ -200,7 +203,7 @@ func (s *site) scale(t *testing.T, replicas int32) {
 	require.NoError(t, err)
 }
 
-// liveWebhook reads the webhook as API servers know it.
+// liveWebhook reads the webhook as API servers have it.
 func (s *site) liveWebhook(ctx context.Context) (*admissionregistrationv1.MutatingWebhook, error) {
 	live, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
 	if err != nil {
@@ -212,7 +215,8 @@ func (s *site) liveWebhook(ctx context.Context) (*admissionregistrationv1.Mutati
 	return &live.Webhooks[0], nil
 }
 
-// allReplicasGone shows what failurePolicy Fail costs, and what it must not: pods without the label, and the webhook itself.
+// allReplicasGone shows the cost of failurePolicy Fail, and its limits: pods without the label, and
+// the webhook itself.
 func allReplicasGone(t *testing.T, s *site) {
 	pods := s.Client.CoreV1().Pods(s.namespace)
 	s.scale(t, 0)
@@ -234,7 +238,8 @@ func allReplicasGone(t *testing.T, s *site) {
 	made, err := pods.Create(t.Context(), unlabelled("bystander"), metav1.CreateOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, made.Annotations)
-	// A label of ours does not tie the webhook's own namespace to it, or it could never start again.
+	// A label of the product does not tie the webhook's own namespace to it, or it could never
+	// start again.
 	_, err = s.Client.CoreV1().Pods(releaseNamespace).Create(t.Context(), labelled("own"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)
 
@@ -245,7 +250,7 @@ func allReplicasGone(t *testing.T, s *site) {
 	assert.Equal(t, mountPath, path)
 }
 
-// errorsOf are the texts of a load's failures.
+// errorsOf are the messages of a load's failures.
 func errorsOf(stats cluster.Stats) string {
 	messages := make([]string, 0, len(stats.Errors))
 	for _, err := range stats.Errors {

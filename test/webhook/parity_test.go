@@ -19,8 +19,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// TestRenderedWorkloadsAreAdmittedUnchanged has every core kind rendered by the post-renderer with the webhook's own
-// configuration. What the API server makes of them is what was rendered, and the release keeps its own claim.
+// TestRenderedWorkloadsAreAdmittedUnchanged has every core kind rendered by the post-renderer with
+// the webhook's own configuration. The API server stores what was rendered, and the release retains
+// its own claim.
 func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
@@ -59,7 +60,7 @@ func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 	}
 }
 
-// assertEmptyPatch asks the webhook about the pod once more: it has nothing to add.
+// assertEmptyPatch sends the pod to the webhook once more: it has nothing to add.
 func assertEmptyPatch(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 
@@ -101,8 +102,8 @@ func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	assert.Len(t, claimsIn(t, namespace), 1)
 }
 
-// render renders testdata/workloads.yaml as the release "train" with the webhook's configuration, in which the default
-// profile's claim may have a name.
+// render renders testdata/workloads.yaml as the release "train" with the webhook's configuration,
+// in which the default profile's claim may have a name.
 func render(t *testing.T, namespace, claim string) []*unstructured.Unstructured {
 	t.Helper()
 
@@ -134,7 +135,7 @@ func storageConfig(t *testing.T) []byte {
 	return file
 }
 
-// hasPods tells the workloads from their storage.
+// hasPods distinguishes the workloads from their storage.
 func hasPods(object *unstructured.Unstructured) bool {
 	return !slices.Contains([]string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}, object.GetKind())
 }

@@ -167,8 +167,8 @@ func (a *alertTest) labels() []string {
 	return all
 }
 
-// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the labels of the alerts that
-// fire then, sorted.
+// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the
+// labels of the alerts that fire then, sorted.
 func (r *rule) firing(data memory, at, interval time.Duration) ([]string, error) {
 	engine := newEngine()
 	defer engine.Close()

@@ -15,14 +15,14 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// base stands in for a base image that cannot be pulled: the configuration that the steps inherit, and those of its files
-// that our image needs.
+// base stands in for a base image that cannot be pulled: the configuration that the steps inherit,
+// and those of its files that the image needs.
 type base struct {
 	config ocispecs.ImageConfig
 	files  []file
 }
 
-// file is a file or folder of an image, as its layer has it.
+// file is a file or directory of an image, as its layer has it.
 type file struct {
 	path     string
 	mode     fs.FileMode
@@ -36,14 +36,15 @@ const (
 	pathEnv = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// bases are the base images of our Dockerfile by repository.
+// bases are the base images of the Dockerfile by repository.
 var bases = map[string]base{
 	// Steps run with this machine's Go toolchain, so nothing of the image is needed.
 	"docker.io/library/golang": {},
 
-	// Source: GoogleContainerTools/distroless, static/static.bzl and common/BUILD.bazel. Left out are time zones, media
-	// types, /etc/services, os-release and the authorities of the public web: the webhook speaks to the API server alone
-	// and knows its authority from the ServiceAccount's files; the post-renderer speaks to nobody.
+	// Source: GoogleContainerTools/distroless, static/static.bzl and common/BUILD.bazel. Left out
+	// are time zones, media types, /etc/services, os-release and the CAs of the public web. The
+	// webhook connects to the API server alone and reads its CA from the ServiceAccount's files;
+	// the post-renderer makes no connections.
 	"gcr.io/distroless/static-debian12": {
 		config: ocispecs.ImageConfig{
 			Env:        []string{pathEnv, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},

@@ -29,8 +29,8 @@ import (
 // epoch is the time of everything in the image, so that the same sources give the same digest.
 var epoch = time.Unix(0, 0).UTC()
 
-// Annotations by which programs that import a layout name the image. Sources: OCI image specification, annotations.md;
-// containerd, images/annotations.go.
+// Annotations from which programs that import a layout read the name. Sources: OCI image
+// specification, annotations.md; containerd, images/annotations.go.
 const (
 	annotationRefName        = "org.opencontainers.image.ref.name"
 	annotationContainerdName = "io.containerd.image.name"
@@ -183,7 +183,8 @@ func summarize(platform string, image v1.Image) (imageSummary, error) {
 	return imageSummary{Platform: platform, Digest: digest.String(), Size: size}, nil
 }
 
-// image makes the image of one platform: the layers that the steps made, under the configuration that the frontend made.
+// image makes the image of one platform: the layers that the steps made, under the configuration
+// that the frontend made.
 func (d dockerfile) image(ctx context.Context, platform ocispecs.Platform, work, buildContext string) (v1.Image, error) {
 	result, err := d.convert(ctx, platform)
 	if err != nil {

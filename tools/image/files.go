@@ -14,7 +14,8 @@ import (
 
 const ignoreFile = ".dockerignore"
 
-// copyContext copies those files of a build context that .dockerignore lets through: what a container engine would see.
+// copyContext copies those files of a build context that .dockerignore lets through: what a
+// container engine would see.
 func copyContext(from, to string) error {
 	ignored, err := ignorePatterns(from)
 	if err != nil {
@@ -59,7 +60,8 @@ func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	return matcher, nil
 }
 
-// skipEntry skips an ignored folder whole, unless an exception in .dockerignore may bring something below it back.
+// skipEntry skips an ignored directory whole, unless an exception in .dockerignore may include
+// something below it.
 func skipEntry(name string, entry fs.DirEntry, ignored *patternmatcher.PatternMatcher, err error) error {
 	if err != nil || !entry.IsDir() {
 		return err

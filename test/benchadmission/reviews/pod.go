@@ -15,8 +15,8 @@ import (
 
 const tokenVolume = "kube-api-access-x7k2p"
 
-// encodedPod is the pod as webhooks see it: with the managed fields of its creator, and with what the API server's own
-// admission plugins add after those were written.
+// encodedPod is the pod as webhooks see it: with the managed fields of its creator, and with what
+// the API server's own admission plugins add after those were written.
 func (s Size) encodedPod(number int) ([]byte, error) {
 	pod := s.pod(number)
 	managed, err := managedFields(pod)
@@ -89,7 +89,7 @@ func (s Size) spec(number int) corev1.PodSpec {
 	}
 }
 
-// tolerations of pools that are kept for such pods.
+// tolerations of node pools that are reserved for such pods.
 func (s Size) tolerations() []corev1.Toleration {
 	if !s.rich {
 		return nil
@@ -115,7 +115,8 @@ func (s Size) volumes() []corev1.Volume {
 	}
 }
 
-// admit does what the plugins ServiceAccount, DefaultTolerationSeconds and Priority do before any webhook is called.
+// admit does what the plugins ServiceAccount, DefaultTolerationSeconds and Priority do before the
+// API server calls a webhook.
 func admit(spec *corev1.PodSpec) {
 	priority, preemption, seconds := int32(0), corev1.PreemptLowerPriority, int64(300)
 	spec.Priority, spec.PreemptionPolicy = &priority, &preemption
@@ -219,7 +220,8 @@ func probe(path string, port int32) *corev1.Probe {
 	}
 }
 
-// env is a list of variables of the usual kinds: most are literal, every fourth comes from elsewhere.
+// env returns a list of variables of the usual kinds: most are literal, every fourth has a
+// reference.
 func (s Size) env(container string, number int) []corev1.EnvVar {
 	var all []corev1.EnvVar
 	for index := range s.variables {

@@ -56,7 +56,8 @@ func TestReviewsNeedInjection(t *testing.T) {
 	}
 }
 
-// Managed fields are close to half of what the API server sends: reviews without them would flatter every server.
+// Managed fields are close to half of what the API server sends: reviews without them would flatter
+// every server.
 func TestManagedFieldsCoverPod(t *testing.T) {
 	_, pod := decode(t, makeReviews(t, Sizes()[1])[0])
 
@@ -80,7 +81,7 @@ func makeReviews(t *testing.T, size Size) []Review {
 	return made
 }
 
-// decode refuses fields that Kubernetes does not know.
+// decode refuses fields that Kubernetes does not have.
 func decode(t *testing.T, made Review) (*admissionv1.AdmissionRequest, *corev1.Pod) {
 	t.Helper()
 	var review admissionv1.AdmissionReview

@@ -3,7 +3,7 @@
 //	make e2e-full FIGURES=figures.json
 //	go run ./test/e2e/disasters figures.json [DOCUMENT]
 //
-// With a document it replaces what is there between the marks, otherwise it prints the table.
+// With a document it replaces the text between the markers, otherwise it prints the table.
 package main
 
 import (
@@ -69,7 +69,7 @@ func read(text []byte) (figures []figure.Figure, err error) {
 	return figures, nil
 }
 
-// row is all of one disaster.
+// row is everything about one disaster.
 type row struct {
 	figure.Figure
 	seconds []float64

@@ -154,7 +154,7 @@ func TestRecords(t *testing.T) {
 
 			require.NoError(t, err)
 
-			// What is added next follows the last whole record.
+			// The next record follows the last whole one.
 			_, err = fmt.Fprint(f, record(found.Found+1))
 			require.NoError(t, err)
 			_, err = f.Seek(0, 0)

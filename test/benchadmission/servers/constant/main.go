@@ -1,5 +1,5 @@
-// Command constant answers every review with the same bytes: the least that a webhook over net/http and TLS can cost.
-// It reads the whole request, as every webhook must.
+// Command constant answers every review with the same bytes: the least that a webhook over net/http
+// and TLS can cost. It reads the whole request, as every webhook must.
 package main
 
 import (
@@ -46,5 +46,5 @@ func allow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, listen.Constant) // a client that has gone needs none
+	_, _ = io.WriteString(w, listen.Constant) // a client that has disconnected needs no answer
 }

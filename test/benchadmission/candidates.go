@@ -16,7 +16,7 @@ const module = "github.com/pipeline-storage/pipeline-storage/"
 // Names of servers in the report.
 const (
 	allow       = "allow" // what the others are compared with
-	webhookName = "ours"
+	webhookName = "webhook"
 )
 
 // candidate is a server that is measured.
@@ -90,7 +90,7 @@ func build(ctx context.Context, c candidate, dir string) (string, error) {
 func experiments(ctx context.Context) (string, error) {
 	text, err := exec.CommandContext(ctx, "go", "env", "GOEXPERIMENT").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask Go for its experiments: %w", err)
+		return "", fmt.Errorf("read Go's experiments: %w", err)
 	}
 	if found := strings.TrimSpace(string(text)); found != "" {
 		return found, nil

@@ -153,7 +153,7 @@ func checkPatch(pod, patch []byte) error {
 	}
 	delete(after.Annotations, inject.AnnotationInjected)
 	if !equality.Semantic.DeepEqual(before, after) {
-		return errors.New("the pod is changed beyond the volume, its mounts and the mark")
+		return errors.New("the pod is changed beyond the volume, its mounts and the annotation")
 	}
 	return nil
 }

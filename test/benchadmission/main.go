@@ -65,6 +65,6 @@ func (b *bench) report(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("write the tables for the documentation: %w", err)
 		}
 	}
-	_, err = fmt.Fprint(out, r.text())
+	_, err = fmt.Fprint(out, r.terminal())
 	return err
 }

@@ -22,7 +22,7 @@ func TestIdleTimeExcludesReviews(t *testing.T) {
 }
 
 func TestSubjectsFollowOptions(t *testing.T) {
-	o, err := parse([]string{"--sizes=large,small", "--servers=allow,ours"})
+	o, err := parse([]string{"--sizes=large,small", "--servers=allow,webhook"})
 	require.NoError(t, err)
 
 	subjects, err := newSubjects(o)

@@ -32,8 +32,8 @@ var (
 	startColumns = []string{"server", "ready ms", "min", "max", "idle RSS MiB", "loaded RSS MiB", "program MB"}
 )
 
-// text is the report for a terminal; the lines at its end are for programs that read it.
-func (r *report) text() string {
+// terminal is the report for a terminal; the lines at its end are for programs that read it.
+func (r *report) terminal() string {
 	var out strings.Builder
 	for _, t := range r.tables {
 		fmt.Fprintf(&out, "%s\n", t.title())
@@ -167,13 +167,13 @@ func (r *report) notes() []string {
 		placed = "ONE CPU FOR SERVERS AND CLIENT: latencies and rates mean nothing"
 	}
 	if busy := r.leastBusy(); busy < satisfied {
-		notes = append(notes, fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; others on this machine took the rest", allow, busy))
+		notes = append(notes, fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; other work on this machine had the rest", allow, busy))
 	}
 	return append(notes,
 		fmt.Sprintf("%d requests in flight for %s after a warm-up of %s; GOMAXPROCS=1; %s", inFlight, r.options.duration, r.options.warmUp, placed),
 		fmt.Sprintf("all of the %d answers measured were checked", r.answers()),
 		fmt.Sprintf("p50 and p99 at %.0f %% of the capacity of allow, the same rate for all; - for a server that it would drown", 100*offered),
-		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for ours to /readyz too", r.options.idle),
+		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for the webhook to /readyz too", r.options.idle),
 		fmt.Sprintf("%s; experiments of the toolchain: %s", r.machine, r.experiments),
 		fmt.Sprintf("load average %s before, %s after", r.loadBefore, r.loadAfter),
 	)

@@ -45,13 +45,13 @@ func TestRatiosOfQuickRun(t *testing.T) {
 	assert.Empty(t, withoutWebhook.ratios())
 }
 
-func TestText(t *testing.T) {
-	text := example(t).text()
+func TestTerminal(t *testing.T) {
+	text := example(t).terminal()
 
 	assert.Contains(t, text, "TLS 1.3 and HTTP/1.1, medians of 3 rounds in which the servers took turns\n")
 	assert.Regexp(t, `small +4000 +allow +100\.0 +50\.0 +400\.0 +1\.00 +1\.00 +1\.00 +1000 +10 +40 +- +- +0 *\n`, text)
-	assert.Regexp(t, `small +4000 +ours +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`, text)
-	assert.Regexp(t, `ours +90 +80 +200 +27\.5 +40\.0 +33\.0 *\n`, text)
+	assert.Regexp(t, `small +4000 +webhook +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`, text)
+	assert.Regexp(t, `webhook +90 +80 +200 +27\.5 +40\.0 +33\.0 *\n`, text)
 	assert.Contains(t, text, "all of the 12000 answers measured were checked")
 	assert.Contains(t, text, "go1.0, Linux 6.1, 2 x CPU; experiments of the toolchain: none")
 	assert.Contains(t, text, "load average 0.10 0.20 0.30 before, 0.40 0.50 0.60 after")
@@ -59,29 +59,29 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\n\n"+strings.Join(example(t).ratios(), "\n")+"\n"), text)
 }
 
-func TestTextWarnsOfSingleCPU(t *testing.T) {
+func TestTerminalWarnsOfSingleCPU(t *testing.T) {
 	r := example(t)
 	r.isPinned = false
-	assert.Contains(t, r.text(), "ONE CPU FOR SERVERS AND CLIENT")
+	assert.Contains(t, r.terminal(), "ONE CPU FOR SERVERS AND CLIENT")
 }
 
-func TestTextWarnsOfOtherLoad(t *testing.T) {
+func TestTerminalWarnsOfOtherLoad(t *testing.T) {
 	r := example(t)
-	assert.Contains(t, r.text(), "NOISE: allow had 10 % of its CPU")
+	assert.Contains(t, r.terminal(), "NOISE: allow had 10 % of its CPU")
 
 	for _, s := range r.tables[0].sizes {
 		for i := range s.samples[allow] {
 			s.samples[allow][i].cpu = 900 * time.Millisecond
 		}
 	}
-	assert.NotContains(t, r.text(), "NOISE")
+	assert.NotContains(t, r.terminal(), "NOISE")
 }
 
 func TestMarkdown(t *testing.T) {
 	markdown := example(t).markdown()
 
-	assert.Contains(t, markdown, "| small | 4000 | ours | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
-	assert.Contains(t, markdown, "| ours | 90 | 80 | 200 | 27.5 | 40.0 | 33.0 |\n")
+	assert.Contains(t, markdown, "| small | 4000 | webhook | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
+	assert.Contains(t, markdown, "| webhook | 90 | 80 | 200 | 27.5 | 40.0 | 33.0 |\n")
 	assert.Contains(t, markdown, "```text\nRATIO capacity small 2.00\n")
 }
 
@@ -96,7 +96,7 @@ func TestComparisonWithinRounds(t *testing.T) {
 // and a quarter for large ones.
 func example(t *testing.T) *report {
 	t.Helper()
-	o, err := parse([]string{"--servers=allow,ours", "--rounds=3"})
+	o, err := parse([]string{"--servers=allow,webhook", "--rounds=3"})
 	require.NoError(t, err)
 	large := samples(100, 100, 100)
 	for i := range large {

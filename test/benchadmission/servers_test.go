@@ -20,7 +20,7 @@ import (
 // Everything that is measured, in a hundredth of the time: the real programs, and the real control
 // plane for the webhook.
 func TestServers(t *testing.T) {
-	b := prepared(t, "--servers=constant,allow,usual,ours", "--warm-up=5ms", "--duration=50ms")
+	b := prepared(t, "--servers=constant,allow,usual,webhook", "--warm-up=5ms", "--duration=50ms")
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(protocol, func(t *testing.T) {
 			err := b.serving(t.Context(), protocol == "HTTP/2", func(servers []*server) error {
@@ -105,7 +105,7 @@ func TestWholeRun(t *testing.T) {
 	assert.Regexp(t, `small +\d+ +constant +\d`, out.String())
 	assert.Regexp(t, `small +\d+ +allow +[\d.]+ +[\d.]+ +[\d.]+ +1\.00 `, out.String())
 	assert.Contains(t, out.String(), "TLS 1.3 and HTTP/2, medians of 1 rounds")
-	assert.NotContains(t, out.String(), "RATIO", "ours was not measured")
+	assert.NotContains(t, out.String(), "RATIO", "the webhook was not measured")
 	markdown, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Contains(t, string(markdown), "| small | ")

@@ -80,7 +80,7 @@ func Require(tb testing.TB, options Options) *Cluster {
 	dir := tb.TempDir()
 	logs := filepath.Join(dir, logsDir)
 	if err := os.Mkdir(logs, dirMode); err != nil {
-		tb.Fatalf("make a folder for the logs of a cluster: %v", err)
+		tb.Fatalf("make a directory for the logs of a cluster: %v", err)
 	}
 
 	c, err := start(tb.Context(), options, dir, logs)

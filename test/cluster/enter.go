@@ -36,7 +36,7 @@ const (
 	stateDir     = "state"
 	logsDir      = "logs"
 	tempDir      = "tmp"
-	reportedFile = "told"
+	reportedFile = "reported"
 	// hostPathDir is where the controller manager's host-path provisioner makes its directories.
 	hostPathDir = "/tmp/hostpath_pv"
 	dirMode     = 0o755
@@ -152,18 +152,18 @@ func newDir() (dir string, release func() error, err error) {
 
 	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
-		return "", nil, fmt.Errorf("make a folder for the cluster: %w", err)
+		return "", nil, fmt.Errorf("make a directory for the cluster: %w", err)
 	}
 
 	lock := flock.New(filepath.Join(unlocked, lockFile))
 	if err := lock.Lock(); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("lock the folder for the cluster: %w", err), os.RemoveAll(unlocked))
+		return "", nil, errors.Join(fmt.Errorf("lock the directory for the cluster: %w", err), os.RemoveAll(unlocked))
 	}
 
 	// It gets the name that is searched for only when it is locked.
 	dir = filepath.Join(filepath.Dir(unlocked), strings.TrimPrefix(filepath.Base(unlocked), "new-"))
 	if err := os.Rename(unlocked, dir); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("name the folder for the cluster: %w", err), os.RemoveAll(unlocked))
+		return "", nil, errors.Join(fmt.Errorf("name the directory for the cluster: %w", err), os.RemoveAll(unlocked))
 	}
 
 	return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil

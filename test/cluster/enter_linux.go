@@ -43,13 +43,13 @@ func isolate(state string) error {
 	}
 
 	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "mode=0755"); err != nil {
-		return fmt.Errorf("mount a folder for the state: %w", err)
+		return fmt.Errorf("mount a directory for the state: %w", err)
 	}
 
 	// What the provisioner creates must not reach the disk.
 	if err := os.MkdirAll(hostPathDir, dirMode); err == nil {
 		if err := unix.Mount("tmpfs", hostPathDir, "tmpfs", 0, "mode=0755"); err != nil {
-			return fmt.Errorf("mount a folder for the volumes of the host: %w", err)
+			return fmt.Errorf("mount a directory for the volumes of the host: %w", err)
 		}
 	}
 

@@ -67,7 +67,7 @@ func TestPassesSignalsAndExitCode(t *testing.T) {
 
 func TestInnerProcessDiesWithOuter(t *testing.T) {
 	t.Parallel()
-	requireIsolation(t, "that a killed test leaves nothing")
+	requireIsolation(t, "that a killed test leaves nothing behind")
 
 	command, inner, _ := startTrial(t)
 
@@ -142,7 +142,7 @@ func running(pid int) bool {
 }
 
 func TestRetainsLogsOfKilledTests(t *testing.T) {
-	dir, saved := t.TempDir(), filepath.Join(t.TempDir(), "kept")
+	dir, saved := t.TempDir(), filepath.Join(t.TempDir(), "saved")
 	t.Setenv(LogsEnv, saved)
 
 	for _, name := range []string{"logs/pod.log", "tmp/plane/etcd.log"} {
@@ -155,7 +155,7 @@ func TestRetainsLogsOfKilledTests(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode))
 	salvage(dir, exitFailure)
-	assert.NoDirExists(t, saved, "the tests told themselves")
+	assert.NoDirExists(t, saved, "the tests reported themselves")
 
 	require.NoError(t, os.Remove(filepath.Join(dir, reportedFile)))
 	salvage(dir, exitFailure)

@@ -61,7 +61,7 @@ func TestRelease(t *testing.T) {
 			processes := servers(t, namespace)
 
 			t.Run("has an address for each pod", func(t *testing.T) { hasAddresses(t, namespace, processes) })
-			t.Run("sees what the pod says", func(t *testing.T) { seesThePod(t, processes[0]) })
+			t.Run("has the environment of the pod", func(t *testing.T) { seesThePod(t, processes[0]) })
 			t.Run("is confined", func(t *testing.T) { isConfined(t, processes[0]) })
 			t.Run("acts as its account", func(t *testing.T) { actsAsItsAccount(t, namespace, processes[0]) })
 			t.Run("answers the API server", func(t *testing.T) { answersTheAPIServer(t, namespace) })
@@ -71,7 +71,7 @@ func TestRelease(t *testing.T) {
 
 			_, err = helm.Uninstall(t.Context(), release, namespace)
 			require.NoError(t, err)
-			Eventually(t, "no process should be left", func(context.Context) error {
+			Eventually(t, "no process should remain", func(context.Context) error {
 				return expect(0, len(shared.Kubelet.Processes(namespace)))
 			})
 		})
@@ -192,7 +192,7 @@ func isStartedAgain(t *testing.T, namespace string, p Process) {
 	t.Helper()
 
 	require.NoError(t, shared.Kubelet.Kill(namespace, p.Pod))
-	Eventually(t, "the pod should tell that its process ended and runs again", func(ctx context.Context) error {
+	Eventually(t, "the pod should report that its process ended and runs again", func(ctx context.Context) error {
 		pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, p.Pod, getOptions)
 		if err != nil {
 			return err
@@ -224,7 +224,7 @@ func isReplaced(t *testing.T, namespace string) {
 		[]byte(`{"spec":{"template":{"metadata":{"annotations":{"restarted":"now"}}}}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 
-	Eventually(t, "the old pods should be gone and new ones be there", func(context.Context) error {
+	Eventually(t, "the old pods should not exist and new ones should", func(context.Context) error {
 		now := shared.Kubelet.Processes(namespace)
 		if slices.ContainsFunc(now, func(p Process) bool { return p.Pod == before[0].Pod || p.Pod == before[1].Pod }) {
 			return fmt.Errorf("there are %v", now)
@@ -443,7 +443,7 @@ func TestForcedDeletionKillsContainers(t *testing.T) {
 	now := int64(0)
 	require.NoError(t, shared.Client.CoreV1().Pods(namespace).
 		Delete(t.Context(), "forced", metav1.DeleteOptions{GracePeriodSeconds: &now}))
-	Eventually(t, "the process should be gone", func(context.Context) error {
+	Eventually(t, "the process should not exist", func(context.Context) error {
 		_, err := process.RSS()
 
 		return expect(true, err != nil)
@@ -518,7 +518,7 @@ func TestPodsOutliveAPIServer(t *testing.T) {
 	require.NoError(t, c.Kubelet.Kill("default", "lives"))
 	require.NoError(t, c.Plane.Revive(t.Context(), "kube-apiserver"))
 
-	Eventually(t, "the restart should be told", func(ctx context.Context) error {
+	Eventually(t, "the restart should be reported", func(ctx context.Context) error {
 		pod, err := c.Client.CoreV1().Pods("default").Get(ctx, "lives", getOptions)
 		if err != nil {
 			return err
@@ -574,8 +574,8 @@ func TestReport(t *testing.T) {
 	assert.FileExists(t, dir+"/etcd.log")
 }
 
-// requireIsolation ends a test that needs namespaces where there are none, and reports what is not
-// shown then.
+// requireIsolation ends a test that needs namespaces where this machine allows none, and reports
+// what is not shown then.
 func requireIsolation(t *testing.T, what string) {
 	t.Helper()
 
@@ -661,7 +661,7 @@ func awaitPod(t *testing.T, namespace, name string, check func(*corev1.Pod) erro
 
 func awaitGone(t *testing.T, namespace, name string) {
 	t.Helper()
-	Eventually(t, "the pod "+name+" should be gone", func(ctx context.Context) error {
+	Eventually(t, "the pod "+name+" should not exist", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
 			FieldSelector: "metadata.name=" + name,
 		})
@@ -679,7 +679,7 @@ func isReady(pod *corev1.Pod) bool {
 // waits reports whether the pod's container waits for such a reason.
 func waits(pod *corev1.Pod, reason, message string) error {
 	if len(pod.Status.ContainerStatuses) == 0 {
-		return errors.New("nobody has told about it")
+		return errors.New("no component has reported it")
 	}
 
 	waiting := pod.Status.ContainerStatuses[0].State.Waiting

@@ -158,7 +158,7 @@ func remains(dir string, namespaces namespacesOfRun) error {
 	var all []error
 
 	for _, name := range node.Groups(groupOf(dir)) {
-		all = append(all, fmt.Errorf("the control group %s is left", name))
+		all = append(all, fmt.Errorf("the control group %s remains", name))
 	}
 
 	names := namespaces.names()
@@ -173,7 +173,7 @@ func remains(dir string, namespaces namespacesOfRun) error {
 		}
 
 		if why := belongs(process, dir, names); why != "" {
-			all = append(all, fmt.Errorf("the process %s is left: %s", filepath.Base(process), why))
+			all = append(all, fmt.Errorf("the process %s remains: %s", filepath.Base(process), why))
 		}
 	}
 

@@ -72,12 +72,12 @@ func TestReportsRemainsOfRun(t *testing.T) {
 
 	defer held.close()
 
-	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d is left: it is in net:", first.Process.Pid))
+	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d remains: it is in net:", first.Process.Pid))
 	end(first)
 	require.NoError(t, remains(dir, held))
 
 	second := start("sleep in "+dir, 0)
-	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d is left: its cmdline has ", second.Process.Pid))
+	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d remains: its cmdline has ", second.Process.Pid))
 	end(second)
 	require.NoError(t, remains(dir, held))
 	require.ErrorContains(t, remains(dir, nil), "are known")

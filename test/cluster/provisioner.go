@@ -54,7 +54,7 @@ func (c *Cluster) deployProvisioner(ctx context.Context) error {
 func (c *Cluster) Apply(ctx context.Context, manifest []byte) error {
 	groups, err := restmapper.GetAPIGroupResources(c.Client.Discovery())
 	if err != nil {
-		return fmt.Errorf("ask for the kinds of the cluster: %w", err)
+		return fmt.Errorf("read the kinds of the cluster: %w", err)
 	}
 
 	mapper := restmapper.NewDiscoveryRESTMapper(groups)

@@ -110,7 +110,7 @@ func withoutNode(m *testing.M) (code int, err error) {
 	fmt.Fprintf(os.Stderr, "*** NOT COVERED: nothing that needs a real node was tested: %v\n", noNode)
 
 	if os.Getenv(RequireEnv) != "" {
-		return exitFailure, fmt.Errorf("%s asks for a real node, and there is none", RequireEnv)
+		return exitFailure, fmt.Errorf("%s requires a real node, and this machine can run none", RequireEnv)
 	}
 
 	return m.Run(), nil

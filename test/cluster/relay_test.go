@@ -67,7 +67,7 @@ func TestRelay(t *testing.T) {
 	require.NoError(t, echo.Close())
 
 	answer, _ = ask("three")
-	assert.Empty(t, answer, "nobody listens behind it")
+	assert.Empty(t, answer, "no process listens behind it")
 
 	require.NoError(t, r.close())
 	_, err = net.Dial("tcp", listener.Addr().String())

@@ -420,7 +420,7 @@ func (w *worker) reportStatus(ctx context.Context) {
 		return
 	}
 
-	w.retry(ctx, "tell the status", func() error {
+	w.retry(ctx, "report the status", func() error {
 		_, err := w.kubelet.client.CoreV1().Pods(w.pod.Namespace).Patch(ctx, w.pod.Name,
 			types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 

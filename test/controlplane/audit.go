@@ -70,7 +70,7 @@ func (e AuditEvent) Actor() string {
 func (c *ControlPlane) Audit() ([]AuditEvent, error) {
 	files, err := filepath.Glob(filepath.Join(c.dir, "audit*.json"))
 	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("read the audit log: there is none: %w", os.ErrNotExist)
+		return nil, fmt.Errorf("read the audit log: it is not enabled: %w", os.ErrNotExist)
 	}
 
 	var events []AuditEvent

@@ -28,7 +28,7 @@ func TestControllers(t *testing.T) {
 	t.Run("refuses a pod with an account that is not there", func(t *testing.T) { refusesUnknownAccount(t, plane, client) })
 	t.Run("binds a static volume", func(t *testing.T) { bindsStaticVolume(t, plane, client) })
 	t.Run("schedules on a node made by hand", func(t *testing.T) { schedules(t, plane, client) })
-	t.Run("keeps logs", func(t *testing.T) { retainsLogs(t, plane) })
+	t.Run("retains logs", func(t *testing.T) { retainsLogs(t, plane) })
 }
 
 func givesAccounts(t *testing.T, plane *ControlPlane, client *http.Client) {
@@ -47,11 +47,11 @@ func refusesUnknownAccount(t *testing.T, plane *ControlPlane, client *http.Clien
 	t.Helper()
 
 	code, body := send(t, client, http.MethodPost, plane.Host+"/api/v1/namespaces/default/pods",
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"serviceAccountName":"nobody",`+
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"serviceAccountName":"missing",`+
 			`"containers":[{"name":"a","image":"a"}]}}`)
 
 	assert.Equal(t, http.StatusForbidden, code)
-	assert.Contains(t, body, `serviceaccount \"nobody\" not found`)
+	assert.Contains(t, body, `serviceaccount \"missing\" not found`)
 }
 
 func bindsStaticVolume(t *testing.T, plane *ControlPlane, client *http.Client) {
@@ -117,7 +117,7 @@ func TestRevivesKilledAPIServer(t *testing.T) {
 	require.ErrorContains(t, get(t.Context(), client, plane.Host+"/readyz"), "connection refused")
 
 	require.NoError(t, plane.Revive(t.Context(), apiserver))
-	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"), "etcd should have kept it")
+	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"), "etcd should have retained it")
 
 	post(t, client, plane.Host+"/api/v1/namespaces", fmt.Sprintf(object, "after"))
 	eventually(t, client, plane.Host+"/api/v1/namespaces/after/serviceaccounts/default", `"name":"default"`)

@@ -1,6 +1,6 @@
-// Package controlplane runs a real etcd and a real kube-apiserver for tests, and if asked a real
-// kube-controller-manager and kube-scheduler, on free ports of 127.0.0.1 and with a state folder of
-// their own. They need no root, no container engine and no network.
+// Package controlplane runs a real etcd and a real kube-apiserver for tests, and if requested a
+// real kube-controller-manager and kube-scheduler, on free ports of 127.0.0.1 and with a state
+// directory of their own. They need no root, no container engine and no network.
 //
 // One test starts one by [Require]. A package shares one by its TestMain:
 //
@@ -25,7 +25,7 @@
 // [Start] runs no controller manager. So a Deployment is stored and nothing makes its pods, no
 // claim gets bound, and no namespace has a default ServiceAccount; for the last reason the
 // ServiceAccount admission plugin is off. [StartWith] adds all of that, in about two seconds more.
-// A node it never has: package cluster makes some by hand.
+// It never has a node: package cluster simulates some.
 package controlplane
 
 import (
@@ -350,18 +350,18 @@ func newControlPlane() (*ControlPlane, error) {
 
 	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the state: %w", err)
+		return nil, fmt.Errorf("make a directory for the state: %w", err)
 	}
 
 	lock := flock.New(filepath.Join(unlocked, lockFile))
 	if err := lock.Lock(); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the folder for the state: %w", err), os.RemoveAll(unlocked))
+		return nil, errors.Join(fmt.Errorf("lock the directory for the state: %w", err), os.RemoveAll(unlocked))
 	}
 
 	// It gets the name that sweep searches for only when it is locked.
 	dir := filepath.Join(filepath.Dir(unlocked), strings.TrimPrefix(filepath.Base(unlocked), "new-"))
 	if err := os.Rename(unlocked, dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("name the folder for the state: %w", err), os.RemoveAll(unlocked))
+		return nil, errors.Join(fmt.Errorf("name the directory for the state: %w", err), os.RemoveAll(unlocked))
 	}
 
 	return &ControlPlane{dir: dir, lock: lock}, nil

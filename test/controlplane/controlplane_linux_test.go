@@ -47,10 +47,10 @@ func TestEndsWithKilledTestProgram(t *testing.T) {
 	require.Len(t, pids, 2)
 
 	for _, pid := range pids {
-		assert.Eventually(t, func() bool { return !running(pid) }, time.Minute, readyPoll, "process %d should be gone", pid)
+		assert.Eventually(t, func() bool { return !running(pid) }, time.Minute, readyPoll, "process %d should not exist", pid)
 	}
 
-	require.DirExists(t, dir, "a killed program cannot remove its folder")
+	require.DirExists(t, dir, "a killed program cannot remove its directory")
 	require.NoError(t, Require(t).Stop())
 	assert.NoDirExists(t, dir, "the next start should remove it")
 }

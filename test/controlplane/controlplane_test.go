@@ -74,7 +74,7 @@ func TestControlPlane(t *testing.T) {
 	require.NoError(t, plane.Stop())
 
 	for _, pid := range pids {
-		require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "process %d should be gone", pid)
+		require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "process %d should not exist", pid)
 	}
 
 	assert.NoDirExists(t, plane.dir)
@@ -172,7 +172,7 @@ func sharesNothing(t *testing.T, client *http.Client, one *ControlPlane) {
 	assert.Equal(t, http.StatusNotFound, status(t, other, two.Host+made))
 
 	require.ErrorContains(t, get(t.Context(), client, two.Host+made), "unknown authority",
-		"each should have an authority of its own")
+		"each should have a CA of its own")
 }
 
 func TestRetriesOtherPorts(t *testing.T) {
@@ -211,7 +211,7 @@ func TestFailsWithoutFreePort(t *testing.T) {
 
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
-	assert.Empty(t, left, "no attempt should leave a folder")
+	assert.Empty(t, left, "no attempt should leave a directory behind")
 }
 
 func TestReportsLogOfEndedPart(t *testing.T) {

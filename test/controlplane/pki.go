@@ -181,11 +181,11 @@ func (p pki) write(dir, host string) error {
 func newCA() (certificateAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return certificateAuthority{}, fmt.Errorf("make the key of the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("make the key of the CA: %w", err)
 	}
 
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "pipeline-storage test authority"},
+		Subject:               pkix.Name{CommonName: "pipeline-storage test CA"},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
@@ -198,7 +198,7 @@ func newCA() (certificateAuthority, error) {
 
 	cert, err := x509.ParseCertificate(raw)
 	if err != nil {
-		return certificateAuthority{}, fmt.Errorf("read back the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("read back the CA: %w", err)
 	}
 
 	return certificateAuthority{cert: cert, key: key}, nil

@@ -159,13 +159,13 @@ func get(ctx context.Context, client *http.Client, url string) error {
 
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask for readiness: %w", err)
+		return fmt.Errorf("request readiness: %w", err)
 	}
 	defer response.Body.Close()
 
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Errorf("ask for readiness: %w", err)
+		return fmt.Errorf("request readiness: %w", err)
 	}
 
 	if response.StatusCode != http.StatusOK {

@@ -150,7 +150,7 @@ func TestWebhookServesUnderAttack(t *testing.T) {
 		address := net.JoinHostPort(a.before[0].Status.PodIP, webhookPort)
 		pod := withoutStorageLabel(boxPod("attacker-"+name, "attack", name, address, attackTime.String()))
 		pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(attackerCPU)}
-		a.under(t, "stranger: "+name, func(context.Context) {
+		a.under(t, "anonymous: "+name, func(context.Context) {
 			sent := last[struct{ Requests, Answers int64 }](t, runPod(t, hostile, pod))
 			t.Logf("%d requests, %d answers", sent.Requests, sent.Answers)
 			assert.Positive(t, sent.Requests)

@@ -105,7 +105,7 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 		sharedInstallation := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
 		if sharedInstallation && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
-			failed = append(failed, fmt.Errorf("%s (%s) asked to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
+			failed = append(failed, fmt.Errorf("%s (%s) requested to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
 		}
 	}
 	return errors.Join(failed...)

@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	costs     = flag.String("cost", "", "append what docs/reliability.md tells of the price to this `file`, one JSON object a line")
+	costs     = flag.String("cost", "", "append the costs for docs/reliability.md to this `file`, one JSON object a line")
 	creations = flag.Int("creations", 2000, "how many pods of each kind the tests of the price create")
 )
 
@@ -85,7 +85,7 @@ type quantiles struct {
 	Slowest float64 `json:"slowestMs"`
 }
 
-// difference says by how much one kind takes longer than another, in ms, with its 95 % interval.
+// difference is by how much one kind takes longer than another, in ms, with its 95 % interval.
 type difference struct {
 	What string  `json:"what"`
 	Half float64 `json:"p50ms"`
@@ -266,7 +266,7 @@ func pricePod(labelled bool) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "priced-", Labels: map[string]string{costLabel: "timed"}},
 		Spec: corev1.PodSpec{
-			SchedulerName: "nobody",
+			SchedulerName: "no-scheduler",
 			Containers: []corev1.Container{{
 				Name: "main", Image: "registry.example.com/team/pipeline:2026.10", Args: []string{"run", "--part", "1"},
 				Env: []corev1.EnvVar{{Name: "PART", Value: "1"}, {Name: "DATA", Value: "/data"}},

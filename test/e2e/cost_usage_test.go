@@ -277,7 +277,7 @@ func workingSet(t *testing.T, group string) int64 {
 			return max(0, total-inactive)
 		}
 	}
-	require.Fail(t, "the kernel does not tell "+droppable)
+	require.Fail(t, "the kernel does not report "+droppable)
 	return 0
 }
 

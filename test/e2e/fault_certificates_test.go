@@ -55,10 +55,10 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 	stats := underLoad(t, namespace, certificateRate, func() {
 		for range expiries {
 			short := newPair(t, "short", shortLife, nil)
-			s.setAuthority(t, short)
+			s.setCA(t, short)
 			s.awaitServedBy(t, shortLife, short.cert)
 			end := short.cert.NotAfter
-			t.Logf("every replica serves by an authority that expires in %s", time.Until(end).Round(time.Second))
+			t.Logf("every replica serves a certificate of a CA that expires in %s", time.Until(end).Round(time.Second))
 			s.awaitServedByAnother(t, time.Until(end), short.cert)
 			t.Logf("every replica serves by another one %s before the end of the old one", time.Until(end).Round(time.Second))
 			require.True(t, time.Now().Before(end))
@@ -71,7 +71,7 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 	assertNoneFailed(t, stats, certificateRate)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "nothing of this ends a process")
-	t.Logf("%d authorities expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second), rotations, stats.Done, stats.Failed)
+	t.Logf("%d CAs expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second), rotations, stats.Done, stats.Failed)
 	s.assertNothingDeleted(t)
 }
 
@@ -80,14 +80,14 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 // late, labelled pods are refused until then.
 func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
-	ca := newPair(t, "first authority", time.Hour, nil)
+	ca := newPair(t, "first CA", time.Hour, nil)
 	s := secondBy(t, newPair(t, "first", shortLife, &ca), ca)
 	namespace := shared.Namespace(t, secondName, secondLabels())
 	s.awaitServing(t, namespace)
 
 	var end time.Time
 	stats := underLoad(t, namespace, certificateRate, func() {
-		other := newPair(t, "other authority", time.Hour, nil)
+		other := newPair(t, "other CA", time.Hour, nil)
 		for _, by := range []pair{ca, ca, other} {
 			renewed := newPair(t, "in time", shortLife, &by)
 			begun := time.Now()
@@ -101,7 +101,7 @@ func TestReloadsExternalCertificates(t *testing.T) {
 
 	time.Sleep(time.Until(end.Add(-time.Second)))
 	late := underLoad(t, namespace, certificateRate, func() { time.Sleep(time.Until(end.Add(20 * time.Second))) })
-	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook", "an expired certificate convinces nobody")
+	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook", "no client accepts an expired certificate")
 
 	begun := time.Now()
 	s.setCertificate(t, newPair(t, "late", time.Hour, &ca), ca)
@@ -148,7 +148,7 @@ func (i *installation) setCertificate(t *testing.T, certificate, ca pair) {
 	i.changeSecret(t, ownSecret, func(s *corev1.Secret) { s.Data = certificateData(certificate, ca) })
 }
 
-func (i *installation) setAuthority(t *testing.T, ca pair) {
+func (i *installation) setCA(t *testing.T, ca pair) {
 	t.Helper()
 	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
 		s.Data[certificates.KeyCACertificate], s.Data[certificates.KeyCAKey] = ca.certPEM, ca.keyPEM
@@ -168,7 +168,7 @@ func (i *installation) rotate(t *testing.T) {
 	})
 	begun := time.Now()
 	i.awaitServedByAnother(t, time.Minute, before)
-	t.Logf("every replica serves by another authority %s after an operator asked for it", time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("every replica serves a certificate of another CA %s after an operator requested it", time.Since(begun).Round(100*time.Millisecond))
 }
 
 func (i *installation) ca() string { return i.deployment + "-authority" }
@@ -191,7 +191,7 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 // awaitServedBy waits until every replica serves a certificate of a CA.
 func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve by the authority", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA", func(ctx context.Context) error {
 		_, err := i.served(ctx, ca)
 		return err
 	})
@@ -215,7 +215,7 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 // of it.
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve by another authority", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA", func(ctx context.Context) error {
 		object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -83,7 +83,7 @@ func TestChaos(t *testing.T) {
 	_, restarts := sharedInstallation().changes(t)
 	c.add("restarts of replicas", restarts)
 	requests := sharedInstallation().assertNothingDeleted(t)
-	c.add("deletes of claims and volumes by us", 0) // or the line above has failed the test
+	c.add("deletions of claims and volumes by the installation", 0) // or the line above has failed the test
 	c.add("requests of the webhook to the API server", sum(requests))
 	c.logTable()
 }
@@ -233,7 +233,7 @@ func (c *chaos) steady(ctx context.Context) {
 		case isRefusal(err):
 			c.add("pods refused, because no replica answered", 1)
 		default:
-			c.add("pods not asked for, because the control plane was away", 1)
+			c.add("pods not requested, because the control plane was down", 1)
 		}
 		return err
 	})
@@ -371,7 +371,7 @@ func (c *chaos) trainJobs(ctx context.Context, namespace string) error {
 		if err != nil {
 			return err
 		}
-		c.add("Jobs that went on from the one before", 1)
+		c.add("Jobs that resumed from the one before", 1)
 		epoch = next
 		return nil
 	})
@@ -409,7 +409,7 @@ func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int)
 	if err := retry(ctx, "list the pods of the Job "+job, func(ctx context.Context) error {
 		list, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
 		if err == nil && len(list.Items) == 0 {
-			err = errors.New("there is none")
+			err = errors.New("it does not exist")
 		}
 		pods = list.Items
 		return err
@@ -430,7 +430,7 @@ func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int)
 		}
 		reported := last[trained](c.t, text)
 		if reported.From < epoch || reported.To != reported.From+1 || len(pods) == 1 && (reported.From != epoch || len(reported.Broken) > 0) {
-			return 0, fmt.Errorf("the Job %s/%s should go on from epoch %d: %s", namespace, job, epoch, text)
+			return 0, fmt.Errorf("the Job %s/%s should resume from epoch %d: %s", namespace, job, epoch, text)
 		}
 		next = max(next, reported.To)
 	}
@@ -566,7 +566,7 @@ func (c *chaos) assertRecovered() {
 	begun := time.Now()
 	sharedInstallation().awaitServing(t, c.namespaces[0])
 	for namespace, written := range c.newNamespaces {
-		assert.Equal(t, []file{written}, last[verified](t, runPod(t, namespace, boxPod("settled", "verify", mountPath))).Files)
+		assert.Equal(t, []file{written}, last[verified](t, runPod(t, namespace, boxPod("recovered", "verify", mountPath))).Files)
 		c.add("bytes of new namespaces verified", int(written.Bytes))
 	}
 	for _, namespace := range c.namespaces {
@@ -583,18 +583,18 @@ func (c *chaos) assertRecovered() {
 			pod := &pods.Items[i]
 			require.NoError(t, hasStorage(pod))
 			if pod.Spec.SchedulerName == noScheduler {
-				c.count["pods that were admitted, looked at again"]++
+				c.count["admitted pods that were checked again"]++
 				continue
 			}
 			assert.True(t, hasEnded(pod), "%s/%s is stuck: %s", namespace, pod.Name, why(pod))
 		}
 	}
-	c.logDuration("wait until all had settled", time.Since(begun))
+	c.logDuration("wait until everything had recovered", time.Since(begun))
 }
 
 // verifies checks the bytes of a namespace, whichever program wrote them.
 func (c *chaos) verifies(namespace string) (corev1.PodPhase, string) {
-	pod := boxPod("settled", "verify", mountPath)
+	pod := boxPod("recovered", "verify", mountPath)
 	if namespace == c.namespaces[2] {
 		return corev1.PodSucceeded, "" // recordThroughFaults has read all records after the last kill
 	}

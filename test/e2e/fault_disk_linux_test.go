@@ -52,7 +52,7 @@ func TestFullDisk(t *testing.T) {
 	require.Equal(t, corev1.PodFailed, phase)
 	require.Contains(t, output, noSpace)
 	require.Zero(t, freeBytes(t, smallDisk), "the disk must be full, or this test shows nothing")
-	assert.Equal(t, before, last[verified](t, readIn(t, namespace, mountPath)()).Files[1], "what was there stays")
+	assert.Equal(t, before, last[verified](t, readIn(t, namespace, mountPath)()).Files[1], "earlier files remain")
 	phase, output = tryPod(t, namespace, boxPod("trainer-2", "train", mountPath, "1048576"))
 	assert.Equal(t, corev1.PodFailed, phase)
 	assert.Contains(t, output, noSpace)
@@ -72,7 +72,7 @@ func TestFullDisk(t *testing.T) {
 	assert.Equal(t, 2, epoch.To)
 	startPod(t, namespace, boxPod("recorder-3", "append", mountPath+"/records", "10ms"))
 	found := every[recorded](t, awaitLogs(t, namespace, "recorder-3"))[0].Found
-	assert.GreaterOrEqual(t, found, reported, "records that were told to be on disk")
+	assert.GreaterOrEqual(t, found, reported, "records that were reported as written")
 	deletePod(t, namespace, "recorder-3")
 	after := writeIn(t, namespace, mountPath, "4194304")
 	files := last[verified](t, readIn(t, namespace, mountPath)()).Files
@@ -156,7 +156,7 @@ func fillUp(t *testing.T, directory string) {
 	require.NoError(t, shared.Node.Within(func() error {
 		err := os.WriteFile(filepath.Join(directory, "ballast"), make([]byte, 1<<20), 0o600)
 		if err == nil {
-			return fmt.Errorf("%s takes a megabyte", directory)
+			return fmt.Errorf("%s has room for a megabyte", directory)
 		}
 		return nil
 	}))
@@ -248,6 +248,6 @@ func writtenBytesOf(t *testing.T, pid int) int64 {
 			return count
 		}
 	}
-	require.Fail(t, "the kernel does not tell what the process wrote")
+	require.Fail(t, "the kernel does not report what the process wrote")
 	return 0
 }

@@ -28,7 +28,7 @@ const (
 	// program is the name of the webhook's process on the node.
 	program = "webhook"
 	// noScheduler is a scheduler that does not exist: its pods cost no node anything.
-	noScheduler = "nobody"
+	noScheduler = "no-scheduler"
 
 	secondName       = "second"
 	secondValues     = "testdata/second.yaml"
@@ -291,10 +291,10 @@ func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]i
 		}
 		requests[e.Verb+" "+e.Object.Resource]++
 		if strings.HasPrefix(e.Verb, "delete") && strings.HasPrefix(e.Object.Resource, "persistentvolume") {
-			assert.Fail(t, "data was asked to go", "%s %s", e.Verb, e.RequestURI)
+			assert.Fail(t, "deletion of data was requested", "%s %s", e.Verb, e.RequestURI)
 		}
 	}
-	assert.NotEmpty(t, requests, "the audit log must have the webhook's requests, or its silence says nothing")
+	assert.NotEmpty(t, requests, "the audit log must have the webhook's requests, or their absence proves nothing")
 	return requests
 }
 

@@ -64,7 +64,7 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 		reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
 		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
 		if epoch > 0 {
-			record(t, figure.Figure{Disaster: "a Job has ended, another goes on", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+			record(t, figure.Figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
 	}
 }
@@ -137,12 +137,12 @@ func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	old := boundClaim(t, namespace, claim).Spec.VolumeName
 	awaitNamespaceLabels(t, old, namespace)
 
-	survives(t, "a namespace is deleted, made again, and an administrator consents", written, readIn(t, namespace, "/data"), func() {
+	survives(t, "a namespace is deleted, recreated, and an administrator consents", written, readIn(t, namespace, "/data"), func() {
 		removeNamespace(t, namespace)
 		makeNamespace(t, namespace)
 		recreated := boxPod("fresh", "verify", "/data")
 		phase, log := tryPod(t, namespace, recreated)
-		require.Equal(t, corev1.PodFailed, phase, "data of a namespace that is gone must not be given away: %s", log)
+		require.Equal(t, corev1.PodFailed, phase, "data of a deleted namespace must not go to another one: %s", log)
 		empty := boundClaim(t, namespace, claim).Spec.VolumeName
 		require.NotEqual(t, old, empty)
 
@@ -172,7 +172,7 @@ func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	filler.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "models", MountPath: "/models"}}
 	written := []file{last[file](t, runPod(t, namespace, filler))}
 
-	survives(t, "a pod of a read-only profile is made again", written, readIn(t, namespace, "/models", using("models")), func() {
+	survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")), func() {
 		deletePods(t, namespace)
 	})
 	phase, log := tryPod(t, namespace, with(boxPod("vandal", "write", "/models", "weights", "1"), using("models")))
@@ -189,7 +189,7 @@ func TestProfilesHaveSeparateVolumes(t *testing.T) {
 	scratch := []file{writeIn(t, namespace, "/scratch", "1048576", both)}
 	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName, boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
 
-	survives(t, "a pod of two profiles is made again", data, readIn(t, namespace, "/data", both), func() { deletePods(t, namespace) })
+	survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() { deletePods(t, namespace) })
 	found := last[verified](t, readIn(t, namespace, "/scratch", both)())
 	assert.Equal(t, scratch, found.Files)
 }
@@ -205,11 +205,11 @@ func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 		c.profile, c.directory, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
 		namespace := c.prepareNamespace(t)
 		written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)}
-		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.directory, using(c.profile), notRoot), func() { deletePods(t, namespace) })
+		survives(t, "a pod of user 1000 is recreated", written, readIn(t, namespace, c.directory, using(c.profile), notRoot), func() { deletePods(t, namespace) })
 
 		reported := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.directory, written[0].Path), using(c.profile), notRoot)))
 		assert.Equal(t, 2000, reported[0].Group)
-		assert.Contains(t, reported[0].Mode, "g", "new files get the group of the folder")
+		assert.Contains(t, reported[0].Mode, "g", "new files get the group of the directory")
 		assert.Equal(t, 2000, reported[1].Group)
 	})
 	t.Run("not on a hostPath volume", func(t *testing.T) {
@@ -282,7 +282,7 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 // awaitNamespaceLabels waits until a volume names the namespace that it serves.
 func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
-	cluster.Eventually(t, "the volume "+volume+" should be marked", func(ctx context.Context) error {
+	cluster.Eventually(t, "the volume "+volume+" should have the labels of its namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
 		if err != nil {
 			return err

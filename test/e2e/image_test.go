@@ -22,7 +22,7 @@ func TestImageServes(t *testing.T) {
 
 	namespace, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), releaseNamespace, metav1.GetOptions{})
 	require.NoError(t, err)
-	require.Equal(t, restricted, namespace.Labels[enforceLabel], "it would take pods that are not restricted, too")
+	require.Equal(t, restricted, namespace.Labels[enforceLabel], "it would accept pods that are not restricted, too")
 
 	pods, err := shared.Client.CoreV1().Pods(releaseNamespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)

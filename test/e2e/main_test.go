@@ -76,7 +76,7 @@ func requireFull(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if !*full {
-		t.Skip("it takes long: ask with -args -full")
+		t.Skip("it is slow: run it with -args -full")
 	}
 }
 
@@ -85,6 +85,6 @@ func requireCost(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if *costs == "" {
-		t.Skip("it measures: ask with -args -cost FILE")
+		t.Skip("it measures: run it with -args -cost FILE")
 	}
 }

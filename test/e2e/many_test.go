@@ -59,14 +59,14 @@ func TestServesManyNamespaces(t *testing.T) {
 	t.Logf("a labelled pod admitted in each, in %s", time.Since(begun).Round(time.Second))
 	m.awaitBound(nil)
 	t.Logf("the last claim was bound %s after the first pod", time.Since(begun).Round(time.Second))
-	m.awaitMarked()
+	m.awaitNamespaceLabels()
 	t.Logf("the last volume was labelled %s after the first pod", time.Since(begun).Round(time.Second))
 	sums := m.leaveEvidence()
 
 	begun = time.Now()
 	old := m.deleteClaims()
 	m.awaitBound(old)
-	t.Logf("%d claims deleted by mistake; the last that was made again had its volume after %s", len(old), time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("%d claims deleted by mistake; the last that was recreated had its volume after %s", len(old), time.Since(begun).Round(100*time.Millisecond))
 	m.checkEvidence(sums)
 
 	most := stop()
@@ -95,11 +95,11 @@ func createHostPathClass(t *testing.T) {
 	retain, immediate := corev1.PersistentVolumeReclaimRetain, storagev1.VolumeBindingImmediate
 	classes := shared.Client.StorageV1().StorageClasses()
 	_, err := classes.Create(t.Context(), &storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{Name: "folders"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain, VolumeBindingMode: &immediate,
+		ObjectMeta: metav1.ObjectMeta{Name: "directories"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain, VolumeBindingMode: &immediate,
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		assert.NoError(t, classes.Delete(context.WithoutCancel(t.Context()), "folders", metav1.DeleteOptions{}))
+		assert.NoError(t, classes.Delete(context.WithoutCancel(t.Context()), "directories", metav1.DeleteOptions{}))
 	})
 }
 
@@ -185,8 +185,8 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	})
 }
 
-// awaitMarked waits until every volume names the namespace that it serves.
-func (m *many) awaitMarked() {
+// awaitNamespaceLabels waits until every volume names the namespace that it serves.
+func (m *many) awaitNamespaceLabels() {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {

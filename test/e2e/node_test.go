@@ -46,7 +46,7 @@ func TestNodePartsRestart(t *testing.T) {
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "writer", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, writer.UID, pod.UID)
-	assert.Zero(t, pod.Status.ContainerStatuses[0].RestartCount, "the pod went on")
+	assert.Zero(t, pod.Status.ContainerStatuses[0].RestartCount, "the pod continued")
 	runPod(t, namespace, boxPod("other", "stat", "/data/records"))
 }
 

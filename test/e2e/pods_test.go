@@ -84,7 +84,7 @@ func created(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 func runPod(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	phase, log := tryPod(t, namespace, pod)
-	require.Equal(t, corev1.PodSucceeded, phase, "%s/%s said:\n%s", namespace, pod.Name, log)
+	require.Equal(t, corev1.PodSucceeded, phase, "%s/%s logged:\n%s", namespace, pod.Name, log)
 	return log
 }
 
@@ -172,7 +172,7 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	require.Len(t, pods.Items, 1)
 	describeOnFailure(t, namespace, pods.Items[0].Name)
 	log := logs(t, namespace, pods.Items[0].Name)
-	require.False(t, failed, "the Job %s/%s failed and said:\n%s", namespace, pod.Name, log)
+	require.False(t, failed, "the Job %s/%s failed and logged:\n%s", namespace, pod.Name, log)
 	return log
 }
 

@@ -90,7 +90,7 @@ func TestReinstallsWebhook(t *testing.T) {
 		uninstallShared(t, release)
 		installShared(t, "other")
 	})
-	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is kept")
+	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is retained")
 
 	survives(t, "the claim of an uninstalled release is deleted by mistake", written, readIn(t, namespace, "/data"), func() {
 		deletePods(t, namespace)

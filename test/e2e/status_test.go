@@ -25,14 +25,14 @@ func TestStatusReportsPendingPod(t *testing.T) {
 		profile, namespace, reason, message string
 		repair                              func(t *testing.T)
 	}{
-		"the node does not have the folder": {
+		"the node does not have the directory": {
 			"missing", "e2e-missing", status.ReasonMountFailed, `path "/opt/e2e-missing" does not exist`,
 			func(t *testing.T) {
 				t.Helper()
 				require.NoError(t, os.Mkdir(shared.Node.Path("/opt/e2e-missing"), 0o755))
 			},
 		},
-		"the volume is on a node that there is not": {"elsewhere", "e2e-elsewhere", diagnose.ReasonWrongZone, "node-2", nil},
+		"the volume is on a node that there is not": {"another-node", "e2e-another-node", diagnose.ReasonWrongZone, "node-2", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,11 +44,11 @@ func TestStatusReportsPendingPod(t *testing.T) {
 			created(t, namespace, pod)
 
 			var problem status.Problem
-			cluster.EventuallyWithin(t, podLimit, "the plugin should tell "+c.reason, func(context.Context) error {
+			cluster.EventuallyWithin(t, podLimit, "the plugin should report "+c.reason, func(context.Context) error {
 				report := reportOf(t, namespace)
 				i := slices.IndexFunc(report.Problems, func(p status.Problem) bool { return p.Reason == c.reason })
 				if i < 0 {
-					return fmt.Errorf("it tells %+v", report.Problems)
+					return fmt.Errorf("it reports %+v", report.Problems)
 				}
 				problem = report.Problems[i]
 				return nil

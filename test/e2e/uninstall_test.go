@@ -121,7 +121,7 @@ func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 // are retained.
 func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	t.Helper()
-	cluster.Eventually(t, "no pod should be left", func(ctx context.Context) error {
+	cluster.Eventually(t, "no pod should remain", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(l.namespace).List(ctx, metav1.ListOptions{})
 		if err == nil && len(pods.Items) > 0 {
 			err = fmt.Errorf("%d are", len(pods.Items))
@@ -169,7 +169,7 @@ func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 		kill()
 		require.Error(t, <-ended, "it was killed before it was done")
 		time.Sleep(10 * time.Second)
-		require.NoError(t, l.uninstall(t.Context(), "--wait"), "the next try goes on where the first one stopped")
+		require.NoError(t, l.uninstall(t.Context(), "--wait"), "the next try resumes where the first one stopped")
 	})
 	l.assertNothingLeft(t)
 }

@@ -161,7 +161,7 @@ func TestKustomizeLimitations(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	r := command(t, dir, nil, "kustomize", "build", "--enable-alpha-plugins", dir)
-	assert.NotContains(t, must(t, r), "pvc-data-pipeline", "without --enable-exec the function is left out")
+	assert.NotContains(t, must(t, r), "pvc-data-pipeline", "without --enable-exec the function is skipped")
 	assert.Empty(t, r.stderr, "without a word")
 
 	for _, args := range [][]string{{"kustomize", "build", dir}, {"kubectl", "kustomize", dir}} {

@@ -34,7 +34,7 @@ func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	}, reasons(readReport(t, report)))
 	for _, w := range readReport(t, report).Workloads {
 		if w.Name == "rel-preflight" {
-			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it for ever", w.Message)
+			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it forever", w.Message)
 		}
 	}
 
@@ -56,7 +56,7 @@ func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 	helm3.must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{"Job/rel-train": {inject.ReasonInjected}}, reasons(readReport(t, report)),
-		"if Helm 3 has learnt this, the documentation must say so")
+		"if Helm 3 has learned this, change the documentation")
 	for name, mounted := range map[string]bool{"rel-preflight": false, "rel-train": true, "rel-register": false, "rel-test": false} {
 		object := ran.object(t, name)
 		assert.Equal(t, mounted, mounts(podOf(t, *object), "pvc-data-pipeline.rel", "/data"), name)

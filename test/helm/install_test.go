@@ -212,7 +212,7 @@ func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		first, other := newNamespace(t), newNamespace(t)
-		setSecond := []string{"--set", "elsewhere=" + other}
+		setSecond := []string{"--set", "second=" + other}
 		h.must(t, append(h.install("rel", testchart("two-namespaces"), first), setSecond...)...)
 
 		for _, namespace := range []string{first, other} {
@@ -258,7 +258,7 @@ func withoutRevision(t *testing.T, kind schema.GroupVersionResource, namespace, 
 	return object.Object
 }
 
-// requested is the size that the claim asks for.
+// requested is the size that the claim requests.
 func requested(t *testing.T, namespace string) string {
 	t.Helper()
 	size, _, err := unstructured.NestedString(get(t, claims, namespace, "pvc-data-pipeline.rel").Object,

@@ -38,7 +38,7 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 
 		h.must(t, h.upgrade("rel", chart, namespace, "--remove")...)
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
-		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim", "unless it is asked for")
+		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim", "unless a flag requests it")
 		assert.Equal(t, uids, storage.uids(t))
 
 		report := filepath.Join(t.TempDir(), "report.json")
@@ -46,7 +46,7 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 		manifest := h.must(t, "get", "manifest", "rel", "--namespace", namespace)
 		assert.NotContains(t, manifest, "PersistentVolumeClaim")
 		assert.NotContains(t, manifest, "StorageClass")
-		assert.Equal(t, uids, storage.uids(t), "the claim and its class are kept")
+		assert.Equal(t, uids, storage.uids(t), "the claim and its class are retained")
 		written := readReport(t, report)
 		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(written)["CronJob/rel-etl"])
 		require.Len(t, written.Objects, 2)

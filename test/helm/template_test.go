@@ -46,7 +46,7 @@ func TestTemplateNamesSourceOfStorage(t *testing.T) {
 		const source = "# Source: pipeline-storage/storage.yaml\n"
 		out := h.must(t, h.template(example("etl-cronjob"))...)
 		assert.Equal(t, 2, strings.Count(out, source))
-		assert.NotContains(t, out, "postrender-filename", "Helm 4's mark is taken off again")
+		assert.NotContains(t, out, "postrender-filename", "Helm 4's annotation is removed again")
 		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
 
 		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
@@ -185,7 +185,7 @@ func TestHelm3SkipsPostRendererWhenWritingFiles(t *testing.T) {
 	helm3.must(t, append(helm3.template(example("etl-cronjob")), "--output-dir", dir)...)
 	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
 	require.NoError(t, err)
-	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learnt this, the documentation must say so")
+	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learned this, change the documentation")
 	assert.NoDirExists(t, filepath.Join(dir, "pipeline-storage"))
 }
 
@@ -269,7 +269,7 @@ func TestPassesArgumentsUnchanged(t *testing.T) {
 func TestHelm4RequiresPlugin(t *testing.T) {
 	t.Parallel()
 	output := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
-	assert.Contains(t, output, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")
+	assert.Contains(t, output, "not found", "if Helm 4 accepts a path now, change the documentation")
 }
 
 // missingLines returns the lines of before that after does not have in the same order.

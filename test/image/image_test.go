@@ -104,7 +104,7 @@ func checkConfiguration(t *testing.T, image platformImage) {
 	t.Helper()
 
 	config := image.Config
-	assert.Equal(t, "65532:65532", config.User, "by number, or the kubelet cannot tell that it is not root")
+	assert.Equal(t, "65532:65532", config.User, "by number, or the kubelet cannot see that it is not root")
 	assert.Equal(t, []string{"/webhook"}, config.Entrypoint)
 	assert.Empty(t, config.Cmd)
 	assert.Equal(t, "/home/nonroot", config.WorkingDir)
@@ -176,7 +176,7 @@ func checkBinary(t *testing.T, path string, machine elf.Machine) {
 
 	assert.Equal(t, "0", settings["CGO_ENABLED"])
 	assert.Equal(t, "true", settings["-trimpath"])
-	assert.NotContains(t, settings, "vcs.revision", "the label tells the revision, so that a commit need not change the binary")
+	assert.NotContains(t, settings, "vcs.revision", "the label has the revision, so that a commit need not change the binary")
 }
 
 // checkPrograms runs the programs for this machine in the image's own files, as its own user where
@@ -260,26 +260,26 @@ func TestCheck(t *testing.T) {
 		old, new string
 		expected string
 	}{
-		"no fault":                       {},
-		"a maintainer":                   {"USER 65532:65532", "MAINTAINER somebody\nUSER 65532:65532", "MaintainerDeprecated"},
-		"two stages of one name":         {"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}", "DuplicateStageName"},
-		"a reserved stage name":          {"AS build\n", "AS context\n", "ReservedStageName"},
-		"an entry point for a shell":     {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
-		"two entry points":               {"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT", "MultipleInstructionsDisallowed"},
-		"instructions in two cases":      {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
-		"a secret as an argument":        {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
-		"a variable that nobody sets":    {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
-		"a base that nobody sets":        {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
-		"a base without a default":       {"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME", "InvalidDefaultArgInFrom"},
-		"a working folder below another": {"WORKDIR /src", "WORKDIR src", "WorkdirRelativePath"},
-		"a fixed platform":               {"--platform=$BUILDPLATFORM", "--platform=linux/amd64", "FromPlatformFlagConstDisallowed"},
-		"a port that is none":            {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
-		"an old form of setting":         {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
-		"an instruction that is none":    {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
-		"a stage that is not there":      {"--from=build", "--from=builder", "builder"},
-		"checks that are switched off":   {"error=true;experimental=all", "skip=all", "does not ask for every check"},
-		"findings that are no errors":    {"error=true;", "", "does not ask for every check"},
-		"a check left out once":          {"USER 65532:65532", "# check=skip=all\nUSER 65532:65532", "leaves out checks for one instruction"},
+		"no fault":                          {},
+		"a maintainer":                      {"USER 65532:65532", "MAINTAINER someone\nUSER 65532:65532", "MaintainerDeprecated"},
+		"two stages of one name":            {"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}", "DuplicateStageName"},
+		"a reserved stage name":             {"AS build\n", "AS context\n", "ReservedStageName"},
+		"an entry point for a shell":        {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
+		"two entry points":                  {"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT", "MultipleInstructionsDisallowed"},
+		"instructions in two cases":         {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
+		"a secret as an argument":           {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
+		"a variable that is never set":      {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
+		"a base that is never set":          {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
+		"a base without a default":          {"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME", "InvalidDefaultArgInFrom"},
+		"a working directory below another": {"WORKDIR /src", "WORKDIR src", "WorkdirRelativePath"},
+		"a fixed platform":                  {"--platform=$BUILDPLATFORM", "--platform=linux/amd64", "FromPlatformFlagConstDisallowed"},
+		"an invalid port":                   {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
+		"an old form of setting":            {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
+		"an invalid instruction":            {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
+		"a stage that is not there":         {"--from=build", "--from=builder", "builder"},
+		"checks that are switched off":      {"error=true;experimental=all", "skip=all", "does not require every check"},
+		"findings that are no errors":       {"error=true;", "", "does not require every check"},
+		"a check skipped once":              {"USER 65532:65532", "# check=skip=all\nUSER 65532:65532", "skips checks for one instruction"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -315,10 +315,10 @@ func TestBuildRefuses(t *testing.T) {
 		expected   string
 	}{
 		"a base image that nothing stands in for": {"FROM docker.io/library/alpine:3\n", nil, "docker.io/library/alpine has no stand-in"},
-		"no base image":           {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
-		"a file that is left out": {repositoryDockerfile + "COPY README.md /\n", nil, "does .dockerignore leave it out?"},
-		"a download":              {repositoryDockerfile + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
-		"another owner":           {repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
+		"no base image":   {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
+		"an ignored file": {repositoryDockerfile + "COPY README.md /\n", nil, "does .dockerignore exclude it?"},
+		"a download":      {repositoryDockerfile + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
+		"another owner":   {repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
 		"a step that fails": {
 			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + repositoryDockerfile + "COPY --from=build /src /\n",
 			nil, "exit status 3",
@@ -327,9 +327,9 @@ func TestBuildRefuses(t *testing.T) {
 			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + repositoryDockerfile + "COPY --from=build /src /\n",
 			nil, "cannot mount",
 		},
-		"a platform that is none": {repositoryDockerfile, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
+		"an invalid platform":     {repositoryDockerfile, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
 		"a name without a tag":    {repositoryDockerfile, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
-		"a folder that exists":    {repositoryDockerfile, []string{"-output", "."}, ". exists: name a new folder"},
+		"a directory that exists": {repositoryDockerfile, []string{"-output", "."}, ". exists: name a new directory"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

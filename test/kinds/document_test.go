@@ -28,9 +28,9 @@ func TestDocumentHasEveryKind(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	head, rest, ok := strings.Cut(string(text), kindsBegin)
-	require.True(t, ok, "%s has no mark %q", document, kindsBegin)
+	require.True(t, ok, "%s has no marker %q", document, kindsBegin)
 	_, tail, ok := strings.Cut(rest, kindsEnd)
-	require.True(t, ok, "%s has no mark %q", document, kindsEnd)
+	require.True(t, ok, "%s has no marker %q", document, kindsEnd)
 	requireFile(t, document, head+kindsBegin+describeKinds(t)+kindsEnd+tail)
 }
 
@@ -100,7 +100,7 @@ func describe(row kinds.Kind) string {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	if row.Advice != "" {
-		fmt.Fprintf(&b, "- When it holds no pod, the report says: %s.\n", strings.TrimSuffix(row.Advice, "."))
+		fmt.Fprintf(&b, "- When it holds no pod, the reported reason is: %s.\n", strings.TrimSuffix(row.Advice, "."))
 	}
 	if row.Limits != "" {
 		fmt.Fprintf(&b, "- Limits: %s\n", row.Limits)

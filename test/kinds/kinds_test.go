@@ -63,7 +63,7 @@ func TestSamplesAreInjectedAndAccepted(t *testing.T) {
 						stored, err := create(t, object)
 						require.NoError(t, err)
 						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(stored), stored))
-						assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server kept")
+						assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server retained")
 						mounts += countMounts(stored.Object)
 					}
 					assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
@@ -91,7 +91,7 @@ func TestSamplesAreInjectedAsExpected(t *testing.T) {
 			}
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
-			assert.Equal(t, string(text), expected.String(), "run make generate and look at the difference")
+			assert.Equal(t, string(text), expected.String(), "run make generate and read the difference")
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestEveryKindHasASample(t *testing.T) {
 		for _, version := range versions {
 			kind := schema.GroupVersionKind{Group: row.Group, Version: version, Kind: row.Kind}
 			if len(row.Pods) == 0 && row.Objects == "" {
-				assert.NotEmpty(t, row.Limits, "%s can mount nothing: say why", kind)
+				assert.NotEmpty(t, row.Limits, "%s can mount nothing: add the reason", kind)
 				assert.True(t, reported[kind], "no sample of %s is reported", kind)
 				continue
 			}

@@ -20,7 +20,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
-var update = flag.Bool("update", false, "write the expected files and the table of docs/kinds.md anew")
+var update = flag.Bool("update", false, "update the expected files and the table of docs/kinds.md")
 
 // plane is started by the first test that needs it: the generators of documents need none.
 var plane struct {

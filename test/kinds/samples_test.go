@@ -88,5 +88,5 @@ func requireFile(t *testing.T, path, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got, "run make generate and look at the difference")
+	require.Equal(t, string(want), got, "run make generate and read the difference")
 }

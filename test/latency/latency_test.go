@@ -38,7 +38,7 @@ func TestQuantileIsNearestRank(t *testing.T) {
 		assert.Equal(t, expected, hundred.Quantile(share), share)
 	}
 
-	assert.EqualValues(t, 100, hundred[0][0], "the series stays as it was measured")
+	assert.EqualValues(t, 100, hundred[0][0], "the series is not modified")
 	assert.Zero(t, Series{}.Quantile(.5))
 	assert.EqualValues(t, 7, Series{{7}, {}}.Quantile(.99))
 }
@@ -57,9 +57,9 @@ func TestCompareFindsSmallDifference(t *testing.T) {
 		assert.GreaterOrEqual(t, difference.High, difference.Estimate)
 	}
 
-	assert.Positive(t, found[0].Low, "the rounds differ by 5 ms, and that is not taken for a doubt about 1 ms")
+	assert.Positive(t, found[0].Low, "the rounds differ by 5 ms, which does not hide a difference of 1 ms")
 	assert.True(t, found[0].Low <= extra && extra <= found[0].High, "%+v", found[0])
-	assert.Greater(t, found[1].High-found[1].Low, found[0].High-found[0].Low, "what is rare is known less well")
+	assert.Greater(t, found[1].High-found[1].Low, found[0].High-found[0].Low, "rare values are less certain")
 }
 
 func TestCompareOfEqualSeries(t *testing.T) {

@@ -96,7 +96,7 @@ func TestLargestReview(t *testing.T) {
 				s.name, s.way.name, l.sent, l.stored, len(l.review), 100*float64(len(l.review))/admission.MaxBody, l.endedBy, code))
 			switch {
 			case !s.pathological:
-				assert.LessOrEqual(t, len(l.review), admission.MaxBody, "raise MaxBody: people have such pods")
+				assert.LessOrEqual(t, len(l.review), admission.MaxBody, "raise MaxBody: users have such pods")
 				assert.Equal(t, http.StatusOK, code)
 			case len(l.review) > admission.MaxBody:
 				assert.Equal(t, http.StatusRequestEntityTooLarge, code)

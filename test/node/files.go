@@ -84,7 +84,7 @@ resolvConf: /etc/resolv.conf
 clusterDomain: cluster.local
 podLogsDir: /var/log/pods
 volumePluginDir: /var/lib/kubelet/volumeplugins
-# The disk is the machine's: how full it is says nothing about the node.
+# The disk is the machine's: how full it is proves nothing about the node.
 evictionHard: {memory.available: 1Mi, nodefs.available: 0%%, imagefs.available: 0%%, nodefs.inodesFree: 0%%}
 imageGCHighThresholdPercent: 100
 maxPods: 250

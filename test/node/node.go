@@ -1,12 +1,12 @@
 // Package node runs a real node of Kubernetes for tests: kubelet, containerd, runc and a bridge for
 // pods, built from pinned modules, see package parts. No container engine, no registry and no
-// packet that leaves the machine. It needs Linux and root; [Supported] says what is missing.
+// packet that leaves the machine. It needs Linux and root; [Supported] returns what is missing.
 //
-// The node has mount, process, host name and IPC namespaces of its own, a folder of its own for a
-// root file system, and control groups of its own name; it shares the network namespace of the
+// The node has mount, process, host name and IPC namespaces of its own, a directory of its own for
+// a root file system, and control groups of its own name; it shares the network namespace of the
 // test, which must not be that of the machine. Everything in there ends with its first process, and
 // that ends with the test program, however it ends. Volumes, pods' logs and images are below the
-// folder, so they outlive [Node.Kill] and [Node.Crash], as they do on a disk.
+// directory, so they outlive [Node.Kill] and [Node.Crash], as they do on a disk.
 //
 // # What this cannot show
 //
@@ -16,8 +16,8 @@
 //   - DNS and NetworkPolicies.
 //   - Images as they are pulled: they are imported from an [Archive].
 //   - CSI drivers, block devices, user namespaces, AppArmor and SELinux.
-//   - The kubelet's settings of the whole kernel, which it believes it has made: the machine's own
-//     are left as they are.
+//   - The kubelet's settings of the whole kernel, which it writes to files of its own: the
+//     machine's are not changed.
 //   - Values of oom_score_adj below that of the test, where root has no CAP_SYS_RESOURCE.
 package node
 
@@ -468,7 +468,7 @@ func (p *process) exitError() error {
 	}
 }
 
-var errEnded = errors.New("nobody told it to")
+var errEnded = errors.New("without a signal from the test")
 
 func tail(file string) []byte {
 	const size = 4096

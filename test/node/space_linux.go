@@ -111,7 +111,7 @@ func (s *space) begin(n *Node) error {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = s.first.Process.Kill()
 
-		return fmt.Errorf("start the first process of the node: it said %q: %w", line, errors.Join(err, s.first.Wait()))
+		return fmt.Errorf("start the first process of the node: it printed %q: %w", line, errors.Join(err, s.first.Wait()))
 	}
 
 	return nil

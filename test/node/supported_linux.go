@@ -19,7 +19,7 @@ func Supported(dir, group string) error {
 
 	if text, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(text))) != 3 ||
 		strings.Fields(string(text))[2] == "1" {
-		return errors.New("a node needs other users than root, and this user namespace has none")
+		return errors.New("a node needs users other than root, and this user namespace has none")
 	}
 
 	if err := errors.Join(makeGroups(group), Sweep(group)); err != nil {

@@ -52,7 +52,7 @@ func (b builder) path(ctx context.Context, name string, p part) (string, error) 
 	}
 
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return "", fmt.Errorf("make a folder for %s: %w; set %s to a folder that can be written to", name, err, CacheEnv)
+		return "", fmt.Errorf("make a directory for %s: %w; set %s to a directory that can be written to", name, err, CacheEnv)
 	}
 
 	lock := flock.New(filepath.Join(dir, "lock"))
@@ -90,7 +90,7 @@ func (b builder) build(ctx context.Context, p part, args []string, file string) 
 	}
 
 	if err := os.Rename(built, file); err != nil {
-		return fmt.Errorf("keep the built %s: %w", filepath.Base(file), err)
+		return fmt.Errorf("cache the built %s: %w", filepath.Base(file), err)
 	}
 
 	return nil
@@ -103,18 +103,18 @@ func tempDir(dir string) (string, error) {
 
 	dead, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
 	if err != nil {
-		return "", fmt.Errorf("look for what earlier builds left: %w", err)
+		return "", fmt.Errorf("list the remains of earlier builds: %w", err)
 	}
 
 	for _, old := range dead {
 		if err := os.RemoveAll(old); err != nil {
-			return "", fmt.Errorf("remove what an earlier build left: %w", err)
+			return "", fmt.Errorf("remove the remains of an earlier build: %w", err)
 		}
 	}
 
 	temp, err := os.MkdirTemp(dir, prefix)
 	if err != nil {
-		return "", fmt.Errorf("make a folder for the build: %w", err)
+		return "", fmt.Errorf("make a directory for the build: %w", err)
 	}
 
 	return temp, nil

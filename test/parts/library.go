@@ -48,7 +48,7 @@ func (l *library) unpack(ctx context.Context, dir string) (string, error) {
 	lists := filepath.Join(root, "lists")
 
 	if err := os.MkdirAll(filepath.Join(lists, "partial"), dirMode); err != nil {
-		return "", fmt.Errorf("make a folder for the package %s: %w", l.debian, err)
+		return "", fmt.Errorf("make a directory for the package %s: %w", l.debian, err)
 	}
 
 	apt := []string{"-o", "Dir::State::Lists=" + lists, "-o", "APT::Sandbox::User=root", "-qq"}

@@ -80,7 +80,7 @@ func Require(tb testing.TB, names ...string) map[string]string {
 func asset(dir, name string) (string, error) {
 	path, err := filepath.Abs(filepath.Join(dir, name))
 	if err != nil {
-		return "", fmt.Errorf("find %s in the folder that %s names: %w", name, AssetsEnv, err)
+		return "", fmt.Errorf("find %s in the directory that %s names: %w", name, AssetsEnv, err)
 	}
 
 	if !executable(path) {
@@ -110,7 +110,7 @@ func cacheDir() (string, error) {
 	if base == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("find a folder for the built parts: %w; set %s to one", err, CacheEnv)
+			return "", fmt.Errorf("find a directory for the built parts: %w; set %s to one", err, CacheEnv)
 		}
 
 		base = filepath.Join(user, "pipeline-storage")
@@ -118,7 +118,7 @@ func cacheDir() (string, error) {
 
 	dir, err := filepath.Abs(filepath.Join(base, "parts"))
 	if err != nil {
-		return "", fmt.Errorf("find the folder that %s names: %w", CacheEnv, err)
+		return "", fmt.Errorf("find the directory that %s names: %w", CacheEnv, err)
 	}
 
 	return dir, nil
@@ -138,7 +138,7 @@ func repository() (string, error) {
 		}
 
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no folder above %s is the module %s: run inside a clone of it", start, modulePath)
+			return "", fmt.Errorf("no directory above %s is the module %s: run inside a clone of it", start, modulePath)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	helloMod  = "module example.com/hello\n\ngo 1.26.0\n\nrequire example.com/pinned v0.37.2\n"
-	helloMain = "package main\n\nvar said = \"nothing\"\n\nfunc main() { print(said) }\n"
+	helloMain = "package main\n\nvar stamped = \"nothing\"\n\nfunc main() { print(stamped) }\n"
 )
 
 // hello is a part as small as can be, built from a module of the test's own.
@@ -95,7 +95,7 @@ func TestPathDependsOnInputs(t *testing.T) {
 		},
 		"package": func(*testing.T, builder) part { return part{module: "hello", pkg: "./other"} },
 		"stamps": func(*testing.T, builder) part {
-			return part{module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", whole}}}
+			return part{module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/pinned", whole}}}
 		},
 	}
 
@@ -106,7 +106,7 @@ func TestPathDependsOnInputs(t *testing.T) {
 			b := newHello(t)
 			before := keyOf(t, b, hello)
 
-			assert.Equal(t, before, keyOf(t, b, hello), "the key should stay while nothing changes")
+			assert.Equal(t, before, keyOf(t, b, hello), "the key should not change while nothing changes")
 			assert.NotEqual(t, before, keyOf(t, b, change(t, b)))
 		})
 	}
@@ -118,7 +118,7 @@ func TestStampsPinnedVersion(t *testing.T) {
 	b := newHello(t)
 
 	path, err := b.path(t.Context(), "hello", part{
-		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", minor}},
+		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/pinned", minor}},
 	})
 
 	require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestStampRequiresPinnedModule(t *testing.T) {
 	t.Parallel()
 
 	_, err := newHello(t).path(t.Context(), "hello", part{
-		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/other", whole}},
+		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/other", whole}},
 	})
 
 	require.EqualError(t, err, `prepare to build hello: tools/hello/go.mod does not require example.com/other: `+
@@ -196,7 +196,7 @@ func TestPrefersAssets(t *testing.T) {
 
 	for _, name := range []string{"etcd", "kube-apiserver"} {
 		_, err := Path(t.Context(), name)
-		require.ErrorContains(t, err, "holds no program "+name, "a wrong folder should not be passed over in silence")
+		require.ErrorContains(t, err, "holds no program "+name, "a wrong directory should be reported")
 
 		write(t, filepath.Join(dir, name), "#!/bin/sh\n")
 		_, err = Path(t.Context(), name)

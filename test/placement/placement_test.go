@@ -47,7 +47,7 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 
 	c := cluster(t)
 
-	t.Run("the first pod goes anywhere, and the others follow it past a node with more room", func(t *testing.T) {
+	t.Run("the first pod may run on any node, and the others follow it past a node with more room", func(t *testing.T) {
 		first := nodeOf(t, c, create(t, c, "disk", pod("first", "6")))
 		control := nodeOf(t, c, create(t, c, "", pod("control", "1")))
 		require.NotEqual(t, first, control, "the scheduler should prefer the node with more room, or the test proves nothing")
@@ -57,7 +57,7 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 		assert.NotEqual(t, first, nodeOf(t, c, create(t, c, "other", pod("of-other", "1"))), "another claim is another group")
 	})
 
-	t.Run("a term beside ours would look for pods that match both", func(t *testing.T) {
+	t.Run("a term beside the injected one would select only pods that match both", func(t *testing.T) {
 		both := pod("both", "100m")
 		patched := patch(t, "disk", both)
 		patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(
@@ -72,7 +72,7 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 		assert.Contains(t, unschedulable(t, c, create(t, c, "single", pod("late", "100m"))), "ReadWriteOncePod")
 	})
 
-	t.Run("folders of pods are accepted, also where the API server makes the name", func(t *testing.T) {
+	t.Run("directories of pods are accepted, also where the API server generates the name", func(t *testing.T) {
 		run := pod("", "100m")
 		run.GenerateName, run.Labels["job-name"] = "run-", "nightly"
 		made := create(t, c, "runs", run)

@@ -80,7 +80,7 @@ func TestReleaseScriptHasChartArguments(t *testing.T) {
 func TestPulumiOnAPIServer(t *testing.T) {
 	plane := controlplane.Require(t)
 	cluster := client(t, plane)
-	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseRetainsStorage(t, cluster, plane.Kubeconfig) })
+	t.Run("a release retains its storage", func(t *testing.T) { testReleaseRetainsStorage(t, cluster, plane.Kubeconfig) })
 	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
 }
 
@@ -98,7 +98,7 @@ func testReleaseRetainsStorage(t *testing.T, cluster dynamic.Interface, kubeconf
 	_, err := action.NewUninstall(configuration).Run(inputs.Name)
 	require.NoError(t, err)
 	require.NoError(t, installRelease(t, configuration, inputs))
-	assert.Equal(t, first.GetUID(), claimOf(t, cluster, inputs).GetUID(), "the claim was made anew")
+	assert.Equal(t, first.GetUID(), claimOf(t, cluster, inputs).GetUID(), "the claim was recreated")
 }
 
 func claimOf(t *testing.T, cluster dynamic.Interface, inputs chartInputs) *unstructured.Unstructured {

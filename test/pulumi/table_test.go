@@ -19,7 +19,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/pulumi.md anew")
+var update = flag.Bool("update", false, "update the table of docs/pulumi.md")
 
 // document has the table between tableBegin and tableEnd.
 const (
@@ -39,9 +39,9 @@ type fields map[string]map[string]string
 // reasons are why a field differs. Each is needed, and each difference has one.
 var reasons = map[string]string{
 	"StorageClass metadata.name":                          "A class is the cluster's: two releases with one name would meet. `--class=fast` sets it.",
-	"StorageClass provisioner":                            "The plugin inside Kubernetes is gone since 1.27; its CSI driver takes its place.",
-	"StorageClass parameters.type":                        "The driver's default, said: the plugin made gp2 disks. `--parameter=type=gp2` asks for them.",
-	"StorageClass parameters." + fsType:                   "The file system, said in the class.",
+	"StorageClass provisioner":                            "Kubernetes 1.27 removed the in-tree plugin; its CSI driver replaces it.",
+	"StorageClass parameters.type":                        "The driver's default, written out: the plugin made gp2 disks. Set `--parameter=type=gp2` for them.",
+	"StorageClass parameters." + fsType:                   "The file system, written out in the class.",
 	"PersistentVolume metadata.name":                      "A volume is the cluster's, as a class is. `--volume=pv-data-pipeline` sets it.",
 	"PersistentVolume spec.awsElasticBlockStore.fsType":   "See `spec.csi`.",
 	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
@@ -49,10 +49,10 @@ var reasons = map[string]string{
 	"PersistentVolume spec.csi.fsType":                    "As before.",
 	"PersistentVolume spec.csi.volumeHandle":              "The same disk.",
 	"PersistentVolume spec.storageClassName":              "The class's name.",
-	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can take the disk.",
+	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can bind the disk.",
 	"PersistentVolume spec.nodeAffinity":                  "Pods start where the disk is. Without it they wait on a node that cannot attach it.",
 	"PersistentVolumeClaim metadata.name":                 "Two releases in one namespace have two claims. `--claim=pvc-data-pipeline` sets it.",
-	"PersistentVolumeClaim metadata.namespace":            "That of the release. The origin says none, which is `default`.",
+	"PersistentVolumeClaim metadata.namespace":            "That of the release. The origin sets none, which is `default`.",
 	"PersistentVolumeClaim spec.storageClassName":         "The class's name.",
 	"PersistentVolumeClaim spec.volumeName":               "The claim gets this disk and no other.",
 	mount + " claimName":                                  "The claim's name.",
@@ -66,9 +66,9 @@ const fsType = "csi.storage.k8s.io/fstype"
 var everywhere = map[string]string{
 	"metadata.annotations.argocd.argoproj.io/sync-options":   "Argo CD neither prunes nor deletes it.",
 	"metadata.annotations.kustomize.toolkit.fluxcd.io/prune": "Flux neither prunes nor deletes it.",
-	"metadata.annotations.helm.sh/resource-policy":           "Helm and Pulumi keep it.",
-	"metadata.labels.pipeline-storage.io/profile":            "Says which profile it belongs to.",
-	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm is to keep.",
+	"metadata.annotations.helm.sh/resource-policy":           "Helm and Pulumi retain it.",
+	"metadata.labels.pipeline-storage.io/profile":            "The profile to which it belongs.",
+	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm retains.",
 }
 
 // TestDocumentHasTable compares what the origin's program registers with what the post-renderer
@@ -134,7 +134,7 @@ func renderedFields(t *testing.T, rendered string) fields {
 
 func destroyed(retained bool) string {
 	if retained {
-		return "kept"
+		return "retained"
 	}
 	return "deleted"
 }
@@ -198,7 +198,7 @@ func rows(t *testing.T, origin, rendered fields) string {
 	t.Helper()
 	needed := map[string]bool{}
 	var table strings.Builder
-	table.WriteString("\n| Field | The origin's program | Ours | Why |\n|---|---|---|---|\n")
+	table.WriteString("\n| Field | The origin's program | pipeline-storage | Why |\n|---|---|---|---|\n")
 	for _, part := range append(slices.Clone(storageKinds), mount) {
 		paths := maps.Clone(origin[part])
 		maps.Copy(paths, rendered[part])

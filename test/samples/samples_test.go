@@ -42,7 +42,7 @@ const (
 
 var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "update the expected files")
 
 // more are samples in addition to those that every backend has, each with its backend.
 var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}

@@ -35,7 +35,7 @@ const (
 // TestScale makes the pods and prints a table.
 func TestScale(t *testing.T) {
 	if !*enabled {
-		t.Skip("it takes minutes: ask with -args -scale")
+		t.Skip("it takes minutes: run it with -args -scale")
 	}
 	m := newMeasurement(t)
 	m.idle = m.observe(t, "installed")
@@ -64,7 +64,7 @@ func pod(i int, labels map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("pod-%d", i), Labels: labels},
 		Spec: corev1.PodSpec{
-			SchedulerName: "nobody",
+			SchedulerName: "no-scheduler",
 			Containers: []corev1.Container{{
 				Name: "main", Image: "registry.example.com/team/pipeline:2026.10", Args: []string{"run", "--part", strconv.Itoa(i)},
 				Env: []corev1.EnvVar{{Name: "PART", Value: strconv.Itoa(i)}, {Name: "DATA", Value: "/data"}},
@@ -166,7 +166,7 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 // controller's last step.
 func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, claimsLimit, "every volume should be marked", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace", func(ctx context.Context) error {
 		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 		done := 0
 		for i := range volumes.Items {
@@ -212,7 +212,7 @@ func (m *measurement) observe(t *testing.T, name string) observation {
 		last = m.read(t, name)
 		for _, r := range last.replicas {
 			if r.values["workqueue_depth"] > 0 {
-				return fmt.Errorf("%s has work left", r.pod)
+				return fmt.Errorf("%s has work queued", r.pod)
 			}
 		}
 		return ctx.Err()
@@ -245,7 +245,7 @@ func (m *measurement) logTable(t *testing.T) {
 	for method, count := range m.loaded.methods() {
 		row("  of all: "+method, count-m.idle.methods()[method])
 	}
-	row("a look at one namespace takes", m.mean("controller_runtime_reconcile_time_seconds"), fmt.Sprintf("%.1f looks a namespace",
+	row("duration of a reconciliation", m.mean("controller_runtime_reconcile_time_seconds"), fmt.Sprintf("%.1f reconciliations a namespace",
 		m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
 	row("errors of the claims controller", m.loaded.sum("pipeline_storage_claims_errors_total"))
 	row("load of the machine", loadAverage())

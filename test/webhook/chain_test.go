@@ -39,7 +39,7 @@ func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	for name, called := range map[string]string{"called after ours": "zz-", "called before ours": "aa-"} {
+	for name, called := range map[string]string{"called after this webhook": "zz-", "called before this webhook": "aa-"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			namespace := shared.Namespace(t, "chain", nil)
@@ -127,23 +127,23 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 
 // answerWithSidecars adds containers to a pod that has none of them.
 func answerWithSidecars(w http.ResponseWriter, r *http.Request) {
-	var asked admissionv1.AdmissionReview
+	var review admissionv1.AdmissionReview
 	var pod corev1.Pod
-	err := json.NewDecoder(r.Body).Decode(&asked)
+	err := json.NewDecoder(r.Body).Decode(&review)
 	if err == nil {
-		err = json.Unmarshal(asked.Request.Object.Raw, &pod)
+		err = json.Unmarshal(review.Request.Object.Raw, &pod)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	asked.Response = &admissionv1.AdmissionResponse{UID: asked.Request.UID, Allowed: true}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	if len(pod.Spec.InitContainers) == 0 {
-		asked.Response.PatchType, asked.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(sidecars)
+		review.Response.PatchType, review.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(sidecars)
 	}
-	asked.Request = nil
+	review.Request = nil
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(asked) // the API server reports what it misses
+	_ = json.NewEncoder(w).Encode(review) // the API server reports what it misses
 }
 
 // TestReviewOfPodWithUnknownFields sends a review directly to a replica: the API server would drop
@@ -193,12 +193,12 @@ func TestReviewReportsReason(t *testing.T) {
 			true,
 			map[string]string{"reason": "Injected", "profiles": "default"},
 		},
-		"not asked": {
+		"not requested": {
 			`{"metadata": {"name": "a"}, "spec": {"containers": [{"name": "main"}]}}`,
 			true,
 			map[string]string{"reason": "NotSelected"},
 		},
-		"left out": {
+		"excluded": {
 			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "istio-proxy"}]}}`,
 			true,
 			map[string]string{"reason": "Excluded"},

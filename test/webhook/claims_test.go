@@ -105,7 +105,7 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 	t.Helper()
 
 	core := shared.Client.CoreV1()
-	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should be gone", func(ctx context.Context) error {
+	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist", func(ctx context.Context) error {
 		if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			return errors.Join(errors.New("the volume is there"), err)
 		}
@@ -147,7 +147,7 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 			},
 			note: "claim pvc-data-pipeline ",
 		},
-		"one that does not fit is told, and used all the same": {
+		"one that does not fit is reported, and used all the same": {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				return newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 			},
@@ -158,7 +158,7 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "foreign", nil)
+			namespace := shared.Namespace(t, "unmanaged", nil)
 			before := tc.claim(namespace)
 			if tc.note != "" {
 				volume := newVolume(before.Spec.VolumeName, "", "1Gi", corev1.ReadWriteOnce)

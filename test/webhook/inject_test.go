@@ -195,7 +195,7 @@ func TestConflictIsDenied(t *testing.T) {
 			assert.True(t, apierrors.IsForbidden(err), "%v", err)
 		})
 	}
-	t.Run("a workload tells it in an Event", func(t *testing.T) {
+	t.Run("a workload reports it in an Event", func(t *testing.T) {
 		set := workload(t, "ReplicaSet").DeepCopy()
 		pod := set.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
 		pod["volumes"] = []any{map[string]any{"name": "scratch", "emptyDir": map[string]any{}}}

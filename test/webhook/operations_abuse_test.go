@@ -66,7 +66,7 @@ func oddRequests(review string) map[string]odd {
 		"text":                                ofType("text/plain"),
 		"YAML":                                ofType("application/yaml"),
 		"protobuf":                            ofType("application/vnd.kubernetes.protobuf"),
-		"a content type that is none":         ofType(";;"),
+		"an invalid content type":             ofType(";;"),
 	}
 }
 

@@ -133,7 +133,7 @@ func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 type reply struct {
 	status int
 	review *admissionv1.AdmissionReview
-	// closes reports that the replica asks the client to open another connection.
+	// closes reports that the client must open another connection.
 	closes bool
 }
 

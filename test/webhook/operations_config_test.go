@@ -39,8 +39,8 @@ func configurationBroken(t *testing.T, s *site) {
 	}
 	path, err := s.admit(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, mountPath, path, "the one before stays in force")
-	require.NoError(t, s.areServing(t.Context()), "a wrong file must not take the replicas away")
+	assert.Equal(t, mountPath, path, "the configuration before stays in force")
+	require.NoError(t, s.areServing(t.Context()), "an invalid file must not end the replicas")
 
 	s.configure(t, moved)
 	for _, p := range running {
@@ -54,7 +54,7 @@ func configurationBroken(t *testing.T, s *site) {
 	cluster.Eventually(t, "the first configuration should be in force again", func(ctx context.Context) error {
 		for _, p := range running { // each has loaded two files since the invalid one
 			if taken, err := metric(ctx, p, `pipeline_storage_config_reloads_total{result="ok"}`); err != nil || taken < 2 {
-				return fmt.Errorf("%s has taken %v files, %w", p.Pod, taken, err)
+				return fmt.Errorf("%s has loaded %v files, %w", p.Pod, taken, err)
 			}
 		}
 		return nil
@@ -102,7 +102,7 @@ func withPath(t *testing.T, text, path string) string {
 // its file.
 func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float64, detail string) {
 	t.Helper()
-	cluster.Eventually(t, p.Pod+" should tell what became of its file", func(ctx context.Context) error {
+	cluster.Eventually(t, p.Pod+" should report the result for its file", func(ctx context.Context) error {
 		status, text, err := get(ctx, p, healthPort, "/readyz?verbose")
 		if err != nil {
 			return err
@@ -110,7 +110,7 @@ func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float
 		require.Equal(t, http.StatusOK, status, text)
 		gauge, err := metric(ctx, p, refusedGauge)
 		if err == nil && (gauge != refused || !strings.Contains(text, detail)) {
-			err = fmt.Errorf("%s is %v, and it says %q", refusedGauge, gauge, text)
+			err = fmt.Errorf("%s is %v, with the body %q", refusedGauge, gauge, text)
 		}
 		return err
 	})

@@ -80,10 +80,10 @@ func assertDrained(t *testing.T, samples []sample, begun time.Time) {
 	require.Positive(t, silent, "it never answered")
 	t.Logf("not ready %s after it was deleted, without its Service after %s, silent after %s", after(unready), after(withoutEndpoint), after(silent))
 	assert.GreaterOrEqual(t, after(silent), drain-200*time.Millisecond, "it must answer until the drain is over")
-	assert.Less(t, after(unready), drain/2, "it must say at once that it is not ready")
+	assert.Less(t, after(unready), drain/2, "it must report at once that it is not ready")
 	assert.Less(t, after(withoutEndpoint), drain, "the Service must forget it while it answers")
 	for _, s := range samples[silent+1:] {
 		assert.False(t, s.answered, "it was silent and answered again")
 	}
-	assert.True(t, samples[silent-1].closes, "clients with a connection must be told to open another one")
+	assert.True(t, samples[silent-1].closes, "a replica must ask its clients to open another connection")
 }

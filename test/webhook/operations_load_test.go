@@ -134,7 +134,7 @@ func (e *exitCodes) code(pod string) (int32, error) {
 	defer e.mutex.Unlock()
 	code, ok := e.codes[pod]
 	if !ok {
-		return 0, fmt.Errorf("nobody saw %s end", pod)
+		return 0, fmt.Errorf("the test missed the end of %s", pod)
 	}
 	return code, nil
 }
@@ -153,7 +153,7 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)
-		cluster.Eventually(t, "all replicas should serve by a new authority", func(ctx context.Context) error {
+		cluster.Eventually(t, "all replicas should serve a certificate of a new CA", func(ctx context.Context) error {
 			live, err := s.caBundle(ctx)
 			if err != nil {
 				return err
@@ -161,7 +161,7 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 			return s.servesOnly(ctx, without(live, before))
 		})
 	})
-	s.assertTrusted(t, before, "another replica may still serve by the old authority for a while")
+	s.assertTrusted(t, before, "another replica may still serve one of the old CA for a while")
 	assert.Equal(t, running, s.replicas(), "nothing of this restarts a process")
 }
 
@@ -210,8 +210,8 @@ func bundleWiped(t *testing.T, s *site) {
 	require.NoError(t, err)
 	running := s.replicas()
 	for name, patch := range map[string]string{
-		"somebody removes it":             `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
-		"somebody puts another one there": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`, base64.StdEncoding.EncodeToString(s.Plane.CA)),
+		"a third party removes it":  `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
+		"a third party replaces it": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`, base64.StdEncoding.EncodeToString(s.Plane.CA)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().

@@ -109,7 +109,7 @@ func (s *site) haveClaims(ctx context.Context, namespaces []string) error {
 		case claim.Status.Phase != corev1.ClaimBound:
 			err = fmt.Errorf("the claim of %s is %s", namespace, claim.Status.Phase)
 		case claim.Labels[storage.LabelInstallation] == "":
-			err = fmt.Errorf("the claim of %s was made by somebody else", namespace)
+			err = fmt.Errorf("the claim of %s is not managed by this installation", namespace)
 		}
 		missing = append(missing, err)
 	}
@@ -123,13 +123,13 @@ func leaseLost(t *testing.T, s *site) {
 	namespaces := s.makeTeams(t, "lost", 1)
 	first, _ := s.leader(t)
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"nobody","renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
+		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"third-party","renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
 		_, err := s.Client.CoordinationV1().Leases(releaseNamespace).Patch(t.Context(), deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.retry(t, namespaces[0])
 		next, _ := s.leader(t)
-		assert.NotEqual(t, first, next, "who has lost the Lease begins anew")
-		cluster.Eventually(t, "claims should be made again", func(ctx context.Context) error { return s.haveClaims(ctx, namespaces) })
+		assert.NotEqual(t, first, next, "the replica that has lost the Lease starts again")
+		cluster.Eventually(t, "claims should be created again", func(ctx context.Context) error { return s.haveClaims(ctx, namespaces) })
 		s.awaitServing(t)
 	})
 }
@@ -146,7 +146,7 @@ func serverKilled(t *testing.T, s *site) {
 	for _, p := range running {
 		status, text, err := get(t.Context(), p, healthPort, "/readyz")
 		require.NoError(t, err)
-		assert.Equal(t, 200, status, "without an API server there is nobody to ask, and the first request after it must be answered: %s", text)
+		assert.Equal(t, 200, status, "without an API server no request is possible, and the first one after it must be answered: %s", text)
 	}
 	require.NoError(t, s.Plane.Revive(t.Context(), "kube-apiserver"))
 	begun := time.Now()
@@ -156,10 +156,10 @@ func serverKilled(t *testing.T, s *site) {
 	t.Logf("new namespaces can be used %s after the API server", time.Since(begun).Round(time.Millisecond))
 	s.retry(t, namespaces[0])
 	t.Run("a hundred thousand requests meanwhile", s.newFlood(t, running[0]).assertFlat)
-	cluster.EventuallyWithin(t, 2*time.Minute, "claims should be made again", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, 2*time.Minute, "claims should be created again", func(ctx context.Context) error {
 		return s.haveClaims(ctx, namespaces)
 	})
-	t.Logf("claims are made again %s after the API server", time.Since(begun).Round(time.Millisecond))
+	t.Logf("claims are created again %s after the API server", time.Since(begun).Round(time.Millisecond))
 	assert.Equal(t, running, s.replicas(), "no process has ended")
 	s.assertUnharmed(t, running[0])
 }

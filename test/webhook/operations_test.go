@@ -43,7 +43,7 @@ func TestOperations(t *testing.T) {
 		name string
 		run  func(*testing.T, *site)
 	}{
-		{"all replicas are gone", allReplicasGone},
+		{"no replica runs", allReplicasGone},
 		{"both replicas are rolled under load", rolledUnderLoad},
 		{"the configuration is broken and put right", configurationBroken},
 		{"a replica drains", replicaDrains},

@@ -57,12 +57,12 @@ func build(ctx context.Context, o options, stdout io.Writer) error {
 	}
 
 	if _, err := os.Stat(o.output); err == nil {
-		return fmt.Errorf("%s exists: name a new folder", o.output)
+		return fmt.Errorf("%s exists: name a new directory", o.output)
 	}
 
 	work, err := os.MkdirTemp("", "pipeline-storage-image-")
 	if err != nil {
-		return fmt.Errorf("make a folder to build in: %w", err)
+		return fmt.Errorf("make a directory to build in: %w", err)
 	}
 	defer os.RemoveAll(work)
 

@@ -51,11 +51,11 @@ func (d dockerfile) checksEverything() error {
 	}
 
 	if line := d.laterDirective(); line > 0 {
-		return fmt.Errorf("%s:%d leaves out checks for one instruction: mend what they find", d.path, line)
+		return fmt.Errorf("%s:%d skips checks for one instruction: fix the findings", d.path, line)
 	}
 
 	if chosen.SkipAll || len(chosen.SkipRules) > 0 || !chosen.ExperimentalAll || !chosen.ReturnAsError {
-		return fmt.Errorf("%s does not ask for every check: make \"# check=error=true;experimental=all\" its first line", d.path)
+		return fmt.Errorf("%s does not require every check: make \"# check=error=true;experimental=all\" its first line", d.path)
 	}
 
 	return nil

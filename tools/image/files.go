@@ -43,7 +43,7 @@ func copyContext(from, to string) error {
 func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	text, err := os.Open(filepath.Join(dir, ignoreFile))
 	if err != nil {
-		return nil, fmt.Errorf("read what the build context leaves out: %w", err)
+		return nil, fmt.Errorf("read what the build context ignores: %w", err)
 	}
 	defer text.Close()
 
@@ -81,7 +81,7 @@ func copyEntry(from, to string, entry fs.DirEntry) error {
 	case entry.IsDir():
 		return os.MkdirAll(to, 0o755)
 	case !entry.Type().IsRegular():
-		return fmt.Errorf("%s is neither file nor folder: leave it out in %s", from, ignoreFile)
+		return fmt.Errorf("%s is neither file nor directory: exclude it in %s", from, ignoreFile)
 	}
 
 	text, err := os.ReadFile(from)

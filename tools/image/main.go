@@ -88,12 +88,12 @@ func parse(command string, args []string) (options, error) {
 
 	flags := flag.NewFlagSet("image "+command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error is reported once, by main
-	flags.StringVar(&o.context, "context", ".", "folder that the Dockerfile copies from")
+	flags.StringVar(&o.context, "context", ".", "directory that the Dockerfile copies from")
 	flags.StringVar(&o.file, "file", "", "the Dockerfile (default: Dockerfile in the context)")
 	flags.Var(o.buildArgs, "build-arg", "value of an ARG, as NAME=VALUE")
 
 	if command == "build" {
-		flags.StringVar(&o.output, "output", "", "new folder for the OCI layout")
+		flags.StringVar(&o.output, "output", "", "new directory for the OCI layout")
 		flags.StringVar(&o.platforms, "platform", "linux/amd64,linux/arm64", "platforms, comma separated")
 		flags.StringVar(&o.name, "name", "", "name of the image in the layout (registry/repository:tag)")
 	}

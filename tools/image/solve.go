@@ -93,7 +93,7 @@ func (s *solver) snapshot(ctx context.Context, key string) (snapshot, error) {
 
 	dir, err := os.MkdirTemp(s.work, "step-")
 	if err != nil {
-		return snapshot{}, fmt.Errorf("make a folder for a step: %w", err)
+		return snapshot{}, fmt.Errorf("make a directory for a step: %w", err)
 	}
 
 	made, err := s.do(ctx, op, inputs, dir)
@@ -149,7 +149,7 @@ func copyFiles(ctx context.Context, step *pb.FileOp, inputs []snapshot, dir stri
 				return snapshot{}, fmt.Errorf("copy the files of the step before: %w", err)
 			}
 		case int(action.GetInput()) != len(inputs)+i-1:
-			return snapshot{}, errors.New("tools/image cannot carry out copies that do not follow each other")
+			return snapshot{}, errors.New("tools/image cannot execute copies that do not follow each other")
 		}
 
 		if err := act(ctx, action, inputs, dir); err != nil {
@@ -174,7 +174,7 @@ func act(ctx context.Context, action *pb.FileAction, inputs []snapshot, dir stri
 	case *pb.FileAction_Mkdir:
 		path := filepath.Join(dir, a.Mkdir.GetPath())
 		if err := os.MkdirAll(path, os.FileMode(a.Mkdir.GetMode())); err != nil {
-			return fmt.Errorf("make the folder %s: %w", a.Mkdir.GetPath(), err)
+			return fmt.Errorf("make the directory %s: %w", a.Mkdir.GetPath(), err)
 		}
 
 		return nil
@@ -188,7 +188,7 @@ func act(ctx context.Context, action *pb.FileAction, inputs []snapshot, dir stri
 func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string) error {
 	if action.GetOwner() != nil || action.GetModeStr() != "" || action.GetAttemptUnpackDockerCompatibility() ||
 		len(action.GetIncludePatterns())+len(action.GetExcludePatterns()) > 0 {
-		return fmt.Errorf("tools/image cannot copy %s: it knows no flags of COPY but --from and an octal --chmod", action.GetSrc())
+		return fmt.Errorf("tools/image cannot copy %s: the only flags of COPY that it supports are --from and an octal --chmod", action.GetSrc())
 	}
 
 	sources, err := fs.ResolveWildcards(from, action.GetSrc(), action.GetFollowSymlink())
@@ -206,7 +206,7 @@ func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string)
 			}
 		})
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("there is no %s to copy: does %s leave it out?", source, ignoreFile)
+			return fmt.Errorf("there is no %s to copy: does %s exclude it?", source, ignoreFile)
 		}
 
 		if err != nil {

@@ -109,7 +109,7 @@ func replace(document []byte, table string) ([]byte, error) {
 	before, rest, begun := bytes.Cut(document, []byte(begin))
 	_, after, ended := bytes.Cut(rest, []byte(end))
 	if !begun || !ended {
-		return nil, fmt.Errorf("the marks %s and %s are not there", strings.TrimSpace(begin), strings.TrimSpace(end))
+		return nil, fmt.Errorf("the markers %s and %s are missing", strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	return slices.Concat(before, []byte(begin+table+end), after), nil
 }

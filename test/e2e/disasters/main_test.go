@@ -33,5 +33,5 @@ func TestWritesTableIntoDocument(t *testing.T) {
 func TestRequiresMarkersInDocument(t *testing.T) {
 	t.Parallel()
 	_, err := replace([]byte("nothing"), "table")
-	require.EqualError(t, err, "the marks <!-- disasters --> and <!-- /disasters --> are not there")
+	require.EqualError(t, err, "the markers <!-- disasters --> and <!-- /disasters --> are missing")
 }

@@ -26,7 +26,7 @@ import (
 	"strings"
 )
 
-var errUsage = errors.New("see the comment of this command for what it takes")
+var errUsage = errors.New("see the comment of this command for its arguments")
 
 // command is one of the words above. Its result is printed, also beside an error.
 type command func(args []string, out io.Writer) (any, error)

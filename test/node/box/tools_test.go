@@ -30,7 +30,7 @@ func TestToolsOfProvisioner(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, fileMode))
 	require.Error(t, run([]string{"/bin/rm", dir}, nil))
 	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil))
-	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil), "-f takes what is not there")
+	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil), "-f ignores what does not exist")
 	require.Error(t, run([]string{"/bin/rm", dir}, nil))
 	assert.NoDirExists(t, dir)
 }

@@ -65,7 +65,8 @@ func (b *bench) close() error {
 func (b *bench) run(ctx context.Context) (*report, error) {
 	r := &report{
 		options: b.options, machine: figures.Describe(), isPinned: b.launcher.host.isPinned, loadBefore: figures.Load(),
-		ready: map[string][]float64{}, idle: map[string]float64{}, loaded: map[string]float64{}, programs: map[string]float64{},
+		ready: map[string][]float64{}, idle: map[string]float64{}, loaded: map[string]float64{},
+		programs: map[string]float64{},
 	}
 	var err error
 	if r.experiments, err = experiments(ctx); err != nil {

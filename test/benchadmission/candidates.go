@@ -33,9 +33,15 @@ type candidate struct {
 
 // candidates, in the order of the tables.
 var candidates = []candidate{
-	{name: "constant", what: "a constant answer from net/http", pkg: "test/benchadmission/servers/constant", constant: listen.Constant},
+	{
+		name: "constant", what: "a constant answer from net/http", pkg: "test/benchadmission/servers/constant",
+		constant: listen.Constant,
+	},
 	{name: allow, what: "controller-runtime, allows without decoding the pod", pkg: "test/benchadmission/servers/allow"},
-	{name: "usual", what: "controller-runtime, decodes, copies, encodes, diffs", pkg: "test/benchadmission/servers/usual", mutates: true},
+	{
+		name: "usual", what: "controller-runtime, decodes, copies, encodes, diffs", pkg: "test/benchadmission/servers/usual",
+		mutates: true,
+	},
 	{name: webhookName, what: "cmd/webhook with everything on", pkg: "cmd/webhook", mutates: true},
 }
 

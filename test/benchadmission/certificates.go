@@ -29,7 +29,8 @@ type certificates struct {
 // cert-manager's small keys have it.
 func newCertificates(dir string, names ...string) (certificates, error) {
 	issuing := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
+		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true,
+		BasicConstraintsValid: true,
 	}
 	leaf := &x509.Certificate{
 		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: []net.IP{net.ParseIP(listen.Host)},
@@ -88,5 +89,8 @@ func (c certificates) client(http2 bool) *tls.Config {
 	if http2 {
 		protocol = "h2"
 	}
-	return &tls.Config{RootCAs: pool, ServerName: listen.Host, MinVersion: tls.VersionTLS13, NextProtos: []string{protocol}}
+	return &tls.Config{
+		RootCAs: pool, ServerName: listen.Host, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{protocol},
+	}
 }

@@ -161,7 +161,8 @@ func checkPatch(pod, patch []byte) error {
 // removeStorage removes the volume with the claim and its mounts, each of which must exist once.
 func removeStorage(spec *corev1.PodSpec) error {
 	isWebhook := func(v corev1.Volume) bool {
-		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName && !v.PersistentVolumeClaim.ReadOnly
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName &&
+			!v.PersistentVolumeClaim.ReadOnly
 	}
 	at := slices.IndexFunc(spec.Volumes, isWebhook)
 	if at < 0 {
@@ -172,7 +173,9 @@ func removeStorage(spec *corev1.PodSpec) error {
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
 			c := &list[i]
-			at := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return equality.Semantic.DeepEqual(m, wanted) })
+			at := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+				return equality.Semantic.DeepEqual(m, wanted)
+			})
 			if at < 0 {
 				return fmt.Errorf("container %q does not mount the claim at %s", c.Name, mountPath)
 			}

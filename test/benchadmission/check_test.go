@@ -18,7 +18,8 @@ import (
 
 // goodPatch is what a pod of one container with other volumes needs.
 const goodPatch = `[
-	{"op": "add", "path": "/spec/volumes/0", "value": {"name": "storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}}},
+	{"op": "add", "path": "/spec/volumes/0",
+		"value": {"name": "storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}}},
 	{"op": "add", "path": "/spec/containers/0/volumeMounts/0", "value": {"name": "storage", "mountPath": "/data"}},
 	{"op": "add", "path": "/metadata/annotations", "value": {"pipeline-storage.io/injected": "default"}}
 ]`
@@ -35,10 +36,13 @@ func TestCheckAcceptsRightAnswers(t *testing.T) {
 		candidate candidate
 		body      string
 	}{
-		"of a server that mounts":               {mutating, answer(t, sent.UID, goodPatch)},
-		"of a server that allows":               {allowing, answer(t, sent.UID, "")},
-		"of a server that repeats one":          {fixed, listen.Constant},
-		"of a server that writes no annotation": {mutating, answer(t, sent.UID, goodPatch[:strings.LastIndex(goodPatch, ",\n")]+"]")},
+		"of a server that mounts":      {mutating, answer(t, sent.UID, goodPatch)},
+		"of a server that allows":      {allowing, answer(t, sent.UID, "")},
+		"of a server that repeats one": {fixed, listen.Constant},
+		"of a server that writes no annotation": {
+			mutating,
+			answer(t, sent.UID, goodPatch[:strings.LastIndex(goodPatch, ",\n")]+"]"),
+		},
 		"of a server that warns": {mutating, strings.Replace(answer(t, sent.UID, goodPatch),
 			`"allowed":true`, `"allowed":true,"auditAnnotations":{"a":"b"},"warnings":["c"]`, 1)},
 	} {
@@ -66,22 +70,37 @@ func TestCheckRefusesWrongAnswers(t *testing.T) {
 		"the answer to another review": {mutating, answer(t, "another", goodPatch), `uid "another" instead of`},
 		"a denial":                     {allowing, strings.Replace(answer(t, sent.UID, ""), "true", "false", 1), "denied"},
 		"an error that allows":         {allowing, strings.Replace(answer(t, sent.UID, ""), "200", "500", 1), "code 500"},
-		"no response":                  {allowing, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}`, "no response"},
-		"another kind":                 {allowing, `{"kind":"Status","apiVersion":"v1"}`, "it is a Status of v1"},
-		"another version":              {allowing, strings.Replace(right, "io/v1", "io/v1beta1", 1), "admission.k8s.io/v1beta1"},
-		"no JSON":                      {allowing, "ok", "it is no AdmissionReview"},
-		"an unknown field":             {allowing, strings.Replace(right, "allowed", "permitted", 1), "unknown field"},
-		"a patch of who must not":      {allowing, right, "there is a patch"},
-		"no patch":                     {mutating, answer(t, sent.UID, ""), "type of the patch"},
-		"an unnamed type of patch":     {mutating, strings.Replace(right, `"patchType":"JSONPatch"`, `"patchType":null`, 1), "type of the patch"},
-		"another constant":             {fixed, right, "not the constant"},
-		"an invalid patch":             {mutating, answer(t, sent.UID, `{}`), "cannot be read"},
-		"a patch for another pod":      {mutating, patched("containers/0", "containers/9"), "does not apply"},
-		"another claim":                {mutating, patched("pvc-data-pipeline", "pvc-data"), "no volume holds the claim"},
-		"a mount of another volume":    {mutating, patched(`"storage", "mountPath"`, `"scratch", "mountPath"`), "does not mount the claim"},
-		"a mount at another path":      {mutating, patched("/data", "/date"), "does not mount the claim at /data"},
-		"a mount that is read-only":    {mutating, patched(`"/data"`, `"/data", "readOnly": true`), "does not mount the claim at /data"},
-		"something more":               {mutating, patched(`"default"}`, `"default", "scratch": "too"}`), "changed beyond"},
+		"no response": {
+			allowing, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}`,
+			"no response",
+		},
+		"another kind": {allowing, `{"kind":"Status","apiVersion":"v1"}`, "it is a Status of v1"},
+		"another version": {
+			allowing, strings.Replace(right, "io/v1", "io/v1beta1", 1),
+			"admission.k8s.io/v1beta1",
+		},
+		"no JSON":                 {allowing, "ok", "it is no AdmissionReview"},
+		"an unknown field":        {allowing, strings.Replace(right, "allowed", "permitted", 1), "unknown field"},
+		"a patch of who must not": {allowing, right, "there is a patch"},
+		"no patch":                {mutating, answer(t, sent.UID, ""), "type of the patch"},
+		"an unnamed type of patch": {
+			mutating, strings.Replace(right, `"patchType":"JSONPatch"`, `"patchType":null`, 1),
+			"type of the patch",
+		},
+		"another constant":        {fixed, right, "not the constant"},
+		"an invalid patch":        {mutating, answer(t, sent.UID, `{}`), "cannot be read"},
+		"a patch for another pod": {mutating, patched("containers/0", "containers/9"), "does not apply"},
+		"another claim":           {mutating, patched("pvc-data-pipeline", "pvc-data"), "no volume holds the claim"},
+		"a mount of another volume": {
+			mutating, patched(`"storage", "mountPath"`, `"scratch", "mountPath"`),
+			"does not mount the claim",
+		},
+		"a mount at another path": {mutating, patched("/data", "/date"), "does not mount the claim at /data"},
+		"a mount that is read-only": {
+			mutating, patched(`"/data"`, `"/data", "readOnly": true`),
+			"does not mount the claim at /data",
+		},
+		"something more": {mutating, patched(`"default"}`, `"default", "scratch": "too"}`), "changed beyond"},
 		"a lost container": {mutating, patched(`
 ]`, `, {"op": "remove", "path": "/spec/containers/0"}]`), "changed beyond"},
 	} {

@@ -59,7 +59,8 @@ func closeAll(clients []client) {
 // requests are the whole requests with their headers, as the API server sends them.
 // Source: Kubernetes, apiserver/pkg/util/webhook, and client-go's rest.Request.
 func requests(address string, sent []reviews.Review) [][]byte {
-	const head = "POST %s?timeout=5s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-apiserver-admission\r\nContent-Length: %d\r\n" +
+	const head = "POST %s?timeout=5s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-apiserver-admission\r\nContent-Length: " +
+		"%d\r\n" +
 		"Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"
 	all := make([][]byte, len(sent))
 	for i, review := range sent {
@@ -116,7 +117,8 @@ func dialHTTP2(ctx context.Context, address string, config *tls.Config, sent []r
 	for range connectionsHTTP2 {
 		transport := &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true}
 		for range inFlight / connectionsHTTP2 {
-			clients = append(clients, &http2{transport: transport, url: "https://" + address + listen.Path + "?timeout=5s", reviews: sent})
+			clients = append(clients,
+				&http2{transport: transport, url: "https://" + address + listen.Path + "?timeout=5s", reviews: sent})
 		}
 		// The first request opens the connection. Several at once might each open one.
 		if _, _, err := clients[len(clients)-1].post(ctx, 0); err != nil {

@@ -86,7 +86,9 @@ func TestPacedLoadCountsTheQueue(t *testing.T) {
 		latencies, err := load{clients: []client{slow}, check: good, reviews: 1}.paced(t.Context(), 20*time.Millisecond, 200)
 
 		require.NoError(t, err)
-		assert.Equal(t, []time.Duration{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond}, latencies)
+		assert.Equal(t,
+			[]time.Duration{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond},
+			latencies)
 	})
 }
 

@@ -145,7 +145,9 @@ func (s *server) sample(ctx context.Context, check *checker, duration time.Durat
 }
 
 // latency measures latencies at a rate of requests per second.
-func (s *server) latency(ctx context.Context, check *checker, duration time.Duration, rate float64) (taken latency, err error) {
+func (s *server) latency(ctx context.Context, check *checker, duration time.Duration,
+	rate float64,
+) (taken latency, err error) {
 	err = s.loaded(ctx, check, func(l load) error {
 		sorted, err := l.paced(ctx, duration, rate)
 		taken = latency{rate: rate, middle: percentile(sorted, 0.5), slow: percentile(sorted, 0.99)}
@@ -165,8 +167,8 @@ func (s *server) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if exitError := s.exitError(); exitError != nil {
-		return fmt.Errorf("%w; %w", err, exitError)
+	if ended := s.exitError(); ended != nil {
+		return fmt.Errorf("%w; %w", err, ended)
 	}
 	return fmt.Errorf("%w\n%s", err, s.tail())
 }
@@ -218,7 +220,9 @@ func newSubjects(o options) ([]*subject, error) {
 
 // measureRounds lets the servers take turns. Every round begins with another server, so that none
 // always follows the same one.
-func measureRounds(ctx context.Context, servers []*server, subjects []*subject, rounds int, duration time.Duration) error {
+func measureRounds(ctx context.Context, servers []*server, subjects []*subject, rounds int,
+	duration time.Duration,
+) error {
 	for round := range rounds {
 		for _, subject := range subjects {
 			for i := range servers {

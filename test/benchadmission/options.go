@@ -44,7 +44,8 @@ func parse(args []string) (options, error) {
 	flags.StringSliceVar(&o.sizes, "sizes", sizeNames(), "the reviews to measure with")
 	flags.StringVar(&o.webhook, "webhook", "", "measure this program instead of building ./cmd/webhook")
 	flags.StringVar(&o.markdown, "markdown", "", "write the tables to this file as well, as Markdown")
-	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the webhook into this directory, print their tops, and measure nothing")
+	flags.StringVar(&o.profile, "profile", "",
+		"write CPU profiles of the webhook into this directory, print their tops, and measure nothing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -65,7 +66,8 @@ func (o options) validate() error {
 	case o.rounds < 1:
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	case o.rounds < leastRounds && o.complete():
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; set more, or name the servers of a quick run with --servers",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; set more, or name the servers of a "+
+			"quick run with --servers",
 			o.rounds, leastRounds)
 	case o.http2Rounds < 0:
 		return fmt.Errorf("--http2-rounds=%d: set 0 for no rounds over HTTP/2", o.http2Rounds)

@@ -30,7 +30,10 @@ func TestDefaultRunIsShort(t *testing.T) {
 }
 
 func TestParseQuickRun(t *testing.T) {
-	o, err := parse([]string{"--servers=webhook,allow", "--rounds=1", "--sizes=large", "--http2-rounds=0", "--duration=1s"})
+	o, err := parse([]string{
+		"--servers=webhook,allow", "--rounds=1", "--sizes=large", "--http2-rounds=0",
+		"--duration=1s",
+	})
 
 	require.NoError(t, err)
 	assert.False(t, o.complete())

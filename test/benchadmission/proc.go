@@ -71,7 +71,8 @@ var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // get returns the text of a page, or an error unless it was answered with 200.
 func get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody) //nolint:gosec // an address that launcher chose
+	//nolint:gosec // an address that launcher chose
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", fmt.Errorf("make a request: %w", err)
 	}

@@ -59,7 +59,9 @@ func (b *bench) profiled() time.Duration {
 }
 
 // profile records one under load and returns how many reviews were answered meanwhile.
-func (s *server) profile(ctx context.Context, check *checker, k kind, profiled time.Duration, file string) (reviews int, err error) {
+func (s *server) profile(ctx context.Context, check *checker, k kind, profiled time.Duration,
+	file string,
+) (reviews int, err error) {
 	err = s.loaded(ctx, check, func(l load) error {
 		ended := make(chan error, 1)
 		go func() {

@@ -27,7 +27,8 @@ type report struct {
 // has, as CPU time for CPU time, over all rounds and in the worst and the best of them.
 var (
 	costColumns = []string{
-		"review", "bytes", "server", "CPU us", "min", "max", "vs allow", "min", "max", "reviews/s", "busy %", "allocs", "p50 us", "p99 us", "answer",
+		"review", "bytes", "server", "CPU us", "min", "max", "vs allow", "min", "max", "reviews/s", "busy %", "allocs",
+		"p50 us", "p99 us", "answer",
 	}
 	startColumns = []string{"server", "ready ms", "min", "max", "idle RSS MiB", "loaded RSS MiB", "program MB"}
 )
@@ -167,13 +168,17 @@ func (r *report) notes() []string {
 		placed = "ONE CPU FOR SERVERS AND CLIENT: latencies and rates mean nothing"
 	}
 	if busy := r.leastBusy(); busy < satisfied {
-		notes = append(notes, fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; other work on this machine had the rest", allow, busy))
+		notes = append(notes,
+			fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; other work on this machine had the rest", allow, busy))
 	}
 	return append(notes,
-		fmt.Sprintf("%d requests in flight for %s after a warm-up of %s; GOMAXPROCS=1; %s", inFlight, r.options.duration, r.options.warmUp, placed),
+		fmt.Sprintf("%d requests in flight for %s after a warm-up of %s; GOMAXPROCS=1; %s", inFlight, r.options.duration,
+			r.options.warmUp, placed),
 		fmt.Sprintf("all of the %d answers measured were checked", r.answers()),
-		fmt.Sprintf("p50 and p99 at %.0f %% of the capacity of allow, the same rate for all; - for a server that it would drown", 100*offered),
-		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for the webhook to /readyz too", r.options.idle),
+		fmt.Sprintf("p50 and p99 at %.0f %% of the capacity of allow, the same rate for all; - for a server that it would "+
+			"drown", 100*offered),
+		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for the webhook to "+
+			"/readyz too", r.options.idle),
 		fmt.Sprintf("%s; experiments of the toolchain: %s", r.machine, r.experiments),
 		fmt.Sprintf("load average %s before, %s after", r.loadBefore, r.loadAfter),
 	)
@@ -222,7 +227,8 @@ func (r *report) ratios() []string {
 		}
 	}
 	for _, s := range r.tables[0].sizes {
-		lines = append(lines, fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(webhookName, sample.allocsPerReview).Median))
+		lines = append(lines,
+			fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(webhookName, sample.allocsPerReview).Median))
 	}
 	return append(lines,
 		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[webhookName])),

@@ -50,7 +50,8 @@ func TestTerminal(t *testing.T) {
 
 	assert.Contains(t, text, "TLS 1.3 and HTTP/1.1, medians of 3 rounds in which the servers took turns\n")
 	assert.Regexp(t, `small +4000 +allow +100\.0 +50\.0 +400\.0 +1\.00 +1\.00 +1\.00 +1000 +10 +40 +- +- +0 *\n`, text)
-	assert.Regexp(t, `small +4000 +webhook +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`, text)
+	assert.Regexp(t, `small +4000 +webhook +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`,
+		text)
 	assert.Regexp(t, `webhook +90 +80 +200 +27\.5 +40\.0 +33\.0 *\n`, text)
 	assert.Contains(t, text, "all of the 12000 answers measured were checked")
 	assert.Contains(t, text, "go1.0, Linux 6.1, 2 x CPU; experiments of the toolchain: none")
@@ -80,7 +81,8 @@ func TestTerminalWarnsOfOtherLoad(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	markdown := example(t).markdown()
 
-	assert.Contains(t, markdown, "| small | 4000 | webhook | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
+	assert.Contains(t, markdown,
+		"| small | 4000 | webhook | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
 	assert.Contains(t, markdown, "| webhook | 90 | 80 | 200 | 27.5 | 40.0 | 33.0 |\n")
 	assert.Contains(t, markdown, "```text\nRATIO capacity small 2.00\n")
 }
@@ -113,8 +115,11 @@ func example(t *testing.T) *report {
 		tables: []table{{protocol: "HTTP/1.1", rounds: 3, sizes: []sized{
 			{
 				name: "small", bytes: 4000, answers: map[string]int{webhookName: 500},
-				samples:   map[string][]sample{allow: samples(400, 50, 100), webhookName: samples(200, 25, 50)},
-				latencies: map[string]latency{webhookName: {rate: 3000, middle: 300 * time.Microsecond, slow: 4 * time.Millisecond}},
+				samples: map[string][]sample{allow: samples(400, 50, 100), webhookName: samples(200, 25, 50)},
+				latencies: map[string]latency{webhookName: {
+					rate: 3000, middle: 300 * time.Microsecond,
+					slow: 4 * time.Millisecond,
+				}},
 			},
 			{name: "large", bytes: 70000, samples: map[string][]sample{allow: samples(400, 400, 400), webhookName: large}},
 		}}},

@@ -97,7 +97,8 @@ func TestWholeRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tables.md")
 
 	err := run(t.Context(), []string{
-		"--servers=constant,allow", "--sizes=small", "--rounds=1", "--http2-rounds=1", "--starts=1", "--idle=10ms", "--duration=50ms", "--warm-up=5ms",
+		"--servers=constant,allow", "--sizes=small", "--rounds=1", "--http2-rounds=1", "--starts=1", "--idle=10ms",
+		"--duration=50ms", "--warm-up=5ms",
 		"--markdown=" + file,
 	}, out)
 

@@ -370,7 +370,8 @@ func (c *Cluster) reportEvents(out io.Writer) {
 	}
 
 	when := func(e corev1.Event) time.Time {
-		return slices.MaxFunc([]time.Time{e.LastTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time}, time.Time.Compare)
+		return slices.MaxFunc([]time.Time{e.LastTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time},
+			time.Time.Compare)
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return when(a).Compare(when(b)) })
 

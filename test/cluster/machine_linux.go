@@ -91,7 +91,8 @@ func (m machine) addValues() {
 // isCount reports whether a value changes by itself.
 func isCount(path string) bool {
 	counts := []string{
-		"kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/tainted", "fs/dentry-state", "fs/file-nr", "fs/inode-",
+		"kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/tainted", "fs/dentry-state", "fs/file-nr",
+		"fs/inode-",
 		"fs/aio-nr", "fs/quota/", "net/netfilter/nf_conntrack_count",
 		// Values that the kernel computes itself.
 		"kernel/perf_event_max_sample_rate", "kernel/sched_domain/",

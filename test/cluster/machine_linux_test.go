@@ -77,7 +77,8 @@ func TestReportsRemainsOfRun(t *testing.T) {
 	require.NoError(t, remains(dir, held))
 
 	second := start("sleep in "+dir, 0)
-	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d remains: its cmdline has ", second.Process.Pid))
+	require.ErrorContains(t, remains(dir, held),
+		fmt.Sprintf("the process %d remains: its cmdline has ", second.Process.Pid))
 	end(second)
 	require.NoError(t, remains(dir, held))
 	require.ErrorContains(t, remains(dir, nil), "are known")

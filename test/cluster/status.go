@@ -44,7 +44,8 @@ func (w *worker) phase() corev1.PodPhase {
 	for _, c := range w.containers {
 		state := c.snapshot().State
 
-		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 && !c.restartsAfter(exitUnknown) {
+		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 &&
+			!c.restartsAfter(exitUnknown) {
 			return corev1.PodFailed
 		}
 

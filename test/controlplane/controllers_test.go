@@ -25,7 +25,9 @@ func TestControllers(t *testing.T) {
 	require.NoError(t, err)
 
 	t.Run("gives each namespace an account", func(t *testing.T) { givesAccounts(t, plane, client) })
-	t.Run("refuses a pod with an account that is not there", func(t *testing.T) { refusesUnknownAccount(t, plane, client) })
+	t.Run("refuses a pod with an account that is not there", func(t *testing.T) {
+		refusesUnknownAccount(t, plane, client)
+	})
 	t.Run("binds a static volume", func(t *testing.T) { bindsStaticVolume(t, plane, client) })
 	t.Run("schedules on a node made by hand", func(t *testing.T) { schedules(t, plane, client) })
 	t.Run("retains logs", func(t *testing.T) { retainsLogs(t, plane) })
@@ -74,7 +76,8 @@ func schedules(t *testing.T, plane *ControlPlane, client *http.Client) {
 
 	post(t, client, plane.Host+"/api/v1/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"made"}}`)
 	patch(t, client, plane.Host+"/api/v1/nodes/made/status", fmt.Sprintf(
-		`{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi","pods":"110"},`+
+		`{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi",`+
+			`"pods":"110"},`+
 			`"conditions":[{"type":"Ready","status":"True","reason":"Made","lastHeartbeatTime":%q}]}}`,
 		time.Now().UTC().Format(time.RFC3339)))
 	post(t, client, plane.Host+"/api/v1/namespaces/default/pods",
@@ -117,7 +120,8 @@ func TestRevivesKilledAPIServer(t *testing.T) {
 	require.ErrorContains(t, get(t.Context(), client, plane.Host+"/readyz"), "connection refused")
 
 	require.NoError(t, plane.Revive(t.Context(), apiserver))
-	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"), "etcd should have retained it")
+	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"),
+		"etcd should have retained it")
 
 	post(t, client, plane.Host+"/api/v1/namespaces", fmt.Sprintf(object, "after"))
 	eventually(t, client, plane.Host+"/api/v1/namespaces/after/serviceaccounts/default", `"name":"default"`)

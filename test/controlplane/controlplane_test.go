@@ -114,7 +114,8 @@ func servesPinnedVersion(t *testing.T, plane *ControlPlane, client *http.Client)
 
 	require.NoError(t, json.Unmarshal([]byte(read(t, client, plane.Host+"/version")), &served))
 
-	out, err := exec.CommandContext(t.Context(), parts.Require(t, "kube-apiserver")["kube-apiserver"], "--version").Output()
+	out, err := exec.CommandContext(t.Context(), parts.Require(t, "kube-apiserver")["kube-apiserver"],
+		"--version").Output()
 	require.NoError(t, err)
 	assert.Equal(t, "Kubernetes "+served.GitVersion, strings.TrimSpace(string(out)))
 

@@ -36,7 +36,8 @@ func files(t *testing.T, suffix string) []string {
 		switch name := entry.Name(); {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "bin", "dist", "node_modules"}, name)):
+		case entry.IsDir() && path != root &&
+			(strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "bin", "dist", "node_modules"}, name)):
 			return filepath.SkipDir
 		case !entry.IsDir() && strings.HasSuffix(name, suffix):
 			relative, err := filepath.Rel(root, path)

@@ -40,7 +40,10 @@ const (
 
 // anonymousAttacks are the attacks of box that a client on the pod network makes, without
 // credentials.
-var anonymousAttacks = []string{"containers", "null", "mounts", "names", "nonsense", "kind", "slow", "trickle", "headers", "silent"}
+var anonymousAttacks = []string{
+	"containers", "null", "mounts", "names", "nonsense", "kind", "slow", "trickle",
+	"headers", "silent",
+}
 
 // tenantAttacks are the attacks of a tenant who may create and patch pods in a namespace. Each
 // returns the API server's error, whatever it is.
@@ -51,9 +54,11 @@ var tenantAttacks = map[string]func(ctx context.Context, pods podClient, i int) 
 	"a long list of profiles":    createWith(inject.AnnotationProfiles, nameList(220_000)),
 	"an annotation of 2.3 MB":    createWith(inject.AnnotationProfiles, nameList(2_300_000)),
 	"34,000 containers":          createRaw(`"containers":[` + list("{}", 34_000) + `]`),
-	"30,000 mounts and volumes": createRaw(`"containers":[{"name":"main","image":"a","volumeMounts":[` + list(`{"name":"a","mountPath":"/a"}`, 30_000) +
+	"30,000 mounts and volumes": createRaw(`"containers":[{"name":"main","image":"a","volumeMounts":[` +
+		list(`{"name":"a","mountPath":"/a"}`, 30_000) +
 		`]}],"volumes":[` + list(`{"name":"a"}`, 30_000) + `]`),
-	"100,000 variables": createRaw(`"containers":[{"name":"main","image":"a","env":[` + list(`{"name":"A"}`, 100_000) + `]}]`),
+	"100,000 variables": createRaw(`"containers":[{"name":"main","image":"a","env":[` + list(`{"name":"A"}`, 100_000) +
+		`]}]`),
 }
 
 // podClient is a tenant's access to the pods of a namespace.
@@ -82,8 +87,10 @@ func list(item string, count int) string {
 // not exist.
 func createRaw(spec string) func(context.Context, podClient, int) error {
 	return func(ctx context.Context, c podClient, i int) error {
-		return c.post(ctx, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":{"schedulerName":%q,%s}}`,
-			i, kinds.Label, kinds.LabelEnabled, noScheduler, spec))
+		return c.post(ctx,
+			fmt.Appendf(nil,
+				`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"raw-%d","labels":{%q:%q}},"spec":{"schedulerName":%q,%s}}`,
+				i, kinds.Label, kinds.LabelEnabled, noScheduler, spec))
 	}
 }
 
@@ -110,7 +117,8 @@ func forge(ctx context.Context, c podClient, i int) error {
 		return err
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"labels": map[string]string{kinds.Label: kinds.LabelEnabled}, "annotations": map[string]string{inject.AnnotationInjected: nameList(250_000)},
+		"labels":      map[string]string{kinds.Label: kinds.LabelEnabled},
+		"annotations": map[string]string{inject.AnnotationInjected: nameList(250_000)},
 	}})
 	if err != nil {
 		return err
@@ -172,7 +180,10 @@ func (a *abuse) tenant(t *testing.T) podClient {
 	rbac := shared.Client.RbacV1()
 	_, err := rbac.Roles(a.hostile).Create(t.Context(), &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: tenant},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create", "patch"}}},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{""}, Resources: []string{"pods"},
+			Verbs: []string{"create", "patch"},
+		}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = rbac.RoleBindings(a.hostile).Create(t.Context(), &rbacv1.RoleBinding{
@@ -191,7 +202,8 @@ func (a *abuse) tenant(t *testing.T) podClient {
 
 // admitBare has a pod without the label admitted, which never reaches the webhook.
 func (a *abuse) admitBare(ctx context.Context) error {
-	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, withoutStorageLabel(idle("dry")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, withoutStorageLabel(idle("dry")),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
 
@@ -216,7 +228,9 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 		})
 		stats, control := make(chan cluster.Stats, 1), make(chan cluster.Stats, 1)
 		go func() {
-			stats <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return admit(ctx, a.client, a.usual) })
+			stats <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error {
+				return admit(ctx, a.client, a.usual)
+			})
 		}()
 		go func() {
 			control <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return a.admitBare(ctx) })
@@ -230,14 +244,17 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 		assert.Zero(t, s.Missed)
 		assert.Positive(t, s.Done)
 		// The API server shares the CPUs here, and some attacks are work for it, too.
-		assert.Less(t, s.Quantile(1), usualMost+without.Quantile(1), "the slowest admission of another tenant, beside one without the webhook")
+		assert.Less(t, s.Quantile(1), usualMost+without.Quantile(1),
+			"the slowest admission of another tenant, beside one without the webhook")
 		for i, pod := range replicas(t) {
 			assert.Equal(t, a.before[i].UID, pod.UID)
 			require.Len(t, pod.Status.ContainerStatuses, 1)
-			assert.Equal(t, a.before[i].Status.ContainerStatuses[0].RestartCount, pod.Status.ContainerStatuses[0].RestartCount, "no replica restarts")
+			assert.Equal(t, a.before[i].Status.ContainerStatuses[0].RestartCount, pod.Status.ContainerStatuses[0].RestartCount,
+				"no replica restarts")
 			assert.True(t, isReady(&pod))
 			assert.Less(t, observed[i].workingSet, int64(memoryLimit*9/10))
-			t.Logf("replica %d: at most %d MiB; slowest of %d admissions %s, without the webhook %s", i+1, observed[i].workingSet>>20, s.Done,
+			t.Logf("replica %d: at most %d MiB; slowest of %d admissions %s, without the webhook %s", i+1,
+				observed[i].workingSet>>20, s.Done,
 				s.Quantile(1).Round(time.Millisecond), without.Quantile(1).Round(time.Millisecond))
 		}
 	})

@@ -55,26 +55,30 @@ func TestComponentsDeleteNothing(t *testing.T) {
 	// The chart: upgrade, rollback, test, uninstall, install.
 	common := []string{"--namespace", releaseNamespace, "--timeout", "3m"}
 	wait := append([]string{"--wait"}, common...)
-	helmRun(t, "helm4", slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
+	helmRun(t, "helm4",
+		slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"rollback", release}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"test", release}, common)...)
 	uninstallShared(t, release)
 	installShared(t, release)
 
 	// The post-renderer: install, upgrade without it, upgrade with it, uninstall.
-	sharedInstallation := []string{"--post-renderer", cluster.Program("postrender")}
+	arguments := []string{"--post-renderer", cluster.Program("postrender")}
 	for _, a := range []string{"--namespace=" + namespace, "--release=train", "--backend=local-path", "--size=32Mi"} {
-		sharedInstallation = append(sharedInstallation, "--post-renderer-args="+a)
+		arguments = append(arguments, "--post-renderer-args="+a)
 	}
 	of := func(command string, more ...string) []string {
-		return slices.Concat([]string{command, "train", "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage}, more)
+		return slices.Concat([]string{
+			command, "train", "testdata/train", "--namespace", namespace, "--set",
+			"image=" + node.BoxImage,
+		}, more)
 	}
-	helmRun(t, "helm3", of("install", sharedInstallation...)...)
+	helmRun(t, "helm3", of("install", arguments...)...)
 	last[trained](t, jobLog(t, namespace, "train"))
 	require.NoError(t, deleteJob(t, namespace, "train"))
 	helmRun(t, "helm3", of("upgrade")...)
 	require.NoError(t, deleteJob(t, namespace, "train"))
-	helmRun(t, "helm3", of("upgrade", sharedInstallation...)...)
+	helmRun(t, "helm3", of("upgrade", arguments...)...)
 	assert.Equal(t, trained{From: 1, To: 2}, last[trained](t, jobLog(t, namespace, "train")))
 	helmRun(t, "helm3", "uninstall", "train", "--namespace", namespace, "--wait")
 
@@ -90,7 +94,8 @@ func TestComponentsDeleteNothing(t *testing.T) {
 	deleteClaim(t, namespace, claim)
 	assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data")()).Files)
 
-	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim}, deletions(t, begun))
+	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim},
+		deletions(t, begun))
 }
 
 // onlyReadAndNeverDeleted checks the whole run, faults included: no account of the product
@@ -102,9 +107,10 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	}
 	var failed []error
 	for _, e := range events {
-		sharedInstallation := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
+		ofProduct := strings.HasPrefix(e.Actor(), "system:serviceaccount:") &&
+			strings.Contains(e.Actor(), "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
-		if sharedInstallation && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
+		if ofProduct && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
 			failed = append(failed, fmt.Errorf("%s (%s) requested to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
 		}
 	}

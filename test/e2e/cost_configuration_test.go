@@ -35,7 +35,8 @@ type configurationUnderTest struct {
 func removableConfiguration(t *testing.T) *configurationUnderTest {
 	t.Helper()
 	name := releaseNamespace + "." + deployment
-	found, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
+	found, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	found.ResourceVersion, found.UID, found.ManagedFields = "", "", nil
 	found.CreationTimestamp, found.Generation = metav1.Time{}, 0
@@ -58,7 +59,8 @@ func (c *configurationUnderTest) apply(t *testing.T, namespace string) {
 	if !c.removed {
 		return
 	}
-	_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), c.object, metav1.CreateOptions{})
+	_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), c.object,
+		metav1.CreateOptions{})
 	require.NoError(t, err)
 	c.removed = false
 	awaitMounted(t, namespace, true)
@@ -70,7 +72,8 @@ func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 	if c.removed {
 		return
 	}
-	err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(t.Context(), c.object.Name, metav1.DeleteOptions{})
+	err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(t.Context(), c.object.Name,
+		metav1.DeleteOptions{})
 	require.NoError(t, err)
 	c.removed = true
 	awaitMounted(t, namespace, false)
@@ -81,18 +84,19 @@ func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 func awaitMounted(t *testing.T, namespace string, mounted bool) {
 	t.Helper()
 	times := 0
-	cluster.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted), func(ctx context.Context) error {
-		made, err := shared.Client.CoreV1().Pods(namespace).
-			Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil || isMounted(made) != mounted {
-			times = 0
-			return fmt.Errorf("they are not: %w", err)
-		}
-		if times++; times < timesInARow {
-			return fmt.Errorf("they are, %d times in a row", times)
-		}
-		return nil
-	})
+	cluster.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted),
+		func(ctx context.Context) error {
+			made, err := shared.Client.CoreV1().Pods(namespace).
+				Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil || isMounted(made) != mounted {
+				times = 0
+				return fmt.Errorf("they are not: %w", err)
+			}
+			if times++; times < timesInARow {
+				return fmt.Errorf("they are, %d times in a row", times)
+			}
+			return nil
+		})
 }
 
 // claimsAreIn checks that each of the namespaces has a claim of the installation.
@@ -125,7 +129,8 @@ func priceNamespaces(t *testing.T, count int) []string {
 	t.Cleanup(func() { removeNamespaces(t, names) })
 	require.NoError(t, eachOf(count, func(i int) error {
 		name := fmt.Sprintf("price-%d", i)
-		_, err := client.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		_, err := client.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+			metav1.CreateOptions{})
 		names[i] = name
 		return err
 	}))

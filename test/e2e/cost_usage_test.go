@@ -310,9 +310,12 @@ func (u *usageTable) logTable(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "stage\treplica\tmillicores\tRSS MiB\thighest\tworking set MiB\tadmissions\trequests\thandler ms\tp50 ms\tp99 ms\tnot made\tload before")
+	fmt.Fprintln(table,
+		"stage\treplica\tmillicores\tRSS MiB\thighest\tworking set MiB\tadmissions\trequests\thandler ms\tp50 ms\tp99 "+
+			"ms\tnot made\tload before")
 	for _, s := range u.Stages {
-		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%.2f\t%.1f\t%.1f\t%d\t%s\n", s.Stage, s.Replica, s.Millicores, s.Resident,
+		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%.2f\t%.1f\t%.1f\t%d\t%s\n", s.Stage, s.Replica,
+			s.Millicores, s.Resident,
 			s.HighestResident, s.WorkingSet, s.Admissions, s.Requests, s.Handler, s.Half, s.Most, s.Missed, s.Load)
 	}
 	require.NoError(t, table.Flush())

@@ -71,7 +71,8 @@ func TestRenewsExpiredCertificates(t *testing.T) {
 	assertNoneFailed(t, stats, certificateRate)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "nothing of this ends a process")
-	t.Logf("%d CAs expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second), rotations, stats.Done, stats.Failed)
+	t.Logf("%d CAs expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second),
+		rotations, stats.Done, stats.Failed)
 	s.assertNothingDeleted(t)
 }
 
@@ -93,7 +94,8 @@ func TestReloadsExternalCertificates(t *testing.T) {
 			begun := time.Now()
 			s.setCertificate(t, renewed, by)
 			s.awaitServed(t, shortLife, renewed.cert, by.cert)
-			t.Logf("every replica serves the new certificate after %s, which is valid for another %s", time.Since(begun).Round(time.Second), time.Until(renewed.cert.NotAfter).Round(time.Second))
+			t.Logf("every replica serves the new certificate after %s, which is valid for another %s",
+				time.Since(begun).Round(time.Second), time.Until(renewed.cert.NotAfter).Round(time.Second))
 			end, ca = renewed.cert.NotAfter, by
 		}
 	})
@@ -101,7 +103,8 @@ func TestReloadsExternalCertificates(t *testing.T) {
 
 	time.Sleep(time.Until(end.Add(-time.Second)))
 	late := underLoad(t, namespace, certificateRate, func() { time.Sleep(time.Until(end.Add(20 * time.Second))) })
-	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook", "no client accepts an expired certificate")
+	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook",
+		"no client accepts an expired certificate")
 
 	begun := time.Now()
 	s.setCertificate(t, newPair(t, "late", time.Hour, &ca), ca)
@@ -110,7 +113,8 @@ func TestReloadsExternalCertificates(t *testing.T) {
 		require.NotErrorIs(t, err, errNoStorage)
 		return err
 	})
-	t.Logf("%d admissions refused after the end of the certificate, 0 without storage; admitted again %s after the new one came", late.Failed, time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("%d admissions refused after the end of the certificate, 0 without storage; admitted again %s after the new "+
+		"one came", late.Failed, time.Since(begun).Round(100*time.Millisecond))
 	s.awaitServing(t, namespace)
 	assertNoneFailed(t, underLoad(t, namespace, certificateRate, func() { time.Sleep(5 * time.Second) }), certificateRate)
 	_, restarts := s.changes(t)
@@ -168,7 +172,8 @@ func (i *installation) rotate(t *testing.T) {
 	})
 	begun := time.Now()
 	i.awaitServedByAnother(t, time.Minute, before)
-	t.Logf("every replica serves a certificate of another CA %s after an operator requested it", time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("every replica serves a certificate of another CA %s after an operator requested it",
+		time.Since(begun).Round(100*time.Millisecond))
 }
 
 func (i *installation) ca() string { return i.deployment + "-authority" }
@@ -191,10 +196,11 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 // awaitServedBy waits until every replica serves a certificate of a CA.
 func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA", func(ctx context.Context) error {
-		_, err := i.served(ctx, ca)
-		return err
-	})
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA",
+		func(ctx context.Context) error {
+			_, err := i.served(ctx, ca)
+			return err
+		})
 }
 
 // awaitServed waits until every replica serves this very certificate.
@@ -215,25 +221,29 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 // of it.
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA", func(ctx context.Context) error {
-		object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
-		if err != nil {
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA",
+		func(ctx context.Context) error {
+			object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			now := parsed(t, object.Data[certificates.KeyCACertificate])
+			if now.Equal(old) {
+				return errors.New("it is the same")
+			}
+			_, err = i.served(ctx, now)
 			return err
-		}
-		now := parsed(t, object.Data[certificates.KeyCACertificate])
-		if now.Equal(old) {
-			return errors.New("it is the same")
-		}
-		_, err = i.served(ctx, now)
-		return err
-	})
+		})
 }
 
 // served returns what every replica serves, if one CA alone verifies it.
 func (i *installation) served(ctx context.Context, ca *x509.Certificate) (leaves []*x509.Certificate, err error) {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca)
-	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: i.deployment + "." + i.releaseNamespace + ".svc", MinVersion: tls.VersionTLS12}}
+	dialer := &tls.Dialer{Config: &tls.Config{
+		RootCAs: pool, ServerName: i.deployment + "." + i.releaseNamespace + ".svc",
+		MinVersion: tls.VersionTLS12,
+	}}
 	pods, _ := i.podsAndLeader(ctx)
 	if len(pods) < 2 {
 		return nil, fmt.Errorf("there are %d replicas", len(pods))
@@ -266,7 +276,8 @@ func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: fmt.Sprintf("%s %d", name, now.UnixNano())},
-		NotBefore: now.Add(-backdated), NotAfter: now.Add(life), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-backdated), NotAfter: now.Add(life), BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	parent, signer := template, key
 	if by == nil {
@@ -280,7 +291,10 @@ func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
-	p := pair{key: key, certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), keyPEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})}
+	p := pair{
+		key: key, certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}),
+		keyPEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	}
 	p.cert = parsed(t, p.certPEM)
 	return p
 }

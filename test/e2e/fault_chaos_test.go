@@ -175,7 +175,8 @@ func (c *chaos) killPlane(ctx context.Context, r *rand.Rand) error {
 func reviveAll(t *testing.T) {
 	t.Helper()
 	for _, part := range planeParts {
-		if err := shared.Plane.Revive(context.WithoutCancel(t.Context()), part); err != nil && !strings.Contains(err.Error(), "it runs") {
+		if err := shared.Plane.Revive(context.WithoutCancel(t.Context()), part); err != nil &&
+			!strings.Contains(err.Error(), "it runs") {
 			t.Error(err)
 		}
 	}
@@ -396,7 +397,8 @@ func (c *chaos) finishJob(ctx context.Context, namespace, name string) error {
 	return retry(ctx, "wait for the Job "+namespace+"/"+name, func(ctx context.Context) error {
 		found, err := jobs.Get(ctx, name, metav1.GetOptions{})
 		if err == nil && found.Status.CompletionTime == nil {
-			err = fmt.Errorf("%d of its pods run, %d have failed: %+v", found.Status.Active, found.Status.Failed, found.Status.Conditions)
+			err = fmt.Errorf("%d of its pods run, %d have failed: %+v", found.Status.Active, found.Status.Failed,
+				found.Status.Conditions)
 		}
 		return err
 	})
@@ -407,7 +409,8 @@ func (c *chaos) finishJob(ctx context.Context, namespace, name string) error {
 func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int) (next int, err error) {
 	var pods []corev1.Pod
 	if err := retry(ctx, "list the pods of the Job "+job, func(ctx context.Context) error {
-		list, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
+		list, err := c.client.CoreV1().Pods(namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
 		if err == nil && len(list.Items) == 0 {
 			err = errors.New("it does not exist")
 		}
@@ -429,7 +432,8 @@ func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int)
 			return 0, err
 		}
 		reported := last[trained](c.t, text)
-		if reported.From < epoch || reported.To != reported.From+1 || len(pods) == 1 && (reported.From != epoch || len(reported.Broken) > 0) {
+		if reported.From < epoch || reported.To != reported.From+1 ||
+			len(pods) == 1 && (reported.From != epoch || len(reported.Broken) > 0) {
 			return 0, fmt.Errorf("the Job %s/%s should resume from epoch %d: %s", namespace, job, epoch, text)
 		}
 		next = max(next, reported.To)
@@ -521,7 +525,8 @@ func (c *chaos) deleteClaimsRepeatedly(ctx context.Context, namespace string) er
 // deleted within the second of its binding needs an administrator.
 func (c *chaos) awaitNamespaceLabels(ctx context.Context, namespace string) error {
 	return retry(ctx, "wait for the labels of the volume of "+namespace, func(ctx context.Context) error {
-		list, err := c.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
+		list, err := c.client.CoreV1().PersistentVolumes().List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
 		if err == nil && len(list.Items) != 1 {
 			err = fmt.Errorf("%d volumes have them", len(list.Items))
 		}
@@ -536,7 +541,8 @@ func (c *chaos) createNamespaces(ctx context.Context, r *rand.Rand) error {
 		begun := time.Now()
 		name := unique("newcomer")
 		if err := retry(ctx, "make the namespace "+name, func(ctx context.Context) error {
-			_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+			_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+				metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return nil
 			}
@@ -545,7 +551,8 @@ func (c *chaos) createNamespaces(ctx context.Context, r *rand.Rand) error {
 			return err
 		}
 		c.t.Cleanup(func() {
-			assert.NoError(c.t, shared.Client.CoreV1().Namespaces().Delete(context.WithoutCancel(c.t.Context()), name, metav1.DeleteOptions{}))
+			assert.NoError(c.t,
+				shared.Client.CoreV1().Namespaces().Delete(context.WithoutCancel(c.t.Context()), name, metav1.DeleteOptions{}))
 		})
 		text, err := c.run(ctx, name, boxPod("writer", "write", mountPath, "first", writtenBytes))
 		if err != nil {
@@ -566,7 +573,8 @@ func (c *chaos) assertRecovered() {
 	begun := time.Now()
 	sharedInstallation().awaitServing(t, c.namespaces[0])
 	for namespace, written := range c.newNamespaces {
-		assert.Equal(t, []file{written}, last[verified](t, runPod(t, namespace, boxPod("recovered", "verify", mountPath))).Files)
+		assert.Equal(t, []file{written},
+			last[verified](t, runPod(t, namespace, boxPod("recovered", "verify", mountPath))).Files)
 		c.add("bytes of new namespaces verified", int(written.Bytes))
 	}
 	for _, namespace := range c.namespaces {
@@ -577,7 +585,8 @@ func (c *chaos) assertRecovered() {
 	for _, namespace := range append(slices.Collect(maps.Keys(c.newNamespaces)), c.namespaces...) {
 		boundClaim(t, namespace, claim)
 		c.count["claims bound"]++
-		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: kinds.Label + "=" + kinds.LabelEnabled})
+		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(),
+			metav1.ListOptions{LabelSelector: kinds.Label + "=" + kinds.LabelEnabled})
 		require.NoError(t, err)
 		for i := range pods.Items {
 			pod := &pods.Items[i]

@@ -79,7 +79,9 @@ func TestFullDisk(t *testing.T) {
 	assert.Contains(t, files, before)
 	assert.Contains(t, files, after)
 	t.Logf("%d records and %d files were found again", found, len(files))
-	record(t, figure.Figure{Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds()})
+	record(t, figure.Figure{
+		Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds(),
+	})
 }
 
 // epoch1 is the size of the checkpoint from before.
@@ -116,7 +118,8 @@ func TestFullDiskOfNode(t *testing.T) {
 		require.True(t, killed)
 		s.awaitRestarts(t, pods[i].Name, 1)
 		require.Zero(t, freeBytes(t, directory), "the disk of the logs must be full still")
-		t.Logf("%s serves again %s after it was killed, with no room for its log", pods[i].Name, time.Since(begun).Round(100*time.Millisecond))
+		t.Logf("%s serves again %s after it was killed, with no room for its log", pods[i].Name,
+			time.Since(begun).Round(100*time.Millisecond))
 	}
 	s.awaitServing(t, namespace)
 	assertNoneFailed(t, underLoad(t, namespace, diskRate, func() { time.Sleep(10 * time.Second) }), diskRate)
@@ -129,7 +132,8 @@ func (i *installation) awaitRestarts(t *testing.T, name string, count int32) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the replica should be ready again", func(ctx context.Context) error {
 		pod, err := shared.Client.CoreV1().Pods(i.releaseNamespace).Get(ctx, name, metav1.GetOptions{})
-		if err == nil && (len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].RestartCount < count || !isReady(pod)) {
+		if err == nil &&
+			(len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].RestartCount < count || !isReady(pod)) {
 			err = fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
 		}
 		return err
@@ -186,20 +190,32 @@ func createStaticVolume(t *testing.T, namespace, directory string) {
 	volume, err := shared.Client.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity:    corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("64Mi")},
-			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			StorageClassName: *class, ClaimRef: &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim},
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("64Mi")},
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			StorageClassName:              *class,
+			ClaimRef: &corev1.ObjectReference{
+				Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim,
+			},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: directory}},
-			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{cluster.RealNode}}},
-			}}}},
+			NodeAffinity:           onNode(cluster.RealNode),
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		assert.NoError(t, shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{}))
+		ctx := context.WithoutCancel(t.Context())
+		assert.NoError(t, shared.Client.CoreV1().PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{}))
 	})
 	require.Equal(t, volume.Name, boundClaim(t, namespace, claim).Spec.VolumeName)
+}
+
+// onNode is the affinity of a volume that is on one node.
+func onNode(name string) *corev1.VolumeNodeAffinity {
+	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+		MatchExpressions: []corev1.NodeSelectorRequirement{
+			{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
+		},
+	}}}}
 }
 
 // pidOf is the process of a replica.
@@ -226,7 +242,8 @@ func writableDisks(t *testing.T, pid int) (paths []string) {
 		fields := strings.Fields(line)
 		separator := slices.Index(fields, "-")
 		path, options, kind := fields[4], strings.Split(fields[5], ","), fields[separator+1]
-		onDisk := !slices.Contains([]string{"proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "tmpfs", "devtmpfs"}, kind)
+		onDisk := !slices.Contains([]string{"proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "tmpfs", "devtmpfs"},
+			kind)
 		forRoot := slices.Contains([]string{"/etc/hosts", "/dev/termination-log"}, path)
 		if onDisk && !forRoot && slices.Contains(options, "rw") {
 			paths = append(paths, path+" ("+kind+")")

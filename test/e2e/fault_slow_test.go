@@ -55,8 +55,10 @@ func TestSlowAPIServer(t *testing.T) {
 		written := writeIn(t, namespace, mountPath, writtenBytes)
 		wrote := time.Since(begun)
 		require.Equal(t, []file{written}, last[verified](t, readIn(t, namespace, mountPath)()).Files)
-		t.Logf("delay %s: 99%% of the admissions in %s, the claim of a new namespace bound after %s, its first data on disk after %s", delay,
-			stats.Quantile(.99).Round(time.Millisecond), (<-bound).Round(100*time.Millisecond), wrote.Round(100*time.Millisecond))
+		t.Logf("delay %s: 99%% of the admissions in %s, the claim of a new namespace bound after %s, its first data on "+
+			"disk after %s", delay,
+			stats.Quantile(.99).Round(time.Millisecond), (<-bound).Round(100*time.Millisecond),
+			wrote.Round(100*time.Millisecond))
 	}
 	shared.SlowAPI(0)
 	afterTransitions, afterRestarts := sharedInstallation().changes(t)
@@ -95,6 +97,8 @@ func TestUselessAPIServer(t *testing.T) {
 		}
 		return err
 	})
-	t.Logf("%s with %s a message: %d admitted, %d refused, the lead changed %d times, replicas ended %d times; after that all serve in %s and a new namespace has data in %s",
-		uselessFor, uselessDelay, stats.Done, stats.Failed, afterTransitions-transitions, afterRestarts-restarts, serving.Round(100*time.Millisecond), late.Round(100*time.Millisecond))
+	t.Logf("%s with %s a message: %d admitted, %d refused, the lead changed %d times, replicas ended %d times; after "+
+		"that all serve in %s and a new namespace has data in %s",
+		uselessFor, uselessDelay, stats.Done, stats.Failed, afterTransitions-transitions, afterRestarts-restarts,
+		serving.Round(100*time.Millisecond), late.Round(100*time.Millisecond))
 }

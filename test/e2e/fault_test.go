@@ -131,7 +131,8 @@ func loadClient(t *testing.T) kubernetes.Interface {
 
 // admit has a labelled pod admitted without creating it.
 func admit(ctx context.Context, client kubernetes.Interface, namespace string) error {
-	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,8 @@ func second(t *testing.T, more ...string) *installation {
 		assert.NoError(t, err)
 		removeNamespace(t, secondName)
 	})
-	require.NoError(t, install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
+	require.NoError(t,
+		install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
 	return &installation{releaseNamespace: secondName, deployment: secondDeployment}
 }
 
@@ -212,10 +214,12 @@ func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, le
 	defer cancel()
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	if list, err := shared.Client.CoreV1().Pods(i.releaseNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
+	if list, err := shared.Client.CoreV1().Pods(i.releaseNamespace).List(ctx,
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
 		i.lastPods = list.Items
 	}
-	if lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(ctx, i.deployment, metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
+	if lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(ctx, i.deployment,
+		metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
 		i.leaderName, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
 	}
 	return i.lastPods, i.leaderName
@@ -262,7 +266,8 @@ func (i *installation) awaitServing(t *testing.T, namespace string) {
 // transitions is how often the leader has changed, restarts how often a replica has ended.
 func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 	t.Helper()
-	lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(t.Context(), i.deployment, metav1.GetOptions{})
+	lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(t.Context(), i.deployment,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	pods, _ := i.podsAndLeader(t.Context())
 	for _, pod := range pods {

@@ -15,7 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
-var figuresFile = flag.String("figures", "", "append the figures of each disaster for docs/reliability.md to this `file`, one JSON object a line")
+var figuresFile = flag.String("figures", "",
+	"append the figures of each disaster for docs/reliability.md to this `file`, one JSON object a line")
 
 var figuresMutex sync.Mutex
 

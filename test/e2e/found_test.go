@@ -64,7 +64,8 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 		reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
 		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
 		if epoch > 0 {
-			record(t, figure.Figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+			record(t,
+				figure.Figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
 	}
 }
@@ -114,10 +115,11 @@ func TestDeletedClaimRebindsItsVolume(t *testing.T) {
 			written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile))}
 			before := boundClaim(t, namespace, c.claim)
 
-			survives(t, "the claim of "+name+" volume is deleted by mistake", written, readIn(t, namespace, c.directory, using(c.profile)), func() {
-				deletePods(t, namespace)
-				deleteClaim(t, namespace, c.claim)
-			})
+			survives(t, "the claim of "+name+" volume is deleted by mistake", written,
+				readIn(t, namespace, c.directory, using(c.profile)), func() {
+					deletePods(t, namespace)
+					deleteClaim(t, namespace, c.claim)
+				})
 			after := boundClaim(t, namespace, c.claim)
 			assert.NotEqual(t, before.UID, after.UID)
 			assert.Equal(t, before.Spec.VolumeName, after.Spec.VolumeName)
@@ -137,24 +139,25 @@ func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	old := boundClaim(t, namespace, claim).Spec.VolumeName
 	awaitNamespaceLabels(t, old, namespace)
 
-	survives(t, "a namespace is deleted, recreated, and an administrator consents", written, readIn(t, namespace, "/data"), func() {
-		removeNamespace(t, namespace)
-		makeNamespace(t, namespace)
-		recreated := boxPod("fresh", "verify", "/data")
-		phase, log := tryPod(t, namespace, recreated)
-		require.Equal(t, corev1.PodFailed, phase, "data of a deleted namespace must not go to another one: %s", log)
-		empty := boundClaim(t, namespace, claim).Spec.VolumeName
-		require.NotEqual(t, old, empty)
+	survives(t, "a namespace is deleted, recreated, and an administrator consents", written, readIn(t, namespace, "/data"),
+		func() {
+			removeNamespace(t, namespace)
+			makeNamespace(t, namespace)
+			recreated := boxPod("fresh", "verify", "/data")
+			phase, log := tryPod(t, namespace, recreated)
+			require.Equal(t, corev1.PodFailed, phase, "data of a deleted namespace must not go to another one: %s", log)
+			empty := boundClaim(t, namespace, claim).Spec.VolumeName
+			require.NotEqual(t, old, empty)
 
-		output := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
-		_, command, found := strings.Cut(output, "delete the new claim: ")
-		require.True(t, found, output)
-		shell(t, command)
-		deletePods(t, namespace)
-		deleteClaim(t, namespace, claim)
-		awaitNamespaceLabels(t, empty, namespace)
-		shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
-	})
+			output := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
+			_, command, found := strings.Cut(output, "delete the new claim: ")
+			require.True(t, found, output)
+			shell(t, command)
+			deletePods(t, namespace)
+			deleteClaim(t, namespace, claim)
+			awaitNamespaceLabels(t, empty, namespace)
+			shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
+		})
 	assert.Equal(t, old, boundClaim(t, namespace, claim).Spec.VolumeName)
 }
 
@@ -172,9 +175,10 @@ func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	filler.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "models", MountPath: "/models"}}
 	written := []file{last[file](t, runPod(t, namespace, filler))}
 
-	survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")), func() {
-		deletePods(t, namespace)
-	})
+	survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")),
+		func() {
+			deletePods(t, namespace)
+		})
 	phase, log := tryPod(t, namespace, with(boxPod("vandal", "write", "/models", "weights", "1"), using("models")))
 	assert.Equal(t, corev1.PodFailed, phase)
 	assert.Contains(t, log, "read-only file system")
@@ -187,9 +191,12 @@ func TestProfilesHaveSeparateVolumes(t *testing.T) {
 	both := using("default,scratch")
 	data := []file{writeIn(t, namespace, "/data", bytes, both)}
 	scratch := []file{writeIn(t, namespace, "/scratch", "1048576", both)}
-	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName, boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
+	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName,
+		boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
 
-	survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() { deletePods(t, namespace) })
+	survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() {
+		deletePods(t, namespace)
+	})
 	found := last[verified](t, readIn(t, namespace, "/scratch", both)())
 	assert.Equal(t, scratch, found.Files)
 }
@@ -202,12 +209,15 @@ func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 	t.Run("on a local volume", func(t *testing.T) {
 		t.Parallel()
 		c := profileCases["a static local"]
-		c.profile, c.directory, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
+		c.profile, c.directory, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group",
+			"/opt/e2e-group"
 		namespace := c.prepareNamespace(t)
 		written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)}
-		survives(t, "a pod of user 1000 is recreated", written, readIn(t, namespace, c.directory, using(c.profile), notRoot), func() { deletePods(t, namespace) })
+		survives(t, "a pod of user 1000 is recreated", written, readIn(t, namespace, c.directory, using(c.profile), notRoot),
+			func() { deletePods(t, namespace) })
 
-		reported := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.directory, written[0].Path), using(c.profile), notRoot)))
+		reported := last[[]owned](t,
+			runPod(t, namespace, with(boxPod("stat", "stat", c.directory, written[0].Path), using(c.profile), notRoot)))
 		assert.Equal(t, 2000, reported[0].Group)
 		assert.Contains(t, reported[0].Mode, "g", "new files get the group of the directory")
 		assert.Equal(t, 2000, reported[1].Group)
@@ -282,17 +292,18 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 // awaitNamespaceLabels waits until a volume names the namespace that it serves.
 func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
-	cluster.Eventually(t, "the volume "+volume+" should have the labels of its namespace", func(ctx context.Context) error {
-		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err != nil {
+	cluster.Eventually(t, "the volume "+volume+" should have the labels of its namespace",
+		func(ctx context.Context) error {
+			v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			object, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+			if err == nil && v.Labels[storage.LabelNamespaceUID] != string(object.UID) {
+				err = fmt.Errorf("its labels are %v", v.Labels)
+			}
 			return err
-		}
-		prepareNamespace, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(prepareNamespace.UID) {
-			err = fmt.Errorf("its labels are %v", v.Labels)
-		}
-		return err
-	})
+		})
 }
 
 func makeNamespace(t *testing.T, name string) {
@@ -349,7 +360,8 @@ func shell(t *testing.T, line string) string {
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", line)
 	command.Env = []string{
-		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KUBECONFIG=" + shared.Plane.Kubeconfig,
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+		"KUBECONFIG=" + shared.Plane.Kubeconfig,
 	}
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s: %s", line, out)

@@ -48,7 +48,10 @@ func TestServesManyNamespaces(t *testing.T) {
 	requireFull(t)
 	createHostPathClass(t)
 	s := second(t)
-	m := &many{t: t, client: loadClient(t), prefix: unique("many"), uids: map[string]types.UID{}, volumes: map[string]corev1.PersistentVolume{}}
+	m := &many{
+		t: t, client: loadClient(t), prefix: unique("many"), uids: map[string]types.UID{},
+		volumes: map[string]corev1.PersistentVolume{},
+	}
 	stop := m.watchMemory(s)
 
 	begun := time.Now()
@@ -66,17 +69,23 @@ func TestServesManyNamespaces(t *testing.T) {
 	begun = time.Now()
 	old := m.deleteClaims()
 	m.awaitBound(old)
-	t.Logf("%d claims deleted by mistake; the last that was recreated had its volume after %s", len(old), time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("%d claims deleted by mistake; the last that was recreated had its volume after %s", len(old),
+		time.Since(begun).Round(100*time.Millisecond))
 	m.checkEvidence(sums)
 
 	most := stop()
 	requests := s.assertNothingDeleted(t)
-	t.Logf("memory of the replica that used most: %d MiB of its control group with the pages of files, %d MiB resident in its process",
+	t.Logf("memory of the replica that used most: %d MiB of its control group with the pages of files, %d MiB resident "+
+		"in its process",
 		most.group>>20, most.resident>>20)
 	t.Logf("%d requests of the webhook to the API server: %v", sum(requests), requests)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "no replica may end")
-	record(t, figure.Figure{Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces), Bytes: int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds()})
+	record(t,
+		figure.Figure{
+			Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces),
+			Bytes:    int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds(),
+		})
 }
 
 // many holds the state of the namespaces. They are the keys of the maps.
@@ -95,7 +104,8 @@ func createHostPathClass(t *testing.T) {
 	retain, immediate := corev1.PersistentVolumeReclaimRetain, storagev1.VolumeBindingImmediate
 	classes := shared.Client.StorageV1().StorageClasses()
 	_, err := classes.Create(t.Context(), &storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{Name: "directories"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain, VolumeBindingMode: &immediate,
+		ObjectMeta: metav1.ObjectMeta{Name: "directories"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain,
+		VolumeBindingMode: &immediate,
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -167,14 +177,16 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every claim should be bound", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{LabelSelector: storage.LabelInstallation})
+		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 		if err != nil {
 			return err
 		}
 		bound := 0
 		for i := range list.Items {
 			c := &list.Items[i]
-			if m.uids[c.Namespace] != "" && c.Status.Phase == corev1.ClaimBound && c.UID != old[c.Namespace] && c.DeletionTimestamp == nil {
+			if m.uids[c.Namespace] != "" && c.Status.Phase == corev1.ClaimBound && c.UID != old[c.Namespace] &&
+				c.DeletionTimestamp == nil {
 				bound++
 			}
 		}
@@ -190,7 +202,8 @@ func (m *many) awaitNamespaceLabels() {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
+		list, err := m.client.CoreV1().PersistentVolumes().List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
 		if err != nil {
 			return err
 		}
@@ -246,7 +259,8 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 	t := m.t
 	t.Helper()
 	require.Len(t, sums, *manyNamespaces)
-	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(), metav1.ListOptions{LabelSelector: storage.LabelInstallation})
+	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(),
+		metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 	require.NoError(t, err)
 	checked := 0
 	for i := range list.Items {
@@ -254,7 +268,8 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 		if m.uids[namespace] == "" {
 			continue
 		}
-		volume, err := m.client.CoreV1().PersistentVolumes().Get(t.Context(), list.Items[i].Spec.VolumeName, metav1.GetOptions{})
+		volume, err := m.client.CoreV1().PersistentVolumes().Get(t.Context(), list.Items[i].Spec.VolumeName,
+			metav1.GetOptions{})
 		require.NoError(t, err)
 		content, err := os.ReadFile(filepath.Join(volume.Spec.HostPath.Path, evidence))
 		require.NoError(t, err)

@@ -129,20 +129,20 @@ func TestKubeletIsLimitedToItsNode(t *testing.T) {
 func TestSlowAPI(t *testing.T) {
 	requireNode(t)
 	const delay = 300 * time.Millisecond
-	logDuration := func() time.Duration {
+	versionTime := func() time.Duration {
 		begun := time.Now()
 		_, err := shared.PodClient(t).Discovery().ServerVersion()
 		require.NoError(t, err)
 		return time.Since(begun)
 	}
 
-	assert.Less(t, logDuration(), delay)
+	assert.Less(t, versionTime(), delay)
 	shared.SlowAPI(delay)
 	defer shared.SlowAPI(0)
-	assert.Greater(t, logDuration(), delay)
+	assert.Greater(t, versionTime(), delay)
 	shared.SlowAPI(0)
 	cluster.Eventually(t, "it should be fast again", func(context.Context) error {
-		if now := logDuration(); now >= delay {
+		if now := versionTime(); now >= delay {
 			return fmt.Errorf("it took %s", now) // after everything that was under way
 		}
 		return nil

@@ -108,17 +108,18 @@ func startPod(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 // awaitPod waits until a pod is as it should be and returns it.
 func awaitPod(t *testing.T, namespace, name string, is func(*corev1.Pod) bool) (found *corev1.Pod) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there", func(ctx context.Context) error {
-		pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if !is(pod) {
-			return fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
-		}
-		found = pod
-		return nil
-	})
+	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there",
+		func(ctx context.Context) error {
+			pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if !is(pod) {
+				return fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
+			}
+			found = pod
+			return nil
+		})
 	return found
 }
 
@@ -154,17 +155,18 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	require.NoError(t, err)
 
 	failed := false
-	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end", func(ctx context.Context) error {
-		job, err := jobs.Get(ctx, pod.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		failed = job.Status.Failed > 0
-		if job.Status.Succeeded == 0 && !failed {
-			return fmt.Errorf("%d of its pods run", job.Status.Active)
-		}
-		return nil
-	})
+	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end",
+		func(ctx context.Context) error {
+			job, err := jobs.Get(ctx, pod.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			failed = job.Status.Failed > 0
+			if job.Status.Succeeded == 0 && !failed {
+				return fmt.Errorf("%d of its pods run", job.Status.Active)
+			}
+			return nil
+		})
 
 	pods, err := shared.Client.CoreV1().Pods(namespace).
 		List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + pod.Name})

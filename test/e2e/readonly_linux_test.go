@@ -28,7 +28,10 @@ func TestReadOnlyVolumeRefusesWrites(t *testing.T) {
 	makeNamespace(t, namespace)
 	t.Cleanup(func() { removeNamespace(t, namespace) })
 	volume := deviceVolume(t, volumeName, readOnlyOptions(t))
-	volume.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim + "-" + profile}
+	volume.Spec.ClaimRef = &corev1.ObjectReference{
+		Kind: "PersistentVolumeClaim", Namespace: namespace,
+		Name: claim + "-" + profile,
+	}
 	volume.Spec.StorageClassName = "fast-" + profile
 	createVolume(t, volume)
 
@@ -85,12 +88,14 @@ func deviceVolume(t *testing.T, name string, options []string) *corev1.Persisten
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("32Mi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain, MountOptions: options,
-			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: device, FSType: new("ext4")}},
-			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"node-1"}}},
-			}}}},
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("32Mi")},
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			MountOptions:                  options,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				Local: &corev1.LocalVolumeSource{Path: device, FSType: new("ext4")},
+			},
+			NodeAffinity: onNode("node-1"),
 		},
 	}
 }
@@ -101,7 +106,8 @@ func createVolume(t *testing.T, volume *corev1.PersistentVolume) {
 	_, err := volumes.Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := volumes.Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		if err := volumes.Delete(context.WithoutCancel(t.Context()), volume.Name,
+			metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 			assert.NoError(t, err)
 		}
 	})

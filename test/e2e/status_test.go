@@ -32,7 +32,10 @@ func TestStatusReportsPendingPod(t *testing.T) {
 				require.NoError(t, os.Mkdir(shared.Node.Path("/opt/e2e-missing"), 0o755))
 			},
 		},
-		"the volume is on a node that there is not": {"another-node", "e2e-another-node", diagnose.ReasonWrongZone, "node-2", nil},
+		"the volume is on a node that there is not": {
+			"another-node", "e2e-another-node", diagnose.ReasonWrongZone, "node-2",
+			nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -52,12 +52,14 @@ func newUninstallCase(t *testing.T, helm, name string) uninstallCase {
 func (l uninstallCase) values() []string {
 	return []string{
 		"--values=" + values,
-		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name + `"]}]}`,
+		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name +
+			`"]}]}`,
 	}
 }
 
 func (l uninstallCase) uninstall(ctx context.Context, more ...string) error {
-	_, err := l.helm.Run(ctx, append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
+	_, err := l.helm.Run(ctx,
+		append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
 	return err
 }
 
@@ -100,7 +102,8 @@ func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	time.Sleep(5 * time.Second)
 	cancel()
 	stats := <-done
-	t.Logf("%d admissions in %s, the slowest in %s", stats.Done, stats.Elapsed.Round(time.Millisecond), stats.Quantile(1).Round(time.Millisecond))
+	t.Logf("%d admissions in %s, the slowest in %s", stats.Done, stats.Elapsed.Round(time.Millisecond),
+		stats.Quantile(1).Round(time.Millisecond))
 	assertNoneFailed(t, stats, admissionsPerSecond)
 	assert.Less(t, stats.Quantile(1), admissionLimit)
 }
@@ -109,7 +112,8 @@ func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
-		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(), metav1.GetOptions{})
+		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(),
+			metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}

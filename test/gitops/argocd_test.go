@@ -45,7 +45,8 @@ func readPlugin(t *testing.T) plugin {
 // Source: argo-cd, docs/user-guide/build-environment.md.
 func argoEnv(app string, more ...string) []string {
 	return append([]string{
-		"ARGOCD_APP_NAME=" + app, "ARGOCD_APP_NAMESPACE=pipelines", "ARGOCD_APP_PROJECT_NAME=default", "ARGOCD_APP_SOURCE_PATH=charts",
+		"ARGOCD_APP_NAME=" + app, "ARGOCD_APP_NAMESPACE=pipelines", "ARGOCD_APP_PROJECT_NAME=default",
+		"ARGOCD_APP_SOURCE_PATH=charts",
 		"KUBE_VERSION=1.33.0", "KUBE_API_VERSIONS=v1,apps/v1,batch/v1,storage.k8s.io/v1,ray.io/v1,ray.io/v1/RayCluster",
 	}, more...)
 }
@@ -85,7 +86,8 @@ func TestPluginRendersAsHelm(t *testing.T) {
 			got := must(t, generate(t, dir, argoEnv("nightly")))
 			want := must(t, command(t, dir, nil, "helm", "template", "nightly", ".", "--namespace", "pipelines",
 				"--kube-version", "1.33.0", "--api-versions", "ray.io/v1/RayCluster",
-				"--post-renderer", filepath.Join(bin, "postrender"), "--post-renderer-args=--namespace=pipelines", "--post-renderer-args=--release=nightly"))
+				"--post-renderer", filepath.Join(bin, "postrender"), "--post-renderer-args=--namespace=pipelines",
+				"--post-renderer-args=--release=nightly"))
 			require.Contains(t, got, "claimName: pvc-data-pipeline.nightly")
 			assert.Equal(t, withoutHooks(objects(t, want)), withoutHooks(objects(t, got)))
 		})
@@ -129,9 +131,11 @@ func TestPluginFailsWithoutOutput(t *testing.T) {
 		"when helm fails": {"templates/broken.yaml", "{{ fail \"no such value\" }}\n", "no such value"},
 		"on a conflict": {
 			"templates/pod.yaml",
-			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {pipeline-storage: enabled}}\nspec:\n  containers:\n  - name: main\n" +
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {pipeline-storage: enabled}}\nspec:\n  containers:\n  - " +
+				"name: main\n" +
 				"    image: x\n    volumeMounts: [{name: s, mountPath: /data}]\n  volumes: [{name: s, emptyDir: {}}]\n",
-			`Pod/p: container "main": mount path /data is taken by volume "s": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			`Pod/p: container "main": mount path /data is taken by volume "s": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -112,10 +112,18 @@ func TestKustomizeShowsReason(t *testing.T) {
 	}{
 		"a conflict": {
 			"base/api.yaml",
-			[]string{"        args:", "        volumeMounts: [{name: scratch, mountPath: /data}]\n        args:", "    spec:\n", "    spec:\n      volumes: [{name: scratch, emptyDir: {}}]\n"},
-			`error: document 1 Deployment/nightly-api: container "api": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			[]string{
+				"        args:", "        volumeMounts: [{name: scratch, mountPath: /data}]\n        args:", "    spec:\n",
+				"    spec:\n      volumes: [{name: scratch, emptyDir: {}}]\n",
+			},
+			`error: document 1 Deployment/nightly-api: container "api": mount path /data is taken by volume "scratch": choose ` +
+				`another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
-		"a mistake": {"storage.yaml", []string{"size: 50Gi", "size: lots"}, `error: functionConfig: profiles[0].claim.size: "lots" is no quantity`},
+		"a mistake": {
+			"storage.yaml",
+			[]string{"size: 50Gi", "size: lots"},
+			`error: functionConfig: profiles[0].claim.size: "lots" is no quantity`,
+		},
 		"no namespace": {
 			"storage.yaml",
 			[]string{"  namespace: pipelines\n", ""},
@@ -138,7 +146,8 @@ func TestKustomizeShowsReason(t *testing.T) {
 func TestKustomizeShowsWarnings(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	edit(t, dir, "storage.yaml", "accessModes: [ReadWriteMany]", "accessModes: [ReadWriteOnce]", "backend: nfs\n    parameters:\n      server: nfs.example.com\n      share: /exports/pipelines", "backend: aws-ebs")
+	edit(t, dir, "storage.yaml", "accessModes: [ReadWriteMany]", "accessModes: [ReadWriteOnce]",
+		"backend: nfs\n    parameters:\n      server: nfs.example.com\n      share: /exports/pipelines", "backend: aws-ebs")
 	r := build(t, dir)
 	assert.Len(t, objects(t, must(t, r)), 4)
 	assert.Contains(t, r.stderr, `warning: profile "default": its volume can be mounted on one node only`)
@@ -148,7 +157,8 @@ func TestKustomizeShowsWarnings(t *testing.T) {
 func TestArgumentsAreFlags(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	edit(t, dir, "storage.yaml", "        path: postrender\n", "        path: postrender\n        args: [--release=other, --size=1Ti]\n")
+	edit(t, dir, "storage.yaml", "        path: postrender\n",
+		"        path: postrender\n        args: [--release=other, --size=1Ti]\n")
 	built := objects(t, must(t, build(t, dir)))
 	claim := built["PersistentVolumeClaim/pipelines/pvc-data-pipeline.other"]
 	require.NotNil(t, claim, "%v", keys(built))
@@ -170,7 +180,8 @@ func TestKustomizeLimitations(t *testing.T) {
 		assert.Contains(t, r.stderr, "external plugins disabled", "%v", args)
 	}
 
-	edit(t, dir, "storage.yaml", "  storageClass:", "  volume: {handle: 'nfs.example.com#/exports/pipelines#'}\n  storageClass:")
+	edit(t, dir, "storage.yaml", "  storageClass:",
+		"  volume: {handle: 'nfs.example.com#/exports/pipelines#'}\n  storageClass:")
 	parent := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(parent, "inner"), os.DirFS(dir)))
 	write(t, parent, "kustomization.yaml", "namespace: other\nresources: [inner]\n")

@@ -39,7 +39,10 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
-	for name, part := range map[string]string{"helm": "helm3", "helm4": "helm4", "kustomize": "kustomize", "kubectl": "kubectl"} {
+	for name, part := range map[string]string{
+		"helm": "helm3", "helm4": "helm4", "kustomize": "kustomize",
+		"kubectl": "kubectl",
+	} {
 		program, err := parts.Path(ctx, part)
 		if err != nil {
 			return 1, err

@@ -92,9 +92,10 @@ func installRayCluster(ctx context.Context, config *rest.Config) error {
 func discovered(client discovery.DiscoveryInterface, kind schema.GroupVersionResource) bool {
 	_, lists, err := client.ServerGroupsAndResources()
 	return err == nil && slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool {
-		return l.GroupVersion == kind.GroupVersion().String() && slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
-			return r.Name == kind.Resource
-		})
+		return l.GroupVersion == kind.GroupVersion().String() &&
+			slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
+				return r.Name == kind.Resource
+			})
 	})
 }
 
@@ -137,9 +138,12 @@ func assertGone(t *testing.T, kind schema.GroupVersionResource, namespace, name 
 	assert.True(t, apierrors.IsNotFound(err), "%s/%s: %v", kind.Resource, name, err)
 }
 
-func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name, patch string, subresources ...string) {
+func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name, patch string,
+	subresources ...string,
+) {
 	t.Helper()
-	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
+	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{},
+		subresources...)
 	require.NoError(t, err)
 }
 

@@ -118,7 +118,8 @@ func assertMakeTargets(t *testing.T, targets []string) {
 	for _, target := range targets {
 		assert.Contains(t, string(makefile), "\n"+target+":", "make %s", target)
 	}
-	demo := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "demo.sh"), parts.Require(t, "helm3")["helm3"], postrenderer)
+	demo := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "demo.sh"),
+		parts.Require(t, "helm3")["helm3"], postrenderer)
 	out, err := demo.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	assert.Contains(t, string(out), `"reason": "Injected"`)

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`
+const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch": ` +
+	`choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`
 
 func TestConflictIsReportedAndCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {

@@ -34,12 +34,16 @@ func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	}, reasons(readReport(t, report)))
 	for _, w := range readReport(t, report).Workloads {
 		if w.Name == "rel-preflight" {
-			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it forever", w.Message)
+			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it forever",
+				w.Message)
 		}
 	}
 
 	claim := get(t, claims, namespace, "pvc-data-pipeline.rel")
-	for name, mounted := range map[string]bool{"rel-preflight": false, "rel-train": true, "rel-register": true, "rel-test": true} {
+	for name, mounted := range map[string]bool{
+		"rel-preflight": false, "rel-train": true, "rel-register": true,
+		"rel-test": true,
+	} {
 		object := ran.object(t, name)
 		assert.Equal(t, mounted, mounts(podOf(t, *object), claim.GetName(), "/data"), name)
 		assert.Equal(t, mounted, revision(t, object) > revision(t, claim), "%s starts after the claim is created", name)
@@ -57,7 +61,10 @@ func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 
 	assert.Equal(t, map[string][]inject.Reason{"Job/rel-train": {inject.ReasonInjected}}, reasons(readReport(t, report)),
 		"if Helm 3 has learned this, change the documentation")
-	for name, mounted := range map[string]bool{"rel-preflight": false, "rel-train": true, "rel-register": false, "rel-test": false} {
+	for name, mounted := range map[string]bool{
+		"rel-preflight": false, "rel-train": true, "rel-register": false,
+		"rel-test": false,
+	} {
 		object := ran.object(t, name)
 		assert.Equal(t, mounted, mounts(podOf(t, *object), "pvc-data-pipeline.rel", "/data"), name)
 	}
@@ -107,7 +114,8 @@ type runner struct {
 
 // The status of a Job and of a Pod that have succeeded.
 const (
-	jobDone = `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:00:01Z","conditions":[
+	jobDone = `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z",
+		"completionTime":"2026-01-01T00:00:01Z","conditions":[
 		{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"2026-01-01T00:00:01Z"},
 		{"type":"Complete","status":"True","lastTransitionTime":"2026-01-01T00:00:01Z"}]}}`
 	podDone = `{"status":{"phase":"Succeeded"}}`
@@ -144,7 +152,8 @@ func (r *runner) handle(ctx context.Context, kind schema.GroupVersionResource, e
 	r.mu.Lock()
 	r.seen[object.GetName()] = object // before Helm can see that it has ended
 	r.mu.Unlock()
-	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done), metav1.PatchOptions{}, "status")
+	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done),
+		metav1.PatchOptions{}, "status")
 	if err != nil && ctx.Err() == nil {
 		r.mu.Lock()
 		r.errs = append(r.errs, err)

@@ -17,7 +17,8 @@ func TestInstallCreatesStorageFirst(t *testing.T) {
 		for _, name := range []string{"etl-cronjob", "ray-cluster"} {
 			t.Run(name, func(t *testing.T) {
 				namespace := newNamespace(t)
-				h.must(t, h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
+				h.must(t,
+					h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
 
 				class := revision(t, get(t, classes, "", "fast."+namespace+".rel"))
 				volume := revision(t, get(t, volumes, "", "pv-data-pipeline."+namespace+".rel"))
@@ -64,7 +65,9 @@ func TestInstallStripsHelmAnnotations(t *testing.T) {
 func TestExistingVolumeIsPreBoundInItsZone(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
+		h.must(t,
+			h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0",
+				"--volume-zone=us-east-1a")...)
 
 		volume := get(t, volumes, "", "pv-data-pipeline."+namespace+".rel")
 		assertField(t, volume, "vol-0123456789abcdef0", "spec", "csi", "volumeHandle")
@@ -151,7 +154,8 @@ func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 
 		h.must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
 		assert.Equal(t, uids, storage.uids(t))
-		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage", "the pods have lost it")
+		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage",
+			"the pods have lost it")
 
 		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
 		assert.Equal(t, uids, storage.uids(t))
@@ -221,8 +225,11 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 			assert.Less(t, revision(t, claim), revision(t, get(t, deployments, namespace, "train")))
 		}
 
-		output := h.fails(t, append(h.upgrade("rel", testchart("two-namespaces"), first, "--volume-handle=vol-0123456789abcdef0"), setSecond...)...)
-		assert.Contains(t, output, fmt.Sprintf("its volume serves the namespace %q only, but pods in %q would mount it", first, other))
+		output := h.fails(t,
+			append(h.upgrade("rel", testchart("two-namespaces"), first, "--volume-handle=vol-0123456789abcdef0"),
+				setSecond...)...)
+		assert.Contains(t, output,
+			fmt.Sprintf("its volume serves the namespace %q only, but pods in %q would mount it", first, other))
 	})
 }
 

@@ -20,7 +20,8 @@ func committedChart(t *testing.T, h tool, release, namespace string) string {
 	text := h.must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
 	chart := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(chart, "templates"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: committed\nversion: 0.1.0\n"), 0o644))
+	require.NoError(t,
+		os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: committed\nversion: 0.1.0\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(chart, "templates", "all.yaml"), []byte(text), 0o644))
 	return chart
 }
@@ -38,7 +39,8 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 
 		h.must(t, h.upgrade("rel", chart, namespace, "--remove")...)
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
-		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim", "unless a flag requests it")
+		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim",
+			"unless a flag requests it")
 		assert.Equal(t, uids, storage.uids(t))
 
 		report := filepath.Join(t.TempDir(), "report.json")
@@ -65,7 +67,10 @@ func TestRemovalRestoresChartByteForByte(t *testing.T) {
 	for _, name := range examples {
 		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")
 		renderer := func(remove postrender.Removal) *postrender.Renderer {
-			return &postrender.Renderer{Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"}, Remove: remove}
+			return &postrender.Renderer{
+				Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"},
+				Remove: remove,
+			}
 		}
 		rendered, err := renderer(postrender.RemoveNothing).Render([]byte(plain))
 		require.NoError(t, err)

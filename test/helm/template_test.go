@@ -50,7 +50,8 @@ func TestTemplateNamesSourceOfStorage(t *testing.T) {
 		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
 
 		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
-		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"}, names(stream.Objects(t, only)))
+		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"},
+			names(stream.Objects(t, only)))
 	})
 }
 
@@ -228,7 +229,10 @@ func TestConfigurationFileMountsTwoProfiles(t *testing.T) {
 func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
-			all := stream.Objects(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
+			all := stream.Objects(t,
+				h.must(t,
+					append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...),
+						"--no-hooks")...))
 			return names(all), podOf(t, all[len(all)-1])
 		}
 		objects, pod := render()
@@ -245,7 +249,11 @@ func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 		assert.True(t, mounts(pod, "pvc-data-pipeline-models.rel", "/models"))
 
 		objects, _ = render("--profile=scratch")
-		assert.ElementsMatch(t, []string{"StorageClass/fast-scratch.team.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel", "Job/rel-train"}, objects)
+		assert.ElementsMatch(t,
+			[]string{
+				"StorageClass/fast-scratch.team.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel",
+				"Job/rel-train",
+			}, objects)
 	})
 }
 

@@ -111,12 +111,13 @@ func checkConfiguration(t *testing.T, image platformImage) {
 	assert.Equal(t, map[string]struct{}{"9443/tcp": {}, "8080/tcp": {}, "8081/tcp": {}}, config.ExposedPorts)
 	assert.Equal(t, []string{"NONE"}, config.Healthcheck.Test)
 	assert.Equal(t, map[string]string{
-		"org.opencontainers.image.title":       "pipeline-storage",
-		"org.opencontainers.image.description": "Durable storage for the pods of data pipelines: admission webhook and Helm post-renderer",
-		"org.opencontainers.image.source":      "https://github.com/pipeline-storage/pipeline-storage",
-		"org.opencontainers.image.version":     version,
-		"org.opencontainers.image.revision":    revision,
-		"org.opencontainers.image.base.name":   "gcr.io/distroless/static-debian12:nonroot",
+		"org.opencontainers.image.title": "pipeline-storage",
+		"org.opencontainers.image.description": "Durable storage for the pods of data pipelines: admission webhook and " +
+			"Helm post-renderer",
+		"org.opencontainers.image.source":    "https://github.com/pipeline-storage/pipeline-storage",
+		"org.opencontainers.image.version":   version,
+		"org.opencontainers.image.revision":  revision,
+		"org.opencontainers.image.base.name": "gcr.io/distroless/static-debian12:nonroot",
 	}, config.Labels)
 
 	for _, variable := range config.Env {
@@ -176,7 +177,8 @@ func checkBinary(t *testing.T, path string, machine elf.Machine) {
 
 	assert.Equal(t, "0", settings["CGO_ENABLED"])
 	assert.Equal(t, "true", settings["-trimpath"])
-	assert.NotContains(t, settings, "vcs.revision", "the label has the revision, so that a commit need not change the binary")
+	assert.NotContains(t, settings, "vcs.revision",
+		"the label has the revision, so that a commit need not change the binary")
 }
 
 // checkPrograms runs the programs for this machine in the image's own files, as its own user where
@@ -230,7 +232,8 @@ func TestCompiler(t *testing.T) {
 func TestContext(t *testing.T) {
 	t.Parallel()
 
-	file := write(t, "# check=error=true;experimental=all\nFROM gcr.io/distroless/static-debian12:nonroot\nCOPY . /context/\n")
+	file := write(t,
+		"# check=error=true;experimental=all\nFROM gcr.io/distroless/static-debian12:nonroot\nCOPY . /context/\n")
 	images, _ := readLayout(t, build(t, "-file", file, "-platform", "linux/amd64"))
 
 	var entries []string
@@ -260,35 +263,55 @@ func TestCheck(t *testing.T) {
 		old, new string
 		expected string
 	}{
-		"no fault":                          {},
-		"a maintainer":                      {"USER 65532:65532", "MAINTAINER someone\nUSER 65532:65532", "MaintainerDeprecated"},
-		"two stages of one name":            {"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}", "DuplicateStageName"},
-		"a reserved stage name":             {"AS build\n", "AS context\n", "ReservedStageName"},
-		"an entry point for a shell":        {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
-		"two entry points":                  {"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT", "MultipleInstructionsDisallowed"},
-		"instructions in two cases":         {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
-		"a secret as an argument":           {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
-		"a variable that is never set":      {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
-		"a base that is never set":          {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
-		"a base without a default":          {"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME", "InvalidDefaultArgInFrom"},
+		"no fault": {},
+		"a maintainer": {
+			"USER 65532:65532", "MAINTAINER someone\nUSER 65532:65532",
+			"MaintainerDeprecated",
+		},
+		"two stages of one name": {
+			"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}",
+			"DuplicateStageName",
+		},
+		"a reserved stage name":      {"AS build\n", "AS context\n", "ReservedStageName"},
+		"an entry point for a shell": {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
+		"two entry points": {
+			"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT",
+			"MultipleInstructionsDisallowed",
+		},
+		"instructions in two cases":    {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
+		"a secret as an argument":      {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
+		"a variable that is never set": {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
+		"a base that is never set":     {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
+		"a base without a default": {
+			"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME",
+			"InvalidDefaultArgInFrom",
+		},
 		"a working directory below another": {"WORKDIR /src", "WORKDIR src", "WorkdirRelativePath"},
-		"a fixed platform":                  {"--platform=$BUILDPLATFORM", "--platform=linux/amd64", "FromPlatformFlagConstDisallowed"},
-		"an invalid port":                   {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
-		"an old form of setting":            {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
-		"an invalid instruction":            {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
-		"a stage that is not there":         {"--from=build", "--from=builder", "builder"},
-		"checks that are switched off":      {"error=true;experimental=all", "skip=all", "does not require every check"},
-		"findings that are no errors":       {"error=true;", "", "does not require every check"},
-		"a check skipped once":              {"USER 65532:65532", "# check=skip=all\nUSER 65532:65532", "skips checks for one instruction"},
+		"a fixed platform": {
+			"--platform=$BUILDPLATFORM", "--platform=linux/amd64",
+			"FromPlatformFlagConstDisallowed",
+		},
+		"an invalid port":              {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
+		"an old form of setting":       {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
+		"an invalid instruction":       {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
+		"a stage that is not there":    {"--from=build", "--from=builder", "builder"},
+		"checks that are switched off": {"error=true;experimental=all", "skip=all", "does not require every check"},
+		"findings that are no errors":  {"error=true;", "", "does not require every check"},
+		"a check skipped once": {
+			"USER 65532:65532", "# check=skip=all\nUSER 65532:65532",
+			"skips checks for one instruction",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			repositoryDockerfile := ourDockerfile(t)
-			require.True(t, tc.old == "" || strings.Contains(repositoryDockerfile, tc.old), "%q is not in the Dockerfile", tc.old)
+			require.True(t, tc.old == "" || strings.Contains(repositoryDockerfile, tc.old), "%q is not in the Dockerfile",
+				tc.old)
 
-			findings, message, err := run(t, "check", "-file", write(t, strings.Replace(repositoryDockerfile, tc.old, tc.new, 1)))
+			findings, message, err := run(t, "check", "-file",
+				write(t, strings.Replace(repositoryDockerfile, tc.old, tc.new, 1)))
 			if tc.expected == "" {
 				require.NoError(t, err, findings+message)
 				assert.Empty(t, findings)
@@ -314,20 +337,35 @@ func TestBuildRefuses(t *testing.T) {
 		args       []string
 		expected   string
 	}{
-		"a base image that nothing stands in for": {"FROM docker.io/library/alpine:3\n", nil, "docker.io/library/alpine has no stand-in"},
+		"a base image that nothing stands in for": {
+			"FROM docker.io/library/alpine:3\n", nil,
+			"docker.io/library/alpine has no stand-in",
+		},
 		"no base image":   {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
 		"an ignored file": {repositoryDockerfile + "COPY README.md /\n", nil, "does .dockerignore exclude it?"},
-		"a download":      {repositoryDockerfile + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
-		"another owner":   {repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
+		"a download": {
+			repositoryDockerfile + "ADD https://example.com/a /\n", nil,
+			"cannot fetch https://example.com/a",
+		},
+		"another owner": {
+			repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil,
+			"the only flags of COPY that it supports are --from",
+		},
 		"a step that fails": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + repositoryDockerfile + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + repositoryDockerfile +
+				"COPY --from=build /src /\n",
 			nil, "exit status 3",
 		},
 		"a secret": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + repositoryDockerfile + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + repositoryDockerfile +
+				"COPY --from=build /src /\n",
 			nil, "cannot mount",
 		},
-		"an invalid platform":     {repositoryDockerfile, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
+		"an invalid platform": {
+			repositoryDockerfile,
+			[]string{"-platform", "linux/amd64/v9/x"},
+			`the platform "linux/amd64/v9/x"`,
+		},
 		"a name without a tag":    {repositoryDockerfile, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
 		"a directory that exists": {repositoryDockerfile, []string{"-output", "."}, ". exists: name a new directory"},
 	}

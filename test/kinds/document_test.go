@@ -136,7 +136,8 @@ func place(p kinds.PodPaths) string {
 	case isTemplate:
 		s = "Pod template: " + scopePlaceholder + "."
 	case len(p.Containers) > 0:
-		s = "In " + scopePlaceholder + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." + containerNames(p)
+		s = "In " + scopePlaceholder + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." +
+			containerNames(p)
 	default:
 		s = "With " + scopePlaceholder + "."
 	}
@@ -159,7 +160,8 @@ func containerNames(p kinds.PodPaths) string {
 	}
 	var s strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]), name)
+		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]),
+			name)
 	}
 	return s.String()
 }
@@ -199,7 +201,9 @@ func field(path string) string {
 // definitionsOf are the definitions of a kind.
 func definitionsOf(t *testing.T, row kinds.Kind) []definition {
 	t.Helper()
-	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
+	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool {
+		return d.Group != row.Group || d.Kind != row.Kind
+	})
 }
 
 // sources are the projects, with their commits, whose definitions validate the rows.

@@ -162,7 +162,8 @@ func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 		{"cr-argo-workflows", []string{"argoproj.io_*.yaml"}},
 		{"cr-jobset", []string{"jobset.x-k8s.io_*.yaml"}},
 		{"cr-kueue", append([]string{
-			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml", "workload.codeflare.dev_*.yaml",
+			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml",
+			"workload.codeflare.dev_*.yaml",
 			"leaderworkerset.x-k8s.io_*.yaml", "trainer.kubeflow.org_*.yaml",
 		}, kubeflowJobs...)},
 		{"cr-ray-samples", []string{"ray.io_*.yaml"}},
@@ -317,7 +318,9 @@ func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
 
 // create lets the API server validate an object, with strict field validation, and returns the API
 // server's version of it.
-func create(t *testing.T, object *unstructured.Unstructured, options ...client.CreateOption) (*unstructured.Unstructured, error) {
+func create(t *testing.T, object *unstructured.Unstructured,
+	options ...client.CreateOption,
+) (*unstructured.Unstructured, error) {
 	t.Helper()
 	isNamespaced, err := cluster(t).IsObjectNamespaced(object)
 	if err != nil {

@@ -64,7 +64,11 @@ func samples(t *testing.T, project string) []sample {
 			text = text[1:] // behind the separator
 		}
 		object := decode(t, doc.Body)[0]
-		s := sample{text: text, name: fmt.Sprintf("%s %s %s%s", object.GetAPIVersion(), object.GetKind(), object.GetName(), object.GetGenerateName())}
+		s := sample{
+			text: text,
+			name: fmt.Sprintf("%s %s %s%s", object.GetAPIVersion(), object.GetKind(), object.GetName(),
+				object.GetGenerateName()),
+		}
 		found := expectation.FindStringSubmatch(text)
 		require.NotNil(t, found, "%s needs a comment: mounts, reported or refused", s.name)
 		switch found[1] {

@@ -56,7 +56,9 @@ type way struct {
 }
 
 var (
-	inJSON     = way{"JSON", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) { return create(t, c.inJSON, pod) }}
+	inJSON = way{"JSON", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
+		return create(t, c.inJSON, pod)
+	}}
 	inProtobuf = way{"Protobuf", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
 		return create(t, c.inProtobuf, pod)
 	}}
@@ -72,7 +74,8 @@ func apply(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
 	t.Helper()
 	manifest, err := json.Marshal(pod)
 	require.NoError(t, err)
-	return c.inJSON.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: "largest"})
+	return c.inJSON.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, types.ApplyPatchType, manifest,
+		metav1.PatchOptions{FieldManager: "largest"})
 }
 
 // TestLargestReview searches, for pods of many shapes, the largest one that a real API server
@@ -85,7 +88,8 @@ func TestLargestReview(t *testing.T) {
 	h := newHandler(t)
 
 	table := []string{
-		"", "| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |",
+		"",
+		"| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |",
 		"| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
 	}
 	for _, s := range shapes {
@@ -205,7 +209,8 @@ func limitOf(t *testing.T, err error) string {
 		return "request, 3 MiB"
 	case apierrors.IsInvalid(err) && strings.Contains(text, "metadata.annotations: Too long"):
 		return "annotations, 256 KiB"
-	case strings.Contains(text, "etcdserver: request is too large"), strings.Contains(text, "trying to send message larger than max"):
+	case strings.Contains(text, "etcdserver: request is too large"),
+		strings.Contains(text, "trying to send message larger than max"):
 		return "etcd, 1.5 MiB"
 	}
 	require.FailNow(t, "the API server refuses the pod, but not for its size", "%.500s", text)
@@ -215,7 +220,8 @@ func limitOf(t *testing.T, err error) string {
 // newHandler is the webhook's own handler, with the default profile.
 func newHandler(t *testing.T) *admission.Handler {
 	t.Helper()
-	config, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	config, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: " +
+		"StorageConfig\nprofiles: [{name: default}]\n"))
 	require.NoError(t, err)
 	return &admission.Handler{Config: func() *storage.Config { return config }, Log: logr.Discard()}
 }
@@ -256,8 +262,12 @@ func newCluster(t *testing.T) *cluster {
 		require.NoError(t, err)
 		return client
 	}
-	c := &cluster{namespace: "largest", inJSON: client(runtime.ContentTypeJSON), inProtobuf: client(runtime.ContentTypeProtobuf)}
-	_, err := c.inJSON.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
+	c := &cluster{
+		namespace: "largest", inJSON: client(runtime.ContentTypeJSON),
+		inProtobuf: client(runtime.ContentTypeProtobuf),
+	}
+	_, err := c.inJSON.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return c
 }
@@ -306,26 +316,31 @@ func register(t *testing.T, c *cluster) *recorder {
 	r := &recorder{}
 	server := httptest.NewTLSServer(r)
 	t.Cleanup(server.Close)
-	_, err := c.inJSON.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: "largest"},
-		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "largest.example.com", AdmissionReviewVersions: []string{"v1"},
-			FailurePolicy:     new(admissionregistrationv1.Fail),
-			SideEffects:       new(admissionregistrationv1.SideEffectClassNone),
-			TimeoutSeconds:    new(int32(30)),
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.namespace}},
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{
-				URL: &server.URL, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
-			},
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+	_, err := c.inJSON.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(),
+		&admissionregistrationv1.MutatingWebhookConfiguration{
+			ObjectMeta: metav1.ObjectMeta{Name: "largest"},
+			Webhooks: []admissionregistrationv1.MutatingWebhook{{
+				Name: "largest.example.com", AdmissionReviewVersions: []string{"v1"},
+				FailurePolicy:     new(admissionregistrationv1.Fail),
+				SideEffects:       new(admissionregistrationv1.SideEffectClassNone),
+				TimeoutSeconds:    new(int32(30)),
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.namespace}},
+				ClientConfig: admissionregistrationv1.WebhookClientConfig{
+					URL: &server.URL, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+				},
+				Rules: []admissionregistrationv1.RuleWithOperations{{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+					Rule: admissionregistrationv1.Rule{
+						APIGroups: []string{""}, APIVersions: []string{"v1"},
+						Resources: []string{"pods"},
+					},
+				}},
 			}},
-		}},
-	}, metav1.CreateOptions{})
+		}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		_, err := c.inJSON.CoreV1().Pods(c.namespace).Create(t.Context(), newPod(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := c.inJSON.CoreV1().Pods(c.namespace).Create(t.Context(), newPod(),
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err == nil && r.last() != nil
 	}, 30*time.Second, 100*time.Millisecond)
 	return r

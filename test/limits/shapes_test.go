@@ -131,9 +131,13 @@ func containers(count int) func() *corev1.Pod {
 	resources := corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("128Mi")}
 	container := func(i int) corev1.Container {
 		port := 1024 + i // containers of a pod share its ports
-		probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt(port)}}}
+		probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Path: "/healthz",
+			Port: intstr.FromInt(port),
+		}}}
 		return corev1.Container{
-			Name: fmt.Sprintf("worker-%d", i), Image: "registry.example.com/team/worker:1.0.0", Args: []string{"--shard", strconv.Itoa(i)},
+			Name: fmt.Sprintf("worker-%d", i), Image: "registry.example.com/team/worker:1.0.0",
+			Args: []string{"--shard", strconv.Itoa(i)},
 			Env: []corev1.EnvVar{
 				{Name: "SHARD", Value: strconv.Itoa(i)},
 				{Name: "NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}},
@@ -150,7 +154,10 @@ func containers(count int) func() *corev1.Pod {
 	}
 	return func() *corev1.Pod {
 		pod := newPod()
-		pod.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		pod.Spec.Volumes = []corev1.Volume{{
+			Name:         "scratch",
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		}}
 		pod.Spec.Containers = make([]corev1.Container, count)
 		for i := range pod.Spec.Containers {
 			pod.Spec.Containers[i] = container(i)
@@ -178,7 +185,8 @@ func volumes(count int) func() *corev1.Pod {
 				ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
 			}})
 			for j := range mountsOfOne {
-				first.VolumeMounts = append(first.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: fmt.Sprintf("/etc/configuration/%d/%d", i, j)})
+				first.VolumeMounts = append(first.VolumeMounts,
+					corev1.VolumeMount{Name: name, MountPath: fmt.Sprintf("/etc/configuration/%d/%d", i, j)})
 			}
 		}
 		return pod

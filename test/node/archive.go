@@ -240,7 +240,8 @@ func (a *archive) addBlob(mediaType string, blob []byte) (descriptor, error) {
 	sum := sha256.Sum256(blob)
 	digest := hex.EncodeToString(sum[:])
 
-	return descriptor{MediaType: mediaType, Digest: "sha256:" + digest, Size: len(blob)}, a.add("blobs/sha256/"+digest, blob)
+	return descriptor{MediaType: mediaType, Digest: "sha256:" + digest, Size: len(blob)},
+		a.add("blobs/sha256/"+digest, blob)
 }
 
 func (a *archive) add(name string, text []byte) error {

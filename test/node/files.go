@@ -60,7 +60,8 @@ disabled_plugins = [
 // packet leaves the namespace.
 const networkForm = `{"cniVersion": "1.0.0", "name": "pods", "plugins": [{
   "type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true, "ipMasq": false,
-  "ipam": {"type": "host-local", "dataDir": "/run/cni-ipam", "ranges": [[{"subnet": "%s"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+  "ipam": {"type": "host-local", "dataDir": "/run/cni-ipam", "ranges": [[{"subnet": "%s"}]],
+    "routes": [{"dst": "0.0.0.0/0"}]}
 }]}
 `
 
@@ -155,7 +156,8 @@ func (n *Node) writeRoot() error {
 	}
 
 	for _, dir := range []string{
-		"/proc", "/sys", "/dev", "/run", "/root", "/tmp", "/var/lib/kubelet", "/var/log/containers", podLogs, "/opt", "/mnt", "/srv",
+		"/proc", "/sys", "/dev", "/run", "/root", "/tmp", "/var/lib/kubelet", "/var/log/containers", podLogs, "/opt", "/mnt",
+		"/srv",
 	} {
 		failed = append(failed, os.MkdirAll(n.Path(dir), dirMode))
 	}

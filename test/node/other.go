@@ -5,9 +5,9 @@ package node
 import (
 	"errors"
 	"os/exec"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"time"
 )
 
 var errNotHere = errors.New("only Linux can run a node")

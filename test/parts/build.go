@@ -52,7 +52,8 @@ func (b builder) path(ctx context.Context, name string, p part) (string, error) 
 	}
 
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return "", fmt.Errorf("make a directory for %s: %w; set %s to a directory that can be written to", name, err, CacheEnv)
+		return "",
+			fmt.Errorf("make a directory for %s: %w; set %s to a directory that can be written to", name, err, CacheEnv)
 	}
 
 	lock := flock.New(filepath.Join(dir, "lock"))

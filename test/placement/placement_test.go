@@ -62,7 +62,10 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 		patched := patch(t, "disk", both)
 		patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(
 			patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
-			corev1.PodAffinityTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"name": "control"}}, TopologyKey: corev1.LabelOSStable})
+			corev1.PodAffinityTerm{
+				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"name": "control"}},
+				TopologyKey:   corev1.LabelOSStable,
+			})
 		require.NoError(t, c.Create(t.Context(), patched))
 		assert.Contains(t, unschedulable(t, c, patched), "didn't match pod affinity rules")
 	})
@@ -78,7 +81,8 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 		made := create(t, c, "runs", run)
 		nodeOf(t, c, made)
 		main := made.Spec.Containers[0]
-		assert.Equal(t, "$(PIPELINE_STORAGE_POD_LABEL_JOB_NAME)/$(PIPELINE_STORAGE_POD_NAME)", main.VolumeMounts[0].SubPathExpr)
+		assert.Equal(t, "$(PIPELINE_STORAGE_POD_LABEL_JOB_NAME)/$(PIPELINE_STORAGE_POD_NAME)",
+			main.VolumeMounts[0].SubPathExpr)
 		assert.Equal(t, "metadata.labels['job-name']", main.Env[0].ValueFrom.FieldRef.FieldPath)
 		assert.Equal(t, "metadata.name", main.Env[1].ValueFrom.FieldRef.FieldPath)
 	})
@@ -99,7 +103,8 @@ func cluster(t *testing.T) client.Client {
 		addNode(t, c, name)
 	}
 	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
-		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany, "single": corev1.ReadWriteOncePod,
+		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany,
+		"single": corev1.ReadWriteOncePod,
 	} {
 		addClaim(t, c, name, mode)
 	}
@@ -124,12 +129,14 @@ func createNode(t *testing.T, c client.Client, node *corev1.Node) {
 	require.NoError(t, c.Create(t.Context(), node))
 	before := node.DeepCopy()
 	room := corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110"),
+		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"),
+		corev1.ResourcePods: resource.MustParse("110"),
 	}
 	node.Status = corev1.NodeStatus{Capacity: room, Allocatable: room, Conditions: []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Made", LastHeartbeatTime: metav1.Now(),
 	}}}
-	require.NoError(t, c.Status().Patch(t.Context(), node, client.MergeFrom(before)), "whatever controllers have written meanwhile")
+	require.NoError(t, c.Status().Patch(t.Context(), node, client.MergeFrom(before)),
+		"whatever controllers have written meanwhile")
 }
 
 func addClaim(t *testing.T, c client.Client, name string, mode corev1.PersistentVolumeAccessMode) {
@@ -137,14 +144,23 @@ func addClaim(t *testing.T, c client.Client, name string, mode corev1.Persistent
 
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	modes := []corev1.PersistentVolumeAccessMode{mode}
-	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
-		AccessModes: modes, Capacity: size, StorageClassName: "none",
-		ClaimRef:               &corev1.ObjectReference{Namespace: namespace, Name: name},
-		PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name}},
-	}}))
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
-		AccessModes: modes, StorageClassName: new("none"), VolumeName: name, Resources: corev1.VolumeResourceRequirements{Requests: size},
-	}}
+	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PersistentVolumeSpec{
+			AccessModes: modes, Capacity: size, StorageClassName: "none",
+			ClaimRef: &corev1.ObjectReference{Namespace: namespace, Name: name},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name},
+			},
+		},
+	}))
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: modes, StorageClassName: new("none"), VolumeName: name,
+			Resources: corev1.VolumeResourceRequirements{Requests: size},
+		},
+	}
 	require.NoError(t, c.Create(t.Context(), claim))
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		assert.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(claim), claim))
@@ -156,9 +172,12 @@ func pod(name, cpu string) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"name": name}},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/train", Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
-		}}}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: "main", Image: "example/train",
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
+			},
+		}}},
 	}
 }
 
@@ -177,7 +196,8 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	require.NoError(t, decoder.Decode(&document))
 	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
-	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()},
+		objects[0].Pods...)
 	require.Nil(t, result.Refused())
 	operations, err := json.Marshal(result.Operations)
 	require.NoError(t, err)

@@ -60,7 +60,9 @@ func TestPulumiReportsConflictReason(t *testing.T) {
 	inputs := readChart(t, "chart", chartType)
 	inputs.Chart = "../helm/testdata/charts/conflict"
 	_, err := renderChart(t, inputs)
-	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
+	assert.ErrorContains(t, err,
+		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or `+
+			`the pod annotation pipeline-storage.io/mount-path`)
 }
 
 // TestReleaseScriptHasChartArguments because helm.v3.Release takes a program and no arguments.
@@ -124,8 +126,9 @@ func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
 	account := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"},
 	}}
-	_, err := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}).Namespace("default").
-		Create(t.Context(), account, metav1.CreateOptions{}) // no controller here creates it, and pods need it
+	// Pods need the account, and no controller here creates it.
+	accounts := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"})
+	_, err := accounts.Namespace("default").Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 
 	for _, backend := range []string{"aws-ebs", "azure-disk", "gce-pd"} {

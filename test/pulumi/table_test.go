@@ -38,11 +38,15 @@ type fields map[string]map[string]string
 
 // reasons are why a field differs. Each is needed, and each difference has one.
 var reasons = map[string]string{
-	"StorageClass metadata.name":                          "A class is the cluster's: two releases with one name would meet. `--class=fast` sets it.",
-	"StorageClass provisioner":                            "Kubernetes 1.27 removed the in-tree plugin; its CSI driver replaces it.",
-	"StorageClass parameters.type":                        "The driver's default, written out: the plugin made gp2 disks. Set `--parameter=type=gp2` for them.",
-	"StorageClass parameters." + fsType:                   "The file system, written out in the class.",
-	"PersistentVolume metadata.name":                      "A volume is the cluster's, as a class is. `--volume=pv-data-pipeline` sets it.",
+	"StorageClass metadata.name": "A class is the cluster's: two releases with one name would " +
+		"meet. `--class=fast` sets it.",
+	"StorageClass provisioner": "Kubernetes 1.27 removed the in-tree plugin; its CSI driver " +
+		"replaces it.",
+	"StorageClass parameters.type": "The driver's default, written out: the plugin made gp2 " +
+		"disks. Set `--parameter=type=gp2` for them.",
+	"StorageClass parameters." + fsType: "The file system, written out in the class.",
+	"PersistentVolume metadata.name": "A volume is the cluster's, as a class is. " +
+		"`--volume=pv-data-pipeline` sets it.",
 	"PersistentVolume spec.awsElasticBlockStore.fsType":   "See `spec.csi`.",
 	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
 	"PersistentVolume spec.csi.driver":                    "The CSI driver in place of the plugin, with the same disk.",
@@ -50,14 +54,17 @@ var reasons = map[string]string{
 	"PersistentVolume spec.csi.volumeHandle":              "The same disk.",
 	"PersistentVolume spec.storageClassName":              "The class's name.",
 	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can bind the disk.",
-	"PersistentVolume spec.nodeAffinity":                  "Pods start where the disk is. Without it they wait on a node that cannot attach it.",
-	"PersistentVolumeClaim metadata.name":                 "Two releases in one namespace have two claims. `--claim=pvc-data-pipeline` sets it.",
-	"PersistentVolumeClaim metadata.namespace":            "That of the release. The origin sets none, which is `default`.",
-	"PersistentVolumeClaim spec.storageClassName":         "The class's name.",
-	"PersistentVolumeClaim spec.volumeName":               "The claim gets this disk and no other.",
-	mount + " claimName":                                  "The claim's name.",
-	mount + " pods":                                       "By the label `pipeline-storage: enabled` in the chart, not by hand.",
-	mount + " volume":                                     "Named so that it meets no volume of a chart.",
+	"PersistentVolume spec.nodeAffinity": "Pods start where the disk is. Without it they wait on a " +
+		"node that cannot attach it.",
+	"PersistentVolumeClaim metadata.name": "Two releases in one namespace have two claims. " +
+		"`--claim=pvc-data-pipeline` sets it.",
+	"PersistentVolumeClaim metadata.namespace": "That of the release. The origin sets none, which is " +
+		"`default`.",
+	"PersistentVolumeClaim spec.storageClassName": "The class's name.",
+	"PersistentVolumeClaim spec.volumeName":       "The claim gets this disk and no other.",
+	mount + " claimName":                          "The claim's name.",
+	mount + " pods":                               "By the label `pipeline-storage: enabled` in the chart, not by hand.",
+	mount + " volume":                             "Named so that it meets no volume of a chart.",
 }
 
 const fsType = "csi.storage.k8s.io/fstype"
@@ -85,7 +92,8 @@ func TestDocumentHasTable(t *testing.T) {
 	require.True(t, begins && ends, "%s has no place for the table", document)
 	if *update {
 		table = []byte(expected)
-		require.NoError(t, os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
+		require.NoError(t,
+			os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
 	}
 	assert.Equal(t, expected, string(table), "if this is intended: go test ./test/pulumi -run Table -update")
 }
@@ -115,7 +123,8 @@ func renderedFields(t *testing.T, rendered string) fields {
 		switch {
 		case slices.Contains(storageKinds, object.GetKind()):
 			all[object.GetKind()] = flatten(&object)
-			all[object.GetKind()]["after `pulumi destroy`"] = destroyed(object.GetAnnotations()["helm.sh/resource-policy"] == "keep")
+			isRetained := object.GetAnnotations()["helm.sh/resource-policy"] == "keep"
+			all[object.GetKind()]["after `pulumi destroy`"] = destroyed(isRetained)
 		case object.GetKind() == "CronJob":
 			template, _, err := unstructured.NestedMap(object.Object, "spec", "jobTemplate", "spec", "template")
 			require.NoError(t, err)

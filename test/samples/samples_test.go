@@ -40,7 +40,10 @@ const (
 	waitTimeout, poll = time.Minute, 100 * time.Millisecond
 )
 
-var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
+var snapshots = schema.GroupVersionResource{
+	Group: "snapshot.storage.k8s.io", Version: "v1",
+	Resource: "volumesnapshots",
+}
 
 var update = flag.Bool("update", false, "update the expected files")
 
@@ -174,7 +177,8 @@ func TestObjectsAreAccepted(t *testing.T) {
 			for _, profile := range config.Profiles {
 				use := use(&profile)
 
-				objects, err := storage.Objects(config, storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
+				objects, err := storage.Objects(config,
+					storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
 				require.NoError(t, err)
 				create(t, client, &objects)
 
@@ -206,7 +210,10 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 	require.NoError(t, err)
 	require.Len(t, files, 3)
 
-	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	crds := client.Resource(schema.GroupVersionResource{
+		Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions",
+	})
 
 	for _, file := range files {
 		for _, crd := range documents(t, file) {
@@ -265,7 +272,8 @@ func acceptsDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig s
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	claim, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace("default").Get(t.Context(), "pvc-data-pipeline", metav1.GetOptions{})
+	claim, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace("default").Get(t.Context(),
+		"pvc-data-pipeline", metav1.GetOptions{})
 	require.NoError(t, err)
 
 	name, _, _ := unstructured.NestedString(claim.Object, "spec", "volumeAttributesClassName")
@@ -282,7 +290,8 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 
 	for _, object := range documents(t, schedule) {
 		mapping := schema.GroupVersionResource{
-			Group: object.GroupVersionKind().Group, Version: object.GroupVersionKind().Version, Resource: strings.ToLower(object.GetKind()) + "s",
+			Group: object.GroupVersionKind().Group, Version: object.GroupVersionKind().Version,
+			Resource: strings.ToLower(object.GetKind()) + "s",
 		}
 		_, err := client.Resource(mapping).Namespace(object.GetNamespace()).Create(t.Context(), object,
 			metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
@@ -292,7 +301,8 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 		case "ConfigMap":
 			manifest, _, err = unstructured.NestedString(object.Object, "data", "snapshot.yaml")
 		case "CronJob":
-			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "jobTemplate", "spec", "template", "spec", "containers")
+			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "jobTemplate", "spec", "template", "spec",
+				"containers")
 			args, _, err = unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
 		}
 
@@ -311,7 +321,8 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 		require.NoError(t, err, "%s", out)
 	}
 
-	made, err := client.Resource(snapshots).Namespace("research").List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
+	made, err := client.Resource(snapshots).Namespace("research").List(t.Context(),
+		metav1.ListOptions{LabelSelector: "schedule=nightly"})
 	require.NoError(t, err)
 	assert.Len(t, made.Items, 2)
 }
@@ -346,7 +357,8 @@ func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolum
 	phase := ""
 
 	assert.Eventually(t, func() bool {
-		existing, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace(claim.Namespace).Get(t.Context(), claim.Name, metav1.GetOptions{})
+		existing, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace(claim.Namespace).Get(t.Context(),
+			claim.Name, metav1.GetOptions{})
 		require.NoError(t, err)
 
 		phase, _, _ = unstructured.NestedString(existing.Object, "status", "phase")

@@ -55,12 +55,14 @@ func TestMain(m *testing.M) {
 }
 
 func install(ctx context.Context, c *cluster.Cluster) error {
-	c.Kubelet.Register(image, cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
+	c.Kubelet.Register(image,
+		cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
 	helm, err := c.Helm(ctx, "helm4")
 	if err != nil {
 		return err
 	}
-	out, err := helm.Run(ctx, "install", release, chart, "--namespace", releaseNamespace, "--create-namespace", "--wait", "--timeout", "2m",
+	out, err := helm.Run(ctx, "install", release, chart, "--namespace", releaseNamespace, "--create-namespace", "--wait",
+		"--timeout", "2m",
 		"--values", "testdata/values.yaml")
 	if err != nil {
 		return errors.Join(fmt.Errorf("install the chart: %w", err), errors.New(out))

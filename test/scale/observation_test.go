@@ -48,7 +48,8 @@ func (m *measurement) read(t *testing.T, name string) observation {
 
 func readReplica(t *testing.T, p cluster.Process) replica {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:%d/metrics", p.Address, metricsPort), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		fmt.Sprintf("http://%s:%d/metrics", p.Address, metricsPort), http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

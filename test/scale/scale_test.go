@@ -109,12 +109,14 @@ func newMeasurement(t *testing.T) *measurement {
 func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 	t.Helper()
 	err := each(t, len(names), func(ctx context.Context, i int) error {
-		_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names[i]}}, metav1.CreateOptions{})
+		_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names[i]}},
+			metav1.CreateOptions{})
 		return err
 	})
 	require.NoError(t, err)
 	cluster.EventuallyWithin(t, 2*time.Minute, "every namespace should get its account", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().ServiceAccounts("").List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=default"})
+		list, err := m.client.CoreV1().ServiceAccounts("").List(ctx,
+			metav1.ListOptions{FieldSelector: "metadata.name=default"})
 		if err == nil && len(list.Items) < len(names) {
 			err = fmt.Errorf("%d of %d have one", len(list.Items), len(names))
 		}
@@ -155,7 +157,8 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 			m.halfClaims = time.Since(begun)
 		}
 		if bound < len(m.users) {
-			return fmt.Errorf("%d of %d have one, %s after the first pod", bound, len(m.users), time.Since(begun).Round(time.Second))
+			return fmt.Errorf("%d of %d have one, %s after the first pod", bound, len(m.users),
+				time.Since(begun).Round(time.Second))
 		}
 		return nil
 	})
@@ -166,19 +169,20 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 // controller's last step.
 func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace", func(ctx context.Context) error {
-		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
-		done := 0
-		for i := range volumes.Items {
-			if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
-				done++
+	cluster.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace",
+		func(ctx context.Context) error {
+			volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+			done := 0
+			for i := range volumes.Items {
+				if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
+					done++
+				}
 			}
-		}
-		if err == nil && done < len(m.users) {
-			err = fmt.Errorf("%d of %d are", done, len(m.users))
-		}
-		return err
-	})
+			if err == nil && done < len(m.users) {
+				err = fmt.Errorf("%d of %d are", done, len(m.users))
+			}
+			return err
+		})
 }
 
 func (m *measurement) boundClaims(ctx context.Context) (int, error) {
@@ -236,17 +240,21 @@ func (m *measurement) logTable(t *testing.T) {
 	}
 	calls := m.loaded.requests() - m.idle.requests() - m.perSecond*m.loaded.at.Sub(m.idle.at).Seconds()
 	row()
-	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond), fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
+	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond),
+		fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
 	row("half of the claims bound", m.halfClaims.Round(100*time.Millisecond), "after the first pod")
 	row("all claims bound", m.allClaims.Round(100*time.Millisecond), "after the first pod")
-	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"), m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
+	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"),
+		m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
 	row("requests while nothing happens", fmt.Sprintf("%.2f/s", m.perSecond), "both replicas")
-	row("requests for the claims", fmt.Sprintf("%.0f", calls), fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
+	row("requests for the claims", fmt.Sprintf("%.0f", calls),
+		fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
 	for method, count := range m.loaded.methods() {
 		row("  of all: "+method, count-m.idle.methods()[method])
 	}
-	row("duration of a reconciliation", m.mean("controller_runtime_reconcile_time_seconds"), fmt.Sprintf("%.1f reconciliations a namespace",
-		m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
+	row("duration of a reconciliation", m.mean("controller_runtime_reconcile_time_seconds"),
+		fmt.Sprintf("%.1f reconciliations a namespace",
+			m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
 	row("errors of the claims controller", m.loaded.sum("pipeline_storage_claims_errors_total"))
 	row("load of the machine", loadAverage())
 	require.NoError(t, out.Flush())

@@ -81,7 +81,8 @@ func containersOf(pod *corev1.Pod) []string {
 // sidecars is what the other webhook adds: a native sidecar, a container, and one that the profile
 // excludes.
 const sidecars = `[
-	{"op": "add", "path": "/spec/initContainers", "value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
+	{"op": "add", "path": "/spec/initContainers",
+		"value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "logs", "image": "example/logs"}},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "example/proxy"}}
 ]`
@@ -103,7 +104,10 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: ca},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"},
+					Resources: []string{"pods"},
+				},
 			}},
 			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
@@ -117,7 +121,8 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 	cluster.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
 		pod := pipeline("probe")
 		delete(pod.Labels, kinds.Label)
-		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil && len(made.Spec.Containers) == 1 {
 			err = errors.New("it does not")
 		}
@@ -153,18 +158,23 @@ func TestReviewOfPodWithUnknownFields(t *testing.T) {
 	t.Parallel()
 
 	const pod = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
-		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c"}, "future": [1, null]},
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c"},
+			"future": [1, null]},
 		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
 			"volumes": [{"name": "tape", "tape": {"drive": 7}}],
-			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [{"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"initContainers": [{"name": "fetch", "future": "x",
+				"volumeMounts": [{"name": "tape", "mountPath": "/tape", "speed": 9}]}],
 			"containers": [{"name": "main", "future": "y"}]}}`
 	const mount = `{"name": "pipeline-storage", "mountPath": "/data"}`
 	const want = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
-		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c", "pipeline-storage.io/injected": "default"},
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"},
+			"annotations": {"a/b": "c", "pipeline-storage.io/injected": "default"},
 			"future": [1, null]},
 		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
-			"volumes": [{"name": "pipeline-storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}}, {"name": "tape", "tape": {"drive": 7}}],
-			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"volumes": [{"name": "pipeline-storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}},
+				{"name": "tape", "tape": {"drive": 7}}],
+			"initContainers": [{"name": "fetch", "future": "x",
+				"volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
 			"containers": [{"name": "main", "future": "y", "volumeMounts": [` + mount + `]}]}}`
 	response := review(t, shared.Namespace(t, "unknown", nil), []byte(pod))
 	require.True(t, response.Allowed)
@@ -199,7 +209,8 @@ func TestReviewReportsReason(t *testing.T) {
 			map[string]string{"reason": "NotSelected"},
 		},
 		"excluded": {
-			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "istio-proxy"}]}}`,
+			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, ` +
+				`"spec": {"containers": [{"name": "istio-proxy"}]}}`,
 			true,
 			map[string]string{"reason": "Excluded"},
 		},
@@ -226,7 +237,8 @@ func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionRe
 
 	request := &admissionv1.AdmissionRequest{
 		UID: uuid.NewUUID(), Namespace: namespace, Operation: admissionv1.Create,
-		Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+		Kind:     metav1.GroupVersionKind{Version: "v1", Kind: "Pod"},
+		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
 	}
 	request.Object.Raw = pod
 	body, err := json.Marshal(admissionv1.AdmissionReview{
@@ -243,15 +255,19 @@ func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionRe
 func post(t *testing.T, body []byte) (*admissionv1.AdmissionReview, error) {
 	t.Helper()
 
-	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration, metav1.GetOptions{})
+	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	roots := x509.NewCertPool()
 	require.True(t, roots.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
 	replicas := shared.Kubelet.Processes(releaseNamespace)
 	require.NotEmpty(t, replicas)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
-	}}}
+	client := &http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+			RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+		}},
+	}
 	url := fmt.Sprintf("https://%s:9443/inject", replicas[0].Address)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
 	require.NoError(t, err)

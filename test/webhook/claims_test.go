@@ -27,7 +27,8 @@ func TestClaimWaitsForConsumer(t *testing.T) {
 	namespace := shared.Namespace(t, "scratch", nil)
 	create(t, shared.Client, namespace, pipeline("train", using("scratch")))
 	note := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
-	assert.Contains(t, note, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, and the pod train is not scheduled")
+	assert.Contains(t, note, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, "+
+		"and the pod train is not scheduled")
 	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
@@ -89,7 +90,8 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 	const warning = "claim " + claim + " is ReadWriteOnce and another pod uses it: they must run on one node"
 	cluster.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
 		second := pipeline("second", using("disk"))
-		_, err := client.CoreV1().Pods(namespace).Create(ctx, second, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := client.CoreV1().Pods(namespace).Create(ctx, second,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if messages := received.all(); err == nil && strings.Join(messages, "\n") != warning {
 			err = fmt.Errorf("the warnings are %q", messages)
 		}
@@ -105,13 +107,15 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 	t.Helper()
 
 	core := shared.Client.CoreV1()
-	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist", func(ctx context.Context) error {
-		if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return errors.Join(errors.New("the volume is there"), err)
-		}
-		_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
-		return err
-	})
+	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist",
+		func(ctx context.Context) error {
+			if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				return errors.Join(errors.New("the volume is there"), err)
+			}
+			_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+				metav1.CreateOptions{})
+			return err
+		})
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		assert.NoError(t, core.Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}))
@@ -142,7 +146,10 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 				claim.Labels = map[string]string{
 					"app.kubernetes.io/managed-by": "Helm", storage.LabelInstallation: installation, storage.LabelProfile: "default",
 				}
-				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
+				claim.Annotations = map[string]string{
+					"meta.helm.sh/release-name":      "train",
+					"meta.helm.sh/release-namespace": namespace,
+				}
 				return claim
 			},
 			note: "claim pvc-data-pipeline ",
@@ -202,7 +209,10 @@ func newVolume(name, class, size string, mode corev1.PersistentVolumeAccessMode)
 			Capacity:         corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)},
 			AccessModes:      []corev1.PersistentVolumeAccessMode{mode},
 			StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example", Path: "/" + name}},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{
+				Server: "nfs.example",
+				Path:   "/" + name,
+			}},
 		},
 	}
 }
@@ -213,7 +223,8 @@ func addVolume(t *testing.T, volume *corev1.PersistentVolume) {
 	_, err := shared.Client.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		err := shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{})
+		err := shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name,
+			metav1.DeleteOptions{})
 		assert.NoError(t, err)
 	})
 }
@@ -270,7 +281,8 @@ func assertNoClaims(t *testing.T, namespace string) {
 	t.Helper()
 
 	assert.Empty(t, claimsIn(t, namespace))
-	_, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+namespace, metav1.GetOptions{})
+	_, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+namespace,
+		metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "a volume: %v", err)
 }
 
@@ -289,20 +301,21 @@ func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 	t.Helper()
 
 	var note string
-	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name), func(ctx context.Context) error {
-		events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		var others []string
-		for _, e := range events.Items {
-			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
-				note = e.Note
-				return nil
+	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name),
+		func(ctx context.Context) error {
+			events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return err
 			}
-			others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
-		}
-		return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
-	})
+			var others []string
+			for _, e := range events.Items {
+				if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
+					note = e.Note
+					return nil
+				}
+				others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
+			}
+			return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
+		})
 	return note
 }

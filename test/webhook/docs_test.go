@@ -41,7 +41,8 @@ func TestRunbookCommands(t *testing.T) {
 		cluster.Eventually(t, block[1], func(ctx context.Context) error {
 			command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", block[1])
 			command.Env = []string{
-				"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KUBECONFIG=" + shared.Plane.Kubeconfig,
+				"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+				"KUBECONFIG=" + shared.Plane.Kubeconfig,
 			}
 			out, err := command.CombinedOutput()
 			if err == nil && strings.Contains(string(out), "No resources found\n") {

@@ -68,7 +68,8 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	t.Helper()
 
 	assertRetained(t, claim)
-	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace, metav1.GetOptions{})
+	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, claim.UID, volume.Spec.ClaimRef.UID)
 	assert.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
@@ -165,7 +166,10 @@ func TestConflictIsDenied(t *testing.T) {
 	namespace := shared.Namespace(t, "conflict", nil)
 	scratchAt := func(path string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Volumes = []corev1.Volume{{
+				Name:         "scratch",
+				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+			}}
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: path}}
 		}
 	}
@@ -174,22 +178,28 @@ func TestConflictIsDenied(t *testing.T) {
 		note   string
 	}{
 		"the path is taken": {
-			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			scratchAt("/data"),
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the path with a slash at its end is taken": {
-			scratchAt("/data/"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			scratchAt("/data/"),
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the name of the volume is taken": {
 			func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: podVolume}} },
 			`the name "pipeline-storage" is taken by a volume that is no claim: rename that volume or the profile`,
 		},
 		"a profile that does not exist": {
-			using("archive"), `annotation pipeline-storage.io/profiles: there is no profile "archive", only default, scratch, existing, gpu, disk`,
+			using("archive"),
+			`annotation pipeline-storage.io/profiles: there is no profile "archive", only default, scratch, existing, gpu, disk`,
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change), metav1.CreateOptions{})
+			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change),
+				metav1.CreateOptions{})
 			require.Error(t, err)
 			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.note, err.Error())
 			assert.True(t, apierrors.IsForbidden(err), "%v", err)
@@ -199,10 +209,14 @@ func TestConflictIsDenied(t *testing.T) {
 		set := workload(t, "ReplicaSet").DeepCopy()
 		pod := set.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
 		pod["volumes"] = []any{map[string]any{"name": "scratch", "emptyDir": map[string]any{}}}
-		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{"name": "scratch", "mountPath": "/data"}}
+		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{
+			"name":      "scratch",
+			"mountPath": "/data",
+		}}
 		apply(t, namespace, set)
 		assert.Contains(t, eventOf(t, namespace, "ReplicaSet", set.GetName(), "FailedCreate"),
-			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or `+
+				`the pod annotation pipeline-storage.io/mount-path`)
 	})
 	awaitReconciled(t)
 	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
@@ -319,7 +333,9 @@ func documents(t *testing.T, stream []byte) []*unstructured.Unstructured {
 }
 
 // resourceOf returns where an object of a kind of Kubernetes itself belongs.
-func resourceOf(client dynamic.Interface, namespace string, object *unstructured.Unstructured) dynamic.ResourceInterface {
+func resourceOf(client dynamic.Interface, namespace string,
+	object *unstructured.Unstructured,
+) dynamic.ResourceInterface {
 	resource, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
 	if kind := object.GetKind(); kind == "StorageClass" || kind == "PersistentVolume" {
 		return client.Resource(resource)
@@ -337,7 +353,8 @@ func apply(t *testing.T, namespace string, object *unstructured.Unstructured) {
 	if object.GetKind() == "CronJob" {
 		twoYearsAgo := time.Now().AddDate(-2, 0, 0).UTC().Format(time.RFC3339)
 		patch := fmt.Sprintf(`{"status":{"lastScheduleTime":%q}}`, twoYearsAgo)
-		_, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+		_, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{},
+			"status")
 		require.NoError(t, err)
 	}
 }
@@ -349,7 +366,8 @@ func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 
 	var pods *corev1.PodList
 	cluster.Eventually(t, "the pods should run", func(ctx context.Context) (err error) {
-		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
+		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
 			return err
 		}
 		if len(pods.Items) != wanted {

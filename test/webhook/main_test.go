@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 
 // install installs the chart with Helm 4 and returns when its replicas are ready.
 func install(ctx context.Context, c *cluster.Cluster, release, namespace string, values ...string) error {
-	c.Kubelet.Register(image, cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
+	c.Kubelet.Register(image,
+		cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
 	helm, err := c.Helm(ctx, "helm4")
 	if err != nil {
 		return err

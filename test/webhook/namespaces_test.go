@@ -26,10 +26,13 @@ func TestProfileServesSelectedNamespaces(t *testing.T) {
 	pods := shared.Client.CoreV1().Pods(namespace)
 	_, err := pods.Create(t.Context(), pipeline("train", using("gpu")), metav1.CreateOptions{})
 	require.Error(t, err)
-	assert.Equal(t, `admission webhook "storage.pipeline-storage.io" denied the request: Pod/train: the administrator does not allow it: `+
-		`the profile "gpu" is not for the namespace "`+namespace+`": its namespaceSelector is "team=gpu"`, err.Error())
+	assert.Equal(t,
+		`admission webhook "storage.pipeline-storage.io" denied the request: Pod/train: `+
+			`the administrator does not allow it: `+
+			`the profile "gpu" is not for the namespace "`+namespace+`": its namespaceSelector is "team=gpu"`, err.Error())
 	_, err = pods.Create(t.Context(), pipeline("train", using("disk")), metav1.CreateOptions{})
-	require.ErrorContains(t, err, `the profile "disk" is not for the namespace "`+namespace+`": its volume serves "disk-team" only`)
+	require.ErrorContains(t, err,
+		`the profile "disk" is not for the namespace "`+namespace+`": its volume serves "disk-team" only`)
 
 	_, err = shared.Client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType,
 		[]byte(`{"metadata":{"labels":{"team":"gpu"}}}`), metav1.PatchOptions{})
@@ -49,12 +52,15 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 
 	unserved := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
 	for name, namespace := range map[string]string{
-		"kube-system": "kube-system", "the installation's own": releaseNamespace, "not selected by the installation": unserved,
+		"kube-system": "kube-system", "the installation's own": releaseNamespace,
+		"not selected by the installation": unserved,
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := create(t, shared.Client, namespace, pipeline("untouched"))
 			t.Cleanup(func() {
-				assert.NoError(t, shared.Client.CoreV1().Pods(namespace).Delete(context.WithoutCancel(t.Context()), made.Name, metav1.DeleteOptions{}))
+				assert.NoError(t,
+					shared.Client.CoreV1().Pods(namespace).Delete(context.WithoutCancel(t.Context()), made.Name,
+						metav1.DeleteOptions{}))
 			})
 			assert.Empty(t, mountsOf(made))
 			assert.Empty(t, made.Annotations)
@@ -97,7 +103,8 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 		}
 	})
 
-	first, other := shared.Namespace(t, "first", nil), shared.Namespace(t, "second", map[string]string{"installation": "two"})
+	first, other := shared.Namespace(t, "first", nil),
+		shared.Namespace(t, "second", map[string]string{"installation": "two"})
 	for namespace, owner := range map[string]string{first: installation, other: secondNamespace + "." + second} {
 		create(t, shared.Client, namespace, pipeline("train"))
 		runningPods(t, namespace, 1)
@@ -118,7 +125,8 @@ func readiness(t *testing.T, namespace string) string {
 
 	replicas := shared.Kubelet.Processes(namespace)
 	require.NotEmpty(t, replicas)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

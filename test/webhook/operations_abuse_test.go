@@ -41,11 +41,17 @@ func oddRequests(review string) map[string]odd {
 		return odd{method: http.MethodPost, contentType: jsonType, body: body, code: http.StatusBadRequest, message: message}
 	}
 	ofType := func(contentType string) odd {
-		return odd{method: http.MethodPost, contentType: contentType, body: review, code: http.StatusBadRequest, message: "content type"}
+		return odd{
+			method: http.MethodPost, contentType: contentType, body: review, code: http.StatusBadRequest,
+			message: "content type",
+		}
 	}
 	return map[string]odd{
-		"an empty body":                       bad("", "no body"),
-		"a request to read":                   {method: http.MethodGet, contentType: jsonType, code: http.StatusBadRequest, message: "no body"},
+		"an empty body": bad("", "no body"),
+		"a request to read": {
+			method: http.MethodGet, contentType: jsonType, code: http.StatusBadRequest,
+			message: "no body",
+		},
 		"a request to delete, without a type": {method: http.MethodDelete, code: http.StatusBadRequest, message: "no body"},
 		"a word":                              bad("garbage", ""),
 		"bytes that are no text":              bad("\x00\xff\xfe{\x80", ""),
@@ -57,16 +63,17 @@ func oddRequests(review string) map[string]odd {
 		"a review that breaks off":            bad(review[:len(review)/2], ""),
 		"a review and more":                   bad(review+review, ""),
 		"another kind":                        bad(`{"apiVersion":"v1","kind":"Pod"}`, ""),
-		"a pod that is a number":              bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
-		"lists in lists":                      bad(strings.Repeat("[", 1<<20), ""),
-		"2 MiB of spaces":                     bad(strings.Repeat(" ", large), ""),
-		"2 MiB of one string":                 bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
-		"2 MiB of objects in objects":         bad(strings.Repeat(`{"a":`, large/5), ""),
-		"no content type":                     ofType(""),
-		"text":                                ofType("text/plain"),
-		"YAML":                                ofType("application/yaml"),
-		"protobuf":                            ofType("application/vnd.kubernetes.protobuf"),
-		"an invalid content type":             ofType(";;"),
+		"a pod that is a number": bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",`+
+			`"request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
+		"lists in lists":              bad(strings.Repeat("[", 1<<20), ""),
+		"2 MiB of spaces":             bad(strings.Repeat(" ", large), ""),
+		"2 MiB of one string":         bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
+		"2 MiB of objects in objects": bad(strings.Repeat(`{"a":`, large/5), ""),
+		"no content type":             ofType(""),
+		"text":                        ofType("text/plain"),
+		"YAML":                        ofType("application/yaml"),
+		"protobuf":                    ofType("application/vnd.kubernetes.protobuf"),
+		"an invalid content type":     ofType(";;"),
 	}
 }
 
@@ -143,7 +150,8 @@ func (f *flood) assertFlat(t *testing.T) {
 	warm := memoryOf(t, f.replica)
 	f.run(t, allRequests-warmRequests)
 	end := memoryOf(t, f.replica)
-	t.Logf("%d requests in %s; heap in use %.1f → %.1f MiB, resident %.1f → %.1f MiB", allRequests, time.Since(begun).Round(time.Millisecond),
+	t.Logf("%d requests in %s; heap in use %.1f → %.1f MiB, resident %.1f → %.1f MiB", allRequests,
+		time.Since(begun).Round(time.Millisecond),
 		mib(warm.heap), mib(end.heap), mib(warm.resident), mib(end.resident))
 	assert.LessOrEqual(t, end.heap, warm.heap+max(slack, warm.heap*growth/100))
 	assert.LessOrEqual(t, end.resident, warm.resident+max(slack, warm.resident*growth/100))
@@ -197,7 +205,8 @@ func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
 
 func newExchange(t *testing.T, method, contentType string, body []byte, expected string) exchange {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+serviceHost+"/inject?timeout=5s", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+serviceHost+"/inject?timeout=5s",
+		bytes.NewReader(body))
 	require.NoError(t, err)
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
@@ -255,7 +264,8 @@ func (c *connection) close() {
 func (c *connection) send(ctx context.Context, e exchange) error {
 	if c.tls == nil {
 		var err error
-		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp", address(c.replica, webhookPort)); err != nil {
+		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp",
+			address(c.replica, webhookPort)); err != nil {
 			return err
 		}
 		c.reader = bufio.NewReader(c.tls)

@@ -111,7 +111,10 @@ func trusting(roots []*x509.Certificate) *tls.Config {
 	for _, one := range roots {
 		pool.AddCert(one)
 	}
-	return &tls.Config{RootCAs: pool, ServerName: serviceHost, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	return &tls.Config{
+		RootCAs: pool, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"http/1.1"},
+	}
 }
 
 // direct is a client that talks to one replica as the API server would.
@@ -126,7 +129,10 @@ func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 	require.NoError(t, err)
 	transport := &http.Transport{TLSClientConfig: trusting(roots)}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &direct{Client: &http.Client{Transport: transport, Timeout: requestTimeout}, url: "https://" + address(p, webhookPort) + "/inject?timeout=5s"}
+	return &direct{
+		Client: &http.Client{Transport: transport, Timeout: requestTimeout},
+		url:    "https://" + address(p, webhookPort) + "/inject?timeout=5s",
+	}
 }
 
 // reply is what a replica answers to a body.

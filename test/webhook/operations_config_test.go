@@ -121,7 +121,8 @@ func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float
 func (s *site) awaitRefusal(t *testing.T, p cluster.Process) {
 	t.Helper()
 	cluster.Eventually(t, "there should be an Event on "+p.Pod, func(ctx context.Context) error {
-		events, err := s.Client.EventsV1().Events(releaseNamespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
+		events, err := s.Client.EventsV1().Events(releaseNamespace).List(ctx,
+			metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,8 @@ func assertDrained(t *testing.T, samples []sample, begun time.Time) {
 		silent = len(samples) - 1
 	}
 	require.Positive(t, silent, "it never answered")
-	t.Logf("not ready %s after it was deleted, without its Service after %s, silent after %s", after(unready), after(withoutEndpoint), after(silent))
+	t.Logf("not ready %s after it was deleted, without its Service after %s, silent after %s", after(unready),
+		after(withoutEndpoint), after(silent))
 	assert.GreaterOrEqual(t, after(silent), drain-200*time.Millisecond, "it must answer until the drain is over")
 	assert.Less(t, after(unready), drain/2, "it must report at once that it is not ready")
 	assert.Less(t, after(withoutEndpoint), drain, "the Service must forget it while it answers")

@@ -48,9 +48,11 @@ func (s *site) underLoad(t *testing.T, do func()) {
 	time.Sleep(around)
 	cancel()
 	stats := <-done
-	t.Logf("%d admissions in %s (%.0f/s of %d offered, %d not made because 256 were under way), 50%% in %s, 99%% in %s, the slowest in %s",
+	t.Logf("%d admissions in %s (%.0f/s of %d offered, %d not made because 256 were under way), 50%% in %s, 99%% in %s, "+
+		"the slowest in %s",
 		stats.Done, stats.Elapsed.Round(time.Millisecond), float64(stats.Done)/stats.Elapsed.Seconds(), offered, stats.Missed,
-		stats.Quantile(.5).Round(time.Millisecond), stats.Quantile(.99).Round(time.Millisecond), stats.Quantile(1).Round(time.Millisecond))
+		stats.Quantile(.5).Round(time.Millisecond), stats.Quantile(.99).Round(time.Millisecond),
+		stats.Quantile(1).Round(time.Millisecond))
 	assert.Zero(t, stats.Failed, errorsOf(stats))
 	assert.Greater(t, stats.Done, 10*int(stats.Elapsed.Seconds()), "this was no load")
 }
@@ -60,8 +62,10 @@ func rolledUnderLoad(t *testing.T, s *site) {
 	before := s.replicas()
 	ended := s.followEnds(t)
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.AppsV1().Deployments(releaseNamespace).Patch(t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`,
+			time.Now().Format(time.RFC3339Nano))
+		_, err := s.Client.AppsV1().Deployments(releaseNamespace).Patch(t.Context(), deployment,
+			types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.awaitReplaced(t, before)
 	})
@@ -149,8 +153,10 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 	running := s.replicas()
 
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate,
+			time.Now().Format(time.RFC3339Nano))
+		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-authority",
+			types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)
 		cluster.Eventually(t, "all replicas should serve a certificate of a new CA", func(ctx context.Context) error {
@@ -187,7 +193,9 @@ func (s *site) assertTrusted(t *testing.T, roots []*x509.Certificate, when any) 
 
 // without returns the certificates that are not in the other list.
 func without(certs, others []*x509.Certificate) []*x509.Certificate {
-	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool { return slices.ContainsFunc(others, c.Equal) })
+	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool {
+		return slices.ContainsFunc(others, c.Equal)
+	})
 }
 
 // servesOnly returns an error unless the CAs alone verify what every replica serves.
@@ -210,8 +218,9 @@ func bundleWiped(t *testing.T, s *site) {
 	require.NoError(t, err)
 	running := s.replicas()
 	for name, patch := range map[string]string{
-		"a third party removes it":  `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
-		"a third party replaces it": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`, base64.StdEncoding.EncodeToString(s.Plane.CA)),
+		"a third party removes it": `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
+		"a third party replaces it": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`,
+			base64.StdEncoding.EncodeToString(s.Plane.CA)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().

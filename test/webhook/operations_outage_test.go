@@ -123,13 +123,17 @@ func leaseLost(t *testing.T, s *site) {
 	namespaces := s.makeTeams(t, "lost", 1)
 	first, _ := s.leader(t)
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"third-party","renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
-		_, err := s.Client.CoordinationV1().Leases(releaseNamespace).Patch(t.Context(), deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		patch := fmt.Sprintf(`{"spec":{"holderIdentity":"third-party","renewTime":%q}}`,
+			time.Now().UTC().Format(metav1.RFC3339Micro))
+		_, err := s.Client.CoordinationV1().Leases(releaseNamespace).Patch(t.Context(), deployment, types.MergePatchType,
+			[]byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.retry(t, namespaces[0])
 		next, _ := s.leader(t)
 		assert.NotEqual(t, first, next, "the replica that has lost the Lease starts again")
-		cluster.Eventually(t, "claims should be created again", func(ctx context.Context) error { return s.haveClaims(ctx, namespaces) })
+		cluster.Eventually(t, "claims should be created again", func(ctx context.Context) error {
+			return s.haveClaims(ctx, namespaces)
+		})
 		s.awaitServing(t)
 	})
 }
@@ -146,7 +150,8 @@ func serverKilled(t *testing.T, s *site) {
 	for _, p := range running {
 		status, text, err := get(t.Context(), p, healthPort, "/readyz")
 		require.NoError(t, err)
-		assert.Equal(t, 200, status, "without an API server no request is possible, and the first one after it must be answered: %s", text)
+		assert.Equal(t, 200, status,
+			"without an API server no request is possible, and the first one after it must be answered: %s", text)
 	}
 	require.NoError(t, s.Plane.Revive(t.Context(), "kube-apiserver"))
 	begun := time.Now()
@@ -169,21 +174,24 @@ func serverKilled(t *testing.T, s *site) {
 // admitted without storage.
 func (s *site) useNewNamespace(t *testing.T, name string) {
 	t.Helper()
-	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}} // no process waits for the controller's
+	// An own account, because the controller's takes a while.
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "early"}}
 	_, err = s.Client.CoreV1().ServiceAccounts(name).Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 	pod := labelled("first")
 	pod.Spec.ServiceAccountName = account.Name
-	cluster.EventuallyWithin(t, 2*time.Minute, "a pod in a new namespace should be admitted", func(ctx context.Context) error {
-		made, err := s.Client.CoreV1().Pods(name).Create(ctx, pod, metav1.CreateOptions{})
-		if err == nil {
-			_, err = mountOf(made)
-			require.NoError(t, err)
-			return nil
-		}
-		require.ErrorContains(t, err, "try again")
-		return err
-	})
+	cluster.EventuallyWithin(t, 2*time.Minute, "a pod in a new namespace should be admitted",
+		func(ctx context.Context) error {
+			made, err := s.Client.CoreV1().Pods(name).Create(ctx, pod, metav1.CreateOptions{})
+			if err == nil {
+				_, err = mountOf(made)
+				require.NoError(t, err)
+				return nil
+			}
+			require.ErrorContains(t, err, "try again")
+			return err
+		})
 }

@@ -89,7 +89,8 @@ func newSite(t *testing.T) *site {
 // the test.
 func (s *site) makeNamespace(t *testing.T, name string) {
 	t.Helper()
-	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	cluster.Eventually(t, "the namespace should get its account", func(ctx context.Context) error {
 		_, err := s.Client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
@@ -122,7 +123,8 @@ func unlabelled(name string) *corev1.Pod {
 // admit has a labelled pod admitted, without creating it, and returns where its storage is mounted.
 // A pod that is admitted without storage is an error: that is the worst outcome.
 func (s *site) admit(ctx context.Context) (path string, err error) {
-	pod, err := s.load.CoreV1().Pods(s.namespace).Create(ctx, labelled("dry"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	pod, err := s.load.CoreV1().Pods(s.namespace).Create(ctx, labelled("dry"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
 		return "", err
 	}
@@ -132,7 +134,8 @@ func (s *site) admit(ctx context.Context) (path string, err error) {
 func mountOf(pod *corev1.Pod) (path string, err error) {
 	for _, mount := range pod.Spec.Containers[0].VolumeMounts {
 		for _, volume := range pod.Spec.Volumes {
-			if volume.Name == mount.Name && volume.PersistentVolumeClaim != nil && volume.PersistentVolumeClaim.ClaimName == claimName {
+			if volume.Name == mount.Name && volume.PersistentVolumeClaim != nil &&
+				volume.PersistentVolumeClaim.ClaimName == claimName {
 				return mount.MountPath, nil
 			}
 		}
@@ -180,7 +183,8 @@ func (s *site) areServing(ctx context.Context) error {
 
 // endpoints are the addresses to which the Service leads.
 func (s *site) endpoints(ctx context.Context) ([]string, error) {
-	slices, err := s.Client.DiscoveryV1().EndpointSlices(releaseNamespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
+	slices, err := s.Client.DiscoveryV1().EndpointSlices(releaseNamespace).List(ctx,
+		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
 	if err != nil {
 		return nil, err
 	}
@@ -198,14 +202,16 @@ func (s *site) endpoints(ctx context.Context) ([]string, error) {
 func (s *site) scale(t *testing.T, replicas int32) {
 	t.Helper()
 	_, err := s.Client.AppsV1().Deployments(releaseNamespace).UpdateScale(t.Context(), deployment, &autoscalingv1.Scale{
-		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: releaseNamespace}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas},
+		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: releaseNamespace},
+		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
 	}, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
 
 // liveWebhook reads the webhook as API servers have it.
 func (s *site) liveWebhook(ctx context.Context) (*admissionregistrationv1.MutatingWebhook, error) {
-	live, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
+	live, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration,
+		metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +246,8 @@ func allReplicasGone(t *testing.T, s *site) {
 	assert.Empty(t, made.Annotations)
 	// A label of the product does not tie the webhook's own namespace to it, or it could never
 	// start again.
-	_, err = s.Client.CoreV1().Pods(releaseNamespace).Create(t.Context(), labelled("own"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err = s.Client.CoreV1().Pods(releaseNamespace).Create(t.Context(), labelled("own"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)
 
 	s.scale(t, replicaCount)

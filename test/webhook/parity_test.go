@@ -91,7 +91,8 @@ func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	client, received := recordWarnings(t)
 	made := create(t, client, namespace, &pod)
 	assert.Equal(t, []string{
-		`volume "pipeline-storage" keeps the claim "pvc-data-pipeline.train" instead of "pvc-data-pipeline": it was rendered with another configuration`,
+		`volume "pipeline-storage" keeps the claim "pvc-data-pipeline.train" instead of "pvc-data-pipeline": it was ` +
+			`rendered with another configuration`,
 	}, received.all())
 	with := map[string][]string{"metrics": {"/data"}}
 	maps.Copy(with, mounted)
@@ -114,7 +115,10 @@ func render(t *testing.T, namespace, claim string) []*unstructured.Unstructured 
 		return nil
 	})
 	require.NoError(t, err)
-	out, err := (&postrender.Renderer{Config: config, Release: storage.Release{Name: "train", Namespace: namespace}}).Render(stream)
+	out, err := (&postrender.Renderer{
+		Config:  config,
+		Release: storage.Release{Name: "train", Namespace: namespace},
+	}).Render(stream)
 	require.NoError(t, err)
 	return documents(t, out.Bytes())
 }

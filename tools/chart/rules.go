@@ -148,7 +148,8 @@ func (t *ruleTest) load() (memory, error) {
 		s := series{labels: metric}
 		for i, value := range values {
 			if !value.Omitted {
-				s.samples = append(s.samples, sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value})
+				s.samples = append(s.samples,
+					sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value})
 			}
 		}
 		all = append(all, s)

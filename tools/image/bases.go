@@ -53,9 +53,11 @@ var bases = map[string]base{
 		},
 		files: []file{
 			{path: "etc", mode: fs.ModeDir | 0o755, uid: root, gid: root},
-			{path: "etc/group", mode: 0o644, uid: root, gid: root, text: "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n"},
+			{path: "etc/group", mode: 0o644, uid: root, gid: root,
+				text: "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n"},
 			{path: "etc/passwd", mode: 0o644, uid: root, gid: root, text: "root:x:0:0:root:/root:/sbin/nologin\n" +
-				"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"},
+				"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n" +
+				"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"},
 			{path: "home", mode: fs.ModeDir | 0o755, uid: root, gid: root},
 			{path: "home/nonroot", mode: fs.ModeDir | 0o700, uid: nonroot, gid: nonroot},
 			{path: "root", mode: fs.ModeDir | 0o700, uid: root, gid: root},

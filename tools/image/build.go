@@ -185,7 +185,8 @@ func summarize(platform string, image v1.Image) (imageSummary, error) {
 
 // image makes the image of one platform: the layers that the steps made, under the configuration
 // that the frontend made.
-func (d dockerfile) image(ctx context.Context, platform ocispecs.Platform, work, buildContext string) (v1.Image, error) {
+func (d dockerfile) image(ctx context.Context, platform ocispecs.Platform, work,
+	buildContext string) (v1.Image, error) {
 	result, err := d.convert(ctx, platform)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,8 @@ func (d dockerfile) checksEverything() error {
 	}
 
 	if chosen.SkipAll || len(chosen.SkipRules) > 0 || !chosen.ExperimentalAll || !chosen.ReturnAsError {
-		return fmt.Errorf("%s does not require every check: make \"# check=error=true;experimental=all\" its first line", d.path)
+		return fmt.Errorf("%s does not require every check: make \"# check=error=true;experimental=all\" its first line",
+			d.path)
 	}
 
 	return nil

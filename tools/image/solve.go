@@ -188,7 +188,8 @@ func act(ctx context.Context, action *pb.FileAction, inputs []snapshot, dir stri
 func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string) error {
 	if action.GetOwner() != nil || action.GetModeStr() != "" || action.GetAttemptUnpackDockerCompatibility() ||
 		len(action.GetIncludePatterns())+len(action.GetExcludePatterns()) > 0 {
-		return fmt.Errorf("tools/image cannot copy %s: the only flags of COPY that it supports are --from and an octal --chmod", action.GetSrc())
+		return fmt.Errorf("tools/image cannot copy %s: the only flags of COPY that it supports are --from and an octal "+
+			"--chmod", action.GetSrc())
 	}
 
 	sources, err := fs.ResolveWildcards(from, action.GetSrc(), action.GetFollowSymlink())
@@ -262,7 +263,8 @@ func rootOf(step *pb.ExecOp, inputs []snapshot) (snapshot, error) {
 
 // inherited are the variables by which programs find their directories, and the go command its
 // modules.
-var inherited = []string{"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOTOOLCHAIN"}
+var inherited = []string{"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB",
+	"GOTOOLCHAIN"}
 
 // environment is the step's, but with this machine's path and directories. A workspace or a flag
 // that this machine sets for Go must not change the binaries.

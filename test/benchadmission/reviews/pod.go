@@ -65,7 +65,8 @@ func (s Size) metadata(number int) metav1.ObjectMeta {
 			"kubectl.kubernetes.io/default-container":        containerName(false, 0),
 			"prometheus.io/port":                             "9100",
 			"prometheus.io/scrape":                           "true",
-			"team.example.com/on-call":                       `{"channel":"#pipelines","escalate":"30m","runbook":"https://runbooks.example.com/nightly"}`,
+			"team.example.com/on-call": `{"channel":"#pipelines","escalate":"30m",` +
+				`"runbook":"https://runbooks.example.com/nightly"}`,
 		}
 	}
 	return m
@@ -177,8 +178,11 @@ func (s Size) container(isInit bool, index, number int) corev1.Container {
 		Args:    []string{"--stage=" + name, fmt.Sprintf("--run=%06d", number)},
 		Env:     s.env(name, number),
 		Resources: corev1.ResourceRequirements{
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+			Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+			Requests: corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("250m"),
+				corev1.ResourceMemory: resource.MustParse("1Gi"),
+			},
 		},
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
@@ -206,7 +210,10 @@ func enrich(c *corev1.Container, isInit bool, index int) {
 		return
 	}
 	port := int32(9100 + index)
-	c.Ports = []corev1.ContainerPort{{Name: fmt.Sprintf("metrics-%02d", index), ContainerPort: port, Protocol: corev1.ProtocolTCP}}
+	c.Ports = []corev1.ContainerPort{{
+		Name: fmt.Sprintf("metrics-%02d", index), ContainerPort: port,
+		Protocol: corev1.ProtocolTCP,
+	}}
 	c.LivenessProbe = probe("/healthz", port)
 	c.ReadinessProbe = probe("/readyz", port)
 }
@@ -232,7 +239,10 @@ func (s Size) env(container string, number int) []corev1.EnvVar {
 				LocalObjectReference: corev1.LocalObjectReference{Name: "warehouse"}, Key: fmt.Sprintf("setting-%02d", index),
 			}}
 		case 7:
-			v.ValueFrom = &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}
+			v.ValueFrom = &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
+				APIVersion: "v1",
+				FieldPath:  "metadata.name",
+			}}
 		default:
 			v.Value = fmt.Sprintf("https://warehouse.example.com/%s/%06d?part=%02d", container, number, index)
 		}

@@ -96,7 +96,8 @@ func table(figures []figure.Figure) string {
 	slices.SortFunc(sorted, func(a, b *row) int { return strings.Compare(a.Test+a.Disaster, b.Test+b.Disaster) })
 
 	var out strings.Builder
-	out.WriteString("| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test |\n|---|---|---|---|---|---|\n")
+	out.WriteString("| Disaster | times | bytes written before | lost | seconds until the next pod had read them: " +
+		"median, worst | test |\n|---|---|---|---|---|---|\n")
 	for _, r := range sorted {
 		test, _, _ := strings.Cut(r.Test, "/")
 		fmt.Fprintf(&out, "| %s | %d | %d MiB | %d | %.1f, %.1f | `%s` |\n",

@@ -25,7 +25,8 @@ func TestWritesTableIntoDocument(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	assert.Equal(t, "before\n"+begin+
-		"| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test |\n|---|---|---|---|---|---|\n"+
+		"| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test "+
+		"|\n|---|---|---|---|---|---|\n"+
 		"| a happens | 1 | 1 MiB | 0 | 3.1, 3.1 | `TestA` |\n"+
 		"| b happens | 2 | 2 MiB | 1 | 2.0, 2.0 | `TestB` |\n"+end+"after\n", string(text))
 }

@@ -44,7 +44,8 @@ var attacks = map[string]struct {
 		return posted(podOf(`"containers":[{"volumeMounts":[` + repeated("{}", largeBody) + `]}]`))
 	}},
 	"names": {4, func() string {
-		return posted(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/containers":"` + numbered(200_000) + `"}}}`)
+		return posted(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` +
+			`"annotations":{"pipeline-storage.io/containers":"` + numbered(200_000) + `"}}}`)
 	}},
 	"nonsense": {8, func() string { return posted(`{}`) }},
 	"kind":     {4, func() string { return headOf(1<<20+11) + `{"kind":"` + strings.Repeat("\x7f", 1<<20) + `"}` }},
@@ -110,12 +111,14 @@ func sendTo(ctx context.Context, address, text string) bool {
 }
 
 func headOf(length int) string {
-	return fmt.Sprintf("POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", length)
+	return fmt.Sprintf("POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: "+
+		"close\r\nContent-Length: %d\r\n\r\n", length)
 }
 
 // posted is the whole request for a review of a pod.
 func posted(pod string) string {
-	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},` +
+	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1",` +
+		`"kind":"Pod"},` +
 		`"namespace":"default","operation":"CREATE","object":` + pod + `}}`
 	return headOf(len(review)) + review
 }

@@ -36,7 +36,10 @@ func serve(o listen.Options) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc(listen.Path, allow)
 	// The limits are those of controller-runtime's server.
-	server := http.Server{Handler: mux, MaxHeaderBytes: 1 << 20, IdleTimeout: 90 * time.Second, ReadHeaderTimeout: 32 * time.Second}
+	server := http.Server{
+		Handler: mux, MaxHeaderBytes: 1 << 20, IdleTimeout: 90 * time.Second,
+		ReadHeaderTimeout: 32 * time.Second,
+	}
 	return fmt.Errorf("serve: %w", server.Serve(listener))
 }
 

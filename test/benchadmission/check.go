@@ -119,7 +119,7 @@ func (k *checker) verify(sent reviews.Review, body []byte) error {
 func decodeAnswer(body []byte) (*admissionv1.AdmissionResponse, error) {
 	var review admissionv1.AdmissionReview
 	if err := strict(body, &review); err != nil {
-		return nil, fmt.Errorf("it is no AdmissionReview: %w", err)
+		return nil, fmt.Errorf("it is not an AdmissionReview: %w", err)
 	}
 	if review.Kind != "AdmissionReview" || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
 		return nil, fmt.Errorf("it is a %s of %s", review.Kind, review.APIVersion)

@@ -79,7 +79,7 @@ func TestCheckRefusesWrongAnswers(t *testing.T) {
 			allowing, strings.Replace(right, "io/v1", "io/v1beta1", 1),
 			"admission.k8s.io/v1beta1",
 		},
-		"no JSON":                 {allowing, "ok", "it is no AdmissionReview"},
+		"no JSON":                 {allowing, "ok", "it is not an AdmissionReview"},
 		"an unknown field":        {allowing, strings.Replace(right, "allowed", "permitted", 1), "unknown field"},
 		"a patch of who must not": {allowing, right, "there is a patch"},
 		"no patch":                {mutating, answer(t, sent.UID, ""), "type of the patch"},

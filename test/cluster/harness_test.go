@@ -108,7 +108,7 @@ func hasAddresses(t *testing.T, namespace string, processes []Process) {
 func seesThePod(t *testing.T, p Process) {
 	t.Helper()
 
-	seen := ask(t, p, "/environment", nil)
+	seen := fetch(t, p, "/environment", nil)
 
 	for _, line := range []string{
 		"POD_NAME=" + p.Pod, "POD_IP=" + p.Address.String(), "MEMORY=67108864", "GREETING=good day", "hostname=" + p.Pod,
@@ -119,7 +119,7 @@ func seesThePod(t *testing.T, p Process) {
 
 	assert.Contains(t, seen, "NODE=node-")
 	assert.NotContains(t, seen, "MISSING=")
-	assert.Equal(t, "good day", ask(t, p, "/file", url.Values{"path": {"/config/greeting"}}))
+	assert.Equal(t, "good day", fetch(t, p, "/file", url.Values{"path": {"/config/greeting"}}))
 	assert.Contains(t, p.Log(), "arguments --pod="+p.Pod)
 }
 
@@ -127,27 +127,27 @@ func isConfined(t *testing.T, p Process) {
 	t.Helper()
 
 	if hasUsers() {
-		assert.Contains(t, ask(t, p, "/environment", nil), "user=65532 group=65532")
+		assert.Contains(t, fetch(t, p, "/environment", nil), "user=65532 group=65532")
 	}
 
 	for path, why := range map[string]string{
 		"/written":        "read-only file system",
 		"/config/written": "read-only file system",
 	} {
-		_, err := tryAsk(t.Context(), p, "/write", url.Values{"path": {path}})
+		_, err := tryFetch(t.Context(), p, "/write", url.Values{"path": {path}})
 		require.ErrorContains(t, err, why)
 	}
 
-	ask(t, p, "/write", url.Values{"path": {"/scratch/written"}})
+	fetch(t, p, "/write", url.Values{"path": {"/scratch/written"}})
 
-	_, err := tryAsk(t.Context(), p, "/file", url.Values{"path": {"/usr/bin/env"}})
+	_, err := tryFetch(t.Context(), p, "/file", url.Values{"path": {"/usr/bin/env"}})
 	require.ErrorContains(t, err, "no such file", "the disk of this machine must not be there")
 }
 
 func actsAsItsAccount(t *testing.T, namespace string, p Process) {
 	t.Helper()
 
-	who := ask(t, p, "/whoami", nil)
+	who := fetch(t, p, "/whoami", nil)
 	assert.Contains(t, who, "system:serviceaccount:"+namespace+":"+release)
 	assert.Contains(t, who, p.Pod, "the token should be bound to the pod")
 }
@@ -169,7 +169,7 @@ func getsNewFiles(t *testing.T, namespace string, processes []Process) {
 
 	for _, p := range processes {
 		Eventually(t, "the file should change", func(ctx context.Context) error {
-			text, err := tryAsk(ctx, p, "/file", url.Values{"path": {"/config/greeting"}})
+			text, err := tryFetch(ctx, p, "/file", url.Values{"path": {"/config/greeting"}})
 
 			return errors.Join(err, expect("good night", text))
 		})
@@ -209,7 +209,7 @@ func isStartedAgain(t *testing.T, namespace string, p Process) {
 	again, err := shared.Kubelet.Process(namespace, p.Pod)
 	require.NoError(t, err)
 	assert.NotEqual(t, p.PID, again.PID)
-	assert.Equal(t, p.Address, again.Address, "the pod should keep its address")
+	assert.Equal(t, p.Address, again.Address, "the pod should retain its address")
 	assert.Equal(t, 1, again.Restarts)
 }
 
@@ -483,10 +483,10 @@ func TestClaimsRetainData(t *testing.T) {
 		processes = append(processes, process)
 	}
 
-	ask(t, processes[0], "/write", url.Values{"path": {"/data/file"}})
-	ask(t, processes[0], "/write", url.Values{"path": {"/part/file"}})
-	assert.Equal(t, "written", ask(t, processes[1], "/file", url.Values{"path": {"/data/file"}}))
-	assert.Equal(t, "written", ask(t, processes[1], "/file", url.Values{"path": {"/data/part/of/it/file"}}))
+	fetch(t, processes[0], "/write", url.Values{"path": {"/data/file"}})
+	fetch(t, processes[0], "/write", url.Values{"path": {"/part/file"}})
+	assert.Equal(t, "written", fetch(t, processes[1], "/file", url.Values{"path": {"/data/file"}}))
+	assert.Equal(t, "written", fetch(t, processes[1], "/file", url.Values{"path": {"/data/part/of/it/file"}}))
 }
 
 func TestPodsOutliveAPIServer(t *testing.T) {
@@ -514,7 +514,7 @@ func TestPodsOutliveAPIServer(t *testing.T) {
 
 	process, err := c.Kubelet.Process("default", "lives")
 	require.NoError(t, err)
-	ask(t, process, "/healthz", nil)
+	fetch(t, process, "/healthz", nil)
 	require.NoError(t, c.Kubelet.Kill("default", "lives"))
 	require.NoError(t, c.Plane.Revive(t.Context(), "kube-apiserver"))
 
@@ -694,7 +694,7 @@ func waits(pod *corev1.Pod, reason, message string) error {
 	return expect(reason, waiting.Reason)
 }
 
-func ask(t *testing.T, p Process, path string, query url.Values) string {
+func fetch(t *testing.T, p Process, path string, query url.Values) string {
 	t.Helper()
 
 	var text string
@@ -702,7 +702,7 @@ func ask(t *testing.T, p Process, path string, query url.Values) string {
 	Eventually(t, path+" should be answered", func(ctx context.Context) error {
 		var err error
 
-		text, err = tryAsk(ctx, p, path, query)
+		text, err = tryFetch(ctx, p, path, query)
 
 		return err
 	})
@@ -710,7 +710,7 @@ func ask(t *testing.T, p Process, path string, query url.Values) string {
 	return text
 }
 
-func tryAsk(ctx context.Context, p Process, path string, query url.Values) (string, error) {
+func tryFetch(ctx context.Context, p Process, path string, query url.Values) (string, error) {
 	target := url.URL{
 		Scheme: "http", Host: netip.AddrPortFrom(p.Address, 8080).String(), Path: path, RawQuery: query.Encode(),
 	}

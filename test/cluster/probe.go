@@ -115,7 +115,7 @@ func (c *container) watch(ctx context.Context, kind string, p *corev1.Probe, rep
 	thresholds := map[bool]int32{true: max(p.SuccessThreshold, 1), false: max(p.FailureThreshold, 1)}
 
 	for ctx.Err() == nil {
-		err := c.ask(ctx, p)
+		err := c.attempt(ctx, p)
 		ok := err == nil
 
 		counts[ok]++
@@ -144,7 +144,7 @@ func seconds(n int32, otherwise time.Duration) time.Duration {
 	return otherwise * time.Second
 }
 
-func (c *container) ask(ctx context.Context, p *corev1.Probe) error {
+func (c *container) attempt(ctx context.Context, p *corev1.Probe) error {
 	ctx, cancel := context.WithTimeout(ctx, seconds(p.TimeoutSeconds, 1))
 	defer cancel()
 

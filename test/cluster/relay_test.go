@@ -36,7 +36,7 @@ func TestRelay(t *testing.T) {
 	require.NoError(t, err)
 
 	r := serveRelay(listener, echo.Addr().String())
-	ask := func(text string) (string, time.Duration) {
+	send := func(text string) (string, time.Duration) {
 		client, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil { // it may be reset as soon as this
 			return "", 0
@@ -53,20 +53,20 @@ func TestRelay(t *testing.T) {
 
 	const delay = 200 * time.Millisecond
 
-	answer, took := ask("one")
+	answer, took := send("one")
 	assert.Equal(t, "one", answer)
 	assert.Less(t, took, delay)
 
 	r.delay.Store(int64(delay))
 
-	answer, took = ask("two")
+	answer, took = send("two")
 	assert.Equal(t, "two", answer)
 	assert.GreaterOrEqual(t, took, delay)
 
 	r.delay.Store(0)
 	require.NoError(t, echo.Close())
 
-	answer, _ = ask("three")
+	answer, _ = send("three")
 	assert.Empty(t, answer, "no process listens behind it")
 
 	require.NoError(t, r.close())

@@ -441,9 +441,9 @@ func without(status corev1.PodStatus) corev1.PodStatus {
 }
 
 // retry sends the request to the API server until it answers: it may be down for a while.
-func (w *worker) retry(ctx context.Context, what string, ask func() error) {
+func (w *worker) retry(ctx context.Context, what string, request func() error) {
 	for {
-		err := ask()
+		err := request()
 		if err == nil {
 			return
 		}

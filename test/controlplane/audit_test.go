@@ -18,7 +18,7 @@ func TestAudit(t *testing.T) {
 	client, err := plane.Client()
 	require.NoError(t, err)
 
-	ask := func(name string) {
+	request := func(name string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
 			fmt.Sprintf("%s/api/v1/namespaces/default/persistentvolumeclaims/%s", plane.Host, name), http.NoBody)
 		require.NoError(t, err)
@@ -31,10 +31,10 @@ func TestAudit(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, response.StatusCode)
 	}
 
-	ask("first")
+	request("first")
 	require.NoError(t, plane.Kill(apiserver))
 	require.NoError(t, plane.Revive(t.Context(), apiserver))
-	ask("second")
+	request("second")
 
 	var names []string
 

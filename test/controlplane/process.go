@@ -78,7 +78,7 @@ func (p *process) live(started chan<- error) {
 
 // waitReady returns when url answers 200, or fails at once when the process has ended.
 func (p *process) waitReady(ctx context.Context, client *http.Client, url string) error {
-	asking, cancel := context.WithCancel(ctx)
+	ending, cancel := context.WithCancel(ctx)
 	defer cancel()
 
 	// Do not wait for an answer from another program that has the port.
@@ -86,7 +86,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 		select {
 		case <-p.done:
 			cancel()
-		case <-asking.Done():
+		case <-ending.Done():
 		}
 	}()
 
@@ -94,7 +94,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 	defer tick.Stop()
 
 	for {
-		err := get(asking, client, url)
+		err := get(ending, client, url)
 		if err == nil {
 			return nil
 		}

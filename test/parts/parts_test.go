@@ -152,7 +152,7 @@ func TestFailedBuildReportsCompilerOutput(t *testing.T) {
 	write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain)
 
 	_, err = b.path(t.Context(), "hello", hello)
-	require.NoError(t, err, "a build that was mended should work")
+	require.NoError(t, err, "a fixed build should work")
 }
 
 func TestRemovesRemainsOfKilledBuild(t *testing.T) {

@@ -47,7 +47,7 @@ func TestOperations(t *testing.T) {
 		{"both replicas are rolled under load", rolledUnderLoad},
 		{"the configuration is broken and put right", configurationBroken},
 		{"a replica drains", replicaDrains},
-		{"bodies that are no reviews", oddBodies},
+		{"bodies that are not reviews", oddBodies},
 		{"the caBundle is wiped", bundleWiped},
 		{"the webhooks are rewritten with the replicas' token", webhooksRewritten},
 		{"the leader is killed", leaderKilled},
@@ -238,7 +238,7 @@ func allReplicasGone(t *testing.T, s *site) {
 	})
 
 	_, err := pods.Create(t.Context(), labelled("refused"), metav1.CreateOptions{})
-	require.ErrorContains(t, err, `failed calling webhook "`+webhookName+`"`, "users must learn whom to ask")
+	require.ErrorContains(t, err, `failed calling webhook "`+webhookName+`"`, "the error must name the webhook")
 	_, err = pods.Get(t.Context(), "refused", metav1.GetOptions{})
 	require.Error(t, err, "a refused pod is not there")
 	made, err := pods.Create(t.Context(), unlabelled("bystander"), metav1.CreateOptions{})

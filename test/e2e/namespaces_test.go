@@ -64,7 +64,7 @@ func TestServesManyNamespaces(t *testing.T) {
 	t.Logf("the last claim was bound %s after the first pod", time.Since(begun).Round(time.Second))
 	m.awaitNamespaceLabels()
 	t.Logf("the last volume was labelled %s after the first pod", time.Since(begun).Round(time.Second))
-	sums := m.leaveEvidence()
+	sums := m.writeEvidence()
 
 	begun = time.Now()
 	old := m.deleteClaims()
@@ -220,8 +220,8 @@ func (m *many) awaitNamespaceLabels() {
 	})
 }
 
-// leaveEvidence writes random bytes into each volume and returns their checksums.
-func (m *many) leaveEvidence() map[string][sha256.Size]byte {
+// writeEvidence writes random bytes into each volume and returns their checksums.
+func (m *many) writeEvidence() map[string][sha256.Size]byte {
 	m.t.Helper()
 	sums := map[string][sha256.Size]byte{}
 	for namespace := range m.volumes {
@@ -339,11 +339,11 @@ func (m *many) remove() {
 		if v.Spec.ClaimRef == nil || m.uids[v.Spec.ClaimRef.Namespace] == "" {
 			return nil
 		}
-		return ignoreGone(core.PersistentVolumes().Delete(ctx, v.Name, metav1.DeleteOptions{}))
+		return ignoreMissing(core.PersistentVolumes().Delete(ctx, v.Name, metav1.DeleteOptions{}))
 	}))
 }
 
-func ignoreGone(err error) error {
+func ignoreMissing(err error) error {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

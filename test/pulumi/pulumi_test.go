@@ -65,7 +65,7 @@ func TestPulumiReportsConflictReason(t *testing.T) {
 			`the pod annotation pipeline-storage.io/mount-path`)
 }
 
-// TestReleaseScriptHasChartArguments because helm.v3.Release takes a program and no arguments.
+// TestReleaseScriptHasChartArguments checks the script: helm.v3.Release takes a program and no arguments.
 func TestReleaseScriptHasChartArguments(t *testing.T) {
 	chart, release := readChart(t, "chart", chartType), readChart(t, "release", releaseType)
 	expected, err := renderChart(t, chart)

@@ -133,7 +133,7 @@ generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestRemovedStreams|TestCorpusTable' -update >/dev/null
-	@go test ./pkg/inject/storage -run 'TestObjects|TestBackendsDocument' -update >/dev/null
+	@go test ./pkg/inject/storage -run 'TestObjects|Document' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./internal/admission -run TestThreatModelHasTheLimits -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null

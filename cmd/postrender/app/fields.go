@@ -134,7 +134,7 @@ var fieldFlags = []fieldFlag{
 		text(func(p *storage.Profile) *string { return &p.Mount.Path }),
 	},
 	{
-		sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)", false,
+		sectionMount, "sub-path", "mount.subPath", "PATH", "directory of the volume to mount; " + storage.PlaceholderPatterns() + " are replaced (default: its root)", false,
 		text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{sectionMount, "read-only", "mount.readOnly", "BOOL", "mount read-only", true, setReadOnly},

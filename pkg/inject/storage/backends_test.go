@@ -16,22 +16,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-const (
-	backendsBegin = "<!-- backends: go test ./pkg/inject/storage -run TestBackendsDocument -update -->\n"
-	backendsEnd   = "<!-- /backends -->"
-)
-
-// TestBackendsDocument keeps the tables of docs/backends.md as the table of backends is, and a section for each of them.
+// TestBackendsDocument holds the tables of docs/backends.md to the table of backends, with a section for each of them.
 func TestBackendsDocument(t *testing.T) {
-	file := filepath.Join("..", "..", "..", "docs", "backends.md")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	before, rest, hasBegin := strings.Cut(string(text), backendsBegin)
-	_, after, hasEnd := strings.Cut(rest, backendsEnd)
-	require.True(t, hasBegin && hasEnd, "docs/backends.md needs the lines %q and %q", strings.TrimSpace(backendsBegin), backendsEnd)
-	golden(t, file, []byte(before+backendsBegin+backendTables()+backendsEnd+after))
+	after := generated(t, "backends.md", "backends", "TestBackendsDocument", backendTables())
 	for _, b := range storage.Backends {
-		assert.Contains(t, after, "\n### "+b.Name+"\n", "people are told what they could trip over")
+		assert.Contains(t, after, "\n### "+b.Name+"\n", "docs/backends.md warns of what is special about each backend")
 	}
 }
 

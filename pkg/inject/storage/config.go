@@ -131,8 +131,8 @@ type Volume struct {
 type MountConfig struct {
 	// Path is the absolute mount path. Default: /data.
 	Path string `json:"path,omitempty"`
-	// SubPath is a folder of the volume, without "..". Default: its root. Its placeholders {namespace}, {release}, {pod.name}
-	// and that of a label of the pod are replaced, so that pods, runs or namespaces have folders of their own.
+	// SubPath is a directory of the volume, without "..". Default: its root. Its [Placeholders] are replaced, so that pods, runs
+	// or namespaces have directories of their own.
 	SubPath string `json:"subPath,omitempty"`
 	// ReadOnly mounts read-only. A volume of the profile's own becomes read-only for every pod that uses its claim, where the
 	// backend can. Default: false.

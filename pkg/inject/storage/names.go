@@ -64,7 +64,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 }
 
 func complete(name, namespace, release string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, PlaceholderNamespace, namespace), PlaceholderRelease, release)
+	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }
 
 // dotted joins the parts that are not empty.
@@ -85,7 +85,7 @@ func (p *Profile) NeedsRelease() bool {
 
 // ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its namespace.
 func (p *Profile) ClaimNeedsRelease() bool {
-	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, PlaceholderRelease) || strings.Contains(p.Claim.Name, PlaceholderNamespace)
+	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, placeholderRelease) || strings.Contains(p.Claim.Name, placeholderNamespace)
 }
 
 // VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.

@@ -96,8 +96,8 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 		for _, problem := range validation.IsEnvVarName(p.Env) {
 			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
 		}
-		if strings.HasPrefix(p.Env, PodVariablePrefix) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+PodVariablePrefix+", as the variables of mount.subPath do"))
+		if strings.HasPrefix(p.Env, podVariablePrefix) {
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
 		}
 	}
 	if p.FSGroup != nil && *p.FSGroup < 0 {
@@ -189,8 +189,8 @@ func (p *Profile) validateShared(at *field.Path) field.ErrorList {
 	if v.Namespace != "" {
 		errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, "a shared volume serves every namespace"))
 	}
-	if v.Name != "" && !strings.Contains(v.Name, PlaceholderNamespace) {
-		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+PlaceholderNamespace))
+	if v.Name != "" && !strings.Contains(v.Name, placeholderNamespace) {
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+placeholderNamespace))
 	}
 	return errs
 }

@@ -26,8 +26,8 @@ func (c *Config) validateAdmission() field.ErrorList {
 func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	literal := func(path *field.Path, name string) {
-		if strings.Contains(name, PlaceholderRelease) {
-			errs = append(errs, field.Invalid(path, name, "at admission nobody knows the release: use "+PlaceholderNamespace+" or a plain name"))
+		if strings.Contains(name, placeholderRelease) {
+			errs = append(errs, field.Invalid(path, name, "at admission nobody knows the release: use "+placeholderNamespace+" or a plain name"))
 		}
 	}
 	literal(at.Child("claim", "name"), p.Claim.Name)

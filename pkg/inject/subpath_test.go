@@ -156,7 +156,7 @@ func TestAdmissionRefusesAMissingLabel(t *testing.T) {
 
 func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	for subPath, exp := range map[string]string{
-		"{pod.names}":              "{pod.names} is no placeholder: there are {namespace}, {release}, {pod.name} and {pod.labels['KEY']}",
+		"{pod.names}":              "{pod.names} is no placeholder: there are " + storage.PlaceholderPatterns(),
 		"{pod.labels[job-name]}":   "is no placeholder",
 		"{pod.labels['job name']}": "{pod.labels['job name']} names no label",
 		"{pod.labels['../..']}":    "names no label",

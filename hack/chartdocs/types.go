@@ -125,24 +125,21 @@ func (d definitions) define(t reflect.Type) {
 	if text := d.comments[t.Name()]; text != "" {
 		definition["description"] = text
 	}
+	added := maps.Clone(additions[t.Name()])
+	instead, _ := added["properties"].(map[string]any)
+	delete(added, "properties")
+	maps.Copy(definition, added)
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		fields[name] = d.field(t, field)
+		schema := d.schema(field.Type) // also where another stands instead: it defines the types below
+		if other, ok := instead[name].(map[string]any); ok {
+			schema = maps.Clone(other)
+		}
+		fields[name] = described(schema, d.comments[t.Name()+"."+field.Name])
 	}
-	added := maps.Clone(additions[t.Name()])
-	if properties, ok := added["properties"].(map[string]any); ok {
-		maps.Copy(fields, properties)
-		delete(added, "properties")
-	}
-	maps.Copy(definition, added)
-}
-
-// field is the schema of a field with its comment.
-func (d definitions) field(t reflect.Type, field reflect.StructField) map[string]any {
-	return described(d.schema(field.Type), d.comments[t.Name()+"."+field.Name])
 }
 
 // described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an allOf.

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -599,9 +599,6 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 	assert.Len(t, config.Kinds, 2)
 	assert.Len(t, injecttest.Load(t, "profiles: [{name: a}]\n"+blocks[1][1]).Kinds, 2)
 	assert.Equal(t, "/runs", injecttest.Load(t, "profiles:\n- name: a\n  "+strings.ReplaceAll(blocks[2][1], "\n", "\n  ")).Profiles[0].Mount.Path)
-	for _, field := range jsonFields(reflect.TypeFor[kinds.PodPaths](), reflect.TypeFor[kinds.Kind]()) {
-		assert.Regexp(t, "\\b"+field+"\\b", string(text), "every field of a row is documented")
-	}
 	for _, key := range []string{
 		inject.AnnotationProfiles, inject.AnnotationMountPath, inject.AnnotationSubPath, inject.AnnotationReadOnly,
 		inject.AnnotationContainers, inject.AnnotationExcludeContainers,
@@ -610,15 +607,58 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 	}
 }
 
-// jsonFields are the names of the fields of types, as a file writes them.
-func jsonFields(types ...reflect.Type) []string {
-	var names []string
-	for _, t := range types {
-		for field := range t.Fields() {
-			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" {
-				names = append(names, name)
-			}
+// TestEveryFieldIsDocumented walks the types of the configuration: docs/configuration.md has each field in its first example,
+// or a field of a row of kinds in the table below it. The schema of the chart describes it.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(docs, "configuration.md"))
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, rest, _ := strings.Cut(example, "```")
+	table, _, _ := strings.Cut(rest, "```")
+	documented := map[string]bool{}
+	addPaths(documented, "", injecttest.Decode(t, example))
+	schema, err := os.ReadFile(filepath.Join("..", "..", "..", "charts", "pipeline-storage", "values.schema.json"))
+	require.NoError(t, err)
+	definitions := injecttest.DecodeJSON(t, schema)["definitions"].(map[string]any)
+	for _, field := range injecttest.FieldPaths(reflect.TypeFor[storage.Config]()) {
+		_, name, isRow := strings.Cut(field, "kinds[].")
+		name = name[strings.LastIndex(name, ".")+1:]
+		assert.True(t, documented[field] || isRow && strings.Contains(table, name+"`"), "docs/configuration.md needs %s", field)
+		assert.NotEmpty(t, descriptionOf(definitions, "Config", strings.Split(field, ".")), "values.schema.json has no description of %s", field)
+	}
+}
+
+// addPaths adds the paths of all values below a value, as [injecttest.FieldPaths] spells them.
+func addPaths(paths map[string]bool, path string, value any) {
+	paths[path] = true
+	switch value := value.(type) {
+	case map[string]any:
+		for key, below := range value {
+			addPaths(paths, strings.TrimPrefix(path+"."+key, "."), below)
+		}
+	case []any:
+		for _, item := range value {
+			addPaths(paths, path+"[]", item)
 		}
 	}
-	return names
+}
+
+// descriptionOf follows the names of fields through the definitions of a schema.
+func descriptionOf(definitions map[string]any, definition string, path []string) string {
+	schema, _ := definitions[definition].(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	field, _ := properties[strings.TrimSuffix(path[0], "[]")].(map[string]any)
+	if len(path) == 1 {
+		text, _ := field["description"].(string)
+		return text
+	}
+	text, err := json.Marshal(field)
+	if err != nil {
+		return ""
+	}
+	found := regexp.MustCompile(`"#/definitions/([A-Za-z]+)"`).FindSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	return descriptionOf(definitions, string(found[1]), path[1:])
 }

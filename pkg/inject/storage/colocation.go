@@ -38,3 +38,11 @@ func (p *Profile) colocateWarning() []string {
 	}
 	return []string{fmt.Sprintf("profile %q: colocate is needless and does nothing: many nodes can mount its volume", p.Name)}
 }
+
+// SingleNode reports whether the volume can be mounted on one node only: every mode is ReadWriteOnce(Pod) and the backend
+// is a disk.
+func (p *Profile) SingleNode() bool {
+	return p.Backend().Block && !slices.ContainsFunc(p.Claim.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool {
+		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
+	})
+}

@@ -3,7 +3,6 @@ package storage
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -248,14 +247,6 @@ func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
 	}}
 }
 
-// topologyKey is the backend's, or for csi the volume's own.
-func (p *Profile) topologyKey() string {
-	if key := p.Backend().TopologyKey; key != "" {
-		return key
-	}
-	return p.Volume.TopologyKey
-}
-
 // source is the PersistentVolumeSource of the backend. A node must be able to tell the volumes of a driver apart by their
 // handles, so a handle that the driver does not read is made unique where the volume is shared.
 // Source: Kubernetes, core/v1 CSIPersistentVolumeSource.
@@ -292,55 +283,6 @@ func orNil(name string) *string {
 		return nil
 	}
 	return &name
-}
-
-// Backend is the row of the profile's backend in [Backends]; zero where no row has that name.
-func (p *Profile) Backend() Backend {
-	b, _ := backendByName(p.StorageClass.Backend)
-	return b
-}
-
-func (p *Profile) driver() string {
-	if b := p.Backend(); b.Driver != "" {
-		return b.Driver
-	}
-	return p.StorageClass.Driver
-}
-
-// parameters are the preset's, those of its performance, and the profile's own over them. An empty value takes one away.
-func (p *Profile) parameters() map[string]string {
-	merged := map[string]string{}
-	maps.Copy(merged, p.Backend().Parameters)
-	maps.Copy(merged, p.Backend().Performance[p.StorageClass.Performance].Parameters)
-	for name, owner := range p.Backend().BelongsTo {
-		if own, given := p.StorageClass.Parameters[owner]; given && own != merged[owner] {
-			delete(merged, name)
-		}
-	}
-	maps.Copy(merged, p.StorageClass.Parameters)
-	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
-	return merged
-}
-
-// attributes are the volume's own over the backend's and the parameters that it needs on both sides.
-func (p *Profile) attributes() map[string]string {
-	merged := map[string]string{}
-	maps.Copy(merged, p.Backend().Attributes)
-	for _, name := range p.Backend().Required {
-		if value := p.StorageClass.Parameters[name]; value != "" {
-			merged[name] = value
-		}
-	}
-	maps.Copy(merged, p.Volume.Attributes)
-	return merged
-}
-
-// SingleNode reports whether the volume can be mounted on one node only: every mode is ReadWriteOnce(Pod) and the backend
-// is a disk.
-func (p *Profile) SingleNode() bool {
-	return p.Backend().Block && !slices.ContainsFunc(p.Claim.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool {
-		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
-	})
 }
 
 // stageSecret is the Secret by which a node mounts a static volume, or nil.

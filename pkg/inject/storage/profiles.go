@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -84,23 +82,4 @@ func (c *Config) ProfileNames() []string {
 		names[i] = c.Profiles[i].Name
 	}
 	return names
-}
-
-// SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
-func (m *MountConfig) SetPath(mountPath string) error {
-	if err := checkMountPath(mountPath); err != nil {
-		return err
-	}
-	m.Path = mountPath
-	return nil
-}
-
-// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
-// those are the administrator's.
-func (m *MountConfig) AddSubPath(directory string) error {
-	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
-		return err
-	}
-	m.SubPath = path.Join(m.SubPath, directory)
-	return nil
 }

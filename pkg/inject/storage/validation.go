@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -13,10 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it away.
-// Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
-const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // Validate checks a configuration whose defaults are set and returns every problem with its field path.
 func (c *Config) Validate() field.ErrorList {
@@ -239,56 +234,6 @@ func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorLi
 		errs = append(errs, field.Invalid(at.Child("zone"), v.Zone, "volumes of the backend "+backend.Name+" have no zone"))
 	}
 	return errs
-}
-
-func (m *MountConfig) validate(at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if err := checkMountPath(m.Path); err != nil {
-		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))
-	}
-	if err := checkSubPath(m.SubPath); err != nil {
-		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
-	}
-	if err := checkPlaceholders(m.SubPath); err != nil {
-		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
-	}
-	return errs
-}
-
-// checkMountPath refuses paths at which a volume would hide what the container needs.
-func checkMountPath(p string) error {
-	clean := path.Clean(p)
-	switch {
-	case !path.IsAbs(p):
-		return errors.New("must be an absolute path")
-	case strings.Contains(p, ":"):
-		return errors.New("must not contain a colon")
-	case hasDotDot(p):
-		return errors.New("must not contain two dots")
-	case clean == "/":
-		return errors.New("would hide the container's whole file system")
-	case IsBelow(clean, serviceAccountPath):
-		return fmt.Errorf("would hide the pod's service account token in %s", serviceAccountPath)
-	}
-	return nil
-}
-
-// checkSubPath refuses what the API server refuses: absolute paths and "..".
-func checkSubPath(p string) error {
-	if path.IsAbs(p) || hasDotDot(p) {
-		return errors.New("must be a relative path without two dots")
-	}
-	return nil
-}
-
-func hasDotDot(p string) bool {
-	return slices.Contains(strings.Split(p, "/"), "..")
-}
-
-// IsBelow reports whether a clean path is the clean path dir or lies below it.
-func IsBelow(clean, dir string) bool {
-	rest, ok := strings.CutPrefix(clean, dir)
-	return ok && (rest == "" || rest[0] == '/' || dir == "/")
 }
 
 // validateName checks a literal name with its placeholders filled.

@@ -21,6 +21,17 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+func TestGeneratedFilesAreUpToDate(t *testing.T) {
+	const chart = "charts/pipeline-storage"
+	files, err := makeFiles(chart)
+	require.NoError(t, err)
+	for name, expected := range files {
+		actual, err := os.ReadFile(filepath.Join(chart, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(expected), string(actual), "%s is not up to date: go run ./hack/chartdocs %s", name, chart)
+	}
+}
+
 func TestValuesMustSayWhatTheyAre(t *testing.T) {
 	cases := map[string]struct{ values, says string }{
 		"a key without a comment":         {"a: 1\n", "line 1: a: say in a comment above it what it is for"},
@@ -92,13 +103,13 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 func TestReadmeKeepsWhatPeopleWrote(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "README.md")
 	require.NoError(t, os.WriteFile(file, []byte("before\n"+tableStart+"old\n"+tableEnd+"after\n"), 0o600))
-	require.NoError(t, updateReadme(file, "new\n"))
-	text, err := os.ReadFile(file)
+	text, err := makeReadme(file, "new\n")
 	require.NoError(t, err)
 	assert.Equal(t, "before\n"+tableStart+"new\n"+tableEnd+"after\n", string(text))
 
 	require.NoError(t, os.WriteFile(file, []byte("before\n"), 0o600))
-	require.ErrorContains(t, updateReadme(file, "new\n"), "the table belongs between the lines")
+	_, err = makeReadme(file, "new\n")
+	require.ErrorContains(t, err, "the table belongs between the lines")
 }
 
 // Every profile that package storage takes, the schema takes too: a file for the post-renderer is one for the chart.

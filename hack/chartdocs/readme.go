@@ -89,16 +89,16 @@ func presetText(v *value) string {
 
 func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// updateReadme puts the tables between the two lines.
-func updateReadme(file, tables string) error {
+// makeReadme returns the text of a file with the tables between the two lines.
+func makeReadme(file, tables string) ([]byte, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before, rest, found := bytes.Cut(text, []byte(tableStart))
 	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
 	if !found || !closed {
-		return fmt.Errorf("%s: the table belongs between the lines %q and %q", file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
+		return nil, fmt.Errorf("%s: the table belongs between the lines %q and %q", file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
 	}
-	return os.WriteFile(file, []byte(string(before)+tableStart+tables+tableEnd+string(after)), 0o644)
+	return []byte(string(before) + tableStart + tables + tableEnd + string(after)), nil
 }

@@ -123,7 +123,7 @@ func sourceOf(b storage.Backend) (string, error) {
 	case source.HostPath != nil:
 		return "hostPath", nil
 	}
-	return "", fmt.Errorf("backend %s: the chart's fence does not know the source of its volumes: add it to templates/_fence.tpl", b.Name)
+	return "", fmt.Errorf("backend %s: the chart's guardrail policies have no rule for the source of its volumes: add it to templates/_guardrails.tpl", b.Name)
 }
 
 // aliases are the other names of backends: their drivers' and the in-tree plugins'.

@@ -29,7 +29,7 @@ func size(c *corev1.PersistentVolumeClaim, text string) {
 
 func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned(), shared()})
+	client, config := guarded(t, []storage.Profile{provisioned(), shared()})
 	namespace := serve(t, config)
 	for _, profile := range config.Profiles {
 		require.NoError(t, createClaim(t, client, claimFor(t, config, profile.Name, namespace)))
@@ -86,7 +86,7 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 // A claim that names a volume gets its data, if the volume is available to it.
 func TestGuardrailsRebindOnlyVolumesOfTheNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other := serve(t, config), serve(t, config)
 	name, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 	rebind := func(volume string) error {
@@ -124,7 +124,7 @@ func TestGuardrailsHoldClaimsToServedNamespaces(t *testing.T) {
 		{Key: "owner", Operator: metav1.LabelSelectorOpExists},
 		{Key: "frozen", Operator: metav1.LabelSelectorOpDoesNotExist},
 	}}
-	client, config := fenced(t, []storage.Profile{provisioned(), static, selective})
+	client, config := guarded(t, []storage.Profile{provisioned(), static, selective})
 	label(t, one, map[string]string{servedBy: config.namespace})
 	labelled := func(change map[string]string) string {
 		labels := map[string]string{servedBy: config.namespace, "team": "ml", "owner": ""}
@@ -192,7 +192,7 @@ func label(t *testing.T, namespace string, labels map[string]string) {
 
 func TestGuardrailsLetNoClaimGrowAboveItsProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	claim := boundClaim(t, claimFor(t, config, "provisioned", serve(t, config)))
 	grow := func(size string) error {
 		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(t.Context(), claim.Name, types.MergePatchType,
@@ -212,7 +212,7 @@ func TestGuardrailsReadNamesWithTheNamespace(t *testing.T) {
 	t.Parallel()
 	profile := shared()
 	profile.Claim.Name, profile.Volume.Name, profile.StorageClass.Name = "data-{namespace}", "vol.{namespace}", "a.b-{namespace}"
-	client, config := fenced(t, []storage.Profile{profile})
+	client, config := guarded(t, []storage.Profile{profile})
 	namespace := serve(t, config)
 	storage := objectsOf(t, config, "shared", namespace)
 	_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), storage.Volumes[0], dryRun)

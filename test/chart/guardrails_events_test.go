@@ -26,7 +26,7 @@ func eventAbout(namespace, kind string) *eventsv1.Event {
 
 func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	name := clusterName("ps", config.namespace)
 	own := func(change func(*eventsv1.Event)) *eventsv1.Event {
@@ -67,7 +67,7 @@ func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 // A patch counts an Event that happens again. It must not change one of a third party.
 func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	patch := func(controller string) error {
 		event := eventAbout(namespace, "Pod")
@@ -86,7 +86,7 @@ func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 // The election of the leader reports by Events of the older API.
 func TestGuardrailsHoldEventsOfTheElection(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	create := func(change func(*corev1.Event)) error {
 		event := &corev1.Event{
 			ObjectMeta:     metav1.ObjectMeta{GenerateName: "event-", Namespace: config.namespace},

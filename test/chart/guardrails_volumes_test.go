@@ -16,7 +16,7 @@ import (
 // A stolen token must not take the data of a released volume of a third party: label it in one request, re-bind it in the next.
 func TestGuardrailsStopTheTwoStepTakeover(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	volume := volumeInPhase(t, corev1.VolumeReleased, nil, "default", "mine")
 	patch := patcher(t, client, volume)
 
@@ -87,7 +87,7 @@ func inPhase(t *testing.T, volume *corev1.PersistentVolume, phase corev1.Persist
 
 func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	label := labelPatch(namespace, uid)
@@ -129,7 +129,7 @@ func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 // While the binder stands still, a volume is Bound though its claim went with an earlier namespace of the name.
 func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	since := func(ago time.Duration) error {
 		volume := foreignVolume()
@@ -145,7 +145,7 @@ func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 
 func TestGuardrailsRebindInTheLiveNamespaceOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	cases := map[string]struct {
@@ -173,7 +173,7 @@ func TestGuardrailsCreateSharedVolumesForServedNamespacesOnly(t *testing.T) {
 	t.Parallel()
 	profile := shared()
 	profile.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
-	client, config := fenced(t, []storage.Profile{profile})
+	client, config := guarded(t, []storage.Profile{profile})
 	create := func(namespace string) error {
 		volume := objectsOf(t, config, profile.Name, namespace).Volumes[0]
 		_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)

@@ -173,9 +173,9 @@ func gone(t *testing.T, name string) {
 	_, rebinds := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".rebinds", get)
 	_, priority := typed.SchedulingV1().PriorityClasses().Get(t.Context(), name, get)
 	for what, err := range map[string]error{
-		"webhook": webhook, "role": role, "binding": binding, "fence around volumes": volumes,
-		"fence around classes": classes, "fence around claims": claims, "fence around namespaces": namespaces, "fence around Events": events,
-		"fence around re-binding": rebinds, "priority class": priority,
+		"webhook": webhook, "role": role, "binding": binding, "guardrails for volumes": volumes,
+		"guardrails for classes": classes, "guardrails for claims": claims, "guardrails for namespaces": namespaces, "guardrails for Events": events,
+		"guardrails for re-binding": rebinds, "priority class": priority,
 	} {
 		assert.True(t, apierrors.IsNotFound(err), "the %s is still there", what)
 	}

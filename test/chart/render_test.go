@@ -93,7 +93,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"a typo deep in a profile":                {"config.profiles[0].name=a,config.profiles[0].volume.handel=v", "handel"},
 		"a word for a number":                     {"port=https", "port"},
 		"a port that is none":                     {"port=70000", "port"},
-		"a word for true or false":                {"fence.enabled=maybe", "enabled"},
+		"a word for true or false":                {"guardrails.enabled=maybe", "enabled"},
 		"another apiVersion of the configuration": {"config.apiVersion=v1", "apiVersion"},
 		"the opt-in label on the webhook's pods":  {"podLabels.pipeline-storage=enabled", "podLabels"},
 		"a pod label that the Service looks for":  {`podLabels.app\.kubernetes\.io/name=a`, "podLabels"},

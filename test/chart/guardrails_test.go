@@ -49,8 +49,8 @@ type release struct {
 	namespace, installation string
 }
 
-// fenced installs the chart with profiles and returns when its fence stands.
-func fenced(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
+// guarded installs the chart with profiles and returns when its guardrail policies are in force.
+func guarded(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
 	t.Helper()
 	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func fenced(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, rel
 		_, event := client.EventsV1().Events("default").Create(t.Context(), eventAbout("default", "Pod"), dryRun)
 		return denied(class) && denied(claim) && denied(event) && denied(patch(`{"metadata":{"labels":{"theirs":"1"}}}`)) &&
 			(config.Profiles[0].Volume != nil || denied(patch(labelPatch("default", "of-an-earlier-namespace"))))
-	}, "the fence does not stand")
+	}, "the guardrail policies are not in force")
 	return client, config
 }
 
@@ -101,7 +101,7 @@ func objectsOf(t *testing.T, config release, profile, namespace string) storage.
 	return objects
 }
 
-// denied reports whether a fence refused, and not a missing right or the API server's own validation.
+// denied reports whether a guardrail policy refused, and not a missing right or the API server's own validation.
 func denied(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'chart-")
 }
@@ -214,7 +214,7 @@ func readOnly(b storage.Backend) storage.Profile {
 }
 
 // A new backend is tested as soon as it is in the table.
-func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
+func TestGuardrailsAdmitWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
 	home := newNamespace(t, nil)
 	profiles := []storage.Profile{shared(), forAClaim(), mounted(), provisioned(), belongs(), attributed()}
@@ -226,7 +226,7 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 			profile.Volume.Namespace = home
 		}
 	}
-	client, config := fenced(t, profiles)
+	client, config := guarded(t, profiles)
 	label(t, home, map[string]string{servedBy: config.namespace})
 	for _, profile := range config.Profiles {
 		objects := objectsOf(t, config, profile.Name, home)
@@ -244,9 +244,9 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	}
 }
 
-func TestFenceRefusesEverythingElse(t *testing.T) {
+func TestGuardrailsRefuseEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
+	client, config := guarded(t, []storage.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
 
 	volumes := map[string]struct {
 		profile string
@@ -390,10 +390,10 @@ func toNFS(v *corev1.PersistentVolume) {
 	v.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "a", Path: "/"}}
 }
 
-// The fence is for one ServiceAccount: it must not be in anybody else's way.
-func TestFenceIsNoFenceForOthers(t *testing.T) {
+// The guardrail policies hold one ServiceAccount: they must not refuse anything to another user.
+func TestGuardrailsHoldOnlyTheOwnServiceAccount(t *testing.T) {
 	t.Parallel()
-	fenced(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
+	guarded(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
 	_, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
 	require.NoError(t, err)
 	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
@@ -402,9 +402,9 @@ func TestFenceIsNoFenceForOthers(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
+func TestGuardrailsLetOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	volume := foreignVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
@@ -433,9 +433,9 @@ func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	}
 }
 
-func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
+func TestGuardrailsLetAVolumeBeReboundToItsOwnClaimOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claim, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 
@@ -511,9 +511,9 @@ func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.Persi
 	return claim
 }
 
-func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
+func TestGuardrailsKeepClaimsFromTheGarbageCollector(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	own := func() *corev1.PersistentVolumeClaim {
 		claim := claimFor(t, config, provisioned().Name, serve(t, config))
 		claim.Labels["team"] = "ml"
@@ -551,9 +551,9 @@ func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
 }
 
 // The spec of a claim that is not bound yet may change in more than its size: the volume may be chosen.
-func TestFenceLetsNobodyChooseTheVolumeOfAClaim(t *testing.T) {
+func TestGuardrailsRefuseAClaimThatChoosesItsVolume(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claims := client.CoreV1().PersistentVolumeClaims(namespace)
 	claim, err := claims.Create(t.Context(), claimFor(t, config, provisioned().Name, namespace), metav1.CreateOptions{})

@@ -156,11 +156,11 @@ func TestAdmissionRefusesAMissingLabel(t *testing.T) {
 
 func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	for subPath, exp := range map[string]string{
-		"{pod.names}":              "{pod.names} is no placeholder: there are " + storage.PlaceholderPatterns(),
-		"{pod.labels[job-name]}":   "is no placeholder",
+		"{pod.names}":              "{pod.names} is not a placeholder: there are " + storage.PlaceholderPatterns(),
+		"{pod.labels[job-name]}":   "is not a placeholder",
 		"{pod.labels['job name']}": "{pod.labels['job name']} names no label",
 		"{pod.labels['../..']}":    "names no label",
-		"runs/{pod.name":           "has a brace without its partner",
+		"runs/{pod.name":           "has a brace without the other one",
 		"{pod.name}/../other":      "without two dots",
 		"/{pod.name}":              "must be a relative path",
 	} {
@@ -169,8 +169,8 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
 	for subPath, exp := range map[string]string{
-		"{release}":         "at admission nobody knows the release",
-		"{{workflow.name}}": "at admission nobody fills {{…}}",
+		"{release}":         "at admission no release is known",
+		"{{workflow.name}}": "at admission nothing fills {{…}}",
 	} {
 		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + folders(subPath)))
 		require.ErrorContains(t, err, exp)
@@ -179,7 +179,7 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
 
 	result := patch(t, injecttest.Load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
-	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
+	assert.Contains(t, result.Refused().Message, "placeholders are for mount.subPath of the profile only")
 
 	config := injecttest.Load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
 	objects := injecttest.Find(t, config, injecttest.Pod(t, asks+"---\n"+main))

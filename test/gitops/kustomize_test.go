@@ -115,7 +115,7 @@ func TestKustomizeShowsWhy(t *testing.T) {
 			[]string{"        args:", "        volumeMounts: [{name: scratch, mountPath: /data}]\n        args:", "    spec:\n", "    spec:\n      volumes: [{name: scratch, emptyDir: {}}]\n"},
 			`error: document 1 Deployment/nightly-api: container "api": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
-		"a mistake": {"storage.yaml", []string{"size: 50Gi", "size: lots"}, `error: functionConfig: profiles[0].claim.size: "lots" is no quantity`},
+		"a mistake": {"storage.yaml", []string{"size: 50Gi", "size: lots"}, `error: functionConfig: profiles[0].claim.size: "lots" is not a quantity`},
 		"no namespace": {
 			"storage.yaml",
 			[]string{"  namespace: pipelines\n", ""},

@@ -77,7 +77,7 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
   {{- end -}}
   {{- range $name := list $claim.name $class.name $volume.name (dig "name" "" ($profile.attributesClass | default dict)) (dig "subPath" "" ($profile.mount | default dict)) -}}
     {{- if contains "{release}" ($name | default "") -}}
-      {{- fail (printf "config.profiles: at admission nobody knows the release: use {namespace} or a plain name instead of %q" $name) -}}
+      {{- fail (printf "config.profiles: at admission no release is known: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}
   {{- end -}}
   {{- if and $volumeCreated (not $volume.handle) -}}

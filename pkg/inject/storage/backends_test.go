@@ -16,7 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// TestBackendsDocument holds the tables of docs/backends.md to the table of backends, with a section for each of them.
+// TestBackendsDocument holds the tables of docs/backends.md to the table of backends, with a section for
+// each of them.
 func TestBackendsDocument(t *testing.T) {
 	after := generated(t, "backends.md", "backends", "TestBackendsDocument", backendTables())
 	for _, b := range storage.Backends {
@@ -35,7 +36,10 @@ func TestTheDocumentedClassesLoad(t *testing.T) {
 			continue // an object of the cluster: test/samples
 		}
 		parts++
-		config := injecttest.Load(t, "profiles:\n- name: default\n  "+strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n  ")+"\n")
+		config := injecttest.Load(
+			t,
+			"profiles:\n- name: default\n  "+strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n  ")+"\n",
+		)
 		assert.True(t, config.Profiles[0].AttributesClass != nil || config.Profiles[0].SnapshotClass != nil)
 	}
 	assert.Equal(t, 2, parts)
@@ -43,11 +47,23 @@ func TestTheDocumentedClassesLoad(t *testing.T) {
 
 func backendTables() string {
 	var b strings.Builder
-	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | and its attributes | read-only for every pod by | Its `zone` is a node's |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | " +
+		"and its attributes | read-only for every pod by | Its `zone` is a node's |\n|---|---|---|---|---|---|---|---|\n")
 	for _, row := range storage.Backends {
-		writeRow(&b, row.Name, code(row.Driver), modes(row), needs(row), row.Handle, attributes(row), readOnly(row), code(row.TopologyKey))
+		writeRow(
+			&b,
+			row.Name,
+			code(row.Driver),
+			modes(row),
+			needs(row),
+			row.Handle,
+			attributes(row),
+			readOnly(row),
+			code(row.TopologyKey),
+		)
 	}
-	b.WriteString("\n| Backend | Parameters by default | `performance` | `attributesClass` may have | `snapshotClass` | Facts from |\n|---|---|---|---|---|---|\n")
+	b.WriteString("\n| Backend | Parameters by default | `performance` | `attributesClass` may have | `snapshotClass` " +
+		"| Facts from |\n|---|---|---|---|---|---|\n")
 	for _, row := range storage.Backends {
 		writeRow(&b, row.Name, settings(row.Parameters), presets(row), mutable(row), snapshots(row), row.Docs)
 	}

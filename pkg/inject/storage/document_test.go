@@ -13,8 +13,9 @@ import (
 // docs is where the documents are whose tables are made from those of the package.
 var docs = filepath.Join("..", "..", "..", "docs")
 
-// generated compares what stands between the two comments of a document with a text, or writes it there with -update. It
-// returns what follows. The first comment names the test that writes it: <!-- NAME: go test … -->.
+// generated compares what stands between the two comments of a document with a text, or writes it there
+// with -update. It returns what follows. The first comment names the test that writes it: <!-- NAME: go
+// test … -->.
 func generated(t *testing.T, document, name, test, text string) (after string) {
 	t.Helper()
 	begin := fmt.Sprintf("<!-- %s: go test ./pkg/inject/storage -run %s -update -->\n", name, test)

@@ -15,8 +15,9 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Load reads a configuration file, lets the overrides change it, sets its defaults and validates it. Unknown and repeated
-// fields are errors. Every problem is told with its line. The warnings are for people.
+// Load reads a configuration file, lets the overrides change it, sets its defaults and validates it.
+// Unknown and repeated fields are errors. Every problem is returned with its line. The warnings are for
+// people.
 func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, error) {
 	c, root, err := parse(data)
 	if err != nil {
@@ -32,8 +33,8 @@ func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, err
 	return c, warnings, nil
 }
 
-// LoadForAdmission reads a configuration file as [Load] does and refuses what only a release could complete: the name
-// {release}, and a volume that says neither which namespace it serves nor that it is shared.
+// LoadForAdmission reads a configuration file as [Load] does. It refuses names that only a release could
+// complete, those with {release}, and a volume that has no namespace and is not shared.
 func LoadForAdmission(data []byte) (*Config, []string, error) {
 	c, root, err := parse(data)
 	if err != nil {
@@ -52,7 +53,8 @@ func LoadForAdmission(data []byte) (*Config, []string, error) {
 	return c, warnings, nil
 }
 
-// New makes a configuration without a file: one profile named default, changed by the overrides, completed and validated.
+// New returns a configuration without a file: one profile named default, changed by the overrides, with its defaults,
+// validated.
 func New(overrides ...func(*Config) error) (*Config, []string, error) {
 	c := &Config{APIVersion: APIVersion, Kind: ConfigKind, Profiles: []Profile{{Name: DefaultProfile}}}
 	warnings, problems, err := c.complete(overrides)
@@ -116,13 +118,14 @@ func parseYAML(data []byte) (*yaml.Node, error) {
 	return root, plain(root)
 }
 
-// plain refuses what JSON cannot say, and keeps the text of a date, which YAML would write anew.
+// plain refuses values that JSON does not have. It retains the text of a date, which YAML would write in
+// another form.
 func plain(n *yaml.Node) error {
 	switch tag := n.ShortTag(); {
 	case tag == "!!timestamp":
 		n.Tag = "!!str"
 	case tag == "!!float" && strings.ContainsAny(n.Value, "iInN"):
-		return fmt.Errorf("line %d: %s is no number that can be used here", n.Line, n.Value)
+		return fmt.Errorf("line %d: %s is not a number that can be used here", n.Line, n.Value)
 	}
 	for i, child := range n.Content {
 		isKey := n.Kind == yaml.MappingNode && i%2 == 0
@@ -136,7 +139,7 @@ func plain(n *yaml.Node) error {
 	return nil
 }
 
-// typeError tells where a value has the wrong type.
+// typeError is the error for a value of the wrong type, with its line.
 func typeError(root *yaml.Node, asJSON []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
@@ -144,7 +147,8 @@ func typeError(root *yaml.Node, asJSON []byte, err error) error {
 	}
 	path := pathAt(asJSON, wrong.Offset)
 	found, _, _ := strings.Cut(wrong.Value, " ")
-	return fmt.Errorf("line %d: %s: expected %s, not %s", lineOf(root, path), path, typeNames[wrong.Type.Kind()], valueNames[found])
+	return fmt.Errorf("line %d: %s: expected %s, not %s",
+		lineOf(root, path), path, typeNames[wrong.Type.Kind()], valueNames[found])
 }
 
 // typeNames and valueNames are what people call the types of the configuration and the values of JSON.
@@ -204,7 +208,7 @@ func pathAt(asJSON []byte, offset int64) string {
 	return strings.TrimPrefix(path.String(), ".")
 }
 
-// sizeError finds the size that is no quantity, whose own error tells no place.
+// sizeError finds the size that is not a quantity: its own error has no place.
 func sizeError(root *yaml.Node, err error) error {
 	profiles := childOf(root, "profiles")
 	for i := 0; profiles != nil && i < len(profiles.Content); i++ {
@@ -214,7 +218,7 @@ func sizeError(root *yaml.Node, err error) error {
 			continue
 		}
 		if _, bad := resource.ParseQuantity(size.Value); bad != nil {
-			return fmt.Errorf("line %d: %s: %q is no quantity such as 100Gi", size.Line, path, size.Value)
+			return fmt.Errorf("line %d: %s: %q is not a quantity such as 100Gi", size.Line, path, size.Value)
 		}
 	}
 	return err

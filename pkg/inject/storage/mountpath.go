@@ -23,8 +23,8 @@ func (m *MountConfig) SetPath(mountPath string) error {
 	return nil
 }
 
-// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
-// those are the administrator's.
+// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with
+// placeholders: those are the administrator's.
 func (m *MountConfig) AddSubPath(directory string) error {
 	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
 		return err

@@ -15,13 +15,13 @@ func (p *Profile) driver() string {
 	return p.StorageClass.Driver
 }
 
-// parameters are the preset's, those of its performance, and the profile's own over them. An empty value takes one away.
+// parameters are the preset's, those of its performance, and the profile's own over them. An empty value removes one.
 func (p *Profile) parameters() map[string]string {
 	merged := map[string]string{}
 	maps.Copy(merged, p.Backend().Parameters)
 	maps.Copy(merged, p.Backend().Performance[p.StorageClass.Performance].Parameters)
 	for name, owner := range p.Backend().BelongsTo {
-		if own, given := p.StorageClass.Parameters[owner]; given && own != merged[owner] {
+		if own, isSet := p.StorageClass.Parameters[owner]; isSet && own != merged[owner] {
 			delete(merged, name)
 		}
 	}
@@ -43,7 +43,7 @@ func (p *Profile) attributes() map[string]string {
 	return merged
 }
 
-// topologyKey is the backend's, or for csi the volume's own.
+// topologyKey is the backend's; for the backend csi it is the volume's.
 func (p *Profile) topologyKey() string {
 	if key := p.Backend().TopologyKey; key != "" {
 		return key

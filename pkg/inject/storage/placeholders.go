@@ -13,7 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// Placeholder is a row of [Placeholders]: what stands in mount.subPath for a value of the pod, its namespace or its release.
+// Placeholder is a row of [Placeholders]: what stands in mount.subPath for a value of the pod, its
+// namespace or its release.
 type Placeholder struct {
 	// Pattern is how a profile writes it. KEY stands for a key that the profile names, such as that of a label.
 	Pattern string
@@ -22,9 +23,10 @@ type Placeholder struct {
 	// FieldPath is the field of the pod from which the kubelet fills it when a container starts, with KEY as in Pattern.
 	// Empty: it is filled when the mount is added.
 	FieldPath string
-	// Variable is the environment variable that the field needs in every container with the mount, with KEY as in Pattern.
+	// Variable is the environment variable that the field needs in every container with the mount, with KEY as
+	// in Pattern.
 	Variable string
-	// Value returns the value as it is when the mount is added. Empty: there is none.
+	// Value returns the value as it is when the mount is added. Empty: it has no value.
 	Value func(s Subject, key string) string
 	// Later reports whether the value can come after the mount is added. Nil: never.
 	Later func(s Subject, key string) bool
@@ -34,7 +36,7 @@ type Placeholder struct {
 	Becomes, Values string
 }
 
-// Subject is for whom placeholders are filled.
+// Subject is the pod that placeholders are filled for.
 type Subject struct {
 	Pod *kinds.Pod
 	// Namespace is that of the pod, and Release the name of its Helm release. Either is empty where it is not known.
@@ -53,10 +55,12 @@ const podVariablePrefix = "PIPELINE_STORAGE_POD_"
 // placeholderKey stands for the key in the columns of a row.
 const placeholderKey = "KEY"
 
-// Placeholders is the table of what mount.subPath may have, by which one claim has a directory for each pod, run or namespace.
+// Placeholders is the table of what mount.subPath may have, by which one claim has a directory for each
+// pod, run or namespace.
 //
-// The kubelet fills the rows with a FieldPath when a container starts: the mount gets a subPathExpr, which may use the
-// container's own variables only, and the container gets these variables, which the downward API fills.
+// The kubelet fills the rows with a FieldPath when a container starts: the mount gets a subPathExpr, which
+// may use the container's own variables only, and the container gets these variables, which the downward
+// API fills.
 // Source: Kubernetes, core/v1 VolumeMount subPathExpr.
 var Placeholders = []Placeholder{
 	{
@@ -131,8 +135,8 @@ func (p *Placeholder) EnvVar(key string) corev1.EnvVar {
 	}
 }
 
-// variableName makes the name of a variable from a key. Two keys may have one name: that is a conflict like any other of a
-// variable that is taken.
+// variableName makes the name of a variable from a key. Two keys may have one name: that is a conflict like
+// any other of a variable that is taken.
 func variableName(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -165,8 +169,8 @@ func placeholderOf(text string) (*Placeholder, string) {
 	return nil, ""
 }
 
-// inBraces is what stands in braces. What stands in double ones is Argo's, which fills its templates itself before it makes
-// pods of them. Source: Argo Workflows, Workflow Variables.
+// inBraces is what stands in braces. What stands in double ones is Argo's, which fills its templates itself
+// before it makes pods of them. Source: Argo Workflows, Workflow Variables.
 var inBraces = regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
 
 func isArgos(text string) bool { return strings.HasPrefix(text, "{{") }
@@ -200,7 +204,7 @@ func checkPlaceholders(subPath string) error {
 		}
 		row, key := placeholderOf(found)
 		if row == nil {
-			return fmt.Errorf("%s is no placeholder: there are %s", found, PlaceholderPatterns())
+			return fmt.Errorf("%s is not a placeholder: there are %s", found, PlaceholderPatterns())
 		}
 		if row.Noun == "" {
 			continue
@@ -210,7 +214,7 @@ func checkPlaceholders(subPath string) error {
 		}
 	}
 	if strings.ContainsAny(inBraces.ReplaceAllString(subPath, ""), "{}") {
-		return errors.New("has a brace without its partner")
+		return errors.New("has a brace without the other one")
 	}
 	return nil
 }
@@ -219,7 +223,7 @@ func checkPlaceholders(subPath string) error {
 func checkNoPlaceholders(subPath string) error {
 	for _, found := range inBraces.FindAllString(subPath, -1) {
 		if !isArgos(found) {
-			return fmt.Errorf("%s: placeholders belong into the profile's mount.subPath", found)
+			return fmt.Errorf("%s: placeholders are for mount.subPath of the profile only", found)
 		}
 	}
 	return nil

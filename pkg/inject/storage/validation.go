@@ -92,7 +92,8 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
 		}
 		if strings.HasPrefix(p.Env, podVariablePrefix) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env,
+				"must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
 		}
 	}
 	if p.FSGroup != nil && *p.FSGroup < 0 {
@@ -115,7 +116,8 @@ func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 		}
 	}
 	if len(c.AccessModes) > 1 && slices.Contains(c.AccessModes, corev1.ReadWriteOncePod) {
-		errs = append(errs, field.Invalid(at.Child("accessModes"), c.AccessModes, "ReadWriteOncePod cannot be combined with other modes"))
+		errs = append(errs, field.Invalid(at.Child("accessModes"), c.AccessModes,
+			"ReadWriteOncePod cannot be combined with other modes"))
 	}
 	return errs
 }
@@ -124,10 +126,14 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 	errs := validateName(at.Child("name"), s.Name)
 	for _, name := range backend.Required {
 		if s.Parameters[name] == "" && *s.Create {
-			errs = append(errs, field.Required(at.Child("parameters").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("parameters").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
-	policies := []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimRetain, corev1.PersistentVolumeReclaimDelete}
+	policies := []corev1.PersistentVolumeReclaimPolicy{
+		corev1.PersistentVolumeReclaimRetain,
+		corev1.PersistentVolumeReclaimDelete,
+	}
 	if !slices.Contains(policies, s.ReclaimPolicy) {
 		errs = append(errs, field.NotSupported(at.Child("reclaimPolicy"), s.ReclaimPolicy, policies))
 	}
@@ -143,7 +149,8 @@ func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorLis
 		p.createsAttributesClass() || p.createsSnapshotClass()
 	switch {
 	case backend.Name != "csi" && driver != "" && driver != backend.Driver:
-		return field.ErrorList{field.Invalid(at, driver, fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
+		return field.ErrorList{field.Invalid(at, driver,
+			fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
 	case backend.Name == "csi" && driver == "" && needed:
 		return field.ErrorList{field.Required(at, "the backend csi needs the name of its CSI driver")}
 	}
@@ -153,7 +160,8 @@ func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorLis
 func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorList {
 	if p.Volume == nil {
 		if backend.StaticOnly && *p.Claim.Create {
-			return field.ErrorList{field.Required(at, fmt.Sprintf("nothing provisions volumes of the backend %s: name one", backend.Name))}
+			return field.ErrorList{field.Required(at,
+				fmt.Sprintf("nothing provisions volumes of the backend %s: name one", backend.Name))}
 		}
 		return nil
 	}
@@ -179,13 +187,15 @@ func (p *Profile) validateShared(at *field.Path) field.ErrorList {
 	}
 	var errs field.ErrorList
 	if p.SingleNode() {
-		errs = append(errs, field.Invalid(at.Child("shared"), true, "only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
+		errs = append(errs, field.Invalid(at.Child("shared"), true,
+			"only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
 	}
 	if v.Namespace != "" {
 		errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, "a shared volume serves every namespace"))
 	}
 	if v.Name != "" && !strings.Contains(v.Name, placeholderNamespace) {
-		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+placeholderNamespace))
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name,
+			"a shared volume has a PersistentVolume in each namespace, so its name needs "+placeholderNamespace))
 	}
 	return errs
 }
@@ -197,9 +207,10 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	if v.Handle == "" {
 		errs = append(errs, field.Required(at.Child("handle"), "for the backend "+backend.Name+": "+backend.Handle))
 	}
-	isFolder := backend.source == sourceLocal || backend.source == sourceHostPath
-	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
-		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
+	isDirectory := backend.source == sourceLocal || backend.source == sourceHostPath
+	if isDirectory && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
+		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle,
+			"must be an absolute path of a directory below / without .."))
 	}
 	errs = append(errs, p.validateReadOnly(at)...)
 	errs = append(errs, p.validateStage(at, backend)...)
@@ -209,7 +220,8 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	}
 	for _, name := range backend.Required {
 		if !*p.StorageClass.Create && p.attributes()[name] == "" {
-			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("attributes").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
 	return errs

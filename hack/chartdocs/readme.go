@@ -26,7 +26,7 @@ func makeTables(values []*value) string {
 	return text.String() + "\n"
 }
 
-// writeRows writes the row of a value, or of those below it after a row that says what they have in common.
+// writeRows writes the row of a value, or of those below it after a row about all of them.
 func writeRows(text *strings.Builder, v *value) {
 	if len(v.children) == 0 || v.ref != "" {
 		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), presetText(v), escape(v.text))
@@ -45,7 +45,7 @@ func (v *value) typeName() string {
 	return typeOf(v.schema)
 }
 
-// typeOf tells a type to people.
+// typeOf is the type of a schema, for people.
 func typeOf(schema map[string]any) string {
 	if ref, ok := schema["$ref"].(string); ok {
 		return ref[strings.LastIndex(ref, "/")+1:]
@@ -98,7 +98,8 @@ func makeReadme(file, tables string) ([]byte, error) {
 	before, rest, found := bytes.Cut(text, []byte(tableStart))
 	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
 	if !found || !closed {
-		return nil, fmt.Errorf("%s: the table belongs between the lines %q and %q", file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
+		return nil, fmt.Errorf("%s: the table belongs between the lines %q and %q",
+			file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
 	}
 	return []byte(string(before) + tableStart + tables + tableEnd + string(after)), nil
 }

@@ -27,7 +27,9 @@ var (
 	// enums are the values of types that have few.
 	enums = map[reflect.Type][]string{
 		reflect.TypeFor[corev1.PersistentVolumeAccessMode](): {
-			string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
+			string(
+				corev1.ReadWriteOnce,
+			), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
 		},
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
@@ -41,7 +43,7 @@ var (
 			string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
 		},
 	}
-	// additions are what the types do not say.
+	// additions are the parts of a schema that the types do not have.
 	additions = map[string]map[string]any{
 		"Config": {"required": []string{"profiles"}, "properties": map[string]any{
 			"apiVersion": map[string]any{"const": storage.APIVersion},

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// FieldPaths are the paths of all fields of a configuration's type that hold no further fields of the configuration, as a
-// file spells them: profiles[].claim.size. A field that a file cannot have has no path.
+// FieldPaths are the paths of all fields of a configuration's type that hold no further fields of the
+// configuration, as a file spells them: profiles[].claim.size. A field that a file cannot have has no path.
 func FieldPaths(t reflect.Type) []string {
 	var paths []string
 	for field := range t.Fields() {

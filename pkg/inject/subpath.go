@@ -17,8 +17,9 @@ type folder struct {
 	variables        []corev1.EnvVar
 }
 
-// folder fills the placeholders of the profile's subPath. No value leads out of its directory: see [storage.Placeholders].
-// An empty one would make the directory that of all runs, so that a missing label refuses the pod.
+// folder fills the placeholders of the profile's subPath. No value leads out of its directory: see
+// [storage.Placeholders]. An empty one would make the directory that of all runs, so that a missing label
+// refuses the pod.
 func (p *podPatch) folder(mount *storage.MountConfig) (folder, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
@@ -79,9 +80,11 @@ func (p *podPatch) missing(noun, key string) error {
 	switch {
 	case p.request.Admission:
 	case key == indexLabel:
-		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which sees the label"
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, " +
+			"which sees the label"
 	default:
-		remedy = "add the " + noun + " to the pod template; where a controller adds it, leave the pod to the webhook, which sees it"
+		remedy = "add the " + noun + " to the pod template; where a controller adds it, leave the pod to the webhook, " +
+			"which sees it"
 	}
 	return fmt.Errorf("the pod has no %s %s, and without it all pods would share one directory: %s", noun, key, remedy)
 }
@@ -91,6 +94,7 @@ func (p *podPatch) takesVariables() error {
 	if !p.pod.ControllerCopiesMounts() {
 		return nil
 	}
-	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +
+	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which " +
+		"would miss their variables: " +
 		"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}")
 }

@@ -22,7 +22,8 @@ const (
 	laterKey = "job-name"
 )
 
-// accepted is what the API server requires of values that come after the mount is added. A row with Later needs an entry.
+// accepted is what the API server requires of values that come after the mount is added. A row with Later
+// needs an entry.
 // Source: Kubernetes, apimachinery pkg/api/validation NameIsDNSSubdomain and IsValidLabelValue.
 var accepted = map[string]func(string) []string{
 	"{pod.name}": validation.IsDNS1123Subdomain,
@@ -34,11 +35,14 @@ var accepted = map[string]func(string) []string{
 	},
 }
 
-// FuzzPlaceholders states the invariant of every row of [storage.Placeholders]: whatever the value, the mount is refused, or
-// its path has one more element than the text around the placeholder, and none that leads elsewhere.
+// FuzzPlaceholders states the invariant of every row of [storage.Placeholders]: whatever the value, the
+// mount is refused, or its path has one more element than the text around the placeholder, and none that
+// leads elsewhere.
 func FuzzPlaceholders(f *testing.F) {
 	for row := range storage.Placeholders {
-		for _, value := range []string{"", ".", "..", "../..", "a/b", "/", "a", "A.b-c_1", "$(HOME)", "$$", "{pod.name}", "..a", "a\x00b"} {
+		for _, value := range []string{
+			"", ".", "..", "../..", "a/b", "/", "a", "A.b-c_1", "$(HOME)", "$$", "{pod.name}", "..a", "a\x00b",
+		} {
 			f.Add(row, "", value, "")
 			f.Add(row, ".", value, "")
 			f.Add(row, "$(HOME)/.", value, ".")
@@ -97,8 +101,8 @@ func expand(expression, value string) string {
 	})
 }
 
-// mountedDirectory is the directory that a container mounts where a value is that of the namespace, the release, and every
-// field of the pod. It is false where the pod is refused.
+// mountedDirectory is the directory that a container mounts where a value is that of the namespace, the
+// release, and every field of the pod. It is false where the pod is refused.
 func mountedDirectory(t *testing.T, config *storage.Config, value string) (string, bool) {
 	t.Helper()
 	values := map[string]any{knownKey: value}

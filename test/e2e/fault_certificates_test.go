@@ -168,7 +168,7 @@ func (i *installation) rotate(t *testing.T) {
 	t.Logf("every replica serves by another authority %s after an operator asked for it", time.Since(begun).Round(100*time.Millisecond))
 }
 
-func (i *installation) authority() string { return i.deployment + "-authority" }
+func (i *installation) authority() string { return i.deployment + "-webhook-ca" }
 
 // changeSecret does it again when the webhook has changed the Secret in between.
 func (i *installation) changeSecret(t *testing.T, name string, change func(*corev1.Secret)) {

@@ -148,7 +148,7 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 
 	s.underLoad(t, func() {
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.CoreV1().Secrets(home).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		_, err := s.Client.CoreV1().Secrets(home).Patch(t.Context(), deployment+"-webhook-ca", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)
 		cluster.Eventually(t, "all replicas should serve by a new authority", func(ctx context.Context) error {

@@ -148,7 +148,10 @@ func (t *ruleTest) load() (memory, error) {
 		s := series{labels: metric}
 		for i, value := range values {
 			if !value.Omitted {
-				s.samples = append(s.samples, sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value})
+				s.samples = append(
+					s.samples,
+					sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value},
+				)
 			}
 		}
 		all = append(all, s)
@@ -167,8 +170,8 @@ func (a *alertTest) labels() []string {
 	return all
 }
 
-// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the labels of the alerts that
-// fire then, sorted.
+// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the labels
+// of the alerts that fire then, sorted.
 func (r *rule) firing(data memory, at, interval time.Duration) ([]string, error) {
 	engine := newEngine()
 	defer engine.Close()

@@ -29,7 +29,8 @@ var withoutFlag = map[string]string{
 	"profiles[].volume.nodeStageSecret.namespace": "--volume-node-stage-secret has both of its fields",
 }
 
-// TestEveryFieldHasAFlag walks the types of the configuration. A new field needs a row in fieldFlags or in withoutFlag.
+// TestEveryFieldHasAFlag walks the types of the configuration. A new field needs a row in fieldFlags or in
+// withoutFlag.
 func TestEveryFieldHasAFlag(t *testing.T) {
 	fields := injecttest.FieldPaths(reflect.TypeFor[storage.Config]())
 	flags := map[string]bool{}
@@ -37,11 +38,22 @@ func TestEveryFieldHasAFlag(t *testing.T) {
 		flags["profiles[]."+f.path] = true
 		assert.Contains(t, fieldSections, f.section, "--%s would be no flag at all", f.name)
 		isField := func(field string) bool { return strings.HasPrefix(field+".", "profiles[]."+f.path+".") }
-		assert.True(t, f.name == "create" || slices.ContainsFunc(fields, isField), "--%s sets the unknown field %s", f.name, f.path)
+		assert.True(
+			t,
+			f.name == "create" || slices.ContainsFunc(fields, isField),
+			"--%s sets the unknown field %s",
+			f.name,
+			f.path,
+		)
 	}
 	for _, field := range fields {
 		isRow := strings.HasPrefix(field, "kinds[].") // rows are for files: a flag cannot hold one
-		assert.True(t, isRow || flags[field] != (withoutFlag[field] != ""), "%s needs a flag, or a reason to have none", field)
+		assert.True(
+			t,
+			isRow || flags[field] != (withoutFlag[field] != ""),
+			"%s needs a flag, or a reason to have none",
+			field,
+		)
 	}
 	for field := range withoutFlag {
 		assert.Contains(t, fields, field)

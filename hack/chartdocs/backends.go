@@ -71,9 +71,9 @@ func makeBackends() ([]byte, error) {
 			"profile": profile.Name, "backend": profile.StorageClass.Backend, "claim": names.Claim,
 			"size": profile.Claim.Size.String(), "path": profile.Mount.Path,
 			"reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
-			"class": names.StorageClass, "volume": names.Volume,
+			"class":         names.StorageClass, "volume": names.Volume,
 			"bindingMode": string(profile.StorageClass.VolumeBindingMode),
-			"fsType": storage.ClassParameterFSType,
+			"fsType":      storage.ClassParameterFSType,
 		},
 	})
 	return append([]byte(backendsHeader), text...), err

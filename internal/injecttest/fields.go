@@ -15,10 +15,10 @@ func FieldPaths(t reflect.Type) []string {
 			continue
 		}
 		of, items := field.Type, ""
-		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
-			if of.Kind() == reflect.Slice {
-				items += "[]"
-			}
+		if of.Kind() == reflect.Slice {
+			of, items = of.Elem(), "[]"
+		}
+		if of.Kind() == reflect.Pointer {
 			of = of.Elem()
 		}
 		if !strings.HasPrefix(of.PkgPath(), module) || of.Kind() != reflect.Struct {

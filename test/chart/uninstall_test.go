@@ -155,8 +155,8 @@ func TestUninstallHookMayDeleteOneObject(t *testing.T) {
 		return slices.ContainsFunc(common, func(c authorizationv1.ResourceRule) bool { return reflect.DeepEqual(r, c) })
 	})
 	assert.Equal(t, []authorizationv1.ResourceRule{{
-		Verbs: []string{
-			"delete"}, APIGroups: []string{admissionv1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+		Verbs: []string{"delete"}, APIGroups: []string{admissionv1.GroupName},
+		Resources:     []string{"mutatingwebhookconfigurations"},
 		ResourceNames: []string{clusterName("ps", namespace)},
 	}}, granted)
 }

@@ -27,9 +27,8 @@ var (
 	// enums are the values of types that have few.
 	enums = map[reflect.Type][]string{
 		reflect.TypeFor[corev1.PersistentVolumeAccessMode](): {
-			string(
-				corev1.ReadWriteOnce,
-			), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
+			string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany),
+			string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
 		},
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),

@@ -79,6 +79,7 @@ func makeBackends() ([]byte, error) {
 	return append([]byte(backendsHeader), text...), err
 }
 
+// performance are the parameters of a backend's presets, by their names.
 func performance(b storage.Backend) map[string]map[string]string {
 	presets := map[string]map[string]string{}
 	for name, preset := range b.Performance {
@@ -96,6 +97,8 @@ func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
 	return c.Profiles[0].Claim.AccessModes[0]
 }
 
+// separator stands before the namespace in the handle of a shared volume. It is empty where the driver
+// reads the handle.
 func separator(b storage.Backend) string {
 	if !b.FreeHandle {
 		return ""
@@ -103,6 +106,7 @@ func separator(b storage.Backend) string {
 	return cmp.Or(b.HandleSeparator, "#")
 }
 
+// orEmpty replaces a nil map, which YAML would write as null.
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}

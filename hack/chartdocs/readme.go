@@ -38,6 +38,7 @@ func writeRows(text *strings.Builder, v *value) {
 	}
 }
 
+// typeName is the type of a value for the table: a definition's name, or that of its schema.
 func (v *value) typeName() string {
 	if v.ref != "" {
 		return typeOf(map[string]any{"$ref": v.ref})
@@ -62,6 +63,7 @@ func typeOf(schema map[string]any) string {
 	return fmt.Sprint(schema["type"])
 }
 
+// joined writes all items in a format, with a separator between them. An empty text is written as a word.
 func joined(all []any, separator, format string) string {
 	texts := make([]string, len(all))
 	for i, one := range all {
@@ -73,6 +75,7 @@ func joined(all []any, separator, format string) string {
 	return strings.Join(texts, separator)
 }
 
+// presetText is the default of a value for the table. A value with keys below it has none.
 func presetText(v *value) string {
 	if len(v.children) > 0 || v.preset == "" {
 		return ""
@@ -87,6 +90,7 @@ func presetText(v *value) string {
 	return "`" + string(asJSON) + "`"
 }
 
+// escape keeps a text in its cell of the table.
 func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 // makeReadme returns the text of a file with the tables between the two lines.

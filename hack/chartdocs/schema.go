@@ -70,6 +70,7 @@ func checkDefaults(text []byte, values []*value) error {
 	return nil
 }
 
+// compile returns the compiled schema, or an error where it is invalid.
 func compile(text []byte) (*jsonschema.Schema, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {

@@ -176,6 +176,7 @@ func readComments(dir string) (map[string]string, error) {
 	return comments, nil
 }
 
+// typeComments adds the comments of a declaration's types and of their fields.
 func typeComments(comments map[string]string, declaration *ast.GenDecl) {
 	for _, spec := range declaration.Specs {
 		s, ok := spec.(*ast.TypeSpec)

@@ -47,6 +47,7 @@ func parseValues(text []byte) ([]*value, error) {
 	return parseKeys(document.Content[0], "")
 }
 
+// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with a dot behind it.
 func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	var values []*value
 	for i := 0; i < len(mapping.Content); i += 2 {
@@ -59,6 +60,7 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	return values, nil
 }
 
+// parseKey reads one key with its comment, and the keys below it.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
 	if err := node.Decode(&v.preset); err != nil {
@@ -135,6 +137,7 @@ func (v *value) inferred(node *yaml.Node) map[string]any {
 
 var jsonTypes = map[string]string{"!!str": "string", "!!bool": "boolean", "!!int": "integer", "!!float": "number"}
 
+// properties are the schemas of values by their last name.
 func properties(values []*value) map[string]any {
 	all := map[string]any{}
 	for _, v := range values {

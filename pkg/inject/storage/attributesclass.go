@@ -24,10 +24,12 @@ type AttributesClass struct {
 	Create *bool `json:"create,omitempty"`
 }
 
+// createsAttributesClass reports whether the profile creates a VolumeAttributesClass. The defaults must be set.
 func (p *Profile) createsAttributesClass() bool {
 	return p.AttributesClass != nil && *p.AttributesClass.Create
 }
 
+// attributesClass is the VolumeAttributesClass of a profile that has one. Its scope is the cluster.
 func (p *Profile) attributesClass(n Names) *storagev1.VolumeAttributesClass {
 	return &storagev1.VolumeAttributesClass{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "VolumeAttributesClass"},
@@ -37,6 +39,8 @@ func (p *Profile) attributesClass(n Names) *storagev1.VolumeAttributesClass {
 	}
 }
 
+// validateAttributesClass refuses a class whose driver cannot modify volumes, and one that the API server would
+// refuse: without parameters. Source: Kubernetes, pkg/apis/storage/validation ValidateVolumeAttributesClass.
 func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field.ErrorList {
 	a := p.AttributesClass
 	if a == nil {

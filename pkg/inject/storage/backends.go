@@ -403,6 +403,7 @@ func backendNames() []string {
 	return names
 }
 
+// backendsThat lists the names of the backends for which can is true, for messages.
 func backendsThat(can func(Backend) bool) string {
 	var names []string
 	for _, b := range Backends {

@@ -19,6 +19,7 @@ func (p *Profile) Colocates() bool {
 	return p.Colocate && p.SingleNode() && !p.singlePod()
 }
 
+// singlePod reports whether the claim is for one pod in the whole cluster.
 func (p *Profile) singlePod() bool {
 	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
 }

@@ -47,6 +47,7 @@ func (c *Config) SetDefaults() []string {
 	return warnings
 }
 
+// setDefaults sets the absent fields of a profile but its names, and compiles its namespaceSelector.
 func (p *Profile) setDefaults() []string {
 	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is refused later
 		p.Claim.Size = resource.MustParse(defaultSize)

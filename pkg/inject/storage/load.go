@@ -59,7 +59,8 @@ func New(overrides ...func(*Config) error) (*Config, []string, error) {
 	return c, warnings, problems.ToAggregate()
 }
 
-// complete applies the overrides and sets the defaults. It returns the warnings, and every problem of the configuration.
+// complete applies the overrides and sets the defaults. It returns the warnings, and every problem of the
+// configuration.
 func (c *Config) complete(overrides []func(*Config) error) ([]string, field.ErrorList, error) {
 	for _, override := range overrides {
 		if err := override(c); err != nil {

@@ -33,6 +33,7 @@ func (m *MountConfig) AddSubPath(directory string) error {
 	return nil
 }
 
+// validate checks the mount path, and the subPath with its placeholders.
 func (m *MountConfig) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if err := checkMountPath(m.Path); err != nil {
@@ -73,6 +74,7 @@ func checkSubPath(p string) error {
 	return nil
 }
 
+// hasDotDot reports whether an element of a path leads to its parent directory.
 func hasDotDot(p string) bool {
 	return slices.Contains(strings.Split(p, "/"), "..")
 }

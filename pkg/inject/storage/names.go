@@ -55,6 +55,7 @@ func (p *Profile) Names(r Release, namespace string) Names {
 	return n
 }
 
+// complete replaces the placeholders of a name. A name that is empty remains empty: it has a default.
 func complete(name, namespace, release string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }

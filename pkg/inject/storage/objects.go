@@ -98,6 +98,8 @@ func namespacesOf(refs []ProfileRef, profile string) []string {
 	return namespaces
 }
 
+// addObjects adds the objects of a profile whose pods are in the namespaces, of which there is at least one. It fails
+// where they are not those that its static volume serves.
 func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error {
 	served, err := p.volumeNamespaces(r, namespaces)
 	if err != nil {
@@ -185,6 +187,7 @@ func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	}
 }
 
+// storageClass is the StorageClass of the profile. Its fields are copies: the caller may change them.
 func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	return &storagev1.StorageClass{
 		TypeMeta:             metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"},
@@ -198,6 +201,8 @@ func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	}
 }
 
+// claim is the PersistentVolumeClaim of the profile in a namespace. Without a static volume its volumeName
+// is empty, and the class provisions the volume.
 func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
@@ -216,6 +221,9 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 	}
 }
 
+// persistentVolume is the static volume of the profile, bound in advance to its claim in a namespace. The
+// claimRef has no UID, so that a recreated claim binds again. Source: Kubernetes, Persistent Volumes,
+// Reserving a PersistentVolume.
 func (p *Profile) persistentVolume(n Names, namespace string) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},

@@ -8,6 +8,7 @@ func (p *Profile) Backend() Backend {
 	return b
 }
 
+// driver is the backend's; for the backend csi it is the profile's.
 func (p *Profile) driver() string {
 	if b := p.Backend(); b.Driver != "" {
 		return b.Driver

@@ -173,6 +173,7 @@ func placeholderOf(text string) (*Placeholder, string) {
 // before it makes pods of them. Source: Argo Workflows, Workflow Variables.
 var inBraces = regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
 
+// isArgos reports whether a text in braces is a placeholder of Argo Workflows.
 func isArgos(text string) bool { return strings.HasPrefix(text, "{{") }
 
 // ReplacePlaceholders returns a subPath with what fill returns for each placeholder. Those of Argo remain.

@@ -46,10 +46,12 @@ type VolumeSnapshotClass struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 }
 
+// createsSnapshotClass reports whether the profile creates a VolumeSnapshotClass. The defaults must be set.
 func (p *Profile) createsSnapshotClass() bool {
 	return p.SnapshotClass != nil && *p.SnapshotClass.Create
 }
 
+// snapshotClass is the VolumeSnapshotClass of a profile that has one. Its scope is the cluster.
 func (p *Profile) snapshotClass(n Names) *VolumeSnapshotClass {
 	return &VolumeSnapshotClass{
 		TypeMeta:       metav1.TypeMeta{APIVersion: "snapshot.storage.k8s.io/v1", Kind: "VolumeSnapshotClass"},
@@ -72,6 +74,8 @@ func (p *Profile) snapshotParameters() map[string]string {
 	return merged
 }
 
+// validateSnapshotClass refuses a class whose driver makes no snapshots, and one without the parameters
+// that the driver needs.
 func (p *Profile) validateSnapshotClass(at *field.Path, backend Backend) field.ErrorList {
 	s := p.SnapshotClass
 	if s == nil {

@@ -71,6 +71,7 @@ func (c *Config) validateUnique(at *field.Path) field.ErrorList {
 	return errs
 }
 
+// validate checks one profile. Where it meets others is in [Config.validateUnique].
 func (p *Profile) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, problem := range validation.IsDNS1123Label(p.Name) {
@@ -105,6 +106,7 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	return errs
 }
 
+// validate checks the claim: the name, the size, and access modes that the backend can serve.
 func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), c.Name)
 	if c.Size.Sign() <= 0 {
@@ -122,6 +124,7 @@ func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 	return errs
 }
 
+// validate checks the class, but for its driver and the parameters of provisioning.
 func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), s.Name)
 	for _, name := range backend.Required {
@@ -144,6 +147,8 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 	return errs
 }
 
+// validateDriver refuses a driver beside a backend that has another one, and requires one for the backend
+// csi where a class or a volume is created.
 func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
 	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
 		p.createsAttributesClass() || p.createsSnapshotClass()
@@ -157,6 +162,7 @@ func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorLis
 	return nil
 }
 
+// validateVolume checks the static volume, and requires one where nothing provisions volumes.
 func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorList {
 	if p.Volume == nil {
 		if backend.StaticOnly && *p.Claim.Create {

@@ -23,6 +23,7 @@ func (c *Config) validateAdmission() field.ErrorList {
 	return errs
 }
 
+// validateAdmission refuses a profile that only a release could complete.
 func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	literal := func(path *field.Path, name string) {

@@ -20,6 +20,8 @@ func (p *Profile) validateClasses(at *field.Path, backend Backend) field.ErrorLi
 	)
 }
 
+// validatePerformance refuses a preset that the backend does not have, or that has no effect because the
+// class exists.
 func (p *Profile) validatePerformance(at *field.Path, backend Backend) field.ErrorList {
 	name, here := p.StorageClass.Performance, at.Child("storageClass", "performance")
 	if name == "" {
@@ -66,6 +68,7 @@ func (p *Profile) validateMountOptions(at *field.Path, backend Backend) field.Er
 	return errs
 }
 
+// mountOptionErrors refuses options of a volume that takes none, and empty ones.
 func mountOptionErrors(at *field.Path, options []string, backend Backend) field.ErrorList {
 	var errs field.ErrorList
 	if len(options) > 0 && backend.source != sourceCSI && backend.Name != "" {

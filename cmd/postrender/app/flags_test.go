@@ -36,7 +36,7 @@ func TestReadmeFlags(t *testing.T) {
 		require.NoError(t, os.WriteFile(readme, slices.Concat(before, []byte(flagsBegin+flagTable()+flagsEnd), after), 0o644))
 		return
 	}
-	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it anew")
+	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it")
 }
 
 // defaultInUsage is how the usage of a field flag tells its default: "(default VALUE)" or "(default: in words)".

@@ -56,7 +56,7 @@ func TestParseRefuses(t *testing.T) {
 		"rounds below none":              {[]string{"--http2-rounds=-1"}, "set 0 for no rounds over HTTP/2"},
 		"no starts":                      {[]string{"--starts=0"}, "at least once"},
 		"no time":                        {[]string{"--duration=0s"}, "longer than nothing"},
-		"a profile of a missing server": {[]string{"--profile=x", "--servers=allow"}, "--servers does not name"},
+		"a profile of a missing server":  {[]string{"--profile=x", "--servers=allow"}, "--servers does not name"},
 		"an argument that is not a flag": {[]string{"large"}, "takes flags only"},
 	} {
 		t.Run(name, func(t *testing.T) {

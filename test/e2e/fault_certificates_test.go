@@ -176,7 +176,7 @@ func (i *installation) rotate(t *testing.T) {
 		time.Since(begun).Round(100*time.Millisecond))
 }
 
-func (i *installation) ca() string { return i.deployment + "-authority" }
+func (i *installation) ca() string { return i.deployment + "-webhook-ca" }
 
 // changeSecret tries again when the webhook has changed the Secret in between.
 func (i *installation) changeSecret(t *testing.T, name string, change func(*corev1.Secret)) {

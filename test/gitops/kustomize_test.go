@@ -122,7 +122,7 @@ func TestKustomizeShowsReason(t *testing.T) {
 		"a mistake": {
 			"storage.yaml",
 			[]string{"size: 50Gi", "size: lots"},
-			`error: functionConfig: profiles[0].claim.size: "lots" is no quantity`,
+			`error: functionConfig: profiles[0].claim.size: "lots" is not a quantity`,
 		},
 		"no namespace": {
 			"storage.yaml",

@@ -296,7 +296,7 @@ func TestCheck(t *testing.T) {
 		"an invalid instruction":       {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
 		"a stage that is not there":    {"--from=build", "--from=builder", "builder"},
 		"checks that are switched off": {"error=true;experimental=all", "skip=all", "does not require every check"},
-		"findings that are not errors":  {"error=true;", "", "does not require every check"},
+		"findings that are not errors": {"error=true;", "", "does not require every check"},
 		"a check skipped once": {
 			"USER 65532:65532", "# check=skip=all\nUSER 65532:65532",
 			"skips checks for one instruction",

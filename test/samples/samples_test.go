@@ -29,25 +29,26 @@ import (
 )
 
 const (
-	samplesDir = "../../config/samples"
-	origin     = "origin-aws-ebs.yaml"
+	samples = "../../config/samples"
+	origin  = "origin-aws-ebs.yaml"
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
 	// schedule takes snapshots.
-	schedule    = samplesDir + "/snapshots/nightly.yaml"
+	schedule    = samples + "/snapshots/nightly.yaml"
 	snapshotter = "github.com/kubernetes-csi/external-snapshotter/client/v8"
 
-	waitTimeout, poll = time.Minute, 100 * time.Millisecond
+	eventTimeout, poll = time.Minute, 100 * time.Millisecond
 )
 
 var snapshots = schema.GroupVersionResource{
-	Group: "snapshot.storage.k8s.io", Version: "v1",
+	Group:    "snapshot.storage.k8s.io",
+	Version:  "v1",
 	Resource: "volumesnapshots",
 }
 
-var update = flag.Bool("update", false, "update the expected files")
+var update = flag.Bool("update", false, "write the expected files")
 
-// more are samples in addition to those that every backend has, each with its backend.
+// more are samples beside those that every backend has, each with its backend.
 var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}
 
 var resources = map[string]schema.GroupVersionResource{
@@ -62,7 +63,7 @@ var resources = map[string]schema.GroupVersionResource{
 func load(t *testing.T) map[string]*storage.Config {
 	t.Helper()
 
-	files, err := filepath.Glob(filepath.Join(samplesDir, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(samples, "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 
@@ -86,8 +87,7 @@ func load(t *testing.T) map[string]*storage.Config {
 	return configs
 }
 
-// TestEveryBackendHasASample also checks that a sample has one backend, usually the one in its
-// name.
+// TestEveryBackendHasASample also keeps a sample to one backend, most often the one that it is named after.
 func TestEveryBackendHasASample(t *testing.T) {
 	t.Parallel()
 
@@ -107,7 +107,8 @@ func TestEveryBackendHasASample(t *testing.T) {
 		file := backend.Name + ".yaml"
 		expected = append(expected, file)
 
-		if !assert.Contains(t, configs, file, "a backend without a sample") {
+		_, hasSample := configs[file]
+		if !assert.True(t, hasSample, "the backend %s needs a sample: config/samples/%s", backend.Name, file) {
 			continue
 		}
 
@@ -134,7 +135,7 @@ func TestEveryBackendHasASample(t *testing.T) {
 
 	assert.ElementsMatch(t, expected, files)
 
-	readme, err := os.ReadFile(filepath.Join(samplesDir, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(samples, "README.md"))
 	require.NoError(t, err)
 
 	for _, file := range files {
@@ -142,9 +143,8 @@ func TestEveryBackendHasASample(t *testing.T) {
 	}
 }
 
-// TestObjectsAreAccepted creates the objects of every sample: as the webhook's claims controller
-// would, in a strict dry run, and as a release would, to stay. Volumes that exist are then bound by
-// the real binder.
+// TestObjectsAreAccepted makes the objects of every sample: as the webhook's claims controller would, in a
+// strict dry run, and as a release would, to stay. Volumes that exist are then bound by the real binder.
 func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
@@ -161,7 +161,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 	for file, config := range configs {
 		for _, profile := range config.Profiles {
 			use := use(&profile)
-			// The dry run checks that the namespace exists.
+			// The dry run requires the namespace.
 			createNamespace(t, client, use.Namespace)
 
 			objects, err := storage.Objects(config, storage.Release{}, use)
@@ -177,8 +177,11 @@ func TestObjectsAreAccepted(t *testing.T) {
 			for _, profile := range config.Profiles {
 				use := use(&profile)
 
-				objects, err := storage.Objects(config,
-					storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
+				objects, err := storage.Objects(
+					config,
+					storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace},
+					use,
+				)
 				require.NoError(t, err)
 				create(t, client, &objects)
 
@@ -190,8 +193,8 @@ func TestObjectsAreAccepted(t *testing.T) {
 	}
 
 	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
-	t.Run("documented command", func(t *testing.T) { acceptsDocumentedPatch(t, client, plane.Kubeconfig) })
-	t.Run("snapshots", func(t *testing.T) { createsSnapshots(t, client, plane.Kubeconfig) })
+	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client, plane.Kubeconfig) })
+	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client, plane.Kubeconfig) })
 }
 
 // installSnapshots installs the CRDs of external-snapshotter, as its module has them.
@@ -210,10 +213,9 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 	require.NoError(t, err)
 	require.Len(t, files, 3)
 
-	crds := client.Resource(schema.GroupVersionResource{
-		Group: "apiextensions.k8s.io", Version: "v1",
-		Resource: "customresourcedefinitions",
-	})
+	crds := client.Resource(
+		schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
+	)
 
 	for _, file := range files {
 		for _, crd := range documents(t, file) {
@@ -227,10 +229,10 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 		_, snapshot := client.Resource(snapshots).List(t.Context(), metav1.ListOptions{})
 
 		return class == nil && snapshot == nil
-	}, waitTimeout, poll)
+	}, eventTimeout, poll)
 }
 
-// acceptsDocumentedClasses creates the classes that docs/backends.md has you install.
+// acceptsDocumentedClasses creates the classes of docs/backends.md.
 func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
@@ -254,9 +256,8 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)
 }
 
-// acceptsDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md
-// describes.
-func acceptsDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
+// takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md shows.
+func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
 	text, err := os.ReadFile("../../docs/backends.md")
@@ -272,16 +273,17 @@ func acceptsDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig s
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	claim, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace("default").Get(t.Context(),
-		"pvc-data-pipeline", metav1.GetOptions{})
+	claim, err := client.Resource(resources["PersistentVolumeClaim"]).
+		Namespace("default").
+		Get(t.Context(), "pvc-data-pipeline", metav1.GetOptions{})
 	require.NoError(t, err)
 
 	name, _, _ := unstructured.NestedString(claim.Object, "spec", "volumeAttributesClassName")
 	assert.Equal(t, "ebs-16k", name)
 }
 
-// createsSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
-func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
+// takesSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
+func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
 	var manifest string
@@ -301,8 +303,15 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 		case "ConfigMap":
 			manifest, _, err = unstructured.NestedString(object.Object, "data", "snapshot.yaml")
 		case "CronJob":
-			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "jobTemplate", "spec", "template", "spec",
-				"containers")
+			containers, _, _ := unstructured.NestedSlice(
+				object.Object,
+				"spec",
+				"jobTemplate",
+				"spec",
+				"template",
+				"spec",
+				"containers",
+			)
 			args, _, err = unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
 		}
 
@@ -314,15 +323,16 @@ func createsSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string)
 	require.Contains(t, args, "/snapshot/snapshot.yaml")
 	args[slices.Index(args, "/snapshot/snapshot.yaml")] = file
 
-	for range 2 { // another one every night, with the rights of the schedule's account
+	for range 2 { // every night another one, with the rights of the schedule's account
 		command := exec.CommandContext(t.Context(), parts.Require(t, "kubectl")["kubectl"],
 			append(args, "--kubeconfig", kubeconfig, "--as", "system:serviceaccount:research:nightly-snapshot")...)
 		out, err := command.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
 
-	made, err := client.Resource(snapshots).Namespace("research").List(t.Context(),
-		metav1.ListOptions{LabelSelector: "schedule=nightly"})
+	made, err := client.Resource(snapshots).
+		Namespace("research").
+		List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
 	require.NoError(t, err)
 	assert.Len(t, made.Items, 2)
 }
@@ -357,14 +367,15 @@ func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolum
 	phase := ""
 
 	assert.Eventually(t, func() bool {
-		existing, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace(claim.Namespace).Get(t.Context(),
-			claim.Name, metav1.GetOptions{})
+		existing, err := client.Resource(resources["PersistentVolumeClaim"]).
+			Namespace(claim.Namespace).
+			Get(t.Context(), claim.Name, metav1.GetOptions{})
 		require.NoError(t, err)
 
 		phase, _, _ = unstructured.NestedString(existing.Object, "status", "phase")
 
 		return phase == string(corev1.ClaimBound)
-	}, waitTimeout, poll, "claim %s", claim.Name)
+	}, eventTimeout, poll, "claim %s", claim.Name)
 }
 
 // use is a pod in the namespace that the profile's volume serves, or in any.
@@ -405,7 +416,7 @@ func create(t *testing.T, client dynamic.Interface, objects *storage.ObjectSet, 
 	}
 }
 
-// TestOrigin compares the origin's objects field by field: the file shows them to readers.
+// TestOrigin compares the origin's objects field by field: the file is what a person reads to see them.
 func TestOrigin(t *testing.T) {
 	t.Parallel()
 
@@ -425,8 +436,7 @@ func TestOrigin(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(expected), string(actual), "if this is intended: go test ./test/samples -update")
 
-	// With the defaults, a bare profile differs in nothing but the volume that exists and the type
-	// of disk.
+	// With the defaults, a bare profile differs in nothing but the volume that exists and the type of disk.
 	bare, err := storage.Objects(storage.Default(), storage.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
@@ -437,8 +447,7 @@ func TestOrigin(t *testing.T) {
 	assert.Equal(t, storage.DefaultMountPath, config.Profiles[0].Mount.Path)
 }
 
-// encode writes objects as a stream of YAML documents, without the empty status that typed objects
-// have.
+// encode writes objects as a stream of YAML documents, without the empty status that typed objects have.
 func encode(t *testing.T, objects *storage.ObjectSet) []byte {
 	t.Helper()
 

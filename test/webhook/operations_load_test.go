@@ -155,7 +155,7 @@ func rotatedUnderLoad(t *testing.T, s *site) {
 	s.underLoad(t, func() {
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate,
 			time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-authority",
+		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-webhook-ca",
 			types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)

@@ -23,6 +23,7 @@ func main() {
 	}
 }
 
+// run carries out the command of the arguments.
 func run(args []string, in io.Reader, out io.Writer) error {
 	switch {
 	case len(args) == 0:

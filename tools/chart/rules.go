@@ -84,6 +84,7 @@ func testRules(file string, out io.Writer) error {
 	return errors.Join(problems...)
 }
 
+// read reads a YAML file into content.
 func read(file string, content any) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -232,6 +233,7 @@ func (r *rule) alert(metric labels.Labels) labels.Labels {
 	return b.Labels()
 }
 
+// newEngine returns the engine that evaluates rules, with the lookback of a Prometheus server.
 func newEngine() *promql.Engine {
 	return promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,

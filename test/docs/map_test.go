@@ -38,7 +38,8 @@ func section(t *testing.T, document, title string) string {
 	return text
 }
 
-// goDirectories returns the directories below pkg, internal, cmd, hack, tools and test that have Go files.
+// goDirectories returns the directories below pkg, internal, cmd, hack, tools and test that have Go
+// files.
 func goDirectories(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -52,7 +53,8 @@ func goDirectories(t *testing.T) []string {
 	return slices.Compact(found)
 }
 
-// TestMapHasEveryPackage holds the table of packages: a package without a row, and a row without a package, fail.
+// TestMapHasEveryPackage holds the table of packages: a package without a row, and a row without a
+// package, fail.
 func TestMapHasEveryPackage(t *testing.T) {
 	t.Parallel()
 
@@ -64,7 +66,8 @@ func TestMapHasEveryPackage(t *testing.T) {
 	assert.Equal(t, goDirectories(t), rows)
 }
 
-// TestMapNamesFilesThatExist holds "Where do I change …": every path in it is a file or a directory of the repository.
+// TestMapNamesFilesThatExist holds "Where do I change …": every path in it is a file or a directory
+// of the repository.
 func TestMapNamesFilesThatExist(t *testing.T) {
 	t.Parallel()
 
@@ -75,7 +78,7 @@ func TestMapNamesFilesThatExist(t *testing.T) {
 		}
 		paths++
 		_, err := os.Stat(filepath.Join(root, strings.ReplaceAll(match[1], "PROJECT", "argo")))
-		assert.NoError(t, err)
+		require.NoError(t, err)
 	}
 	assert.Greater(t, paths, 20)
 }
@@ -98,13 +101,14 @@ func TestMapNamesFunctionsThatExist(t *testing.T) {
 	assert.Greater(t, calls, 30)
 }
 
-// declarations returns the functions, methods (Type.Method and Method) and types that each package of the product declares, by the
-// last element of the package's path; app is the command above it.
+// declarations returns the functions, methods (Type.Method and Method) and types that each package
+// of the product declares, by the last element of the package's path; app is the command above it.
 func declarations(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}
 	for _, file := range files(t, ".go") {
-		if top, _, _ := strings.Cut(file, "/"); !slices.Contains([]string{"pkg", "internal", "cmd"}, top) || strings.HasSuffix(file, "_test.go") {
+		if top, _, _ := strings.Cut(file, "/"); !slices.Contains([]string{"pkg", "internal", "cmd"}, top) ||
+			strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.SkipObjectResolution)

@@ -1,7 +1,10 @@
 package postrender
 
 import (
+	"fmt"
+
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // Report says what was decided, for programs and, as a table, for people.
@@ -76,4 +79,23 @@ func (r *Report) Count(reason inject.Reason) int {
 // Matched reports whether any pod has the storage, or the label that asks the webhook for it.
 func (r *Report) Matched() bool {
 	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonLabelled) > 0
+}
+
+// refusal is the report of a run that did not begin.
+func refusal(err error) Report {
+	return Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}
+}
+
+// addWorkload reports a decision. One that may surprise is a warning, too.
+func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision) {
+	apiVersion, _ := object.Content["apiVersion"].(string)
+	if r.pass.isMissed(u, object, d.Reason) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
+	}
+	r.report.Workloads = append(r.report.Workloads, Workload{
+		Document: u.number, APIVersion: apiVersion,
+		Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
+		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles,
+		Added: d.Added, Removed: d.Removed, Warnings: d.Warnings,
+	})
 }

@@ -22,7 +22,7 @@ var quietKinds = map[string]bool{
 }
 
 // seemsToHoldPod reports whether a document that needs no parsing for its kind is worth it: its text may hold a pod.
-func seemsToHoldPod(doc manifest.Document) bool {
+func seemsToHoldPod(doc *manifest.Document) bool {
 	kinds := doc.Header.Kinds
 	if len(kinds) == 0 || quietKinds[kinds[0]] {
 		return false
@@ -30,35 +30,36 @@ func seemsToHoldPod(doc manifest.Document) bool {
 	return isConfigMap(doc) == mentionsPod(doc.Body) && mentionsPodKey(doc.Body)
 }
 
-func isConfigMap(doc manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
+func isConfigMap(doc *manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
 
-// reportUnknown reports a document that seems to hold a pod although no row of the table knows its kind, so that nothing
-// stays unmounted without a word. It never fails: such a document is none of ours.
-func (r *run) reportUnknown(u *unit) {
-	if u.tree == nil {
+// reportUnsupported reports a document that seems to hold a pod although no row of the table has its kind, so that no pod
+// stays without storage silently. It never fails: Helm judges such a document.
+func (r *run) reportUnsupported(u *unit, tree *manifest.Tree) {
+	if tree == nil {
 		return
 	}
-	doc := u.doc
-	content, _ := u.tree.Value().(map[string]any)
+	content, _ := tree.Value().(map[string]any)
 	objects, err := r.kinds.Find(content)
 	if err != nil || len(objects) != 1 {
 		return
 	}
 	switch {
-	case isConfigMap(doc):
-		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.podInConfigMapMessage()})
+	case isConfigMap(u.doc):
+		r.addPodInConfigMap(u, objects[0])
 	case holdsPods(content):
-		r.addWorkload(doc, objects[0], inject.Decision{Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0])})
+		r.addWorkload(u, objects[0], inject.Decision{
+			Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0]),
+		})
 	}
 }
 
-func (r *run) podInConfigMapMessage() string {
-	message := "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: "
-	if r.Remove != RemoveNothing {
-		return message + "if it mounts the claim, take the volume and its mounts out of it by hand"
-	}
-	return message + "put the label pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
+// addPodInConfigMap reports a pod that is text in a ConfigMap.
+func (r *run) addPodInConfigMap(u *unit, object kinds.Object) {
+	r.addWorkload(u, object, inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.pass.podInConfigMapMessage()})
 }
+
+// podInConfigMap begins the messages about a pod that is text in a ConfigMap.
+const podInConfigMap = "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: "
 
 func unsupportedMessage(object kinds.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"

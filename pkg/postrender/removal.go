@@ -31,62 +31,81 @@ const (
 	RemoveAll Removal = "all"
 )
 
-// withdraw decides about every document, and about the storage of the stream.
-func (r *run) withdraw() error {
-	if err := r.documents(); err != nil {
-		return err
+// removal is the pass that removes storage.
+type removal struct {
+	*run
+	// mounts are the claims that pods retain.
+	mounts []mount
+	// unparsed are the texts that may name a claim.
+	unparsed []unparsed
+}
+
+// decide removes from the pods of an object what was injected.
+func (p *removal) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
+	if err := p.requireRelease(object); err != nil {
+		return nil, err
 	}
-	cuts := r.withdrawStorage()
-	if len(cuts) > 0 && len(cuts) == r.contents() {
+	result := inject.Remove(p.Config, p.request(p.namespaceOf(object)), &object)
+	for _, decision := range result.Decisions {
+		p.addWorkload(u, object, decision)
+	}
+	if refused := result.Refused(); refused != nil {
+		return nil, errors.New(refused.Message)
+	}
+	if hasContainers(object) {
+		p.addMounts(u, object, result.Operations)
+	} else {
+		p.addSkipped(u, object)
+	}
+	return result.Operations, nil
+}
+
+func (p *removal) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
+	return tree.Remove(ops)
+}
+
+func (p *removal) noPodsMessage(kinds.Object) string { return noContainers }
+
+func (p *removal) podInConfigMapMessage() string {
+	return podInConfigMap + "if it mounts the claim, take the volume and its mounts out of it by hand"
+}
+
+// isMissed reports whether an object whose pods are not defined in it names a claim.
+func (p *removal) isMissed(u *unit, object kinds.Object, _ inject.Reason) bool {
+	return len(object.Pods) == 0 && p.mentionsClaim(u)
+}
+
+// storage removes the storage objects of the stream, if that is asked for.
+func (p *removal) storage() error {
+	cuts := p.removeStorage()
+	if len(cuts) > 0 && len(cuts) == p.contents() {
 		return errors.New("the stream holds nothing but storage of ours, and nothing would be left of it: delete it instead")
 	}
-	r.edits = append(r.edits, r.cutSeparator(cuts)...)
+	p.edits = append(p.edits, p.removeSeparator(cuts)...)
 	return nil
 }
 
 // contents counts the documents that are not blank.
-func (r *run) contents() int {
+func (p *removal) contents() int {
 	n := 0
-	for _, doc := range r.docs {
-		if !doc.Header.Blank {
+	for i := range p.docs {
+		if !p.docs[i].Header.Blank {
 			n++
 		}
 	}
 	return n
 }
 
-// withdrawObject takes out of one object what was injected.
-func (r *run) withdrawObject(doc manifest.Document, object kinds.Object) ([]jsonpatch.Operation, error) {
-	namespace := r.namespaceOf(object)
-	if err := r.requireReleaseToRemove(object); err != nil {
-		return nil, err
-	}
-	request := inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
-	result := inject.Remove(r.Config, request, &object)
-	for _, decision := range result.Decisions {
-		r.addWorkload(doc, object, decision)
-	}
-	if refused := result.Refused(); refused != nil {
-		return nil, errors.New(refused.Message)
-	}
-	if hasContainers(object) {
-		r.addMounts(doc, object, namespace, result.Operations)
-	} else {
-		r.addSkipped(doc, object)
-	}
-	return result.Operations, nil
-}
-
-// requireReleaseToRemove refuses to guess a release, without which a claim of ours cannot be told from any other. What the
+// requireRelease refuses to guess a release, without which a claim of ours cannot be told from any other. What the
 // webhook has injected says so itself.
-func (r *run) requireReleaseToRemove(object kinds.Object) error {
-	if r.Release.Name != "" && r.Release.Namespace != "" {
+func (p *removal) requireRelease(object kinds.Object) error {
+	if p.Release.Name != "" && p.Release.Namespace != "" {
 		return nil
 	}
 	for i := range object.Pods {
 		pod := &object.Pods[i]
-		for p := range r.Config.Profiles {
-			profile := &r.Config.Profiles[p]
+		for n := range p.Config.Profiles {
+			profile := &p.Config.Profiles[n]
 			hasVolume := slices.ContainsFunc(pod.Volumes, func(v kinds.PodVolume) bool { return v.Name == profile.VolumeName() })
 			if hasVolume && profile.ClaimNeedsRelease() && !slices.Contains(inject.InjectedProfiles(pod.Annotations), profile.Name) {
 				return fmt.Errorf("profile %q: the name of its claim needs the release and its namespace: "+
@@ -98,9 +117,9 @@ func (r *run) requireReleaseToRemove(object kinds.Object) error {
 }
 
 // mentionsClaim reports whether a document that nobody can look into names a claim of ours.
-func (r *run) mentionsClaim(doc manifest.Document) bool {
-	return slices.ContainsFunc(r.Config.Profiles, func(p storage.Profile) bool {
-		return namesObject(doc.Body, p.Names(r.Release, r.Release.Namespace).Claim)
+func (p *removal) mentionsClaim(u *unit) bool {
+	return slices.ContainsFunc(p.Config.Profiles, func(profile storage.Profile) bool {
+		return namesObject(u.text, profile.Names(p.Release, p.Release.Namespace).Claim)
 	})
 }
 
@@ -124,36 +143,31 @@ func isOfName(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.'
 }
 
-// unseen is what nobody can look into: an object of an unknown kind, or text.
-type unseen struct {
-	object string
-	text   []byte
+// unparsed is a text that may name a claim: a document that was not parsed, or an object of an unsupported kind.
+type unparsed struct {
+	// name names the text in messages.
+	name string
+	text []byte
 }
 
-// addUnseen notes text that may name a claim.
-func (r *run) addUnseen(doc manifest.Document, kind string, text []byte) {
-	if r.Remove == RemoveNothing || doc.Header.Blank {
+// addUnparsed notes the text of a unit.
+func (p *removal) addUnparsed(u *unit) {
+	if u.doc == nil || !u.doc.Header.Blank {
+		p.unparsed = append(p.unparsed, unparsed{u.String(), u.text})
+	}
+}
+
+// addSkipped notes the claims of an object that stays as it is.
+func (p *removal) addSkipped(u *unit, object kinds.Object) {
+	if hasContainers(object) {
+		p.addMounts(u, object, nil)
 		return
 	}
-	if kinds := doc.Header.Kinds; kind == "" && len(kinds) > 0 {
-		kind = kinds[0]
+	text, err := manifest.Encode(object.Content) // the pass judges other objects of the document by themselves
+	if err != nil {
+		text = u.text
 	}
-	r.unseen = append(r.unseen, unseen{strings.TrimSpace(fmt.Sprintf("document %d %s", doc.Number, kind)), text})
-}
-
-// addSkipped notes the claims of an object that a removal leaves as it is.
-func (r *run) addSkipped(doc manifest.Document, object kinds.Object) {
-	switch {
-	case r.Remove == RemoveNothing:
-	case hasContainers(object):
-		r.addMounts(doc, object, r.namespaceOf(object), nil)
-	default:
-		text, err := manifest.Encode(object.Content) // other objects of the document are judged by themselves
-		if err != nil {
-			text = doc.Body
-		}
-		r.addUnseen(doc, object.Kind+"/"+object.Name, text)
-	}
+	p.unparsed = append(p.unparsed, unparsed{u.in(object), text})
 }
 
 // hasContainers reports whether pods of an object are defined in it: others have their volumes elsewhere, or as text.
@@ -167,7 +181,7 @@ type mount struct {
 }
 
 // addMounts notes the claims that the pods of an object keep.
-func (r *run) addMounts(doc manifest.Document, object kinds.Object, namespace string, ops []jsonpatch.Operation) {
+func (p *removal) addMounts(u *unit, object kinds.Object, ops []jsonpatch.Operation) {
 	for i := range object.Pods {
 		pod := &object.Pods[i]
 		stay := slices.Clone(pod.SharedVolumes)
@@ -180,31 +194,30 @@ func (r *run) addMounts(doc manifest.Document, object kinds.Object, namespace st
 		}
 		for _, v := range stay {
 			if v.Claim != "" {
-				r.mounts = append(r.mounts, mount{namespace, v.Claim, fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name)})
+				p.mounts = append(p.mounts, mount{p.namespaceOf(object), v.Claim, u.in(object)})
 			}
 		}
 	}
 }
 
-// withdrawStorage finds the documents that a run has written and returns what to cut, when that was asked for: all documents
+// removeStorage finds the documents that a run has written and returns what to cut, when that was asked for: all documents
 // of a profile, or none, so that no claim is left without its class.
-func (r *run) withdrawStorage() []manifest.Edit {
+func (p *removal) removeStorage() []manifest.Edit {
 	var found []storageDocument
 	blocked := map[string]bool{}
-	for i := range r.present {
-		have := &r.present[i]
-		want := r.written(have)
+	for i := range p.present {
+		have := &p.present[i]
+		want := p.written(have)
 		if want == nil {
 			continue
 		}
 		d := storageDocument{profile: have.Labels[storage.LabelProfile], object: Object{
 			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Left,
 		}}
-		if r.Remove == RemoveAll {
+		if p.Remove == RemoveAll {
 			var why string
-			if d.cut, why = r.cutStorage(have, want); why != "" {
-				r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("document %d %s/%s stays, and with it all storage of profile %q: %s",
-					have.doc.Number, have.Kind, have.Name, d.profile, why))
+			if d.cut, why = p.removeObject(have, want); why != "" {
+				p.addWarnings(fmt.Sprintf("%s stays, and with it all storage of profile %q: %s", have.unit.in(have.Object), d.profile, why))
 				blocked[d.profile] = true
 			}
 		}
@@ -212,11 +225,11 @@ func (r *run) withdrawStorage() []manifest.Edit {
 	}
 	var cuts []manifest.Edit
 	for _, d := range found {
-		if r.Remove == RemoveAll && !blocked[d.profile] {
+		if p.Remove == RemoveAll && !blocked[d.profile] {
 			d.object.Action = Removed
 			cuts = append(cuts, d.cut)
 		}
-		r.report.Objects = append(r.report.Objects, d.object)
+		p.report.Objects = append(p.report.Objects, d.object)
 	}
 	return cuts
 }
@@ -229,18 +242,18 @@ type storageDocument struct {
 }
 
 // written returns what a run writes under the name of an object of the stream, or nil.
-func (r *run) written(have *presentObject) *storage.Object {
+func (p *removal) written(have *presentObject) *storage.Object {
 	profile := have.Labels[storage.LabelProfile]
-	if r.Config.Profile(profile) == nil {
+	if p.Config.Profile(profile) == nil {
 		return nil
 	}
-	for _, namespace := range r.storageNamespaces() {
-		needed, err := storage.Objects(r.Config, r.Release, storage.ProfileRef{Profile: profile, Namespace: namespace})
+	for _, namespace := range p.storageNamespaces() {
+		needed, err := storage.Objects(p.Config, p.Release, storage.ProfileRef{Profile: profile, Namespace: namespace})
 		if err != nil {
 			continue // the volume of the profile is not for this namespace
 		}
 		for _, object := range needed.All() {
-			if r.isNamed(have, object) {
+			if p.isNamed(have, object) {
 				return &object
 			}
 		}
@@ -249,22 +262,22 @@ func (r *run) written(have *presentObject) *storage.Object {
 }
 
 // storageNamespaces are those that the storage of the stream can be for.
-func (r *run) storageNamespaces() []string {
-	namespaces := []string{r.Release.Namespace}
-	for i := range r.present {
-		spec, _ := r.present[i].Content["spec"].(map[string]any)
+func (p *removal) storageNamespaces() []string {
+	namespaces := []string{p.Release.Namespace}
+	for i := range p.present {
+		spec, _ := p.present[i].Content["spec"].(map[string]any)
 		claim, _ := spec["claimRef"].(map[string]any)
 		bound, _ := claim["namespace"].(string)
-		namespaces = append(namespaces, r.namespaceOf(r.present[i].Object), bound)
+		namespaces = append(namespaces, p.namespaceOf(p.present[i].Object), bound)
 	}
 	slices.Sort(namespaces)
 	return slices.DeleteFunc(slices.Compact(namespaces), func(n string) bool { return n == "" })
 }
 
-// cutStorage returns what to cut of the stream for a storage object, or why it stays: something in the stream uses the claim, or
+// removeObject returns what to cut of the stream for a storage object, or why it stays: something in the stream uses the claim, or
 // it is not what a run writes.
-func (r *run) cutStorage(have *presentObject, want *storage.Object) (cut manifest.Edit, why string) {
-	if why := r.usedBy(have.Labels[storage.LabelProfile]); why != "" {
+func (p *removal) removeObject(have *presentObject, want *storage.Object) (cut manifest.Edit, why string) {
+	if why := p.usedBy(have.Labels[storage.LabelProfile]); why != "" {
 		return manifest.Edit{}, why
 	}
 	text, err := manifest.Encode(want.Object)
@@ -276,7 +289,7 @@ func (r *run) cutStorage(have *presentObject, want *storage.Object) (cut manifes
 	if err != nil {
 		return manifest.Edit{}, err.Error()
 	}
-	cut, ok := r.cutDocument(have.doc, text, marked)
+	cut, ok := p.removeDocument(have.unit.doc, text, marked)
 	if !ok {
 		return manifest.Edit{}, "its document has a comment or a directive besides"
 	}
@@ -284,17 +297,17 @@ func (r *run) cutStorage(have *presentObject, want *storage.Object) (cut manifes
 }
 
 // usedBy tells what keeps the claim of a profile, or may, or returns "".
-func (r *run) usedBy(profile string) string {
-	for _, m := range r.mounts {
-		if r.Config.Profile(profile).Names(r.Release, m.namespace).Claim == m.claim {
+func (p *removal) usedBy(profile string) string {
+	for _, m := range p.mounts {
+		if p.Config.Profile(profile).Names(p.Release, m.namespace).Claim == m.claim {
 			return m.workload + " mounts the claim"
 		}
 	}
-	for _, namespace := range r.storageNamespaces() {
-		claim := r.Config.Profile(profile).Names(r.Release, namespace).Claim
-		for _, u := range r.unseen {
+	for _, namespace := range p.storageNamespaces() {
+		claim := p.Config.Profile(profile).Names(p.Release, namespace).Claim
+		for _, u := range p.unparsed {
 			if namesObject(u.text, claim) {
-				return u.object + " names the claim, and what it does with it is not known: take the claim out of it first"
+				return u.name + " names the claim, and what it does with it is not known: take the claim out of it first"
 			}
 		}
 	}
@@ -320,10 +333,10 @@ func isWritten(have map[string]any, text []byte) bool {
 	return reflect.DeepEqual(have, tree.Value())
 }
 
-// cutDocument returns what goes of a document with nothing but an object of ours: as we wrote it just that text, and otherwise,
+// removeDocument returns what goes of a document with nothing but an object of ours: as we wrote it just that text, and otherwise,
 // as Helm 4 writes it anew, the whole document if nobody has written a comment into it.
-func (r *run) cutDocument(doc manifest.Document, texts ...[]byte) (manifest.Edit, bool) {
-	newline := manifest.LineBreak(r.stream, doc.BodyOffset())
+func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manifest.Edit, bool) {
+	newline := manifest.LineBreak(p.stream, doc.BodyOffset())
 	line := func(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", newline)) }
 	offset := doc.Offset
 	if offset == 0 {
@@ -352,10 +365,10 @@ func (r *run) cutDocument(doc manifest.Document, texts ...[]byte) (manifest.Edit
 
 var bom = []byte("\uFEFF")
 
-// cutSeparator takes the separator behind storage that stands at the start of a stream without one of its own: it was put in
+// removeSeparator takes the separator behind storage that stands at the start of a stream without one of its own: it was put in
 // together with that storage.
-func (r *run) cutSeparator(cuts []manifest.Edit) []manifest.Edit {
-	start := len(r.stream) - len(bytes.TrimPrefix(r.stream, bom))
+func (p *removal) removeSeparator(cuts []manifest.Edit) []manifest.Edit {
+	start := len(p.stream) - len(bytes.TrimPrefix(p.stream, bom))
 	end := start
 	for _, c := range cuts {
 		if c.Start != end {
@@ -363,35 +376,13 @@ func (r *run) cutSeparator(cuts []manifest.Edit) []manifest.Edit {
 		}
 		end = c.End
 	}
-	if end == start || bytes.HasPrefix(r.stream[start:], []byte("---")) {
+	if end == start || bytes.HasPrefix(p.stream[start:], []byte("---")) {
 		return cuts
 	}
 	for _, separator := range []string{"---\n", "---\r\n"} {
-		if bytes.HasPrefix(r.stream[end:], []byte(separator)) {
+		if bytes.HasPrefix(p.stream[end:], []byte(separator)) {
 			return append(cuts, manifest.Edit{Start: end, End: end + len(separator)})
 		}
 	}
 	return cuts
-}
-
-// finishRemoval adds the warnings that need the whole stream.
-func (r *run) finishRemoval() {
-	count := func(action Action) int {
-		return len(slices.DeleteFunc(slices.Clone(r.report.Objects), func(o Object) bool { return o.Action != action }))
-	}
-	pods := 0
-	for i := range r.report.Workloads {
-		pods += len(r.report.Workloads[i].Removed)
-	}
-	switch {
-	case r.report.Error != "":
-	case pods == 0 && count(Removed) == 0:
-		r.report.Warnings = append(r.report.Warnings, "nothing was removed: the stream has nothing that this configuration injects for this release")
-	case count(Removed) > 0:
-		r.report.Warnings = append(r.report.Warnings, "the storage is no longer in the stream: Helm, Argo CD and Flux leave it in the cluster, "+
-			"but whatever else prunes, such as kubectl apply --prune, deletes the claim")
-	case count(Left) > 0 && r.Remove == RemovePods:
-		r.report.Warnings = append(r.report.Warnings, "the storage stays in the stream, so that nothing that prunes deletes the claim; "+
-			"--remove=all takes it out as well")
-	}
 }

@@ -59,15 +59,21 @@ func (t *Tree) ApplyWithLast(key string, ops []jsonpatch.Operation) ([]Edit, err
 		items:       map[*yaml.Node]*[]any{},
 		keys:        map[*yaml.Node]map[string]any{},
 	}
-	for _, op := range ops {
-		if err := p.plan(op); err != nil {
+	steps := make([]addition, len(ops))
+	for i, op := range ops {
+		step, err := newAddition(op)
+		if err == nil {
+			err = p.plan(step)
+		}
+		if err != nil {
 			return nil, &OperationError{op.Path, err}
 		}
+		steps[i] = step
 	}
 	slices.SortStableFunc(p.edits, func(a, b Edit) int {
 		return cmp.Or(a.Start-b.Start, b.column-a.column)
 	})
-	want, err := added(t.value, ops)
+	want, err := added(t.value, steps)
 	if err != nil {
 		return nil, err
 	}
@@ -154,80 +160,86 @@ type additions struct {
 	keys map[*yaml.Node]map[string]any
 }
 
-func (p *additions) plan(op jsonpatch.Operation) error {
+// addition is an "add" operation with its value encoded once: the node becomes text, and the decoded
+// value is what this text must mean.
+type addition struct {
+	pointer string
+	path    []string
+	node    *yaml.Node
+	value   any
+}
+
+func newAddition(op jsonpatch.Operation) (addition, error) {
 	if op.Operation != "add" {
-		return fmt.Errorf("operation %q is not supported, only add is", op.Operation)
+		return addition{}, fmt.Errorf("operation %q is not supported, only add is", op.Operation)
 	}
-	tokens := tokens(op.Path)
-	if len(tokens) == 0 {
-		return errors.New("the whole document cannot be replaced")
+	path := tokens(op.Path)
+	if len(path) == 0 {
+		return addition{}, errors.New("the whole document cannot be replaced")
 	}
-	last := tokens[len(tokens)-1]
-	parent := p.tree.find(tokens[:len(tokens)-1])
-	value, err := toNode(op.Value)
+	node, err := toNode(op.Value)
 	if err != nil {
-		return err
+		return addition{}, err
 	}
+	value, err := valueOf(node)
+	return addition{pointer: op.Path, path: path, node: node, value: value}, err
+}
+
+func (p *additions) plan(a addition) error {
+	last := a.path[len(a.path)-1]
+	parent := p.tree.find(a.path[:len(a.path)-1])
 	switch {
 	case parent == nil:
 		return errNoPlace
 	case parent.Kind == yaml.SequenceNode && last == endOfList:
-		apiVersionFirst(value)
-		return withLine(parent, p.add(p.collection(parent).append(itemNode(value))))
+		apiVersionFirst(a.node)
+		return withLine(parent, p.add(p.collection(parent).append(itemNode(a.node))))
 	case parent.Kind == yaml.SequenceNode:
-		return withLine(parent, p.addItem(parent, last, value))
+		return withLine(parent, p.addItem(parent, last, a))
 	case parent.Kind == yaml.MappingNode:
-		return withLine(parent, p.addKey(parent, last, value))
+		return withLine(parent, p.addKey(parent, last, a))
 	}
 	return errNoCollection
 }
 
 // addItem puts an item at the head of a list, behind those that were put there before.
-func (p *additions) addItem(list *yaml.Node, token string, node *yaml.Node) error {
+func (p *additions) addItem(list *yaml.Node, token string, a addition) error {
 	i, ok := index(token)
 	if !ok {
 		return fmt.Errorf("%q is no index", token)
-	}
-	value, err := valueOf(node)
-	if err != nil {
-		return err
 	}
 	items := p.items[list]
 	if items == nil {
 		items = &[]any{}
 		p.items[list] = items
 	}
-	if i < len(*items) && equal((*items)[i], value) {
+	if i < len(*items) && equal((*items)[i], a.value) {
 		return nil // another alias of the list was here before
 	}
 	if i != len(*items) {
 		return errors.New("items are added at the head of a list, in order")
 	}
-	*items = append(*items, value)
-	return p.add(p.collection(list).insertFirst(itemNode(node)))
+	*items = append(*items, a.value)
+	return p.add(p.collection(list).insertFirst(itemNode(a.node)))
 }
 
 // addKey adds a key to a mapping, or gives one that is null or empty its value.
-func (p *additions) addKey(mapping *yaml.Node, name string, node *yaml.Node) error {
-	value, err := valueOf(node)
-	if err != nil {
-		return err
-	}
+func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
 	if p.keys[mapping] == nil {
 		p.keys[mapping] = map[string]any{}
 	}
-	if before, ok := p.keys[mapping][name]; ok && equal(before, value) {
+	if before, ok := p.keys[mapping][name]; ok && equal(before, a.value) {
 		return nil // another alias of the mapping was here before
 	}
-	p.keys[mapping][name] = value
+	p.keys[mapping][name] = a.value
 	key, old := entry(mapping, name)
 	switch {
 	case old != nil:
-		return p.setKey(mapping, key, old, node)
+		return p.setKey(mapping, key, old, a.node)
 	case mapping == p.tree.root && name == p.lastKey:
-		return p.add(p.collection(mapping).append(keyNode(name, node)))
+		return p.add(p.collection(mapping).append(keyNode(name, a.node)))
 	}
-	return p.add(p.collection(mapping).insertFirst(keyNode(name, node)))
+	return p.add(p.collection(mapping).insertFirst(keyNode(name, a.node)))
 }
 
 // setKey gives a key that is null or empty its value.

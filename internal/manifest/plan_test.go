@@ -320,3 +320,24 @@ func TestRemoveRefuses(t *testing.T) {
 		})
 	}
 }
+
+// countedValue counts how often it is encoded.
+type countedValue struct{ encoded *int }
+
+func (v countedValue) MarshalJSON() ([]byte, error) {
+	*v.encoded++
+	return []byte(`"new"`), nil
+}
+
+func TestEncodesEachValueOnce(t *testing.T) {
+	t.Parallel()
+	tree, err := manifest.Decode([]byte("a:\n- old\n"))
+	require.NoError(t, err)
+	encoded := 0
+	edits, err := tree.Apply([]jsonpatch.Operation{
+		jsonpatch.NewOperation("add", "/a/0", countedValue{&encoded}),
+	})
+	require.NoError(t, err)
+	assert.Len(t, edits, 1)
+	assert.Equal(t, 1, encoded)
+}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"gomodules.xyz/jsonpatch/v2"
 )
 
 // This file applies RFC 6902 operations to decoded values, apart from the text: the result is what
@@ -25,20 +23,13 @@ var (
 	errNoCollection = errors.New("neither a list nor a mapping is there")
 )
 
-// added returns a copy of a value with "add" operations applied.
-func added(value any, ops []jsonpatch.Operation) (any, error) {
+// added returns a copy of a value with the additions, whose values become parts of it.
+func added(value any, steps []addition) (any, error) {
 	value = clone(value)
-	for _, op := range ops {
-		n, err := toNode(op.Value)
-		if err != nil {
-			return nil, err
-		}
-		child, err := valueOf(n)
-		if err != nil {
-			return nil, err
-		}
-		if value, err = add(value, tokens(op.Path), child); err != nil {
-			return nil, fmt.Errorf("%s: %w", op.Path, err)
+	for _, a := range steps {
+		var err error
+		if value, err = add(value, a.path, a.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.pointer, err)
 		}
 	}
 	return value, nil

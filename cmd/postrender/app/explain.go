@@ -8,8 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
@@ -42,7 +40,7 @@ func explain(w io.Writer, report *postrender.Report) error {
 		out.WriteByte('\n')
 	}
 	warn(&out, report)
-	return print(w, out.String())
+	return writeString(w, out.String())
 }
 
 // plans are the actions of a report as what would be done.
@@ -83,48 +81,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// diffContext is how many unchanged lines a diff shows around a change.
-const diffContext = 3
-
-// diff prints a unified diff, made from the edits themselves.
-func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
-	if !out.Changed() {
-		return print(w, notYAML+"no changes\n")
-	}
-	edits := make([]udiff.Edit, len(out.Edits()))
-	for i, e := range out.Edits() {
-		edits[i] = udiff.Edit{Start: e.Start, End: e.End, New: string(e.New)}
-	}
-	text, err := udiff.ToUnified("manifests", after, string(out.Stream()), edits, diffContext)
-	if err != nil {
-		return fmt.Errorf("diff: %w", err)
-	}
-	if color {
-		text = colored(text)
-	}
-	return print(w, notYAML+"what would change (no manifests)\n"+text)
-}
-
-// lineColors are the terminal colours of a diff's lines, by how they begin. Headers come first.
-var lineColors = []struct{ prefix, code string }{
-	{"--- ", "\x1b[1m"}, {"+++ ", "\x1b[1m"}, {"@@", "\x1b[36m"}, {"+", "\x1b[32m"}, {"-", "\x1b[31m"},
-}
-
-func colored(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(colorLine(line))
-	}
-	return b.String()
-}
-
-func colorLine(line string) string {
-	for _, c := range lineColors {
-		if strings.HasPrefix(line, c.prefix) {
-			return c.code + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
-		}
-	}
-	return line
 }

@@ -111,12 +111,13 @@ func (s subject) bench(ctx context.Context, o options, l launcher, programs map[
 // candidates are the programs with their arguments, in the order of the table.
 func (s subject) candidates(programs map[string]string) []candidate {
 	args := map[string][]string{
-		candidatePostrender: postrenderArgs(),
-		candidateYq:         yqArgs(),
-		candidateKustomize:  kustomizeArgs(),
+		candidatePostrender:  postrenderArgs(),
+		candidatePredecessor: postrenderArgs(),
+		candidateYq:          yqArgs(),
+		candidateKustomize:   kustomizeArgs(),
 	}
 	var found []candidate
-	for _, name := range candidateNames {
+	for _, name := range tableNames {
 		if path, ok := programs[name]; ok {
 			found = append(found, candidate{name: name, path: path, args: args[name], dir: s.dir})
 		}

@@ -108,6 +108,7 @@ func (r report) ratios() []string {
 		}
 		cpu := func(name string) float64 { return s.cpu(name).Median }
 		rss := func(name string) float64 { return s.rss(name).Median }
+		wall := func(name string) float64 { return s.wall(name).Median }
 		ours := candidatePostrender
 		add(candidateCopy, "cpu", func() float64 { return cpu(ours) / cpu(candidateCopy) })
 		add(candidateImports, "cpu", func() float64 { return cpu(ours) / cpu(candidateImports) })
@@ -115,6 +116,8 @@ func (r report) ratios() []string {
 		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(ours) })
 		add(candidateCopy, "rss", func() float64 { return rss(ours) / rss(candidateCopy) })
 		add(candidateImports, "rss", func() float64 { return rss(ours) / rss(candidateImports) })
+		add(candidatePredecessor, "cpu", func() float64 { return cpu(ours) / cpu(candidatePredecessor) })
+		add(candidatePredecessor, "wall", func() float64 { return wall(ours) / wall(candidatePredecessor) })
 	}
 	return lines
 }
@@ -122,7 +125,7 @@ func (r report) ratios() []string {
 // names are the candidates that were measured, in the order of the table.
 func (s sized) names() []string {
 	var names []string
-	for _, name := range candidateNames {
+	for _, name := range tableNames {
 		if len(s.costs[name]) > 0 {
 			names = append(names, name)
 		}

@@ -33,6 +33,17 @@ func TestRatiosOfAQuickLook(t *testing.T) {
 	}, r.ratios())
 }
 
+func TestRatiosToPredecessor(t *testing.T) {
+	r := example()
+	costs := r.sizes[0].costs
+	costs[candidatePredecessor] = []cost{{cpu: 4 * time.Millisecond, wall: 8 * time.Millisecond, rss: 8 << 20}}
+	assert.Equal(t, []string{
+		"RATIO postrender small cpu-vs-predecessor 0.75",
+		"RATIO postrender small wall-vs-predecessor 0.50",
+	}, r.ratios()[6:])
+	assert.Contains(t, r.text(), "predecessor     4.0   4.0   4.0      8.0  8.0  8.0")
+}
+
 func TestRatiosWithoutPostrender(t *testing.T) {
 	r := example()
 	delete(r.sizes[0].costs, candidatePostrender)

@@ -341,3 +341,29 @@ func TestEncodesEachValueOnce(t *testing.T) {
 	assert.Len(t, edits, 1)
 	assert.Equal(t, 1, encoded)
 }
+
+// TestValueStaysAsItWasDecoded holds what callers rely on after Apply, whether it succeeds or not.
+func TestValueStaysAsItWasDecoded(t *testing.T) {
+	t.Parallel()
+	for name, ops := range map[string][]jsonpatch.Operation{
+		"items of one list":         {add("/list/0", "x"), add("/list/1", "y")},
+		"items of a list of lists":  {add("/lists/0/0", "x")},
+		"an item in a new list":     {add("/map/new", []any{"x"}), add("/map/new/1", "y")},
+		"an item in a null":         {add("/null", []any{"x"}), add("/null/1", "y")},
+		"an item at the end":        {add("/list/-", "x"), add("/list/-", "y")},
+		"keys of a map in a list":   {add("/maps/0/b", "x"), add("/maps/0/c", "y")},
+		"an operation that fails":   {add("/list/0", "x"), add("/none/0", "y")},
+		"a key in an added mapping": {add("/map/m", map[string]any{"a": "x"})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := []byte("list: [1, 2]\nlists: [[1]]\nmaps: [{a: 1}]\nmap: {a: 1}\nnull:\n")
+			tree, err := manifest.Decode(body)
+			require.NoError(t, err)
+			_, _ = tree.Apply(ops)
+			again, err := manifest.Decode(body)
+			require.NoError(t, err)
+			assert.Equal(t, again.Value(), tree.Value())
+		})
+	}
+}

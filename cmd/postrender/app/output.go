@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
+// writeSize is how many bytes are written at a time: an output has many small pieces. A larger piece is
+// written as it is.
+const writeSize = 32 << 10
+
 // write prints the manifests, or what people asked for instead.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	if o.Diff {
@@ -21,7 +26,12 @@ func (o *Options) write(w io.Writer, out *postrender.Output) error {
 		}
 		return diff(w, out, after, cli.Color(o.Color, w))
 	}
-	if _, err := out.WriteTo(w); err != nil {
+	buffered := bufio.NewWriterSize(w, writeSize)
+	_, err := out.WriteTo(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
 	return nil

@@ -84,7 +84,7 @@ func Stage(ctx context.Context, dir, version string, platforms ...Platform) erro
 		return err
 	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return fmt.Errorf("make the plugin's folder: %w", err)
+		return fmt.Errorf("make the plugin's directory: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, manifestFile), text, fileMode); err != nil {
 		return fmt.Errorf("write the plugin's description: %w", err)

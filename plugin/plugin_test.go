@@ -114,7 +114,7 @@ func TestThePackageHoldsTheDescriptionAndTheProgram(t *testing.T) {
 	binary := "pipeline-storage/bin/postrender-" + host.OS + "-" + host.Arch
 	entries := entriesOf(t, pack(t, plugin.Packager{}))
 
-	assert.Len(t, entries, 4, "two folders and two files")
+	assert.Len(t, entries, 4, "two directories and two files")
 	assert.Contains(t, entries, "pipeline-storage/plugin.yaml")
 	require.Contains(t, entries, binary)
 	assert.NotZero(t, entries[binary].FileInfo().Mode()&0o111, "the program can be executed")
@@ -154,7 +154,7 @@ func TestAKeyThatIsNotInTheKeyringIsRefused(t *testing.T) {
 	destination := t.TempDir()
 	p := plugin.Packager{
 		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()},
-		SignKey: "nobody@example.com", Keyring: newKeyring(t),
+		SignKey: "unknown@example.com", Keyring: newKeyring(t),
 	}
 	_, err := p.Package(t.Context(), destination)
 	require.Error(t, err)
@@ -213,7 +213,7 @@ func gpg(t *testing.T, home, name string, args ...string) {
 	require.NoError(t, err, string(out))
 }
 
-// home runs Helm 4 with folders of its own and nothing else of the environment.
+// home runs Helm 4 with directories of its own and nothing else of the environment.
 type home struct {
 	program string
 	env     []string

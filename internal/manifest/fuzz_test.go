@@ -54,7 +54,7 @@ func FuzzSplit(f *testing.F) {
 // word is what a kind may be: an identifier.
 var word = regexp.MustCompile(`^\w+$`)
 
-// requireKindSeen requires that the kind which parsing finds was seen by the scan, or that the scan said it is unsure.
+// requireKindSeen requires that the scan found the kind that parsing finds, or that its header is unsure.
 func requireKindSeen(t *testing.T, doc manifest.Document) {
 	t.Helper()
 	tree, err := manifest.Decode(doc.Body)

@@ -324,26 +324,26 @@ func (p *removals) plan(op jsonpatch.Operation) error {
 		if !ok || i >= len(parent.Content) {
 			return errNoItem
 		}
-		p.mark(parent, parent.Content[i])
+		p.note(parent, parent.Content[i])
 		return nil
 	}
 	key, _ := entry(parent, last)
 	if key == nil {
 		return errNoKey
 	}
-	p.mark(owner(parent, key), key)
+	p.note(owner(parent, key), key)
 	return nil
 }
 
-// mark notes that an item or a key is removed.
-func (p *removals) mark(holder, element *yaml.Node) {
+// note notes that an item or a key is removed.
+func (p *removals) note(holder, element *yaml.Node) {
 	p.removed[element] = true
 	if !slices.Contains(p.holders, holder) {
 		p.holders = append(p.holders, holder)
 	}
 }
 
-// retainKeys decides which of a mapping's marked keys are retained. The content of their values is
+// retainKeys decides which of a mapping's removed keys are retained. The content of their values is
 // removed instead.
 func (p *removals) retainKeys(mapping *yaml.Node) {
 	if mapping.Kind != yaml.MappingNode {
@@ -361,7 +361,7 @@ func (p *removals) retainKeys(mapping *yaml.Node) {
 		p.retained[key] = true
 		target := follow(value)
 		for j := 0; j < len(target.Content); j += step(target) {
-			p.mark(target, target.Content[j])
+			p.note(target, target.Content[j])
 		}
 	}
 }
@@ -390,7 +390,7 @@ func (p *removals) isAdded(mapping, key, value *yaml.Node, atHead bool) bool {
 	return ok && len(p.tree.restOfLine(end)) == 1 // the colon
 }
 
-// remove removes the marked elements of a list or a mapping, neighbours together.
+// remove removes the noted elements of a list or a mapping, neighbours together.
 func (p *removals) remove(holder *yaml.Node) error {
 	n := step(holder)
 	for i := 0; i < len(holder.Content); i += n {

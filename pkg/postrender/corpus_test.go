@@ -36,7 +36,7 @@ func newRenderer(t testing.TB, mountPath string) *postrender.Renderer {
 	}
 }
 
-func TestRealChartsAreInjectedWithoutLoss(t *testing.T) {
+func TestInjectsRealChartsWithoutLoss(t *testing.T) {
 	for _, file := range sharedFiles(t, "corpus") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			in, err := os.ReadFile(file)
@@ -84,9 +84,9 @@ func TestCorpusTable(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	head, rest, ok := strings.Cut(string(text), tableBegin)
-	require.True(t, ok, "docs/corpus.md has no mark %q", tableBegin)
+	require.True(t, ok, "docs/corpus.md has no line %q", tableBegin)
 	_, tail, ok := strings.Cut(rest, tableEnd)
-	require.True(t, ok, "docs/corpus.md has no mark %q", tableEnd)
+	require.True(t, ok, "docs/corpus.md has no line %q", tableEnd)
 	want := head + tableBegin + table + tableEnd + tail
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
@@ -112,7 +112,7 @@ func corpusTable(t *testing.T) string {
 			if len(editsOf(doc, out)) > 0 {
 				r.changed++
 			}
-			requireTold(t, doc, &out.Report)
+			requireReported(t, doc, &out.Report)
 		}
 		b.WriteString(r.line(strings.TrimSuffix(filepath.Base(file), ".yaml"), withDefaultPath(t, in)))
 		all.documents, all.changed = all.documents+r.documents, all.changed+r.changed
@@ -146,11 +146,11 @@ func others(report *postrender.Report) string {
 	})
 }
 
-// countKinds lists what is said of the pods, with how often it is. Pods of which nothing is said do not count.
-func countKinds(report *postrender.Report, say func(*postrender.Workload) string) string {
+// countKinds counts the pods by a description. Pods with an empty description do not count.
+func countKinds(report *postrender.Report, describe func(*postrender.Workload) string) string {
 	counts := map[string]int{}
 	for i := range report.Workloads {
-		if what := say(&report.Workloads[i]); what != "" {
+		if what := describe(&report.Workloads[i]); what != "" {
 			counts[what]++
 		}
 	}
@@ -167,9 +167,9 @@ var noPods = []string{
 	"MutatingWebhookConfiguration",
 }
 
-// requireTold requires that a document with a pod in it is in the report. What a pod looks like is said here again, apart from
+// requireReported requires that a document with a pod in it is in the report. What a pod looks like is defined here again, apart from
 // the table of kinds and from what the renderer itself looks for: something with an image, or text that is a pod.
-func requireTold(t *testing.T, doc manifest.Document, report *postrender.Report) {
+func requireReported(t *testing.T, doc manifest.Document, report *postrender.Report) {
 	t.Helper()
 	var content map[string]any
 	if err := yaml.Unmarshal(doc.Body, &content); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "write the expected files")
 
 // TestRenderedStreams compares NAME.in.yaml with NAME.out.yaml, or with NAME.err.txt where the stream is refused. The
 // properties of every output are required as well, so that -update cannot accept a loss.

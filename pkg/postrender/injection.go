@@ -71,7 +71,7 @@ func (p *injection) addUnparsed(*unit) {}
 // storage adds the objects that the pods need and that the stream does not have.
 func (p *injection) storage() error {
 	if profile := p.needsRelease(); profile != "" {
-		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not tell a post-renderer: "+
+		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not pass to a post-renderer: "+
 			"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", profile)
 	}
 	missing, err := p.missing()
@@ -81,8 +81,8 @@ func (p *injection) storage() error {
 	return p.place(missing)
 }
 
-// missing notes the objects that the pods need and returns those that the stream does not have. Where nothing was mounted
-// there is none: a claim without a consumer would keep helm --wait waiting.
+// missing notes the objects that the pods need and returns those that the stream does not have. Where nothing was mounted,
+// it returns none: a claim without a consumer would keep helm --wait waiting.
 func (p *injection) missing() ([]storage.Object, error) {
 	var mounted []storage.ProfileRef
 	for _, c := range p.consumers {
@@ -126,7 +126,7 @@ func (p *injection) needsRelease() string {
 	return ""
 }
 
-// withholdHook leaves out a hook that must not be injected. A pod that asks for claims which exist already may be.
+// withholdHook leaves out a hook that must not be injected. A pod whose claims exist already may be.
 func (p *injection) withholdHook(object kinds.Object, result inject.Result) inject.Result {
 	message := p.hookMessage(object.Annotations[kinds.AnnotationHook])
 	if message == "" {
@@ -159,7 +159,7 @@ func (p *injection) hookMessage(events string) string {
 	}
 	for event := range strings.SplitSeq(events, ",") {
 		if event = strings.TrimSpace(event); slices.Contains(beforeClaims, event) {
-			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it for ever", event)
+			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it forever", event)
 		}
 	}
 	return ""
@@ -188,7 +188,7 @@ func (p *injection) podInConfigMapMessage() string {
 	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
 }
 
-// explainLabel tells where the label belongs, when it is on the workload instead of its pod template.
+// explainLabel adds where the label belongs, when it is on the workload instead of its pod template.
 func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
 	if p.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
 		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
@@ -205,8 +205,8 @@ func (p *injection) selector() labels.Selector {
 	return p.Selector
 }
 
-// isMissed reports whether a pod that was asked for gets nothing: it was selected and left out or left to the webhook, or
-// nobody can tell because its containers are not here, but its document has every label that is asked for.
+// isMissed reports whether people want storage for a pod that gets none: it was selected and left out, or left to the
+// webhook. A pod whose containers are not in the document counts when the document has every selected label.
 func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason) bool {
 	switch reason {
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
@@ -220,7 +220,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	}
 }
 
-// namesLabels reports whether a document has every label that is asked for, somewhere.
+// namesLabels reports whether a text has the key of every selected label.
 func (p *injection) namesLabels(u *unit) bool {
 	requirements, _ := p.selector().Requirements()
 	return !slices.ContainsFunc(requirements, func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })

@@ -16,7 +16,7 @@ import (
 // scratchAtData takes the default path in the last container of a workload.
 const scratchAtData = "        volumeMounts:\n        - {name: scratch, mountPath: /data}\n"
 
-func TestTheReleaseIsNeverGuessed(t *testing.T) {
+func TestInjectionRequiresRelease(t *testing.T) {
 	claim := func(name string, create bool) func(*storage.Profile) {
 		return func(p *storage.Profile) { p.Claim.Name, p.Claim.Create = name, &create }
 	}
@@ -60,8 +60,8 @@ func TestSelection(t *testing.T) {
 		expMessage  string
 	}{
 		"by the label":  {stream: both, expInjected: 2},
-		"by kind":       {func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, both, 1, "its kind is not among those that were asked for"},
-		"by name":       {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is not among those that were asked for"},
+		"by kind":       {func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, both, 1, "its kind is not among the selected kinds"},
+		"by name":       {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is not among the selected names"},
 		"by a selector": {func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0, `its labels do not match "x=y"`},
 		"the label on the workload is not on its pods": {
 			stream:     onWorkload,
@@ -132,7 +132,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-func TestAPodKeepsTheClaimOfAnotherConfiguration(t *testing.T) {
+func TestPodRetainsClaimOfAnotherConfiguration(t *testing.T) {
 	first, err := labelled(func(p *storage.Profile) { p.Claim.Name = "of-yesterday" }).Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
 	out, err := labelled().Render(first.Bytes())
@@ -170,7 +170,7 @@ func hooked(event string) string {
 	return strings.Replace(workload("Job", "h"), "  name: h\n", "  name: h\n  annotations: {helm.sh/hook: "+event+"}\n", 1)
 }
 
-func TestAHookMayUseAProfileWhoseClaimExists(t *testing.T) {
+func TestInjectsHookWhoseClaimExists(t *testing.T) {
 	config, _, err := storage.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
@@ -190,7 +190,7 @@ profiles:
 	}
 }
 
-func TestAWithheldHookCannotRefuseTheRun(t *testing.T) {
+func TestWithheldHookDoesNotRefuseRun(t *testing.T) {
 	in := hooked("pre-install") + scratchAtData
 	out, err := labelled().Render([]byte(in))
 	require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestAWithheldHookCannotRefuseTheRun(t *testing.T) {
 	assert.Equal(t, in, string(out.Bytes()))
 }
 
-func TestAStreamThatNeedsNoNamesNeedsNoRelease(t *testing.T) {
+func TestNeedsReleaseOnlyForNames(t *testing.T) {
 	r := labelled()
 	r.Release = storage.Release{}
 	for _, in := range []string{"", "# nothing\n", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"} {
@@ -208,7 +208,7 @@ func TestAStreamThatNeedsNoNamesNeedsNoRelease(t *testing.T) {
 	}
 }
 
-func TestKindsAreAskedForAsKubectlDoes(t *testing.T) {
+func TestSelectsKindsInAnyCase(t *testing.T) {
 	r := labelled()
 	r.Kinds = []string{"deployment"}
 	out, err := r.Render([]byte(workload("Deployment", "a")))
@@ -216,8 +216,8 @@ func TestKindsAreAskedForAsKubectlDoes(t *testing.T) {
 	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
 }
 
-// TestArgoInlineTemplatesAreMounted has templates inside the tasks and steps of others, and a list of lists.
-func TestArgoInlineTemplatesAreMounted(t *testing.T) {
+// TestMountsInArgoInlineTemplates has templates inside the tasks and steps of others, and a list of lists.
+func TestMountsInArgoInlineTemplates(t *testing.T) {
 	in := `apiVersion: argoproj.io/v1alpha1
 kind: Workflow
 metadata: {name: w}
@@ -247,8 +247,8 @@ spec:
 	assert.Equal(t, []string{"/spec/templates/0/dag/tasks/0/inline", "/spec/templates/1/steps/0/0/inline"}, pods)
 }
 
-// TestALargeListTakesItsTimeOnce has so many edits in one document, on one line, that anything quadratic would show.
-func TestALargeListTakesItsTimeOnce(t *testing.T) {
+// TestLargeListTakesLinearTime has so many edits in one document, on one line, that anything quadratic would show.
+func TestLargeListTakesLinearTime(t *testing.T) {
 	const pods = 5000
 	item := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}`
 	in := `{"apiVersion": "v1", "kind": "List", "items": [` + strings.Repeat(item+",", pods-1) + item + "]}\n"

@@ -30,22 +30,22 @@ var installedBeforeClaims = map[string]bool{
 	"ConfigMap": true, "StorageClass": true, "PersistentVolume": true, "PersistentVolumeClaim": true,
 }
 
-// Marks that Helm knows documents by.
+// How Helm identifies documents.
 const (
-	// sourceMark precedes the documents of Helm 3, and makes helm template --show-only find them.
-	sourceMark = "# Source: "
-	// filenameAnnotation is Helm 4's, which otherwise numbers documents anew with every change of the stream.
+	// sourceComment precedes the documents of Helm 3, and makes helm template --show-only find them.
+	sourceComment = "# Source: "
+	// filenameAnnotation is that of Helm 4, which otherwise renumbers the documents with every change of the stream.
 	// Source: Helm 4, pkg/action/action.go.
 	filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
-	// filename is the name of our documents. It must not begin with an underscore: Helm would drop them.
+	// filename is the name of the added documents. It must not begin with an underscore: Helm would drop them.
 	filename = "pipeline-storage/storage.yaml"
 )
 
-// fromHelm3 reports whether the stream carries the marks of Helm 3.
+// fromHelm3 reports whether the stream has the comments of Helm 3.
 func (r *run) fromHelm3() bool {
 	for _, doc := range r.docs {
 		if line := bytes.TrimLeft(doc.Body, "\r\n"); len(line) > 0 {
-			return bytes.HasPrefix(line, []byte(sourceMark))
+			return bytes.HasPrefix(line, []byte(sourceComment))
 		}
 	}
 	return false
@@ -71,7 +71,7 @@ func (r *run) place(objects []storage.Object) error {
 	return nil
 }
 
-// write writes an object as a document with the marks that Helm wants.
+// write writes an object as a document with what Helm identifies it by.
 func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	if r.Helm4 {
 		object.Meta.Annotations[filenameAnnotation] = filename
@@ -82,7 +82,7 @@ func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	}
 	out.WriteString("---\n")
 	if !r.Helm4 && r.fromHelm3() {
-		out.WriteString(sourceMark + filename + "\n")
+		out.WriteString(sourceComment + filename + "\n")
 	}
 	out.Write(text)
 	return nil
@@ -104,7 +104,7 @@ func (r *run) isNamed(have *presentObject, object storage.Object) bool {
 	return have.Kind == object.Kind && have.Name == object.Meta.Name && sameNamespace
 }
 
-// compare accepts an object that we would write in the same way and refuses every other of its name.
+// compare accepts an object that this run would write in the same way, and refuses every other one of its name.
 func (r *run) compare(have *presentObject, want storage.Object) error {
 	where := have.unit.in(have.Object)
 	profile := want.Meta.Labels[storage.LabelProfile]
@@ -122,7 +122,7 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 	}
 	if !reflect.DeepEqual(withoutMetadata(have.Content), withoutMetadata(tree.Value().(map[string]any))) {
 		return fmt.Errorf("%s: it was rendered by profile %q with another configuration, and such objects cannot be changed: "+
-			"render the chart anew, or give the profile another name", where, profile)
+			"render the chart again, or give the profile another name", where, profile)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (r *run) placeText(text []byte) {
 		r.insert(doc.Offset, text)
 		return
 	}
-	// The first document has no separator of its own: ours come first and end with one.
+	// The first document has no separator: the objects come first and end with one.
 	at := doc.Offset + len(doc.Raw) - len(bytes.TrimPrefix(doc.Raw, []byte("\uFEFF")))
 	r.insert(at, append(bytes.TrimPrefix(text, []byte("---\n")), "---\n"...))
 }

@@ -25,7 +25,7 @@ func storageOf(out *postrender.Output) string {
 	return ""
 }
 
-func TestHelmsMarks(t *testing.T) {
+func TestWritesWhatHelmIdentifiesDocumentsBy(t *testing.T) {
 	plain := workload("Deployment", "a")
 	fromHelm3 := strings.Replace(plain, "---\n", "---\n# Source: chart/templates/a.yaml\n", 1)
 	cases := map[string]struct {
@@ -51,7 +51,7 @@ func TestHelmsMarks(t *testing.T) {
 	}
 }
 
-func TestAnExistingVolumeServesItsNamespaceOnly(t *testing.T) {
+func TestExistingVolumeServesOneNamespace(t *testing.T) {
 	r := labelled(func(p *storage.Profile) { p.Volume = &storage.Volume{Handle: "vol-1", Zone: "z"} })
 	out, err := r.Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
@@ -62,13 +62,13 @@ func TestAnExistingVolumeServesItsNamespaceOnly(t *testing.T) {
 	assert.Equal(t, []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}, kinds)
 	assert.Contains(t, storageOf(out), "volumeName: pv-data-pipeline.pipelines.rel\n")
 
-	elsewhere := strings.Replace(workload("Deployment", "a"), "  name: a\n", "  name: a\n  namespace: other\n", 1)
-	out, err = r.Render([]byte(elsewhere))
+	inOther := strings.Replace(workload("Deployment", "a"), "  name: a\n", "  name: a\n  namespace: other\n", 1)
+	out, err = r.Render([]byte(inOther))
 	require.ErrorContains(t, err, `its volume serves the namespace "pipelines" only, but pods in "other" would mount it`)
 	assert.Empty(t, out.Bytes())
 }
 
-func TestASecondRunFindsItsOwnObjects(t *testing.T) {
+func TestSecondRunFindsItsObjects(t *testing.T) {
 	r := labelled()
 	first, err := r.Render([]byte(workload("Deployment", "a")))
 	require.NoError(t, err)
@@ -86,14 +86,14 @@ func TestASecondRunFindsItsOwnObjects(t *testing.T) {
 	require.ErrorContains(t, err, "document 1 StorageClass/fast.pipelines.rel: it was rendered by profile \"default\" with another configuration")
 }
 
-func TestStorageOfOtherGroupsIsNoStorage(t *testing.T) {
+func TestIgnoresStorageKindsOfOtherGroups(t *testing.T) {
 	in := "apiVersion: storage.example.com/v1\nkind: PersistentVolumeClaim\nmetadata: {name: pvc-data-pipeline.rel}\n" + workload("Deployment", "a")
 	out, err := labelled().Render([]byte(in))
 	require.NoError(t, err)
 	assert.Len(t, out.Report.Objects, 2)
 }
 
-func TestStorageStandsBehindANamespaceInAnyStyle(t *testing.T) {
+func TestPlacesStorageBehindNamespaceInAnyStyle(t *testing.T) {
 	in := `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}` + "\n" + workload("Deployment", "a")
 	out, err := labelled().Render([]byte(in))
 	require.NoError(t, err)
@@ -102,8 +102,8 @@ func TestStorageStandsBehindANamespaceInAnyStyle(t *testing.T) {
 	assert.Less(t, strings.Index(text, "kind: PersistentVolumeClaim"), strings.Index(text, "kind: Deployment"))
 }
 
-// TestARootKeyIsNotGluedToTheSeparator has a kind whose volumes stand at the root of the document.
-func TestARootKeyIsNotGluedToTheSeparator(t *testing.T) {
+// TestSeparatesRootKeyFromSeparator has a kind whose volumes stand at the root of the document.
+func TestSeparatesRootKeyFromSeparator(t *testing.T) {
 	r := newRenderer(t, storage.DefaultMountPath)
 	r.Config.Kinds = []kinds.Kind{{Group: "x.io", Kind: "Task", Pods: []kinds.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}}}}
 	for name, head := range map[string]string{"a comment": "---\n# Source: a\n", "a comment on the line": "--- # a\n", "nothing": "---\n", "no separator": ""} {
@@ -115,8 +115,8 @@ func TestARootKeyIsNotGluedToTheSeparator(t *testing.T) {
 	}
 }
 
-// TestStorageIsReadAsItWasWritten has characters that YAML folds or refuses where JSON lets them stand.
-func TestStorageIsReadAsItWasWritten(t *testing.T) {
+// TestReadsStorageAsWritten has characters that YAML folds or refuses where JSON lets them stand.
+func TestReadsStorageAsWritten(t *testing.T) {
 	value := "a\x7fb\u0085c\u2028d\ufeffe\u009ff"
 	r := labelled(func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"note": value} })
 	out, err := r.Render([]byte(workload("Deployment", "a")))

@@ -57,7 +57,7 @@ func requireLossless(t *testing.T, out *postrender.Output) {
 		n := e.Start - at
 		restored = append(restored, rest[:n]...)
 		rest = rest[n:]
-		require.True(t, bytes.HasPrefix(rest, e.New), "an edit is not where it says")
+		require.True(t, bytes.HasPrefix(rest, e.New), "an edit is not at its place")
 		rest = rest[len(e.New):]
 		taken := out.Stream()[e.Start:e.End]
 		require.Contains(t, []string{"", "~", "null", "Null", "NULL"}, string(taken))
@@ -112,7 +112,7 @@ func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	return edits
 }
 
-// operations decides anew about a document that encoding/json decoded.
+// operations decides again about a document that encoding/json decoded.
 func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(document))
@@ -145,7 +145,7 @@ func shared(t testing.TB, name string) string {
 	return path
 }
 
-// sharedFiles lists the streams of a folder of such data.
+// sharedFiles lists the streams of a directory of such data.
 func sharedFiles(t testing.TB, name string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(shared(t, name), "*.yaml"))

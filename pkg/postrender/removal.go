@@ -17,17 +17,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Removal says what a run takes out of a stream instead of adding storage to it.
+// Removal is what a run removes from a stream, instead of adding storage to it.
 type Removal string
 
 // The removals.
 const (
 	// RemoveNothing adds storage. The default.
 	RemoveNothing Removal = ""
-	// RemovePods takes out what was injected into pods. The documents of the storage stay: a tool that deletes what a stream
-	// no longer has would delete a claim.
+	// RemovePods removes what was injected into pods. The storage objects remain: a tool that deletes what a stream no
+	// longer has would delete a claim.
 	RemovePods Removal = "pods"
-	// RemoveAll takes out the documents of the storage, too, so that the stream is what it was before it was rendered.
+	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was rendered.
 	RemoveAll Removal = "all"
 )
 
@@ -67,7 +67,7 @@ func (p *removal) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manife
 func (p *removal) noPodsMessage(kinds.Object) string { return noContainers }
 
 func (p *removal) podInConfigMapMessage() string {
-	return podInConfigMap + "if it mounts the claim, take the volume and its mounts out of it by hand"
+	return podInConfigMap + "if it mounts the claim, remove the volume and its mounts from it by hand"
 }
 
 // isMissed reports whether an object whose pods are not defined in it names a claim.
@@ -75,13 +75,13 @@ func (p *removal) isMissed(u *unit, object kinds.Object, _ inject.Reason) bool {
 	return len(object.Pods) == 0 && p.mentionsClaim(u)
 }
 
-// storage removes the storage objects of the stream, if that is asked for.
+// storage removes the storage objects of the stream, for [RemoveAll].
 func (p *removal) storage() error {
-	cuts := p.removeStorage()
-	if len(cuts) > 0 && len(cuts) == p.contents() {
-		return errors.New("the stream holds nothing but storage of ours, and nothing would be left of it: delete it instead")
+	edits := p.removeStorage()
+	if len(edits) > 0 && len(edits) == p.contents() {
+		return errors.New("the stream holds nothing but storage objects of this configuration, and the output would be empty: delete the stream instead")
 	}
-	p.edits = append(p.edits, p.removeSeparator(cuts)...)
+	p.edits = append(p.edits, p.removeSeparator(edits)...)
 	return nil
 }
 
@@ -96,8 +96,8 @@ func (p *removal) contents() int {
 	return n
 }
 
-// requireRelease refuses to guess a release, without which a claim of ours cannot be told from any other. What the
-// webhook has injected says so itself.
+// requireRelease refuses to guess a release, which the name of the claim needs. The webhook annotates what it injects, so
+// that its pods need no release.
 func (p *removal) requireRelease(object kinds.Object) error {
 	if p.Release.Name != "" && p.Release.Namespace != "" {
 		return nil
@@ -116,7 +116,7 @@ func (p *removal) requireRelease(object kinds.Object) error {
 	return nil
 }
 
-// mentionsClaim reports whether a document that nobody can look into names a claim of ours.
+// mentionsClaim reports whether the text of a unit names the claim of a profile.
 func (p *removal) mentionsClaim(u *unit) bool {
 	return slices.ContainsFunc(p.Config.Profiles, func(profile storage.Profile) bool {
 		return namesObject(u.text, profile.Names(p.Release, p.Release.Namespace).Claim)
@@ -170,29 +170,29 @@ func (p *removal) addSkipped(u *unit, object kinds.Object) {
 	p.unparsed = append(p.unparsed, unparsed{u.in(object), text})
 }
 
-// hasContainers reports whether pods of an object are defined in it: others have their volumes elsewhere, or as text.
+// hasContainers reports whether pods of an object are defined in it. Other objects refer to their pods, or have them as text.
 func hasContainers(object kinds.Object) bool {
 	return slices.ContainsFunc(object.Pods, func(p kinds.Pod) bool { return len(p.Containers) > 0 })
 }
 
-// mount is a claim that a pod of the stream still has.
+// mount is a claim that a pod of the stream retains.
 type mount struct {
 	namespace, claim, workload string
 }
 
-// addMounts notes the claims that the pods of an object keep.
+// addMounts notes the claims that the pods of an object retain after the operations.
 func (p *removal) addMounts(u *unit, object kinds.Object, ops []jsonpatch.Operation) {
 	for i := range object.Pods {
 		pod := &object.Pods[i]
-		stay := slices.Clone(pod.SharedVolumes)
+		retained := slices.Clone(pod.SharedVolumes)
 		for n, v := range pod.Volumes {
 			if !slices.ContainsFunc(ops, func(op jsonpatch.Operation) bool {
 				return op.Path == pod.VolumesPath || op.Path == fmt.Sprintf("%s/%d", pod.VolumesPath, n)
 			}) {
-				stay = append(stay, v)
+				retained = append(retained, v)
 			}
 		}
-		for _, v := range stay {
+		for _, v := range retained {
 			if v.Claim != "" {
 				p.mounts = append(p.mounts, mount{p.namespaceOf(object), v.Claim, u.in(object)})
 			}
@@ -200,8 +200,8 @@ func (p *removal) addMounts(u *unit, object kinds.Object, ops []jsonpatch.Operat
 	}
 }
 
-// removeStorage finds the documents that a run has written and returns what to cut, when that was asked for: all documents
-// of a profile, or none, so that no claim is left without its class.
+// removeStorage finds the documents that a run has written and returns the edits that remove them, for [RemoveAll]. It
+// removes all documents of a profile or none, so that no claim remains without its class.
 func (p *removal) removeStorage() []manifest.Edit {
 	var found []storageDocument
 	blocked := map[string]bool{}
@@ -212,33 +212,33 @@ func (p *removal) removeStorage() []manifest.Edit {
 			continue
 		}
 		d := storageDocument{profile: have.Labels[storage.LabelProfile], object: Object{
-			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Left,
+			Kind: have.Kind, Name: have.Name, Namespace: want.Meta.Namespace, Action: Retained,
 		}}
 		if p.Remove == RemoveAll {
 			var why string
-			if d.cut, why = p.removeObject(have, want); why != "" {
-				p.addWarnings(fmt.Sprintf("%s stays, and with it all storage of profile %q: %s", have.unit.in(have.Object), d.profile, why))
+			if d.edit, why = p.removeObject(have, want); why != "" {
+				p.addWarnings(fmt.Sprintf("%s is retained, with all storage objects of profile %q: %s", have.unit.in(have.Object), d.profile, why))
 				blocked[d.profile] = true
 			}
 		}
 		found = append(found, d)
 	}
-	var cuts []manifest.Edit
+	var edits []manifest.Edit
 	for _, d := range found {
 		if p.Remove == RemoveAll && !blocked[d.profile] {
 			d.object.Action = Removed
-			cuts = append(cuts, d.cut)
+			edits = append(edits, d.edit)
 		}
 		p.report.Objects = append(p.report.Objects, d.object)
 	}
-	return cuts
+	return edits
 }
 
-// storageDocument is a document of ours, and what is cut when it goes.
+// storageDocument is a document that a run has written, and the edit that removes it.
 type storageDocument struct {
 	profile string
 	object  Object
-	cut     manifest.Edit
+	edit    manifest.Edit
 }
 
 // written returns what a run writes under the name of an object of the stream, or nil.
@@ -274,9 +274,9 @@ func (p *removal) storageNamespaces() []string {
 	return slices.DeleteFunc(slices.Compact(namespaces), func(n string) bool { return n == "" })
 }
 
-// removeObject returns what to cut of the stream for a storage object, or why it stays: something in the stream uses the claim, or
-// it is not what a run writes.
-func (p *removal) removeObject(have *presentObject, want *storage.Object) (cut manifest.Edit, why string) {
+// removeObject returns the edit that removes a storage object, or why the object is retained: something in the stream uses
+// the claim, or the object is not what a run writes.
+func (p *removal) removeObject(have *presentObject, want *storage.Object) (edit manifest.Edit, why string) {
 	if why := p.usedBy(have.Labels[storage.LabelProfile]); why != "" {
 		return manifest.Edit{}, why
 	}
@@ -285,18 +285,18 @@ func (p *removal) removeObject(have *presentObject, want *storage.Object) (cut m
 		return manifest.Edit{}, "it is not as this configuration writes it"
 	}
 	want.Meta.Annotations[filenameAnnotation] = filename
-	marked, err := manifest.Encode(want.Object)
+	annotated, err := manifest.Encode(want.Object)
 	if err != nil {
 		return manifest.Edit{}, err.Error()
 	}
-	cut, ok := p.removeDocument(have.unit.doc, text, marked)
+	edit, ok := p.removeDocument(have.unit.doc, text, annotated)
 	if !ok {
-		return manifest.Edit{}, "its document has a comment or a directive besides"
+		return manifest.Edit{}, "its document also has a comment or a directive"
 	}
-	return cut, ""
+	return edit, ""
 }
 
-// usedBy tells what keeps the claim of a profile, or may, or returns "".
+// usedBy returns what uses the claim of a profile, or may use it, or "".
 func (p *removal) usedBy(profile string) string {
 	for _, m := range p.mounts {
 		if p.Config.Profile(profile).Names(p.Release, m.namespace).Claim == m.claim {
@@ -307,14 +307,14 @@ func (p *removal) usedBy(profile string) string {
 		claim := p.Config.Profile(profile).Names(p.Release, namespace).Claim
 		for _, u := range p.unparsed {
 			if namesObject(u.text, claim) {
-				return u.name + " names the claim, and what it does with it is not known: take the claim out of it first"
+				return u.name + " names the claim for an unknown purpose: remove the claim from it first"
 			}
 		}
 	}
 	return ""
 }
 
-// isWritten reports whether an object is the one that a text makes, apart from the mark of Helm 4.
+// isWritten reports whether an object is the one that a text makes, apart from the annotation of Helm 4.
 func isWritten(have map[string]any, text []byte) bool {
 	tree, err := manifest.Decode(text)
 	if err != nil {
@@ -333,8 +333,8 @@ func isWritten(have map[string]any, text []byte) bool {
 	return reflect.DeepEqual(have, tree.Value())
 }
 
-// removeDocument returns what goes of a document with nothing but an object of ours: as we wrote it just that text, and otherwise,
-// as Helm 4 writes it anew, the whole document if nobody has written a comment into it.
+// removeDocument returns the edit that removes a document of one storage object. It removes one of the texts where the
+// document has it. Helm 4 writes documents again in its own way: such a document is removed whole, unless it has a comment.
 func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manifest.Edit, bool) {
 	newline := manifest.LineBreak(p.stream, doc.BodyOffset())
 	line := func(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", newline)) }
@@ -344,7 +344,7 @@ func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manif
 	}
 	raw := doc.Raw[offset-doc.Offset:]
 	rest := bytes.TrimPrefix(raw, line("---\n"))
-	if bytes.HasPrefix(rest, []byte(sourceMark)) {
+	if bytes.HasPrefix(rest, []byte(sourceComment)) {
 		_, rest, _ = bytes.Cut(rest, line("\n"))
 	}
 	for _, text := range texts {
@@ -355,8 +355,8 @@ func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manif
 	}
 	for textLine := range bytes.Lines(raw) {
 		trimmed := bytes.TrimSpace(textLine)
-		isMark := bytes.HasPrefix(trimmed, []byte(sourceMark))
-		if !isMark && (bytes.HasPrefix(trimmed, []byte("%")) || bytes.IndexByte(trimmed, '#') >= 0) {
+		isSource := bytes.HasPrefix(trimmed, []byte(sourceComment))
+		if !isSource && (bytes.HasPrefix(trimmed, []byte("%")) || bytes.IndexByte(trimmed, '#') >= 0) {
 			return manifest.Edit{}, false
 		}
 	}
@@ -365,24 +365,24 @@ func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manif
 
 var bom = []byte("\uFEFF")
 
-// removeSeparator takes the separator behind storage that stands at the start of a stream without one of its own: it was put in
+// removeSeparator removes the separator behind storage at the start of a stream that has no separator there: it was added
 // together with that storage.
-func (p *removal) removeSeparator(cuts []manifest.Edit) []manifest.Edit {
+func (p *removal) removeSeparator(edits []manifest.Edit) []manifest.Edit {
 	start := len(p.stream) - len(bytes.TrimPrefix(p.stream, bom))
 	end := start
-	for _, c := range cuts {
-		if c.Start != end {
+	for _, e := range edits {
+		if e.Start != end {
 			break
 		}
-		end = c.End
+		end = e.End
 	}
 	if end == start || bytes.HasPrefix(p.stream[start:], []byte("---")) {
-		return cuts
+		return edits
 	}
 	for _, separator := range []string{"---\n", "---\r\n"} {
 		if bytes.HasPrefix(p.stream[end:], []byte(separator)) {
-			return append(cuts, manifest.Edit{Start: end, End: end + len(separator)})
+			return append(edits, manifest.Edit{Start: end, End: end + len(separator)})
 		}
 	}
-	return cuts
+	return edits
 }

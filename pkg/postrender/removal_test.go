@@ -49,32 +49,32 @@ func requireRemoved(t *testing.T, r *postrender.Renderer, in []byte) *postrender
 }
 
 // requireRoundTrip requires that what is rendered and removed again is what it was: the bytes, but for lists and mappings
-// that were null or empty. It reports whether it was. A stream that had something of ours already is less afterwards.
+// that were null or empty. It reports whether it was. A stream that had injected fields already is less afterwards.
 func requireRoundTrip(t *testing.T, r *postrender.Renderer, in []byte) bool {
 	t.Helper()
 	rendered, err := r.Render(in)
 	original := requireRemoved(t, remover(r), in)
-	if err != nil || original == nil || tells(original, " stays") {
+	if err != nil || original == nil || warns(original, " stays") {
 		return false
 	}
 	back := requireRemoved(t, remover(r), rendered.Bytes())
 	require.NotNil(t, back, "what was rendered can be removed")
-	if tells(back, " stays") {
+	if warns(back, " stays") {
 		return false
 	}
 	requireSameMeaning(t, original.Bytes(), back.Bytes())
-	if count(back, labelIsLeft) > count(original, labelIsLeft) {
+	if count(back, labelIsRetained) > count(original, labelIsRetained) {
 		return false
 	}
 	requireOnlyFillings(t, original.Bytes(), back.Bytes())
 	return !original.Changed()
 }
 
-// labelIsLeft is told of the opt-in label, which cannot be told from an author's own.
-const labelIsLeft = "pipeline-storage is left: it may be the pod's own"
+// labelIsRetained is the warning about the opt-in label, which an author may have set, too.
+const labelIsRetained = "pipeline-storage is left: it may be the pod's own"
 
-// tells reports whether a warning has the text.
-func tells(out *postrender.Output, text string) bool { return count(out, text) > 0 }
+// warns reports whether a warning has the text.
+func warns(out *postrender.Output, text string) bool { return count(out, text) > 0 }
 
 // count counts the warnings that have the text.
 func count(out *postrender.Output, text string) int {
@@ -146,7 +146,7 @@ func requireOnlyFillings(t *testing.T, want, got []byte) {
 	if bytes.Equal(want, got) {
 		return
 	}
-	// The line break that a last line lacked cannot be told from one that it had.
+	// The line break that a last line lacked cannot be distinguished from one that it had.
 	before := strings.Split(strings.TrimRight(string(want), "\r\n"), "\n")
 	after := strings.Split(strings.TrimRight(string(got), "\r\n"), "\n")
 	for i, line := range before {
@@ -166,7 +166,7 @@ func requireOnlyFillings(t *testing.T, want, got []byte) {
 
 const labelAdded = "gets the opt-in label where nothing can be mounted, which stays"
 
-// notRestored are streams that have something of ours, or that looks like it, before they are rendered.
+// notRestored are streams that have injected fields, or similar ones, before they are rendered.
 var notRestored = map[string]string{
 	"46-second-run":                          "was rendered before, and is without it now",
 	"kserve":                                 labelAdded,
@@ -175,10 +175,10 @@ var notRestored = map[string]string{
 	"tekton-steps-by-reference":              labelAdded,
 	"cr-argo-workflows":                      labelAdded,
 	"cr-kueue":                               labelAdded,
-	"claim-of-another-configuration-is-kept": "has our volume with a claim of another configuration, which stays with all its mounts",
+	"claim-of-another-configuration-is-retained": "has our volume with a claim of another configuration, which stays with all its mounts",
 }
 
-func TestWhatWasRenderedIsRemovedToTheByte(t *testing.T) {
+func TestRemovesRenderedStorageToTheByte(t *testing.T) {
 	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
 	require.NoError(t, err)
 	for _, input := range inputs {
@@ -191,7 +191,7 @@ func TestWhatWasRenderedIsRemovedToTheByte(t *testing.T) {
 	}
 }
 
-func TestRealChartsAreRestored(t *testing.T) {
+func TestRestoresRealCharts(t *testing.T) {
 	for _, input := range sharedFiles(t, "corpus") {
 		name := strings.TrimSuffix(filepath.Base(input), ".yaml")
 		t.Run(name, func(t *testing.T) { assertRestored(t, newRenderer(t, "/mnt/pipeline"), name, input) })
@@ -203,16 +203,16 @@ func assertRestored(t *testing.T, r *postrender.Renderer, name, input string) {
 	in, err := os.ReadFile(input)
 	require.NoError(t, err)
 	if _, err := r.Render(in); err != nil {
-		requireLeftAlone(t, r, name, in)
+		requireUnchanged(t, r, name, in)
 		return
 	}
 	isRestored := requireRoundTrip(t, r, in)
 	assert.Equal(t, notRestored[name] == "", isRestored)
 }
 
-// requireLeftAlone requires that a stream is one of those that are refused, and that a removal changes nothing in what was never
+// requireUnchanged requires that a stream is one of those that are refused, and that a removal changes nothing in what was never
 // rendered.
-func requireLeftAlone(t *testing.T, r *postrender.Renderer, name string, in []byte) {
+func requireUnchanged(t *testing.T, r *postrender.Renderer, name string, in []byte) {
 	t.Helper()
 	if _, isTrap := traps[name]; isTrap {
 		require.NotEmpty(t, traps[name].expErr)
@@ -238,7 +238,7 @@ func everything(t testing.TB) *postrender.Renderer {
 	return r
 }
 
-func TestEverythingThatIsInjectedIsRemoved(t *testing.T) {
+func TestRemovesEverythingInjected(t *testing.T) {
 	in, err := os.ReadFile(filepath.Join("testdata", "remove", "two-profiles.yaml"))
 	require.NoError(t, err)
 	r := everything(t)
@@ -260,14 +260,14 @@ func TestEverythingThatIsInjectedIsRemoved(t *testing.T) {
 	}
 }
 
-// removedWith is what streams were rendered with besides everything.
+// removedWith is what streams were rendered with in addition to everything.
 var removedWith = map[string]func(*storage.Config){
-	"a-cronjob-with-folders-as-kubectl-prints-it": func(c *storage.Config) {
+	"a-cronjob-with-directories-as-kubectl-prints-it": func(c *storage.Config) {
 		c.Profiles[0].Mount.SubPath = "runs/{pod.name}/{pod.labels['app']}"
 	},
 }
 
-// TestRemovedStreams compares NAME.in.yaml with NAME.out.yaml, and what is told about it with NAME.txt.
+// TestRemovedStreams compares NAME.in.yaml with NAME.out.yaml, and the report with NAME.txt.
 func TestRemovedStreams(t *testing.T) {
 	inputs, err := filepath.Glob(filepath.Join("testdata", "remove", "*.in.yaml"))
 	require.NoError(t, err)
@@ -289,13 +289,13 @@ func TestRemovedStreams(t *testing.T) {
 				return
 			}
 			requireFile(t, base+".out.yaml", base+".err.txt", string(out.Bytes()))
-			requireFile(t, base+".txt", base+".err.txt", told(&out.Report))
+			requireFile(t, base+".txt", base+".err.txt", summaryOf(&out.Report))
 		})
 	}
 }
 
-// told is a report in a few lines.
-func told(report *postrender.Report) string {
+// summaryOf is a report in a few lines.
+func summaryOf(report *postrender.Report) string {
 	var b strings.Builder
 	for _, w := range report.Workloads {
 		fmt.Fprintf(&b, "document %d %s/%s %s: %s %s\n", w.Document, w.Kind, w.Name, w.Pod, w.Reason, w.Message)
@@ -312,7 +312,7 @@ func told(report *postrender.Report) string {
 	return b.String()
 }
 
-func TestStorageStaysUnlessItIsAskedFor(t *testing.T) {
+func TestRetainsStorageUnlessRemovingAll(t *testing.T) {
 	in, err := os.ReadFile(filepath.Join("testdata", "remove", "two-profiles.yaml"))
 	require.NoError(t, err)
 	r := everything(t)
@@ -325,14 +325,14 @@ func TestStorageStaysUnlessItIsAskedFor(t *testing.T) {
 	assert.NotContains(t, string(out.Bytes()), "claimName")
 	require.Len(t, out.Report.Objects, len(rendered.Report.Objects))
 	for _, o := range out.Report.Objects {
-		assert.Equal(t, postrender.Left, o.Action)
+		assert.Equal(t, postrender.Retained, o.Action)
 	}
-	assert.True(t, tells(out, "--remove=all"))
+	assert.True(t, warns(out, "--remove=all"))
 
 	// What is left is known later, too.
 	all := requireRemoved(t, remover(r), out.Bytes())
 	assert.Equal(t, string(in), string(all.Bytes()))
-	assert.True(t, tells(all, "kubectl apply --prune"))
+	assert.True(t, warns(all, "kubectl apply --prune"))
 }
 
 // twoPods are pods with the claim of the release, and behind them a document of one's own.
@@ -347,7 +347,7 @@ metadata: {name: b}
 spec: {template: {spec: {containers: [{name: c}]}}}
 `
 
-func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
+func TestRetainsStorageThatIsStillUsed(t *testing.T) {
 	const workflow = "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec: {workflowTemplateRef: {name: t}, arguments: {parameters: [{name: x, value: %q}]}}\n"
 	const unknown = "---\napiVersion: x.example/v1\nkind: Runner\nmetadata: {name: r}\nspec: {claimName: %s}\n"
 	const template = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: t}\ndata:\n  pod.yaml: |\n    kind: Pod\n    spec:\n      volumes:\n      - {persistentVolumeClaim: {claimName: %s}}\n"
@@ -384,25 +384,25 @@ func TestStorageStaysForWhatARemovalLeavesAlone(t *testing.T) {
 			}
 			out := requireRemoved(t, w, append(rendered.Bytes(), tc.more...))
 			require.NotNil(t, out)
-			assert.Equal(t, tc.exp != "", tells(out, tc.exp) && tells(out, " stays, and with it all storage"))
+			assert.Equal(t, tc.exp != "", warns(out, tc.exp) && warns(out, " is retained, with all storage objects"))
 			assert.Equal(t, tc.exp != "", strings.Contains(string(out.Bytes()), "kind: PersistentVolumeClaim"))
-			assert.False(t, tells(out, "label"), "a removal gives no advice on injection")
+			assert.False(t, warns(out, "label"), "a removal gives no advice on injection")
 		})
 	}
 }
 
-func TestNothingIsLeftOfAStreamOfStorageOnly(t *testing.T) {
+func TestRefusesToRemoveWholeStream(t *testing.T) {
 	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}]}\n"
 	r := newRenderer(t, storage.DefaultMountPath)
 	rendered, err := r.Render([]byte(in))
 	require.NoError(t, err)
 	storage, _, _ := strings.Cut(string(rendered.Bytes()), "---\nkind: Pod")
 	out, err := remover(r).Render([]byte(storage))
-	require.ErrorContains(t, err, "nothing would be left of it: delete it instead")
+	require.ErrorContains(t, err, "the output would be empty: delete the stream instead")
 	assert.Empty(t, out.Bytes())
 }
 
-func TestNobodyGuessesAReleaseToRemove(t *testing.T) {
+func TestRemovalRequiresRelease(t *testing.T) {
 	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}], volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: x}}]}\n"
 	r := remover(newRenderer(t, storage.DefaultMountPath))
 	r.Release = storage.Release{}
@@ -417,23 +417,23 @@ func TestNobodyGuessesAReleaseToRemove(t *testing.T) {
 	assert.True(t, out.Changed())
 }
 
-// speaksLikeUs reports whether a stream has words of ours, outside of comments, which removal takes for ours.
-func speaksLikeUs(stream []byte) bool {
+// hasInjectedWords reports whether a stream has words, outside of comments, that a removal takes for injected ones.
+func hasInjectedWords(stream []byte) bool {
 	return slices.ContainsFunc(manifest.Split(stream), func(doc manifest.Document) bool {
 		tree, err := manifest.Decode(doc.Body)
-		return err == nil && hasOurWords(tree.Value())
+		return err == nil && hasInjectedWord(tree.Value())
 	})
 }
 
-func hasOurWords(value any) bool {
+func hasInjectedWord(value any) bool {
 	switch value := value.(type) {
 	case string:
 		return slices.Contains([]string{"pipeline-storage", "pipeline-storage-b", "DATA", "B"}, value)
 	case []any:
-		return slices.ContainsFunc(value, hasOurWords)
+		return slices.ContainsFunc(value, hasInjectedWord)
 	case map[string]any:
 		_, hasPolicy := value["fsGroupChangePolicy"]
-		return hasPolicy || slices.ContainsFunc(slices.Collect(maps.Values(value)), hasOurWords)
+		return hasPolicy || slices.ContainsFunc(slices.Collect(maps.Values(value)), hasInjectedWord)
 	}
 	return false
 }
@@ -456,7 +456,7 @@ func FuzzRemove(f *testing.F) {
 		if all {
 			r = everything(t)
 		}
-		if speaksLikeUs(stream) {
+		if hasInjectedWords(stream) {
 			requireRemoved(t, remover(r), stream)
 			return
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// HookPolicy says which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
+// HookPolicy is which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
 type HookPolicy string
 
 // The hook policies.
@@ -45,15 +45,17 @@ type Renderer struct {
 	Kinds, Names []string
 	// Hooks is the hook policy; empty is [HooksSafe].
 	Hooks HookPolicy
-	// Remove takes out of the stream what was injected, instead. Then a nil Selector means every pod, and Hooks nothing.
+	// Remove removes from the stream what was injected, instead. A nil Selector then selects every pod, and Hooks has no
+	// effect.
 	Remove Removal
-	// Helm4 says that Helm 4 runs the renderer: it wants its own mark on every document and no empty output.
+	// Helm4 reports whether Helm 4 runs the renderer: it requires its own annotation on every document, and an output that is
+	// not empty.
 	Helm4 bool
 }
 
-// Output is what a run makes: the stream with its edits, and what was decided.
+// Output is the result of a run: the stream with its edits, and what was decided.
 type Output struct {
-	// Report says what was decided about every workload.
+	// Report has what was decided about every workload.
 	Report Report
 
 	stream []byte
@@ -195,9 +197,9 @@ func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 	case len(object.Pods) == 0:
 		return inject.ReasonNoPods, r.pass.noPodsMessage(object)
 	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
-		return inject.ReasonNotSelected, "its kind is not among those that were asked for"
+		return inject.ReasonNotSelected, "its kind is not among the selected kinds"
 	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
-		return inject.ReasonNotSelected, "its name is not among those that were asked for"
+		return inject.ReasonNotSelected, "its name is not among the selected names"
 	}
 	return "", ""
 }
@@ -218,10 +220,10 @@ func (r *Renderer) check() error {
 		return errors.New("there is no configuration")
 	}
 	if problems := validation.IsDNS1123Label(r.Release.Namespace); r.Release.Namespace != "" && len(problems) > 0 {
-		return fmt.Errorf("the namespace %q is none: %s", r.Release.Namespace, problems[0])
+		return fmt.Errorf("the namespace %q is not valid: %s", r.Release.Namespace, problems[0])
 	}
 	if problems := validation.IsDNS1123Subdomain(r.Release.Name); r.Release.Name != "" && len(problems) > 0 {
-		return fmt.Errorf("the release %q is none: %s", r.Release.Name, problems[0])
+		return fmt.Errorf("the release %q is not valid: %s", r.Release.Name, problems[0])
 	}
 	return nil
 }

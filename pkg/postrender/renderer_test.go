@@ -36,7 +36,7 @@ func labelled(change ...func(*storage.Profile)) *postrender.Renderer {
 	return &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
 }
 
-func TestRunIsHelmsPostRenderer(t *testing.T) {
+func TestRunImplementsPostRendererOfHelm(t *testing.T) {
 	in := workload("Deployment", "a")
 	out, err := labelled().Run(bytes.NewBufferString(in))
 	require.NoError(t, err)
@@ -46,10 +46,10 @@ func TestRunIsHelmsPostRenderer(t *testing.T) {
 	assert.Nil(t, out)
 }
 
-func TestNamesOfNoReleaseAreRefused(t *testing.T) {
+func TestRefusesInvalidRelease(t *testing.T) {
 	for exp, release := range map[string]storage.Release{
-		`the namespace "N S" is none: `:  {Name: "rel", Namespace: "N S"},
-		`the release "My/Rel" is none: `: {Name: "My/Rel", Namespace: "ns"},
+		`the namespace "N S" is not valid: `:  {Name: "rel", Namespace: "N S"},
+		`the release "My/Rel" is not valid: `: {Name: "My/Rel", Namespace: "ns"},
 	} {
 		r := labelled()
 		r.Release = release

@@ -7,7 +7,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// Report says what was decided, for programs and, as a table, for people.
+// Report has what was decided, for programs and, as a table, for people.
 type Report struct {
 	// Release and Namespace are the release's, as given.
 	Release   string `json:"release,omitempty"`
@@ -42,7 +42,7 @@ type Workload struct {
 	Warnings []string          `json:"warnings,omitempty"`
 }
 
-// Action says what was done about an object.
+// Action is what was done about an object.
 type Action string
 
 // The actions.
@@ -51,10 +51,10 @@ const (
 	Created Action = "created"
 	// Present: the stream had it already, from an earlier run.
 	Present Action = "present"
-	// Removed: the object was taken out of the stream. What is in a cluster is not touched.
+	// Removed: the object was removed from the stream. A run never changes a cluster.
 	Removed Action = "removed"
-	// Left: the object is ours and stays in the stream.
-	Left Action = "left"
+	// Retained: an earlier run created the object, and it remains in the stream.
+	Retained Action = "retained"
 )
 
 // Object is one of the storage objects.
@@ -76,7 +76,7 @@ func (r *Report) Count(reason inject.Reason) int {
 	return n
 }
 
-// Matched reports whether any pod has the storage, or the label that asks the webhook for it.
+// Matched reports whether any pod has the storage, or the label with which the webhook mounts it.
 func (r *Report) Matched() bool {
 	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonLabelled) > 0
 }

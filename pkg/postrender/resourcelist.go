@@ -28,7 +28,7 @@ type ResourceList struct {
 	Config []byte
 	// ConfigKind is the kind of functionConfig: a caller can pass any.
 	ConfigKind string
-	// Release is what functionConfig says of it: its metadata.name and metadata.namespace.
+	// Release has the metadata.name and the metadata.namespace of functionConfig.
 	Release storage.Release
 
 	doc     manifest.Document
@@ -49,10 +49,10 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 		switch {
 		case err != nil && len(docs) == 1:
 			return nil, err
-		case err != nil || list == nil: // whatever it is, Render tells
+		case err != nil || list == nil: // Render decides about it
 			continue
 		case len(docs) > 1:
-			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one %s and nothing else, or put the others into its items",
+			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one %s and nothing else, or put the other documents into its items",
 				doc.Number, resourceListKind, len(docs), resourceListKind)
 		}
 		list.stream = stream
@@ -86,11 +86,11 @@ func (l *ResourceList) readConfig() error {
 	if results := l.content["results"]; results != nil && !isList(results) {
 		return fmt.Errorf("%s: results is no list: leave it out, or write results: []", resourceListKind)
 	}
-	given := l.content["functionConfig"]
-	if given == nil {
+	value := l.content["functionConfig"]
+	if value == nil {
 		return nil
 	}
-	config, ok := given.(map[string]any)
+	config, ok := value.(map[string]any)
 	if !ok {
 		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", storage.ConfigKind, storage.APIVersion)
 	}
@@ -149,13 +149,14 @@ func (l *ResourceList) Refuse(err error) *Output {
 	return l.refused(&report)
 }
 
-// refused is the list as it came with the results of a report. Where they have no place, standard error still tells.
+// refused is the list as it came with the results of a report. Where they have no place, standard error has them.
 func (l *ResourceList) refused(report *Report) *Output {
 	edits, _ := l.edits(nil, l.results(report))
 	return &Output{Report: *report, stream: l.stream, edits: edits}
 }
 
-// list decides about every item and then about the storage that they need. All conflicts are told at once.
+// list decides about every item and then about the storage that they need. It returns all
+// conflicts at once.
 func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	objects, err := p.kinds.Find(list.content)
 	if err != nil {
@@ -213,20 +214,20 @@ func itemNumber(pointer string) int {
 	return n + 1
 }
 
-// edits carries out operations on the list and adds the results, of which one that is there already is not told twice.
+// edits carries out operations on the list and adds the results, unless the list has them already.
 func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult) ([]manifest.Edit, error) {
 	had, _ := l.content["results"].([]any)
-	var told []functionResult
+	var added []functionResult
 	for _, result := range results {
 		if !slices.ContainsFunc(had, result.is) {
-			told = append(told, result)
+			added = append(added, result)
 		}
 	}
 	switch {
-	case len(told) > 0 && len(had) == 0:
-		ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results", Value: told})
-	case len(told) > 0:
-		for _, result := range told {
+	case len(added) > 0 && len(had) == 0:
+		ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results", Value: added})
+	case len(added) > 0:
+		for _, result := range added {
 			ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results/-", Value: result})
 		}
 	}

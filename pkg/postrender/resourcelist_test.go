@@ -27,8 +27,8 @@ func readList(t *testing.T, text string) *postrender.ResourceList {
 	return list
 }
 
-// TestOnlyAResourceListIsOne shows how the input of a function is told from a stream of manifests.
-func TestOnlyAResourceListIsOne(t *testing.T) {
+// TestReadsResourceList shows how the input of a function differs from a stream of manifests.
+func TestReadsResourceList(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		stream string
@@ -55,8 +55,8 @@ func TestOnlyAResourceListIsOne(t *testing.T) {
 	}
 }
 
-// TestAListThatNoFunctionGets is refused: its items would pass without their storage, or its problems without a word.
-func TestAListThatNoFunctionGets(t *testing.T) {
+// TestRefusesMalformedResourceList is refused: its items would pass without their storage, or its problems without a word.
+func TestRefusesMalformedResourceList(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ stream, exp string }{
 		"a second document":           {listHead + "---\na: 1\n", "document 1 is a ResourceList and stands among 2 documents"},
@@ -75,9 +75,9 @@ func TestAListThatNoFunctionGets(t *testing.T) {
 	}
 }
 
-// TestAListMeansWhatItsDocumentsMean renders the streams of the renderer's own tests twice: as documents and as the items of
-// a list. Both make the same objects, tell the same reasons and refuse the same.
-func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
+// TestItemsGetWhatDocumentsGet renders the streams of the renderer's own tests twice: as documents and as the items of
+// a list. Both make the same objects, with the same reasons, and refuse the same.
+func TestItemsGetWhatDocumentsGet(t *testing.T) {
 	t.Parallel()
 	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 			if wantErr != nil {
 				require.EqualError(t, gotErr, wantErr.Error())
 				assert.Contains(t, string(got.Bytes()), "severity: error")
-				assert.True(t, strings.HasPrefix(string(got.Bytes()), listHead+items), "a refused list is told as it came")
+				assert.True(t, strings.HasPrefix(string(got.Bytes()), listHead+items), "a refused list is written as it came")
 				return
 			}
 			require.NoError(t, gotErr)
@@ -110,7 +110,7 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 	}
 }
 
-// encoded writes the documents of a stream anew, one by one and as the items of a list. Those that cannot be read are left
+// encoded writes the documents of a stream again, one by one and as the items of a list. Those that cannot be read are left
 // out: an orchestrator cannot send them.
 func encoded(t *testing.T, text []byte) (stream []byte, items string) {
 	t.Helper()
@@ -159,8 +159,8 @@ func reasonsOf(report postrender.Report) []postrender.Workload {
 	return workloads
 }
 
-// TestAListKeepsWhatIsNotOurs appends behind the last item and touches no byte of the others.
-func TestAListKeepsWhatIsNotOurs(t *testing.T) {
+// TestRetainsOtherContentOfList appends behind the last item and touches no byte of the others.
+func TestRetainsOtherContentOfList(t *testing.T) {
 	t.Parallel()
 	item := strings.ReplaceAll("\n"+strings.TrimPrefix(workload("Deployment", "a"), "---\n"), "\n", "\n  ")
 	list := listHead + "items:\n-" + strings.TrimRight(item, " ")[2:] + "functionConfig: {kind: Other}   # stays\nunknown: {a: 1}\n"
@@ -193,8 +193,8 @@ func TestEditsListOnOneLineWithQuotesInText(t *testing.T) {
 	assert.Contains(t, edited, `], "results": [{"message": "mounted `)
 }
 
-// TestWhatAListIsRefusedFor shows errors that no single pod is the cause of.
-func TestWhatAListIsRefusedFor(t *testing.T) {
+// TestRefusesItems shows errors that no single pod is the cause of.
+func TestRefusesItems(t *testing.T) {
 	t.Parallel()
 	job := "- apiVersion: batch/v1\n  kind: Job\n  metadata: {name: j}\n  spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}\n"
 	for name, tc := range map[string]struct{ list, exp string }{
@@ -203,7 +203,7 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 			"items:\n- {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: 7}}}}\n",
 			"Job/j: ",
 		},
-		"a claim of our name that is not ours": {
+		"an unmanaged claim of the same name": {
 			"items:\n" + job + "- {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: pvc-data-pipeline.rel, namespace: pipelines}}\n",
 			"document 2 PersistentVolumeClaim/pvc-data-pipeline.rel: the stream has a PersistentVolumeClaim of this name itself",
 		},
@@ -226,9 +226,9 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 	}
 }
 
-// TestWhatAListIsWarnedOf shows what is told otherwise than in a stream: a pod in a ConfigMap is found in its text, and nobody
-// waits for a CronJob's claim.
-func TestWhatAListIsWarnedOf(t *testing.T) {
+// TestWarnsAboutItems shows what differs from a stream: a pod in a ConfigMap is found in its text, and a late consumer of a
+// claim is not worth a warning.
+func TestWarnsAboutItems(t *testing.T) {
 	t.Parallel()
 	pod := "apiVersion: v1\n      kind: Pod\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec:\n        containers: []\n"
 	cronJob := "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {metadata: {labels: " +

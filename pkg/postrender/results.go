@@ -42,7 +42,7 @@ const (
 	severityInfo    = "info"
 )
 
-// is reports whether a decoded result says the same of the same object.
+// is reports whether a decoded result has the same message about the same object.
 func (f functionResult) is(have any) bool {
 	result, _ := have.(map[string]any)
 	ref, _ := result["resourceRef"].(map[string]any)
@@ -53,7 +53,7 @@ func (f functionResult) is(have any) bool {
 	return ref == nil || ref["kind"] == f.ResourceRef.Kind && ref["name"] == f.ResourceRef.Name && namespace == f.ResourceRef.Namespace
 }
 
-// results tells a report as the specification has it.
+// results writes a report as the specification has it.
 func (l *ResourceList) results(report *Report) []functionResult {
 	var all []functionResult
 	refused := false
@@ -138,7 +138,7 @@ func fileOf(meta map[string]any) *resourceFile {
 	return &resourceFile{path, index}
 }
 
-// mountedClaims says in a few words what a pod has got.
+// mountedClaims returns in a few words what a pod mounts.
 func mountedClaims(w *Workload) string {
 	var parts []string
 	for _, a := range w.Added {
@@ -165,11 +165,11 @@ func (l *ResourceList) problems(message string) []functionResult {
 	var all []functionResult
 	for line := range strings.SplitSeq(message, "\n") {
 		result := functionResult{Message: line, Severity: severityError}
-		if at := aboutField.FindStringSubmatch(line); at != nil && l.Release.Name != "" {
+		if match := aboutField.FindStringSubmatch(line); match != nil && l.Release.Name != "" {
 			result.ResourceRef = &resourceRef{
 				APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Namespace: l.Release.Namespace, Name: l.Release.Name,
 			}
-			result.Field = &resourceField{at[1]}
+			result.Field = &resourceField{match[1]}
 		}
 		all = append(all, result)
 	}

@@ -99,9 +99,9 @@ func renderOn(t *testing.T, processors int, r *postrender.Renderer, stream strin
 	return string(encoded), string(out.Bytes()), problem
 }
 
-// TestErrorsAreInTheOrderOfTheStream has a quick error behind a slow one: the order of the stream
+// TestErrorsHaveOrderOfStream has a quick error behind a slow one: the order of the stream
 // counts, not the time.
-func TestErrorsAreInTheOrderOfTheStream(t *testing.T) {
+func TestErrorsHaveOrderOfStream(t *testing.T) {
 	t.Parallel()
 	slow := "---\n" + jobHead + oneJob + "        x: [" + strings.Repeat("a,", 50_000) + "\n"
 	quick := "---\nkind: Pod\nspec: [\n"
@@ -115,8 +115,8 @@ func TestErrorsAreInTheOrderOfTheStream(t *testing.T) {
 	assert.True(t, strings.HasPrefix(lines[2], "document 3 Pod: cannot be parsed: "), lines[2])
 }
 
-// TestKindsInOddPlacesAreSeen has pods whose kind the scan of lines could miss.
-func TestKindsInOddPlacesAreSeen(t *testing.T) {
+// TestFindsKindsInOddPlaces has pods whose kind the scan of lines could miss.
+func TestFindsKindsInOddPlaces(t *testing.T) {
 	for name, line := range map[string]string{
 		"a tab before the comment": "kind: Pod\t# x\n", "a tagged key": "!!str kind: Pod\n", "an anchored key": "&a kind: Pod\n",
 		"a folded value": "kind: \"Po\\\n  d\"\n", "a value on the next line": "kind:\n  Pod\n",

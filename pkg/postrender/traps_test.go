@@ -71,7 +71,7 @@ var traps = map[string]trap{
 	"67-own-trio-present":          {injected: 1, expErr: `^document 2 PersistentVolumeClaim/pipeline-storage-rel: .* the profile "default" would create another`},
 }
 
-func TestEveryTrapHolds(t *testing.T) {
+func TestTraps(t *testing.T) {
 	found := 0
 	for _, file := range sharedFiles(t, "traps") {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
@@ -129,8 +129,8 @@ func trapRenderer(t *testing.T, path string) *postrender.Renderer {
 	}
 }
 
-// TestNoTrapLeaksASecret holds error messages to what they may say: a secret's value is in none.
-func TestNoTrapLeaksASecret(t *testing.T) {
+// TestErrorsLeakNoSecret holds error messages to what they may contain: no value of a Secret.
+func TestErrorsLeakNoSecret(t *testing.T) {
 	in, err := os.ReadFile(filepath.Join(shared(t, "traps"), "52-secret-broken.yaml"))
 	require.NoError(t, err)
 	// As a Deployment the same broken text must be parsed, and is refused.

@@ -111,7 +111,7 @@ func configMapText(object kinds.Object) []byte {
 	return text
 }
 
-// mentionsPod reports whether indented text says kind: Pod, as a pod inside a block scalar does.
+// mentionsPod reports whether a text has the line kind: Pod, as a pod inside a block scalar has.
 func mentionsPod(body []byte) bool {
 	return bytes.Contains(body, []byte("kind: Pod\n")) || bytes.Contains(body, []byte("kind: Pod\r\n"))
 }

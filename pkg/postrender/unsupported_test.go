@@ -14,12 +14,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-func TestAKindThatIsOnlyGuessedIsNotTold(t *testing.T) {
+func TestErrorsOmitUnknownKind(t *testing.T) {
 	_, err := labelled().Render([]byte(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{"note":"Workflow", "template`))
 	require.ErrorContains(t, err, "document 1: cannot be parsed: ")
 }
 
-func TestAnUnknownKindIsToldWithTheRowToAdd(t *testing.T) {
+func TestReportsUnsupportedKindWithRowToAdd(t *testing.T) {
 	in := `apiVersion: example.com/v1
 kind: Training
 metadata: {name: t}
@@ -50,9 +50,9 @@ kinds:
 	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected), "the advice works")
 }
 
-// TestWhatCannotBeMountedHereIsTold has pods whose containers are elsewhere: the report says why and what becomes of them,
-// and those that were asked for are warned of.
-func TestWhatCannotBeMountedHereIsTold(t *testing.T) {
+// TestReportsPodsThatCannotBeMounted has pods with external containers: the report has the reason and what becomes of them,
+// and selected pods get a warning.
+func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 	const (
 		asks     = "; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
 		taskRun  = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: {%s}\nspec:\n  taskRef: {name: t}\n"
@@ -70,7 +70,7 @@ func TestWhatCannotBeMountedHereIsTold(t *testing.T) {
 	}{
 		"a label is added":           {in: fmt.Sprintf(taskRun, ""), exp: inject.ReasonLabelled, expMessage: stepRef, expWarn: true, expLabel: true},
 		"the label is there":         {in: fmt.Sprintf(taskRun, enabled), exp: inject.ReasonLabelled, expMessage: stepRef, expWarn: true},
-		"nobody asked for this kind": {in: fmt.Sprintf(taskRun, enabled), change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected, expMessage: "its kind is not among those that were asked for"},
+		"this kind is not selected": {in: fmt.Sprintf(taskRun, enabled), change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected, expMessage: "its kind is not among the selected kinds"},
 		"the label is not there": {
 			in: fmt.Sprintf(taskRun, ""), change: func(r *postrender.Renderer) { r.Selector = nil },
 			exp: inject.ReasonNotSelected, expMessage: `its labels do not match "pipeline-storage=enabled"`,
@@ -88,7 +88,7 @@ func TestWhatCannotBeMountedHereIsTold(t *testing.T) {
 			expMessage: "its pods are those of the training runtime that its runtimeRef names: mount there, or give their pod template the label pipeline-storage: enabled, " +
 				"in the runtime or by runtimePatches, and the webhook mounts the claim",
 		},
-		"there is no place for a label, and nobody asked": {
+		"there is no place for a label, and no label": {
 			in: fmt.Sprintf(trainJob, ""), change: func(r *postrender.Renderer) { r.Selector = nil }, exp: inject.ReasonNoPods,
 			expMessage: "its pods are those of the training runtime",
 		},

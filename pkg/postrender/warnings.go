@@ -48,10 +48,10 @@ func (p *injection) consumersOf(profile string) []consumer {
 	return found
 }
 
-// clusterScopedMessage tells that a claim serves one namespace, and its object all of them.
+// clusterScopedMessage is the warning that a claim serves one namespace, and its object all of them.
 func clusterScopedMessage(object kinds.Object, decision inject.Decision, namespace string) string {
 	return fmt.Sprintf("a %s belongs to no namespace: its pods run where it is used, and find the claim %s in the namespace %s only; "+
-		"elsewhere make the claim first, or label the pods %s: %s instead, and the webhook makes it", object.Kind,
+		"in other namespaces, create the claim first, or label the pods %s: %s instead, and the webhook creates it", object.Kind,
 		strings.Join(decision.Claims, ", "), namespace, kinds.Label, kinds.LabelEnabled)
 }
 
@@ -72,11 +72,11 @@ func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 				workloads = append(workloads, c.workload)
 			}
 		}
-		if !p.SingleNode() || p.Colocates() || (pods < 2 && !perNode) { // of a pod that cannot follow its own warning tells
+		if !p.SingleNode() || p.Colocates() || (pods < 2 && !perNode) { // a pod that cannot follow has a warning of its own
 			continue
 		}
 		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but several pods in namespace %q want it: %s; %s",
-			p.Name, reach(p), joinModes(p), namespace, strings.Join(fewOf(workloads), ", "), remedy(p)))
+			p.Name, reach(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
 	}
 	return warnings
 }
@@ -117,7 +117,7 @@ func lateConsumers(p *storage.Profile, consumers []consumer) []string {
 		"helm --wait would time out; leave --wait out, or set volumeBindingMode Immediate", p.Name, consumers[0].workload)}
 }
 
-// nothingMatched says why the nearest candidates were not selected.
+// nothingMatched returns why the nearest candidates were not selected.
 func (p *injection) nothingMatched() string {
 	var near []string
 	for i := range p.report.Workloads {
@@ -127,11 +127,11 @@ func (p *injection) nothingMatched() string {
 	if len(near) == 0 {
 		return "nothing was selected: the stream holds no pods"
 	}
-	return "nothing was selected, so no storage was added: " + strings.Join(fewOf(near), "; ")
+	return "nothing was selected, so no storage was added: " + strings.Join(firstOf(near), "; ")
 }
 
-// fewOf keeps a list readable; the report has all of it.
-func fewOf(list []string) []string {
+// firstOf shortens a list, so that it stays readable. The report has all of it.
+func firstOf(list []string) []string {
 	const most = 5
 	if len(list) <= most {
 		return list
@@ -153,10 +153,10 @@ func (p *removal) warn() {
 	case pods == 0 && count(Removed) == 0:
 		p.addWarnings("nothing was removed: the stream has nothing that this configuration injects for this release")
 	case count(Removed) > 0:
-		p.addWarnings("the storage is no longer in the stream: Helm, Argo CD and Flux leave it in the cluster, " +
-			"but whatever else prunes, such as kubectl apply --prune, deletes the claim")
-	case count(Left) > 0 && p.Remove == RemovePods:
-		p.addWarnings("the storage stays in the stream, so that nothing that prunes deletes the claim; " +
-			"--remove=all takes it out as well")
+		p.addWarnings("the storage objects are no longer in the stream: Helm, Argo CD and Flux retain them in the cluster, " +
+			"but other tools that prune, such as kubectl apply --prune, delete the claim")
+	case count(Retained) > 0 && p.Remove == RemovePods:
+		p.addWarnings("the storage objects remain in the stream, so that no tool that prunes deletes the claim; " +
+			"--remove=all removes them, too")
 	}
 }

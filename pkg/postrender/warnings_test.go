@@ -12,7 +12,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-func TestAStreamWithoutPodsSaysSo(t *testing.T) {
+func TestWarnsOfStreamWithoutPods(t *testing.T) {
 	in := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 	out, err := labelled().Render([]byte(in))
 	require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestLongListsAreCutInWarnings(t *testing.T) {
+func TestWarningsShortenLongLists(t *testing.T) {
 	var stream strings.Builder
 	for name := range strings.SplitSeq("abcdefgh", "") {
 		stream.WriteString(workload("Deployment", name))
@@ -76,8 +76,8 @@ func TestLongListsAreCutInWarnings(t *testing.T) {
 	assert.Contains(t, out.Report.Warnings[0], "document 5 Deployment/e, and 3 more; pods on other nodes")
 }
 
-// TestNothingThatWasAskedForIsMissedSilently holds the warnings to pods that were asked for.
-func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
+// TestWarnsOfSelectedPodsWithoutStorage holds the warnings to selected pods.
+func TestWarnsOfSelectedPodsWithoutStorage(t *testing.T) {
 	custom := func(labels string) string {
 		return "---\napiVersion: x.io/v1\nkind: Training\nmetadata: {name: t}\nspec:\n  template:\n    metadata: {labels: {" + labels +
 			"}}\n    spec:\n      containers:\n      - name: main\n        image: x\n"
@@ -89,8 +89,8 @@ func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
 		stream   string
 		exp      string
 	}{
-		"a kind that no row knows, with the label": {labelled(), custom("pipeline-storage: enabled"), "UnsupportedKind: it seems to hold a pod"},
-		"a kind that no row knows, without":        {labelled(), custom("app: x"), ""},
+		"an unsupported kind with the label": {labelled(), custom("pipeline-storage: enabled"), "UnsupportedKind: it seems to hold a pod"},
+		"an unsupported kind without it":        {labelled(), custom("app: x"), ""},
 		"a workflow inside something else": {
 			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {labels: {pipeline-storage: enabled}, name: s}\n" +
 				"spec: {triggers: [{template: {k8s: {source: {resource: {kind: Workflow, spec: {templates: [{script: {image: x}}]}}}}}}]}\n",
@@ -121,20 +121,20 @@ func TestNothingThatWasAskedForIsMissedSilently(t *testing.T) {
 	}
 }
 
-func TestARefusedRunDoesNotSayThatNothingWasSelected(t *testing.T) {
+func TestRefusedRunHasNoWarningAboutSelection(t *testing.T) {
 	out, err := labelled().Render([]byte(workload("Deployment", "a") + scratchAtData))
 	require.Error(t, err)
 	assert.Empty(t, out.Report.Warnings)
 	assert.Equal(t, err.Error(), out.Report.Error)
 }
 
-// TestAKindWithoutANamespaceIsWarnedOf is about a claim that serves one namespace, in an object that serves all.
-func TestAKindWithoutANamespaceIsWarnedOf(t *testing.T) {
+// TestWarnsOfClusterScopedKind is about a claim that serves one namespace, in an object that serves all.
+func TestWarnsOfClusterScopedKind(t *testing.T) {
 	in := "apiVersion: serving.kserve.io/v1alpha1\nkind: %s\nmetadata: {name: r}\nspec:\n  containers:\n  - name: c\n"
 	for kind, exp := range map[string][]string{
 		"ServingRuntime": nil,
 		"ClusterServingRuntime": {"a ClusterServingRuntime belongs to no namespace: its pods run where it is used, and find the claim pvc-data-pipeline.rel in the namespace pipelines only; " +
-			"elsewhere make the claim first, or label the pods pipeline-storage: enabled instead, and the webhook makes it"},
+			"in other namespaces, create the claim first, or label the pods pipeline-storage: enabled instead, and the webhook creates it"},
 	} {
 		out, err := newRenderer(t, storage.DefaultMountPath).Render(fmt.Appendf(nil, in, kind))
 		require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager into the folder dist:
+// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager into the directory dist:
 //
 //	go run ./plugin/package
 //
@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// destination is the folder for the package.
+// destination is the directory for the package.
 const destination = "dist"
 
 func main() {

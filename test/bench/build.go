@@ -28,7 +28,7 @@ func program(ctx context.Context, name string, o options, dir string) (string, e
 		copied := filepath.Join(dir, name)
 		return copied, copyProgram(name, path, copied)
 	}
-	if pkg, ours := packages[name]; ours {
+	if pkg, isBuilt := packages[name]; isBuilt {
 		return build(ctx, pkg, dir)
 	}
 	path, err := parts.Path(ctx, name)

@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// checkCopy says whether a program that must change nothing changed nothing.
+// checkCopy returns an error if a program that must change nothing changed something.
 func checkCopy(in, out []byte) error {
 	if !bytes.Equal(in, out) {
 		return fmt.Errorf("the output (%d bytes) differs from the input (%d bytes)", len(out), len(in))
@@ -15,7 +15,7 @@ func checkCopy(in, out []byte) error {
 	return nil
 }
 
-// checkEdit says whether the output is the input with the claim in every workload and the claim itself, so that no
+// checkEdit returns an error unless the output is the input with the claim in every workload and the claim itself, so that no
 // tool is measured for less than the others do.
 func checkEdit(in []document, out []byte) error {
 	after, err := documents(out)
@@ -98,7 +98,7 @@ func mountsOf(container map[string]any, volume string) int {
 	return found
 }
 
-// removeClaim takes the edit back.
+// removeClaim reverses the edit.
 func removeClaim(pod map[string]any) {
 	name := claimVolume(pod)
 	removeNamed(pod, "volumes", name)

@@ -41,12 +41,12 @@ func (d document) apiVersion() string { return text(d, "apiVersion") }
 func (d document) name() string       { return text(child(d, "metadata"), "name") }
 func (d document) namespace() string  { return text(child(d, "metadata"), "namespace") }
 
-// id tells the documents of one stream apart.
+// id identifies a document of one stream.
 func (d document) id() string {
 	return d.apiVersion() + " " + d.kind() + " " + d.namespace() + "/" + d.name()
 }
 
-// workload says that the document's pod template stands where Deployments have it.
+// workload reports whether the document's pod template stands where Deployments have it.
 func (d document) workload() bool {
 	switch d.kind() {
 	case "Deployment", "StatefulSet", "Job":

@@ -100,7 +100,7 @@ func (o options) validate() error {
 	return nil
 }
 
-// complete says that every candidate is measured, as for figures that are published.
+// complete reports whether every candidate is measured, as for figures that are published.
 func (o options) complete() bool { return len(o.only) == len(candidateNames) }
 
 // known refuses names that are not allowed or given twice.

@@ -68,7 +68,7 @@ func (r report) markdown() string {
 	return out.String()
 }
 
-// notes say how the figures came about.
+// notes are how the figures came about.
 func (r report) notes() []string {
 	notes := []string{
 		fmt.Sprintf("medians of %d rounds after %d to warm up; the programs took turns", r.rounds, warmups),
@@ -109,15 +109,15 @@ func (r report) ratios() []string {
 		cpu := func(name string) float64 { return s.cpu(name).Median }
 		rss := func(name string) float64 { return s.rss(name).Median }
 		wall := func(name string) float64 { return s.wall(name).Median }
-		ours := candidatePostrender
-		add(candidateCopy, "cpu", func() float64 { return cpu(ours) / cpu(candidateCopy) })
-		add(candidateImports, "cpu", func() float64 { return cpu(ours) / cpu(candidateImports) })
-		add(candidateKustomize, "cpu", func() float64 { return cpu(candidateKustomize) / cpu(ours) })
-		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(ours) })
-		add(candidateCopy, "rss", func() float64 { return rss(ours) / rss(candidateCopy) })
-		add(candidateImports, "rss", func() float64 { return rss(ours) / rss(candidateImports) })
-		add(candidatePredecessor, "cpu", func() float64 { return cpu(ours) / cpu(candidatePredecessor) })
-		add(candidatePredecessor, "wall", func() float64 { return wall(ours) / wall(candidatePredecessor) })
+		subject := candidatePostrender
+		add(candidateCopy, "cpu", func() float64 { return cpu(subject) / cpu(candidateCopy) })
+		add(candidateImports, "cpu", func() float64 { return cpu(subject) / cpu(candidateImports) })
+		add(candidateKustomize, "cpu", func() float64 { return cpu(candidateKustomize) / cpu(subject) })
+		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(subject) })
+		add(candidateCopy, "rss", func() float64 { return rss(subject) / rss(candidateCopy) })
+		add(candidateImports, "rss", func() float64 { return rss(subject) / rss(candidateImports) })
+		add(candidatePredecessor, "cpu", func() float64 { return cpu(subject) / cpu(candidatePredecessor) })
+		add(candidatePredecessor, "wall", func() float64 { return wall(subject) / wall(candidatePredecessor) })
 	}
 	return lines
 }

@@ -60,7 +60,7 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\nRATIO postrender small rss-vs-imports 1.14\n"), text)
 }
 
-func TestTextSaysThatNothingWasChecked(t *testing.T) {
+func TestTextWarnsOfSkippedCheck(t *testing.T) {
 	r := example()
 	r.checked = false
 	assert.Contains(t, r.text(), "OUTPUTS WERE NOT CHECKED")
@@ -79,7 +79,7 @@ func example() report {
 		c := cost{cpu: time.Duration(cpu) * time.Millisecond, wall: time.Millisecond, rss: int64(rss) << 20}
 		return []cost{c, c, c}
 	}
-	ours := func(cpu int) cost {
+	subject := func(cpu int) cost {
 		return cost{cpu: time.Duration(cpu) * time.Millisecond, wall: 4 * time.Millisecond, rss: 8 << 20}
 	}
 	return report{
@@ -89,7 +89,7 @@ func example() report {
 		sizes: []sized{{size: stream.Size{Name: "small"}, bytes: 20000, costs: map[string][]cost{
 			candidateCopy:       once(1, 2),
 			candidateImports:    once(2, 7),
-			candidatePostrender: {ours(9), ours(2), ours(3)},
+			candidatePostrender: {subject(9), subject(2), subject(3)},
 			candidateYq:         once(10, 16),
 			candidateKustomize:  once(60, 34),
 		}}},

@@ -19,7 +19,7 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// version is set by the linker; without it the version of the module is told.
+// version is set by the linker. Without it, the version is that of the module.
 var version string
 
 // Run runs the command and returns its exit code: 0, or 1 with an error on standard error and nothing on standard output.
@@ -35,7 +35,7 @@ func Run(args []string, s Streams) int {
 	message := "error: " + err.Error() + "\n"
 	_, _ = io.WriteString(s.Err, message)
 	if o.Helm == 4 {
-		tellBesidesHelm("pipeline-storage: " + message)
+		reportPastHelm("pipeline-storage: " + message)
 	}
 	return 1
 }
@@ -76,7 +76,7 @@ func (o *Options) run(s Streams) error {
 	if reportErr := o.writeReport(&out.Report, s.Out); reportErr != nil {
 		return errors.Join(err, reportErr)
 	}
-	if o.Explain { // the table tells why, above all when the run is refused
+	if o.Explain { // the table has the reasons, above all when the run is refused
 		return errors.Join(err, explain(s.Out, &out.Report))
 	}
 	if err != nil {

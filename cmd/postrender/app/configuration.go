@@ -48,24 +48,24 @@ func (o *Options) override(c *storage.Config) error {
 	return nil
 }
 
-// Overrides tells which flags changed a field of the configuration file.
+// Overrides returns a sentence for every flag that changed a field of the configuration file.
 func (o *Options) Overrides() []string {
 	if o.ConfigFile == "" {
 		return nil
 	}
-	return o.told()
+	return o.overrideSentences()
 }
 
-// told has a sentence for every flag that sets a field.
-func (o *Options) told() []string {
-	var told []string
+// overrideSentences returns a sentence for every flag that sets a field.
+func (o *Options) overrideSentences() []string {
+	var sentences []string
 	if len(o.Profiles) > 0 {
-		told = append(told, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
+		sentences = append(sentences, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
 	}
 	for _, over := range o.overrides {
-		told = append(told, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
+		sentences = append(sentences, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
 	}
-	return told
+	return sentences
 }
 
 // inFlags speaks of flags where a problem speaks of fields.

@@ -16,7 +16,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-func TestProfilesOfTheCommandLine(t *testing.T) {
+func TestProfileFlagsSetDefault(t *testing.T) {
 	const file = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: a, default: true}, {name: b, mount: {path: /b}}, {name: c, mount: {path: /c}}]\n"
 	o, err := app.ParseOptions([]string{"--config=x", "--profile=b", "--profile=c"})
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ var fields = map[string]struct {
 	"create, in front of the volume that it speaks of": {"--create claim,class --volume v --volume-handle h", static(func(v *storage.Volume) { v.Name, v.Create = "v", new(false) })},
 }
 
-func TestEveryFieldFlagSetsItsField(t *testing.T) {
+func TestFieldFlagsSetFields(t *testing.T) {
 	for name, tt := range fields {
 		t.Run(name, func(t *testing.T) {
 			o, err := app.ParseOptions(strings.Fields(tt.args))
@@ -143,16 +143,16 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		args string
 		exp  string
 	}{
-		"a size that is none":              {"--size 10Gib", `--size: "10Gib" is no quantity such as 100Gi`},
+		"a size that is not a quantity":    {"--size 10Gib", `--size: "10Gib" is no quantity such as 100Gi`},
 		"a size of zero":                   {"--size 0", "--size: must be greater than zero"},
-		"a group that is none":             {"--fs-group staff", `--fs-group: "staff" is no group number`},
+		"a group that is not a number":     {"--fs-group staff", `--fs-group: "staff" is no group number`},
 		"a negative group":                 {"--fs-group -1", "--fs-group: Invalid value: -1: must not be negative"},
 		"a parameter without =":            {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
 		"an attribute without key":         {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
 		"a yes":                            {"--read-only=yes", `--read-only: "yes" is neither true nor false`},
-		"an unknown object":                {"--create pods", `--create: "pods" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
-		"none and one":                     {"--create none,claim", `--create: "none" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
-		"a preset that is none":            {"--performance lightning", `--performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`},
+		"an unknown object":                {"--create pods", `--create: "pods" is not one of class, volume, claim, attributes-class, snapshot-class; none cannot be combined`},
+		"none and one":                     {"--create none,claim", `--create: "none" is not one of class, volume, claim, attributes-class, snapshot-class; none cannot be combined`},
+		"an unknown preset":                {"--performance lightning", `--performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`},
 		"a Secret without a namespace":     {"--volume-node-stage-secret s --volume-handle h", `--volume-node-stage-secret: "s" is not NAMESPACE/NAME`},
 		"a missing Secret":                 {"--backend ceph-rbd --parameter clusterID=c --parameter pool=p --volume-handle h", "--volume-node-stage-secret: Required value"},
 		"a class of nothing":               {"--attributes-class gold", "--attributes-parameter: Required value: a VolumeAttributesClass needs at least one"},
@@ -164,7 +164,7 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		"a binding mode":                   {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
 		"a missing parameter":              {"--backend nfs --parameter share=/x", "--parameter[server]: Required value: the backend nfs needs it"},
 		"a missing driver":                 {"--backend csi", "--driver: Required value"},
-		"an empty list of objects":         {"--create=", "--create: says nothing: name class, volume, claim, attributes-class and snapshot-class, or none"},
+		"an empty list of objects":         {"--create=", "--create: must not be empty: name class, volume, claim, attributes-class and snapshot-class, or none"},
 		"a missing handle":                 {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
 		"a missing volume":                 {"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path"},
 		"a zone that means nothing":        {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
@@ -199,7 +199,7 @@ func file(names ...string) []byte {
 	return text.Bytes()
 }
 
-func TestFlagsBesideAFile(t *testing.T) {
+func TestFieldFlagsOverrideFile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args         string
 		file         []byte

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -24,7 +25,7 @@ func explain(w io.Writer, report *postrender.Report) error {
 	fmt.Fprintln(table, "DOCUMENT\tKIND\tNAME\tPOD\tREASON\tWHAT")
 	for i := range report.Workloads {
 		load := &report.Workloads[i]
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name, orDash(load.Pod), load.Reason, what(load))
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name, cmp.Or(load.Pod, "-"), load.Reason, summary(load))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -45,14 +46,14 @@ func explain(w io.Writer, report *postrender.Report) error {
 
 // plans are the actions of a report as what would be done.
 var plans = map[postrender.Action]string{
-	postrender.Created: "would create",
-	postrender.Present: "finds",
-	postrender.Removed: "would take out of the stream",
-	postrender.Left:    "leaves in the stream",
+	postrender.Created:  "would create",
+	postrender.Present:  "finds",
+	postrender.Removed:  "would remove",
+	postrender.Retained: "retains",
 }
 
-// what tells in one line what was added to a workload or removed from it, or why nothing was.
-func what(load *postrender.Workload) string {
+// summary returns in one line what was added to a workload or removed from it, or why nothing was.
+func summary(load *postrender.Workload) string {
 	if load.Reason != inject.ReasonInjected && load.Reason != inject.ReasonRemoved {
 		return load.Message
 	}
@@ -74,11 +75,4 @@ func what(load *postrender.Workload) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

@@ -174,7 +174,7 @@ var fieldFlags = []fieldFlag{
 	},
 	{
 		section: sectionMount, name: "sub-path", path: "mount.subPath", value: "PATH",
-		usage: "folder of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)",
+		usage: "directory of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)",
 		apply: text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{
@@ -239,5 +239,5 @@ type namedValue struct {
 // Type is what pflag prints behind the flag.
 func (v namedValue) Type() string { return v.name }
 
-// String hides the default, which the usage tells.
+// String hides the default, which the usage has.
 func (v namedValue) String() string { return "" }

@@ -18,7 +18,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-var update = flag.Bool("update", false, "write the table of flags into README.md anew")
+var update = flag.Bool("update", false, "write the table of flags into README.md")
 
 // readme is where the table of flags stands, between flagsBegin and flagsEnd.
 const (
@@ -39,10 +39,10 @@ func TestReadmeFlags(t *testing.T) {
 		require.NoError(t, os.WriteFile(readme, slices.Concat(before, []byte(flagsBegin+flagTable()+flagsEnd), after), 0o644))
 		return
 	}
-	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it anew")
+	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it")
 }
 
-// defaultInUsage is how the usage of a field flag tells its default: "(default VALUE)" or "(default: in words)".
+// defaultInUsage is how the usage of a field flag ends with its default: "(default VALUE)" or "(default: in words)".
 var defaultInUsage = regexp.MustCompile(` \(default(:?) (.*)\)$`)
 
 // flagTable writes the flags as Markdown, a table for each section.

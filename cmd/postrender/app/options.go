@@ -21,13 +21,13 @@ type Options struct {
 	Release, Namespace string
 	// Selector chooses pods by their labels; nil is the default label.
 	Selector labels.Selector
-	// Profiles are those of pods that name none; empty: as the configuration says.
+	// Profiles are those of pods that name none; empty: those of the configuration.
 	Profiles []string
 	// Kinds and Names narrow the selection.
 	Kinds, Names []string
 	// Hooks is the hook policy.
 	Hooks postrender.HookPolicy
-	// Remove takes out what was injected instead.
+	// Remove removes what was injected, instead.
 	Remove postrender.Removal
 	// Report is the file for the report; empty: none.
 	Report string
@@ -64,7 +64,7 @@ func (s *sections) usage() string {
 	var b strings.Builder
 	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on standard input and writes them to\n" +
 		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n" +
-		"With --remove it takes out what it has added.\n\n" +
+		"With --remove it removes what it has added.\n\n" +
 		"Usage:\n" +
 		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
 		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
@@ -77,7 +77,7 @@ func (s *sections) usage() string {
 }
 
 // ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error comes with the options
-// that were read before it: they tell whether Helm 4 would lose it.
+// that were read before it: they show whether Helm 4 would lose it.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
@@ -103,8 +103,8 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	s.all.Usage = func() {}
 	values := map[string]*[]string{}
 	s.add("Release", func(fs *pflag.FlagSet) {
-		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not tell it to a post-renderer")
-		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not tell it to a post-renderer")
+		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not pass it to a post-renderer")
+		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not pass it to a post-renderer")
 		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
 	})
 	s.add("Selection", func(fs *pflag.FlagSet) {
@@ -124,7 +124,7 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		})
 	}
 	s.add("Output", func(fs *pflag.FlagSet) {
-		fs.StringVar((*string)(&o.Remove), "remove", "", "take out of the pods what was injected, instead; --remove=all takes out the objects of the storage, too")
+		fs.StringVar((*string)(&o.Remove), "remove", "", "remove from the pods what was injected; --remove=all removes the storage objects, too")
 		remove := fs.Lookup("remove")
 		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
 		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
@@ -139,7 +139,7 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	return s, values
 }
 
-// complete checks what flags say together.
+// complete checks flags against each other.
 func (o *Options) complete(fs *pflag.FlagSet) error {
 	text, _ := fs.GetString("selector")
 	selector, err := labels.Parse(text)

@@ -18,7 +18,7 @@ func TestParseOptions(t *testing.T) {
 		args string
 		exp  func(*app.Options)
 	}{
-		"nothing said":       {"", func(*app.Options) {}},
+		"no flag":            {"", func(*app.Options) {}},
 		"a release":          {"--release demo --namespace=ml", func(o *app.Options) { o.Release, o.Namespace = "demo", "ml" }},
 		"a file":             {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
 		"a kind and names":   {"--kind Job --name a,b --name c", func(o *app.Options) { o.Kinds, o.Names = []string{"Job"}, []string{"a", "b", "c"} }},
@@ -87,7 +87,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"an argument":               {[]string{"x.yaml"}, `unexpected argument "x.yaml": manifests are read from standard input (see --help)`},
 		"a dash for standard input": {[]string{"-"}, `unexpected argument "-"`},
 		"a table and a diff":        {[]string{"--explain", "--diff"}, "--explain and --diff cannot be combined: choose one"},
-		"a selector that is none":   {[]string{"--selector", "a in b"}, "--selector: "},
+		"an invalid selector":       {[]string{"--selector", "a in b"}, "--selector: "},
 		"an unknown colour":         {[]string{"--color", "red"}, `--color: "red" is neither auto, always nor never`},
 		"an unknown hook policy":    {[]string{"--hooks", "pre"}, `--hooks: "pre" is neither safe, all nor none`},
 		"a Helm of the past":        {[]string{"--helm", "2"}, "--helm: there is no Helm 2, only 3 and 4"},
@@ -101,8 +101,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 	}
 }
 
-// TestOptionsAreKeptWhenTheyAreRefused lets the command tell a mistake where Helm 4 does not lose it.
-func TestOptionsAreKeptWhenTheyAreRefused(t *testing.T) {
+// TestReturnsOptionsWithError lets the command report a mistake where Helm 4 does not lose it.
+func TestReturnsOptionsWithError(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a contradiction": {"--helm=4", "--explain", "--diff"},
 		"an unknown flag": {"--helm=4", "--clam"},

@@ -17,7 +17,7 @@ import (
 // written as it is.
 const writeSize = 32 << 10
 
-// write prints the manifests, or what people asked for instead.
+// write prints the manifests, or the diff.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	if o.Diff {
 		after := "with storage"
@@ -37,7 +37,7 @@ func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	return nil
 }
 
-// writeReport writes the report before any manifest is: an output without the report that was asked for is no success.
+// writeReport writes the report before any manifest is: an output without the requested report is no success.
 func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error {
 	if o.Report == "" {
 		return nil
@@ -66,7 +66,7 @@ func isFile(stream io.Writer, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
 }
 
-// warn tells people what they should know. Helm shows it on failure only; the report has it in any case.
+// warn prints the warnings of a report. Helm shows them on failure only; the report has them in any case.
 func warn(w io.Writer, report *postrender.Report) {
 	for i := range report.Workloads {
 		load := &report.Workloads[i]

@@ -14,7 +14,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// This file has what a flag of the table does to the profile.
+// This file has the functions with which the flags of the table set fields of the profile.
 
 func static(p *storage.Profile) *storage.Volume {
 	if p.Volume == nil {
@@ -53,7 +53,7 @@ func list(field func(*storage.Profile) *[]string) func(*storage.Profile, []strin
 	}
 }
 
-// each takes every value as it is: mount options may have commas.
+// each sets every value as it is: mount options may have commas.
 func each(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = values
@@ -187,18 +187,18 @@ var creatable = []struct {
 	}},
 }
 
-// nothingToCreate says what to add where --create names an object that the profile does not have.
+// nothingToCreate are the messages for objects that --create names and the profile does not have.
 var nothingToCreate = map[string]string{
 	"volume":           "there is no volume to create: name one with --volume-handle",
 	"attributes-class": "there is no attributes class to create: name one with --attributes-class",
 	"snapshot-class":   "there is no snapshot class to create: name one with --snapshot-class",
 }
 
-// setCreate says outright which objects are created.
+// setCreate sets for every object whether it is created.
 func setCreate(p *storage.Profile, values []string) error {
 	names := commaSeparated(values)
 	if len(names) == 0 {
-		return errors.New("says nothing: name class, volume, claim, attributes-class and snapshot-class, or none")
+		return errors.New("must not be empty: name class, volume, claim, attributes-class and snapshot-class, or none")
 	}
 	if slices.Equal(names, []string{"none"}) {
 		names = nil
@@ -213,7 +213,7 @@ func setCreate(p *storage.Profile, values []string) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("%q is none of %s; none stands alone", name, strings.Join(known, ", "))
+			return fmt.Errorf("%q is not one of %s; none cannot be combined", name, strings.Join(known, ", "))
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ func Load() string {
 	return strings.Join(fields[:3], " ")
 }
 
-// firstLine of a file, or "unknown" where there is none.
+// firstLine of a file, or "unknown" where the file does not exist.
 func firstLine(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -384,14 +384,20 @@ func (t *Tree) offset(line, column int) int {
 // lineStarts returns the offset of every line, as go-yaml counts them.
 func lineStarts(body []byte) []int {
 	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
-	for i := 0; i < len(body); {
-		start, size := lineBreak(body, i)
-		i = start + size
-		if i < len(body) {
-			starts = append(starts, i)
-		}
+	next := lineEnd
+	if hasOddBreak(body) {
+		next = oddLineEnd
+	}
+	for i := next(body, 0); i < len(body); i = next(body, i) {
+		starts = append(starts, i)
 	}
 	return starts
+}
+
+// oddLineEnd returns the offset behind the line break that follows i, of whatever sort it is.
+func oddLineEnd(body []byte, i int) int {
+	start, size := lineBreak(body, i)
+	return start + size
 }
 
 // offsetOf returns the offset at which a node begins.

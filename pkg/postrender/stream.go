@@ -3,12 +3,10 @@ package postrender
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
-	"golang.org/x/sync/semaphore"
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -59,7 +57,7 @@ type document struct {
 	err   error
 
 	reading, editing *task
-	// weight is its share of the budget until it is edited.
+	// weight is its share of maxParsed until it is edited.
 	weight int64
 }
 
@@ -75,13 +73,25 @@ const (
 	minWeight = 1 << 10
 )
 
+// pipeline carries the documents of a run from reading to editing. It belongs to the goroutine that
+// decides.
+type pipeline struct {
+	*run
+	// next is the index of the first document that was not looked at.
+	next int
+	// room is how much may be parsed in addition.
+	room int64
+	// edited receives the weight of every document that was edited.
+	edited chan int64
+}
+
 // documents decides about every document. It returns all refusals of a stream at once.
 func (r *run) documents() error {
-	budget := semaphore.NewWeighted(maxParsed)
-	next, decided := 0, 0
+	p := &pipeline{run: r, room: maxParsed, edited: make(chan int64, maxParsed/minWeight)}
+	decided := 0
 	for i := range r.docs {
-		for next < len(r.docs) && r.startReading(next, budget, next == i) {
-			next++
+		for p.readAhead(); p.next <= i; p.readAhead() {
+			p.room += <-p.edited
 		}
 		if decided == len(r.parsed) || r.parsed[decided].index != i {
 			r.decideUnparsed(i)
@@ -89,33 +99,66 @@ func (r *run) documents() error {
 		}
 		d := r.parsed[decided]
 		decided++
-		d.reading.wait()
+		p.await(d)
 		d.err = r.decideParsed(d)
-		r.startEditing(d, budget)
+		p.startEditing(d)
 	}
 	return r.collect()
 }
 
-// startReading begins to read a document, if it must be parsed. It returns false when the budget has
-// no room for the document, unless it must wait for the room.
-func (r *run) startReading(i int, budget *semaphore.Weighted, mustWait bool) bool {
-	doc := &r.docs[i]
-	kind, isRequired := r.kindToParse(doc)
+// readAhead begins to read documents while there is room.
+func (p *pipeline) readAhead() {
+	for p.next < len(p.docs) && p.startReading(p.next) {
+		p.next++
+	}
+}
+
+// startReading begins to read a document, if it must be parsed. It returns false when there is no room
+// for the document.
+func (p *pipeline) startReading(i int) bool {
+	doc := &p.docs[i]
+	kind, isRequired := p.kindToParse(doc)
 	if !isRequired && !seemsToHoldPod(doc) {
 		return true
 	}
 	weight := min(max(int64(len(doc.Raw)), minWeight), maxParsed)
-	if !budget.TryAcquire(weight) {
-		if !mustWait {
-			return false
-		}
-		_ = budget.Acquire(context.Background(), weight) // only the end of a context is an error
+	if weight > p.room {
+		return false
 	}
+	p.room -= weight
 	d := &document{unit: unitOf(doc), index: i, isRequired: isRequired, parseKind: kind, weight: weight}
 	d.kind = cmp.Or(kind, d.kind)
 	d.reading = start(d.read)
-	r.parsed = append(r.parsed, d)
+	p.parsed = append(p.parsed, d)
 	return true
+}
+
+// await waits until a document is read. Documents that are edited meanwhile make room for others.
+func (p *pipeline) await(d *document) {
+	for {
+		select {
+		case <-d.reading.done:
+			d.reading.wait()
+			return
+		case weight := <-p.edited:
+			p.room += weight
+			p.readAhead()
+		}
+	}
+}
+
+// startEditing begins to edit a document that has operations. Every other one is done.
+func (p *pipeline) startEditing(d *document) {
+	if d.err != nil || len(d.ops) == 0 {
+		d.tree = nil
+		p.room += d.weight
+		return
+	}
+	d.editing = start(func() {
+		defer func() { p.edited <- d.weight }()
+		p.edit(d)
+		d.tree, d.ops = nil, nil
+	})
 }
 
 // unitOf returns the unit of a document.
@@ -132,20 +175,6 @@ func (d *document) read() {
 	if !d.isRequired || len(d.doc.Body) <= maxDocument {
 		d.tree, d.err = manifest.Decode(d.doc.Body)
 	}
-}
-
-// startEditing begins to edit a document that has operations. Every other one is done.
-func (r *run) startEditing(d *document, budget *semaphore.Weighted) {
-	if d.err != nil || len(d.ops) == 0 {
-		d.tree = nil
-		budget.Release(d.weight)
-		return
-	}
-	d.editing = start(func() {
-		defer budget.Release(d.weight)
-		r.edit(d)
-		d.tree, d.ops = nil, nil
-	})
 }
 
 // edit turns the operations on a document into edits of the stream: all at once, because aliases may

@@ -28,15 +28,17 @@ type Packager struct {
 	PassphraseFile string
 }
 
-// epoch is the time of every file in the package, so that the same sources give the same bytes. No archive format that is
-// in use can hold an earlier time.
+// epoch is the time of every file in the package, so that the same sources give the same bytes. No
+// archive format that is in use can hold an earlier time.
 var epoch = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// Package builds the plugin, packs it into destination, signs it if there is a key, and installs the result in a directory of
-// its own to prove that Helm accepts it. It returns the path of the package; a signature is beside it, with .prov behind.
+// Package builds the plugin, packs it into destination, signs it if there is a key, and installs
+// the result in a directory of its own to prove that Helm accepts it. It returns the path of the
+// package; a signature is beside it, with .prov behind.
 func (p Packager) Package(ctx context.Context, destination string) (string, error) {
 	if p.SignKey != "" && p.Keyring == "" {
-		return "", fmt.Errorf("to sign with the key %q, name a keyring that holds it: gpg --export-secret-keys NAME >FILE", p.SignKey)
+		return "", fmt.Errorf("to sign with the key %q, name a keyring that holds it: gpg "+
+			"--export-secret-keys NAME >FILE", p.SignKey)
 	}
 	work, err := os.MkdirTemp("", "pipeline-storage-plugin-")
 	if err != nil {

@@ -38,7 +38,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// closedStdout runs "closed-stdout INPUT STDERR COMMAND...": the command's standard output is a pipe without a reader.
+// closedStdout runs "closed-stdout INPUT STDERR COMMAND...": the command's standard output is a
+// pipe without a reader.
 func closedStdout(ts *testscript.TestScript, neg bool, args []string) {
 	in, err := os.Open(ts.MkAbs(args[0]))
 	ts.Check(err)

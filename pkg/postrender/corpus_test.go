@@ -57,7 +57,8 @@ func TestInjectsRealChartsWithoutLoss(t *testing.T) {
 	}
 }
 
-// TestRealChartsWithTheDefaultPath shows which charts use /data themselves: they are refused with the container's name.
+// TestRealChartsWithTheDefaultPath shows which charts use /data themselves: they are refused with
+// the container's name.
 func TestRealChartsWithTheDefaultPath(t *testing.T) {
 	for _, file := range sharedFiles(t, "corpus") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
@@ -98,7 +99,8 @@ func TestCorpusTable(t *testing.T) {
 // corpusTable counts, for every stream, documents, changed documents and pods by what was decided about them.
 func corpusTable(t *testing.T) string {
 	var b strings.Builder
-	b.WriteString("| Stream | Documents | Changed | Injected | Already | Label only | Left alone, with a reason | Refused with /data |\n" +
+	b.WriteString("| Stream | Documents | Changed | Injected | Already | Label only | Left alone, with " +
+		"a reason | Refused with /data |\n" +
 		"|---|--:|--:|--:|--:|--:|---|---|\n")
 	var all row
 	for _, file := range sharedFiles(t, "corpus") {
@@ -129,7 +131,8 @@ type row struct {
 }
 
 func (r *row) line(name, refused string) string {
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |\n", name, r.documents, r.changed, r.report.Count(inject.ReasonInjected),
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |\n", name, r.documents, r.changed,
+		r.report.Count(inject.ReasonInjected),
 		r.report.Count(inject.ReasonAlreadyMounted), r.report.Count(inject.ReasonLabelled), others(&r.report), refused)
 }
 
@@ -161,14 +164,16 @@ func countKinds(report *postrender.Report, describe func(*postrender.Workload) s
 	return strings.Join(parts, ", ")
 }
 
-// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods of others.
+// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods
+// of others.
 var noPods = []string{
 	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", "ValidatingWebhookConfiguration",
 	"MutatingWebhookConfiguration",
 }
 
-// requireReported requires that a document with a pod in it is in the report. What a pod looks like is defined here again, apart from
-// the table of kinds and from what the renderer itself looks for: something with an image, or text that is a pod.
+// requireReported requires that a document with a pod in it is in the report. What a pod looks like
+// is defined here again, apart from the table of kinds and from what the renderer itself looks for:
+// something with an image, or text that is a pod.
 func requireReported(t *testing.T, doc manifest.Document, report *postrender.Report) {
 	t.Helper()
 	var content map[string]any
@@ -218,7 +223,8 @@ func hasImage(value any) bool {
 	return object["image"] != nil
 }
 
-// withDefaultPath lists the pods that are refused when the mount path is the default, which some charts use themselves.
+// withDefaultPath lists the pods that are refused when the mount path is the default, which some
+// charts use themselves.
 func withDefaultPath(t *testing.T, in []byte) string {
 	out, err := newRenderer(t, storage.DefaultMountPath).Render(in)
 	refused := countKinds(&out.Report, func(w *postrender.Workload) string {

@@ -15,8 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write the expected files")
 
-// TestRenderedStreams compares NAME.in.yaml with NAME.out.yaml, or with NAME.err.txt where the stream is refused. The
-// properties of every output are required as well, so that -update cannot accept a loss.
+// TestRenderedStreams compares NAME.in.yaml with NAME.out.yaml, or with NAME.err.txt where the
+// stream is refused. The properties of every output are required as well, so that -update cannot
+// accept a loss.
 func TestRenderedStreams(t *testing.T) {
 	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
 	require.NoError(t, err)

@@ -28,8 +28,9 @@ type injection struct {
 // consumer is one workload that mounts a profile's own claim.
 type consumer struct {
 	storage.ProfileRef
-	// isAdded reports whether this run added the mount. Pods that have it already are counted, but need no objects: who
-	// made their manifests, a chart or an earlier run, made or chose the claim, too.
+	// isAdded reports whether this run added the mount. Pods that have it already are counted, but
+	// need no objects: who made their manifests, a chart or an earlier run, made or chose the claim,
+	// too.
 	isAdded bool
 	// workload names the workload in messages.
 	workload string
@@ -71,8 +72,10 @@ func (p *injection) addUnparsed(*unit) {}
 // storage adds the objects that the pods need and that the stream does not have.
 func (p *injection) storage() error {
 	if profile := p.needsRelease(); profile != "" {
-		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which Helm does not pass to a post-renderer: "+
-			"add --namespace NAMESPACE --release RELEASE (with Helm: --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", profile)
+		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which "+
+			"Helm does not pass to a post-renderer: "+
+			"add --namespace NAMESPACE --release RELEASE (with Helm: "+
+			"--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", profile)
 	}
 	missing, err := p.missing()
 	if err != nil {
@@ -81,8 +84,9 @@ func (p *injection) storage() error {
 	return p.place(missing)
 }
 
-// missing notes the objects that the pods need and returns those that the stream does not have. Where nothing was mounted,
-// it returns none: a claim without a consumer would keep helm --wait waiting.
+// missing notes the objects that the pods need and returns those that the stream does not have.
+// Where nothing was mounted, it returns none: a claim without a consumer would keep helm --wait
+// waiting.
 func (p *injection) missing() ([]storage.Object, error) {
 	var mounted []storage.ProfileRef
 	for _, c := range p.consumers {
@@ -165,13 +169,15 @@ func (p *injection) hookMessage(events string) string {
 	return ""
 }
 
-// beforeClaims are the events whose hooks Helm runs before it creates the release's objects. On deletion and rollback the
-// claim is there. Source: Helm, pkg/release/hook.go; crd-install is Helm 2's.
+// beforeClaims are the events whose hooks Helm runs before it creates the release's objects. On
+// deletion and rollback the claim is there. Source: Helm, pkg/release/hook.go; crd-install is Helm
+// 2's.
 var beforeClaims = []string{"pre-install", "pre-upgrade", "crd-install"}
 
 // claimsExist reports whether a pod uses only claims that this release does not create.
 func (p *injection) claimsExist(d *inject.Decision) bool {
-	return len(d.Profiles) > 0 && !slices.ContainsFunc(d.Profiles, func(name string) bool { return *p.Config.Profile(name).Claim.Create })
+	return len(d.Profiles) > 0 && !slices.ContainsFunc(d.Profiles,
+		func(name string) bool { return *p.Config.Profile(name).Claim.Create })
 }
 
 // noContainers is the message about an object whose pods are defined in another one.
@@ -185,14 +191,16 @@ func (p *injection) noPodsMessage(object kinds.Object) string {
 }
 
 func (p *injection) podInConfigMapMessage() string {
-	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook mount the claim, or set the volume in the chart's values"
+	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook " +
+		"mount the claim, or set the volume in the chart's values"
 }
 
 // explainLabel adds where the label belongs, when it is on the workload instead of its pod template.
 func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
 	if p.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
 		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
-		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels of its pod template, %s", object.Kind, place)
+		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels "+
+			"of its pod template, %s", object.Kind, place)
 		decision.Warnings = append(decision.Warnings, decision.Message)
 	}
 	return decision
@@ -205,8 +213,9 @@ func (p *injection) selector() labels.Selector {
 	return p.Selector
 }
 
-// isMissed reports whether people want storage for a pod that gets none: it was selected and left out, or left to the
-// webhook. A pod whose containers are not in the document counts when the document has every selected label.
+// isMissed reports whether people want storage for a pod that gets none: it was selected and left
+// out, or left to the webhook. A pod whose containers are not in the document counts when the
+// document has every selected label.
 func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason) bool {
 	switch reason {
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
@@ -223,11 +232,12 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 // namesLabels reports whether a text has the key of every selected label.
 func (p *injection) namesLabels(u *unit) bool {
 	requirements, _ := p.selector().Requirements()
-	return !slices.ContainsFunc(requirements, func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })
+	return !slices.ContainsFunc(requirements,
+		func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })
 }
 
-// addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier configuration, which the pod retains, is not
-// one of them.
+// addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier
+// configuration, which the pod retains, is not one of them.
 func (p *injection) addConsumers(u *unit, object kinds.Object, pod kinds.Pod, d inject.Decision, namespace string) {
 	if d.Reason.Refuses() {
 		return

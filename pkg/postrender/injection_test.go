@@ -25,12 +25,17 @@ func TestInjectionRequiresRelease(t *testing.T) {
 		release  storage.Release
 		expErr   string
 	}{
-		"both are given":                       {labelled(), storage.Release{Name: "r", Namespace: "n"}, ""},
-		"no release":                           {labelled(), storage.Release{Namespace: "n"}, "add --namespace NAMESPACE --release RELEASE"},
-		"no namespace":                         {labelled(), storage.Release{Name: "r"}, "add --namespace NAMESPACE --release RELEASE"},
-		"a claim that exists needs neither":    {labelled(claim("mine", false)), storage.Release{}, ""},
-		"but its name may ask for the release": {labelled(claim("mine-{release}", false)), storage.Release{}, "add --namespace NAMESPACE"},
-		"and a default name does":              {labelled(claim("", false)), storage.Release{}, "add --namespace NAMESPACE"},
+		"both are given": {labelled(), storage.Release{Name: "r", Namespace: "n"}, ""},
+		"no release":     {labelled(), storage.Release{Namespace: "n"}, "add --namespace NAMESPACE --release RELEASE"},
+		"no namespace": {labelled(), storage.Release{Name: "r"}, "add --namespace " +
+			"NAMESPACE --release RELEASE"},
+		"a claim that exists needs neither": {labelled(claim("mine", false)), storage.Release{}, ""},
+		"but its name may ask for the release": {
+			labelled(claim("mine-{release}", false)),
+			storage.Release{},
+			"add --namespace NAMESPACE",
+		},
+		"and a default name does": {labelled(claim("", false)), storage.Release{}, "add --namespace NAMESPACE"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +56,8 @@ func TestInjectionRequiresRelease(t *testing.T) {
 
 func TestSelection(t *testing.T) {
 	both := workload("Deployment", "a") + workload("Job", "b")
-	onWorkload := strings.Replace(strings.Replace(workload("Deployment", "a"), "        pipeline-storage: enabled\n", "        app: a\n", 1),
+	onWorkload := strings.Replace(strings.Replace(workload("Deployment", "a"),
+		"        pipeline-storage: enabled\n", "        app: a\n", 1),
 		"  name: a\n", "  name: a\n  labels:\n    pipeline-storage: enabled\n", 1)
 	cases := map[string]struct {
 		change      func(*postrender.Renderer)
@@ -59,13 +65,18 @@ func TestSelection(t *testing.T) {
 		expInjected int
 		expMessage  string
 	}{
-		"by the label":  {stream: both, expInjected: 2},
-		"by kind":       {func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, both, 1, "its kind is not among the selected kinds"},
-		"by name":       {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is not among the selected names"},
+		"by the label": {stream: both, expInjected: 2},
+		"by kind": {
+			func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, both, 1,
+			"its kind is not among the selected kinds",
+		},
+		"by name": {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is " +
+			"not among the selected names"},
 		"by a selector": {func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0, `its labels do not match "x=y"`},
 		"the label on the workload is not on its pods": {
-			stream:     onWorkload,
-			expMessage: "the label is on the Deployment, not on its pods: put it into the labels of its pod template, spec.template",
+			stream: onWorkload,
+			expMessage: "the label is on the Deployment, not on its pods: put it into the labels of its pod " +
+				"template, spec.template",
 		},
 	}
 	for name, tc := range cases {
@@ -84,7 +95,8 @@ func TestSelection(t *testing.T) {
 				assert.Equal(t, tc.stream, string(out.Bytes()), "no storage without a mount")
 				assert.Empty(t, out.Report.Objects)
 				require.Len(t, out.Report.Warnings, 1)
-				assert.Contains(t, out.Report.Warnings[0], "nothing was selected, so no storage was added: document 1 Deployment/a: NotSelected")
+				assert.Contains(t, out.Report.Warnings[0], "nothing was selected, so no storage was added: "+
+					"document 1 Deployment/a: NotSelected")
 			}
 		})
 	}
@@ -100,7 +112,8 @@ func messages(workloads []postrender.Workload) string {
 
 func TestHooks(t *testing.T) {
 	hook := func(events string) string {
-		return strings.Replace(workload("Job", "h"), "  name: h\n", "  name: h\n  annotations:\n    helm.sh/hook: "+events+"\n", 1)
+		return strings.Replace(workload("Job", "h"), "  name: h\n", "  name: h\n  annotations:\n    "+
+			"helm.sh/hook: "+events+"\n", 1)
 	}
 	exists := func(p *storage.Profile) { no := false; p.Claim.Create = &no }
 	cases := map[string]struct {
@@ -110,15 +123,27 @@ func TestHooks(t *testing.T) {
 		exp      inject.Reason
 	}{
 		"pre-install waits for a claim that is not there": {labelled(), "", "pre-install", inject.ReasonHookNotInjected},
-		"so does one event among others":                  {labelled(), "", "post-install, pre-upgrade", inject.ReasonHookNotInjected},
-		"pre-delete finds the claim of its release":       {labelled(), "", "pre-delete", inject.ReasonInjected},
-		"and so does pre-rollback":                        {labelled(), "", "pre-rollback", inject.ReasonInjected},
-		"crd-install is the earliest":                     {labelled(), "", "crd-install", inject.ReasonHookNotInjected},
-		"post-install finds the claim":                    {labelled(), "", "post-install,post-upgrade", inject.ReasonInjected},
-		"a test finds the claim":                          {labelled(), "", "test", inject.ReasonInjected},
-		"pre-install finds a claim that existed before":   {labelled(exists), "", "pre-install", inject.ReasonInjected},
-		"all hooks on request":                            {labelled(), postrender.HooksAll, "pre-install", inject.ReasonInjected},
-		"no hooks on request":                             {labelled(), postrender.HooksNone, "test", inject.ReasonHookNotInjected},
+		"so does one event among others": {
+			labelled(), "", "post-install, pre-upgrade",
+			inject.ReasonHookNotInjected,
+		},
+		"pre-delete finds the claim of its release": {labelled(), "", "pre-delete", inject.ReasonInjected},
+		"and so does pre-rollback":                  {labelled(), "", "pre-rollback", inject.ReasonInjected},
+		"crd-install is the earliest":               {labelled(), "", "crd-install", inject.ReasonHookNotInjected},
+		"post-install finds the claim": {
+			labelled(), "", "post-install,post-upgrade",
+			inject.ReasonInjected,
+		},
+		"a test finds the claim":                        {labelled(), "", "test", inject.ReasonInjected},
+		"pre-install finds a claim that existed before": {labelled(exists), "", "pre-install", inject.ReasonInjected},
+		"all hooks on request": {
+			labelled(), postrender.HooksAll, "pre-install",
+			inject.ReasonInjected,
+		},
+		"no hooks on request": {
+			labelled(), postrender.HooksNone, "test",
+			inject.ReasonHookNotInjected,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -153,7 +178,8 @@ profiles:
 `))
 	require.NoError(t, err)
 	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
-	in := strings.Replace(workload("Deployment", "a"), "    metadata:\n", "    metadata:\n      annotations:\n        pipeline-storage.io/profiles: default,models\n", 1)
+	in := strings.Replace(workload("Deployment", "a"), "    metadata:\n", "    metadata:\n      "+
+		"annotations:\n        pipeline-storage.io/profiles: default,models\n", 1)
 	out := requireProperties(t, r, []byte(in))
 	text := string(out.Bytes())
 	for _, exp := range []string{
@@ -182,8 +208,12 @@ profiles:
 `))
 	require.NoError(t, err)
 	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}}
-	for profile, exp := range map[string]inject.Reason{"old": inject.ReasonInjected, "default": inject.ReasonHookNotInjected} {
-		annotated := strings.Replace(hooked("pre-install"), "    metadata:\n", "    metadata:\n      annotations: {pipeline-storage.io/profiles: "+profile+"}\n", 1)
+	for profile, exp := range map[string]inject.Reason{
+		"old":     inject.ReasonInjected,
+		"default": inject.ReasonHookNotInjected,
+	} {
+		annotated := strings.Replace(hooked("pre-install"), "    metadata:\n", "    metadata:\n      "+
+			"annotations: {pipeline-storage.io/profiles: "+profile+"}\n", 1)
 		out, err := r.Render([]byte(annotated))
 		require.NoError(t, err)
 		assert.Equal(t, exp, out.Report.Workloads[0].Reason, profile)
@@ -247,7 +277,8 @@ spec:
 	assert.Equal(t, []string{"/spec/templates/0/dag/tasks/0/inline", "/spec/templates/1/steps/0/0/inline"}, pods)
 }
 
-// TestLargeListTakesLinearTime has so many edits in one document, on one line, that anything quadratic would show.
+// TestLargeListTakesLinearTime has so many edits in one document, on one line, that anything
+// quadratic would show.
 func TestLargeListTakesLinearTime(t *testing.T) {
 	const pods = 5000
 	item := `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}`

@@ -22,8 +22,9 @@ func isStorage(object kinds.Object) bool {
 	return ok && group == object.Group
 }
 
-// installedBeforeClaims are the kinds that Helm installs before a claim, and the claim itself. Every other kind, known to
-// Helm or not, comes later. Source: Helm, pkg/releaseutil/kind_sorter.go InstallOrder.
+// installedBeforeClaims are the kinds that Helm installs before a claim, and the claim itself.
+// Every other kind, known to Helm or not, comes later. Source: Helm, pkg/releaseutil/kind_sorter.go
+// InstallOrder.
 var installedBeforeClaims = map[string]bool{
 	"PriorityClass": true, "Namespace": true, "NetworkPolicy": true, "ResourceQuota": true, "LimitRange": true,
 	"PodSecurityPolicy": true, "PodDisruptionBudget": true, "ServiceAccount": true, "Secret": true, "SecretList": true,
@@ -34,8 +35,8 @@ var installedBeforeClaims = map[string]bool{
 const (
 	// sourceComment precedes the documents of Helm 3, and makes helm template --show-only find them.
 	sourceComment = "# Source: "
-	// filenameAnnotation is that of Helm 4, which otherwise renumbers the documents with every change of the stream.
-	// Source: Helm 4, pkg/action/action.go.
+	// filenameAnnotation is that of Helm 4, which otherwise renumbers the documents with every change
+	// of the stream. Source: Helm 4, pkg/action/action.go.
 	filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
 	// filename is the name of the added documents. It must not begin with an underscore: Helm would drop them.
 	filename = "pipeline-storage/storage.yaml"
@@ -104,7 +105,8 @@ func (r *run) isNamed(have *presentObject, object storage.Object) bool {
 	return have.Kind == object.Kind && have.Name == object.Meta.Name && sameNamespace
 }
 
-// compare accepts an object that this run would write in the same way, and refuses every other one of its name.
+// compare accepts an object that this run would write in the same way, and refuses every other one
+// of its name.
 func (r *run) compare(have *presentObject, want storage.Object) error {
 	where := have.unit.in(have.Object)
 	profile := want.Meta.Labels[storage.LabelProfile]
@@ -121,7 +123,8 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 		return err
 	}
 	if !reflect.DeepEqual(withoutMetadata(have.Content), withoutMetadata(tree.Value().(map[string]any))) {
-		return fmt.Errorf("%s: it was rendered by profile %q with another configuration, and such objects cannot be changed: "+
+		return fmt.Errorf("%s: it was rendered by profile %q with another configuration, and such objects "+
+			"cannot be changed: "+
 			"render the chart again, or give the profile another name", where, profile)
 	}
 	return nil
@@ -133,7 +136,8 @@ func withoutMetadata(object map[string]any) map[string]any {
 	return rest
 }
 
-// placeText puts the objects in front of the first document that Helm installs after a claim, and behind every Namespace.
+// placeText puts the objects in front of the first document that Helm installs after a claim, and
+// behind every Namespace.
 func (r *run) placeText(text []byte) {
 	before := r.placeBefore()
 	if before == len(r.docs) {
@@ -183,7 +187,8 @@ func (r *run) placeBefore() int {
 	return max(before, afterNamespaces)
 }
 
-// directivesBefore returns where the directives (%YAML, %TAG) of a document begin, at the end of the text before it.
+// directivesBefore returns where the directives (%YAML, %TAG) of a document begin, at the end of
+// the text before it.
 func (r *run) directivesBefore(i int) (int, bool) {
 	if i == 0 {
 		return 0, false

@@ -45,7 +45,8 @@ func TestWritesWhatHelmIdentifiesDocumentsBy(t *testing.T) {
 			require.NoError(t, err)
 			storage := storageOf(out)
 			assert.Equal(t, tc.expSource, strings.Count(storage, "# Source: pipeline-storage/storage.yaml\n"))
-			assert.Equal(t, tc.expAnnotation, strings.Count(storage, "postrenderer.helm.sh/postrender-filename: pipeline-storage/storage.yaml\n"))
+			assert.Equal(t, tc.expAnnotation, strings.Count(storage,
+				"postrenderer.helm.sh/postrender-filename: pipeline-storage/storage.yaml\n"))
 			assert.Equal(t, 2, strings.Count(storage, "helm.sh/resource-policy: keep\n"))
 		})
 	}
@@ -83,11 +84,13 @@ func TestSecondRunFindsItsObjects(t *testing.T) {
 
 	other := labelled(func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"type": "io2"} })
 	_, err = other.Render(more)
-	require.ErrorContains(t, err, "document 1 StorageClass/fast.pipelines.rel: it was rendered by profile \"default\" with another configuration")
+	require.ErrorContains(t, err, "document 1 StorageClass/fast.pipelines.rel: it was rendered by "+
+		"profile \"default\" with another configuration")
 }
 
 func TestIgnoresStorageKindsOfOtherGroups(t *testing.T) {
-	in := "apiVersion: storage.example.com/v1\nkind: PersistentVolumeClaim\nmetadata: {name: pvc-data-pipeline.rel}\n" + workload("Deployment", "a")
+	in := "apiVersion: storage.example.com/v1\nkind: PersistentVolumeClaim\nmetadata: {name: " +
+		"pvc-data-pipeline.rel}\n" + workload("Deployment", "a")
 	out, err := labelled().Render([]byte(in))
 	require.NoError(t, err)
 	assert.Len(t, out.Report.Objects, 2)
@@ -105,8 +108,14 @@ func TestPlacesStorageBehindNamespaceInAnyStyle(t *testing.T) {
 // TestSeparatesRootKeyFromSeparator has a kind whose volumes stand at the root of the document.
 func TestSeparatesRootKeyFromSeparator(t *testing.T) {
 	r := newRenderer(t, storage.DefaultMountPath)
-	r.Config.Kinds = []kinds.Kind{{Group: "x.io", Kind: "Task", Pods: []kinds.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}}}}
-	for name, head := range map[string]string{"a comment": "---\n# Source: a\n", "a comment on the line": "--- # a\n", "nothing": "---\n", "no separator": ""} {
+	r.Config.Kinds = []kinds.Kind{{
+		Group: "x.io", Kind: "Task",
+		Pods: []kinds.PodPaths{{Scope: ".", Volumes: "volumes", Containers: []string{"steps[*]"}}},
+	}}
+	for name, head := range map[string]string{
+		"a comment":             "---\n# Source: a\n",
+		"a comment on the line": "--- # a\n", "nothing": "---\n", "no separator": "",
+	} {
 		t.Run(name, func(t *testing.T) {
 			out := requireProperties(t, r, []byte(head+"apiVersion: x.io/v1\nkind: Task\nsteps:\n- name: a\n"))
 			assert.Contains(t, string(out.Bytes()), "\nvolumes:\n- name: pipeline-storage\n")

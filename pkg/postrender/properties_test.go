@@ -20,8 +20,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// requireProperties renders a stream and requires of the result what must hold of every result: nothing of the input is
-// lost, every changed document means what an independent JSON-patch library makes of it, and a second run changes nothing.
+// requireProperties renders a stream and requires of the result what must hold of every result:
+// nothing of the input is lost, every changed document means what an independent JSON-patch library
+// makes of it, and a second run changes nothing.
 func requireProperties(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
 	t.Helper()
 	out := requireStable(t, r, in)
@@ -29,8 +30,8 @@ func requireProperties(t *testing.T, r *postrender.Renderer, in []byte) *postren
 	return out
 }
 
-// requireStable requires what must hold even where Helm's decoder refuses the stream as it came, so that there is nothing
-// to compare a document with.
+// requireStable requires what must hold even where Helm's decoder refuses the stream as it came, so
+// that there is nothing to compare a document with.
 func requireStable(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
 	t.Helper()
 	before := bytes.Clone(in)
@@ -72,8 +73,8 @@ func requireLossless(t *testing.T, out *postrender.Output) {
 	require.Equal(t, string(out.Bytes()), written.String(), "WriteTo and Bytes differ")
 }
 
-// requireParity decodes every changed document and compares it with the patched original: decoder (go-yaml v2, which Helm
-// uses) and JSON-patch library are others than our own.
+// requireParity decodes every changed document and compares it with the patched original: decoder
+// (go-yaml v2, which Helm uses) and JSON-patch library are others than our own.
 func requireParity(t *testing.T, r *postrender.Renderer, out *postrender.Output) {
 	t.Helper()
 	for _, doc := range manifest.Split(out.Stream()) {
@@ -99,7 +100,8 @@ func requireParity(t *testing.T, r *postrender.Renderer, out *postrender.Output)
 	}
 }
 
-// editsOf returns the edits inside a document's body, apart from storage objects that stand before it or behind it.
+// editsOf returns the edits inside a document's body, apart from storage objects that stand before
+// it or behind it.
 func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	var edits []manifest.Edit
 	for _, e := range out.Edits() {
@@ -161,13 +163,14 @@ func workloadsBy(report *postrender.Report, reasons ...inject.Reason) int {
 	}))
 }
 
-// lines splits a stream, apart from a byte order mark: storage objects may stand between it and the first line.
+// lines splits a stream, apart from a byte order mark: storage objects may stand between it and the
+// first line.
 func lines(text []byte) []string {
 	return strings.Split(strings.TrimPrefix(string(text), "\uFEFF"), "\n")
 }
 
-// assertAddedLines asserts that the output has every line of the input, in order, but for lines in flow style that got
-// text in their middle.
+// assertAddedLines asserts that the output has every line of the input, in order, but for lines in
+// flow style that got text in their middle.
 func assertAddedLines(t *testing.T, out *postrender.Output) {
 	t.Helper()
 	rest := lines(out.Bytes())

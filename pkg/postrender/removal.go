@@ -24,8 +24,8 @@ type Removal string
 const (
 	// RemoveNothing adds storage. The default.
 	RemoveNothing Removal = ""
-	// RemovePods removes what was injected into pods. The storage objects remain: a tool that deletes what a stream no
-	// longer has would delete a claim.
+	// RemovePods removes what was injected into pods. The storage objects remain: a tool that deletes
+	// what a stream no longer has would delete a claim.
 	RemovePods Removal = "pods"
 	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was rendered.
 	RemoveAll Removal = "all"
@@ -79,7 +79,8 @@ func (p *removal) isMissed(u *unit, object kinds.Object, _ inject.Reason) bool {
 func (p *removal) storage() error {
 	edits := p.removeStorage()
 	if len(edits) > 0 && len(edits) == p.contents() {
-		return errors.New("the stream holds nothing but storage objects of this configuration, and the output would be empty: delete the stream instead")
+		return errors.New("the stream holds nothing but storage objects of this configuration, and the " +
+			"output would be empty: delete the stream instead")
 	}
 	p.edits = append(p.edits, p.removeSeparator(edits)...)
 	return nil
@@ -96,8 +97,8 @@ func (p *removal) contents() int {
 	return n
 }
 
-// requireRelease refuses to guess a release, which the name of the claim needs. The webhook annotates what it injects, so
-// that its pods need no release.
+// requireRelease refuses to guess a release, which the name of the claim needs. The webhook
+// annotates what it injects, so that its pods need no release.
 func (p *removal) requireRelease(object kinds.Object) error {
 	if p.Release.Name != "" && p.Release.Namespace != "" {
 		return nil
@@ -107,7 +108,8 @@ func (p *removal) requireRelease(object kinds.Object) error {
 		for n := range p.Config.Profiles {
 			profile := &p.Config.Profiles[n]
 			hasVolume := slices.ContainsFunc(pod.Volumes, func(v kinds.PodVolume) bool { return v.Name == profile.VolumeName() })
-			if hasVolume && profile.ClaimNeedsRelease() && !slices.Contains(inject.InjectedProfiles(pod.Annotations), profile.Name) {
+			if hasVolume && profile.ClaimNeedsRelease() &&
+				!slices.Contains(inject.InjectedProfiles(pod.Annotations), profile.Name) {
 				return fmt.Errorf("profile %q: the name of its claim needs the release and its namespace: "+
 					"add --namespace NAMESPACE --release RELEASE, or --claim NAME", profile.Name)
 			}
@@ -143,7 +145,8 @@ func isOfName(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.'
 }
 
-// unparsed is a text that may name a claim: a document that was not parsed, or an object of an unsupported kind.
+// unparsed is a text that may name a claim: a document that was not parsed, or an object of an
+// unsupported kind.
 type unparsed struct {
 	// name names the text in messages.
 	name string
@@ -170,7 +173,8 @@ func (p *removal) addSkipped(u *unit, object kinds.Object) {
 	p.unparsed = append(p.unparsed, unparsed{u.in(object), text})
 }
 
-// hasContainers reports whether pods of an object are defined in it. Other objects refer to their pods, or have them as text.
+// hasContainers reports whether pods of an object are defined in it. Other objects refer to their
+// pods, or have them as text.
 func hasContainers(object kinds.Object) bool {
 	return slices.ContainsFunc(object.Pods, func(p kinds.Pod) bool { return len(p.Containers) > 0 })
 }
@@ -200,8 +204,9 @@ func (p *removal) addMounts(u *unit, object kinds.Object, ops []jsonpatch.Operat
 	}
 }
 
-// removeStorage finds the documents that a run has written and returns the edits that remove them, for [RemoveAll]. It
-// removes all documents of a profile or none, so that no claim remains without its class.
+// removeStorage finds the documents that a run has written and returns the edits that remove them,
+// for [RemoveAll]. It removes all documents of a profile or none, so that no claim remains without
+// its class.
 func (p *removal) removeStorage() []manifest.Edit {
 	var found []storageDocument
 	blocked := map[string]bool{}
@@ -217,7 +222,8 @@ func (p *removal) removeStorage() []manifest.Edit {
 		if p.Remove == RemoveAll {
 			var why string
 			if d.edit, why = p.removeObject(have, want); why != "" {
-				p.addWarnings(fmt.Sprintf("%s is retained, with all storage objects of profile %q: %s", have.unit.in(have.Object), d.profile, why))
+				p.addWarnings(fmt.Sprintf("%s is retained, with all storage objects of profile %q: %s",
+					have.unit.in(have.Object), d.profile, why))
 				blocked[d.profile] = true
 			}
 		}
@@ -274,8 +280,8 @@ func (p *removal) storageNamespaces() []string {
 	return slices.DeleteFunc(slices.Compact(namespaces), func(n string) bool { return n == "" })
 }
 
-// removeObject returns the edit that removes a storage object, or why the object is retained: something in the stream uses
-// the claim, or the object is not what a run writes.
+// removeObject returns the edit that removes a storage object, or why the object is retained:
+// something in the stream uses the claim, or the object is not what a run writes.
 func (p *removal) removeObject(have *presentObject, want *storage.Object) (edit manifest.Edit, why string) {
 	if why := p.usedBy(have.Labels[storage.LabelProfile]); why != "" {
 		return manifest.Edit{}, why
@@ -333,8 +339,9 @@ func isWritten(have map[string]any, text []byte) bool {
 	return reflect.DeepEqual(have, tree.Value())
 }
 
-// removeDocument returns the edit that removes a document of one storage object. It removes one of the texts where the
-// document has it. Helm 4 writes documents again in its own way: such a document is removed whole, unless it has a comment.
+// removeDocument returns the edit that removes a document of one storage object. It removes one of
+// the texts where the document has it. Helm 4 writes documents again in its own way: such a
+// document is removed whole, unless it has a comment.
 func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manifest.Edit, bool) {
 	newline := manifest.LineBreak(p.stream, doc.BodyOffset())
 	line := func(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", newline)) }
@@ -365,8 +372,8 @@ func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manif
 
 var bom = []byte("\uFEFF")
 
-// removeSeparator removes the separator behind storage at the start of a stream that has no separator there: it was added
-// together with that storage.
+// removeSeparator removes the separator behind storage at the start of a stream that has no
+// separator there: it was added together with that storage.
 func (p *removal) removeSeparator(edits []manifest.Edit) []manifest.Edit {
 	start := len(p.stream) - len(bytes.TrimPrefix(p.stream, bom))
 	end := start

@@ -30,8 +30,8 @@ func remover(r *postrender.Renderer) *postrender.Renderer {
 	return &w
 }
 
-// requireRemoved runs a removal and requires what must hold of each: on an error there is no output, and a second run
-// changes nothing. It returns nil on an error.
+// requireRemoved runs a removal and requires what must hold of each: on an error there is no
+// output, and a second run changes nothing. It returns nil on an error.
 func requireRemoved(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
 	t.Helper()
 	before := bytes.Clone(in)
@@ -48,8 +48,9 @@ func requireRemoved(t *testing.T, r *postrender.Renderer, in []byte) *postrender
 	return out
 }
 
-// requireRoundTrip requires that what is rendered and removed again is what it was: the bytes, but for lists and mappings
-// that were null or empty. It reports whether it was. A stream that had injected fields already is less afterwards.
+// requireRoundTrip requires that what is rendered and removed again is what it was: the bytes, but
+// for lists and mappings that were null or empty. It reports whether it was. A stream that had
+// injected fields already is less afterwards.
 func requireRoundTrip(t *testing.T, r *postrender.Renderer, in []byte) bool {
 	t.Helper()
 	rendered, err := r.Render(in)
@@ -85,7 +86,8 @@ func count(out *postrender.Output, text string) int {
 	return len(slices.DeleteFunc(slices.Clone(warnings), func(w string) bool { return !strings.Contains(w, text) }))
 }
 
-// requireSameMeaning compares the documents of two streams as Helm decodes them, where empty is the same as absent.
+// requireSameMeaning compares the documents of two streams as Helm decodes them, where empty is the
+// same as absent.
 func requireSameMeaning(t *testing.T, want, got []byte) {
 	t.Helper()
 	before, after := manifest.Split(want), manifest.Split(got)
@@ -139,8 +141,8 @@ func prune(value any) any {
 // filled are lines that can have held a place that was null or empty.
 var filled = regexp.MustCompile(`:\s*(#.*)?$|~|null|Null|NULL|[\[{]\s*([\]}]|$)|^\s*[\]}]`)
 
-// requireOnlyFillings requires that the lines of a stream came back, but for those that were filled: a key without a value
-// may be missing, and where null stood may be an empty list.
+// requireOnlyFillings requires that the lines of a stream came back, but for those that were
+// filled: a key without a value may be missing, and where null stood may be an empty list.
 func requireOnlyFillings(t *testing.T, want, got []byte) {
 	t.Helper()
 	if bytes.Equal(want, got) {
@@ -168,14 +170,15 @@ const labelAdded = "gets the opt-in label where nothing can be mounted, which st
 
 // notRestored are streams that have injected fields, or similar ones, before they are rendered.
 var notRestored = map[string]string{
-	"46-second-run":                          "was rendered before, and is without it now",
-	"kserve":                                 labelAdded,
-	"labels-where-nothing-can-be-mounted":    labelAdded,
-	"other-pipeline-kinds":                   labelAdded,
-	"tekton-steps-by-reference":              labelAdded,
-	"cr-argo-workflows":                      labelAdded,
-	"cr-kueue":                               labelAdded,
-	"claim-of-another-configuration-is-retained": "has our volume with a claim of another configuration, which stays with all its mounts",
+	"46-second-run":                       "was rendered before, and is without it now",
+	"kserve":                              labelAdded,
+	"labels-where-nothing-can-be-mounted": labelAdded,
+	"other-pipeline-kinds":                labelAdded,
+	"tekton-steps-by-reference":           labelAdded,
+	"cr-argo-workflows":                   labelAdded,
+	"cr-kueue":                            labelAdded,
+	"claim-of-another-configuration-is-retained": "has our volume with a claim of another " +
+		"configuration, which stays with all its mounts",
 }
 
 func TestRemovesRenderedStorageToTheByte(t *testing.T) {
@@ -210,8 +213,8 @@ func assertRestored(t *testing.T, r *postrender.Renderer, name, input string) {
 	assert.Equal(t, notRestored[name] == "", isRestored)
 }
 
-// requireUnchanged requires that a stream is one of those that are refused, and that a removal changes nothing in what was never
-// rendered.
+// requireUnchanged requires that a stream is one of those that are refused, and that a removal
+// changes nothing in what was never rendered.
 func requireUnchanged(t *testing.T, r *postrender.Renderer, name string, in []byte) {
 	t.Helper()
 	if _, isTrap := traps[name]; isTrap {
@@ -243,7 +246,10 @@ func TestRemovesEverythingInjected(t *testing.T) {
 	require.NoError(t, err)
 	r := everything(t)
 	rendered := requireProperties(t, r, in)
-	for _, text := range []string{"fsGroup: 2000", `"fsGroup": 1000`, "default.pipeline-storage.io/claim", "topologyKey: kubernetes.io/hostname", "name: DATA", "value: /b", "subPath: x", "kind: PersistentVolume\n"} {
+	for _, text := range []string{
+		"fsGroup: 2000", `"fsGroup": 1000`, "default.pipeline-storage.io/claim",
+		"topologyKey: kubernetes.io/hostname", "name: DATA", "value: /b", "subPath: x", "kind: PersistentVolume\n",
+	} {
 		require.Contains(t, string(rendered.Bytes()), text)
 	}
 	require.True(t, requireRoundTrip(t, r, in))
@@ -321,7 +327,8 @@ func TestRetainsStorageUnlessRemovingAll(t *testing.T) {
 	pods := remover(r)
 	pods.Remove = postrender.RemovePods
 	out := requireRemoved(t, pods, rendered.Bytes())
-	assert.Equal(t, strings.Count(string(rendered.Bytes()), "kind: PersistentVolumeClaim\n"), strings.Count(string(out.Bytes()), "kind: PersistentVolumeClaim\n"))
+	assert.Equal(t, strings.Count(string(rendered.Bytes()), "kind: PersistentVolumeClaim\n"),
+		strings.Count(string(out.Bytes()), "kind: PersistentVolumeClaim\n"))
 	assert.NotContains(t, string(out.Bytes()), "claimName")
 	require.Len(t, out.Report.Objects, len(rendered.Report.Objects))
 	for _, o := range out.Report.Objects {
@@ -348,9 +355,11 @@ spec: {template: {spec: {containers: [{name: c}]}}}
 `
 
 func TestRetainsStorageThatIsStillUsed(t *testing.T) {
-	const workflow = "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec: {workflowTemplateRef: {name: t}, arguments: {parameters: [{name: x, value: %q}]}}\n"
+	const workflow = "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: " +
+		"w}\nspec: {workflowTemplateRef: {name: t}, arguments: {parameters: [{name: x, value: %q}]}}\n"
 	const unknown = "---\napiVersion: x.example/v1\nkind: Runner\nmetadata: {name: r}\nspec: {claimName: %s}\n"
-	const template = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: t}\ndata:\n  pod.yaml: |\n    kind: Pod\n    spec:\n      volumes:\n      - {persistentVolumeClaim: {claimName: %s}}\n"
+	const template = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: t}\ndata:\n  pod.yaml: " +
+		"|\n    kind: Pod\n    spec:\n      volumes:\n      - {persistentVolumeClaim: {claimName: %s}}\n"
 	in := func(format string) string { return fmt.Sprintf(format, "pvc-data-pipeline.rel") }
 	cases := map[string]struct {
 		kinds, names []string
@@ -358,18 +367,22 @@ func TestRetainsStorageThatIsStillUsed(t *testing.T) {
 		more         string
 		exp          string
 	}{
-		"everything goes":                    {},
-		"another name mounts it":             {names: []string{"a"}, exp: "document 4 Job/b mounts the claim"},
-		"another kind mounts it":             {kinds: []string{"Job"}, exp: "document 3 Pod/a mounts the claim"},
-		"pods without the label mount it":    {selector: "a=b", exp: "document 3 Pod/a mounts the claim"},
-		"an unknown kind names it":           {more: in(unknown), exp: "document 5 Runner names the claim"},
-		"an unknown kind names it in JSON":   {more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n", exp: " names the claim"},
-		"a pod in a ConfigMap names it":      {more: in(template), exp: "document 5 ConfigMap names the claim"},
-		"a kind without containers does":     {more: in(workflow), exp: "document 5 Workflow/w names the claim"},
-		"an item of a List names it":         {more: in("---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: x.example/v1, kind: Runner, metadata: {name: r}, claim: %s}\n"), exp: "document 5 Runner/r names the claim"},
-		"a longer name is another claim":     {more: in(strings.ReplaceAll(unknown, "%s", "%s.old"))},
-		"a name that ends so is another":     {more: in(strings.ReplaceAll(unknown, "%s", "old-%s"))},
-		"a name at the end of a sentence is": {more: in(strings.ReplaceAll(unknown, "%s", "the claim %s.")), exp: "document 5 Runner names the claim"},
+		"everything goes":                  {},
+		"another name mounts it":           {names: []string{"a"}, exp: "document 4 Job/b mounts the claim"},
+		"another kind mounts it":           {kinds: []string{"Job"}, exp: "document 3 Pod/a mounts the claim"},
+		"pods without the label mount it":  {selector: "a=b", exp: "document 3 Pod/a mounts the claim"},
+		"an unknown kind names it":         {more: in(unknown), exp: "document 5 Runner names the claim"},
+		"an unknown kind names it in JSON": {more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n", exp: " names the claim"},
+		"a pod in a ConfigMap names it":    {more: in(template), exp: "document 5 ConfigMap names the claim"},
+		"a kind without containers does":   {more: in(workflow), exp: "document 5 Workflow/w names the claim"},
+		"an item of a List names it": {more: in("---\napiVersion: v1\nkind: List\nitems:\n- " +
+			"{apiVersion: x.example/v1, kind: Runner, metadata: {name: r}, claim: %s}\n"), exp: "document 5 Runner/r names the claim"},
+		"a longer name is another claim": {more: in(strings.ReplaceAll(unknown, "%s", "%s.old"))},
+		"a name that ends so is another": {more: in(strings.ReplaceAll(unknown, "%s", "old-%s"))},
+		"a name at the end of a sentence is": {
+			more: in(strings.ReplaceAll(unknown, "%s", "the claim %s.")),
+			exp:  "document 5 Runner names the claim",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -403,11 +416,13 @@ func TestRefusesToRemoveWholeStream(t *testing.T) {
 }
 
 func TestRemovalRequiresRelease(t *testing.T) {
-	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}], volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: x}}]}\n"
+	in := "kind: Pod\napiVersion: v1\nmetadata: {name: p}\nspec: {containers: [{name: c}], volumes: " +
+		"[{name: pipeline-storage, persistentVolumeClaim: {claimName: x}}]}\n"
 	r := remover(newRenderer(t, storage.DefaultMountPath))
 	r.Release = storage.Release{}
 	_, err := r.Render([]byte(in))
-	require.ErrorContains(t, err, "document 1 Pod/p: profile \"default\": the name of its claim needs the release and its namespace: add --namespace")
+	require.ErrorContains(t, err, "document 1 Pod/p: profile \"default\": the name of its claim needs "+
+		"the release and its namespace: add --namespace")
 	out, err := r.Render([]byte(strings.ReplaceAll(in, "pipeline-storage", "mine")))
 	require.NoError(t, err)
 	assert.False(t, out.Changed())
@@ -417,7 +432,8 @@ func TestRemovalRequiresRelease(t *testing.T) {
 	assert.True(t, out.Changed())
 }
 
-// hasInjectedWords reports whether a stream has words, outside of comments, that a removal takes for injected ones.
+// hasInjectedWords reports whether a stream has words, outside of comments, that a removal takes
+// for injected ones.
 func hasInjectedWords(stream []byte) bool {
 	return slices.ContainsFunc(manifest.Split(stream), func(doc manifest.Document) bool {
 		tree, err := manifest.Decode(doc.Body)

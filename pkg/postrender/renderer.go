@@ -32,24 +32,25 @@ const (
 	HooksNone HookPolicy = "none"
 )
 
-// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release is ready to use.
+// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release
+// is ready to use.
 type Renderer struct {
 	// Config is a configuration with its defaults set, such as [storage.Default] or [storage.Load] return.
 	Config *storage.Config
 	// Release names the release. It is required as soon as an object is created or a name depends on it.
 	Release storage.Release
-	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and an empty selector
-	// every pod.
+	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and
+	// an empty selector every pod.
 	Selector labels.Selector
 	// Kinds and Names narrow the choice to objects of these kinds and names. Empty: any.
 	Kinds, Names []string
 	// Hooks is the hook policy; empty is [HooksSafe].
 	Hooks HookPolicy
-	// Remove removes from the stream what was injected, instead. A nil Selector then selects every pod, and Hooks has no
-	// effect.
+	// Remove removes from the stream what was injected, instead. A nil Selector then selects every
+	// pod, and Hooks has no effect.
 	Remove Removal
-	// Helm4 reports whether Helm 4 runs the renderer: it requires its own annotation on every document, and an output that is
-	// not empty.
+	// Helm4 reports whether Helm 4 runs the renderer: it requires its own annotation on every
+	// document, and an output that is not empty.
 	Helm4 bool
 }
 
@@ -74,8 +75,9 @@ func (r *Renderer) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
 	return bytes.NewBuffer(out.Bytes()), nil
 }
 
-// Render decides about every document of a stream. An error refuses the whole stream; the output then holds the report
-// only. The stream must not be changed afterwards: the output shares its bytes.
+// Render decides about every document of a stream. An error refuses the whole stream; the output
+// then holds the report only. The stream must not be changed afterwards: the output shares its
+// bytes.
 func (r *Renderer) Render(stream []byte) (*Output, error) {
 	if err := r.check(); err != nil {
 		return &Output{Report: refusal(err)}, err

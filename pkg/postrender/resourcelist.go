@@ -21,8 +21,8 @@ const (
 	resourceListKind  = "ResourceList"
 )
 
-// ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a package under items, and the
-// function's own configuration.
+// ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a
+// package under items, and the function's own configuration.
 type ResourceList struct {
 	// Config is functionConfig as a YAML document for [storage.Load]. Nil: the list has none.
 	Config []byte
@@ -37,8 +37,8 @@ type ResourceList struct {
 	stream  []byte
 }
 
-// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream, and refuses a ResourceList
-// among other documents, which would pass without its storage.
+// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream,
+// and refuses a ResourceList among other documents, which would pass without its storage.
 func ReadResourceList(stream []byte) (*ResourceList, error) {
 	if !bytes.Contains(stream, []byte(resourceListKind)) {
 		return nil, nil
@@ -52,7 +52,8 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 		case err != nil || list == nil: // Render decides about it
 			continue
 		case len(docs) > 1:
-			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one %s and nothing else, or put the other documents into its items",
+			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one "+
+				"%s and nothing else, or put the other documents into its items",
 				doc.Number, resourceListKind, len(docs), resourceListKind)
 		}
 		list.stream = stream
@@ -63,7 +64,8 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 
 // readResourceList reads a document, if it is a ResourceList.
 func readResourceList(doc manifest.Document) (*ResourceList, error) {
-	if !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) || !bytes.Contains(doc.Body, []byte(resourceListKind)) {
+	if !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) ||
+		!bytes.Contains(doc.Body, []byte(resourceListKind)) {
 		return nil, nil
 	}
 	tree, err := manifest.Decode(doc.Body)
@@ -92,7 +94,8 @@ func (l *ResourceList) readConfig() error {
 	}
 	config, ok := value.(map[string]any)
 	if !ok {
-		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", storage.ConfigKind, storage.APIVersion)
+		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and "+
+			"configure by flags", storage.ConfigKind, storage.APIVersion)
 	}
 	l.ConfigKind = rootKind(config)
 	meta := metadata(config)
@@ -106,12 +109,13 @@ func (l *ResourceList) readConfig() error {
 	return nil
 }
 
-// RenderResourceList decides about every item of a list. Objects that the items need and the list lacks are appended to
-// them; every decision that matters is one of the list's results.
+// RenderResourceList decides about every item of a list. Objects that the items need and the list
+// lacks are appended to them; every decision that matters is one of the list's results.
 //
-// An error refuses the whole list: the output then is the list as it came, with the reasons as results of severity error.
-// That is what the specification's own framework does (kyaml, fn/framework.Execute), and what kpt shows; kustomize shows
-// standard error, and drops what a function that failed has written.
+// An error refuses the whole list: the output then is the list as it came, with the reasons as
+// results of severity error. That is what the specification's own framework does (kyaml,
+// fn/framework.Execute), and what kpt shows; kustomize shows standard error, and drops what a
+// function that failed has written.
 func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 	err := r.check()
 	if err == nil && r.Remove != RemoveNothing {
@@ -121,7 +125,10 @@ func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 		return list.Refuse(err), err
 	}
 	config := *r.Config
-	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{Group: resourceListGroup, Kind: resourceListKind, Objects: "items[*]"})
+	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{
+		Group: resourceListGroup,
+		Kind:  resourceListKind, Objects: "items[*]",
+	})
 	renderer := *r
 	renderer.Config = &config
 	pass := &injection{run: newRun(&renderer, nil), isList: true}
@@ -149,7 +156,8 @@ func (l *ResourceList) Refuse(err error) *Output {
 	return l.refused(&report)
 }
 
-// refused is the list as it came with the results of a report. Where they have no place, standard error has them.
+// refused is the list as it came with the results of a report. Where they have no place, standard
+// error has them.
 func (l *ResourceList) refused(report *Report) *Output {
 	edits, _ := l.edits(nil, l.results(report))
 	return &Output{Report: *report, stream: l.stream, edits: edits}
@@ -167,7 +175,8 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	for _, object := range objects {
 		added, err := p.item(object)
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("document %d %s/%s: %v", itemNumber(object.Path), object.Kind, object.Name, err))
+			problems = append(problems, fmt.Sprintf("document %d %s/%s: %v", itemNumber(object.Path), object.Kind,
+				object.Name, err))
 		}
 		ops = append(ops, added...)
 	}
@@ -175,7 +184,8 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 		return nil, errors.New(strings.Join(problems, "\n"))
 	}
 	if profile := p.needsRelease(); profile != "" {
-		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: write them as metadata.name and "+
+		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: "+
+			"write them as metadata.name and "+
 			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace", profile, storage.ConfigKind)
 	}
 	missing, err := p.missing()
@@ -245,8 +255,8 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	return edits, nil
 }
 
-// inItem names the item that an operation could not be carried out on, unless it concerns the list as a whole, as one does that
-// appends to it.
+// inItem names the item that an operation could not be carried out on, unless it concerns the list
+// as a whole, as one does that appends to it.
 func (l *ResourceList) inItem(err error) error {
 	var operation *manifest.OperationError
 	if !errors.As(err, &operation) || !strings.HasPrefix(operation.Path, "/items/") || operation.Path == "/items/-" {

@@ -50,7 +50,8 @@ func (f functionResult) is(have any) bool {
 		return false
 	}
 	namespace, _ := ref["namespace"].(string)
-	return ref == nil || ref["kind"] == f.ResourceRef.Kind && ref["name"] == f.ResourceRef.Name && namespace == f.ResourceRef.Namespace
+	return ref == nil || ref["kind"] == f.ResourceRef.Kind && ref["name"] == f.ResourceRef.Name &&
+		namespace == f.ResourceRef.Namespace
 }
 
 // results writes a report as the specification has it.
@@ -118,8 +119,9 @@ func fieldPath(pointer string) string {
 	return strings.TrimPrefix(path.String(), ".")
 }
 
-// fileOf is where the orchestrator found an item, or nil. These annotations are the orchestrator's: a function reads them,
-// and gives what it creates none, so that the orchestrator chooses a file. The second of each is what older ones write.
+// fileOf is where the orchestrator found an item, or nil. These annotations are the orchestrator's:
+// a function reads them, and gives what it creates none, so that the orchestrator chooses a file.
+// The second of each is what older ones write.
 func fileOf(meta map[string]any) *resourceFile {
 	annotations, _ := meta["annotations"].(map[string]any)
 	first := func(keys ...string) string {
@@ -160,7 +162,8 @@ func (o *Object) apiVersion() string {
 // aboutField begins a problem that concerns one field of the configuration.
 var aboutField = regexp.MustCompile(`^functionConfig: ([a-z]\w*(?:[.\[\]]+\w+)*\]?): `)
 
-// problems are the lines of an error that no item is the cause of, with the field of functionConfig where one is.
+// problems are the lines of an error that no item is the cause of, with the field of functionConfig
+// where one is.
 func (l *ResourceList) problems(message string) []functionResult {
 	var all []functionResult
 	for line := range strings.SplitSeq(message, "\n") {

@@ -227,7 +227,8 @@ func (r *run) decideParsed(d *document) error {
 		r.pass.addUnparsed(&d.unit)
 		return nil
 	case len(d.doc.Body) > maxDocument:
-		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", d.where(), maxDocument>>20)
+		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", d.where(),
+			maxDocument>>20)
 	case d.err != nil && d.parseKind == "" && !r.namesKind(d.doc.Body):
 		r.pass.addUnparsed(&d.unit)
 		return nil // neither a pod nor storage: Helm judges it

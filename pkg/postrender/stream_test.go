@@ -123,7 +123,8 @@ func TestFindsKindsInOddPlaces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRenderer(t, storage.DefaultMountPath)
-			out := requireProperties(t, r, []byte("apiVersion: v1\n"+line+"metadata:\n  name: p\nspec:\n  containers:\n  - name: c\n    image: x\n"))
+			out := requireProperties(t, r, []byte("apiVersion: v1\n"+line+"metadata:\n  name: p\nspec:\n  "+
+				"containers:\n  - name: c\n    image: x\n"))
 			assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected))
 		})
 	}

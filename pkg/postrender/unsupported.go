@@ -21,7 +21,8 @@ var quietKinds = map[string]bool{
 	"MutatingAdmissionPolicy":   true,
 }
 
-// seemsToHoldPod reports whether a document that needs no parsing for its kind is worth it: its text may hold a pod.
+// seemsToHoldPod reports whether a document that needs no parsing for its kind is worth it: its
+// text may hold a pod.
 func seemsToHoldPod(doc *manifest.Document) bool {
 	kinds := doc.Header.Kinds
 	if len(kinds) == 0 || quietKinds[kinds[0]] {
@@ -32,8 +33,9 @@ func seemsToHoldPod(doc *manifest.Document) bool {
 
 func isConfigMap(doc *manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
 
-// reportUnsupported reports a document that seems to hold a pod although no row of the table has its kind, so that no pod
-// stays without storage silently. It never fails: Helm judges such a document.
+// reportUnsupported reports a document that seems to hold a pod although no row of the table has
+// its kind, so that no pod stays without storage silently. It never fails: Helm judges such a
+// document.
 func (r *run) reportUnsupported(u *unit, tree *manifest.Tree) {
 	if tree == nil {
 		return
@@ -64,12 +66,15 @@ const podInConfigMap = "a pod inside a ConfigMap (Airflow calls it pod_template_
 func unsupportedMessage(object kinds.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"
 	if template := templatePath(object.Content, ""); template != "" {
-		advice += fmt.Sprintf(", such as {group: %q, kind: %s, pods: [{podTemplate: %q}]}", object.Group, object.Kind, template)
+		advice += fmt.Sprintf(", such as {group: %q, kind: %s, pods: [{podTemplate: %q}]}", object.Group,
+			object.Kind, template)
 	}
-	return fmt.Sprintf("it seems to hold a pod, but kind %s of group %q is not known: %s", object.Kind, object.Group, advice)
+	return fmt.Sprintf("it seems to hold a pod, but kind %s of group %q is not known: %s", object.Kind,
+		object.Group, advice)
 }
 
-// templatePath returns the path of the first pod template in a decoded value, as a row of the table spells it, or "".
+// templatePath returns the path of the first pod template in a decoded value, as a row of the table
+// spells it, or "".
 func templatePath(value any, path string) string {
 	switch value := value.(type) {
 	case map[string]any:
@@ -117,7 +122,10 @@ func mentionsPod(body []byte) bool {
 }
 
 // podKeys are keys that objects with pods in them have. Nearly every other document has none of them.
-var podKeys = [][]byte{[]byte("containers"), []byte("volumes"), []byte("volumeMounts"), []byte("executor"), []byte("image")}
+var podKeys = [][]byte{
+	[]byte("containers"), []byte("volumes"), []byte("volumeMounts"),
+	[]byte("executor"), []byte("image"),
+}
 
 // mentionsPodKey reports whether one of the keys stands where a key may stand.
 func mentionsPodKey(body []byte) bool {
@@ -138,8 +146,9 @@ func mentionsKey(body, key []byte) bool {
 	}
 }
 
-// holdsPods reports whether a decoded value seems to have a pod in it: lists of containers, volumes or mounts, a list of
-// things with images (Tekton's steps), one such thing (Argo's templates), or Spark's pair of driver and executor.
+// holdsPods reports whether a decoded value seems to have a pod in it: lists of containers, volumes
+// or mounts, a list of things with images (Tekton's steps), one such thing (Argo's templates), or
+// Spark's pair of driver and executor.
 func holdsPods(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:
@@ -148,7 +157,8 @@ func holdsPods(value any) bool {
 				return true
 			}
 		}
-		if isObject(value["driver"]) && isObject(value["executor"]) || hasImage(value["container"]) || hasImage(value["script"]) {
+		if isObject(value["driver"]) && isObject(value["executor"]) || hasImage(value["container"]) ||
+			hasImage(value["script"]) {
 			return true
 		}
 		for _, child := range value {

@@ -45,20 +45,25 @@ kinds:
 - {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}
 `))
 	require.NoError(t, err)
-	r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"}, Selector: labels.Everything()}
+	r := &postrender.Renderer{
+		Config: config, Release: storage.Release{Name: "rel", Namespace: "pipelines"},
+		Selector: labels.Everything(),
+	}
 	out = requireProperties(t, r, []byte(in))
 	assert.Equal(t, 1, out.Report.Count(inject.ReasonInjected), "the advice works")
 }
 
-// TestReportsPodsThatCannotBeMounted has pods with external containers: the report has the reason and what becomes of them,
-// and selected pods get a warning.
+// TestReportsPodsThatCannotBeMounted has pods with external containers: the report has the reason
+// and what becomes of them, and selected pods get a warning.
 func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 	const (
-		asks     = "; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
-		taskRun  = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: {%s}\nspec:\n  taskRef: {name: t}\n"
+		asks    = "; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
+		taskRun = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: " +
+			"{%s}\nspec:\n  taskRef: {name: t}\n"
 		enabled  = "pipeline-storage: enabled"
 		stepRef  = "nothing can be mounted here, because the steps are those of the Task that it names" + asks
-		trainJob = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nmetadata:\n  name: t\n%sspec:\n  runtimeRef: {name: torch}\n"
+		trainJob = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nmetadata:\n  name: " +
+			"t\n%sspec:\n  runtimeRef: {name: torch}\n"
 	)
 	for name, tt := range map[string]struct {
 		in         string
@@ -68,16 +73,26 @@ func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 		expWarn    bool
 		expLabel   bool
 	}{
-		"a label is added":           {in: fmt.Sprintf(taskRun, ""), exp: inject.ReasonLabelled, expMessage: stepRef, expWarn: true, expLabel: true},
-		"the label is there":         {in: fmt.Sprintf(taskRun, enabled), exp: inject.ReasonLabelled, expMessage: stepRef, expWarn: true},
-		"this kind is not selected": {in: fmt.Sprintf(taskRun, enabled), change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected, expMessage: "its kind is not among the selected kinds"},
+		"a label is added": {
+			in: fmt.Sprintf(taskRun, ""), exp: inject.ReasonLabelled,
+			expMessage: stepRef, expWarn: true, expLabel: true,
+		},
+		"the label is there": {
+			in: fmt.Sprintf(taskRun, enabled), exp: inject.ReasonLabelled,
+			expMessage: stepRef, expWarn: true,
+		},
+		"this kind is not selected": {
+			in:     fmt.Sprintf(taskRun, enabled),
+			change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected, expMessage: "its kind is not among the selected kinds",
+		},
 		"the label is not there": {
 			in: fmt.Sprintf(taskRun, ""), change: func(r *postrender.Renderer) { r.Selector = nil },
 			exp: inject.ReasonNotSelected, expMessage: `its labels do not match "pipeline-storage=enabled"`,
 		},
 		"a hook gets no label": {
 			in:  strings.Replace(fmt.Sprintf(taskRun, ""), "spec:", "  annotations: {helm.sh/hook: pre-install}\nspec:", 1),
-			exp: inject.ReasonHookNotInjected, expMessage: "a pre-install hook runs before Helm has created the claim", expWarn: true,
+			exp: inject.ReasonHookNotInjected, expMessage: "a pre-install hook runs before Helm has created " +
+				"the claim", expWarn: true,
 		},
 		"a hook that has the label keeps it": {
 			in:  strings.Replace(fmt.Sprintf(taskRun, enabled), "spec:", "  annotations: {helm.sh/hook: pre-install}\nspec:", 1),
@@ -85,7 +100,8 @@ func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 		},
 		"there is no place for a label": {
 			in: fmt.Sprintf(trainJob, ""), exp: inject.ReasonNoPods, expWarn: true,
-			expMessage: "its pods are those of the training runtime that its runtimeRef names: mount there, or give their pod template the label pipeline-storage: enabled, " +
+			expMessage: "its pods are those of the training runtime that its runtimeRef names: mount there, " +
+				"or give their pod template the label pipeline-storage: enabled, " +
 				"in the runtime or by runtimePatches, and the webhook mounts the claim",
 		},
 		"there is no place for a label, and no label": {
@@ -96,7 +112,8 @@ func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 			in: fmt.Sprintf(trainJob, "  labels:\n    pipeline-storage: enabled\n"), change: func(r *postrender.Renderer) { r.Selector = nil }, exp: inject.ReasonNoPods,
 			expMessage: "its pods are those of the training runtime", expWarn: true,
 		},
-		"a kind without advice": {in: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {}\n", exp: inject.ReasonNoPods, expMessage: "it has no containers of its own"},
+		"a kind without advice": {in: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: " +
+			"{}\n", exp: inject.ReasonNoPods, expMessage: "it has no containers of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRenderer(t, storage.DefaultMountPath)

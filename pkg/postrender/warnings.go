@@ -50,8 +50,10 @@ func (p *injection) consumersOf(profile string) []consumer {
 
 // clusterScopedMessage is the warning that a claim serves one namespace, and its object all of them.
 func clusterScopedMessage(object kinds.Object, decision inject.Decision, namespace string) string {
-	return fmt.Sprintf("a %s belongs to no namespace: its pods run where it is used, and find the claim %s in the namespace %s only; "+
-		"in other namespaces, create the claim first, or label the pods %s: %s instead, and the webhook creates it", object.Kind,
+	return fmt.Sprintf("a %s belongs to no namespace: its pods run where it is used, and find the "+
+		"claim %s in the namespace %s only; "+
+		"in other namespaces, create the claim first, or label the pods %s: %s instead, and the webhook "+
+		"creates it", object.Kind,
 		strings.Join(decision.Claims, ", "), namespace, kinds.Label, kinds.LabelEnabled)
 }
 
@@ -75,7 +77,8 @@ func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 		if !p.SingleNode() || p.Colocates() || (pods < 2 && !perNode) { // a pod that cannot follow has a warning of its own
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but several pods in namespace %q want it: %s; %s",
+		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but "+
+			"several pods in namespace %q want it: %s; %s",
 			p.Name, reach(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
 	}
 	return warnings
@@ -96,7 +99,8 @@ func remedy(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
 	}
-	return "pods on other nodes will hang: set colocate: true (--colocate) to keep them on one node, or use a file backend with ReadWriteMany"
+	return "pods on other nodes will hang: set colocate: true (--colocate) to keep them on one node, " +
+		"or use a file backend with ReadWriteMany"
 }
 
 func joinModes(p *storage.Profile) string {
@@ -110,10 +114,12 @@ func joinModes(p *storage.Profile) string {
 // lateConsumers warns when no pod that Helm waits for mounts the claim.
 func lateConsumers(p *storage.Profile, consumers []consumer) []string {
 	waits := p.StorageClass.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
-	if p.Volume != nil || !*p.Claim.Create || !waits || slices.ContainsFunc(consumers, func(c consumer) bool { return !c.isDeferred }) {
+	if p.Volume != nil || !*p.Claim.Create || !waits || slices.ContainsFunc(consumers,
+		func(c consumer) bool { return !c.isDeferred }) {
 		return nil
 	}
-	return []string{fmt.Sprintf("profile %q: nothing mounts the claim as soon as it is installed (%s), so it stays Pending until then: "+
+	return []string{fmt.Sprintf("profile %q: nothing mounts the claim as soon as it is installed (%s), "+
+		"so it stays Pending until then: "+
 		"helm --wait would time out; leave --wait out, or set volumeBindingMode Immediate", p.Name, consumers[0].workload)}
 }
 

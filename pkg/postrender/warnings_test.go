@@ -35,23 +35,37 @@ func TestWarnings(t *testing.T) {
 		stream   string
 		exp      []string
 	}{
-		"one pod on a disk":               {labelled(), workload("Deployment", "a"), nil},
-		"replicas on a disk":              {labelled(), workload("Deployment", "a", "  replicas: 2\n"), []string{sharedDisk}},
-		"parallelism on a disk":           {labelled(), workload("Job", "a", "  parallelism: 3\n"), []string{sharedDisk}},
-		"a DaemonSet on a disk":           {labelled(), workload("DaemonSet", "a"), []string{sharedDisk}},
-		"two workloads on a disk":         {labelled(), workload("Deployment", "a") + workload("Job", "b"), []string{sharedDisk}},
-		"replicas that are kept together": {labelled(func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), nil},
+		"one pod on a disk":     {labelled(), workload("Deployment", "a"), nil},
+		"replicas on a disk":    {labelled(), workload("Deployment", "a", "  replicas: 2\n"), []string{sharedDisk}},
+		"parallelism on a disk": {labelled(), workload("Job", "a", "  parallelism: 3\n"), []string{sharedDisk}},
+		"a DaemonSet on a disk": {labelled(), workload("DaemonSet", "a"), []string{sharedDisk}},
+		"two workloads on a disk": {
+			labelled(), workload("Deployment", "a") + workload("Job", "b"),
+			[]string{sharedDisk},
+		},
+		"replicas that are kept together": {
+			labelled(func(p *storage.Profile) { p.Colocate = true }),
+			workload("Deployment", "a", "  replicas: 2\n"), nil,
+		},
 		"replicas on a claim of one pod": {labelled(func(p *storage.Profile) { p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteOncePod") }), workload("Deployment", "a", "  replicas: 2\n"), []string{
 			`profile "default": its volume can be mounted by one pod only (ReadWriteOncePod), but several pods in namespace "pipelines" want it: document 1 Deployment/a; ` +
 				"all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany",
 		}},
-		"a file system needs no keeping together": {labelled(files, func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate is needless"}},
-		"two namespaces, a disk each":             {labelled(), workload("Deployment", "a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
-		"replicas on a file system":               {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},
-		"a disk without a zone":                   {labelled(volume("")), workload("Deployment", "a"), []string{zone}},
-		"a disk with a zone":                      {labelled(volume("z")), workload("Deployment", "a"), nil},
-		"only a Deployment of no pods":            {labelled(), workload("Deployment", "a", "  replicas: 0\n"), []string{late}},
-		"a bound volume needs no waiting":         {labelled(volume("z")), workload("Deployment", "a", "  replicas: 0\n"), nil},
+		"a file system needs no keeping together": {labelled(files,
+			func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate is needless"}},
+		"two namespaces, a disk each": {labelled(), workload("Deployment",
+			"a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
+		"replicas on a file system": {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},
+		"a disk without a zone":     {labelled(volume("")), workload("Deployment", "a"), []string{zone}},
+		"a disk with a zone":        {labelled(volume("z")), workload("Deployment", "a"), nil},
+		"only a Deployment of no pods": {
+			labelled(), workload("Deployment", "a", "  replicas: 0\n"),
+			[]string{late},
+		},
+		"a bound volume needs no waiting": {
+			labelled(volume("z")),
+			workload("Deployment", "a", "  replicas: 0\n"), nil,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -79,25 +93,33 @@ func TestWarningsShortenLongLists(t *testing.T) {
 // TestWarnsOfSelectedPodsWithoutStorage holds the warnings to selected pods.
 func TestWarnsOfSelectedPodsWithoutStorage(t *testing.T) {
 	custom := func(labels string) string {
-		return "---\napiVersion: x.io/v1\nkind: Training\nmetadata: {name: t}\nspec:\n  template:\n    metadata: {labels: {" + labels +
+		return "---\napiVersion: x.io/v1\nkind: Training\nmetadata: {name: t}\nspec:\n  template:\n    " +
+			"metadata: {labels: {" + labels +
 			"}}\n    spec:\n      containers:\n      - name: main\n        image: x\n"
 	}
-	windows := strings.Replace(workload("Deployment", "w"), "    spec:\n", "    spec:\n      nodeSelector: {kubernetes.io/os: windows}\n", 1)
+	windows := strings.Replace(workload("Deployment", "w"), "    spec:\n", "    spec:\n      "+
+		"nodeSelector: {kubernetes.io/os: windows}\n", 1)
 	misspelt := func(p *storage.Profile) { p.Mount.Containers = []string{"mian"} }
 	cases := map[string]struct {
 		renderer *postrender.Renderer
 		stream   string
 		exp      string
 	}{
-		"an unsupported kind with the label": {labelled(), custom("pipeline-storage: enabled"), "UnsupportedKind: it seems to hold a pod"},
-		"an unsupported kind without it":        {labelled(), custom("app: x"), ""},
+		"an unsupported kind with the label": {
+			labelled(), custom("pipeline-storage: enabled"),
+			"UnsupportedKind: it seems to hold a pod",
+		},
+		"an unsupported kind without it": {labelled(), custom("app: x"), ""},
 		"a workflow inside something else": {
-			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {labels: {pipeline-storage: enabled}, name: s}\n" +
-				"spec: {triggers: [{template: {k8s: {source: {resource: {kind: Workflow, spec: {templates: [{script: {image: x}}]}}}}}}]}\n",
+			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {labels: " +
+				"{pipeline-storage: enabled}, name: s}\n" +
+				"spec: {triggers: [{template: {k8s: {source: {resource: {kind: Workflow, spec: {templates: " +
+				"[{script: {image: x}}]}}}}}}]}\n",
 			"UnsupportedKind: it seems to hold a pod",
 		},
 		"a workflow of references": {
-			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {labels: {pipeline-storage: enabled}, name: w}\n" +
+			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {labels: " +
+				"{pipeline-storage: enabled}, name: w}\n" +
 				"spec: {templates: [{dag: {tasks: [{templateRef: {name: x, template: y}}]}}]}\n",
 			"NoPods: its templates run no containers of their own: mount in the WorkflowTemplates that they name",
 		},
@@ -133,8 +155,10 @@ func TestWarnsOfClusterScopedKind(t *testing.T) {
 	in := "apiVersion: serving.kserve.io/v1alpha1\nkind: %s\nmetadata: {name: r}\nspec:\n  containers:\n  - name: c\n"
 	for kind, exp := range map[string][]string{
 		"ServingRuntime": nil,
-		"ClusterServingRuntime": {"a ClusterServingRuntime belongs to no namespace: its pods run where it is used, and find the claim pvc-data-pipeline.rel in the namespace pipelines only; " +
-			"in other namespaces, create the claim first, or label the pods pipeline-storage: enabled instead, and the webhook creates it"},
+		"ClusterServingRuntime": {"a ClusterServingRuntime belongs to no namespace: its pods run where it " +
+			"is used, and find the claim pvc-data-pipeline.rel in the namespace pipelines only; " +
+			"in other namespaces, create the claim first, or label the pods pipeline-storage: enabled " +
+			"instead, and the webhook creates it"},
 	} {
 		out, err := newRenderer(t, storage.DefaultMountPath).Render(fmt.Appendf(nil, in, kind))
 		require.NoError(t, err)

@@ -1,9 +1,11 @@
-// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager into the directory dist:
+// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager
+// into the directory dist:
 //
 //	go run ./plugin/package
 //
-// VERSION is the plugin's version in place of that in plugin.yaml. With PLUGIN_SIGN_KEY the package is signed with that key of
-// the file PLUGIN_KEYRING, whose passphrase, if it has one, is in the file PLUGIN_PASSPHRASE_FILE.
+// VERSION is the plugin's version in place of that in plugin.yaml. With PLUGIN_SIGN_KEY the package
+// is signed with that key of the file PLUGIN_KEYRING, whose passphrase, if it has one, is in the
+// file PLUGIN_PASSPHRASE_FILE.
 package main
 
 import (

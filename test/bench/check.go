@@ -15,8 +15,8 @@ func checkCopy(in, out []byte) error {
 	return nil
 }
 
-// checkEdit returns an error unless the output is the input with the claim in every workload and the claim itself, so that no
-// tool is measured for less than the others do.
+// checkEdit returns an error unless the output is the input with the claim in every workload and
+// the claim itself, so that no tool is measured for less than the others do.
 func checkEdit(in []document, out []byte) error {
 	after, err := documents(out)
 	if err != nil {
@@ -44,7 +44,8 @@ func checkEdit(in []document, out []byte) error {
 	return nil
 }
 
-// checkDocument compares one document: a workload has the claim and nothing else is new, any other is the same.
+// checkDocument compares one document: a workload has the claim and nothing else is new, any other
+// is the same.
 func checkDocument(before, after document) error {
 	if after == nil {
 		return errors.New("is missing from the output")
@@ -124,8 +125,8 @@ func removeNamed(object map[string]any, field, name string) {
 	object[field] = rest
 }
 
-// prune returns the value without fields that are null, which mean to Kubernetes what absent ones do: kustomize drops
-// them from what it patches.
+// prune returns the value without fields that are null, which mean to Kubernetes what absent ones
+// do: kustomize drops them from what it patches.
 func prune(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

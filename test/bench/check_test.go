@@ -76,8 +76,11 @@ func TestCheckEditRefuses(t *testing.T) {
 		"an init container forgotten": {"- {name: added, mountPath: /data} # prepare", "", `container "prepare" mounts`},
 		"a container forgotten":       {"- {name: added, mountPath: /data} # api", "", `container "api" mounts`},
 		"a lost mount":                {"- {name: tmp, mountPath: /tmp}", "", "changed beyond"},
-		"a changed ConfigMap":         {"    kind: Deployment\n---", "    kind: Job\n---", "ConfigMap pipelines/settings: is changed"},
-		"a lost document":             {"name: settings", "name: others", "is missing"},
+		"a changed ConfigMap": {
+			"    kind: Deployment\n---", "    kind: Job\n---",
+			"ConfigMap pipelines/settings: is changed",
+		},
+		"a lost document": {"name: settings", "name: others", "is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, after, test.old)

@@ -58,12 +58,14 @@ func parse(args []string) (options, error) {
 	flags.StringSliceVar(&o.only, "only", candidateNames, "the candidates to measure")
 	flags.StringSliceVar(&o.sizes, "sizes", sizeNames(), "the streams to measure with")
 	flags.StringVar(&o.markdown, "markdown", "", "write the table to this file as well, as Markdown")
-	flags.StringVar(&o.streams, "write-streams", "", "write the streams into this directory and measure nothing (for a profiler)")
+	flags.StringVar(&o.streams, "write-streams", "", "write the streams into this directory and "+
+		"measure nothing (for a profiler)")
 	flags.StringVar(&postrender, "postrender", "", "measure this program instead of building ./cmd/postrender")
 	flags.StringVar(&predecessor, "predecessor", "", "measure this earlier postrender as well, and print the ratios to it")
 	flags.StringVar(&kustomize, "kustomize", "", "measure this kustomize instead of the pinned one")
 	flags.StringVar(&yq, "yq", "", "measure this yq instead of the pinned one")
-	flags.BoolVar(&o.skipCheck, "skip-check", false, "measure without checking the outputs (for a profiler; the figures mean nothing)")
+	flags.BoolVar(&o.skipCheck, "skip-check", false, "measure without checking the outputs (for a "+
+		"profiler; the figures mean nothing)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -94,7 +96,8 @@ func (o options) validate() error {
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	}
 	if o.rounds < leastRounds && o.complete() {
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name with --only what a quick look is for",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name "+
+			"with --only what a quick look is for",
 			o.rounds, leastRounds)
 	}
 	return nil

@@ -30,7 +30,10 @@ type sized struct {
 }
 
 // columns of the table; after the first three each holds a spread.
-var columns = []string{"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max", "RSS MiB", "min", "max"}
+var columns = []string{
+	"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max",
+	"RSS MiB", "min", "max",
+}
 
 // text is the report for a terminal; the lines at its end are for programs that read it.
 func (r report) text() string {
@@ -96,8 +99,8 @@ func (r report) rows() [][]string {
 	return rows
 }
 
-// ratios are the lines that other programs read: what postrender costs in units of the others, and for the tools that
-// it replaces, how many times less.
+// ratios are the lines that other programs read: what postrender costs in units of the others, and
+// for the tools that it replaces, how many times less.
 func (r report) ratios() []string {
 	var lines []string
 	for _, s := range r.sizes {

@@ -22,7 +22,8 @@ type Streams struct {
 // version is set by the linker. Without it, the version is that of the module.
 var version string
 
-// Run runs the command and returns its exit code: 0, or 1 with an error on standard error and nothing on standard output.
+// Run runs the command and returns its exit code: 0, or 1 with an error on standard error and
+// nothing on standard output.
 func Run(args []string, s Streams) int {
 	ignoreBrokenPipe()
 	o, err := ParseOptions(args)
@@ -47,7 +48,8 @@ func (o *Options) run(s Streams) error {
 	case o.Version:
 		return writeString(s.Out, "postrender "+Version()+"\n")
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
-		return errors.New("--explain and --diff print for people, and Helm would take that for the release: run helm template CHART | postrender … instead")
+		return errors.New("--explain and --diff print for people, and Helm would take that for the " +
+			"release: run helm template CHART | postrender … instead")
 	}
 	if o.PrintConfig {
 		renderer, _, err := o.renderer(s.Err)
@@ -119,8 +121,8 @@ func (o *Options) newRenderer(config *storage.Config, release storage.Release) *
 	}
 }
 
-// readAhead is reserved for a stream of unknown size, such as a pipe. Memory that is not written to costs nothing, while a buffer
-// that grows is copied again and again (make bench).
+// readAhead is reserved for a stream of unknown size, such as a pipe. Memory that is not written to
+// costs nothing, while a buffer that grows is copied again and again (make bench).
 const readAhead = 8 << 20
 
 // readAll reads a stream whole: nothing is written before everything is decided.

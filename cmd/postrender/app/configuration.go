@@ -38,7 +38,8 @@ func (o *Options) override(c *storage.Config) error {
 		return nil
 	}
 	if len(c.Profiles) != 1 {
-		return fmt.Errorf("--%s sets a field of the one profile, but the file has %d: set it there", o.overrides[0].field.name, len(c.Profiles))
+		return fmt.Errorf("--%s sets a field of the one profile, but the file has %d: set it there",
+			o.overrides[0].field.name, len(c.Profiles))
 	}
 	for _, over := range o.overrides {
 		if err := over.field.apply(&c.Profiles[0], over.values); err != nil {
@@ -63,7 +64,8 @@ func (o *Options) overrideSentences() []string {
 		sentences = append(sentences, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
 	}
 	for _, over := range o.overrides {
-		sentences = append(sentences, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
+		sentences = append(sentences, fmt.Sprintf("--%s=%s sets %s", over.field.name,
+			strings.Join(over.values, ","), over.field.path))
 	}
 	return sentences
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// notYAML begins everything that is printed for people: no YAML document can begin with an at sign, so that a program that
-// takes it for manifests fails instead of installing it.
+// notYAML begins everything that is printed for people: no YAML document can begin with an at sign,
+// so that a program that takes it for manifests fails instead of installing it.
 const notYAML = "@ pipeline-storage: "
 
 // explain prints the report as a table.
@@ -25,7 +25,8 @@ func explain(w io.Writer, report *postrender.Report) error {
 	fmt.Fprintln(table, "DOCUMENT\tKIND\tNAME\tPOD\tREASON\tWHAT")
 	for i := range report.Workloads {
 		load := &report.Workloads[i]
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name, cmp.Or(load.Pod, "-"), load.Reason, summary(load))
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name,
+			cmp.Or(load.Pod, "-"), load.Reason, summary(load))
 	}
 	if err := table.Flush(); err != nil {
 		return err

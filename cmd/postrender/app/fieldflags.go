@@ -174,7 +174,8 @@ var fieldFlags = []fieldFlag{
 	},
 	{
 		section: sectionMount, name: "sub-path", path: "mount.subPath", value: "PATH",
-		usage: "directory of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)",
+		usage: "directory of the volume to mount; {namespace}, {release}, {pod.name} and " +
+			"{pod.labels['KEY']} are replaced (default: its root)",
 		apply: text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{
@@ -213,7 +214,8 @@ var fieldFlags = []fieldFlag{
 	// The last, because it speaks of a volume only when other flags have named one.
 	{
 		section: sectionCreate, name: "create", path: "the create fields", value: "LIST",
-		usage: "objects to create: class,volume,claim,attributes-class,snapshot-class or none (default: all that the profile needs)",
+		usage: "objects to create: class,volume,claim,attributes-class,snapshot-class or none (default: " +
+			"all that the profile needs)",
 		apply: setCreate,
 	},
 }

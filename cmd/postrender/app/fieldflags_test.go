@@ -30,10 +30,12 @@ const (
 // TestReadmeFlags keeps the table of flags in README.md as the flags are.
 func TestReadmeFlags(t *testing.T) {
 	text, err := os.ReadFile(readme)
-	require.NoError(t, err, "README.md is to have a table of flags between %q and %q; go test ./cmd/postrender/app -update writes it", flagsBegin, flagsEnd)
+	require.NoError(t, err, "README.md is to have a table of flags between %q and %q; go test "+
+		"./cmd/postrender/app -update writes it", flagsBegin, flagsEnd)
 	before, rest, hasBegin := bytes.Cut(text, []byte(flagsBegin))
 	table, after, hasEnd := bytes.Cut(rest, []byte(flagsEnd))
-	require.True(t, hasBegin && hasEnd, "README.md needs a line %q and behind it a line %q: go test ./cmd/postrender/app -update writes the table of flags between them",
+	require.True(t, hasBegin && hasEnd, "README.md needs a line %q and behind it a line %q: go test "+
+		"./cmd/postrender/app -update writes the table of flags between them",
 		strings.TrimSpace(flagsBegin), flagsEnd)
 	if *update {
 		require.NoError(t, os.WriteFile(readme, slices.Concat(before, []byte(flagsBegin+flagTable()+flagsEnd), after), 0o644))
@@ -42,7 +44,8 @@ func TestReadmeFlags(t *testing.T) {
 	assert.Equal(t, flagTable(), string(table), "go test ./cmd/postrender/app -update writes it")
 }
 
-// defaultInUsage is how the usage of a field flag ends with its default: "(default VALUE)" or "(default: in words)".
+// defaultInUsage is how the usage of a field flag ends with its default: "(default VALUE)" or
+// "(default: in words)".
 var defaultInUsage = regexp.MustCompile(` \(default(:?) (.*)\)$`)
 
 // flagTable writes the flags as Markdown, a table for each section.
@@ -100,10 +103,19 @@ func fieldPaths(t *testing.T) []string {
 	full.StorageClass.Parameters = map[string]string{"x": "x"}
 	full.StorageClass.Performance, full.StorageClass.MountOptions = "x", []string{"x"}
 	full.AttributesClass = &storage.AttributesClass{Name: "x", Parameters: map[string]string{"x": "x"}, Create: new(true)}
-	full.SnapshotClass = &storage.SnapshotClass{Name: "x", Parameters: map[string]string{"x": "x"}, DeletionPolicy: "x", Create: new(true)}
-	full.Volume = &storage.Volume{Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x", Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true)}
+	full.SnapshotClass = &storage.SnapshotClass{
+		Name: "x", Parameters: map[string]string{"x": "x"},
+		DeletionPolicy: "x", Create: new(true),
+	}
+	full.Volume = &storage.Volume{
+		Name: "x", Handle: "x", Zone: "x", TopologyKey: "x", Namespace: "x",
+		Shared: true, Attributes: map[string]string{"x": "x"}, Create: new(true),
+	}
 	full.Volume.MountOptions, full.Volume.NodeStageSecret = []string{"x"}, &storage.SecretReference{Name: "x"}
-	full.Mount = storage.MountConfig{Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"}, ExcludeContainers: []string{"x"}}
+	full.Mount = storage.MountConfig{
+		Path: "x", SubPath: "x", ReadOnly: true, Containers: []string{"x"},
+		ExcludeContainers: []string{"x"},
+	}
 	full.FSGroup, full.Default, full.Colocate = new(int64(1)), true, true
 	text, err := json.Marshal(full)
 	require.NoError(t, err)

@@ -8,7 +8,8 @@ import (
 )
 
 // underHelm reports whether Helm, not a person, reads what the program prints. The flag --helm
-// states it. A plugin such as helm-diff sets HELM_BIN. Plain Helm 3 sets nothing: the parent process shows it, on Linux.
+// states it. A plugin such as helm-diff sets HELM_BIN. Plain Helm 3 sets nothing: the parent
+// process shows it, on Linux.
 func underHelm(version int) bool {
 	return version != 0 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
 }
@@ -19,9 +20,9 @@ func parentIsHelm() bool {
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "helm")
 }
 
-// reportPastHelm writes a message where the person at the keyboard sees it. Helm 4 loses the standard error of a
-// post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is still open, and where the system does not
-// show that, there may be a terminal.
+// reportPastHelm writes a message where the person at the keyboard sees it. Helm 4 loses the
+// standard error of a post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is
+// still open, and where the system does not show that, there may be a terminal.
 func reportPastHelm(message string) {
 	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
 		if isFile(os.Stderr, name) {
@@ -38,8 +39,9 @@ func reportPastHelm(message string) {
 	}
 }
 
-// clearOf returns blanks in front of a message to a regular file, and nothing for every other file. A file that is opened
-// again has an offset of its own, so that Helm writes its next line over the beginning.
+// clearOf returns blanks in front of a message to a regular file, and nothing for every other file.
+// A file that is opened again has an offset of its own, so that Helm writes its next line over the
+// beginning.
 func clearOf(f *os.File) string {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {

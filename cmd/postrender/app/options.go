@@ -62,7 +62,8 @@ func (s *sections) add(title string, define func(*pflag.FlagSet)) {
 // usage is the text of --help.
 func (s *sections) usage() string {
 	var b strings.Builder
-	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on standard input and writes them to\n" +
+	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on " +
+		"standard input and writes them to\n" +
 		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n" +
 		"With --remove it removes what it has added.\n\n" +
 		"Usage:\n" +
@@ -76,8 +77,8 @@ func (s *sections) usage() string {
 	return b.String()
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error comes with the options
-// that were read before it: they show whether Helm 4 would lose it.
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error
+// comes with the options that were read before it: they show whether Helm 4 would lose it.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
@@ -108,11 +109,14 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
 	})
 	s.add("Selection", func(fs *pflag.FlagSet) {
-		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod templates; empty selects all")
-		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may be repeated (default: those with default: true, or the first)")
+		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod "+
+			"templates; empty selects all")
+		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may "+
+			"be repeated (default: those with default: true, or the first)")
 		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
 		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
-		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: safe (those that run after the claim is created), all or none")
+		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: "+
+			"safe (those that run after the claim is created), all or none")
 	})
 	for _, section := range fieldSections {
 		s.add(section, func(fs *pflag.FlagSet) {
@@ -124,7 +128,8 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		})
 	}
 	s.add("Output", func(fs *pflag.FlagSet) {
-		fs.StringVar((*string)(&o.Remove), "remove", "", "remove from the pods what was injected; --remove=all removes the storage objects, too")
+		fs.StringVar((*string)(&o.Remove), "remove", "", "remove from the pods what was injected; "+
+			"--remove=all removes the storage objects, too")
 		remove := fs.Lookup("remove")
 		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
 		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
@@ -151,13 +156,19 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 		o.Selector = nil // what was injected is known without its label
 	}
 	switch {
-	case !slices.Contains([]postrender.Removal{postrender.RemoveNothing, postrender.RemovePods, postrender.RemoveAll}, o.Remove):
+	case !slices.Contains([]postrender.Removal{
+		postrender.RemoveNothing, postrender.RemovePods,
+		postrender.RemoveAll,
+	}, o.Remove):
 		return fmt.Errorf("--remove: %q is neither pods nor all", o.Remove)
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
 		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
-	case !slices.Contains([]postrender.HookPolicy{postrender.HooksSafe, postrender.HooksAll, postrender.HooksNone}, o.Hooks):
+	case !slices.Contains([]postrender.HookPolicy{
+		postrender.HooksSafe, postrender.HooksAll,
+		postrender.HooksNone,
+	}, o.Hooks):
 		return fmt.Errorf("--hooks: %q is neither safe, all nor none", o.Hooks)
 	case o.Helm != 0 && o.Helm != 3 && o.Helm != 4:
 		return fmt.Errorf("--helm: there is no Helm %d, only 3 and 4", o.Helm)

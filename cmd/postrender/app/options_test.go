@@ -18,10 +18,16 @@ func TestParseOptions(t *testing.T) {
 		args string
 		exp  func(*app.Options)
 	}{
-		"no flag":            {"", func(*app.Options) {}},
-		"a release":          {"--release demo --namespace=ml", func(o *app.Options) { o.Release, o.Namespace = "demo", "ml" }},
-		"a file":             {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
-		"a kind and names":   {"--kind Job --name a,b --name c", func(o *app.Options) { o.Kinds, o.Names = []string{"Job"}, []string{"a", "b", "c"} }},
+		"no flag": {"", func(*app.Options) {}},
+		"a release": {"--release demo --namespace=ml", func(o *app.Options) {
+			o.Release,
+				o.Namespace = "demo", "ml"
+		}},
+		"a file": {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
+		"a kind and names": {"--kind Job --name a,b --name c", func(o *app.Options) {
+			o.Kinds,
+				o.Names = []string{"Job"}, []string{"a", "b", "c"}
+		}},
 		"hooks":              {"--hooks all", func(o *app.Options) { o.Hooks = postrender.HooksAll }},
 		"a report":           {"--report r.json", func(o *app.Options) { o.Report = "r.json" }},
 		"a table":            {"--explain", func(o *app.Options) { o.Explain = true }},
@@ -82,9 +88,12 @@ func TestParseOptionsRefuses(t *testing.T) {
 		args []string
 		exp  string
 	}{
-		"an unknown flag":           {[]string{"--clam", "x"}, "unknown flag: --clam (see --help)"},
-		"a flag without its value":  {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
-		"an argument":               {[]string{"x.yaml"}, `unexpected argument "x.yaml": manifests are read from standard input (see --help)`},
+		"an unknown flag":          {[]string{"--clam", "x"}, "unknown flag: --clam (see --help)"},
+		"a flag without its value": {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
+		"an argument": {
+			[]string{"x.yaml"},
+			`unexpected argument "x.yaml": manifests are read from standard input (see --help)`,
+		},
 		"a dash for standard input": {[]string{"-"}, `unexpected argument "-"`},
 		"a table and a diff":        {[]string{"--explain", "--diff"}, "--explain and --diff cannot be combined: choose one"},
 		"an invalid selector":       {[]string{"--selector", "a in b"}, "--selector: "},
@@ -92,7 +101,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"an unknown hook policy":    {[]string{"--hooks", "pre"}, `--hooks: "pre" is neither safe, all nor none`},
 		"a Helm of the past":        {[]string{"--helm", "2"}, "--helm: there is no Helm 2, only 3 and 4"},
 		"a Helm that is no number":  {[]string{"--helm", "four"}, `invalid argument "four" for "--helm" flag`},
-		"a report among manifests":  {[]string{"--report", "-"}, "--report: standard output carries the manifests; name a file"},
+		"a report among manifests": {[]string{"--report", "-"}, "--report: standard output carries the " +
+			"manifests; name a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := app.ParseOptions(tt.args)

@@ -55,7 +55,8 @@ func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error
 	return nil
 }
 
-// isFile reports whether a path names the very file that a stream writes to. Devices such as /dev/null may be shared.
+// isFile reports whether a path names the very file that a stream writes to. Devices such as
+// /dev/null may be shared.
 func isFile(stream io.Writer, path string) bool {
 	f, ok := stream.(*os.File)
 	if !ok {

@@ -1,4 +1,5 @@
-// Package figures holds what the benchmarks share: the spread of a figure over the rounds, and what the figures depend on.
+// Package figures holds what the benchmarks share: the spread of a figure over the rounds, and what
+// the figures depend on.
 package figures
 
 import (

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // variable is the environment variable that tells a mount path.
@@ -45,21 +44,6 @@ func (p *podPatch) env(profile *chosenProfile, value string, c *kinds.Container)
 		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
 	}
 	return nil
-}
-
-func fieldVariable(name, fieldPath string) corev1.EnvVar {
-	return corev1.EnvVar{Name: storage.PodVariablePrefix + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
-}
-
-// variableName makes the name of a variable from the key of a label. Two keys may have one name: that is a conflict like any
-// other of a variable that is taken.
-func variableName(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(key))
 }
 
 // addVariables adds the variables of a mount to its container.

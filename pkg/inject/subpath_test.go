@@ -95,7 +95,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
 		subPath, document, exp string // no exp: accepted
 	}{
-		"a label that the pod lacks":                  {byLabel, "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main}]}\n", `container "main": mount.subPath ` + byLabel + `: the pod has no label ` + workflowLabel + `, and without it all pods would share one folder: add the label to the pod template`},
+		"a label that the pod lacks":                  {byLabel, "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main}]}\n", `container "main": mount.subPath ` + byLabel + `: the pod has no label ` + workflowLabel + `, and without it all pods would share one directory: add the label to the pod template`},
 		"a label that is empty":                       {byLabel, "apiVersion: v1\nkind: Pod\nmetadata: {labels: {" + workflowLabel + ": ''}}\nspec: {containers: [{name: main}]}\n", "the pod has no label"},
 		"a label that a Job's controller adds":        {"{pod.labels['job-name']}", template("batch/v1", "Job", "{template: TEMPLATE}"), ""},
 		"which a Deployment's does not":               {"{pod.labels['job-name']}", template("apps/v1", "Deployment", "{template: TEMPLATE}"), "the pod has no label job-name"},
@@ -119,6 +119,8 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"a Spark driver takes variables":              {"{pod.name}", template("sparkoperator.k8s.io/v1beta2", "SparkApplication", "{driver: {cores: 1}}"), ""},
 		"a container of Argo's would miss variables":  {"{pod.name}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), "copies mounts to a container of its own"},
 		"a Rollout is Argo's and copies nothing":      {"{pod.name}", template("argoproj.io/v1alpha1", "Rollout", "{template: TEMPLATE}"), ""},
+		"nor for a placeholder of Argo's own":         {"{{pod.name}}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {name: main, image: x}}]}"), ""},
+		"a label that leads out of its directory":     {byLabel, "apiVersion: v1\nkind: Pod\nmetadata: {labels: {" + workflowLabel + ": ../../other}}\nspec: {containers: [{name: main}]}\n", byLabel + ` is "../../other" here, which is not the name of a directory`},
 		"Argo fills its own":                          {"{{workflow.name}}", template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), ""},
 		"the name of the variable is taken by a text": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, value: x}]}]}\n", `container "main": environment variable PIPELINE_STORAGE_POD_NAME, which mount.subPath needs for metadata.name, is set to something else`},
 		"the name of the variable is another field's": {"{pod.name}", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]}]}\n", "is set to something else"},
@@ -148,17 +150,17 @@ func TestAdmissionRefusesAMissingLabel(t *testing.T) {
 	config := injecttest.LoadForAdmission(t, folders("{pod.labels['job-name']}"))
 	result := admit(t, config, injecttest.Pod(t, asks+"---\n"+main), nil)
 	require.NotNil(t, result.Refused())
-	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one folder: add the label to the pod`,
+	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one directory: add the label to the pod`,
 		result.Refused().Message)
 }
 
 func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	for subPath, exp := range map[string]string{
-		"{pod.names}":              "{pod.names} is no placeholder: there are {namespace}, {release}, {pod.name} and {pod.labels['KEY']}",
-		"{pod.labels[job-name]}":   "is no placeholder",
+		"{pod.names}":              "{pod.names} is not a placeholder: there are " + storage.PlaceholderPatterns(),
+		"{pod.labels[job-name]}":   "is not a placeholder",
 		"{pod.labels['job name']}": "{pod.labels['job name']} names no label",
 		"{pod.labels['../..']}":    "names no label",
-		"runs/{pod.name":           "has a brace without its partner",
+		"runs/{pod.name":           "has a brace without the other one",
 		"{pod.name}/../other":      "without two dots",
 		"/{pod.name}":              "must be a relative path",
 	} {
@@ -167,8 +169,8 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
 	for subPath, exp := range map[string]string{
-		"{release}":         "at admission nobody knows the release",
-		"{{workflow.name}}": "at admission nobody fills {{…}}",
+		"{release}":         "at admission no release is known",
+		"{{workflow.name}}": "at admission nothing fills {{…}}",
 	} {
 		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + folders(subPath)))
 		require.ErrorContains(t, err, exp)
@@ -177,10 +179,10 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
 
 	result := patch(t, injecttest.Load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
-	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
+	assert.Contains(t, result.Refused().Message, "placeholders are for mount.subPath of the profile only")
 
 	config := injecttest.Load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
 	objects := injecttest.Find(t, config, injecttest.Pod(t, asks+"---\n"+main))
 	result = inject.Patch(config, inject.Request{}, objects[0].Pods...)
-	assert.Contains(t, result.Refused().Message, "nobody knows what {release} is here: with postrender, add --namespace NAMESPACE --release RELEASE")
+	assert.Contains(t, result.Refused().Message, "the value of {release} is not known here: with postrender, add --namespace NAMESPACE --release RELEASE")
 }

@@ -174,8 +174,8 @@ var fieldFlags = []fieldFlag{
 	},
 	{
 		section: sectionMount, name: "sub-path", path: "mount.subPath", value: "PATH",
-		usage: "directory of the volume to mount; {namespace}, {release}, {pod.name} and " +
-			"{pod.labels['KEY']} are replaced (default: its root)",
+		usage: "directory of the volume to mount; " + storage.PlaceholderPatterns() +
+			" are replaced (default: its root)",
 		apply: text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{

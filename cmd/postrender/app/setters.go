@@ -110,7 +110,7 @@ func plainBoolean(field func(*storage.Profile) *bool) func(*storage.Profile, []s
 func setSize(p *storage.Profile, values []string) error {
 	size, err := resource.ParseQuantity(last(values))
 	if err != nil {
-		return fmt.Errorf("%q is no quantity such as 100Gi", last(values))
+		return fmt.Errorf("%q is not a quantity such as 100Gi", last(values))
 	}
 	if size.Sign() <= 0 {
 		return errors.New("must be greater than zero")

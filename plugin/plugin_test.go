@@ -213,29 +213,29 @@ func gpg(t *testing.T, home, name string, args ...string) {
 	require.NoError(t, err, string(out))
 }
 
-// home runs Helm 4 with directories of its own and nothing else of the environment.
-type home struct {
+// helmHome runs Helm 4 with directories of its own and nothing else of the environment.
+type helmHome struct {
 	program string
 	env     []string
 }
 
-func newHome(t *testing.T) home {
+func newHome(t *testing.T) helmHome {
 	t.Helper()
 	dir := t.TempDir()
-	return home{parts.Require(t, "helm4")["helm4"], []string{
+	return helmHome{parts.Require(t, "helm4")["helm4"], []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"HELM_DATA_HOME=" + dir + "/data", "HELM_CACHE_HOME=" + dir + "/cache", "HELM_CONFIG_HOME=" + dir + "/config",
 	}}
 }
 
-func (h home) helm(args ...string) (string, error) {
+func (h helmHome) helm(args ...string) (string, error) {
 	command := exec.Command(h.program, args...)
 	command.Env = h.env
 	out, err := command.CombinedOutput()
 	return string(out), err
 }
 
-func (h home) rendersAnExample(t *testing.T) {
+func (h helmHome) rendersAnExample(t *testing.T) {
 	t.Helper()
 	out, err := h.helm("template", "nightly", "../examples/etl-cronjob", "--post-renderer", "pipeline-storage",
 		"--post-renderer-args=--namespace=pipelines", "--post-renderer-args=--release=nightly")

@@ -72,7 +72,7 @@ func checkPod(pod map[string]any) error {
 		for _, container := range items(pod, list) {
 			if mountsOf(container, name) != 1 {
 				return fmt.Errorf("container %q mounts volume %q at %s %d times instead of once",
-					text(container, "name"), name, mountPath, mountsOf(container, name))
+					stringOf(container, "name"), name, mountPath, mountsOf(container, name))
 			}
 		}
 	}
@@ -82,8 +82,8 @@ func checkPod(pod map[string]any) error {
 // claimVolume is the name of the volume that holds the claim.
 func claimVolume(pod map[string]any) string {
 	for _, volume := range items(pod, "volumes") {
-		if text(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
-			return text(volume, "name")
+		if stringOf(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
+			return stringOf(volume, "name")
 		}
 	}
 	return ""
@@ -92,7 +92,7 @@ func claimVolume(pod map[string]any) string {
 func mountsOf(container map[string]any, volume string) int {
 	found := 0
 	for _, mount := range items(container, "volumeMounts") {
-		if text(mount, "name") == volume && text(mount, "mountPath") == mountPath {
+		if stringOf(mount, "name") == volume && stringOf(mount, "mountPath") == mountPath {
 			found++
 		}
 	}
@@ -114,7 +114,7 @@ func removeClaim(pod map[string]any) {
 func removeNamed(object map[string]any, field, name string) {
 	var rest []any
 	for _, item := range items(object, field) {
-		if text(item, "name") != name {
+		if stringOf(item, "name") != name {
 			rest = append(rest, item)
 		}
 	}

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, out *os.File) error {
 			return fmt.Errorf("write the table for the documentation: %w", err)
 		}
 	}
-	_, err = fmt.Fprint(out, report.text())
+	_, err = fmt.Fprint(out, report.table())
 	return err
 }
 

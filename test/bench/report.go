@@ -35,8 +35,8 @@ var columns = []string{
 	"RSS MiB", "min", "max",
 }
 
-// text is the report for a terminal; the lines at its end are for programs that read it.
-func (r report) text() string {
+// table is the report for a terminal; the lines at its end are for programs that read it.
+func (r report) table() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range append([][]string{columns}, r.rows()...) {

@@ -41,7 +41,7 @@ func TestRatiosToPredecessor(t *testing.T) {
 		"RATIO postrender small cpu-vs-predecessor 0.75",
 		"RATIO postrender small wall-vs-predecessor 0.50",
 	}, r.ratios()[6:])
-	assert.Contains(t, r.text(), "predecessor     4.0   4.0   4.0      8.0  8.0  8.0")
+	assert.Contains(t, r.table(), "predecessor     4.0   4.0   4.0      8.0  8.0  8.0")
 }
 
 func TestRatiosWithoutPostrender(t *testing.T) {
@@ -51,7 +51,7 @@ func TestRatiosWithoutPostrender(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	text := example().text()
+	text := example().table()
 
 	assert.Contains(t, text, "postrender     3.0   2.0   9.0      4.0  4.0  4.0      8.0   8.0   8.0")
 	assert.Contains(t, text, "peak RSS of a program that does nothing: 1.0 MiB")
@@ -63,7 +63,7 @@ func TestText(t *testing.T) {
 func TestTextWarnsOfSkippedCheck(t *testing.T) {
 	r := example()
 	r.checked = false
-	assert.Contains(t, r.text(), "OUTPUTS WERE NOT CHECKED")
+	assert.Contains(t, r.table(), "OUTPUTS WERE NOT CHECKED")
 }
 
 func TestMarkdown(t *testing.T) {

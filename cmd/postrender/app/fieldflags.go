@@ -35,7 +35,7 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionCreate, name: "claim", path: "claim.name", value: "NAME",
 		usage: "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)",
-		apply: text(func(p *storage.Profile) *string { return &p.Claim.Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.Claim.Name }),
 	},
 	{
 		section: sectionCreate, name: "size", path: "claim.size", value: "QUANTITY",
@@ -50,32 +50,32 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionCreate, name: "class", path: "storageClass.name", value: "NAME",
 		usage: "storage class (default fast.<namespace>.<release>)",
-		apply: text(func(p *storage.Profile) *string { return &p.StorageClass.Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Name }),
 	},
 	{
 		section: sectionCreate, name: "backend", path: "storageClass.backend", value: "NAME",
 		usage: "storage backend: " + backendNames() + " (default aws-ebs)",
-		apply: text(func(p *storage.Profile) *string { return &p.StorageClass.Backend }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Backend }),
 	},
 	{
 		section: sectionCreate, name: "driver", path: "storageClass.driver", value: "NAME",
 		usage: "CSI driver, for the backend csi",
-		apply: text(func(p *storage.Profile) *string { return &p.StorageClass.Driver }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Driver }),
 	},
 	{
 		section: sectionCreate, name: "parameter", path: "storageClass.parameters", value: "KEY=VALUE",
 		usage: "parameter of the storage class; may be repeated",
-		apply: pairs(func(p *storage.Profile) *map[string]string { return &p.StorageClass.Parameters }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &p.StorageClass.Parameters }),
 	},
 	{
 		section: sectionCreate, name: "performance", path: "storageClass.performance", value: "NAME",
 		usage: "preset of parameters of the backend: standard, fast or throughput (default: the backend's own)",
-		apply: text(func(p *storage.Profile) *string { return &p.StorageClass.Performance }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Performance }),
 	},
 	{
 		section: sectionCreate, name: "mount-option", path: "storageClass.mountOptions", value: "OPTION",
 		usage: "mount option of new volumes; may be repeated",
-		apply: each(func(p *storage.Profile) *[]string { return &p.StorageClass.MountOptions }),
+		apply: valuesField(func(p *storage.Profile) *[]string { return &p.StorageClass.MountOptions }),
 	},
 	{
 		section: sectionCreate, name: "reclaim-policy", path: "storageClass.reclaimPolicy", value: "POLICY",
@@ -91,33 +91,33 @@ var fieldFlags = []fieldFlag{
 		section: sectionCreate, name: "allow-volume-expansion", path: "storageClass.allowVolumeExpansion", value: "BOOL",
 		usage:  "whether claims may grow (default true)",
 		isBool: true,
-		apply:  boolean(func(p *storage.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
+		apply:  boolField(func(p *storage.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
 	},
 
 	{
 		section: sectionStatic, name: "volume-handle", path: "volume.handle", value: "HANDLE",
 		usage: "existing volume to use instead of a new one, as its driver names it",
-		apply: text(func(p *storage.Profile) *string { return &static(p).Handle }),
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Handle }),
 	},
 	{
 		section: sectionStatic, name: "volume", path: "volume.name", value: "NAME",
 		usage: "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)",
-		apply: text(func(p *storage.Profile) *string { return &static(p).Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Name }),
 	},
 	{
 		section: sectionStatic, name: "volume-zone", path: "volume.zone", value: "ZONE",
 		usage: "zone of the volume, or the host name of its node",
-		apply: text(func(p *storage.Profile) *string { return &static(p).Zone }),
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Zone }),
 	},
 	{
 		section: sectionStatic, name: "volume-topology-key", path: "volume.topologyKey", value: "KEY",
 		usage: "node label that the zone is a value of, for the backend csi",
-		apply: text(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
 	},
 	{
 		section: sectionStatic, name: "volume-namespace", path: "volume.namespace", value: "NAMESPACE",
 		usage: "the one namespace that the volume serves (default: the release's)",
-		apply: text(func(p *storage.Profile) *string { return &static(p).Namespace }),
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Namespace }),
 	},
 	{
 		section: sectionStatic, name: "volume-shared", path: "volume.shared", value: "BOOL",
@@ -128,12 +128,12 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionStatic, name: "volume-attribute", path: "volume.attributes", value: "KEY=VALUE",
 		usage: "attribute of the volume for its driver; may be repeated",
-		apply: pairs(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
 	},
 	{
 		section: sectionStatic, name: "volume-mount-option", path: "volume.mountOptions", value: "OPTION",
 		usage: "mount option of the volume; may be repeated",
-		apply: each(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
+		apply: valuesField(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
 	},
 	{
 		section: sectionStatic, name: "volume-node-stage-secret", path: "volume.nodeStageSecret", value: "NAMESPACE/NAME",
@@ -144,22 +144,22 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionMore, name: "attributes-class", path: "attributesClass.name", value: "NAME",
 		usage: "volume attributes class; an empty name makes one named as the storage class's default",
-		apply: text(func(p *storage.Profile) *string { return &attributesClass(p).Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &attributesClass(p).Name }),
 	},
 	{
 		section: sectionMore, name: "attributes-parameter", path: "attributesClass.parameters", value: "KEY=VALUE",
 		usage: "parameter of the volume attributes class; may be repeated",
-		apply: pairs(func(p *storage.Profile) *map[string]string { return &attributesClass(p).Parameters }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &attributesClass(p).Parameters }),
 	},
 	{
 		section: sectionMore, name: "snapshot-class", path: "snapshotClass.name", value: "NAME",
 		usage: "volume snapshot class; an empty name makes one named as the storage class's default",
-		apply: text(func(p *storage.Profile) *string { return &snapshotClass(p).Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &snapshotClass(p).Name }),
 	},
 	{
 		section: sectionMore, name: "snapshot-parameter", path: "snapshotClass.parameters", value: "KEY=VALUE",
 		usage: "parameter of the volume snapshot class; may be repeated",
-		apply: pairs(func(p *storage.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
 	},
 	{
 		section: sectionMore, name: "snapshot-deletion-policy", path: "snapshotClass.deletionPolicy", value: "POLICY",
@@ -170,13 +170,13 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionMount, name: "mount-path", path: "mount.path", value: "PATH",
 		usage: "mount path in the containers (default /data)",
-		apply: text(func(p *storage.Profile) *string { return &p.Mount.Path }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.Mount.Path }),
 	},
 	{
 		section: sectionMount, name: "sub-path", path: "mount.subPath", value: "PATH",
 		usage: "directory of the volume to mount; " + storage.PlaceholderPatterns() +
 			" are replaced (default: its root)",
-		apply: text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{
 		section: sectionMount, name: "read-only", path: "mount.readOnly", value: "BOOL",
@@ -187,12 +187,12 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionMount, name: "container", path: "mount.containers", value: "NAME",
 		usage: "only this container; may be repeated (default: all)",
-		apply: list(func(p *storage.Profile) *[]string { return &p.Mount.Containers }),
+		apply: listField(func(p *storage.Profile) *[]string { return &p.Mount.Containers }),
 	},
 	{
 		section: sectionMount, name: "exclude-container", path: "mount.excludeContainers", value: "NAME",
 		usage: "not this container; may be repeated",
-		apply: list(func(p *storage.Profile) *[]string { return &p.Mount.ExcludeContainers }),
+		apply: listField(func(p *storage.Profile) *[]string { return &p.Mount.ExcludeContainers }),
 	},
 	{
 		section: sectionMount, name: "fs-group", path: "fsGroup", value: "GID",
@@ -202,7 +202,7 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionMount, name: "env", path: "env", value: "NAME",
 		usage: "environment variable that holds the mount path",
-		apply: text(func(p *storage.Profile) *string { return &p.Env }),
+		apply: stringField(func(p *storage.Profile) *string { return &p.Env }),
 	},
 	{
 		section: sectionMount, name: "colocate", path: "colocate", value: "BOOL",

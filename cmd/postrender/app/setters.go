@@ -39,29 +39,29 @@ func snapshotClass(p *storage.Profile) *storage.SnapshotClass {
 
 func last(values []string) string { return values[len(values)-1] }
 
-func text(field func(*storage.Profile) *string) func(*storage.Profile, []string) error {
+func stringField(field func(*storage.Profile) *string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = last(values)
 		return nil
 	}
 }
 
-func list(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+func listField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = commaSeparated(values)
 		return nil
 	}
 }
 
-// each sets every value as it is: mount options may have commas.
-func each(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+// valuesField sets every value as it is: mount options may have commas.
+func valuesField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = values
 		return nil
 	}
 }
 
-func pairs(field func(*storage.Profile) *map[string]string) func(*storage.Profile, []string) error {
+func pairsField(field func(*storage.Profile) *map[string]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		m := field(p)
 		if *m == nil {
@@ -78,7 +78,7 @@ func pairs(field func(*storage.Profile) *map[string]string) func(*storage.Profil
 	}
 }
 
-func boolean(field func(*storage.Profile) **bool) func(*storage.Profile, []string) error {
+func boolField(field func(*storage.Profile) **bool) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		b, err := strconv.ParseBool(last(values))
 		if err != nil {
@@ -90,16 +90,16 @@ func boolean(field func(*storage.Profile) **bool) func(*storage.Profile, []strin
 }
 
 var (
-	setReadOnly = plainBoolean(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
-	setColocate = plainBoolean(func(p *storage.Profile) *bool { return &p.Colocate })
-	setShared   = plainBoolean(func(p *storage.Profile) *bool { return &static(p).Shared })
+	setReadOnly = plainBoolField(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
+	setColocate = plainBoolField(func(p *storage.Profile) *bool { return &p.Colocate })
+	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &static(p).Shared })
 )
 
-// plainBoolean sets a field that is false when absent.
-func plainBoolean(field func(*storage.Profile) *bool) func(*storage.Profile, []string) error {
+// plainBoolField sets a field that is false when absent.
+func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		var value *bool
-		if err := boolean(func(*storage.Profile) **bool { return &value })(p, values); err != nil {
+		if err := boolField(func(*storage.Profile) **bool { return &value })(p, values); err != nil {
 			return err
 		}
 		*field(p) = *value

@@ -1,4 +1,4 @@
-// Package cli is what our commands for people share.
+// Package cli has what the commands for people share.
 package cli
 
 import (

@@ -175,7 +175,7 @@ var oddKeys = [][]byte{
 	[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`), []byte("!"), []byte("&"), []byte("*"),
 }
 
-// addLine looks at a line that begins with the text.
+// addLine reads a line that begins with the text.
 func (h *Header) addLine(text []byte) {
 	for _, key := range kindKeys {
 		if rest, ok := bytes.CutPrefix(text, key); ok {

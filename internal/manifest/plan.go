@@ -439,7 +439,7 @@ func (p *removals) want(ops []jsonpatch.Operation) (any, error) {
 	return value, nil
 }
 
-// emptied is the value of a collection without its elements. In block style no text is left of it,
+// emptied is the value of a collection without its elements. In block style no text remains of it,
 // which is null.
 func emptied(n *yaml.Node) any {
 	n = follow(n)

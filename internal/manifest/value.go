@@ -23,7 +23,7 @@ var (
 	errNoCollection = errors.New("neither a list nor a mapping is there")
 )
 
-// patch carries additions out on a decoded value, and takes them back.
+// patch carries additions out on a decoded value, and reverses them.
 //
 // A copy of the value would cost as much as all other work on it.
 type patch struct {

@@ -130,7 +130,7 @@ func (p *injection) needsRelease() string {
 	return ""
 }
 
-// withholdHook leaves out a hook that must not be injected. A pod whose claims exist already may be.
+// withholdHook drops the operations on a hook that must not be injected. A pod whose claims exist already is injected.
 func (p *injection) withholdHook(object kinds.Object, result inject.Result) inject.Result {
 	message := p.hookMessage(object.Annotations[kinds.AnnotationHook])
 	if message == "" {

@@ -13,8 +13,11 @@ import (
 
 // storageGroups are the kinds of storage that profiles make, with their groups.
 var storageGroups = map[string]string{
-	"StorageClass": "storage.k8s.io", "VolumeAttributesClass": "storage.k8s.io", "VolumeSnapshotClass": "snapshot.storage.k8s.io",
-	"PersistentVolume": "", "PersistentVolumeClaim": "",
+	"StorageClass":          "storage.k8s.io",
+	"VolumeAttributesClass": "storage.k8s.io",
+	"VolumeSnapshotClass":   "snapshot.storage.k8s.io",
+	"PersistentVolume":      "",
+	"PersistentVolumeClaim": "",
 }
 
 func isStorage(object kinds.Object) bool {
@@ -112,7 +115,8 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 	profile := want.Meta.Labels[storage.LabelProfile]
 	if have.Labels[storage.LabelProfile] != profile {
 		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
-			"use the one that is there (--create, or create: false), or give the profile another name", where, have.Kind, profile)
+			"use the one that is there (--create, or create: false), or give the profile another name",
+			where, have.Kind, profile)
 	}
 	text, err := manifest.Encode(want.Object)
 	if err != nil {

@@ -24,7 +24,7 @@ type HookPolicy string
 
 // The hook policies.
 const (
-	// HooksSafe leaves out hooks that run before Helm has created the claim. The default.
+	// HooksSafe does not inject hooks that run before Helm has created the claim. The default.
 	HooksSafe HookPolicy = "safe"
 	// HooksAll injects every hook: for claims that exist before the release does.
 	HooksAll HookPolicy = "all"

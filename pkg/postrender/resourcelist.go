@@ -83,7 +83,7 @@ func readResourceList(doc manifest.Document) (*ResourceList, error) {
 	return &ResourceList{doc: doc, tree: tree, content: content}, nil
 }
 
-// readConfig takes the configuration out of the list, and looks whether there is a place for results.
+// readConfig reads the configuration of the list. It refuses a list that has no place for results.
 func (l *ResourceList) readConfig() error {
 	if results := l.content["results"]; results != nil && !isList(results) {
 		return fmt.Errorf("%s: results is no list: leave it out, or write results: []", resourceListKind)
@@ -186,7 +186,8 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	if profile := p.needsRelease(); profile != "" {
 		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: "+
 			"write them as metadata.name and "+
-			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace", profile, storage.ConfigKind)
+			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace",
+			profile, storage.ConfigKind)
 	}
 	missing, err := p.missing()
 	for _, object := range missing {

@@ -77,7 +77,7 @@ const (
 // decides.
 type pipeline struct {
 	*run
-	// next is the index of the first document that was not looked at.
+	// next is the index of the first document that was not considered for reading.
 	next int
 	// room is how much may be parsed in addition.
 	room int64

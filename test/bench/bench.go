@@ -137,7 +137,7 @@ func (s subject) checkAll(ctx context.Context, l launcher, candidates []candidat
 	return nil
 }
 
-// check runs a candidate once and looks at what it wrote.
+// check runs a candidate once and checks what it wrote.
 func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 	if _, err := l.run(ctx, c, s.stdin(), s.stdout()); err != nil {
 		return err

@@ -110,7 +110,7 @@ func removeClaim(pod map[string]any) {
 	}
 }
 
-// removeNamed removes the items of that name from a list, and the list if nothing is left.
+// removeNamed removes the items of that name from a list, and the list if it is empty then.
 func removeNamed(object map[string]any, field, name string) {
 	var rest []any
 	for _, item := range items(object, field) {

@@ -28,19 +28,21 @@ type Packager struct {
 	PassphraseFile string
 }
 
-// epoch is the time of every file in the package, so that the same sources give the same bytes. No archive format that is
-// in use can tell an earlier time.
+// epoch is the time of every file in the package, so that the same sources give the same bytes. No
+// archive format that is in use can hold an earlier time.
 var epoch = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// Package builds the plugin, packs it into destination, signs it if there is a key, and installs the result in a folder of
-// its own to prove that Helm accepts it. It returns the path of the package; a signature is beside it, with .prov behind.
+// Package builds the plugin, packs it into destination, signs it if there is a key, and installs
+// the result in a directory of its own to prove that Helm accepts it. It returns the path of the
+// package; a signature is beside it, with .prov behind.
 func (p Packager) Package(ctx context.Context, destination string) (string, error) {
 	if p.SignKey != "" && p.Keyring == "" {
-		return "", fmt.Errorf("to sign with the key %q, name a keyring that holds it: gpg --export-secret-keys NAME >FILE", p.SignKey)
+		return "", fmt.Errorf("to sign with the key %q, name a keyring that holds it: gpg "+
+			"--export-secret-keys NAME >FILE", p.SignKey)
 	}
 	work, err := os.MkdirTemp("", "pipeline-storage-plugin-")
 	if err != nil {
-		return "", fmt.Errorf("make a folder for the build: %w", err)
+		return "", fmt.Errorf("make a directory for the build: %w", err)
 	}
 	defer os.RemoveAll(work)
 
@@ -110,7 +112,7 @@ func (p Packager) verify(ctx context.Context, work, file string, m manifest) err
 	return fmt.Errorf("helm installed the package but does not list %s %s:\n%s", m.Name, m.Version, list)
 }
 
-// helm runs Helm with folders of its own, so that it neither sees nor changes what the person has installed.
+// helm runs Helm with directories of its own, so that it neither reads nor changes what you have installed.
 func (p Packager) helm(ctx context.Context, home string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, p.Helm, args...)
 	for _, variable := range os.Environ() {

@@ -1,4 +1,5 @@
-// Package plugin makes the Helm 4 plugin: the description in helm4/plugin.yaml and postrender built for every platform.
+// Package plugin makes the Helm 4 plugin: the description in helm4/plugin.yaml and postrender built
+// for every platform.
 package plugin
 
 import (
@@ -72,8 +73,8 @@ func readManifest(text []byte) (manifest, error) {
 	return m, nil
 }
 
-// Stage fills dir with an installable plugin for the platforms. The version replaces that of plugin.yaml, unless it is
-// empty. The working directory must be in this module.
+// Stage fills dir with an installable plugin for the platforms. The version replaces that of
+// plugin.yaml, unless it is empty. The working directory must be in this module.
 func Stage(ctx context.Context, dir, version string, platforms ...Platform) error {
 	text := manifestText
 	if version != "" {
@@ -84,7 +85,7 @@ func Stage(ctx context.Context, dir, version string, platforms ...Platform) erro
 		return err
 	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return fmt.Errorf("make the plugin's folder: %w", err)
+		return fmt.Errorf("make the plugin's directory: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, manifestFile), text, fileMode); err != nil {
 		return fmt.Errorf("write the plugin's description: %w", err)
@@ -100,7 +101,8 @@ func Stage(ctx context.Context, dir, version string, platforms ...Platform) erro
 // build builds postrender so that the same sources give the same bytes on every machine.
 func build(ctx context.Context, p Platform, version, file string) error {
 	flags := "-s -w -X " + program + "/app.version=" + version
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, program)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags,
+		"-o", file, program)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build postrender for %s/%s: %w\n%s", p.OS, p.Arch, err, out)

@@ -114,7 +114,7 @@ func TestThePackageHoldsTheDescriptionAndTheProgram(t *testing.T) {
 	binary := "pipeline-storage/bin/postrender-" + host.OS + "-" + host.Arch
 	entries := entriesOf(t, pack(t, plugin.Packager{}))
 
-	assert.Len(t, entries, 4, "two folders and two files")
+	assert.Len(t, entries, 4, "two directories and two files")
 	assert.Contains(t, entries, "pipeline-storage/plugin.yaml")
 	require.Contains(t, entries, binary)
 	assert.NotZero(t, entries[binary].FileInfo().Mode()&0o111, "the program can be executed")
@@ -154,7 +154,7 @@ func TestAKeyThatIsNotInTheKeyringIsRefused(t *testing.T) {
 	destination := t.TempDir()
 	p := plugin.Packager{
 		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()},
-		SignKey: "nobody@example.com", Keyring: newKeyring(t),
+		SignKey: "unknown@example.com", Keyring: newKeyring(t),
 	}
 	_, err := p.Package(t.Context(), destination)
 	require.Error(t, err)
@@ -213,29 +213,29 @@ func gpg(t *testing.T, home, name string, args ...string) {
 	require.NoError(t, err, string(out))
 }
 
-// home runs Helm 4 with folders of its own and nothing else of the environment.
-type home struct {
+// helmHome runs Helm 4 with directories of its own and nothing else of the environment.
+type helmHome struct {
 	program string
 	env     []string
 }
 
-func newHome(t *testing.T) home {
+func newHome(t *testing.T) helmHome {
 	t.Helper()
 	dir := t.TempDir()
-	return home{parts.Require(t, "helm4")["helm4"], []string{
+	return helmHome{parts.Require(t, "helm4")["helm4"], []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"HELM_DATA_HOME=" + dir + "/data", "HELM_CACHE_HOME=" + dir + "/cache", "HELM_CONFIG_HOME=" + dir + "/config",
 	}}
 }
 
-func (h home) helm(args ...string) (string, error) {
+func (h helmHome) helm(args ...string) (string, error) {
 	command := exec.Command(h.program, args...)
 	command.Env = h.env
 	out, err := command.CombinedOutput()
 	return string(out), err
 }
 
-func (h home) rendersAnExample(t *testing.T) {
+func (h helmHome) rendersAnExample(t *testing.T) {
 	t.Helper()
 	out, err := h.helm("template", "nightly", "../examples/etl-cronjob", "--post-renderer", "pipeline-storage",
 		"--post-renderer-args=--namespace=pipelines", "--post-renderer-args=--release=nightly")

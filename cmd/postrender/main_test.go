@@ -11,14 +11,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-var update = flag.Bool("update", false, "write the expected files of the scripts anew")
+var update = flag.Bool("update", false, "write the expected files of the scripts")
 
 // TestMain lets the scripts run the command itself.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"postrender": main})
 }
 
-// TestScripts tells what the command does, one story a file.
+// TestScripts shows what the command does, one behavior a file.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -38,7 +38,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// closedStdout runs "closed-stdout INPUT STDERR COMMAND...": the command's standard output is a pipe that nobody reads.
+// closedStdout runs "closed-stdout INPUT STDERR COMMAND...": the command's standard output is a
+// pipe without a reader.
 func closedStdout(ts *testscript.TestScript, neg bool, args []string) {
 	in, err := os.Open(ts.MkAbs(args[0]))
 	ts.Check(err)

@@ -1,4 +1,4 @@
-// Package cli is what our commands for people share.
+// Package cli has what the commands for people share.
 package cli
 
 import (
@@ -19,7 +19,8 @@ func Version(linked string) string {
 	return "unknown"
 }
 
-// Color decides about colour: when is always, never or auto, which means on a terminal without NO_COLOR (no-color.org).
+// Color decides about colour: when is always, never or auto, which means on a terminal without
+// NO_COLOR (no-color.org).
 func Color(when string, w io.Writer) bool {
 	if when != "auto" {
 		return when == "always"

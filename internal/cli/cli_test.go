@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestVersionIsTheLinkedOneOrThatOfTheModule(t *testing.T) {
+func TestVersionPrefersLinkedOne(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "1.2.3", Version("1.2.3"))
 	assert.NotEmpty(t, Version(""))
 }
 
-func TestColorIsForTerminals(t *testing.T) {
+func TestColorsTerminals(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	require.NoError(t, err)

@@ -111,9 +111,9 @@ func isMarker(line []byte) bool {
 	return line[0] == '%' || isEnd && len(bytes.TrimSpace(rest)) == 0
 }
 
-// complete judges the first content of a body. The scan of lines has not seen it where it does
+// complete judges the first content of a body. The scan of lines has not read it where it does
 // not begin a line of the stream: behind a separator or a byte order mark.
-func (h *Header) complete(body []byte, content int, mayBeUnseen, oddBreak bool) {
+func (h *Header) complete(body []byte, content int, mayBeUnread, oddBreak bool) {
 	h.Blank = content == len(body)
 	if h.Blank {
 		h.Kinds, h.Unsure = nil, false
@@ -126,7 +126,7 @@ func (h *Header) complete(body []byte, content int, mayBeUnseen, oddBreak bool) 
 		*h = Header{} // a list has no kind
 	case !beginsLine || !isKeyStart(first) || oddBreak:
 		h.Unsure = true
-	case content == 0 && mayBeUnseen:
+	case content == 0 && mayBeUnread:
 		h.addLine(body)
 	}
 }
@@ -169,13 +169,13 @@ func hasLoneCR(body []byte) bool {
 // kindKeys are the spellings of the key.
 var kindKeys = [][]byte{[]byte("kind"), []byte(`"kind"`), []byte("'kind'")}
 
-// oddKeys begin lines that may bring a kind from elsewhere: a merge key, a key in long form, an
+// oddKeys begin lines that may bring a kind from another place: a merge key, a key in long form, an
 // escaped one.
 var oddKeys = [][]byte{
 	[]byte("<<"), []byte("?"), []byte(`"\`), []byte(`"k\`), []byte("!"), []byte("&"), []byte("*"),
 }
 
-// addLine looks at a line that begins with the text.
+// addLine reads a line that begins with the text.
 func (h *Header) addLine(text []byte) {
 	for _, key := range kindKeys {
 		if rest, ok := bytes.CutPrefix(text, key); ok {

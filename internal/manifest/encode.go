@@ -15,7 +15,7 @@ import (
 // Encode writes a Go value as a YAML document in block style. Its fields are named and left out as
 // their json tags have it, and empty structs are left out, too.
 //
-// It visits only what is set. encoding/json would first build encoders for every type that a
+// It encodes only what is set. encoding/json would first build encoders for every type that a
 // PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time. Either costs more
 // than the rest of a small run (make bench).
 func Encode(value any) ([]byte, error) {

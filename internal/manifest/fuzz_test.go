@@ -54,7 +54,7 @@ func FuzzSplit(f *testing.F) {
 // word is what a kind may be: an identifier.
 var word = regexp.MustCompile(`^\w+$`)
 
-// requireKindSeen requires that the kind which parsing finds was seen by the scan, or that the scan said it is unsure.
+// requireKindSeen requires that the scan found the kind that parsing finds, or that its header is unsure.
 func requireKindSeen(t *testing.T, doc manifest.Document) {
 	t.Helper()
 	tree, err := manifest.Decode(doc.Body)
@@ -63,13 +63,18 @@ func requireKindSeen(t *testing.T, doc manifest.Document) {
 	}
 	content, _ := tree.Value().(map[string]any)
 	if kind, ok := content["kind"].(string); ok && word.MatchString(kind) && !doc.Header.Unsure {
-		require.True(t, slices.Contains(doc.Header.Kinds, kind), "kind %q is not among %q of %q", kind, doc.Header.Kinds, doc.Body)
+		require.True(t, slices.Contains(doc.Header.Kinds, kind), "kind %q is not among %q of %q", kind,
+			doc.Header.Kinds, doc.Body)
 	}
 }
 
-// FuzzApply adds a value at an arbitrary place of an arbitrary document: it works and nothing is lost, or it is refused.
+// FuzzApply adds a value at an arbitrary place of an arbitrary document: it works and nothing is
+// lost, or it is refused.
 func FuzzApply(f *testing.F) {
-	pointers := []string{"/spec/volumes", "/spec/volumes/0", "/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0", "/items/-"}
+	pointers := []string{
+		"/spec/volumes", "/spec/volumes/0",
+		"/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0", "/items/-",
+	}
 	addSeeds(f, func(text []byte) {
 		for _, doc := range manifest.Split(text) {
 			for _, pointer := range pointers {

@@ -79,7 +79,8 @@ func TestApply(t *testing.T) {
 			ops: []jsonpatch.Operation{add("/a/l", []string{
 				"yes", "1e3", "0x1F", "null", "", "a b", "a: b", "- a", "#", "é", "012", "1_000", "100Gi", "/data", "a.b-c_d", "y", ".5",
 			})},
-			exp: "a:\n  l:\n  - \"yes\"\n  - \"1e3\"\n  - \"0x1F\"\n  - \"null\"\n  - \"\"\n  - \"a b\"\n  - \"a: b\"\n  - \"- a\"\n  - \"#\"\n" +
+			exp: "a:\n  l:\n  - \"yes\"\n  - \"1e3\"\n  - \"0x1F\"\n  - \"null\"\n  - \"\"\n  - \"a b\"\n  - " +
+				"\"a: b\"\n  - \"- a\"\n  - \"#\"\n" +
 				"  - \"é\"\n  - \"012\"\n  - \"1_000\"\n  - 100Gi\n  - /data\n  - a.b-c_d\n  - \"y\"\n  - \".5\"\n  z: 1\n",
 		},
 	}
@@ -100,22 +101,52 @@ func TestApplyRefuses(t *testing.T) {
 		ops  []jsonpatch.Operation
 		exp  string
 	}{
-		"other operations":            {"a: 1\n", []jsonpatch.Operation{{Operation: "remove", Path: "/a"}}, `/a: operation "remove" is not supported, only add is`},
-		"the whole document":          {"a: 1\n", []jsonpatch.Operation{add("", 1)}, "the whole document cannot be replaced"},
-		"a missing parent":            {"a: 1\n", []jsonpatch.Operation{add("/b/c", 1)}, "/b/c: there is no such place"},
-		"a value in the way":          {"a: 1\n", []jsonpatch.Operation{add("/a", 2)}, "/a: there is a value already"},
-		"a list in the way":           {"a: [1]\n", []jsonpatch.Operation{add("/a", []int{2})}, "/a: there is a value already"},
-		"a scalar parent":             {"a: 1\n", []jsonpatch.Operation{add("/a/b", 2)}, "/a/b: neither a list nor a mapping is there"},
-		"the end of a list":           {"a: [1]\n", []jsonpatch.Operation{add("/a/1", 2)}, "items are added at the head of a list, in order"},
-		"no index":                    {"a: [1]\n", []jsonpatch.Operation{add("/a/x", 2)}, `"x" is no index`},
-		"an empty list for a mapping": {"a: []\n", []jsonpatch.Operation{add("/a", map[string]int{"b": 1})}, "an empty value of another type is there"},
-		"an anchored null":            {"a: &x ~\nb: *x\n", []jsonpatch.Operation{add("/a", []int{1})}, "cannot be edited safely"},
-		"an alias that feeds a place that must stay": {
-			"a: &x\n  b: [1]\nc: *x\n", []jsonpatch.Operation{add("/a/b/0", 2)}, "would mean something else, as when an alias shares",
+		"other operations": {
+			"a: 1\n",
+			[]jsonpatch.Operation{{Operation: "remove", Path: "/a"}},
+			`/a: operation "remove" is not supported, only add is`,
 		},
-		"a first key in long form":       {"l:\n- ? name\n  : c\n", []jsonpatch.Operation{add("/l/0/a", "v")}, "cannot be edited safely"},
-		"a single value over two lines":  {"l:\n- args: [a,\n    b]\n", []jsonpatch.Operation{add("/l/0/a", "v")}, "cannot be edited safely"},
-		"a value that cannot be written": {"a: {}\n", []jsonpatch.Operation{add("/a/b", make(chan int))}, "cannot write a chan int as YAML"},
+		"the whole document": {"a: 1\n", []jsonpatch.Operation{add("", 1)}, "the whole document cannot be replaced"},
+		"a missing parent":   {"a: 1\n", []jsonpatch.Operation{add("/b/c", 1)}, "/b/c: there is no such place"},
+		"a value in the way": {"a: 1\n", []jsonpatch.Operation{add("/a", 2)}, "/a: there is a value already"},
+		"a list in the way":  {"a: [1]\n", []jsonpatch.Operation{add("/a", []int{2})}, "/a: there is a value already"},
+		"a scalar parent": {"a: 1\n", []jsonpatch.Operation{add("/a/b", 2)}, "/a/b: neither a " +
+			"list nor a mapping is there"},
+		"the end of a list": {
+			"a: [1]\n",
+			[]jsonpatch.Operation{add("/a/1", 2)},
+			"items are added at the head of a list, in order",
+		},
+		"no index": {"a: [1]\n", []jsonpatch.Operation{add("/a/x", 2)}, `"x" is no index`},
+		"an empty list for a mapping": {
+			"a: []\n",
+			[]jsonpatch.Operation{add("/a", map[string]int{"b": 1})},
+			"an empty value of another type is there",
+		},
+		"an anchored null": {
+			"a: &x ~\nb: *x\n",
+			[]jsonpatch.Operation{add("/a", []int{1})},
+			"cannot be edited safely",
+		},
+		"an alias that feeds a place that must stay": {
+			"a: &x\n  b: [1]\nc: *x\n", []jsonpatch.Operation{add("/a/b/0", 2)}, "would mean something else, " +
+				"as when an alias shares",
+		},
+		"a first key in long form": {
+			"l:\n- ? name\n  : c\n",
+			[]jsonpatch.Operation{add("/l/0/a", "v")},
+			"cannot be edited safely",
+		},
+		"a single value over two lines": {
+			"l:\n- args: [a,\n    b]\n",
+			[]jsonpatch.Operation{add("/l/0/a", "v")},
+			"cannot be edited safely",
+		},
+		"a value that cannot be written": {
+			"a: {}\n",
+			[]jsonpatch.Operation{add("/a/b", make(chan int))},
+			"cannot write a chan int as YAML",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -256,16 +287,20 @@ func TestRemove(t *testing.T) {
 		},
 		"so was a quoted key in block style": {"a:\n  'l':\n  - x\n  b: 1\n", remove("/a/l"), "a:\n  'l':\n  b: 1\n"},
 		"and a list in flow style": {
-			"a:\n  l: [x]\n  m: {k: v} # m\n  n:\n    [ x ]\n", remove("/a/l", "/a/m", "/a/n"), "a:\n  l: []\n  m: {} # m\n  n:\n    [  ]\n",
+			"a:\n  l: [x]\n  m: {k: v} # m\n  n:\n    [ x ]\n", remove("/a/l", "/a/m",
+				"/a/n"), "a:\n  l: []\n  m: {} # m\n  n:\n    [  ]\n",
 		},
 		"in flow style a quoted key at the head goes": {
 			`{"l": ["x"], "m": {"k": 1}, "b": 1, "n": ["x"]}`, remove("/l", "/m", "/n"), `{"b": 1, "n": []}`,
 		},
-		"a plain one stays":             {"a: {l: [x], b: 1}\n", remove("/a/l"), "a: {l: [], b: 1}\n"},
-		"the only key in flow style":    {`a: {"l": [x]}`, remove("/a/l"), "a: {}"},
-		"items of a flow list":          {"l: [w, x, y, z]\n", remove("/l/3", "/l/1", "/l/0"), "l: [y]\n"},
-		"with line breaks in it":        {"l: [x,\n  y]\n", remove("/l/0"), "l: [\n  y]\n"},
-		"with brackets in quotes":       {"l: [{a: \"]\\\"\", b: ']''', c: it's}, # ]\n y]\n", remove("/l/0"), "l: [ # ]\n y]\n"},
+		"a plain one stays":          {"a: {l: [x], b: 1}\n", remove("/a/l"), "a: {l: [], b: 1}\n"},
+		"the only key in flow style": {`a: {"l": [x]}`, remove("/a/l"), "a: {}"},
+		"items of a flow list":       {"l: [w, x, y, z]\n", remove("/l/3", "/l/1", "/l/0"), "l: [y]\n"},
+		"with line breaks in it":     {"l: [x,\n  y]\n", remove("/l/0"), "l: [\n  y]\n"},
+		"with brackets in quotes": {
+			"l: [{a: \"]\\\"\", b: ']''', c: it's}, # ]\n y]\n", remove("/l/0"),
+			"l: [ # ]\n y]\n",
+		},
 		"a value that is no collection": {"a: {b: 1, c: 2}\nd: x # d\ne: f\n", remove("/a/c", "/d"), "a: {b: 1}\ne: f\n"},
 		"the first key behind a dash":   {"l:\n- env:\n  - x\n  name: n\n", remove("/l/0/env"), "l:\n- name: n\n"},
 		"the second":                    {"l:\n- name: n\n  env:\n  - x\n", remove("/l/0/env"), "l:\n- name: n\n"},
@@ -275,7 +310,10 @@ func TestRemove(t *testing.T) {
 		"a list that an alias shares":   {"a: &l\n- x\n- y\nb: *l\n", remove("/a/0", "/b/0"), "a: &l\n- y\nb: *l\n"},
 		"all of it":                     {"a: &l [x]\nb: *l\n", remove("/a", "/b"), "a: &l []\nb: *l\n"},
 		"a repeated key":                {"l:\n- x\nl:\n- y\n", remove("/l"), "l:\n- x\nl:\n"},
-		"what a merge key brings":       {"a: &a\n  l:\n  - x\n  n: 1\nb:\n  <<: *a\n", remove("/a/l", "/b/l"), "a: &a\n  n: 1\nb:\n  <<: *a\n"},
+		"what a merge key brings": {
+			"a: &a\n  l:\n  - x\n  n: 1\nb:\n  <<: *a\n", remove("/a/l", "/b/l"),
+			"a: &a\n  n: 1\nb:\n  <<: *a\n",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -294,21 +332,40 @@ func TestRemoveRefuses(t *testing.T) {
 		ops  []jsonpatch.Operation
 		exp  string
 	}{
-		"other operations":                           {"a: 1\n", []jsonpatch.Operation{add("/a", 1)}, `/a: operation "add" is not supported, only remove is`},
-		"the whole document":                         {"a: 1\n", remove(""), "the whole document cannot be removed"},
-		"a missing parent":                           {"a: 1\n", remove("/b/c"), "/b/c: there is no such place"},
-		"a missing key":                              {"a: 1\n", remove("/b"), "/b: there is no such key"},
-		"a missing item":                             {"a: [1]\n", remove("/a/1"), "/a/1: there is no such item"},
-		"a scalar parent":                            {"a: 1\n", remove("/a/b"), "/a/b: there is no such key"},
-		"items from the head":                        {"a: [1, 2, 3]\n", remove("/a/0", "/a/1"), "line 1: this style of YAML cannot be edited safely: the edited text would mean something else"},
-		"an alias that feeds a place that must stay": {"a: &x\n  b: [1, 2]\nc: *x\n", remove("/a/b/0"), "line 2: this style of YAML"},
-		"an anchor that is needed":                   {"a:\n- &x 1\n- 2\nb: *x\n", remove("/a/0"), "line 2: this style of YAML cannot be edited safely"},
-		"text in a block":                            {"a:\n- b: |\n    x\n- c\n", remove("/a/0"), "line 2: this style of YAML cannot be edited safely: write it in plain block style"},
-		"plain text over two lines":                  {"a:\n- x\n  y\n- c\n", remove("/a/0"), "line 2: this style of YAML"},
-		"a list in a list":                           {"a:\n- - x\n  - y\n", remove("/a/0/0"), "line 2: this style of YAML"},
-		"the only key behind a dash":                 {"a:\n- b:\n  - x\n", remove("/a/0/b"), "line 2: this style of YAML"},
-		"a comment behind the first key":             {"a:\n- b:\n  - x\n  # about c\n  c: 1\n", remove("/a/0/b"), "line 2: this style of YAML"},
-		"a comment in front of a comma":              {"a: [x # x\n, y]\n", remove("/a/0"), "line 1: this style of YAML"},
+		"other operations": {
+			"a: 1\n",
+			[]jsonpatch.Operation{add("/a", 1)},
+			`/a: operation "add" is not supported, only remove is`,
+		},
+		"the whole document": {"a: 1\n", remove(""), "the whole document cannot be removed"},
+		"a missing parent":   {"a: 1\n", remove("/b/c"), "/b/c: there is no such place"},
+		"a missing key":      {"a: 1\n", remove("/b"), "/b: there is no such key"},
+		"a missing item":     {"a: [1]\n", remove("/a/1"), "/a/1: there is no such item"},
+		"a scalar parent":    {"a: 1\n", remove("/a/b"), "/a/b: there is no such key"},
+		"items from the head": {
+			"a: [1, 2, 3]\n", remove("/a/0", "/a/1"),
+			"line 1: this style of YAML cannot be edited safely: the edited text would mean something else",
+		},
+		"an alias that feeds a place that must stay": {
+			"a: &x\n  b: [1, 2]\nc: *x\n", remove("/a/b/0"),
+			"line 2: this style of YAML",
+		},
+		"an anchor that is needed": {
+			"a:\n- &x 1\n- 2\nb: *x\n", remove("/a/0"),
+			"line 2: this style of YAML cannot be edited safely",
+		},
+		"text in a block": {
+			"a:\n- b: |\n    x\n- c\n", remove("/a/0"),
+			"line 2: this style of YAML cannot be edited safely: write it in plain block style",
+		},
+		"plain text over two lines":  {"a:\n- x\n  y\n- c\n", remove("/a/0"), "line 2: this style of YAML"},
+		"a list in a list":           {"a:\n- - x\n  - y\n", remove("/a/0/0"), "line 2: this style of YAML"},
+		"the only key behind a dash": {"a:\n- b:\n  - x\n", remove("/a/0/b"), "line 2: this style of YAML"},
+		"a comment behind the first key": {
+			"a:\n- b:\n  - x\n  # about c\n  c: 1\n",
+			remove("/a/0/b"), "line 2: this style of YAML",
+		},
+		"a comment in front of a comma": {"a: [x # x\n, y]\n", remove("/a/0"), "line 1: this style of YAML"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -317,6 +374,53 @@ func TestRemoveRefuses(t *testing.T) {
 			edits, err := tree.Remove(tc.ops)
 			require.ErrorContains(t, err, tc.exp)
 			assert.Empty(t, edits)
+		})
+	}
+}
+
+// countedValue counts how often it is encoded.
+type countedValue struct{ encoded *int }
+
+func (v countedValue) MarshalJSON() ([]byte, error) {
+	*v.encoded++
+	return []byte(`"new"`), nil
+}
+
+func TestEncodesEachValueOnce(t *testing.T) {
+	t.Parallel()
+	tree, err := manifest.Decode([]byte("a:\n- old\n"))
+	require.NoError(t, err)
+	encoded := 0
+	edits, err := tree.Apply([]jsonpatch.Operation{
+		jsonpatch.NewOperation("add", "/a/0", countedValue{&encoded}),
+	})
+	require.NoError(t, err)
+	assert.Len(t, edits, 1)
+	assert.Equal(t, 1, encoded)
+}
+
+// TestValueStaysAsItWasDecoded holds what callers rely on after Apply, whether it succeeds or not.
+func TestValueStaysAsItWasDecoded(t *testing.T) {
+	t.Parallel()
+	for name, ops := range map[string][]jsonpatch.Operation{
+		"items of one list":         {add("/list/0", "x"), add("/list/1", "y")},
+		"items of a list of lists":  {add("/lists/0/0", "x")},
+		"an item in a new list":     {add("/map/new", []any{"x"}), add("/map/new/1", "y")},
+		"an item in a null":         {add("/null", []any{"x"}), add("/null/1", "y")},
+		"an item at the end":        {add("/list/-", "x"), add("/list/-", "y")},
+		"keys of a map in a list":   {add("/maps/0/b", "x"), add("/maps/0/c", "y")},
+		"an operation that fails":   {add("/list/0", "x"), add("/none/0", "y")},
+		"a key in an added mapping": {add("/map/m", map[string]any{"a": "x"})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := []byte("list: [1, 2]\nlists: [[1]]\nmaps: [{a: 1}]\nmap: {a: 1}\nnull:\n")
+			tree, err := manifest.Decode(body)
+			require.NoError(t, err)
+			_, _ = tree.Apply(ops)
+			again, err := manifest.Decode(body)
+			require.NoError(t, err)
+			assert.Equal(t, again.Value(), tree.Value())
 		})
 	}
 }

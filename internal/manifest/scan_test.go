@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestClosingBracket has whatever looks like a closing bracket, a quote or a comment and is none.
+// TestClosingBracket has text that looks like a closing bracket, a quote or a comment, and is not one.
 func TestClosingBracket(t *testing.T) {
 	t.Parallel()
 	for name, collection := range map[string]string{
@@ -18,7 +18,7 @@ func TestClosingBracket(t *testing.T) {
 		"a quote behind a space in it":   `[the '90s, 6 " long]`,
 		"a quote behind a colon in it":   `[a:'b, c]`,
 		"a quoted value behind a colon":  `{"a":"]", 'b':']'}`,
-		"a quoted key behind a mark":     `{? "]" : a, ?']' : b}`,
+		"a quoted key in long form":      `{? "]" : a, ?']' : b}`,
 		"a quote behind a tag":           `[!!str "]", !!str it's]`,
 		"a quote behind an anchor":       `[&a "]", *a , &b it's]`,
 		"an alias at the end":            `{a: &x b, c: *x}`,

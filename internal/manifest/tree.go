@@ -31,21 +31,30 @@ type Tree struct {
 // Decode parses the body of one document. Errors have the line and what is wrong with it, and
 // nothing of the text.
 func Decode(body []byte) (*Tree, error) {
+	root, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tree{body: body, root: root}
+	if root == nil {
+		return t, nil
+	}
+	if t.value, err = valueOf(root); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// parse returns the root of a document, or nil when the document is empty.
+func parse(body []byte) (*yaml.Node, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(body, &document); err != nil {
 		return nil, sanitize(err)
 	}
-	t := &Tree{body: body}
 	if len(document.Content) == 0 {
-		return t, nil
+		return nil, nil
 	}
-	t.root = document.Content[0]
-	value, err := valueOf(t.root)
-	if err != nil {
-		return nil, err
-	}
-	t.value = value
-	return t, nil
+	return document.Content[0], nil
 }
 
 // Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil.
@@ -136,6 +145,68 @@ func (e *expander) mapping(n *yaml.Node) (any, error) {
 		}
 	}
 	return m, nil
+}
+
+// equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of a
+// document is compared as it stands.
+func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
+	switch {
+	case n.Kind == yaml.ScalarNode:
+		return scalar(n) == want, nil
+	case n.Kind == yaml.SequenceNode:
+		return e.equalsList(n, want)
+	case n.Kind == yaml.MappingNode && isSimple(n):
+		return e.equalsMap(n, want)
+	}
+	value, err := e.expand(n)
+	return err == nil && equal(want, value), err
+}
+
+func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
+	list, ok := want.([]any)
+	if !ok || len(list) != len(n.Content) {
+		return false, nil
+	}
+	for i, item := range n.Content {
+		if same, err := e.equals(item, list[i]); !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (e *expander) equalsMap(n *yaml.Node, want any) (bool, error) {
+	m, ok := want.(map[string]any)
+	if !ok || len(m) != len(n.Content)/2 {
+		return false, nil
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		value, ok := m[n.Content[i].Value]
+		if !ok {
+			return false, nil
+		}
+		if same, err := e.equals(n.Content[i+1], value); !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// maxSimple is how many keys a simple mapping may have, because they are compared with each other.
+const maxSimple = 16
+
+// isSimple reports whether a mapping has no merge key, no key twice and no key that is not text.
+func isSimple(n *yaml.Node) bool {
+	if len(n.Content) > 2*maxSimple {
+		return false
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if key.Kind != yaml.ScalarNode || isMerge(key) || isRepeated(n, key) {
+			return false
+		}
+	}
+	return true
 }
 
 // mergeInto puts the keys of a merge key's value in front of those that follow. A merge key
@@ -313,14 +384,20 @@ func (t *Tree) offset(line, column int) int {
 // lineStarts returns the offset of every line, as go-yaml counts them.
 func lineStarts(body []byte) []int {
 	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
-	for i := 0; i < len(body); {
-		start, size := lineBreak(body, i)
-		i = start + size
-		if i < len(body) {
-			starts = append(starts, i)
-		}
+	next := lineEnd
+	if hasOddBreak(body) {
+		next = oddLineEnd
+	}
+	for i := next(body, 0); i < len(body); i = next(body, i) {
+		starts = append(starts, i)
 	}
 	return starts
+}
+
+// oddLineEnd returns the offset behind the line break that follows i, of whatever sort it is.
+func oddLineEnd(body []byte, i int) int {
+	start, size := lineBreak(body, i)
+	return start + size
 }
 
 // offsetOf returns the offset at which a node begins.

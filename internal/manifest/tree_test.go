@@ -16,14 +16,29 @@ func TestDecode(t *testing.T) {
 		body string
 		exp  any
 	}{
-		"nothing":                           {"# only a comment\n", nil},
-		"scalars keep their text":           {"[1.10, 0644, 1e400, true, ~, x, \"1\"]", []any{json.Number("1.10"), json.Number("0644"), "1e400", true, nil, "x", "1"}},
-		"plain booleans of YAML 1.1":        {"[y, NO, 'on', \"off\", !!str yes]", []any{true, false, "on", "off", "yes"}},
-		"the last of repeated keys":         {"{a: 1, a: 2}", map[string]any{"a": json.Number("2")}},
-		"aliases":                           {"{a: &x [1], b: *x}", map[string]any{"a": []any{json.Number("1")}, "b": []any{json.Number("1")}}},
-		"merge keys, own keys win":          {"a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\n", map[string]any{"a": map[string]any{"k": json.Number("1"), "l": json.Number("2")}, "b": map[string]any{"k": json.Number("1"), "l": json.Number("3")}}},
-		"of merged mappings the first wins": {"b: {<<: [{k: 1}, {k: 2, l: 2}]}\n", map[string]any{"b": map[string]any{"k": json.Number("1"), "l": json.Number("2")}}},
-		"only the first document":           {"a: 1\n...\nb: 2\n", map[string]any{"a": json.Number("1")}},
+		"nothing": {"# only a comment\n", nil},
+		"scalars keep their text": {
+			"[1.10, 0644, 1e400, true, ~, x, \"1\"]",
+			[]any{json.Number("1.10"), json.Number("0644"), "1e400", true, nil, "x", "1"},
+		},
+		"plain booleans of YAML 1.1": {"[y, NO, 'on', \"off\", !!str yes]", []any{true, false, "on", "off", "yes"}},
+		"the last of repeated keys":  {"{a: 1, a: 2}", map[string]any{"a": json.Number("2")}},
+		"aliases": {
+			"{a: &x [1], b: *x}",
+			map[string]any{"a": []any{json.Number("1")}, "b": []any{json.Number("1")}},
+		},
+		"merge keys, own keys win": {
+			"a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\n",
+			map[string]any{
+				"a": map[string]any{"k": json.Number("1"), "l": json.Number("2")},
+				"b": map[string]any{"k": json.Number("1"), "l": json.Number("3")},
+			},
+		},
+		"of merged mappings the first wins": {
+			"b: {<<: [{k: 1}, {k: 2, l: 2}]}\n",
+			map[string]any{"b": map[string]any{"k": json.Number("1"), "l": json.Number("2")}},
+		},
+		"only the first document": {"a: 1\n...\nb: 2\n", map[string]any{"a": json.Number("1")}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -45,8 +60,9 @@ func TestDecodeRefusesWithoutAWordOfTheText(t *testing.T) {
 		"a complex key":                {"? [hunter2]\n: b\n", "line 1: a key is no plain text"},
 		"an alias of itself":           {"a: &hunter2 [*hunter2]\n", "line 1: an alias contains itself"},
 		"a merge of a list of scalars": {"a: {<<: [hunter2]}\n", "line 1: a merge key needs a mapping"},
-		"a late merge key":             {"x: &x {b: 1}\na: {b: hunter2, <<: *x}\n", "line 2: a merge key stands behind a key that it sets again: move it to the front"},
-		"depth without end":            {strings.Repeat("[", 20_000), "exceeded max depth"},
+		"a late merge key": {"x: &x {b: 1}\na: {b: hunter2, <<: *x}\n", "line 2: a merge key " +
+			"stands behind a key that it sets again: move it to the front"},
+		"depth without end": {strings.Repeat("[", 20_000), "exceeded max depth"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

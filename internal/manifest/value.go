@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"gomodules.xyz/jsonpatch/v2"
 )
 
 // This file applies RFC 6902 operations to decoded values, apart from the text: the result is what
@@ -25,49 +23,72 @@ var (
 	errNoCollection = errors.New("neither a list nor a mapping is there")
 )
 
-// added returns a copy of a value with "add" operations applied.
-func added(value any, ops []jsonpatch.Operation) (any, error) {
-	value = clone(value)
-	for _, op := range ops {
-		n, err := toNode(op.Value)
-		if err != nil {
-			return nil, err
-		}
-		child, err := valueOf(n)
-		if err != nil {
-			return nil, err
-		}
-		if value, err = add(value, tokens(op.Path), child); err != nil {
-			return nil, fmt.Errorf("%s: %w", op.Path, err)
+// patch carries additions out on a decoded value, and reverses them.
+//
+// A copy of the value would cost as much as all other work on it.
+type patch struct {
+	// undo restores the collections that were changed, the last one first.
+	undo []func()
+}
+
+// apply returns the value with the additions. The value shares its collections with the result until
+// [patch.restore] is called.
+func (p *patch) apply(value any, additions []addition) (any, error) {
+	for _, a := range additions {
+		var err error
+		if value, err = p.add(value, a.path, a.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.pointer, err)
 		}
 	}
 	return value, nil
 }
 
+// restore makes the value again what it was before the additions.
+func (p *patch) restore() {
+	for _, undo := range slices.Backward(p.undo) {
+		undo()
+	}
+	p.undo = nil
+}
+
 // add is the RFC 6902 operation. It changes the collection and returns it.
-func add(into any, path []string, value any) (any, error) {
+func (p *patch) add(into any, path []string, value any) (any, error) {
 	if len(path) == 0 {
 		return value, nil
 	}
 	switch into := into.(type) {
 	case map[string]any:
-		child, ok := into[path[0]]
-		if !ok && len(path) > 1 {
-			return nil, errNoPlace
-		}
-		changed, err := add(child, path[1:], value)
-		if err != nil {
-			return nil, err
-		}
-		into[path[0]] = changed
-		return into, nil
+		return into, p.addToMap(into, path, value)
 	case []any:
-		return addToList(into, path, value)
+		return p.addToList(into, path, value)
 	}
 	return nil, errNoCollection
 }
 
-func addToList(list []any, path []string, value any) (any, error) {
+func (p *patch) addToMap(m map[string]any, path []string, value any) error {
+	key := path[0]
+	old, isThere := m[key]
+	if !isThere && len(path) > 1 {
+		return errNoPlace
+	}
+	changed, err := p.add(old, path[1:], value)
+	if err != nil || isMap(old) && len(path) > 1 {
+		return err // a map changes in its place
+	}
+	m[key] = changed
+	p.undo = append(p.undo, func() {
+		if isThere {
+			m[key] = old
+		} else {
+			delete(m, key)
+		}
+	})
+	return nil
+}
+
+// addToList needs no undo for items that it inserts: a decoded list has no room for them, so that they
+// make another list, and what held the old one is restored.
+func (p *patch) addToList(list []any, path []string, value any) (any, error) {
 	if len(path) == 1 && path[0] == endOfList {
 		return append(list, value), nil
 	}
@@ -78,12 +99,21 @@ func addToList(list []any, path []string, value any) (any, error) {
 	if len(path) == 1 {
 		return slices.Insert(list, i, value), nil
 	}
-	changed, err := add(list[i], path[1:], value)
+	old := list[i]
+	changed, err := p.add(old, path[1:], value)
 	if err != nil {
 		return nil, err
 	}
-	list[i] = changed
+	if !isMap(old) {
+		list[i] = changed
+		p.undo = append(p.undo, func() { list[i] = old })
+	}
 	return list, nil
+}
+
+func isMap(value any) bool {
+	_, ok := value.(map[string]any)
+	return ok
 }
 
 // replacement is what a key that is retained has instead of its value.

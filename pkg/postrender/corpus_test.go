@@ -36,7 +36,7 @@ func newRenderer(t testing.TB, mountPath string) *postrender.Renderer {
 	}
 }
 
-func TestRealChartsAreInjectedWithoutLoss(t *testing.T) {
+func TestInjectsRealChartsWithoutLoss(t *testing.T) {
 	for _, file := range sharedFiles(t, "corpus") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			in, err := os.ReadFile(file)
@@ -57,7 +57,8 @@ func TestRealChartsAreInjectedWithoutLoss(t *testing.T) {
 	}
 }
 
-// TestRealChartsWithTheDefaultPath shows which charts use /data themselves: they are refused with the container's name.
+// TestRealChartsWithTheDefaultPath shows which charts use /data themselves: they are refused with
+// the container's name.
 func TestRealChartsWithTheDefaultPath(t *testing.T) {
 	for _, file := range sharedFiles(t, "corpus") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
@@ -84,9 +85,9 @@ func TestCorpusTable(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	head, rest, ok := strings.Cut(string(text), tableBegin)
-	require.True(t, ok, "docs/corpus.md has no mark %q", tableBegin)
+	require.True(t, ok, "docs/corpus.md has no line %q", tableBegin)
 	_, tail, ok := strings.Cut(rest, tableEnd)
-	require.True(t, ok, "docs/corpus.md has no mark %q", tableEnd)
+	require.True(t, ok, "docs/corpus.md has no line %q", tableEnd)
 	want := head + tableBegin + table + tableEnd + tail
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
@@ -98,7 +99,8 @@ func TestCorpusTable(t *testing.T) {
 // corpusTable counts, for every stream, documents, changed documents and pods by what was decided about them.
 func corpusTable(t *testing.T) string {
 	var b strings.Builder
-	b.WriteString("| Stream | Documents | Changed | Injected | Already | Label only | Left alone, with a reason | Refused with /data |\n" +
+	b.WriteString("| Stream | Documents | Changed | Injected | Already | Label only | Left alone, with " +
+		"a reason | Refused with /data |\n" +
 		"|---|--:|--:|--:|--:|--:|---|---|\n")
 	var all row
 	for _, file := range sharedFiles(t, "corpus") {
@@ -112,7 +114,7 @@ func corpusTable(t *testing.T) string {
 			if len(editsOf(doc, out)) > 0 {
 				r.changed++
 			}
-			requireTold(t, doc, &out.Report)
+			requireReported(t, doc, &out.Report)
 		}
 		b.WriteString(r.line(strings.TrimSuffix(filepath.Base(file), ".yaml"), withDefaultPath(t, in)))
 		all.documents, all.changed = all.documents+r.documents, all.changed+r.changed
@@ -129,7 +131,8 @@ type row struct {
 }
 
 func (r *row) line(name, refused string) string {
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |\n", name, r.documents, r.changed, r.report.Count(inject.ReasonInjected),
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |\n", name, r.documents, r.changed,
+		r.report.Count(inject.ReasonInjected),
 		r.report.Count(inject.ReasonAlreadyMounted), r.report.Count(inject.ReasonLabelled), others(&r.report), refused)
 }
 
@@ -146,11 +149,11 @@ func others(report *postrender.Report) string {
 	})
 }
 
-// countKinds lists what is said of the pods, with how often it is. Pods of which nothing is said do not count.
-func countKinds(report *postrender.Report, say func(*postrender.Workload) string) string {
+// countKinds counts the pods by a description. Pods with an empty description do not count.
+func countKinds(report *postrender.Report, describe func(*postrender.Workload) string) string {
 	counts := map[string]int{}
 	for i := range report.Workloads {
-		if what := say(&report.Workloads[i]); what != "" {
+		if what := describe(&report.Workloads[i]); what != "" {
 			counts[what]++
 		}
 	}
@@ -161,15 +164,17 @@ func countKinds(report *postrender.Report, say func(*postrender.Workload) string
 	return strings.Join(parts, ", ")
 }
 
-// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods of others.
+// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods
+// of others.
 var noPods = []string{
 	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", "ValidatingWebhookConfiguration",
 	"MutatingWebhookConfiguration",
 }
 
-// requireTold requires that a document with a pod in it is in the report. What a pod looks like is said here again, apart from
-// the table of kinds and from what the renderer itself looks for: something with an image, or text that is a pod.
-func requireTold(t *testing.T, doc manifest.Document, report *postrender.Report) {
+// requireReported requires that a document with a pod in it is in the report. What a pod looks like
+// is defined here again, apart from the table of kinds and from what the renderer itself looks for:
+// something with an image, or text that is a pod.
+func requireReported(t *testing.T, doc manifest.Document, report *postrender.Report) {
 	t.Helper()
 	var content map[string]any
 	if err := yaml.Unmarshal(doc.Body, &content); err != nil {
@@ -218,7 +223,8 @@ func hasImage(value any) bool {
 	return object["image"] != nil
 }
 
-// withDefaultPath lists the pods that are refused when the mount path is the default, which some charts use themselves.
+// withDefaultPath lists the pods that are refused when the mount path is the default, which some
+// charts use themselves.
 func withDefaultPath(t *testing.T, in []byte) string {
 	out, err := newRenderer(t, storage.DefaultMountPath).Render(in)
 	refused := countKinds(&out.Report, func(w *postrender.Workload) string {

@@ -17,8 +17,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
-// A stream of four times the size may cost so many times as much CPU, and a moment, because short times are measured badly. The
-// largest may cost so much for each byte, on any machine that runs these tests.
+// A stream of four times the size may cost so many times as much CPU, and a moment, because short
+// times are measured badly. The largest may cost so much for each byte, on any machine that runs
+// these tests.
 const (
 	smallestStream = 8 << 10
 	largestStream  = 512 << 10
@@ -32,7 +33,8 @@ const (
 func fill(size int, item func(i int) string) string { return cost.Fill(size, "", item) }
 
 const (
-	jobHead  = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: train\nspec:\n  template:\n    metadata:\n      labels: {pipeline-storage: enabled}\n"
+	jobHead = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: train\nspec:\n  template:\n    " +
+		"metadata:\n      labels: {pipeline-storage: enabled}\n"
 	oneJob   = "    spec:\n      containers:\n      - name: main\n"
 	workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata:\n  name: flow\nspec:\n" +
 		"  podMetadata:\n    labels: {pipeline-storage: enabled}\n"
@@ -42,19 +44,25 @@ func annotated(key, value string) string {
 	return jobHead + "      annotations:\n        " + key + ": " + value + "\n" + oneJob
 }
 
-// hostile are streams of a size in which one thing that the author of a chart chooses is as large as the stream.
+// hostile are streams of a size in which one thing that the author of a chart chooses is as large
+// as the stream.
 var hostile = map[string]func(size int) string{
 	"documents": func(n int) string { return fill(n, cost.Numbered("---\n"+jobHead+oneJob)) },
 	"documents in many namespaces": func(n int) string {
-		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  namespace: ns-%d", 1)+oneJob))
+		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  "+
+			"namespace: ns-%d", 1)+oneJob))
 	},
 	"empty documents": func(n int) string { return fill(n, cost.Numbered("---\n")) },
-	"other documents": func(n int) string { return fill(n, cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n")) },
+	"other documents": func(n int) string {
+		return fill(n,
+			cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n"))
+	},
 	"custom documents": func(n int) string {
 		return fill(n, cost.Numbered("---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"))
 	},
 	"items of a list": func(n int) string {
-		return "apiVersion: v1\nkind: List\nitems:\n" + fill(n, cost.Numbered("- apiVersion: v1\n  kind: Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))
+		return "apiVersion: v1\nkind: List\nitems:\n" + fill(n, cost.Numbered("- apiVersion: v1\n  kind: "+
+			"Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))
 	},
 	"containers": func(n int) string {
 		return jobHead + "    spec:\n      containers:\n" + fill(n, cost.Numbered("      - name: c%d\n"))
@@ -66,17 +74,21 @@ var hostile = map[string]func(size int) string{
 		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
 	},
 	"mounts": func(n int) string {
-		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: v%d, mountPath: /m/%d}\n"))
+		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: "+
+			"v%d, mountPath: /m/%d}\n"))
 	},
 	"nested mounts": func(n int) string {
-		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: v%d, mountPath: /data/%d}\n"))
+		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: "+
+			"v%d, mountPath: /data/%d}\n"))
 	},
 	"volumes": func(n int) string {
-		return jobHead + oneJob + "      volumes:\n" + fill(n, cost.Numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c}}\n"))
+		return jobHead + oneJob + "      volumes:\n" + fill(n, cost.Numbered("      - {name: v%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"volumes of our names": func(n int) string {
 		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: w%d, mountPath: /data}\n")) +
-			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: pipeline-storage-%d, persistentVolumeClaim: {claimName: c}}\n"))
+			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: pipeline-storage-%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"mounts and volumes": func(n int) string {
 		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: v%d, mountPath: /m%d}\n")) +
@@ -94,8 +106,11 @@ var hostile = map[string]func(size int) string{
 	"our annotations": func(n int) string {
 		return jobHead + "      annotations:\n" + fill(n, cost.Numbered("        p%d.pipeline-storage.io/a: b\n")) + oneJob
 	},
-	"profiles":        func(n int) string { return annotated(inject.AnnotationProfiles, fill(n, cost.Numbered("n%d,"))) },
-	"container names": func(n int) string { return annotated(inject.AnnotationContainers, fill(n, cost.Numbered("n%d,"))) },
+	"profiles": func(n int) string { return annotated(inject.AnnotationProfiles, fill(n, cost.Numbered("n%d,"))) },
+	"container names": func(n int) string {
+		return annotated(inject.AnnotationContainers,
+			fill(n, cost.Numbered("n%d,")))
+	},
 	"excluded names": func(n int) string {
 		return annotated(inject.AnnotationExcludeContainers, fill(n, cost.Numbered("n%d,")))
 	},
@@ -104,21 +119,25 @@ var hostile = map[string]func(size int) string{
 		return workflow + "  templates:\n" + fill(n, cost.Numbered("  - name: t%d\n    container:\n      image: a\n"))
 	},
 	"shared volumes": func(n int) string {
-		return workflow + "  volumes:\n" + fill(n/2, cost.Numbered("  - {name: v%d, persistentVolumeClaim: {claimName: c}}\n")) +
+		return workflow + "  volumes:\n" + fill(n/2, cost.Numbered("  - {name: v%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n")) +
 			"  templates:\n" + fill(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
 	},
 	"shared mounts": func(n int) string {
-		return workflow + "  templateDefaults:\n    container:\n      volumeMounts:\n" + fill(n/2, cost.Numbered("      - {name: v%d, mountPath: /m%d}\n")) +
+		return workflow + "  templateDefaults:\n    container:\n      volumeMounts:\n" + fill(n/2,
+			cost.Numbered("      - {name: v%d, mountPath: /m%d}\n")) +
 			"  templates:\n" + fill(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
 	},
 	"sidecars": func(n int) string {
-		return workflow + "  templates:\n  - name: t\n    container: {image: a}\n    sidecars:\n" + fill(n, cost.Numbered("    - {name: s%d, mirrorVolumeMounts: true}\n"))
+		return workflow + "  templates:\n  - name: t\n    container: {image: a}\n    sidecars:\n" + fill(n,
+			cost.Numbered("    - {name: s%d, mirrorVolumeMounts: true}\n"))
 	},
 	"aliases": func(n int) string {
 		return "x: &x [a]\n" + jobHead + oneJob + "        x:\n" + fill(n, cost.Numbered("        - *x\n"))
 	},
 	"anchors of anchors": func(n int) string {
-		return jobHead + oneJob + "        x:\n        - &a0 [a]\n" + fill(n, func(i int) string { return fmt.Sprintf("        - &a%d [*a%d, *a%d]\n", i+1, i, i) })
+		return jobHead + oneJob + "        x:\n        - &a0 [a]\n" + fill(n,
+			func(i int) string { return fmt.Sprintf("        - &a%d [*a%d, *a%d]\n", i+1, i, i) })
 	},
 	"comments":    func(n int) string { return jobHead + "# " + fill(n, cost.Numbered("a\n# ")) + "\n" + oneJob },
 	"one comment": func(n int) string { return jobHead + "# " + strings.Repeat("a", n) + "\n" + oneJob },
@@ -131,7 +150,8 @@ var hostile = map[string]func(size int) string{
 		return jobHead + oneJob + "        x: " + strings.Repeat("[", n/2) + strings.Repeat("]", n/2) + "\n"
 	},
 	"deep blocks": func(n int) string {
-		return jobHead + oneJob + "        x:\n" + fill(min(n, 200_000), func(i int) string { return strings.Repeat(" ", 9+i) + "a:\n" })
+		return jobHead + oneJob + "        x:\n" + fill(min(n, 200_000),
+			func(i int) string { return strings.Repeat(" ", 9+i) + "a:\n" })
 	},
 	"merge keys": func(n int) string {
 		return "x: &x {a: b}\n" + jobHead + oneJob + fill(n, cost.Numbered("        y%d: {<<: *x}\n"))
@@ -140,7 +160,8 @@ var hostile = map[string]func(size int) string{
 		return "kind: ConfigMap\ndata:\n" + fill(n, cost.Numbered("  p%d: |\n    kind: Pod\n"))
 	},
 	"hooks": func(n int) string {
-		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  annotations: {helm.sh/hook: pre-install}", 1)+oneJob))
+		return fill(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  "+
+			"annotations: {helm.sh/hook: pre-install}", 1)+oneJob))
 	},
 }
 
@@ -148,8 +169,8 @@ var hostile = map[string]func(size int) string{
 const costConfig = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles:\n" +
 	"- {name: default, env: DATA, fsGroup: 1, colocate: true}\n- {name: models, default: true, mount: {path: /models}}\n"
 
-// TestCostGrowsWithSize measures what a stream costs at four sizes, for everything that the author of a chart can choose. A
-// refusal is an answer, too.
+// TestCostGrowsWithSize measures what a stream costs at four sizes, for everything that the author
+// of a chart can choose. A refusal is an answer, too.
 func TestCostGrowsWithSize(t *testing.T) {
 	config, _, err := storage.Load([]byte(costConfig))
 	require.NoError(t, err)
@@ -169,7 +190,8 @@ func TestCostGrowsWithSize(t *testing.T) {
 					assert.Less(t, took, moment+time.Duration(len(text))*cpuPerByte, "%d bytes", len(text))
 					assert.Less(t, heap, uint64(16<<20+heapPerByte*len(text)), "%d bytes", len(text))
 					if last > 0 {
-						assert.Less(t, took, time.Duration(growthOfCost*float64(last))+moment, "%d bytes, after %s at a fourth", len(text), last)
+						assert.Less(t, took, time.Duration(growthOfCost*float64(last))+moment, "%d bytes, after %s at "+
+							"a fourth", len(text), last)
 					}
 					last = took
 				}

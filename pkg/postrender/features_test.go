@@ -12,13 +12,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// TestStreamsWithEverythingThatCanBeAdded renders every stream of the expected files with two storages that add all there is,
+// TestInjectsEveryFeature renders every stream of the expected files with two storages that add all there is,
 // and requires the properties of the output: what they look like is for TestRenderedStreams.
-func TestStreamsWithEverythingThatCanBeAdded(t *testing.T) {
+func TestInjectsEveryFeature(t *testing.T) {
 	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, inputs)
-	labels, terms, folders := 0, 0, 0
+	labels, terms, directories := 0, 0, 0
 	for _, input := range inputs {
 		t.Run(filepath.Base(input), func(t *testing.T) {
 			in, err := os.ReadFile(input)
@@ -32,15 +32,15 @@ func TestStreamsWithEverythingThatCanBeAdded(t *testing.T) {
 			out := requireProperties(t, r, in)
 			labels += strings.Count(string(out.Bytes()), "runs.pipeline-storage.io/claim: pvc")
 			terms += strings.Count(string(out.Bytes()), "topologyKey: kubernetes.io/hostname")
-			folders += strings.Count(string(out.Bytes()), "subPathExpr: ")
+			directories += strings.Count(string(out.Bytes()), "subPathExpr: ")
 		})
 	}
 	assert.Greater(t, labels, 10)
 	assert.Greater(t, terms, 10)
-	assert.Greater(t, folders, 10)
+	assert.Greater(t, directories, 10)
 }
 
-func TestAJobOnOneNodeWithAFolderOfItsOwn(t *testing.T) {
+func TestInjectsColocatedJobWithDirectory(t *testing.T) {
 	r := labelled(func(p *storage.Profile) { p.Colocate, p.Mount.SubPath = true, "runs/{pod.labels['job-name']}" })
 	out := requireProperties(t, r, []byte(workload("Job", "a", "  parallelism: 3\n")))
 	assert.Equal(t, `---

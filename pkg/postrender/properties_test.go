@@ -20,8 +20,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// requireProperties renders a stream and requires of the result what must hold of every result: nothing of the input is
-// lost, every changed document means what an independent JSON-patch library makes of it, and a second run changes nothing.
+// requireProperties renders a stream and requires of the result what must hold of every result:
+// nothing of the input is lost, every changed document means what an independent JSON-patch library
+// makes of it, and a second run changes nothing.
 func requireProperties(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
 	t.Helper()
 	out := requireStable(t, r, in)
@@ -29,8 +30,8 @@ func requireProperties(t *testing.T, r *postrender.Renderer, in []byte) *postren
 	return out
 }
 
-// requireStable requires what must hold even where Helm's decoder refuses the stream as it came, so that there is nothing
-// to compare a document with.
+// requireStable requires what must hold even where Helm's decoder refuses the stream as it came, so
+// that there is nothing to compare a document with.
 func requireStable(t *testing.T, r *postrender.Renderer, in []byte) *postrender.Output {
 	t.Helper()
 	before := bytes.Clone(in)
@@ -57,7 +58,7 @@ func requireLossless(t *testing.T, out *postrender.Output) {
 		n := e.Start - at
 		restored = append(restored, rest[:n]...)
 		rest = rest[n:]
-		require.True(t, bytes.HasPrefix(rest, e.New), "an edit is not where it says")
+		require.True(t, bytes.HasPrefix(rest, e.New), "an edit is not at its place")
 		rest = rest[len(e.New):]
 		taken := out.Stream()[e.Start:e.End]
 		require.Contains(t, []string{"", "~", "null", "Null", "NULL"}, string(taken))
@@ -72,8 +73,8 @@ func requireLossless(t *testing.T, out *postrender.Output) {
 	require.Equal(t, string(out.Bytes()), written.String(), "WriteTo and Bytes differ")
 }
 
-// requireParity decodes every changed document and compares it with the patched original: decoder (go-yaml v2, which Helm
-// uses) and JSON-patch library are others than our own.
+// requireParity decodes every changed document and compares it with the patched original: decoder
+// (go-yaml v2, which Helm uses) and JSON-patch library are others than our own.
 func requireParity(t *testing.T, r *postrender.Renderer, out *postrender.Output) {
 	t.Helper()
 	for _, doc := range manifest.Split(out.Stream()) {
@@ -99,7 +100,8 @@ func requireParity(t *testing.T, r *postrender.Renderer, out *postrender.Output)
 	}
 }
 
-// editsOf returns the edits inside a document's body, apart from storage objects that stand before it or behind it.
+// editsOf returns the edits inside a document's body, apart from storage objects that stand before
+// it or behind it.
 func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	var edits []manifest.Edit
 	for _, e := range out.Edits() {
@@ -112,7 +114,7 @@ func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	return edits
 }
 
-// operations decides anew about a document that encoding/json decoded.
+// operations decides again about a document that encoding/json decoded.
 func operations(t *testing.T, r *postrender.Renderer, document []byte) []any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(document))
@@ -145,7 +147,7 @@ func shared(t testing.TB, name string) string {
 	return path
 }
 
-// sharedFiles lists the streams of a folder of such data.
+// sharedFiles lists the streams of a directory of such data.
 func sharedFiles(t testing.TB, name string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(shared(t, name), "*.yaml"))
@@ -161,13 +163,14 @@ func workloadsBy(report *postrender.Report, reasons ...inject.Reason) int {
 	}))
 }
 
-// lines splits a stream, apart from a byte order mark: storage objects may stand between it and the first line.
+// lines splits a stream, apart from a byte order mark: storage objects may stand between it and the
+// first line.
 func lines(text []byte) []string {
 	return strings.Split(strings.TrimPrefix(string(text), "\uFEFF"), "\n")
 }
 
-// assertAddedLines asserts that the output has every line of the input, in order, but for lines in flow style that got
-// text in their middle.
+// assertAddedLines asserts that the output has every line of the input, in order, but for lines in
+// flow style that got text in their middle.
 func assertAddedLines(t *testing.T, out *postrender.Output) {
 	t.Helper()
 	rest := lines(out.Bytes())

@@ -2,24 +2,29 @@ package postrender
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// HookPolicy says which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
+// HookPolicy is which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
 type HookPolicy string
 
 // The hook policies.
 const (
-	// HooksSafe leaves out hooks that run before Helm has created the claim. The default.
+	// HooksSafe does not inject hooks that run before Helm has created the claim. The default.
 	HooksSafe HookPolicy = "safe"
 	// HooksAll injects every hook: for claims that exist before the release does.
 	HooksAll HookPolicy = "all"
@@ -27,28 +32,31 @@ const (
 	HooksNone HookPolicy = "none"
 )
 
-// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release is ready to use.
+// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release
+// is ready to use.
 type Renderer struct {
 	// Config is a configuration with its defaults set, such as [storage.Default] or [storage.Load] return.
 	Config *storage.Config
 	// Release names the release. It is required as soon as an object is created or a name depends on it.
 	Release storage.Release
-	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and an empty selector
-	// every pod.
+	// Selector chooses pods by their labels. Nil selects those labelled pipeline-storage=enabled, and
+	// an empty selector every pod.
 	Selector labels.Selector
 	// Kinds and Names narrow the choice to objects of these kinds and names. Empty: any.
 	Kinds, Names []string
 	// Hooks is the hook policy; empty is [HooksSafe].
 	Hooks HookPolicy
-	// Remove takes out of the stream what was injected, instead. Then a nil Selector means every pod, and Hooks nothing.
+	// Remove removes from the stream what was injected, instead. A nil Selector then selects every
+	// pod, and Hooks has no effect.
 	Remove Removal
-	// Helm4 says that Helm 4 runs the renderer: it wants its own mark on every document and no empty output.
+	// Helm4 reports whether Helm 4 runs the renderer: it requires its own annotation on every
+	// document, and an output that is not empty.
 	Helm4 bool
 }
 
-// Output is what a run makes: the stream with its edits, and what was decided.
+// Output is the result of a run: the stream with its edits, and what was decided.
 type Output struct {
-	// Report says what was decided about every workload.
+	// Report has what was decided about every workload.
 	Report Report
 
 	stream []byte
@@ -67,27 +75,145 @@ func (r *Renderer) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
 	return bytes.NewBuffer(out.Bytes()), nil
 }
 
-// Render decides about every document of a stream. An error refuses the whole stream; the output then holds the report
-// only. The stream must not be changed afterwards: the output shares its bytes.
+// Render decides about every document of a stream. An error refuses the whole stream; the output
+// then holds the report only. The stream must not be changed afterwards: the output shares its
+// bytes.
 func (r *Renderer) Render(stream []byte) (*Output, error) {
 	if err := r.check(); err != nil {
-		return &Output{Report: Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}}, err
+		return &Output{Report: refusal(err)}, err
 	}
 	run := newRun(r, stream)
-	if r.Helm4 && len(bytes.TrimSpace(stream)) == 0 {
-		run.finish()
+	isEmpty := len(bytes.TrimSpace(stream)) == 0
+	if r.Helm4 && isEmpty {
+		run.pass.warn()
 		return &Output{Report: run.report, stream: []byte(noDocuments)}, nil
 	}
-	err := run.decide()
+	err := run.documents()
+	if err == nil {
+		err = run.pass.storage()
+	}
 	if err != nil {
 		run.report.Error = err.Error()
 	}
-	run.finish()
+	run.pass.warn()
 	if err != nil {
 		return &Output{Report: run.report}, err
 	}
 	slices.SortStableFunc(run.edits, func(a, b manifest.Edit) int { return a.Start - b.Start })
 	return &Output{Report: run.report, stream: stream, edits: run.edits}, nil
+}
+
+// run is the work on one stream or ResourceList. Two readers make units of it (stream.go,
+// resourcelist.go), and one of two passes decides about them (injection.go, removal.go).
+type run struct {
+	*Renderer
+	pass pass
+	// kinds is the table of the kinds that hold pods, and names are those that must be parsed.
+	kinds kinds.Table
+	names map[string]bool
+	// stream and docs are empty for a ResourceList.
+	stream []byte
+	docs   []manifest.Document
+	// rootKinds are the kinds of the documents, as far as they are known.
+	rootKinds []string
+	// parsed are the documents that were parsed, in the order of the stream.
+	parsed []*document
+	// present are the storage objects that the stream has.
+	present []presentObject
+	edits   []manifest.Edit
+	report  Report
+}
+
+// pass is what a run does to the objects that it reads: it adds storage or removes it.
+type pass interface {
+	// decide decides about the pods of an object and returns the operations on its unit.
+	decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error)
+	// edit finds the edits of a document that carry operations out.
+	edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error)
+	// addSkipped notes an object that stays as it is.
+	addSkipped(u *unit, object kinds.Object)
+	// addUnparsed notes a unit whose objects are not known.
+	addUnparsed(u *unit)
+	// isMissed reports whether a pod stays as it is although people want it changed.
+	isMissed(u *unit, object kinds.Object, reason inject.Reason) bool
+	// noPodsMessage is the advice for an object whose pods are not defined in it.
+	noPodsMessage(object kinds.Object) string
+	// podInConfigMapMessage is the advice for a pod that is text in a ConfigMap.
+	podInConfigMapMessage() string
+	// storage decides about the storage objects, when every unit is decided.
+	storage() error
+	// warn adds the warnings that need every decision.
+	warn()
+}
+
+func newRun(r *Renderer, stream []byte) *run {
+	table := kinds.NewTable(r.Config.Kinds)
+	names := table.Names()
+	for kind := range storageGroups {
+		names[kind] = true
+	}
+	run := &run{
+		Renderer: r, kinds: table, names: names, stream: stream,
+		report: Report{
+			Release: r.Release.Name, Namespace: r.Release.Namespace,
+			Workloads: []Workload{}, Objects: []Object{},
+		},
+	}
+	run.docs = manifest.Split(stream)
+	run.rootKinds = make([]string, len(run.docs))
+	for i := range run.docs {
+		run.rootKinds[i] = unitOf(&run.docs[i]).kind
+	}
+	run.pass = &injection{run: run}
+	if r.Remove != RemoveNothing {
+		run.pass = &removal{run: run}
+	}
+	return run
+}
+
+// decideObject decides about one object and returns the operations on its unit.
+func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
+	if isStorage(object) {
+		r.present = append(r.present, presentObject{u, object})
+		return nil, nil
+	}
+	reason, message := r.skipObject(object)
+	if reason == "" && object.Known {
+		return r.pass.decide(u, object)
+	}
+	r.pass.addSkipped(u, object)
+	if reason != "" {
+		r.addWorkload(u, object, inject.Decision{Reason: reason, Message: message})
+	}
+	return nil, nil
+}
+
+// skipObject returns why an object stays as it is, or "".
+func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
+	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
+	switch {
+	case !object.Known && holdsPods(object.Content):
+		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
+	case !object.Known:
+		return "", ""
+	case len(object.Pods) == 0:
+		return inject.ReasonNoPods, r.pass.noPodsMessage(object)
+	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
+		return inject.ReasonNotSelected, "its kind is not among the selected kinds"
+	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
+		return inject.ReasonNotSelected, "its name is not among the selected names"
+	}
+	return "", ""
+}
+
+// request is what the core needs to decide about pods of a namespace.
+func (r *run) request(namespace string) inject.Request {
+	return inject.Request{Release: r.Release, Namespace: namespace, Selector: r.Selector}
+}
+
+// namespaceOf returns the namespace of an object: its own, or that of the release.
+func (r *run) namespaceOf(object kinds.Object) string {
+	return cmp.Or(object.Namespace, r.Release.Namespace)
 }
 
 // check refuses names that the API server would refuse when half of the release is installed.
@@ -96,10 +222,10 @@ func (r *Renderer) check() error {
 		return errors.New("there is no configuration")
 	}
 	if problems := validation.IsDNS1123Label(r.Release.Namespace); r.Release.Namespace != "" && len(problems) > 0 {
-		return fmt.Errorf("the namespace %q is none: %s", r.Release.Namespace, problems[0])
+		return fmt.Errorf("the namespace %q is not valid: %s", r.Release.Namespace, problems[0])
 	}
 	if problems := validation.IsDNS1123Subdomain(r.Release.Name); r.Release.Name != "" && len(problems) > 0 {
-		return fmt.Errorf("the release %q is none: %s", r.Release.Name, problems[0])
+		return fmt.Errorf("the release %q is not valid: %s", r.Release.Name, problems[0])
 	}
 	return nil
 }

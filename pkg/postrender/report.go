@@ -1,10 +1,13 @@
 package postrender
 
 import (
+	"fmt"
+
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// Report says what was decided, for programs and, as a table, for people.
+// Report has what was decided, for programs and, as a table, for people.
 type Report struct {
 	// Release and Namespace are the release's, as given.
 	Release   string `json:"release,omitempty"`
@@ -39,7 +42,7 @@ type Workload struct {
 	Warnings []string          `json:"warnings,omitempty"`
 }
 
-// Action says what was done about an object.
+// Action is what was done about an object.
 type Action string
 
 // The actions.
@@ -48,10 +51,10 @@ const (
 	Created Action = "created"
 	// Present: the stream had it already, from an earlier run.
 	Present Action = "present"
-	// Removed: the object was taken out of the stream. What is in a cluster is not touched.
+	// Removed: the object was removed from the stream. A run never changes a cluster.
 	Removed Action = "removed"
-	// Left: the object is ours and stays in the stream.
-	Left Action = "left"
+	// Retained: an earlier run created the object, and it remains in the stream.
+	Retained Action = "retained"
 )
 
 // Object is one of the storage objects.
@@ -73,7 +76,26 @@ func (r *Report) Count(reason inject.Reason) int {
 	return n
 }
 
-// Matched reports whether any pod has the storage, or the label that asks the webhook for it.
+// Matched reports whether any pod has the storage, or the label with which the webhook mounts it.
 func (r *Report) Matched() bool {
 	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonLabelled) > 0
+}
+
+// refusal is the report of a run that did not begin.
+func refusal(err error) Report {
+	return Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}
+}
+
+// addWorkload reports a decision. One that may surprise is a warning, too.
+func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision) {
+	apiVersion, _ := object.Content["apiVersion"].(string)
+	if r.pass.isMissed(u, object, d.Reason) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
+	}
+	r.report.Workloads = append(r.report.Workloads, Workload{
+		Document: u.number, APIVersion: apiVersion,
+		Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
+		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles,
+		Added: d.Added, Removed: d.Removed, Warnings: d.Warnings,
+	})
 }

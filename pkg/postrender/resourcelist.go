@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -23,14 +21,14 @@ const (
 	resourceListKind  = "ResourceList"
 )
 
-// ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a package under items, and the
-// function's own configuration.
+// ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a
+// package under items, and the function's own configuration.
 type ResourceList struct {
 	// Config is functionConfig as a YAML document for [storage.Load]. Nil: the list has none.
 	Config []byte
 	// ConfigKind is the kind of functionConfig: a caller can pass any.
 	ConfigKind string
-	// Release is what functionConfig says of it: its metadata.name and metadata.namespace.
+	// Release has the metadata.name and the metadata.namespace of functionConfig.
 	Release storage.Release
 
 	doc     manifest.Document
@@ -39,8 +37,8 @@ type ResourceList struct {
 	stream  []byte
 }
 
-// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream, and refuses a ResourceList
-// among other documents, which would pass without its storage.
+// ReadResourceList reads a stream that is one ResourceList. It returns nil for every other stream,
+// and refuses a ResourceList among other documents, which would pass without its storage.
 func ReadResourceList(stream []byte) (*ResourceList, error) {
 	if !bytes.Contains(stream, []byte(resourceListKind)) {
 		return nil, nil
@@ -51,10 +49,11 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 		switch {
 		case err != nil && len(docs) == 1:
 			return nil, err
-		case err != nil || list == nil: // whatever it is, Render tells
+		case err != nil || list == nil: // Render decides about it
 			continue
 		case len(docs) > 1:
-			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one %s and nothing else, or put the others into its items",
+			return nil, fmt.Errorf("document %d is a %s and stands among %d documents: give a function one "+
+				"%s and nothing else, or put the other documents into its items",
 				doc.Number, resourceListKind, len(docs), resourceListKind)
 		}
 		list.stream = stream
@@ -65,7 +64,8 @@ func ReadResourceList(stream []byte) (*ResourceList, error) {
 
 // readResourceList reads a document, if it is a ResourceList.
 func readResourceList(doc manifest.Document) (*ResourceList, error) {
-	if !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) || !bytes.Contains(doc.Body, []byte(resourceListKind)) {
+	if !doc.Header.Unsure && !slices.Contains(doc.Header.Kinds, resourceListKind) ||
+		!bytes.Contains(doc.Body, []byte(resourceListKind)) {
 		return nil, nil
 	}
 	tree, err := manifest.Decode(doc.Body)
@@ -83,18 +83,19 @@ func readResourceList(doc manifest.Document) (*ResourceList, error) {
 	return &ResourceList{doc: doc, tree: tree, content: content}, nil
 }
 
-// readConfig takes the configuration out of the list, and looks whether there is a place for results.
+// readConfig reads the configuration of the list. It refuses a list that has no place for results.
 func (l *ResourceList) readConfig() error {
 	if results := l.content["results"]; results != nil && !isList(results) {
 		return fmt.Errorf("%s: results is no list: leave it out, or write results: []", resourceListKind)
 	}
-	given := l.content["functionConfig"]
-	if given == nil {
+	value := l.content["functionConfig"]
+	if value == nil {
 		return nil
 	}
-	config, ok := given.(map[string]any)
+	config, ok := value.(map[string]any)
 	if !ok {
-		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and configure by flags", storage.ConfigKind, storage.APIVersion)
+		return fmt.Errorf("functionConfig: it is no mapping: write a %s of %s, or leave it out and "+
+			"configure by flags", storage.ConfigKind, storage.APIVersion)
 	}
 	l.ConfigKind = rootKind(config)
 	meta := metadata(config)
@@ -108,73 +109,87 @@ func (l *ResourceList) readConfig() error {
 	return nil
 }
 
-// RenderResourceList decides about every item of a list. What the items need and the list lacks is appended to them; every
-// decision that matters is told in the list's results.
+// RenderResourceList decides about every item of a list. Objects that the items need and the list
+// lacks are appended to them; every decision that matters is one of the list's results.
 //
-// An error refuses the whole list: the output then is the list as it came, with the reasons as results of severity error.
-// That is what the specification's own framework does (kyaml, fn/framework.Execute), and what kpt shows; kustomize shows
-// standard error, and drops what a function that failed has written.
+// An error refuses the whole list: the output then is the list as it came, with the reasons as
+// results of severity error. That is what the specification's own framework does (kyaml,
+// fn/framework.Execute), and what kpt shows; kustomize shows standard error, and drops what a
+// function that failed has written.
 func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
-	if err := r.check(); err != nil {
+	err := r.check()
+	if err == nil && r.Remove != RemoveNothing {
+		err = errors.New("storage cannot be removed from a ResourceList")
+	}
+	if err != nil {
 		return list.Refuse(err), err
 	}
 	config := *r.Config
-	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{Group: resourceListGroup, Kind: resourceListKind, Objects: "items[*]"})
+	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{
+		Group: resourceListGroup,
+		Kind:  resourceListKind, Objects: "items[*]",
+	})
 	renderer := *r
 	renderer.Config = &config
-	run := newRun(&renderer, nil)
-	run.inList = true
+	pass := &injection{run: newRun(&renderer, nil), isList: true}
+	pass.pass = pass
 
-	ops, err := run.list(list)
+	ops, err := pass.list(list)
 	if err != nil {
-		run.report.Error = err.Error()
+		pass.report.Error = err.Error()
 	}
-	run.finish()
+	pass.warn()
 	if err != nil {
-		return list.refused(&run.report), err
+		return list.refused(&pass.report), err
 	}
-	edits, err := list.edits(ops, list.results(&run.report))
+	edits, err := list.edits(ops, list.results(&pass.report))
 	if err != nil {
-		run.report.Error = err.Error()
-		return list.refused(&run.report), err
+		pass.report.Error = err.Error()
+		return list.refused(&pass.report), err
 	}
-	return &Output{Report: run.report, stream: list.stream, edits: edits}, nil
+	return &Output{Report: pass.report, stream: list.stream, edits: edits}, nil
 }
 
 // Refuse returns the list as it came, with an error that concerns the configuration or the list as a whole.
 func (l *ResourceList) Refuse(err error) *Output {
-	return l.refused(&Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()})
+	report := refusal(err)
+	return l.refused(&report)
 }
 
-// refused is the list as it came with the results of a report. Where they have no place, standard error still tells.
+// refused is the list as it came with the results of a report. Where they have no place, standard
+// error has them.
 func (l *ResourceList) refused(report *Report) *Output {
 	edits, _ := l.edits(nil, l.results(report))
 	return &Output{Report: *report, stream: l.stream, edits: edits}
 }
 
-// list decides about every item and then about the storage that they need. All conflicts are told at once.
-func (r *run) list(list *ResourceList) ([]jsonpatch.Operation, error) {
-	objects, err := r.kinds.Find(list.content)
+// list decides about every item and then about the storage that they need. It returns all
+// conflicts at once.
+func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
+	objects, err := p.kinds.Find(list.content)
 	if err != nil {
 		return nil, err
 	}
 	var ops []jsonpatch.Operation
 	var problems []string
 	for _, object := range objects {
-		added, err := r.item(object)
+		added, err := p.item(object)
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("document %d %s/%s: %v", itemNumber(object.Path), object.Kind, object.Name, err))
+			problems = append(problems, fmt.Sprintf("document %d %s/%s: %v", itemNumber(object.Path), object.Kind,
+				object.Name, err))
 		}
 		ops = append(ops, added...)
 	}
 	if len(problems) > 0 {
 		return nil, errors.New(strings.Join(problems, "\n"))
 	}
-	if profile := r.needsRelease(); profile != "" {
-		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: write them as metadata.name and "+
-			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace", profile, storage.ConfigKind)
+	if profile := p.needsRelease(); profile != "" {
+		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: "+
+			"write them as metadata.name and "+
+			"metadata.namespace of the %s that is the functionConfig, or pass --release and --namespace",
+			profile, storage.ConfigKind)
 	}
-	missing, err := r.missing()
+	missing, err := p.missing()
 	for _, object := range missing {
 		ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/items/-", Value: object.Object})
 	}
@@ -182,23 +197,23 @@ func (r *run) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 }
 
 // item decides about one item, which counts as a document of its own.
-func (r *run) item(object kinds.Object) ([]jsonpatch.Operation, error) {
-	doc := manifest.Document{Number: itemNumber(object.Path)}
+func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
+	u := &unit{number: itemNumber(object.Path)}
 	switch text := configMapText(object); {
 	case mentionsPod(text) && mentionsPodKey(text):
-		doc.Body = text
-		r.addWorkload(doc, object, inject.Decision{Reason: inject.ReasonPodInConfigMap, Message: r.podInConfigMapMessage()})
+		u.text = text
+		p.addPodInConfigMap(u, object)
 		return nil, nil
 	case !object.Known && quietKinds[object.Kind]:
 		return nil, nil
 	case !object.Known:
-		doc.Body, _ = manifest.Encode(object.Content) // to look for the label in
+		u.text, _ = manifest.Encode(object.Content) // to search it for the label
 	}
-	before := len(r.report.Workloads)
-	ops, err := r.object(doc, object)
-	for i := range r.report.Workloads[before:] {
-		w := &r.report.Workloads[before+i]
-		w.Pod = strings.TrimPrefix(w.Pod, fmt.Sprintf("/items/%d", doc.Number-1))
+	before := len(p.report.Workloads)
+	ops, err := p.decideObject(u, object)
+	for i := range p.report.Workloads[before:] {
+		w := &p.report.Workloads[before+i]
+		w.Pod = strings.TrimPrefix(w.Pod, fmt.Sprintf("/items/%d", u.number-1))
 	}
 	return ops, err
 }
@@ -210,20 +225,20 @@ func itemNumber(pointer string) int {
 	return n + 1
 }
 
-// edits carries out operations on the list and adds the results, of which one that is there already is not told twice.
+// edits carries out operations on the list and adds the results, unless the list has them already.
 func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult) ([]manifest.Edit, error) {
 	had, _ := l.content["results"].([]any)
-	var told []functionResult
+	var added []functionResult
 	for _, result := range results {
 		if !slices.ContainsFunc(had, result.is) {
-			told = append(told, result)
+			added = append(added, result)
 		}
 	}
 	switch {
-	case len(told) > 0 && len(had) == 0:
-		ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results", Value: told})
-	case len(told) > 0:
-		for _, result := range told {
+	case len(added) > 0 && len(had) == 0:
+		ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results", Value: added})
+	case len(added) > 0:
+		for _, result := range added {
 			ops = append(ops, jsonpatch.Operation{Operation: "add", Path: "/results/-", Value: result})
 		}
 	}
@@ -241,8 +256,8 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	return edits, nil
 }
 
-// inItem names the item that an operation could not be carried out on, unless it concerns the list as a whole, as one does that
-// appends to it.
+// inItem names the item that an operation could not be carried out on, unless it concerns the list
+// as a whole, as one does that appends to it.
 func (l *ResourceList) inItem(err error) error {
 	var operation *manifest.OperationError
 	if !errors.As(err, &operation) || !strings.HasPrefix(operation.Path, "/items/") || operation.Path == "/items/-" {
@@ -253,101 +268,6 @@ func (l *ResourceList) inItem(err error) error {
 	return fmt.Errorf("document %d %s/%v: %w", number, rootKind(object), metadata(object)["name"], err)
 }
 
-// functionResult is one entry of a list's results. Source: the specification, definitions/Result.
-type functionResult struct {
-	Message     string         `json:"message"`
-	Severity    string         `json:"severity"`
-	ResourceRef *resourceRef   `json:"resourceRef,omitempty"`
-	Field       *resourceField `json:"field,omitempty"`
-	File        *resourceFile  `json:"file,omitempty"`
-}
-
-type resourceRef struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Namespace  string `json:"namespace,omitempty"`
-	Name       string `json:"name"`
-}
-
-type resourceField struct {
-	Path string `json:"path"`
-}
-
-type resourceFile struct {
-	Path  string `json:"path"`
-	Index int    `json:"index,omitempty"`
-}
-
-// The severities of a result.
-const (
-	severityError   = "error"
-	severityWarning = "warning"
-	severityInfo    = "info"
-)
-
-// is reports whether a decoded result says the same of the same object.
-func (f functionResult) is(have any) bool {
-	result, _ := have.(map[string]any)
-	ref, _ := result["resourceRef"].(map[string]any)
-	if result["message"] != f.Message || result["severity"] != f.Severity || (ref == nil) != (f.ResourceRef == nil) {
-		return false
-	}
-	namespace, _ := ref["namespace"].(string)
-	return ref == nil || ref["kind"] == f.ResourceRef.Kind && ref["name"] == f.ResourceRef.Name && namespace == f.ResourceRef.Namespace
-}
-
-// results tells a report as the specification has it.
-func (l *ResourceList) results(report *Report) []functionResult {
-	var all []functionResult
-	refused := false
-	for i := range report.Workloads {
-		w := &report.Workloads[i]
-		about := l.about(w)
-		add := func(severity, message string) {
-			about.Severity, about.Message = severity, message
-			all = append(all, about)
-		}
-		switch {
-		case w.Reason.Refuses():
-			refused = true
-			add(severityError, w.Message)
-		case w.Reason == inject.ReasonInjected && report.Error == "":
-			add(severityInfo, "mounted "+mountedClaims(w))
-		}
-		for _, warning := range w.Warnings {
-			add(severityWarning, warning)
-		}
-	}
-	for _, object := range report.Objects {
-		if object.Action == Created && report.Error == "" {
-			all = append(all, functionResult{Message: "created", Severity: severityInfo, ResourceRef: &resourceRef{
-				APIVersion: object.apiVersion(), Kind: object.Kind, Namespace: object.Namespace, Name: object.Name,
-			}})
-		}
-	}
-	for _, warning := range report.Warnings {
-		all = append(all, functionResult{Message: warning, Severity: severityWarning})
-	}
-	if report.Error != "" && !refused {
-		all = append(all, l.problems(report.Error)...)
-	}
-	return all
-}
-
-// about refers to a workload as its item has it: the object, the place of the pod in it, and its file.
-func (l *ResourceList) about(w *Workload) functionResult {
-	meta := metadata(l.item(w.Document))
-	namespace, _ := meta["namespace"].(string)
-	result := functionResult{
-		ResourceRef: &resourceRef{APIVersion: w.APIVersion, Kind: w.Kind, Namespace: namespace, Name: w.Name},
-		File:        fileOf(meta),
-	}
-	if path := fieldPath(w.Pod); path != "" {
-		result.Field = &resourceField{path}
-	}
-	return result
-}
-
 // item returns an item by its number, or nil.
 func (l *ResourceList) item(number int) map[string]any {
 	items, _ := l.content["items"].([]any)
@@ -356,80 +276,4 @@ func (l *ResourceList) item(number int) map[string]any {
 	}
 	object, _ := items[number-1].(map[string]any)
 	return object
-}
-
-func metadata(object map[string]any) map[string]any {
-	meta, _ := object["metadata"].(map[string]any)
-	return meta
-}
-
-// fieldPath writes a JSON pointer as the specification writes fields: spec.template.spec.containers[3].
-func fieldPath(pointer string) string {
-	var path strings.Builder
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		if _, err := strconv.Atoi(token); err == nil {
-			path.WriteString("[" + token + "]")
-			continue
-		}
-		path.WriteString("." + strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
-	}
-	return strings.TrimPrefix(path.String(), ".")
-}
-
-// fileOf is where the orchestrator found an item, or nil. These annotations are the orchestrator's: a function reads them,
-// and gives what it creates none, so that the orchestrator chooses a file. The second of each is what older ones write.
-func fileOf(meta map[string]any) *resourceFile {
-	annotations, _ := meta["annotations"].(map[string]any)
-	first := func(keys ...string) string {
-		for _, key := range keys {
-			if text, _ := annotations[key].(string); text != "" {
-				return text
-			}
-		}
-		return ""
-	}
-	path := first("internal.config.kubernetes.io/path", "config.kubernetes.io/path")
-	if path == "" {
-		return nil
-	}
-	index, _ := strconv.Atoi(first("internal.config.kubernetes.io/index", "config.kubernetes.io/index"))
-	return &resourceFile{path, index}
-}
-
-// mountedClaims says in a few words what a pod has got.
-func mountedClaims(w *Workload) string {
-	var parts []string
-	for _, a := range w.Added {
-		if a.MountPath != "" {
-			parts = append(parts, fmt.Sprintf("%s at %s in container %q", a.Volume, a.MountPath, a.Container))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// apiVersion is that of one of the storage kinds.
-func (o *Object) apiVersion() string {
-	if group := storageGroups[o.Kind]; group != "" {
-		return group + "/v1"
-	}
-	return "v1"
-}
-
-// aboutField begins a problem that concerns one field of the configuration.
-var aboutField = regexp.MustCompile(`^functionConfig: ([a-z]\w*(?:[.\[\]]+\w+)*\]?): `)
-
-// problems are the lines of an error that no item is the cause of, with the field of functionConfig where one is.
-func (l *ResourceList) problems(message string) []functionResult {
-	var all []functionResult
-	for line := range strings.SplitSeq(message, "\n") {
-		result := functionResult{Message: line, Severity: severityError}
-		if at := aboutField.FindStringSubmatch(line); at != nil && l.Release.Name != "" {
-			result.ResourceRef = &resourceRef{
-				APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Namespace: l.Release.Namespace, Name: l.Release.Name,
-			}
-			result.Field = &resourceField{at[1]}
-		}
-		all = append(all, result)
-	}
-	return all
 }

@@ -27,8 +27,8 @@ func readList(t *testing.T, text string) *postrender.ResourceList {
 	return list
 }
 
-// TestOnlyAResourceListIsOne shows how the input of a function is told from a stream of manifests.
-func TestOnlyAResourceListIsOne(t *testing.T) {
+// TestReadsResourceList shows how the input of a function differs from a stream of manifests.
+func TestReadsResourceList(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		stream string
@@ -55,14 +55,19 @@ func TestOnlyAResourceListIsOne(t *testing.T) {
 	}
 }
 
-// TestAListThatNoFunctionGets is refused: its items would pass without their storage, or its problems without a word.
-func TestAListThatNoFunctionGets(t *testing.T) {
+// TestRefusesMalformedResourceList is refused: its items would pass without their storage, or its
+// problems without a word.
+func TestRefusesMalformedResourceList(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ stream, exp string }{
-		"a second document":           {listHead + "---\na: 1\n", "document 1 is a ResourceList and stands among 2 documents"},
-		"a list behind another":       {"a: 1\n---\n" + listHead, "document 2 is a ResourceList and stands among 2 documents"},
-		"beside a broken one":         {"a: [\n---\n" + listHead, "document 2 is a ResourceList and stands among 2 documents"},
-		"a configuration of text":     {listHead + "functionConfig: x\n", "functionConfig: it is no mapping: write a StorageConfig"},
+		"a second document": {listHead + "---\na: 1\n", "document 1 is a ResourceList and " +
+			"stands among 2 documents"},
+		"a list behind another": {"a: 1\n---\n" + listHead, "document 2 is a ResourceList and " +
+			"stands among 2 documents"},
+		"beside a broken one": {"a: [\n---\n" + listHead, "document 2 is a ResourceList and " +
+			"stands among 2 documents"},
+		"a configuration of text": {listHead + "functionConfig: x\n", "functionConfig: it is no " +
+			"mapping: write a StorageConfig"},
 		"a configuration in a list":   {listHead + "functionConfig: []\n", "functionConfig: it is no mapping"},
 		"no configuration, but false": {listHead + "functionConfig: false\n", "functionConfig: it is no mapping"},
 		"results without a list":      {listHead + "results: {}\n", "results is no list: leave it out, or write results: []"},
@@ -75,9 +80,10 @@ func TestAListThatNoFunctionGets(t *testing.T) {
 	}
 }
 
-// TestAListMeansWhatItsDocumentsMean renders the streams of the renderer's own tests twice: as documents and as the items of
-// a list. Both make the same objects, tell the same reasons and refuse the same.
-func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
+// TestItemsGetWhatDocumentsGet renders the streams of the renderer's own tests twice: as documents
+// and as the items of a list. Both make the same objects, with the same reasons, and refuse the
+// same.
+func TestItemsGetWhatDocumentsGet(t *testing.T) {
 	t.Parallel()
 	inputs, err := filepath.Glob(filepath.Join("testdata", "render", "*.in.yaml"))
 	require.NoError(t, err)
@@ -95,7 +101,7 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 			if wantErr != nil {
 				require.EqualError(t, gotErr, wantErr.Error())
 				assert.Contains(t, string(got.Bytes()), "severity: error")
-				assert.True(t, strings.HasPrefix(string(got.Bytes()), listHead+items), "a refused list is told as it came")
+				assert.True(t, strings.HasPrefix(string(got.Bytes()), listHead+items), "a refused list is written as it came")
 				return
 			}
 			require.NoError(t, gotErr)
@@ -110,8 +116,8 @@ func TestAListMeansWhatItsDocumentsMean(t *testing.T) {
 	}
 }
 
-// encoded writes the documents of a stream anew, one by one and as the items of a list. Those that cannot be read are left
-// out: an orchestrator cannot send them.
+// encoded writes the documents of a stream again, one by one and as the items of a list. Those that
+// cannot be read are left out: an orchestrator cannot send them.
 func encoded(t *testing.T, text []byte) (stream []byte, items string) {
 	t.Helper()
 	var all []any
@@ -149,21 +155,23 @@ func itemsOf(t *testing.T, list []byte) []any {
 	return items
 }
 
-// reasonsOf are the decisions without what is read from the text: a pod inside a ConfigMap, which is written in quotes here,
-// and a label somewhere in a document.
+// reasonsOf are the decisions without what is read from the text: a pod inside a ConfigMap, which
+// is written in quotes here, and a label somewhere in a document.
 func reasonsOf(report postrender.Report) []postrender.Workload {
-	workloads := slices.DeleteFunc(report.Workloads, func(w postrender.Workload) bool { return w.Reason == inject.ReasonPodInConfigMap })
+	workloads := slices.DeleteFunc(report.Workloads,
+		func(w postrender.Workload) bool { return w.Reason == inject.ReasonPodInConfigMap })
 	for i := range workloads {
 		workloads[i].Warnings = nil
 	}
 	return workloads
 }
 
-// TestAListKeepsWhatIsNotOurs appends behind the last item and touches no byte of the others.
-func TestAListKeepsWhatIsNotOurs(t *testing.T) {
+// TestRetainsOtherContentOfList appends behind the last item and touches no byte of the others.
+func TestRetainsOtherContentOfList(t *testing.T) {
 	t.Parallel()
 	item := strings.ReplaceAll("\n"+strings.TrimPrefix(workload("Deployment", "a"), "---\n"), "\n", "\n  ")
-	list := listHead + "items:\n-" + strings.TrimRight(item, " ")[2:] + "functionConfig: {kind: Other}   # stays\nunknown: {a: 1}\n"
+	list := listHead + "items:\n-" + strings.TrimRight(item, " ")[2:] + "functionConfig: {kind: Other} " +
+		"  # stays\nunknown: {a: 1}\n"
 	out, err := labelled().RenderResourceList(readList(t, list))
 	require.NoError(t, err)
 	rest := out.Bytes()
@@ -177,7 +185,8 @@ func TestAListKeepsWhatIsNotOurs(t *testing.T) {
 }
 
 // flowPod is a Pod whose name stands in no quotes.
-const flowPod = "{apiVersion: v1, kind: Pod, metadata: {name: NAME, labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}"
+const flowPod = "{apiVersion: v1, kind: Pod, metadata: {name: NAME, labels: {pipeline-storage: " +
+	"enabled}}, spec: {containers: [{name: main}]}}"
 
 // TestEditsListOnOneLineWithQuotesInText edits a list in flow style whose plain text has quotes in it.
 func TestEditsListOnOneLineWithQuotesInText(t *testing.T) {
@@ -193,22 +202,26 @@ func TestEditsListOnOneLineWithQuotesInText(t *testing.T) {
 	assert.Contains(t, edited, `], "results": [{"message": "mounted `)
 }
 
-// TestWhatAListIsRefusedFor shows errors that no single pod is the cause of.
-func TestWhatAListIsRefusedFor(t *testing.T) {
+// TestRefusesItems shows errors that no single pod is the cause of.
+func TestRefusesItems(t *testing.T) {
 	t.Parallel()
-	job := "- apiVersion: batch/v1\n  kind: Job\n  metadata: {name: j}\n  spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}\n"
+	job := "- apiVersion: batch/v1\n  kind: Job\n  metadata: {name: j}\n  spec: {template: {metadata: " +
+		"{labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}\n"
 	for name, tc := range map[string]struct{ list, exp string }{
 		"an item that is no object": {"items: [1]\n", "ResourceList/: /items/0 is no object"},
 		"an item of the wrong shape": {
-			"items:\n- {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: 7}}}}\n",
+			"items:\n- {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: " +
+				"{labels: {pipeline-storage: enabled}}, spec: {containers: 7}}}}\n",
 			"Job/j: ",
 		},
-		"a claim of our name that is not ours": {
-			"items:\n" + job + "- {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: pvc-data-pipeline.rel, namespace: pipelines}}\n",
+		"an unmanaged claim of the same name": {
+			"items:\n" + job + "- {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: " +
+				"pvc-data-pipeline.rel, namespace: pipelines}}\n",
 			"document 2 PersistentVolumeClaim/pvc-data-pipeline.rel: the stream has a PersistentVolumeClaim of this name itself",
 		},
 		"a style that cannot be edited": {
-			"items:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {pipeline-storage: enabled}}\n  spec:\n    containers:\n    - ? name\n      : main\n",
+			"items:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {pipeline-storage: " +
+				"enabled}}\n  spec:\n    containers:\n    - ? name\n      : main\n",
 			"document 1 Pod/p: /items/0/spec/containers/0/volumeMounts: line ",
 		},
 		"a list whose beginning is not found": {
@@ -226,15 +239,19 @@ func TestWhatAListIsRefusedFor(t *testing.T) {
 	}
 }
 
-// TestWhatAListIsWarnedOf shows what is told otherwise than in a stream: a pod in a ConfigMap is found in its text, and nobody
-// waits for a CronJob's claim.
-func TestWhatAListIsWarnedOf(t *testing.T) {
+// TestWarnsAboutItems shows what differs from a stream: a pod in a ConfigMap is found in its text,
+// and a late consumer of a claim is not worth a warning.
+func TestWarnsAboutItems(t *testing.T) {
 	t.Parallel()
-	pod := "apiVersion: v1\n      kind: Pod\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec:\n        containers: []\n"
-	cronJob := "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {metadata: {labels: " +
+	pod := "apiVersion: v1\n      kind: Pod\n      metadata: {labels: {pipeline-storage: enabled}}\n   " +
+		"   spec:\n        containers: []\n"
+	cronJob := "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: " +
+		"{template: {metadata: {labels: " +
 		"{pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}}}}"
-	list := listHead + "items:\n- " + cronJob + "\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: airflow}\n  data:\n    pod.yaml: |\n      " + pod +
-		"- apiVersion: apiextensions.k8s.io/v1\n  kind: CustomResourceDefinition\n  metadata: {name: x}\n  spec: {containers: [{}]}\n"
+	list := listHead + "items:\n- " + cronJob + "\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: " +
+		"{name: airflow}\n  data:\n    pod.yaml: |\n      " + pod +
+		"- apiVersion: apiextensions.k8s.io/v1\n  kind: CustomResourceDefinition\n  metadata: {name: x}\n " +
+		" spec: {containers: [{}]}\n"
 	out, err := labelled().RenderResourceList(readList(t, list))
 	require.NoError(t, err)
 	assert.Empty(t, out.Report.Warnings)
@@ -244,8 +261,8 @@ func TestWhatAListIsWarnedOf(t *testing.T) {
 	assert.Contains(t, string(out.Bytes()), "- message: \"PodInConfigMap: a pod inside a ConfigMap")
 }
 
-// FuzzResourceList takes arbitrary bytes for the input of a function: what comes out is a list with the items that went in, in
-// their order, or the list as it came.
+// FuzzResourceList takes arbitrary bytes for the input of a function: what comes out is a list with
+// the items that went in, in their order, or the list as it came.
 func FuzzResourceList(f *testing.F) {
 	for _, text := range []string{
 		"items:\n- " + flowPod + "\n", "items: [" + flowPod + "]\nresults:\n- message: x\n", "items: []\n...\n", "items: &a\n- 1\nx: *a\n",

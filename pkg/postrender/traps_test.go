@@ -27,51 +27,60 @@ type trap struct {
 }
 
 var traps = map[string]trap{
-	"01-comments":                  {injected: 1},
-	"02-key-order":                 {injected: 1},
-	"05-octal-mode":                {injected: 1},
-	"09-folded-more-indented":      {injected: 1},
-	"13-crlf":                      {injected: 1},
-	"14-crlf-mixed":                {injected: 1},
-	"15-bom":                       {injected: 1},
-	"16-bom-middle":                {injected: 1},
-	"18-merge-keys":                {injected: 1},
-	"19-alias-shared-list":         {injected: 1},
-	"20-alias-shared-podspec":      {injected: 2},
-	"23-duplicate-volumes":         {injected: 1},
-	"24-sep-in-block":              {reported: 1},
-	"26-sep-with-comment":          {injected: 1},
-	"27-sep-glued":                 {injected: 1},
-	"29-end-markers":               {injected: 1},
-	"30-directives":                {injected: 1},
-	"31-empty-docs":                {injected: 1},
-	"37-quoted-path-keys":          {injected: 1},
-	"38-flow-podspec":              {injected: 1},
-	"39-json-doc":                  {injected: 1},
-	"40-null-lists":                {injected: 1},
-	"41-indent-styles":             {injected: 2},
-	"42-no-final-newline":          {injected: 1},
-	"43-list-foot-comments":        {injected: 1},
-	"44-init-and-sidecars":         {injected: 1},
-	"45-name-collision":            {refused: 1, expErr: `^document 1 Deployment/d: container "e": mount path /mnt/pipeline is taken by volume "other": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`},
-	"46-second-run":                {reported: 1},
-	"47-list-kind":                 {injected: 1},
-	"48-hooks":                     {injected: 1, reported: 1},
-	"50-filename-annotation":       {injected: 1},
-	"54-namespaces":                {injected: 3},
-	"56-podspec-in-configmap":      {reported: 1},
-	"57-template-text":             {injected: 1},
-	"58-cr-podspecs":               {injected: 6},
-	"59-statefulset-vct":           {path: "/data", refused: 1, expErr: `^document 1 StatefulSet/s: container "c": mount path /data is taken by volume "data": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`},
+	"01-comments":             {injected: 1},
+	"02-key-order":            {injected: 1},
+	"05-octal-mode":           {injected: 1},
+	"09-folded-more-indented": {injected: 1},
+	"13-crlf":                 {injected: 1},
+	"14-crlf-mixed":           {injected: 1},
+	"15-bom":                  {injected: 1},
+	"16-bom-middle":           {injected: 1},
+	"18-merge-keys":           {injected: 1},
+	"19-alias-shared-list":    {injected: 1},
+	"20-alias-shared-podspec": {injected: 2},
+	"23-duplicate-volumes":    {injected: 1},
+	"24-sep-in-block":         {reported: 1},
+	"26-sep-with-comment":     {injected: 1},
+	"27-sep-glued":            {injected: 1},
+	"29-end-markers":          {injected: 1},
+	"30-directives":           {injected: 1},
+	"31-empty-docs":           {injected: 1},
+	"37-quoted-path-keys":     {injected: 1},
+	"38-flow-podspec":         {injected: 1},
+	"39-json-doc":             {injected: 1},
+	"40-null-lists":           {injected: 1},
+	"41-indent-styles":        {injected: 2},
+	"42-no-final-newline":     {injected: 1},
+	"43-list-foot-comments":   {injected: 1},
+	"44-init-and-sidecars":    {injected: 1},
+	"45-name-collision": {
+		refused: 1,
+		expErr:  `^document 1 Deployment/d: container "e": mount path /mnt/pipeline is taken by volume "other": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
+	},
+	"46-second-run":           {reported: 1},
+	"47-list-kind":            {injected: 1},
+	"48-hooks":                {injected: 1, reported: 1},
+	"50-filename-annotation":  {injected: 1},
+	"54-namespaces":           {injected: 3},
+	"56-podspec-in-configmap": {reported: 1},
+	"57-template-text":        {injected: 1},
+	"58-cr-podspecs":          {injected: 6},
+	"59-statefulset-vct": {
+		path: "/data", refused: 1,
+		expErr: `^document 1 StatefulSet/s: container "c": mount path /data is taken by volume "data": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
+	},
 	"60-no-metadata":               {injected: 1},
 	"61-windows-and-hostile-names": {injected: 3},
 	"63-long-line-100k":            {injected: 1},
 	"65-large-crd":                 {injected: 1},
 	"66-gvk-not-kind":              {injected: 1, reported: 2}, // the Volcano Job by its own row
-	"67-own-trio-present":          {injected: 1, expErr: `^document 2 PersistentVolumeClaim/pipeline-storage-rel: .* the profile "default" would create another`},
+	"67-own-trio-present": {
+		injected: 1,
+		expErr:   `^document 2 PersistentVolumeClaim/pipeline-storage-rel: .* the profile "default" would create another`,
+	},
 }
 
-func TestEveryTrapHolds(t *testing.T) {
+func TestTraps(t *testing.T) {
 	found := 0
 	for _, file := range sharedFiles(t, "traps") {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
@@ -129,8 +138,8 @@ func trapRenderer(t *testing.T, path string) *postrender.Renderer {
 	}
 }
 
-// TestNoTrapLeaksASecret holds error messages to what they may say: a secret's value is in none.
-func TestNoTrapLeaksASecret(t *testing.T) {
+// TestErrorsLeakNoSecret holds error messages to what they may contain: no value of a Secret.
+func TestErrorsLeakNoSecret(t *testing.T) {
 	in, err := os.ReadFile(filepath.Join(shared(t, "traps"), "52-secret-broken.yaml"))
 	require.NoError(t, err)
 	// As a Deployment the same broken text must be parsed, and is refused.

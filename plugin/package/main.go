@@ -1,9 +1,11 @@
-// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager into the folder dist:
+// Command package builds the Helm 4 plugin for every platform and packs it with Helm's own packager
+// into the directory dist:
 //
 //	go run ./plugin/package
 //
-// VERSION is the plugin's version in place of that in plugin.yaml. With PLUGIN_SIGN_KEY the package is signed with that key of
-// the file PLUGIN_KEYRING, whose passphrase, if it has one, is in the file PLUGIN_PASSPHRASE_FILE.
+// VERSION is the plugin's version in place of that in plugin.yaml. With PLUGIN_SIGN_KEY the package
+// is signed with that key of the file PLUGIN_KEYRING, whose passphrase, if it has one, is in the
+// file PLUGIN_PASSPHRASE_FILE.
 package main
 
 import (
@@ -17,7 +19,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// destination is the folder for the package.
+// destination is the directory for the package.
 const destination = "dist"
 
 func main() {

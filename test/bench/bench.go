@@ -57,7 +57,8 @@ func buildAll(ctx context.Context, o options, dir string) (map[string]string, er
 	return programs, nil
 }
 
-// floor is the peak memory that the launcher reports of a program that does nothing: itself without arguments.
+// floor is the peak memory that the launcher reports of a program that does nothing: itself without
+// arguments.
 func floor(ctx context.Context, l launcher) (int64, error) {
 	nothing := candidate{name: "launch", path: l.path}
 	measured, err := l.run(ctx, nothing, os.DevNull, os.DevNull)
@@ -98,7 +99,9 @@ func (s subject) stdin() string  { return filepath.Join(s.dir, "stdin") }
 func (s subject) stdout() string { return filepath.Join(s.dir, "stdout") }
 
 // bench checks all candidates and measures them.
-func (s subject) bench(ctx context.Context, o options, l launcher, programs map[string]string) (map[string][]cost, error) {
+func (s subject) bench(ctx context.Context, o options, l launcher,
+	programs map[string]string,
+) (map[string][]cost, error) {
 	candidates := s.candidates(programs)
 	if !o.skipCheck {
 		if err := s.checkAll(ctx, l, candidates); err != nil {
@@ -111,12 +114,13 @@ func (s subject) bench(ctx context.Context, o options, l launcher, programs map[
 // candidates are the programs with their arguments, in the order of the table.
 func (s subject) candidates(programs map[string]string) []candidate {
 	args := map[string][]string{
-		candidatePostrender: postrenderArgs(),
-		candidateYq:         yqArgs(),
-		candidateKustomize:  kustomizeArgs(),
+		candidatePostrender:  postrenderArgs(),
+		candidatePredecessor: postrenderArgs(),
+		candidateYq:          yqArgs(),
+		candidateKustomize:   kustomizeArgs(),
 	}
 	var found []candidate
-	for _, name := range candidateNames {
+	for _, name := range tableNames {
 		if path, ok := programs[name]; ok {
 			found = append(found, candidate{name: name, path: path, args: args[name], dir: s.dir})
 		}
@@ -133,7 +137,7 @@ func (s subject) checkAll(ctx context.Context, l launcher, candidates []candidat
 	return nil
 }
 
-// check runs a candidate once and looks at what it wrote.
+// check runs a candidate once and checks what it wrote.
 func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 	if _, err := l.run(ctx, c, s.stdin(), s.stdout()); err != nil {
 		return err
@@ -148,8 +152,11 @@ func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 	return checkEdit(s.docs, out)
 }
 
-// measure runs the candidates in turns, every round beginning with another one, so that none always follows the same.
-func (s subject) measure(ctx context.Context, l launcher, candidates []candidate, rounds int) (map[string][]cost, error) {
+// measure runs the candidates in turns, every round beginning with another one, so that none always
+// follows the same.
+func (s subject) measure(ctx context.Context, l launcher, candidates []candidate,
+	rounds int,
+) (map[string][]cost, error) {
 	costs := map[string][]cost{}
 	for round := range warmups + rounds {
 		for i := range candidates {

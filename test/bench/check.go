@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// checkCopy says whether a program that must change nothing changed nothing.
+// checkCopy returns an error if a program that must change nothing changed something.
 func checkCopy(in, out []byte) error {
 	if !bytes.Equal(in, out) {
 		return fmt.Errorf("the output (%d bytes) differs from the input (%d bytes)", len(out), len(in))
@@ -15,8 +15,8 @@ func checkCopy(in, out []byte) error {
 	return nil
 }
 
-// checkEdit says whether the output is the input with the claim in every workload and the claim itself, so that no
-// tool is measured for less than the others do.
+// checkEdit returns an error unless the output is the input with the claim in every workload and
+// the claim itself, so that no tool is measured for less than the others do.
 func checkEdit(in []document, out []byte) error {
 	after, err := documents(out)
 	if err != nil {
@@ -44,7 +44,8 @@ func checkEdit(in []document, out []byte) error {
 	return nil
 }
 
-// checkDocument compares one document: a workload has the claim and nothing else is new, any other is the same.
+// checkDocument compares one document: a workload has the claim and nothing else is new, any other
+// is the same.
 func checkDocument(before, after document) error {
 	if after == nil {
 		return errors.New("is missing from the output")
@@ -71,7 +72,7 @@ func checkPod(pod map[string]any) error {
 		for _, container := range items(pod, list) {
 			if mountsOf(container, name) != 1 {
 				return fmt.Errorf("container %q mounts volume %q at %s %d times instead of once",
-					text(container, "name"), name, mountPath, mountsOf(container, name))
+					stringOf(container, "name"), name, mountPath, mountsOf(container, name))
 			}
 		}
 	}
@@ -81,8 +82,8 @@ func checkPod(pod map[string]any) error {
 // claimVolume is the name of the volume that holds the claim.
 func claimVolume(pod map[string]any) string {
 	for _, volume := range items(pod, "volumes") {
-		if text(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
-			return text(volume, "name")
+		if stringOf(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
+			return stringOf(volume, "name")
 		}
 	}
 	return ""
@@ -91,14 +92,14 @@ func claimVolume(pod map[string]any) string {
 func mountsOf(container map[string]any, volume string) int {
 	found := 0
 	for _, mount := range items(container, "volumeMounts") {
-		if text(mount, "name") == volume && text(mount, "mountPath") == mountPath {
+		if stringOf(mount, "name") == volume && stringOf(mount, "mountPath") == mountPath {
 			found++
 		}
 	}
 	return found
 }
 
-// removeClaim takes the edit back.
+// removeClaim reverses the edit.
 func removeClaim(pod map[string]any) {
 	name := claimVolume(pod)
 	removeNamed(pod, "volumes", name)
@@ -109,11 +110,11 @@ func removeClaim(pod map[string]any) {
 	}
 }
 
-// removeNamed removes the items of that name from a list, and the list if nothing is left.
+// removeNamed removes the items of that name from a list, and the list if it is empty then.
 func removeNamed(object map[string]any, field, name string) {
 	var rest []any
 	for _, item := range items(object, field) {
-		if text(item, "name") != name {
+		if stringOf(item, "name") != name {
 			rest = append(rest, item)
 		}
 	}
@@ -124,8 +125,8 @@ func removeNamed(object map[string]any, field, name string) {
 	object[field] = rest
 }
 
-// prune returns the value without fields that are null, which mean to Kubernetes what absent ones do: kustomize drops
-// them from what it patches.
+// prune returns the value without fields that are null, which mean to Kubernetes what absent ones
+// do: kustomize drops them from what it patches.
 func prune(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

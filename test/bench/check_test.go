@@ -54,15 +54,15 @@ spec:
       initContainers:
       - name: prepare
         volumeMounts:
-        - {name: ours, mountPath: /data} # prepare
+        - {name: added, mountPath: /data} # prepare
       containers:
       - name: api
         volumeMounts:
-        - {name: ours, mountPath: /data} # api
+        - {name: added, mountPath: /data} # api
         - {name: tmp, mountPath: /tmp}
       volumes:
       - {name: tmp, emptyDir: {}}
-      - {name: ours, persistentVolumeClaim: {claimName: pvc-data-pipeline.rel}}
+      - {name: added, persistentVolumeClaim: {claimName: pvc-data-pipeline.rel}}
 `
 
 func TestCheckEditAcceptsTheEdit(t *testing.T) {
@@ -73,11 +73,14 @@ func TestCheckEditRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
 		"no claim object":             {"kind: PersistentVolumeClaim", "kind: Secret", "0 PersistentVolumeClaims"},
 		"another claim in the pod":    {"claimName: pvc-data-pipeline.rel", "claimName: other", "no volume holds the claim"},
-		"an init container forgotten": {"- {name: ours, mountPath: /data} # prepare", "", `container "prepare" mounts`},
-		"a container forgotten":       {"- {name: ours, mountPath: /data} # api", "", `container "api" mounts`},
+		"an init container forgotten": {"- {name: added, mountPath: /data} # prepare", "", `container "prepare" mounts`},
+		"a container forgotten":       {"- {name: added, mountPath: /data} # api", "", `container "api" mounts`},
 		"a lost mount":                {"- {name: tmp, mountPath: /tmp}", "", "changed beyond"},
-		"a changed ConfigMap":         {"    kind: Deployment\n---", "    kind: Job\n---", "ConfigMap pipelines/settings: is changed"},
-		"a lost document":             {"name: settings", "name: others", "is missing"},
+		"a changed ConfigMap": {
+			"    kind: Deployment\n---", "    kind: Job\n---",
+			"ConfigMap pipelines/settings: is changed",
+		},
+		"a lost document": {"name: settings", "name: others", "is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, after, test.old)

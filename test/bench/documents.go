@@ -36,17 +36,17 @@ func documents(text []byte) ([]document, error) {
 	}
 }
 
-func (d document) kind() string       { return text(d, "kind") }
-func (d document) apiVersion() string { return text(d, "apiVersion") }
-func (d document) name() string       { return text(child(d, "metadata"), "name") }
-func (d document) namespace() string  { return text(child(d, "metadata"), "namespace") }
+func (d document) kind() string       { return stringOf(d, "kind") }
+func (d document) apiVersion() string { return stringOf(d, "apiVersion") }
+func (d document) name() string       { return stringOf(child(d, "metadata"), "name") }
+func (d document) namespace() string  { return stringOf(child(d, "metadata"), "namespace") }
 
-// id tells the documents of one stream apart.
+// id identifies a document of one stream.
 func (d document) id() string {
 	return d.apiVersion() + " " + d.kind() + " " + d.namespace() + "/" + d.name()
 }
 
-// workload says that the document's pod template stands where Deployments have it.
+// workload reports whether the document's pod template stands where Deployments have it.
 func (d document) workload() bool {
 	switch d.kind() {
 	case "Deployment", "StatefulSet", "Job":
@@ -72,8 +72,8 @@ func workloads(all []document) []document {
 // containerLists are the fields of a pod that hold containers.
 var containerLists = []string{"initContainers", "containers"}
 
-// text is a field that holds text, else nothing.
-func text(object map[string]any, field string) string {
+// stringOf returns a field that holds text, else nothing.
+func stringOf(object map[string]any, field string) string {
 	value, _ := object[field].(string)
 	return value
 }

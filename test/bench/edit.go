@@ -54,7 +54,7 @@ const (
 	kustomizationFile = "kustomization.yaml"
 )
 
-// postrenderArgs are the flags of an untouched chart: no pod carries our label, so an empty selector takes them all.
+// postrenderArgs are the flags for a chart without labels: an empty selector selects every pod.
 func postrenderArgs() []string {
 	return []string{"--selector=", "--namespace=" + stream.Namespace, "--release=" + stream.Release}
 }
@@ -76,9 +76,10 @@ func kustomizeArgs() []string { return []string{"build", "."} }
 // prepareStorage writes what yq and kustomize add.
 func prepareStorage(dir string) error { return write(dir, storageFile, []byte(storage)) }
 
-// prepareKustomize writes what a post-renderer made of kustomize needs: the stream as a file, and a strategic-merge
-// patch for every workload, which someone has written by hand and keeps in step with the chart. Writing the stream to
-// the file is part of such a post-renderer, but is not measured here: kustomize is given that for nothing.
+// prepareKustomize writes what a post-renderer made of kustomize needs: the stream as a file, and a
+// strategic-merge patch for every workload, which a person has written by hand and updates
+// with the chart. Writing the stream to the file is part of such a post-renderer, but is not
+// measured here: kustomize is given that for nothing.
 func prepareKustomize(dir string, text []byte, all []document) error {
 	kustomization := map[string]any{
 		"apiVersion":  "kustomize.config.k8s.io/v1beta1",

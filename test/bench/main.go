@@ -1,8 +1,10 @@
-// Command bench measures what the post-renderer costs, beside the least that a program can cost and beside the two
-// tools that people make the same edit with: `go run ./test/bench`.
+// Command bench measures what the post-renderer costs, beside the least that a program can cost and
+// beside the two tools that people make the same edit with: `go run ./test/bench`.
 //
-// Every candidate reads the same stream from a file and writes to a file in memory; candidates take turns, so that a
-// busy machine disturbs all of them alike. Compare CPU times and peak memory; wall times are for orientation.
+// Every candidate reads the same stream from a file and writes to a file in memory; candidates take
+// turns, so that a busy machine disturbs all of them alike. Compare CPU times and peak memory; wall
+// times are for orientation. With --predecessor=PROGRAM, an earlier postrender takes turns with the
+// others, and its wall time is compared, too.
 package main
 
 import (
@@ -47,7 +49,7 @@ func run(ctx context.Context, args []string, out *os.File) error {
 			return fmt.Errorf("write the table for the documentation: %w", err)
 		}
 	}
-	_, err = fmt.Fprint(out, report.text())
+	_, err = fmt.Fprint(out, report.table())
 	return err
 }
 

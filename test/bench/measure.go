@@ -45,8 +45,8 @@ func (l launcher) run(ctx context.Context, c candidate, stdin, stdout string) (c
 	return l.start(ctx, c, in, out)
 }
 
-// start runs the candidate under the launcher. Its environment is empty but for what kustomize and Go's runtime look
-// for, so that no GOGC or GOMAXPROCS of the caller is measured.
+// start runs the candidate under the launcher. Its environment is empty but for what kustomize and
+// Go's runtime look for, so that no GOGC or GOMAXPROCS of the caller is measured.
 func (l launcher) start(ctx context.Context, c candidate, in, out *os.File) (cost, error) {
 	read, written, err := os.Pipe()
 	if err != nil {

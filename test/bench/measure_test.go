@@ -26,7 +26,7 @@ func TestParseCostRefusesAnotherLine(t *testing.T) {
 }
 
 // A child that is started from here directly would report the ballast as its own peak.
-func TestPeakMemoryIsTheProgramsOwn(t *testing.T) {
+func TestPeakMemoryExcludesHarness(t *testing.T) {
 	const size = 64 << 20
 	ballast := make([]byte, size)
 	for i := range ballast {
@@ -54,7 +54,7 @@ func TestRunConnectsFiles(t *testing.T) {
 	assert.Equal(t, "through\n", string(out))
 }
 
-func TestRunTellsWhyAProgramFailed(t *testing.T) {
+func TestRunReturnsErrorOfProgram(t *testing.T) {
 	failing := candidate{name: "sh", path: "/bin/sh", args: []string{"-c", "echo no room >&2; exit 7"}}
 
 	_, err := buildLauncher(t).run(t.Context(), failing, os.DevNull, os.DevNull)
@@ -62,7 +62,7 @@ func TestRunTellsWhyAProgramFailed(t *testing.T) {
 	assert.EqualError(t, err, "sh ended with exit code 7: no room")
 }
 
-func TestRunTellsThatAProgramIsMissing(t *testing.T) {
+func TestRunReturnsErrorForMissingProgram(t *testing.T) {
 	missing := candidate{name: "nothing", path: filepath.Join(t.TempDir(), "nothing")}
 
 	_, err := buildLauncher(t).run(t.Context(), missing, os.DevNull, os.DevNull)

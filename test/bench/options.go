@@ -10,16 +10,26 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
-// The candidates, in the order of the table.
+// The candidates.
 const (
-	candidateCopy       = "copy"
-	candidateImports    = "imports"
-	candidatePostrender = "postrender"
-	candidateYq         = "yq"
-	candidateKustomize  = "kustomize"
+	candidateCopy        = "copy"
+	candidateImports     = "imports"
+	candidatePostrender  = "postrender"
+	candidatePredecessor = "predecessor"
+	candidateYq          = "yq"
+	candidateKustomize   = "kustomize"
 )
 
-var candidateNames = []string{candidateCopy, candidateImports, candidatePostrender, candidateYq, candidateKustomize}
+// candidateNames are the candidates that are measured by default. The predecessor is measured when a
+// flag names its program.
+var candidateNames = []string{
+	candidateCopy, candidateImports, candidatePostrender, candidateYq, candidateKustomize,
+}
+
+// tableNames are all candidates, in the order of the table.
+var tableNames = []string{
+	candidateCopy, candidateImports, candidatePostrender, candidatePredecessor, candidateYq, candidateKustomize,
+}
 
 const (
 	defaultRounds = 21
@@ -41,26 +51,38 @@ type options struct {
 // parse reads the flags.
 func parse(args []string) (options, error) {
 	var o options
-	var postrender, kustomize, yq string
+	var postrender, predecessor, kustomize, yq string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.IntVar(&o.rounds, "rounds", defaultRounds, "rounds that are measured, after a warm-up of 2")
 	flags.StringSliceVar(&o.only, "only", candidateNames, "the candidates to measure")
 	flags.StringSliceVar(&o.sizes, "sizes", sizeNames(), "the streams to measure with")
 	flags.StringVar(&o.markdown, "markdown", "", "write the table to this file as well, as Markdown")
-	flags.StringVar(&o.streams, "write-streams", "", "write the streams into this directory and measure nothing (for a profiler)")
+	flags.StringVar(&o.streams, "write-streams", "", "write the streams into this directory and "+
+		"measure nothing (for a profiler)")
 	flags.StringVar(&postrender, "postrender", "", "measure this program instead of building ./cmd/postrender")
+	flags.StringVar(&predecessor, "predecessor", "", "measure this earlier postrender as well, and print the ratios to it")
 	flags.StringVar(&kustomize, "kustomize", "", "measure this kustomize instead of the pinned one")
 	flags.StringVar(&yq, "yq", "", "measure this yq instead of the pinned one")
-	flags.BoolVar(&o.skipCheck, "skip-check", false, "measure without checking the outputs (for a profiler; the figures mean nothing)")
+	flags.BoolVar(&o.skipCheck, "skip-check", false, "measure without checking the outputs (for a "+
+		"profiler; the figures mean nothing)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("argument %q is not expected: bench takes flags only, see --help", flags.Arg(0))
 	}
-	o.paths = map[string]string{candidatePostrender: postrender, candidateKustomize: kustomize, candidateYq: yq}
-	return o, o.validate()
+	o.paths = map[string]string{
+		candidatePostrender: postrender, candidatePredecessor: predecessor,
+		candidateKustomize: kustomize, candidateYq: yq,
+	}
+	if err := o.validate(); err != nil {
+		return o, err
+	}
+	if predecessor != "" {
+		o.only = append(slices.Clip(o.only), candidatePredecessor)
+	}
+	return o, nil
 }
 
 func (o options) validate() error {
@@ -74,13 +96,14 @@ func (o options) validate() error {
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	}
 	if o.rounds < leastRounds && o.complete() {
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name with --only what a quick look is for",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name "+
+			"with --only what a quick look is for",
 			o.rounds, leastRounds)
 	}
 	return nil
 }
 
-// complete says that every candidate is measured, as for figures that are published.
+// complete reports whether every candidate is measured, as for figures that are published.
 func (o options) complete() bool { return len(o.only) == len(candidateNames) }
 
 // known refuses names that are not allowed or given twice.

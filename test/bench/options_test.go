@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,6 +25,14 @@ func TestParseAQuickLook(t *testing.T) {
 	assert.Equal(t, []string{"postrender", "copy"}, o.only)
 	assert.Equal(t, []string{"large"}, o.sizes)
 	assert.Equal(t, "bin/postrender", o.paths[candidatePostrender])
+}
+
+func TestParsePredecessor(t *testing.T) {
+	o, err := parse([]string{"--predecessor=old/postrender"})
+
+	require.NoError(t, err)
+	assert.Equal(t, append(slices.Clone(candidateNames), candidatePredecessor), o.only)
+	assert.Equal(t, "old/postrender", o.paths[candidatePredecessor])
 }
 
 func TestParseRefuses(t *testing.T) {

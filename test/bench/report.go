@@ -30,10 +30,13 @@ type sized struct {
 }
 
 // columns of the table; after the first three each holds a spread.
-var columns = []string{"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max", "RSS MiB", "min", "max"}
+var columns = []string{
+	"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max",
+	"RSS MiB", "min", "max",
+}
 
-// text is the report for a terminal; the lines at its end are for programs that read it.
-func (r report) text() string {
+// table is the report for a terminal; the lines at its end are for programs that read it.
+func (r report) table() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range append([][]string{columns}, r.rows()...) {
@@ -68,7 +71,7 @@ func (r report) markdown() string {
 	return out.String()
 }
 
-// notes say how the figures came about.
+// notes are how the figures came about.
 func (r report) notes() []string {
 	notes := []string{
 		fmt.Sprintf("medians of %d rounds after %d to warm up; the programs took turns", r.rounds, warmups),
@@ -96,8 +99,8 @@ func (r report) rows() [][]string {
 	return rows
 }
 
-// ratios are the lines that other programs read: what postrender costs in units of the others, and for the tools that
-// it replaces, how many times less.
+// ratios are the lines that other programs read: what postrender costs in units of the others, and
+// for the tools that it replaces, how many times less.
 func (r report) ratios() []string {
 	var lines []string
 	for _, s := range r.sizes {
@@ -108,13 +111,16 @@ func (r report) ratios() []string {
 		}
 		cpu := func(name string) float64 { return s.cpu(name).Median }
 		rss := func(name string) float64 { return s.rss(name).Median }
-		ours := candidatePostrender
-		add(candidateCopy, "cpu", func() float64 { return cpu(ours) / cpu(candidateCopy) })
-		add(candidateImports, "cpu", func() float64 { return cpu(ours) / cpu(candidateImports) })
-		add(candidateKustomize, "cpu", func() float64 { return cpu(candidateKustomize) / cpu(ours) })
-		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(ours) })
-		add(candidateCopy, "rss", func() float64 { return rss(ours) / rss(candidateCopy) })
-		add(candidateImports, "rss", func() float64 { return rss(ours) / rss(candidateImports) })
+		wall := func(name string) float64 { return s.wall(name).Median }
+		subject := candidatePostrender
+		add(candidateCopy, "cpu", func() float64 { return cpu(subject) / cpu(candidateCopy) })
+		add(candidateImports, "cpu", func() float64 { return cpu(subject) / cpu(candidateImports) })
+		add(candidateKustomize, "cpu", func() float64 { return cpu(candidateKustomize) / cpu(subject) })
+		add(candidateYq, "cpu", func() float64 { return cpu(candidateYq) / cpu(subject) })
+		add(candidateCopy, "rss", func() float64 { return rss(subject) / rss(candidateCopy) })
+		add(candidateImports, "rss", func() float64 { return rss(subject) / rss(candidateImports) })
+		add(candidatePredecessor, "cpu", func() float64 { return cpu(subject) / cpu(candidatePredecessor) })
+		add(candidatePredecessor, "wall", func() float64 { return wall(subject) / wall(candidatePredecessor) })
 	}
 	return lines
 }
@@ -122,7 +128,7 @@ func (r report) ratios() []string {
 // names are the candidates that were measured, in the order of the table.
 func (s sized) names() []string {
 	var names []string
-	for _, name := range candidateNames {
+	for _, name := range tableNames {
 		if len(s.costs[name]) > 0 {
 			names = append(names, name)
 		}

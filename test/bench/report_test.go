@@ -33,6 +33,17 @@ func TestRatiosOfAQuickLook(t *testing.T) {
 	}, r.ratios())
 }
 
+func TestRatiosToPredecessor(t *testing.T) {
+	r := example()
+	costs := r.sizes[0].costs
+	costs[candidatePredecessor] = []cost{{cpu: 4 * time.Millisecond, wall: 8 * time.Millisecond, rss: 8 << 20}}
+	assert.Equal(t, []string{
+		"RATIO postrender small cpu-vs-predecessor 0.75",
+		"RATIO postrender small wall-vs-predecessor 0.50",
+	}, r.ratios()[6:])
+	assert.Contains(t, r.table(), "predecessor     4.0   4.0   4.0      8.0  8.0  8.0")
+}
+
 func TestRatiosWithoutPostrender(t *testing.T) {
 	r := example()
 	delete(r.sizes[0].costs, candidatePostrender)
@@ -40,7 +51,7 @@ func TestRatiosWithoutPostrender(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	text := example().text()
+	text := example().table()
 
 	assert.Contains(t, text, "postrender     3.0   2.0   9.0      4.0  4.0  4.0      8.0   8.0   8.0")
 	assert.Contains(t, text, "peak RSS of a program that does nothing: 1.0 MiB")
@@ -49,10 +60,10 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\nRATIO postrender small rss-vs-imports 1.14\n"), text)
 }
 
-func TestTextSaysThatNothingWasChecked(t *testing.T) {
+func TestTextWarnsOfSkippedCheck(t *testing.T) {
 	r := example()
 	r.checked = false
-	assert.Contains(t, r.text(), "OUTPUTS WERE NOT CHECKED")
+	assert.Contains(t, r.table(), "OUTPUTS WERE NOT CHECKED")
 }
 
 func TestMarkdown(t *testing.T) {
@@ -68,7 +79,7 @@ func example() report {
 		c := cost{cpu: time.Duration(cpu) * time.Millisecond, wall: time.Millisecond, rss: int64(rss) << 20}
 		return []cost{c, c, c}
 	}
-	ours := func(cpu int) cost {
+	subject := func(cpu int) cost {
 		return cost{cpu: time.Duration(cpu) * time.Millisecond, wall: 4 * time.Millisecond, rss: 8 << 20}
 	}
 	return report{
@@ -78,7 +89,7 @@ func example() report {
 		sizes: []sized{{size: stream.Size{Name: "small"}, bytes: 20000, costs: map[string][]cost{
 			candidateCopy:       once(1, 2),
 			candidateImports:    once(2, 7),
-			candidatePostrender: {ours(9), ours(2), ours(3)},
+			candidatePostrender: {subject(9), subject(2), subject(3)},
 			candidateYq:         once(10, 16),
 			candidateKustomize:  once(60, 34),
 		}}},

@@ -34,7 +34,7 @@ func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	}, reasons(readReport(t, report)))
 	for _, w := range readReport(t, report).Workloads {
 		if w.Name == "rel-preflight" {
-			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it for ever",
+			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it forever",
 				w.Message)
 		}
 	}

@@ -2,20 +2,19 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// notYAML begins everything that is printed for people: no YAML document can begin with an at sign, so that a program that
-// takes it for manifests fails instead of installing it.
+// notYAML begins everything that is printed for people: no YAML document can begin with an at sign,
+// so that a program that takes it for manifests fails instead of installing it.
 const notYAML = "@ pipeline-storage: "
 
 // explain prints the report as a table.
@@ -26,7 +25,8 @@ func explain(w io.Writer, report *postrender.Report) error {
 	fmt.Fprintln(table, "DOCUMENT\tKIND\tNAME\tPOD\tREASON\tWHAT")
 	for i := range report.Workloads {
 		load := &report.Workloads[i]
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name, orDash(load.Pod), load.Reason, what(load))
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", load.Document, load.Kind, load.Name,
+			cmp.Or(load.Pod, "-"), load.Reason, summary(load))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -47,14 +47,14 @@ func explain(w io.Writer, report *postrender.Report) error {
 
 // plans are the actions of a report as what would be done.
 var plans = map[postrender.Action]string{
-	postrender.Created: "would create",
-	postrender.Present: "finds",
-	postrender.Removed: "would take out of the stream",
-	postrender.Left:    "leaves in the stream",
+	postrender.Created:  "would create",
+	postrender.Present:  "finds",
+	postrender.Removed:  "would remove",
+	postrender.Retained: "retains",
 }
 
-// what tells in one line what was added to a workload or removed from it, or why nothing was.
-func what(load *postrender.Workload) string {
+// summary returns in one line what was added to a workload or removed from it, or why nothing was.
+func summary(load *postrender.Workload) string {
 	if load.Reason != inject.ReasonInjected && load.Reason != inject.ReasonRemoved {
 		return load.Message
 	}
@@ -76,55 +76,4 @@ func what(load *postrender.Workload) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// diffContext is how many unchanged lines a diff shows around a change.
-const diffContext = 3
-
-// diff prints a unified diff, made from the edits themselves.
-func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
-	if !out.Changed() {
-		return writeString(w, notYAML+"no changes\n")
-	}
-	edits := make([]udiff.Edit, len(out.Edits()))
-	for i, e := range out.Edits() {
-		edits[i] = udiff.Edit{Start: e.Start, End: e.End, New: string(e.New)}
-	}
-	text, err := udiff.ToUnified("manifests", after, string(out.Stream()), edits, diffContext)
-	if err != nil {
-		return fmt.Errorf("diff: %w", err)
-	}
-	if color {
-		text = colored(text)
-	}
-	return writeString(w, notYAML+"what would change (no manifests)\n"+text)
-}
-
-// lineColors are the terminal colours of a diff's lines, by how they begin. Headers come first.
-var lineColors = []struct{ prefix, code string }{
-	{"--- ", "\x1b[1m"}, {"+++ ", "\x1b[1m"}, {"@@", "\x1b[36m"}, {"+", "\x1b[32m"}, {"-", "\x1b[31m"},
-}
-
-func colored(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(colorLine(line))
-	}
-	return b.String()
-}
-
-func colorLine(line string) string {
-	for _, c := range lineColors {
-		if strings.HasPrefix(line, c.prefix) {
-			return c.code + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
-		}
-	}
-	return line
 }

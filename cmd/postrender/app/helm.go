@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// underHelm reports whether Helm, not a person, reads what the program prints. Whoever sets --helm says so. A plugin such as
-// helm-diff sets HELM_BIN; plain Helm 3 sets nothing, so that its process is looked at where the system shows it.
+// underHelm reports whether Helm, not a person, reads what the program prints. The flag --helm
+// states it. A plugin such as helm-diff sets HELM_BIN. Plain Helm 3 sets nothing: the parent
+// process shows it, on Linux.
 func underHelm(version int) bool {
 	return version != 0 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
 }
@@ -19,13 +20,13 @@ func parentIsHelm() bool {
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "helm")
 }
 
-// tellBesidesHelm writes a message where the person at the keyboard sees it. Helm 4 loses the standard error of a
-// post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is still open, and where the system does not
-// show that, there may be a terminal.
-func tellBesidesHelm(message string) {
+// reportPastHelm writes a message where the person at the keyboard sees it. Helm 4 loses the
+// standard error of a post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is
+// still open, and where the system does not show that, there may be a terminal.
+func reportPastHelm(message string) {
 	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
 		if isFile(os.Stderr, name) {
-			return // nothing is lost: it is our own, too
+			return // it is the standard error of this program, too
 		}
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
@@ -38,8 +39,9 @@ func tellBesidesHelm(message string) {
 	}
 }
 
-// clearOf returns what keeps a message in a regular file: a file that was opened anew has an offset of its own, so that Helm
-// writes its next line over what is at the beginning. It gets blanks to write over.
+// clearOf returns blanks in front of a message to a regular file, and nothing for every other file.
+// A file that is opened again has an offset of its own, so that Helm writes its next line over the
+// beginning.
 func clearOf(f *os.File) string {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -48,5 +50,5 @@ func clearOf(f *os.File) string {
 	return strings.Repeat(" ", helmsOwnLines) + "\n"
 }
 
-// helmsOwnLines is more than Helm says when a post-renderer fails.
+// helmsOwnLines is more than Helm writes when a post-renderer fails.
 const helmsOwnLines = 4096

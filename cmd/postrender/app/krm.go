@@ -12,13 +12,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// function works as a KRM function: standard input is a ResourceList, with the configuration in its functionConfig. On
-// failure the list goes out as it came, with the reasons as results, and the exit code is not zero: that is where kpt looks
-// for them. Standard error tells them as well, because kustomize shows nothing else.
+// function works as a KRM function: standard input is a ResourceList, with the configuration in its
+// functionConfig. On failure it writes the list as it came, with the reasons as results, and the
+// exit code is not zero: kpt shows these results. Standard error has the reasons, too, because
+// kustomize shows nothing else.
 func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 	renderer, overrides, err := o.functionRenderer(s.Err, list)
 	if o.Remove != postrender.RemoveNothing {
-		err = errors.New("--remove does not work on a ResourceList: take the function out of the kustomization or pipeline, or build the manifests " +
+		err = errors.New("--remove does not work on a ResourceList: remove the function from the " +
+			"kustomization or pipeline, or build the manifests " +
 			"without it and pipe them through postrender --remove --namespace NAMESPACE --release RELEASE")
 	}
 	var out *postrender.Output
@@ -42,35 +44,43 @@ func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 	return errors.Join(err, o.write(s.Out, out))
 }
 
-// functionRenderer makes the renderer from the options and the functionConfig. A flag goes before what the object says.
-func (o *Options) functionRenderer(stderr io.Writer, list *postrender.ResourceList) (*postrender.Renderer, []string, error) {
+// functionRenderer makes the renderer from the options and the functionConfig. A flag overrides a
+// field of the object.
+func (o *Options) functionRenderer(stderr io.Writer,
+	list *postrender.ResourceList,
+) (*postrender.Renderer, []string, error) {
 	if list.Config == nil {
 		return o.renderer(stderr)
 	}
 	switch {
 	case o.ConfigFile != "":
-		return nil, nil, errors.New("--config: the configuration is the functionConfig of the ResourceList already: leave one of them out")
+		return nil, nil, errors.New("--config: the configuration is the functionConfig of the " +
+			"ResourceList already: leave one of them out")
 	case list.ConfigKind != storage.ConfigKind:
-		return nil, nil, fmt.Errorf("functionConfig: it is a %s: this function is configured by a %s of %s, or by flags alone",
+		return nil, nil, fmt.Errorf("functionConfig: it is a %s: this function is configured by a %s of "+
+			"%s, or by flags alone",
 			cmp.Or(list.ConfigKind, "thing without a kind"), storage.ConfigKind, storage.APIVersion)
 	}
 	config, warnings, err := storage.Load(list.Config, o.override)
 	if err != nil {
 		return nil, nil, inFunctionConfig(err)
 	}
-	overrides := o.told()
+	overrides := o.overrideSentences()
 	for _, w := range append(warnings, overrides...) {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	release := storage.Release{Name: cmp.Or(o.Release, list.Release.Name), Namespace: cmp.Or(o.Namespace, list.Release.Namespace)}
+	release := storage.Release{
+		Name:      cmp.Or(o.Release, list.Release.Name),
+		Namespace: cmp.Or(o.Namespace, list.Release.Namespace),
+	}
 	return o.newRenderer(config, release), overrides, nil
 }
 
-// lineNumber is the place that a problem of a file has. The lines of a functionConfig are the orchestrator's, which nobody
-// sees.
+// lineNumber is the place of a problem in a file. The lines of a functionConfig are those of the
+// orchestrator, which people do not see.
 var lineNumber = regexp.MustCompile(`^line \d+: `)
 
-// inFunctionConfig speaks of the functionConfig where a problem speaks of lines.
+// inFunctionConfig names the functionConfig where a problem names a line.
 func inFunctionConfig(err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {

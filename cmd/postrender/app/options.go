@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -22,13 +21,13 @@ type Options struct {
 	Release, Namespace string
 	// Selector chooses pods by their labels; nil is the default label.
 	Selector labels.Selector
-	// Profiles are those of pods that name none; empty: as the configuration says.
+	// Profiles are those of pods that name none; empty: those of the configuration.
 	Profiles []string
 	// Kinds and Names narrow the selection.
 	Kinds, Names []string
 	// Hooks is the hook policy.
 	Hooks postrender.HookPolicy
-	// Remove takes out what was injected instead.
+	// Remove removes what was injected, instead.
 	Remove postrender.Removal
 	// Report is the file for the report; empty: none.
 	Report string
@@ -44,12 +43,6 @@ type Options struct {
 	// overrides are the fields of the configuration that flags set, in the order of the table.
 	overrides []override
 	sections  *sections
-}
-
-// override is one field of the configuration that a flag sets.
-type override struct {
-	field  fieldFlag
-	values []string
 }
 
 // sections are the groups of flags in the help.
@@ -69,9 +62,10 @@ func (s *sections) add(title string, define func(*pflag.FlagSet)) {
 // usage is the text of --help.
 func (s *sections) usage() string {
 	var b strings.Builder
-	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on standard input and writes them to\n" +
+	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on " +
+		"standard input and writes them to\n" +
 		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n" +
-		"With --remove it takes out what it has added.\n\n" +
+		"With --remove it removes what it has added.\n\n" +
 		"Usage:\n" +
 		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
 		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
@@ -83,8 +77,8 @@ func (s *sections) usage() string {
 	return b.String()
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error comes with the options
-// that were read before it: they tell whether Helm 4 would lose it.
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error
+// comes with the options that were read before it: they show whether Helm 4 would lose it.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
@@ -110,16 +104,19 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	s.all.Usage = func() {}
 	values := map[string]*[]string{}
 	s.add("Release", func(fs *pflag.FlagSet) {
-		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not tell it to a post-renderer")
-		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not tell it to a post-renderer")
+		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not pass it to a post-renderer")
+		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not pass it to a post-renderer")
 		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
 	})
 	s.add("Selection", func(fs *pflag.FlagSet) {
-		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod templates; empty selects all")
-		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may be repeated (default: those with default: true, or the first)")
+		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod "+
+			"templates; empty selects all")
+		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may "+
+			"be repeated (default: those with default: true, or the first)")
 		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
 		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
-		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: safe (those that run after the claim is created), all or none")
+		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: "+
+			"safe (those that run after the claim is created), all or none")
 	})
 	for _, section := range fieldSections {
 		s.add(section, func(fs *pflag.FlagSet) {
@@ -131,7 +128,8 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 		})
 	}
 	s.add("Output", func(fs *pflag.FlagSet) {
-		fs.StringVar((*string)(&o.Remove), "remove", "", "take out of the pods what was injected, instead; --remove=all takes out the objects of the storage, too")
+		fs.StringVar((*string)(&o.Remove), "remove", "", "remove from the pods what was injected; "+
+			"--remove=all removes the storage objects, too")
 		remove := fs.Lookup("remove")
 		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
 		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
@@ -146,7 +144,7 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	return s, values
 }
 
-// complete checks what flags say together.
+// complete checks flags against each other.
 func (o *Options) complete(fs *pflag.FlagSet) error {
 	text, _ := fs.GetString("selector")
 	selector, err := labels.Parse(text)
@@ -158,13 +156,19 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 		o.Selector = nil // what was injected is known without its label
 	}
 	switch {
-	case !slices.Contains([]postrender.Removal{postrender.RemoveNothing, postrender.RemovePods, postrender.RemoveAll}, o.Remove):
+	case !slices.Contains([]postrender.Removal{
+		postrender.RemoveNothing, postrender.RemovePods,
+		postrender.RemoveAll,
+	}, o.Remove):
 		return fmt.Errorf("--remove: %q is neither pods nor all", o.Remove)
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
 		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
-	case !slices.Contains([]postrender.HookPolicy{postrender.HooksSafe, postrender.HooksAll, postrender.HooksNone}, o.Hooks):
+	case !slices.Contains([]postrender.HookPolicy{
+		postrender.HooksSafe, postrender.HooksAll,
+		postrender.HooksNone,
+	}, o.Hooks):
 		return fmt.Errorf("--hooks: %q is neither safe, all nor none", o.Hooks)
 	case o.Helm != 0 && o.Helm != 3 && o.Helm != 4:
 		return fmt.Errorf("--helm: there is no Helm %d, only 3 and 4", o.Helm)
@@ -172,71 +176,4 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 		return errors.New("--report: standard output carries the manifests; name a file")
 	}
 	return nil
-}
-
-// Config makes the configuration from the file, if there is one, and the flags.
-func (o *Options) Config(file []byte) (*storage.Config, []string, error) {
-	if o.ConfigFile == "" {
-		c, warnings, err := storage.New(o.override)
-		return c, warnings, inFlags(err)
-	}
-	c, warnings, err := storage.Load(file, o.override)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--config %s: %w", o.ConfigFile, err)
-	}
-	return c, warnings, nil
-}
-
-// override applies the flags to a configuration. All but --profile speak of one profile.
-func (o *Options) override(c *storage.Config) error {
-	if len(o.Profiles) > 0 {
-		if err := c.SetDefaultProfiles(o.Profiles...); err != nil {
-			return fmt.Errorf("--profile: %w", err)
-		}
-	}
-	if len(o.overrides) == 0 {
-		return nil
-	}
-	if len(c.Profiles) != 1 {
-		return fmt.Errorf("--%s sets a field of the one profile, but the file has %d: set it there", o.overrides[0].field.name, len(c.Profiles))
-	}
-	for _, over := range o.overrides {
-		if err := over.field.apply(&c.Profiles[0], over.values); err != nil {
-			return fmt.Errorf("--%s: %w", over.field.name, err)
-		}
-	}
-	return nil
-}
-
-// Overrides tells which flags changed a field of the configuration file.
-func (o *Options) Overrides() []string {
-	if o.ConfigFile == "" {
-		return nil
-	}
-	return o.told()
-}
-
-// told has a sentence for every flag that sets a field.
-func (o *Options) told() []string {
-	var told []string
-	if len(o.Profiles) > 0 {
-		told = append(told, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
-	}
-	for _, over := range o.overrides {
-		told = append(told, fmt.Sprintf("--%s=%s sets %s", over.field.name, strings.Join(over.values, ","), over.field.path))
-	}
-	return told
-}
-
-// inFlags speaks of flags where a problem speaks of fields.
-func inFlags(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := strings.ReplaceAll(err.Error(), "profiles[0].volume:", "--volume-handle:")
-	for _, f := range fieldFlags {
-		text = strings.ReplaceAll(text, "profiles[0]."+f.path+":", "--"+f.name+":")
-		text = strings.ReplaceAll(text, "profiles[0]."+f.path+"[", "--"+f.name+"[")
-	}
-	return errors.New(text)
 }

@@ -1,21 +1,15 @@
 package app_test
 
 import (
-	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/cmd/postrender/app"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
@@ -24,10 +18,16 @@ func TestParseOptions(t *testing.T) {
 		args string
 		exp  func(*app.Options)
 	}{
-		"nothing said":       {"", func(*app.Options) {}},
-		"a release":          {"--release demo --namespace=ml", func(o *app.Options) { o.Release, o.Namespace = "demo", "ml" }},
-		"a file":             {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
-		"a kind and names":   {"--kind Job --name a,b --name c", func(o *app.Options) { o.Kinds, o.Names = []string{"Job"}, []string{"a", "b", "c"} }},
+		"no flag": {"", func(*app.Options) {}},
+		"a release": {"--release demo --namespace=ml", func(o *app.Options) {
+			o.Release,
+				o.Namespace = "demo", "ml"
+		}},
+		"a file": {"--config storage.yaml", func(o *app.Options) { o.ConfigFile = "storage.yaml" }},
+		"a kind and names": {"--kind Job --name a,b --name c", func(o *app.Options) {
+			o.Kinds,
+				o.Names = []string{"Job"}, []string{"a", "b", "c"}
+		}},
 		"hooks":              {"--hooks all", func(o *app.Options) { o.Hooks = postrender.HooksAll }},
 		"a report":           {"--report r.json", func(o *app.Options) { o.Report = "r.json" }},
 		"a table":            {"--explain", func(o *app.Options) { o.Explain = true }},
@@ -64,21 +64,6 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
-func TestProfilesOfTheCommandLine(t *testing.T) {
-	const file = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: a, default: true}, {name: b, mount: {path: /b}}, {name: c, mount: {path: /c}}]\n"
-	o, err := app.ParseOptions([]string{"--config=x", "--profile=b", "--profile=c"})
-	require.NoError(t, err)
-	config, _, err := o.Config([]byte(file))
-	require.NoError(t, err)
-	assert.Equal(t, []bool{false, true, true}, []bool{config.Profiles[0].Default, config.Profiles[1].Default, config.Profiles[2].Default})
-	assert.Equal(t, []string{"--profile=b,c sets default"}, o.Overrides())
-
-	o, err = app.ParseOptions([]string{"--config=x", "--profile=d"})
-	require.NoError(t, err)
-	_, _, err = o.Config([]byte(file))
-	assert.EqualError(t, err, `--config x: --profile: there is no profile "d", only a, b, c`)
-}
-
 func TestParseOptionsSelector(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
@@ -103,17 +88,21 @@ func TestParseOptionsRefuses(t *testing.T) {
 		args []string
 		exp  string
 	}{
-		"an unknown flag":           {[]string{"--clam", "x"}, "unknown flag: --clam (see --help)"},
-		"a flag without its value":  {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
-		"an argument":               {[]string{"x.yaml"}, `unexpected argument "x.yaml": manifests are read from standard input (see --help)`},
+		"an unknown flag":          {[]string{"--clam", "x"}, "unknown flag: --clam (see --help)"},
+		"a flag without its value": {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
+		"an argument": {
+			[]string{"x.yaml"},
+			`unexpected argument "x.yaml": manifests are read from standard input (see --help)`,
+		},
 		"a dash for standard input": {[]string{"-"}, `unexpected argument "-"`},
 		"a table and a diff":        {[]string{"--explain", "--diff"}, "--explain and --diff cannot be combined: choose one"},
-		"a selector that is none":   {[]string{"--selector", "a in b"}, "--selector: "},
+		"an invalid selector":       {[]string{"--selector", "a in b"}, "--selector: "},
 		"an unknown colour":         {[]string{"--color", "red"}, `--color: "red" is neither auto, always nor never`},
 		"an unknown hook policy":    {[]string{"--hooks", "pre"}, `--hooks: "pre" is neither safe, all nor none`},
 		"a Helm of the past":        {[]string{"--helm", "2"}, "--helm: there is no Helm 2, only 3 and 4"},
 		"a Helm that is no number":  {[]string{"--helm", "four"}, `invalid argument "four" for "--helm" flag`},
-		"a report among manifests":  {[]string{"--report", "-"}, "--report: standard output carries the manifests; name a file"},
+		"a report among manifests": {[]string{"--report", "-"}, "--report: standard output carries the " +
+			"manifests; name a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := app.ParseOptions(tt.args)
@@ -122,8 +111,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 	}
 }
 
-// TestOptionsAreKeptWhenTheyAreRefused lets the command tell a mistake where Helm 4 does not lose it.
-func TestOptionsAreKeptWhenTheyAreRefused(t *testing.T) {
+// TestReturnsOptionsWithError lets the command report a mistake where Helm 4 does not lose it.
+func TestReturnsOptionsWithError(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a contradiction": {"--helm=4", "--explain", "--diff"},
 		"an unknown flag": {"--helm=4", "--clam"},
@@ -134,213 +123,6 @@ func TestOptionsAreKeptWhenTheyAreRefused(t *testing.T) {
 			require.Error(t, err)
 			require.NotNil(t, o)
 			assert.Equal(t, 4, o.Helm)
-		})
-	}
-}
-
-// static is a volume with its defaults set.
-func static(change func(*storage.Volume)) func(*storage.Profile) {
-	return func(p *storage.Profile) {
-		p.Volume = &storage.Volume{Handle: "h", Create: new(true)}
-		change(p.Volume)
-	}
-}
-
-func gold(p *storage.Profile) {
-	p.AttributesClass = &storage.AttributesClass{Name: "gold", Parameters: map[string]string{"a": "b"}, Create: new(true)}
-}
-
-// fields are the flags that set a field, and what each does to the default profile.
-var fields = map[string]struct {
-	args string
-	exp  func(*storage.Profile)
-}{
-	"claim":           {"--claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
-	"claim, twice":    {"--claim b --claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
-	"claim, in place": {"--claim={release}-c", func(p *storage.Profile) { p.Claim.Name = "{release}-c" }},
-	"size":            {"--size 5Ti", func(p *storage.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
-	"access-mode": {"--access-mode ReadWriteOncePod", func(p *storage.Profile) {
-		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}
-	}},
-	"access-mode, many": {"--backend gce-pd --access-mode ReadWriteOnce,ReadOnlyMany", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd", []corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
-	}},
-	"class":          {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
-	"backend":        {"--backend local-path", func(p *storage.Profile) { p.StorageClass.Backend = "local-path" }},
-	"driver":         {"--backend csi --driver d.io", func(p *storage.Profile) { p.StorageClass.Backend, p.StorageClass.Driver = "csi", "d.io" }},
-	"parameter":      {"--parameter a=b --parameter c=d=e,f", func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"a": "b", "c": "d=e,f"} }},
-	"reclaim-policy": {"--reclaim-policy Delete", func(p *storage.Profile) { p.StorageClass.ReclaimPolicy = "Delete" }},
-	"volume-binding-mode": {"--volume-binding-mode Immediate", func(p *storage.Profile) {
-		p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingImmediate
-	}},
-	"allow-volume-expansion":        {"--allow-volume-expansion=false", func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(false) }},
-	"allow-volume-expansion, alone": {"--allow-volume-expansion", func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(true) }},
-	"volume-handle":                 {"--volume-handle h", static(func(*storage.Volume) {})},
-	"volume":                        {"--volume v --volume-handle h", static(func(v *storage.Volume) { v.Name = "v" })},
-	"volume-zone":                   {"--volume-zone z --volume-handle h", static(func(v *storage.Volume) { v.Zone = "z" })},
-	"volume-topology-key": {"--backend csi --driver d --volume-zone z --volume-topology-key k --volume-handle h", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.StorageClass.Driver, p.StorageClass.Parameters = "csi", "d", nil
-		static(func(v *storage.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
-	}},
-	"volume-namespace": {"--volume-namespace n --volume-handle h", static(func(v *storage.Volume) { v.Namespace = "n" })},
-	"volume-shared": {"--backend nfs --volume-shared --volume-handle h --parameter server=s --parameter share=/", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.StorageClass.Parameters = "nfs", map[string]string{"server": "s", "share": "/"}
-		static(func(v *storage.Volume) { v.Shared = true })(p)
-	}},
-	"volume-attribute": {"--volume-attribute a=b --volume-handle h", static(func(v *storage.Volume) { v.Attributes = map[string]string{"a": "b"} })},
-	"performance":      {"--performance fast", func(p *storage.Profile) { p.StorageClass.Performance = "fast" }},
-	"mount-option":     {"--mount-option a,b --mount-option c", func(p *storage.Profile) { p.StorageClass.MountOptions = []string{"a,b", "c"} }},
-	"volume-mount-option": {"--volume-mount-option a,b --volume-mount-option c --volume-handle h", static(func(v *storage.Volume) {
-		v.MountOptions = []string{"a,b", "c"}
-	})},
-	"volume-node-stage-secret": {"--volume-node-stage-secret n/s --volume-handle h", static(func(v *storage.Volume) {
-		v.NodeStageSecret = &storage.SecretReference{Name: "s", Namespace: "n"}
-	})},
-	"attributes-class":     {"--attributes-class gold --attributes-parameter a=b", gold},
-	"attributes-parameter": {"--attributes-parameter a=b --attributes-class gold", gold},
-	"snapshot-class": {"--snapshot-class=", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
-	}},
-	"snapshot-parameter": {"--snapshot-parameter a=b", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{Parameters: map[string]string{"a": "b"}, DeletionPolicy: "Retain", Create: new(true)}
-	}},
-	"snapshot-deletion-policy": {"--snapshot-deletion-policy Delete --snapshot-class s", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
-	}},
-	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold --attributes-parameter a=b --snapshot-class s", func(p *storage.Profile) {
-		gold(p)
-		p.StorageClass.Create = new(false)
-		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
-	}},
-	"mount-path":        {"--mount-path /m", func(p *storage.Profile) { p.Mount.Path = "/m" }},
-	"sub-path":          {"--sub-path s", func(p *storage.Profile) { p.Mount.SubPath = "s" }},
-	"read-only":         {"--read-only", func(p *storage.Profile) { p.Mount.ReadOnly = true }},
-	"read-only, not":    {"--read-only=false", func(*storage.Profile) {}},
-	"container":         {"--container a,b --container c", func(p *storage.Profile) { p.Mount.Containers = []string{"a", "b", "c"} }},
-	"exclude-container": {"--exclude-container a --exclude-container b", func(p *storage.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} }},
-	"fs-group":          {"--fs-group 0", func(p *storage.Profile) { p.FSGroup = new(int64(0)) }},
-	"env":               {"--env E", func(p *storage.Profile) { p.Env = "E" }},
-	"create": {"--create claim", func(p *storage.Profile) {
-		p.StorageClass.Create, p.Claim.Create = new(false), new(true)
-	}},
-	"create, none": {"--create none", func(p *storage.Profile) {
-		p.StorageClass.Create, p.Claim.Create = new(false), new(false)
-	}},
-	"create, in front of the volume that it speaks of": {"--create claim,class --volume v --volume-handle h", static(func(v *storage.Volume) { v.Name, v.Create = "v", new(false) })},
-}
-
-func TestEveryFieldFlagSetsItsField(t *testing.T) {
-	for name, tt := range fields {
-		t.Run(name, func(t *testing.T) {
-			o, err := app.ParseOptions(strings.Fields(tt.args))
-			require.NoError(t, err)
-			config, warnings, err := o.Config(nil)
-			require.NoError(t, err)
-			assert.Empty(t, warnings)
-			assert.Empty(t, o.Overrides(), "there is no file to override")
-			exp := storage.Default()
-			tt.exp(&exp.Profiles[0])
-			assert.Equal(t, exp, config)
-		})
-	}
-}
-
-func TestFieldFlagsRefuse(t *testing.T) {
-	for name, tt := range map[string]struct {
-		args string
-		exp  string
-	}{
-		"a size that is none":              {"--size 10Gib", `--size: "10Gib" is not a quantity such as 100Gi`},
-		"a size of zero":                   {"--size 0", "--size: must be greater than zero"},
-		"a group that is none":             {"--fs-group staff", `--fs-group: "staff" is no group number`},
-		"a negative group":                 {"--fs-group -1", "--fs-group: Invalid value: -1: must not be negative"},
-		"a parameter without =":            {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
-		"an attribute without key":         {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
-		"a yes":                            {"--read-only=yes", `--read-only: "yes" is neither true nor false`},
-		"an unknown object":                {"--create pods", `--create: "pods" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
-		"none and one":                     {"--create none,claim", `--create: "none" is none of class, volume, claim, attributes-class, snapshot-class; none stands alone`},
-		"a preset that is none":            {"--performance lightning", `--performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`},
-		"a Secret without a namespace":     {"--volume-node-stage-secret s --volume-handle h", `--volume-node-stage-secret: "s" is not NAMESPACE/NAME`},
-		"a missing Secret":                 {"--backend ceph-rbd --parameter clusterID=c --parameter pool=p --volume-handle h", "--volume-node-stage-secret: Required value"},
-		"a class of nothing":               {"--attributes-class gold", "--attributes-parameter: Required value: a VolumeAttributesClass needs at least one"},
-		"a class that is not there":        {"--create snapshot-class", "--create: there is no snapshot class to create: name one with --snapshot-class"},
-		"a deletion policy":                {"--snapshot-deletion-policy Recycle", `--snapshot-deletion-policy: Unsupported value: "Recycle"`},
-		"an unknown backend":               {"--backend floppy", `--backend: Unsupported value: "floppy"`},
-		"an access mode":                   {"--access-mode ReadWriteMany", `--access-mode[0]: Unsupported value: "ReadWriteMany"`},
-		"a reclaim policy":                 {"--reclaim-policy Recycle", `--reclaim-policy: Unsupported value: "Recycle"`},
-		"a binding mode":                   {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
-		"a missing parameter":              {"--backend nfs --parameter share=/x", "--parameter[server]: Required value: the backend nfs needs it"},
-		"a missing driver":                 {"--backend csi", "--driver: Required value"},
-		"an empty list of objects":         {"--create=", "--create: says nothing: name class, volume, claim, attributes-class and snapshot-class, or none"},
-		"a missing handle":                 {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
-		"a missing volume":                 {"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path"},
-		"a zone that means nothing":        {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
-		"a zone without its key":           {"--backend csi --driver d --volume-handle h --volume-zone z", "--volume-topology-key: Required value"},
-		"a key that is known already":      {"--volume-handle h --volume-topology-key k", `--volume-topology-key: Invalid value: "k": only the backend csi needs one`},
-		"a missing zone":                   {"--backend local-path --volume-handle /x", "--volume-zone: Required value"},
-		"a mount path":                     {"--mount-path x", `--mount-path: Invalid value: "x": must be an absolute path`},
-		"a sub-path":                       {"--sub-path ..", `--sub-path: Invalid value: "..": must be a relative path`},
-		"a claim's name":                   {"--claim A", `--claim: Invalid value: "A"`},
-		"a class's name":                   {"--class A", `--class: Invalid value: "A"`},
-		"a volume's name":                  {"--volume A --volume-handle h", `--volume: Invalid value: "A"`},
-		"a namespace":                      {"--volume-namespace A --volume-handle h", `--volume-namespace: Invalid value: "A"`},
-		"a variable":                       {"--env =", `--env: Invalid value: "="`},
-		"a volume that is made of nothing": {"--create volume", "--create: "},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o, err := app.ParseOptions(strings.Fields(tt.args))
-			require.NoError(t, err)
-			_, _, err = o.Config(nil)
-			require.ErrorContains(t, err, tt.exp)
-			assert.NotContains(t, err.Error(), "profiles", "people wrote no profiles")
-		})
-	}
-}
-
-// file is a configuration file with as many profiles as names.
-func file(names ...string) []byte {
-	text := bytes.NewBufferString("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles:\n")
-	for _, name := range names {
-		fmt.Fprintf(text, "- {name: %[1]s, mount: {path: /%[1]s}}\n", name)
-	}
-	return text.Bytes()
-}
-
-func TestFlagsBesideAFile(t *testing.T) {
-	for name, tt := range map[string]struct {
-		args         string
-		file         []byte
-		expOverrides []string
-		expErr       string
-	}{
-		"no field flags": {"", file("a", "b"), nil, ""},
-		"fields of the one profile": {
-			"--env E --size 1Gi --container a --container b", file("a"),
-			[]string{"--size=1Gi sets claim.size", "--container=a,b sets mount.containers", "--env=E sets env"},
-			"",
-		},
-		"a field of which profile?": {"--size 1Gi", file("a", "b"), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 2: set it there"},
-		"a field of no profile":     {"--size 1Gi", file(), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 0"},
-		"a field that is refused":   {"--size no", file("a"), nil, `--config f.yaml: --size: "no" is not a quantity`},
-		"a file that is refused":    {"", []byte("a: b"), nil, `--config f.yaml: line 1: unknown field "a"`},
-		"a mistake by a flag":       {"--mount-path x", file("a"), nil, `--config f.yaml: line 4: profiles[0].mount.path: Invalid value: "x"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o, err := app.ParseOptions(append(strings.Fields(tt.args), "--config", "f.yaml"))
-			require.NoError(t, err)
-			config, _, err := o.Config(tt.file)
-			if tt.expErr != "" {
-				assert.ErrorContains(t, err, tt.expErr)
-				return
-			}
-			require.NoError(t, err)
-			assert.Equal(t, tt.expOverrides, o.Overrides())
-			assert.Equal(t, "/a", config.Profiles[0].Mount.Path, "what no flag sets is the file's")
-			if len(tt.expOverrides) > 0 {
-				assert.Equal(t, "1Gi", config.Profiles[0].Claim.Size.String())
-				assert.Equal(t, []string{"a", "b"}, config.Profiles[0].Mount.Containers)
-				assert.Equal(t, "E", config.Profiles[0].Env)
-			}
 		})
 	}
 }

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// ignoreBrokenPipe makes a closed standard output an error that is told, instead of a silent death.
+// ignoreBrokenPipe makes a closed standard output an error that is reported, instead of a silent end.
 func ignoreBrokenPipe() { signal.Ignore(syscall.SIGPIPE) }

@@ -1,4 +1,5 @@
-// Package figures holds what the benchmarks share: the spread of a figure over the rounds, and what the figures depend on.
+// Package figures holds what the benchmarks share: the spread of a figure over the rounds, and what
+// the figures depend on.
 package figures
 
 import (
@@ -51,7 +52,7 @@ func Load() string {
 	return strings.Join(fields[:3], " ")
 }
 
-// firstLine of a file, or "unknown" where there is none.
+// firstLine of a file, or "unknown" where the file does not exist.
 func firstLine(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

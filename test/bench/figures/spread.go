@@ -10,7 +10,8 @@ func SpreadOf(figures []float64) Spread {
 	return Spread{Median: Median(figures), Least: slices.Min(figures), Most: slices.Max(figures)}
 }
 
-// Median is the middle of the figures, or halfway between the two in the middle. It leaves them in their order.
+// Median is the middle of the figures, or halfway between the two in the middle. It leaves them in
+// their order.
 func Median(figures []float64) float64 {
 	sorted := slices.Sorted(slices.Values(figures))
 	middle := len(sorted) / 2

@@ -1,5 +1,5 @@
-// Command imports is command copy with the libraries that postrender links, none of them called: what remains of
-// postrender's start-up time and memory when it does nothing.
+// Command imports is command copy with the libraries that postrender links, none of them called:
+// what remains of postrender's start-up time and memory when it does nothing.
 package main
 
 import (

@@ -1,13 +1,14 @@
-// Command launch starts one program on its own stdin, stdout and stderr, waits for it, and writes what the kernel
-// charged it to file descriptor 3, as one line: exit code, CPU time in microseconds (user + system, with the children
-// it waited for), wall time in microseconds, peak RSS in KiB.
+// Command launch starts one program on its own stdin, stdout and stderr, waits for it, and writes
+// what the kernel charged it to file descriptor 3, as one line: exit code, CPU time in microseconds
+// (user + system, with the children it waited for), wall time in microseconds, peak RSS in KiB.
 //
 //	launch PROGRAM [ARGUMENT...] 3>cost
 //
-// It exists for the last figure. A Go program starts a child with vfork: until the child's exec the two share one
-// address space, and at the exec the kernel notes the peak of the space that is left behind in the child's ru_maxrss.
-// A child of a harness of 100 MiB thus never reports less than 100 MiB. This launcher is about as small as a Go program
-// gets, so what it leaves in the figure (2 MiB) is no more than any Go program needs for itself.
+// It exists for the last figure. A Go program starts a child with vfork: until the child's exec the
+// two share one address space, and at the exec the kernel notes the peak of the space that is left
+// behind in the child's ru_maxrss. A child of a harness of 100 MiB thus never reports less than 100
+// MiB. This launcher is about as small as a Go program gets, so what it leaves in the figure (2
+// MiB) is no more than any Go program needs for itself.
 //
 // Without arguments it ends at once: started by itself, it shows that lowest figure.
 package main
@@ -40,7 +41,8 @@ func main() {
 	}
 }
 
-// run starts the program with the environment and the first three file descriptors of the launcher, and waits for it.
+// run starts the program with the environment and the first three file descriptors of the launcher,
+// and waits for it.
 func run(args []string) (status syscall.WaitStatus, usage syscall.Rusage, err error) {
 	syscall.CloseOnExec(costs)
 	pid, err := syscall.ForkExec(args[0], args, &syscall.ProcAttr{Env: syscall.Environ(), Files: []uintptr{0, 1, 2}})

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// component is what a chart's templates are rendered with: one process of the application and what belongs to it.
+// component is what a chart's templates are rendered with: one process of the application and what
+// belongs to it.
 type component struct {
 	Chart, Version, Release, Namespace string
 	File                               string // the template's file name
@@ -58,8 +59,8 @@ func (g *generator) kinds() []string {
 	return kinds
 }
 
-// component is one process: a main container, every second time one that exports metrics, every third time one that
-// runs before.
+// component is one process: a main container, every second time one that exports metrics, every
+// third time one that runs before.
 func (g *generator) component(kind, name string) component {
 	part := g.named(name)
 	part.Kind = kind

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// depth is how far the objects of a schema nest, as far as the pod templates inside an operator's resources do.
+// depth is how far the objects of a schema nest, as far as the pod templates inside an operator's
+// resources do.
 const depth = 9
 
-// crd writes a CustomResourceDefinition as controller-gen does: two spaces of indent, list items not indented, every
-// field described by a folded text or a block scalar.
+// crd writes a CustomResourceDefinition as controller-gen does: two spaces of indent, list items
+// not indented, every field described by a folded text or a block scalar.
 func (g *generator) crd(part component) {
 	plural := strings.ReplaceAll(part.Component, "-", "") + "s"
 	fmt.Fprintf(&g.out, `---

@@ -1,9 +1,11 @@
-// Package stream makes the manifests that the benchmark measures with: what `helm template` prints for three imaginary
-// charts, always the same bytes. They have the shape of real Helm 3 output (the order that Helm installs in, a
-// "# Source:" comment a document, block scalars that hold YAML of their own, empty values where a chart's condition
-// was false) and nothing that needs permission to copy.
+// Package stream makes the manifests that the benchmark measures with: what `helm template` prints
+// for three imaginary charts, always the same bytes. They have the shape of real Helm 3 output (the
+// order that Helm installs in, a "# Source:" comment a document, block scalars that hold YAML of
+// their own, empty values where a chart's condition was false) and nothing that needs permission to
+// copy.
 //
-// No pod in them mounts /data and no volume is called pipeline-storage, so every workload can be given the claim.
+// No pod in them mounts /data and no volume is called pipeline-storage, so every workload can be
+// given the claim.
 package stream
 
 import (
@@ -35,8 +37,8 @@ type Size struct {
 	CRDBytes   int // the least size of one
 }
 
-// Sizes are the three charts, smallest first: an application of two processes, one of eight, and an operator whose
-// stream is mostly CustomResourceDefinitions.
+// Sizes are the three charts, smallest first: an application of two processes, one of eight, and an
+// operator whose stream is mostly CustomResourceDefinitions.
 func Sizes() []Size {
 	return []Size{
 		{Name: "small", Chart: "tracker", Deployments: 2, Env: 4, Settings: 8},

@@ -38,7 +38,8 @@ func TestGenerateHasTheStatedSize(t *testing.T) {
 
 func TestGenerateIsDeterministic(t *testing.T) {
 	for _, size := range Sizes() {
-		assert.True(t, bytes.Equal(generate(t, size), generate(t, size)), "the %s stream differs from call to call", size.Name)
+		assert.True(t, bytes.Equal(generate(t, size), generate(t, size)), "the %s stream differs from "+
+			"call to call", size.Name)
 	}
 }
 

@@ -1,0 +1,245 @@
+package app
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// fieldFlag is a flag that sets one field of the profile.
+type fieldFlag struct {
+	section string
+	name    string
+	// path is the field in the configuration file.
+	path string
+	// value names the value in the help.
+	value string
+	usage string
+	// isBool flags need no value.
+	isBool bool
+	apply  func(p *storage.Profile, values []string) error
+}
+
+// The sections of the field flags, in the order of the help.
+const (
+	sectionCreate = "Storage"
+	sectionStatic = "Existing volume"
+	sectionMore   = "Snapshots and changes of volumes"
+	sectionMount  = "Mount"
+)
+
+var fieldSections = []string{sectionCreate, sectionStatic, sectionMore, sectionMount}
+
+// fieldFlags is the table of flags that set a field of the profile, one for every field.
+var fieldFlags = []fieldFlag{
+	{
+		section: sectionCreate, name: "claim", path: "claim.name", value: "NAME",
+		usage: "claim; {namespace} and {release} are replaced (default pvc-data-pipeline.<release>)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.Claim.Name }),
+	},
+	{
+		section: sectionCreate, name: "size", path: "claim.size", value: "QUANTITY",
+		usage: "size that the claim requests (default 100Gi)",
+		apply: setSize,
+	},
+	{
+		section: sectionCreate, name: "access-mode", path: "claim.accessModes", value: "MODE",
+		usage: "access mode of the claim; may be repeated (default ReadWriteOnce)",
+		apply: setAccessModes,
+	},
+	{
+		section: sectionCreate, name: "class", path: "storageClass.name", value: "NAME",
+		usage: "storage class (default fast.<namespace>.<release>)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Name }),
+	},
+	{
+		section: sectionCreate, name: "backend", path: "storageClass.backend", value: "NAME",
+		usage: "storage backend: " + backendNames() + " (default aws-ebs)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Backend }),
+	},
+	{
+		section: sectionCreate, name: "driver", path: "storageClass.driver", value: "NAME",
+		usage: "CSI driver, for the backend csi",
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Driver }),
+	},
+	{
+		section: sectionCreate, name: "parameter", path: "storageClass.parameters", value: "KEY=VALUE",
+		usage: "parameter of the storage class; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &p.StorageClass.Parameters }),
+	},
+	{
+		section: sectionCreate, name: "performance", path: "storageClass.performance", value: "NAME",
+		usage: "preset of parameters of the backend: standard, fast or throughput (default: the backend's own)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Performance }),
+	},
+	{
+		section: sectionCreate, name: "mount-option", path: "storageClass.mountOptions", value: "OPTION",
+		usage: "mount option of new volumes; may be repeated",
+		apply: valuesField(func(p *storage.Profile) *[]string { return &p.StorageClass.MountOptions }),
+	},
+	{
+		section: sectionCreate, name: "reclaim-policy", path: "storageClass.reclaimPolicy", value: "POLICY",
+		usage: "Retain or Delete (default Retain)",
+		apply: setReclaimPolicy,
+	},
+	{
+		section: sectionCreate, name: "volume-binding-mode", path: "storageClass.volumeBindingMode", value: "MODE",
+		usage: "WaitForFirstConsumer or Immediate (default WaitForFirstConsumer)",
+		apply: setBindingMode,
+	},
+	{
+		section: sectionCreate, name: "allow-volume-expansion", path: "storageClass.allowVolumeExpansion", value: "BOOL",
+		usage:  "whether claims may grow (default true)",
+		isBool: true,
+		apply:  boolField(func(p *storage.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
+	},
+
+	{
+		section: sectionStatic, name: "volume-handle", path: "volume.handle", value: "HANDLE",
+		usage: "existing volume to use instead of a new one, as its driver names it",
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Handle }),
+	},
+	{
+		section: sectionStatic, name: "volume", path: "volume.name", value: "NAME",
+		usage: "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)",
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Name }),
+	},
+	{
+		section: sectionStatic, name: "volume-zone", path: "volume.zone", value: "ZONE",
+		usage: "zone of the volume, or the host name of its node",
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Zone }),
+	},
+	{
+		section: sectionStatic, name: "volume-topology-key", path: "volume.topologyKey", value: "KEY",
+		usage: "node label that the zone is a value of, for the backend csi",
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
+	},
+	{
+		section: sectionStatic, name: "volume-namespace", path: "volume.namespace", value: "NAMESPACE",
+		usage: "the one namespace that the volume serves (default: the release's)",
+		apply: stringField(func(p *storage.Profile) *string { return &static(p).Namespace }),
+	},
+	{
+		section: sectionStatic, name: "volume-shared", path: "volume.shared", value: "BOOL",
+		usage:  "every namespace uses the volume, through a PersistentVolume of its own",
+		isBool: true,
+		apply:  setShared,
+	},
+	{
+		section: sectionStatic, name: "volume-attribute", path: "volume.attributes", value: "KEY=VALUE",
+		usage: "attribute of the volume for its driver; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
+	},
+	{
+		section: sectionStatic, name: "volume-mount-option", path: "volume.mountOptions", value: "OPTION",
+		usage: "mount option of the volume; may be repeated",
+		apply: valuesField(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
+	},
+	{
+		section: sectionStatic, name: "volume-node-stage-secret", path: "volume.nodeStageSecret", value: "NAMESPACE/NAME",
+		usage: "Secret that the driver mounts the volume with",
+		apply: setStageSecret,
+	},
+
+	{
+		section: sectionMore, name: "attributes-class", path: "attributesClass.name", value: "NAME",
+		usage: "volume attributes class; an empty name makes one named as the storage class's default",
+		apply: stringField(func(p *storage.Profile) *string { return &attributesClass(p).Name }),
+	},
+	{
+		section: sectionMore, name: "attributes-parameter", path: "attributesClass.parameters", value: "KEY=VALUE",
+		usage: "parameter of the volume attributes class; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &attributesClass(p).Parameters }),
+	},
+	{
+		section: sectionMore, name: "snapshot-class", path: "snapshotClass.name", value: "NAME",
+		usage: "volume snapshot class; an empty name makes one named as the storage class's default",
+		apply: stringField(func(p *storage.Profile) *string { return &snapshotClass(p).Name }),
+	},
+	{
+		section: sectionMore, name: "snapshot-parameter", path: "snapshotClass.parameters", value: "KEY=VALUE",
+		usage: "parameter of the volume snapshot class; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &snapshotClass(p).Parameters }),
+	},
+	{
+		section: sectionMore, name: "snapshot-deletion-policy", path: "snapshotClass.deletionPolicy", value: "POLICY",
+		usage: "Retain or Delete: the data of deleted snapshots (default Retain)",
+		apply: setDeletionPolicy,
+	},
+
+	{
+		section: sectionMount, name: "mount-path", path: "mount.path", value: "PATH",
+		usage: "mount path in the containers (default /data)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.Mount.Path }),
+	},
+	{
+		section: sectionMount, name: "sub-path", path: "mount.subPath", value: "PATH",
+		usage: "directory of the volume to mount; " + storage.PlaceholderPatterns() +
+			" are replaced (default: its root)",
+		apply: stringField(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
+	},
+	{
+		section: sectionMount, name: "read-only", path: "mount.readOnly", value: "BOOL",
+		usage:  "mount read-only",
+		isBool: true,
+		apply:  setReadOnly,
+	},
+	{
+		section: sectionMount, name: "container", path: "mount.containers", value: "NAME",
+		usage: "only this container; may be repeated (default: all)",
+		apply: listField(func(p *storage.Profile) *[]string { return &p.Mount.Containers }),
+	},
+	{
+		section: sectionMount, name: "exclude-container", path: "mount.excludeContainers", value: "NAME",
+		usage: "not this container; may be repeated",
+		apply: listField(func(p *storage.Profile) *[]string { return &p.Mount.ExcludeContainers }),
+	},
+	{
+		section: sectionMount, name: "fs-group", path: "fsGroup", value: "GID",
+		usage: "fsGroup for pods that set none",
+		apply: setFSGroup,
+	},
+	{
+		section: sectionMount, name: "env", path: "env", value: "NAME",
+		usage: "environment variable that holds the mount path",
+		apply: stringField(func(p *storage.Profile) *string { return &p.Env }),
+	},
+	{
+		section: sectionMount, name: "colocate", path: "colocate", value: "BOOL",
+		usage:  "keep the pods on one node, for a volume that is on one node at a time",
+		isBool: true,
+		apply:  setColocate,
+	},
+
+	// The last, because it speaks of a volume only when other flags have named one.
+	{
+		section: sectionCreate, name: "create", path: "the create fields", value: "LIST",
+		usage: "objects to create: class,volume,claim,attributes-class,snapshot-class or none (default: " +
+			"all that the profile needs)",
+		apply: setCreate,
+	},
+}
+
+// define adds the flag to a set. Every value is text until it is applied, so that one table serves all.
+func (f fieldFlag) define(fs *pflag.FlagSet) *[]string {
+	values := &[]string{}
+	fs.StringArrayVar(values, f.name, nil, f.usage)
+	flag := fs.Lookup(f.name)
+	flag.Value, flag.DefValue = namedValue{flag.Value, f.value}, ""
+	if f.isBool {
+		flag.NoOptDefVal = "true"
+	}
+	return values
+}
+
+// namedValue shows the name of a flag's value in the help, in the place of its Go type.
+type namedValue struct {
+	pflag.Value
+	name string
+}
+
+// Type is what pflag prints behind the flag.
+func (v namedValue) Type() string { return v.name }
+
+// String hides the default, which the usage has.
+func (v namedValue) String() string { return "" }

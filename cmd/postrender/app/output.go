@@ -1,0 +1,96 @@
+package app
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/cli"
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+)
+
+// writeSize is how many bytes are written at a time: an output has many small pieces. A larger piece is
+// written as it is.
+const writeSize = 32 << 10
+
+// write prints the manifests, or the diff.
+func (o *Options) write(w io.Writer, out *postrender.Output) error {
+	if o.Diff {
+		after := "with storage"
+		if o.Remove != postrender.RemoveNothing {
+			after = "without storage"
+		}
+		return diff(w, out, after, cli.Color(o.Color, w))
+	}
+	buffered := bufio.NewWriterSize(w, writeSize)
+	_, err := out.WriteTo(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// writeReport writes the report before any manifest is: an output without the requested report is no success.
+func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error {
+	if o.Report == "" {
+		return nil
+	}
+	if isFile(stdout, o.Report) {
+		return errors.New("--report: standard output carries the manifests; name a file")
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	if err := os.WriteFile(o.Report, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	return nil
+}
+
+// isFile reports whether a path names the very file that a stream writes to. Devices such as
+// /dev/null may be shared.
+func isFile(stream io.Writer, path string) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	a, errA := f.Stat()
+	b, errB := os.Stat(path)
+	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
+}
+
+// warn prints the warnings of a report. Helm shows them on failure only; the report has them in any case.
+func warn(w io.Writer, report *postrender.Report) {
+	for i := range report.Workloads {
+		load := &report.Workloads[i]
+		for _, warning := range load.Warnings {
+			fmt.Fprintf(w, "warning: document %d %s/%s: %s\n", load.Document, load.Kind, load.Name, warning)
+		}
+	}
+	for _, warning := range report.Warnings {
+		fmt.Fprintln(w, "warning:", warning)
+	}
+}
+
+func printConfig(w io.Writer, r *postrender.Renderer) error {
+	text, err := manifest.Encode(r.Config)
+	if err != nil {
+		return err
+	}
+	return writeString(w, string(text))
+}
+
+func writeString(w io.Writer, text string) error {
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// This file has the functions with which the flags of the table set fields of the profile.
+
+func static(p *storage.Profile) *storage.Volume {
+	if p.Volume == nil {
+		p.Volume = &storage.Volume{}
+	}
+	return p.Volume
+}
+
+func attributesClass(p *storage.Profile) *storage.AttributesClass {
+	if p.AttributesClass == nil {
+		p.AttributesClass = &storage.AttributesClass{}
+	}
+	return p.AttributesClass
+}
+
+func snapshotClass(p *storage.Profile) *storage.SnapshotClass {
+	if p.SnapshotClass == nil {
+		p.SnapshotClass = &storage.SnapshotClass{}
+	}
+	return p.SnapshotClass
+}
+
+func last(values []string) string { return values[len(values)-1] }
+
+func stringField(field func(*storage.Profile) *string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		*field(p) = last(values)
+		return nil
+	}
+}
+
+func listField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		*field(p) = commaSeparated(values)
+		return nil
+	}
+}
+
+// valuesField sets every value as it is: mount options may have commas.
+func valuesField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		*field(p) = values
+		return nil
+	}
+}
+
+func pairsField(field func(*storage.Profile) *map[string]string) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		m := field(p)
+		if *m == nil {
+			*m = map[string]string{}
+		}
+		for _, pair := range values {
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok || key == "" {
+				return fmt.Errorf("%q is not KEY=VALUE", pair)
+			}
+			(*m)[key] = value
+		}
+		return nil
+	}
+}
+
+func boolField(field func(*storage.Profile) **bool) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		b, err := strconv.ParseBool(last(values))
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", last(values))
+		}
+		*field(p) = &b
+		return nil
+	}
+}
+
+var (
+	setReadOnly = plainBoolField(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
+	setColocate = plainBoolField(func(p *storage.Profile) *bool { return &p.Colocate })
+	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &static(p).Shared })
+)
+
+// plainBoolField sets a field that is false when absent.
+func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, []string) error {
+	return func(p *storage.Profile, values []string) error {
+		var value *bool
+		if err := boolField(func(*storage.Profile) **bool { return &value })(p, values); err != nil {
+			return err
+		}
+		*field(p) = *value
+		return nil
+	}
+}
+
+func setSize(p *storage.Profile, values []string) error {
+	size, err := resource.ParseQuantity(last(values))
+	if err != nil {
+		return fmt.Errorf("%q is not a quantity such as 100Gi", last(values))
+	}
+	if size.Sign() <= 0 {
+		return errors.New("must be greater than zero")
+	}
+	p.Claim.Size = size
+	return nil
+}
+
+func setAccessModes(p *storage.Profile, values []string) error {
+	p.Claim.AccessModes = nil
+	for _, mode := range commaSeparated(values) {
+		p.Claim.AccessModes = append(p.Claim.AccessModes, corev1.PersistentVolumeAccessMode(mode))
+	}
+	return nil
+}
+
+func setReclaimPolicy(p *storage.Profile, values []string) error {
+	p.StorageClass.ReclaimPolicy = corev1.PersistentVolumeReclaimPolicy(last(values))
+	return nil
+}
+
+func setDeletionPolicy(p *storage.Profile, values []string) error {
+	snapshotClass(p).DeletionPolicy = storage.DeletionPolicy(last(values))
+	return nil
+}
+
+func setStageSecret(p *storage.Profile, values []string) error {
+	namespace, name, ok := strings.Cut(last(values), "/")
+	if !ok || namespace == "" || name == "" {
+		return fmt.Errorf("%q is not NAMESPACE/NAME", last(values))
+	}
+	static(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
+	return nil
+}
+
+func setBindingMode(p *storage.Profile, values []string) error {
+	p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingMode(last(values))
+	return nil
+}
+
+func setFSGroup(p *storage.Profile, values []string) error {
+	gid, err := strconv.ParseInt(last(values), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is no group number", last(values))
+	}
+	p.FSGroup = &gid
+	return nil
+}
+
+// creatable are the objects that --create names, each with how it is set; false: the profile has none.
+var creatable = []struct {
+	name string
+	set  func(p *storage.Profile, create *bool) bool
+}{
+	{"class", func(p *storage.Profile, create *bool) bool { p.StorageClass.Create = create; return true }},
+	{"volume", func(p *storage.Profile, create *bool) bool {
+		if p.Volume != nil {
+			p.Volume.Create = create
+		}
+		return p.Volume != nil
+	}},
+	{"claim", func(p *storage.Profile, create *bool) bool { p.Claim.Create = create; return true }},
+	{"attributes-class", func(p *storage.Profile, create *bool) bool {
+		if p.AttributesClass != nil {
+			p.AttributesClass.Create = create
+		}
+		return p.AttributesClass != nil
+	}},
+	{"snapshot-class", func(p *storage.Profile, create *bool) bool {
+		if p.SnapshotClass != nil {
+			p.SnapshotClass.Create = create
+		}
+		return p.SnapshotClass != nil
+	}},
+}
+
+// nothingToCreate are the messages for objects that --create names and the profile does not have.
+var nothingToCreate = map[string]string{
+	"volume":           "there is no volume to create: name one with --volume-handle",
+	"attributes-class": "there is no attributes class to create: name one with --attributes-class",
+	"snapshot-class":   "there is no snapshot class to create: name one with --snapshot-class",
+}
+
+// setCreate sets for every object whether it is created.
+func setCreate(p *storage.Profile, values []string) error {
+	names := commaSeparated(values)
+	if len(names) == 0 {
+		return errors.New("must not be empty: name class, volume, claim, attributes-class and snapshot-class, or none")
+	}
+	if slices.Equal(names, []string{"none"}) {
+		names = nil
+	}
+	known := make([]string, len(creatable))
+	for i, object := range creatable {
+		known[i] = object.name
+		wanted := slices.Contains(names, object.name)
+		if exists := object.set(p, &wanted); wanted && !exists {
+			return errors.New(nothingToCreate[object.name])
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("%q is not one of %s; none cannot be combined", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+func commaSeparated(values []string) []string {
+	var all []string
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}
+
+func backendNames() string {
+	names := make([]string, len(storage.Backends))
+	for i, b := range storage.Backends {
+		names[i] = b.Name
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,258 @@
+package postrender
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+)
+
+// injection is the pass that adds storage.
+type injection struct {
+	*run
+	// consumers are the workloads that mount the claims, in the order of the stream.
+	consumers []consumer
+	// isList reports whether the units are the items of a ResourceList.
+	isList bool
+}
+
+// consumer is one workload that mounts a profile's own claim.
+type consumer struct {
+	storage.ProfileRef
+	// isAdded reports whether this run added the mount. Pods that have it already are counted, but
+	// need no objects: who made their manifests, a chart or an earlier run, made or chose the claim,
+	// too.
+	isAdded bool
+	// workload names the workload in messages.
+	workload string
+	// pods is how many pods it has; perNode reports whether it has one on every node.
+	pods    int
+	perNode bool
+	// isDeferred reports whether no pod of it runs as soon as it is installed.
+	isDeferred bool
+}
+
+// decide decides about the pods of an object.
+func (p *injection) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
+	namespace := p.namespaceOf(object)
+	result := p.withholdHook(object, inject.Patch(p.Config, p.request(namespace), object.Pods...))
+	for n, decision := range result.Decisions {
+		if decision.Reason == inject.ReasonNotSelected {
+			decision = p.explainLabel(object, object.Pods[n], decision)
+		}
+		if object.ClusterScoped && len(decision.Claims) > 0 {
+			decision.Warnings = append(decision.Warnings, clusterScopedMessage(object, decision, namespace))
+		}
+		p.addWorkload(u, object, decision)
+		p.addConsumers(u, object, object.Pods[n], decision, namespace)
+	}
+	if refused := result.Refused(); refused != nil {
+		return nil, errors.New(refused.Message)
+	}
+	return result.Operations, nil
+}
+
+func (p *injection) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
+	return tree.Apply(ops)
+}
+
+func (p *injection) addSkipped(*unit, kinds.Object) {}
+
+func (p *injection) addUnparsed(*unit) {}
+
+// storage adds the objects that the pods need and that the stream does not have.
+func (p *injection) storage() error {
+	if profile := p.needsRelease(); profile != "" {
+		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which "+
+			"Helm does not pass to a post-renderer: "+
+			"add --namespace NAMESPACE --release RELEASE (with Helm: "+
+			"--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE)", profile)
+	}
+	missing, err := p.missing()
+	if err != nil {
+		return err
+	}
+	return p.place(missing)
+}
+
+// missing notes the objects that the pods need and returns those that the stream does not have.
+// Where nothing was mounted, it returns none: a claim without a consumer would keep helm --wait
+// waiting.
+func (p *injection) missing() ([]storage.Object, error) {
+	var mounted []storage.ProfileRef
+	for _, c := range p.consumers {
+		if c.isAdded {
+			mounted = append(mounted, c.ProfileRef)
+		}
+	}
+	needed, err := storage.Objects(p.Config, p.Release, mounted...)
+	if err != nil {
+		return nil, err
+	}
+	var missing []storage.Object
+	for _, object := range needed.All() {
+		action := Created
+		if have := p.find(object); have != nil {
+			if err := p.compare(have, object); err != nil {
+				return nil, err
+			}
+			action = Present
+		}
+		p.report.Objects = append(p.report.Objects, Object{
+			Kind: object.Kind, Name: object.Meta.Name, Namespace: object.Meta.Namespace, Action: action,
+		})
+		if action == Created {
+			missing = append(missing, object)
+		}
+	}
+	return missing, nil
+}
+
+// needsRelease returns a profile whose objects cannot be named without the release that is not given, or "".
+func (p *injection) needsRelease() string {
+	if p.Release.Name != "" && p.Release.Namespace != "" {
+		return ""
+	}
+	for _, c := range p.consumers {
+		if c.isAdded && p.Config.Profile(c.Profile).NeedsRelease() {
+			return c.Profile
+		}
+	}
+	return ""
+}
+
+// withholdHook drops the operations on a hook that must not be injected. A pod whose claims exist already is injected.
+func (p *injection) withholdHook(object kinds.Object, result inject.Result) inject.Result {
+	message := p.hookMessage(object.Annotations[kinds.AnnotationHook])
+	if message == "" {
+		return result
+	}
+	for i := range result.Decisions {
+		d := &result.Decisions[i]
+		if isUntouched(d) || (p.Hooks != HooksNone && p.claimsExist(d)) {
+			continue
+		}
+		*d = inject.Decision{Pod: d.Pod, Reason: inject.ReasonHookNotInjected, Message: message}
+		result.Operations = nil
+	}
+	return result
+}
+
+// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the better one.
+func isUntouched(d *inject.Decision) bool {
+	isLabelled := d.Reason == inject.ReasonLabelled && len(d.Added) == 0
+	return isLabelled || d.Reason == inject.ReasonNotSelected || d.Reason == inject.ReasonNoPods
+}
+
+// hookMessage returns why hooks of these events are left out, or "".
+func (p *injection) hookMessage(events string) string {
+	switch {
+	case events == "" || p.Hooks == HooksAll:
+		return ""
+	case p.Hooks == HooksNone:
+		return "hooks are left out on request"
+	}
+	for event := range strings.SplitSeq(events, ",") {
+		if event = strings.TrimSpace(event); slices.Contains(beforeClaims, event) {
+			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it forever", event)
+		}
+	}
+	return ""
+}
+
+// beforeClaims are the events whose hooks Helm runs before it creates the release's objects. On
+// deletion and rollback the claim is there. Source: Helm, pkg/release/hook.go; crd-install is Helm
+// 2's.
+var beforeClaims = []string{"pre-install", "pre-upgrade", "crd-install"}
+
+// claimsExist reports whether a pod uses only claims that this release does not create.
+func (p *injection) claimsExist(d *inject.Decision) bool {
+	return len(d.Profiles) > 0 && !slices.ContainsFunc(d.Profiles,
+		func(name string) bool { return *p.Config.Profile(name).Claim.Create })
+}
+
+// noContainers is the message about an object whose pods are defined in another one.
+const noContainers = "it has no containers of its own"
+
+func (p *injection) noPodsMessage(object kinds.Object) string {
+	if object.Advice != "" {
+		return object.Advice
+	}
+	return noContainers
+}
+
+func (p *injection) podInConfigMapMessage() string {
+	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook " +
+		"mount the claim, or set the volume in the chart's values"
+}
+
+// explainLabel adds where the label belongs, when it is on the workload instead of its pod template.
+func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
+	if p.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
+		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
+		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels "+
+			"of its pod template, %s", object.Kind, place)
+		decision.Warnings = append(decision.Warnings, decision.Message)
+	}
+	return decision
+}
+
+func (p *injection) selector() labels.Selector {
+	if p.Selector == nil {
+		return inject.DefaultSelector()
+	}
+	return p.Selector
+}
+
+// isMissed reports whether people want storage for a pod that gets none: it was selected and left
+// out, or left to the webhook. A pod whose containers are not in the document counts when the
+// document has every selected label.
+func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason) bool {
+	switch reason {
+	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
+		return true
+	case inject.ReasonNoPods:
+		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u)
+	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
+		return p.namesLabels(u)
+	default:
+		return false
+	}
+}
+
+// namesLabels reports whether a text has the key of every selected label.
+func (p *injection) namesLabels(u *unit) bool {
+	requirements, _ := p.selector().Requirements()
+	return !slices.ContainsFunc(requirements,
+		func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })
+}
+
+// addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier
+// configuration, which the pod retains, is not one of them.
+func (p *injection) addConsumers(u *unit, object kinds.Object, pod kinds.Pod, d inject.Decision, namespace string) {
+	if d.Reason.Refuses() {
+		return
+	}
+	for i, name := range d.Profiles {
+		if d.Claims[i] != p.Config.Profile(name).Names(p.Release, namespace).Claim {
+			continue
+		}
+		p.consumers = append(p.consumers, consumer{
+			ProfileRef: storage.ProfileRef{Profile: name, Namespace: namespace},
+			isAdded:    d.Mounted(name),
+			workload:   u.in(object),
+			pods:       pod.Replicas,
+			perNode:    object.PerNode,
+			isDeferred: object.Deferred || pod.Replicas == 0 || object.Annotations[kinds.AnnotationHook] != "",
+		})
+	}
+}

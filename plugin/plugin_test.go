@@ -24,7 +24,7 @@ const (
 	signer   = "Tests of pipeline-storage <tests@example.com>"
 )
 
-func TestTheDescriptionHasARowForEveryPlatform(t *testing.T) {
+func TestDescriptionHasEveryPlatform(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("helm4/plugin.yaml")
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestTheDescriptionHasARowForEveryPlatform(t *testing.T) {
 	assert.Equal(t, want, description.RuntimeConfig.PlatformCommand)
 }
 
-func TestAnUnsignedPackageIsInstalledOnlyWithoutVerification(t *testing.T) {
+func TestInstallsUnsignedPackageOnlyWithoutVerification(t *testing.T) {
 	t.Parallel()
 	file := pack(t, plugin.Packager{})
 	home := newHome(t)
@@ -60,7 +60,7 @@ func TestAnUnsignedPackageIsInstalledOnlyWithoutVerification(t *testing.T) {
 	home.rendersAnExample(t)
 }
 
-func TestASignedPackageIsVerifiedAndInstalled(t *testing.T) {
+func TestVerifiesAndInstallsSignedPackage(t *testing.T) {
 	t.Parallel()
 	keyring := newKeyring(t)
 	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
@@ -75,7 +75,7 @@ func TestASignedPackageIsVerifiedAndInstalled(t *testing.T) {
 	home.rendersAnExample(t)
 }
 
-func TestASignedPackageThatWasChangedIsRefused(t *testing.T) {
+func TestRefusesChangedSignedPackage(t *testing.T) {
 	t.Parallel()
 	keyring := newKeyring(t)
 	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
@@ -90,7 +90,7 @@ func TestASignedPackageThatWasChangedIsRefused(t *testing.T) {
 	assert.Contains(t, out, "sha256 sum does not match")
 }
 
-func TestAnUnsignedPackageReplacesASignedOneWithItsSignature(t *testing.T) {
+func TestUnsignedPackageReplacesSignature(t *testing.T) {
 	t.Parallel()
 	destination := t.TempDir()
 	p := plugin.Packager{
@@ -108,7 +108,7 @@ func TestAnUnsignedPackageReplacesASignedOneWithItsSignature(t *testing.T) {
 	assert.NoFileExists(t, file+".prov")
 }
 
-func TestThePackageHoldsTheDescriptionAndTheProgram(t *testing.T) {
+func TestPackageHasDescriptionAndProgram(t *testing.T) {
 	t.Parallel()
 	host := plugin.Host()
 	binary := "pipeline-storage/bin/postrender-" + host.OS + "-" + host.Arch
@@ -120,7 +120,7 @@ func TestThePackageHoldsTheDescriptionAndTheProgram(t *testing.T) {
 	assert.NotZero(t, entries[binary].FileInfo().Mode()&0o111, "the program can be executed")
 }
 
-func TestTheSameSourcesGiveTheSamePackage(t *testing.T) {
+func TestPackageIsReproducible(t *testing.T) {
 	t.Parallel()
 	first, err := os.ReadFile(pack(t, plugin.Packager{}))
 	require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestTheSameSourcesGiveTheSamePackage(t *testing.T) {
 	assert.Equal(t, sha256.Sum256(first), sha256.Sum256(second))
 }
 
-func TestTheVersionOfAReleaseReplacesThatOfTheDescription(t *testing.T) {
+func TestReleaseVersionReplacesThatOfDescription(t *testing.T) {
 	t.Parallel()
 	p := plugin.Packager{
 		Helm: parts.Require(t, "helm4")["helm4"], Version: "1.2.3-rc.1", Platforms: []plugin.Platform{plugin.Host()},
@@ -143,13 +143,13 @@ func TestTheVersionOfAReleaseReplacesThatOfTheDescription(t *testing.T) {
 	assert.Error(t, err, "Helm wants a whole semantic version")
 }
 
-func TestAKeyWithoutAKeyringIsRefused(t *testing.T) {
+func TestRefusesKeyWithoutKeyring(t *testing.T) {
 	t.Parallel()
 	_, err := plugin.Packager{SignKey: signer}.Package(t.Context(), t.TempDir())
 	assert.EqualError(t, err, `to sign with the key "`+signer+`", name a keyring that holds it: gpg --export-secret-keys NAME >FILE`)
 }
 
-func TestAKeyThatIsNotInTheKeyringIsRefused(t *testing.T) {
+func TestRefusesKeyOutsideKeyring(t *testing.T) {
 	t.Parallel()
 	destination := t.TempDir()
 	p := plugin.Packager{

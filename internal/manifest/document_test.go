@@ -63,7 +63,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestSplitSeesKindsWithoutParsing(t *testing.T) {
+func TestSplitFindsKindsWithoutParsing(t *testing.T) {
 	cases := map[string]struct {
 		stream string
 		exp    manifest.Header

@@ -49,7 +49,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWithoutAWordOfTheText(t *testing.T) {
+func TestDecodeErrorsQuoteNoText(t *testing.T) {
 	cases := map[string]struct{ body, exp string }{
 		"bad indentation":              {"a: hunter2\n b: c\n", "line 2: mapping values are not allowed in this context"},
 		"a tab":                        {"a:\n\thunter2: c\n", "line 2: found character that cannot start any token"},

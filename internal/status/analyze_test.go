@@ -89,6 +89,12 @@ func anEvent(reason, message string) corev1.Event {
 	}
 }
 
+// colocate lets the profile keep the pods of its claim on one node.
+func colocate(s *Snapshot) {
+	config := s.ConfigMaps[0].Data
+	config["config.yaml"] = strings.Replace(config["config.yaml"], "{name: default}", "{name: default, colocate: true}", 1)
+}
+
 // base is a cluster in which all is well, and nothing of ours but the webhook.
 func base(t *testing.T) *Snapshot {
 	t.Helper()
@@ -167,6 +173,22 @@ func TestAnalyze(t *testing.T) {
 				})}
 			},
 			result{Mounted, diagnose.ReasonClaimMissing},
+		},
+		"two of three containers lack the mount": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) {
+					p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b"}, corev1.Container{Name: "c"})
+				})}
+				s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
+			},
+			result{PartlyMounted, ReasonPartlyInjected},
+		},
+		"the pod has the label of another claim": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Labels["default.pipeline-storage.io/claim"] = "another" })}
+				colocate(s)
+			},
+			result{NotMounted, string(inject.ReasonConflict)},
 		},
 		"the namespace is left out": {
 			func(s *Snapshot) { s.Pods, s.Namespaces[0].Labels = []corev1.Pod{aPod(false)}, nil },
@@ -410,10 +432,16 @@ func BenchmarkAnalyze(b *testing.B) {
 	}
 }
 
-// TestVariablesOfFoldersAreNoConflict looks at a pod whose sidecar lacks what its main container has: the variable that the
-// folder needs is the one that is there.
-func TestVariablesOfFoldersAreNoConflict(t *testing.T) {
-	env := corev1.EnvVar{Name: "X", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}
-	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Env: []corev1.EnvVar{env}}}}}
-	assert.Equal(t, []kinds.Env{{Name: "X", FromSource: true, FieldPath: "metadata.name"}}, podOf(pod).Containers[0].Env)
+// TestNamesEveryContainerWithoutMount holds the sentence about a pod that has its storage in one of three containers.
+func TestNamesEveryContainerWithoutMount(t *testing.T) {
+	t.Parallel()
+
+	s := base(t)
+	s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) {
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b"}, corev1.Container{Name: "c"})
+	})}
+	s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
+	problems := Analyze(s).Namespaces[0].Problems
+	require.Len(t, problems, 1)
+	assert.Contains(t, problems[0].Message, "b, c")
 }

@@ -93,7 +93,7 @@ func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
 	if l.home != nil {
 		request.NamespaceLabels = l.home.Labels
 	}
-	result := inject.Patch(l.config, request, podOf(pod))
+	result := inject.Patch(l.config, request, kinds.FromPod(pod))
 	d := &result.Decisions[0]
 	for i, profile := range d.Profiles {
 		l.profiles[d.Claims[i]] = profile
@@ -136,7 +136,7 @@ func (l *look) judgeByLooks(pod *corev1.Pod, row *Pod, about string) *Problem {
 	switch {
 	case row.Storage == Mounted:
 		return nil
-	case podOf(pod).Windows:
+	case kinds.FromPod(pod).Windows:
 		row.Storage = Excluded
 		return new(found(string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing", "take the label "+kinds.Label+" from it, or run it on Linux", about))
 	}
@@ -226,44 +226,4 @@ func ownerOf(pod *corev1.Pod) string {
 		return "Deployment/" + strings.TrimSuffix(owner.Name, hash)
 	}
 	return owner.Kind + "/" + owner.Name
-}
-
-// podOf is a pod as package kinds describes it.
-func podOf(pod *corev1.Pod) kinds.Pod {
-	p := kinds.Pod{
-		Labels: pod.Labels, Annotations: pod.Annotations, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext", Replicas: 1,
-		Windows: (pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows) || pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows),
-	}
-	if c := pod.Spec.SecurityContext; c != nil {
-		p.SecurityContext = &kinds.SecurityContext{HasFSGroup: c.FSGroup != nil, HasFSGroupChangePolicy: c.FSGroupChangePolicy != nil}
-	}
-	for _, v := range pod.Spec.Volumes {
-		volume := kinds.PodVolume{Name: v.Name}
-		if v.PersistentVolumeClaim != nil {
-			volume.Claim = v.PersistentVolumeClaim.ClaimName
-		}
-		p.Volumes = append(p.Volumes, volume)
-	}
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		p.Containers = append(p.Containers, containerOf(&c))
-	}
-	return p
-}
-
-func containerOf(c *corev1.Container) kinds.Container {
-	container := kinds.Container{Name: c.Name}
-	for _, m := range c.VolumeMounts {
-		container.Mounts = append(container.Mounts, kinds.VolumeMount{Volume: m.Name, Path: m.MountPath})
-	}
-	for _, d := range c.VolumeDevices {
-		container.Devices = append(container.Devices, d.DevicePath)
-	}
-	for _, e := range c.Env {
-		read := kinds.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil}
-		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
-			read.FieldPath = e.ValueFrom.FieldRef.FieldPath
-		}
-		container.Env = append(container.Env, read)
-	}
-	return container
 }

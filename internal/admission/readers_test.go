@@ -74,7 +74,7 @@ func comparablePod(t *testing.T, pod kinds.Pod) compared {
 		c.Ports = append(c.Ports, ports...)
 	}
 	slices.SortFunc(c.Ports, func(a, b corev1.ContainerPort) int { return strings.Compare(a.String(), b.String()) })
-	pod.Kind, pod.HasLabels = "", len(pod.Labels) > 0
+	pod.HasLabels = len(pod.Labels) > 0
 	pod.Affinity, pod.Spread, pod.Ports = nil, nil, nil
 	if pod.SecurityContext != nil && *pod.SecurityContext == (kinds.SecurityContext{}) {
 		pod.SecurityContext = nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -35,6 +36,9 @@ const (
 // AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it mounted, comma separated.
 const AnnotationInjected = storage.Group + "/injected"
 
+// injectedToken is its key as a token of a JSON pointer, with the slash in front.
+var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
+
 // mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
 // none of them: whoever rendered the pod made it.
 func (p *podPatch) mark() {
@@ -54,7 +58,7 @@ func (p *podPatch) mark() {
 	case len(p.pod.Annotations) == 0:
 		p.edits.set(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
 	default:
-		p.edits.set(p.pod.Path+"/metadata/annotations/"+strings.ReplaceAll(AnnotationInjected, "/", "~1"), value)
+		p.edits.set(p.pod.Path+"/metadata/annotations"+injectedToken, value)
 	}
 }
 
@@ -275,7 +279,7 @@ func (r *removal) unmark(pod *kinds.Pod, gone []string) {
 		return
 	}
 	if len(annotations) > 1 {
-		path += "/" + kinds.PointerToken(AnnotationInjected)
+		path += injectedToken
 	}
 	r.takeField(path)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
@@ -33,7 +35,7 @@ func (p *podPatch) addLabel(place *kinds.LabelPlace) bool {
 	for i := len(names) - 1; i > 0; i-- {
 		value = map[string]any{names[i]: value}
 	}
-	isNew := p.edits.merge(place.Path+"/"+kinds.PointerToken(names[0]), value)
+	isNew := p.edits.merge(string(jsontext.Pointer(place.Path).AppendToken(names[0])), value)
 	if isNew {
 		p.added(Addition{Label: place.Key + "=" + kinds.LabelEnabled})
 	}
@@ -43,14 +45,14 @@ func (p *podPatch) addLabel(place *kinds.LabelPlace) bool {
 // elsewhere tells of containers that are defined elsewhere, beside those that are here, and lets the webhook find them. It
 // reports whether the label was added for that.
 func (p *podPatch) elsewhere(reason Reason) bool {
-	if len(p.pod.Elsewhere) == 0 || reason != ReasonInjected && reason != ReasonAlreadyMounted {
+	if len(p.pod.ExternalContainers) == 0 || reason != ReasonInjected && reason != ReasonAlreadyMounted {
 		return false
 	}
 	isNew, advice := false, "label its pods "+kinds.Label+": "+kinds.LabelEnabled+", and the webhook mounts the claim"
 	if place := p.pod.Label; place != nil && (place.Value == "" || place.Value == kinds.LabelEnabled) {
 		isNew, advice = p.addLabel(place), byLabel
 	}
-	for _, name := range p.pod.Elsewhere {
+	for _, name := range p.pod.ExternalContainers {
 		p.warn("container %q gets no mount here, because %s; %s", name, p.why(), advice)
 	}
 	return isNew

@@ -10,17 +10,29 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // labelKinds are rows for every mechanic around pods whose containers are not in the object, or not all of them.
 const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [" +
 	"{podTemplate: spec.template, labels: metadata.labels}, " +
 	"{scope: spec.ref, metadata: [$.metadata], labels: $.metadata.labels, why: the pods are those of the runtime}, " +
-	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, implied: true, why: A is implied}, " +
-	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, labelPrefix: role.label., implied: true, why: B is implied}]}, " +
-	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], reference: ref, adds: main, " +
+	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, why: A is implied}, " +
+	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, why: B is implied}]}, " +
+	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], " +
 	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it is somebody else's}]}, " +
 	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.told, why: it is made elsewhere}]}]\n"
+
+// labelConfig reads labelKinds, and sets what only rows of the built-in table have.
+func labelConfig(t *testing.T) *storage.Config {
+	t.Helper()
+	config := injecttest.Load(t, labelKinds)
+	train, steps := config.Kinds[0].Pods, config.Kinds[1].Pods
+	train[2].Implied = true
+	train[3].ProjectPaths = kinds.ProjectPaths{Implied: true, LabelPrefix: "role.label."}
+	steps[0].ProjectPaths = kinds.ProjectPaths{Reference: "ref", Adds: "main"}
+	return config
+}
 
 // TestLabels is about pods that cannot be mounted into here, so that their label has to find the webhook.
 func TestLabels(t *testing.T) {
@@ -122,7 +134,7 @@ func TestLabels(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := injecttest.Load(t, labelKinds)
+			config := labelConfig(t)
 			selector := tt.selector
 			if selector == nil {
 				selector = labels.Everything()
@@ -158,10 +170,10 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
 		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
 	} {
-		_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
+		_, err := kinds.NewTable(labelConfig(t).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
 		require.EqualError(t, err, exp)
 	}
-	_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
+	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
 }
 

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
-
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
@@ -184,7 +183,7 @@ func mergeInto(into, from any) bool {
 // added already.
 func (e *edits) entry(path, below string, empty bool, key, value string) bool {
 	if !empty {
-		return e.set(path+"/"+kinds.PointerToken(key), value)
+		return e.set(string(jsontext.Pointer(path).AppendToken(key)), value)
 	}
 	entry := map[string]any{key: value}
 	if below != "" {

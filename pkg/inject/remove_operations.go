@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
@@ -83,7 +84,7 @@ func (r *removal) operations() []jsonpatch.Operation {
 			continue
 		}
 		for _, key := range p.keys {
-			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+kinds.PointerToken(key), nil))
+			ops = append(ops, jsonpatch.NewOperation("remove", string(jsontext.Pointer(p.path).AppendToken(key)), nil))
 		}
 		slices.Sort(p.items)
 		for _, item := range slices.Backward(p.items) {
@@ -110,12 +111,7 @@ func (r *removal) list(pointer string) []any {
 // lookup returns what is at a pointer of the document, or nil.
 func (r *removal) lookup(pointer string) any {
 	var value any = r.object.Content
-	pointer = strings.TrimPrefix(pointer, r.object.Path)
-	if pointer == "" {
-		return value
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+	for token := range jsontext.Pointer(strings.TrimPrefix(pointer, r.object.Path)).Tokens() {
 		switch at := value.(type) {
 		case map[string]any:
 			value = at[token]

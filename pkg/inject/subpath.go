@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -80,7 +81,7 @@ const indexLabel = "batch.kubernetes.io/job-completion-index"
 
 // requireLabel refuses a pod that will not have the label.
 func (p *podPatch) requireLabel(key string) error {
-	if p.pod.Labels[key] != "" || p.pod.ControllerAddsLabel(key) {
+	if p.pod.Labels[key] != "" || slices.Contains(p.pod.ControllerLabels, key) {
 		return nil
 	}
 	remedy := "add the label to the pod"
@@ -96,7 +97,7 @@ func (p *podPatch) requireLabel(key string) error {
 
 // takesVariables refuses variables where the kind's controller would break the pod.
 func (p *podPatch) takesVariables() error {
-	if !p.pod.ControllerCopiesMounts() {
+	if !p.pod.CopiesMounts {
 		return nil
 	}
 	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
@@ -206,7 +207,7 @@ func (r *removal) otherMount(value any, pointer, volume string) string {
 	switch value := value.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
-			if found := r.otherMount(value[key], pointer+"/"+kinds.PointerToken(key), volume); found != "" {
+			if found := r.otherMount(value[key], string(jsontext.Pointer(pointer).AppendToken(key)), volume); found != "" {
 				return found
 			}
 		}

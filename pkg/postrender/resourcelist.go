@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -366,12 +367,12 @@ func metadata(object map[string]any) map[string]any {
 // fieldPath writes a JSON pointer as the specification writes fields: spec.template.spec.containers[3].
 func fieldPath(pointer string) string {
 	var path strings.Builder
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+	for token := range jsontext.Pointer(pointer).Tokens() {
 		if _, err := strconv.Atoi(token); err == nil {
 			path.WriteString("[" + token + "]")
 			continue
 		}
-		path.WriteString("." + strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
+		path.WriteString("." + token)
 	}
 	return strings.TrimPrefix(path.String(), ".")
 }

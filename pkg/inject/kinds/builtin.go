@@ -20,7 +20,9 @@ var builtinKinds = slices.Concat(
 func Builtin() []Kind {
 	kinds := slices.Clone(builtinKinds)
 	for i := range kinds {
-		kinds[i].Pods = kinds[i].paths()
+		if kinds[i].pods != nil {
+			kinds[i].Pods = kinds[i].pods()
+		}
 	}
 	return kinds
 }
@@ -31,6 +33,7 @@ func of(project, source string, kinds ...Kind) []Kind {
 		kinds[i].Project, kinds[i].Source = project, source
 		if kinds[i].pods != nil {
 			kinds[i].pods = sync.OnceValue(kinds[i].pods)
+			kinds[i].rows = parseOnce(kinds[i].pods)
 		}
 	}
 	return kinds

@@ -6,13 +6,29 @@ const argoRefLimits = "A task or step with a templateRef runs a template of a Wo
 const argoAdvice = "its templates run no containers of their own: mount in the WorkflowTemplates that they name; the pod of a resource " +
 	"template only creates the object that its manifest holds"
 
+// argoController copies the mounts of the container main to the one that saves artifacts.
+// Source: argo-workflows, workflow/controller/workflowpod.go addOutputArtifactsVolumes.
+var argoController = Controller{CopiesMounts: true}
+
 var argoKinds = of("Argo Workflows", "argo-workflows, pkg/apis/workflow/v1alpha1/workflow_types.go",
-	Kind{Group: "argoproj.io", Kind: "Workflow", pods: func() []PodPaths { return append(argoTemplates("spec"), argoReference("spec")) }, Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, pods: func() []PodPaths { return argoTemplates("spec") }, Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, pods: func() []PodPaths { return argoTemplates("spec") }, Advice: argoAdvice, Limits: argoRefLimits},
-	Kind{Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, pods: func() []PodPaths {
-		return append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec"))
-	}, Advice: argoAdvice, Limits: argoRefLimits},
+	Kind{
+		Group: "argoproj.io", Kind: "Workflow", Controller: argoController, Advice: argoAdvice, Limits: argoRefLimits,
+		pods: func() []PodPaths { return append(argoTemplates("spec"), argoReference("spec")) },
+	},
+	Kind{
+		Group: "argoproj.io", Kind: "WorkflowTemplate", Deferred: true, Controller: argoController, Advice: argoAdvice, Limits: argoRefLimits,
+		pods: func() []PodPaths { return argoTemplates("spec") },
+	},
+	Kind{
+		Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Deferred: true, ClusterScoped: true, Controller: argoController,
+		pods: func() []PodPaths { return argoTemplates("spec") }, Advice: argoAdvice, Limits: argoRefLimits,
+	},
+	Kind{
+		Group: "argoproj.io", Kind: "CronWorkflow", Deferred: true, Controller: argoController, Advice: argoAdvice, Limits: argoRefLimits,
+		pods: func() []PodPaths {
+			return append(argoTemplates("spec.workflowSpec"), argoReference("spec.workflowSpec"))
+		},
+	},
 )
 
 // argoTemplates is the row part of an Argo workflow: mounts and volumes per template, pod metadata and security context in both,
@@ -48,12 +64,12 @@ func argoTemplate(workflow, scope string) PodPaths {
 		SharedVolumes:   []string{defaults + "volumes", "$." + workflow + ".volumes"},
 		Containers:      []string{"initContainers[*]", "container", "script", "containerSet.containers[*]", "sidecars[*]"},
 		Names:           map[string]string{"container": "main", "script": "main"},
-		Mirror:          &Mirror{Field: "mirrorVolumeMounts", Of: "main"},
 		Shared: []SharedLists{
 			withDefaults("container"), withDefaults("script"),
 			{Containers: []string{"containerSet.containers[*]"}, Mounts: []string{"containerSet.volumeMounts"}},
 		},
 		ClaimTemplates: "$." + workflow + ".volumeClaimTemplates",
+		ProjectPaths:   ProjectPaths{Mirror: &Mirror{Field: "mirrorVolumeMounts", Of: "main"}},
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 
 var sparkOperatorKinds = slices.Concat(
 	of("Spark Operator (Kubeflow)", "spark-operator, api/v1beta2/sparkapplication_types.go and scheduledsparkapplication_types.go",
-		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", pods: func() []PodPaths { return sparkRoles("spec") }, Limits: sparkOperatorLimits},
-		Kind{Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, pods: func() []PodPaths { return sparkRoles("spec.template") }, Limits: sparkOperatorLimits},
+		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", Controller: sparkController, pods: func() []PodPaths { return sparkRoles("spec") }, Limits: sparkOperatorLimits},
+		Kind{
+			Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, Controller: sparkController,
+			pods: func() []PodPaths { return sparkRoles("spec.template") }, Limits: sparkOperatorLimits,
+		},
 	),
 	of("Spark Operator (Kubeflow)", "spark-operator, api/v1alpha1/sparkconnect_types.go and internal/controller/sparkconnect",
 		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkConnect", pods: func() []PodPaths {
@@ -18,6 +21,10 @@ var sparkOperatorKinds = slices.Concat(
 		}},
 	),
 )
+
+var sparkController = Controller{
+	Labels: []string{"sparkoperator.k8s.io/app-name", "spark-role"}, LabelsSource: "Spark operator, pkg/common/spark.go",
+}
 
 const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on. " +
 	"What the template of a driver or executor has besides Spark's own container gets no mount."

@@ -4,19 +4,19 @@ package kinds
 // Source: tekton pipeline, docs/labels.md.
 var tektonKinds = of("Tekton Pipelines",
 	"pipeline, pkg/apis/pipeline/v1/task_types.go, pipeline_types.go, taskrun_types.go and task_validation.go",
-	Kind{Group: "tekton.dev", Kind: "Task", Deferred: true, pods: func() []PodPaths {
+	Kind{Group: "tekton.dev", Kind: "Task", Controller: Controller{Labels: tektonLabels[:1], LabelsSource: "as a TaskRun's, which is made of it"}, Deferred: true, pods: func() []PodPaths {
 		return []PodPaths{
 			tektonTask("spec", tektonRootLabels, []string{tektonRoot}),
 		}
 	}, Limits: tektonLimits + " A Task has no place for fsGroup: set it in the podTemplate of the run."},
-	Kind{Group: "tekton.dev", Kind: "TaskRun", pods: func() []PodPaths {
+	Kind{Group: "tekton.dev", Kind: "TaskRun", Controller: Controller{Labels: tektonLabels[:1], LabelsSource: "Tekton, docs/labels.md, Automatic labeling"}, pods: func() []PodPaths {
 		return []PodPaths{
 			tektonTask("spec.taskSpec", tektonRootLabels, []string{tektonRoot}, "$.spec.podTemplate"),
 			tektonReference("spec.taskRef", "Task"),
 		}
 	}, Limits: tektonLimits},
-	Kind{Group: "tekton.dev", Kind: "Pipeline", Deferred: true, pods: func() []PodPaths { return tektonPipeline("spec") }, Limits: tektonLimits + tektonPipelineLimits},
-	Kind{Group: "tekton.dev", Kind: "PipelineRun", pods: func() []PodPaths {
+	Kind{Group: "tekton.dev", Kind: "Pipeline", Controller: Controller{Labels: tektonLabels, LabelsSource: "as a PipelineRun's, which is made of it"}, Deferred: true, pods: func() []PodPaths { return tektonPipeline("spec") }, Limits: tektonLimits + tektonPipelineLimits},
+	Kind{Group: "tekton.dev", Kind: "PipelineRun", Controller: Controller{Labels: tektonLabels, LabelsSource: "Tekton, docs/labels.md, Automatic labeling"}, pods: func() []PodPaths {
 		return append(
 			tektonPipeline("spec.pipelineSpec", "$.spec.taskRunTemplate.podTemplate", "$.spec.podTemplate"),
 			tektonReference("spec.pipelineRef", "Pipeline"),
@@ -28,6 +28,9 @@ var tektonKinds = of("Tekton Pipelines",
 		Limits: "A StepAction has no volumes of its own; the label on the Task or the run that uses it lets the webhook mount the claim.",
 	},
 )
+
+// tektonLabels are what TaskRuns give their pods, and PipelineRuns theirs.
+var tektonLabels = []string{"tekton.dev/taskRun", "tekton.dev/pipelineRun"}
 
 const (
 	tektonRoot           = "$.metadata"
@@ -50,14 +53,13 @@ func tektonTask(scope, labels string, metadata []string, podTemplates ...string)
 		Volumes:         "volumes",
 		SharedVolumes:   volumes,
 		Containers:      []string{"steps[*]", "sidecars[*]"},
-		ContainerMounts: []string{"workspaces"},
 		Shared: []SharedLists{
 			{Containers: []string{"steps[*]"}, Mounts: []string{"stepTemplate.volumeMounts"}, Env: []string{"stepTemplate.env"}},
 			{Mounts: []string{"workspaces"}},
 		},
-		Reference: "ref",
-		Labels:    labels,
-		Why:       "a step with a ref is defined by a StepAction and may have no mounts, and a task of a kind of its own has no steps",
+		Labels:       labels,
+		Why:          "a step with a ref is defined by a StepAction and may have no mounts, and a task of a kind of its own has no steps",
+		ProjectPaths: ProjectPaths{ContainerMounts: []string{"workspaces"}, Reference: "ref"},
 	}
 }
 

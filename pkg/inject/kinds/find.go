@@ -38,13 +38,15 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 	if row.Objects != "" {
 		return k.findWrapped(doc, o, row)
 	}
-	for _, paths := range row.paths() {
-		pods, err := findPods(doc, pointer, paths)
+	rows := row.podRows()
+	for i := range rows {
+		pods, err := findPods(doc, pointer, &rows[i])
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
 		}
 		for i := range pods {
-			pods[i].Group, pods[i].Kind, pods[i].PerNode = o.Group, o.Kind, o.PerNode
+			pods[i].PerNode = o.PerNode
+			pods[i].control(&row.Controller)
 		}
 		o.Pods = append(o.Pods, pods...)
 	}
@@ -55,7 +57,7 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object, error) {
 	itemKind := strings.TrimSuffix(list.Kind, listSuffix)
 	var found []Object
-	for _, m := range resolve(node{value: doc, pointer: list.Path}, row.Objects) {
+	for _, m := range follow(node{value: doc, pointer: list.Path}, parsePath(row.Objects).steps, nil) {
 		item, ok := m.value.(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("%s/%s: %s is no object", list.Kind, list.Name, m.pointer)

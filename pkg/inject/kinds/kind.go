@@ -20,15 +20,32 @@ type Kind struct {
 	// Advice says what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
 	Advice string `json:"advice,omitempty"`
 
-	// pods makes Pods, in the built-in table.
-	pods func() []PodPaths
-
-	// Project is whose kind it is, for people. It is no part of the configuration file, nor are Source and Limits.
+	// Controller is what the kind's controller does with the pods that it creates. It is no part of the configuration file, nor
+	// are Project, Source and Limits.
+	Controller Controller `json:"-"`
+	// Project is whose kind it is, for people.
 	Project string `json:"-"`
 	// Source is the file of the project from which the row was read.
 	Source string `json:"-"`
 	// Limits is what the row cannot do, in whole sentences; empty where it can do everything.
 	Limits string `json:"-"`
+
+	// pods makes Pods, in the built-in table. rows are Pods with their paths parsed, once.
+	pods func() []PodPaths
+	rows func() []podRow
+}
+
+// Controller is what the controller of a kind does with the pods that it creates from a template.
+type Controller struct {
+	// Labels are the keys of labels that it adds to them.
+	Labels []string
+	// LabelsBelow is a part of the JSON pointer of the templates whose pods get Labels; empty: all.
+	LabelsBelow string
+	// LabelsSource is the file of the project from which Labels were read.
+	LabelsSource string
+	// CopiesMounts says that it gives the mounts of a template's main container to a container of its own, which would miss the
+	// variables of a subPathExpr and never start.
+	CopiesMounts bool
 }
 
 // SharedLists are lists that several containers of a pod have besides their own. Nothing is added there.
@@ -44,9 +61,9 @@ type SharedLists struct {
 // Mirror says how a container gets the mounts of another one, which therefore may not be given to it a second time.
 type Mirror struct {
 	// Field is the container's field that is true where it does.
-	Field string `json:"field,omitempty"`
+	Field string
 	// Of is the name of the other container.
-	Of string `json:"of,omitempty"`
+	Of string
 }
 
 // PodPaths says where one sort of pod sits in an object.
@@ -86,31 +103,37 @@ type PodPaths struct {
 	Replicas []string `json:"replicas,omitempty"`
 	// Shared are lists that containers have besides their own, such as those of Tekton's stepTemplate.
 	Shared []SharedLists `json:"shared,omitempty"`
-	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces of Tekton's steps. Nothing
-	// is added there.
-	ContainerMounts []string `json:"containerMounts,omitempty"`
 	// Names are the names that the project gives to single containers, by their paths. Without one, a container that names
 	// itself nowhere is called by the last part of its path.
 	Names map[string]string `json:"names,omitempty"`
-	// Mirror says how a container gets the mounts of another besides its own.
-	Mirror *Mirror `json:"mirror,omitempty"`
-	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
-	NoEnv []string `json:"noEnv,omitempty"`
-	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
-	// container takes no mounts here.
-	Reference string `json:"reference,omitempty"`
-	// Adds is the name of a container that the kind's controller adds when no container has that name.
-	Adds string `json:"adds,omitempty"`
 	// Labels is the object of labels that reach the pods. The opt-in label goes there when something of the pods cannot be
 	// mounted here.
 	Labels string `json:"labels,omitempty"`
-	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's configuration has
-	// spark.kubernetes.driver.label.KEY.
-	LabelPrefix string `json:"labelPrefix,omitempty"`
 	// Why says why something of the pods cannot be mounted here: half a sentence about the scope, for reports.
 	Why string `json:"why,omitempty"`
+	// ProjectPaths are for the rows of single projects. They are no part of the configuration file.
+	ProjectPaths `json:"-"`
+}
+
+// ProjectPaths is what the pods of exactly one project need: only rows of the built-in table have it.
+type ProjectPaths struct {
+	// Mirror says how a container gets the mounts of another besides its own.
+	Mirror *Mirror
+	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces of Tekton's steps. Nothing
+	// is added there.
+	ContainerMounts []string
+	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
+	NoEnv []string
+	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
+	// container takes no mounts here.
+	Reference string
+	// Adds is the name of a container that the kind's controller adds when no container has that name.
+	Adds string
+	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's configuration has
+	// spark.kubernetes.driver.label.KEY.
+	LabelPrefix string
 	// Implied says that the kind's controller makes the pod even where the scope is not written.
-	Implied bool `json:"implied,omitempty"`
+	Implied bool
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.
@@ -132,12 +155,4 @@ func statefulTemplate(scope, claimTemplates string, replicas ...string) PodPaths
 	t := template(scope, replicas...)
 	t.ClaimTemplates = claimTemplates
 	return t
-}
-
-// paths returns where the pods are.
-func (k *Kind) paths() []PodPaths {
-	if k.pods != nil {
-		return k.pods()
-	}
-	return k.Pods
 }

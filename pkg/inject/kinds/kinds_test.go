@@ -23,8 +23,8 @@ func summary(o kinds.Object) []string {
 		}
 		line := fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
 			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " "))
-		if len(p.Elsewhere) > 0 {
-			line += " elsewhere=" + strings.Join(p.Elsewhere, ",")
+		if len(p.ExternalContainers) > 0 {
+			line += " elsewhere=" + strings.Join(p.ExternalContainers, ",")
 		}
 		if p.Label != nil {
 			line += " label=" + strings.Join(append([]string{p.Label.Path}, p.Label.Missing...), "+")

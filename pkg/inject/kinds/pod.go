@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"slices"
+	"strings"
 )
 
 // Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended. The render path fills
@@ -9,9 +10,10 @@ import (
 type Pod struct {
 	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
 	Path string
-	// Group and Kind are the type of the object that holds a pod template, whose controller may add to it. They are empty at
-	// admission, where the pod is what it will be.
-	Group, Kind string
+	// ControllerLabels are the keys of labels that the controller of the object's kind adds to the pods that it creates, and
+	// CopiesMounts is as in [Controller]. Both are empty at admission, where the pod is what it will be.
+	ControllerLabels []string
+	CopiesMounts     bool
 	// Labels and Annotations are the pod's.
 	Labels, Annotations map[string]string
 	// Windows says that the pod runs on Windows, where the mount paths of a profile mean nothing.
@@ -32,8 +34,9 @@ type Pod struct {
 	Scheduling
 	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
 	Containers []Container
-	// Elsewhere are the names of containers that are defined elsewhere, so that nothing can be mounted into them here.
-	Elsewhere []string
+	// ExternalContainers are the names of containers that another object or the kind's controller defines, so that nothing
+	// can be mounted into them here.
+	ExternalContainers []string
 	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil: there is no such place.
 	Label *LabelPlace
 	// Why says why something cannot be mounted here.
@@ -113,6 +116,14 @@ type Env struct {
 	FromSource bool
 	// FieldPath is the field of the pod that it comes from, if it does.
 	FieldPath string
+}
+
+// control notes what the controller of the pod's kind does with it.
+func (p *Pod) control(c *Controller) {
+	p.CopiesMounts = c.CopiesMounts
+	if strings.Contains(p.Path, c.LabelsBelow) {
+		p.ControllerLabels = c.Labels
+	}
 }
 
 // Container returns the container of that name, or nil.

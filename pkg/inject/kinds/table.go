@@ -19,6 +19,10 @@ func NewTable(rows []Kind) Table {
 	}
 	for i := range rows {
 		row := rows[i].expand()
+		row.rows = parseOnce(func() []PodPaths { return row.Pods })
+		if builtin, ok := k.byName[groupKind{row.Group, row.Kind}]; ok {
+			row.Controller = builtin.Controller // it remains the kind's, whatever the row says of its pods
+		}
 		k.add(&row)
 	}
 	return k
@@ -39,6 +43,14 @@ func (k Kind) expand() Kind {
 	}
 	k.Pods = pods
 	return k
+}
+
+// podRows returns where the pods are.
+func (k *Kind) podRows() []podRow {
+	if k.rows == nil {
+		return nil
+	}
+	return k.rows()
 }
 
 // listSuffix ends the kind of a typed list, such as DeploymentList.

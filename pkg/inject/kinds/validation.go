@@ -29,13 +29,6 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateField(at.Child("sharedVolumes"), p.SharedVolumes...)...)
 	errs = append(errs, p.validateContainers(at)...)
 	errs = append(errs, validateField(at.Child("labels"), nonEmpty(p.Labels)...)...)
-	if strings.ContainsAny(p.Reference, ".[]{}*$/ ") {
-		errs = append(errs, field.Invalid(at.Child("reference"), p.Reference, "must be the name of one field of a container"))
-	}
-	if p.LabelPrefix != "" && p.Labels == "" {
-		errs = append(errs, field.Required(at.Child("labels"), "labelPrefix is of a key among labels"))
-	}
-	errs = append(errs, p.validateImplied(at.Child("implied"))...)
 	if p.PodTemplate != "" {
 		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Affinity)+len(p.Containers) > 0 {
 			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
@@ -77,29 +70,10 @@ func (p *PodPaths) validateContainers(at *field.Path) field.ErrorList {
 		errs = append(errs, validateField(at.Child("mounts"), shared.Mounts...)...)
 		errs = append(errs, validateField(at.Child("env"), shared.Env...)...)
 	}
-	errs = append(errs, validateField(at.Child("containerMounts"), p.ContainerMounts...)...)
 	for path := range p.Names {
 		isKnown(at.Child("names"), path)
 	}
-	if p.Mirror != nil && (p.Mirror.Field == "" || p.Mirror.Of == "") {
-		errs = append(errs, field.Required(at.Child("mirror"), "say the field, and the name of the container"))
-	}
 	return errs
-}
-
-// validateImplied checks that there is one pod to imply, and a place for its label that does not start in what is missing.
-func (p *PodPaths) validateImplied(at *field.Path) field.ErrorList {
-	switch {
-	case !p.Implied:
-		return nil
-	case strings.ContainsAny(p.Scope+p.PodTemplate, "*"):
-		return field.ErrorList{field.Invalid(at, true, "a scope in a list or a map is there or not: only one that is a field can be implied")}
-	case p.Labels == "" && p.Why == "":
-		return field.ErrorList{field.Invalid(at, true, "say labels or why, because an implied pod has no containers here")}
-	case p.Labels != "" && !strings.HasPrefix(p.Labels, rootPrefix):
-		return field.ErrorList{field.Invalid(at, true, "labels must begin with $. because the scope may be missing")}
-	}
-	return nil
 }
 
 // nonEmpty is the path, if there is one.

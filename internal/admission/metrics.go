@@ -52,16 +52,19 @@ var (
 		Help: "Reviews that were answered with an error because of a panic.",
 	})
 
-	// counters has one counter for each reason there is, so that no request makes a new one or waits for another's.
+	// counters has one counter for each reason of countedReasons, so that no request makes a new one or waits for another's.
 	counters = map[string]prometheus.Counter{}
 )
 
+// countedReasons are the reasons of an admission. A test compares them with the constants here and in pkg/inject.
+var countedReasons = []inject.Reason{
+	inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
+	inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
+	reasonIgnored, reasonError, reasonUnreadable, reasonOverloaded, reasonUnknownNamespace, reasonOverLimit,
+}
+
 func init() {
-	for _, reason := range []inject.Reason{
-		inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
-		inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
-		reasonIgnored, reasonError, reasonUnreadable, reasonOverloaded, reasonUnknownNamespace, reasonOverLimit,
-	} {
+	for _, reason := range countedReasons {
 		counters[string(reason)] = admissions.WithLabelValues(string(reason))
 	}
 	metrics.Registry.MustRegister(admissions, duration, panics)
@@ -76,7 +79,7 @@ func observe(a *answer, took time.Duration) {
 	duration.Observe(took.Seconds())
 }
 
-// counterOf returns the counter of a reason. One that pkg/inject has and the list above has not is created when it is met.
+// counterOf returns the counter of a reason. It creates the counter of a reason that is not in countedReasons.
 func counterOf(reason string) prometheus.Counter {
 	if counter, ok := counters[reason]; ok {
 		return counter

@@ -282,3 +282,21 @@ func TestThreeStoragesServeBothPaths(t *testing.T) {
 		assert.Equal(t, []string{"datasets", "scratch"}, decision.Profiles, "no container is called train")
 	}
 }
+
+// TestEveryAnnotationIsDocumented finds the annotations in the source, so that a new one can neither be left out of
+// docs/configuration.md nor be warned of as unknown.
+func TestEveryAnnotationIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(t, err)
+	config := injecttest.Load(t, "profiles: [{name: default}]\n")
+	for name, key := range injecttest.Constants(t, ".", "Annotation") {
+		require.True(t, strings.HasPrefix(key, storage.Group+"/"), name)
+		assert.Contains(t, string(text), "`"+key, "%s in docs/configuration.md", name)
+		if key != inject.AnnotationInjected { // only the webhook writes it
+			assert.Contains(t, string(text), "| `"+key+"` |", "%s in the table of docs/configuration.md", name)
+		}
+		pod := injecttest.Pod(t, "labels: {pipeline-storage: enabled}\nannotations: {"+key+": x}\n---\ncontainers: [{name: main}]")
+		result := inject.Patch(config, inject.Request{Namespace: "ml"}, injecttest.Find(t, config, pod)[0].Pods...)
+		assert.NotContains(t, strings.Join(result.Decisions[0].Warnings, "\n"), "not known", name)
+	}
+}

@@ -39,9 +39,9 @@ const AnnotationInjected = storage.Group + "/injected"
 // injectedToken is its key as a token of a JSON pointer, with the slash in front.
 var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
 
-// mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
+// annotate writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
 // none of them: whoever rendered the pod made it.
-func (p *podPatch) mark() {
+func (p *podPatch) annotate() {
 	before := p.pod.Annotations[AnnotationInjected]
 	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
 	for i, name := range p.decision.Profiles {
@@ -56,9 +56,9 @@ func (p *podPatch) mark() {
 	switch {
 	case value == before:
 	case len(p.pod.Annotations) == 0:
-		p.edits.set(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
+		p.setField(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
 	default:
-		p.edits.set(p.pod.Path+"/metadata/annotations"+injectedToken, value)
+		p.setField(p.pod.Path+"/metadata/annotations"+injectedToken, value)
 	}
 }
 
@@ -124,9 +124,12 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 		chosen = append(chosen, narrowed)
 	}
 	if len(names) > 1 {
-		return chosen, refuseUnscoped(annotations)
+		err = refuseUnscoped(annotations)
 	}
-	return chosen, nil
+	if err == nil {
+		p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(c, annotations)...)
+	}
+	return chosen, err
 }
 
 // narrowing are the annotations that narrow a profile, and how.
@@ -244,6 +247,17 @@ func (c *chosenProfile) includes(name string) bool {
 	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
 }
 
+// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names in the pod's own
+// annotations; a profile's list is for many pods.
+func (p *podPatch) includesAny(profile *chosenProfile) bool {
+	for _, name := range profile.annotated {
+		if p.container(name) == nil {
+			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+	return slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) })
+}
+
 // unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
 func unknownAnnotations(c *storage.Config, annotations map[string]string) []string {
 	var warnings []string
@@ -268,6 +282,70 @@ func knownAnnotation(c *storage.Config, profile, key string) bool {
 		}
 	}
 	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
+}
+
+// MaxNames is how many names one annotation may list. The author of a pod writes these lists, and no pod has that many
+// containers or profiles.
+const MaxNames = 1000
+
+// linearSearchLimit is how many items are searched one by one. A usual pod has fewer, and a map costs more than all its
+// comparisons.
+const linearSearchLimit = 16
+
+// nameSet is an ordered set of names. Its cost is linear in their number.
+type nameSet struct {
+	list []string
+	// index has the names once there are more than linearSearchLimit.
+	index map[string]struct{}
+}
+
+// newNameSet returns the set of a list without repeated names.
+func newNameSet(list []string) nameSet {
+	var s nameSet
+	for _, name := range list {
+		s.add(name)
+	}
+	return s
+}
+
+func (s *nameSet) has(name string) bool {
+	if s.index == nil {
+		return slices.Contains(s.list, name)
+	}
+	_, ok := s.index[name]
+	return ok
+}
+
+// add adds a name and reports whether it is new.
+func (s *nameSet) add(name string) bool {
+	if s.has(name) {
+		return false
+	}
+	s.list = append(s.list, name)
+	switch {
+	case s.index != nil:
+		s.index[name] = struct{}{}
+	case len(s.list) > linearSearchLimit:
+		s.index = make(map[string]struct{}, 2*len(s.list))
+		for _, name := range s.list {
+			s.index[name] = struct{}{}
+		}
+	}
+	return true
+}
+
+// splitNames splits a comma-separated list and drops blank and repeated names. It refuses more than [MaxNames] names.
+func splitNames(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var names nameSet
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" && names.add(name) && len(names.list) > MaxNames {
+			return nil, fmt.Errorf("lists more than %d names", MaxNames)
+		}
+	}
+	return names.list, nil
 }
 
 // unmark takes the webhook's mark when all that it names is gone.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,9 +27,6 @@ import (
 
 // colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
 func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
-	if !profile.Colocates() {
-		return nil
-	}
 	if p.pod.LabelsPath == "" {
 		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
 		return nil
@@ -54,9 +52,7 @@ func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) e
 		if err := p.cannotFollow(affinity); err != nil {
 			return err
 		}
-		if p.addTerm(term) {
-			p.added(Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
-		}
+		p.addTerm(term, Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
 	}
 	p.follows = &term
 	return nil
@@ -74,12 +70,14 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 		p.pod.Labels = map[string]string{}
 	}
 	p.pod.Labels[key] = value
-	below := ""
-	if p.pod.NoMetadata {
-		below = "labels"
-	}
-	if p.edits.entry(p.pod.LabelsPath, below, !p.pod.HasLabels, key, value) {
-		p.added(Addition{Profile: profile.Name, Label: key + "=" + value})
+	report := Addition{Profile: profile.Name, Label: key + "=" + value}
+	switch labels := map[string]any{key: value}; {
+	case p.pod.HasLabels:
+		p.setField(string(jsontext.Pointer(p.pod.LabelsPath).AppendToken(key)), value, report)
+	case p.pod.NoMetadata: // the path is that of the metadata
+		p.mergeField(p.pod.LabelsPath, map[string]any{"labels": labels}, report)
+	default:
+		p.mergeField(p.pod.LabelsPath, labels, report)
 	}
 	return nil
 }
@@ -221,17 +219,19 @@ func claimTerm(key, value string) corev1.PodAffinityTerm {
 var affinityNames = []string{"podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
 
 // addTerm adds the term at the deepest place that is there. The list of terms is absent or empty.
-func (p *podPatch) addTerm(term corev1.PodAffinityTerm) bool {
+func (p *podPatch) addTerm(term corev1.PodAffinityTerm, report Addition) {
 	inPods, required := affinityNames[0], affinityNames[1]
-	terms, path := []corev1.PodAffinityTerm{term}, p.pod.AffinityPath
+	path, value := p.pod.AffinityPath, any([]corev1.PodAffinityTerm{term})
 	toPods, _ := p.pod.Affinity[inPods].(map[string]any)
 	switch {
 	case len(p.pod.Affinity) == 0:
-		return p.edits.set(path, map[string]any{inPods: map[string]any{required: terms}})
+		value = map[string]any{inPods: map[string]any{required: value}}
 	case len(toPods) == 0:
-		return p.edits.set(path+"/"+inPods, map[string]any{required: terms})
+		path, value = path+"/"+inPods, map[string]any{required: value}
+	default:
+		path += "/" + inPods + "/" + required
 	}
-	return p.edits.set(path+"/"+inPods+"/"+required, terms)
+	p.setField(path, value, report)
 }
 
 // colocation takes the label by which the pods of a claim were kept on one node, and the affinity to them.

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // variable is the environment variable that tells a mount path.
@@ -17,52 +16,38 @@ func variable(name, mountPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: mountPath}
 }
 
-// env adds the variable that tells the mount path.
-func (p *podPatch) env(profile *chosenProfile, value string, c *kinds.Container) error {
-	name := profile.Env
-	if name == "" {
-		return nil
+// env adds the variables of a mount to its container: those that the subPath needs, and the one that tells the mount path.
+func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountPath string, c *kinds.Container) error {
+	if err := p.addVariables(profile, variables, c); err != nil || profile.Env == "" {
+		return err
 	}
-	isSet := false
+	name, isSet := profile.Env, false
 	for _, e := range c.AllEnv() {
 		if e.Name != name {
 			continue
 		}
 		isSet = true
-		if e.FromSource || e.Value != value {
-			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, value)
+		if e.FromSource || e.Value != mountPath {
+			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, mountPath)
 		}
 	}
-	if isSet {
-		return nil
-	}
-	if c.NoEnv {
-		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, value)
-		return nil
-	}
-	c.Env = append(c.Env, kinds.Env{Name: name, Value: value})
-	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, variable(name, value)) {
-		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
+	switch {
+	case isSet:
+	case c.NoEnv:
+		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, mountPath)
+	default:
+		c.Env = append(c.Env, kinds.Env{Name: name, Value: mountPath})
+		p.addVariable(profile, variable(name, mountPath), c)
 	}
 	return nil
 }
 
-func fieldVariable(name, fieldPath string) corev1.EnvVar {
-	return corev1.EnvVar{Name: storage.PodVariablePrefix + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
+// addVariable adds a variable that has been added to what is read of the container.
+func (p *podPatch) addVariable(profile *chosenProfile, v corev1.EnvVar, c *kinds.Container) {
+	p.addItem(c.Path+"/env", len(c.Env) == 1, v.Name, v, Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
 }
 
-// variableName makes the name of a variable from the key of a label. Two keys may have one name: that is a conflict like any
-// other of a variable that is taken.
-func variableName(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(key))
-}
-
-// addVariables adds the variables of a mount to its container.
+// addVariables adds the variables that the subPath needs.
 func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVar, c *kinds.Container) error {
 	if len(variables) > 0 && c.NoEnv {
 		return errors.New("this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out")
@@ -81,9 +66,7 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 			continue
 		}
 		c.Env = append(c.Env, wanted)
-		if p.edits.add(c.Path+"/env", len(c.Env) == 1, v.Name, *v) {
-			p.added(Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
-		}
+		p.addVariable(profile, *v, c)
 	}
 	return nil
 }

@@ -17,9 +17,6 @@ func groupContext(group *int64) corev1.PodSecurityContext {
 
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
 func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
-	if profile.FSGroup == nil {
-		return
-	}
 	if p.pod.SecurityContextPath == "" {
 		p.warn("fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing", *profile.FSGroup, profile.Name)
 		return
@@ -32,19 +29,16 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
 		return
 	}
 	p.group = profile.FSGroup
-	var isNew bool
+	report := Addition{Profile: profile.Name, FSGroup: profile.FSGroup}
 	if group := groupContext(profile.FSGroup); context == nil {
-		isNew = p.edits.set(p.pod.SecurityContextPath, group)
+		p.setField(p.pod.SecurityContextPath, group, report)
 	} else {
-		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup)
+		p.setField(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup, report)
 		if !context.HasFSGroupChangePolicy {
-			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
+			p.setField(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
 		}
 	}
 	p.pod.SecurityContext = &kinds.SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
-	if isNew {
-		p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
-	}
 	if others := p.otherClaims(volume); len(others) > 0 {
 		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
 	}

@@ -35,19 +35,13 @@ func (p *podPatch) addLabel(place *kinds.LabelPlace) bool {
 	for i := len(names) - 1; i > 0; i-- {
 		value = map[string]any{names[i]: value}
 	}
-	isNew := p.edits.merge(string(jsontext.Pointer(place.Path).AppendToken(names[0])), value)
-	if isNew {
-		p.added(Addition{Label: place.Key + "=" + kinds.LabelEnabled})
-	}
-	return isNew
+	path := string(jsontext.Pointer(place.Path).AppendToken(names[0]))
+	return p.mergeField(path, value, Addition{Label: place.Key + "=" + kinds.LabelEnabled})
 }
 
-// elsewhere tells of containers that are defined elsewhere, beside those that are here, and lets the webhook find them. It
-// reports whether the label was added for that.
-func (p *podPatch) elsewhere(reason Reason) bool {
-	if len(p.pod.ExternalContainers) == 0 || reason != ReasonInjected && reason != ReasonAlreadyMounted {
-		return false
-	}
+// labelExternal warns of external containers, in addition to those that are here, and lets the webhook find them. It reports
+// whether it added the label for that.
+func (p *podPatch) labelExternal() bool {
 	isNew, advice := false, "label its pods "+kinds.Label+": "+kinds.LabelEnabled+", and the webhook mounts the claim"
 	if place := p.pod.Label; place != nil && (place.Value == "" || place.Value == kinds.LabelEnabled) {
 		isNew, advice = p.addLabel(place), byLabel

@@ -1,9 +1,12 @@
 package inject
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -11,27 +14,48 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// mount adds the volume to a container, and the variable with its path.
-func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume, c *kinds.Container) error {
-	mountPath, mounted := p.mountedAt(volume, c)
-	if !mounted {
+// mount mounts the volume into every container that the profile includes.
+func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume) error {
+	for i := range p.pod.Containers {
+		c := &p.pod.Containers[i]
+		var err error
+		switch {
+		case !profile.includes(c.Name):
+		case p.mirrors(profile, c):
+			err = p.mirror(profile, volume, c)
+		default:
+			err = p.mountInto(profile, volume, c)
+		}
+		if err != nil {
+			return fmt.Errorf("container %q: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// mountInto adds the mount to a container that does not mount the claim, and the variables that tell the path or that the
+// subPath needs.
+func (p *podPatch) mountInto(profile *chosenProfile, volume kinds.PodVolume, c *kinds.Container) error {
+	var variables []corev1.EnvVar
+	mountPath, isMounted := p.mountedAt(volume, c)
+	if !isMounted {
 		mountPath = profile.Mount.Path
 		if err := p.checkPath(mountPath, c); err != nil {
 			return err
 		}
-		added, variables, err := p.volumeMount(profile, volume.Name)
-		if err != nil {
+		var added any
+		var err error
+		if added, variables, err = p.volumeMount(profile, volume.Name); err != nil {
 			return err
 		}
 		c.Mounts = append(c.Mounts, kinds.VolumeMount{Volume: volume.Name, Path: mountPath})
-		if p.edits.add(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, added) {
-			p.added(Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
-		}
-		if err := p.addVariables(profile, variables, c); err != nil {
-			return err
-		}
+		p.addItem(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, added,
+			Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
 	}
-	return p.env(profile, mountPath, c)
+	if profile.Env == "" && len(variables) == 0 {
+		return nil
+	}
+	return p.env(profile, variables, mountPath, c)
 }
 
 // mirrors reports whether a container gets the mounts of another one that is mounted into.
@@ -52,6 +76,20 @@ func (p *podPatch) mirror(profile *chosenProfile, volume kinds.PodVolume, c *kin
 		p.warn("container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf, profile.Env, mountPath)
 	}
 	return nil
+}
+
+// container returns the pod's container of that name, or nil.
+func (p *podPatch) container(name string) *kinds.Container {
+	if len(p.pod.Containers) <= linearSearchLimit {
+		return p.pod.Container(name)
+	}
+	if p.containers == nil {
+		p.containers = make(map[string]*kinds.Container, len(p.pod.Containers))
+		for i := range slices.Backward(p.pod.Containers) {
+			p.containers[p.pod.Containers[i].Name] = &p.pod.Containers[i]
+		}
+	}
+	return p.containers[name]
 }
 
 // mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
@@ -115,6 +153,113 @@ func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.E
 		}, f.variables
 	}
 	return c.mount, c.variables, nil
+}
+
+// folder is a profile's subPath as one pod mounts it: a path, or an expression and the variables that it needs.
+type folder struct {
+	path, expression string
+	variables        []corev1.EnvVar
+}
+
+// folder fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
+// and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the folder that of all
+// runs, so that a missing label refuses the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
+func (p *podPatch) folder(mount *storage.MountConfig) (folder, error) {
+	subPath := mount.SubPath
+	if !strings.Contains(subPath, "{") {
+		return folder{path: subPath}, nil
+	}
+	var variables []corev1.EnvVar
+	var problem error
+	usesVariables := mount.NeedsVariables()
+	fill := func(found string) string {
+		text, variable, err := p.fill(found)
+		problem = cmp.Or(problem, err)
+		if variable != nil { // a repeated one is there already when it is added
+			variables = append(variables, *variable)
+		}
+		return text
+	}
+	text := subPath
+	if usesVariables { // a dollar of the path is no variable; source: Kubernetes, third_party/forked/golang/expansion
+		text = strings.ReplaceAll(text, "$", "$$")
+	}
+	filled := storage.ReplacePlaceholders(text, fill)
+	switch {
+	case problem != nil:
+		return folder{}, fmt.Errorf("mount.subPath %s: %w", subPath, problem)
+	case usesVariables:
+		return folder{expression: filled, variables: variables}, p.takesVariables()
+	}
+	return folder{path: filled}, nil
+}
+
+// fill returns what stands for a placeholder, and the variable that it needs.
+func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
+	known := func(value string) (string, *corev1.EnvVar, error) {
+		if value == "" {
+			return "", nil, fmt.Errorf("nobody knows what %s is here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder)
+		}
+		return value, nil, nil
+	}
+	key, isLabel := storage.PlaceholderLabel(placeholder)
+	switch {
+	case placeholder == storage.PlaceholderNamespace:
+		return known(p.request.Namespace)
+	case placeholder == storage.PlaceholderRelease:
+		return known(p.request.Release.Name)
+	case placeholder == storage.PlaceholderPodName:
+		v := fieldVariable("NAME", "metadata.name")
+		return "$(" + v.Name + ")", &v, nil
+	case isLabel:
+		v := fieldVariable("LABEL_"+variableName(key), "metadata.labels['"+key+"']")
+		return "$(" + v.Name + ")", &v, p.requireLabel(key)
+	}
+	return placeholder, nil, nil
+}
+
+// indexLabel is a label that pods of a Job have if it is Indexed, which is not looked at here.
+// Source: Kubernetes, pkg/controller/job/indexed_job_utils.go addCompletionIndexLabel.
+const indexLabel = "batch.kubernetes.io/job-completion-index"
+
+// requireLabel refuses a pod that will not have the label.
+func (p *podPatch) requireLabel(key string) error {
+	if p.pod.Labels[key] != "" || slices.Contains(p.pod.ControllerLabels, key) {
+		return nil
+	}
+	remedy := "add the label to the pod"
+	switch {
+	case p.request.Admission:
+	case key == indexLabel:
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which sees the label"
+	default:
+		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which sees it"
+	}
+	return fmt.Errorf("the pod has no label %s, and without it all pods would share one folder: %s", key, remedy)
+}
+
+// takesVariables refuses variables where the kind's controller would break the pod.
+func (p *podPatch) takesVariables() error {
+	if !p.pod.CopiesMounts {
+		return nil
+	}
+	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +
+		"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}")
+}
+
+func fieldVariable(name, fieldPath string) corev1.EnvVar {
+	return corev1.EnvVar{Name: storage.PodVariablePrefix + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
+}
+
+// variableName makes the name of a variable from the key of a label. Two keys may have one name: that is a conflict like any
+// other of a variable that is taken.
+func variableName(key string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(key))
 }
 
 // container takes our mounts, and what came with them.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
@@ -178,20 +179,6 @@ func mergeInto(into, from any) bool {
 	return isNew
 }
 
-// entry adds a key to a map. A map that is missing, null or empty is added as a whole, and with the field below which it
-// stands when the object that holds it is missing, too: then the path is that object's. It reports false when the key was
-// added already.
-func (e *edits) entry(path, below string, empty bool, key, value string) bool {
-	if !empty {
-		return e.set(string(jsontext.Pointer(path).AppendToken(key)), value)
-	}
-	entry := map[string]any{key: value}
-	if below != "" {
-		entry = map[string]any{below: entry}
-	}
-	return e.merge(path, entry)
-}
-
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
@@ -218,4 +205,125 @@ func (e *edits) values(position int) []any {
 		values = append(values, item.value)
 	}
 	return values
+}
+
+// addItem puts an item at the head of a list of the pod and reports it, unless the document has one of that key already.
+func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, report Addition) {
+	if p.edits.add(list, isEmpty, key, item) {
+		p.report(report)
+	}
+}
+
+// setField gives a field that is absent or null a value and reports it, unless another pod of the document has set it.
+func (p *podPatch) setField(path string, value any, reports ...Addition) {
+	if p.edits.set(path, value) {
+		for _, a := range reports {
+			p.report(a)
+		}
+	}
+}
+
+// mergeField gives a field a value, or adds to the objects that another pod of the document has set there. It reports whether
+// something is new.
+func (p *podPatch) mergeField(path string, value any, report Addition) bool {
+	isNew := p.edits.merge(path, value)
+	if isNew {
+		p.report(report)
+	}
+	return isNew
+}
+
+func (p *podPatch) report(a Addition) {
+	if p.decision.Added == nil { // most often a volume, and a mount in each container
+		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
+	}
+	p.decision.Added = append(p.decision.Added, a)
+}
+
+// takenPlace is a list that loses items or a map that loses keys, or a field that goes: one without a size.
+type takenPlace struct {
+	path  string
+	size  int
+	items []int
+	keys  []string
+}
+
+// take notes that an item of a list goes.
+func (r *removal) take(list string, item int) {
+	if r.isTaken(list, item) {
+		return
+	}
+	p := r.place(list)
+	if p == nil {
+		p = &takenPlace{path: list, size: len(r.list(list))}
+		r.places = append(r.places, p)
+	}
+	p.items = append(p.items, item)
+}
+
+// takeField notes that a field goes. It reports false when another pod of the object has it, too.
+func (r *removal) takeField(path string) bool {
+	if r.place(path) != nil {
+		return false
+	}
+	r.places = append(r.places, &takenPlace{path: path})
+	return true
+}
+
+// takeKey notes that a key of a map goes. A map of which every key goes was missing or empty before, and goes whole; so does
+// what holds nothing but that map. It reports false when the key goes already.
+func (r *removal) takeKey(path string, size int, key string) bool {
+	p := r.place(path)
+	if p == nil {
+		p = &takenPlace{path: path, size: size}
+		r.places = append(r.places, p)
+	}
+	if slices.Contains(p.keys, key) {
+		return false
+	}
+	p.keys = append(p.keys, key)
+	return true
+}
+
+func (r *removal) isTaken(list string, item int) bool {
+	p := r.place(list)
+	return p != nil && slices.Contains(p.items, item)
+}
+
+func (r *removal) place(path string) *takenPlace {
+	for _, p := range r.places {
+		if p.path == path {
+			return p
+		}
+	}
+	return nil
+}
+
+// operations writes what goes as RFC 6902. The items of a list go from its end, so that the others keep their place; a list
+// of which every item goes was missing or empty before, and goes whole.
+func (r *removal) operations() []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	for _, p := range r.places {
+		if len(p.items)+len(p.keys) == p.size {
+			ops = append(ops, jsonpatch.NewOperation("remove", r.whole(p), nil))
+			continue
+		}
+		for _, key := range p.keys {
+			ops = append(ops, jsonpatch.NewOperation("remove", string(jsontext.Pointer(p.path).AppendToken(key)), nil))
+		}
+		slices.Sort(p.items)
+		for _, item := range slices.Backward(p.items) {
+			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+strconv.Itoa(item), nil))
+		}
+	}
+	return ops
+}
+
+// whole is the pointer of a place that goes whole: for labels, that of metadata which holds nothing else.
+func (r *removal) whole(p *takenPlace) string {
+	parent := p.path[:strings.LastIndexByte(p.path, '/')]
+	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {
+		return parent
+	}
+	return p.path
 }

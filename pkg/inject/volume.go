@@ -60,9 +60,8 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.PodVolume {
 	p.pod.Volumes = append(p.pod.Volumes, v)
 	p.volumes = newVolumeList(p.pod.AllVolumes())
-	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim)) {
-		p.added(Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
-	}
+	p.addItem(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim),
+		Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
 	return v
 }
 
@@ -79,28 +78,28 @@ func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
 // kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
 // not have. The pod must find its data there, so it is no conflict.
 func (p *podPatch) kept(profile *chosenProfile) (kinds.PodVolume, bool) {
-	var mounted nameSet // volumes at the path; filled when a volume asks
+	var mounted map[string]struct{} // volumes at the path, once one is searched there
 	for _, v := range p.volumes.list {
 		if v.Claim == "" || !storage.IsVolumeName(v.Name) || hasVolume(p.config, v.Name) {
 			continue
 		}
-		if mounted.list == nil {
+		if mounted == nil {
 			mounted = p.mountedOn(profile.Mount.Path)
 		}
-		if mounted.has(v.Name) {
+		if _, ok := mounted[v.Name]; ok {
 			return v, true
 		}
 	}
 	return kinds.PodVolume{}, false
 }
 
-// mountedOn returns the volumes that some container mounts at a path, and an empty name.
-func (p *podPatch) mountedOn(mountPath string) nameSet {
-	volumes := newNameSet([]string{""})
+// mountedOn returns the names of the volumes that some container mounts at a path.
+func (p *podPatch) mountedOn(mountPath string) map[string]struct{} {
+	volumes := map[string]struct{}{}
 	for i := range p.pod.Containers {
 		for _, m := range p.pod.Containers[i].Mounts {
 			if absolute(m.Path) == absolute(mountPath) {
-				volumes.add(m.Volume)
+				volumes[m.Volume] = struct{}{}
 			}
 		}
 	}

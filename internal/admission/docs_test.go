@@ -86,7 +86,7 @@ func TestThreatModelHasTheLimits(t *testing.T) {
 	require.Equal(t, rows.String(), string(found[2]), "write it by go test ./internal/admission -run ThreatModel -update")
 }
 
-// declared is a line that declares a limit in limits.go, budget.go, lanes.go, connections.go or body.go.
+// declared is a line that declares a limit in limits.go, lanes.go, connections.go or body.go.
 var declared = regexp.MustCompile(`(?m)^(?:const)?\s+?\s*((?:max|Max)[A-Z]\w*|\w+Timeout|smallAtOnce|largeReview)\s+= `)
 
 // TestThreatModelHasEveryLimit finds the limits in the source, so that a new one cannot be left out of the table.
@@ -96,7 +96,7 @@ func TestThreatModelHasEveryLimit(t *testing.T) {
 		names[d.name] = true
 	}
 	found := 0
-	for _, file := range []string{"limits.go", "budget.go", "lanes.go", "connections.go", "body.go", "handler.go"} {
+	for _, file := range []string{"limits.go", "lanes.go", "connections.go", "body.go", "handler.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, match := range declared.FindAllStringSubmatch(string(text), -1) {

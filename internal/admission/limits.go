@@ -1,10 +1,5 @@
 package admission
 
-import (
-	"errors"
-	"fmt"
-)
-
 // MaxBody is the largest body in bytes that is read. TestLargestReview measures reviews of the largest pods that a real API server
 // creates: the largest within the limits below has 4.5 MiB, though etcd takes 1.5 MiB. JSON is longer than what is stored, and a
 // review has the managedFields that the API server drops from a pod that is too large with them. Text that JSON escapes makes
@@ -57,24 +52,3 @@ const (
 	// Source: Kubernetes, apiserver/pkg/endpoints/filters/warning.go.
 	maxWarnings = 20
 )
-
-// limitError is a pod that has more of something than it may.
-type limitError struct{ what counted }
-
-func (e limitError) Error() string {
-	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or take the label from it",
-		limits[e.what].max, limits[e.what].what)
-}
-
-// count adds to what has been read and refuses more than the limit.
-func (r *reader) count(what counted, n int) error {
-	if r.counts[what] += n; r.counts[what] > limits[what].max {
-		return limitError{what}
-	}
-	return nil
-}
-
-func isOverLimit(err error) bool {
-	_, ok := errors.AsType[limitError](err)
-	return ok
-}

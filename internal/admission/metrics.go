@@ -75,14 +75,10 @@ func observe(a *answer, took time.Duration) {
 	if reason == "" {
 		reason = cmp.Or(reasonsOfCodes[a.code], reasonIgnored)
 	}
-	counterOf(reason).Inc()
-	duration.Observe(took.Seconds())
-}
-
-// counterOf returns the counter of a reason. It creates the counter of a reason that is not in countedReasons.
-func counterOf(reason string) prometheus.Counter {
-	if counter, ok := counters[reason]; ok {
-		return counter
+	counter, ok := counters[reason]
+	if !ok { // pkg/inject has it and countedReasons has not
+		counter = admissions.WithLabelValues(reason)
 	}
-	return admissions.WithLabelValues(reason)
+	counter.Inc()
+	duration.Observe(took.Seconds())
 }

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -218,4 +219,25 @@ func (r *reader) value(what counted) (value any, err error) {
 		return nil, err
 	}
 	return value, json.Unmarshal(text, &value, decodeOptions)
+}
+
+// limitError is a pod that has more of something than it may.
+type limitError struct{ what counted }
+
+func (e limitError) Error() string {
+	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or take the label from it",
+		limits[e.what].max, limits[e.what].what)
+}
+
+// count adds to what has been read and refuses more than the limit.
+func (r *reader) count(what counted, n int) error {
+	if r.counts[what] += n; r.counts[what] > limits[what].max {
+		return limitError{what}
+	}
+	return nil
+}
+
+func isOverLimit(err error) bool {
+	_, ok := errors.AsType[limitError](err)
+	return ok
 }

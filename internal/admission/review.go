@@ -80,7 +80,7 @@ func (r *reader) decodeHead(body []byte, into *review, failure error) error {
 	return failure
 }
 
-// review reads a whole body.
+// review reads a whole body, and refuses anything behind the review.
 func (r *reader) review(into *review) error {
 	err := r.object(func(name []byte) error {
 		switch string(name) {
@@ -97,13 +97,7 @@ func (r *reader) review(into *review) error {
 	if err != nil {
 		return err
 	}
-	return r.end()
-}
-
-// end refuses anything behind the review.
-func (r *reader) end() error {
-	_, err := r.decoder.ReadToken()
-	switch {
+	switch _, err := r.decoder.ReadToken(); {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:

@@ -71,14 +71,14 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 	}
 	p.pod.Labels[key] = value
 	report := Addition{Profile: profile.Name, Label: key + "=" + value}
-	switch labels := map[string]any{key: value}; {
+	path, label := p.pod.LabelsPath, any(map[string]any{key: value})
+	switch {
 	case p.pod.HasLabels:
-		p.setField(string(jsontext.Pointer(p.pod.LabelsPath).AppendToken(key)), value, report)
+		path, label = string(jsontext.Pointer(path).AppendToken(key)), value
 	case p.pod.NoMetadata: // the path is that of the metadata
-		p.mergeField(p.pod.LabelsPath, map[string]any{"labels": labels}, report)
-	default:
-		p.mergeField(p.pod.LabelsPath, labels, report)
+		label = map[string]any{"labels": label}
 	}
+	p.mergeField(path, label, report)
 	return nil
 }
 

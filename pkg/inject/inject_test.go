@@ -2,7 +2,6 @@ package inject_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -376,41 +375,6 @@ spec:
 	assert.Empty(t, result.Operations)
 }
 
-func TestClaimTemplates(t *testing.T) {
-	const set = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  volumeClaimTemplates: [{metadata: {name: NAME}}]
-  template:
-    spec:
-      containers: [{name: main, volumeMounts: [{name: NAME, mountPath: PATH}]}]
-`
-	for name, tt := range map[string]struct {
-		name, path string
-		exp        string
-	}{
-		"of another name at another path":   {"db", "/db", ""},
-		"of our name":                       {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
-		"of another name, mounted at ours":  {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
-		"of our name, mounted at our path":  {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
-		"of a name that only begins as our": {"pipeline-storage-b", "/db", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			text := strings.NewReplacer("NAME", tt.name, "PATH", tt.path).Replace(set)
-			result := patch(t, storage.Default(), injecttest.Decode(t, text))
-			if tt.exp == "" {
-				assert.Nil(t, result.Refused())
-				assert.Len(t, result.Operations, 2)
-				return
-			}
-			require.NotNil(t, result.Refused())
-			assert.Contains(t, result.Refused().Message, tt.exp)
-		})
-	}
-}
-
 func TestSelection(t *testing.T) {
 	team, err := labels.Parse("team in (a, b)")
 	require.NoError(t, err)
@@ -479,57 +443,4 @@ func TestDecisionTellsWhatWasAdded(t *testing.T) {
 		{Profile: "default", Container: "main", Env: "DATA"},
 		{Profile: "default", FSGroup: &group},
 	}, decision.Added)
-}
-
-// TestClaimsOfTheNamespace is about names that depend on where the pod lives; the pod's own namespace is not written.
-func TestClaimsOfTheNamespace(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default, claim: {name: 'data-{namespace}'}}]\n")
-	document := injecttest.Decode(t, "apiVersion: v1\nkind: Pod\nmetadata: {generateName: train-}\nspec: {containers: [{name: main}]}\n")
-	objects := injecttest.Find(t, config, document)
-	assert.Equal(t, "train-", objects[0].Name)
-	assert.Empty(t, objects[0].Namespace)
-	result := inject.Patch(config, inject.Request{Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
-	assert.Equal(t, []string{"data-ml"}, result.Decisions[0].Claims)
-	for _, op := range result.Operations {
-		assert.True(t, strings.HasPrefix(op.Path, "/spec/"), op.Path)
-	}
-}
-
-// TestKeptClaimIsTold lets an edge know which claim the pod really mounts.
-func TestKeptClaimIsTold(t *testing.T) {
-	result := patch(t, storage.Default(), injecttest.Pod(t, "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]"))
-	assert.Equal(t, []string{"default"}, result.Decisions[0].Profiles)
-	assert.Equal(t, []string{"old"}, result.Decisions[0].Claims)
-}
-
-func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
-	config, _, err := storage.Load([]byte(injecttest.FileHead + `profiles:
-- name: default
-  fsGroup: 1
-- name: b
-  fsGroup: 2
-  mount: {path: /b}
-`))
-	require.NoError(t, err)
-	pod := kinds.Pod{
-		VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
-		Annotations: map[string]string{inject.AnnotationProfiles: "default,b"},
-		Labels:      map[string]string{kinds.Label: kinds.LabelEnabled},
-		Containers:  []kinds.Container{{Path: "/spec/containers/0", Name: "main"}},
-	}
-	decision := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml"}, pod).Decisions[0]
-	assert.Equal(t, inject.ReasonInjected, decision.Reason, decision.Message)
-	assert.Contains(t, decision.Warnings, `fsGroup 2 of profile "b" is not set: the pod has 1 for another profile`)
-}
-
-func TestAVolumeWithoutANameCannotBeMounted(t *testing.T) {
-	pod := kinds.Pod{
-		VolumesPath: "/spec/volumes", Volumes: []kinds.PodVolume{{Claim: "pvc-data-pipeline"}},
-		Labels:     map[string]string{kinds.Label: kinds.LabelEnabled},
-		Containers: []kinds.Container{{Path: "/spec/containers/0", Name: "main"}},
-	}
-	result := inject.Patch(storage.Default(), inject.Request{Namespace: "ml"}, pod)
-	assert.Equal(t, inject.ReasonConflict, result.Decisions[0].Reason)
-	assert.Equal(t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`, result.Decisions[0].Message)
-	assert.Empty(t, result.Operations)
 }

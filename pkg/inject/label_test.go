@@ -176,10 +176,3 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
 }
-
-// TestTheGroupIsToldWhereItHasNoPlace is about kinds without a security context of the pod.
-func TestTheGroupIsToldWhereItHasNoPlace(t *testing.T) {
-	result := patch(t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
-	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
-		result.Decisions[0].Warnings)
-}

@@ -21,7 +21,7 @@ func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume) error {
 		var err error
 		switch {
 		case !profile.includes(c.Name):
-		case p.mirrors(profile, c):
+		case c.MirrorOf != "" && c.MirrorOf != c.Name && profile.includes(c.MirrorOf) && p.container(c.MirrorOf) != nil:
 			err = p.mirror(profile, volume, c)
 		default:
 			err = p.mountInto(profile, volume, c)
@@ -56,11 +56,6 @@ func (p *podPatch) mountInto(profile *chosenProfile, volume kinds.PodVolume, c *
 		return nil
 	}
 	return p.env(profile, variables, mountPath, c)
-}
-
-// mirrors reports whether a container gets the mounts of another one that is mounted into.
-func (p *podPatch) mirrors(profile *chosenProfile, c *kinds.Container) bool {
-	return c.MirrorOf != "" && c.Name != c.MirrorOf && profile.includes(c.MirrorOf) && p.container(c.MirrorOf) != nil
 }
 
 // mirror leaves a container to the mounts of the other one, whose path must be free in it.

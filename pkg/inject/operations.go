@@ -184,27 +184,22 @@ func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
 	for position := range e.places {
 		p := &e.places[position]
+		values := make([]any, 0, p.count)
+		for item := range e.itemsOf(position) {
+			values = append(values, item.value)
+		}
 		switch {
 		case !p.isList:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)[0]))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, values[0]))
 		case p.empty:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, values))
 		default:
-			for i, value := range e.values(position) {
+			for i, value := range values {
 				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), value))
 			}
 		}
 	}
 	return ops
-}
-
-// values are the items of a place.
-func (e *edits) values(position int) []any {
-	values := make([]any, 0, e.places[position].count)
-	for item := range e.itemsOf(position) {
-		values = append(values, item.value)
-	}
-	return values
 }
 
 // addItem puts an item at the head of a list of the pod and reports it, unless the document has one of that key already.

@@ -33,7 +33,7 @@ type body struct {
 	bytes   []byte
 }
 
-// release gives the body's place in the budget back.
+// release frees the body's place in the budget.
 func (b *body) release() {
 	if b.arrival != nil {
 		b.budget.give(b.arrival)
@@ -54,7 +54,7 @@ func check(r *http.Request) (int, error) {
 	return http.StatusOK, nil
 }
 
-// read reads the body, for which it takes a place in the budget. Its errors come with the code that says so.
+// read reads the body, for which it takes a place in the budget. Its errors come with their HTTP status code.
 func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (int, error) {
 	if code, err := check(r); err != nil {
 		return code, err
@@ -204,7 +204,7 @@ func (b *budget) take(a *arrival) bool {
 	return true
 }
 
-// give gives the room of a body back. It may be called again.
+// give frees the room of a body. It may be called again.
 func (b *budget) give(a *arrival) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -235,7 +235,8 @@ func (b *budget) victim() *arrival {
 	return victim
 }
 
-// largestReused is the largest buffer in bytes that is kept for the next request: one large body must not cost memory for ever.
+// largestReused is the largest buffer in bytes that is used again for the next request: one large body must not
+// cost memory forever.
 const largestReused = 1 << 20
 
 // pool lends what a request needs and the next one can use: a review of 70 KB would otherwise be garbage each time.

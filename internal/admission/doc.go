@@ -2,7 +2,7 @@
 //
 // [Handler] stands where controller-runtime's admission.Webhook would: that one decodes every review twice before a handler
 // runs, which costs more than all the work here. The review is decoded once into the few fields that are read, nothing is
-// marshalled back, nothing is compared, and nothing is asked of the API server: the handler has no side effects, takes no
+// marshalled back, nothing is compared, and nothing is requested from the API server: the handler has no side effects, takes no
 // lock, and depends only on the review and on what is in memory.
 //
 // What admission.Webhook answers, this answers: a panic, a body that is empty, too large, of another type or no review, v1

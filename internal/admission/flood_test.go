@@ -67,8 +67,8 @@ func (f *flooded) hold(ctx context.Context, text string) {
 	}
 }
 
-// TestSlowBodiesKeepNoOtherClientOut holds connections that send most of a body and stop, more of them than the server takes, and asks
-// for admissions from another address meanwhile.
+// TestSlowBodiesKeepNoOtherClientOut holds connections that send most of a body and stop, more of them than the server takes.
+// Meanwhile it sends reviews from another address.
 func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
 	for name, text := range map[string]string{
 		"almost whole bodies": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048000\r\n\r\n" +
@@ -105,11 +105,11 @@ func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
 			var most time.Duration
 			var heap uint64
 			for begun := time.Now(); time.Since(begun) < 4*time.Second; {
-				asked := time.Now()
+				start := time.Now()
 				answer, err := f.admit(t.Context(), client)
 				require.NoError(t, err)
 				require.Contains(t, answer, `"uid":"u-1","allowed":true`)
-				most = max(most, time.Since(asked))
+				most = max(most, time.Since(start))
 				heap = max(heap, heapInUse())
 				time.Sleep(20 * time.Millisecond)
 			}

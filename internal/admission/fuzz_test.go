@@ -40,25 +40,25 @@ func requireAnswer(t *testing.T, h http.Handler, body []byte) {
 	require.Equal(t, http.StatusOK, recorder.Code)
 	review := answerOf(t, recorder)
 
-	var asked admissionv1.AdmissionReview
-	if err := json.Unmarshal(body, &asked); err != nil || asked.Request == nil || !review.Response.Allowed {
+	var sent admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &sent); err != nil || sent.Request == nil || !review.Response.Allowed {
 		return
 	}
-	require.Equal(t, asked.Request.UID, review.Response.UID)
+	require.Equal(t, sent.Request.UID, review.Response.UID)
 	if review.Response.Patch == nil {
 		return
 	}
 	patch, err := jsonpatch.DecodePatch(review.Response.Patch)
 	require.NoError(t, err)
-	after, err := patch.Apply(asked.Request.Object.Raw)
+	after, err := patch.Apply(sent.Request.Object.Raw)
 	require.NoError(t, err)
 	var pod corev1.Pod
-	if json.Unmarshal(asked.Request.Object.Raw, &pod) != nil {
+	if json.Unmarshal(sent.Request.Object.Raw, &pod) != nil {
 		return // no API server has such a pod
 	}
 	require.NoError(t, json.Unmarshal(after, &pod))
-	asked.Request.Object.Raw = after
-	again, err := json.Marshal(asked)
+	sent.Request.Object.Raw = after
+	again, err := json.Marshal(sent)
 	require.NoError(t, err)
 	require.Nil(t, post(t, h, string(again)).Response.Patch)
 }

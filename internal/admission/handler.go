@@ -22,9 +22,9 @@ type Handler struct {
 	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known. It may wait for a namespace
 	// until the context ends. It is called only when some profile has a namespaceSelector.
 	NamespaceLabels func(ctx context.Context, namespace string) (map[string]string, bool)
-	// Warnings returns what the user of a profile in a namespace should know, from memory. Optional.
+	// Warnings returns warnings for the user of a profile in a namespace, from memory. Optional.
 	Warnings func(namespace string, profile *storage.Profile) []string
-	// Closing reports that the process is about to end: then every answer asks the client to open a new connection, which
+	// Closing reports that the process is about to end: then every answer closes the connection, and the client opens a new one, which
 	// leads it to another replica. Optional.
 	Closing func() bool
 	// BodyTimeout is how long a body may take to arrive. Default: 10 s.
@@ -94,7 +94,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 }
 
 // decide waits for its turn, reads a review and, when it is about the creation of a pod, decides. Its errors are about reviews
-// that cannot be decided about, and come with the code that says so.
+// that cannot be decided about, and come with their HTTP status code.
 func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 	place := decisions.of(b)
 	if err := place.enter(ctx, b); err != nil {

@@ -83,7 +83,7 @@ func answerOf(t testing.TB, recorder *httptest.ResponseRecorder) *admissionv1.Ad
 	return &review
 }
 
-// patched applies the answer's patch to the pod, with a library that is not ours.
+// patched applies the answer's patch to the pod, with an independent library.
 func patched(t testing.TB, pod string, review *admissionv1.AdmissionReview) string {
 	t.Helper()
 	require.True(t, review.Response.Allowed, "%v", review.Response.Result)
@@ -103,8 +103,8 @@ func patched(t testing.TB, pod string, review *admissionv1.AdmissionReview) stri
 func TestAnswersWhatControllerRuntimeAnswers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		contentType, body string
-		// ours is set where we answer with another code by intent, and says why.
-		ours int32
+		// code is set where the handler answers with another code by intent, for the reason why.
+		code int32
 		why  string
 	}{
 		"a review":                        {body: createOf(plainPod)},
@@ -113,25 +113,25 @@ func TestAnswersWhatControllerRuntimeAnswers(t *testing.T) {
 		"null lists and maps":             {body: createOf(`{"metadata":{"labels":null,"annotations":null},"spec":{"containers":null,"volumes":null,"securityContext":null}}`)},
 		"an object that is null":          {body: createOf("null")},
 		"no object":                       {body: create + `"dryRun":true}}`},
-		"an empty body":                   {body: "", ours: 400, why: "the other allows an empty body that comes as a stream"},
+		"an empty body":                   {body: "", code: 400, why: "the other allows an empty body that comes as a stream"},
 		"a body that is no JSON":          {body: "hello"},
 		"JSON that ends early":            {body: createOf(plainPod)[:100]},
 		"a list":                          {body: "[]"},
-		"an empty object":                 {body: "{}", ours: 400, why: "the other allows what is no review"},
-		"another kind of body":            {body: `{"kind":"Pod","apiVersion":"v1"}`, ours: 400, why: "the other allows what is no review"},
-		"another version of review":       {body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v2\"", 1), ours: 400, why: "the other allows a version that it does not know"},
-		"a review without a kind":         {body: strings.Replace(createOf(plainPod), `"kind":"AdmissionReview",`, "", 1), ours: 400, why: "no API server leaves it out; the other guesses"},
+		"an empty object":                 {body: "{}", code: 400, why: "the other allows what is no review"},
+		"another kind of body":            {body: `{"kind":"Pod","apiVersion":"v1"}`, code: 400, why: "the other allows what is no review"},
+		"another version of review":       {body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v2\"", 1), code: 400, why: "the other allows an unknown version"},
+		"a review without a kind":         {body: strings.Replace(createOf(plainPod), `"kind":"AdmissionReview",`, "", 1), code: 400, why: "no API server leaves it out; the other guesses"},
 		"another content type":            {contentType: "text/plain", body: createOf(plainPod)},
 		"a content type with a charset":   {contentType: "application/json; charset=utf-8", body: createOf(plainPod)},
 		"no content type":                 {contentType: "-", body: createOf(plainPod)},
-		"a body above the limit":          {body: strings.Repeat(" ", admission.MaxBody+1), ours: 413, why: "no pod that anybody needs has a review as large"},
+		"a body above the limit":          {body: strings.Repeat(" ", admission.MaxBody+1), code: 413, why: "no pod that anybody needs has a review as large"},
 		"a body of almost MaxBody":        {body: createOf(strings.Replace(plainPod, `"spec"`, `"x":"`+strings.Repeat("y", admission.MaxBody-1000)+`","spec"`, 1))},
 		"unknown fields":                  {body: strings.Replace(createOf(plainPod), `"uid"`, `"new":[{"a":1}],"uid"`, 1)},
 		"text after the review":           {body: createOf(plainPod) + "x"},
 		"a uid that is a number":          {body: strings.Replace(createOf(plainPod), `"u-1"`, "1", 1)},
 		"a repeated key":                  {body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"uid":"u-0","uid":"u-1"`, 1)},
 		"a key in another case":           {body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"UID":"u-0","uid":"u-1"`, 1)},
-		"text that is no UTF-8":           {body: strings.Replace(createOf(plainPod), "main", "\xff", 1), ours: 400, why: "no API server writes it, and an answer could not carry it"},
+		"text that is no UTF-8":           {body: strings.Replace(createOf(plainPod), "main", "\xff", 1), code: 400, why: "no API server writes it, and an answer could not carry it"},
 		"a number that no computer holds": {body: strings.Replace(createOf(plainPod), `"spec"`, `"x":1e999,"spec"`, 1)},
 		"a deep object":                   {body: createOf(strings.Replace(plainPod, `"spec"`, `"x":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+`,"spec"`, 1))},
 	} {
@@ -140,25 +140,25 @@ func TestAnswersWhatControllerRuntimeAnswers(t *testing.T) {
 			if tt.contentType != "" {
 				contentType = strings.TrimPrefix(tt.contentType, "-")
 			}
-			ours := answerOf(t, send(t, handler(t), contentType, tt.body))
+			own := answerOf(t, send(t, handler(t), contentType, tt.body))
 			their := answerOf(t, send(t, theirs(), contentType, tt.body))
 
-			if tt.ours != 0 {
-				require.NotEqual(t, code(their), code(ours), "the exception is not needed any more: %s", tt.why)
-				assert.Equal(t, tt.ours, code(ours))
+			if tt.code != 0 {
+				require.NotEqual(t, code(their), code(own), "the exception is not needed any more: %s", tt.why)
+				assert.Equal(t, tt.code, code(own))
 				return
 			}
-			assert.Equal(t, code(their), code(ours), "%v", ours.Response.Result)
-			assert.Equal(t, their.Response.Allowed, ours.Response.Allowed)
+			assert.Equal(t, code(their), code(own), "%v", own.Response.Result)
+			assert.Equal(t, their.Response.Allowed, own.Response.Allowed)
 			if their.Response.UID != "" {
-				assert.Equal(t, their.Response.UID, ours.Response.UID)
-				assert.Equal(t, their.TypeMeta, ours.TypeMeta)
+				assert.Equal(t, their.Response.UID, own.Response.UID)
+				assert.Equal(t, their.TypeMeta, own.TypeMeta)
 			}
 		})
 	}
 }
 
-// code is the status of an answer. Theirs has 200 where ours has none, which the API server takes for the same.
+// code is the status of an answer. That of controller-runtime is 200 where the handler's is absent, which the API server takes for the same.
 func code(review *admissionv1.AdmissionReview) int32 {
 	if review.Response.Result == nil || review.Response.Result.Code == http.StatusOK {
 		return 0

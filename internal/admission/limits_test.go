@@ -122,7 +122,7 @@ func TestBudgetMakesRoomForNewBodies(t *testing.T) {
 	for _, a := range []*arrival{slow, slower, server, more} {
 		b.give(a)
 	}
-	assert.Equal(t, int64(100), b.free, "what made room is not given back twice")
+	assert.Equal(t, int64(100), b.free, "what made room is not freed twice")
 }
 
 func TestLanes(t *testing.T) {

@@ -25,7 +25,7 @@ const (
 	reasonOverLimit inject.Reason = "OverLimit"
 )
 
-// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It asks to try again, as 503 does.
+// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It makes the client try again, as 503 does.
 const codeUnknownNamespace = http.StatusTooManyRequests
 
 // reasonsOfCodes are the reasons of what was not decided about.

@@ -13,7 +13,7 @@ import (
 // otherReasons are the reasons of pkg/inject that an admission never has: those of rendered objects and of [inject.Remove].
 var otherReasons = []inject.Reason{
 	inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonNoPods, inject.ReasonLabelled,
-	inject.ReasonHookNotInjected, inject.ReasonRemoved, inject.ReasonKept, inject.ReasonNothingToRemove,
+	inject.ReasonHookNotInjected, inject.ReasonRemoved, inject.ReasonRetained, inject.ReasonNothingToRemove,
 }
 
 // TestEveryReasonHasACounter finds the reasons in the source, so that a new one cannot be forgotten.

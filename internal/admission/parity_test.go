@@ -91,7 +91,7 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 	assert.Greater(t, counts[false], 20)
 }
 
-// asRendered decides about a pod as pkg/postrender would, but for the mark and the names of a release.
+// asRendered decides about a pod as pkg/postrender would, but for the injected annotation and the names of a release.
 func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(pod))

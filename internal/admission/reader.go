@@ -26,7 +26,7 @@ type reader struct {
 	// allMounts are the mounts of all containers.
 	allMounts []kinds.VolumeMount
 	counts    [lastCounted]int
-	// onlyHead reads of a pod what tells which pod it is and whether it asks for storage, whatever the rest is like.
+	// onlyHead reads of a pod its name and the opt-in label alone, whatever the rest is like.
 	onlyHead bool
 	// isLenient passes over values of a type that their field does not take.
 	isLenient bool
@@ -55,7 +55,7 @@ func (e mismatchError) Error() string {
 	return fmt.Sprintf("%s: a JSON %s is not what belongs there", e.pointer, e.kind)
 }
 
-// mismatch reads the next value and returns the error that says where it stands.
+// mismatch reads the next value and returns the error that names its place.
 func (r *reader) mismatch() error {
 	kind := r.decoder.PeekKind()
 	if err := r.skip(); err != nil || r.isLenient {
@@ -126,7 +126,7 @@ func (r *reader) list(item func() error) error {
 	return err
 }
 
-func (r *reader) text(into *string) error {
+func (r *reader) stringInto(into *string) error {
 	switch r.decoder.PeekKind() {
 	case 'n':
 		return r.skip()

@@ -62,7 +62,7 @@ type compared struct {
 	Ports    []corev1.ContainerPort
 }
 
-// comparablePod leaves out which object holds the pod, and whether something is empty or absent where a typed reader cannot tell.
+// comparablePod leaves out which object holds the pod, and whether something is empty or absent where a typed reader finds no difference.
 func comparablePod(t *testing.T, pod kinds.Pod) compared {
 	t.Helper()
 	var c compared

@@ -85,9 +85,9 @@ func (r *reader) review(into *review) error {
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "kind":
-			return r.text(&into.kind)
+			return r.stringInto(&into.kind)
 		case "apiVersion":
-			return r.text(&into.apiVersion)
+			return r.stringInto(&into.apiVersion)
 		case "request":
 			into.hasRequest = into.hasRequest || r.decoder.PeekKind() == '{'
 			return r.request(&into.request)
@@ -110,15 +110,15 @@ func (r *reader) request(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "uid":
-			return r.text(&into.uid)
+			return r.stringInto(&into.uid)
 		case "kind":
 			return r.groupKind(into)
 		case "subResource":
-			return r.text(&into.subResource)
+			return r.stringInto(&into.subResource)
 		case "namespace":
-			return r.text(&into.namespace)
+			return r.stringInto(&into.namespace)
 		case "operation":
-			return r.text(&into.operation)
+			return r.stringInto(&into.operation)
 		case "object":
 			r.isLenient = r.onlyHead
 			defer func() { r.isLenient = false }()
@@ -132,9 +132,9 @@ func (r *reader) groupKind(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "group":
-			return r.text(&into.group)
+			return r.stringInto(&into.group)
 		case "kind":
-			return r.text(&into.kind)
+			return r.stringInto(&into.kind)
 		}
 		return r.skip()
 	})

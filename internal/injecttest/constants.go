@@ -16,7 +16,7 @@ import (
 )
 
 // Constants returns the text constants of a directory's package whose names begin with a prefix, by their names. A test that
-// ranges over them fails for a constant that somebody adds and forgets somewhere.
+// ranges over them fails for a new constant that is forgotten in another place.
 func Constants(t testing.TB, dir, prefix string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -23,13 +23,13 @@ const (
 	AnnotationProfiles = storage.Group + "/profiles"
 	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
 	AnnotationMountPath = storage.Group + "/mount-path"
-	// AnnotationSubPath is a folder of the volume, below the profile's own subPath. Default: the profile's.
+	// AnnotationSubPath is a directory of the volume, below the profile's own subPath. Default: the profile's.
 	AnnotationSubPath = storage.Group + "/sub-path"
 	// AnnotationReadOnly mounts read-only when "true". "false" cannot undo a read-only profile.
 	AnnotationReadOnly = storage.Group + "/read-only"
 	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of them.
 	AnnotationContainers = storage.Group + "/containers"
-	// AnnotationExcludeContainers leaves these containers out, comma separated, besides the profile's own list.
+	// AnnotationExcludeContainers excludes these containers, comma separated, in addition to the profile's own list.
 	AnnotationExcludeContainers = storage.Group + "/exclude-containers"
 )
 
@@ -40,14 +40,14 @@ const AnnotationInjected = storage.Group + "/injected"
 var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
 
 // annotate writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
-// none of them: whoever rendered the pod made it.
+// not among them: it came with the rendered pod.
 func (p *podPatch) annotate() {
 	before := p.pod.Annotations[AnnotationInjected]
 	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
 		if profile.Names(storage.Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
-			!p.decision.Mounted(name) || slices.Contains(names, name) {
+			!p.decision.Mounts(name) || slices.Contains(names, name) {
 			continue
 		}
 		names = append(names, name)
@@ -97,7 +97,7 @@ type chosenProfile struct {
 }
 
 // choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
-// profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
+// profile that no longer exists is skipped when the pod has its volume already: the pod was rendered before a change.
 func (p *podPatch) choose() ([]*chosenProfile, error) {
 	c, annotations := p.config, p.pod.Annotations
 	names, err := splitNames(annotations[AnnotationProfiles])
@@ -147,7 +147,7 @@ var narrowing = []struct {
 // narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
 func narrow(p *storage.Profile, annotations map[string]string, single bool) (*chosenProfile, error) {
 	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
-	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
+	if !hasAnnotations(annotations) { // the usual pod, which has none of the keys
 		return chosen, nil
 	}
 	for _, n := range narrowing {
@@ -167,8 +167,8 @@ func narrow(p *storage.Profile, annotations map[string]string, single bool) (*ch
 	return chosen, nil
 }
 
-// anyOurs reports whether an annotation could be one of ours.
-func anyOurs(annotations map[string]string) bool {
+// hasAnnotations reports whether an annotation could be one of those above.
+func hasAnnotations(annotations map[string]string) bool {
 	for key := range annotations {
 		if strings.Contains(key, storage.Group+"/") {
 			return true
@@ -258,7 +258,7 @@ func (p *podPatch) includesAny(profile *chosenProfile) bool {
 	return slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) })
 }
 
-// unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
+// unknownAnnotations warns of annotations of the group that have no meaning, most often a misspelt one.
 func unknownAnnotations(c *storage.Config, annotations map[string]string) []string {
 	var warnings []string
 	for key := range annotations {
@@ -348,16 +348,16 @@ func splitNames(list string) ([]string, error) {
 	return names.list, nil
 }
 
-// unmark takes the webhook's mark when all that it names is gone.
-func (r *removal) unmark(pod *kinds.Pod, gone []string) {
+// removeAnnotation removes the injected annotation when all profiles that it names are removed.
+func (r *removal) removeAnnotation(pod *kinds.Pod, removed []string) {
 	path := pod.Path + "/metadata/annotations"
 	annotations, _ := r.lookup(path).(map[string]any)
-	marked, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
-	if err != nil || len(marked) == 0 || slices.ContainsFunc(marked, func(name string) bool { return !slices.Contains(gone, name) }) {
+	names, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
+	if err != nil || len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(removed, name) }) {
 		return
 	}
 	if len(annotations) > 1 {
 		path += injectedToken
 	}
-	r.takeField(path)
+	r.removeField(path)
 }

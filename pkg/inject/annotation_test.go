@@ -42,7 +42,7 @@ func annotated(t *testing.T, annotations ...string) map[string]any {
 	return injecttest.Pod(t, meta.String()+"---\ninitContainers: [{name: prepare}]\ncontainers: [{name: main}, {name: istio-proxy}]\n")
 }
 
-// mounts tells every mount that was added, with its container.
+// mounts returns every mount that was added, with its container.
 func mounts(t *testing.T, document map[string]any, result inject.Result) []string {
 	t.Helper()
 	var out []string
@@ -123,14 +123,14 @@ func TestAnnotationsNarrow(t *testing.T) {
 		"a container that the profile excludes stays excluded": {
 			[]string{"containers: main,istio-proxy"}, []string{"main " + def + " /data sub team"}, nil,
 		},
-		"a container that is not there is told": {
+		"a container that does not exist is warned of": {
 			[]string{"containers: main,mian"}, []string{"main " + def + " /data sub team"}, []string{`there is no container "mian", which an annotation names`},
 		},
 		"an excluded container": {
 			[]string{"exclude-containers: prepare"}, []string{"main " + def + " /data sub team"}, nil,
 		},
-		"an excluded container that is not there is told": {
-			[]string{"exclude-containers: prepare, nobody"}, []string{"main " + def + " /data sub team"}, []string{`there is no container "nobody"`},
+		"an excluded container that does not exist is warned of": {
+			[]string{"exclude-containers: prepare, missing"}, []string{"main " + def + " /data sub team"}, []string{`there is no container "missing"`},
 		},
 		"with the name of the profile in front": {
 			[]string{"default.mount-path: /x", "default.containers: main"}, []string{"main " + def + " /x sub team"}, nil,
@@ -143,12 +143,12 @@ func TestAnnotationsNarrow(t *testing.T) {
 			[]string{"main " + def + " /x sub team", "main " + shared + " /shared read-only"},
 			nil,
 		},
-		"a misspelt annotation is told": {
+		"a misspelt annotation is warned of": {
 			[]string{"containers: main", "mountpath: /x"},
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation pipeline-storage.io/mountpath is not known and does nothing"},
 		},
-		"a misspelt profile in front is told": {
+		"a misspelt profile in front is warned of": {
 			[]string{"containers: main", "defualt.mount-path: /x"},
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation defualt.pipeline-storage.io/mount-path is not known and does nothing"},
@@ -158,7 +158,7 @@ func TestAnnotationsNarrow(t *testing.T) {
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation default.pipeline-storage.io/profiles is not known and does nothing"},
 		},
-		"the webhook's mark and annotations of others are no matter": {
+		"the injected annotation and annotations of other projects do nothing": {
 			[]string{"containers: main", "injected: default", "example.com/mount-path: /x", "xpipeline-storage.io/y: z"},
 			[]string{"main " + def + " /data sub team"},
 			nil,
@@ -208,10 +208,10 @@ func TestAnnotationsNeverWiden(t *testing.T) {
 			[]string{"profiles: shared", "containers: main,istio-proxy"},
 			`annotation pipeline-storage.io/containers: the profile "shared" is for the containers main, prepare only`,
 		},
-		"an empty list of containers":                                {[]string{"containers:  , "}, "it names no container"},
-		"several profiles, one meant by all":                         {[]string{"profiles: default,shared", "mount-path: /x"}, "annotation pipeline-storage.io/mount-path: the pod uses several profiles, so write PROFILE.pipeline-storage.io/mount-path"},
-		"several profiles, one meant by all, which is wrong besides": {[]string{"profiles: default,shared", "mount-path: x"}, "the pod uses several profiles"},
-		"a refusal with the profile's name":                          {[]string{"shared.read-only: false", "profiles: shared"}, "annotation shared.pipeline-storage.io/read-only: "},
+		"an empty list of containers":                             {[]string{"containers:  , "}, "it names no container"},
+		"several profiles, one meant by all":                      {[]string{"profiles: default,shared", "mount-path: /x"}, "annotation pipeline-storage.io/mount-path: the pod uses several profiles, so write PROFILE.pipeline-storage.io/mount-path"},
+		"several profiles, one meant by all, which is also wrong": {[]string{"profiles: default,shared", "mount-path: x"}, "the pod uses several profiles"},
+		"a refusal with the profile's name":                       {[]string{"shared.read-only: false", "profiles: shared"}, "annotation shared.pipeline-storage.io/read-only: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result := patch(t, injecttest.Load(t, twoProfiles), annotated(t, tt.annotations...))
@@ -242,7 +242,7 @@ func TestDefaultProfiles(t *testing.T) {
 		annotations []string
 		exp         []string
 	}{
-		"none says so: the first":             {"", "", nil, []string{"a"}},
+		"without a default the first":         {"", "", nil, []string{"a"}},
 		"one that is not the first":           {", default: true", "", nil, []string{"b"}},
 		"several, in the order of the file":   {", default: true", ", default: true", nil, []string{"b", "c"}},
 		"a pod that names its own":            {", default: true", ", default: true", []string{"profiles: c,a"}, []string{"c", "a"}},

@@ -22,7 +22,7 @@ import (
 // satisfiesSelfAffinityCheck.
 //
 // That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
-// author would therefore look for pods that nobody makes, so that a pod with an affinity of its own keeps it and gets the
+// author would therefore look for pods that do not exist, so that a pod with an affinity of its own keeps it and gets the
 // label alone: others follow it still.
 
 // colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
@@ -61,7 +61,7 @@ func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) e
 // addClaimLabel adds a label to the pod. What selects the pod is not touched: a selector that matched goes on matching.
 func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) error {
 	if have, ok := p.pod.Labels[key]; ok && have != value {
-		return fmt.Errorf("the label %s says %q, but the claim is %q: remove the label", key, have, value)
+		return fmt.Errorf("the label %s is %q, but the claim is %q: remove the label", key, have, value)
 	} else if ok {
 		return nil
 	}
@@ -110,7 +110,7 @@ func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
 	return affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 }
 
-// cannotFollow says why a term must not be added to the pod, if so.
+// cannotFollow returns why a term must not be added to the pod, or nil.
 func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	terms := requiredTerms(affinity)
 	switch {
@@ -147,7 +147,7 @@ func (p *podPatch) spreads() error {
 		selector, err := metav1.LabelSelectorAsSelector(c.LabelSelector)
 		if err == nil && c.WhenUnsatisfiable == corev1.DoNotSchedule && selector.Matches(labels.Set(p.pod.Labels)) {
 			return fmt.Errorf("its topologySpreadConstraints (topologyKey %s, DoNotSchedule) keep pods like itself apart: "+
-				"say ScheduleAnyway, or share a volume that many nodes can mount", c.TopologyKey)
+				"set ScheduleAnyway, or share a volume that many nodes can mount", c.TopologyKey)
 		}
 	}
 	return nil
@@ -200,8 +200,8 @@ func (p *podPatch) repels(affinity *corev1.Affinity) string {
 	}
 	for _, term := range affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		elsewhere := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) && term.NamespaceSelector == nil
-		if err == nil && !elsewhere && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
+		isOtherNamespace := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) && term.NamespaceSelector == nil
+		if err == nil && !isOtherNamespace && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
 			return term.TopologyKey
 		}
 	}
@@ -234,7 +234,7 @@ func (p *podPatch) addTerm(term corev1.PodAffinityTerm, report Addition) {
 	p.setField(path, value, report)
 }
 
-// colocation takes the label by which the pods of a claim were kept on one node, and the affinity to them.
+// colocation removes the label by which the pods of a claim were kept on one node, and the affinity to them.
 func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	pod := &r.object.Pods[i]
 	if !profile.Colocates() {
@@ -242,20 +242,20 @@ func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	}
 	key, value := profile.ClaimLabel(claim)
 	have, _ := r.lookup(pod.LabelsPath).(map[string]any)
-	if pod.LabelsPath != "" && kinds.StringOf(have[key]) == value && r.takeKey(pod.LabelsPath, len(have), key) {
+	if pod.LabelsPath != "" && kinds.StringOf(have[key]) == value && r.removeKey(pod.LabelsPath, len(have), key) {
 		r.removed(i, Addition{Profile: profile.Name, Label: key + "=" + value})
 	}
-	path, ours := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
+	path, injected := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
 	if path == "" {
 		return
 	}
 	for depth := 0; depth <= len(affinityNames); depth++ {
-		whole := ours
+		whole := injected
 		for _, name := range slices.Backward(affinityNames[depth:]) {
 			whole = map[string]any{name: whole}
 		}
 		if isJSON(r.lookup(path), whole) {
-			if r.takeField(path) {
+			if r.removeField(path) {
 				r.removed(i, Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
 			}
 			return

@@ -53,11 +53,11 @@ func TestColocation(t *testing.T) {
 		"a pod of a DaemonSet's controller":   {"", "affinity: {nodeAffinity: {" + required + ": {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: [a]}]}]}}}", []string{label}, "a DaemonSet runs a pod on every node"},
 		"a pod that names its node":           {"", "nodeName: a", []string{label}, "it names its node itself (nodeName a)"},
 		"an affinity of another shape":        {"", "affinity: {podAffinity: [1]}", []string{label}, "its affinity cannot be read"},
-		"a spread of pods like itself":        {", app: train", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: train}}}]", []string{label}, "its topologySpreadConstraints (topologyKey kubernetes.io/hostname, DoNotSchedule) keep pods like itself apart: say ScheduleAnyway"},
+		"a spread of pods like itself":        {", app: train", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: train}}}]", []string{label}, "its topologySpreadConstraints (topologyKey kubernetes.io/hostname, DoNotSchedule) keep pods like itself apart: set ScheduleAnyway"},
 		"a spread over zones":                 {", app: train", "topologySpreadConstraints: [{maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, matchLabelKeys: [app], labelSelector: {matchExpressions: [{key: app, operator: Exists}]}}]", []string{label}, "its topologySpreadConstraints (topologyKey topology.kubernetes.io/zone, DoNotSchedule)"},
 		"a spread as a wish":                  {", app: train", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: train}}}]", []string{label, whole}, ""},
 		"a spread of others":                  {"", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: cache}}}]", []string{label, whole}, ""},
-		"a spread of nobody":                  {"", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]", []string{label, whole}, ""},
+		"a spread without a selector":         {"", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]", []string{label, whole}, ""},
 		"a spread of null":                    {"", "topologySpreadConstraints: null", []string{label, whole}, ""},
 		"a spread of another shape":           {"", "topologySpreadConstraints: [1]", []string{label}, "its topologySpreadConstraints cannot be read"},
 		"a port of the node":                  {"", "initContainers: [{name: a, ports: [{containerPort: 1, hostPort: 0}]}, {name: b, ports: [{containerPort: 80, hostPort: 8080}]}]", []string{label}, "it takes port 8080 of its node, which only one pod like itself can have"},
@@ -199,7 +199,7 @@ func TestColocationOfTwoClaims(t *testing.T) {
 func TestColocationThatIsRefused(t *testing.T) {
 	result := patch(t, injecttest.Load(t, together), injecttest.Pod(t, "labels: {default.pipeline-storage.io/claim: other}\n---\n"+main))
 	require.NotNil(t, result.Refused())
-	assert.Equal(t, `the label default.pipeline-storage.io/claim says "other", but the claim is "pvc-data-pipeline.demo": remove the label`, result.Refused().Message)
+	assert.Equal(t, `the label default.pipeline-storage.io/claim is "other", but the claim is "pvc-data-pipeline.demo": remove the label`, result.Refused().Message)
 }
 
 // TestColocationOfALongName: a label holds 63 characters.

@@ -18,10 +18,10 @@
 // Rules that hold everywhere:
 //
 //   - Read typed, write patches. What is decoded is only looked at and never marshalled back, so fields that this
-//     version does not know survive.
+//     version does not have survive.
 //   - Only "add" exists. A missing, null or empty list gets one operation with the whole list, any other list gets its
 //     new items one by one at its head. Operations are computed once, against the original; slices decide their order.
-//     [Remove] alone removes, for those who leave; neither path of injection calls it.
+//     [Remove] alone removes, for users who uninstall; neither path of injection calls it.
 //   - Idempotence is structural: what counts is whether this claim is mounted in this container, never an annotation.
 //   - A conflict refuses the whole object with a sentence; nothing is ever half done.
 //

@@ -11,12 +11,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// variable is the environment variable that tells a mount path.
+// variable is the environment variable with a mount path.
 func variable(name, mountPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: mountPath}
 }
 
-// env adds the variables of a mount to its container: those that the subPath needs, and the one that tells the mount path.
+// env adds the variables of a mount to its container: those that the subPath needs, and the one with the mount path.
 func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountPath string, c *kinds.Container) error {
 	if err := p.addVariables(profile, variables, c); err != nil || profile.Env == "" {
 		return err
@@ -71,7 +71,7 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 	return nil
 }
 
-// variables are those of the profile's folder, and the one that tells the mount path.
+// variables are those of the profile's subPath, and the one with the mount path.
 func variables(p *chosenProfile) []trace {
 	var traces []trace
 	for _, v := range p.variables {
@@ -83,31 +83,31 @@ func variables(p *chosenProfile) []trace {
 	return traces
 }
 
-// isExpanded reports whether a mount that stays needs a variable.
+// isExpanded reports whether a mount that remains needs a variable.
 func (r *removal) isExpanded(mounts, name string) bool {
 	for n, raw := range r.list(mounts) {
 		mount, _ := raw.(map[string]any)
-		if strings.Contains(kinds.StringOf(mount["subPathExpr"]), "$("+name+")") && !r.isTaken(mounts, n) {
+		if strings.Contains(kinds.StringOf(mount["subPathExpr"]), "$("+name+")") && !r.isRemoved(mounts, n) {
 			return true
 		}
 	}
 	return false
 }
 
-// takeHead takes our items from the head of a list. One that stands elsewhere may be the pod's own.
-func (r *removal) takeHead(i int, c *kinds.Container, list string, traces []trace) {
+// removeHead removes injected items from the head of a list. One that stands further down may be the pod's own.
+func (r *removal) removeHead(i int, c *kinds.Container, list string, traces []trace) {
 	path, atHead := c.Path+"/"+list, true
 	for n, raw := range r.list(path) {
 		t := slices.IndexFunc(traces, func(t trace) bool { return isJSON(raw, t.value) })
 		atHead = atHead && t >= 0
 		switch {
 		case atHead:
-			r.take(path, n)
+			r.removeItem(path, n)
 			addition := traces[t].addition
 			addition.Container = c.Name
 			r.removed(i, addition)
 		case t >= 0:
-			r.warn(i, "container %q: %s stays: what is injected comes first in its list, and this may be the pod's own", c.Name, traces[t].what)
+			r.warn(i, "container %q: %s stays: injected items come first in its list, and this may be the pod's own", c.Name, traces[t].what)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestMirrorsGetNoVariable(t *testing.T) {
 	assert.Equal(t, []string{`container "s" has the mounts of "main", but gets no variable DATA; the storage is at /data`}, result.Decisions[0].Warnings)
 }
 
-// TestATrainJobSetsNoVariableThatTrainerRefuses has the container of the trainer, which takes variables from elsewhere, beside one
+// TestATrainJobSetsNoVariableThatTrainerRefuses has the container of the trainer, which takes variables from another place, and one
 // of another name. Trainer refuses the whole TrainJob otherwise.
 func TestATrainJobSetsNoVariableThatTrainerRefuses(t *testing.T) {
 	const spec = "/spec/podTemplateOverrides/0/spec"
@@ -37,8 +37,8 @@ func TestATrainJobSetsNoVariableThatTrainerRefuses(t *testing.T) {
 	}, paths)
 }
 
-// TestAFolderNeedsItsVariables: where a kind refuses them, the folder would never be found.
-func TestAFolderNeedsItsVariables(t *testing.T) {
+// TestADirectoryNeedsItsVariables: where a kind refuses them, the directory would never be found.
+func TestADirectoryNeedsItsVariables(t *testing.T) {
 	result := patch(t, injecttest.Load(t, "profiles: [{name: default, mount: {subPath: '{pod.name}'}}]\n"), injecttest.Decode(t, "apiVersion: trainer.kubeflow.org/v1alpha1\n"+
 		"kind: TrainJob\nspec: {podTemplateOverrides: [{spec: {containers: [{name: node}]}}]}\n"))
 	require.NotNil(t, result.Refused())

@@ -69,11 +69,11 @@ func podGroup(p *chosenProfile) []trace {
 	return []trace{{"fsGroup", groupContext(p.FSGroup), Addition{Profile: p.Name, FSGroup: p.FSGroup}}}
 }
 
-// groupBeside tells of a group in a security context with other fields, which the pod's author may have set.
+// groupBeside returns a warning about a group in a security context with other fields, which the pod's author may have set.
 func groupBeside(found any, p *chosenProfile) string {
 	if context, _ := found.(map[string]any); p.FSGroup == nil || !isJSON(context["fsGroup"], p.FSGroup) {
 		return ""
 	}
 	return fmt.Sprintf("fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
-		"take it out by hand if the profile %q has set it", *p.FSGroup, p.Name)
+		"remove it yourself if the profile %q has set it", *p.FSGroup, p.Name)
 }

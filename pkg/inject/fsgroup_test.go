@@ -33,8 +33,8 @@ func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
 	assert.Contains(t, decision.Warnings, `fsGroup 2 of profile "b" is not set: the pod has 1 for another profile`)
 }
 
-// TestTheGroupIsToldWhereItHasNoPlace is about kinds without a security context of the pod.
-func TestTheGroupIsToldWhereItHasNoPlace(t *testing.T) {
+// TestWarnsOfTheGroupWhereItHasNoPlace is about kinds without a security context of the pod.
+func TestWarnsOfTheGroupWhereItHasNoPlace(t *testing.T) {
 	result := patch(t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
 	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
 		result.Decisions[0].Warnings)

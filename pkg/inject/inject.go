@@ -13,11 +13,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// annotationMirror marks a static pod's mirror, which the API server never changes.
+// annotationMirror is on a static pod's mirror, which the API server never changes.
 // Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
 const annotationMirror = "kubernetes.io/config.mirror"
 
-// errNotServed marks a refusal that is the administrator's, not a conflict within the pod.
+// errNotServed is a refusal by the administrator's configuration, not a conflict within the pod.
 var errNotServed = errors.New("the administrator does not allow it")
 
 // Patch decides about the pods of one object, which may share a list of volumes.
@@ -83,7 +83,7 @@ func (p *podPatch) decide() Decision {
 	return p.decision
 }
 
-// skip returns why the pod is none of ours, if so.
+// skip returns why the pod gets nothing, or an empty reason.
 func (p *podPatch) skip() (Reason, string) {
 	_, isMirror := p.pod.Annotations[annotationMirror]
 	selector := p.request.Selector
@@ -108,7 +108,7 @@ func (p *podPatch) inject() (Reason, string) {
 		return ReasonInvalid, err.Error()
 	}
 	if len(chosen) == 0 {
-		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that are no more"
+		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that no longer exist"
 	}
 	mounted := false
 	for _, profile := range chosen {
@@ -127,10 +127,11 @@ func (p *podPatch) inject() (Reason, string) {
 	case mounted:
 		return ReasonAlreadyMounted, ""
 	}
-	return ReasonExcluded, "every container is left out by name"
+	return ReasonExcluded, "every container is excluded by name"
 }
 
-// warnMissingAnnotations tells what the driver looks for on a pod before it mounts anything: without it the pod waits forever.
+// warnMissingAnnotations warns of annotations that the driver requires on a pod before it mounts anything. Without them the
+// pod waits forever.
 func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
 	backend := profile.Backend()
 	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {

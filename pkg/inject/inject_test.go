@@ -72,7 +72,7 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: []\ncontainers: [{name: main, volumeMounts: []}]",
 			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"lists with items get ours at their head": {
+		"lists with items get new ones at their head": {
 			pod: "volumes: [{name: scratch, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /tmp}]}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 		},
@@ -124,11 +124,11 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\ncontainers: [{name: main}]",
 			exp: []string{`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"mine"}]`},
 		},
-		"the claim is mounted elsewhere: no second mount": {
+		"the claim is mounted at another path: no second mount": {
 			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n" +
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]",
 		},
-		"the claim is mounted elsewhere through one of two volumes": {
+		"the claim is mounted at another path through one of two volumes": {
 			pod: "volumes: [" + volume + ", {name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n" +
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]",
 		},
@@ -155,12 +155,12 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: [{name: other, persistentVolumeClaim: {claimName: other}}]\ncontainers: [{name: main}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"a path above another mount is allowed and told": {
+		"a path above another mount is allowed with a warning": {
 			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /data/cache/}]}]",
 			exp:     []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 			expWarn: []string{`container "main": mount path /data nests with /data/cache/ of volume "x"`},
 		},
-		"a path below another mount is allowed and told": {
+		"a path below another mount is allowed with a warning": {
 			config:  "profiles: [{name: default, mount: {path: /x/data}}]\n",
 			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
 			exp:     []string{"add /spec/volumes/0 " + volume, `add /spec/containers/0/volumeMounts/0 {"mountPath":"/x/data","name":"pipeline-storage"}`},
@@ -196,7 +196,7 @@ func TestPatchOperations(t *testing.T) {
 		"the variable is there with our value": {
 			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}]}]",
 		},
-		"the variable tells the path that the container chose itself": {
+		"the variable has the path that the container chose itself": {
 			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /mine}]}]",
 			exp: []string{`add /spec/containers/0/env [{"name":"DATA","value":"/mine"}]`},
 		},
@@ -223,7 +223,7 @@ func TestPatchOperations(t *testing.T) {
 			config: fsGroup, pod: "securityContext: {fsGroup: 0}\ncontainers: [{name: main}]",
 			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"fsGroup with other claims is told": {
+		"fsGroup with other claims is warned of": {
 			config: fsGroup, pod: "volumes: [{name: x, persistentVolumeClaim: {claimName: models}}]\ncontainers: [{name: main}]",
 			exp: []string{
 				"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts [" + mount + "]",
@@ -327,7 +327,7 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			config: env, pod: "containers: [{name: main, env: [{name: DATA}]}]",
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
-		"the variable comes from elsewhere": {
+		"the variable comes from another source": {
 			config: env, pod: "containers: [{name: main, env: [{name: DATA, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]",
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
@@ -395,7 +395,7 @@ func TestSelection(t *testing.T) {
 		"a mirror pod without a hash":     {labels.Everything(), "annotations: {kubernetes.io/config.mirror: ''}\n---\ncontainers: [{name: main}]", inject.ReasonMirrorPod, ""},
 		"a Windows pod by its os":         {labels.Everything(), "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, "Linux"},
 		"a Windows pod by its node":       {labels.Everything(), "nodeSelector: {kubernetes.io/os: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, ""},
-		"a Linux pod that says so":        {labels.Everything(), "os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
+		"a Linux pod by its fields":       {labels.Everything(), "os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
 		"a pod that was not chosen, for Windows": {
 			nil, "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonNotSelected, "",
 		},

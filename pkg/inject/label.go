@@ -10,11 +10,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// byLabel tells what the opt-in label is for.
-const byLabel = "the label " + kinds.Label + ": " + kinds.LabelEnabled + " asks the webhook to mount the claim when the pods are created"
+// byLabel is what the opt-in label is for.
+const byLabel = "the label " + kinds.Label + ": " + kinds.LabelEnabled + " lets the webhook mount the claim when the pods are created"
 
-// why says why something cannot be mounted here.
-func (p *podPatch) why() string { return cmp.Or(p.pod.Why, "the containers are defined elsewhere") }
+// why returns why something cannot be mounted here.
+func (p *podPatch) why() string { return cmp.Or(p.pod.Why, "the containers are external") }
 
 // label puts the opt-in label where it reaches a pod whose containers are not here.
 func (p *podPatch) label() (Reason, string) {

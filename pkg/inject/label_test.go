@@ -20,8 +20,8 @@ const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: exam
 	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, why: A is implied}, " +
 	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, why: B is implied}]}, " +
 	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], " +
-	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it is somebody else's}]}, " +
-	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.told, why: it is made elsewhere}]}]\n"
+	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it belongs to another object}]}, " +
+	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.reported, why: another object makes it}]}]\n"
 
 // labelConfig reads labelKinds, and sets what only rows of the built-in table have.
 func labelConfig(t *testing.T) *storage.Config {
@@ -38,7 +38,7 @@ func labelConfig(t *testing.T) *storage.Config {
 func TestLabels(t *testing.T) {
 	const (
 		implied = `add /spec/x {"a":{"labels":{"pipeline-storage":"enabled"}},"b":{"labels":{"role.label.pipeline-storage":"enabled"}}}`
-		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
+		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 	)
 	for name, tt := range map[string]struct {
 		kind, object string
@@ -90,24 +90,24 @@ func TestLabels(t *testing.T) {
 			kind: "Train", object: "spec: {template: {spec: {}}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			exp:        []string{`add /spec/template/metadata {"labels":{"pipeline-storage":"enabled"}}`},
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
-			expMessage: "nothing can be mounted here, because the containers are defined elsewhere; the label",
+			expMessage: "nothing can be mounted here, because the containers are external; the label",
 		},
-		"a container that is defined elsewhere is left to the webhook": {
+		"an external container is left to the webhook": {
 			kind: "Steps", object: "spec: {steps: [{name: main}, {name: borrowed, ref: {name: x}}]}",
 			exp: []string{
 				"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]",
 				`add /spec/steps/0/env [{"name":"DATA","value":"/data"}]`, `add /metadata {"labels":{"pipeline-storage":"enabled"}}`,
 			},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "borrowed" gets no mount here, because it is somebody else's; the label pipeline-storage: enabled asks the webhook`,
+			expWarn:    `container "borrowed" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
 		},
 		"and so is one that the operator adds": {
 			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: [{name: DATA, value: /data}]}]}",
 			exp:        []string{"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]"},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "main" gets no mount here, because it is somebody else's; the label pipeline-storage: enabled asks the webhook`,
+			expWarn:    `container "main" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
 		},
-		"all containers are defined elsewhere": {
+		"all containers are external": {
 			kind: "Steps", object: "spec: {steps: [{name: main, ref: {name: x}}]}",
 			exp:        []string{`add /metadata {"labels":{"pipeline-storage":"enabled"}}`},
 			expReasons: []inject.Reason{inject.ReasonLabelled},
@@ -127,10 +127,10 @@ func TestLabels(t *testing.T) {
 			expReasons: []inject.Reason{inject.ReasonConflict},
 			expMessage: `container "main": environment variable DATA is set to something else than /data`,
 		},
-		"a scope without containers is no pod, unless it says why": {
-			kind: "Silent", object: "spec: {template: {spec: {}}, told: {spec: {}}}",
+		"a scope without containers is no pod, unless its row has a reason": {
+			kind: "Silent", object: "spec: {template: {spec: {}}, reported: {spec: {}}}",
 			expReasons: []inject.Reason{inject.ReasonNoPods},
-			expMessage: "it is made elsewhere",
+			expMessage: "another object makes it",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

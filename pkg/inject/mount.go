@@ -33,7 +33,7 @@ func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume) error {
 	return nil
 }
 
-// mountInto adds the mount to a container that does not mount the claim, and the variables that tell the path or that the
+// mountInto adds the mount to a container that does not mount the claim, and the variables with the path or that the
 // subPath needs.
 func (p *podPatch) mountInto(profile *chosenProfile, volume kinds.PodVolume, c *kinds.Container) error {
 	var variables []corev1.EnvVar
@@ -139,7 +139,7 @@ func absolute(p string) string {
 // containers.
 func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.EnvVar, error) {
 	if c.mount == nil {
-		f, err := p.folder(&c.Mount)
+		f, err := p.directory(&c.Mount)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -150,19 +150,19 @@ func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.E
 	return c.mount, c.variables, nil
 }
 
-// folder is a profile's subPath as one pod mounts it: a path, or an expression and the variables that it needs.
-type folder struct {
+// directory is a profile's subPath as one pod mounts it: a path, or an expression and the variables that it needs.
+type directory struct {
 	path, expression string
 	variables        []corev1.EnvVar
 }
 
-// folder fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
-// and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the folder that of all
+// directory fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
+// and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the directory that of all
 // runs, so that a missing label refuses the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
-func (p *podPatch) folder(mount *storage.MountConfig) (folder, error) {
+func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
-		return folder{path: subPath}, nil
+		return directory{path: subPath}, nil
 	}
 	var variables []corev1.EnvVar
 	var problem error
@@ -182,27 +182,27 @@ func (p *podPatch) folder(mount *storage.MountConfig) (folder, error) {
 	filled := storage.ReplacePlaceholders(text, fill)
 	switch {
 	case problem != nil:
-		return folder{}, fmt.Errorf("mount.subPath %s: %w", subPath, problem)
+		return directory{}, fmt.Errorf("mount.subPath %s: %w", subPath, problem)
 	case usesVariables:
-		return folder{expression: filled, variables: variables}, p.takesVariables()
+		return directory{expression: filled, variables: variables}, p.takesVariables()
 	}
-	return folder{path: filled}, nil
+	return directory{path: filled}, nil
 }
 
 // fill returns what stands for a placeholder, and the variable that it needs.
 func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
-	known := func(value string) (string, *corev1.EnvVar, error) {
+	filled := func(value string) (string, *corev1.EnvVar, error) {
 		if value == "" {
-			return "", nil, fmt.Errorf("nobody knows what %s is here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder)
+			return "", nil, fmt.Errorf("%s has no value here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder)
 		}
 		return value, nil, nil
 	}
 	key, isLabel := storage.PlaceholderLabel(placeholder)
 	switch {
 	case placeholder == storage.PlaceholderNamespace:
-		return known(p.request.Namespace)
+		return filled(p.request.Namespace)
 	case placeholder == storage.PlaceholderRelease:
-		return known(p.request.Release.Name)
+		return filled(p.request.Release.Name)
 	case placeholder == storage.PlaceholderPodName:
 		v := fieldVariable("NAME", "metadata.name")
 		return "$(" + v.Name + ")", &v, nil
@@ -226,11 +226,11 @@ func (p *podPatch) requireLabel(key string) error {
 	switch {
 	case p.request.Admission:
 	case key == indexLabel:
-		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which sees the label"
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which reads the label"
 	default:
-		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which sees it"
+		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which reads it"
 	}
-	return fmt.Errorf("the pod has no label %s, and without it all pods would share one folder: %s", key, remedy)
+	return fmt.Errorf("the pod has no label %s, and without it all pods would share one directory: %s", key, remedy)
 }
 
 // takesVariables refuses variables where the kind's controller would break the pod.
@@ -257,32 +257,32 @@ func variableName(key string) string {
 	}, strings.ToUpper(key))
 }
 
-// container takes our mounts, and what came with them.
-func (r *removal) container(i int, c *kinds.Container, uses []use) {
-	var gone []*chosenProfile
+// container removes injected mounts, and what came with them.
+func (r *removal) container(i int, c *kinds.Container, uses []injectedProfile) {
+	var removed []*chosenProfile
 	mounts := c.Path + "/volumeMounts"
 	for _, u := range uses {
 		if !u.profile.includes(c.Name) {
 			continue
 		}
-		isOurs := false
+		isInjected := false
 		for n, raw := range r.list(mounts) {
 			if isJSON(raw, u.mount) {
-				isOurs = true
-				r.take(mounts, n)
+				isInjected = true
+				r.removeItem(mounts, n)
 			}
 		}
-		if isOurs {
-			gone = append(gone, u.profile)
+		if isInjected {
+			removed = append(removed, u.profile)
 			r.removed(i, Addition{Profile: u.profile.Name, Container: c.Name, Volume: u.volume.name, MountPath: u.profile.Mount.Path})
 		}
 	}
 	for _, row := range containerTraces {
 		var traces []trace
-		for _, profile := range gone {
+		for _, profile := range removed {
 			traces = append(traces, row.traces(profile)...)
 		}
 		traces = slices.DeleteFunc(traces, func(t trace) bool { return r.isExpanded(mounts, t.addition.Env) })
-		r.takeHead(i, c, row.list, traces)
+		r.removeHead(i, c, row.list, traces)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// folders is a configuration whose only profile has this subPath.
-func folders(subPath string) string {
+// withSubPath is a configuration whose only profile has this subPath.
+func withSubPath(subPath string) string {
 	return `profiles: [{name: default, mount: {subPath: "` + subPath + `"}}]` + "\n"
 }
 
@@ -24,35 +24,35 @@ const (
 	labelEnv      = `{"name":"PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['workflows.argoproj.io/workflow']"}}}`
 )
 
-// TestFoldersOfPods holds what a placeholder becomes, for a pod that is rendered and one that is admitted.
-func TestFoldersOfPods(t *testing.T) {
+// TestDirectoriesOfPods holds what a placeholder becomes, for a pod that is rendered and one that is admitted.
+func TestDirectoriesOfPods(t *testing.T) {
 	mountOf := func(sub string) string {
 		return `add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage",` + sub + `}]`
 	}
 	const labelled = "labels: {pipeline-storage: enabled, " + workflowLabel + ": nightly-1}\n"
 	for name, tt := range map[string]struct {
 		subPath, pod string
-		exp          []string // but for the volume and the mark
+		exp          []string // but for the volume and the injected annotation
 	}{
-		"the namespace is a plain path":     {"runs/{namespace}", asks + "---\n" + main, []string{mountOf(`"subPath":"runs/ml"`)}},
-		"Argo's own placeholder stays":      {"{{workflow.name}}", asks + "---\n" + main, nil},
-		"the pod's name is a variable":      {"runs/{pod.name}", asks + "---\n" + main, []string{mountOf(`"subPathExpr":"runs/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"the namespace is a plain path":     {"runs/{namespace}", labeled + "---\n" + main, []string{mountOf(`"subPath":"runs/ml"`)}},
+		"Argo's own placeholder stays":      {"{{workflow.name}}", labeled + "---\n" + main, nil},
+		"the pod's name is a variable":      {"runs/{pod.name}", labeled + "---\n" + main, []string{mountOf(`"subPathExpr":"runs/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
 		"a label is a variable":             {"{pod.labels['" + workflowLabel + "']}/out", labelled + "---\n" + main, []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)/out"`), `add /spec/containers/0/env [` + labelEnv + `]`}},
 		"all of them, one of them twice":    {"{namespace}/{pod.name}/{pod.labels['" + workflowLabel + "']}-{pod.name}", labelled + "---\n" + main, []string{mountOf(`"subPathExpr":"ml/$(PIPELINE_STORAGE_POD_NAME)/$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)-$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + "," + labelEnv + `]`}},
-		"a dollar is no variable":           {"$(HOME)/{pod.name}", asks + "---\n" + main, []string{mountOf(`"subPathExpr":"$$(HOME)/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
-		"a dollar without variables stays":  {"$(HOME)", asks + "---\n" + main, []string{mountOf(`"subPath":"$(HOME)"`)}},
-		"variables come before the pod's":   {"{pod.name}", asks + "---\ncontainers: [{name: main, env: [{name: A, value: b}]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env/0 ` + podNameEnv}},
-		"a variable that is there is used":  {"{pod.name}", asks + "---\ncontainers: [{name: main, env: [" + podNameEnv + "]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`)}},
-		"an annotation narrows":             {"{pod.name}", asks + "annotations: {pipeline-storage.io/sub-path: out}\n---\n" + main, []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)/out"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
-		"what is mounted needs no variable": {"{pod.name}", asks + "---\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]\nvolumes: [{name: mine, persistentVolumeClaim: {claimName: CLAIM}}]\n", []string{}},
+		"a dollar is no variable":           {"$(HOME)/{pod.name}", labeled + "---\n" + main, []string{mountOf(`"subPathExpr":"$$(HOME)/$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"a dollar without variables stays":  {"$(HOME)", labeled + "---\n" + main, []string{mountOf(`"subPath":"$(HOME)"`)}},
+		"variables come before the pod's":   {"{pod.name}", labeled + "---\ncontainers: [{name: main, env: [{name: A, value: b}]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`), `add /spec/containers/0/env/0 ` + podNameEnv}},
+		"a variable that is there is used":  {"{pod.name}", labeled + "---\ncontainers: [{name: main, env: [" + podNameEnv + "]}]\n", []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)"`)}},
+		"an annotation narrows":             {"{pod.name}", labeled + "annotations: {pipeline-storage.io/sub-path: out}\n---\n" + main, []string{mountOf(`"subPathExpr":"$(PIPELINE_STORAGE_POD_NAME)/out"`), `add /spec/containers/0/env [` + podNameEnv + `]`}},
+		"what is mounted needs no variable": {"{pod.name}", labeled + "---\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]\nvolumes: [{name: mine, persistentVolumeClaim: {claimName: CLAIM}}]\n", []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			isOurs := func(line string) bool {
+			isVolumeOrAnnotation := func(line string) bool {
 				return strings.HasPrefix(line, "add /spec/volumes") || strings.HasPrefix(line, "add /metadata")
 			}
 			paths := map[string]func() ([]string, inject.Result){
 				"rendered": func() ([]string, inject.Result) {
-					config, document := injecttest.Load(t, folders(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline.demo"))
+					config, document := injecttest.Load(t, withSubPath(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline.demo"))
 					result := patch(t, config, document)
 					assert.Empty(t, patch(t, config, injecttest.Apply(t, document, result)).Operations)
 					return lines(t, result), result
@@ -61,7 +61,7 @@ func TestFoldersOfPods(t *testing.T) {
 					if strings.Contains(tt.subPath, "{{") {
 						return nil, inject.Result{}
 					}
-					config, document := injecttest.LoadForAdmission(t, folders(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline"))
+					config, document := injecttest.LoadForAdmission(t, withSubPath(tt.subPath)), injecttest.Pod(t, strings.ReplaceAll(tt.pod, "CLAIM", "pvc-data-pipeline"))
 					result := admit(t, config, document, nil)
 					assert.Empty(t, admit(t, config, injecttest.Apply(t, document, result), nil).Operations)
 					return lines(t, result), result
@@ -72,7 +72,7 @@ func TestFoldersOfPods(t *testing.T) {
 				require.Nil(t, result.Refused(), path)
 				var got []string
 				for _, line := range operations {
-					if !isOurs(line) {
+					if !isVolumeOrAnnotation(line) {
 						got = append(got, line)
 					}
 				}
@@ -82,12 +82,12 @@ func TestFoldersOfPods(t *testing.T) {
 			}
 		})
 	}
-	config := injecttest.Load(t, folders("{{workflow.name}}"))
+	config := injecttest.Load(t, withSubPath("{{workflow.name}}"))
 	assert.Contains(t, lines(t, patch(t, config, injecttest.Pod(t, main))), mountOf(`"subPath":"{{workflow.name}}"`))
 }
 
-// TestFoldersThatAreRefused holds that no pod mounts the parent of all folders, and none breaks.
-func TestFoldersThatAreRefused(t *testing.T) {
+// TestDirectoriesThatAreRefused holds that no pod mounts the parent of all directories, and none breaks.
+func TestDirectoriesThatAreRefused(t *testing.T) {
 	const byLabel = "{pod.labels['" + workflowLabel + "']}"
 	template := func(group, kind, place string) string {
 		return "apiVersion: " + group + "\nkind: " + kind + "\nmetadata: {name: x}\nspec: " + strings.ReplaceAll(place, "TEMPLATE", "{spec: {containers: [{name: main}]}}") + "\n"
@@ -95,7 +95,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
 		subPath, document, exp string // no exp: accepted
 	}{
-		"a label that the pod lacks":                  {byLabel, "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main}]}\n", `container "main": mount.subPath ` + byLabel + `: the pod has no label ` + workflowLabel + `, and without it all pods would share one folder: add the label to the pod template`},
+		"a label that the pod lacks":                  {byLabel, "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main}]}\n", `container "main": mount.subPath ` + byLabel + `: the pod has no label ` + workflowLabel + `, and without it all pods would share one directory: add the label to the pod template`},
 		"a label that is empty":                       {byLabel, "apiVersion: v1\nkind: Pod\nmetadata: {labels: {" + workflowLabel + ": ''}}\nspec: {containers: [{name: main}]}\n", "the pod has no label"},
 		"a label that a Job's controller adds":        {"{pod.labels['job-name']}", template("batch/v1", "Job", "{template: TEMPLATE}"), ""},
 		"which a Deployment's does not":               {"{pod.labels['job-name']}", template("apps/v1", "Deployment", "{template: TEMPLATE}"), "the pod has no label job-name"},
@@ -128,7 +128,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 			if name == "Argo fills its own" || name == "a container of Argo's would miss variables" {
 				tt.document = strings.Replace(tt.document, "{image: x}", "{name: main, image: x}", 1)
 			}
-			config := injecttest.Load(t, folders(tt.subPath))
+			config := injecttest.Load(t, withSubPath(tt.subPath))
 			config.Kinds = append(config.Kinds, kinds.Kind{Group: "example.com", Kind: "Job", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}},
 				kinds.Kind{Group: "argoproj.io", Kind: "Rollout", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}})
 			result := patch(t, config, injecttest.Decode(t, tt.document))
@@ -145,10 +145,10 @@ func TestFoldersThatAreRefused(t *testing.T) {
 }
 
 func TestAdmissionRefusesAMissingLabel(t *testing.T) {
-	config := injecttest.LoadForAdmission(t, folders("{pod.labels['job-name']}"))
-	result := admit(t, config, injecttest.Pod(t, asks+"---\n"+main), nil)
+	config := injecttest.LoadForAdmission(t, withSubPath("{pod.labels['job-name']}"))
+	result := admit(t, config, injecttest.Pod(t, labeled+"---\n"+main), nil)
 	require.NotNil(t, result.Refused())
-	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one folder: add the label to the pod`,
+	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one directory: add the label to the pod`,
 		result.Refused().Message)
 }
 
@@ -162,25 +162,25 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		"{pod.name}/../other":      "without two dots",
 		"/{pod.name}":              "must be a relative path",
 	} {
-		_, _, err := storage.Load([]byte(injecttest.FileHead + folders(subPath)))
+		_, _, err := storage.Load([]byte(injecttest.FileHead + withSubPath(subPath)))
 		require.ErrorContains(t, err, exp, subPath)
 		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
 	for subPath, exp := range map[string]string{
-		"{release}":         "at admission nobody knows the release",
-		"{{workflow.name}}": "at admission nobody fills {{…}}",
+		"{release}":         "at admission",
+		"{{workflow.name}}": "at admission",
 	} {
-		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + folders(subPath)))
+		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + withSubPath(subPath)))
 		require.ErrorContains(t, err, exp)
 	}
 	_, _, err := storage.Load([]byte(injecttest.FileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"))
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
 
-	result := patch(t, injecttest.Load(t, folders("team")), annotated(t, "sub-path: {pod.name}"))
+	result := patch(t, injecttest.Load(t, withSubPath("team")), annotated(t, "sub-path: {pod.name}"))
 	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
 
 	config := injecttest.Load(t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n")
-	objects := injecttest.Find(t, config, injecttest.Pod(t, asks+"---\n"+main))
+	objects := injecttest.Find(t, config, injecttest.Pod(t, labeled+"---\n"+main))
 	result = inject.Patch(config, inject.Request{}, objects[0].Pods...)
-	assert.Contains(t, result.Refused().Message, "nobody knows what {release} is here: with postrender, add --namespace NAMESPACE --release RELEASE")
+	assert.Contains(t, result.Refused().Message, "{release} has no value here: with postrender, add --namespace NAMESPACE --release RELEASE")
 }

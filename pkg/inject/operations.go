@@ -31,7 +31,7 @@ type placeKey struct {
 type place struct {
 	path   string
 	isList bool
-	// empty says that the list was missing, null or empty.
+	// empty is true where the list was missing, null or empty.
 	empty bool
 	// count is how many items it has, and first and last where they are.
 	count, first, last int
@@ -44,14 +44,14 @@ type addedItem struct {
 	next  int
 }
 
-// newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
+// newEdits makes room for what a pod needs: its volumes, its security context, its annotation, and each container's mount.
 func newEdits(containers int) *edits {
 	const others = 3
 	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
 }
 
-// at returns the position of a path's place, which it makes when there is none.
-func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
+// placeOf returns the position of a path's place, which it adds when the path has no place yet.
+func (e *edits) placeOf(path string, isList, empty bool) (position int, isNew bool) {
 	if i, ok := e.find(path); ok {
 		return i, false
 	}
@@ -108,7 +108,7 @@ func (e *edits) index(position int) {
 	}
 }
 
-// itemsOf visits the items of a place in order.
+// itemsOf iterates over the items of a place in order.
 func (e *edits) itemsOf(position int) iter.Seq[*addedItem] {
 	return func(yield func(*addedItem) bool) {
 		p := &e.places[position]
@@ -137,7 +137,7 @@ func (e *edits) has(position int, key string) bool {
 // add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
 // added already.
 func (e *edits) add(path string, empty bool, key string, item any) bool {
-	position, isNew := e.at(path, true, empty)
+	position, isNew := e.placeOf(path, true, empty)
 	if !isNew && e.has(position, key) {
 		return false
 	}
@@ -147,7 +147,7 @@ func (e *edits) add(path string, empty bool, key string, item any) bool {
 
 // set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
 func (e *edits) set(path string, value any) bool {
-	position, isNew := e.at(path, false, false)
+	position, isNew := e.placeOf(path, false, false)
 	if isNew {
 		e.put(position, "", value)
 	}
@@ -235,42 +235,42 @@ func (p *podPatch) report(a Addition) {
 	p.decision.Added = append(p.decision.Added, a)
 }
 
-// takenPlace is a list that loses items or a map that loses keys, or a field that goes: one without a size.
-type takenPlace struct {
+// removedPlace is a list that loses items, a map that loses keys, or a field that is removed: one without a size.
+type removedPlace struct {
 	path  string
 	size  int
 	items []int
 	keys  []string
 }
 
-// take notes that an item of a list goes.
-func (r *removal) take(list string, item int) {
-	if r.isTaken(list, item) {
+// removeItem notes that an item of a list is to be removed.
+func (r *removal) removeItem(list string, item int) {
+	if r.isRemoved(list, item) {
 		return
 	}
 	p := r.place(list)
 	if p == nil {
-		p = &takenPlace{path: list, size: len(r.list(list))}
+		p = &removedPlace{path: list, size: len(r.list(list))}
 		r.places = append(r.places, p)
 	}
 	p.items = append(p.items, item)
 }
 
-// takeField notes that a field goes. It reports false when another pod of the object has it, too.
-func (r *removal) takeField(path string) bool {
+// removeField notes that a field is to be removed. It reports false when another pod of the object has it, too.
+func (r *removal) removeField(path string) bool {
 	if r.place(path) != nil {
 		return false
 	}
-	r.places = append(r.places, &takenPlace{path: path})
+	r.places = append(r.places, &removedPlace{path: path})
 	return true
 }
 
-// takeKey notes that a key of a map goes. A map of which every key goes was missing or empty before, and goes whole; so does
-// what holds nothing but that map. It reports false when the key goes already.
-func (r *removal) takeKey(path string, size int, key string) bool {
+// removeKey notes that a key of a map is to be removed. A map that loses every key was missing or empty before, and is removed
+// as a whole, with an object that holds nothing else. It reports false when the key is noted already.
+func (r *removal) removeKey(path string, size int, key string) bool {
 	p := r.place(path)
 	if p == nil {
-		p = &takenPlace{path: path, size: size}
+		p = &removedPlace{path: path, size: size}
 		r.places = append(r.places, p)
 	}
 	if slices.Contains(p.keys, key) {
@@ -280,12 +280,12 @@ func (r *removal) takeKey(path string, size int, key string) bool {
 	return true
 }
 
-func (r *removal) isTaken(list string, item int) bool {
+func (r *removal) isRemoved(list string, item int) bool {
 	p := r.place(list)
 	return p != nil && slices.Contains(p.items, item)
 }
 
-func (r *removal) place(path string) *takenPlace {
+func (r *removal) place(path string) *removedPlace {
 	for _, p := range r.places {
 		if p.path == path {
 			return p
@@ -294,8 +294,8 @@ func (r *removal) place(path string) *takenPlace {
 	return nil
 }
 
-// operations writes what goes as RFC 6902. The items of a list go from its end, so that the others keep their place; a list
-// of which every item goes was missing or empty before, and goes whole.
+// operations writes the removals as RFC 6902. The items of a list are removed from its end, so that the others keep their
+// place. A list that loses every item was missing or empty before, and is removed as a whole.
 func (r *removal) operations() []jsonpatch.Operation {
 	var ops []jsonpatch.Operation
 	for _, p := range r.places {
@@ -314,8 +314,8 @@ func (r *removal) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// whole is the pointer of a place that goes whole: for labels, that of metadata which holds nothing else.
-func (r *removal) whole(p *takenPlace) string {
+// whole is the pointer of a place that is removed as a whole: for labels, that of metadata which holds nothing else.
+func (r *removal) whole(p *removedPlace) string {
 	parent := p.path[:strings.LastIndexByte(p.path, '/')]
 	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {
 		return parent

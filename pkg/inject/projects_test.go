@@ -90,7 +90,7 @@ func TestWhatContainersShare(t *testing.T) {
 			volcano + "spec: {volumes: [{mountPath: /x}, {mountPath: /data}], " + tasks + "}",
 			nil, `container "a": mount path /data is taken by volume "/spec/volumes/1": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
-		"a container that is null is none": {
+		"a null container counts as absent": {
 			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: {modelFormat: {name: x}}}}",
 			[]string{"add /spec/predictor/volumes [" + volume + "]", "add /spec/predictor/model" + mountsFull},
 			"",

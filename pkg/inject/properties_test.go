@@ -22,7 +22,7 @@ import (
 // The parts of which TestProperties makes every pod that can be made of them.
 var (
 	metaParts = []string{
-		"", "annotations: {pipeline-storage.io/profiles: 'default,b'}\n", "annotations: {pipeline-storage.io/mount-path: /elsewhere}\n",
+		"", "annotations: {pipeline-storage.io/profiles: 'default,b'}\n", "annotations: {pipeline-storage.io/mount-path: /other}\n",
 		"labels: {a: c}\nannotations: {pipeline-storage.io/profiles: b}\n",
 	}
 	volumeParts = []string{
@@ -41,7 +41,7 @@ var (
 		"containers: [{name: main}]\n",
 		"containers: [{name: main, volumeMounts: null, env: []}, {name: b, env: [{name: DATA, value: /data}]}]\n",
 		"initContainers: [{name: i, restartPolicy: Always}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /tmp}]}]\n",
-		"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}, {name: pipeline-storage, mountPath: /ours}]}]\n",
+		"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}, {name: pipeline-storage, mountPath: /injected}]}]\n",
 		"containers: [{name: main, env: [{name: OTHER, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeDevices: [{name: r, devicePath: /dev/x}]}]\n",
 		"containers: [{name: main}, {name: main, volumeMounts: [{name: scratch, mountPath: /data/}]}]\n",
 	}
@@ -105,11 +105,11 @@ func checkProperties(t testing.TB, config *storage.Config, document map[string]a
 	require.NoError(t, err)
 	strict, err := kjson.UnmarshalStrict(text, &corev1.Pod{})
 	require.NoError(t, err)
-	assert.Empty(t, strict, "Kubernetes knows every field that was added")
+	assert.Empty(t, strict, "Kubernetes has every field that was added")
 	return result
 }
 
-// assertMounted checks that every container mounts every claim that the decision tells, at paths of its own.
+// assertMounted checks that every container mounts every claim of the decision, at paths of its own.
 func assertMounted(t testing.TB, decision inject.Decision, patched map[string]any) {
 	t.Helper()
 	text, err := json.Marshal(patched)

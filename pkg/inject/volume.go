@@ -22,8 +22,8 @@ func podVolume(name, claim string) corev1.Volume {
 	}}
 }
 
-// volume returns the pod's volume with the profile's claim, which it adds when there is none. A volume of our name with
-// another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
+// volume returns the pod's volume with the profile's claim, which it adds when the pod has no such volume. A volume of that name with
+// another claim remains: the pod was rendered with another configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
 	if v, ok := p.volumes.withClaim(claim); ok {
@@ -41,9 +41,9 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 		p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
 		return v, nil
 	}
-	if kept, ok := p.kept(profile); ok {
-		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
-		return kept, nil
+	if rendered, ok := p.rendered(profile); ok {
+		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", rendered.Name, rendered.Claim, profile.Mount.Path)
+		return rendered, nil
 	}
 	if p.request.Admission {
 		if err := profile.Serves(p.request.Namespace, p.request.NamespaceLabels); err != nil {
@@ -75,9 +75,9 @@ func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
 	return kinds.PodVolume{}, false
 }
 
-// kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
-// not have. The pod must find its data there, so it is no conflict.
-func (p *podPatch) kept(profile *chosenProfile) (kinds.PodVolume, bool) {
+// rendered returns a volume with a claim that injection mounted at the profile's path for a profile that this configuration
+// does not have. The pod must find its data there, so it is no conflict.
+func (p *podPatch) rendered(profile *chosenProfile) (kinds.PodVolume, bool) {
 	var mounted map[string]struct{} // volumes at the path, once one is searched there
 	for _, v := range p.volumes.list {
 		if v.Claim == "" || !storage.IsVolumeName(v.Name) || hasVolume(p.config, v.Name) {
@@ -161,20 +161,20 @@ func first(list []kinds.PodVolume, matches func(kinds.PodVolume) bool) (kinds.Po
 	return kinds.PodVolume{}, false
 }
 
-// ourVolume is a volume of ours in a list of volumes.
-type ourVolume struct {
+// injectedVolume is a volume that injection added to a list of volumes.
+type injectedVolume struct {
 	profile, name, claim string
 	list                 string
 	index                int
 	// pods are the positions of the pods that have it.
 	pods []int
-	// stays says that something else mounts it.
-	stays bool
+	// isRetained is true where something else mounts it.
+	isRetained bool
 }
 
 // volume notes that a pod has a volume, which another pod may have brought already.
-func (r *removal) volume(i int, v ourVolume) *ourVolume {
-	at := slices.IndexFunc(r.volumes, func(o *ourVolume) bool { return o.list == v.list && o.index == v.index })
+func (r *removal) volume(i int, v injectedVolume) *injectedVolume {
+	at := slices.IndexFunc(r.volumes, func(o *injectedVolume) bool { return o.list == v.list && o.index == v.index })
 	if at < 0 {
 		at = len(r.volumes)
 		r.volumes = append(r.volumes, &v)
@@ -183,25 +183,25 @@ func (r *removal) volume(i int, v ourVolume) *ourVolume {
 	return r.volumes[at]
 }
 
-// takeVolume takes a volume that nothing mounts any more.
-func (r *removal) takeVolume(v *ourVolume) {
+// removeVolume removes a volume that nothing mounts any longer.
+func (r *removal) removeVolume(v *injectedVolume) {
 	root := v.list[:strings.LastIndexByte(v.list, '/')]
 	if mount := r.otherMount(r.lookup(root), root, v.name); mount != "" {
-		v.stays = true
+		v.isRetained = true
 		i, container := r.containerOf(mount)
 		if !slices.Contains(v.pods, i) {
 			i = v.pods[0]
 		}
-		r.decisions[i].Reason = ReasonKept
+		r.decisions[i].Reason = ReasonRetained
 		r.decisions[i].Message = fmt.Sprintf("volume %q stays: %s mounts it in a way of its own", v.name, container)
 		r.warn(i, "%s", r.decisions[i].Message)
 		return
 	}
-	r.take(v.list, v.index)
+	r.removeItem(v.list, v.index)
 	r.removed(v.pods[0], Addition{Profile: v.profile, Volume: v.name, Claim: v.claim})
 }
 
-// otherMount returns the pointer of a mount of the volume that stays, wherever it is, or "".
+// otherMount returns the pointer of a mount of the volume that remains, wherever it is, or "".
 func (r *removal) otherMount(value any, pointer, volume string) string {
 	switch value := value.(type) {
 	case map[string]any:
@@ -214,7 +214,7 @@ func (r *removal) otherMount(value any, pointer, volume string) string {
 		isMounts := strings.HasSuffix(pointer, "/volumeMounts") || strings.HasSuffix(pointer, "/volumeDevices")
 		for n, item := range value {
 			path := pointer + "/" + strconv.Itoa(n)
-			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume && !r.isTaken(pointer, n) {
+			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume && !r.isRemoved(pointer, n) {
 				return path
 			}
 			if found := r.otherMount(item, path, volume); found != "" {

@@ -41,11 +41,11 @@ spec:
 		name, path string
 		exp        string
 	}{
-		"of another name at another path":   {"db", "/db", ""},
-		"of our name":                       {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
-		"of another name, mounted at ours":  {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
-		"of our name, mounted at our path":  {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
-		"of a name that only begins as our": {"pipeline-storage-b", "/db", ""},
+		"of another name at another path":      {"db", "/db", ""},
+		"of our name":                          {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
+		"of another name, mounted at its path": {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
+		"of our name, mounted at our path":     {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
+		"of a name that only begins as our":    {"pipeline-storage-b", "/db", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.NewReplacer("NAME", tt.name, "PATH", tt.path).Replace(set)
@@ -61,8 +61,8 @@ spec:
 	}
 }
 
-// TestKeptClaimIsTold lets an edge know which claim the pod really mounts.
-func TestKeptClaimIsTold(t *testing.T) {
+// TestReportsTheClaimThatThePodKeeps holds that a decision has the claim that the pod really mounts.
+func TestReportsTheClaimThatThePodKeeps(t *testing.T) {
 	result := patch(t, storage.Default(), injecttest.Pod(t, "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]"))
 	assert.Equal(t, []string{"default"}, result.Decisions[0].Profiles)
 	assert.Equal(t, []string{"old"}, result.Decisions[0].Claims)

@@ -271,7 +271,7 @@ kinds:
 // and those that were asked for are warned of.
 func TestWhatCannotBeMountedHereIsTold(t *testing.T) {
 	const (
-		asks     = "; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
+		asks     = "; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 		taskRun  = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: {%s}\nspec:\n  taskRef: {name: t}\n"
 		enabled  = "pipeline-storage: enabled"
 		stepRef  = "nothing can be mounted here, because the steps are those of the Task that it names" + asks

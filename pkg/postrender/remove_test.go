@@ -71,7 +71,7 @@ func requireRoundTrip(t *testing.T, r *postrender.Renderer, in []byte) bool {
 }
 
 // labelIsLeft is told of the opt-in label, which cannot be told from an author's own.
-const labelIsLeft = "pipeline-storage is left: it may be the pod's own"
+const labelIsLeft = "pipeline-storage stays: it may be the pod's own"
 
 // tells reports whether a warning has the text.
 func tells(out *postrender.Output, text string) bool { return count(out, text) > 0 }

@@ -418,7 +418,7 @@ func (r *run) addUses(doc manifest.Document, object kinds.Object, pod kinds.Pod,
 		}
 		r.uses = append(r.uses, consumer{
 			ProfileRef: storage.ProfileRef{Profile: name, Namespace: namespace},
-			added:      d.Mounted(name),
+			added:      d.Mounts(name),
 			workload:   fmt.Sprintf("document %d %s/%s", doc.Number, object.Kind, object.Name),
 			pods:       pod.Replicas,
 			perNode:    object.PerNode,

@@ -1,6 +1,6 @@
 package kinds
 
-// argoRefLimits is what a workflow cannot do about templates of others.
+// argoRefLimits is what a workflow cannot do about the templates of another object.
 const argoRefLimits = "A task or step with a templateRef runs a template of a WorkflowTemplate: mount there."
 
 const argoAdvice = "its templates run no containers of their own: mount in the WorkflowTemplates that they name; the pod of a resource " +

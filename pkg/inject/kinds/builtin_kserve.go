@@ -28,8 +28,8 @@ var predictorContainers = []string{
 	"model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle",
 }
 
-// kservePod is the row part of a component of an InferenceService: a pod spec with labels and annotations in it, besides those
-// of the InferenceService.
+// kservePod is the row part of a component of an InferenceService: a pod spec with labels and annotations in it, in addition
+// to those of the InferenceService.
 func kservePod(component string, named ...string) PodPaths {
 	names := map[string]string{}
 	for _, path := range named {

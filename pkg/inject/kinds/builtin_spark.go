@@ -27,7 +27,7 @@ var sparkController = Controller{
 }
 
 const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on. " +
-	"What the template of a driver or executor has besides Spark's own container gets no mount."
+	"Further containers in the template of a driver or executor get no mount."
 
 // sparkRoles are the row parts of a SparkApplicationSpec. A Spark driver or executor has no pod template: it is a container and
 // a pod in one, and its volumes stand beside it.

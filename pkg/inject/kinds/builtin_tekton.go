@@ -36,11 +36,11 @@ const (
 	tektonRoot           = "$.metadata"
 	tektonRootLabels     = "$.metadata.labels"
 	tektonLimits         = "A step with a ref takes no mount: the Task gets the label, and the webhook mounts the claim. At admission the container of the step NAME is called step-NAME."
-	tektonPipelineLimits = " Tasks by taskRef get the label. Pipelines inside pipelines are not looked into; the report says so."
+	tektonPipelineLimits = " Tasks by taskRef get the label. Pipelines inside pipelines are not read; the report has a line about them."
 )
 
 // tektonTask is the row part of a TaskSpec. Tekton merges the stepTemplate into each step by mount path and name, so that a
-// mount of ours would take the place of one of it; and it refuses a mount at the path of a workspace.
+// added mount would replace one of it; and it refuses a mount at the path of a workspace.
 func tektonTask(scope, labels string, metadata []string, podTemplates ...string) PodPaths {
 	var securityContext, volumes []string
 	for _, template := range podTemplates {
@@ -63,7 +63,7 @@ func tektonTask(scope, labels string, metadata []string, podTemplates ...string)
 	}
 }
 
-// tektonReference is the row part of a task or pipeline that is defined elsewhere.
+// tektonReference is the row part of a task or pipeline that another object defines.
 func tektonReference(scope, kind string) PodPaths {
 	return PodPaths{
 		Scope: scope, Metadata: []string{tektonRoot}, Labels: tektonRootLabels,
@@ -78,7 +78,7 @@ func tektonPipeline(pipeline string, podTemplates ...string) []PodPaths {
 		pods = append(pods,
 			tektonTask(pipeline+list+".taskSpec", "metadata.labels", []string{"metadata", tektonRoot}, podTemplates...),
 			tektonReference(pipeline+list+".taskRef", "Task"),
-			PodPaths{Scope: pipeline + list + ".pipelineSpec", Metadata: []string{tektonRoot}, Why: "it is a pipeline inside a pipeline, which is not looked into: mount in a Pipeline of its own"})
+			PodPaths{Scope: pipeline + list + ".pipelineSpec", Metadata: []string{tektonRoot}, Why: "it is a pipeline inside a pipeline, which is not read: mount in a Pipeline of its own"})
 	}
 	return pods
 }

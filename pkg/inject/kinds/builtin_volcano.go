@@ -13,7 +13,7 @@ var volcanoKinds = of("Volcano", "volcano, config/crd/volcano/bases and config/c
 	Kind{
 		Group: "flow.volcano.sh", Kind: "JobFlow",
 		Advice: "its pods are those of the JobTemplates that its flows name: mount there",
-		Limits: "A JobFlow names JobTemplates, where the mounts go; what it patches in them is not looked into.",
+		Limits: "A JobFlow names JobTemplates, where the mounts go; what it patches in them is not read.",
 	},
 )
 

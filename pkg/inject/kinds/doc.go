@@ -1,6 +1,6 @@
 // Package kinds finds pods and pod templates in decoded Kubernetes objects.
 //
-// A [Kind] is a row of a table: it says by paths where an object of that kind holds its pods, their volumes and their
+// A [Kind] is a row of a table: its paths lead to the pods of an object of that kind, to their volumes and to their
 // containers. [NewTable] joins the built-in rows ([Builtin]) with those of a configuration file. [Table.Find] follows a row
 // and returns each [Pod], with the JSON pointers (RFC 6901) at which it can be extended.
 //

@@ -13,19 +13,19 @@ type Object struct {
 	Group, Kind, Namespace, Name string
 	// Labels and Annotations are the object's own, not its pods'.
 	Labels, Annotations map[string]string
-	// Known is whether the table has a row for it.
+	// Known reports whether the table has a row for it.
 	Known bool
 	// PerNode, Deferred, ClusterScoped and Advice are as in [Kind].
 	PerNode, Deferred, ClusterScoped bool
 	Advice                           string
-	// Content is the decoded object, to look at.
+	// Content is the decoded object, to read.
 	Content map[string]any
 	// Pods are the pods and pod templates in it.
 	Pods []Pod
 }
 
 // Find returns the objects of a decoded document: itself, or those that it wraps. The document is made of map[string]any,
-// []any, string, bool, [json.Number] and nil, as [encoding/json] decodes it. An error says which part has the wrong shape.
+// []any, string, bool, [json.Number] and nil, as [encoding/json] decodes it. An error names the part that has the wrong shape.
 func (k Table) Find(document map[string]any) ([]Object, error) {
 	return k.find(document, "", "", "")
 }
@@ -74,7 +74,7 @@ func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object,
 	return found, nil
 }
 
-// inherit gives an object what the one around it says for it: Helm reads the hook of a whole document, and a wrapping kind that
+// inherit gives an object what it has from the one around it: Helm reads the hook of a whole document, and a wrapping kind that
 // is no List makes its objects in its own namespace. Source: appwrapper, parseComponent.
 func (o *Object) inherit(around *Object, hasNamespace bool) {
 	if hook := around.Annotations[AnnotationHook]; hook != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// summary tells where the pods of an object sit, one line each.
+// summary is where the pods of an object are, one line each.
 func summary(o kinds.Object) []string {
 	var out []string
 	for _, p := range o.Pods {
@@ -24,7 +24,7 @@ func summary(o kinds.Object) []string {
 		line := fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
 			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " "))
 		if len(p.ExternalContainers) > 0 {
-			line += " elsewhere=" + strings.Join(p.ExternalContainers, ",")
+			line += " external=" + strings.Join(p.ExternalContainers, ",")
 		}
 		if p.Label != nil {
 			line += " label=" + strings.Join(append([]string{p.Label.Path}, p.Label.Missing...), "+")
@@ -39,7 +39,7 @@ func podTemplate(app string, containers ...string) string {
 	return fmt.Sprintf("{metadata: {labels: {app: %s}}, spec: {containers: [%s]}}", app, strings.Join(containers, ", "))
 }
 
-// templateAt is the summary of a pod template with the label app and one container, main, and of what is said of its label.
+// templateAt is the summary of a pod template with the label app and one container, main, and of its label.
 func templateAt(path, app string, replicas int, more ...string) string {
 	return strings.Join(append([]string{fmt.Sprintf("pod=%[1]s volumes=%[1]s/spec/volumes context=%[1]s/spec/securityContext replicas=%[2]d app=%[3]s main=%[1]s/spec/containers/0",
 		path, replicas, app)}, more...), " ")
@@ -163,13 +163,13 @@ func TestFindBuiltinKinds(t *testing.T) {
 				"workerSpec: {statefulSetSpec: {template: {spec: {containers: [{name: main}]}}}}}",
 			exp: []string{
 				strings.Replace(templateAt("/spec/masterSpec/statefulSetSpec/template", "", 1, "label=/spec/masterSpec/statefulSetSpec/template/metadata+labels"), "main=", "master=", 1),
-				templateAt("/spec/workerSpec/statefulSetSpec/template", "", 5, "elsewhere=worker label=/spec/workerSpec/statefulSetSpec/template+metadata+labels"),
+				templateAt("/spec/workerSpec/statefulSetSpec/template", "", 5, "external=worker label=/spec/workerSpec/statefulSetSpec/template+metadata+labels"),
 			},
 		},
 		"Task": {
 			apiVersion: "tekton.dev/v1", expIsDeferred: true,
 			body: "metadata: {labels: {app: t}}\nspec: {steps: [{name: a}, {name: b, ref: {name: x}}, {image: c}], sidecars: [{name: s}]}",
-			exp:  []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app=t a=/spec/steps/0 2=/spec/steps/2 s=/spec/sidecars/0 elsewhere=b label=/metadata/labels"},
+			exp:  []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app=t a=/spec/steps/0 2=/spec/steps/2 s=/spec/sidecars/0 external=b label=/metadata/labels"},
 		},
 		"TaskRun": {
 			apiVersion: "tekton.dev/v1", body: "metadata: {labels: {app: t}}\nspec: {podTemplate: {}, taskRef: {name: x}, taskSpec: {steps: [{name: a}]}}",
@@ -336,7 +336,7 @@ spec:
 	script, set := objects[0].Pods[0], objects[0].Pods[1]
 	assert.Equal(t, map[string]string{"a": "all", "b": "all"}, script.Annotations)
 	assert.Equal(t, map[string]string{"a": "own", "b": "all"}, set.Annotations, "the template's own win")
-	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count besides")
+	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count as well")
 	assert.Equal(t, []kinds.PodVolume{{Name: "w"}, {Name: "c", Claim: "models"}}, set.SharedVolumes)
 	assert.Empty(t, set.Volumes)
 	assert.Equal(t, []string{"work"}, set.ReservedVolumes)
@@ -395,7 +395,7 @@ func TestFindWrapped(t *testing.T) {
 			"{apiVersion: apps/v1, kind: DeploymentList, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: main}]}}]}",
 			[]string{"/items/0 /Pod p true [/items/0]"},
 		},
-		"a typed list of a kind that nobody knows": {
+		"a typed list of an unknown kind": {
 			"{apiVersion: example.com/v1, kind: PodList, metadata: {name: l}, items: [{spec: {containers: [{name: main}]}}]}",
 			[]string{" example.com/PodList l false []"},
 		},

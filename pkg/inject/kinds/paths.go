@@ -22,7 +22,7 @@ const rootPrefix = "$."
 
 // path is a path of a row, parsed. Without steps it is the place where it starts.
 type path struct {
-	// isAbsent says that the row has no such path: it leads nowhere.
+	// isAbsent is true where the row has no such path.
 	isAbsent bool
 	fromRoot bool
 	steps    []step
@@ -37,7 +37,7 @@ type step struct {
 	many []string
 }
 
-// parsePath parses a path that [Kind.Validate] accepts. An empty text is the path that a row has not.
+// parsePath parses a path that [Kind.Validate] accepts. An empty text is an absent path.
 func parsePath(text string) path {
 	if text == "" {
 		return path{isAbsent: true}
@@ -128,15 +128,15 @@ func follow(from node, steps []step, bound []string) []node {
 func (s *step) from(objects []node) []node {
 	found := objects[:0] // no longer than objects, and behind the one that is read
 	for _, n := range objects {
-		if child, ok := n.at(s); ok {
+		if child, ok := n.step(s); ok {
 			found = append(found, child)
 		}
 	}
 	return found
 }
 
-// at returns the field of an object at a step, and whether it is there.
-func (n node) at(s *step) (node, bool) {
+// step returns the field of an object at a step, and whether it is there.
+func (n node) step(s *step) (node, bool) {
 	m, _ := n.value.(map[string]any)
 	value, ok := m[s.name]
 	return node{value, n.pointer + s.token, n.bound}, ok
@@ -229,7 +229,7 @@ func (s scope) all(p path) []node {
 func (s scope) place(p place) (node, bool) {
 	for _, parent := range s.all(p.parent) {
 		if _, isObject := parent.value.(map[string]any); isObject {
-			n, _ := parent.at(&p.field)
+			n, _ := parent.step(&p.field)
 			return n, true
 		}
 	}

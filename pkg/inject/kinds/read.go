@@ -9,7 +9,7 @@ import (
 )
 
 // findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's steps have none), unless
-// the row says how its containers come to be.
+// the row has labels or a reason for them.
 func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 	root := node{value: doc, pointer: pointer}
 	scopes := follow(root, row.scope.steps, nil)
@@ -130,7 +130,7 @@ func (row *podRow) isExternal(container node) bool {
 	return reference.value != nil
 }
 
-// complete adds what the row says of a container in addition to its own fields.
+// complete adds what the row has for a container in addition to its own fields.
 func (c *Container) complete(n node, row *podRow, at *containerRow, shared Container) {
 	if at.name != "" && !n.isNamed() {
 		c.Name = at.name
@@ -302,8 +302,8 @@ func readContainer(n node) (Container, error) {
 	})
 }
 
-// eachObject visits the objects of a list. A missing or null list has none.
-func eachObject(list node, visit func(map[string]any)) error {
+// eachObject calls do with every object of a list. A missing or null list has none.
+func eachObject(list node, do func(map[string]any)) error {
 	if list.value == nil {
 		return nil
 	}
@@ -316,7 +316,7 @@ func eachObject(list node, visit func(map[string]any)) error {
 		if !ok {
 			return fmt.Errorf("%s/%d is no object", list.pointer, i)
 		}
-		visit(m)
+		do(m)
 	}
 	return nil
 }
@@ -346,7 +346,7 @@ func readReplicas(s scope, paths []path) int {
 	return product
 }
 
-// isWindows reads the two ways in which a pod says so. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
+// isWindows reads the two fields that choose Windows. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
 func isWindows(spec map[string]any) bool {
 	os, _ := spec["os"].(map[string]any)
 	selector, _ := spec["nodeSelector"].(map[string]any)

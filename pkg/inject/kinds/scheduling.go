@@ -2,21 +2,21 @@ package kinds
 
 // Scheduling is what is read of a pod to keep it on one node with others, and where it can be extended.
 type Scheduling struct {
-	// LabelsPath is the pointer of the pod's labels, or where NoMetadata says that there is none, of its metadata. It is empty
-	// when there is no place for them. HasLabels says that there are some.
+	// LabelsPath is the pointer of the pod's labels, or with NoMetadata that of its metadata, which is absent. It is empty when
+	// there is no place for them. HasLabels is true where labels are there.
 	LabelsPath            string
 	HasLabels, NoMetadata bool
 	// AffinityPath is the pointer of the pod's affinity; empty when there is no place for one. Affinity is what is there.
 	AffinityPath string
 	Affinity     map[string]any
-	// Inherited says that the pod has none of its own but one that it shares with other pods of the object.
+	// Inherited is true where the pod has no affinity of its own but one that it shares with other pods of the object.
 	Inherited bool
 	// NodeName is the node that the pod names itself.
 	NodeName string
 	// PerNode is as in [Kind].
 	PerNode bool
 	// Spread are the pod's topologySpreadConstraints, and Ports the ports of each of its containers that has some, as they were
-	// decoded. HostNetwork says that all of these are ports of the node.
+	// decoded. With HostNetwork all of these are ports of the node.
 	Spread      any
 	Ports       []any
 	HostNetwork bool

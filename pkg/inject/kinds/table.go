@@ -21,7 +21,7 @@ func NewTable(rows []Kind) Table {
 		row := rows[i].expand()
 		row.rows = parseOnce(func() []PodPaths { return row.Pods })
 		if builtin, ok := k.byName[groupKind{row.Group, row.Kind}]; ok {
-			row.Controller = builtin.Controller // it remains the kind's, whatever the row says of its pods
+			row.Controller = builtin.Controller // it remains the kind's, whatever paths the row has
 		}
 		k.add(&row)
 	}
@@ -68,7 +68,7 @@ func (k Table) Lookup(group, kind string) (Kind, bool) {
 	return Kind{Group: group, Kind: kind, Objects: "items[*]"}, true
 }
 
-// Names returns every kind of the table, whatever its group: enough to tell, before a document is parsed, whether it may
+// Names returns every kind of the table, whatever its group: enough to decide, before a document is parsed, whether it may
 // hold a pod. Kinds that end in List may too.
 func (k Table) Names() map[string]bool {
 	names := make(map[string]bool, len(k.byName))

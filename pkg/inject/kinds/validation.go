@@ -31,19 +31,19 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateField(at.Child("labels"), nonEmpty(p.Labels)...)...)
 	if p.PodTemplate != "" {
 		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Affinity)+len(p.Containers) > 0 {
-			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
+			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "has all its parts: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
 	if p.Scope == "" {
-		return append(errs, field.Required(at.Child("scope"), "say scope, or podTemplate for a PodTemplateSpec"))
+		return append(errs, field.Required(at.Child("scope"), "set scope or podTemplate for a PodTemplateSpec"))
 	}
 	labelOnly := p.Labels != "" && p.Volumes == "" && len(p.Containers) == 0
 	if p.Volumes == "" && !labelOnly {
 		errs = append(errs, field.Required(at.Child("volumes"), ""))
 	}
 	if len(p.Containers) == 0 && !labelOnly {
-		errs = append(errs, field.Required(at.Child("containers"), "say containers, or labels alone where nothing can be mounted"))
+		errs = append(errs, field.Required(at.Child("containers"), "set containers, or labels alone where nothing can be mounted"))
 	}
 	errs = append(errs, validatePaths(at.Child("scope"), p.Scope)...)
 	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
@@ -54,7 +54,7 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	return append(errs, validateField(at.Child("volumes"), nonEmpty(p.Volumes)...)...)
 }
 
-// validateContainers checks what is said of the containers besides where they are.
+// validateContainers checks the fields about containers, but for their paths.
 func (p *PodPaths) validateContainers(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	isKnown := func(at *field.Path, path string) {

@@ -31,12 +31,12 @@ const (
 // fill is a list of items of about so many bytes.
 func fill(size int, item func(i int) string) string { return cost.Fill(size, ",", item) }
 
-// withMeta and withSpec are reviews of a labelled pod with more in its metadata or its spec.
+// withMeta and withSpec are reviews of a labeled pod with more in its metadata or its spec.
 func withMeta(meta string) string {
 	return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` + meta + `},"spec":{"containers":[{"name":"main"}]}}`)
 }
 
-func withSpec(spec string) string { return createOf(`{` + labelled + `,"spec":{` + spec + `}}`) }
+func withSpec(spec string) string { return createOf(`{` + labeled + `,"spec":{` + spec + `}}`) }
 
 func inContainer(field string) string {
 	return withSpec(`"containers":[{"name":"main",` + field + `}]`)

@@ -51,8 +51,8 @@ func theirs() http.Handler {
 const (
 	head     = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},`
 	create   = head + `"namespace":"ml","operation":"CREATE",`
-	labelled = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
-	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labelled + `,"spec":{"containers":[{"name":"main"}]}}`
+	labeled = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
+	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"containers":[{"name":"main"}]}}`
 )
 
 func createOf(pod string) string { return create + `"object":` + pod + `}}` }
@@ -167,7 +167,7 @@ func code(review *admissionv1.AdmissionReview) int32 {
 }
 
 func TestInjects(t *testing.T) {
-	const pod = `{"apiVersion":"v1","kind":"Pod",` + labelled + `,"spec":{"fromTheFuture":{"a":[1]},` +
+	const pod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"fromTheFuture":{"a":[1]},` +
 		`"initContainers":[{"name":"init","restartPolicy":"Always"}],` +
 		`"containers":[{"name":"ma\u0069n","x":1.50,"env":[{"name":"A","value":"b"}]}],` +
 		`"ephemeralContainers":[{"name":"debug"}]}}`
@@ -200,7 +200,7 @@ func TestLeavesAlone(t *testing.T) {
 		"another kind":                 strings.Replace(createOf(plainPod), `"kind":"Pod"}`, `"kind":"PodTemplate"}`, 1),
 		"another kind of other fields": strings.Replace(createOf(`{"metadata":7,"spec":{"containers":"none"}}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1),
 		"a pod of another group":       strings.Replace(createOf(plainPod), `"group":""`, `"group":"example.com"`, 1),
-		"an unlabelled pod":            createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
+		"an unlabeled pod":            createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
 		"a mirror pod":                 createOf(strings.Replace(plainPod, `"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`, 1)),
 		"a Windows pod":                createOf(strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1)),
 		"a pod without containers":     createOf(strings.Replace(plainPod, `[{"name":"main"}]`, `[]`, 1)),
@@ -222,7 +222,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"a conflict, with the sentence of the post-renderer": {
 			"profiles: [{name: default}]\n",
-			`{` + labelled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
+			`{` + labeled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
 			403, `Pod/train-*: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"an annotation that would widen": {
@@ -318,7 +318,7 @@ func TestPanics(t *testing.T) {
 	assert.True(t, post(t, h, createOf(plainPod)).Response.Allowed)
 }
 
-func TestAsksForANewConnectionWhenClosing(t *testing.T) {
+func TestClosesConnectionsWhenClosing(t *testing.T) {
 	h := handler(t)
 	isClosing := false
 	h.Closing = func() bool { return isClosing }

@@ -21,7 +21,7 @@ const (
 	reasonOverloaded = "Overloaded"
 	// A namespace that the cache does not have yet.
 	reasonUnknownNamespace = "UnknownNamespace"
-	// A labelled pod that has more of something than is read.
+	// A labeled pod that has more of something than is read.
 	reasonOverLimit inject.Reason = "OverLimit"
 )
 

@@ -225,7 +225,7 @@ func (r *reader) value(what counted) (value any, err error) {
 type limitError struct{ what counted }
 
 func (e limitError) Error() string {
-	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or take the label from it",
+	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or remove the label",
 		limits[e.what].max, limits[e.what].what)
 }
 

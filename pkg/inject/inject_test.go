@@ -427,7 +427,7 @@ func TestExcluded(t *testing.T) {
 	assert.Empty(t, inject.Patch(config, inject.Request{}).Decisions, "no pods, no decisions")
 }
 
-func TestDecisionTellsWhatWasAdded(t *testing.T) {
+func TestDecisionListsAdditions(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, env: DATA, fsGroup: 5}, {name: b, mount: {path: /b}}]\n")
 	group := int64(5)
 	result := patch(t, config, injecttest.Pod(t, "annotations: {pipeline-storage.io/profiles: 'b, default'}\n---\ncontainers: [{name: main}]"))

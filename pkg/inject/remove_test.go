@@ -187,7 +187,7 @@ func TestRemoveOperations(t *testing.T) {
 	}
 }
 
-func TestRemoveTellsWhat(t *testing.T) {
+func TestRemoveListsWhatItRemoved(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n")
 	document := injecttest.Pod(t, main)
 	result := remove(t, config, injecttest.Apply(t, document, patch(t, config, document)))

@@ -38,9 +38,9 @@ import (
 )
 
 const (
-	patience = 30 * time.Second
+	eventTimeout = 30 * time.Second
 	poll     = 50 * time.Millisecond
-	home     = "storage-system"
+	installedIn     = "storage-system"
 	zone     = "topology.kubernetes.io/zone"
 )
 
@@ -76,7 +76,7 @@ func until[T client.Object](w *world, into T, namespace, name string, wanted fun
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
 		return w.Get(w.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into) == nil && wanted(into)
-	}, patience, poll, "%T %s/%s", into, namespace, name)
+	}, eventTimeout, poll, "%T %s/%s", into, namespace, name)
 }
 
 // event waits for a real Event about an object.
@@ -91,7 +91,7 @@ func (w *world) event(namespace, reason, text string) {
 			}
 		}
 		return false
-	}, patience, poll, "an Event %s with %q in %s", reason, text, namespace)
+	}, eventTimeout, poll, "an Event %s with %q in %s", reason, text, namespace)
 }
 
 // namespace makes a namespace in which pods can be made.
@@ -117,7 +117,7 @@ func (w *world) node(name, inZone string) {
 	until(w, node, "", name, func(n *corev1.Node) bool { return len(n.Spec.Taints) == 0 })
 }
 
-// mounts are the claim that a pod mounts and the profile that it is marked with.
+// mounts are the claim that a pod mounts and the profile of its injected annotation.
 type mounts struct{ profile, claim string }
 
 // pod makes a labelled pod; with mounts it is as the webhook leaves it.
@@ -180,7 +180,7 @@ func (w *world) claim(namespace, name, profile, class, volume string, change ...
 	w.t.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{
-			storage.LabelProfile: profile, storage.LabelInstallation: home + ".storage",
+			storage.LabelProfile: profile, storage.LabelInstallation: installedIn + ".storage",
 		}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeName: volume,
@@ -234,7 +234,7 @@ func (w *world) controller() {
 	profiles, _, err := storage.LoadForAdmission([]byte(configuration))
 	require.NoError(w.t, err)
 	o := claims.Options{
-		Config: func() *storage.Config { return profiles }, Installation: home + ".storage", WebhookConfiguration: webhook("").Name,
+		Config: func() *storage.Config { return profiles }, Installation: installedIn + ".storage", WebhookConfiguration: webhook("").Name,
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m, err := manager.New(administrator(), manager.Options{
@@ -258,16 +258,16 @@ func administrator() *rest.Config {
 	return &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
 }
 
-// webhook is the chart's MutatingWebhookConfiguration, with nobody behind it.
+// webhook is the chart's MutatingWebhookConfiguration, with nothing behind it.
 func webhook(policy admissionregistrationv1.FailurePolicyType) *admissionregistrationv1.MutatingWebhookConfiguration {
 	none := admissionregistrationv1.SideEffectClassNone
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: home + ".storage", Labels: map[string]string{
+		ObjectMeta: metav1.ObjectMeta{Name: installedIn + ".storage", Labels: map[string]string{
 			"app.kubernetes.io/name": "pipeline-storage", "app.kubernetes.io/instance": "storage",
 		}},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none, FailurePolicy: &policy,
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: home, Name: "storage"}},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: installedIn, Name: "storage"}},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
@@ -300,7 +300,7 @@ func subject(namespace, name string) []rbacv1.Subject {
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}
 }
 
-// kubectl runs the real kubectl as whom the kubeconfig says, and returns what it printed and its exit code.
+// kubectl runs the real kubectl as the user of the kubeconfig, and returns what it printed and its exit code.
 func kubectl(t *testing.T, kubeconfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), shared.path+"/kubectl", args...)
@@ -314,7 +314,7 @@ func kubectl(t *testing.T, kubeconfig string, args ...string) (stdout, stderr st
 	return out.String(), problems.String(), command.ProcessState.ExitCode()
 }
 
-// shell runs a line that the plugin told people to run.
+// shell runs a command that the plugin printed.
 func shell(t *testing.T, line string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "sh", "-c", line)

@@ -50,7 +50,7 @@ profiles:
 
 var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 
-// TestStatus makes each thing that can be wrong happen, asks once, and checks that each is told with what to do next.
+// TestStatus makes each thing that can be wrong happen, runs the plugin once, and checks that it reports each with what to do next.
 func TestStatus(t *testing.T) {
 	start(t)
 	w := newWorld(t)
@@ -60,7 +60,7 @@ func TestStatus(t *testing.T) {
 	w.volumeWrongs()
 
 	got := ask(t, shared.plane.Kubeconfig, "--all-namespaces")
-	require.Empty(t, got.Unseen, "an administrator sees all")
+	require.Empty(t, got.Unread, "an administrator sees all")
 	require.Len(t, got.Installations, 1)
 	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
 	assert.Equal(t, 0, *got.Installations[0].Ready)
@@ -69,7 +69,7 @@ func TestStatus(t *testing.T) {
 	for _, want := range []struct{ namespace, about, reason, message, next string }{
 		{"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook", "kubectl rollout restart deployment/old --namespace before"},
 		{"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)", "label the namespace as the selector wants"},
-		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "make the pod anew"},
+		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "recreate the pod"},
 		{"ignored", "Pod/windows", string(inject.ReasonWindows), "for Windows", "take the label"},
 		{"ignored", "Pod/refused", string(inject.ReasonInvalid), `the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations"},
 		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},
@@ -82,19 +82,19 @@ func TestStatus(t *testing.T) {
 		{"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist", "the claims controller makes it while it runs: kubectl logs --namespace storage-system"},
 		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "End them"},
 		{"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there"},
-		{"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in moon reach, and there is none", "add a node there"},
+		{"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in moon reach", "add a node there"},
 		{"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it", "use a shared backend"},
-		{"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one", "end the pod that has the volume on the other node"},
+		{"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one", "delete the pod that has the volume on the other node"},
 		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released", "kubectl label persistentvolume own pipeline-storage.io/namespace=released"},
-		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased, "foreign is Released", "kubectl patch persistentvolume foreign"},
-		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "is not marked as this namespace's", "kubectl label persistentvolume lone"},
+		{"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased, "earlier is Released", "kubectl patch persistentvolume earlier"},
+		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "lacks the labels of this namespace", "kubectl label persistentvolume lone"},
 		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "all have data of deleted claims of the name twins", "kubectl label persistentvolume"},
 	} {
 		t.Run(want.namespace+" "+want.reason, func(t *testing.T) {
 			assertProblem(t, got, want.namespace, want.about, want.reason, want.message, want.next)
 		})
 	}
-	t.Run("what is well is not told of", func(t *testing.T) { assertWell(t, got) })
+	t.Run("nothing is reported where all is well", func(t *testing.T) { assertWell(t, got) })
 	t.Run("for people", func(t *testing.T) { printed(t) })
 	t.Run("rights to get and list suffice", func(t *testing.T) { w.with(t).readsOnly(got) })
 	t.Run("rights in one namespace suffice", func(t *testing.T) { w.with(t).oneNamespace() })
@@ -151,12 +151,12 @@ func (w *world) prepare() {
 	}
 	w.namespace("off", nil)
 	w.namespace("quota", nil)
-	w.namespace(home, nil)
+	w.namespace(installedIn, nil)
 	w.node("east-1", "east")
 	w.node("west-1", "west")
 	w.make(&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "disk.csi.example.com"}},
 		&corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
+			ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
 			Data:       map[string]string{"config.yaml": configuration},
 		})
 	w.deployment("before", "old", nil, enabled)
@@ -164,7 +164,7 @@ func (w *world) prepare() {
 		var list corev1.PodList
 		require.NoError(w.t, w.List(w.t.Context(), &list, client.InNamespace("before")))
 		return len(list.Items) == 1
-	}, patience, poll)
+	}, eventTimeout, poll)
 	time.Sleep(1100 * time.Millisecond) // times have whole seconds
 	w.make(webhook(admissionregistrationv1.Ignore))
 }
@@ -237,17 +237,17 @@ func (w *world) volumeWrongs() {
 	w.event("shared", "FailedAttachVolume", "already used")
 
 	w.release("own", "own")
-	w.release("foreign", "foreign")
+	w.release("earlier", "earlier")
 	w.release("pvc-data-pipeline-disk", "lone")
-	w.release("twins", "twin-a", w.marked("released"))
-	w.release("twins", "twin-b", w.marked("released"))
+	w.release("twins", "twin-a", w.labeled("released"))
+	w.release("twins", "twin-b", w.labeled("released"))
 	w.claim("released", "own", "fixed", "disk", "own")
-	w.claim("released", "foreign", "disk", "disk", "foreign", func(c *corev1.PersistentVolumeClaim) {
+	w.claim("released", "earlier", "disk", "disk", "earlier", func(c *corev1.PersistentVolumeClaim) {
 		c.Labels = map[string]string{storage.LabelProfile: "disk"}
 	})
 	w.pod("released", "own", &mounts{"fixed", "own"})
 	w.pod("released", "again", &mounts{"disk", "pvc-data-pipeline-disk"})
-	w.pod("released", "foreign", &mounts{"disk", "foreign"})
+	w.pod("released", "earlier", &mounts{"disk", "earlier"})
 
 	live := webhook(admissionregistrationv1.Fail)
 	require.NoError(w.t, w.Patch(w.t.Context(), live, client.Merge))
@@ -265,8 +265,8 @@ func in(name string) func(*corev1.PersistentVolume) {
 	}
 }
 
-// marked is a volume with the labels that the claims controller writes.
-func (w *world) marked(namespace string) func(*corev1.PersistentVolume) {
+// labeled is a volume with the labels that the claims controller writes.
+func (w *world) labeled(namespace string) func(*corev1.PersistentVolume) {
 	w.t.Helper()
 	live := &corev1.Namespace{}
 	require.NoError(w.t, w.Get(w.t.Context(), client.ObjectKey{Name: namespace}, live))
@@ -296,7 +296,7 @@ func (w *world) attached(volume string) {
 			}
 		}
 		return false
-	}, patience, poll, "an attachment of the volume %s", volume)
+	}, eventTimeout, poll, "an attachment of the volume %s", volume)
 	until(w, &corev1.Node{}, "", "east-1", func(n *corev1.Node) bool {
 		return slices.ContainsFunc(n.Status.VolumesAttached, func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) })
 	})
@@ -306,17 +306,17 @@ func assertWell(t *testing.T, got *status.Status) {
 	t.Helper()
 	well := namespaceOf(got, "well")
 	require.NotNil(t, well)
-	assert.Equal(t, home+".storage", well.Installation)
+	assert.Equal(t, installedIn+".storage", well.Installation)
 	assert.Empty(t, well.Problems)
 	assert.Equal(t, []status.Pod{{
-		Name: "one", Storage: status.Mounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
+		Name: "one", Storage: status.StorageMounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
 	}}, well.Pods)
 	assert.Equal(t, []status.Claim{{
 		Name: "data", Profile: "disk", Phase: "Bound", Volume: "well", Size: "1Gi", AccessModes: []string{"ReadWriteOnce"}, StorageClass: "disk",
-		ReclaimPolicy: "Retain", MadeBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
+		ReclaimPolicy: "Retain", CreatedBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
 	}}, well.Claims)
-	for _, name := range []string{"kube-system", "default", home} {
-		assert.Nil(t, namespaceOf(got, name), "there is nothing to tell of %s", name)
+	for _, name := range []string{"kube-system", "default", installedIn} {
+		assert.Nil(t, namespaceOf(got, name), "there is nothing to report in %s", name)
 	}
 }
 
@@ -343,20 +343,20 @@ func printed(t *testing.T) {
 	assert.Contains(t, problems, "error: list pods: ")
 }
 
-// readsOnly asks as somebody who may do what docs/status.md says, and nothing else: the answer is the administrator's.
+// readsOnly runs the plugin with the rights of docs/status.md and no others: the answer is the administrator's.
 func (w *world) readsOnly(want *status.Status) {
-	kubeconfig := w.account(home, "reader")
+	kubeconfig := w.account(installedIn, "reader")
 	role := documentedRole(w.t)
 	for _, rule := range role.Rules {
 		assert.Subset(w.t, []string{"get", "list"}, rule.Verbs, "it only reads")
 	}
 	w.make(role, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subject(home, "reader"),
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subject(installedIn, "reader"),
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
 	})
 	require.EventuallyWithT(w.t, func(c *assert.CollectT) { // the authorizer reads roles from a cache
 		got := ask(w.t, kubeconfig, "--all-namespaces")
-		assert.Empty(c, got.Unseen)
+		assert.Empty(c, got.Unread)
 		for i := range want.Namespaces { // Events count on, and change their words
 			other := namespaceOf(got, want.Namespaces[i].Name)
 			if assert.NotNil(c, other) {
@@ -365,10 +365,10 @@ func (w *world) readsOnly(want *status.Status) {
 				assert.Subset(c, reasons(other.Problems), reasons(want.Namespaces[i].Problems))
 			}
 		}
-	}, patience, time.Second)
+	}, eventTimeout, time.Second)
 }
 
-// oneNamespace asks as a user of a namespace, who may read nothing of the cluster.
+// oneNamespace runs the plugin as a user of a namespace, who may read nothing of the cluster.
 func (w *world) oneNamespace() {
 	t := w.t
 	kubeconfig := w.account("pending", "user")
@@ -378,32 +378,32 @@ func (w *world) oneNamespace() {
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "status"},
 	})
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unseen, "\n"), "no pod is looked at")
-	}, patience, time.Second)
+		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unread, "\n"), "no pod is read")
+	}, eventTimeout, time.Second)
 
 	for _, args := range [][]string{nil, {"--all-namespaces"}} {
 		got := ask(t, kubeconfig, args...)
-		unseen := strings.Join(got.Unseen, "\n")
+		unread := strings.Join(got.Unread, "\n")
 		for _, what := range []string{"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers", "nodes"} {
-			assert.Contains(t, unseen, what+": you may not list them, so ")
+			assert.Contains(t, unread, what+": you may not list them, so ")
 		}
 		require.Len(t, got.Namespaces, 1)
 		n := got.Namespaces[0]
 		assert.Equal(t, "pending", n.Name)
 		assert.Len(t, n.Pods, 3)
 		for _, p := range n.Pods {
-			assert.Equal(t, status.Mounted, p.Storage, p.Name)
+			assert.Equal(t, status.StorageMounted, p.Storage, p.Name)
 		}
 		assertProblem(t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it")
-		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonClassMissing, "what nobody may read is not missing")
+		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonClassMissing, "an object that may not be read is not missing")
 		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonVolumeMissing)
 	}
-	assert.Contains(t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unseen, "\n"), "pods of all namespaces: you may not list them, so only the namespace pending is looked at")
+	assert.Contains(t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unread, "\n"), "pods of all namespaces: you may not list them, so only the namespace pending is read")
 	_, _, code := kubectl(t, kubeconfig, "pipeline-storage", "status", "--exit-code")
 	assert.Equal(t, 3, code)
 }
 
-// serve makes the webhook's Service, as the chart does, and a pod behind it that is ready. Nobody is to call the address of
+// serve makes the webhook's Service, as the chart does, and a pod behind it that is ready. Nothing calls the address of
 // that pod, so the webhook takes no pods any more.
 func (w *world) serve() {
 	silent := webhook(admissionregistrationv1.Ignore)
@@ -411,11 +411,11 @@ func (w *world) serve() {
 	require.NoError(w.t, w.Patch(w.t.Context(), silent, client.Merge))
 	time.Sleep(time.Second) // the API server reads its webhooks from a cache
 	w.make(&corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
+		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
 		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}}},
 	})
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: map[string]string{"app": "storage"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: map[string]string{"app": "storage"}},
 		Spec:       corev1.PodSpec{NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
 	}
 	w.make(pod)
@@ -431,16 +431,16 @@ func (w *world) serve() {
 			assert.Equal(c, 1, *got[0].Ready)
 			assert.Empty(c, got[0].Problems)
 		}
-	}, patience, poll)
+	}, eventTimeout, poll)
 }
 
-// next runs what people were told to do, and sees that it was that.
+// next runs the commands of the report, and checks that they help.
 func (w *world) next(got *status.Status) {
 	t := w.t
 	for _, fix := range []struct{ namespace, about, reason string }{
 		{"label", "Deployment/wrong", status.ReasonWrongPlace},
 		{"label", "CronJob/wrong", status.ReasonWrongPlace},
-		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased},
+		{"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased},
 		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased},
 		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased},
 		{"before", "Pod/old-", status.ReasonBeforeWebhook},
@@ -454,7 +454,7 @@ func (w *world) next(got *status.Status) {
 		require.True(t, found, n.Problems[i].Next)
 		shell(t, "kubectl "+command)
 	}
-	until(w, &corev1.PersistentVolumeClaim{}, "released", "foreign", func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
+	until(w, &corev1.PersistentVolumeClaim{}, "released", "earlier", func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
 	w.controller()
 	for claim, volume := range map[string]string{"own": "own", "pvc-data-pipeline-disk": "lone"} {
 		until(w, &corev1.PersistentVolumeClaim{}, "released", claim, func(c *corev1.PersistentVolumeClaim) bool {

@@ -28,16 +28,16 @@ type Options struct {
 	Output string
 	// Color is auto, always or never.
 	Color string
-	// ExitCode makes the exit code tell whether something is wrong.
+	// ExitCode makes the exit code show whether something is wrong.
 	ExitCode bool
-	// Kubeconfig and Connection say which cluster, as whom, and in which namespace.
+	// Kubeconfig and Connection choose the cluster, the user and the namespace.
 	Kubeconfig string
 	Connection clientcmd.ConfigOverrides
 
 	flags, connection *pflag.FlagSet
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is asked.
+// ParseOptions reads a command line. It is pure: it opens no file and sends no request.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{Command: commandHelp}
 	all := o.flagSet()
@@ -95,13 +95,13 @@ func (o *Options) flagSet() *pflag.FlagSet {
 // Usage is the text of the help.
 func (o *Options) Usage() string {
 	var b strings.Builder
-	b.WriteString("Says which pods have their storage, which have not and why, and what to do next. It only reads, with your own rights.\n\n" +
+	b.WriteString("Shows which pods have their storage, which have not and why, and what to do next. It only reads, with your own rights.\n\n" +
 		"Usage:\n" +
 		"  kubectl pipeline-storage status [--namespace NAMESPACE | --all-namespaces] [--output wide|json]\n" +
 		"  kubectl pipeline-storage version\n")
 	for _, fs := range []*pflag.FlagSet{o.flags, o.connection} {
 		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
 	}
-	b.WriteString("\nExit code: 0 when the status was printed, 1 when the cluster could not be asked for all of it; see --exit-code.\n")
+	b.WriteString("\nExit code: 0 when the status was printed, 1 when a request to the cluster failed; see --exit-code.\n")
 	return b.String()
 }

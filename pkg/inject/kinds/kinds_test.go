@@ -342,8 +342,8 @@ spec:
 	assert.Equal(t, []string{"work"}, set.ReservedVolumes)
 }
 
-// TestWrappersSayMore than the objects in them: which namespace they are made in, and that Helm takes the whole for a hook.
-func TestWrappersSayMore(t *testing.T) {
+// TestObjectsInheritFromWrappers than the objects in them: which namespace they are made in, and that Helm takes the whole for a hook.
+func TestObjectsInheritFromWrappers(t *testing.T) {
 	const job = "{apiVersion: batch/v1, kind: Job, metadata: {%s}, spec: {template: {spec: {containers: [{name: a}]}}}}"
 	for name, tt := range map[string]struct {
 		object, expNamespace, expHook string

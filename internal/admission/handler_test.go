@@ -51,7 +51,7 @@ func theirs() http.Handler {
 const (
 	head     = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},`
 	create   = head + `"namespace":"ml","operation":"CREATE",`
-	labeled = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
+	labeled  = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
 	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"containers":[{"name":"main"}]}}`
 )
 
@@ -200,7 +200,7 @@ func TestLeavesAlone(t *testing.T) {
 		"another kind":                 strings.Replace(createOf(plainPod), `"kind":"Pod"}`, `"kind":"PodTemplate"}`, 1),
 		"another kind of other fields": strings.Replace(createOf(`{"metadata":7,"spec":{"containers":"none"}}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1),
 		"a pod of another group":       strings.Replace(createOf(plainPod), `"group":""`, `"group":"example.com"`, 1),
-		"an unlabeled pod":            createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
+		"an unlabeled pod":             createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
 		"a mirror pod":                 createOf(strings.Replace(plainPod, `"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`, 1)),
 		"a Windows pod":                createOf(strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1)),
 		"a pod without containers":     createOf(strings.Replace(plainPod, `[{"name":"main"}]`, `[]`, 1)),

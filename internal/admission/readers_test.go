@@ -171,18 +171,28 @@ var (
 		`{"name":"a","labels":{"pipeline-storage":"enabled","a/b~c":"d"},"annotations":{"x":"\u0041\"\\"}}`,
 	}
 	oddSpecs = [][]string{
-		{``, `"volumes":null,`, `"volumes":[],`, `"volumes":[{}],`, `"volumes":[{"name":"v","persistentVolumeClaim":null}],`,
-			`"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}},{"name":"e","emptyDir":{}}],`},
-		{``, `"securityContext":null,`, `"securityContext":{},`, `"securityContext":{"runAsUser":0},`, `"securityContext":{"fsGroup":null},`,
-			`"securityContext":{"fsGroup":0,"fsGroupChangePolicy":"Always"},`, `"securityContext":{"fsGroupChangePolicy":"Always"},`},
-		{``, `"affinity":null,`, `"affinity":{},`, `"affinity":{"podAffinity":{}},`, `"affinity":{"nodeAffinity":null},`,
-			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"t"}]}},`},
-		{``, `"topologySpreadConstraints":null,`, `"topologySpreadConstraints":[],`,
-			`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"t","whenUnsatisfiable":"DoNotSchedule"}],`},
+		{
+			``, `"volumes":null,`, `"volumes":[],`, `"volumes":[{}],`, `"volumes":[{"name":"v","persistentVolumeClaim":null}],`,
+			`"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}},{"name":"e","emptyDir":{}}],`,
+		},
+		{
+			``, `"securityContext":null,`, `"securityContext":{},`, `"securityContext":{"runAsUser":0},`, `"securityContext":{"fsGroup":null},`,
+			`"securityContext":{"fsGroup":0,"fsGroupChangePolicy":"Always"},`, `"securityContext":{"fsGroupChangePolicy":"Always"},`,
+		},
+		{
+			``, `"affinity":null,`, `"affinity":{},`, `"affinity":{"podAffinity":{}},`, `"affinity":{"nodeAffinity":null},`,
+			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"t"}]}},`,
+		},
+		{
+			``, `"topologySpreadConstraints":null,`, `"topologySpreadConstraints":[],`,
+			`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"t","whenUnsatisfiable":"DoNotSchedule"}],`,
+		},
 		{``, `"os":null,`, `"os":{"name":"windows"},`, `"os":{"name":"linux"},`, `"nodeSelector":{"kubernetes.io/os":"windows"},`, `"nodeSelector":{},`},
 		{``, `"nodeName":"n",`, `"hostNetwork":true,`, `"hostNetwork":false,"nodeName":"",`},
-		{``, `"initContainers":null,`, `"initContainers":[],`, `"initContainers":[{"name":"i","ports":[{"containerPort":1,"hostPort":1}]}],`,
-			`"ephemeralContainers":[{"name":"debug","volumeMounts":[{"name":"v","mountPath":"/e"}]}],`},
+		{
+			``, `"initContainers":null,`, `"initContainers":[],`, `"initContainers":[{"name":"i","ports":[{"containerPort":1,"hostPort":1}]}],`,
+			`"ephemeralContainers":[{"name":"debug","volumeMounts":[{"name":"v","mountPath":"/e"}]}],`,
+		},
 	}
 	oddContainers = []string{
 		`{"name":"main"}`, `{"name":"main","volumeMounts":null,"env":null,"volumeDevices":null,"ports":null}`,

@@ -357,10 +357,10 @@ func TestInstallations(t *testing.T) {
 		change func(*Snapshot)
 		want   string
 	}{
-		"well":            {func(*Snapshot) {}, ""},
-		"no address answers":  {func(s *Snapshot) { s.Endpoints = nil }, ReasonWebhookNotReady},
-		"not to be read":  {func(s *Snapshot) { s.Endpoints, s.Unread = nil, map[string]string{endpoints: "x"} }, ""},
-		"another Service": {func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} }, ReasonWebhookNotReady},
+		"well":               {func(*Snapshot) {}, ""},
+		"no address answers": {func(s *Snapshot) { s.Endpoints = nil }, ReasonWebhookNotReady},
+		"not to be read":     {func(s *Snapshot) { s.Endpoints, s.Unread = nil, map[string]string{endpoints: "x"} }, ""},
+		"another Service":    {func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} }, ReasonWebhookNotReady},
 		"a broken configuration": {
 			func(s *Snapshot) { s.ConfigMaps[0].Data["config.yaml"] = "profiles: 1" }, ReasonConfigUnusable,
 		},

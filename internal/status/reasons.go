@@ -19,7 +19,7 @@ const (
 	ReasonPartlyInjected  = "PartlyInjected"
 	ReasonWrongPlace      = "LabelNotOnPods"
 	ReasonPodsRefused     = "PodsRefused"
-	ReasonPodsNotCreated     = "PodsNotCreated"
+	ReasonPodsNotCreated  = "PodsNotCreated"
 	ReasonQuota           = "QuotaExceeded"
 	ReasonAttachFailed    = "AttachFailed"
 	ReasonMountFailed     = "MountFailed"

@@ -39,9 +39,9 @@ import (
 
 const (
 	eventTimeout = 30 * time.Second
-	poll     = 50 * time.Millisecond
-	installedIn     = "storage-system"
-	zone     = "topology.kubernetes.io/zone"
+	poll         = 50 * time.Millisecond
+	installedIn  = "storage-system"
+	zone         = "topology.kubernetes.io/zone"
 )
 
 // world is the cluster of one test.

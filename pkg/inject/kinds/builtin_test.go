@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -75,7 +76,7 @@ func TestPathsAreParsedOnce(t *testing.T) {
 	}}
 	for range 3 {
 		objects, err := table.Find(document)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, 2, objects[0].Pods[0].Replicas)
 	}
 	assert.Equal(t, 1, parsed)

@@ -53,6 +53,15 @@ func parsePath(text string) path {
 	return p
 }
 
+// pointer returns the JSON pointer of a path that goes through no list and no map.
+func (p path) pointer() string {
+	var pointer strings.Builder
+	for i := range p.steps {
+		pointer.WriteString(p.steps[i].token)
+	}
+	return pointer.String()
+}
+
 func parsePaths(texts []string) []path {
 	paths := make([]path, len(texts))
 	for i, text := range texts {
@@ -142,11 +151,10 @@ func (n node) step(s *step) (node, bool) {
 	return node{value, n.pointer + s.token, n.bound}, ok
 }
 
-// field returns a field whose name needs no escapes in a JSON pointer.
-func (n node) field(name string) (node, bool) {
+// field returns a field whose name needs no escapes in a JSON pointer. Its value is nil where the field is absent.
+func (n node) field(name string) node {
 	m, _ := n.value.(map[string]any)
-	value, ok := m[name]
-	return node{value, n.pointer + "/" + name, n.bound}, ok
+	return node{m[name], n.pointer + "/" + name, n.bound}
 }
 
 // children are the items of a list or the values of a map, the latter in the order of their keys.
@@ -305,6 +313,5 @@ func stringMap(v any) map[string]string {
 
 // isNamed reports whether an object has a name.
 func (n node) isNamed() bool {
-	name, _ := n.field("name")
-	return StringOf(name.value) != ""
+	return StringOf(n.field("name").value) != ""
 }

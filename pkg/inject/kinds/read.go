@@ -14,10 +14,7 @@ func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 	root := node{value: doc, pointer: pointer}
 	scopes := follow(root, row.scope.steps, nil)
 	if len(scopes) == 0 && row.Implied {
-		for _, s := range row.scope.steps {
-			pointer += s.token
-		}
-		scopes = []node{{pointer: pointer}}
+		scopes = []node{{pointer: pointer + row.scope.pointer()}}
 	}
 	var pods []Pod
 	shared := 0
@@ -105,7 +102,7 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 		if err != nil {
 			return err
 		}
-		if ports, _ := n.field("ports"); ports.value != nil {
+		if ports := n.field("ports"); ports.value != nil {
 			pod.Ports = append(pod.Ports, ports.value)
 		}
 		if row.isExternal(n) {
@@ -126,8 +123,7 @@ func (row *podRow) isExternal(container node) bool {
 	if row.Reference == "" {
 		return false
 	}
-	reference, _ := container.field(row.Reference)
-	return reference.value != nil
+	return container.field(row.Reference).value != nil
 }
 
 // complete adds what the row has for a container in addition to its own fields.
@@ -142,10 +138,8 @@ func (c *Container) complete(n node, row *podRow, at *containerRow, shared Conta
 		}
 	}
 	c.NoEnv = slices.Contains(row.NoEnv, c.Name)
-	if row.Mirror != nil {
-		if field, _ := n.field(row.Mirror.Field); field.value == true {
-			c.MirrorOf = row.Mirror.Of
-		}
+	if row.Mirror != nil && n.field(row.Mirror.Field).value == true {
+		c.MirrorOf = row.Mirror.Of
 	}
 }
 
@@ -284,18 +278,17 @@ func readContainer(n node) (Container, error) {
 	if c.Name == "" {
 		c.Name = n.pointer[strings.LastIndexByte(n.pointer, '/')+1:]
 	}
-	child := func(name string) node { f, _ := n.field(name); return f }
-	if err := eachObject(child("volumeMounts"), func(v map[string]any) {
+	if err := eachObject(n.field("volumeMounts"), func(v map[string]any) {
 		c.Mounts = append(c.Mounts, VolumeMount{Volume: StringOf(v["name"]), Path: StringOf(v["mountPath"])})
 	}); err != nil {
 		return Container{}, err
 	}
-	if err := eachObject(child("volumeDevices"), func(v map[string]any) {
+	if err := eachObject(n.field("volumeDevices"), func(v map[string]any) {
 		c.Devices = append(c.Devices, StringOf(v["devicePath"]))
 	}); err != nil {
 		return Container{}, err
 	}
-	return c, eachObject(child("env"), func(v map[string]any) {
+	return c, eachObject(n.field("env"), func(v map[string]any) {
 		source, _ := v["valueFrom"].(map[string]any)
 		field, _ := source["fieldRef"].(map[string]any)
 		c.Env = append(c.Env, Env{Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil, FieldPath: StringOf(field["fieldPath"])})

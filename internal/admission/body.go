@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// How a body must arrive: whole within bodyTimeout, and every next chunk of it within chunkTimeout, so that a client cannot hold
-// memory by sending a byte from time to time. An API server sends the largest review within milliseconds.
+// How a body must arrive: whole within bodyTimeout, and every next chunk of it within chunkTimeout,
+// so that a client cannot hold memory by sending a byte from time to time. An API server sends the
+// largest review within milliseconds.
 const (
 	bodyTimeout  = 10 * time.Second
 	chunkTimeout = time.Second
@@ -46,7 +47,9 @@ func check(r *http.Request) (int, error) {
 		return http.StatusBadRequest, errors.New("the request has no body")
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
-		return http.StatusBadRequest, fmt.Errorf("the content type is %q, not application/json", shortened(contentType, maxName))
+		return http.StatusBadRequest, fmt.Errorf(
+			"the content type is %q, not application/json", shortened(contentType, maxName),
+		)
 	}
 	if r.ContentLength > MaxBody {
 		return http.StatusRequestEntityTooLarge, errTooLarge
@@ -80,7 +83,9 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, err
 	}
-	return http.StatusBadRequest, fmt.Errorf("the body did not arrive as a whole within %s, or stopped for %s", timeout, min(timeout, chunkTimeout))
+	return http.StatusBadRequest, fmt.Errorf(
+		"the body did not arrive as a whole within %s, or stopped for %s", timeout, min(timeout, chunkTimeout),
+	)
 }
 
 // addressOf is the host that the request comes from.
@@ -138,9 +143,10 @@ func (b *body) awaitUntil(end time.Time) {
 	_ = b.arrival.connection.SetReadDeadline(until) // not every test's writer has a connection
 }
 
-// budget limits the bytes of bodies that a replica holds at once. When it is spent, a new body takes the place of another one:
-// of the oldest body of the address that holds the most. An API server sends a body within milliseconds, so whoever sends slowly,
-// or much, makes room for it, and cannot keep it out.
+// budget limits the bytes of bodies that a replica holds at once. When it is spent, a new body
+// takes the place of another one: of the oldest body of the address that holds the most. An API
+// server sends a body within milliseconds, so whoever sends slowly, or much, makes room for it, and
+// cannot keep it out.
 type budget struct {
 	mu     sync.Mutex
 	free   int64
@@ -157,8 +163,8 @@ type arrival struct {
 	evicted chan struct{}
 }
 
-// evict ends the work on the body, and a read that blocks. The budget does so while the body is in it, so that no deadline can
-// be left to a later request of the connection.
+// evict ends the work on the body, and a read that blocks. The budget does so while the body is in
+// it, so that no deadline can be left to a later request of the connection.
 func (a *arrival) evict() {
 	close(a.evicted)
 	_ = a.connection.SetReadDeadline(time.Unix(1, 0))
@@ -173,8 +179,8 @@ func (a *arrival) isEvicted() bool {
 	}
 }
 
-// maxBytesInFlight is how many bytes of bodies a replica holds at once. With the memory that decisions take, it is a fourth of
-// the chart's limit of 256 MiB.
+// maxBytesInFlight is how many bytes of bodies a replica holds at once. With the memory that
+// decisions take, it is a fourth of the chart's limit of 256 MiB.
 const maxBytesInFlight = 32 << 20
 
 // inFlight is the budget of the process.

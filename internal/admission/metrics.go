@@ -25,7 +25,8 @@ const (
 	reasonOverLimit inject.Reason = "OverLimit"
 )
 
-// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It makes the client try again, as 503 does.
+// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It makes the
+// client try again, as 503 does.
 const codeUnknownNamespace = http.StatusTooManyRequests
 
 // reasonsOfCodes are the reasons of what was not decided about.
@@ -52,7 +53,8 @@ var (
 		Help: "Reviews that were answered with an error because of a panic.",
 	})
 
-	// counters has one counter for each reason of countedReasons, so that no request makes a new one or waits for another's.
+	// counters has one counter for each reason of countedReasons, so that no request makes a new one
+	// or waits for another's.
 	counters = map[string]prometheus.Counter{}
 )
 

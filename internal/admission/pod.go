@@ -11,7 +11,8 @@ import (
 type pod struct {
 	kinds.Pod
 	name, generateName string
-	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be read as a whole needs it.
+	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be
+	// read as a whole needs it.
 	isLabelled bool
 	// hasMetadata reports whether the metadata has been read as a whole.
 	hasMetadata                bool

@@ -12,12 +12,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// reader reads the few fields of a review that matter, straight into what pkg/inject looks at. It counts what it reads and
-// stops at a limit before it takes the memory: three bytes of a body can become a large struct. It passes over every other
-// value as one text, which takes a third of the time of passing over its tokens.
+// reader reads the few fields of a review that matter, straight into what pkg/inject looks at. It
+// counts what it reads and stops at a limit before it takes the memory: three bytes of a body can
+// become a large struct. It passes over every other value as one text, which takes a third of the
+// time of passing over its tokens.
 //
-// Names count with their case, null is as if it were absent, and of a repeated name the last value counts, as encoding/json
-// has it for what an API server writes.
+// Names count with their case, null is as if it were absent, and of a repeated name the last value
+// counts, as encoding/json has it for what an API server writes.
 type reader struct {
 	decoder jsontext.Decoder
 	needs   needs
@@ -35,8 +36,8 @@ type reader struct {
 // needs are the parts of a pod that most profiles need not, and that are the largest to read.
 type needs struct{ env, scheduling bool }
 
-// decodeOptions do not look for repeated names, which costs a third of the decoding: an API server writes its own objects,
-// which have none, and applies the patch to them.
+// decodeOptions do not look for repeated names, which costs a third of the decoding: an API server
+// writes its own objects, which have none, and applies the patch to them.
 var decodeOptions = jsontext.AllowDuplicateNames(true)
 
 func (r *reader) reset(body []byte, n needs, onlyHead bool) {
@@ -45,7 +46,8 @@ func (r *reader) reset(body []byte, n needs, onlyHead bool) {
 	r.needs, r.onlyHead, r.isLenient, r.counts = n, onlyHead, false, [lastCounted]int{}
 }
 
-// mismatchError is a value of a type that its field does not take. It has no text of the value: other programs log answers.
+// mismatchError is a value of a type that its field does not take. It has no text of the value:
+// other programs log answers.
 type mismatchError struct {
 	pointer jsontext.Pointer
 	kind    jsontext.Kind
@@ -225,8 +227,10 @@ func (r *reader) value(what counted) (value any, err error) {
 type limitError struct{ what counted }
 
 func (e limitError) Error() string {
-	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or remove the label",
-		limits[e.what].max, limits[e.what].what)
+	return fmt.Sprintf(
+		"the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or remove the label",
+		limits[e.what].max, limits[e.what].what,
+	)
 }
 
 // count adds to what has been read and refuses more than the limit.

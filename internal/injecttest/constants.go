@@ -15,8 +15,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Constants returns the text constants of a directory's package whose names begin with a prefix, by their names. A test that
-// ranges over them fails for a new constant that is forgotten in another place.
+// Constants returns the text constants of a directory's package whose names begin with a prefix, by
+// their names. A test that ranges over them fails for a new constant that is forgotten in another
+// place.
 func Constants(t testing.TB, dir, prefix string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -110,7 +110,8 @@ func installations(s *Snapshot) []installation {
 		if !s.unread(endpoints) {
 			one.Ready = new(ready(s.Endpoints, service))
 			if *one.Ready == 0 {
-				one.Problems = append(one.Problems, webhookNotReady(service, fmt.Sprintf("no ready pod is behind the Service %s: labeled pods cannot be created", service), about))
+				message := fmt.Sprintf("no ready pod is behind the Service %s: labeled pods cannot be created", service)
+				one.Problems = append(one.Problems, webhookNotReady(service, message, about))
 			}
 		}
 		if one.config == nil {
@@ -127,8 +128,14 @@ func installations(s *Snapshot) []installation {
 }
 
 func webhookNotReady(service types.NamespacedName, message, about string) Problem {
-	return found(ReasonWebhookNotReady, message,
-		fmt.Sprintf("kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook", cmp.Or(service.Namespace, "NAMESPACE"), labelName, productName), about)
+	return found(
+		ReasonWebhookNotReady, message,
+		fmt.Sprintf(
+			"kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook",
+			cmp.Or(service.Namespace, "NAMESPACE"), labelName, productName,
+		),
+		about,
+	)
 }
 
 // readConfig finds the configuration in the webhook's namespace.
@@ -141,8 +148,10 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 		}
 		config, _, err := storage.LoadForAdmission([]byte(text))
 		if err != nil {
-			one.Problems = append(one.Problems, found(ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
-				"mend it (helm upgrade); the webhook goes on with the previous configuration", about))
+			one.Problems = append(one.Problems, found(
+				ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
+				"mend it (helm upgrade); the webhook goes on with the previous configuration", about,
+			))
 			continue
 		}
 		one.config = config
@@ -181,8 +190,8 @@ type analysis struct {
 	profiles  map[string]string        // by claim, of the pods that use it
 }
 
-// choose finds the installation whose webhook selects the pods of the namespace. Without one the configuration of the first
-// installation decides what pods would get.
+// choose finds the installation whose webhook selects the pods of the namespace. Without one the
+// configuration of the first installation decides what pods would get.
 func (a *analysis) choose(all []installation) {
 	a.config = a.Config
 	for i := range all {
@@ -236,7 +245,9 @@ func (a *analysis) add(p Problem) { a.namespace.Problems = append(a.namespace.Pr
 func merged(all []Problem) []Problem {
 	kept := []Problem{}
 	for _, p := range all {
-		i := slices.IndexFunc(kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next })
+		i := slices.IndexFunc(
+			kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
+		)
 		if i < 0 {
 			kept = append(kept, p)
 			continue
@@ -253,8 +264,14 @@ func merged(all []Problem) []Problem {
 // labels finds the label where it does nothing.
 func (a *analysis) labels() {
 	for _, w := range unlabeled(a.Workloads, a.name) {
-		a.add(found(ReasonWrongPlace, fmt.Sprintf("the label %s=%s is on the %s itself and not on its pods, which get no storage", kinds.Label, kinds.LabelEnabled, w.Kind),
-			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name))
+		a.add(found(
+			ReasonWrongPlace,
+			fmt.Sprintf(
+				"the label %s=%s is on the %s itself and not on its pods, which get no storage", kinds.Label,
+				kinds.LabelEnabled, w.Kind,
+			),
+			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name,
+		))
 	}
 }
 
@@ -267,5 +284,8 @@ func labelCommand(w *Workload) string {
 	case "CronJob":
 		template = `{"jobTemplate":{"spec":` + template + `}}`
 	}
-	return fmt.Sprintf(`kubectl patch %s %s --namespace %s --type=merge --patch '{"spec":%s}'`, strings.ToLower(w.Kind), w.Name, w.Namespace, template)
+	return fmt.Sprintf(
+		`kubectl patch %s %s --namespace %s --type=merge --patch '{"spec":%s}'`, strings.ToLower(w.Kind), w.Name,
+		w.Namespace, template,
+	)
 }

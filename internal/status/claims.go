@@ -16,7 +16,9 @@ import (
 
 // claim finds a claim of the namespace.
 func (a *analysis) claim(name string) *corev1.PersistentVolumeClaim {
-	i := slices.IndexFunc(a.Claims, func(c corev1.PersistentVolumeClaim) bool { return c.Namespace == a.name && c.Name == name })
+	i := slices.IndexFunc(
+		a.Claims, func(c corev1.PersistentVolumeClaim) bool { return c.Namespace == a.name && c.Name == name },
+	)
 	if i < 0 {
 		return nil
 	}
@@ -53,7 +55,10 @@ func (a *analysis) claims() {
 }
 
 func (a *analysis) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim {
-	row := Claim{Name: name, Profile: a.profiles[name], Phase: "Missing", AccessModes: []string{}, Nodes: []string{}, Pods: len(a.used[name])}
+	row := Claim{
+		Name: name, Profile: a.profiles[name], Phase: "Missing", AccessModes: []string{}, Nodes: []string{},
+		Pods: len(a.used[name]),
+	}
 	for _, pod := range a.used[name] {
 		if node := pod.Spec.NodeName; node != "" && !slices.Contains(row.Nodes, node) {
 			row.Nodes = append(row.Nodes, node)
@@ -130,7 +135,8 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 		a.addFinding(diagnose.Driver(name, volume, a.driverNames()), about)
 	}
 	a.addFinding(diagnose.Reach(name, volume, a.Nodes, pods), about)
-	if profile := a.profile(a.profiles[name]); profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
+	profile := a.profile(a.profiles[name])
+	if profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
 		if note, _ := diagnose.Spread(profile, name, pods, a.Now, 0); note != "" {
 			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.SharedNext}, about))
 		}
@@ -144,7 +150,8 @@ func (a *analysis) missingNext(name, otherwise string) string {
 	case profile == nil || !*profile.Claim.Create:
 		return otherwise
 	case profile.Names(storage.Release{}, a.name).Claim != name:
-		return "create it: the profile would create another one, so it came with the rendered pods (helm upgrade creates it again)"
+		return "create it: the profile would create another one, so it came with the rendered pods " +
+			"(helm upgrade creates it again)"
 	case a.selected == nil:
 		return otherwise
 	}
@@ -153,12 +160,16 @@ func (a *analysis) missingNext(name, otherwise string) string {
 
 // logs is how to find out why the claims controller has not done something.
 func (a *analysis) logs() string {
-	return fmt.Sprintf("kubectl logs --namespace %s --selector %s=%s shows why it has not", cmp.Or(a.selectedService().Namespace, "NAMESPACE"), labelName, productName)
+	return fmt.Sprintf(
+		"kubectl logs --namespace %s --selector %s=%s shows why it has not",
+		cmp.Or(a.selectedService().Namespace, "NAMESPACE"), labelName, productName,
+	)
 }
 
 // rebinds reports whether the volume has the labels of this very namespace.
 func (a *analysis) rebinds(v *corev1.PersistentVolume) bool {
-	return v != nil && a.meta != nil && v.Labels[storage.LabelNamespace] == a.name && v.Labels[storage.LabelNamespaceUID] == string(a.meta.UID)
+	return v != nil && a.meta != nil && v.Labels[storage.LabelNamespace] == a.name &&
+		v.Labels[storage.LabelNamespaceUID] == string(a.meta.UID)
 }
 
 func (a *analysis) addFinding(f *diagnose.Finding, about string) {
@@ -167,8 +178,8 @@ func (a *analysis) addFinding(f *diagnose.Finding, about string) {
 	}
 }
 
-// addControllerEvents adds what the claims controller reported about the claim, and about its pods while they wait. It reports
-// whether it added something.
+// addControllerEvents adds what the claims controller reported about the claim, and about its pods
+// while they wait. It reports whether it added something.
 func (a *analysis) addControllerEvents(name string, claim *corev1.PersistentVolumeClaim) bool {
 	before := len(a.namespace.Problems)
 	if claim != nil {
@@ -202,7 +213,8 @@ func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, 
 	}
 	s.Own = isOwn(claim)
 	s.Volume = a.volume(claim.Spec.VolumeName)
-	if i := slices.IndexFunc(a.Classes, func(c storagev1.StorageClass) bool { return c.Name == diagnose.ClassOf(claim) }); i >= 0 {
+	isClass := func(c storagev1.StorageClass) bool { return c.Name == diagnose.ClassOf(claim) }
+	if i := slices.IndexFunc(a.Classes, isClass); i >= 0 {
 		s.Class = &a.Classes[i]
 	}
 	return s
@@ -233,7 +245,8 @@ func (a *analysis) released() {
 	byClaim := map[string][]corev1.PersistentVolume{}
 	for i := range a.Volumes {
 		v := &a.Volumes[i]
-		if ref := v.Spec.ClaimRef; ref != nil && ref.Namespace == a.name && v.Status.Phase == corev1.VolumeReleased && a.isProfileVolume(v) {
+		if ref := v.Spec.ClaimRef; ref != nil && ref.Namespace == a.name && v.Status.Phase == corev1.VolumeReleased &&
+			a.isProfileVolume(v) {
 			byClaim[ref.Name] = append(byClaim[ref.Name], *v)
 		}
 	}
@@ -242,9 +255,12 @@ func (a *analysis) released() {
 	}
 }
 
-// isProfileVolume reports whether a profile created the volume, a claims controller labeled it, or pods use a claim of that name.
+// isProfileVolume reports whether a profile created the volume, a claims controller labeled it, or
+// pods use a claim of that name.
 func (a *analysis) isProfileVolume(v *corev1.PersistentVolume) bool {
-	return v.Labels[storage.LabelProfile] != "" || v.Labels[storage.LabelNamespaceUID] != "" || a.isClaim(v.Spec.ClaimRef.Name) || len(a.used[v.Spec.ClaimRef.Name]) > 0
+	return v.Labels[storage.LabelProfile] != "" || v.Labels[storage.LabelNamespaceUID] != "" ||
+		a.isClaim(v.Spec.ClaimRef.Name) ||
+		len(a.used[v.Spec.ClaimRef.Name]) > 0
 }
 
 func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
@@ -276,17 +292,26 @@ func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 		a.add(problem(diagnose.EarlierNamespace(types.NamespacedName{Namespace: a.name, Name: name}, held.Earlier), about))
 	default:
 		last := held.Earlier[0].Name
-		a.add(found(diagnose.ReasonVolumeReleased, fmt.Sprintf("PersistentVolume %s is Released: it has the data of a deleted claim %s, and lacks the labels of this namespace", last, name),
-			"To re-bind it in this namespace: "+diagnose.ConsentCommand(last, a.name), "PersistentVolume/"+last))
+		a.add(found(
+			diagnose.ReasonVolumeReleased,
+			fmt.Sprintf(
+				"PersistentVolume %s is Released: it has the data of a deleted claim %s, and lacks the labels of this namespace",
+				last, name,
+			),
+			"To re-bind it in this namespace: "+diagnose.ConsentCommand(last, a.name), "PersistentVolume/"+last,
+		))
 	}
 }
 
 // names reports whether the claim names one of the volumes.
 func (a *analysis) names(claim *corev1.PersistentVolumeClaim, all []corev1.PersistentVolume) bool {
-	return claim != nil && slices.ContainsFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
+	return claim != nil &&
+		slices.ContainsFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
 }
 
 func (a *analysis) addReleased(claim string, v *corev1.PersistentVolume, rebinds bool) {
 	size := v.Spec.Capacity[corev1.ResourceStorage]
-	a.namespace.Released = append(a.namespace.Released, Released{Volume: v.Name, Claim: claim, Size: size.String(), Rebinds: rebinds})
+	a.namespace.Released = append(
+		a.namespace.Released, Released{Volume: v.Name, Claim: claim, Size: size.String(), Rebinds: rebinds},
+	)
 }

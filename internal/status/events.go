@@ -64,8 +64,8 @@ func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 	return &a.events[i]
 }
 
-// otherNodeMessages are parts of the messages about a volume that another node has, of several versions. Source: Kubernetes,
-// pkg/controller/volume/attachdetach/reconciler.
+// otherNodeMessages are parts of the messages about a volume that another node has, of several
+// versions. Source: Kubernetes, pkg/controller/volume/attachdetach/reconciler.
 var otherNodeMessages = []string{"Multi-Attach", "Waiting for detach"}
 
 // volumeEvents adds what keeps the volumes of a pod from its containers, while they do not run.
@@ -78,7 +78,10 @@ func (a *analysis) volumeEvents(pod *corev1.Pod) {
 		if slices.ContainsFunc(otherNodeMessages, func(words string) bool { return strings.Contains(e.Message, words) }) {
 			next = "delete the pod that has the volume on the other node, or keep the pods on one node with colocate: true"
 		}
-		a.add(found(ReasonAttachFailed, "its volume cannot be attached to the node "+pod.Spec.NodeName+": "+e.Message, next, "Pod/"+pod.Name))
+		a.add(found(
+			ReasonAttachFailed, "its volume cannot be attached to the node "+pod.Spec.NodeName+": "+e.Message, next,
+			"Pod/"+pod.Name,
+		))
 		return // mounting only waits for that
 	}
 	if e := a.about(pod.UID, "FailedMount"); e != nil {
@@ -101,7 +104,10 @@ func (a *analysis) controllerEvents(uid types.UID, claim string) {
 			continue
 		}
 		if strings.Contains(e.Message, "exceeded quota") {
-			a.add(a.quota("the claim "+claim+" could not be created: "+e.Message, "give the profile a smaller claim.size", "PersistentVolumeClaim/"+claim))
+			a.add(a.quota(
+				"the claim "+claim+" could not be created: "+e.Message, "give the profile a smaller claim.size",
+				"PersistentVolumeClaim/"+claim,
+			))
 			continue
 		}
 		a.add(problem(diagnose.Finding{Reason: reason, Note: e.Message}, "PersistentVolumeClaim/"+claim))
@@ -109,7 +115,11 @@ func (a *analysis) controllerEvents(uid types.UID, claim string) {
 }
 
 func (a *analysis) quota(message, or, about string) Problem {
-	return found(ReasonQuota, message, fmt.Sprintf("raise the quota (kubectl describe resourcequota --namespace %s shows it), or %s", a.name, or), about)
+	return found(
+		ReasonQuota, message,
+		fmt.Sprintf("raise the quota (kubectl describe resourcequota --namespace %s shows it), or %s", a.name, or),
+		about,
+	)
 }
 
 // notCreated adds labeled pods that could not be created.

@@ -93,20 +93,24 @@ const (
 
 // lost is what remains unknown without a resource.
 var lost = map[string]string{
-	webhooks:      "which namespaces the webhook selects, and since when, is unknown",
-	endpoints:     "whether the webhook is ready is unknown",
-	configMaps:    "the configuration is unknown: pods and claims are judged by their annotations and labels alone (--config FILE gives one)",
-	namespaces:    "the labels of namespaces are unknown",
-	nodes:         "zones are not read",
-	pods:          "no pod is read",
-	claims:        "no claim is read",
-	volumes:       "no volume is read, nor any that waits to be re-bound",
-	classes:       "no class is read",
-	drivers:       "drivers are not read",
-	events:        "what happened to pods and claims is unknown",
-	"deployments": "a label in the wrong place is not found there", "statefulsets": "a label in the wrong place is not found there",
-	"daemonsets": "a label in the wrong place is not found there", "replicasets": "pods that it could not create are unknown",
-	"jobs": "a label in the wrong place is not found there", "cronjobs": "a label in the wrong place is not found there",
+	webhooks:  "which namespaces the webhook selects, and since when, is unknown",
+	endpoints: "whether the webhook is ready is unknown",
+	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
+		"alone (--config FILE gives one)",
+	namespaces:     "the labels of namespaces are unknown",
+	nodes:          "zones are not read",
+	pods:           "no pod is read",
+	claims:         "no claim is read",
+	volumes:        "no volume is read, nor any that waits to be re-bound",
+	classes:        "no class is read",
+	drivers:        "drivers are not read",
+	events:         "what happened to pods and claims is unknown",
+	"deployments":  "a label in the wrong place is not found there",
+	"statefulsets": "a label in the wrong place is not found there",
+	"daemonsets":   "a label in the wrong place is not found there",
+	"replicasets":  "pods that it could not create are unknown",
+	"jobs":         "a label in the wrong place is not found there",
+	"cronjobs":     "a label in the wrong place is not found there",
 }
 
 // Scheme returns the types that are read, and no others.
@@ -150,7 +154,10 @@ type Options struct {
 
 // Gather reads what there is. An error means that the cluster does not answer; a missing right is not an error.
 func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, error) {
-	g := &gathering{from: from, snapshot: &Snapshot{Now: time.Now(), Config: o.Config, Namespace: o.Namespace, Unread: map[string]string{}}}
+	g := &gathering{
+		from:     from,
+		snapshot: &Snapshot{Now: time.Now(), Config: o.Config, Namespace: o.Namespace, Unread: map[string]string{}},
+	}
 	if err := g.pods(ctx, o); err != nil {
 		return nil, err
 	}
@@ -170,11 +177,11 @@ func (g *gathering) pods(ctx context.Context, o Options) (err error) {
 	if o.All {
 		s.Namespace = ""
 	}
-	s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labeled()...)
+	s.Pods, err = list(ctx, g.from, &corev1.PodList{}, podItems, g.labeled()...)
 	if o.All && isRefused(err) {
 		g.note("pods of all namespaces", err, "only the namespace "+o.Namespace+" is read")
 		s.Namespace = o.Namespace
-		s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labeled()...)
+		s.Pods, err = list(ctx, g.from, &corev1.PodList{}, podItems, g.labeled()...)
 	}
 	if err != nil && !isRefused(err) {
 		return fmt.Errorf("list pods: %w", err)
@@ -185,7 +192,9 @@ func (g *gathering) pods(ctx context.Context, o Options) (err error) {
 
 // labeled selects what has the opt-in label, in the namespaces that are read.
 func (g *gathering) labeled() []client.ListOption {
-	return []client.ListOption{client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled}}
+	return []client.ListOption{
+		client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
+	}
 }
 
 // all reads everything else, at once.
@@ -198,20 +207,20 @@ func (g *gathering) all(ctx context.Context) {
 		func() { g.workloads(ctx) },
 		func() { g.namespaces(ctx) },
 		func() {
-			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, func(l *corev1.PersistentVolumeClaimList) []corev1.PersistentVolumeClaim { return l.Items }, scope)
+			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, claimItems, scope)
 		},
 		func() {
-			into(g, ctx, events, &s.Events, &corev1.EventList{}, func(l *corev1.EventList) []corev1.Event { return l.Items }, scope,
+			into(g, ctx, events, &s.Events, &corev1.EventList{}, eventItems, scope,
 				client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
 		},
 		func() {
-			into(g, ctx, volumes, &s.Volumes, &corev1.PersistentVolumeList{}, func(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items })
+			into(g, ctx, volumes, &s.Volumes, &corev1.PersistentVolumeList{}, volumeItems)
 		},
 		func() {
-			into(g, ctx, classes, &s.Classes, &storagev1.StorageClassList{}, func(l *storagev1.StorageClassList) []storagev1.StorageClass { return l.Items })
+			into(g, ctx, classes, &s.Classes, &storagev1.StorageClassList{}, classItems)
 		},
 		func() {
-			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, func(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items })
+			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, driverItems)
 		},
 		func() { into(g, ctx, nodes, &s.Nodes, metadata("NodeList"), metadataItems) },
 	} {
@@ -224,19 +233,17 @@ func (g *gathering) all(ctx context.Context) {
 func (g *gathering) installations(ctx context.Context, product client.MatchingLabels) {
 	s := g.snapshot
 	into(g, ctx, webhooks, &s.Webhooks, &admissionregistrationv1.MutatingWebhookConfigurationList{},
-		func(l *admissionregistrationv1.MutatingWebhookConfigurationList) []admissionregistrationv1.MutatingWebhookConfiguration {
-			return l.Items
-		}, product)
+		webhookItems, product)
 	serviceNamespaces := map[string]bool{}
 	for i := range s.Webhooks {
 		serviceNamespaces[serviceOf(&s.Webhooks[i]).Namespace] = true
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(serviceNamespaces)) {
 		if s.Config == nil {
-			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, func(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items },
+			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, configMapItems,
 				client.InNamespace(namespace), product)
 		}
-		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items },
+		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, endpointItems,
 			client.InNamespace(namespace), product)
 	}
 }
@@ -264,12 +271,39 @@ func metadata(kind string) *metav1.PartialObjectMetadataList {
 	return l
 }
 
+// The items of each list.
+func claimItems(l *corev1.PersistentVolumeClaimList) []corev1.PersistentVolumeClaim { return l.Items }
+
+func eventItems(l *corev1.EventList) []corev1.Event { return l.Items }
+
+func volumeItems(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items }
+
+func classItems(l *storagev1.StorageClassList) []storagev1.StorageClass { return l.Items }
+
+func driverItems(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items }
+
+func podItems(l *corev1.PodList) []corev1.Pod { return l.Items }
+
+func configMapItems(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items }
+
+func endpointItems(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items }
+
+func webhookItems(
+	l *admissionregistrationv1.MutatingWebhookConfigurationList,
+) []admissionregistrationv1.MutatingWebhookConfiguration {
+	return l.Items
+}
+
 func metadataItems(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMetadata {
 	return l.Items
 }
 
-// into adds what there is of a resource to where it belongs, or notes why it could not be read. What was read is never nil.
-func into[T any, L client.ObjectList](g *gathering, ctx context.Context, resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption) { //nolint:revive // the receiver of a generic method would come first, too
+// into adds what there is of a resource to where it belongs, or notes why it could not be read.
+// What was read is never nil.
+func into[T any, L client.ObjectList](
+	g *gathering, ctx context.Context, //nolint:revive // the receiver of a generic method would come first, too
+	resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption,
+) {
 	found, err := list(ctx, g.from, page, items, o...)
 	g.noteUnread(resource, err)
 	if err == nil {
@@ -278,10 +312,13 @@ func into[T any, L client.ObjectList](g *gathering, ctx context.Context, resourc
 }
 
 // list reads all pages of a list.
-func list[T any, L client.ObjectList](ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption) ([]T, error) {
+func list[T any, L client.ObjectList](
+	ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption,
+) ([]T, error) {
 	var all []T
 	for {
-		if err := from.List(ctx, page, append([]client.ListOption{client.Limit(pageSize), client.Continue(page.GetContinue())}, o...)...); err != nil {
+		options := append([]client.ListOption{client.Limit(pageSize), client.Continue(page.GetContinue())}, o...)
+		if err := from.List(ctx, page, options...); err != nil {
 			return nil, err
 		}
 		all = append(all, items(page)...)

@@ -19,7 +19,12 @@ import (
 // pod reads one labeled pod.
 func (a *analysis) pod(pod *corev1.Pod) {
 	row := Pod{
-		Name: pod.Name, Owner: ownerOf(pod), Phase: string(pod.Status.Phase), Node: pod.Spec.NodeName, Claims: []string{}, Mounts: []string{},
+		Name:   pod.Name,
+		Owner:  ownerOf(pod),
+		Phase:  string(pod.Status.Phase),
+		Node:   pod.Spec.NodeName,
+		Claims: []string{},
+		Mounts: []string{},
 	}
 	if pod.DeletionTimestamp != nil {
 		row.Phase = "Terminating"
@@ -101,7 +106,7 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	switch {
 	case d.Reason == inject.ReasonWindows:
 		row.Storage = StorageExcluded
-		return new(found(string(d.Reason), "the pod is for Windows, where the path of a mount means nothing", "remove the label "+kinds.Label+", or run it on Linux", about))
+		return new(forWindows(about))
 	case d.Reason == inject.ReasonExcluded, d.Reason == inject.ReasonMirrorPod:
 		row.Storage, row.Reason = StorageExcluded, string(d.Reason)
 		return nil
@@ -120,8 +125,11 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 		return nil
 	case row.Storage == StorageMounted:
 		row.Storage = StoragePartlyMounted
-		return new(found(ReasonPartlyInjected, fmt.Sprintf("it lacks the storage in %s, which other containers have", strings.Join(lacking, ", ")),
-			recreate(pod), about))
+		return new(found(
+			ReasonPartlyInjected,
+			fmt.Sprintf("it lacks the storage in %s, which other containers have", strings.Join(lacking, ", ")),
+			recreate(pod), about,
+		))
 	}
 	return a.whyNot(pod, about)
 }
@@ -138,14 +146,22 @@ func (a *analysis) judgeWithoutConfig(pod *corev1.Pod, row *Pod, about string) *
 		return nil
 	case kinds.FromPod(pod).Windows:
 		row.Storage = StorageExcluded
-		return new(found(string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing", "remove the label "+kinds.Label+", or run it on Linux", about))
+		return new(forWindows(about))
 	}
 	return a.whyNot(pod, about)
 }
 
+func forWindows(about string) Problem {
+	return found(
+		string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing",
+		"remove the label "+kinds.Label+", or run it on Linux", about,
+	)
+}
+
 func refusalNext(reason inject.Reason) string {
 	if reason == inject.ReasonConflict {
-		return "change that in the pod template, or give the pod another path with the annotation " + inject.AnnotationMountPath
+		return "change that in the pod template, or give the pod another path with the annotation " +
+			inject.AnnotationMountPath
 	}
 	return "change that in the pod template's annotations, or ask the administrator of the profiles"
 }
@@ -171,12 +187,22 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 			"install the chart, or render the manifests with the post-renderer; then "+recreate(pod), about))
 	case a.selected == nil:
 		w := &a.Webhooks[0]
-		return new(found(ReasonNotSelected, fmt.Sprintf("the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, a.name, selectorOf(w.Webhooks)),
-			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+recreate(pod), about))
+		return new(found(
+			ReasonNotSelected,
+			fmt.Sprintf(
+				"the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, a.name,
+				selectorOf(w.Webhooks),
+			),
+			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+
+				recreate(pod), about,
+		))
 	case pod.CreationTimestamp.Time.Before(a.selected.since):
-		return new(found(ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", recreate(pod), about))
+		return new(found(
+			ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", recreate(pod), about,
+		))
 	}
-	message := "it has the label and no storage, although it would get it today: it was labeled after it was created, or created while the webhook was not called"
+	message := "it has the label and no storage, although it would get it today: it was labeled after it was " +
+		"created, or created while the webhook was not called"
 	return new(found(ReasonNotInjected, message, recreate(pod), about))
 }
 
@@ -215,7 +241,8 @@ func recreate(pod *corev1.Pod) string {
 	return "recreate the " + owner
 }
 
-// ownerOf is KIND/NAME of what created a pod. A ReplicaSet's name is that of its Deployment with the hash of the pods' label.
+// ownerOf is KIND/NAME of what created a pod. A ReplicaSet's name is that of its Deployment with
+// the hash of the pods' label.
 func ownerOf(pod *corev1.Pod) string {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil {

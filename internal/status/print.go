@@ -30,8 +30,8 @@ func JSON(w io.Writer, s *Status) error {
 	return err
 }
 
-// Print prints the status for people: a table of pods and one of claims for each namespace, and below them what is wrong,
-// each with a line about what to do next.
+// Print prints the status for people: a table of pods and one of claims for each namespace, and
+// below them what is wrong, each with a line about what to do next.
 func Print(w io.Writer, s *Status, style Style) error {
 	p := &printer{style: style}
 	for i := range s.Installations {
@@ -167,7 +167,10 @@ func (p *printer) claims(claims []Claim) {
 	rows := [][]string{head}
 	for i := range claims {
 		c := &claims[i]
-		row := []string{c.Name, p.word(c.Phase), orDash(c.Volume), orDash(c.Size), cell(c.AccessModes), strconv.Itoa(c.Pods), cell(c.Nodes)}
+		row := []string{
+			c.Name, p.word(c.Phase), orDash(c.Volume), orDash(c.Size), cell(c.AccessModes), strconv.Itoa(c.Pods),
+			cell(c.Nodes),
+		}
 		if p.style.Wide {
 			row = append(row, orDash(c.Profile), orDash(c.StorageClass), orDash(c.ReclaimPolicy), orDash(c.CreatedBy))
 		}

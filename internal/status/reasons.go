@@ -37,43 +37,102 @@ type Reason struct {
 
 // Reasons is the table of what can be wrong. docs/status.md has it, and a test compares the two.
 var Reasons = []Reason{
-	{ReasonWebhookMissing, "A pod has the label and no webhook is installed", "Install the chart, or render with the post-renderer"},
-	{ReasonWebhookNotReady, "The webhook does not answer: labeled pods cannot be created", "Look at its pods; docs/operations.md has the runbook"},
+	{
+		ReasonWebhookMissing, "A pod has the label and no webhook is installed",
+		"Install the chart, or render with the post-renderer",
+	},
+	{
+		ReasonWebhookNotReady, "The webhook does not answer: labeled pods cannot be created",
+		"Look at its pods; docs/operations.md has the runbook",
+	},
 	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},
-	{ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out", "Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods"},
-	{ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage", "Recreate the pod (kubectl rollout restart)"},
-	{ReasonNotInjected, "The pod has the label and no storage, although it would get it today", "Recreate the pod: labels count when a pod is created"},
+	{
+		ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out",
+		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods",
+	},
+	{
+		ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage",
+		"Recreate the pod (kubectl rollout restart)",
+	},
+	{
+		ReasonNotInjected, "The pod has the label and no storage, although it would get it today",
+		"Recreate the pod: labels count when a pod is created",
+	},
 	{ReasonPartlyInjected, "Some containers lack the mount that others have", "Recreate the pod"},
 	{string(inject.ReasonWindows), "The pod is for Windows, where the mount path means nothing", "Remove the label"},
-	{string(inject.ReasonConflict), "The pod's own volumes, mounts or variables stand in the way", "Change what the message names in the pod, or the profile"},
-	{string(inject.ReasonInvalid), "The pod's annotations request what no profile allows, or the profile is not for the namespace", "Change what the message names"},
-	{ReasonWrongPlace, "The label is on a Deployment, Job or the like and not on its pods: they silently get nothing", "Put the label into the pod template"},
+	{
+		string(inject.ReasonConflict), "The pod's own volumes, mounts or variables stand in the way",
+		"Change what the message names in the pod, or the profile",
+	},
+	{
+		string(inject.ReasonInvalid),
+		"The pod's annotations request what no profile allows, or the profile is not for the namespace",
+		"Change what the message names",
+	},
+	{
+		ReasonWrongPlace,
+		"The label is on a Deployment, Job or the like and not on its pods: they silently get nothing",
+		"Put the label into the pod template",
+	},
 	{ReasonPodsRefused, "The webhook refused the pods of a workload", "Change what the message names in the pod template"},
 	{ReasonPodsNotCreated, "The pods of a workload with the label could not be created", "Change what the message names"},
 	{ReasonQuota, "A quota of the namespace is used up", "Raise the quota, or ask for less"},
-	{ReasonAttachFailed, "The volume cannot be attached to the pod's node, most often because another node has it", "Delete the pod on the other node, or keep the pods on one"},
+	{
+		ReasonAttachFailed, "The volume cannot be attached to the pod's node, most often because another node has it",
+		"Delete the pod on the other node, or keep the pods on one",
+	},
 	{ReasonMountFailed, "The node cannot mount the volume", "Mend what the message names, on the node or in the storage"},
-	{diagnose.ReasonProfileUnknown, "The pod was mounted for a profile that the configuration no longer has", "Restore the profile, or recreate the pod"},
-	{diagnose.ReasonProfileRefused, "The profile is not for this namespace", "Use another profile, or change its namespaceSelector or volume.namespace"},
-	{diagnose.ReasonCreateRefused, "The API server refused the claim, its volume or its class", "Change what the message names: rights, quota, policies"},
-	{diagnose.ReasonExpandRefused, "The claim should be larger and cannot be", "Let the class expand, or restore the size"},
+	{
+		diagnose.ReasonProfileUnknown, "The pod was mounted for a profile that the configuration no longer has",
+		"Restore the profile, or recreate the pod",
+	},
+	{
+		diagnose.ReasonProfileRefused, "The profile is not for this namespace",
+		"Use another profile, or change its namespaceSelector or volume.namespace",
+	},
+	{
+		diagnose.ReasonCreateRefused, "The API server refused the claim, its volume or its class",
+		"Change what the message names: rights, quota, policies",
+	},
+	{
+		diagnose.ReasonExpandRefused, "The claim should be larger and cannot be",
+		"Let the class expand, or restore the size",
+	},
 	{diagnose.ReasonClaimMissing, "Pods wait for a claim that is not there", "Create it, or let the profile create it"},
-	{diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait", "Delete its pods; then it is created again"},
-	{diagnose.ReasonClaimDiffers, "The claim differs from the profile", "Align profile and claim, or use another claim.name"},
+	{
+		diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait",
+		"Delete its pods; then it is created again",
+	},
+	{
+		diagnose.ReasonClaimDiffers, "The claim differs from the profile",
+		"Align profile and claim, or use another claim.name",
+	},
 	{diagnose.ReasonClassMissing, "The StorageClass does not exist", "Create it, or let the profile create it"},
 	{diagnose.ReasonClassDiffers, "The StorageClass differs from the profile", "Use another class, or align the two"},
 	{diagnose.ReasonDriverMissing, "The CSI driver is not installed", "Install it, or use another backend"},
 	{diagnose.ReasonVolumeMissing, "The volume does not exist", "Restore or create it"},
 	{diagnose.ReasonVolumeTaken, "The volume belongs to another claim", "Name another volume, or delete that claim"},
-	{diagnose.ReasonVolumeReleased, "A Released volume has the data and waits for an administrator's consent", "Run the command that is shown"},
-	{diagnose.ReasonVolumesAmbiguous, "Several Released volumes have data for one claim", "Remove the label from those that are not meant"},
+	{
+		diagnose.ReasonVolumeReleased, "A Released volume has the data and waits for an administrator's consent",
+		"Run the command that is shown",
+	},
+	{
+		diagnose.ReasonVolumesAmbiguous, "Several Released volumes have data for one claim",
+		"Remove the label from those that are not meant",
+	},
 	{diagnose.ReasonVolumeDiffers, "The volume does not fit the claim or the profile", "Align them"},
 	{diagnose.ReasonVolumeFailed, "The volume failed", "See what its driver reports"},
-	{diagnose.ReasonWrongZone, "The pod cannot run where its volume is: another zone, another node", "Let the pod run there, or add a node there"},
+	{
+		diagnose.ReasonWrongZone, "The pod cannot run where its volume is: another zone, another node",
+		"Let the pod run there, or add a node there",
+	},
 	{diagnose.ReasonNotScheduled, "The claim waits for a pod that fits no node", "See why it is not scheduled"},
 	{diagnose.ReasonNotProvisioned, "The driver has created no volume yet", "See what the driver reports"},
 	{diagnose.ReasonPending, "The claim waits for a reason that is not found here", "See its events"},
-	{diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have", "Use a shared backend, or keep the pods on one node with colocate: true"},
+	{
+		diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have",
+		"Use a shared backend, or keep the pods on one node with colocate: true",
+	},
 }
 
 // problem makes a problem of a finding. Next comes from the table where the finding has none.

@@ -42,7 +42,8 @@ type Installation struct {
 // Namespace is what there is in one namespace.
 type Namespace struct {
 	Name string `json:"name"`
-	// Installation is the name of the one whose webhook selects the namespace's pods; empty: none, or it could not be read.
+	// Installation is the name of the one whose webhook selects the namespace's pods; empty: none, or
+	// it could not be read.
 	Installation string `json:"installation"`
 	// Pods are those with the label pipeline-storage=enabled.
 	Pods []Pod `json:"pods"`
@@ -65,7 +66,8 @@ const (
 	StoragePartlyMounted Storage = "PartlyMounted"
 	// StorageNotMounted: no container has it.
 	StorageNotMounted Storage = "NotMounted"
-	// StorageExcluded: it is not meant to have it. Its containers are excluded by name, or it is the mirror of a static pod.
+	// StorageExcluded: it is not meant to have it. Its containers are excluded by name, or it is the
+	// mirror of a static pod.
 	StorageExcluded Storage = "Excluded"
 )
 

@@ -24,7 +24,10 @@ func (g *gathering) workloads(ctx context.Context) {
 	}, labeled...)
 	into(g, ctx, "daemonsets", &s.Workloads, &appsv1.DaemonSetList{}, func(l *appsv1.DaemonSetList) []Workload {
 		return each(l.Items, func(o *appsv1.DaemonSet) Workload {
-			return Workload{"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled}
+			return Workload{
+				"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels,
+				o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled,
+			}
 		})
 	}, labeled...)
 	into(g, ctx, "replicasets", &s.Workloads, &appsv1.ReplicaSetList{}, func(l *appsv1.ReplicaSetList) []Workload {
@@ -60,8 +63,8 @@ func wanted(replicas *int32) int32 {
 	return *replicas
 }
 
-// unlabeled returns the workloads of a namespace that have the label themselves while their pods have none. A ReplicaSet has
-// its labels from its template.
+// unlabeled returns the workloads of a namespace that have the label themselves while their pods
+// have none. A ReplicaSet has its labels from its template.
 func unlabeled(all []Workload, namespace string) []*Workload {
 	var found []*Workload
 	for i := range all {

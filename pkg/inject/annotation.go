@@ -39,11 +39,13 @@ const AnnotationInjected = storage.Group + "/injected"
 // injectedToken is its key as a token of a JSON pointer, with the slash in front.
 var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
 
-// annotate writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
-// not among them: it came with the rendered pod.
+// annotate writes which profiles were mounted with their own claims, for the claims controller. A
+// claim that the pod keeps is not among them: it came with the rendered pod.
 func (p *podPatch) annotate() {
 	before := p.pod.Annotations[AnnotationInjected]
-	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
+	names := slices.DeleteFunc(
+		InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil },
+	)
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
 		if profile.Names(storage.Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
@@ -62,9 +64,10 @@ func (p *podPatch) annotate() {
 	}
 }
 
-// InjectedProfiles returns the names that the injected annotation lists: the profiles that the webhook mounted into the pod with
-// their own claims. The author of a pod can write anything there, so only the first [MaxNames] names are looked at, and of
-// these only the ones that a profile can have are returned. The caller compares them with the profiles in force.
+// InjectedProfiles returns the names that the injected annotation lists: the profiles that the
+// webhook mounted into the pod with their own claims. The author of a pod can write anything there,
+// so only the first [MaxNames] names are looked at, and of these only the ones that a profile can
+// have are returned. The caller compares them with the profiles in force.
 func InjectedProfiles(annotations map[string]string) []string {
 	list := annotations[AnnotationInjected]
 	if list == "" {
@@ -86,8 +89,8 @@ func InjectedProfiles(annotations map[string]string) []string {
 // chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
 type chosenProfile struct {
 	storage.Profile
-	// only are the containers that get the mount, all where it is empty, and excluded those that get none. Both start as the
-	// profile's own lists.
+	// only are the containers that get the mount, all where it is empty, and excluded those that get
+	// none. Both start as the profile's own lists.
 	only, excluded nameSet
 	// annotated are the container names that the annotations gave.
 	annotated []string
@@ -96,8 +99,9 @@ type chosenProfile struct {
 	variables []corev1.EnvVar
 }
 
-// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
-// profile that no longer exists is skipped when the pod has its volume already: the pod was rendered before a change.
+// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its
+// other annotations. A profile that no longer exists is skipped when the pod has its volume
+// already: the pod was rendered before a change.
 func (p *podPatch) choose() ([]*chosenProfile, error) {
 	c, annotations := p.config, p.pod.Annotations
 	names, err := splitNames(annotations[AnnotationProfiles])
@@ -115,7 +119,10 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volume)
 				continue
 			}
-			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.ProfileNames(), ", "))
+			return nil, fmt.Errorf(
+				"annotation %s: there is no profile %q, only %s", AnnotationProfiles, name,
+				strings.Join(c.ProfileNames(), ", "),
+			)
 		}
 		narrowed, err := narrow(profile, annotations, len(names) == 1)
 		if err != nil {
@@ -144,9 +151,12 @@ var narrowing = []struct {
 	{AnnotationExcludeContainers, (*chosenProfile).annotateExclude},
 }
 
-// narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
+// narrow applies a pod's annotations. With several profiles in one pod only those with the
+// profile's name in front count.
 func narrow(p *storage.Profile, annotations map[string]string, single bool) (*chosenProfile, error) {
-	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
+	chosen := &chosenProfile{
+		Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers),
+	}
 	if !hasAnnotations(annotations) { // the usual pod, which has none of the keys
 		return chosen, nil
 	}
@@ -353,7 +363,8 @@ func (r *removal) removeAnnotation(pod *kinds.Pod, removed []string) {
 	path := pod.Path + "/metadata/annotations"
 	annotations, _ := r.lookup(path).(map[string]any)
 	names, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
-	if err != nil || len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(removed, name) }) {
+	if err != nil || len(names) == 0 ||
+		slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(removed, name) }) {
 		return
 	}
 	if len(annotations) > 1 {

@@ -16,19 +16,23 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A disk is on one node at a time, and the scheduler does not look where the other pods of a ReadWriteOnce claim are. With
-// colocate, pods get a label that names their claim and a required affinity to pods with that label, on one node. The first
-// pod of such a group may go anywhere. Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
+// A disk is on one node at a time, and the scheduler does not look where the other pods of a
+// ReadWriteOnce claim are. With colocate, pods get a label that names their claim and a required
+// affinity to pods with that label, on one node. The first pod of such a group may go anywhere.
+// Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
 // satisfiesSelfAffinityCheck.
 //
-// That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
-// author would therefore look for pods that do not exist, so that a pod with an affinity of its own keeps it and gets the
-// label alone: others follow it still.
+// That plugin counts only pods that match every required term of the pod's affinity. A second term
+// beside one of another author would therefore look for pods that do not exist, so that a pod with
+// an affinity of its own keeps it and gets the label alone: others follow it still.
 
 // colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
 func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 	if p.pod.LabelsPath == "" {
-		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
+		p.warn(
+			"profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node",
+			profile.Name,
+		)
 		return nil
 	}
 	key, value := profile.ClaimLabel(claim)
@@ -91,7 +95,9 @@ func (p *podPatch) affinity() (*corev1.Affinity, error) {
 		}
 	}
 	if p.follows != nil {
-		affinity.PodAffinity = &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{*p.follows}}
+		affinity.PodAffinity = &corev1.PodAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{*p.follows},
+		}
 	}
 	return affinity, nil
 }
@@ -99,7 +105,8 @@ func (p *podPatch) affinity() (*corev1.Affinity, error) {
 func hasTerm(affinity *corev1.Affinity, term corev1.PodAffinityTerm) bool {
 	return slices.ContainsFunc(requiredTerms(affinity), func(have corev1.PodAffinityTerm) bool {
 		s := have.LabelSelector
-		return have.TopologyKey == term.TopologyKey && s != nil && len(s.MatchExpressions) == 0 && maps.Equal(s.MatchLabels, term.LabelSelector.MatchLabels)
+		return have.TopologyKey == term.TopologyKey && s != nil && len(s.MatchExpressions) == 0 &&
+			maps.Equal(s.MatchLabels, term.LabelSelector.MatchLabels)
 	})
 }
 
@@ -121,23 +128,36 @@ func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	case p.pod.NodeName != "":
 		return fmt.Errorf("it names its node itself (nodeName %s)", p.pod.NodeName)
 	case p.pod.Inherited:
-		return errors.New("it shares an affinity with other templates, which one of its own would replace: give its template one of its own")
+		return errors.New(
+			"it shares an affinity with other templates, which one of its own would replace: give its template one of its own",
+		)
 	case len(terms) > 0 && p.follows != nil:
 		return errors.New("it follows another claim already, and Kubernetes can follow one only")
 	case len(terms) > 0:
-		return errors.New("it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that one, or keep the pods together by it")
+		return errors.New(
+			"it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that " +
+				"one, or keep the pods together by it",
+		)
 	}
 	if key := p.repels(affinity); key != "" {
-		return fmt.Errorf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
+		return fmt.Errorf(
+			"its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many "+
+				"nodes can mount",
+			key,
+		)
 	}
 	if port := hostPort(&p.pod.Scheduling); port != 0 {
-		return fmt.Errorf("it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a volume that many nodes can mount", port)
+		return fmt.Errorf(
+			"it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a "+
+				"volume that many nodes can mount",
+			port,
+		)
 	}
 	return p.spreads()
 }
 
-// spreads refuses a pod that must be spread among pods with its own labels. A replica more or less does not matter: with the
-// next rollout there is another one.
+// spreads refuses a pod that must be spread among pods with its own labels. A replica more or less
+// does not matter: with the next rollout there is another one.
 func (p *podPatch) spreads() error {
 	var constraints []corev1.TopologySpreadConstraint
 	if err := convert(p.pod.Spread, &constraints); err != nil {
@@ -188,9 +208,14 @@ func isPinned(affinity *corev1.Affinity) bool {
 	if affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return false
 	}
-	return slices.ContainsFunc(affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
-		return slices.ContainsFunc(t.MatchFields, func(r corev1.NodeSelectorRequirement) bool { return r.Key == metav1.ObjectNameField })
-	})
+	return slices.ContainsFunc(
+		affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms,
+		func(t corev1.NodeSelectorTerm) bool {
+			return slices.ContainsFunc(
+				t.MatchFields, func(r corev1.NodeSelectorRequirement) bool { return r.Key == metav1.ObjectNameField },
+			)
+		},
+	)
 }
 
 // repels returns the topology key of a required anti-affinity that keeps pods with this pod's own labels away from it.
@@ -200,7 +225,8 @@ func (p *podPatch) repels(affinity *corev1.Affinity) string {
 	}
 	for _, term := range affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		isOtherNamespace := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) && term.NamespaceSelector == nil
+		isOtherNamespace := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) &&
+			term.NamespaceSelector == nil
 		if err == nil && !isOtherNamespace && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
 			return term.TopologyKey
 		}

@@ -29,8 +29,9 @@ const (
 	ReasonPodInConfigMap Reason = "PodInConfigMap"
 	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
 	ReasonNoPods Reason = "NoPods"
-	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the opt-in label is there, so
-	// that the webhook mounts the claim. Nothing is mounted where there is no webhook.
+	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the
+	// opt-in label is there, so that the webhook mounts the claim. Nothing is mounted where there is
+	// no webhook.
 	ReasonLabelled Reason = "Labelled"
 	// ReasonHookNotInjected: a Helm hook that runs before the claim exists.
 	ReasonHookNotInjected Reason = "HookNotInjected"
@@ -65,8 +66,8 @@ type Request struct {
 	Namespace string
 	// Selector chooses pods by their labels. Nil selects the pods labelled pipeline-storage=enabled.
 	Selector labels.Selector
-	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the namespaces that they are for, and
-	// the pod gets [AnnotationInjected].
+	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the namespaces
+	// that they are for, and the pod gets [AnnotationInjected].
 	Admission bool
 	// NamespaceLabels are the labels of the namespace, at admission, where a profile has a namespaceSelector.
 	NamespaceLabels map[string]string
@@ -78,8 +79,8 @@ type Addition struct {
 	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile) and Affinity (a topology
-	// key): one kind of addition each; a mount has both Volume and MountPath.
+	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile)
+	// and Affinity (a topology key): one kind of addition each; a mount has both Volume and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`

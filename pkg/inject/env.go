@@ -28,13 +28,19 @@ func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountP
 		}
 		isSet = true
 		if e.FromSource || e.Value != mountPath {
-			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, mountPath)
+			return fmt.Errorf(
+				"environment variable %s is set to something else than %s: remove it or change env of the profile", name,
+				mountPath,
+			)
 		}
 	}
 	switch {
 	case isSet:
 	case c.NoEnv:
-		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, mountPath)
+		p.warn(
+			"container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name,
+			mountPath,
+		)
 	default:
 		c.Env = append(c.Env, kinds.Env{Name: name, Value: mountPath})
 		p.addVariable(profile, variable(name, mountPath), c)
@@ -50,7 +56,10 @@ func (p *podPatch) addVariable(profile *chosenProfile, v corev1.EnvVar, c *kinds
 // addVariables adds the variables that the subPath needs.
 func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVar, c *kinds.Container) error {
 	if len(variables) > 0 && c.NoEnv {
-		return errors.New("this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out")
+		return errors.New(
+			"this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave " +
+				"the container out",
+		)
 	}
 	for i := range variables {
 		v := &variables[i]
@@ -58,7 +67,10 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 		isSet := false
 		for _, e := range c.Env {
 			if e.Name == v.Name && e != wanted {
-				return fmt.Errorf("environment variable %s, which mount.subPath needs for %s, is set to something else: remove it", v.Name, wanted.FieldPath)
+				return fmt.Errorf(
+					"environment variable %s, which mount.subPath needs for %s, is set to something else: remove it", v.Name,
+					wanted.FieldPath,
+				)
 			}
 			isSet = isSet || e.Name == v.Name
 		}
@@ -78,7 +90,10 @@ func variables(p *chosenProfile) []trace {
 		traces = append(traces, trace{"environment variable " + v.Name, v, Addition{Profile: p.Name, Env: v.Name}})
 	}
 	if p.Env != "" {
-		traces = append(traces, trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}})
+		traces = append(
+			traces,
+			trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}},
+		)
 	}
 	return traces
 }
@@ -107,7 +122,10 @@ func (r *removal) removeHead(i int, c *kinds.Container, list string, traces []tr
 			addition.Container = c.Name
 			r.removed(i, addition)
 		case t >= 0:
-			r.warn(i, "container %q: %s stays: injected items come first in its list, and this may be the pod's own", c.Name, traces[t].what)
+			r.warn(
+				i, "container %q: %s stays: injected items come first in its list, and this may be the pod's own", c.Name,
+				traces[t].what,
+			)
 		}
 	}
 }

@@ -18,13 +18,19 @@ func groupContext(group *int64) corev1.PodSecurityContext {
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
 func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
 	if p.pod.SecurityContextPath == "" {
-		p.warn("fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing", *profile.FSGroup, profile.Name)
+		p.warn(
+			"fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing",
+			*profile.FSGroup, profile.Name,
+		)
 		return
 	}
 	context := p.pod.SecurityContext
 	if context != nil && context.HasFSGroup {
 		if p.group != nil && *p.group != *profile.FSGroup {
-			p.warn("fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name, *p.group)
+			p.warn(
+				"fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name,
+				*p.group,
+			)
 		}
 		return
 	}
@@ -69,11 +75,15 @@ func podGroup(p *chosenProfile) []trace {
 	return []trace{{"fsGroup", groupContext(p.FSGroup), Addition{Profile: p.Name, FSGroup: p.FSGroup}}}
 }
 
-// groupBeside returns a warning about a group in a security context with other fields, which the pod's author may have set.
+// groupBeside returns a warning about a group in a security context with other fields, which the
+// pod's author may have set.
 func groupBeside(found any, p *chosenProfile) string {
 	if context, _ := found.(map[string]any); p.FSGroup == nil || !isJSON(context["fsGroup"], p.FSGroup) {
 		return ""
 	}
-	return fmt.Sprintf("fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
-		"remove it yourself if the profile %q has set it", *p.FSGroup, p.Name)
+	return fmt.Sprintf(
+		"fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
+			"remove it yourself if the profile %q has set it",
+		*p.FSGroup, p.Name,
+	)
 }

@@ -130,13 +130,16 @@ func (p *podPatch) inject() (Reason, string) {
 	return ReasonExcluded, "every container is excluded by name"
 }
 
-// warnMissingAnnotations warns of annotations that the driver requires on a pod before it mounts anything. Without them the
-// pod waits forever.
+// warnMissingAnnotations warns of annotations that the driver requires on a pod before it mounts
+// anything. Without them the pod waits forever.
 func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
 	backend := profile.Backend()
 	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {
 		if value := backend.PodAnnotations[key]; p.pod.Annotations[key] != value {
-			p.warn("profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template", profile.Name, backend.Driver, key, value)
+			p.warn(
+				"profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template",
+				profile.Name, backend.Driver, key, value,
+			)
 		}
 	}
 }

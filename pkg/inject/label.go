@@ -11,7 +11,8 @@ import (
 )
 
 // byLabel is what the opt-in label is for.
-const byLabel = "the label " + kinds.Label + ": " + kinds.LabelEnabled + " lets the webhook mount the claim when the pods are created"
+const byLabel = "the label " + kinds.Label + ": " + kinds.LabelEnabled + " lets the webhook mount the claim " +
+	"when the pods are created"
 
 // why returns why something cannot be mounted here.
 func (p *podPatch) why() string { return cmp.Or(p.pod.Why, "the containers are external") }
@@ -19,7 +20,9 @@ func (p *podPatch) why() string { return cmp.Or(p.pod.Why, "the containers are e
 // label puts the opt-in label where it reaches a pod whose containers are not here.
 func (p *podPatch) label() (Reason, string) {
 	if value := p.pod.Label.Value; value != "" && value != kinds.LabelEnabled {
-		return ReasonNotSelected, fmt.Sprintf("nothing can be mounted here, because %s, and its label %s is %q already", p.why(), kinds.Label, value)
+		return ReasonNotSelected, fmt.Sprintf(
+			"nothing can be mounted here, because %s, and its label %s is %q already", p.why(), kinds.Label, value,
+		)
 	}
 	p.addLabel(p.pod.Label)
 	return ReasonLabelled, fmt.Sprintf("nothing can be mounted here, because %s; %s", p.why(), byLabel)
@@ -39,8 +42,8 @@ func (p *podPatch) addLabel(place *kinds.LabelPlace) bool {
 	return p.mergeField(path, value, Addition{Label: place.Key + "=" + kinds.LabelEnabled})
 }
 
-// labelExternal warns of external containers, in addition to those that are here, and lets the webhook find them. It reports
-// whether it added the label for that.
+// labelExternal warns of external containers, in addition to those that are here, and lets the
+// webhook find them. It reports whether it added the label for that.
 func (p *podPatch) labelExternal() bool {
 	isNew, advice := false, "label its pods "+kinds.Label+": "+kinds.LabelEnabled+", and the webhook mounts the claim"
 	if place := p.pod.Label; place != nil && (place.Value == "" || place.Value == kinds.LabelEnabled) {

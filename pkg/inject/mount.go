@@ -68,7 +68,10 @@ func (p *podPatch) mirror(profile *chosenProfile, volume kinds.PodVolume, c *kin
 		return err
 	}
 	if profile.Env != "" {
-		p.warn("container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf, profile.Env, mountPath)
+		p.warn(
+			"container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf,
+			profile.Env, mountPath,
+		)
 	}
 	return nil
 }
@@ -112,7 +115,11 @@ func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 	for _, m := range c.AllMounts() {
 		switch other := absolute(m.Path); {
 		case other == clean:
-			return fmt.Errorf("mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+AnnotationMountPath, mountPath, m.Volume)
+			return fmt.Errorf(
+				"mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+
+					AnnotationMountPath,
+				mountPath, m.Volume,
+			)
 		case !storage.IsBelow(other, clean) && !storage.IsBelow(clean, other):
 		case nested < namedNested:
 			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
@@ -156,9 +163,10 @@ type directory struct {
 	variables        []corev1.EnvVar
 }
 
-// directory fills the placeholders of the profile's subPath. A value can never be "..", nor hold a slash: names of namespaces
-// and pods are DNS names, and a label begins and ends with a letter or a digit. An empty one would make the directory that of all
-// runs, so that a missing label refuses the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
+// directory fills the placeholders of the profile's subPath. A value can never be "..", nor hold a
+// slash: names of namespaces and pods are DNS names, and a label begins and ends with a letter or a
+// digit. An empty one would make the directory that of all runs, so that a missing label refuses
+// the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
 func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
@@ -193,7 +201,9 @@ func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
 	filled := func(value string) (string, *corev1.EnvVar, error) {
 		if value == "" {
-			return "", nil, fmt.Errorf("%s has no value here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder)
+			return "", nil, fmt.Errorf(
+				"%s has no value here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder,
+			)
 		}
 		return value, nil, nil
 	}
@@ -226,7 +236,8 @@ func (p *podPatch) requireLabel(key string) error {
 	switch {
 	case p.request.Admission:
 	case key == indexLabel:
-		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, which reads the label"
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the " +
+			"webhook, which reads the label"
 	default:
 		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which reads it"
 	}
@@ -238,16 +249,22 @@ func (p *podPatch) takesVariables() error {
 	if !p.pod.CopiesMounts {
 		return nil
 	}
-	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their variables: " +
-		"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}")
+	return errors.New(
+		"mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their " +
+			"variables: " +
+			"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}",
+	)
 }
 
 func fieldVariable(name, fieldPath string) corev1.EnvVar {
-	return corev1.EnvVar{Name: storage.PodVariablePrefix + name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}}}
+	return corev1.EnvVar{
+		Name:      storage.PodVariablePrefix + name,
+		ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}},
+	}
 }
 
-// variableName makes the name of a variable from the key of a label. Two keys may have one name: that is a conflict like any
-// other of a variable that is taken.
+// variableName makes the name of a variable from the key of a label. Two keys may have one name:
+// that is a conflict like any other of a variable that is taken.
 func variableName(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -274,7 +291,10 @@ func (r *removal) container(i int, c *kinds.Container, uses []injectedProfile) {
 		}
 		if isInjected {
 			removed = append(removed, u.profile)
-			r.removed(i, Addition{Profile: u.profile.Name, Container: c.Name, Volume: u.volume.name, MountPath: u.profile.Mount.Path})
+			r.removed(
+				i,
+				Addition{Profile: u.profile.Name, Container: c.Name, Volume: u.volume.name, MountPath: u.profile.Mount.Path},
+			)
 		}
 	}
 	for _, row := range containerTraces {

@@ -44,7 +44,8 @@ type addedItem struct {
 	next  int
 }
 
-// newEdits makes room for what a pod needs: its volumes, its security context, its annotation, and each container's mount.
+// newEdits makes room for what a pod needs: its volumes, its security context, its annotation, and
+// each container's mount.
 func newEdits(containers int) *edits {
 	const others = 3
 	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
@@ -154,8 +155,8 @@ func (e *edits) set(path string, value any) bool {
 	return isNew
 }
 
-// merge gives a field a value, or adds to the objects that another pod of the document has set there. It reports false when
-// all of it is there.
+// merge gives a field a value, or adds to the objects that another pod of the document has set
+// there. It reports false when all of it is there.
 func (e *edits) merge(path string, value any) bool {
 	if e.set(path, value) {
 		return true
@@ -202,7 +203,8 @@ func (e *edits) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// addItem puts an item at the head of a list of the pod and reports it, unless the document has one of that key already.
+// addItem puts an item at the head of a list of the pod and reports it, unless the document has one
+// of that key already.
 func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, report Addition) {
 	if p.edits.add(list, isEmpty, key, item) {
 		p.report(report)
@@ -218,8 +220,8 @@ func (p *podPatch) setField(path string, value any, reports ...Addition) {
 	}
 }
 
-// mergeField gives a field a value, or adds to the objects that another pod of the document has set there. It reports whether
-// something is new.
+// mergeField gives a field a value, or adds to the objects that another pod of the document has set
+// there. It reports whether something is new.
 func (p *podPatch) mergeField(path string, value any, report Addition) bool {
 	isNew := p.edits.merge(path, value)
 	if isNew {
@@ -265,8 +267,9 @@ func (r *removal) removeField(path string) bool {
 	return true
 }
 
-// removeKey notes that a key of a map is to be removed. A map that loses every key was missing or empty before, and is removed
-// as a whole, with an object that holds nothing else. It reports false when the key is noted already.
+// removeKey notes that a key of a map is to be removed. A map that loses every key was missing or
+// empty before, and is removed as a whole, with an object that holds nothing else. It reports false
+// when the key is noted already.
 func (r *removal) removeKey(path string, size int, key string) bool {
 	p := r.place(path)
 	if p == nil {
@@ -294,8 +297,9 @@ func (r *removal) place(path string) *removedPlace {
 	return nil
 }
 
-// operations writes the removals as RFC 6902. The items of a list are removed from its end, so that the others keep their
-// place. A list that loses every item was missing or empty before, and is removed as a whole.
+// operations writes the removals as RFC 6902. The items of a list are removed from its end, so that
+// the others keep their place. A list that loses every item was missing or empty before, and is
+// removed as a whole.
 func (r *removal) operations() []jsonpatch.Operation {
 	var ops []jsonpatch.Operation
 	for _, p := range r.places {

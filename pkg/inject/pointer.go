@@ -50,8 +50,9 @@ func isJSON(decoded, typed any) bool {
 	return decoder.Decode(&want) == nil && reflect.DeepEqual(withoutDefaults(decoded), want)
 }
 
-// withoutDefaults leaves out of an environment variable what the API server puts into it: the version of a field's object. It
-// is the one default in all that injection writes. Source: Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_ObjectFieldSelector.
+// withoutDefaults leaves out of an environment variable what the API server puts into it: the
+// version of a field's object. It is the one default in all that injection writes. Source:
+// Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_ObjectFieldSelector.
 func withoutDefaults(decoded any) any {
 	variable, _ := decoded.(map[string]any)
 	source, _ := variable["valueFrom"].(map[string]any)

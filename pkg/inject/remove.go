@@ -12,10 +12,12 @@ import (
 
 // Remove decides what injection has added to the pods of one object and returns the operations that remove it.
 //
-// An addition is what injection would write, to the letter: a volume with the name that a profile gives it and the claim that the
-// release gives the profile, with nothing else in it; a mount of that volume at the profile's path, as the pod's annotations
-// narrow it, in a container that the profile includes; and what containerTraces and podTraces list. Everything else is the pod's
-// own and remains, and so does a volume that something of the pod's own mounts. A nil Selector means every pod.
+// An addition is what injection would write, to the letter: a volume with the name that a profile
+// gives it and the claim that the release gives the profile, with nothing else in it; a mount of
+// that volume at the profile's path, as the pod's annotations narrow it, in a container that the
+// profile includes; and what containerTraces and podTraces list. Everything else is the pod's own
+// and remains, and so does a volume that something of the pod's own mounts. A nil Selector means
+// every pod.
 //
 // Remove is for users who uninstall. Neither path of injection calls it.
 func Remove(config *storage.Config, req Request, object *kinds.Object) Result {
@@ -100,7 +102,10 @@ func (r *removal) pod(i int) []injectedProfile {
 		}
 		uses = append(uses, found...)
 		claim := r.claim(i, &r.config.Profiles[p])
-		if slices.ContainsFunc(pod.AllVolumes(), func(v kinds.PodVolume) bool { return v.Claim == claim && v.Name != r.config.Profiles[p].VolumeName() }) {
+		if slices.ContainsFunc(
+			pod.AllVolumes(),
+			func(v kinds.PodVolume) bool { return v.Claim == claim && v.Name != r.config.Profiles[p].VolumeName() },
+		) {
 			r.colocation(i, &r.config.Profiles[p], claim) // only injection adds the label, whatever mounts the claim
 		}
 	}
@@ -141,7 +146,9 @@ func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedP
 		if err != nil {
 			return nil, err
 		}
-		volume := r.volume(i, injectedVolume{profile: profile.Name, name: name, claim: claim, list: pod.VolumesPath, index: n})
+		volume := r.volume(
+			i, injectedVolume{profile: profile.Name, name: name, claim: claim, list: pod.VolumesPath, index: n},
+		)
 		inPod := podPatch{config: r.config, request: r.request, pod: pod}
 		mount, _, err := inPod.volumeMount(chosen, name)
 		if err != nil { // injection would have refused it
@@ -152,8 +159,9 @@ func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedP
 	return uses, nil
 }
 
-// warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own. Injection adds no mount there,
-// but what comes with one. The colocation cannot be the pod's own and is removed.
+// warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own.
+// Injection adds no mount there, but what comes with one. The colocation cannot be the pod's own
+// and is removed.
 func (r *removal) warnOfOwnVolume(i int, profile *storage.Profile, volume string) {
 	pod, own := &r.object.Pods[i], chosenProfile{Profile: *profile}
 	warn := func(list []any, traces []trace) {
@@ -178,7 +186,8 @@ func (r *removal) warnOfOwnVolume(i int, profile *storage.Profile, volume string
 	}
 }
 
-// claim is the name of the profile's claim, as the way in which the pod was injected makes it: the webhook writes its annotation.
+// claim is the name of the profile's claim, as the way in which the pod was injected makes it: the
+// webhook writes its annotation.
 func (r *removal) claim(i int, profile *storage.Profile) string {
 	release := r.request.Release
 	if slices.Contains(InjectedProfiles(r.object.Pods[i].Annotations), profile.Name) {

@@ -14,16 +14,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// podVolume is a profile's volume in a pod. As with everything that injection adds, one function makes it, so that Remove
-// recognizes it.
+// podVolume is a profile's volume in a pod. As with everything that injection adds, one function
+// makes it, so that Remove recognizes it.
 func podVolume(name, claim string) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}
 }
 
-// volume returns the pod's volume with the profile's claim, which it adds when the pod has no such volume. A volume of that name with
-// another claim remains: the pod was rendered with another configuration, or before a change, and must find its data.
+// volume returns the pod's volume with the profile's claim, which it adds when the pod has no such
+// volume. A volume of that name with another claim remains: the pod was rendered with another
+// configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
 	if v, ok := p.volumes.withClaim(claim); ok {
@@ -42,7 +43,10 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 		return v, nil
 	}
 	if rendered, ok := p.rendered(profile); ok {
-		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", rendered.Name, rendered.Claim, profile.Mount.Path)
+		p.warn(
+			"volume %q keeps the claim %q at %s: it was rendered with another configuration", rendered.Name,
+			rendered.Claim, profile.Mount.Path,
+		)
 		return rendered, nil
 	}
 	if p.request.Admission {
@@ -51,7 +55,9 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 		}
 	}
 	if slices.Contains(p.pod.ReservedVolumes, name) {
-		return kinds.PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
+		return kinds.PodVolume{}, fmt.Errorf(
+			"the name %q is taken by a claim template: rename that template or the profile", name,
+		)
 	}
 	return p.addVolume(profile, kinds.PodVolume{Name: name, Claim: claim}), nil
 }
@@ -75,8 +81,8 @@ func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
 	return kinds.PodVolume{}, false
 }
 
-// rendered returns a volume with a claim that injection mounted at the profile's path for a profile that this configuration
-// does not have. The pod must find its data there, so it is no conflict.
+// rendered returns a volume with a claim that injection mounted at the profile's path for a profile
+// that this configuration does not have. The pod must find its data there, so it is no conflict.
 func (p *podPatch) rendered(profile *chosenProfile) (kinds.PodVolume, bool) {
 	var mounted map[string]struct{} // volumes at the path, once one is searched there
 	for _, v := range p.volumes.list {
@@ -117,8 +123,8 @@ func (p *podPatch) hasClaim(volume string) bool {
 	return ok && v.Claim != ""
 }
 
-// volumeList finds volumes by name in a time that does not grow with their number. Of several volumes with one name the first
-// counts.
+// volumeList finds volumes by name in a time that does not grow with their number. Of several
+// volumes with one name the first counts.
 type volumeList struct {
 	list []kinds.PodVolume
 	// byName are positions in the list once there are more than linearSearchLimit.
@@ -214,7 +220,8 @@ func (r *removal) otherMount(value any, pointer, volume string) string {
 		isMounts := strings.HasSuffix(pointer, "/volumeMounts") || strings.HasSuffix(pointer, "/volumeDevices")
 		for n, item := range value {
 			path := pointer + "/" + strconv.Itoa(n)
-			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume && !r.isRemoved(pointer, n) {
+			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume &&
+				!r.isRemoved(pointer, n) {
 				return path
 			}
 			if found := r.otherMount(item, path, volume); found != "" {

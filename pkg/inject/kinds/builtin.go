@@ -5,15 +5,30 @@ import (
 	"sync"
 )
 
-// builtinKinds is the table of kinds that hold pods, project by project. Paths are made when a kind is met, because a run meets
-// few kinds and all the paths cost more than reading a small chart (make bench).
+// builtinKinds is the table of kinds that hold pods, project by project. Paths are made when a kind
+// is met, because a run meets few kinds and all the paths cost more than reading a small chart
+// (make bench).
 //
-// Kueue has no rows of its own but for its Workload: it queues the kinds of other projects (Job, JobSet, RayJob,
-// PyTorchJob and so on). Source: kueue, pkg/controller/jobs. Flyte and Airflow have none either: they create plain pods, Flyte
-// from a PodTemplate, Airflow from a pod_template_file, which is text in a ConfigMap and reported.
+// Kueue has no rows of its own but for its Workload: it queues the kinds of other projects (Job,
+// JobSet, RayJob, PyTorchJob and so on). Source: kueue, pkg/controller/jobs. Flyte and Airflow have
+// none either: they create plain pods, Flyte from a PodTemplate, Airflow from a pod_template_file,
+// which is text in a ConfigMap and reported.
 var builtinKinds = slices.Concat(
-	kubernetesKinds, argoKinds, rayKinds, jobSetKinds, sparkOperatorKinds, apacheSparkKinds, tektonKinds, trainingOperatorKinds,
-	trainerKinds, leaderWorkerSetKinds, volcanoKinds, notebookKinds, kserveKinds, appWrapperKinds, kueueKinds,
+	kubernetesKinds,
+	argoKinds,
+	rayKinds,
+	jobSetKinds,
+	sparkOperatorKinds,
+	apacheSparkKinds,
+	tektonKinds,
+	trainingOperatorKinds,
+	trainerKinds,
+	leaderWorkerSetKinds,
+	volcanoKinds,
+	notebookKinds,
+	kserveKinds,
+	appWrapperKinds,
+	kueueKinds,
 )
 
 // Builtin returns the table of kinds that hold pods, project by project.

@@ -1,7 +1,11 @@
 package kinds
 
-var volcanoKinds = of("Volcano", "volcano, config/crd/volcano/bases and config/crd/jobflow/bases",
-	Kind{Group: "batch.volcano.sh", Kind: "Job", Controller: volcanoController, pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec")} }},
+var volcanoKinds = of(
+	"Volcano", "volcano, config/crd/volcano/bases and config/crd/jobflow/bases",
+	Kind{
+		Group: "batch.volcano.sh", Kind: "Job", Controller: volcanoController,
+		pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec")} },
+	},
 	Kind{
 		Group: "batch.volcano.sh", Kind: "CronJob", Deferred: true, Controller: volcanoController,
 		pods: func() []PodPaths { return []PodPaths{volcanoTasks("spec.jobTemplate.spec")} },
@@ -19,7 +23,9 @@ var volcanoKinds = of("Volcano", "volcano, config/crd/volcano/bases and config/c
 
 // volcanoController is that of a Job, and of the Jobs that a CronJob or a JobFlow creates.
 var volcanoController = Controller{
-	Labels:       []string{"volcano.sh/job-name", "volcano.sh/job-namespace", "volcano.sh/task-spec", "volcano.sh/task-index"},
+	Labels: []string{
+		"volcano.sh/job-name", "volcano.sh/job-namespace", "volcano.sh/task-spec", "volcano.sh/task-index",
+	},
 	LabelsSource: "Volcano, pkg/controllers/job/job_controller_util.go createJobPod",
 }
 

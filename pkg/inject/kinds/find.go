@@ -24,8 +24,9 @@ type Object struct {
 	Pods []Pod
 }
 
-// Find returns the objects of a decoded document: itself, or those that it wraps. The document is made of map[string]any,
-// []any, string, bool, [json.Number] and nil, as [encoding/json] decodes it. An error names the part that has the wrong shape.
+// Find returns the objects of a decoded document: itself, or those that it wraps. The document is
+// made of map[string]any, []any, string, bool, [json.Number] and nil, as [encoding/json] decodes
+// it. An error names the part that has the wrong shape.
 func (k Table) Find(document map[string]any) ([]Object, error) {
 	return k.find(document, "", "", "")
 }
@@ -74,8 +75,9 @@ func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object,
 	return found, nil
 }
 
-// inherit gives an object what it has from the one around it: Helm reads the hook of a whole document, and a wrapping kind that
-// is no List makes its objects in its own namespace. Source: appwrapper, parseComponent.
+// inherit gives an object what it has from the one around it: Helm reads the hook of a whole
+// document, and a wrapping kind that is no List makes its objects in its own namespace. Source:
+// appwrapper, parseComponent.
 func (o *Object) inherit(around *Object, hasNamespace bool) {
 	if hook := around.Annotations[AnnotationHook]; hook != "" {
 		o.Annotations = merge(o.Annotations, map[string]string{AnnotationHook: hook})

@@ -20,8 +20,8 @@ type Kind struct {
 	// Advice is what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
 	Advice string `json:"advice,omitempty"`
 
-	// Controller is what the kind's controller does with the pods that it creates. It is no part of the configuration file, nor
-	// are Project, Source and Limits.
+	// Controller is what the kind's controller does with the pods that it creates. It is no part of
+	// the configuration file, nor are Project, Source and Limits.
 	Controller Controller `json:"-"`
 	// Project is whose kind it is, for people.
 	Project string `json:"-"`
@@ -43,8 +43,8 @@ type Controller struct {
 	LabelsBelow string
 	// LabelsSource is the file of the project from which Labels were read.
 	LabelsSource string
-	// CopiesMounts is true where it gives the mounts of a template's main container to a container of its own, which would miss
-	// the variables of a subPathExpr and never start.
+	// CopiesMounts is true where it gives the mounts of a template's main container to a container of
+	// its own, which would miss the variables of a subPathExpr and never start.
 	CopiesMounts bool
 }
 
@@ -68,14 +68,14 @@ type Mirror struct {
 
 // PodPaths is where one sort of pod is in an object.
 //
-// A path is a dotted field path, where [*] stands for every item of a list and {*} for every value of a map:
-// spec.workerGroupSpecs[*].template, spec.pytorchReplicaSpecs{*}.template. Every path but Scope is relative to the scope;
-// "." is the scope itself, and a path that begins with "$." starts at the object's root, its [*] and {*} bound to the
-// scope's own items and values.
+// A path is a dotted field path, where [*] stands for every item of a list and {*} for every value
+// of a map: spec.workerGroupSpecs[*].template, spec.pytorchReplicaSpecs{*}.template. Every path but
+// Scope is relative to the scope; "." is the scope itself, and a path that begins with "$." starts
+// at the object's root, its [*] and {*} bound to the scope's own items and values.
 //
-// Where a scope has no containers, nothing can be mounted here. With Labels the pods get the opt-in label instead, so that the
-// webhook mounts the claim into them. With Why alone the pod is reported. With neither the scope is not a pod, such as the steps
-// of an Argo workflow.
+// Where a scope has no containers, nothing can be mounted here. With Labels the pods get the opt-in
+// label instead, so that the webhook mounts the claim into them. With Why alone the pod is
+// reported. With neither the scope is not a pod, such as the steps of an Argo workflow.
 type PodPaths struct {
 	// Scope is what stands for one pod.
 	Scope string `json:"scope,omitempty"`
@@ -88,7 +88,8 @@ type PodPaths struct {
 	// SecurityContext are the places of the pod's security context. The first that is there counts; where none is, the
 	// first place is used.
 	SecurityContext []string `json:"securityContext,omitempty"`
-	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that count when it has none.
+	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that
+	// count when it has none.
 	Affinity []string `json:"affinity,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
@@ -119,13 +120,14 @@ type PodPaths struct {
 type ProjectPaths struct {
 	// Mirror is how a container gets the mounts of another in addition to its own.
 	Mirror *Mirror
-	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces of Tekton's steps. Nothing
-	// is added there.
+	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces
+	// of Tekton's steps. Nothing is added there.
 	ContainerMounts []string
-	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
+	// NoEnv are the names of containers for which the project refuses environment variables here. They
+	// get their mounts only.
 	NoEnv []string
-	// Reference is the field by which a container refers to another object that defines it, such as a Tekton step's ref. Such a
-	// container takes no mounts here.
+	// Reference is the field by which a container refers to another object that defines it, such as a
+	// Tekton step's ref. Such a container takes no mounts here.
 	Reference string
 	// Adds is the name of a container that the kind's controller adds when no container has that name.
 	Adds string

@@ -201,9 +201,10 @@ func (n node) items() []node {
 	return nodes
 }
 
-// MaxShared is how many volumes, mounts, variables and labels the pods of one object may have from lists that they share, such
-// as the volumes of an Argo workflow. Each of many pods reads all of them, so that the cost would grow with the square of the
-// document. 200 templates may share 500 volumes.
+// MaxShared is how many volumes, mounts, variables and labels the pods of one object may have from
+// lists that they share, such as the volumes of an Argo workflow. Each of many pods reads all of
+// them, so that the cost would grow with the square of the document. 200 templates may share 500
+// volumes.
 const MaxShared = 100_000
 
 // scope is a pod's place with the means to follow the other paths of its row.
@@ -217,7 +218,10 @@ type scope struct {
 // share counts items of a shared list and refuses too many.
 func (s scope) share(items int) error {
 	if *s.shared += items; *s.shared > MaxShared {
-		return fmt.Errorf("its pods share more than %d volumes, mounts, variables and labels: write shorter shared lists, or several objects", MaxShared)
+		return fmt.Errorf(
+			"its pods share more than %d volumes, mounts, variables and labels: write shorter shared lists, or several objects",
+			MaxShared,
+		)
 	}
 	return nil
 }
@@ -244,8 +248,9 @@ func (s scope) place(p place) (node, bool) {
 	return node{}, false
 }
 
-// labelPlace returns where the opt-in label goes: into the labels at a path, which may have to be made, with the objects
-// around them. It is nil where an item of a list would have to be made for it.
+// labelPlace returns where the opt-in label goes: into the labels at a path, which may have to be
+// made, with the objects around them. It is nil where an item of a list would have to be made for
+// it.
 func (s scope) labelPlace(labels path, key string) (*LabelPlace, error) {
 	if labels.isAbsent {
 		return nil, nil

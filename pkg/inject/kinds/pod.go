@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended. The render path fills
-// it through the table of kinds, the admission path from the review.
+// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended.
+// The render path fills it through the table of kinds, the admission path from the review.
 type Pod struct {
 	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
 	Path string
-	// ControllerLabels are the keys of labels that the controller of the object's kind adds to the pods that it creates, and
-	// CopiesMounts is as in [Controller]. Both are empty at admission, where the pod is what it will be.
+	// ControllerLabels are the keys of labels that the controller of the object's kind adds to the
+	// pods that it creates, and CopiesMounts is as in [Controller]. Both are empty at admission, where
+	// the pod is what it will be.
 	ControllerLabels []string
 	CopiesMounts     bool
 	// Labels and Annotations are the pod's.

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's steps have none), unless
-// the row has labels or a reason for them.
+// findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's
+// steps have none), unless the row has labels or a reason for them.
 func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 	root := node{value: doc, pointer: pointer}
 	scopes := follow(root, row.scope.steps, nil)
@@ -35,7 +35,10 @@ func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 }
 
 func readPod(s scope, row *podRow) (Pod, error) {
-	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s.object(row.spec)), Why: row.Why}
+	pod := Pod{
+		Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s.object(row.spec)),
+		Why: row.Why,
+	}
 	for _, path := range row.metadata {
 		meta := s.object(path)
 		labels, annotations := stringMap(meta["labels"]), stringMap(meta["annotations"])
@@ -174,7 +177,9 @@ func readMounts(items []node) []VolumeMount {
 	for _, n := range items {
 		if v, _ := n.value.(map[string]any); v["mountPath"] != nil { // Tekton's workspaces have a default of their own
 			volume := cmp.Or(StringOf(v["name"]), StringOf(v["volumeName"]), StringOf(v["volumeClaimName"]), n.pointer)
-			mounts = append(mounts, VolumeMount{Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"])})
+			mounts = append(
+				mounts, VolumeMount{Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"])},
+			)
 		}
 	}
 	return mounts
@@ -291,7 +296,13 @@ func readContainer(n node) (Container, error) {
 	return c, eachObject(n.field("env"), func(v map[string]any) {
 		source, _ := v["valueFrom"].(map[string]any)
 		field, _ := source["fieldRef"].(map[string]any)
-		c.Env = append(c.Env, Env{Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil, FieldPath: StringOf(field["fieldPath"])})
+		c.Env = append(
+			c.Env,
+			Env{
+				Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil,
+				FieldPath: StringOf(field["fieldPath"]),
+			},
+		)
 	})
 }
 

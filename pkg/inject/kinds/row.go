@@ -31,8 +31,8 @@ type containerRow struct {
 	sharedMounts, sharedEnv []path
 }
 
-// parseOnce returns the rows of pods whose paths are parsed when they are needed first, because a run meets few kinds and all
-// paths cost more than reading a small chart (make bench).
+// parseOnce returns the rows of pods whose paths are parsed when they are needed first, because a
+// run meets few kinds and all paths cost more than reading a small chart (make bench).
 func parseOnce(pods func() []PodPaths) func() []podRow {
 	return sync.OnceValue(func() []podRow {
 		var rows []podRow
@@ -46,9 +46,18 @@ func parseOnce(pods func() []PodPaths) func() []podRow {
 func parseRow(p *PodPaths) podRow {
 	row := podRow{
 		PodPaths: p,
-		scope:    parsePath(p.Scope), spec: parsePath(p.Spec), claimTemplates: parsePath(p.ClaimTemplates), labels: parsePath(p.Labels),
-		volumes: parsePlace(p.Volumes), securityContext: parsePlaces(p.SecurityContext), affinity: parsePlaces(p.Affinity),
-		metadata: parsePaths(p.Metadata), sharedVolumes: parsePaths(p.SharedVolumes), replicas: parsePaths(p.Replicas),
+		scope: parsePath(
+			p.Scope,
+		),
+		spec:            parsePath(p.Spec),
+		claimTemplates:  parsePath(p.ClaimTemplates),
+		labels:          parsePath(p.Labels),
+		volumes:         parsePlace(p.Volumes),
+		securityContext: parsePlaces(p.SecurityContext),
+		affinity:        parsePlaces(p.Affinity),
+		metadata:        parsePaths(p.Metadata),
+		sharedVolumes:   parsePaths(p.SharedVolumes),
+		replicas:        parsePaths(p.Replicas),
 		containerMounts: parsePaths(p.ContainerMounts),
 	}
 	if len(p.Metadata) > 0 {

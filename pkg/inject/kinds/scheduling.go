@@ -2,8 +2,8 @@ package kinds
 
 // Scheduling is what is read of a pod to keep it on one node with others, and where it can be extended.
 type Scheduling struct {
-	// LabelsPath is the pointer of the pod's labels, or with NoMetadata that of its metadata, which is absent. It is empty when
-	// there is no place for them. HasLabels is true where labels are there.
+	// LabelsPath is the pointer of the pod's labels, or with NoMetadata that of its metadata, which is
+	// absent. It is empty when there is no place for them. HasLabels is true where labels are there.
 	LabelsPath            string
 	HasLabels, NoMetadata bool
 	// AffinityPath is the pointer of the pod's affinity; empty when there is no place for one. Affinity is what is there.
@@ -15,8 +15,8 @@ type Scheduling struct {
 	NodeName string
 	// PerNode is as in [Kind].
 	PerNode bool
-	// Spread are the pod's topologySpreadConstraints, and Ports the ports of each of its containers that has some, as they were
-	// decoded. With HostNetwork all of these are ports of the node.
+	// Spread are the pod's topologySpreadConstraints, and Ports the ports of each of its containers
+	// that has some, as they were decoded. With HostNetwork all of these are ports of the node.
 	Spread      any
 	Ports       []any
 	HostNetwork bool

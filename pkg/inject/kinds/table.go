@@ -68,8 +68,8 @@ func (k Table) Lookup(group, kind string) (Kind, bool) {
 	return Kind{Group: group, Kind: kind, Objects: "items[*]"}, true
 }
 
-// Names returns every kind of the table, whatever its group: enough to decide, before a document is parsed, whether it may
-// hold a pod. Kinds that end in List may too.
+// Names returns every kind of the table, whatever its group: enough to decide, before a document is
+// parsed, whether it may hold a pod. Kinds that end in List may too.
 func (k Table) Names() map[string]bool {
 	names := make(map[string]bool, len(k.byName))
 	for name := range k.byName {

@@ -9,9 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// FromPod reads a typed pod, as a client of the API server has it. It reads what [Table.Find] reads of the same pod in a
-// document, with one difference: a container without a name remains without one. The result shares the pod's labels and
-// annotations.
+// FromPod reads a typed pod, as a client of the API server has it. It reads what [Table.Find] reads
+// of the same pod in a document, with one difference: a container without a name remains without
+// one. The result shares the pod's labels and annotations.
 //
 // It is the one typed reader. Admission has a streaming reader of its own; a test in internal/admission holds all three
 // readers together.

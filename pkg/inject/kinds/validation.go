@@ -31,7 +31,13 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateField(at.Child("labels"), nonEmpty(p.Labels)...)...)
 	if p.PodTemplate != "" {
 		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Affinity)+len(p.Containers) > 0 {
-			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "has all its parts: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
+			errs = append(
+				errs,
+				field.Invalid(
+					at.Child("podTemplate"), p.PodTemplate,
+					"has all its parts: leave out scope, metadata, spec, securityContext, affinity, volumes and containers",
+				),
+			)
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
@@ -43,7 +49,9 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(at.Child("volumes"), ""))
 	}
 	if len(p.Containers) == 0 && !labelOnly {
-		errs = append(errs, field.Required(at.Child("containers"), "set containers, or labels alone where nothing can be mounted"))
+		errs = append(
+			errs, field.Required(at.Child("containers"), "set containers, or labels alone where nothing can be mounted"),
+		)
 	}
 	errs = append(errs, validatePaths(at.Child("scope"), p.Scope)...)
 	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
@@ -112,7 +120,13 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 		}
 		for step := range strings.SplitSeq(p, ".") {
 			if name := trimAny(step); name == "" || strings.ContainsAny(name, "[]{}*$/ ") {
-				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list and {*} behind that of a map"))
+				errs = append(
+					errs,
+					field.Invalid(
+						at, p,
+						"must be field names joined by dots, with [*] behind the name of a list and {*} behind that of a map",
+					),
+				)
 				break
 			}
 		}

@@ -12,15 +12,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod, adds only, and makes a
-// pod that core/v1 can read, and that a second round changes nothing.
+// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod,
+// adds only, and makes a pod that core/v1 can read, and that a second round changes nothing.
 func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labeled + `,"spec":null}`),
-		createOf(`{` + labeled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`),
-		createOf(`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`),
-		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`),
-		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`),
+		createOf(
+			`{` + labeled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
+		),
+		createOf(
+			`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
+		),
+		createOf(
+			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`,
+		),
+		createOf(
+			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`,
+		),
 		strings.Replace(createOf(plainPod), "u-1", `\u0000`, 1),
 	} {
 		f.Add([]byte(seed))

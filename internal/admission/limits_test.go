@@ -23,7 +23,8 @@ func repeated(item string, count int) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(item+",", count), ",") + "]"
 }
 
-// overLimit are pods that have one thing more than the limit, as the rest of their labels, their metadata and their spec.
+// overLimit are pods that have one thing more than the limit, as the rest of their labels, their
+// metadata and their spec.
 var overLimit = map[counted]struct{ labels, metadata, spec string }{
 	containers: {spec: `"containers":` + repeated("{}", limits[containers].max+1)},
 	volumes:    {spec: `"volumes":` + repeated("null", limits[volumes].max+1)},
@@ -47,7 +48,8 @@ func TestRefusesPodsOverLimits(t *testing.T) {
 		t.Run(limits[what].what, func(t *testing.T) {
 			review := func(label string) string {
 				return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},"operation":"CREATE",` +
-					`"object":{"metadata":{"name":"train","labels":{"pipeline-storage":"` + label + `"` + tt.labels + `}` + tt.metadata + `},"spec":{` + tt.spec + `}}}}`
+					`"object":{"metadata":{"name":"train","labels":{"pipeline-storage":"` + label + `"` + tt.labels + `}` +
+					tt.metadata + `},"spec":{` + tt.spec + `}}}}`
 			}
 			answer := answerTo(t, h, review("enabled"))
 			assert.Contains(t, answer, `"uid":"u-1","allowed":false`)
@@ -61,9 +63,12 @@ func TestRefusesPodsOverLimits(t *testing.T) {
 	}
 }
 
-// TestCountsAnnotationsWithoutEscapes sends as large annotations as the API server takes, in text of which JSON escapes every byte.
+// TestCountsAnnotationsWithoutEscapes sends as large annotations as the API server takes, in text
+// of which JSON escapes every byte.
 func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
-	c, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	c, _, err := storage.LoadForAdmission(
+		[]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"),
+	)
 	require.NoError(t, err)
 	h := &Handler{Config: func() *storage.Config { return c }, Log: logr.Discard()}
 	for bytes, allowed := range map[int]string{
@@ -77,7 +82,8 @@ func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
 	}
 }
 
-// TestFindsTheLabelWhereverItStands sends a pod over a limit whose label stands behind its spec, where no API server writes it.
+// TestFindsTheLabelWhereverItStands sends a pod over a limit whose label stands behind its spec,
+// where no API server writes it.
 func TestFindsTheLabelWhereverItStands(t *testing.T) {
 	h := &Handler{Config: storage.Default, Log: logr.Discard()}
 	for label, allowed := range map[string]string{"enabled": `"allowed":false`, "disabled": `"allowed":true`} {
@@ -229,8 +235,8 @@ func TestAnswersAndLogsAreShort(t *testing.T) {
 	}
 }
 
-// TestUnreadableRequestsAreNoErrors holds that what any client of the port can send is counted under a reason of its own: the alert
-// for errors pages people.
+// TestUnreadableRequestsAreNoErrors holds that what any client of the port can send is counted
+// under a reason of its own: the alert for errors pages people.
 func TestUnreadableRequestsAreNoErrors(t *testing.T) {
 	h := &Handler{Config: storage.Default}
 	unreadable, failed := countOf(t, reasonUnreadable), countOf(t, reasonError)

@@ -10,7 +10,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// otherReasons are the reasons of pkg/inject that an admission never has: those of rendered objects and of [inject.Remove].
+// otherReasons are the reasons of pkg/inject that an admission never has: those of rendered objects
+// and of [inject.Remove].
 var otherReasons = []inject.Reason{
 	inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonNoPods, inject.ReasonLabelled,
 	inject.ReasonHookNotInjected, inject.ReasonRemoved, inject.ReasonRetained, inject.ReasonNothingToRemove,

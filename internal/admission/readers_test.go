@@ -20,8 +20,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// TestAllReadersReadTheSame reads pods with the three readers there are: the one of decoded documents, the typed one and the
-// streaming one of admission. The pods are those of the samples, of public charts and generated ones.
+// TestAllReadersReadTheSame reads pods with the three readers there are: the one of decoded
+// documents, the typed one and the streaming one of admission. The pods are those of the samples,
+// of public charts and generated ones.
 func TestAllReadersReadTheSame(t *testing.T) {
 	for name, pods := range map[string]func(testing.TB) []string{
 		"pods of the samples": podsOfSamples, "pods of public charts": podsOfCharts, "generated pods": generatedPods,
@@ -54,7 +55,8 @@ func streamedPod(t *testing.T, text string) kinds.Pod {
 	return read.request.object.Pod
 }
 
-// compared is what the readers must agree on. The parts that pkg/inject reads as the types of core/v1 are of these types.
+// compared is what the readers must agree on. The parts that pkg/inject reads as the types of
+// core/v1 are of these types.
 type compared struct {
 	Pod      kinds.Pod
 	Affinity corev1.Affinity
@@ -62,7 +64,8 @@ type compared struct {
 	Ports    []corev1.ContainerPort
 }
 
-// comparablePod leaves out which object holds the pod, and whether something is empty or absent where a typed reader finds no difference.
+// comparablePod leaves out which object holds the pod, and whether something is empty or absent
+// where a typed reader finds no difference.
 func comparablePod(t *testing.T, pod kinds.Pod) compared {
 	t.Helper()
 	var c compared
@@ -164,7 +167,8 @@ func appendPods(pods []string, value any) []string {
 	return pods
 }
 
-// The forms that the parts of a pod can have. Of each row a generated pod has one. A pod of an API server always has metadata.
+// The forms that the parts of a pod can have. Of each row a generated pod has one. A pod of an API
+// server always has metadata.
 var (
 	oddMeta = []string{
 		`{}`, `{"labels":null,"annotations":{}}`, `{"labels":{},"annotations":null}`,
@@ -187,7 +191,10 @@ var (
 			``, `"topologySpreadConstraints":null,`, `"topologySpreadConstraints":[],`,
 			`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"t","whenUnsatisfiable":"DoNotSchedule"}],`,
 		},
-		{``, `"os":null,`, `"os":{"name":"windows"},`, `"os":{"name":"linux"},`, `"nodeSelector":{"kubernetes.io/os":"windows"},`, `"nodeSelector":{},`},
+		{
+			``, `"os":null,`, `"os":{"name":"windows"},`, `"os":{"name":"linux"},`,
+			`"nodeSelector":{"kubernetes.io/os":"windows"},`, `"nodeSelector":{},`,
+		},
 		{``, `"nodeName":"n",`, `"hostNetwork":true,`, `"hostNetwork":false,"nodeName":"",`},
 		{
 			``, `"initContainers":null,`, `"initContainers":[],`, `"initContainers":[{"name":"i","ports":[{"containerPort":1,"hostPort":1}]}],`,

@@ -73,7 +73,9 @@ func aReleased(name string, labels map[string]string) corev1.PersistentVolume {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-deleted-claim"},
+			ClaimRef: &corev1.ObjectReference{
+				Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-deleted-claim",
+			},
 		},
 		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeReleased},
 	}
@@ -92,7 +94,9 @@ func anEvent(reason, message string) corev1.Event {
 // colocate lets the profile keep the pods of its claim on one node.
 func colocate(s *Snapshot) {
 	config := s.ConfigMaps[0].Data
-	config["config.yaml"] = strings.Replace(config["config.yaml"], "{name: default}", "{name: default, colocate: true}", 1)
+	config["config.yaml"] = strings.Replace(
+		config["config.yaml"], "{name: default}", "{name: default, colocate: true}", 1,
+	)
 }
 
 // base is a cluster in which all is well, and nothing of this installation but the webhook.
@@ -185,7 +189,9 @@ func TestAnalyze(t *testing.T) {
 		},
 		"the pod has the label of another claim": {
 			func(s *Snapshot) {
-				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Labels["default.pipeline-storage.io/claim"] = "another" })}
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.Labels["default.pipeline-storage.io/claim"] = "another" }),
+				}
 				colocate(s)
 			},
 			result{StorageNotMounted, string(inject.ReasonConflict)},
@@ -196,7 +202,9 @@ func TestAnalyze(t *testing.T) {
 		},
 		"the profile is for other namespaces": {
 			func(s *Snapshot) {
-				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: "other"} })}
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: "other"} }),
+				}
 			},
 			result{StorageNotMounted, string(inject.ReasonInvalid)},
 		},
@@ -206,7 +214,9 @@ func TestAnalyze(t *testing.T) {
 		},
 		"the webhook is younger": {
 			func(s *Snapshot) {
-				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-3 * time.Hour)) })}
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-3 * time.Hour)) }),
+				}
 			},
 			result{StorageNotMounted, ReasonBeforeWebhook},
 		},
@@ -299,7 +309,9 @@ func TestAnalyze(t *testing.T) {
 		},
 		"a volume of an earlier namespace needs consent": {
 			func(s *Snapshot) {
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "other"})}
+				s.Volumes = []corev1.PersistentVolume{
+					aReleased("v", map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "other"}),
+				}
 			},
 			result{"", diagnose.ReasonVolumeReleased},
 		},
@@ -312,7 +324,9 @@ func TestAnalyze(t *testing.T) {
 		"a claim that names a volume of this namespace gets it": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, waiting)}
-				s.Claims = []corev1.PersistentVolumeClaim{aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" })}
+				s.Claims = []corev1.PersistentVolumeClaim{
+					aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" }),
+				}
 				s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels)}
 			},
 			result{StorageMounted, diagnose.ReasonVolumeReleased},
@@ -360,7 +374,10 @@ func TestInstallations(t *testing.T) {
 		"well":               {func(*Snapshot) {}, ""},
 		"no address answers": {func(s *Snapshot) { s.Endpoints = nil }, ReasonWebhookNotReady},
 		"not to be read":     {func(s *Snapshot) { s.Endpoints, s.Unread = nil, map[string]string{endpoints: "x"} }, ""},
-		"another Service":    {func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} }, ReasonWebhookNotReady},
+		"another Service": {
+			func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} },
+			ReasonWebhookNotReady,
+		},
 		"a broken configuration": {
 			func(s *Snapshot) { s.ConfigMaps[0].Data["config.yaml"] = "profiles: 1" }, ReasonConfigUnusable,
 		},
@@ -383,10 +400,13 @@ func TestAVolumeThatTheControllerRebindsNeedsNoConsent(t *testing.T) {
 
 	s := base(t)
 	s.Pods = []corev1.Pod{aPod(true, waiting)}
-	s.Claims = []corev1.PersistentVolumeClaim{aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" })}
+	s.Claims = []corev1.PersistentVolumeClaim{
+		aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" }),
+	}
 	s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels)}
 	problems := Analyze(s).Namespaces[0].Problems
-	assert.Equal(t, "the claims controller re-binds it while it runs: kubectl logs --namespace storage-system --selector app.kubernetes.io/name=pipeline-storage shows why it has not",
+	assert.Equal(t, "the claims controller re-binds it while it runs: kubectl logs --namespace storage-system "+
+		"--selector app.kubernetes.io/name=pipeline-storage shows why it has not",
 		problems[0].Next)
 
 	s.Volumes[0].Labels = nil

@@ -83,13 +83,18 @@ func TestGather(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "ml", s.Namespace)
 		assert.Len(t, s.Pods, 1)
-		assert.Equal(t, "pods of all namespaces: you may not list them, so only the namespace ml is read", s.Unread["pods of all namespaces"])
+		assert.Equal(
+			t, "pods of all namespaces: you may not list them, so only the namespace ml is read",
+			s.Unread["pods of all namespaces"],
+		)
 		assert.Equal(t, "nodes: you may not list them, so zones are not read", s.Unread["nodes"])
 		assert.False(t, s.Failed)
 	})
 	t.Run("without any right it is no failure", func(t *testing.T) {
 		t.Parallel()
-		s, err := Gather(t.Context(), &reader{fail: func(string, string) error { return errForbidden }}, Options{Namespace: "ml"})
+		s, err := Gather(
+			t.Context(), &reader{fail: func(string, string) error { return errForbidden }}, Options{Namespace: "ml"},
+		)
 		require.NoError(t, err)
 		assert.Contains(t, s.Unread["pods"], "no pod is read")
 		for what, text := range s.Unread {
@@ -112,7 +117,10 @@ func TestGather(t *testing.T) {
 	})
 	t.Run("a cluster that does not answer is an error", func(t *testing.T) {
 		t.Parallel()
-		_, err := Gather(t.Context(), &reader{fail: func(string, string) error { return errors.New("connection refused") }}, Options{Namespace: "ml"})
+		_, err := Gather(
+			t.Context(), &reader{fail: func(string, string) error { return errors.New("connection refused") }},
+			Options{Namespace: "ml"},
+		)
 		require.EqualError(t, err, "list pods: connection refused")
 	})
 }

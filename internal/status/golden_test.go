@@ -63,7 +63,8 @@ func uncolored(text string) string {
 	return strings.NewReplacer(plain, "", green, "", yellow, "", red, "", reset, "").Replace(text)
 }
 
-// snapshot is what would be read of a cluster with these objects. Their namespaces are there even if none is among them.
+// snapshot is what would be read of a cluster with these objects. Their namespaces are there even
+// if none is among them.
 func snapshot(t *testing.T, documents string) *Snapshot {
 	t.Helper()
 

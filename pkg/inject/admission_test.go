@@ -16,7 +16,10 @@ func admit(t testing.TB, config *storage.Config, document map[string]any, namesp
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels}, objects[0].Pods...)
+	return inject.Patch(
+		config, inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels},
+		objects[0].Pods...,
+	)
 }
 
 const labeled = "labels: {pipeline-storage: enabled}\n"
@@ -131,7 +134,8 @@ func TestAdmissionRefuses(t *testing.T) {
 			inject.ReasonInvalid, `the profile "default" is not for the namespace "ml": its volume serves "other" only`,
 		},
 		"a path that another volume has": {
-			one, labeled + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: [{name: scratch, emptyDir: {}}]\n", nil,
+			one, labeled + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: " +
+				"[{name: scratch, emptyDir: {}}]\n", nil,
 			inject.ReasonConflict, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a profile that never was": {
@@ -140,7 +144,8 @@ func TestAdmissionRefuses(t *testing.T) {
 		},
 		"two profiles of this configuration at one path": {
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
-			labeled + "annotations: {pipeline-storage.io/profiles: 'default,models', models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
+			labeled + "annotations: {pipeline-storage.io/profiles: 'default,models', " +
+				"models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
 			inject.ReasonConflict, `mount path /data is taken by volume "pipeline-storage": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
@@ -157,7 +162,9 @@ func TestAdmissionRefuses(t *testing.T) {
 
 // TestAdmissionKeeps holds that a profile which no longer serves the namespace does not block a pod with its claim.
 func TestAdmissionKeeps(t *testing.T) {
-	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, namespaceSelector: {matchLabels: {team: gpu}}}]\n")
+	config := injecttest.LoadForAdmission(
+		t, "profiles: [{name: default, namespaceSelector: {matchLabels: {team: gpu}}}]\n",
+	)
 	result := admit(t, config, injecttest.Pod(t, labeled+`---
 containers: [{name: main}]
 volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: pvc-data-pipeline}}]

@@ -35,13 +35,17 @@ func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
 
 // TestWarnsOfTheGroupWhereItHasNoPlace is about kinds without a security context of the pod.
 func TestWarnsOfTheGroupWhereItHasNoPlace(t *testing.T) {
-	result := patch(t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
+	result := patch(
+		t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"),
+		injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"),
+	)
 	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
 		result.Decisions[0].Warnings)
 }
 
-// TestArgoSecurityContext is about a template without a security context of its own: Argo then takes the workflow's, and
-// would lose it to one that we make. Source: argo-workflows, workflow/controller/workflowpod.go.
+// TestArgoSecurityContext is about a template without a security context of its own: Argo then
+// takes the workflow's, and would lose it to one that we make. Source: argo-workflows,
+// workflow/controller/workflowpod.go.
 func TestArgoSecurityContext(t *testing.T) {
 	const group = `{"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`
 	for name, tt := range map[string]struct {
@@ -49,7 +53,9 @@ func TestArgoSecurityContext(t *testing.T) {
 		exp             []string
 	}{
 		"neither has one: each template gets its own": {
-			"", "", []string{"add /spec/templates/0/securityContext " + group, "add /spec/templates/1/securityContext " + group},
+			"", "", []string{
+				"add /spec/templates/0/securityContext " + group, "add /spec/templates/1/securityContext " + group,
+			},
 		},
 		"the template has one": {
 			"", "securityContext: {runAsUser: 1}, ", []string{

@@ -26,7 +26,11 @@ func patch(t testing.TB, config *storage.Config, document map[string]any) inject
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.Everything()}, objects[0].Pods...)
+	return inject.Patch(
+		config,
+		inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.Everything()},
+		objects[0].Pods...,
+	)
 }
 
 // lines writes operations as text, with the fields of their values sorted.
@@ -73,7 +77,8 @@ func TestPatchOperations(t *testing.T) {
 			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
 		"lists with items get new ones at their head": {
-			pod: "volumes: [{name: scratch, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /tmp}]}]",
+			pod: "volumes: [{name: scratch, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, " +
+				"mountPath: /tmp}]}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 		},
 		"init containers and native sidecars are mounted, ephemeral containers are not": {
@@ -107,7 +112,8 @@ func TestPatchOperations(t *testing.T) {
 			},
 		},
 		"two profiles in lists with items keep their order": {
-			config: two, pod: both + "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
+			config: two, pod: both + "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: " +
+				"[{name: x, mountPath: /x}]}]",
 			exp: []string{
 				"add /spec/volumes/0 " + volume, "add /spec/volumes/1 " + volumeB,
 				"add /spec/containers/0/volumeMounts/0 " + mount, "add /spec/containers/0/volumeMounts/1 " + mountB,
@@ -121,7 +127,8 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "]}]",
 		},
 		"the claim is in the pod under another name: that volume is used": {
-			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\ncontainers: [{name: main}]",
+			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\ncontainers: " +
+				"[{name: main}]",
 			exp: []string{`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"mine"}]`},
 		},
 		"the claim is mounted at another path: no second mount": {
@@ -156,24 +163,32 @@ func TestPatchOperations(t *testing.T) {
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
 		"a path above another mount is allowed with a warning": {
-			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /data/cache/}]}]",
+			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: " +
+				"/data/cache/}]}]",
 			exp:     []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 			expWarn: []string{`container "main": mount path /data nests with /data/cache/ of volume "x"`},
 		},
 		"a path below another mount is allowed with a warning": {
-			config:  "profiles: [{name: default, mount: {path: /x/data}}]\n",
-			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
-			exp:     []string{"add /spec/volumes/0 " + volume, `add /spec/containers/0/volumeMounts/0 {"mountPath":"/x/data","name":"pipeline-storage"}`},
+			config: "profiles: [{name: default, mount: {path: /x/data}}]\n",
+			pod:    "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
+			exp: []string{
+				"add /spec/volumes/0 " + volume,
+				`add /spec/containers/0/volumeMounts/0 {"mountPath":"/x/data","name":"pipeline-storage"}`,
+			},
 			expWarn: []string{`container "main": mount path /x/data nests with /x of volume "x"`},
 		},
 		"a path that only begins alike is no matter": {
-			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /database}]}]",
+			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: " +
+				"/database}]}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 		},
 		"subPath and readOnly of the profile": {
 			config: "profiles: [{name: default, mount: {subPath: runs, readOnly: true}}]\n",
 			pod:    "containers: [{name: main}]",
-			exp:    []string{volumes, `add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`},
+			exp: []string{
+				volumes,
+				`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`,
+			},
 		},
 		"only the profile's containers": {
 			config: "profiles: [{name: default, mount: {containers: [main, absent]}}]\n",
@@ -187,26 +202,40 @@ func TestPatchOperations(t *testing.T) {
 		},
 		"the variable is added to a container without any": {
 			config: env, pod: "containers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/containers/0/env [{"name":"DATA","value":"/data"}]`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/containers/0/env [{"name":"DATA","value":"/data"}]`,
+			},
 		},
 		"the variable comes first, so that others can refer to it": {
 			config: env, pod: "containers: [{name: main, env: [{name: OUT, value: $(DATA)/out}]}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/containers/0/env/0 {"name":"DATA","value":"/data"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/containers/0/env/0 {"name":"DATA","value":"/data"}`,
+			},
 		},
 		"the variable is there with our value": {
-			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}]}]",
+			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: DATA, value: /data}]}]",
 		},
 		"the variable has the path that the container chose itself": {
-			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /mine}]}]",
+			config: env, pod: "volumes: [" + volume +
+				"]\ncontainers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /mine}]}]",
 			exp: []string{`add /spec/containers/0/env [{"name":"DATA","value":"/mine"}]`},
 		},
 		"fsGroup makes a security context": {
 			config: fsGroup, pod: "containers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
+			},
 		},
 		"fsGroup fills an empty security context": {
 			config: fsGroup, pod: "securityContext: {}\ncontainers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
+			},
 		},
 		"fsGroup is added to a security context and nothing else is touched": {
 			config: fsGroup, pod: "securityContext: {runAsUser: 7}\ncontainers: [{name: main}]",
@@ -217,7 +246,9 @@ func TestPatchOperations(t *testing.T) {
 		},
 		"fsGroup keeps the policy that is there": {
 			config: fsGroup, pod: "securityContext: {fsGroupChangePolicy: Always}\ncontainers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", "add /spec/securityContext/fsGroup 1000"},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", "add /spec/securityContext/fsGroup 1000",
+			},
 		},
 		"fsGroup is never overridden, not even 0": {
 			config: fsGroup, pod: "securityContext: {fsGroup: 0}\ncontainers: [{name: main}]",
@@ -232,7 +263,8 @@ func TestPatchOperations(t *testing.T) {
 			expWarn: []string{"fsGroup 1000 applies to the pod's other claims too: models"},
 		},
 		"a kept claim is no other claim": {
-			config: fsGroup, pod: "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]",
+			config: fsGroup, pod: "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: " +
+				"old}}]\ncontainers: [{name: main}]",
 			exp: []string{
 				"add /spec/containers/0/volumeMounts [" + mount + "]",
 				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
@@ -294,7 +326,8 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in an init container": {
-			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: [{name: main}]",
+			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: " +
+				"[{name: main}]",
 			exp: `container "prepare": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in the last of three containers": {
@@ -328,7 +361,8 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
 		"the variable comes from another source": {
-			config: env, pod: "containers: [{name: main, env: [{name: DATA, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]",
+			config: env, pod: "containers: [{name: main, env: [{name: DATA, valueFrom: {fieldRef: {fieldPath: " +
+				"metadata.name}}}]}]",
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
 		"the variable is set twice, and the last one counts": {
@@ -371,7 +405,11 @@ spec:
 	assert.Equal(t, inject.ReasonInjected, result.Decisions[0].Reason)
 	require.NotNil(t, result.Refused())
 	assert.Equal(t, "/spec/templates/1", result.Refused().Pod)
-	assert.Equal(t, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`, result.Refused().Message)
+	assert.Equal(
+		t,
+		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		result.Refused().Message,
+	)
 	assert.Empty(t, result.Operations)
 }
 
@@ -384,18 +422,47 @@ func TestSelection(t *testing.T) {
 		exp      inject.Reason
 		expText  string
 	}{
-		"no label":                        {nil, "containers: [{name: main}]", inject.ReasonNotSelected, `"pipeline-storage=enabled"`},
-		"the label":                       {nil, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
-		"the label with another value":    {nil, "labels: {pipeline-storage: disabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, ""},
-		"the label as an annotation":      {nil, "annotations: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, ""},
-		"a selector of its own":           {team, "labels: {team: b}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
-		"a selector replaces the default": {team, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, `"team in (a,b)"`},
-		"every pod":                       {labels.Everything(), "containers: [{name: main}]", inject.ReasonInjected, ""},
-		"a mirror pod":                    {labels.Everything(), "annotations: {kubernetes.io/config.mirror: abc}\n---\ncontainers: [{name: main}]", inject.ReasonMirrorPod, "node"},
-		"a mirror pod without a hash":     {labels.Everything(), "annotations: {kubernetes.io/config.mirror: ''}\n---\ncontainers: [{name: main}]", inject.ReasonMirrorPod, ""},
-		"a Windows pod by its os":         {labels.Everything(), "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, "Linux"},
-		"a Windows pod by its node":       {labels.Everything(), "nodeSelector: {kubernetes.io/os: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, ""},
-		"a Linux pod by its fields":       {labels.Everything(), "os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
+		"no label": {
+			nil, "containers: [{name: main}]", inject.ReasonNotSelected, `"pipeline-storage=enabled"`,
+		},
+		"the label": {
+			nil, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, "",
+		},
+		"the label with another value": {
+			nil, "labels: {pipeline-storage: disabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, "",
+		},
+		"the label as an annotation": {
+			nil, "annotations: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected,
+			"",
+		},
+		"a selector of its own": {
+			team, "labels: {team: b}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, "",
+		},
+		"a selector replaces the default": {
+			team, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected,
+			`"team in (a,b)"`,
+		},
+		"every pod": {labels.Everything(), "containers: [{name: main}]", inject.ReasonInjected, ""},
+		"a mirror pod": {
+			labels.Everything(), "annotations: {kubernetes.io/config.mirror: abc}\n---\ncontainers: [{name: main}]",
+			inject.ReasonMirrorPod, "node",
+		},
+		"a mirror pod without a hash": {
+			labels.Everything(), "annotations: {kubernetes.io/config.mirror: ''}\n---\ncontainers: [{name: main}]",
+			inject.ReasonMirrorPod, "",
+		},
+		"a Windows pod by its os": {
+			labels.Everything(), "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, "Linux",
+		},
+		"a Windows pod by its node": {
+			labels.Everything(), "nodeSelector: {kubernetes.io/os: windows}\ncontainers: [{name: main}]",
+			inject.ReasonWindows, "",
+		},
+		"a Linux pod by its fields": {
+			labels.Everything(),
+			"os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]",
+			inject.ReasonInjected, "",
+		},
 		"a pod that was not chosen, for Windows": {
 			nil, "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonNotSelected, "",
 		},
@@ -403,7 +470,9 @@ func TestSelection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := storage.Default()
 			pods := injecttest.Find(t, config, injecttest.Pod(t, tt.pod))[0].Pods
-			result := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: tt.selector}, pods...)
+			result := inject.Patch(
+				config, inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: tt.selector}, pods...,
+			)
 			require.Len(t, result.Decisions, 1)
 			assert.Equal(t, tt.exp, result.Decisions[0].Reason)
 			assert.Contains(t, result.Decisions[0].Message, tt.expText)
@@ -421,7 +490,9 @@ func TestExcluded(t *testing.T) {
 	assert.Equal(t, inject.ReasonExcluded, result.Decisions[0].Reason)
 	assert.Empty(t, result.Decisions[0].Profiles)
 
-	noContainers := inject.Patch(config, inject.Request{Selector: labels.Everything()}, kinds.Pod{VolumesPath: "/spec/volumes"})
+	noContainers := inject.Patch(
+		config, inject.Request{Selector: labels.Everything()}, kinds.Pod{VolumesPath: "/spec/volumes"},
+	)
 	assert.Empty(t, noContainers.Operations)
 	assert.Equal(t, inject.ReasonExcluded, noContainers.Decisions[0].Reason)
 	assert.Empty(t, inject.Patch(config, inject.Request{}).Decisions, "no pods, no decisions")
@@ -430,7 +501,10 @@ func TestExcluded(t *testing.T) {
 func TestDecisionListsAdditions(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, env: DATA, fsGroup: 5}, {name: b, mount: {path: /b}}]\n")
 	group := int64(5)
-	result := patch(t, config, injecttest.Pod(t, "annotations: {pipeline-storage.io/profiles: 'b, default'}\n---\ncontainers: [{name: main}]"))
+	result := patch(
+		t, config,
+		injecttest.Pod(t, "annotations: {pipeline-storage.io/profiles: 'b, default'}\n---\ncontainers: [{name: main}]"),
+	)
 	require.Len(t, result.Decisions, 1)
 	decision := result.Decisions[0]
 	assert.Equal(t, []string{"b", "default"}, decision.Profiles, "in the order of the annotation")

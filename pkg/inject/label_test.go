@@ -19,8 +19,10 @@ const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: exam
 	"{scope: spec.ref, metadata: [$.metadata], labels: $.metadata.labels, why: the pods are those of the runtime}, " +
 	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, why: A is implied}, " +
 	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, why: B is implied}]}, " +
-	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], " +
-	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it belongs to another object}]}, " +
+	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: " +
+	"['steps[*]'], " +
+	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it belongs to " +
+	"another object}]}, " +
 	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.reported, why: another object makes it}]}]\n"
 
 // labelConfig reads labelKinds, and sets what only rows of the built-in table have.
@@ -38,7 +40,8 @@ func labelConfig(t *testing.T) *storage.Config {
 func TestLabels(t *testing.T) {
 	const (
 		implied = `add /spec/x {"a":{"labels":{"pipeline-storage":"enabled"}},"b":{"labels":{"role.label.pipeline-storage":"enabled"}}}`
-		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
+		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label " +
+			"pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 	)
 	for name, tt := range map[string]struct {
 		kind, object string
@@ -63,13 +66,15 @@ func TestLabels(t *testing.T) {
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
 		},
 		"the label that is there is enough": {
-			kind: "Train", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {ref: {}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {ref: {}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			selector:   inject.DefaultSelector(),
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
 			expMessage: ref,
 		},
 		"a label with another value stays": {
-			kind: "Train", object: "metadata: {labels: {pipeline-storage: disabled}}\nspec: {ref: {}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "metadata: {labels: {pipeline-storage: disabled}}\nspec: {ref: {}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			expReasons: []inject.Reason{inject.ReasonNotSelected, inject.ReasonLabelled, inject.ReasonLabelled},
 			expMessage: `nothing can be mounted here, because the pods are those of the runtime, and its label pipeline-storage is "disabled" already`,
 		},
@@ -79,15 +84,18 @@ func TestLabels(t *testing.T) {
 			expMessage: `its labels do not match "pipeline-storage=enabled"`,
 		},
 		"a template with containers needs no label": {
-			kind: "Train", object: "spec: {template: {spec: {containers: [{name: main}]}}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "spec: {template: {spec: {containers: [{name: main}]}}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			exp: []string{
-				"add /spec/template/spec/volumes [" + volume + "]", "add /spec/template/spec/containers/0/volumeMounts [" + mount + "]",
+				"add /spec/template/spec/volumes [" + volume + "]", "add /spec/template/spec/containers/0/volumeMounts [" +
+					mount + "]",
 				`add /spec/template/spec/containers/0/env [{"name":"DATA","value":"/data"}]`,
 			},
 			expReasons: []inject.Reason{inject.ReasonInjected, inject.ReasonLabelled, inject.ReasonLabelled},
 		},
 		"a template without containers gets the label": {
-			kind: "Train", object: "spec: {template: {spec: {}}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "spec: {template: {spec: {}}, x: {a: {labels: {pipeline-storage: enabled}}, b: " +
+				"{labels: {role.label.pipeline-storage: enabled}}}}",
 			exp:        []string{`add /spec/template/metadata {"labels":{"pipeline-storage":"enabled"}}`},
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
 			expMessage: "nothing can be mounted here, because the containers are external; the label",
@@ -102,7 +110,8 @@ func TestLabels(t *testing.T) {
 			expWarn:    `container "borrowed" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
 		},
 		"and so is one that the operator adds": {
-			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: [{name: DATA, value: /data}]}]}",
+			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: " +
+				"[{name: DATA, value: /data}]}]}",
 			exp:        []string{"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]"},
 			expReasons: []inject.Reason{inject.ReasonInjected},
 			expWarn:    `container "main" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
@@ -118,8 +127,10 @@ func TestLabels(t *testing.T) {
 			expMessage: `container "main": mount path /data is taken by volume "cache": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a shared mount of the claim is one": {
-			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}], " +
-				"shared: {env: [{name: DATA, value: /mine}], volumeMounts: [{name: mine, mountPath: /mine}]}, steps: [{name: main}]}",
+			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: " +
+				"pvc-data-pipeline.demo}}], " +
+				"shared: {env: [{name: DATA, value: /mine}], volumeMounts: [{name: mine, mountPath: /mine}]}, steps: " +
+				"[{name: main}]}",
 			expReasons: []inject.Reason{inject.ReasonAlreadyMounted},
 		},
 		"a shared variable has another value": {
@@ -170,9 +181,13 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
 		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
 	} {
-		_, err := kinds.NewTable(labelConfig(t).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
+		_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
+			injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"),
+		)
 		require.EqualError(t, err, exp)
 	}
-	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
+	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
+		injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"),
+	)
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
 }

@@ -30,22 +30,29 @@ func TestWhatContainersShare(t *testing.T) {
 		expMessage string // of a refusal, or of a first pod that has everything
 	}{
 		"a sidecar that mirrors the main container is left to it": {
-			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}, {name: t, mirrorVolumeMounts: false}]}]}",
+			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}, {name: t, " +
+				"mirrorVolumeMounts: false}]}]}",
 			[]string{firstOwn, "add " + first + "/container" + mountsFull, "add " + first + "/sidecars/1" + mountsFull},
 			"",
 		},
 		"one whose main container is left out has its own": {
-			argo + "spec: {templates: [{metadata: {annotations: {pipeline-storage.io/containers: s}}, script: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
+			argo + "spec: {templates: [{metadata: {annotations: {pipeline-storage.io/containers: s}}, script: {image: " +
+				"x}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
 			[]string{firstOwn, "add " + first + "/sidecars/0" + mountsFull},
 			"",
 		},
 		"one without a main container has its own": {
-			argo + "spec: {templates: [{containerSet: {containers: [{name: a}]}, sidecars: [{name: s, mirrorVolumeMounts: true}]}]}",
-			[]string{firstOwn, "add " + first + "/containerSet/containers/0" + mountsFull, "add " + first + "/sidecars/0" + mountsFull},
+			argo + "spec: {templates: [{containerSet: {containers: [{name: a}]}, sidecars: [{name: s, " +
+				"mirrorVolumeMounts: true}]}]}",
+			[]string{
+				firstOwn, "add " + first + "/containerSet/containers/0" + mountsFull,
+				"add " + first + "/sidecars/0" + mountsFull,
+			},
 			"",
 		},
 		"one with something of its own at the path": {
-			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true, volumeMounts: [{name: w, mountPath: /data}]}]}]}",
+			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true, " +
+				"volumeMounts: [{name: w, mountPath: /data}]}]}]}",
 			nil, `container "s": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a set of containers with a mount at the path": {
@@ -53,19 +60,24 @@ func TestWhatContainersShare(t *testing.T) {
 			nil, `container "a": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a set of containers that mounts the claim": {
-			argo + "spec: {templates: [{volumes: [" + ownClaim + "], containerSet: {volumeMounts: [{name: own, mountPath: /x}], containers: [{name: a}]}}]}", nil, "",
+			argo + "spec: {templates: [{volumes: [" + ownClaim +
+				"], containerSet: {volumeMounts: [{name: own, mountPath: /x}], containers: [{name: a}]}}]}", nil, "",
 		},
 		"the defaults of templates with a mount at the path": {
-			argo + "spec: {templateDefaults: {container: {volumeMounts: [{name: w, mountPath: /data}]}}, templates: [{script: {image: x}}, {container: {image: x}}]}",
+			argo + "spec: {templateDefaults: {container: {volumeMounts: [{name: w, mountPath: /data}]}}, templates: " +
+				"[{script: {image: x}}, {container: {image: x}}]}",
 			nil, `container "main": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"containers in the defaults of templates only": {
 			argo + "spec: {templateDefaults: {container: {image: x}}, templates: [{name: a}]}",
-			[]string{"add /spec/templateDefaults/volumes [" + volume + "]", "add /spec/templateDefaults/container" + mountsFull},
+			[]string{
+				"add /spec/templateDefaults/volumes [" + volume + "]", "add /spec/templateDefaults/container" + mountsFull,
+			},
 			"",
 		},
 		"a step template is for steps only": {
-			task + "spec: {volumes: [" + ownClaim + "], stepTemplate: {volumeMounts: [{name: own, mountPath: /x}]}, steps: [{name: a}], sidecars: [{name: s}]}",
+			task + "spec: {volumes: [" + ownClaim +
+				"], stepTemplate: {volumeMounts: [{name: own, mountPath: /x}]}, steps: [{name: a}], sidecars: [{name: s}]}",
 			[]string{`add /spec/sidecars/0/volumeMounts [{"mountPath":"/data","name":"own"}]`},
 			"",
 		},
@@ -74,14 +86,16 @@ func TestWhatContainersShare(t *testing.T) {
 			nil, `container "b": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the volumes of a run's pod template": {
-			taskRun + "spec: {podTemplate: {volumes: [" + ownClaim + "]}, taskSpec: {steps: [{name: a, volumeMounts: [{name: own, mountPath: /data}]}]}}", nil, "",
+			taskRun + "spec: {podTemplate: {volumes: [" + ownClaim +
+				"]}, taskSpec: {steps: [{name: a, volumeMounts: [{name: own, mountPath: /data}]}]}}", nil, "",
 		},
 		"a volume of our name in a run's pod template": {
 			taskRun + "spec: {podTemplate: {volumes: [{name: pipeline-storage}]}, taskSpec: {steps: [{name: a}]}}",
 			nil, `the name "pipeline-storage" is taken by a volume that is no claim: rename that volume or the profile`,
 		},
 		"a pipeline inside a pipeline": {
-			"apiVersion: tekton.dev/v1\nkind: Pipeline\nspec: {tasks: [{pipelineSpec: {tasks: [{taskSpec: {steps: [{name: a}]}}]}}]}", nil, "",
+			"apiVersion: tekton.dev/v1\nkind: Pipeline\nspec: {tasks: [{pipelineSpec: {tasks: [{taskSpec: {steps: " +
+				"[{name: a}]}}]}}]}", nil, "",
 		},
 		"a mount of all tasks that names the claim": {
 			volcano + "spec: {volumes: [{mountPath: /data, volumeClaimName: pvc-data-pipeline.demo}], " + tasks + "}", nil, "",
@@ -91,7 +105,8 @@ func TestWhatContainersShare(t *testing.T) {
 			nil, `container "a": mount path /data is taken by volume "/spec/volumes/1": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a null container counts as absent": {
-			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: {modelFormat: {name: x}}}}",
+			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: " +
+				"{modelFormat: {name: x}}}}",
 			[]string{"add /spec/predictor/volumes [" + volume + "]", "add /spec/predictor/model" + mountsFull},
 			"",
 		},
@@ -106,24 +121,35 @@ func TestWhatContainersShare(t *testing.T) {
 				return
 			}
 			assert.Nil(t, result.Refused())
-			assert.Empty(t, patch(t, storage.Default(), injecttest.Apply(t, document, result)).Operations, "what is patched needs nothing more")
+			assert.Empty(
+				t, patch(t, storage.Default(), injecttest.Apply(t, document, result)).Operations,
+				"what is patched needs nothing more",
+			)
 		})
 	}
 }
 
 // TestUserKindsMayShareAContainer adds one mount to a container that two pods of a row have.
 func TestUserKindsMayShareAContainer(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [{scope: 'jobs[*]', volumes: $.volumes, containers: [$.run]}]}]\n")
-	result := patch(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\nrun: {image: x}\njobs: [{}, {}]\n"))
+	config := injecttest.Load(
+		t,
+		"profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [{scope: 'jobs[*]', "+
+			"volumes: $.volumes, containers: [$.run]}]}]\n",
+	)
+	result := patch(
+		t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\nrun: {image: x}\njobs: [{}, {}]\n"),
+	)
 	assert.Equal(t, []string{
-		"add /volumes [" + volume + "]", "add /run/volumeMounts [" + mount + "]", `add /run/env [{"name":"DATA","value":"/data"}]`,
+		"add /volumes [" + volume + "]", "add /run/volumeMounts [" + mount +
+			"]", `add /run/env [{"name":"DATA","value":"/data"}]`,
 	}, lines(t, result))
 }
 
 // TestTheTemplateOfASparkDriverCanAsk has the label where the operator takes the driver's pod template from.
 func TestTheTemplateOfASparkDriverCanAsk(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default}]\n")
-	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: s}\n"+
+	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: "+
+		"SparkApplication\nmetadata: {name: s}\n"+
 		"spec: {driver: {template: {metadata: {labels: {pipeline-storage: enabled}}}}, executor: {instances: 1}}\n"))
 	result := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml"}, objects[0].Pods...)
 	require.Len(t, result.Decisions, 2)

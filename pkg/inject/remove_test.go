@@ -19,7 +19,9 @@ func remove(t testing.TB, config *storage.Config, document map[string]any) injec
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Remove(config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace}, &objects[0])
+	return inject.Remove(
+		config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace}, &objects[0],
+	)
 }
 
 // paths writes operations that remove.
@@ -41,8 +43,11 @@ func TestRemoveOperations(t *testing.T) {
 		full     = "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n"
 		noMount  = "/spec/containers/0/volumeMounts"
 	)
-	ownTogether := "affinity: {podAffinity: {" + required + ": [" + strings.Replace(claimTerm, "CLAIM", "pvc-data-pipeline.demo", 1) + "]}}\n" +
-		"volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}]}]\n"
+	ownTogether := "affinity: {podAffinity: {" + required + ": [" + strings.Replace(
+		claimTerm, "CLAIM", "pvc-data-pipeline.demo", 1,
+	) + "]}}\n" +
+		"volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) +
+		"]\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}]}]\n"
 	for name, tt := range map[string]struct {
 		config, pod string
 		exp         []string
@@ -53,43 +58,52 @@ func TestRemoveOperations(t *testing.T) {
 			one, injected + mounted, []string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
 		},
 		"from a longer list the item goes": {
-			one, "volumes: [{name: a}, " + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}]}]",
+			one, "volumes: [{name: a}, " + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				", {name: a, mountPath: /a}]}]",
 			[]string{noMount + "/0", "/spec/volumes/1"},
 			inject.ReasonRemoved, "",
 		},
 		"several items go from the end": {
-			one, "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}, " + mount + "]}]",
+			one, "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				", {name: a, mountPath: /a}, " + mount + "]}]",
 			[]string{noMount + "/2", noMount + "/0", "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
 		"a volume that nothing mounts": {one, injected + main, []string{"/spec/volumes"}, inject.ReasonRemoved, ""},
 		"nothing":                      {one, main, nil, inject.ReasonNothingToRemove, ""},
 		"the claim under another name": {
-			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove, "",
+			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
+				mounted, nil, inject.ReasonNothingToRemove, "",
 		},
 		"our name with another claim": {
-			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove,
+			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" +
+				mounted, nil, inject.ReasonNothingToRemove,
 			`volume "pipeline-storage" stays: it is not the claim "pvc-data-pipeline.demo", which profile "default" mounts`,
 		},
 		"our name with no claim": {
-			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" + mounted, nil, inject.ReasonNothingToRemove, "is not the claim",
+			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" +
+				mounted, nil, inject.ReasonNothingToRemove, "is not the claim",
 		},
 		"a profile that is no more": {
 			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "pipeline-storage-old", 1) + "]\n" + mounted, nil,
 			inject.ReasonNothingToRemove, `volume "pipeline-storage-old" stays: no profile of this configuration has that name`,
 		},
 		"a mount at another path": {
-			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonRetained,
+			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: " +
+				"/own}]}]", nil, inject.ReasonRetained,
 			`volume "pipeline-storage" stays: container "main" mounts it in a way of its own`,
 		},
 		"a mount of a directory": {
-			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data, subPath: x}]}]", nil, inject.ReasonRetained, "stays",
+			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data, " +
+				"subPath: x}]}]", nil, inject.ReasonRetained, "stays",
 		},
 		"a mount in a container that is left out": {
-			"profiles: [{name: default, mount: {excludeContainers: [main]}}]\n", injected + mounted, nil, inject.ReasonRetained, "stays",
+			"profiles: [{name: default, mount: {excludeContainers: [main]}}]\n", injected +
+				mounted, nil, inject.ReasonRetained, "stays",
 		},
 		"a block device": {
-			one, injected + "containers: [{name: main, volumeDevices: [{name: pipeline-storage, devicePath: /dev/x}]}]", nil, inject.ReasonRetained, "stays",
+			one, injected + "containers: [{name: main, volumeDevices: [{name: pipeline-storage, devicePath: " +
+				"/dev/x}]}]", nil, inject.ReasonRetained, "stays",
 		},
 		"a mount where the pod's annotation wants it": {
 			one, "annotations: {pipeline-storage.io/mount-path: /own, pipeline-storage.io/sub-path: x}\n---\n" + injected +
@@ -98,18 +112,21 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, "",
 		},
 		"an annotation without a meaning": {
-			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + injected + mounted, nil, inject.ReasonInvalid, "",
+			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + injected +
+				mounted, nil, inject.ReasonInvalid, "",
 		},
 		"nor does it in a pod without us": {
 			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + main, nil, inject.ReasonNothingToRemove, "",
 		},
 		"variables at the head": {
-			full, injected + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}, {name: A}]}]",
+			full, injected + "containers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: DATA, value: /data}, {name: A}]}]",
 			[]string{noMount, "/spec/containers/0/env/0", "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
 		"a variable behind another": {
-			full, injected + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: A}, {name: DATA, value: /data}]}]",
+			full, injected + "containers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: A}, {name: DATA, value: /data}]}]",
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, `container "main": environment variable DATA stays`,
 		},
@@ -132,8 +149,10 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, "",
 		},
 		"what stands beside a mount of the claim by another volume": {
-			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
-				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: /own}]}]", nil, inject.ReasonNothingToRemove,
+			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" +
+				strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
+				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: " +
+				"/own}]}]", nil, inject.ReasonNothingToRemove,
 			"fsGroup stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
 				"environment variable DATA stays: the pod has the claim by its own volume \"mine\"",
 		},
@@ -149,7 +168,8 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, "",
 		},
 		"but not of another claim": {
-			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" + strings.ReplaceAll(ownTogether, "demo", "other"), nil,
+			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" +
+				strings.ReplaceAll(ownTogether, "demo", "other"), nil,
 			inject.ReasonNothingToRemove, "",
 		},
 		"the group of a pod that keeps the volume": {
@@ -157,17 +177,20 @@ func TestRemoveOperations(t *testing.T) {
 				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonRetained, "stays",
 		},
 		"the injected annotation decides which claim was added": {
-			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" + strings.ReplaceAll(injected, ".demo", "") + mounted,
+			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes", "/metadata/annotations"},
 			inject.ReasonRemoved, "",
 		},
 		"beside other annotations": {
-			one, "annotations: {pipeline-storage.io/injected: default, a: b}\n---\n" + strings.ReplaceAll(injected, ".demo", "") + mounted,
+			one, "annotations: {pipeline-storage.io/injected: default, a: b}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes", "/metadata/annotations/pipeline-storage.io~1injected"},
 			inject.ReasonRemoved, "",
 		},
 		"an injected annotation that names more stays": {
-			one, "annotations: {pipeline-storage.io/injected: 'default, b'}\n---\n" + strings.ReplaceAll(injected, ".demo", "") + mounted,
+			one, "annotations: {pipeline-storage.io/injected: 'default, b'}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
@@ -206,7 +229,10 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 	injected := injecttest.Apply(t, document, patch(t, config, document))
 	objects := injecttest.Find(t, config, injected)
 	require.Len(t, objects, 1)
-	request := inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "x"})}
+	request := inject.Request{
+		Release: injecttest.Release, Namespace: injecttest.Release.Namespace,
+		Selector: labels.SelectorFromSet(labels.Set{"app": "x"}),
+	}
 	result := inject.Remove(config, request, &objects[0])
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[0].Reason)
 	assert.Empty(t, result.Operations)
@@ -214,13 +240,17 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 
 // TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things of their own.
 func TestEverythingIsRemoved(t *testing.T) {
-	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: {subPath: 'runs/{pod.name}'}}, " +
+	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: " +
+		"{subPath: 'runs/{pod.name}'}}, " +
 		"{name: b, fsGroup: 7, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
 	for name, own := range map[string]string{
-		"nothing":       labeled + "---\n" + main,
-		"annotations":   labeled + "annotations: {pipeline-storage.io/profiles: 'b, default', b.pipeline-storage.io/mount-path: /own}\n---\n" + main,
-		"volumes":       labeled + "---\nvolumes: [{name: v}]\ncontainers: [{name: main, env: [{name: A}], volumeMounts: [{name: v, mountPath: /v}]}, {name: other}]",
-		"an affinity":   labeled + "---\naffinity: {nodeAffinity: {}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
+		"nothing": labeled + "---\n" + main,
+		"annotations": labeled + "annotations: {pipeline-storage.io/profiles: 'b, default', " +
+			"b.pipeline-storage.io/mount-path: /own}\n---\n" + main,
+		"volumes": labeled + "---\nvolumes: [{name: v}]\ncontainers: [{name: main, env: [{name: A}], " +
+			"volumeMounts: [{name: v, mountPath: /v}]}, {name: other}]",
+		"an affinity": labeled + "---\naffinity: {nodeAffinity: {}, podAffinity: " +
+			"{preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
 		"another group": labeled + "---\nsecurityContext: {fsGroup: 3}\n" + main,
 	} {
 		document := injecttest.Pod(t, own)

@@ -22,7 +22,10 @@ func TestAVolumeWithoutANameCannotBeMounted(t *testing.T) {
 	}
 	result := inject.Patch(storage.Default(), inject.Request{Namespace: "ml"}, pod)
 	assert.Equal(t, inject.ReasonConflict, result.Decisions[0].Reason)
-	assert.Equal(t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`, result.Decisions[0].Message)
+	assert.Equal(
+		t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`,
+		result.Decisions[0].Message,
+	)
 	assert.Empty(t, result.Operations)
 }
 
@@ -41,11 +44,19 @@ spec:
 		name, path string
 		exp        string
 	}{
-		"of another name at another path":      {"db", "/db", ""},
-		"of our name":                          {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
-		"of another name, mounted at its path": {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
-		"of our name, mounted at our path":     {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
-		"of a name that only begins as our":    {"pipeline-storage-b", "/db", ""},
+		"of another name at another path": {"db", "/db", ""},
+		"of our name": {
+			"pipeline-storage", "/db",
+			`the name "pipeline-storage" is taken by a claim template: rename that template or the profile`,
+		},
+		"of another name, mounted at its path": {
+			"db", "/data/",
+			`container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		},
+		"of our name, mounted at our path": {
+			"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`,
+		},
+		"of a name that only begins as our": {"pipeline-storage-b", "/db", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.NewReplacer("NAME", tt.name, "PATH", tt.path).Replace(set)
@@ -63,7 +74,13 @@ spec:
 
 // TestReportsTheClaimThatThePodKeeps holds that a decision has the claim that the pod really mounts.
 func TestReportsTheClaimThatThePodKeeps(t *testing.T) {
-	result := patch(t, storage.Default(), injecttest.Pod(t, "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]"))
+	result := patch(
+		t, storage.Default(),
+		injecttest.Pod(
+			t,
+			"volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]",
+		),
+	)
 	assert.Equal(t, []string{"default"}, result.Decisions[0].Profiles)
 	assert.Equal(t, []string{"old"}, result.Decisions[0].Claims)
 }
@@ -71,7 +88,9 @@ func TestReportsTheClaimThatThePodKeeps(t *testing.T) {
 // TestClaimsOfTheNamespace is about names that depend on where the pod lives; the pod's own namespace is not written.
 func TestClaimsOfTheNamespace(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, claim: {name: 'data-{namespace}'}}]\n")
-	document := injecttest.Decode(t, "apiVersion: v1\nkind: Pod\nmetadata: {generateName: train-}\nspec: {containers: [{name: main}]}\n")
+	document := injecttest.Decode(
+		t, "apiVersion: v1\nkind: Pod\nmetadata: {generateName: train-}\nspec: {containers: [{name: main}]}\n",
+	)
 	objects := injecttest.Find(t, config, document)
 	assert.Equal(t, "train-", objects[0].Name)
 	assert.Empty(t, objects[0].Namespace)
@@ -82,8 +101,9 @@ func TestClaimsOfTheNamespace(t *testing.T) {
 	}
 }
 
-// TestArgoTemplatesHaveTheirVolumes adds a volume to each template: one that another workflow calls by templateRef does not
-// find those of the workflow around it. Source: argo-workflows, workflow/controller/workflowpod.go addVolumeReferences.
+// TestArgoTemplatesHaveTheirVolumes adds a volume to each template: one that another workflow calls
+// by templateRef does not find those of the workflow around it. Source: argo-workflows,
+// workflow/controller/workflowpod.go addVolumeReferences.
 func TestArgoTemplatesHaveTheirVolumes(t *testing.T) {
 	const (
 		first, second   = "/spec/templates/0", "/spec/templates/1"
@@ -97,10 +117,12 @@ func TestArgoTemplatesHaveTheirVolumes(t *testing.T) {
 		exp                []string
 	}{
 		"no volumes yet": {exp: []string{
-			"add " + first + "/volumes [" + volume + "]", firstMounted, "add " + second + "/volumes [" + volume + "]", secondMounted,
+			"add " + first + "/volumes [" + volume + "]", firstMounted, "add " + second + "/volumes [" + volume +
+				"]", secondMounted,
 		}},
 		"volumes of its own": {"{name: w}", "{name: v}", []string{
-			"add " + first + "/volumes/0 " + volume, firstMounted, "add " + second + "/volumes [" + volume + "]", secondMounted,
+			"add " + first + "/volumes/0 " + volume, firstMounted, "add " + second + "/volumes [" + volume +
+				"]", secondMounted,
 		}},
 		"the workflow has the claim: it is mounted by that volume": {withTheClaim, "", []string{
 			ownFirstMounted, strings.ReplaceAll(secondMounted, "pipeline-storage", "own"),
@@ -114,7 +136,8 @@ func TestArgoTemplatesHaveTheirVolumes(t *testing.T) {
 			if tt.template != "" {
 				own = "volumes: [" + tt.template + "], "
 			}
-			result := patch(t, storage.Default(), injecttest.Decode(t, "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n  volumes: ["+tt.workflow+"]\n"+
+			result := patch(t, storage.Default(), injecttest.Decode(t, "apiVersion: argoproj.io/v1alpha1\nkind: "+
+				"Workflow\nspec:\n  volumes: ["+tt.workflow+"]\n"+
 				"  templates: [{"+own+"container: {image: x}}, {script: {image: x}}]\n"))
 			assert.Equal(t, tt.exp, lines(t, result))
 			require.Len(t, result.Decisions, 2)

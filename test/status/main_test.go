@@ -1,5 +1,5 @@
-// Package status runs kubectl pipeline-storage status, as a program and through the real kubectl, on a real control plane in
-// which everything that it reports has really happened.
+// Package status runs kubectl pipeline-storage status, as a program and through the real kubectl,
+// on a real control plane in which everything that it reports has really happened.
 package status
 
 import (
@@ -60,7 +60,10 @@ func programs(dir string) (string, error) {
 	if err := os.Symlink(kubectl, filepath.Join(dir, "kubectl")); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-p", "2", "-o", filepath.Join(dir, "kubectl-pipeline_storage"), "../../cmd/kubectl-pipeline_storage")
+	build := exec.Command(
+		"go", "build", "-p", "2", "-o", filepath.Join(dir, "kubectl-pipeline_storage"),
+		"../../cmd/kubectl-pipeline_storage",
+	)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the plugin: %w\n%s", err, out)
 	}

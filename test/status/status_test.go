@@ -50,7 +50,8 @@ profiles:
 
 var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 
-// TestStatus makes each thing that can be wrong happen, runs the plugin once, and checks that it reports each with what to do next.
+// TestStatus makes each thing that can be wrong happen, runs the plugin once, and checks that it
+// reports each with what to do next.
 func TestStatus(t *testing.T) {
 	start(t)
 	w := newWorld(t)
@@ -67,28 +68,79 @@ func TestStatus(t *testing.T) {
 	assert.Equal(t, []string{status.ReasonWebhookNotReady}, reasons(got.Installations[0].Problems))
 
 	for _, want := range []struct{ namespace, about, reason, message, next string }{
-		{"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook", "kubectl rollout restart deployment/old --namespace before"},
-		{"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)", "label the namespace as the selector wants"},
+		{
+			"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook",
+			"kubectl rollout restart deployment/old --namespace before",
+		},
+		{
+			"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)",
+			"label the namespace as the selector wants",
+		},
 		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "recreate the pod"},
 		{"ignored", "Pod/windows", string(inject.ReasonWindows), "for Windows", "remove the label"},
-		{"ignored", "Pod/refused", string(inject.ReasonInvalid), `the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations"},
+		{
+			"ignored", "Pod/refused", string(inject.ReasonInvalid),
+			`the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations",
+		},
 		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},
-		{"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself", "kubectl patch deployment wrong"},
+		{
+			"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself",
+			"kubectl patch deployment wrong",
+		},
 		{"label", "CronJob/wrong", status.ReasonWrongPlace, "is on the CronJob itself", "kubectl patch cronjob wrong"},
-		{"quota", "ReplicaSet/many-", status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace quota"},
-		{"pending", "PersistentVolumeClaim/pvc-data-pipeline", diagnose.ReasonDriverMissing, "needs the CSI driver ebs.csi.aws.com", "install the driver"},
-		{"pending", "PersistentVolumeClaim/pvc-data-pipeline-noclass", diagnose.ReasonClassMissing, "its StorageClass noclass does not exist", "create it"},
-		{"pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "claim gone does not exist in namespace pending", "create it: the profile would create another one"},
-		{"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist", "the claims controller creates it while it runs: kubectl logs --namespace storage-system"},
+		{
+			"quota", "ReplicaSet/many-", status.ReasonQuota, "exceeded quota: none",
+			"kubectl describe resourcequota --namespace quota",
+		},
+		{
+			"pending", "PersistentVolumeClaim/pvc-data-pipeline", diagnose.ReasonDriverMissing,
+			"needs the CSI driver ebs.csi.aws.com", "install the driver",
+		},
+		{
+			"pending", "PersistentVolumeClaim/pvc-data-pipeline-noclass", diagnose.ReasonClassMissing,
+			"its StorageClass noclass does not exist", "create it",
+		},
+		{
+			"pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing,
+			"claim gone does not exist in namespace pending", "create it: the profile would create another one",
+		},
+		{
+			"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist",
+			"the claims controller creates it while it runs: kubectl logs --namespace storage-system",
+		},
 		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "End them"},
-		{"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there"},
-		{"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in moon reach", "add a node there"},
-		{"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it", "use a shared backend"},
-		{"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one", "delete the pod that has the volume on the other node"},
-		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released", "kubectl label persistentvolume own pipeline-storage.io/namespace=released"},
-		{"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased, "earlier is Released", "kubectl patch persistentvolume earlier"},
-		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "lacks the labels of this namespace", "kubectl label persistentvolume lone"},
-		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "all have data of deleted claims of the name twins", "kubectl label persistentvolume"},
+		{
+			"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone,
+			"only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there",
+		},
+		{
+			"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone,
+			"only nodes with " + zone + " in moon reach", "add a node there",
+		},
+		{
+			"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it",
+			"use a shared backend",
+		},
+		{
+			"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one",
+			"delete the pod that has the volume on the other node",
+		},
+		{
+			"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released",
+			"kubectl label persistentvolume own pipeline-storage.io/namespace=released",
+		},
+		{
+			"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased, "earlier is Released",
+			"kubectl patch persistentvolume earlier",
+		},
+		{
+			"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "lacks the labels of this namespace",
+			"kubectl label persistentvolume lone",
+		},
+		{
+			"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous,
+			"all have data of deleted claims of the name twins", "kubectl label persistentvolume",
+		},
 	} {
 		t.Run(want.namespace+" "+want.reason, func(t *testing.T) {
 			assertProblem(t, got, want.namespace, want.about, want.reason, want.message, want.next)
@@ -113,7 +165,9 @@ func reasons(all []status.Problem) []string {
 // ask runs the plugin through kubectl and reads its JSON.
 func ask(t *testing.T, kubeconfig string, args ...string) *status.Status {
 	t.Helper()
-	out, problems, code := kubectl(t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...)
+	out, problems, code := kubectl(
+		t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...,
+	)
 	require.Equal(t, 0, code, "%s%s", out, problems)
 	require.Empty(t, problems)
 	var s status.Status
@@ -135,7 +189,9 @@ func assertProblem(t *testing.T, s *status.Status, namespace, about, reason, mes
 	n := namespaceOf(s, namespace)
 	require.NotNil(t, n, namespace)
 	i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
-		return p.Reason == reason && slices.ContainsFunc(p.About, func(a string) bool { return strings.HasPrefix(a, about) })
+		return p.Reason == reason && slices.ContainsFunc(
+			p.About, func(a string) bool { return strings.HasPrefix(a, about) },
+		)
 	})
 	require.GreaterOrEqual(t, i, 0, "%s of %s in %+v", reason, about, n.Problems)
 	assert.Contains(t, n.Problems[i].Message, message)
@@ -181,7 +237,10 @@ func (w *world) webhookWrongs() {
 	w.make(&batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "label", Name: "wrong", Labels: enabled},
 		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
-			Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+			Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers:    []corev1.Container{{Name: "main", Image: "example.com/main"}},
+			},
 		}}}},
 	})
 
@@ -207,7 +266,9 @@ func (w *world) claimWrongs() {
 
 	full := &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "full", Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse("0")}},
+		Spec: corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse("0")},
+		},
 	}
 	w.make(full)
 	until(w, full, "full", "none", func(q *corev1.ResourceQuota) bool { return len(q.Status.Hard) > 0 })
@@ -225,7 +286,10 @@ func (w *world) claimWrongs() {
 func (w *world) volumeWrongs() {
 	w.t.Helper()
 	w.bound("zone", "data", "zone", in("west"))
-	w.pod("zone", "one", &mounts{"disk", "data"}, func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{zone: "east"} })
+	w.pod(
+		"zone", "one", &mounts{"disk", "data"},
+		func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{zone: "east"} },
+	)
 	w.bound("nowhere", "data", "nowhere", in("moon"))
 	w.pod("nowhere", "one", &mounts{"disk", "data"})
 	w.event("zone", "FailedScheduling", "node")
@@ -260,7 +324,9 @@ func (w *world) volumeWrongs() {
 func in(name string) func(*corev1.PersistentVolume) {
 	return func(v *corev1.PersistentVolume) {
 		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}}},
+			MatchExpressions: []corev1.NodeSelectorRequirement{
+				{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
+			},
 		}}}}
 	}
 }
@@ -279,7 +345,10 @@ func (w *world) labeled(namespace string) func(*corev1.PersistentVolume) {
 func (w *world) release(claim, volume string, change ...func(*corev1.PersistentVolume)) {
 	w.t.Helper()
 	require.NoError(w.t, w.Delete(w.t.Context(), w.bound("released", claim, volume, change...)))
-	until(w, &corev1.PersistentVolume{}, "", volume, func(v *corev1.PersistentVolume) bool { return v.Status.Phase == corev1.VolumeReleased })
+	until(
+		w, &corev1.PersistentVolume{}, "", volume,
+		func(v *corev1.PersistentVolume) bool { return v.Status.Phase == corev1.VolumeReleased },
+	)
 }
 
 // attached does what a driver's attacher does with the volume's attachment, which the real controller makes.
@@ -298,7 +367,10 @@ func (w *world) attached(volume string) {
 		return false
 	}, eventTimeout, poll, "an attachment of the volume %s", volume)
 	until(w, &corev1.Node{}, "", "east-1", func(n *corev1.Node) bool {
-		return slices.ContainsFunc(n.Status.VolumesAttached, func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) })
+		return slices.ContainsFunc(
+			n.Status.VolumesAttached,
+			func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) },
+		)
 	})
 }
 
@@ -325,10 +397,15 @@ func printed(t *testing.T) {
 	out, problems, code := kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--namespace", "well")
 	assert.Empty(t, problems)
 	assert.Equal(t, 0, code)
-	assert.Contains(t, out, "NAMESPACE well\n\n  POD  STORAGE  CLAIM  PHASE    NODE    REASON\n  one  Mounted  data   Running  east-1")
+	assert.Contains(
+		t, out,
+		"NAMESPACE well\n\n  POD  STORAGE  CLAIM  PHASE    NODE    REASON\n  one  Mounted  data   Running  east-1",
+	)
 	assert.NotContains(t, out, "\x1b", "no colours where there is no terminal")
 
-	out, _, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code")
+	out, _, code = kubectl(
+		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code",
+	)
 	assert.Equal(t, 3, code, "something is wrong")
 	assert.Contains(t, out, "\x1b[31mNotMounted")
 	assert.Contains(t, out, "NEXT:")
@@ -338,7 +415,9 @@ func printed(t *testing.T) {
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage status")
 
-	_, problems, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A")
+	_, problems, code = kubectl(
+		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A",
+	)
 	assert.Equal(t, 1, code, "a cluster that does not answer is an error")
 	assert.Contains(t, problems, "error: list pods: ")
 }
@@ -394,11 +473,18 @@ func (w *world) oneNamespace() {
 		for _, p := range n.Pods {
 			assert.Equal(t, status.StorageMounted, p.Storage, p.Name)
 		}
-		assertProblem(t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it")
-		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonClassMissing, "an object that may not be read is not missing")
+		assertProblem(
+			t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it",
+		)
+		assert.NotContains(
+			t, reasons(n.Problems), diagnose.ReasonClassMissing, "an object that may not be read is not missing",
+		)
 		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonVolumeMissing)
 	}
-	assert.Contains(t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unread, "\n"), "pods of all namespaces: you may not list them, so only the namespace pending is read")
+	assert.Contains(
+		t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unread, "\n"),
+		"pods of all namespaces: you may not list them, so only the namespace pending is read",
+	)
 	_, _, code := kubectl(t, kubeconfig, "pipeline-storage", "status", "--exit-code")
 	assert.Equal(t, 3, code)
 }
@@ -412,11 +498,15 @@ func (w *world) serve() {
 	time.Sleep(time.Second) // the API server reads its webhooks from a cache
 	w.make(&corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
-		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}}},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}},
+		},
 	})
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: map[string]string{"app": "storage"}},
-		Spec:       corev1.PodSpec{NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+		Spec: corev1.PodSpec{
+			NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}},
+		},
 	}
 	w.make(pod)
 	before := pod.DeepCopy()
@@ -454,7 +544,10 @@ func (w *world) next(got *status.Status) {
 		require.True(t, found, n.Problems[i].Next)
 		shell(t, "kubectl "+command)
 	}
-	until(w, &corev1.PersistentVolumeClaim{}, "released", "earlier", func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
+	until(
+		w, &corev1.PersistentVolumeClaim{}, "released", "earlier",
+		func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound },
+	)
 	w.controller()
 	for claim, volume := range map[string]string{"own": "own", "pvc-data-pipeline-disk": "lone"} {
 		until(w, &corev1.PersistentVolumeClaim{}, "released", claim, func(c *corev1.PersistentVolumeClaim) bool {

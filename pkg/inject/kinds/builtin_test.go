@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// TestBuiltinRowsAreValid holds the built-in rows to the rules of a configuration file, and to those of the fields that such a
-// file has not.
+// TestBuiltinRowsAreValid holds the built-in rows to the rules of a configuration file, and to
+// those of the fields that such a file has not.
 func TestBuiltinRowsAreValid(t *testing.T) {
 	for _, row := range Builtin() {
 		for i := range row.Pods {
@@ -41,8 +41,9 @@ func TestProjectPathsAreChecked(t *testing.T) {
 	}
 }
 
-// invalidProjectPaths returns what is wrong with the fields of a single project. A pod that the controller creates without its
-// scope is one pod, and the place of its label does not start in what is absent.
+// invalidProjectPaths returns what is wrong with the fields of a single project. A pod that the
+// controller creates without its scope is one pod, and the place of its label does not start in
+// what is absent.
 func invalidProjectPaths(p *PodPaths) []string {
 	var wrong []string
 	for problem, is := range map[string]bool{

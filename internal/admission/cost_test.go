@@ -60,14 +60,10 @@ var hostile = map[string]func(size int) string{
 	"objects in objects": func(n int) string { return strings.Repeat(`{"a":`, n/5) },
 	"the kind":           func(n int) string { return `{"kind":"` + strings.Repeat("\x7f", n) + `"}` },
 	"the uid": func(n int) string {
-		return strings.Replace(
-			createOf(plainPod), "u-1", strings.Repeat("\x7f", n), 1,
-		)
+		return strings.Replace(createOf(plainPod), "u-1", strings.Repeat("\x7f", n), 1)
 	},
 	"the operation": func(n int) string {
-		return strings.Replace(
-			createOf(plainPod), "CREATE", strings.Repeat("C", n), 1,
-		)
+		return strings.Replace(createOf(plainPod), "CREATE", strings.Repeat("C", n), 1)
 	},
 	"the namespace": func(n int) string {
 		return strings.Replace(createOf(plainPod), `"ml"`, `"`+strings.Repeat("m", n)+`"`, 1)
@@ -84,9 +80,7 @@ var hostile = map[string]func(size int) string{
 	"an object of another type": func(n int) string { return createOf(`[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"the pod's name":            func(n int) string { return withMeta(`"name":"` + strings.Repeat("a", n) + `"`) },
 	"the pod's generated name": func(n int) string {
-		return withMeta(
-			`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`,
-		)
+		return withMeta(`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`)
 	},
 
 	"labels": func(n int) string {
@@ -104,45 +98,29 @@ var hostile = map[string]func(size int) string{
 		return annotation("a", strings.Repeat(`\u0061`, n/6))
 	},
 	"null annotations": func(n int) string {
-		return withMeta(
-			`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`,
-		)
+		return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`)
 	},
 	"profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
 	"the same profiles": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/profiles", fill(n, cost.Same("default")),
-		)
+		return annotation("pipeline-storage.io/profiles", fill(n, cost.Same("default")))
 	},
 	"no profiles": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/profiles", strings.Repeat(",", n),
-		)
+		return annotation("pipeline-storage.io/profiles", strings.Repeat(",", n))
 	},
 	"a mount path": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/mount-path", strings.Repeat("/a", n/2),
-		)
+		return annotation("pipeline-storage.io/mount-path", strings.Repeat("/a", n/2))
 	},
 	"an odd mount path": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/mount-path", strings.Repeat("/..", n/3),
-		)
+		return annotation("pipeline-storage.io/mount-path", strings.Repeat("/..", n/3))
 	},
 	"a sub-path": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/sub-path", strings.Repeat("a/", n/2),
-		)
+		return annotation("pipeline-storage.io/sub-path", strings.Repeat("a/", n/2))
 	},
 	"placeholders": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/sub-path", strings.Repeat("{{a}}", n/5),
-		)
+		return annotation("pipeline-storage.io/sub-path", strings.Repeat("{{a}}", n/5))
 	},
 	"read-only": func(n int) string {
-		return annotation(
-			"pipeline-storage.io/read-only", strings.Repeat("x", n),
-		)
+		return annotation("pipeline-storage.io/read-only", strings.Repeat("x", n))
 	},
 	"container names": func(n int) string { return annotation("pipeline-storage.io/containers", names(n)) },
 	"excluded names":  func(n int) string { return annotation("pipeline-storage.io/exclude-containers", names(n)) },
@@ -155,9 +133,7 @@ var hostile = map[string]func(size int) string{
 	"null containers": func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`null`)) + `]`) },
 	"init containers": func(n int) string { return withSpec(`"initContainers":[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"named containers": func(n int) string {
-		return withSpec(
-			`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`,
-		)
+		return withSpec(`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`)
 	},
 	"many containers and names": func(n int) string {
 		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/exclude-containers":"` +
@@ -165,19 +141,13 @@ var hostile = map[string]func(size int) string{
 			fill(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
 	},
 	"one container's name": func(n int) string {
-		return withSpec(
-			`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`,
-		)
+		return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`)
 	},
 	"mounts": func(n int) string {
-		return inContainer(
-			`"volumeMounts":[` + fill(n, cost.Same(`{}`)) + `]`,
-		)
+		return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`{}`)) + `]`)
 	},
 	"null mounts": func(n int) string {
-		return inContainer(
-			`"volumeMounts":[` + fill(n, cost.Same(`null`)) + `]`,
-		)
+		return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`null`)) + `]`)
 	},
 	"nested mounts": func(n int) string {
 		return inContainer(`"volumeMounts":[` + fill(n, cost.Numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)

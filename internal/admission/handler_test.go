@@ -243,9 +243,7 @@ func TestLeavesAlone(t *testing.T) {
 		"a mirror pod": createOf(
 			strings.Replace(plainPod, `"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`, 1),
 		),
-		"a Windows pod": createOf(
-			strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1),
-		),
+		"a Windows pod":            createOf(strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1)),
 		"a pod without containers": createOf(strings.Replace(plainPod, `[{"name":"main"}]`, `[]`, 1)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,10 +45,8 @@ func parseOnce(pods func() []PodPaths) func() []podRow {
 
 func parseRow(p *PodPaths) podRow {
 	row := podRow{
-		PodPaths: p,
-		scope: parsePath(
-			p.Scope,
-		),
+		PodPaths:        p,
+		scope:           parsePath(p.Scope),
 		spec:            parsePath(p.Spec),
 		claimTemplates:  parsePath(p.ClaimTemplates),
 		labels:          parsePath(p.Labels),

@@ -118,7 +118,12 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	case d.Reason.Refuses():
 		return new(found(string(d.Reason), "it has no storage: "+d.Message, refusalNext(d.Reason), about))
 	}
-	lacking := containersIn(d.Added)
+	return a.judgeContainers(pod, row, containersIn(d.Added))
+}
+
+// judgeContainers is judge for a pod in which some containers would get a mount.
+func (a *analysis) judgeContainers(pod *corev1.Pod, row *Pod, lacking []string) *Problem {
+	about := "Pod/" + pod.Name
 	switch {
 	case len(lacking) == 0:
 		row.Storage = StorageMounted

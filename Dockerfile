@@ -20,7 +20,7 @@ WORKDIR /src
 COPY . .
 ARG TARGETOS
 ARG TARGETARCH
-# VERSION is what the binaries tell.
+# VERSION is the version that the binaries print.
 ARG VERSION=0.0.0-dev
 # Steps stay below WORKDIR: tools/image runs them on machines without a container engine, too.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
@@ -42,10 +42,10 @@ LABEL org.opencontainers.image.title="pipeline-storage" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.base.name="$BASE_NAME"
 COPY --chmod=0755 --from=build /src/bin/webhook /src/bin/postrender /
-# By number, so that the kubelet can tell that it is not root (runAsNonRoot).
+# By number, so that the kubelet can check that it is not root (runAsNonRoot).
 USER 65532:65532
 # Webhook, metrics, health probes.
 EXPOSE 9443 8080 8081
-# The kubelet asks /healthz and /readyz; there is no shell here that could.
+# The kubelet probes /healthz and /readyz; there is no shell here that could.
 HEALTHCHECK NONE
 ENTRYPOINT ["/webhook"]

@@ -1,5 +1,5 @@
-# Everything runs on a bare machine with Go and make. What the targets need besides is built once from pinned modules
-# (tools/) into the user's cache folder; PIPELINE_STORAGE_CACHE names another one.
+# Go and make are all that a machine needs. Every other tool of the targets is built once from pinned modules
+# (tools/) into the user's cache directory; PIPELINE_STORAGE_CACHE names another one.
 MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,7 +8,7 @@ SHELL := bash
 
 export CGO_ENABLED := 0
 
-# The version that the binaries tell. A release sets it to the tag without its v.
+# The version that the binaries print. A release sets it to the tag without its v.
 VERSION ?= 0.1.0
 MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
@@ -16,7 +16,7 @@ GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.v
 
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
 PARTS := go run ./test/parts/cmd/parts
-# What the tests need, and what those on a real node need besides.
+# What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner gosh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen promql image
 # How long one fuzzer runs.
@@ -110,7 +110,7 @@ COST ?= cost.json
 .PHONY: bench-cost
 ## Measure on the real node what a pod's creation pays and what the webhook uses: half an hour, on a machine without other work.
 bench-cost: parts-node
-	@go test ./test/e2e -count 1 -v -run 'TestThePriceOf|TestWhatTheWebhookUses' -timeout 90m -args -cost "$(abspath $(COST))"
+	@go test ./test/e2e -count 1 -v -run 'TestCostOf' -timeout 90m -args -cost "$(abspath $(COST))"
 
 .PHONY: bench-admission
 ## Measure the webhook beside a constant answer and controller-runtime's own handler, as ratios: minutes.
@@ -128,18 +128,18 @@ lint:
 	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run --allow-serial-runners ./...
 
 .PHONY: generate
-## Write generated files anew: go.mod, the tables of both READMEs and of docs/backends.md, expected test files, the chart's schema, config/.
+## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md and docs/configuration.md, expected test files, the chart's schema, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestRemovedStreams|TestCorpusTable' -update >/dev/null
-	@go test ./pkg/inject/storage -run 'TestObjects|TestBackendsDocument' -update >/dev/null
+	@go test ./pkg/inject/storage -run 'TestObjects|Document' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./internal/admission -run TestThreatModelHasTheLimits -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
-	@go test ./test/pulumi -run TestTheTableOfTheDocument -update >/dev/null
+	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook

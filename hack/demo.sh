@@ -6,15 +6,15 @@ cd "$(dirname "$0")/.."
 release=(--namespace=pipelines --release=nightly)
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+show() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
-say '$ helm template nightly examples/etl-cronjob | postrender --diff'
+show '$ helm template nightly examples/etl-cronjob | postrender --diff'
 "$helm" template nightly examples/etl-cronjob -n pipelines | "$postrender" "${release[@]}" --diff --color=always
 
-say '$ helm template nightly examples/etl-cronjob | postrender --explain'
+show '$ helm template nightly examples/etl-cronjob | postrender --explain'
 "$helm" template nightly examples/etl-cronjob -n pipelines | "$postrender" "${release[@]}" --explain
 
-say '$ helm template nightly examples/etl-cronjob --post-renderer postrender --post-renderer-args --report=report.json'
+show '$ helm template nightly examples/etl-cronjob --post-renderer postrender --post-renderer-args --report=report.json'
 "$helm" template nightly examples/etl-cronjob -n pipelines --post-renderer "$postrender" \
 	--post-renderer-args=--namespace=pipelines --post-renderer-args=--release=nightly \
 	--post-renderer-args="--report=$report" | grep -c '^kind:' | sed 's/$/ objects rendered; report.json:/'

@@ -10,17 +10,20 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates must know of the backends and the defaults.\n"
+const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates read of the " +
+	"backends and the defaults.\n"
 
-// inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage translates are aliases.
+// inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage
+// translates are aliases.
 var inTree = []string{
 	"kubernetes.io/aws-ebs", "awsElasticBlockStore", "kubernetes.io/azure-disk", "azureDisk", "kubernetes.io/azure-file",
-	"azureFile", "kubernetes.io/gce-pd", "gcePersistentDisk", "kubernetes.io/host-path", "hostPath", "kubernetes.io/rbd", "rbd",
+	"azureFile", "kubernetes.io/gce-pd", "gcePersistentDisk", "kubernetes.io/host-path", "hostPath",
+	"kubernetes.io/rbd", "rbd",
 	"kubernetes.io/cephfs", "cephfs", "kubernetes.io/nfs", "nfs", "kubernetes.io/cinder", "cinder",
 	"kubernetes.io/vsphere-volume", "vsphereVolume", "kubernetes.io/portworx-volume", "portworxVolume",
 }
 
-// backend is what the chart reads of one.
+// backend is what the chart reads of a backend.
 type backend struct {
 	Driver     string            `json:"driver"`
 	Source     string            `json:"source"`
@@ -66,14 +69,17 @@ func makeBackends() ([]byte, error) {
 		"backends": backends,
 		"defaults": map[string]string{
 			"profile": profile.Name, "backend": profile.StorageClass.Backend, "claim": names.Claim,
-			"size": profile.Claim.Size.String(), "path": profile.Mount.Path, "reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
-			"class": names.StorageClass, "volume": names.Volume, "bindingMode": string(profile.StorageClass.VolumeBindingMode),
-			"fsType": storage.ClassParameterFSType,
+			"size": profile.Claim.Size.String(), "path": profile.Mount.Path,
+			"reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
+			"class":         names.StorageClass, "volume": names.Volume,
+			"bindingMode": string(profile.StorageClass.VolumeBindingMode),
+			"fsType":      storage.ClassParameterFSType,
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
 }
 
+// performance are the parameters of a backend's presets, by their names.
 func performance(b storage.Backend) map[string]map[string]string {
 	presets := map[string]map[string]string{}
 	for name, preset := range b.Performance {
@@ -84,11 +90,15 @@ func performance(b storage.Backend) map[string]map[string]string {
 
 // accessMode is the one that package storage gives a claim of the backend.
 func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
-	c := storage.Config{Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: b.Name}}}}
+	c := storage.Config{
+		Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: b.Name}}},
+	}
 	c.SetDefaults()
 	return c.Profiles[0].Claim.AccessModes[0]
 }
 
+// separator stands before the namespace in the handle of a shared volume. It is empty where the driver
+// reads the handle.
 func separator(b storage.Backend) string {
 	if !b.FreeHandle {
 		return ""
@@ -96,6 +106,7 @@ func separator(b storage.Backend) string {
 	return cmp.Or(b.HandleSeparator, "#")
 }
 
+// orEmpty replaces a nil map, which YAML would write as null.
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}
@@ -103,7 +114,7 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// sourceOf asks package storage for a volume of the backend and looks which source it has.
+// sourceOf is the source of a volume of the backend, as package storage makes it.
 func sourceOf(b storage.Backend) (string, error) {
 	c := storage.Config{Profiles: []storage.Profile{{
 		Name:         storage.DefaultProfile,
@@ -111,7 +122,11 @@ func sourceOf(b storage.Backend) (string, error) {
 		Volume:       &storage.Volume{Handle: "/volume", Zone: "zone", Namespace: "team"},
 	}}}
 	c.SetDefaults()
-	objects, err := storage.Objects(&c, storage.Release{}, storage.ProfileRef{Profile: storage.DefaultProfile, Namespace: "team"})
+	objects, err := storage.Objects(
+		&c,
+		storage.Release{},
+		storage.ProfileRef{Profile: storage.DefaultProfile, Namespace: "team"},
+	)
 	if err != nil {
 		return "", fmt.Errorf("backend %s: %w", b.Name, err)
 	}
@@ -123,7 +138,8 @@ func sourceOf(b storage.Backend) (string, error) {
 	case source.HostPath != nil:
 		return "hostPath", nil
 	}
-	return "", fmt.Errorf("backend %s: the chart's fence does not know the source of its volumes: add it to templates/_fence.tpl", b.Name)
+	return "", fmt.Errorf("backend %s: the chart's guardrail policies have no rule for the source of its volumes: add "+
+		"it to templates/_guardrails.tpl", b.Name)
 }
 
 // aliases are the other names of backends: their drivers' and the in-tree plugins'.
@@ -144,7 +160,9 @@ func aliases() map[string]string {
 
 // presetOf is the backend into which package storage translates a name.
 func presetOf(name string) string {
-	c := storage.Config{Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: name}}}}
+	c := storage.Config{
+		Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: name}}},
+	}
 	c.SetDefaults()
 	return c.Profiles[0].StorageClass.Backend
 }

@@ -21,17 +21,31 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-func TestValuesMustSayWhatTheyAre(t *testing.T) {
-	cases := map[string]struct{ values, says string }{
-		"a key without a comment":         {"a: 1\n", "line 1: a: say in a comment above it what it is for"},
-		"a key below without a comment":   {"# A.\na:\n  b: 1\n", "line 3: a.b: say in a comment"},
-		"a comment that is a directive":   {"# +docs:schema={type: string}\na: b\n", "line 2: a: say in a comment"},
-		"a default without a type":        {"# A.\na: null\n", "line 2: a: its default tells no type"},
-		"a directive that is no YAML":     {"# A.\n# +docs:schema={type\na: b\n", "line 3: a: +docs:schema="},
-		"no values":                       {"# A.\n", "there are no values"},
-		"a file that is no YAML at all":   {"a: [\n", "line"},
-		"a default that its enum forbids": {"# A.\n# +docs:schema={enum: [x]}\na: b\n", "the defaults do not meet their own schema"},
-		"a schema that is none":           {"# A.\n# +docs:schema={type: wrong}\na: b\n", "/properties/a/type"},
+func TestGeneratedFilesAreUpToDate(t *testing.T) {
+	const chart = "charts/pipeline-storage"
+	files, err := makeFiles(chart)
+	require.NoError(t, err)
+	for name, expected := range files {
+		actual, err := os.ReadFile(filepath.Join(chart, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(expected), string(actual), "%s is not up to date: go run ./hack/chartdocs %s", name, chart)
+	}
+}
+
+func TestRefusesValuesWithoutADescription(t *testing.T) {
+	cases := map[string]struct{ values, exp string }{
+		"a key without a comment":       {"a: 1\n", "line 1: a: write a comment above it: what it is for"},
+		"a key below without a comment": {"# A.\na:\n  b: 1\n", "line 3: a.b: write a comment"},
+		"a comment that is a directive": {"# +docs:schema={type: string}\na: b\n", "line 2: a: write a comment"},
+		"a default without a type":      {"# A.\na: null\n", "line 2: a: its default has no type"},
+		"a directive that is no YAML":   {"# A.\n# +docs:schema={type\na: b\n", "line 3: a: +docs:schema="},
+		"no values":                     {"# A.\n", "there are no values"},
+		"a file that is no YAML at all": {"a: [\n", "line"},
+		"a default that its enum forbids": {
+			"# A.\n# +docs:schema={enum: [x]}\na: b\n",
+			"the defaults do not meet their own schema",
+		},
+		"an invalid schema": {"# A.\n# +docs:schema={type: wrong}\na: b\n", "/properties/a/type"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +53,7 @@ func TestValuesMustSayWhatTheyAre(t *testing.T) {
 			if err == nil {
 				_, err = makeSchema(values)
 			}
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.exp)
 		})
 	}
 }
@@ -47,7 +61,8 @@ func TestValuesMustSayWhatTheyAre(t *testing.T) {
 func TestSchemaFollowsFromDefaults(t *testing.T) {
 	values, err := parseValues([]byte("" +
 		"# How\n# many.\n# +docs:section=First\n# +docs:schema={minimum: 1}\ncount: 2\n\n" +
-		"# An image.\nimage:\n  # Its tag, a|b.\n  tag: \"\"\n  # Args.\n  # +docs:schema={items: {type: string}}\n  args: []\n\n" +
+		"# An image.\nimage:\n  # Its tag, a|b.\n  tag: \"\"\n  # Args.\n  # +docs:schema={items: {type: string}}\n" +
+		"  args: []\n\n" +
 		"# Which.\n# +docs:schema={$ref: \"#/definitions/LabelSelector\"}\nselector: {}\n"))
 	require.NoError(t, err)
 	text, err := makeSchema(values)
@@ -89,16 +104,16 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 `, makeTables(values))
 }
 
-func TestReadmeKeepsWhatPeopleWrote(t *testing.T) {
+func TestReadmeKeepsTheTextAroundTheTable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "README.md")
 	require.NoError(t, os.WriteFile(file, []byte("before\n"+tableStart+"old\n"+tableEnd+"after\n"), 0o600))
-	require.NoError(t, updateReadme(file, "new\n"))
-	text, err := os.ReadFile(file)
+	text, err := makeReadme(file, "new\n")
 	require.NoError(t, err)
 	assert.Equal(t, "before\n"+tableStart+"new\n"+tableEnd+"after\n", string(text))
 
 	require.NoError(t, os.WriteFile(file, []byte("before\n"), 0o600))
-	require.ErrorContains(t, updateReadme(file, "new\n"), "the table belongs between the lines")
+	_, err = makeReadme(file, "new\n")
+	require.ErrorContains(t, err, "the table belongs between the lines")
 }
 
 // Every profile that package storage takes, the schema takes too: a file for the post-renderer is one for the chart.
@@ -120,7 +135,7 @@ func TestSchemaTakesTheObjectsOfPackageStorage(t *testing.T) {
 		var content map[string]any
 		require.NoError(t, yaml.Unmarshal(text, &content))
 		if _, _, err := storage.Load(text); err != nil {
-			continue // not a configuration that anybody could use
+			continue // not a valid configuration
 		}
 		assert.NoError(t, schema.Validate(map[string]any{"config": content}), file)
 	}

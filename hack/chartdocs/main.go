@@ -1,5 +1,6 @@
-// Command chartdocs writes what the chart says twice: from the comments of values.yaml its values.schema.json and the table
-// in its README.md, from package storage the schema of a profile and files/backends.yaml, which the templates read.
+// Command chartdocs writes the generated files of the chart: values.schema.json and the table of README.md
+// from the comments of values.yaml, the schema of a profile and files/backends.yaml, which the templates
+// read, from package storage.
 //
 //	go run ./hack/chartdocs charts/pipeline-storage
 package main
@@ -24,25 +25,40 @@ func main() {
 
 // generate writes the generated files of the chart in dir.
 func generate(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
+	files, err := makeFiles(dir)
 	if err != nil {
 		return err
+	}
+	var errs []error
+	for name, text := range files {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), text, 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+// makeFiles returns the text of every generated file of the chart in dir, by its name there.
+func makeFiles(dir string) (map[string][]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
+	if err != nil {
+		return nil, err
 	}
 	values, err := parseValues(text)
 	if err != nil {
-		return fmt.Errorf("values.yaml: %w", err)
+		return nil, fmt.Errorf("values.yaml: %w", err)
 	}
 	schema, err := makeSchema(values)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	backends, err := makeBackends()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "values.schema.json"), schema, 0o644),
-		os.WriteFile(filepath.Join(dir, "files", "backends.yaml"), backends, 0o644),
-		updateReadme(filepath.Join(dir, "README.md"), makeTables(values)),
-	)
+	readme, err := makeReadme(filepath.Join(dir, "README.md"), makeTables(values))
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		"values.schema.json": schema, filepath.Join("files", "backends.yaml"): backends, "README.md": readme,
+	}, nil
 }

@@ -26,7 +26,7 @@ func makeTables(values []*value) string {
 	return text.String() + "\n"
 }
 
-// writeRows writes the row of a value, or of those below it after a row that says what they have in common.
+// writeRows writes the row of a value, or of those below it after a row about all of them.
 func writeRows(text *strings.Builder, v *value) {
 	if len(v.children) == 0 || v.ref != "" {
 		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), presetText(v), escape(v.text))
@@ -38,6 +38,7 @@ func writeRows(text *strings.Builder, v *value) {
 	}
 }
 
+// typeName is the type of a value for the table: a definition's name, or that of its schema.
 func (v *value) typeName() string {
 	if v.ref != "" {
 		return typeOf(map[string]any{"$ref": v.ref})
@@ -45,7 +46,7 @@ func (v *value) typeName() string {
 	return typeOf(v.schema)
 }
 
-// typeOf tells a type to people.
+// typeOf is the type of a schema, for people.
 func typeOf(schema map[string]any) string {
 	if ref, ok := schema["$ref"].(string); ok {
 		return ref[strings.LastIndex(ref, "/")+1:]
@@ -62,6 +63,7 @@ func typeOf(schema map[string]any) string {
 	return fmt.Sprint(schema["type"])
 }
 
+// joined writes all items in a format, with a separator between them. An empty text is written as a word.
 func joined(all []any, separator, format string) string {
 	texts := make([]string, len(all))
 	for i, one := range all {
@@ -73,6 +75,7 @@ func joined(all []any, separator, format string) string {
 	return strings.Join(texts, separator)
 }
 
+// presetText is the default of a value for the table. A value with keys below it has none.
 func presetText(v *value) string {
 	if len(v.children) > 0 || v.preset == "" {
 		return ""
@@ -87,18 +90,20 @@ func presetText(v *value) string {
 	return "`" + string(asJSON) + "`"
 }
 
+// escape keeps a text in its cell of the table.
 func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// updateReadme puts the tables between the two lines.
-func updateReadme(file, tables string) error {
+// makeReadme returns the text of a file with the tables between the two lines.
+func makeReadme(file, tables string) ([]byte, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before, rest, found := bytes.Cut(text, []byte(tableStart))
 	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
 	if !found || !closed {
-		return fmt.Errorf("%s: the table belongs between the lines %q and %q", file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
+		return nil, fmt.Errorf("%s: the table belongs between the lines %q and %q",
+			file, strings.TrimSpace(tableStart), strings.TrimSpace(tableEnd))
 	}
-	return os.WriteFile(file, []byte(string(before)+tableStart+tables+tableEnd+string(after)), 0o644)
+	return []byte(string(before) + tableStart + tables + tableEnd + string(after)), nil
 }

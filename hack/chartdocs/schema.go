@@ -11,8 +11,8 @@ import (
 // draft is the newest one that every Helm 3 reads.
 const draft = "http://json-schema.org/draft-07/schema#"
 
-// makeSchema returns values.schema.json, which refuses every key that values.yaml does not have. It fails if the schema is none
-// or refuses the defaults.
+// makeSchema returns values.schema.json, which refuses every key that values.yaml does not have. It fails
+// if the schema is invalid or refuses the defaults.
 func makeSchema(values []*value) ([]byte, error) {
 	definitions, err := makeDefinitions()
 	if err != nil {
@@ -70,6 +70,7 @@ func checkDefaults(text []byte, values []*value) error {
 	return nil
 }
 
+// compile returns the compiled schema, or an error where it is invalid.
 func compile(text []byte) (*jsonschema.Schema, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {

@@ -27,7 +27,8 @@ var (
 	// enums are the values of types that have few.
 	enums = map[reflect.Type][]string{
 		reflect.TypeFor[corev1.PersistentVolumeAccessMode](): {
-			string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
+			string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany),
+			string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
 		},
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
@@ -41,7 +42,7 @@ var (
 			string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
 		},
 	}
-	// additions are what the types do not say.
+	// additions are the parts of a schema that the types do not have.
 	additions = map[string]map[string]any{
 		"Config": {"required": []string{"profiles"}, "properties": map[string]any{
 			"apiVersion": map[string]any{"const": storage.APIVersion},
@@ -125,24 +126,21 @@ func (d definitions) define(t reflect.Type) {
 	if text := d.comments[t.Name()]; text != "" {
 		definition["description"] = text
 	}
+	added := maps.Clone(additions[t.Name()])
+	instead, _ := added["properties"].(map[string]any)
+	delete(added, "properties")
+	maps.Copy(definition, added)
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		fields[name] = d.field(t, field)
+		schema := d.schema(field.Type) // also where another stands instead: it defines the types below
+		if other, ok := instead[name].(map[string]any); ok {
+			schema = maps.Clone(other)
+		}
+		fields[name] = described(schema, d.comments[t.Name()+"."+field.Name])
 	}
-	added := maps.Clone(additions[t.Name()])
-	if properties, ok := added["properties"].(map[string]any); ok {
-		maps.Copy(fields, properties)
-		delete(added, "properties")
-	}
-	maps.Copy(definition, added)
-}
-
-// field is the schema of a field with its comment.
-func (d definitions) field(t reflect.Type, field reflect.StructField) map[string]any {
-	return described(d.schema(field.Type), d.comments[t.Name()+"."+field.Name])
 }
 
 // described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an allOf.
@@ -178,6 +176,7 @@ func readComments(dir string) (map[string]string, error) {
 	return comments, nil
 }
 
+// typeComments adds the comments of a declaration's types and of their fields.
 func typeComments(comments map[string]string, declaration *ast.GenDecl) {
 	for _, spec := range declaration.Specs {
 		s, ok := spec.(*ast.TypeSpec)

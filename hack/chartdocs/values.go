@@ -23,7 +23,7 @@ type value struct {
 	path string
 	// section is the README's section that the key begins, or empty.
 	section string
-	// text is what the comment says.
+	// text is that of the comment, without directives.
 	text string
 	// schema is that of the default, with what the directive adds.
 	schema map[string]any
@@ -47,6 +47,7 @@ func parseValues(text []byte) ([]*value, error) {
 	return parseKeys(document.Content[0], "")
 }
 
+// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with a dot behind it.
 func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	var values []*value
 	for i := 0; i < len(mapping.Content); i += 2 {
@@ -59,6 +60,7 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	return values, nil
 }
 
+// parseKey reads one key with its comment, and the keys below it.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
 	if err := node.Decode(&v.preset); err != nil {
@@ -69,7 +71,7 @@ func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 		return nil, fmt.Errorf("line %d: %s: %w", key.Line, v.path, err)
 	}
 	if v.text == "" {
-		return nil, fmt.Errorf("line %d: %s: say in a comment above it what it is for", key.Line, v.path)
+		return nil, fmt.Errorf("line %d: %s: write a comment above it: what it is for", key.Line, v.path)
 	}
 	if node.Kind == yaml.MappingNode {
 		if v.children, err = parseKeys(node, v.path+"."); err != nil {
@@ -83,7 +85,7 @@ func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v.schema = v.inferred(node)
 	maps.Copy(v.schema, added)
 	if v.schema["type"] == nil {
-		return nil, fmt.Errorf("line %d: %s: its default tells no type: add # %s{type: …}", key.Line, v.path, directiveSchema)
+		return nil, fmt.Errorf("line %d: %s: its default has no type: add # %s{type: …}", key.Line, v.path, directiveSchema)
 	}
 	return v, nil
 }
@@ -111,8 +113,8 @@ func (v *value) readComment(comment string) (map[string]any, error) {
 	return added, nil
 }
 
-// inferred is the schema that follows from the default. A mapping takes its own keys and no others; an empty list or mapping
-// may hold what the directive says.
+// inferred is the schema that follows from the default. A mapping takes its own keys and no others; an
+// empty list or mapping holds what the directive allows.
 func (v *value) inferred(node *yaml.Node) map[string]any {
 	schema := map[string]any{"description": v.text}
 	if v.children == nil {
@@ -135,6 +137,7 @@ func (v *value) inferred(node *yaml.Node) map[string]any {
 
 var jsonTypes = map[string]string{"!!str": "string", "!!bool": "boolean", "!!int": "integer", "!!float": "number"}
 
+// properties are the schemas of values by their last name.
 func properties(values []*value) map[string]any {
 	all := map[string]any{}
 	for _, v := range values {

@@ -109,7 +109,7 @@ func TestKeepsTheOneBefore(t *testing.T) {
 	require.ErrorContains(t, file.Refused(), m.file())
 
 	m.write("profiles: [{name: default, claim: {name: '{release}'}}]\n")
-	assert.Contains(t, next(t, events).refused, "nobody knows the release")
+	assert.Contains(t, next(t, events).refused, "no release is known")
 
 	m.remove()
 	assert.Contains(t, next(t, events).refused, "no such file")

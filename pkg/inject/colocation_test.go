@@ -349,9 +349,9 @@ func TestColocationOfALongName(t *testing.T) {
 func TestColocateWhereItDoesNothing(t *testing.T) {
 	for profile, exp := range map[string]string{
 		"{name: default, colocate: true}":                                                                                                "",
-		"{name: default, colocate: true, claim: {accessModes: [ReadWriteOncePod]}}":                                                      `profile "default": colocate does nothing for ReadWriteOncePod`,
-		"{name: default, colocate: true, storageClass: {backend: nfs, parameters: {server: s, share: /x}}}":                              `profile "default": colocate is needless and does nothing`,
-		"{name: default, colocate: true, storageClass: {backend: csi, driver: d}, claim: {accessModes: [ReadWriteOnce, ReadWriteMany]}}": `profile "default": colocate is needless and does nothing`,
+		"{name: default, colocate: true, claim: {accessModes: [ReadWriteOncePod]}}":                                                      `profile "default": colocate has no effect for ReadWriteOncePod`,
+		"{name: default, colocate: true, storageClass: {backend: nfs, parameters: {server: s, share: /x}}}":                              `profile "default": colocate has no effect`,
+		"{name: default, colocate: true, storageClass: {backend: csi, driver: d}, claim: {accessModes: [ReadWriteOnce, ReadWriteMany]}}": `profile "default": colocate has no effect`,
 	} {
 		config := injecttest.Load(t, "profiles: ["+profile+"]\n")
 		warnings := strings.Join(config.Profiles[0].Warnings(), "\n")

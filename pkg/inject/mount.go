@@ -163,10 +163,9 @@ type directory struct {
 	variables        []corev1.EnvVar
 }
 
-// directory fills the placeholders of the profile's subPath. A value can never be "..", nor hold a
-// slash: names of namespaces and pods are DNS names, and a label begins and ends with a letter or a
-// digit. An empty one would make the directory that of all runs, so that a missing label refuses
-// the pod. Source: Kubernetes, apimachinery IsDNS1123Subdomain and IsValidLabelValue.
+// directory fills the placeholders of the profile's subPath. No value leads out of its directory: see
+// [storage.Placeholders]. An empty one would make the directory that of all runs, so that a missing label
+// refuses the pod.
 func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
@@ -174,16 +173,16 @@ func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	}
 	var variables []corev1.EnvVar
 	var problem error
-	usesVariables := mount.NeedsVariables()
-	fill := func(found string) string {
-		text, variable, err := p.fill(found)
-		problem = cmp.Or(problem, err)
-		if variable != nil { // a repeated one is there already when it is added
-			variables = append(variables, *variable)
+	fill := func(row *storage.Placeholder, key string) string {
+		problem = cmp.Or(problem, p.fillable(row, key))
+		if row.FieldPath == "" {
+			return row.Value(p.subject(), key)
 		}
-		return text
+		variable := row.EnvVar(key)
+		variables = append(variables, variable) // a repeated one is there already when it is added
+		return "$(" + variable.Name + ")"
 	}
-	text := subPath
+	text, usesVariables := subPath, mount.NeedsVariables()
 	if usesVariables { // a dollar of the path is no variable; source: Kubernetes, third_party/forked/golang/expansion
 		text = strings.ReplaceAll(text, "$", "$$")
 	}
@@ -197,51 +196,43 @@ func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	return directory{path: filled}, nil
 }
 
-// fill returns what stands for a placeholder, and the variable that it needs.
-func (p *podPatch) fill(placeholder string) (string, *corev1.EnvVar, error) {
-	filled := func(value string) (string, *corev1.EnvVar, error) {
-		if value == "" {
-			return "", nil, fmt.Errorf(
-				"%s has no value here: with postrender, add --namespace NAMESPACE --release RELEASE", placeholder,
-			)
-		}
-		return value, nil, nil
-	}
-	key, isLabel := storage.PlaceholderLabel(placeholder)
+// subject is the pod, and what is known of its namespace and release.
+func (p *podPatch) subject() storage.Subject {
+	return storage.Subject{Pod: p.pod, Namespace: p.request.Namespace, Release: p.request.Release.Name}
+}
+
+// fillable refuses a placeholder that has no value, or one that is not the name of one directory.
+func (p *podPatch) fillable(row *storage.Placeholder, key string) error {
+	value := row.Value(p.subject(), key)
 	switch {
-	case placeholder == storage.PlaceholderNamespace:
-		return filled(p.request.Namespace)
-	case placeholder == storage.PlaceholderRelease:
-		return filled(p.request.Release.Name)
-	case placeholder == storage.PlaceholderPodName:
-		v := fieldVariable("NAME", "metadata.name")
-		return "$(" + v.Name + ")", &v, nil
-	case isLabel:
-		v := fieldVariable("LABEL_"+variableName(key), "metadata.labels['"+key+"']")
-		return "$(" + v.Name + ")", &v, p.requireLabel(key)
+	case value != "" && !row.Safe(value):
+		return fmt.Errorf("%s is %q here, which is not the name of a directory", row.Text(key), value)
+	case value != "" || row.Later != nil && row.Later(p.subject(), key):
+		return nil
+	case row.Noun != "":
+		return p.missing(row.Noun, key)
 	}
-	return placeholder, nil, nil
+	return fmt.Errorf("the value of %s is not known here: with postrender, add --namespace NAMESPACE --release RELEASE",
+		row.Text(key))
 }
 
 // indexLabel is a label that pods of a Job have if it is Indexed, which is not looked at here.
 // Source: Kubernetes, pkg/controller/job/indexed_job_utils.go addCompletionIndexLabel.
 const indexLabel = "batch.kubernetes.io/job-completion-index"
 
-// requireLabel refuses a pod that will not have the label.
-func (p *podPatch) requireLabel(key string) error {
-	if p.pod.Labels[key] != "" || slices.Contains(p.pod.ControllerLabels, key) {
-		return nil
-	}
-	remedy := "add the label to the pod"
+// missing is the error for a pod that will not have the label, or another noun of [storage.Placeholder].
+func (p *podPatch) missing(noun, key string) error {
+	remedy := "add the " + noun + " to the pod"
 	switch {
 	case p.request.Admission:
 	case key == indexLabel:
-		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the " +
-			"webhook, which reads the label"
+		remedy = "only pods of a Job with completionMode: Indexed get it: if this is one, leave the pod to the webhook, " +
+			"which reads the label"
 	default:
-		remedy = "add the label to the pod template; where a controller adds it, leave the pod to the webhook, which reads it"
+		remedy = "add the " + noun + " to the pod template; where a controller adds it, leave the pod to the webhook, " +
+			"which reads it"
 	}
-	return fmt.Errorf("the pod has no label %s, and without it all pods would share one directory: %s", key, remedy)
+	return fmt.Errorf("the pod has no %s %s, and without it all pods would share one directory: %s", noun, key, remedy)
 }
 
 // takesVariables refuses variables where the kind's controller would break the pod.
@@ -249,29 +240,9 @@ func (p *podPatch) takesVariables() error {
 	if !p.pod.CopiesMounts {
 		return nil
 	}
-	return errors.New(
-		"mount.subPath: the controller of this kind copies mounts to a container of its own, which would miss their " +
-			"variables: " +
-			"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}",
-	)
-}
-
-func fieldVariable(name, fieldPath string) corev1.EnvVar {
-	return corev1.EnvVar{
-		Name:      storage.PodVariablePrefix + name,
-		ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldPath}},
-	}
-}
-
-// variableName makes the name of a variable from the key of a label. Two keys may have one name:
-// that is a conflict like any other of a variable that is taken.
-func variableName(key string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(key))
+	return errors.New("mount.subPath: the controller of this kind copies mounts to a container of its own, which " +
+		"would miss their variables: " +
+		"leave these pods to the webhook, or write a placeholder that the controller fills, such as {{workflow.name}}")
 }
 
 // container removes injected mounts, and what came with them.

@@ -265,6 +265,16 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		"a Rollout is Argo's and copies nothing": {
 			"{pod.name}", template("argoproj.io/v1alpha1", "Rollout", "{template: TEMPLATE}"), "",
 		},
+		"nor for a placeholder of Argo's own": {
+			"{{pod.name}}", template(
+				"argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {name: main, image: x}}]}",
+			), "",
+		},
+		"a label that leads out of its directory": {
+			byLabel, "apiVersion: v1\nkind: Pod\nmetadata: {labels: {" + workflowLabel + ": ../../other}}\n" +
+				"spec: {containers: [{name: main}]}\n",
+			byLabel + ` is "../../other" here, which is not the name of a directory`,
+		},
 		"Argo fills its own": {
 			"{{workflow.name}}",
 			template("argoproj.io/v1alpha1", "Workflow", "{templates: [{name: a, container: {image: x}}]}"), "",
@@ -317,12 +327,11 @@ func TestAdmissionRefusesAMissingLabel(t *testing.T) {
 
 func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	for subPath, exp := range map[string]string{
-		"{pod.names}": "{pod.names} is no placeholder: there are {namespace}, {release}, {pod.name} and " +
-			"{pod.labels['KEY']}",
-		"{pod.labels[job-name]}":   "is no placeholder",
+		"{pod.names}":              "{pod.names} is not a placeholder: there are " + storage.PlaceholderPatterns(),
+		"{pod.labels[job-name]}":   "is not a placeholder",
 		"{pod.labels['job name']}": "{pod.labels['job name']} names no label",
 		"{pod.labels['../..']}":    "names no label",
-		"runs/{pod.name":           "has a brace without its partner",
+		"runs/{pod.name":           "has a brace without the other one",
 		"{pod.name}/../other":      "without two dots",
 		"/{pod.name}":              "must be a relative path",
 	} {
@@ -331,8 +340,8 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, "profiles[0].mount.subPath", subPath)
 	}
 	for subPath, exp := range map[string]string{
-		"{release}":         "at admission",
-		"{{workflow.name}}": "at admission",
+		"{release}":         "at admission no release is known",
+		"{{workflow.name}}": "at admission nothing fills {{…}}",
 	} {
 		_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + withSubPath(subPath)))
 		require.ErrorContains(t, err, exp)
@@ -343,7 +352,7 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
 
 	result := patch(t, injecttest.Load(t, withSubPath("team")), annotated(t, "sub-path: {pod.name}"))
-	assert.Contains(t, result.Refused().Message, "placeholders belong into the profile's mount.subPath")
+	assert.Contains(t, result.Refused().Message, "placeholders are for mount.subPath of the profile only")
 
 	config := injecttest.Load(
 		t, `profiles: [{name: default, claim: {name: theirs, create: false}, mount: {subPath: "{release}"}}]`+"\n",
@@ -352,6 +361,6 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	result = inject.Patch(config, inject.Request{}, objects[0].Pods...)
 	assert.Contains(
 		t, result.Refused().Message,
-		"{release} has no value here: with postrender, add --namespace NAMESPACE --release RELEASE",
+		"the value of {release} is not known here: with postrender, add --namespace NAMESPACE --release RELEASE",
 	)
 }

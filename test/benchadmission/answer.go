@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// head is what is read of the head of an answer over HTTP/1.1.
+// head is what the client reads of the head of an answer over HTTP/1.1.
 type head struct {
 	status int
 	// length of the body; -1 when it comes in chunks.
@@ -18,8 +18,8 @@ type head struct {
 	isClosed bool
 }
 
-// readAnswer reads one answer into body, which it empties first. net/http can do that too, but takes a quarter of the
-// client's CPU for it. After an error the connection is of no use.
+// readAnswer reads one answer into body, which it empties first. net/http can do that too, but
+// takes a quarter of the client's CPU for it. After an error the connection is unusable.
 func readAnswer(reader *bufio.Reader, body *bytes.Buffer) (status int, err error) {
 	h, err := readHead(reader)
 	if err != nil {
@@ -62,7 +62,7 @@ func readHead(reader *bufio.Reader) (head, error) {
 	}
 }
 
-// field notes what a line of the head means for the body.
+// field records what a line of the head means for the body.
 func (h *head) field(line []byte) (err error) {
 	name, value, found := bytes.Cut(line, []byte(":"))
 	if !found {
@@ -94,7 +94,7 @@ func readChunks(reader *bufio.Reader, body *bytes.Buffer) error {
 	return err
 }
 
-// readLine returns a line without its end. It is good until the next read.
+// readLine returns a line without its end. The result is valid until the next read.
 func readLine(reader *bufio.Reader) ([]byte, error) {
 	line, err := reader.ReadSlice('\n')
 	if err != nil {

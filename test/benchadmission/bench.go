@@ -13,16 +13,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 )
 
-// clientGC lets the client's garbage grow, which is small, so that it collects seldom.
+// clientGC lets the client's small heap grow, so that it is seldom collected.
 const clientGC = 400
 
-// bench is one run: a launcher, and the reviews that its servers are asked.
+// bench is one run: a launcher, and the reviews that are sent to its servers.
 type bench struct {
 	options  options
 	launcher *launcher
 }
 
-// prepare divides the CPUs, builds the programs and starts the control plane. The caller must close what it returns.
+// prepare divides the CPUs, builds the programs and starts the control plane. The caller must close
+// what it returns.
 func prepare(ctx context.Context, o options, dir string) (*bench, error) {
 	l := &launcher{dir: dir, warmUp: o.warmUp}
 	tlsDir := filepath.Join(dir, "tls")
@@ -41,7 +42,7 @@ func prepare(ctx context.Context, o options, dir string) (*bench, error) {
 	}
 	runtime.GOMAXPROCS(l.host.clientCPUs())
 	debug.SetGCPercent(clientGC)
-	if o.measures(ours) {
+	if o.measures(webhookName) {
 		if l.cluster, err = startCluster(ctx, dir, l.certificates.ca); err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func prepare(ctx context.Context, o options, dir string) (*bench, error) {
 	return &bench{options: o, launcher: l}, nil
 }
 
-// close ends the control plane. It fails when that had ended before.
+// close ends the control plane. It fails if the control plane had ended before.
 func (b *bench) close() error {
 	if b.launcher.cluster == nil {
 		return nil
@@ -64,7 +65,8 @@ func (b *bench) close() error {
 func (b *bench) run(ctx context.Context) (*report, error) {
 	r := &report{
 		options: b.options, machine: figures.Describe(), isPinned: b.launcher.host.isPinned, loadBefore: figures.Load(),
-		ready: map[string][]float64{}, idle: map[string]float64{}, loaded: map[string]float64{}, programs: map[string]float64{},
+		ready: map[string][]float64{}, idle: map[string]float64{}, loaded: map[string]float64{},
+		programs: map[string]float64{},
 	}
 	var err error
 	if r.experiments, err = experiments(ctx); err != nil {
@@ -88,7 +90,8 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 	return r, nil
 }
 
-// measureStarts starts every server several times, in turns, and sees how soon it is ready.
+// measureStarts starts every server several times, in turns, and measures the time until it is
+// ready.
 func (b *bench) measureStarts(ctx context.Context, r *report) error {
 	for range b.options.starts {
 		for _, c := range b.options.candidates() {
@@ -103,7 +106,7 @@ func (b *bench) measureStarts(ctx context.Context, r *report) error {
 	return nil
 }
 
-// measureHTTP1 takes all figures of servers that run side by side, of which one is asked at a time.
+// measureHTTP1 measures all figures of servers that run side by side, one server at a time.
 func (b *bench) measureHTTP1(ctx context.Context, r *report) error {
 	return b.serving(ctx, false, func(servers []*server) error {
 		subjects, err := newSubjects(b.options)
@@ -129,7 +132,7 @@ func (b *bench) measureHTTP1(ctx context.Context, r *report) error {
 	})
 }
 
-// measureHTTP2 takes their costs only.
+// measureHTTP2 measures only what a review costs each server.
 func (b *bench) measureHTTP2(ctx context.Context, r *report) error {
 	return b.serving(ctx, true, func(servers []*server) error {
 		subjects, err := newSubjects(b.options)
@@ -147,7 +150,8 @@ func (b *bench) measureHTTP2(ctx context.Context, r *report) error {
 	})
 }
 
-// serving starts all servers, waits until ours leads, and stops them when the work is done.
+// serving starts all servers, waits until the webhook is the leader, and stops them when the work
+// is done.
 func (b *bench) serving(ctx context.Context, http2 bool, work func([]*server) error) error {
 	var servers []*server
 	defer func() {

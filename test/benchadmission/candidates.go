@@ -13,10 +13,10 @@ import (
 
 const module = "github.com/pipeline-storage/pipeline-storage/"
 
-// Names of servers that the report speaks of.
+// Names of servers in the report.
 const (
-	allow = "allow" // what the others are compared with
-	ours  = "ours"
+	allow       = "allow" // what the others are compared with
+	webhookName = "webhook"
 )
 
 // candidate is a server that is measured.
@@ -25,18 +25,24 @@ type candidate struct {
 	what string
 	// pkg is its package, below the module.
 	pkg string
-	// constant is the answer of a server that repeats no uid.
+	// constant is the answer of a server that repeats no uid; nil for every other server.
 	constant string
-	// mutates says that its answers must mount the claim.
+	// mutates is true when the server's answers must mount the claim.
 	mutates bool
 }
 
 // candidates, in the order of the tables.
 var candidates = []candidate{
-	{name: "constant", what: "a constant answer from net/http", pkg: "test/benchadmission/servers/constant", constant: listen.Constant},
+	{
+		name: "constant", what: "a constant answer from net/http", pkg: "test/benchadmission/servers/constant",
+		constant: listen.Constant,
+	},
 	{name: allow, what: "controller-runtime, allows without decoding the pod", pkg: "test/benchadmission/servers/allow"},
-	{name: "usual", what: "controller-runtime, decodes, copies, encodes, diffs", pkg: "test/benchadmission/servers/usual", mutates: true},
-	{name: ours, what: "cmd/webhook with everything on", pkg: "cmd/webhook", mutates: true},
+	{
+		name: "usual", what: "controller-runtime, decodes, copies, encodes, diffs", pkg: "test/benchadmission/servers/usual",
+		mutates: true,
+	},
+	{name: webhookName, what: "cmd/webhook with everything on", pkg: "cmd/webhook", mutates: true},
 }
 
 func candidateNames() []string {
@@ -61,7 +67,7 @@ func buildAll(ctx context.Context, o options, dir string) (map[string]string, er
 }
 
 func program(ctx context.Context, c candidate, o options, dir string) (string, error) {
-	if c.name != ours || o.webhook == "" {
+	if c.name != webhookName || o.webhook == "" {
 		return build(ctx, c, dir)
 	}
 	path, err := filepath.Abs(o.webhook)
@@ -74,8 +80,8 @@ func program(ctx context.Context, c candidate, o options, dir string) (string, e
 	return path, nil
 }
 
-// build compiles one program as the webhook is released: static, without symbols. Toolchain and experiments are those of
-// the environment, the same for all.
+// build compiles one program as the webhook is released: static, without symbols. The toolchain and
+// its experiments come from the environment, the same for all.
 func build(ctx context.Context, c candidate, dir string) (string, error) {
 	path := filepath.Join(dir, c.name)
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, module+c.pkg)
@@ -86,11 +92,11 @@ func build(ctx context.Context, c candidate, dir string) (string, error) {
 	return path, nil
 }
 
-// experiments are the toolchain's, which decide which encoding/json is measured.
+// experiments are those of the toolchain. They decide which encoding/json is measured.
 func experiments(ctx context.Context) (string, error) {
 	text, err := exec.CommandContext(ctx, "go", "env", "GOEXPERIMENT").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask Go for its experiments: %w", err)
+		return "", fmt.Errorf("read Go's experiments: %w", err)
 	}
 	if found := strings.TrimSpace(string(text)); found != "" {
 		return found, nil
@@ -98,7 +104,7 @@ func experiments(ctx context.Context) (string, error) {
 	return "none", nil
 }
 
-// measurePrograms reads how large the programs are.
+// measurePrograms reads the sizes of the programs.
 func (b *bench) measurePrograms(r *report) error {
 	for name, path := range b.launcher.programs {
 		info, err := os.Stat(path)

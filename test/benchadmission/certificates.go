@@ -18,16 +18,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
 )
 
-// certificates are what every server presents, in files named as in a Secret of type kubernetes.io/tls.
+// certificates are what every server presents, in files named as in a Secret of type
+// kubernetes.io/tls.
 type certificates struct {
 	dir string
 	ca  []byte // PEM
 }
 
-// newCertificates makes an authority and one certificate with an ECDSA key, as self-made and cert-manager's small keys are.
+// newCertificates makes a CA and one certificate with an ECDSA key, as the webhook and
+// cert-manager's small keys have it.
 func newCertificates(dir string, names ...string) (certificates, error) {
-	authority := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
+	issuing := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "benchadmission"}, KeyUsage: x509.KeyUsageCertSign, IsCA: true,
+		BasicConstraintsValid: true,
 	}
 	leaf := &x509.Certificate{
 		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: []net.IP{net.ParseIP(listen.Host)},
@@ -41,11 +44,11 @@ func newCertificates(dir string, names ...string) (certificates, error) {
 		}
 		keys[i] = key
 	}
-	ca, err := sign(authority, authority, keys[0], keys[0])
+	ca, err := sign(issuing, issuing, keys[0], keys[0])
 	if err != nil {
 		return certificates{}, err
 	}
-	cert, err := sign(leaf, authority, keys[1], keys[0])
+	cert, err := sign(leaf, issuing, keys[1], keys[0])
 	if err != nil {
 		return certificates{}, err
 	}
@@ -78,7 +81,7 @@ func sign(template, issuer *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), nil
 }
 
-// client is what the requests are made with: TLS 1.3 and one version of HTTP, or no connection.
+// client returns the TLS configuration of the requests: TLS 1.3 and exactly one version of HTTP.
 func (c certificates) client(http2 bool) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(c.ca)
@@ -86,5 +89,8 @@ func (c certificates) client(http2 bool) *tls.Config {
 	if http2 {
 		protocol = "h2"
 	}
-	return &tls.Config{RootCAs: pool, ServerName: listen.Host, MinVersion: tls.VersionTLS13, NextProtos: []string{protocol}}
+	return &tls.Config{
+		RootCAs: pool, ServerName: listen.Host, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{protocol},
+	}
 }

@@ -18,17 +18,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
-// What a pod must have after the patch: the storage of a configuration that says nothing.
+// What a pod must have after the patch: the storage of a configuration with every default.
 const (
 	claimName = "pvc-data-pipeline"
 	mountPath = "/data"
 )
 
-// keptAnswers bounds how many different answers to one review are remembered: a diff has its operations in any order.
-const keptAnswers = 1000
+// cachedAnswers bounds how many different answers to one review are cached: a diff has its
+// operations in any order.
+const cachedAnswers = 1000
 
-// checker looks at every answer of one server to the reviews of one size. An answer that is, to the byte, one that was
-// good for the same review is good: its uid is among those bytes. So the patch is applied once for each different answer.
+// checker checks every answer of one server to the reviews of one size. An answer that is byte for
+// byte one that was good for the same review is good: the uid is among those bytes. So the patch is
+// applied once for each different answer.
 type checker struct {
 	candidate candidate
 	reviews   []reviews.Review
@@ -45,7 +47,7 @@ func newChecker(c candidate, all []reviews.Review) *checker {
 	return k
 }
 
-// check says what is wrong with the answer to one of the reviews.
+// check returns what is wrong with the answer to one of the reviews.
 func (k *checker) check(index, status int, body []byte) error {
 	if status != http.StatusOK {
 		return fmt.Errorf("%s answered with status %d: %.200s", k.candidate.name, status, body)
@@ -53,10 +55,10 @@ func (k *checker) check(index, status int, body []byte) error {
 	if k.known(index, body) {
 		return nil
 	}
-	if err := k.judge(k.reviews[index], body); err != nil {
+	if err := k.verify(k.reviews[index], body); err != nil {
 		return fmt.Errorf("%s answered wrongly: %w: %.200s", k.candidate.name, err, body)
 	}
-	k.remember(index, body)
+	k.cache(index, body)
 	return nil
 }
 
@@ -67,10 +69,10 @@ func (k *checker) known(index int, body []byte) bool {
 	return found
 }
 
-func (k *checker) remember(index int, body []byte) {
+func (k *checker) cache(index int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.good[index]) < keptAnswers {
+	if len(k.good[index]) < cachedAnswers {
 		k.good[index][string(body)] = struct{}{}
 	}
 }
@@ -85,8 +87,8 @@ func (k *checker) answerBytes() int {
 	return 0
 }
 
-// judge reads one answer in full.
-func (k *checker) judge(asked reviews.Review, body []byte) error {
+// verify reads one answer in full.
+func (k *checker) verify(sent reviews.Review, body []byte) error {
 	if k.candidate.constant != "" {
 		if string(body) != k.candidate.constant {
 			return errors.New("it is not the constant")
@@ -98,8 +100,8 @@ func (k *checker) judge(asked reviews.Review, body []byte) error {
 		return err
 	}
 	switch {
-	case string(response.UID) != asked.UID:
-		return fmt.Errorf("uid %q instead of %q", response.UID, asked.UID)
+	case string(response.UID) != sent.UID:
+		return fmt.Errorf("uid %q instead of %q", response.UID, sent.UID)
 	case !response.Allowed:
 		return errors.New("the pod is denied")
 	case response.Result != nil && response.Result.Code != 0 && response.Result.Code != http.StatusOK:
@@ -111,13 +113,13 @@ func (k *checker) judge(asked reviews.Review, body []byte) error {
 	case response.PatchType == nil || *response.PatchType != admissionv1.PatchTypeJSONPatch:
 		return errors.New("the type of the patch is not JSONPatch")
 	}
-	return checkPatch(asked.Pod, response.Patch)
+	return checkPatch(sent.Pod, response.Patch)
 }
 
 func decodeAnswer(body []byte) (*admissionv1.AdmissionResponse, error) {
 	var review admissionv1.AdmissionReview
 	if err := strict(body, &review); err != nil {
-		return nil, fmt.Errorf("it is no AdmissionReview: %w", err)
+		return nil, fmt.Errorf("it is not an AdmissionReview: %w", err)
 	}
 	if review.Kind != "AdmissionReview" || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
 		return nil, fmt.Errorf("it is a %s of %s", review.Kind, review.APIVersion)
@@ -128,7 +130,8 @@ func decodeAnswer(body []byte) (*admissionv1.AdmissionResponse, error) {
 	return review.Response, nil
 }
 
-// checkPatch says whether the patch gives every container of the pod the claim and changes nothing else.
+// checkPatch returns an error unless the patch gives every container of the pod the claim and
+// changes nothing else.
 func checkPatch(pod, patch []byte) error {
 	operations, err := jsonpatch.DecodePatch(patch)
 	if err != nil {
@@ -150,17 +153,18 @@ func checkPatch(pod, patch []byte) error {
 	}
 	delete(after.Annotations, inject.AnnotationInjected)
 	if !equality.Semantic.DeepEqual(before, after) {
-		return errors.New("the pod is changed beyond the volume, its mounts and the mark")
+		return errors.New("the pod is changed beyond the volume, its mounts and the annotation")
 	}
 	return nil
 }
 
-// removeStorage takes the volume with the claim and its mounts out, each of which must be there once.
+// removeStorage removes the volume with the claim and its mounts, each of which must exist once.
 func removeStorage(spec *corev1.PodSpec) error {
-	isOurs := func(v corev1.Volume) bool {
-		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName && !v.PersistentVolumeClaim.ReadOnly
+	isWebhook := func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName &&
+			!v.PersistentVolumeClaim.ReadOnly
 	}
-	at := slices.IndexFunc(spec.Volumes, isOurs)
+	at := slices.IndexFunc(spec.Volumes, isWebhook)
 	if at < 0 {
 		return fmt.Errorf("no volume holds the claim %s", claimName)
 	}
@@ -169,7 +173,9 @@ func removeStorage(spec *corev1.PodSpec) error {
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
 			c := &list[i]
-			at := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return equality.Semantic.DeepEqual(m, wanted) })
+			at := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+				return equality.Semantic.DeepEqual(m, wanted)
+			})
 			if at < 0 {
 				return fmt.Errorf("container %q does not mount the claim at %s", c.Name, mountPath)
 			}

@@ -20,25 +20,25 @@ const (
 	inFlight = 16
 	// connectionsHTTP2 share them over HTTP/2; over HTTP/1.1 each has its own.
 	connectionsHTTP2 = 2
-	// patience is how long anything that should take milliseconds may take.
-	patience = 20 * time.Second
+	// serverTimeout is the limit for anything that should take milliseconds.
+	serverTimeout = 20 * time.Second
 )
 
-// client sends the requests of one of those that are in flight, one after the other. The body it returns is good until
-// the next call.
+// client sends the requests of one worker, one after the other. The body that it returns is valid
+// until the next call.
 type client interface {
 	post(ctx context.Context, index int) (status int, body []byte, err error)
 	close()
 }
 
 // dial opens the connections to a server.
-func dial(ctx context.Context, s *server, asked []reviews.Review) ([]client, error) {
+func dial(ctx context.Context, s *server, sent []reviews.Review) ([]client, error) {
 	config := s.certificates.client(s.http2)
 	if s.http2 {
-		return dialHTTP2(ctx, s.address(), config, asked)
+		return dialHTTP2(ctx, s.address(), config, sent)
 	}
 	var clients []client
-	requests := requests(s.address(), asked)
+	requests := requests(s.address(), sent)
 	for range inFlight {
 		c, err := dialHTTP1(ctx, s.address(), config, requests)
 		if err != nil {
@@ -58,17 +58,19 @@ func closeAll(clients []client) {
 
 // requests are the whole requests with their headers, as the API server sends them.
 // Source: Kubernetes, apiserver/pkg/util/webhook, and client-go's rest.Request.
-func requests(address string, asked []reviews.Review) [][]byte {
-	const head = "POST %s?timeout=5s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-apiserver-admission\r\nContent-Length: %d\r\n" +
+func requests(address string, sent []reviews.Review) [][]byte {
+	const head = "POST %s?timeout=5s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-apiserver-admission\r\nContent-Length: " +
+		"%d\r\n" +
 		"Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"
-	all := make([][]byte, len(asked))
-	for i, review := range asked {
+	all := make([][]byte, len(sent))
+	for i, review := range sent {
 		all[i] = append(fmt.Appendf(nil, head, listen.Path, address, len(review.Body)), review.Body...)
 	}
 	return all
 }
 
-// http1 is one connection that is kept alive. It is written by hand so that the client's CPU does not limit the server's.
+// http1 is one connection that is kept alive. It is written by hand so that the client's CPU does
+// not limit the server's.
 type http1 struct {
 	connection *tls.Conn
 	reader     *bufio.Reader
@@ -77,7 +79,7 @@ type http1 struct {
 }
 
 func dialHTTP1(ctx context.Context, address string, config *tls.Config, requests [][]byte) (*http1, error) {
-	raw, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address)
+	raw, err := (&net.Dialer{Timeout: serverTimeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func dialHTTP1(ctx context.Context, address string, config *tls.Config, requests
 }
 
 func (c *http1) post(_ context.Context, index int) (int, []byte, error) {
-	if err := c.connection.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.connection.SetDeadline(time.Now().Add(serverTimeout)); err != nil {
 		return 0, nil, fmt.Errorf("set a deadline: %w", err)
 	}
 	if _, err := c.connection.Write(c.requests[index]); err != nil {
@@ -110,12 +112,13 @@ type http2 struct {
 	body      bytes.Buffer
 }
 
-func dialHTTP2(ctx context.Context, address string, config *tls.Config, asked []reviews.Review) ([]client, error) {
+func dialHTTP2(ctx context.Context, address string, config *tls.Config, sent []reviews.Review) ([]client, error) {
 	var clients []client
 	for range connectionsHTTP2 {
 		transport := &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true}
 		for range inFlight / connectionsHTTP2 {
-			clients = append(clients, &http2{transport: transport, url: "https://" + address + listen.Path + "?timeout=5s", reviews: asked})
+			clients = append(clients,
+				&http2{transport: transport, url: "https://" + address + listen.Path + "?timeout=5s", reviews: sent})
 		}
 		// The first request opens the connection. Several at once might each open one.
 		if _, _, err := clients[len(clients)-1].post(ctx, 0); err != nil {
@@ -127,7 +130,7 @@ func dialHTTP2(ctx context.Context, address string, config *tls.Config, asked []
 }
 
 func (c *http2) post(ctx context.Context, index int) (int, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.reviews[index].Body))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
-// Names of what ours finds in its cluster.
+// Names of what the webhook finds in its cluster.
 const (
 	ownNamespace  = "pipeline-storage"
 	serviceName   = "pipeline-storage"
@@ -29,16 +29,16 @@ const (
 	serviceDNS    = serviceName + "." + ownNamespace + ".svc"
 )
 
-// config is what a file must say at least. It asks for one profile with every default.
+// config is the smallest configuration file: one profile with every default.
 const config = "apiVersion: " + storage.APIVersion + "\nkind: StorageConfig\nprofiles:\n- name: default\n"
 
-// cluster is the control plane that ours runs beside.
+// cluster is the control plane beside which the webhook runs.
 type cluster struct {
 	plane  *controlplane.ControlPlane
 	config string
 }
 
-// startCluster starts etcd and an API server and makes what the chart would make.
+// startCluster starts etcd and an API server and creates what the chart would create.
 func startCluster(ctx context.Context, dir string, ca []byte) (*cluster, error) {
 	c := &cluster{config: filepath.Join(dir, "config.yaml")}
 	if err := os.WriteFile(c.config, []byte(config), 0o644); err != nil {
@@ -55,7 +55,7 @@ func startCluster(ctx context.Context, dir string, ca []byte) (*cluster, error) 
 	return c, nil
 }
 
-// stop ends the control plane and returns the end of its logs when it failed.
+// stop ends the control plane and returns the end of its logs if it failed.
 func (c *cluster) stop() string {
 	logs := c.plane.Logs()
 	if err := c.plane.Stop(); err != nil {
@@ -64,8 +64,8 @@ func (c *cluster) stop() string {
 	return ""
 }
 
-// args are the flags that ours needs in this cluster. It reads its own certificate and keeps the caBundle, and drains for
-// nobody.
+// args are the flags that the webhook needs in this cluster. It reads its own certificate, does not
+// write the caBundle, and does not drain.
 func (c *cluster) args() []string {
 	return []string{
 		"--kubeconfig=" + c.plane.Kubeconfig,

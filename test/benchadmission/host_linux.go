@@ -15,7 +15,7 @@ import (
 // mostCPUs is the size of the set, see CPU_SET(3).
 const mostCPUs = 1024
 
-// host says which CPUs the two sides run on.
+// host records which CPUs each of the two sides runs on.
 type host struct {
 	server, client unix.CPUSet
 	isPinned       bool
@@ -29,8 +29,8 @@ var allowed = sync.OnceValues(func() (cpus unix.CPUSet, err error) {
 	return cpus, nil
 })
 
-// divide gives the last CPU that this process may use to the servers, one after the other, and the rest to the client and
-// to the control plane. With a single CPU they share it.
+// divide gives the last CPU that this process may use to the servers, one after the other, and the
+// rest to the client and to the control plane. With a single CPU they share it.
 func divide() (host, error) {
 	cpus, err := allowed()
 	h := host{client: cpus}
@@ -67,8 +67,8 @@ func (h host) pinSelf() error {
 	return nil
 }
 
-// start starts a server on its CPU. The calling goroutine must be locked to its thread, which the kernel watches: when it
-// ends, the server is killed.
+// start starts a server on its CPU. The calling goroutine must be locked to its thread, which the
+// kernel watches: when the thread ends, the server is killed.
 func (h host) start(command *exec.Cmd) (err error) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if !h.isPinned {
@@ -88,8 +88,9 @@ func (h host) start(command *exec.Cmd) (err error) {
 
 func (h host) clientCPUs() int { return h.client.Count() }
 
-// cpuTime is what a process has used so far, in user and system mode, to the nanosecond.
-// Source: clock_getcpuclockid(3); the kernel makes the clock's number of the process's.
+// cpuTime returns the CPU time that a process has used, in user and system mode, in nanoseconds.
+// The kernel derives the clock's number from the process's.
+// Source: clock_getcpuclockid(3).
 func cpuTime(pid int) (time.Duration, error) {
 	const scheduled = 2 // CPUCLOCK_SCHED
 	var used unix.Timespec

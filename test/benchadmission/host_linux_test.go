@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCPUTimeIsWhatTheKernelCharged(t *testing.T) {
+func TestCPUTimeMatchesKernel(t *testing.T) {
 	before, err := cpuTime(os.Getpid())
 	require.NoError(t, err)
 	for until := time.Now().Add(50 * time.Millisecond); time.Now().Before(until); {
@@ -26,7 +26,7 @@ func TestCPUTimeIsWhatTheKernelCharged(t *testing.T) {
 	assert.InDelta(t, charged.Seconds(), after.Seconds(), 0.02)
 }
 
-func TestCPUTimeOfNobody(t *testing.T) {
+func TestCPUTimeOfUnknownProcess(t *testing.T) {
 	_, err := cpuTime(1 << 24)
 	assert.ErrorContains(t, err, "read the CPU clock of process 16777216")
 }

@@ -10,7 +10,7 @@ import (
 
 var errLinux = errors.New("servers are measured by Linux' CPU clocks and /proc: run benchadmission on Linux")
 
-// host is nothing here.
+// host does nothing on this platform.
 type host struct{ isPinned bool }
 
 func divide() (host, error) { return host{}, errLinux }

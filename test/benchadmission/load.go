@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// done is what a period of load came to.
+// done is the outcome of a period of load.
 type done struct {
 	requests int
 	elapsed  time.Duration
 }
 
-// load is how one server is asked.
+// load is how requests are sent to one server.
 type load struct {
 	clients []client
 	check   func(index, status int, body []byte) error
 	reviews int
 }
 
-// closed keeps every client busy for a while: each sends its next request when it has its answer.
+// closed keeps every client busy for a period: each sends its next request when it has its answer.
 func (l load) closed(ctx context.Context, duration time.Duration) (done, error) {
 	var requests atomic.Int64
 	begun := time.Now()
@@ -30,7 +30,7 @@ func (l load) closed(ctx context.Context, duration time.Duration) (done, error) 
 		own := 0
 		defer func() { requests.Add(int64(own)) }()
 		for index := number; time.Since(begun) < duration; index++ {
-			if err := l.ask(ctx, c, index); err != nil {
+			if err := l.send(ctx, c, index); err != nil {
 				return err
 			}
 			own++
@@ -40,8 +40,9 @@ func (l load) closed(ctx context.Context, duration time.Duration) (done, error) 
 	return done{requests: int(requests.Load()), elapsed: time.Since(begun)}, err
 }
 
-// paced sends requests at a rate per second, whatever the answers take, and returns the latencies, the shortest first.
-// A request that had to wait for a free client is counted from when it was due.
+// paced sends requests at a rate per second, however long the answers take, and returns the
+// latencies, the shortest first. The latency of a request that had to wait for a free client begins
+// when the request was due.
 func (l load) paced(ctx context.Context, duration time.Duration, rate float64) ([]time.Duration, error) {
 	var next atomic.Int64
 	var mu sync.Mutex
@@ -65,7 +66,7 @@ func (l load) paced(ctx context.Context, duration time.Duration, rate float64) (
 				time.Sleep(early)
 				from = time.Now() // the timer's own delay is not the server's
 			}
-			if err := l.ask(ctx, c, int(number)); err != nil {
+			if err := l.send(ctx, c, int(number)); err != nil {
 				return err
 			}
 			own = append(own, time.Since(from))
@@ -75,8 +76,8 @@ func (l load) paced(ctx context.Context, duration time.Duration, rate float64) (
 	return all, err
 }
 
-// ask sends one review, of all in turns, and checks the answer.
-func (l load) ask(ctx context.Context, c client, index int) error {
+// send sends one review, of all in turns, and checks the answer.
+func (l load) send(ctx context.Context, c client, index int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (l load) each(work func(number int, c client) error) error {
 	return errors.Join(failures...)
 }
 
-// percentile of latencies that are sorted.
+// percentile returns a percentile of sorted latencies.
 func percentile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

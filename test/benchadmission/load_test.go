@@ -18,12 +18,12 @@ import (
 type stub struct {
 	takes time.Duration
 	err   error
-	asked []int
+	sent  []int
 }
 
 func (s *stub) post(_ context.Context, index int) (int, []byte, error) {
 	time.Sleep(s.takes)
-	s.asked = append(s.asked, index)
+	s.sent = append(s.sent, index)
 	return http.StatusOK, nil, s.err
 }
 
@@ -31,7 +31,7 @@ func (s *stub) close() {}
 
 func good(int, int, []byte) error { return nil }
 
-func TestClosedLoadAsksAllReviewsInTurns(t *testing.T) {
+func TestClosedLoadSendsReviewsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &stub{takes: time.Millisecond}, &stub{takes: time.Millisecond}
 
@@ -39,12 +39,12 @@ func TestClosedLoadAsksAllReviewsInTurns(t *testing.T) {
 
 		require.NoError(t, err)
 		assert.Equal(t, done{requests: 10, elapsed: 5 * time.Millisecond}, result)
-		assert.Equal(t, []int{0, 1, 2, 0, 1}, first.asked)
-		assert.Equal(t, []int{1, 2, 0, 1, 2}, second.asked)
+		assert.Equal(t, []int{0, 1, 2, 0, 1}, first.sent)
+		assert.Equal(t, []int{1, 2, 0, 1, 2}, second.sent)
 	})
 }
 
-func TestLoadEndsWithAnError(t *testing.T) {
+func TestLoadEndsWithFirstError(t *testing.T) {
 	for name, test := range map[string]struct {
 		client *stub
 		check  func(int, int, []byte) error
@@ -60,16 +60,16 @@ func TestLoadEndsWithAnError(t *testing.T) {
 
 			_, err = l.paced(t.Context(), time.Minute, 1000)
 			require.EqualError(t, err, "torn")
-			assert.Len(t, test.client.asked, 2)
+			assert.Len(t, test.client.sent, 2)
 		})
 	}
 }
 
 func TestPacedLoadKeepsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begun, asked := time.Now(), &stub{takes: time.Millisecond}
+		begun, sent := time.Now(), &stub{takes: time.Millisecond}
 
-		latencies, err := load{clients: []client{asked}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
+		latencies, err := load{clients: []client{sent}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
 
 		require.NoError(t, err)
 		assert.Equal(t, slices.Repeat([]time.Duration{time.Millisecond}, 50), latencies)
@@ -77,7 +77,8 @@ func TestPacedLoadKeepsItsRate(t *testing.T) {
 	})
 }
 
-// One client that takes 10 ms cannot keep a pace of 5 ms: each request waits 5 ms longer than the one before.
+// One client that needs 10 ms a request cannot send one each 5 ms: each request waits 5 ms longer
+// than the one before.
 func TestPacedLoadCountsTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &stub{takes: 10 * time.Millisecond}
@@ -85,11 +86,13 @@ func TestPacedLoadCountsTheQueue(t *testing.T) {
 		latencies, err := load{clients: []client{slow}, check: good, reviews: 1}.paced(t.Context(), 20*time.Millisecond, 200)
 
 		require.NoError(t, err)
-		assert.Equal(t, []time.Duration{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond}, latencies)
+		assert.Equal(t,
+			[]time.Duration{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond},
+			latencies)
 	})
 }
 
-func TestLoadStopsWhenItIsTold(t *testing.T) {
+func TestLoadStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 

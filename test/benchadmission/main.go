@@ -1,9 +1,10 @@
 // Command benchadmission measures what the webhook costs: `go run ./test/benchadmission`.
 //
-// It is measured beside a constant answer from net/http, beside controller-runtime's own handler doing nothing, and beside
-// the way in which most webhooks patch pods. Every server is a process of its own with one CPU; the client has the others.
-// The servers take turns, so that a busy machine disturbs all of them alike: compare CPU times. Ours is the program that
-// is shipped, with everything on, and runs beside a real API server.
+// It is measured beside a constant answer from net/http, beside controller-runtime's own handler
+// doing nothing, and beside the way in which most webhooks patch pods. Every server is a process of
+// its own with one CPU; the client has the others. The servers take turns, so that a busy machine
+// disturbs all of them alike: compare CPU times. The webhook is the program that is shipped, with
+// everything on, and runs beside a real API server.
 package main
 
 import (
@@ -28,7 +29,7 @@ func main() {
 	}
 }
 
-// run is the whole of the command: read the flags, prepare, measure, report.
+// run is the whole command: read the flags, prepare, measure, report.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	options, err := parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -64,6 +65,6 @@ func (b *bench) report(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("write the tables for the documentation: %w", err)
 		}
 	}
-	_, err = fmt.Fprint(out, r.text())
+	_, err = fmt.Fprint(out, r.terminal())
 	return err
 }

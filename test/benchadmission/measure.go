@@ -13,11 +13,12 @@ import (
 const (
 	// variants are the different reviews of one size.
 	variants = 8
-	// offered is the share of the capacity of allow at which latencies are taken.
+	// offered is the share of the capacity of allow at which latencies are measured.
 	offered = 0.3
-	// bearable is how many times the offered rate a server must hold for its latencies to mean anything.
+	// bearable is the multiple of the offered rate that a server must sustain for its latencies to
+	// mean anything.
 	bearable = 1.25
-	// metricsScrapes are how often the cost of asking for metrics is taken.
+	// metricsScrapes is how often the cost of a metrics request is measured.
 	metricsScrapes = 5
 
 	mallocs = "go_memstats_mallocs_total"
@@ -36,21 +37,22 @@ func (s sample) cost() float64 { return float64(s.cpu.Nanoseconds()) / 1000 / fl
 // rate is how many reviews were answered in a second.
 func (s sample) rate() float64 { return float64(s.requests) / s.elapsed.Seconds() }
 
-// busy is the share of its CPU that the server used, in percent. Well below 100 it was the client that was slow.
+// busy is the share of its CPU that the server used, in percent. If it is well below 100, the
+// client was slow.
 func (s sample) busy() float64 { return 100 * s.cpu.Seconds() / s.elapsed.Seconds() }
 
 func (s sample) allocsPerReview() float64 { return s.allocs / float64(s.requests) }
 
-// idleness is what a server allocates when nobody asks it for reviews.
+// idleness is what a server allocates without reviews.
 type idleness struct {
 	scrape float64 // for one request for metrics
 	second float64
 }
 
-// during is what a server allocates in a time in which its metrics are asked for once.
+// during returns what a server allocates in a period with one metrics request.
 func (i idleness) during(elapsed time.Duration) float64 { return i.scrape + i.second*elapsed.Seconds() }
 
-// measureIdle leaves servers alone and reads their memory and allocations.
+// measureIdle leaves servers idle and reads their memory and allocations.
 func measureIdle(ctx context.Context, servers []*server, wait time.Duration) (map[string]float64, error) {
 	before := map[string]float64{}
 	for _, s := range servers {
@@ -64,7 +66,7 @@ func measureIdle(ctx context.Context, servers []*server, wait time.Duration) (ma
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-time.After(wait): // nothing is to happen in it: that is what is measured
+	case <-time.After(wait): // no work on purpose: the idle server is what is measured
 	}
 	memory := map[string]float64{}
 	for _, s := range servers {
@@ -82,7 +84,8 @@ func measureIdle(ctx context.Context, servers []*server, wait time.Duration) (ma
 	return memory, nil
 }
 
-// measureScrape finds out what asking for metrics costs, and returns the count of allocations after that.
+// measureScrape measures the cost of a metrics request, and returns the count of allocations after
+// it.
 func (s *server) measureScrape(ctx context.Context) (count float64, err error) {
 	var costs []float64
 	for number := range metricsScrapes + 1 {
@@ -98,7 +101,7 @@ func (s *server) measureScrape(ctx context.Context) (count float64, err error) {
 	return count, nil
 }
 
-// loaded is a server with open connections, warm.
+// loaded is a warm server with open connections.
 func (s *server) loaded(ctx context.Context, check *checker, work func(load) error) error {
 	clients, err := dial(ctx, s, check.reviews)
 	if err != nil {
@@ -112,7 +115,7 @@ func (s *server) loaded(ctx context.Context, check *checker, work func(load) err
 	return work(l)
 }
 
-// sample takes the cost of one period of load.
+// sample measures the cost of one period of load.
 func (s *server) sample(ctx context.Context, check *checker, duration time.Duration) (taken sample, err error) {
 	err = s.loaded(ctx, check, func(l load) error {
 		count, err := metric(ctx, s.metricsURL(), mallocs)
@@ -141,8 +144,10 @@ func (s *server) sample(ctx context.Context, check *checker, duration time.Durat
 	return taken, s.explain(err)
 }
 
-// latency takes latencies at a rate of requests per second.
-func (s *server) latency(ctx context.Context, check *checker, duration time.Duration, rate float64) (taken latency, err error) {
+// latency measures latencies at a rate of requests per second.
+func (s *server) latency(ctx context.Context, check *checker, duration time.Duration,
+	rate float64,
+) (taken latency, err error) {
 	err = s.loaded(ctx, check, func(l load) error {
 		sorted, err := l.paced(ctx, duration, rate)
 		taken = latency{rate: rate, middle: percentile(sorted, 0.5), slow: percentile(sorted, 0.99)}
@@ -162,8 +167,8 @@ func (s *server) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if died := s.died(); died != nil {
-		return fmt.Errorf("%w; %w", err, died)
+	if ended := s.exitError(); ended != nil {
+		return fmt.Errorf("%w; %w", err, ended)
 	}
 	return fmt.Errorf("%w\n%s", err, s.tail())
 }
@@ -213,8 +218,11 @@ func newSubjects(o options) ([]*subject, error) {
 	return all, nil
 }
 
-// measureRounds lets the servers take turns, every round beginning with another one, so that none always follows the same.
-func measureRounds(ctx context.Context, servers []*server, subjects []*subject, rounds int, duration time.Duration) error {
+// measureRounds lets the servers take turns. Every round begins with another server, so that none
+// always follows the same one.
+func measureRounds(ctx context.Context, servers []*server, subjects []*subject, rounds int,
+	duration time.Duration,
+) error {
 	for round := range rounds {
 		for _, subject := range subjects {
 			for i := range servers {
@@ -232,8 +240,8 @@ func measureRounds(ctx context.Context, servers []*server, subjects []*subject, 
 	return nil
 }
 
-// measureLatencies asks all servers at the same rate, but those that it would drown. Without allow there is nothing to
-// derive it from.
+// measureLatencies sends the same rate to all servers, except those that it would overload. Without
+// allow there is no rate to derive it from.
 func measureLatencies(ctx context.Context, servers []*server, subjects []*subject, duration time.Duration) error {
 	for _, subject := range subjects {
 		if len(subject.samples[allow]) == 0 {
@@ -254,7 +262,7 @@ func measureLatencies(ctx context.Context, servers []*server, subjects []*subjec
 	return nil
 }
 
-// spread of one figure of a server.
+// spread returns the spread of one figure of a server.
 func (s *sized) spread(name string, figure func(sample) float64) figures.Spread {
 	var all []float64
 	for _, taken := range s.samples[name] {

@@ -17,12 +17,12 @@ func TestSample(t *testing.T) {
 	assert.InDelta(t, 40, taken.allocsPerReview(), 0)
 }
 
-func TestIdlenessIsWhatReviewsDoNotCost(t *testing.T) {
+func TestIdleTimeExcludesReviews(t *testing.T) {
 	assert.InDelta(t, 700, idleness{scrape: 500, second: 100}.during(2*time.Second), 0)
 }
 
-func TestSubjectsAreThoseThatWereChosen(t *testing.T) {
-	o, err := parse([]string{"--sizes=large,small", "--servers=allow,ours"})
+func TestSubjectsFollowOptions(t *testing.T) {
+	o, err := parse([]string{"--sizes=large,small", "--servers=allow,webhook"})
 	require.NoError(t, err)
 
 	subjects, err := newSubjects(o)

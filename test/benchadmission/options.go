@@ -35,16 +35,17 @@ func parse(args []string) (options, error) {
 	flags := pflag.NewFlagSet("benchadmission", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.IntVar(&o.rounds, "rounds", defaultRounds, "rounds over HTTP/1.1 that are measured")
-	flags.IntVar(&o.http2Rounds, "http2-rounds", defaultHTTP2Rounds, "rounds over HTTP/2; 0 leaves them out")
+	flags.IntVar(&o.http2Rounds, "http2-rounds", defaultHTTP2Rounds, "rounds over HTTP/2; 0 for none")
 	flags.IntVar(&o.starts, "starts", defaultStarts, "how often each server is started to see how soon it is ready")
 	flags.DurationVar(&o.duration, "duration", defaultDuration, "how long a server is under load for one figure")
 	flags.DurationVar(&o.warmUp, "warm-up", defaultWarmUp, "how long it is under load before")
-	flags.DurationVar(&o.idle, "idle", defaultIdle, "how long a server is left alone before its idle memory is read")
+	flags.DurationVar(&o.idle, "idle", defaultIdle, "how long a server stays idle before its idle memory is read")
 	flags.StringSliceVar(&o.servers, "servers", candidateNames(), "the servers to measure")
 	flags.StringSliceVar(&o.sizes, "sizes", sizeNames(), "the reviews to measure with")
 	flags.StringVar(&o.webhook, "webhook", "", "measure this program instead of building ./cmd/webhook")
 	flags.StringVar(&o.markdown, "markdown", "", "write the tables to this file as well, as Markdown")
-	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of ours into this directory, print their tops, and measure nothing")
+	flags.StringVar(&o.profile, "profile", "",
+		"write CPU profiles of the webhook into this directory, print their tops, and measure nothing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -65,26 +66,27 @@ func (o options) validate() error {
 	case o.rounds < 1:
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	case o.rounds < leastRounds && o.complete():
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name with --servers what a quick look is for",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; set more, or name the servers of a "+
+			"quick run with --servers",
 			o.rounds, leastRounds)
 	case o.http2Rounds < 0:
-		return fmt.Errorf("--http2-rounds=%d: give 0 to leave HTTP/2 out", o.http2Rounds)
+		return fmt.Errorf("--http2-rounds=%d: set 0 for no rounds over HTTP/2", o.http2Rounds)
 	case o.starts < 1:
 		return fmt.Errorf("--starts=%d: a server must be started at least once", o.starts)
 	case o.duration <= 0:
 		return fmt.Errorf("--duration=%s: must be longer than nothing", o.duration)
-	case o.profile != "" && !o.measures(ours):
-		return fmt.Errorf("--profile: it is %s that is profiled, and --servers leaves it out", ours)
+	case o.profile != "" && !o.measures(webhookName):
+		return fmt.Errorf("--profile: it profiles the %s, which --servers does not name", webhookName)
 	}
 	return nil
 }
 
-// complete says that every server is measured, as for figures that are published.
+// complete reports whether every server is measured, as published figures require.
 func (o options) complete() bool { return len(o.servers) == len(candidates) }
 
 func (o options) measures(name string) bool { return slices.Contains(o.servers, name) }
 
-// candidates are those that are measured, in the order of the table.
+// candidates are the chosen servers, in the order of the table.
 func (o options) candidates() []candidate {
 	var chosen []candidate
 	for _, c := range candidates {

@@ -35,7 +35,8 @@ func parseRSS(status string) (float64, error) {
 	return 0, errors.New("read the memory of a server: its /proc/PID/status has no VmRSS in kB")
 }
 
-// parseMetric finds the value of a metric in Prometheus' text format. Labels may be any; the first line counts.
+// parseMetric finds the value of a metric in Prometheus' text format. Labels may be any; the first
+// line counts.
 func parseMetric(text, name string) (float64, error) {
 	for line := range strings.Lines(text) {
 		rest, found := strings.CutPrefix(line, name)
@@ -55,7 +56,7 @@ func parseMetric(text, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
-// metric asks a server for one.
+// metric reads one metric from a server.
 func metric(ctx context.Context, url, name string) (float64, error) {
 	text, err := get(ctx, url)
 	if err != nil {
@@ -64,12 +65,14 @@ func metric(ctx context.Context, url, name string) (float64, error) {
 	return parseMetric(text, name)
 }
 
-// plain asks for metrics and readiness, without TLS and over connections that do not stay.
+// plain requests metrics and readiness, without TLS and over connections that are closed after each
+// request.
 var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // get returns the text of a page, or an error unless it was answered with 200.
 func get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody) //nolint:gosec // an address that launcher chose
+	//nolint:gosec // an address that launcher chose
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", fmt.Errorf("make a request: %w", err)
 	}

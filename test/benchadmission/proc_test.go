@@ -65,7 +65,7 @@ func TestParseMetricRefuses(t *testing.T) {
 	}
 }
 
-func TestGetTellsWhatTheServerSaid(t *testing.T) {
+func TestGetReturnsServerMessage(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "not yet", http.StatusServiceUnavailable)
 	}))

@@ -14,7 +14,8 @@ const (
 	stopGrace = 15 * time.Second
 )
 
-// process is a started server. Its done is closed when it has ended, and then err says how.
+// process is a started server. Its done is closed when the server has ended; then err is the
+// reason.
 type process struct {
 	name string
 	log  string
@@ -23,8 +24,8 @@ type process struct {
 	err  error
 }
 
-// startProcess starts a program with one CPU to use. Its environment is empty but for that, so that no GOGC of the caller
-// is measured.
+// startProcess starts a program with one CPU to use. The environment holds nothing else, so that no
+// GOGC of the caller is measured.
 func startProcess(h host, name, path, log string, args []string) (*process, error) {
 	file, err := os.Create(log)
 	if err != nil {
@@ -57,8 +58,8 @@ func (p *process) live(h host, started chan<- error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	select {
 	case <-p.done:
 		if p.err == nil {
@@ -70,7 +71,7 @@ func (p *process) died() error {
 	}
 }
 
-// stop asks the process to end, makes it end if it does not, and returns when it has ended.
+// stop signals the process to end, kills it if it does not, and returns when it has ended.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended
 	select {

@@ -23,12 +23,12 @@ var profileKinds = []kind{
 	{name: "allocs", what: "allocations, estimated from samples", sorted: []string{"-sample_index=alloc_objects"}},
 }
 
-// runProfile writes profiles of ours for each size and prints what is on top of them.
+// runProfile writes CPU profiles of the webhook for each size and prints their tops.
 func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 	if err := os.MkdirAll(b.options.profile, 0o755); err != nil {
 		return fmt.Errorf("--profile: %w", err)
 	}
-	b.options.servers, b.launcher.profiles = []string{ours}, true
+	b.options.servers, b.launcher.profiles = []string{webhookName}, true
 	return b.serving(ctx, false, func(servers []*server) error {
 		subjects, err := newSubjects(b.options)
 		if err != nil {
@@ -37,7 +37,7 @@ func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 		for _, subject := range subjects {
 			for _, k := range profileKinds {
 				file := filepath.Join(b.options.profile, subject.name+"."+k.name)
-				reviews, err := servers[0].profile(ctx, subject.checkers[ours], k, b.profiled(), file)
+				reviews, err := servers[0].profile(ctx, subject.checkers[webhookName], k, b.profiled(), file)
 				if err != nil {
 					return servers[0].explain(err)
 				}
@@ -51,14 +51,17 @@ func (b *bench) runProfile(ctx context.Context, out io.Writer) error {
 	})
 }
 
-// profiled is how long a profile is, in whole seconds: some periods, for samples enough.
+// profiled is the length of a profile, in whole seconds: several periods, so that there are enough
+// samples.
 func (b *bench) profiled() time.Duration {
 	const periods = 3
 	return max(time.Second, (periods * b.options.duration).Round(time.Second))
 }
 
-// profile takes one under load and returns how many reviews were answered in the meantime.
-func (s *server) profile(ctx context.Context, check *checker, k kind, profiled time.Duration, file string) (reviews int, err error) {
+// profile records one under load and returns how many reviews were answered meanwhile.
+func (s *server) profile(ctx context.Context, check *checker, k kind, profiled time.Duration,
+	file string,
+) (reviews int, err error) {
 	err = s.loaded(ctx, check, func(l load) error {
 		ended := make(chan error, 1)
 		go func() {

@@ -10,7 +10,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 )
 
-// report is everything that one run found out.
+// report holds everything that one run measured.
 type report struct {
 	options               options
 	machine               figures.Machine
@@ -23,17 +23,18 @@ type report struct {
 	tables                 []table
 }
 
-// Columns. "CPU us" is for one review; "vs allow" is how many times the capacity of allow a server has, as CPU time for
-// CPU time, over all rounds and in the worst and the best of them.
+// Columns. "CPU us" is for one review; "vs allow" is how many times the capacity of allow a server
+// has, as CPU time for CPU time, over all rounds and in the worst and the best of them.
 var (
 	costColumns = []string{
-		"review", "bytes", "server", "CPU us", "min", "max", "vs allow", "min", "max", "reviews/s", "busy %", "allocs", "p50 us", "p99 us", "answer",
+		"review", "bytes", "server", "CPU us", "min", "max", "vs allow", "min", "max", "reviews/s", "busy %", "allocs",
+		"p50 us", "p99 us", "answer",
 	}
 	startColumns = []string{"server", "ready ms", "min", "max", "idle RSS MiB", "loaded RSS MiB", "program MB"}
 )
 
-// text is the report for a terminal; the lines at its end are for programs that read it.
-func (r *report) text() string {
+// terminal is the report for a terminal; the lines at its end are for programs that read it.
+func (r *report) terminal() string {
 	var out strings.Builder
 	for _, t := range r.tables {
 		fmt.Fprintf(&out, "%s\n", t.title())
@@ -120,7 +121,7 @@ func (s *sized) capacity(name string) float64 {
 	return s.spread(allow, sample.cost).Median / s.spread(name, sample.cost).Median
 }
 
-// comparison is the capacity, and the least and the most of it within one round.
+// comparison returns the capacity, and its minimum and maximum within one round.
 func (s *sized) comparison(name string) []string {
 	if len(s.samples[allow]) == 0 {
 		return []string{"-", "-", "-"}
@@ -156,7 +157,7 @@ func (r *report) starts() [][]string {
 	return rows
 }
 
-// notes say how the figures came about.
+// notes describe how the figures were measured.
 func (r *report) notes() []string {
 	var notes []string
 	for _, c := range r.options.candidates() {
@@ -167,22 +168,28 @@ func (r *report) notes() []string {
 		placed = "ONE CPU FOR SERVERS AND CLIENT: latencies and rates mean nothing"
 	}
 	if busy := r.leastBusy(); busy < satisfied {
-		notes = append(notes, fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; others on this machine took the rest", allow, busy))
+		notes = append(notes,
+			fmt.Sprintf("NOISE: %s had %.0f %% of its CPU at some point; other work on this machine had the rest", allow, busy))
 	}
 	return append(notes,
-		fmt.Sprintf("%d requests in flight for %s after a warm-up of %s; GOMAXPROCS=1; %s", inFlight, r.options.duration, r.options.warmUp, placed),
+		fmt.Sprintf("%d requests in flight for %s after a warm-up of %s; GOMAXPROCS=1; %s", inFlight, r.options.duration,
+			r.options.warmUp, placed),
 		fmt.Sprintf("all of the %d answers measured were checked", r.answers()),
-		fmt.Sprintf("p50 and p99 at %.0f %% of the capacity of allow, the same rate for all; - for a server that it would drown", 100*offered),
-		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for ours to /readyz too", r.options.idle),
+		fmt.Sprintf("p50 and p99 at %.0f %% of the capacity of allow, the same rate for all; - for a server that it would "+
+			"drown", 100*offered),
+		fmt.Sprintf("idle RSS %s after a start; ready: from its start to the first TLS handshake, and for the webhook to "+
+			"/readyz too", r.options.idle),
 		fmt.Sprintf("%s; experiments of the toolchain: %s", r.machine, r.experiments),
 		fmt.Sprintf("load average %s before, %s after", r.loadBefore, r.loadAfter),
 	)
 }
 
-// satisfied is the share of its CPU that the slowest of servers gets on a quiet machine at least, in percent.
+// satisfied is the least share of its CPU that the slowest server gets on a quiet machine, in
+// percent.
 const satisfied = 85
 
-// leastBusy is how little of its CPU allow got over HTTP/1.1, where the client is faster than it.
+// leastBusy is the smallest share of its CPU that allow got over HTTP/1.1, where the client is
+// faster than allow.
 func (r *report) leastBusy() float64 {
 	least := 100.0
 	for _, s := range r.tables[0].sizes {
@@ -193,7 +200,7 @@ func (r *report) leastBusy() float64 {
 	return least
 }
 
-// answers are those in the tables.
+// answers are the answers in the tables.
 func (r *report) answers() int {
 	all := 0
 	for _, t := range r.tables {
@@ -208,23 +215,24 @@ func (r *report) answers() int {
 	return all
 }
 
-// ratios are the lines that other programs read. They are about ours, over HTTP/1.1.
+// ratios are the lines for other programs. They are about the webhook, over HTTP/1.1.
 func (r *report) ratios() []string {
 	var lines []string
-	if len(r.ready[ours]) == 0 {
+	if len(r.ready[webhookName]) == 0 {
 		return nil
 	}
 	for _, s := range r.tables[0].sizes {
 		if len(s.samples[allow]) > 0 {
-			lines = append(lines, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(ours)))
+			lines = append(lines, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(webhookName)))
 		}
 	}
 	for _, s := range r.tables[0].sizes {
-		lines = append(lines, fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(ours, sample.allocsPerReview).Median))
+		lines = append(lines,
+			fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(webhookName, sample.allocsPerReview).Median))
 	}
 	return append(lines,
-		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[ours])),
-		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(r.ready[ours])),
+		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[webhookName])),
+		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(r.ready[webhookName])),
 	)
 }
 

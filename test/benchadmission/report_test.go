@@ -22,36 +22,37 @@ func TestRatios(t *testing.T) {
 	}, example(t).ratios())
 }
 
-func TestRatiosAreThoseOfHTTP1(t *testing.T) {
+func TestRatiosUseHTTP1(t *testing.T) {
 	r := example(t)
 	second := r.tables[0]
 	second.protocol = "HTTP/2"
-	second.sizes = []sized{{name: "small", samples: map[string][]sample{allow: samples(1), ours: samples(1)}}}
+	second.sizes = []sized{{name: "small", samples: map[string][]sample{allow: samples(1), webhookName: samples(1)}}}
 	r.tables = append(r.tables, second)
 
 	assert.Contains(t, r.ratios(), "RATIO capacity small 2.00")
 	assert.NotContains(t, r.ratios(), "RATIO capacity small 1.00")
 }
 
-func TestRatiosOfAQuickLook(t *testing.T) {
+func TestRatiosOfQuickRun(t *testing.T) {
 	withoutAllow := example(t)
 	for _, s := range withoutAllow.tables[0].sizes {
 		delete(s.samples, allow)
 	}
 	assert.Equal(t, "RATIO allocs small 40", withoutAllow.ratios()[0])
 
-	withoutOurs := example(t)
-	delete(withoutOurs.ready, ours)
-	assert.Empty(t, withoutOurs.ratios())
+	withoutWebhook := example(t)
+	delete(withoutWebhook.ready, webhookName)
+	assert.Empty(t, withoutWebhook.ratios())
 }
 
-func TestText(t *testing.T) {
-	text := example(t).text()
+func TestTerminal(t *testing.T) {
+	text := example(t).terminal()
 
 	assert.Contains(t, text, "TLS 1.3 and HTTP/1.1, medians of 3 rounds in which the servers took turns\n")
 	assert.Regexp(t, `small +4000 +allow +100\.0 +50\.0 +400\.0 +1\.00 +1\.00 +1\.00 +1000 +10 +40 +- +- +0 *\n`, text)
-	assert.Regexp(t, `small +4000 +ours +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`, text)
-	assert.Regexp(t, `ours +90 +80 +200 +27\.5 +40\.0 +33\.0 *\n`, text)
+	assert.Regexp(t, `small +4000 +webhook +50\.0 +25\.0 +200\.0 +2\.00 +2\.00 +2\.00 +1000 +5 +40 +300 +4000 +500 *\n`,
+		text)
+	assert.Regexp(t, `webhook +90 +80 +200 +27\.5 +40\.0 +33\.0 *\n`, text)
 	assert.Contains(t, text, "all of the 12000 answers measured were checked")
 	assert.Contains(t, text, "go1.0, Linux 6.1, 2 x CPU; experiments of the toolchain: none")
 	assert.Contains(t, text, "load average 0.10 0.20 0.30 before, 0.40 0.50 0.60 after")
@@ -59,43 +60,45 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\n\n"+strings.Join(example(t).ratios(), "\n")+"\n"), text)
 }
 
-func TestTextWarnsOfASingleCPU(t *testing.T) {
+func TestTerminalWarnsOfSingleCPU(t *testing.T) {
 	r := example(t)
 	r.isPinned = false
-	assert.Contains(t, r.text(), "ONE CPU FOR SERVERS AND CLIENT")
+	assert.Contains(t, r.terminal(), "ONE CPU FOR SERVERS AND CLIENT")
 }
 
-func TestTextWarnsOfNeighbours(t *testing.T) {
+func TestTerminalWarnsOfOtherLoad(t *testing.T) {
 	r := example(t)
-	assert.Contains(t, r.text(), "NOISE: allow had 10 % of its CPU")
+	assert.Contains(t, r.terminal(), "NOISE: allow had 10 % of its CPU")
 
 	for _, s := range r.tables[0].sizes {
 		for i := range s.samples[allow] {
 			s.samples[allow][i].cpu = 900 * time.Millisecond
 		}
 	}
-	assert.NotContains(t, r.text(), "NOISE")
+	assert.NotContains(t, r.terminal(), "NOISE")
 }
 
 func TestMarkdown(t *testing.T) {
 	markdown := example(t).markdown()
 
-	assert.Contains(t, markdown, "| small | 4000 | ours | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
-	assert.Contains(t, markdown, "| ours | 90 | 80 | 200 | 27.5 | 40.0 | 33.0 |\n")
+	assert.Contains(t, markdown,
+		"| small | 4000 | webhook | 50.0 | 25.0 | 200.0 | 2.00 | 2.00 | 2.00 | 1000 | 5 | 40 | 300 | 4000 | 500 |\n")
+	assert.Contains(t, markdown, "| webhook | 90 | 80 | 200 | 27.5 | 40.0 | 33.0 |\n")
 	assert.Contains(t, markdown, "```text\nRATIO capacity small 2.00\n")
 }
 
 // The comparison of one round must not be hidden by the medians of all.
 func TestComparisonWithinRounds(t *testing.T) {
-	s := sized{samples: map[string][]sample{allow: samples(100, 100, 300), ours: samples(50, 100, 50)}}
+	s := sized{samples: map[string][]sample{allow: samples(100, 100, 300), webhookName: samples(50, 100, 50)}}
 
-	assert.Equal(t, []string{"2.00", "1.00", "6.00"}, s.comparison(ours))
+	assert.Equal(t, []string{"2.00", "1.00", "6.00"}, s.comparison(webhookName))
 }
 
-// example is a report of three rounds, in which ours costs half of allow for small reviews and a quarter for large ones.
+// example is a report of three rounds, in which the webhook costs half of allow for small reviews
+// and a quarter for large ones.
 func example(t *testing.T) *report {
 	t.Helper()
-	o, err := parse([]string{"--servers=allow,ours", "--rounds=3"})
+	o, err := parse([]string{"--servers=allow,webhook", "--rounds=3"})
 	require.NoError(t, err)
 	large := samples(100, 100, 100)
 	for i := range large {
@@ -105,22 +108,26 @@ func example(t *testing.T) *report {
 		options: o, isPinned: true, experiments: "none",
 		machine:    figures.Machine{GoVersion: "go1.0", Kernel: "6.1", CPU: "2 x CPU"},
 		loadBefore: "0.10 0.20 0.30", loadAfter: "0.40 0.50 0.60",
-		ready:    map[string][]float64{allow: {20, 10, 30}, ours: {200, 80, 90}},
-		idle:     map[string]float64{allow: 20 << 20, ours: 27.5 * (1 << 20)},
-		loaded:   map[string]float64{allow: 30 << 20, ours: 40 << 20},
-		programs: map[string]float64{allow: 27e6, ours: 33e6},
+		ready:    map[string][]float64{allow: {20, 10, 30}, webhookName: {200, 80, 90}},
+		idle:     map[string]float64{allow: 20 << 20, webhookName: 27.5 * (1 << 20)},
+		loaded:   map[string]float64{allow: 30 << 20, webhookName: 40 << 20},
+		programs: map[string]float64{allow: 27e6, webhookName: 33e6},
 		tables: []table{{protocol: "HTTP/1.1", rounds: 3, sizes: []sized{
 			{
-				name: "small", bytes: 4000, answers: map[string]int{ours: 500},
-				samples:   map[string][]sample{allow: samples(400, 50, 100), ours: samples(200, 25, 50)},
-				latencies: map[string]latency{ours: {rate: 3000, middle: 300 * time.Microsecond, slow: 4 * time.Millisecond}},
+				name: "small", bytes: 4000, answers: map[string]int{webhookName: 500},
+				samples: map[string][]sample{allow: samples(400, 50, 100), webhookName: samples(200, 25, 50)},
+				latencies: map[string]latency{webhookName: {
+					rate: 3000, middle: 300 * time.Microsecond,
+					slow: 4 * time.Millisecond,
+				}},
 			},
-			{name: "large", bytes: 70000, samples: map[string][]sample{allow: samples(400, 400, 400), ours: large}},
+			{name: "large", bytes: 70000, samples: map[string][]sample{allow: samples(400, 400, 400), webhookName: large}},
 		}}},
 	}
 }
 
-// samples are of a thousand reviews in a second, with their CPU time in microseconds and 40 allocations each.
+// samples are of a thousand reviews in a second, with their CPU time in microseconds and 40
+// allocations each.
 func samples(costs ...int) []sample {
 	var all []sample
 	for _, cost := range costs {

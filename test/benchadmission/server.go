@@ -23,10 +23,10 @@ type launcher struct {
 	host         host
 	programs     map[string]string // by the candidate's name
 	certificates certificates
-	cluster      *cluster // nil without ours
+	cluster      *cluster // nil without the webhook
 	dir          string   // for logs
 	warmUp       time.Duration
-	profiles     bool // ours serves them
+	profiles     bool // the webhook serves them
 	started      int
 }
 
@@ -38,7 +38,8 @@ type server struct {
 	http2        bool
 	warmUp       time.Duration
 	ports        ports
-	// ready is the time from its start to the first TLS handshake, and for ours to its readiness too.
+	// ready is the time from its start to the first TLS handshake, and for the webhook to its
+	// readiness too.
 	ready time.Duration
 	// idle is what it allocates without requests.
 	idle idleness
@@ -75,7 +76,7 @@ func (l *launcher) start(ctx context.Context, c candidate, http2 bool) (*server,
 	return s, nil
 }
 
-// args are the flags of all servers, and those that only ours knows.
+// args are the flags of all servers, and those that only the webhook has.
 func (l *launcher) args(s *server) []string {
 	args := []string{
 		"--port=" + strconv.Itoa(s.ports.reviews),
@@ -83,12 +84,12 @@ func (l *launcher) args(s *server) []string {
 		"--metrics-bind-address=" + join(s.ports.metrics),
 		"--http2=" + strconv.FormatBool(s.http2),
 	}
-	if s.candidate.name != ours {
+	if s.candidate.name != webhookName {
 		return args
 	}
 	args = append(args,
 		"--health-probe-bind-address="+join(s.ports.health),
-		// A lease of its own, so that it need not wait for that of its predecessor.
+		// A lease of its own, so that it does not wait for that of its predecessor.
 		"--leader-election-id=benchadmission-"+strconv.Itoa(l.started),
 	)
 	if l.profiles {
@@ -97,7 +98,8 @@ func (l *launcher) args(s *server) []string {
 	return append(args, l.cluster.args()...)
 }
 
-// waitReady returns when the server has shaken hands and, if it is ours, says that it is ready.
+// waitReady returns when the server has completed a handshake and, if it is the webhook, reports
+// that it is ready.
 func (s *server) waitReady(ctx context.Context) error {
 	shaken := false
 	return s.poll(ctx, readyPoll, func() error {
@@ -107,7 +109,7 @@ func (s *server) waitReady(ctx context.Context) error {
 			}
 			shaken = true
 		}
-		if s.candidate.name != ours {
+		if s.candidate.name != webhookName {
 			return nil
 		}
 		_, err := get(ctx, s.readyURL())
@@ -116,7 +118,7 @@ func (s *server) waitReady(ctx context.Context) error {
 }
 
 func (s *server) shakeHands(ctx context.Context) error {
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: s.certificates.client(s.http2)}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: serverTimeout}, Config: s.certificates.client(s.http2)}
 	connection, err := dialer.DialContext(ctx, "tcp", s.address())
 	if err != nil {
 		return err
@@ -124,9 +126,10 @@ func (s *server) shakeHands(ctx context.Context) error {
 	return connection.Close()
 }
 
-// waitLeader returns when ours leads, so that its controller runs. The others have nothing to wait for.
+// waitLeader returns when the webhook is the leader, so that its controller runs. The other servers
+// have nothing to wait for.
 func (s *server) waitLeader(ctx context.Context) error {
-	if s.candidate.name != ours {
+	if s.candidate.name != webhookName {
 		return nil
 	}
 	return s.poll(ctx, leaderPoll, func() error {
@@ -138,22 +141,22 @@ func (s *server) waitLeader(ctx context.Context) error {
 	})
 }
 
-// poll asks until the answer is no error, for as long as patience lasts and the server lives.
-func (s *server) poll(ctx context.Context, every time.Duration, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// poll calls check until it returns nil, up to serverTimeout and while the server lives.
+func (s *server) poll(ctx context.Context, every time.Duration, send func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		err := ask()
+		err := send()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-s.done:
-			return s.died()
+			return s.exitError()
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s: %w\n%s", s.candidate.name, patience, err, s.tail())
+			return fmt.Errorf("%s is not ready after %s: %w\n%s", s.candidate.name, serverTimeout, err, s.tail())
 		case <-tick.C:
 		}
 	}
@@ -167,7 +170,7 @@ func freePorts() (ports, error) {
 		if err != nil {
 			return ports{}, fmt.Errorf("find a free port: %w", err)
 		}
-		defer listener.Close() // all at once at the end, so that they differ
+		defer listener.Close() // all closed at the end, so that they differ
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
 			return ports{}, fmt.Errorf("find a free port: %v is no TCP address", listener.Addr())

@@ -17,9 +17,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
-// Everything that is measured, in a hundredth of the time: the real programs, and the real control plane for ours.
+// Everything that is measured, in a hundredth of the time: the real programs, and the real control
+// plane for the webhook.
 func TestServers(t *testing.T) {
-	b := prepared(t, "--servers=constant,allow,usual,ours", "--warm-up=5ms", "--duration=50ms")
+	b := prepared(t, "--servers=constant,allow,usual,webhook", "--warm-up=5ms", "--duration=50ms")
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(protocol, func(t *testing.T) {
 			err := b.serving(t.Context(), protocol == "HTTP/2", func(servers []*server) error {
@@ -50,7 +51,8 @@ func checkProfile(t *testing.T, b *bench) {
 	}
 }
 
-// checkServer says whether a server gives every answer that it is measured for, and whether that would be noticed.
+// checkServer checks that a server gives every answer for which it is measured, and that a wrong
+// answer would be noticed.
 func checkServer(t *testing.T, b *bench, s *server) {
 	t.Helper()
 	subjects, err := newSubjects(b.options)
@@ -74,7 +76,7 @@ func checkServer(t *testing.T, b *bench, s *server) {
 	checkPlace(t, b, s)
 }
 
-// checkPlace says whether the server has its own CPU, on a machine that has two.
+// checkPlace checks that the server has its own CPU, on a machine with two.
 func checkPlace(t *testing.T, b *bench, s *server) {
 	t.Helper()
 	assert.Equal(t, runtime.NumCPU() > 1, b.launcher.host.isPinned)
@@ -95,7 +97,8 @@ func TestWholeRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tables.md")
 
 	err := run(t.Context(), []string{
-		"--servers=constant,allow", "--sizes=small", "--rounds=1", "--http2-rounds=1", "--starts=1", "--idle=10ms", "--duration=50ms", "--warm-up=5ms",
+		"--servers=constant,allow", "--sizes=small", "--rounds=1", "--http2-rounds=1", "--starts=1", "--idle=10ms",
+		"--duration=50ms", "--warm-up=5ms",
 		"--markdown=" + file,
 	}, out)
 
@@ -103,13 +106,13 @@ func TestWholeRun(t *testing.T) {
 	assert.Regexp(t, `small +\d+ +constant +\d`, out.String())
 	assert.Regexp(t, `small +\d+ +allow +[\d.]+ +[\d.]+ +[\d.]+ +1\.00 `, out.String())
 	assert.Contains(t, out.String(), "TLS 1.3 and HTTP/2, medians of 1 rounds")
-	assert.NotContains(t, out.String(), "RATIO", "ours was not measured")
+	assert.NotContains(t, out.String(), "RATIO", "the webhook was not measured")
 	markdown, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Contains(t, string(markdown), "| small | ")
 }
 
-func TestAServerThatEndsIsExplained(t *testing.T) {
+func TestReportsWhyServerEnded(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	b.launcher.certificates.dir = "/nowhere"
 
@@ -119,20 +122,20 @@ func TestAServerThatEndsIsExplained(t *testing.T) {
 	assert.ErrorContains(t, err, "read the certificate: open /nowhere/tls.crt")
 }
 
-func TestAStoppedServerIsGone(t *testing.T) {
+func TestStopEndsServer(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	s, err := b.launcher.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
 
 	s.stop()
 
-	require.ErrorContains(t, s.died(), "constant ended without an error")
+	require.ErrorContains(t, s.exitError(), "constant ended without an error")
 	_, err = get(context.WithoutCancel(t.Context()), s.metricsURL())
 	assert.Error(t, err)
 }
 
-// A server that speaks another version of HTTP than it should is an error, not another column.
-func TestProtocolIsWhatWasAsked(t *testing.T) {
+// A server that speaks another version of HTTP than requested is an error, not another column.
+func TestClientUsesRequestedProtocol(t *testing.T) {
 	b := prepared(t, "--servers=constant")
 	s, err := b.launcher.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
@@ -146,14 +149,14 @@ func TestProtocolIsWhatWasAsked(t *testing.T) {
 	assert.ErrorContains(t, err, "the server speaks HTTP/1.1")
 }
 
-func TestRequestsAreThoseOfTheAPIServer(t *testing.T) {
-	asked := small(t)
+func TestRequestsMatchAPIServer(t *testing.T) {
+	sent := small(t)
 
-	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{asked}, 2))[1])
+	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{sent}, 2))[1])
 
 	head, body, found := strings.Cut(text, "\r\n\r\n")
 	require.True(t, found)
-	assert.Equal(t, string(asked.Body), body)
+	assert.Equal(t, string(sent.Body), body)
 	assert.True(t, strings.HasPrefix(head, "POST /inject?timeout=5s HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"))
 	assert.Contains(t, head, "Content-Type: application/json\r\n")
 }

@@ -31,13 +31,19 @@ const alertTests = "testdata/alerts.yaml"
 // testAlerts runs unit tests of the rules that the chart renders.
 func testAlerts(t *testing.T, tests []byte, values ...string) (string, error) {
 	t.Helper()
-	rule := one(t, render(t, "storage", append([]string{"--set", "metrics.prometheusRule.enabled=true"}, values...)...), "PrometheusRule")
+	rule := one(
+		t,
+		render(t, "storage", append([]string{"--set", "metrics.prometheusRule.enabled=true"}, values...)...),
+		"PrometheusRule",
+	)
 	rules, err := yaml.Marshal(rule.Object["spec"])
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "rules.yaml"), rules, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "alerts.yaml"), tests, 0o600))
-	out, err := exec.CommandContext(t.Context(), parts.Require(t, "promql")["promql"], "test", filepath.Join(dir, "alerts.yaml")).CombinedOutput()
+	program := parts.Require(t, "promql")["promql"]
+	out, err := exec.CommandContext(t.Context(), program, "test", filepath.Join(dir, "alerts.yaml")).
+		CombinedOutput()
 	return string(out), err
 }
 
@@ -62,7 +68,8 @@ func TestAlertTestsFailWhereAnAlertDiffers(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(alertTests)
 	require.NoError(t, err)
-	const fires = "{eval_time: 15m, alertname: PipelineStorageWebhookDrift, exp_alerts: [{exp_labels: {severity: critical}}]}"
+	const fires = "{eval_time: 15m, alertname: PipelineStorageWebhookDrift, exp_alerts: [{exp_labels: {severity: " +
+		"critical}}]}"
 	for name, instead := range map[string]string{
 		"another label": strings.Replace(fires, "severity: critical", "severity: warning", 1),
 		"no alert":      strings.Replace(fires, "[{exp_labels: {severity: critical}}]", "[]", 1),
@@ -110,18 +117,33 @@ func TestEveryAlertHasTests(t *testing.T) {
 func TestAlertsThatPage(t *testing.T) {
 	t.Parallel()
 	var pages []string
-	for _, r := range rulesIn(t, one(t, render(t, "storage", "--set", "metrics.prometheusRule.enabled=true"), "PrometheusRule")) {
+	all := render(t, "storage", "--set", "metrics.prometheusRule.enabled=true")
+	for _, r := range rulesIn(t, one(t, all, "PrometheusRule")) {
 		if r.Labels["severity"] == "critical" {
 			pages = append(pages, strings.TrimPrefix(r.Alert, "PipelineStorage"))
 		}
 	}
-	assert.Equal(t, []string{"Down", "Errors", "CallsFail", "OutOfMemory", "WebhookDrift", "WebhookRestored", "CertificateExpires", "Overlap"}, pages)
+	assert.Equal(
+		t,
+		[]string{
+			"Down",
+			"Errors",
+			"CallsFail",
+			"OutOfMemory",
+			"WebhookDrift",
+			"WebhookRestored",
+			"CertificateExpires",
+			"Overlap",
+		},
+		pages,
+	)
 }
 
 // watched is the name of the webhook, by which the API server's metrics have it.
 const watched = "storage.pipeline-storage.io"
 
-// TestAPIServerHasTheMetrics asks a real API server for what the alerts use: names, labels and values.
+// TestAPIServerHasTheMetrics compares the metrics of a real API server with those of the alerts: names,
+// labels and values.
 func TestAPIServerHasTheMetrics(t *testing.T) {
 	t.Parallel()
 	refusing := httptest.NewTLSServer(http.HandlerFunc(refuse))
@@ -138,10 +160,13 @@ func TestAPIServerHasTheMetrics(t *testing.T) {
 		watch(t, namespace, name, c.policy, c.call)
 	}
 	want := []string{
-		`apiserver_admission_webhook_rejection_count{error_type="no_error",name="` + watched + `",operation="CREATE",rejection_code="403",type="admit"}`,
-		`apiserver_admission_webhook_rejection_count{error_type="calling_webhook_error",name="` + watched + `",operation="CREATE",rejection_code="503",type="admit"}`,
+		`apiserver_admission_webhook_rejection_count{error_type="no_error",` +
+			`name="` + watched + `",operation="CREATE",rejection_code="403",type="admit"}`,
+		`apiserver_admission_webhook_rejection_count{error_type="calling_webhook_error",` +
+			`name="` + watched + `",operation="CREATE",rejection_code="503",type="admit"}`,
 		`apiserver_admission_webhook_fail_open_count{name="` + watched + `",type="admit"}`,
-		`apiserver_admission_webhook_admission_duration_seconds_bucket{name="` + watched + `",operation="CREATE",rejected="true",type="admit",le="1"}`,
+		`apiserver_admission_webhook_admission_duration_seconds_bucket{name="` + watched + `",operation="CREATE",` +
+			`rejected="true",type="admit",le="1"}`,
 	}
 	var got []string
 	assert.Eventually(t, func() bool {
@@ -161,7 +186,10 @@ func refuse(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	review.Response = &admissionapi.AdmissionResponse{UID: review.Request.UID, Result: &metav1.Status{Code: http.StatusForbidden}}
+	review.Response = &admissionapi.AdmissionResponse{
+		UID:    review.Request.UID,
+		Result: &metav1.Status{Code: http.StatusForbidden},
+	}
 	_ = json.NewEncoder(w).Encode(review)
 }
 
@@ -171,16 +199,22 @@ func clientConfig(server *httptest.Server) admissionv1.WebhookClientConfig {
 }
 
 // watch makes a webhook of the watched name for the pods of a namespace that are called as the case is.
-func watch(t *testing.T, namespace, name string, policy admissionv1.FailurePolicyType, call admissionv1.WebhookClientConfig) {
+func watch(
+	t *testing.T,
+	namespace, name string,
+	policy admissionv1.FailurePolicyType,
+	call admissionv1.WebhookClientConfig,
+) {
 	t.Helper()
 	configurations := typed.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	none := admissionv1.SideEffectClassNone
 	made, err := configurations.Create(t.Context(), &admissionv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace + "." + name},
 		Webhooks: []admissionv1.MutatingWebhook{{
-			Name: watched, ClientConfig: call, FailurePolicy: &policy, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
-			ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{"case": name}},
+			Name: watched, ClientConfig: call, FailurePolicy: &policy, SideEffects: &none,
+			AdmissionReviewVersions: []string{"v1"},
+			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+			ObjectSelector:          &metav1.LabelSelector{MatchLabels: map[string]string{"case": name}},
 			Rules: []admissionv1.RuleWithOperations{{
 				Operations: []admissionv1.OperationType{admissionv1.Create},
 				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},

@@ -15,8 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 )
 
-// The file of the expected webhooks is what the API server makes of the MutatingWebhookConfiguration, by every value, and
-// the annotation is the file's hash.
+// The file of the expected webhooks is what the API server makes of the MutatingWebhookConfiguration, by
+// every value, and the annotation is the file's hash.
 func TestExpectedWebhooksAreTheInstalled(t *testing.T) {
 	t.Parallel()
 	for name, file := range valueSets(t) {
@@ -34,7 +34,8 @@ func TestExpectedWebhooksAreTheInstalled(t *testing.T) {
 			all := build(t, components...)
 			live := stored(t, all)
 			assert.Empty(t, expectedOf(t, all).Differences(live.Webhooks))
-			assert.NotContains(t, live.Annotations, drift.AnnotationInstalled, "nothing keeps the two files equal, so nothing is restored")
+			assert.NotContains(t, live.Annotations, drift.AnnotationInstalled, "nothing keeps the two files equal, so "+
+				"nothing is restored")
 		})
 	}
 }
@@ -60,14 +61,20 @@ func stored(t *testing.T, all []*unstructured.Unstructured) *admissionv1.Mutatin
 	return &live
 }
 
-// What a stolen token may do to the own MutatingWebhookConfiguration, by certificate mode. docs/operations.md has this table.
+// What a stolen token may do to the own MutatingWebhookConfiguration, by certificate mode.
+// docs/operations.md has this table.
 func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 	t.Parallel()
 	for mode, mayPatch := range map[string]bool{"self": true, "secret": true, "certManager": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			namespace := newNamespace(t, nil)
-			all := render(t, namespace, "--set", "uninstallHook.enabled=false,certificates.mode="+mode+",certificates.secretName=mine")
+			all := render(
+				t,
+				namespace,
+				"--set",
+				"uninstallHook.enabled=false,certificates.mode="+mode+",certificates.secretName=mine",
+			)
 			mapper := newMapper(t)
 			for _, kind := range []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"} {
 				object := one(t, all, kind)
@@ -87,7 +94,13 @@ func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 
 			attack := []byte(`[{"op": "add", "path": "/webhooks/0/rules/0/resources", "value": ["secrets"]}]`)
 			patch := func(name string) error {
-				_, err := configurations.Patch(t.Context(), name, types.JSONPatchType, attack, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+				_, err := configurations.Patch(
+					t.Context(),
+					name,
+					types.JSONPatchType,
+					attack,
+					metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}},
+				)
 				return err
 			}
 			if mayPatch {
@@ -96,7 +109,11 @@ func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 				assert.True(t, apierrors.IsForbidden(patch(name)))
 			}
 			assert.True(t, apierrors.IsForbidden(patch("another")), "the right is on one name")
-			_, err := configurations.Update(t.Context(), liveConfiguration(t, name), metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+			_, err := configurations.Update(
+				t.Context(),
+				liveConfiguration(t, name),
+				metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}},
+			)
 			assert.True(t, apierrors.IsForbidden(err), "there is no right to update")
 			err = configurations.Delete(t.Context(), name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
 			assert.True(t, apierrors.IsForbidden(err), "there is no right to delete")
@@ -106,7 +123,8 @@ func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 
 func liveConfiguration(t *testing.T, name string) *admissionv1.MutatingWebhookConfiguration {
 	t.Helper()
-	live, err := typed.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
+	live, err := typed.AdmissionregistrationV1().MutatingWebhookConfigurations().
+		Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return live
 }

@@ -23,14 +23,14 @@ func TestProgramTakesTheArguments(t *testing.T) {
 	}
 }
 
-func TestProgramTellsItsVersionToHelmTest(t *testing.T) {
+func TestProgramPrintsItsVersionInHelmTest(t *testing.T) {
 	t.Parallel()
 	options, err := app.ParseOptions(argumentsIn(t, one(t, render(t, "storage"), "Pod")))
 	require.NoError(t, err)
 	assert.True(t, options.Version)
 }
 
-func TestProgramLooksForItsMarkInHelmTest(t *testing.T) {
+func TestProgramLooksForTheAnnotationInHelmTest(t *testing.T) {
 	t.Parallel()
 	pod := one(t, render(t, "storage", "--set", "test.profile=default"), "Pod")
 	options, err := app.ParseOptions(argumentsIn(t, pod))

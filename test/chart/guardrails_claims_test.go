@@ -29,7 +29,7 @@ func size(c *corev1.PersistentVolumeClaim, text string) {
 
 func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned(), shared()})
+	client, config := guarded(t, []storage.Profile{provisioned(), shared()})
 	namespace := serve(t, config)
 	for _, profile := range config.Profiles {
 		require.NoError(t, createClaim(t, client, claimFor(t, config, profile.Name, namespace)))
@@ -43,32 +43,71 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 		profile string
 		change  func(*corev1.PersistentVolumeClaim)
 	}{
-		"another name":       {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Name = "mine" }},
-		"another profile":    {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "shared" }},
-		"an unknown profile": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "none" }},
-		"a larger size":      {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1000Ti") }},
-		"a smaller size":     {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1Gi") }},
+		"another name": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Name = "mine" }},
+		"another profile": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "shared" },
+		},
+		"an unknown profile": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelProfile] = "none" },
+		},
+		"a larger size":  {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1000Ti") }},
+		"a smaller size": {"provisioned", func(c *corev1.PersistentVolumeClaim) { size(c, "1Gi") }},
 		"another access mode": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
 			c.Spec.AccessModes = append(c.Spec.AccessModes, corev1.ReadWriteMany)
 		}},
-		"another class":          {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("gold") }},
-		"no class":               {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("") }},
-		"a block device":         {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeMode = new(corev1.PersistentVolumeBlock) }},
-		"attributes":             {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeAttributesClassName = new("gold") }},
-		"a limit":                {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.Resources.Limits = c.Spec.Resources.Requests }},
-		"a finalizer":            {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Finalizers = []string{"example.com/a"} }},
-		"larger than its volume": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pvc-1"; size(c, "101Gi") }},
+		"another class": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("gold") },
+		},
+		"no class": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("") },
+		},
+		"a block device": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeMode = new(corev1.PersistentVolumeBlock) },
+		},
+		"attributes": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeAttributesClassName = new("gold") },
+		},
+		"a limit": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.Resources.Limits = c.Spec.Resources.Requests },
+		},
+		"a finalizer": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Finalizers = []string{"example.com/a"} },
+		},
+		"larger than its volume": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pvc-1"; size(c, "101Gi") },
+		},
 		"an owner": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
 			c.OwnerReferences = []metav1.OwnerReference{owner("gone")}
 		}},
-		"no label":               {"provisioned", func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, storage.LabelInstallation) }},
-		"no labels":              {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels = nil }},
-		"another's installation": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelInstallation] = "storage.other" }},
+		"no label": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { delete(c.Labels, storage.LabelInstallation) },
+		},
+		"no labels": {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Labels = nil }},
+		"another's installation": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Labels[storage.LabelInstallation] = "storage.other" },
+		},
 		"a copy of data": {"provisioned", func(c *corev1.PersistentVolumeClaim) {
-			c.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "theirs"}
+			c.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "PersistentVolumeClaim", Name: "other"}
 		}},
-		"a choice of volumes":         {"provisioned", func(c *corev1.PersistentVolumeClaim) { c.Spec.Selector = &metav1.LabelSelector{} }},
-		"another volume":              {"shared", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pv-of-another-team" }},
+		"a choice of volumes": {
+			"provisioned",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.Selector = &metav1.LabelSelector{} },
+		},
+		"another volume": {
+			"shared",
+			func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pv-of-another-team" },
+		},
 		"no volume":                   {"shared", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "" }},
 		"larger than a shared volume": {"shared", func(c *corev1.PersistentVolumeClaim) { size(c, "1000Ti") }},
 		"fewer modes than the profile": {"shared", func(c *corev1.PersistentVolumeClaim) {
@@ -86,7 +125,7 @@ func TestGuardrailsHoldClaimsToTheirProfile(t *testing.T) {
 // A claim that names a volume gets its data, if the volume is available to it.
 func TestGuardrailsRebindOnlyVolumesOfTheNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other := serve(t, config), serve(t, config)
 	name, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 	rebind := func(volume string) error {
@@ -94,16 +133,18 @@ func TestGuardrailsRebindOnlyVolumesOfTheNamespace(t *testing.T) {
 		claim.Spec.VolumeName = volume
 		return createClaim(t, client, claim)
 	}
-	available := foreignVolume()
+	available := otherVolume()
 	available.Name, available.GenerateName, available.Spec.ClaimRef = "", "available-", nil
 	for name, volume := range map[string]string{
-		"available to any claim":     inPhase(t, available, corev1.VolumeAvailable),
-		"no labels":                  volumeInPhase(t, corev1.VolumeReleased, nil, namespace, name),
-		"of an earlier namespace":    volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, "1"), namespace, name),
-		"of another claim":           volumeInPhase(t, corev1.VolumeReleased, labels, namespace, "mine"),
-		"of another namespace":       volumeInPhase(t, corev1.VolumeReleased, labels, other, name),
-		"with another one's label":   volumeInPhase(t, corev1.VolumeReleased, labelsOf(other, uidOf(t, namespace)), namespace, name),
-		"with another one's own UID": volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, uidOf(t, other)), namespace, name),
+		"available to any claim":  inPhase(t, available, corev1.VolumeAvailable),
+		"no labels":               volumeInPhase(t, corev1.VolumeReleased, nil, namespace, name),
+		"of an earlier namespace": volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, "1"), namespace, name),
+		"of another claim":        volumeInPhase(t, corev1.VolumeReleased, labels, namespace, "mine"),
+		"of another namespace":    volumeInPhase(t, corev1.VolumeReleased, labels, other, name),
+		"with another one's label": volumeInPhase(t, corev1.VolumeReleased,
+			labelsOf(other, uidOf(t, namespace)), namespace, name),
+		"with another one's own UID": volumeInPhase(t, corev1.VolumeReleased,
+			labelsOf(namespace, uidOf(t, other)), namespace, name),
 	} {
 		// The API server reads volumes from a cache, which a new one takes a moment to reach.
 		eventually(t, func() bool { return denied(rebind(volume)) }, name)
@@ -124,7 +165,7 @@ func TestGuardrailsHoldClaimsToServedNamespaces(t *testing.T) {
 		{Key: "owner", Operator: metav1.LabelSelectorOpExists},
 		{Key: "frozen", Operator: metav1.LabelSelectorOpDoesNotExist},
 	}}
-	client, config := fenced(t, []storage.Profile{provisioned(), static, selective})
+	client, config := guarded(t, []storage.Profile{provisioned(), static, selective})
 	label(t, one, map[string]string{servedBy: config.namespace})
 	labelled := func(change map[string]string) string {
 		labels := map[string]string{servedBy: config.namespace, "team": "ml", "owner": ""}
@@ -192,7 +233,7 @@ func label(t *testing.T, namespace string, labels map[string]string) {
 
 func TestGuardrailsLetNoClaimGrowAboveItsProfile(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	claim := boundClaim(t, claimFor(t, config, "provisioned", serve(t, config)))
 	grow := func(size string) error {
 		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(t.Context(), claim.Name, types.MergePatchType,
@@ -207,12 +248,14 @@ func TestGuardrailsLetNoClaimGrowAboveItsProfile(t *testing.T) {
 	require.NoError(t, grow("100Gi"))
 }
 
-// {namespace} in a name stands for the namespace of the claim. A class does not name it, so that any name of a namespace passes.
+// {namespace} in a name stands for the namespace of the claim. A class does not name it, so that any name
+// of a namespace passes.
 func TestGuardrailsReadNamesWithTheNamespace(t *testing.T) {
 	t.Parallel()
 	profile := shared()
-	profile.Claim.Name, profile.Volume.Name, profile.StorageClass.Name = "data-{namespace}", "vol.{namespace}", "a.b-{namespace}"
-	client, config := fenced(t, []storage.Profile{profile})
+	profile.Claim.Name, profile.Volume.Name = "data-{namespace}", "vol.{namespace}"
+	profile.StorageClass.Name = "a.b-{namespace}"
+	client, config := guarded(t, []storage.Profile{profile})
 	namespace := serve(t, config)
 	storage := objectsOf(t, config, "shared", namespace)
 	_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), storage.Volumes[0], dryRun)

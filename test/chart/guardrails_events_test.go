@@ -26,7 +26,7 @@ func eventAbout(namespace, kind string) *eventsv1.Event {
 
 func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	name := clusterName("ps", config.namespace)
 	own := func(change func(*eventsv1.Event)) *eventsv1.Event {
@@ -37,11 +37,15 @@ func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 	}
 	webhook := func(name string) *eventsv1.Event {
 		event := eventAbout("default", "MutatingWebhookConfiguration")
-		event.Regarding = corev1.ObjectReference{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration", Name: name}
+		event.Regarding = corev1.ObjectReference{
+			APIVersion: "admissionregistration.k8s.io/v1",
+			Kind:       "MutatingWebhookConfiguration",
+			Name:       name,
+		}
 		return event
 	}
-	foreign := eventAbout(namespace, "Pod")
-	foreign.ReportingController = "kubelet"
+	unmanaged := eventAbout(namespace, "Pod")
+	unmanaged.ReportingController = "kubelet"
 	for name, c := range map[string]struct {
 		event    *eventsv1.Event
 		admitted bool
@@ -50,7 +54,7 @@ func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 		"a pod":                          {eventAbout(namespace, "Pod"), true},
 		"the own webhook":                {webhook(name), true},
 		"an own pod":                     {own(func(*eventsv1.Event) {}), true},
-		"another controller's name":      {foreign, false},
+		"another controller's name":      {unmanaged, false},
 		"a Secret":                       {eventAbout(namespace, "Secret"), false},
 		"another webhook":                {webhook("of-another-installation"), false},
 		"a pod in default":               {eventAbout("default", "Pod"), false},
@@ -67,7 +71,7 @@ func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 // A patch counts an Event that happens again. It must not change one of a third party.
 func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	patch := func(controller string) error {
 		event := eventAbout(namespace, "Pod")
@@ -75,7 +79,10 @@ func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 		event, err := typed.EventsV1().Events(namespace).Create(t.Context(), event, metav1.CreateOptions{})
 		require.NoError(t, err)
 		_, err = client.EventsV1().Events(namespace).Patch(t.Context(), event.Name, types.MergePatchType,
-			[]byte(`{"series":{"count":2,"lastObservedTime":"2026-01-01T00:00:00.000000Z"},"reportingController":"pipeline-storage-claims"}`), metav1.PatchOptions{})
+			[]byte(
+				`{"series":{"count":2,"lastObservedTime":"2026-01-01T00:00:00.000000Z"},`+
+					`"reportingController":"pipeline-storage-claims"}`,
+			), metav1.PatchOptions{})
 		return err
 	}
 	require.NoError(t, patch("pipeline-storage-claims"))
@@ -86,12 +93,17 @@ func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 // The election of the leader reports by Events of the older API.
 func TestGuardrailsHoldEventsOfTheElection(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	create := func(change func(*corev1.Event)) error {
 		event := &corev1.Event{
-			ObjectMeta:     metav1.ObjectMeta{GenerateName: "event-", Namespace: config.namespace},
-			InvolvedObject: corev1.ObjectReference{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: config.namespace, Name: "ps-pipeline-storage"},
-			Reason:         "LeaderElection", Message: "became leader", Type: corev1.EventTypeNormal,
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "event-", Namespace: config.namespace},
+			InvolvedObject: corev1.ObjectReference{
+				APIVersion: "coordination.k8s.io/v1",
+				Kind:       "Lease",
+				Namespace:  config.namespace,
+				Name:       "ps-pipeline-storage",
+			},
+			Reason: "LeaderElection", Message: "became leader", Type: corev1.EventTypeNormal,
 			Source: corev1.EventSource{Component: identity}, ReportingController: identity,
 		}
 		change(event)

@@ -1,6 +1,8 @@
 package chart_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,10 +15,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A stolen token must not take the data of a released volume of a third party: label it in one request, re-bind it in the next.
+// A stolen token must not take the data of a released volume of a third party: label it in one request,
+// re-bind it in the next.
 func TestGuardrailsStopTheTwoStepTakeover(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	volume := volumeInPhase(t, corev1.VolumeReleased, nil, "default", "mine")
 	patch := patcher(t, client, volume)
 
@@ -32,8 +35,7 @@ func TestGuardrailsStopTheTwoStepTakeover(t *testing.T) {
 	uid := uidOf(t, namespace)
 	err = patch(labelPatch(namespace, uid))
 	assert.True(t, denied(err), "the labels of a released volume of a claim of a profile's name: %v", err)
-	err = patch(`{"metadata":{"labels":{"` + storage.LabelNamespace + `":"` + namespace + `","` + storage.LabelNamespaceUID + `":"` + string(uid) +
-		`"}},"spec":{"claimRef":{"uid":"of-the-new-claim"}}}`)
+	err = patch(strings.TrimSuffix(labelPatch(namespace, uid), "}") + `,"spec":{"claimRef":{"uid":"of-the-new-claim"}}}`)
 	assert.True(t, denied(err), "labels and claim at once: %v", err)
 }
 
@@ -42,7 +44,8 @@ const rebindPatch = `{"spec":{"claimRef":{"uid":"of-the-new-claim","resourceVers
 
 // labelPatch is what the controller sends to label a bound volume.
 func labelPatch(namespace string, uid types.UID) string {
-	return `{"metadata":{"labels":{"` + storage.LabelNamespace + `":"` + namespace + `","` + storage.LabelNamespaceUID + `":"` + string(uid) + `"}}}`
+	return fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`,
+		storage.LabelNamespace, namespace, storage.LabelNamespaceUID, uid)
 }
 
 func uidOf(t *testing.T, namespace string) types.UID {
@@ -58,13 +61,24 @@ func labelsOf(namespace string, uid types.UID) map[string]string {
 }
 
 func claimRefTo(namespace, claim string) *corev1.ObjectReference {
-	return &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim, UID: "of-a-claim-that-is-gone"}
+	return &corev1.ObjectReference{
+		APIVersion: "v1",
+		Kind:       "PersistentVolumeClaim",
+		Namespace:  namespace,
+		Name:       claim,
+		UID:        "of-a-claim-that-is-gone",
+	}
 }
 
 // volumeInPhase makes a volume of a third party in a phase, and returns its name.
-func volumeInPhase(t *testing.T, phase corev1.PersistentVolumePhase, labels map[string]string, namespace, claim string) string {
+func volumeInPhase(
+	t *testing.T,
+	phase corev1.PersistentVolumePhase,
+	labels map[string]string,
+	namespace, claim string,
+) string {
 	t.Helper()
-	volume := foreignVolume()
+	volume := otherVolume()
 	volume.Name, volume.GenerateName, volume.Labels = "", "guarded-", labels
 	volume.Spec.ClaimRef = claimRefTo(namespace, claim)
 	volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{
@@ -87,7 +101,7 @@ func inPhase(t *testing.T, volume *corev1.PersistentVolume, phase corev1.Persist
 
 func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	label := labelPatch(namespace, uid)
@@ -107,8 +121,18 @@ func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 		"no UID":                         {corev1.VolumeBound, namespace, claim, labelPatch(namespace, "")},
 		"another namespace's name":       {corev1.VolumeBound, namespace, claim, labelPatch(other, uid)},
 		"a namespace that is not served": {corev1.VolumeBound, unserved, claim, labelPatch(unserved, uidOf(t, unserved))},
-		"an excluded namespace":          {corev1.VolumeBound, "kube-system", claim, labelPatch("kube-system", uidOf(t, "kube-system"))},
-		"the installation's namespace":   {corev1.VolumeBound, config.namespace, claim, labelPatch(config.namespace, uidOf(t, config.namespace))},
+		"an excluded namespace": {
+			corev1.VolumeBound,
+			"kube-system",
+			claim,
+			labelPatch("kube-system", uidOf(t, "kube-system")),
+		},
+		"the installation's namespace": {
+			corev1.VolumeBound,
+			config.namespace,
+			claim,
+			labelPatch(config.namespace, uidOf(t, config.namespace)),
+		},
 		"a label and another claim": {
 			corev1.VolumeBound, namespace, claim, label[:len(label)-1] + `,"spec":{"claimRef":{"uid":"of-the-new-claim"}}}`,
 		},
@@ -122,17 +146,19 @@ func TestGuardrailsLabelBoundVolumesOnly(t *testing.T) {
 	patch := patcher(t, client, volumeInPhase(t, corev1.VolumeBound, nil, namespace, claim))
 	require.NoError(t, patch(label))
 	require.NoError(t, patch(label), "nothing changes")
-	err := patch(`{"metadata":{"labels":{"` + storage.LabelNamespace + `":null,"` + storage.LabelNamespaceUID + `":null}}}`)
+	err := patch(
+		`{"metadata":{"labels":{"` + storage.LabelNamespace + `":null,"` + storage.LabelNamespaceUID + `":null}}}`,
+	)
 	assert.True(t, denied(err), "no label: %v", err)
 }
 
 // While the binder stands still, a volume is Bound though its claim went with an earlier namespace of the name.
 func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	since := func(ago time.Duration) error {
-		volume := foreignVolume()
+		volume := otherVolume()
 		volume.Name, volume.GenerateName = "", "guarded-"
 		volume.Spec.ClaimRef = claimRefTo(namespace, config.claim(namespace))
 		volume.Status.LastPhaseTransitionTime = new(metav1.NewTime(time.Now().Add(-ago)))
@@ -145,7 +171,7 @@ func TestGuardrailsLabelNoVolumeOfAnEarlierNamespace(t *testing.T) {
 
 func TestGuardrailsRebindInTheLiveNamespaceOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace, other, unserved := serve(t, config), serve(t, config), newNamespace(t, nil)
 	claim, uid := config.claim(namespace), uidOf(t, namespace)
 	cases := map[string]struct {
@@ -165,7 +191,10 @@ func TestGuardrailsRebindInTheLiveNamespaceOnly(t *testing.T) {
 		err := patcher(t, client, volumeInPhase(t, corev1.VolumeReleased, c.labels, c.namespace, c.claim))(rebindPatch)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
-	require.NoError(t, patcher(t, client, volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, uid), namespace, claim))(rebindPatch))
+	require.NoError(
+		t,
+		patcher(t, client, volumeInPhase(t, corev1.VolumeReleased, labelsOf(namespace, uid), namespace, claim))(rebindPatch),
+	)
 }
 
 // A shared volume is bound in advance to a claim of any namespace that the installation and the profile serve.
@@ -173,7 +202,7 @@ func TestGuardrailsCreateSharedVolumesForServedNamespacesOnly(t *testing.T) {
 	t.Parallel()
 	profile := shared()
 	profile.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
-	client, config := fenced(t, []storage.Profile{profile})
+	client, config := guarded(t, []storage.Profile{profile})
 	create := func(namespace string) error {
 		volume := objectsOf(t, config, profile.Name, namespace).Volumes[0]
 		_, err := client.CoreV1().PersistentVolumes().Create(t.Context(), volume, dryRun)

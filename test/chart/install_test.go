@@ -24,12 +24,14 @@ func upgrade(t *testing.T, h tool, release, namespace string, args ...string) {
 	h.must(t, withSelector("upgrade", release, namespace, args)...)
 }
 
-// servedBy is the label of the namespaces that a release of these tests serves; its value is the namespace of the release.
+// servedBy is the label of the namespaces that a release of these tests serves; its value is the namespace
+// of the release.
 const servedBy = "served-by"
 
 func withSelector(command, release, namespace string, args []string) []string {
 	return append([]string{
-		command, release, chart, "--namespace", namespace, "--set", "namespaceSelector.matchLabels." + servedBy + "=" + namespace,
+		command, release, chart, "--namespace", namespace, "--set",
+		"namespaceSelector.matchLabels." + servedBy + "=" + namespace,
 	}, args...)
 }
 
@@ -50,13 +52,14 @@ func clusterName(release, namespace string) string {
 // argumentsOf returns the arguments of a release's program.
 func argumentsOf(t *testing.T, release, namespace string) []string {
 	t.Helper()
-	deployment, err := typed.AppsV1().Deployments(namespace).Get(t.Context(), release+"-pipeline-storage", metav1.GetOptions{})
+	deployment, err := typed.AppsV1().Deployments(namespace).
+		Get(t.Context(), release+"-pipeline-storage", metav1.GetOptions{})
 	require.NoError(t, err)
 	return deployment.Spec.Template.Spec.Containers[0].Args
 }
 
-// authority is a caBundle. It is not read: no pod of these tests is labelled.
-var authority = []byte("-----BEGIN CERTIFICATE-----\n")
+// caBundle is that of the tests. It is not read: no pod of these tests is labelled.
+var caBundle = []byte("-----BEGIN CERTIFICATE-----\n")
 
 // writers write the live caBundle, each under a name of its own.
 var writers = map[string]struct {
@@ -66,11 +69,11 @@ var writers = map[string]struct {
 	"the webhook": {types.ApplyPatchType, map[string]any{
 		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
 		"webhooks": []any{map[string]any{
-			"name": "storage.pipeline-storage.io", "clientConfig": map[string]any{"caBundle": authority},
+			"name": "storage.pipeline-storage.io", "clientConfig": map[string]any{"caBundle": caBundle},
 		}},
 	}},
-	"somebody else": {types.JSONPatchType, []any{
-		map[string]any{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": authority},
+	"a third party": {types.JSONPatchType, []any{
+		map[string]any{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": caBundle},
 	}},
 }
 
@@ -112,17 +115,17 @@ func leavesTheBundleAlone(t *testing.T, first, then tool, writer string) {
 
 	writeBundle(t, writer, "ps", namespace)
 	upgrade(t, then, "ps", namespace)
-	assert.Equal(t, authority, webhookOf(t, "ps", namespace).ClientConfig.CABundle, "an upgrade that changes nothing")
+	assert.Equal(t, caBundle, webhookOf(t, "ps", namespace).ClientConfig.CABundle, "an upgrade that changes nothing")
 
 	upgrade(t, then, "ps", namespace, "--set", "webhook.timeoutSeconds=7,logLevel=debug,replicas=3")
 	webhook := webhookOf(t, "ps", namespace)
-	assert.Equal(t, authority, webhook.ClientConfig.CABundle, "an upgrade that changes the webhook")
+	assert.Equal(t, caBundle, webhook.ClientConfig.CABundle, "an upgrade that changes the webhook")
 	assert.Equal(t, int32(7), *webhook.TimeoutSeconds)
 	assert.Contains(t, argumentsOf(t, "ps", namespace), "--log-level=debug")
 
 	then.must(t, "rollback", "ps", "1", "--namespace", namespace)
 	webhook = webhookOf(t, "ps", namespace)
-	assert.Equal(t, authority, webhook.ClientConfig.CABundle, "a rollback")
+	assert.Equal(t, caBundle, webhook.ClientConfig.CABundle, "a rollback")
 	assert.Equal(t, int32(5), *webhook.TimeoutSeconds)
 }
 
@@ -168,14 +171,16 @@ func gone(t *testing.T, name string) {
 	_, volumes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".volumes", get)
 	_, classes := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".classes", get)
 	_, claims := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".claims", get)
-	_, namespaces := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".namespaces", get)
+	_, namespaces := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().
+		Get(t.Context(), name+".namespaces", get)
 	_, events := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".events", get)
 	_, rebinds := typed.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), name+".rebinds", get)
 	_, priority := typed.SchedulingV1().PriorityClasses().Get(t.Context(), name, get)
 	for what, err := range map[string]error{
-		"webhook": webhook, "role": role, "binding": binding, "fence around volumes": volumes,
-		"fence around classes": classes, "fence around claims": claims, "fence around namespaces": namespaces, "fence around Events": events,
-		"fence around re-binding": rebinds, "priority class": priority,
+		"webhook": webhook, "role": role, "binding": binding, "guardrails for volumes": volumes,
+		"guardrails for classes": classes, "guardrails for claims": claims, "guardrails for namespaces": namespaces,
+		"guardrails for Events":     events,
+		"guardrails for re-binding": rebinds, "priority class": priority,
 	} {
 		assert.True(t, apierrors.IsNotFound(err), "the %s is still there", what)
 	}

@@ -50,8 +50,8 @@ func build(t *testing.T, components ...string) []*unstructured.Unstructured {
 	return parse(t, string(out))
 }
 
-// What "helm install pipeline-storage --namespace pipeline-storage" makes and what config/default makes is the same: rights,
-// ports, arguments, probes, security contexts, webhook and policies.
+// What "helm install pipeline-storage --namespace pipeline-storage" makes and what config/default makes is
+// the same: rights, ports, arguments, probes, security contexts, webhook and policies.
 func TestConfigIsTheChart(t *testing.T) {
 	t.Parallel()
 	flags := map[string][]string{
@@ -67,7 +67,7 @@ func TestConfigIsTheChart(t *testing.T) {
 			}
 			want := normalized(t, parse(t, helm4.must(t, args...)))
 			got := normalized(t, build(t, components...))
-			delete(got, "Namespace/pipeline-storage") // Helm makes it only when told to
+			delete(got, "Namespace/pipeline-storage") // Helm creates it only with --create-namespace
 			for key := range want {
 				assert.Equal(t, want[key], got[key], key)
 			}
@@ -117,7 +117,8 @@ func readConfig(t *testing.T, object *unstructured.Unstructured) {
 	object.Object["data"] = files
 }
 
-// dropInstalled removes the hash of the expected webhooks, which only a chart can compute: without it nothing is restored.
+// dropInstalled removes the hash of the expected webhooks, which only a chart can compute: without it
+// nothing is restored.
 func dropInstalled(object *unstructured.Unstructured) {
 	annotations := object.GetAnnotations()
 	delete(annotations, drift.AnnotationInstalled)
@@ -127,7 +128,8 @@ func dropInstalled(object *unstructured.Unstructured) {
 	object.SetAnnotations(annotations)
 }
 
-// rights are rules taken apart into single ones, sorted: controller-gen merges rules, the chart keeps their reasons apart.
+// rights are rules taken apart into single ones, sorted: controller-gen merges rules, the chart keeps their
+// reasons apart.
 func rights(t *testing.T, rules any) []string {
 	t.Helper()
 	var all []struct{ APIGroups, Resources, ResourceNames, Verbs []string }

@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 func runTests(ctx context.Context, m *testing.M) (code int, err error) {
 	dir, err := os.MkdirTemp("", "pipeline-storage-chart-")
 	if err != nil {
-		return 1, fmt.Errorf("make a folder for Helm: %w", err)
+		return 1, fmt.Errorf("make a directory for Helm: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 

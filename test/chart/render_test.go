@@ -84,16 +84,16 @@ func TestBothHelmsRenderTheSameBytesTwice(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		set  string
-		says string
+		set string
+		exp string
 	}{
 		"a value that does not exist":             {"replicaCount=3", "replicaCount"},
 		"a typo below":                            {"webhook.failurePolcy=Fail", "failurePolcy"},
 		"a typo in a profile":                     {"config.profiles[0].name=a,config.profiles[0].mout.path=/x", "mout"},
 		"a typo deep in a profile":                {"config.profiles[0].name=a,config.profiles[0].volume.handel=v", "handel"},
 		"a word for a number":                     {"port=https", "port"},
-		"a port that is none":                     {"port=70000", "port"},
-		"a word for true or false":                {"fence.enabled=maybe", "enabled"},
+		"an invalid port":                         {"port=70000", "port"},
+		"a word for true or false":                {"guardrails.enabled=maybe", "enabled"},
 		"another apiVersion of the configuration": {"config.apiVersion=v1", "apiVersion"},
 		"the opt-in label on the webhook's pods":  {"podLabels.pipeline-storage=enabled", "podLabels"},
 		"a pod label that the Service looks for":  {`podLabels.app\.kubernetes\.io/name=a`, "podLabels"},
@@ -102,7 +102,7 @@ func TestSchemaRefuses(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for name, c := range cases {
 			_, err := h.run(t.Context(), "template", "ps", chart, "--set", c.set)
-			require.ErrorContains(t, err, c.says, name)
+			require.ErrorContains(t, err, c.exp, name)
 			require.ErrorContains(t, err, "values don't meet the specifications of the schema", name)
 		}
 	})
@@ -133,7 +133,8 @@ func configOf(t *testing.T, all []*unstructured.Unstructured) *storage.Config {
 	return config
 }
 
-// The chart knows the defaults of package storage only by the generated file: what it says of the claims must hold.
+// The chart has the defaults of package storage from the generated file only: the claims in its notes must
+// be those of the package.
 func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/values/everything.yaml"
@@ -143,14 +144,16 @@ func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	_, notes, found := strings.Cut(out, "NOTES:")
 	require.True(t, found)
 	for _, profile := range config.Profiles {
-		says := profile.Name + ": the claim " + profile.Names(storage.Release{}, "any").Claim + " at " + profile.Mount.Path
-		assert.Contains(t, notes, says)
+		line := profile.Name + ": the claim " + profile.Names(storage.Release{}, "any").Claim + " at " + profile.Mount.Path
+		assert.Contains(t, notes, line)
 	}
 	assert.NotContains(t, notes, "\n\n\n")
 }
 
 // metrics are those that the program and its libraries, the API server and kube-state-metrics have.
-var metrics = regexp.MustCompile(`\b(pipeline_storage|controller_runtime|leader_election|process|apiserver|kube)_[a-z_]+\b`)
+var metrics = regexp.MustCompile(
+	`\b(pipeline_storage|controller_runtime|leader_election|process|apiserver|kube)_[a-z_]+\b`,
+)
 
 func TestAlertsAndDashboardAreReadable(t *testing.T) {
 	t.Parallel()
@@ -178,7 +181,7 @@ func knownMetrics(t *testing.T) []string {
 	known := []string{
 		"leader_election_master_status",
 		"process_resident_memory_bytes", "process_cpu_seconds_total",
-		// TestAPIServerHasTheMetrics asks a real one.
+		// TestAPIServerHasTheMetrics has a real one.
 		"apiserver_admission_webhook_rejection_count", "apiserver_admission_webhook_fail_open_count",
 		"apiserver_admission_webhook_admission_duration_seconds",
 		// Source: kube-state-metrics, docs/metrics/workload/pod-metrics.md.
@@ -222,7 +225,7 @@ func rulesIn(t *testing.T, rule *unstructured.Unstructured) []alertRule {
 // runbook is the anchor of one.
 var runbook = regexp.MustCompile(`<a id="([a-z]+)">`)
 
-// alerts returns the expressions of the rules, each of which must say where its runbook is.
+// alerts returns the expressions of the rules, each of which must have a runbook.
 func alerts(t *testing.T, rule *unstructured.Unstructured) []string {
 	t.Helper()
 	text, err := os.ReadFile(root + "/docs/operations.md")
@@ -244,7 +247,7 @@ func alerts(t *testing.T, rule *unstructured.Unstructured) []string {
 	return expressions
 }
 
-// panels returns the expressions of the dashboard, whose panels must be told apart and say what they show.
+// panels returns the expressions of the dashboard, whose panels must have different titles and a description.
 func panels(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(chart + "/files/dashboard.json")

@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// foreign are the groups whose definitions the API server of the tests does not have.
-var foreign = []string{"cert-manager.io", "monitoring.coreos.com"}
+// unserved are the groups whose definitions the API server of the tests does not have.
+var unserved = []string{"cert-manager.io", "monitoring.coreos.com"}
 
 // newNamespace makes a namespace that no other test uses.
 func newNamespace(t *testing.T, labels map[string]string) string {
@@ -42,8 +42,8 @@ func TestServerAcceptsEveryObject(t *testing.T) {
 			if name == "hostnetwork" { // which no Pod Security Standard but privileged allows
 				labels = nil
 			}
-			namespace, elsewhere := newNamespace(t, labels), newNamespace(t, restricted)
-			all := render(t, namespace, "--values", file, "--set", "test.namespace="+elsewhere)
+			namespace, restrictedNamespace := newNamespace(t, labels), newNamespace(t, restricted)
+			all := render(t, namespace, "--values", file, "--set", "test.namespace="+restrictedNamespace)
 			accept(t, all)
 			accept(t, []*unstructured.Unstructured{podOf(t, one(t, all, "Deployment")), podOf(t, one(t, all, "Job"))})
 		})
@@ -78,7 +78,7 @@ func podOf(t *testing.T, workload *unstructured.Unstructured) *unstructured.Unst
 	pod.SetKind("Pod")
 	pod.SetName("of-workload")
 	pod.SetNamespace(workload.GetNamespace())
-	// No admission plugin of these tests knows classes that are not there yet.
+	// No admission plugin of these tests finds classes that do not exist yet.
 	unstructured.RemoveNestedField(pod.Object, "spec", "priorityClassName")
 	return pod
 }
@@ -90,7 +90,7 @@ func accept(t *testing.T, all []*unstructured.Unstructured) {
 	for _, object := range all {
 		where := object.GetKind() + " " + object.GetName()
 		group, _, _ := strings.Cut(object.GetAPIVersion(), "/")
-		if slices.Contains(foreign, group) {
+		if slices.Contains(unserved, group) {
 			looksComplete(t, object)
 			continue
 		}
@@ -134,7 +134,7 @@ func resourceOf(t *testing.T, mapper meta.RESTMapper, object *unstructured.Unstr
 }
 
 // eventually polls: a policy takes a second or two to take effect.
-func eventually(t *testing.T, condition func() bool, says string, args ...any) {
+func eventually(t *testing.T, condition func() bool, message string, args ...any) {
 	t.Helper()
-	require.Eventually(t, condition, 30*time.Second, 100*time.Millisecond, append([]any{says}, args...)...)
+	require.Eventually(t, condition, 30*time.Second, 100*time.Millisecond, append([]any{message}, args...)...)
 }

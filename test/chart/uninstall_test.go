@@ -39,7 +39,8 @@ func hooksOf(t *testing.T, namespace string) []*unstructured.Unstructured {
 	})
 }
 
-// prepare makes the objects of the hooks but the Job, and returns the Job's arguments, and a configuration for its token.
+// prepare makes the objects of the hooks but the Job, and returns the Job's arguments, and a configuration
+// for its token.
 func prepare(t *testing.T, namespace string) (args []string, config *rest.Config) {
 	t.Helper()
 	mapper := newMapper(t)
@@ -108,7 +109,10 @@ func writeCertificate(t *testing.T, namespace string) error {
 	patch, err := json.Marshal(writers["the webhook"].body)
 	require.NoError(t, err)
 	_, err = as(t, namespace).AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(),
-		clusterName("ps", namespace), types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: "replica", Force: new(true)})
+		clusterName(
+			"ps",
+			namespace,
+		), types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: "replica", Force: new(true)})
 	return err
 }
 
@@ -124,7 +128,8 @@ func TestUninstallHookReportsWhatItCannotDelete(t *testing.T) {
 
 	code, _, errs := runProgram(t, config, args...)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errs, "delete the MutatingWebhookConfiguration "+name+": not within 30s: it is still there: look for a finalizer")
+	assert.Contains(t, errs, "delete the MutatingWebhookConfiguration "+name+": not within 30s: it is still there: "+
+		"look for a finalizer")
 }
 
 func patchFinalizers(t *testing.T, name string, finalizers ...string) {
@@ -150,7 +155,8 @@ func TestUninstallHookMayDeleteOneObject(t *testing.T) {
 		return slices.ContainsFunc(common, func(c authorizationv1.ResourceRule) bool { return reflect.DeepEqual(r, c) })
 	})
 	assert.Equal(t, []authorizationv1.ResourceRule{{
-		Verbs: []string{"delete"}, APIGroups: []string{admissionv1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+		Verbs: []string{"delete"}, APIGroups: []string{admissionv1.GroupName},
+		Resources:     []string{"mutatingwebhookconfigurations"},
 		ResourceNames: []string{clusterName("ps", namespace)},
 	}}, granted)
 }
@@ -160,9 +166,10 @@ func rulesOf(t *testing.T, config *rest.Config, namespace string) []authorizatio
 	t.Helper()
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(t.Context(), &authorizationv1.SelfSubjectRulesReview{
-		Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace},
-	}, metav1.CreateOptions{})
+	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().
+		Create(t.Context(), &authorizationv1.SelfSubjectRulesReview{
+			Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace},
+		}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return review.Status.ResourceRules
 }

@@ -21,7 +21,7 @@ func TestSuitesOfHelmUnittest(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 }
 
-// Every value must be set in a suite: a value that nobody tests is a promise that nobody keeps.
+// Every value must be set in a suite, or no test would find that it has no effect.
 func TestSuitesSetEveryValue(t *testing.T) {
 	t.Parallel()
 	set := map[string]bool{}

@@ -37,24 +37,26 @@ const (
 	reportTimeout = 10 * time.Second
 )
 
-// Options says how large a cluster is.
+// Options is the size of a cluster and what it has in addition to the defaults.
 type Options struct {
-	// Nodes is how many Nodes there are, node-1 and so on, 2 by default.
+	// Nodes is the number of Nodes, which are called node-1 and so on. Default: 2.
 	Nodes int
-	// PodsPerNode is how many pods one takes, 110 by default.
+	// PodsPerNode is the number of pods that a Node accepts. Default: 110.
 	PodsPerNode int64
-	// RealNode has one real node, called RealNode, in place of all that is made by hand: see package node. Main then makes
-	// the images of it, and starts the local-path provisioner. There can be one such cluster in a test program.
+	// RealNode has one real node, called RealNode, in place of everything that is simulated: see
+	// package node. Main then builds the images for it, and starts the local-path provisioner. A
+	// test program can have only one such cluster.
 	RealNode bool
-	// AuditLog has the API server write down who asked for what, see Plane.Audit.
+	// AuditLog has the API server record every request, see Plane.Audit.
 	AuditLog bool
 }
 
 // Cluster is a running cluster.
 type Cluster struct {
-	// Plane has the real parts; its Kubeconfig file is an administrator's.
+	// Plane runs the real parts; its Kubeconfig file is an administrator's.
 	Plane *controlplane.ControlPlane
-	// Config is an administrator's, without a limit on the rate of requests. Copy it before a change.
+	// Config is an administrator's, without a limit on the rate of requests. Copy it before a
+	// change.
 	Config *rest.Config
 	// Client is a client of Config for the kinds of Kubernetes itself.
 	Client kubernetes.Interface
@@ -69,15 +71,16 @@ type Cluster struct {
 	relay     *relay
 }
 
-// Require starts a cluster for one test, beside that of Main, and stops it when the test ends. Use it in a test that harms
-// the control plane. If the test failed, the ends of the logs are in its output.
+// Require starts a cluster for one test, beside that of Main, and stops it when the test ends. Use
+// it in a test that harms the control plane. If the test fails, the ends of the logs are in its
+// output.
 func Require(tb testing.TB, options Options) *Cluster {
 	tb.Helper()
 
 	dir := tb.TempDir()
 	logs := filepath.Join(dir, logsDir)
 	if err := os.Mkdir(logs, dirMode); err != nil {
-		tb.Fatalf("make a folder for the logs of a cluster: %v", err)
+		tb.Fatalf("make a directory for the logs of a cluster: %v", err)
 	}
 
 	c, err := start(tb.Context(), options, dir, logs)
@@ -87,7 +90,7 @@ func Require(tb testing.TB, options Options) *Cluster {
 
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			tell(c, tb.Output(), dir)
+			reportFailure(c, tb.Output(), dir)
 		}
 
 		if err := c.Stop(); err != nil {
@@ -192,7 +195,8 @@ func (c *Cluster) podHost() (string, error) {
 	return host.String(), nil
 }
 
-// Stop ends all pods and the control plane. It fails if a part of it had ended before.
+// Stop ends all pods and the control plane. It fails if a part of the control plane had ended
+// before.
 func (c *Cluster) Stop() error {
 	var stopped []error
 	if c.Kubelet != nil {
@@ -214,7 +218,8 @@ func (c *Cluster) Stop() error {
 	return errors.Join(stopped...)
 }
 
-// Impersonate returns a configuration that acts as a ServiceAccount, with its rights but not with its token.
+// Impersonate returns a configuration that acts as a ServiceAccount, with its rights but not with
+// its token.
 func (c *Cluster) Impersonate(namespace, account string) *rest.Config {
 	config := rest.CopyConfig(c.Config)
 	config.Impersonate = rest.ImpersonationConfig{
@@ -227,7 +232,8 @@ func (c *Cluster) Impersonate(namespace, account string) *rest.Config {
 	return config
 }
 
-// ServiceAccountConfig returns a configuration with a token of the ServiceAccount, valid for an hour, and nothing else.
+// ServiceAccountConfig returns a configuration with a token of the ServiceAccount, valid for an
+// hour, and nothing else.
 func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, account string) (*rest.Config, error) {
 	answer, err := c.Client.CoreV1().ServiceAccounts(namespace).
 		CreateToken(ctx, account, &authenticationv1.TokenRequest{}, createOptions)
@@ -241,7 +247,8 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, account s
 	}, nil
 }
 
-// WriteKubeconfig writes a configuration of this package to a file, for programs that run outside of the pods.
+// WriteKubeconfig writes a configuration of this package to a file, for programs that run outside
+// of the pods.
 func WriteKubeconfig(config *rest.Config, file string) error {
 	const name = "test"
 
@@ -265,8 +272,8 @@ func WriteKubeconfig(config *rest.Config, file string) error {
 	return nil
 }
 
-// Namespace makes a namespace with a fresh name that begins with prefix, waits for its default ServiceAccount, and has it
-// deleted when the test ends.
+// Namespace creates a namespace with a unique name that begins with prefix, waits for its default
+// ServiceAccount, and deletes it when the test ends.
 func (c *Cluster) Namespace(tb testing.TB, prefix string, labels map[string]string) string {
 	tb.Helper()
 
@@ -293,8 +300,9 @@ func (c *Cluster) Namespace(tb testing.TB, prefix string, labels map[string]stri
 	return made.Name
 }
 
-// Endpoints returns the addresses of the ready endpoints of a Service. They come a moment after the pods are ready, for
-// which Helm waits; and the API server itself, which calls webhooks there, sees them another moment later.
+// Endpoints returns the addresses of the ready endpoints of a Service. They appear a moment after
+// the pods are ready, for which Helm waits. The API server, which calls webhooks there, sees them
+// another moment later.
 func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) ([]string, error) {
 	list, err := c.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: discoveryv1.LabelServiceName + "=" + service,
@@ -316,7 +324,8 @@ func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) ([]s
 	return ready, nil
 }
 
-// Report writes what helps to understand a failure: the last events of the cluster and the end of each log.
+// Report writes what helps to understand a failure: the last events of the cluster and the end of
+// each log.
 func (c *Cluster) Report(out io.Writer) {
 	c.reportEvents(out)
 
@@ -339,7 +348,7 @@ func logFiles(dir string) []string {
 	return slices.Concat(parts, pods)
 }
 
-// logName is a name for a log in a folder with all of them.
+// logName is the name of a log in a directory with all of them.
 func logName(file string) string {
 	dir, container := filepath.Split(filepath.Dir(file))
 	if pod := filepath.Base(dir); filepath.Base(filepath.Dir(filepath.Clean(dir))) == "pods" {
@@ -361,7 +370,8 @@ func (c *Cluster) reportEvents(out io.Writer) {
 	}
 
 	when := func(e corev1.Event) time.Time {
-		return slices.MaxFunc([]time.Time{e.LastTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time}, time.Time.Compare)
+		return slices.MaxFunc([]time.Time{e.LastTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time},
+			time.Time.Compare)
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return when(a).Compare(when(b)) })
 
@@ -373,7 +383,8 @@ func (c *Cluster) reportEvents(out io.Writer) {
 	}
 }
 
-// SaveLogs copies the whole logs of the parts, the kubelet and the pods, also of those that are gone, into the folder dir.
+// SaveLogs copies the whole logs of the parts, the kubelet and the pods, also of pods that no
+// longer exist, into the directory dir.
 func (c *Cluster) SaveLogs(dir string) error {
 	if err := errors.Join(c.Plane.SaveLogs(dir), copyFiles(c.logFiles(), dir)); err != nil {
 		return fmt.Errorf("save the logs: %w", err)

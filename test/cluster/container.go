@@ -17,16 +17,17 @@ import (
 )
 
 const (
-	// A node waits ten seconds before the second restart, and longer each time. Tests have less patience.
+	// A node waits ten seconds before the second restart, and longer each time. Tests cannot wait
+	// that long.
 	firstBackoff = time.Second
 	lastBackoff  = 8 * time.Second
-	// As on a node, a process that has lived longer is taken for healthy.
+	// As on a node, a process that has run longer is considered healthy.
 	healthyAfter = time.Minute
-	// The least that is left for a process after its preStop hook, as on a node.
+	// The least time that remains for a process after its preStop hook, as on a node.
 	leastGrace = 2 * time.Second
 )
 
-// container is a container of a pod: a process, or a pretence of one when image is nil.
+// container is a container of a pod: a process, or a simulated one when image is nil.
 type container struct {
 	worker *worker
 	spec   *corev1.Container
@@ -56,7 +57,7 @@ func (c *container) snapshot() corev1.ContainerStatus {
 	}
 }
 
-// change changes the state under the lock and has the worker tell it.
+// change changes the state under the lock and has the worker report it.
 func (c *container) change(change func()) {
 	c.mutex.Lock()
 	change()
@@ -75,7 +76,7 @@ func (c *container) setRunning() {
 	c.change(func() {
 		c.state = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
 
-		if c.init && !c.sidecar() { // such a one is of use when it has ended
+		if c.init && !c.sidecar() { // one of these counts as ready when it has ended
 			return
 		}
 
@@ -97,13 +98,13 @@ func (c *container) setTerminated(code, signal int32) {
 			ended.StartedAt = c.state.Running.StartedAt
 		}
 
-		// Not ready, and not for a moment: a completed init container is.
+		// Not ready, even for a moment: a completed init container is.
 		c.ready, c.startedUp = c.init && code == 0, false
 		c.state = corev1.ContainerState{Terminated: ended}
 	})
 }
 
-// restartable is true for one that is to run until the pod ends.
+// restartable is true for a container that runs until the pod ends.
 func (c *container) restartable() bool {
 	if c.init {
 		return c.sidecar()
@@ -117,12 +118,13 @@ func (c *container) sidecar() bool {
 	return c.init && c.spec.RestartPolicy != nil && *c.spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// again tells whether the container is started again after an exit with code.
-func (c *container) again(code int32) bool {
+// restartsAfter reports whether the container is started again after an exit with code.
+func (c *container) restartsAfter(code int32) bool {
 	return c.restartable() || code != 0 && c.worker.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
-// live runs the process, again and again as the restart policy wants it, until ctx ends or the worker stops it.
+// live runs the process, and restarts it as the restart policy requires, until ctx ends or the
+// worker stops it.
 func (c *container) live(ctx context.Context) {
 	backoff := time.Duration(0)
 
@@ -130,7 +132,7 @@ func (c *container) live(ctx context.Context) {
 		begun := time.Now()
 
 		code := c.once(ctx)
-		if c.worker.stopping.Load() || ctx.Err() != nil || !c.again(code) {
+		if c.worker.stopping.Load() || ctx.Err() != nil || !c.restartsAfter(code) {
 			return
 		}
 
@@ -157,7 +159,8 @@ func (c *container) delayRestart(ctx context.Context, backoff time.Duration) {
 			}}
 		}
 	})
-	// One that could not be started has no exit to tell about, but must not be tried without a pause.
+	// A process that could not be started has no exit code to report, but must not be retried
+	// without a pause.
 	pause(ctx, max(backoff, readyPoll), c.worker.stop)
 }
 
@@ -175,7 +178,7 @@ func (c *container) once(ctx context.Context) (code int32) {
 	c.process = process
 	c.mutex.Unlock()
 
-	if c.worker.stopping.Load() { // which did not know of this process
+	if c.worker.stopping.Load() { // which did not have the number of this process
 		process.signal(syscall.SIGKILL)
 	}
 
@@ -197,7 +200,7 @@ func (c *container) once(ctx context.Context) (code int32) {
 	code, signal := process.exit()
 
 	done()
-	probes.Wait() // a probe's word must not come after the end
+	probes.Wait() // a probe must report nothing after the end
 	c.worker.log("ended", "container", c.spec.Name, "pid", process.pid(), "code", code, "signal", signal)
 	c.setTerminated(code, signal)
 
@@ -246,7 +249,7 @@ func (c *container) logFile() string {
 		c.worker.pod.Namespace+"_"+c.worker.pod.Name+"_"+c.spec.Name+".log")
 }
 
-// identity is who the container runs as, by the pod's word or else the image's.
+// identity is who the container runs as: the pod's setting, or else the image's.
 func (c *container) identity() (identity, error) {
 	pod, own := c.worker.pod.Spec.SecurityContext, c.spec.SecurityContext
 	if pod == nil {
@@ -288,7 +291,7 @@ func (c *container) identity() (identity, error) {
 	return who, nil
 }
 
-// mounts are what the container sees of the pod's volumes, the outer ones first.
+// mounts are the container's mounts of the pod's volumes, the outer ones first.
 func (c *container) mounts(env map[string]string) ([]mount, error) {
 	var all []mount
 
@@ -305,7 +308,7 @@ func (c *container) mounts(env map[string]string) ([]mount, error) {
 
 		source := filepath.Join(c.worker.volumeDir(&c.worker.pod.Spec.Volumes[index]), path)
 
-		// A path inside of a volume that is not there yet becomes a folder.
+		// A missing path inside of a volume becomes a directory.
 		if _, err := os.Stat(source); errors.Is(err, os.ErrNotExist) {
 			if err := makeShared(source); err != nil {
 				return nil, fmt.Errorf("make the path %s of the volume %s: %w", path, m.Name, err)
@@ -320,8 +323,9 @@ func (c *container) mounts(env map[string]string) ([]mount, error) {
 	return all, nil
 }
 
-// terminate ends the process as the kubelet does: preStop, TERM, and KILL when grace is over. Without any grace it is KILL
-// at once, where a node gives a second or two. It returns when the process has ended.
+// terminate ends the process as the kubelet does: preStop, TERM, and KILL when grace is over.
+// Without grace it sends KILL at once, where a node waits a second or two. It returns when the
+// process has ended.
 func (c *container) terminate(ctx context.Context, grace time.Duration) {
 	c.mutex.Lock()
 	process := c.process

@@ -23,20 +23,21 @@ import (
 )
 
 const (
-	// insideEnv names the folder that the outer process made, for the process inside of the namespaces.
+	// insideEnv names the directory that the outer process made, for the process inside of the
+	// namespaces.
 	insideEnv = "PIPELINE_STORAGE_CLUSTER_INSIDE"
-	// LogsEnv names a folder that gets the logs of a failed run, in place of a new one in the folder for temporary files.
+	// LogsEnv names a directory for the logs of a failed run, in place of a new temporary one.
 	LogsEnv = "PIPELINE_STORAGE_LOGS"
 
-	folderPrefix = "pipeline-storage-cluster-"
+	dirPrefix    = "pipeline-storage-cluster-"
 	lockFile     = "lock"
 	refusedFile  = "refused"
 	programsDir  = "programs"
 	stateDir     = "state"
 	logsDir      = "logs"
 	tempDir      = "tmp"
-	toldFile     = "told"
-	// hostPathDir is where the controller manager's host-path provisioner makes its folders.
+	reportedFile = "reported"
+	// hostPathDir is where the controller manager's host-path provisioner makes its directories.
 	hostPathDir = "/tmp/hostpath_pv"
 	dirMode     = 0o755
 	fileMode    = 0o644
@@ -48,13 +49,14 @@ var neededParts = []string{
 	"helm3", "helm4", "kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
 }
 
-// Setup says what the tests of one package need.
+// Setup is what the tests of one package need.
 type Setup struct {
 	Options
-	// Programs are Go packages to build without cgo, each under the name that Program takes, as "go build" takes them
-	// in the folder of the tests: "../../cmd/webhook".
+	// Programs are Go packages to build without cgo, each under the name that Program takes, as "go
+	// build" takes them in the directory of the tests: "../../cmd/webhook".
 	Programs map[string]string
-	// Before runs when the cluster is up, before the first test. This is the place to register programs.
+	// Before runs when the cluster is up, before the first test. This is the place to register
+	// programs.
 	Before func(ctx context.Context, c *Cluster) error
 	// After runs when all tests have passed, with the cluster still up. Its error fails the run.
 	After func(ctx context.Context, c *Cluster) error
@@ -66,14 +68,16 @@ var (
 	programs string
 )
 
-// Isolated tells whether this process has a network of its own, so that pods with a program run for real. Where it is
-// false, a test calls the webhook by a URL on 127.0.0.1 and says by Uncovered what it did not show.
+// Isolated reports whether this process has a network of its own, so that pods with a program run
+// for real. Where it is false, a test calls the webhook by a URL on 127.0.0.1 and reports by
+// Uncovered what it did not show.
 func Isolated() bool { return isolated }
 
 // Program returns the path of a program of Setup.Programs.
 func Program(name string) string { return filepath.Join(programs, name) }
 
-// Uncovered prints loudly, and not only with -v, what a test could not show without a network of its own.
+// Uncovered prints loudly, and not only with -v, what a test could not show without a network of
+// its own.
 func Uncovered(tb testing.TB, what string) {
 	tb.Helper()
 
@@ -85,9 +89,10 @@ func Uncovered(tb testing.TB, what string) {
 //
 //	func TestMain(m *testing.M) { os.Exit(cluster.Main(m, setup)) }
 //
-// On Linux it builds what is needed and then starts the test program again, with the same arguments, in a network and a
-// mount namespace of its own; signals and the exit code pass through, and the inner one dies with the outer one. Where
-// that is not allowed, it says so and runs the tests without, see Isolated.
+// On Linux it builds what is needed and then starts the test program again, with the same
+// arguments, in a network and a mount namespace of its own. Signals and the exit code pass through,
+// and the inner process dies with the outer one. Where that is not allowed, Main prints so and runs
+// the tests without, see Isolated.
 func Main(m *testing.M, setup Setup) (code int) {
 	if dir := os.Getenv(insideEnv); dir != "" {
 		return inside(m, setup, dir)
@@ -104,7 +109,7 @@ func Main(m *testing.M, setup Setup) (code int) {
 }
 
 func outside(ctx context.Context, m *testing.M, setup Setup) (code int, err error) {
-	dir, release, err := newFolder()
+	dir, release, err := newDir()
 	if err != nil {
 		return exitFailure, err
 	}
@@ -132,33 +137,33 @@ func outside(ctx context.Context, m *testing.M, setup Setup) (code int, err erro
 	return run(ctx, m, setup, dir), nil
 }
 
-// newFolder makes the folder that the outer and the inner process share, and removes those whose processes were killed:
-// nobody holds their lock.
-func newFolder() (dir string, release func() error, err error) {
-	dead, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
-	for _, folder := range dead {
-		lock := flock.New(filepath.Join(folder, lockFile))
-		if free, err := lock.TryLock(); err == nil && free && node.Sweep(groupOf(folder)) == nil {
-			_ = os.RemoveAll(folder)
+// newDir makes the directory that the outer and the inner process share, and removes those whose
+// processes were killed: no process holds their lock.
+func newDir() (dir string, release func() error, err error) {
+	dead, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, directory := range dead {
+		lock := flock.New(filepath.Join(directory, lockFile))
+		if free, err := lock.TryLock(); err == nil && free && node.Sweep(groupOf(directory)) == nil {
+			_ = os.RemoveAll(directory)
 		}
 
 		_ = lock.Close()
 	}
 
-	unlocked, err := os.MkdirTemp("", "new-"+folderPrefix)
+	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
-		return "", nil, fmt.Errorf("make a folder for the cluster: %w", err)
+		return "", nil, fmt.Errorf("make a directory for the cluster: %w", err)
 	}
 
 	lock := flock.New(filepath.Join(unlocked, lockFile))
 	if err := lock.Lock(); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("lock the folder for the cluster: %w", err), os.RemoveAll(unlocked))
+		return "", nil, errors.Join(fmt.Errorf("lock the directory for the cluster: %w", err), os.RemoveAll(unlocked))
 	}
 
-	// Under the name that is looked for only when it is locked.
+	// It gets the name that is searched for only when it is locked.
 	dir = filepath.Join(filepath.Dir(unlocked), strings.TrimPrefix(filepath.Base(unlocked), "new-"))
 	if err := os.Rename(unlocked, dir); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("name the folder for the cluster: %w", err), os.RemoveAll(unlocked))
+		return "", nil, errors.Join(fmt.Errorf("name the directory for the cluster: %w", err), os.RemoveAll(unlocked))
 	}
 
 	return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
@@ -172,8 +177,8 @@ func prepare(ctx context.Context, dir string, packages map[string]string) error 
 		}
 	}
 
-	for _, folder := range []string{programsDir, stateDir, logsDir, tempDir} {
-		if err := os.MkdirAll(filepath.Join(dir, folder), dirMode); err != nil {
+	for _, directory := range []string{programsDir, stateDir, logsDir, tempDir} {
+		if err := os.MkdirAll(filepath.Join(dir, directory), dirMode); err != nil {
 			return fmt.Errorf("prepare a cluster: %w", err)
 		}
 	}
@@ -198,8 +203,8 @@ func build(ctx context.Context, pkg, file string) error {
 	return nil
 }
 
-// enter runs this program again inside of namespaces, and returns why that was refused, if it was. begun gets the number of its
-// process.
+// enter runs this program again inside of namespaces, and returns why that was refused, if it was.
+// begun receives the number of its process.
 func enter(dir string, begun func(pid int)) (code int, refused error) {
 	for _, attributes := range namespaces() {
 		code, err := enterBy(attributes, dir, begun)
@@ -225,7 +230,8 @@ func enterBy(attributes *syscall.SysProcAttr, dir string, begun func(pid int)) (
 
 	command := exec.Command(program, os.Args[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	// What is temporary in there goes with the folder, also when the tests are killed; its logs are kept before.
+	// Temporary files in there are removed with the directory, also when the tests are killed; the
+	// logs are saved before.
 	command.Env = append(os.Environ(), insideEnv+"="+dir, "TMPDIR="+filepath.Join(dir, tempDir))
 	command.SysProcAttr = attributes
 
@@ -305,7 +311,7 @@ func run(ctx context.Context, m *testing.M, setup Setup, dir string) (code int) 
 	if setup.Before != nil {
 		if err := setup.Before(ctx, c); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			tell(c, os.Stderr, dir)
+			reportFailure(c, os.Stderr, dir)
 
 			return exitFailure
 		}
@@ -321,22 +327,23 @@ func run(ctx context.Context, m *testing.M, setup Setup, dir string) (code int) 
 	}
 
 	if code != 0 {
-		tell(c, os.Stderr, dir)
+		reportFailure(c, os.Stderr, dir)
 	}
 
 	return code
 }
 
-// tell prints the events and the ends of the logs of a failed run, and keeps the whole logs. dir is told that this is done.
-func tell(c *Cluster, out io.Writer, dir string) {
+// reportFailure prints the events and the ends of the logs of a failed run, and saves the whole
+// logs. A file in dir records that this is done.
+func reportFailure(c *Cluster, out io.Writer, dir string) {
 	var report bytes.Buffer
 
 	c.Report(&report)
 	fmt.Fprintln(out, report.String())
 
-	kept, err := keepDir()
+	saved, err := savedLogsDir()
 	if err == nil {
-		err = c.SaveLogs(kept)
+		err = c.SaveLogs(saved)
 	}
 
 	if err != nil {
@@ -345,23 +352,23 @@ func tell(c *Cluster, out io.Writer, dir string) {
 		return
 	}
 
-	fmt.Fprintln(out, "the whole logs are in "+kept)
+	fmt.Fprintln(out, "the whole logs are in "+saved)
 
-	_ = os.WriteFile(filepath.Join(dir, toldFile), nil, fileMode) // without it they are told twice
+	_ = os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode) // without the file they are printed twice
 }
 
-// keepDir returns the folder that LogsEnv names, or a new one.
-func keepDir() (string, error) {
+// savedLogsDir returns the directory that LogsEnv names, or a new one.
+func savedLogsDir() (string, error) {
 	dir := os.Getenv(LogsEnv)
 	if dir == "" {
-		// Not in the folder for temporary files of the inner process, which goes with it.
+		// Not in the inner process's directory for temporary files, which is removed with it.
 		return os.MkdirTemp(outerTemp(), "pipeline-storage-logs-")
 	}
 
 	return dir, os.MkdirAll(dir, dirMode)
 }
 
-// outerTemp is the folder for temporary files of the outer process.
+// outerTemp is the outer process's directory for temporary files.
 func outerTemp() string {
 	if programs == "" {
 		return os.TempDir()
@@ -370,9 +377,10 @@ func outerTemp() string {
 	return filepath.Dir(filepath.Dir(programs))
 }
 
-// salvage prints and keeps the logs of tests that could not do it themselves, because they panicked or took too long.
+// salvage prints and saves the logs of tests that could not do it themselves, because they panicked
+// or timed out.
 func salvage(dir string, code int) {
-	if _, err := os.Stat(filepath.Join(dir, toldFile)); code == 0 || err == nil {
+	if _, err := os.Stat(filepath.Join(dir, reportedFile)); code == 0 || err == nil {
 		return
 	}
 
@@ -386,18 +394,18 @@ func salvage(dir string, code int) {
 
 	printTails(os.Stderr, logs)
 
-	kept, err := keepDir()
+	saved, err := savedLogsDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 
 		return
 	}
 
-	if err := copyFiles(logs, kept); err != nil {
+	if err := copyFiles(logs, saved); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 
-	fmt.Fprintln(os.Stderr, "the whole logs are in "+kept)
+	fmt.Fprintln(os.Stderr, "the whole logs are in "+saved)
 }
 
 func printTails(out io.Writer, logs []string) {

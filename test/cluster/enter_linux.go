@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespaces returns the ways to start a process in namespaces of its own, the best first. A user namespace makes an
-// ordinary user root in there, but the only user: pods then all run as root.
+// namespaces returns the ways to start a process in namespaces of its own, the best first. In a
+// user namespace an ordinary user is root, but the only user: pods then all run as root.
 func namespaces() []*syscall.SysProcAttr {
 	const wanted = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS
 
@@ -35,21 +35,21 @@ func lockThread() (unlock func()) {
 	return runtime.UnlockOSThread
 }
 
-// isolate prepares the fresh namespaces of this process: nothing that is mounted is seen outside, state is in memory, and
-// there is a network for pods.
+// isolate prepares the new namespaces of this process: nothing that is mounted is visible outside,
+// state is in memory, and there is a network for pods.
 func isolate(state string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("separate the mounts: %w", err)
 	}
 
 	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "mode=0755"); err != nil {
-		return fmt.Errorf("mount a folder for the state: %w", err)
+		return fmt.Errorf("mount a directory for the state: %w", err)
 	}
 
-	// What the provisioner makes must not reach the disk.
+	// What the provisioner creates must not reach the disk.
 	if err := os.MkdirAll(hostPathDir, dirMode); err == nil {
 		if err := unix.Mount("tmpfs", hostPathDir, "tmpfs", 0, "mode=0755"); err != nil {
-			return fmt.Errorf("mount a folder for the volumes of the host: %w", err)
+			return fmt.Errorf("mount a directory for the volumes of the host: %w", err)
 		}
 	}
 

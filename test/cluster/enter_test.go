@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// trialEnv makes this test program enter namespaces with a folder, as Main does, and there do what trial does.
+// trialEnv makes this test program enter namespaces with a directory, as Main does, and there run
+// trial.
 const trialEnv = "PIPELINE_STORAGE_TEST_TRIAL"
 
 // trialExit is an exit code that nothing else has.
@@ -36,7 +37,7 @@ func enterTrial() int {
 	return code
 }
 
-// trial prints who it is and waits to be told to end.
+// trial prints who it is and waits for a signal to end.
 func trial() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
@@ -49,7 +50,7 @@ func trial() int {
 	return trialExit
 }
 
-func TestSignalsAndTheExitCodePassThrough(t *testing.T) {
+func TestPassesSignalsAndExitCode(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "that signals reach the tests")
 
@@ -64,9 +65,9 @@ func TestSignalsAndTheExitCodePassThrough(t *testing.T) {
 	assert.Equal(t, trialExit, command.ProcessState.ExitCode())
 }
 
-func TestTheInnerProcessDiesWithTheOuter(t *testing.T) {
+func TestInnerProcessDiesWithOuter(t *testing.T) {
 	t.Parallel()
-	requireIsolation(t, "that a killed test leaves nothing")
+	requireIsolation(t, "that a killed test leaves nothing behind")
 
 	command, inner, _ := startTrial(t)
 
@@ -101,17 +102,17 @@ func startTrial(t *testing.T) (command *exec.Cmd, inner int, network string) {
 	return command, inner, fields[1]
 }
 
-func TestFoldersOfKilledRunsGo(t *testing.T) {
+func TestRemovesDirectoriesOfKilledRuns(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
-	dead := filepath.Join(os.TempDir(), folderPrefix+"dead")
+	dead := filepath.Join(os.TempDir(), dirPrefix+"dead")
 	require.NoError(t, os.MkdirAll(dead, dirMode))
 
-	living, releaseLiving, err := newFolder()
+	living, releaseLiving, err := newDir()
 	require.NoError(t, err)
 	assert.NoDirExists(t, dead)
 
-	_, releaseOther, err := newFolder()
+	_, releaseOther, err := newDir()
 	require.NoError(t, err)
 	assert.DirExists(t, living)
 
@@ -120,7 +121,7 @@ func TestFoldersOfKilledRunsGo(t *testing.T) {
 	assert.NoDirExists(t, living)
 }
 
-func TestAProgramThatDoesNotBuild(t *testing.T) {
+func TestReportsBuildFailure(t *testing.T) {
 	t.Parallel()
 
 	err := build(t.Context(), "./testdata/missing", filepath.Join(t.TempDir(), "missing"))
@@ -128,7 +129,7 @@ func TestAProgramThatDoesNotBuild(t *testing.T) {
 	require.ErrorContains(t, err, "directory not found")
 }
 
-// running is false for a zombie too: whoever adopts an orphan may be slow to reap it.
+// running is false for a zombie too: a process that adopts orphans may be slow to reap them.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -140,9 +141,9 @@ func running(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-func TestLogsOfTestsThatDiedAreKept(t *testing.T) {
-	dir, kept := t.TempDir(), filepath.Join(t.TempDir(), "kept")
-	t.Setenv(LogsEnv, kept)
+func TestRetainsLogsOfKilledTests(t *testing.T) {
+	dir, saved := t.TempDir(), filepath.Join(t.TempDir(), "saved")
+	t.Setenv(LogsEnv, saved)
 
 	for _, name := range []string{"logs/pod.log", "tmp/plane/etcd.log"} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), dirMode))
@@ -150,14 +151,14 @@ func TestLogsOfTestsThatDiedAreKept(t *testing.T) {
 	}
 
 	salvage(dir, 0)
-	assert.NoDirExists(t, kept, "the tests passed")
+	assert.NoDirExists(t, saved, "the tests passed")
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, toldFile), nil, fileMode))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode))
 	salvage(dir, exitFailure)
-	assert.NoDirExists(t, kept, "the tests told themselves")
+	assert.NoDirExists(t, saved, "the tests reported themselves")
 
-	require.NoError(t, os.Remove(filepath.Join(dir, toldFile)))
+	require.NoError(t, os.Remove(filepath.Join(dir, reportedFile)))
 	salvage(dir, exitFailure)
-	assert.FileExists(t, filepath.Join(kept, "pod.log"))
-	assert.FileExists(t, filepath.Join(kept, "etcd.log"))
+	assert.FileExists(t, filepath.Join(saved, "pod.log"))
+	assert.FileExists(t, filepath.Join(saved, "etcd.log"))
 }

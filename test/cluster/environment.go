@@ -14,7 +14,8 @@ import (
 	"k8s.io/kubectl/pkg/util/resource"
 )
 
-// environment returns what the process of a container sees: the kubelet's rules, but of the services only the API server.
+// environment returns the environment of a container's process by the kubelet's rules, but of the
+// services only the API server.
 func (w *worker) environment(ctx context.Context, container *corev1.Container) (map[string]string, error) {
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(w.kubelet.podHost, "https://"))
 	if err != nil {
@@ -62,7 +63,7 @@ func (w *worker) valuesFrom(ctx context.Context, source corev1.EnvFromSource) (m
 	}
 }
 
-// value returns what the variable is set to. It is not found when what it names is optional and missing.
+// value returns the value of the variable. It is not found when its source is optional and missing.
 func (w *worker) value(
 	ctx context.Context, container *corev1.Container, variable corev1.EnvVar, env map[string]string,
 ) (value string, found bool, err error) {
@@ -121,7 +122,7 @@ func (w *worker) field(path string) (string, error) {
 	}
 }
 
-// configMap returns the texts of a ConfigMap of the pod's namespace.
+// configMap returns the values of a ConfigMap of the pod's namespace.
 func (w *worker) configMap(ctx context.Context, name string, optional *bool) (map[string]string, error) {
 	object, err := w.kubelet.client.CoreV1().ConfigMaps(w.pod.Namespace).Get(ctx, name, getOptions)
 	if apierrors.IsNotFound(err) && isTrue(optional) {
@@ -144,7 +145,7 @@ func (w *worker) configMap(ctx context.Context, name string, optional *bool) (ma
 	return values, nil
 }
 
-// secret returns the texts of a Secret of the pod's namespace.
+// secret returns the values of a Secret of the pod's namespace.
 func (w *worker) secret(ctx context.Context, name string, optional *bool) (map[string]string, error) {
 	object, err := w.kubelet.client.CoreV1().Secrets(w.pod.Namespace).Get(ctx, name, getOptions)
 	if apierrors.IsNotFound(err) && isTrue(optional) {
@@ -175,8 +176,8 @@ func list(env map[string]string) []string {
 	return all
 }
 
-// expand replaces $(NAME) by the variable's value, as Kubernetes does: an unknown name stays as it is written, and $$ is
-// one $ that begins nothing.
+// expand replaces $(NAME) by the variable's value, as Kubernetes does: an unknown name stays as
+// written, and $$ is one $ that begins nothing.
 func expand(text string, env map[string]string) string {
 	var out strings.Builder
 
@@ -213,9 +214,9 @@ func expand(text string, env map[string]string) string {
 	}
 }
 
-func expandAll(texts []string, env map[string]string) []string {
-	expanded := make([]string, 0, len(texts))
-	for _, text := range texts {
+func expandAll(values []string, env map[string]string) []string {
+	expanded := make([]string, 0, len(values))
+	for _, text := range values {
 		expanded = append(expanded, expand(text, env))
 	}
 

@@ -11,8 +11,8 @@ const (
 	eventualPoll    = 50 * time.Millisecond
 )
 
-// Eventually calls check until it returns nil. After a minute it fails the test with the last error; what says what
-// should have come true. ctx ends at that time.
+// Eventually calls check until it returns nil. After a minute it fails the test with the last
+// error; what describes the expected state. ctx ends at that time.
 func Eventually(tb testing.TB, what string, check func(ctx context.Context) error) {
 	tb.Helper()
 	EventuallyWithin(tb, eventualTimeout, what, check)

@@ -24,7 +24,7 @@ import (
 
 const release = "server"
 
-func TestNothingLeavesTheNamespace(t *testing.T) {
+func TestNetworkIsIsolated(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "that no packet leaves the machine")
 
@@ -61,7 +61,7 @@ func TestRelease(t *testing.T) {
 			processes := servers(t, namespace)
 
 			t.Run("has an address for each pod", func(t *testing.T) { hasAddresses(t, namespace, processes) })
-			t.Run("sees what the pod says", func(t *testing.T) { seesThePod(t, processes[0]) })
+			t.Run("has the environment of the pod", func(t *testing.T) { seesThePod(t, processes[0]) })
 			t.Run("is confined", func(t *testing.T) { isConfined(t, processes[0]) })
 			t.Run("acts as its account", func(t *testing.T) { actsAsItsAccount(t, namespace, processes[0]) })
 			t.Run("answers the API server", func(t *testing.T) { answersTheAPIServer(t, namespace) })
@@ -71,7 +71,7 @@ func TestRelease(t *testing.T) {
 
 			_, err = helm.Uninstall(t.Context(), release, namespace)
 			require.NoError(t, err)
-			Eventually(t, "no process should be left", func(context.Context) error {
+			Eventually(t, "no process should remain", func(context.Context) error {
 				return expect(0, len(shared.Kubelet.Processes(namespace)))
 			})
 		})
@@ -108,7 +108,7 @@ func hasAddresses(t *testing.T, namespace string, processes []Process) {
 func seesThePod(t *testing.T, p Process) {
 	t.Helper()
 
-	seen := ask(t, p, "/environment", nil)
+	seen := fetch(t, p, "/environment", nil)
 
 	for _, line := range []string{
 		"POD_NAME=" + p.Pod, "POD_IP=" + p.Address.String(), "MEMORY=67108864", "GREETING=good day", "hostname=" + p.Pod,
@@ -119,7 +119,7 @@ func seesThePod(t *testing.T, p Process) {
 
 	assert.Contains(t, seen, "NODE=node-")
 	assert.NotContains(t, seen, "MISSING=")
-	assert.Equal(t, "good day", ask(t, p, "/file", url.Values{"path": {"/config/greeting"}}))
+	assert.Equal(t, "good day", fetch(t, p, "/file", url.Values{"path": {"/config/greeting"}}))
 	assert.Contains(t, p.Log(), "arguments --pod="+p.Pod)
 }
 
@@ -127,27 +127,27 @@ func isConfined(t *testing.T, p Process) {
 	t.Helper()
 
 	if hasUsers() {
-		assert.Contains(t, ask(t, p, "/environment", nil), "user=65532 group=65532")
+		assert.Contains(t, fetch(t, p, "/environment", nil), "user=65532 group=65532")
 	}
 
 	for path, why := range map[string]string{
 		"/written":        "read-only file system",
 		"/config/written": "read-only file system",
 	} {
-		_, err := tryAsk(t.Context(), p, "/write", url.Values{"path": {path}})
+		_, err := tryFetch(t.Context(), p, "/write", url.Values{"path": {path}})
 		require.ErrorContains(t, err, why)
 	}
 
-	ask(t, p, "/write", url.Values{"path": {"/scratch/written"}})
+	fetch(t, p, "/write", url.Values{"path": {"/scratch/written"}})
 
-	_, err := tryAsk(t.Context(), p, "/file", url.Values{"path": {"/usr/bin/env"}})
+	_, err := tryFetch(t.Context(), p, "/file", url.Values{"path": {"/usr/bin/env"}})
 	require.ErrorContains(t, err, "no such file", "the disk of this machine must not be there")
 }
 
 func actsAsItsAccount(t *testing.T, namespace string, p Process) {
 	t.Helper()
 
-	who := ask(t, p, "/whoami", nil)
+	who := fetch(t, p, "/whoami", nil)
 	assert.Contains(t, who, "system:serviceaccount:"+namespace+":"+release)
 	assert.Contains(t, who, p.Pod, "the token should be bound to the pod")
 }
@@ -169,7 +169,7 @@ func getsNewFiles(t *testing.T, namespace string, processes []Process) {
 
 	for _, p := range processes {
 		Eventually(t, "the file should change", func(ctx context.Context) error {
-			text, err := tryAsk(ctx, p, "/file", url.Values{"path": {"/config/greeting"}})
+			text, err := tryFetch(ctx, p, "/file", url.Values{"path": {"/config/greeting"}})
 
 			return errors.Join(err, expect("good night", text))
 		})
@@ -192,7 +192,7 @@ func isStartedAgain(t *testing.T, namespace string, p Process) {
 	t.Helper()
 
 	require.NoError(t, shared.Kubelet.Kill(namespace, p.Pod))
-	Eventually(t, "the pod should tell that its process ended and runs again", func(ctx context.Context) error {
+	Eventually(t, "the pod should report that its process ended and runs again", func(ctx context.Context) error {
 		pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, p.Pod, getOptions)
 		if err != nil {
 			return err
@@ -209,11 +209,12 @@ func isStartedAgain(t *testing.T, namespace string, p Process) {
 	again, err := shared.Kubelet.Process(namespace, p.Pod)
 	require.NoError(t, err)
 	assert.NotEqual(t, p.PID, again.PID)
-	assert.Equal(t, p.Address, again.Address, "the pod should keep its address")
+	assert.Equal(t, p.Address, again.Address, "the pod should retain its address")
 	assert.Equal(t, 1, again.Restarts)
 }
 
-// isReplaced restarts the Deployment while somebody asks its ready endpoints all the time.
+// isReplaced restarts the Deployment while a client sends requests to its ready endpoints all the
+// time.
 func isReplaced(t *testing.T, namespace string) {
 	t.Helper()
 
@@ -223,7 +224,7 @@ func isReplaced(t *testing.T, namespace string) {
 		[]byte(`{"spec":{"template":{"metadata":{"annotations":{"restarted":"now"}}}}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 
-	Eventually(t, "the old pods should be gone and new ones be there", func(context.Context) error {
+	Eventually(t, "the old pods should not exist and new ones should", func(context.Context) error {
 		now := shared.Kubelet.Processes(namespace)
 		if slices.ContainsFunc(now, func(p Process) bool { return p.Pod == before[0].Pod || p.Pod == before[1].Pod }) {
 			return fmt.Errorf("there are %v", now)
@@ -263,7 +264,7 @@ func TestJobs(t *testing.T) {
 	})
 }
 
-func TestPretence(t *testing.T) {
+func TestPretendedPods(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "pretence", nil)
@@ -300,7 +301,7 @@ func TestPretence(t *testing.T) {
 	awaitGone(t, namespace, "stays")
 }
 
-func TestAPodWaits(t *testing.T) {
+func TestPodWaits(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "waits", nil)
@@ -344,7 +345,7 @@ func TestAPodWaits(t *testing.T) {
 	})
 }
 
-func TestWhatDoesNotRun(t *testing.T) {
+func TestPodsThatDoNotRun(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "programs that cannot start")
 
@@ -397,14 +398,14 @@ func TestWhatDoesNotRun(t *testing.T) {
 	}
 }
 
-func TestContainersInOrder(t *testing.T) {
+func TestContainersStartInOrder(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "init containers and sidecars whose programs run")
 
 	always := corev1.ContainerRestartPolicyAlways
 	namespace := shared.Namespace(t, "order", nil)
 	pod := serverPod()
-	pod.Containers[0].Args = []string{"exit"} // only one process can have the port, and it says who came through
+	pod.Containers[0].Args = []string{"exit"} // only one process can have the port, and it prints which caller got through
 	pod.InitContainers = []corev1.Container{
 		{Name: "first", Image: "any"},
 		{
@@ -427,7 +428,7 @@ func TestContainersInOrder(t *testing.T) {
 	})
 }
 
-func TestForcedDeletionKills(t *testing.T) {
+func TestForcedDeletionKillsContainers(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "the end of a pod whose program runs")
 
@@ -442,7 +443,7 @@ func TestForcedDeletionKills(t *testing.T) {
 	now := int64(0)
 	require.NoError(t, shared.Client.CoreV1().Pods(namespace).
 		Delete(t.Context(), "forced", metav1.DeleteOptions{GracePeriodSeconds: &now}))
-	Eventually(t, "the process should be gone", func(context.Context) error {
+	Eventually(t, "the process should not exist", func(context.Context) error {
 		_, err := process.RSS()
 
 		return expect(true, err != nil)
@@ -454,7 +455,7 @@ func TestForcedDeletionKills(t *testing.T) {
 	})
 }
 
-func TestClaimsKeepWhatIsWritten(t *testing.T) {
+func TestClaimsRetainData(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "a claim that two pods share")
 
@@ -482,13 +483,13 @@ func TestClaimsKeepWhatIsWritten(t *testing.T) {
 		processes = append(processes, process)
 	}
 
-	ask(t, processes[0], "/write", url.Values{"path": {"/data/file"}})
-	ask(t, processes[0], "/write", url.Values{"path": {"/part/file"}})
-	assert.Equal(t, "written", ask(t, processes[1], "/file", url.Values{"path": {"/data/file"}}))
-	assert.Equal(t, "written", ask(t, processes[1], "/file", url.Values{"path": {"/data/part/of/it/file"}}))
+	fetch(t, processes[0], "/write", url.Values{"path": {"/data/file"}})
+	fetch(t, processes[0], "/write", url.Values{"path": {"/part/file"}})
+	assert.Equal(t, "written", fetch(t, processes[1], "/file", url.Values{"path": {"/data/file"}}))
+	assert.Equal(t, "written", fetch(t, processes[1], "/file", url.Values{"path": {"/data/part/of/it/file"}}))
 }
 
-func TestPodsOutliveTheAPIServer(t *testing.T) {
+func TestPodsOutliveAPIServer(t *testing.T) {
 	t.Parallel()
 	requireIsolation(t, "pods whose programs run while there is no API server")
 
@@ -513,11 +514,11 @@ func TestPodsOutliveTheAPIServer(t *testing.T) {
 
 	process, err := c.Kubelet.Process("default", "lives")
 	require.NoError(t, err)
-	ask(t, process, "/healthz", nil)
+	fetch(t, process, "/healthz", nil)
 	require.NoError(t, c.Kubelet.Kill("default", "lives"))
 	require.NoError(t, c.Plane.Revive(t.Context(), "kube-apiserver"))
 
-	Eventually(t, "the restart should be told", func(ctx context.Context) error {
+	Eventually(t, "the restart should be reported", func(ctx context.Context) error {
 		pod, err := c.Client.CoreV1().Pods("default").Get(ctx, "lives", getOptions)
 		if err != nil {
 			return err
@@ -534,7 +535,7 @@ func TestPodsOutliveTheAPIServer(t *testing.T) {
 	})
 }
 
-func TestAccounts(t *testing.T) {
+func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "accounts", nil)
@@ -573,7 +574,8 @@ func TestReport(t *testing.T) {
 	assert.FileExists(t, dir+"/etcd.log")
 }
 
-// requireIsolation ends a test that needs namespaces where there are none, and tells what is not shown then.
+// requireIsolation ends a test that needs namespaces where this machine allows none, and reports
+// what is not shown then.
 func requireIsolation(t *testing.T, what string) {
 	t.Helper()
 
@@ -609,7 +611,7 @@ func create(t *testing.T, namespace, name string, spec corev1.PodSpec) {
 	require.NoError(t, err)
 }
 
-// makeClaim makes a claim that is bound to a volume of its own.
+// makeClaim creates a claim that is bound to a volume of its own.
 func makeClaim(t *testing.T, namespace string) {
 	t.Helper()
 
@@ -659,7 +661,7 @@ func awaitPod(t *testing.T, namespace, name string, check func(*corev1.Pod) erro
 
 func awaitGone(t *testing.T, namespace, name string) {
 	t.Helper()
-	Eventually(t, "the pod "+name+" should be gone", func(ctx context.Context) error {
+	Eventually(t, "the pod "+name+" should not exist", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
 			FieldSelector: "metadata.name=" + name,
 		})
@@ -674,10 +676,10 @@ func isReady(pod *corev1.Pod) bool {
 	})
 }
 
-// waits tells whether the pod's container waits for such a reason.
+// waits reports whether the pod's container waits for such a reason.
 func waits(pod *corev1.Pod, reason, message string) error {
 	if len(pod.Status.ContainerStatuses) == 0 {
-		return errors.New("nobody has told about it")
+		return errors.New("no component has reported it")
 	}
 
 	waiting := pod.Status.ContainerStatuses[0].State.Waiting
@@ -692,7 +694,7 @@ func waits(pod *corev1.Pod, reason, message string) error {
 	return expect(reason, waiting.Reason)
 }
 
-func ask(t *testing.T, p Process, path string, query url.Values) string {
+func fetch(t *testing.T, p Process, path string, query url.Values) string {
 	t.Helper()
 
 	var text string
@@ -700,7 +702,7 @@ func ask(t *testing.T, p Process, path string, query url.Values) string {
 	Eventually(t, path+" should be answered", func(ctx context.Context) error {
 		var err error
 
-		text, err = tryAsk(ctx, p, path, query)
+		text, err = tryFetch(ctx, p, path, query)
 
 		return err
 	})
@@ -708,7 +710,7 @@ func ask(t *testing.T, p Process, path string, query url.Values) string {
 	return text
 }
 
-func tryAsk(ctx context.Context, p Process, path string, query url.Values) (string, error) {
+func tryFetch(ctx context.Context, p Process, path string, query url.Values) (string, error) {
 	target := url.URL{
 		Scheme: "http", Host: netip.AddrPortFrom(p.Address, 8080).String(), Path: path, RawQuery: query.Encode(),
 	}
@@ -732,9 +734,9 @@ func tryAsk(ctx context.Context, p Process, path string, query url.Values) (stri
 	return string(body), err
 }
 
-func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
+func sorted(values []string) []string { return slices.Sorted(slices.Values(values)) }
 
-// expect is an error unless both are the same, for what must become true.
+// expect returns an error unless both are equal, for what must become true.
 func expect[T any](want, got T) error {
 	if assert.ObjectsAreEqualValues(want, got) {
 		return nil

@@ -28,21 +28,22 @@ const (
 	defaultRun = 200 * time.Millisecond
 )
 
-// Image is what a container image holds, as far as a pod needs it: one static program.
+// Image is the part of a container image that a pod needs: one static program.
 type Image struct {
-	// Program is the file on this machine, most often from Program.
+	// Program is the file on this machine, usually from Program.
 	Program string
-	// Entrypoint is where it is in the image, an absolute path. A container's command must name it so.
+	// Entrypoint is its absolute path in the image. A container's command must name it by this
+	// path.
 	Entrypoint string
 	// User and Group are the image's, for containers that name none. 0 is root.
 	User, Group int64
 }
 
-// Outcome is what becomes of a container without a program in a pod that does not restart it always.
+// Outcome is the end of a container without a program in a pod that does not restart it always.
 type Outcome struct {
-	// Ends is false for one that runs until its pod is deleted.
+	// Ends is false for a container that runs until its pod is deleted.
 	Ends bool
-	// After is how long it runs.
+	// After is how long the container runs.
 	After time.Duration
 	// Code is its exit code.
 	Code int32
@@ -51,11 +52,11 @@ type Outcome struct {
 // Process is a running process of a pod.
 type Process struct {
 	Namespace, Pod, Container string
-	// PID is as this process sees it, and the pod's process too.
+	// PID is the number by which this process and the pod's process see it.
 	PID int
 	// Address is the pod's.
 	Address netip.Addr
-	// Restarts says how many processes of the container ended before.
+	// Restarts is the number of processes of the container that ended before.
 	Restarts int
 	// LogFile has the output of all of them.
 	LogFile string
@@ -71,7 +72,7 @@ func (p Process) Log() string {
 	return string(text)
 }
 
-// RSS returns the process's resident memory in bytes. Only Linux tells it.
+// RSS returns the process's resident memory in bytes. Only Linux provides it.
 func (p Process) RSS() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	if err != nil {
@@ -91,7 +92,8 @@ func (p Process) RSS() (int64, error) {
 	return 0, fmt.Errorf("the process %d has ended", p.PID)
 }
 
-// Kubelet does for the hand-made Nodes what a kubelet does, see the package documentation for how far.
+// Kubelet does for the simulated Nodes what a kubelet does. See the package documentation for its
+// limits.
 type Kubelet struct {
 	client  kubernetes.Interface
 	dir     string
@@ -132,7 +134,8 @@ func newKubelet(client kubernetes.Interface, dir, logs, podHost string, nodes []
 	return k, nil
 }
 
-// Register makes containers of the image run a real program. The image is named without a tag or digest.
+// Register makes containers of the image run a real program. The image is named without a tag or
+// digest.
 func (k *Kubelet) Register(image string, program Image) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
@@ -140,8 +143,8 @@ func (k *Kubelet) Register(image string, program Image) {
 	k.images[repositoryOf(image)] = program
 }
 
-// Pretend decides what becomes of containers without a program, in pods that do not restart them always: those of Jobs.
-// Without it, all succeed after a moment.
+// Pretend decides the end of containers without a program, in pods that do not restart them always:
+// those of Jobs. Without it, all succeed after a moment.
 func (k *Kubelet) Pretend(decide func(pod *corev1.Pod) Outcome) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
@@ -149,7 +152,8 @@ func (k *Kubelet) Pretend(decide func(pod *corev1.Pod) Outcome) {
 	k.decide = decide
 }
 
-// Processes returns the running processes of a namespace, or of all when it is empty, by pod and container.
+// Processes returns the running processes of a namespace, or of all when it is empty, by pod and
+// container.
 func (k *Kubelet) Processes(namespace string) []Process {
 	var all []Process
 
@@ -177,7 +181,8 @@ func (k *Kubelet) Process(namespace, pod string) (Process, error) {
 	return Process{}, fmt.Errorf("no process of the pod %s/%s runs", namespace, pod)
 }
 
-// Kill ends all processes of a pod at once, as when memory runs out. Unless the pod says otherwise, they are started again.
+// Kill ends all processes of a pod at once, as when memory runs out. They are started again as the
+// pod's restart policy requires.
 func (k *Kubelet) Kill(namespace, pod string) error {
 	if _, err := k.Process(namespace, pod); err != nil {
 		return err
@@ -260,7 +265,7 @@ func repositoryOf(image string) string {
 	return name
 }
 
-// start begins to watch and returns when all is known that is there.
+// start begins to watch and returns when all existing objects are read.
 func (k *Kubelet) start(ctx context.Context) error {
 	pods := informers.NewSharedInformerFactoryWithOptions(k.client, 0,
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
@@ -297,7 +302,7 @@ func (k *Kubelet) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends all pods and returns when nothing of them is left. The API is not told.
+// stop ends all pods and returns when nothing of them remains. The API is not updated.
 func (k *Kubelet) stop() error {
 	k.cancel()
 	k.pods.Wait()
@@ -305,7 +310,7 @@ func (k *Kubelet) stop() error {
 	return k.logTo.Close()
 }
 
-// see takes a pod as it is now.
+// see handles the current version of a pod.
 func (k *Kubelet) see(object any) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok || !k.nodes[pod.Spec.NodeName] {
@@ -334,7 +339,7 @@ func (k *Kubelet) see(object any) {
 	k.pods.Go(func() { w.run(k.ctx) })
 }
 
-// forget takes it that a pod is not in the API any more.
+// forget handles the removal of a pod from the API.
 func (k *Kubelet) forget(object any) {
 	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = unknown.Obj
@@ -355,7 +360,8 @@ func (k *Kubelet) forget(object any) {
 	}
 }
 
-// contentHandler has the pods of a namespace look at their volumes when something changes that may be in one.
+// contentHandler has the pods of a namespace sync their volumes when something changes that may be
+// in one.
 func (k *Kubelet) contentHandler() cache.ResourceEventHandlerFuncs {
 	changed := func(object any) {
 		if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
@@ -380,7 +386,7 @@ func (k *Kubelet) contentHandler() cache.ResourceEventHandlerFuncs {
 	}
 }
 
-// nameOnly keeps of a ConfigMap or Secret what says that it has changed.
+// nameOnly reduces a ConfigMap or Secret to what shows that it has changed.
 func nameOnly(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.ConfigMap:

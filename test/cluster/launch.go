@@ -11,10 +11,11 @@ import (
 // errNoNamespaces is why a pod with a program does not run where Isolated is false.
 var errNoNamespaces = errors.New("this machine allows no network namespace, so the programs of pods cannot run")
 
-// launch is all that a container's process needs.
+// launch is everything that a container's process needs.
 type launch struct {
 	sandbox *sandbox // nil for a pod in the node's network
-	// root is an empty folder on which the container's root file system is mounted, seen by the container only.
+	// root is an empty directory on which the container's root file system is mounted, visible in
+	// the container only.
 	root         string
 	readOnlyRoot bool
 	program      string // on this machine
@@ -29,13 +30,13 @@ type launch struct {
 	log          string
 }
 
-// mount makes the file or folder source appear at target.
+// mount makes the file or directory source appear at target.
 type mount struct {
 	source, target string
 	readOnly       bool
 }
 
-// identity is who the process is. Where only root exists, everybody is.
+// identity is who the process is. Where only root exists, every process is root.
 type identity struct {
 	user, group uint32
 	groups      []uint32
@@ -55,13 +56,14 @@ func (s *started) pid() int { return s.cmd.Process.Pid }
 // signal reaches the process and its children: they are a group.
 func (s *started) signal(number syscall.Signal) {
 	select {
-	case <-s.done: // its number may be another's by now
+	case <-s.done: // its number may be another process's by now
 	default:
 		_ = syscall.Kill(-s.pid(), number)
 	}
 }
 
-// exit returns the exit code as a container runtime tells it: 128 and the signal when one ended the process.
+// exit returns the exit code as a container runtime reports it: 128 and the signal when one ended
+// the process.
 func (s *started) exit() (code, signal int32) {
 	<-s.done
 

@@ -17,11 +17,12 @@ import (
 // devices are what a program may expect below /dev.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// start starts the process in the pod's network and in a mount namespace of its own, in which the root file system holds
-// the program, the pod's volumes and what every image has, in memory.
+// start starts the process in the pod's network and in a mount namespace of its own, in which the
+// root file system holds the program, the pod's volumes and what every image has, in memory.
 //
-// The namespaces are those of a thread: it is made for this, stays for as long as the process lives, so that the process
-// ends with this program, and ends then, because no other goroutine may run in there.
+// The namespaces belong to a thread, which is made for this and stays for as long as the process
+// lives. So the process ends with this program. The thread ends then, because no other goroutine
+// may run in there.
 func (l launch) start() (*started, error) {
 	if !isolated {
 		return nil, errNoNamespaces
@@ -40,7 +41,7 @@ func (l launch) start() (*started, error) {
 			return
 		}
 
-		_ = s.cmd.Wait() // the state says it all
+		_ = s.cmd.Wait() // the state has everything
 
 		s.mutex.Lock()
 		s.state = s.cmd.ProcessState
@@ -68,7 +69,7 @@ func (l launch) begin(s *started) error {
 	}
 
 	s.cmd = exec.Command(l.argv[0], l.argv[1:]...)
-	s.cmd.Path = l.argv[0] // in the container: do not look for it here
+	s.cmd.Path = l.argv[0] // a path in the container: do not search for it here
 	s.cmd.Err = nil
 	s.cmd.Env = l.env
 	s.cmd.Dir = l.dir
@@ -90,7 +91,8 @@ func (l launch) separate() error {
 		return fmt.Errorf("name the host: %w", err)
 	}
 
-	// Only of this thread; what it starts inherits it. Every container is hardened in this: nothing here needs setuid.
+	// Only of this thread; what it starts inherits it. Every container is hardened like this:
+	// nothing here needs setuid.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbid new privileges: %w", err)
 	}
@@ -157,7 +159,7 @@ func (l launch) writeRoot() error {
 	return errors.Join(append(failed, os.Mkdir(temp, dirMode), os.Chmod(temp, os.ModeSticky|os.ModePerm))...)
 }
 
-// bind mounts what m says below the root, where it makes what is missing.
+// bind mounts what m names below the root, where it creates what is missing.
 func (l launch) bind(m mount) error {
 	target := filepath.Join(l.root, m.target)
 	if !strings.HasPrefix(target, l.root+"/") {
@@ -188,8 +190,8 @@ func (l launch) bind(m mount) error {
 	return nil
 }
 
-func makeTarget(target string, folder bool) error {
-	if folder {
+func makeTarget(target string, directory bool) error {
+	if directory {
 		return os.MkdirAll(target, dirMode)
 	}
 
@@ -214,7 +216,7 @@ func (i identity) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: i.user, Gid: i.group, Groups: i.groups}
 }
 
-// hasUsers tells whether processes and files can belong to others than the user of this process.
+// hasUsers reports whether processes and files can belong to users other than that of this process.
 var hasUsers = sync.OnceValue(func() bool {
 	var inside, outside, length int
 

@@ -8,29 +8,33 @@ import (
 )
 
 const (
-	// One call may take this long, also when ctx has ended meanwhile: an end of the load is no failure.
+	// One call may take this long, also when ctx has ended meanwhile: an end of the load is no
+	// failure.
 	callTimeout = 30 * time.Second
-	// So many calls may be under way; a schedule that finds all of them busy counts as missed.
+	// This many calls may be under way; a call that is due while all of them are busy counts as
+	// missed.
 	mostCalls = 256
-	// So many different errors are kept.
+	// This many different errors are retained.
 	mostErrors = 10
 )
 
-// Stats says what became of a load.
+// Stats is the outcome of a load.
 type Stats struct {
 	// Done counts the calls that returned nil, Failed the others.
 	Done, Failed int
-	// Missed counts the calls that were due and not made, because too many before them had not returned.
+	// Missed counts the calls that were due and not made, because too many before them had not
+	// returned.
 	Missed int
 	// Errors has the first ten errors.
 	Errors []error
-	// Latencies has how long each call took that returned nil, the shortest first.
+	// Latencies are the durations of the calls that returned nil, the shortest first.
 	Latencies []time.Duration
 	// Elapsed is from the first call to the return of the last one.
 	Elapsed time.Duration
 }
 
-// Quantile returns the latency that the given share of the calls did not exceed, such as 0.99. It is 0 without calls.
+// Quantile returns the latency that a share of the calls did not exceed, such as 0.99. It is 0
+// without calls.
 func (s Stats) Quantile(share float64) time.Duration {
 	if len(s.Latencies) == 0 {
 		return 0
@@ -39,8 +43,9 @@ func (s Stats) Quantile(share float64) time.Duration {
 	return s.Latencies[min(int(share*float64(len(s.Latencies))), len(s.Latencies)-1)]
 }
 
-// Load calls do at an even rate until ctx ends, and returns when all calls have. A slow call does not delay the next one:
-// so calls are made while the other side is away, as users make them. i counts them from 0.
+// Load calls do at an even rate until ctx ends, and returns when all calls have returned. A slow
+// call does not delay the next one, so calls are made while the other side is down, as users make
+// them. i counts them from 0.
 func Load(ctx context.Context, ratePerSecond int, do func(ctx context.Context, i int) error) Stats {
 	var (
 		stats Stats

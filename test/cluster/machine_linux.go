@@ -23,7 +23,7 @@ var kinds = []string{"net", "mnt"}
 // machine is what a run must leave as it was: mounts, devices, routes, values of the kernel.
 type machine map[string]bool
 
-func lookAtMachine() machine {
+func inspectMachine() machine {
 	m := machine{}
 	m.addMounts()
 	m.addNetwork()
@@ -69,7 +69,8 @@ func (m machine) addNetwork() {
 	}
 }
 
-// addValues takes the values that a kubelet or a network plugin sets. What the kernel counts is no setting.
+// addValues records the values that a kubelet or a network plugin sets. The kernel's own counters
+// are no settings.
 func (m machine) addValues() {
 	for _, dir := range []string{"vm", "kernel", "net", "user", "fs"} {
 		values := os.DirFS(sysctlDir)
@@ -87,19 +88,20 @@ func (m machine) addValues() {
 	}
 }
 
-// isCount tells whether a value changes by itself.
+// isCount reports whether a value changes by itself.
 func isCount(path string) bool {
 	counts := []string{
-		"kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/tainted", "fs/dentry-state", "fs/file-nr", "fs/inode-",
+		"kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/tainted", "fs/dentry-state", "fs/file-nr",
+		"fs/inode-",
 		"fs/aio-nr", "fs/quota/", "net/netfilter/nf_conntrack_count",
-		// What the kernel works out for itself.
+		// Values that the kernel computes itself.
 		"kernel/perf_event_max_sample_rate", "kernel/sched_domain/",
 	}
 
 	return slices.ContainsFunc(counts, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
-// changes returns what is not as it was.
+// changes returns what differs.
 func (m machine) changes(now machine) error {
 	var all []error
 
@@ -118,7 +120,7 @@ func (m machine) changes(now machine) error {
 	return errors.Join(all...)
 }
 
-// namespacesOfRun are held open, so that the kernel gives their names to no others.
+// namespacesOfRun are held open, so that the kernel does not reuse their names.
 type namespacesOfRun []*os.File
 
 func holdNamespaces(pid int) namespacesOfRun {
@@ -151,13 +153,13 @@ func (n namespacesOfRun) names() []string {
 	return names
 }
 
-// remains looks for what is left of a run: control groups, and processes in its namespaces, in its groups, or with its folder in
-// their command line or among their mounts.
+// remains returns what a run has left behind: control groups, and processes in its namespaces, in
+// its groups, or with its directory in their command line or among their mounts.
 func remains(dir string, namespaces namespacesOfRun) error {
 	var all []error
 
 	for _, name := range node.Groups(groupOf(dir)) {
-		all = append(all, fmt.Errorf("the control group %s is left", name))
+		all = append(all, fmt.Errorf("the control group %s remains", name))
 	}
 
 	names := namespaces.names()
@@ -172,14 +174,14 @@ func remains(dir string, namespaces namespacesOfRun) error {
 		}
 
 		if why := belongs(process, dir, names); why != "" {
-			all = append(all, fmt.Errorf("the process %s is left: %s", filepath.Base(process), why))
+			all = append(all, fmt.Errorf("the process %s remains: %s", filepath.Base(process), why))
 		}
 	}
 
 	return errors.Join(all...)
 }
 
-// belongs returns why a process is of a run, if it is.
+// belongs returns why a process belongs to a run, or an empty text.
 func belongs(process, dir string, namespaces []string) string {
 	for _, kind := range kinds {
 		if name, err := os.Readlink(process + "/ns/" + kind); err == nil && slices.Contains(namespaces, name) {

@@ -13,22 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestChangesOfTheMachine changes the namespaces of the tests as a careless run would change the machine.
-func TestChangesOfTheMachine(t *testing.T) {
+// TestReportsChangesOfMachine changes the namespaces of the tests as a careless run would change
+// the machine.
+func TestReportsChangesOfMachine(t *testing.T) {
 	requireIsolation(t, "that changes of the machine are seen")
 
-	before := lookAtMachine()
-	require.NoError(t, before.changes(lookAtMachine()))
+	before := inspectMachine()
+	require.NoError(t, before.changes(inspectMachine()))
 
 	dir := t.TempDir()
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, ""))
-	require.ErrorContains(t, before.changes(lookAtMachine()), "the machine has now: mount")
+	require.ErrorContains(t, before.changes(inspectMachine()), "the machine has now: mount")
 	require.NoError(t, unix.Unmount(dir, 0))
-	require.NoError(t, before.changes(lookAtMachine()))
+	require.NoError(t, before.changes(inspectMachine()))
 
 	trial, err := newSandbox(gateway.Next())
 	require.NoError(t, err)
-	require.ErrorContains(t, before.changes(lookAtMachine()), "the machine has now: device pod")
+	require.ErrorContains(t, before.changes(inspectMachine()), "the machine has now: device pod")
 	require.NoError(t, trial.close())
 
 	const value = "/proc/sys/net/ipv4/conf/lo/forwarding"
@@ -41,12 +42,13 @@ func TestChangesOfTheMachine(t *testing.T) {
 	}
 
 	require.NoError(t, os.WriteFile(value, []byte(turned), fileMode))
-	require.ErrorContains(t, before.changes(lookAtMachine()), "net/ipv4/conf/lo/forwarding = "+turned)
+	require.ErrorContains(t, before.changes(inspectMachine()), "net/ipv4/conf/lo/forwarding = "+turned)
 	require.NoError(t, os.WriteFile(value, old, fileMode))
 }
 
-// TestRemainsOfARun has processes outlive their run: one that names its folder, and one in its namespaces.
-func TestRemainsOfARun(t *testing.T) {
+// TestReportsRemainsOfRun has processes outlive their run: one that names its directory, and one in
+// its namespaces.
+func TestReportsRemainsOfRun(t *testing.T) {
 	t.Parallel()
 
 	dir := filepath.Join(t.TempDir(), "run")
@@ -70,12 +72,13 @@ func TestRemainsOfARun(t *testing.T) {
 
 	defer held.close()
 
-	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d is left: it is in net:", first.Process.Pid))
+	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d remains: it is in net:", first.Process.Pid))
 	end(first)
 	require.NoError(t, remains(dir, held))
 
 	second := start("sleep in "+dir, 0)
-	require.ErrorContains(t, remains(dir, held), fmt.Sprintf("the process %d is left: its cmdline has ", second.Process.Pid))
+	require.ErrorContains(t, remains(dir, held),
+		fmt.Sprintf("the process %d remains: its cmdline has ", second.Process.Pid))
 	end(second)
 	require.NoError(t, remains(dir, held))
 	require.ErrorContains(t, remains(dir, nil), "are known")

@@ -8,7 +8,7 @@ var errNotLinux = errors.New("only Linux has network namespaces")
 
 type machine struct{}
 
-func lookAtMachine() machine { return machine{} }
+func inspectMachine() machine { return machine{} }
 
 func (machine) changes(machine) error { return nil }
 

@@ -7,16 +7,16 @@ import (
 )
 
 var (
-	// podNetwork is the network of the pods. Nothing of it leads out of the namespace.
+	// podNetwork is the network of the pods. No part of it leads out of the namespace.
 	podNetwork = netip.MustParsePrefix("10.203.0.0/16")
 	// gateway is the address of this machine in it, where the API server listens too.
 	gateway = netip.MustParseAddr("10.203.0.1")
-	// addresses is one for the process, because its clusters share the network.
+	// addresses is one pool for the process, because its clusters share the network.
 	addresses = &pool{used: map[netip.Addr]bool{}, last: gateway}
 )
 
-// pool hands out the addresses of pods. It uses one again only after all others, so that nothing that is late can meet a
-// new pod under the address of an old one.
+// pool assigns the addresses of pods. It reuses one only after all others, so that no late packet
+// can reach a new pod under the address of an old one.
 type pool struct {
 	mutex sync.Mutex
 	used  map[netip.Addr]bool

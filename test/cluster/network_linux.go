@@ -51,7 +51,8 @@ func newBridge() error {
 		return fmt.Errorf("bring the bridge for the pods up: %w", err)
 	}
 
-	// One pod for trial: where links between namespaces are not allowed, this must not come out during a test.
+	// One pod as a trial: where links between namespaces are not allowed, the run must learn it
+	// before a test does.
 	trial, err := newSandbox(gateway.Next())
 	if err != nil {
 		return err
@@ -71,7 +72,8 @@ func addAddress(add func(netlink.Link, *netlink.Addr) error, link netlink.Link, 
 	return nil
 }
 
-// addService gives the address of a Service to the loopback device of this network namespace, so that pods reach it here.
+// addService gives the address of a Service to the loopback device of this network namespace, so
+// that pods reach it here.
 func addService(address string) error {
 	loopback, err := netlink.LinkByName("lo")
 	if err != nil {
@@ -90,8 +92,8 @@ func addService(address string) error {
 	return nil
 }
 
-// sandbox is the network namespace of a pod. It outlives the pod's processes, as it does on a node: between two of them
-// a connection is refused, it does not hang.
+// sandbox is the network namespace of a pod. It outlives the pod's processes, as it does on a node:
+// between two of them a connection is refused and does not hang.
 type sandbox struct {
 	namespace *os.File
 	link      netlink.Link
@@ -119,7 +121,7 @@ func (s *sandbox) close() error {
 		return nil
 	}
 
-	// Closed first, the link goes with the namespace only some time later.
+	// Closed first, the link is removed with the namespace only some time later.
 	if err := netlink.LinkDel(s.link); err != nil {
 		return fmt.Errorf("remove the link of a pod: %w", err)
 	}
@@ -127,7 +129,8 @@ func (s *sandbox) close() error {
 	return s.namespace.Close()
 }
 
-// newNamespace makes it on a thread that ends then: no other goroutine may ever run in there.
+// newNamespace makes a network namespace on a thread that ends then: no other goroutine may ever
+// run in there.
 func newNamespace() (*os.File, error) {
 	type result struct {
 		file *os.File
@@ -164,7 +167,8 @@ func (s *sandbox) connect(address netip.Addr) error {
 	attributes.Name = fmt.Sprintf("pod%d", links.Add(1))
 	attributes.MasterIndex = bridge.Attrs().Index
 
-	// The same for the same address, so that what a neighbour remembers of it stays right.
+	// The same hardware address for the same IP address, so that the caches of neighbors stay
+	// right.
 	octets := address.As4()
 	hardware := net.HardwareAddr{2, 0, octets[0], octets[1], octets[2], octets[3]}
 
@@ -187,8 +191,8 @@ func (s *sandbox) connect(address netip.Addr) error {
 	return s.awaitUp()
 }
 
-// awaitUp waits until the bridge passes packets to the pod. Before, the first of them would be lost, and sent again after
-// a second only.
+// awaitUp waits until the bridge passes packets to the pod. Before that, the first packet would be
+// lost, and sent again only after a second.
 func (s *sandbox) awaitUp() error {
 	for range linkPolls {
 		link, err := netlink.LinkByName(s.link.Attrs().Name)
@@ -206,7 +210,7 @@ func (s *sandbox) awaitUp() error {
 	return errors.New("the link did not come up")
 }
 
-// configure does what is to be done inside.
+// configure sets up the inside of the namespace.
 func (s *sandbox) configure(address netip.Addr) error {
 	in, err := netlink.NewHandleAt(netns.NsHandle(int(s.namespace.Fd())), unix.NETLINK_ROUTE)
 	if err != nil {

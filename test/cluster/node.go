@@ -14,10 +14,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// zones are given to the Nodes in turn.
+// zones are assigned to the Nodes in turn.
 var zones = []string{"zone-a", "zone-b", "zone-c"}
 
-// makeNodes makes Nodes by hand and returns their names when the scheduler may use them.
+// makeNodes creates the simulated Nodes and returns their names when the scheduler may use them.
 func makeNodes(ctx context.Context, client kubernetes.Interface, options Options) ([]string, error) {
 	var names []string
 
@@ -63,7 +63,7 @@ func newNode(name, zone string) *corev1.Node {
 	}}}
 }
 
-// nodeStatus is of a node that is large, because it is not there.
+// nodeStatus is that of a large node: it costs nothing, because the node is simulated.
 func nodeStatus(pods int64) corev1.NodeStatus {
 	now := metav1.Now()
 	size := corev1.ResourceList{
@@ -83,7 +83,8 @@ func nodeStatus(pods int64) corev1.NodeStatus {
 	}
 }
 
-// awaitUntainted waits for the controller manager, which keeps pods off a node until it has seen that it is ready.
+// awaitUntainted waits for the controller manager, which taints a node until it has seen that the
+// node is ready.
 func awaitUntainted(ctx context.Context, client kubernetes.Interface, name string) error {
 	for {
 		node, err := client.CoreV1().Nodes().Get(ctx, name, getOptions)

@@ -19,7 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// probeClient asks as the kubelet does: each time by a new connection, and whatever the certificate says.
+// probeClient sends requests as the kubelet does: each by a new connection, and without a check of
+// the certificate.
 var probeClient = &http.Client{
 	Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -84,7 +85,7 @@ func (c *container) setReady(ready bool) {
 	}
 }
 
-// fail ends a process whose probe says that it is dead. It returns false: there is no more to ask.
+// fail ends a process whose probe failed. It returns false: no probe is left to run.
 func (c *container) fail(ctx context.Context, kind string) (more bool) {
 	if c.worker.stopping.Load() { // it ends already
 		return true
@@ -102,7 +103,8 @@ func (c *container) fail(ctx context.Context, kind string) (more bool) {
 	return false
 }
 
-// watch asks by the probe's own times and reports each answer that reaches its threshold, until there is no more to ask.
+// watch probes at the probe's own times and reports each result that reaches its threshold, until
+// no probe is left to run.
 func (c *container) watch(ctx context.Context, kind string, p *corev1.Probe, report func(ok bool) (more bool)) {
 	pause(ctx, seconds(p.InitialDelaySeconds, 0), nil)
 
@@ -113,7 +115,7 @@ func (c *container) watch(ctx context.Context, kind string, p *corev1.Probe, rep
 	thresholds := map[bool]int32{true: max(p.SuccessThreshold, 1), false: max(p.FailureThreshold, 1)}
 
 	for ctx.Err() == nil {
-		err := c.ask(ctx, p)
+		err := c.attempt(ctx, p)
 		ok := err == nil
 
 		counts[ok]++
@@ -142,7 +144,7 @@ func seconds(n int32, otherwise time.Duration) time.Duration {
 	return otherwise * time.Second
 }
 
-func (c *container) ask(ctx context.Context, p *corev1.Probe) error {
+func (c *container) attempt(ctx context.Context, p *corev1.Probe) error {
 	ctx, cancel := context.WithTimeout(ctx, seconds(p.TimeoutSeconds, 1))
 	defer cancel()
 
@@ -209,7 +211,7 @@ func (c *container) getHTTP(ctx context.Context, get *corev1.HTTPGetAction) erro
 	return nil
 }
 
-// endpoint is where a probe asks: at the pod, unless it names another host.
+// endpoint is the address of a probe: the pod's, unless the probe names another host.
 func (c *container) endpoint(host string, port intstr.IntOrString) (string, error) {
 	if host == "" {
 		host = c.worker.address.String()

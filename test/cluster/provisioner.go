@@ -22,7 +22,8 @@ const (
 	yamlBuffer        = 4096
 )
 
-// provisionerManifest returns the manifest that the provisioner's own project has for its users.
+// provisionerManifest returns the manifest that the provisioner's own project publishes for its
+// users.
 func provisionerManifest(ctx context.Context) ([]byte, error) {
 	root, err := goList(ctx, "", modulePath)
 	if err != nil {
@@ -37,7 +38,8 @@ func provisionerManifest(ctx context.Context) ([]byte, error) {
 	return os.ReadFile(filepath.Join(dir, "deploy", manifestFile))
 }
 
-// deployProvisioner makes the objects of the manifest as they are. It does not wait: the first claim does.
+// deployProvisioner creates the objects of the manifest unchanged. It does not wait: the first
+// claim does.
 func (c *Cluster) deployProvisioner(ctx context.Context) error {
 	manifest, err := os.ReadFile(filepath.Join(runDir, manifestFile))
 	if err != nil {
@@ -47,11 +49,12 @@ func (c *Cluster) deployProvisioner(ctx context.Context) error {
 	return c.Apply(ctx, manifest)
 }
 
-// Apply makes the objects of a stream of YAML documents that are not there yet. Each must name its namespace.
+// Apply creates the objects of a stream of YAML documents that do not exist yet. Each must name its
+// namespace.
 func (c *Cluster) Apply(ctx context.Context, manifest []byte) error {
 	groups, err := restmapper.GetAPIGroupResources(c.Client.Discovery())
 	if err != nil {
-		return fmt.Errorf("ask for the kinds of the cluster: %w", err)
+		return fmt.Errorf("read the kinds of the cluster: %w", err)
 	}
 
 	mapper := restmapper.NewDiscoveryRESTMapper(groups)

@@ -28,7 +28,8 @@ const (
 	RealNode = "node-1"
 	// ProductRepository is the image of the product without its tag, as the chart names it.
 	ProductRepository = "ghcr.io/pipeline-storage/pipeline-storage"
-	// RequireEnv makes a run fail, when it is set, where no real node can run. Without it its tests are skipped, loudly.
+	// RequireEnv makes a run fail, when it is set, where no real node can run. Without it the
+	// node's tests are skipped, with a loud message.
 	RequireEnv = "PIPELINE_STORAGE_REQUIRE_NODE"
 
 	modulePath     = "github.com/pipeline-storage/pipeline-storage"
@@ -45,13 +46,14 @@ const (
 var (
 	// nodePods is the network of the pods of a real node.
 	nodePods = netip.MustParsePrefix("10.244.0.0/16")
-	// runDir is the folder of the run, in the process that has a real node.
+	// runDir is the directory of the run, in the process that has a real node.
 	runDir string
-	// noNode is why there is no real node, where Options.RealNode asked for one.
+	// noNode is why there is no real node, where Options.RealNode requested one.
 	noNode error
 )
 
-// RequireNode skips a test where this machine can run no real node, and says so loudly: see Uncovered.
+// RequireNode skips a test where this machine can run no real node, and prints so loudly: see
+// Uncovered.
 func RequireNode(tb testing.TB) {
 	tb.Helper()
 
@@ -66,7 +68,8 @@ func RequireNode(tb testing.TB) {
 // groupOf is the name of the control groups of a run, which no other run has.
 func groupOf(dir string) string { return filepath.Base(dir) }
 
-// outsideOfNode is outside for a real node: it makes the images, and looks whether the machine is after the run as it was before.
+// outsideOfNode is outside for a real node: it makes the images, and checks after the run that the
+// machine is as it was before.
 func outsideOfNode(ctx context.Context, m *testing.M, dir string) (code int, err error) {
 	if noNode = node.Supported(filepath.Join(dir, trialDir), groupOf(dir)+trialSuffix); noNode != nil {
 		return withoutNode(m)
@@ -76,7 +79,7 @@ func outsideOfNode(ctx context.Context, m *testing.M, dir string) (code int, err
 		return exitFailure, err
 	}
 
-	before := lookAtMachine()
+	before := inspectMachine()
 
 	var own namespacesOfRun
 	defer own.close()
@@ -91,13 +94,14 @@ func outsideOfNode(ctx context.Context, m *testing.M, dir string) (code int, err
 	_ = os.Remove(hostPathDir)
 	salvage(dir, code)
 
-	if left := errors.Join(before.changes(lookAtMachine()), remains(dir, own)); left != nil {
+	if left := errors.Join(before.changes(inspectMachine()), remains(dir, own)); left != nil {
 		fmt.Fprintf(os.Stderr, "*** NOT CLEAN: %v\n", left)
 
 		code = max(code, exitFailure)
 	}
 
-	// Tests that were ended by a signal had no time for it, and nobody would find the groups without their folder.
+	// Tests that were ended by a signal had no time for it, and without their directory no later
+	// run would find the groups.
 	return code, node.Sweep(groupOf(dir))
 }
 
@@ -106,7 +110,7 @@ func withoutNode(m *testing.M) (code int, err error) {
 	fmt.Fprintf(os.Stderr, "*** NOT COVERED: nothing that needs a real node was tested: %v\n", noNode)
 
 	if os.Getenv(RequireEnv) != "" {
-		return exitFailure, fmt.Errorf("%s asks for a real node, and there is none", RequireEnv)
+		return exitFailure, fmt.Errorf("%s requires a real node, and this machine can run none", RequireEnv)
 	}
 
 	return m.Run(), nil
@@ -149,7 +153,8 @@ func prepareNode(ctx context.Context, dir string) error {
 		os.WriteFile(filepath.Join(dir, manifestFile), manifest, fileMode), os.RemoveAll(layout))
 }
 
-// buildProduct builds the image of our Dockerfile for this machine, under the name that the chart has by default.
+// buildProduct builds the image of the repository's Dockerfile for this machine, under the name
+// that the chart has by default.
 func buildProduct(ctx context.Context, program, layout string) error {
 	root, err := goList(ctx, "", modulePath)
 	if err != nil {
@@ -179,7 +184,7 @@ func buildProduct(ctx context.Context, program, layout string) error {
 	return nil
 }
 
-// goList returns the folder of a module that the module in dir needs.
+// goList returns the directory of a module that the module in dir needs.
 func goList(ctx context.Context, dir, module string) (string, error) {
 	command := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	command.Dir = dir
@@ -193,14 +198,15 @@ func goList(ctx context.Context, dir, module string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// runNode is run in the namespaces.
+// runNode runs in the namespaces.
 func runNode(ctx context.Context, m *testing.M, setup Setup, dir string) int {
 	runDir = dir
 
 	return run(ctx, m, setup, dir)
 }
 
-// boot starts a real node, if there is to be one, as far as it can without a control plane. The channel gets one result.
+// boot starts a real node, if one is requested, as far as possible without a control plane. The
+// channel gets one result.
 func (c *Cluster) boot(ctx context.Context, options Options) <-chan error {
 	result := make(chan error, 1)
 
@@ -232,7 +238,7 @@ func (c *Cluster) boot(ctx context.Context, options Options) <-chan error {
 	return result
 }
 
-// join makes the node part of the cluster and starts what a cluster has besides.
+// join makes the node part of the cluster and starts what a cluster has in addition.
 func (c *Cluster) join(ctx context.Context) (err error) {
 	if c.relay, err = newRelay(strings.TrimPrefix(c.Plane.Host, "https://")); err != nil {
 		return err
@@ -250,7 +256,7 @@ func (c *Cluster) join(ctx context.Context) (err error) {
 	return c.AwaitNode(ctx)
 }
 
-// AwaitNode returns when the real node is ready and takes pods.
+// AwaitNode returns when the real node is ready and accepts pods.
 func (c *Cluster) AwaitNode(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, nodeReadyLimit)
 	defer cancel()
@@ -288,7 +294,8 @@ func (c *Cluster) nodeTrouble(ctx context.Context) error {
 	return fmt.Errorf("it is not ready: %+v", object.Status.Conditions)
 }
 
-// SlowAPI delays by so much each message that a pod of the real node sends to the API server, from now on. 0 ends that.
+// SlowAPI delays each message that a pod of the real node sends to the API server by delay, from
+// now on. 0 ends that.
 func (c *Cluster) SlowAPI(delay time.Duration) { c.relay.delay.Store(int64(delay)) }
 
 // NodeClient returns a client with the rights of the real node's kubelet.
@@ -303,7 +310,8 @@ func (c *Cluster) NodeClient(tb testing.TB) kubernetes.Interface {
 	return newClient(tb, config)
 }
 
-// PodClient returns an administrator's client that reaches the API server where pods of the real node do: see SlowAPI.
+// PodClient returns an administrator's client that reaches the API server where pods of the real
+// node do: see SlowAPI.
 func (c *Cluster) PodClient(tb testing.TB) kubernetes.Interface {
 	tb.Helper()
 

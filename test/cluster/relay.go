@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// kubernetesService is the address of the Service of the API server, the first of the Services' range.
+	// kubernetesService is the address of the Service of the API server, the first of the Services'
+	// range.
 	kubernetesService = "10.96.0.1"
 	relayBuffer       = 32 << 10
 	relayQueue        = 256
@@ -63,20 +64,20 @@ func (r *relay) accept() {
 func (r *relay) serve(client net.Conn) {
 	defer r.forget(client)
 
-	if !r.keep(client) {
+	if !r.track(client) {
 		return
 	}
 
 	server, err := net.Dial("tcp", r.target)
 	if err != nil {
-		reset(client) // as a node does where nobody listens
+		reset(client) // as a node does where no process listens
 
 		return
 	}
 
 	defer r.forget(server)
 
-	if !r.keep(server) {
+	if !r.track(server) {
 		return
 	}
 
@@ -87,8 +88,8 @@ func (r *relay) serve(client net.Conn) {
 	both.Wait()
 }
 
-// pass copies until one side ends. What is late is late by the delay that was set when it came; so many small messages are not
-// slower than one.
+// pass copies until one side ends. A message is late by the delay that was set when it came, so
+// many small messages are not slower than one.
 func (r *relay) pass(to, from net.Conn, late bool) {
 	type message struct {
 		due  time.Time
@@ -128,7 +129,7 @@ func (r *relay) pass(to, from net.Conn, late bool) {
 			close(queue)
 			writing.Wait()
 
-			if !errors.Is(err, io.EOF) { // it was reset, and the other side shall know
+			if !errors.Is(err, io.EOF) { // it was reset, and the other side must see that
 				_ = to.Close()
 			}
 
@@ -149,7 +150,7 @@ func reset(connection net.Conn) {
 	}
 }
 
-func (r *relay) keep(connection net.Conn) bool {
+func (r *relay) track(connection net.Conn) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRelay has a relay pass messages on, late if asked, and end a connection when the other side does.
+// TestRelay has a relay pass messages on, with a delay if requested, and end a connection when the
+// other side does.
 func TestRelay(t *testing.T) {
 	t.Parallel()
 
@@ -35,7 +36,7 @@ func TestRelay(t *testing.T) {
 	require.NoError(t, err)
 
 	r := serveRelay(listener, echo.Addr().String())
-	ask := func(text string) (string, time.Duration) {
+	send := func(text string) (string, time.Duration) {
 		client, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil { // it may be reset as soon as this
 			return "", 0
@@ -52,21 +53,21 @@ func TestRelay(t *testing.T) {
 
 	const delay = 200 * time.Millisecond
 
-	answer, took := ask("one")
+	answer, took := send("one")
 	assert.Equal(t, "one", answer)
 	assert.Less(t, took, delay)
 
 	r.delay.Store(int64(delay))
 
-	answer, took = ask("two")
+	answer, took = send("two")
 	assert.Equal(t, "two", answer)
 	assert.GreaterOrEqual(t, took, delay)
 
 	r.delay.Store(0)
 	require.NoError(t, echo.Close())
 
-	answer, _ = ask("three")
-	assert.Empty(t, answer, "nobody listens behind it")
+	answer, _ = send("three")
+	assert.Empty(t, answer, "no process listens behind it")
 
 	require.NoError(t, r.close())
 	_, err = net.Dial("tcp", listener.Addr().String())

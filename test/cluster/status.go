@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// status is what the kubelet tells about the pod.
+// status is what the kubelet reports about the pod.
 func (w *worker) status() corev1.PodStatus {
 	pod := w.latest.Load()
 
@@ -44,7 +44,8 @@ func (w *worker) phase() corev1.PodPhase {
 	for _, c := range w.containers {
 		state := c.snapshot().State
 
-		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 && !c.again(exitUnknown) {
+		if c.init && !c.sidecar() && state.Terminated != nil && state.Terminated.ExitCode != 0 &&
+			!c.restartsAfter(exitUnknown) {
 			return corev1.PodFailed
 		}
 
@@ -55,7 +56,7 @@ func (w *worker) phase() corev1.PodPhase {
 		mains = append(mains, c)
 
 		switch {
-		case state.Terminated != nil && (w.stopping.Load() || !c.again(state.Terminated.ExitCode)):
+		case state.Terminated != nil && (w.stopping.Load() || !c.restartsAfter(state.Terminated.ExitCode)):
 			ended++
 
 			if state.Terminated.ExitCode != 0 {
@@ -78,7 +79,8 @@ func (w *worker) phase() corev1.PodPhase {
 	}
 }
 
-// conditions returns those that the kubelet owns. One that stays as it is keeps its time.
+// conditions returns those that the kubelet owns. An unchanged condition retains its transition
+// time.
 func conditions(pod *corev1.Pod, status corev1.PodStatus) []corev1.PodCondition {
 	initialized := !slices.ContainsFunc(status.InitContainerStatuses, func(s corev1.ContainerStatus) bool {
 		return !s.Ready && (s.Started == nil || !*s.Started)
@@ -101,7 +103,8 @@ func conditions(pod *corev1.Pod, status corev1.PodStatus) []corev1.PodCondition 
 	}
 }
 
-// gatesOpen tells whether others have set all conditions that the pod waits for.
+// gatesOpen reports whether all conditions for which the pod waits are set, which other components
+// do.
 func gatesOpen(pod *corev1.Pod) bool {
 	for _, gate := range pod.Spec.ReadinessGates {
 		open := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {

@@ -55,7 +55,7 @@ func TestRepositoryOf(t *testing.T) {
 	}
 }
 
-func TestAddressesAreUsedAgainLast(t *testing.T) {
+func TestReusesAddressesLast(t *testing.T) {
 	t.Parallel()
 
 	p := &pool{used: map[netip.Addr]bool{}, last: gateway}
@@ -68,28 +68,28 @@ func TestAddressesAreUsedAgainLast(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, first.Next(), second)
 
-	given := map[netip.Addr]bool{second: true}
+	used := map[netip.Addr]bool{second: true}
 
 	const all = 1<<16 - 3 // without the network's, the gateway's and the broadcast's
 
 	for range all - 1 {
 		address, err := p.allocate()
 		require.NoError(t, err)
-		require.False(t, given[address])
+		require.False(t, used[address])
 
-		given[address] = true
+		used[address] = true
 	}
 
-	assert.True(t, given[first])
-	assert.NotContains(t, given, gateway)
-	assert.NotContains(t, given, netip.MustParseAddr("10.203.255.255"))
-	assert.NotContains(t, given, podNetwork.Addr())
+	assert.True(t, used[first])
+	assert.NotContains(t, used, gateway)
+	assert.NotContains(t, used, netip.MustParseAddr("10.203.255.255"))
+	assert.NotContains(t, used, podNetwork.Addr())
 
 	_, err = p.allocate()
 	require.EqualError(t, err, "all addresses of 10.203.0.0/16 are in use")
 }
 
-func TestFilesChangeAtOnce(t *testing.T) {
+func TestReplacesFilesAtomically(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
@@ -199,7 +199,7 @@ func TestLoadIsBounded(t *testing.T) {
 	assert.Positive(t, stats.Missed)
 }
 
-func TestConditionsKeepTheirTime(t *testing.T) {
+func TestConditionsRetainTransitionTime(t *testing.T) {
 	t.Parallel()
 
 	pod := &corev1.Pod{Spec: corev1.PodSpec{ReadinessGates: []corev1.PodReadinessGate{{ConditionType: "gate"}}}}

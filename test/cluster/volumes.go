@@ -25,7 +25,7 @@ const (
 	shareMode          = 0o777
 	defaultTokenLife   = 3600
 	currentLink        = "..data"
-	refreshNumerator   = 4 // a token is asked for anew after four fifths of its life
+	refreshNumerator   = 4 // a token is renewed after four fifths of its life
 	refreshDenominator = 5
 )
 
@@ -37,20 +37,20 @@ type file struct {
 	owner int
 }
 
-// token is a token of the pod's account, until when it is fresh.
+// token is a token of the pod's account, and the time until which it is used.
 type token struct {
-	text  string
-	fresh time.Time
+	text    string
+	expires time.Time
 }
 
-// volumes are the folders of a pod's volumes.
+// volumes are the directories of a pod's volumes.
 type volumes struct {
 	dir     string
 	written map[string]map[string]file
 	tokens  map[string]token
 }
 
-// sync makes each volume's folder what it should be now. What is unchanged is left alone.
+// sync brings each volume's directory up to date. What is unchanged is not written.
 func (w *worker) sync(ctx context.Context) error {
 	for i := range w.pod.Spec.Volumes {
 		volume := &w.pod.Spec.Volumes[i]
@@ -88,7 +88,7 @@ func (w *worker) syncVolume(ctx context.Context, volume *corev1.Volume) error {
 	return nil
 }
 
-// volumeDir is of the pod, and for a claim of all pods that use it.
+// volumeDir is the pod's own, or for a claim that of all pods which use it.
 func (w *worker) volumeDir(volume *corev1.Volume) string {
 	if claim := volume.PersistentVolumeClaim; claim != nil {
 		return filepath.Join(w.kubelet.dir, "claims", w.pod.Namespace, claim.ClaimName)
@@ -97,7 +97,7 @@ func (w *worker) volumeDir(volume *corev1.Volume) string {
 	return filepath.Join(w.volumes.dir, volume.Name)
 }
 
-// makeShared makes a folder that anybody may write to, whoever made it first.
+// makeShared makes a directory that every user may write to, whichever pod made it first.
 func makeShared(dir string) error {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
@@ -106,7 +106,7 @@ func makeShared(dir string) error {
 	return os.Chmod(dir, shareMode)
 }
 
-// files returns what is in the volume. isFiles is false for one that the pod itself fills.
+// files returns the files in the volume. isFiles is false for a volume that the pod itself fills.
 func (w *worker) files(ctx context.Context, volume *corev1.Volume) (files map[string]file, isFiles bool, err error) {
 	source := corev1.ProjectedVolumeSource{}
 
@@ -260,14 +260,15 @@ func (w *worker) resourceOf(selector *corev1.ResourceFieldSelector) (string, err
 	return "", fmt.Errorf("there is no container %s", selector.ContainerName)
 }
 
-// tokenFile returns a token of the pod's own account, bound to the pod: it is void when the pod is gone.
+// tokenFile returns a token of the pod's own account, bound to the pod: it becomes invalid with the
+// pod.
 func (w *worker) tokenFile(
 	ctx context.Context, volume string, source *corev1.ServiceAccountTokenProjection, mode os.FileMode,
 ) (map[string]file, error) {
 	key := volume + "/" + source.Path
 
 	current, ok := w.volumes.tokens[key]
-	if !ok || time.Now().After(current.fresh) {
+	if !ok || time.Now().After(current.expires) {
 		var err error
 		if current, err = w.requestToken(ctx, source); err != nil {
 			return nil, err
@@ -278,7 +279,7 @@ func (w *worker) tokenFile(
 
 	owner := -1
 
-	// So does the kubelet: a token is not for others when it is known who it is for.
+	// As the kubelet does: other users cannot read a token whose user is fixed.
 	if user := w.user(); user != nil {
 		owner = int(*user)
 	}
@@ -316,10 +317,10 @@ func (w *worker) requestToken(ctx context.Context, source *corev1.ServiceAccount
 	now := time.Now()
 	rest := answer.Status.ExpirationTimestamp.Sub(now) * refreshNumerator / refreshDenominator
 
-	return token{text: answer.Status.Token, fresh: now.Add(rest)}, nil
+	return token{text: answer.Status.Token, expires: now.Add(rest)}, nil
 }
 
-// user is who all containers of the pod run as, if that is written in it.
+// user is the user that all containers of the pod run as, if the pod sets one.
 func (w *worker) user() *int64 {
 	var users []int64
 
@@ -339,7 +340,7 @@ func (w *worker) user() *int64 {
 	return &users[0]
 }
 
-// userOf is who the container should run as, and nil for the image's choice.
+// userOf is the user that the container should run as, and nil for the image's.
 func userOf(pod *corev1.Pod, container *corev1.Container) *int64 {
 	if c := container.SecurityContext; c != nil && c.RunAsUser != nil {
 		return c.RunAsUser
@@ -361,24 +362,25 @@ func (w *worker) fsGroup() int {
 	return -1
 }
 
-// writeAtomically makes dir hold exactly files, as the kubelet does: they are links through ..data, and one rename turns
-// it from the old folder to the new one. So a reader sees all of the old or all of the new.
+// writeAtomically makes dir hold exactly files, as the kubelet does: they are links through ..data,
+// and one rename moves the link from the old directory to the new one. So a reader sees all of the
+// old files or all of the new ones.
 func writeAtomically(dir string, files map[string]file, group int) error {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}
 
-	fresh, err := os.MkdirTemp(dir, "..data-")
+	expires, err := os.MkdirTemp(dir, "..data-")
 	if err != nil {
 		return err
 	}
 
-	if err := os.Chmod(fresh, dirMode); err != nil {
+	if err := os.Chmod(expires, dirMode); err != nil {
 		return err
 	}
 
 	for name, f := range files {
-		if err := f.write(filepath.Join(fresh, name), group); err != nil {
+		if err := f.write(filepath.Join(expires, name), group); err != nil {
 			return err
 		}
 	}
@@ -386,7 +388,7 @@ func writeAtomically(dir string, files map[string]file, group int) error {
 	old, _ := os.Readlink(filepath.Join(dir, currentLink)) // none at first
 
 	next := filepath.Join(dir, currentLink+"_tmp")
-	if err := os.Symlink(filepath.Base(fresh), next); err != nil {
+	if err := os.Symlink(filepath.Base(expires), next); err != nil {
 		return err
 	}
 
@@ -424,7 +426,7 @@ func (f file) write(path string, group int) error {
 	return os.Chmod(path, mode) // whatever the umask is
 }
 
-// link makes the visible names lead through ..data, and removes those that nothing is behind.
+// link makes the visible names lead through ..data, and removes those without a file behind them.
 func link(dir string, files map[string]file) error {
 	wanted := map[string]bool{}
 

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// syncPeriod is when volumes are looked at without a reason: a token may have to be asked for anew.
+	// syncPeriod is how often volumes are synced without a change: a token may have to be renewed.
 	syncPeriod   = 10 * time.Second
 	retryPeriod  = 500 * time.Millisecond
 	defaultGrace = 30 * time.Second
@@ -29,10 +29,10 @@ var (
 	createOptions = metav1.CreateOptions{}
 )
 
-// worker runs one pod, from when it is bound to a node until it is gone.
+// worker runs one pod, from its binding to a node until its removal.
 type worker struct {
 	kubelet *Kubelet
-	pod     *corev1.Pod // as it was first seen: its specification does not change
+	pod     *corev1.Pod // as first seen: its specification does not change
 	latest  atomic.Pointer[corev1.Pod]
 	begun   metav1.Time
 
@@ -40,13 +40,13 @@ type worker struct {
 	sandbox    *sandbox
 	volumes    volumes
 	containers []*container
-	told       corev1.PodStatus
+	reported   corev1.PodStatus
 
-	woken    chan struct{} // something is to be told or done
+	woken    chan struct{} // there is something to report or do
 	outdated atomic.Bool   // a ConfigMap or Secret has changed
 	stopping atomic.Bool
 	stop     chan struct{} // closed with stopping
-	gone     chan struct{} // closed when the pod is not in the API any more
+	gone     chan struct{} // closed when the pod is no longer in the API
 	done     chan struct{}
 	vanish   sync.Once
 }
@@ -84,7 +84,7 @@ func (w *worker) add(spec *corev1.Container, init bool) {
 	w.containers = append(w.containers, c)
 }
 
-// real tells whether a container of the pod has a program.
+// real reports whether a container of the pod has a program.
 func (w *worker) real() bool {
 	for _, c := range w.containers {
 		if c.image != nil {
@@ -106,7 +106,7 @@ func (w *worker) wake() {
 	}
 }
 
-// update takes a newer version of the pod.
+// update handles a newer version of the pod.
 func (w *worker) update(pod *corev1.Pod) {
 	w.latest.Store(pod)
 
@@ -115,14 +115,14 @@ func (w *worker) update(pod *corev1.Pod) {
 	}
 }
 
-// forget tells that the pod is not in the API any more.
+// forget handles the removal of the pod from the API.
 func (w *worker) forget() { w.vanish.Do(func() { close(w.gone) }) }
 
 func (w *worker) rootOf(container string) string {
 	return filepath.Join(w.kubelet.dir, "pods", string(w.pod.UID), "roots", container)
 }
 
-// run runs the pod until it is gone or ctx ends, and leaves nothing of it.
+// run runs the pod until it is removed or ctx ends, and removes everything that it made.
 func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 
@@ -152,7 +152,8 @@ func (w *worker) run(ctx context.Context) {
 	w.follow(ctx)
 }
 
-// follow tells each change and keeps the volumes up to date until the pod is to be deleted, which it does then.
+// follow reports each change and updates the volumes until the pod is to be deleted, which it does
+// then.
 func (w *worker) follow(ctx context.Context) {
 	tick := time.NewTicker(syncPeriod)
 	defer tick.Stop()
@@ -162,7 +163,7 @@ func (w *worker) follow(ctx context.Context) {
 	}
 
 	for {
-		w.tell(ctx)
+		w.reportStatus(ctx)
 
 		if w.latest.Load().DeletionTimestamp != nil {
 			w.terminate(ctx)
@@ -188,8 +189,8 @@ func (w *worker) follow(ctx context.Context) {
 	}
 }
 
-// prepare makes all that must be there before the first container starts. It tries until it can, and returns false when
-// the pod was deleted before.
+// prepare makes everything that must exist before the first container starts. It retries until it
+// succeeds, and returns false when the pod was deleted before.
 func (w *worker) prepare(ctx context.Context) bool {
 	for {
 		err := w.tryPrepare(ctx)
@@ -203,7 +204,7 @@ func (w *worker) prepare(ctx context.Context) bool {
 			c.setWaiting("ContainerCreating", err.Error())
 		}
 
-		w.tell(ctx)
+		w.reportStatus(ctx)
 		pause(ctx, retryPeriod, w.gone)
 
 		select {
@@ -289,7 +290,7 @@ func (w *worker) awaitStartup(ctx context.Context, c *container) bool {
 	return true
 }
 
-// pretend does what is seen of a container without a program: it runs, and what should end does.
+// pretend simulates a container without a program: it runs, and ends if it should.
 func (w *worker) pretend(c *container) {
 	c.setRunning()
 
@@ -315,7 +316,7 @@ func (w *worker) pretend(c *container) {
 	})
 }
 
-// terminate ends the containers in the time that the deletion gives them, then the pod.
+// terminate ends the containers in the time that the deletion allows, then the pod.
 func (w *worker) terminate(ctx context.Context) {
 	grace := defaultGrace
 	if seconds := w.latest.Load().DeletionGracePeriodSeconds; seconds != nil {
@@ -344,32 +345,33 @@ func (w *worker) terminate(ctx context.Context) {
 		close(ended)
 	}()
 
-	w.tellUntil(ctx, ended)
+	w.reportStatusUntil(ctx, ended)
 	w.awaitTerminated(ctx)
 
-	// So that a controller that keeps the pod by a finalizer, as that of Jobs does, sees how it ended.
+	// So that a controller with a finalizer on the pod, as that of Jobs, sees how it ended.
 	if w.real() || w.pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
-		w.tell(ctx)
+		w.reportStatus(ctx)
 	}
 
 	w.remove(ctx)
 }
 
-// tellUntil tells changes until ended is closed.
-func (w *worker) tellUntil(ctx context.Context, ended <-chan struct{}) {
+// reportStatusUntil reports changes until ended is closed.
+func (w *worker) reportStatusUntil(ctx context.Context, ended <-chan struct{}) {
 	for {
 		select {
 		case <-ended:
 			return
 		case <-w.woken:
 			if w.real() {
-				w.tell(ctx)
+				w.reportStatus(ctx)
 			}
 		}
 	}
 }
 
-// awaitTerminated waits until each container knows that its process has ended, which it learns a moment later.
+// awaitTerminated waits until each container has recorded that its process has ended, which it does
+// a moment later.
 func (w *worker) awaitTerminated(ctx context.Context) {
 	for _, c := range w.containers {
 		for c.snapshot().State.Running != nil && ctx.Err() == nil {
@@ -392,22 +394,22 @@ func (w *worker) awaitDeletion(ctx context.Context) {
 	w.remove(ctx)
 }
 
-// remove takes the pod out of the API, which only the kubelet may do at once.
+// remove deletes the pod from the API at once, which only the kubelet may do.
 func (w *worker) remove(ctx context.Context) {
 	now := int64(0)
 	options := metav1.DeleteOptions{
 		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &w.pod.UID},
 	}
 
-	w.insist(ctx, "delete the pod", func() error {
+	w.retry(ctx, "delete the pod", func() error {
 		return w.kubelet.client.CoreV1().Pods(w.pod.Namespace).Delete(ctx, w.pod.Name, options)
 	})
 }
 
-// tell writes the status if it is another than the last.
-func (w *worker) tell(ctx context.Context) {
+// reportStatus writes the status if it differs from the last one.
+func (w *worker) reportStatus(ctx context.Context) {
 	status := w.status()
-	if reflect.DeepEqual(without(status), without(w.told)) {
+	if reflect.DeepEqual(without(status), without(w.reported)) {
 		return
 	}
 
@@ -418,17 +420,17 @@ func (w *worker) tell(ctx context.Context) {
 		return
 	}
 
-	w.insist(ctx, "tell the status", func() error {
+	w.retry(ctx, "report the status", func() error {
 		_, err := w.kubelet.client.CoreV1().Pods(w.pod.Namespace).Patch(ctx, w.pod.Name,
 			types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 
 		return err
 	})
 
-	w.told = status
+	w.reported = status
 }
 
-// without is a status without the times that pass by themselves.
+// without is a status without the times that change by themselves.
 func without(status corev1.PodStatus) corev1.PodStatus {
 	bare := *status.DeepCopy()
 	for i := range bare.Conditions {
@@ -438,16 +440,16 @@ func without(status corev1.PodStatus) corev1.PodStatus {
 	return bare
 }
 
-// insist asks the API server until it answers: it may be away for a while.
-func (w *worker) insist(ctx context.Context, what string, ask func() error) {
+// retry sends the request to the API server until it answers: it may be down for a while.
+func (w *worker) retry(ctx context.Context, what string, request func() error) {
 	for {
-		err := ask()
+		err := request()
 		if err == nil {
 			return
 		}
 
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
-			// The pod is gone, or another one has its name; the informer tells which.
+			// The pod does not exist, or another one has its name; the informer reports which.
 			w.log("cannot "+what, "error", err)
 
 			return
@@ -468,7 +470,7 @@ func (w *worker) insist(ctx context.Context, what string, ask func() error) {
 	}
 }
 
-// clean gives back the address and the network, and removes the files.
+// clean releases the address and the network, and removes the files.
 func (w *worker) clean() {
 	if err := w.sandbox.close(); err != nil {
 		w.log("cannot remove the network of the pod", "error", err)

@@ -13,7 +13,7 @@ const (
 	auditFile       = "audit.json"
 	auditPolicyFile = "audit-policy.yaml"
 
-	// Each request once, when it was answered, without what it contained.
+	// Each request once, when it was answered, without its content.
 	auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -27,11 +27,11 @@ type AuditEvent struct {
 	// Verb is get, list, watch, create, update, patch, delete or deletecollection.
 	Verb       string `json:"verb"`
 	RequestURI string `json:"requestURI"`
-	// User is who asked, and Impersonated whom it asked as, if anybody.
+	// User made the request; Impersonated is the user that it was made as, if any.
 	User         AuditUser  `json:"user"`
 	Impersonated *AuditUser `json:"impersonatedUser"`
 	UserAgent    string     `json:"userAgent"`
-	// Object is what was asked for, unless it was none, such as /healthz.
+	// Object is the object of the request, or nil for a request without one, such as /healthz.
 	Object *AuditObject `json:"objectRef"`
 	// Status has the code of the answer.
 	Status struct {
@@ -56,7 +56,7 @@ type AuditObject struct {
 	Subresource string `json:"subresource"`
 }
 
-// Actor is who a request counts for: the one it was made as.
+// Actor is the user for whom a request counts: the impersonated one, or else the user itself.
 func (e AuditEvent) Actor() string {
 	if e.Impersonated != nil {
 		return e.Impersonated.Username
@@ -65,12 +65,12 @@ func (e AuditEvent) Actor() string {
 	return e.User.Username
 }
 
-// Audit returns what was asked of an API server with Options.AuditLog, so far, in the order of the answers. Requests that were
-// under way when the API server was killed are not in it.
+// Audit returns the requests to an API server with Options.AuditLog so far, in the order of the
+// answers. Requests that were under way when the API server was killed are not in it.
 func (c *ControlPlane) Audit() ([]AuditEvent, error) {
 	files, err := filepath.Glob(filepath.Join(c.dir, "audit*.json"))
 	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("read the audit log: there is none: %w", os.ErrNotExist)
+		return nil, fmt.Errorf("read the audit log: it is not enabled: %w", os.ErrNotExist)
 	}
 
 	var events []AuditEvent
@@ -81,7 +81,8 @@ func (c *ControlPlane) Audit() ([]AuditEvent, error) {
 			return nil, fmt.Errorf("read the audit log: %w", err)
 		}
 
-		// A line may be cut off: the API server writes at this moment, or was killed while it did.
+		// A line may be incomplete: the API server writes at this moment, or was killed while it
+		// did.
 		for line := range bytes.Lines(text) {
 			var event AuditEvent
 			if json.Unmarshal(line, &event) == nil {

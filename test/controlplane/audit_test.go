@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAudit asks for something, kills the API server, asks again, and finds both.
+// TestAudit sends a request, kills the API server, sends another one, and finds both.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 
@@ -18,11 +18,11 @@ func TestAudit(t *testing.T) {
 	client, err := plane.Client()
 	require.NoError(t, err)
 
-	ask := func(name string) {
+	request := func(name string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
 			fmt.Sprintf("%s/api/v1/namespaces/default/persistentvolumeclaims/%s", plane.Host, name), http.NoBody)
 		require.NoError(t, err)
-		request.Header.Set("Impersonate-User", "somebody")
+		request.Header.Set("Impersonate-User", "auditor")
 		request.Header.Set("Impersonate-Group", "system:masters")
 
 		response, err := client.Do(request)
@@ -31,10 +31,10 @@ func TestAudit(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, response.StatusCode)
 	}
 
-	ask("first")
+	request("first")
 	require.NoError(t, plane.Kill(apiserver))
 	require.NoError(t, plane.Revive(t.Context(), apiserver))
-	ask("second")
+	request("second")
 
 	var names []string
 
@@ -47,7 +47,7 @@ func TestAudit(t *testing.T) {
 		for _, event := range events {
 			if event.Verb == "delete" && event.Object.Resource == "persistentvolumeclaims" {
 				assert.Equal(t, "admin", event.User.Username)
-				assert.Equal(t, "somebody", event.Actor())
+				assert.Equal(t, "auditor", event.Actor())
 				assert.Equal(t, http.StatusNotFound, event.Status.Code)
 
 				names = append(names, event.Object.Name)
@@ -60,5 +60,5 @@ func TestAudit(t *testing.T) {
 
 	without := RequireWith(t, Options{})
 	_, err = without.Audit()
-	require.ErrorContains(t, err, "there is none")
+	require.ErrorContains(t, err, "it is not enabled")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// controllerTimeout is far more than a controller needs: what takes as long does not happen.
+// controllerTimeout is far more than a controller needs: what takes longer does not happen.
 const controllerTimeout = 30 * time.Second
 
 func TestControllers(t *testing.T) {
@@ -25,10 +25,12 @@ func TestControllers(t *testing.T) {
 	require.NoError(t, err)
 
 	t.Run("gives each namespace an account", func(t *testing.T) { givesAccounts(t, plane, client) })
-	t.Run("refuses a pod with an account that is not there", func(t *testing.T) { refusesUnknownAccount(t, plane, client) })
+	t.Run("refuses a pod with an account that is not there", func(t *testing.T) {
+		refusesUnknownAccount(t, plane, client)
+	})
 	t.Run("binds a static volume", func(t *testing.T) { bindsStaticVolume(t, plane, client) })
 	t.Run("schedules on a node made by hand", func(t *testing.T) { schedules(t, plane, client) })
-	t.Run("keeps logs", func(t *testing.T) { keepsLogs(t, plane) })
+	t.Run("retains logs", func(t *testing.T) { retainsLogs(t, plane) })
 }
 
 func givesAccounts(t *testing.T, plane *ControlPlane, client *http.Client) {
@@ -47,11 +49,11 @@ func refusesUnknownAccount(t *testing.T, plane *ControlPlane, client *http.Clien
 	t.Helper()
 
 	code, body := send(t, client, http.MethodPost, plane.Host+"/api/v1/namespaces/default/pods",
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"serviceAccountName":"nobody",`+
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"serviceAccountName":"missing",`+
 			`"containers":[{"name":"a","image":"a"}]}}`)
 
 	assert.Equal(t, http.StatusForbidden, code)
-	assert.Contains(t, body, `serviceaccount \"nobody\" not found`)
+	assert.Contains(t, body, `serviceaccount \"missing\" not found`)
 }
 
 func bindsStaticVolume(t *testing.T, plane *ControlPlane, client *http.Client) {
@@ -74,7 +76,8 @@ func schedules(t *testing.T, plane *ControlPlane, client *http.Client) {
 
 	post(t, client, plane.Host+"/api/v1/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"made"}}`)
 	patch(t, client, plane.Host+"/api/v1/nodes/made/status", fmt.Sprintf(
-		`{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi","pods":"110"},`+
+		`{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi",`+
+			`"pods":"110"},`+
 			`"conditions":[{"type":"Ready","status":"True","reason":"Made","lastHeartbeatTime":%q}]}}`,
 		time.Now().UTC().Format(time.RFC3339)))
 	post(t, client, plane.Host+"/api/v1/namespaces/default/pods",
@@ -83,7 +86,7 @@ func schedules(t *testing.T, plane *ControlPlane, client *http.Client) {
 	eventually(t, client, plane.Host+"/api/v1/namespaces/default/pods/scheduled", `"nodeName":"made"`)
 }
 
-func keepsLogs(t *testing.T, plane *ControlPlane) {
+func retainsLogs(t *testing.T, plane *ControlPlane) {
 	t.Helper()
 
 	dir := t.TempDir()
@@ -101,7 +104,7 @@ func keepsLogs(t *testing.T, plane *ControlPlane) {
 	require.ErrorContains(t, plane.SaveLogs(filepath.Join(dir, "missing")), "save the logs")
 }
 
-func TestAPIServerIsKilledAndRevived(t *testing.T) {
+func TestRevivesKilledAPIServer(t *testing.T) {
 	t.Parallel()
 
 	plane := RequireWith(t, Options{Controllers: true})
@@ -117,7 +120,8 @@ func TestAPIServerIsKilledAndRevived(t *testing.T) {
 	require.ErrorContains(t, get(t.Context(), client, plane.Host+"/readyz"), "connection refused")
 
 	require.NoError(t, plane.Revive(t.Context(), apiserver))
-	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"), "etcd should have kept it")
+	assert.Equal(t, http.StatusOK, status(t, client, plane.Host+"/api/v1/namespaces/before"),
+		"etcd should have retained it")
 
 	post(t, client, plane.Host+"/api/v1/namespaces", fmt.Sprintf(object, "after"))
 	eventually(t, client, plane.Host+"/api/v1/namespaces/after/serviceaccounts/default", `"name":"default"`)
@@ -127,7 +131,7 @@ func TestAPIServerIsKilledAndRevived(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(string(text), "Golang settings"), "both lives should be in one log")
 }
 
-func TestKillNeedsAPartThatIsThere(t *testing.T) {
+func TestKillRequiresRunningPart(t *testing.T) {
 	t.Parallel()
 
 	plane := Require(t)
@@ -149,7 +153,7 @@ func patch(t *testing.T, client *http.Client, url, change string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// eventually waits until what is at url contains text.
+// eventually waits until the page at url contains text.
 func eventually(t *testing.T, client *http.Client, url, text string) {
 	t.Helper()
 

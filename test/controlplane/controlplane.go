@@ -1,6 +1,6 @@
-// Package controlplane runs a real etcd and a real kube-apiserver for tests, and if asked a real
-// kube-controller-manager and kube-scheduler, on free ports of 127.0.0.1 and with a state folder of their own. They need
-// no root, no container engine and no network.
+// Package controlplane runs a real etcd and a real kube-apiserver for tests, and if requested a
+// real kube-controller-manager and kube-scheduler, on free ports of 127.0.0.1 and with a state
+// directory of their own. They need no root, no container engine and no network.
 //
 // One test starts one by [Require]. A package shares one by its TestMain:
 //
@@ -22,9 +22,10 @@
 //		os.Exit(code)
 //	}
 //
-// [Start] runs no controller manager. So a Deployment is stored and nothing makes its pods, no claim gets bound, and no
-// namespace has a default ServiceAccount; for the last reason the ServiceAccount admission plugin is off. [StartWith]
-// adds all of that, in about two seconds more. A node it never has: package cluster makes some by hand.
+// [Start] runs no controller manager. So a Deployment is stored and nothing makes its pods, no
+// claim gets bound, and no namespace has a default ServiceAccount; for the last reason the
+// ServiceAccount admission plugin is off. [StartWith] adds all of that, in about two seconds more.
+// It never has a node: package cluster simulates some.
 package controlplane
 
 import (
@@ -51,7 +52,7 @@ const (
 	startTimeout = 2 * time.Minute
 	readyPoll    = 20 * time.Millisecond
 	attempts     = 5
-	folderPrefix = "pipeline-storage-controlplane-"
+	dirPrefix    = "pipeline-storage-controlplane-"
 	lockFile     = "lock"
 	privateFile  = 0o600
 )
@@ -62,7 +63,7 @@ type ControlPlane struct {
 	Host string
 	// Kubeconfig is a file with Host and the credentials below in it.
 	Kubeconfig string
-	// CA, Cert and Key are PEM: the authority of the server, and a client in the group system:masters.
+	// CA, Cert and Key are PEM: the CA of the server, and a client in the group system:masters.
 	CA, Cert, Key []byte
 
 	dir      string
@@ -75,18 +76,22 @@ type ControlPlane struct {
 	processes []*process
 }
 
-// Options says what a control plane has beyond etcd and the API server. The zero value adds nothing.
+// Options is what a control plane has in addition to etcd and the API server. The zero value adds
+// nothing.
 type Options struct {
-	// Controllers adds kube-controller-manager and kube-scheduler, and turns the ServiceAccount admission plugin on.
-	// Classes of the provisioner kubernetes.io/host-path then make real folders, below /tmp/hostpath_pv.
+	// Controllers adds kube-controller-manager and kube-scheduler, and turns the ServiceAccount
+	// admission plugin on. Classes of the provisioner kubernetes.io/host-path then make real
+	// directories, below /tmp/hostpath_pv.
 	Controllers bool
-	// Address is an address of this machine on which the API server is to be reached besides 127.0.0.1: it then
-	// listens on all of them, and its certificate names this one. Use it in a network namespace of one's own.
+	// Address is an address of this machine on which the API server listens in addition to
+	// 127.0.0.1: it then listens on all addresses, and its certificate names this one. Use it in a
+	// separate network namespace.
 	Address string
-	// Node is the name of a node whose kubelet will listen on Address: the API server can then ask it, for logs for instance,
-	// and NodeCredentials returns what it needs. The controller manager watches its lease.
+	// Node is the name of a node whose kubelet will listen on Address: the API server can then send
+	// it requests, for logs for instance, and NodeCredentials returns what it needs. The controller
+	// manager watches its lease.
 	Node string
-	// AuditLog has the API server write down who asked for what, see ControlPlane.Audit.
+	// AuditLog has the API server record every request, see ControlPlane.Audit.
 	AuditLog bool
 }
 
@@ -98,13 +103,13 @@ func (o Options) stages() [][]part {
 	return stages
 }
 
-// Start starts etcd and an API server and returns when they answer. ctx limits the start only: call Stop to end it.
-// The parts are built first if the cache has none, see package parts.
+// Start starts etcd and an API server and returns when they answer. ctx limits the start only: call
+// Stop to end it. The parts are built first if the cache has none, see package parts.
 func Start(ctx context.Context) (*ControlPlane, error) {
 	return StartWith(ctx, Options{})
 }
 
-// StartWith is Start with more, see Options.
+// StartWith is Start with Options.
 func StartWith(ctx context.Context, options Options) (*ControlPlane, error) {
 	return start(ctx, options, freePort)
 }
@@ -117,7 +122,7 @@ func Require(tb testing.TB) *ControlPlane {
 	return RequireWith(tb, Options{})
 }
 
-// RequireWith is Require with more, see Options.
+// RequireWith is Require with Options.
 func RequireWith(tb testing.TB, options Options) *ControlPlane {
 	tb.Helper()
 
@@ -156,7 +161,8 @@ func (c *ControlPlane) Logs() string {
 	return strings.Join(logs, "\n")
 }
 
-// SaveLogs copies the whole log of every part into the folder dir, as NAME.log. Stop removes the originals.
+// SaveLogs copies the whole log of every part into the directory dir, as NAME.log. Stop removes the
+// originals.
 func (c *ControlPlane) SaveLogs(dir string) error {
 	var failed []error
 
@@ -176,8 +182,8 @@ func (c *ControlPlane) SaveLogs(dir string) error {
 	return nil
 }
 
-// NodeCredentials are what the kubelet of Options.Node needs, in PEM: a kubeconfig, the authority of everybody, and its own
-// certificate as a server.
+// NodeCredentials are what the kubelet of Options.Node needs, in PEM: a kubeconfig, the common CA,
+// and its own certificate as a server.
 type NodeCredentials struct {
 	Kubeconfig, CA, Cert, Key []byte
 }
@@ -192,8 +198,8 @@ func (c *ControlPlane) NodeCredentials() NodeCredentials {
 	}
 }
 
-// Kill ends the part called name, such as "kube-apiserver", at once and without a warning, as a crash would. Revive it
-// before Stop, which takes a part that is not there for a failure.
+// Kill ends the part called name, such as "kube-apiserver", at once and without a warning, as a
+// crash would. Revive it before Stop, which reports a part that does not run as a failure.
 func (c *ControlPlane) Kill(name string) error {
 	p, _, err := c.find(name)
 	if err != nil {
@@ -205,15 +211,15 @@ func (c *ControlPlane) Kill(name string) error {
 	return nil
 }
 
-// Revive starts the part called name again after Kill, with the same flags, port and state, and returns when it
-// answers. ctx limits the start only.
+// Revive starts the part called name again after Kill, with the same flags, port and state, and
+// returns when it answers. ctx limits the start only.
 func (c *ControlPlane) Revive(ctx context.Context, name string) error {
 	p, index, err := c.find(name)
 	if err != nil {
 		return err
 	}
 
-	if p.died() == nil {
+	if p.exitError() == nil {
 		return fmt.Errorf("revive %s: it runs: call Kill first", name)
 	}
 
@@ -232,16 +238,17 @@ func (c *ControlPlane) Revive(ctx context.Context, name string) error {
 	return c.waitReady(ctx, revived)
 }
 
-// Stop ends the processes that Start started, the last one first, and removes their state. It fails if one of them had
-// ended before: a test must not pass on a control plane that died under it. It may be called again.
+// Stop ends the processes that Start started, the last one first, and removes their state. It fails
+// if one of them had ended before: a test must not pass on a control plane that died under it. It
+// may be called again.
 func (c *ControlPlane) Stop() error {
-	var died []error
+	var exitError []error
 
 	for _, p := range c.running() {
-		died = append(died, p.died())
+		exitError = append(exitError, p.exitError())
 	}
 
-	if err := errors.Join(errors.Join(died...), c.remove()); err != nil {
+	if err := errors.Join(errors.Join(exitError...), c.remove()); err != nil {
 		return fmt.Errorf("stop the control plane: %w", err)
 	}
 
@@ -282,7 +289,7 @@ func (c *ControlPlane) find(name string) (*process, int, error) {
 	return processes[index], index, nil
 }
 
-// start tries again with other ports when another process took one between the choice and the use.
+// start tries again with other ports when another process got one between the choice and the use.
 func start(ctx context.Context, options Options, port func() (int, error)) (*ControlPlane, error) {
 	programs := map[string]string{}
 
@@ -297,7 +304,7 @@ func start(ctx context.Context, options Options, port func() (int, error)) (*Con
 		}
 	}
 
-	// Only now, because a build may take many minutes.
+	// Not before, because a build may take many minutes.
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 
@@ -336,24 +343,25 @@ func attempt(
 	return plane, nil
 }
 
-// newControlPlane makes the folder and holds a lock in it for as long as the control plane lives: see sweep.
+// newControlPlane makes the directory and holds a lock in it for as long as the control plane
+// lives: see sweep.
 func newControlPlane() (*ControlPlane, error) {
 	sweep(os.TempDir())
 
-	unlocked, err := os.MkdirTemp("", "new-"+folderPrefix)
+	unlocked, err := os.MkdirTemp("", "new-"+dirPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the state: %w", err)
+		return nil, fmt.Errorf("make a directory for the state: %w", err)
 	}
 
 	lock := flock.New(filepath.Join(unlocked, lockFile))
 	if err := lock.Lock(); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the folder for the state: %w", err), os.RemoveAll(unlocked))
+		return nil, errors.Join(fmt.Errorf("lock the directory for the state: %w", err), os.RemoveAll(unlocked))
 	}
 
-	// Under the name that sweep looks for only when it is locked.
+	// It gets the name that sweep searches for only when it is locked.
 	dir := filepath.Join(filepath.Dir(unlocked), strings.TrimPrefix(filepath.Base(unlocked), "new-"))
 	if err := os.Rename(unlocked, dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("name the folder for the state: %w", err), os.RemoveAll(unlocked))
+		return nil, errors.Join(fmt.Errorf("name the directory for the state: %w", err), os.RemoveAll(unlocked))
 	}
 
 	return &ControlPlane{dir: dir, lock: lock}, nil
@@ -415,14 +423,14 @@ func (c *ControlPlane) waitReady(ctx context.Context, p *process) error {
 	return nil
 }
 
-// sweep removes the folders of control planes whose test program was killed before it could: nobody holds their lock.
-// What it cannot remove it leaves, because the tests do not depend on it.
+// sweep removes the directories of control planes whose test program was killed: no process holds
+// their lock. It ignores what it cannot remove, because the tests do not depend on it.
 func sweep(dir string) {
-	folders, _ := filepath.Glob(filepath.Join(dir, folderPrefix+"*"))
-	for _, folder := range folders {
-		lock := flock.New(filepath.Join(folder, lockFile))
+	directories, _ := filepath.Glob(filepath.Join(dir, dirPrefix+"*"))
+	for _, directory := range directories {
+		lock := flock.New(filepath.Join(directory, lockFile))
 		if free, err := lock.TryLock(); err == nil && free {
-			_ = os.RemoveAll(folder)
+			_ = os.RemoveAll(directory)
 		}
 
 		_ = lock.Close()

@@ -16,7 +16,7 @@ import (
 
 // What only Linux has: processes that end with their parent, and all addresses of 127.0.0.0/8.
 
-func TestEndsWithATestProgramThatIsKilled(t *testing.T) {
+func TestEndsWithKilledTestProgram(t *testing.T) {
 	t.Parallel()
 
 	program, err := os.Executable()
@@ -47,18 +47,18 @@ func TestEndsWithATestProgramThatIsKilled(t *testing.T) {
 	require.Len(t, pids, 2)
 
 	for _, pid := range pids {
-		assert.Eventually(t, func() bool { return !running(pid) }, time.Minute, readyPoll, "process %d should be gone", pid)
+		assert.Eventually(t, func() bool { return !running(pid) }, time.Minute, readyPoll, "process %d should not exist", pid)
 	}
 
-	require.DirExists(t, dir, "a killed program cannot remove its folder")
+	require.DirExists(t, dir, "a killed program cannot remove its directory")
 	require.NoError(t, Require(t).Stop())
 	assert.NoDirExists(t, dir, "the next start should remove it")
 }
 
-func TestAnAddressMore(t *testing.T) {
+func TestAdditionalAddress(t *testing.T) {
 	t.Parallel()
 
-	// Linux answers on all of 127.0.0.0/8, so this needs no interface of our own.
+	// Linux answers on all of 127.0.0.0/8, so this needs no additional interface.
 	const address = "127.0.0.2"
 
 	plane := RequireWith(t, Options{Address: address})

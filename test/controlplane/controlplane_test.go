@@ -22,7 +22,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// abandonEnv makes the test program start a control plane, tell about it and die.
+// abandonEnv makes the test program start a control plane, print its processes and die.
 const abandonEnv = "PIPELINE_STORAGE_TEST_ABANDON"
 
 func TestMain(m *testing.M) {
@@ -64,7 +64,7 @@ func TestControlPlane(t *testing.T) {
 	t.Run("stores objects", func(t *testing.T) { storesObjects(t, plane, client) })
 	t.Run("serves the version that the module pins", func(t *testing.T) { servesPinnedVersion(t, plane, client) })
 	t.Run("kubeconfig works for Helm", func(t *testing.T) { kubeconfigWorks(t, plane) })
-	t.Run("refuses a request without the certificate", func(t *testing.T) { refusesStrangers(t, plane) })
+	t.Run("refuses a request without the certificate", func(t *testing.T) { refusesAnonymous(t, plane) })
 	t.Run("shares nothing with another", func(t *testing.T) { sharesNothing(t, client, plane) })
 
 	pids := pidsOf(plane)
@@ -74,7 +74,7 @@ func TestControlPlane(t *testing.T) {
 	require.NoError(t, plane.Stop())
 
 	for _, pid := range pids {
-		require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "process %d should be gone", pid)
+		require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "process %d should not exist", pid)
 	}
 
 	assert.NoDirExists(t, plane.dir)
@@ -87,7 +87,7 @@ func storesObjects(t *testing.T, plane *ControlPlane, client *http.Client) {
 	const claim = `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data"},"spec":{` +
 		`"accessModes":["ReadWriteMany"],"resources":{"requests":{"storage":"1Gi"}}}}`
 
-	// First, because the default namespace must be there at once.
+	// First, because the default namespace must exist at once.
 	post(t, client, plane.Host+"/api/v1/namespaces/default/persistentvolumeclaims", claim)
 
 	post(t, client, plane.Host+"/api/v1/namespaces",
@@ -114,12 +114,13 @@ func servesPinnedVersion(t *testing.T, plane *ControlPlane, client *http.Client)
 
 	require.NoError(t, json.Unmarshal([]byte(read(t, client, plane.Host+"/version")), &served))
 
-	out, err := exec.CommandContext(t.Context(), parts.Require(t, "kube-apiserver")["kube-apiserver"], "--version").Output()
+	out, err := exec.CommandContext(t.Context(), parts.Require(t, "kube-apiserver")["kube-apiserver"],
+		"--version").Output()
 	require.NoError(t, err)
 	assert.Equal(t, "Kubernetes "+served.GitVersion, strings.TrimSpace(string(out)))
 
 	if os.Getenv(parts.AssetsEnv) != "" {
-		return // that folder has a version of its own, and this was it
+		return // that directory has a version of its own, and this was it
 	}
 
 	pins, err := os.ReadFile("../../tools/controlplane/go.mod")
@@ -145,7 +146,7 @@ func kubeconfigWorks(t *testing.T, plane *ControlPlane) {
 	}
 }
 
-func refusesStrangers(t *testing.T, plane *ControlPlane) {
+func refusesAnonymous(t *testing.T, plane *ControlPlane) {
 	t.Helper()
 
 	client, err := plane.Client()
@@ -172,10 +173,10 @@ func sharesNothing(t *testing.T, client *http.Client, one *ControlPlane) {
 	assert.Equal(t, http.StatusNotFound, status(t, other, two.Host+made))
 
 	require.ErrorContains(t, get(t.Context(), client, two.Host+made), "unknown authority",
-		"each should have an authority of its own")
+		"each should have a CA of its own")
 }
 
-func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
+func TestRetriesOtherPorts(t *testing.T) {
 	t.Parallel()
 
 	for _, taken := range []int{0, 1} { // etcd's port and the API server's
@@ -200,7 +201,7 @@ func TestTakesOtherPortsWhenOneIsTaken(t *testing.T) {
 	}
 }
 
-func TestGivesUpWhenNoPortIsFree(t *testing.T) {
+func TestFailsWithoutFreePort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	other := takenPort(t)
@@ -211,10 +212,10 @@ func TestGivesUpWhenNoPortIsFree(t *testing.T) {
 
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
-	assert.Empty(t, left, "no attempt should leave a folder")
+	assert.Empty(t, left, "no attempt should leave a directory behind")
 }
 
-func TestTellsTheLogOfAPartThatEnds(t *testing.T) {
+func TestReportsLogOfEndedPart(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\necho \"the disk is on fire\" >&2\nexit 3\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etcd"), []byte(script), 0o755))
@@ -228,7 +229,7 @@ func TestTellsTheLogOfAPartThatEnds(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(err.Error(), "the disk is on fire"), "once is enough")
 }
 
-func TestStopTellsWhenAPartDied(t *testing.T) {
+func TestStopReportsDeadPart(t *testing.T) {
 	t.Parallel()
 
 	plane, err := Start(t.Context())
@@ -242,7 +243,7 @@ func TestStopTellsWhenAPartDied(t *testing.T) {
 	assert.NoDirExists(t, plane.dir)
 }
 
-func TestStartObeysItsContext(t *testing.T) {
+func TestStartEndsWithContext(t *testing.T) {
 	t.Parallel()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -258,7 +259,7 @@ func TestStartObeysItsContext(t *testing.T) {
 	assert.Nil(t, plane)
 }
 
-func TestSweepLeavesWhatIsInUse(t *testing.T) {
+func TestSweepRetainsDirectoriesInUse(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 
 	plane, err := newControlPlane()
@@ -371,7 +372,8 @@ func pidsOf(plane *ControlPlane) []int {
 	return pids
 }
 
-// running is false for a zombie too: whoever adopts an orphan may be slow to reap it, or never do.
+// running is false for a zombie too: a process that adopts orphans may be slow to reap them, or
+// never do it.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -2,7 +2,8 @@ package controlplane
 
 import "syscall"
 
-// dieWithParent makes the kernel end a part when the test program dies without a Stop, as on a timeout.
+// dieWithParent makes the kernel end a part when the test program dies without a Stop, as on a
+// timeout.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,7 +4,8 @@ package controlplane
 
 import "syscall"
 
-// dieWithParent does nothing here: only Linux can tie a process to its parent. A killed test program leaves its parts.
+// dieWithParent does nothing here: only Linux can tie a process to its parent. A killed test
+// program leaves its parts.
 func dieWithParent() *syscall.SysProcAttr {
 	return nil
 }

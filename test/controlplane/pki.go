@@ -41,16 +41,16 @@ const (
 	validity   = 7 * 24 * time.Hour
 )
 
-// pki holds PEM texts. The key of the authority is not among them: after newPKI nobody can sign more.
+// pki holds PEM texts. The key of the CA is not among them: after newPKI nothing can sign more.
 type pki struct {
 	ca                       []byte
 	serving, servingKey      []byte
 	cert, key                []byte
 	account, accountVerifier []byte
-	// clients are those that the parts themselves need, by the name of the file that will hold one.
+	// clients are those of the parts themselves, by the name of the file that will hold one.
 	clients map[string]client
-	// kubelet is the kubelet's own certificate as a server, and kubeletClient what the API server shows to it. Only a control
-	// plane with a node has them.
+	// kubelet is the kubelet's own certificate as a server, and kubeletClient what the API server
+	// presents to it. Only a control plane with a node has them.
 	kubelet, kubeletClient client
 }
 
@@ -59,17 +59,17 @@ type client struct {
 	cert, key []byte
 }
 
-type authority struct {
+type certificateAuthority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// newPKI makes all certificates. The serving one is for the loopback address and, if it is not empty, for address. Those of a
-// kubelet are made if node is not empty.
+// newPKI makes all certificates. The serving one is for the loopback address and, if it is not
+// empty, for address. Those of a kubelet are made if node is not empty.
 func newPKI(address, node string) (pki, error) {
 	var p pki
 
-	ca, err := newAuthority()
+	ca, err := newCA()
 	if err != nil {
 		return p, err
 	}
@@ -106,8 +106,9 @@ func newPKI(address, node string) (pki, error) {
 	return p, err
 }
 
-// signClients makes the administrator's certificate and those of the parts, whose names the API server's own roles know.
-func (p *pki) signClients(ca authority) error {
+// signClients makes the administrator's certificate and those of the parts, whose names have the
+// API server's default roles.
+func (p *pki) signClients(ca certificateAuthority) error {
 	admin, err := ca.signClient(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 	if err != nil {
 		return err
@@ -128,9 +129,9 @@ func (p *pki) signClients(ca authority) error {
 	return nil
 }
 
-// signNode makes what a node proves itself with, to the API server's own authorizer for nodes and as a server, and what the API
-// server proves itself with to the node.
-func (p *pki) signNode(ca authority, address, node string) (err error) {
+// signNode makes the certificates of a node: as a client for the API server's node authorizer, as a
+// server, and the API server's own as a client of the node.
+func (p *pki) signNode(ca certificateAuthority, address, node string) (err error) {
 	name := pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}
 
 	if p.clients[nodeConfig], err = ca.signClient(name); err != nil {
@@ -177,14 +178,14 @@ func (p pki) write(dir, host string) error {
 	return nil
 }
 
-func newAuthority() (authority, error) {
+func newCA() (certificateAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return authority{}, fmt.Errorf("make the key of the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("make the key of the CA: %w", err)
 	}
 
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "pipeline-storage test authority"},
+		Subject:               pkix.Name{CommonName: "pipeline-storage test CA"},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
@@ -192,18 +193,18 @@ func newAuthority() (authority, error) {
 
 	raw, err := create(template, template, key, key)
 	if err != nil {
-		return authority{}, err
+		return certificateAuthority{}, err
 	}
 
 	cert, err := x509.ParseCertificate(raw)
 	if err != nil {
-		return authority{}, fmt.Errorf("read back the authority: %w", err)
+		return certificateAuthority{}, fmt.Errorf("read back the CA: %w", err)
 	}
 
-	return authority{cert: cert, key: key}, nil
+	return certificateAuthority{cert: cert, key: key}, nil
 }
 
-func (a authority) signClient(name pkix.Name) (client, error) {
+func (a certificateAuthority) signClient(name pkix.Name) (client, error) {
 	cert, key, err := a.sign(&x509.Certificate{
 		Subject: name, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
@@ -212,7 +213,7 @@ func (a authority) signClient(name pkix.Name) (client, error) {
 }
 
 // sign returns a certificate made from template and its new key.
-func (a authority) sign(template *x509.Certificate) (cert, private []byte, err error) {
+func (a certificateAuthority) sign(template *x509.Certificate) (cert, private []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make the key of %s: %w", template.Subject.CommonName, err)
@@ -251,7 +252,8 @@ func create(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (
 	return raw, nil
 }
 
-// newAccountKey returns the key that signs the tokens of service accounts, and the one that checks them.
+// newAccountKey returns the key that signs the tokens of service accounts, and the one that checks
+// them.
 func newAccountKey() (private, public []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

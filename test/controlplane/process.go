@@ -16,13 +16,13 @@ import (
 
 const (
 	logTailSize = 4096
-	// All parts pass on the words of the operating system.
+	// All parts print the operating system's message.
 	portTakenMessage = "address already in use"
 )
 
 var errPortTaken = errors.New("another process has the port")
 
-// process is a started program. Its done is closed when it has ended, and then err says how.
+// process is a started program. Its done is closed when it has ended; then err is the reason.
 type process struct {
 	row  part
 	log  string
@@ -34,7 +34,7 @@ type process struct {
 func startProcess(program string, args []string, dir string, row part) (*process, error) {
 	p := &process{row: row, log: filepath.Join(dir, row.name+".log"), done: make(chan struct{})}
 
-	// A part that is started again goes on in the same log.
+	// A part that is started again continues the same log.
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, privateFile)
 	if err != nil {
 		return nil, fmt.Errorf("make a log for %s: %w", row.name, err)
@@ -58,8 +58,8 @@ func startProcess(program string, args []string, dir string, row part) (*process
 	return p, nil
 }
 
-// live starts the program and stays on one thread until it ends: Linux sends the signal of dieWithParent when the
-// thread that started the program ends, and Go ends threads as it likes.
+// live starts the program and stays on one thread until it ends: Linux sends the signal of
+// dieWithParent when the thread that started the program ends, and Go may end a thread at any time.
 func (p *process) live(started chan<- error) {
 	runtime.LockOSThread()
 
@@ -78,15 +78,15 @@ func (p *process) live(started chan<- error) {
 
 // waitReady returns when url answers 200, or fails at once when the process has ended.
 func (p *process) waitReady(ctx context.Context, client *http.Client, url string) error {
-	asking, cancel := context.WithCancel(ctx)
+	ending, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	// Do not wait for an answer from whatever else has the port.
+	// Do not wait for an answer from another program that has the port.
 	go func() {
 		select {
 		case <-p.done:
 			cancel()
-		case <-asking.Done():
+		case <-ending.Done():
 		}
 	}()
 
@@ -94,7 +94,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 	defer tick.Stop()
 
 	for {
-		err := get(asking, client, url)
+		err := get(ending, client, url)
 		if err == nil {
 			return nil
 		}
@@ -109,7 +109,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 	}
 }
 
-// ended says why a process that should have stayed did not.
+// ended returns why a process ended that should still run.
 func (p *process) ended() error {
 	err := fmt.Errorf("%s ended: %w\n%s", p.row.name, p.err, p.logTail())
 	if p.err == nil {
@@ -123,8 +123,8 @@ func (p *process) ended() error {
 	return err
 }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	select {
 	case <-p.done:
 		return p.ended()
@@ -133,7 +133,8 @@ func (p *process) died() error {
 	}
 }
 
-// kill ends the process at once and returns when it has ended. Nothing needs more time, because no state is kept.
+// kill ends the process at once and returns when it has ended. No part needs more time, because no
+// state is retained.
 func (p *process) kill() {
 	// A failure to signal means that the process has ended, and then done is closed.
 	_ = p.cmd.Process.Kill()
@@ -158,13 +159,13 @@ func get(ctx context.Context, client *http.Client, url string) error {
 
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask for readiness: %w", err)
+		return fmt.Errorf("request readiness: %w", err)
 	}
 	defer response.Body.Close()
 
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Errorf("ask for readiness: %w", err)
+		return fmt.Errorf("request readiness: %w", err)
 	}
 
 	if response.StatusCode != http.StatusOK {

@@ -15,25 +15,26 @@ const (
 	scheduler         = "kube-scheduler"
 )
 
-// part is a row of the table of programs: how one is started, and which URLs answer 200 when it is of use.
+// part is a row of the table of programs: how one is started, and which URLs answer 200 when it is
+// ready.
 type part struct {
 	name  string
 	args  func(settings) []string
 	ready []answer
 }
 
-// answer is a path that a part answers, most often the one that is waited for.
+// answer is a path that a part answers, usually the one that the start waits for.
 type answer struct {
 	part, path string
 }
 
-// stages holds the parts in the order of their start. The parts of one stage start together; each stage needs the one
-// before it.
+// stages holds the parts in the order of their start. The parts of one stage start together; each
+// stage needs the one before it.
 var stages = [][]part{
 	{{name: etcd, args: etcdArgs, ready: []answer{{etcd, "/health"}}}},
 	{{
 		name: apiserver, args: apiserverArgs,
-		// The API server may say that it is ready before it has made the default namespace.
+		// The API server may report that it is ready before it has created the default namespace.
 		ready: []answer{{apiserver, "/readyz"}, {apiserver, "/api/v1/namespaces/default"}},
 	}},
 }
@@ -91,8 +92,8 @@ func (s settings) file(name string) string {
 	return filepath.Join(s.dir, name)
 }
 
-// etcd speaks TLS with our own authority, not for secrecy: an API server must not use the etcd of another test that
-// got the port first.
+// etcd speaks TLS with a CA of this control plane, not for secrecy: an API server must not use the
+// etcd of another test that got the port first.
 func etcdArgs(s settings) []string {
 	const peer = "http://127.0.0.1:0" // one member has no peers, so any free port will do
 
@@ -138,7 +139,8 @@ func apiserverArgs(s settings) []string {
 		"--service-cluster-ip-range=10.96.0.0/24",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
-		// Calls to the Service of a webhook go to its ready endpoints: there is no kube-proxy for its virtual address.
+		// Calls to the Service of a webhook go to its ready endpoints: there is no kube-proxy for
+		// its virtual address.
 		"--enable-aggregator-routing=true",
 	}
 
@@ -157,7 +159,7 @@ func apiserverArgs(s settings) []string {
 	}
 
 	if !s.Controllers {
-		args = append(args, "--disable-admission-plugins=ServiceAccount") // nothing would make the accounts
+		args = append(args, "--disable-admission-plugins=ServiceAccount") // no controller would create the accounts
 	}
 
 	return args
@@ -169,14 +171,16 @@ func controllerManagerArgs(s settings) []string {
 		"--use-service-account-credentials",
 		"--service-account-private-key-file="+s.file(accountKey),
 		"--root-ca-file="+s.file(caCert),
-		// Real dynamic provisioning without a node, for classes of the provisioner kubernetes.io/host-path.
+		// Real dynamic provisioning without a node, for classes of the provisioner
+		// kubernetes.io/host-path.
 		"--enable-hostpath-provisioner",
-		// A claim that the binder sees before its volume waits for the next round, which is in 15 seconds by default.
+		// A claim that the binder sees before its volume waits for the next round, which is in 15
+		// seconds by default.
 		"--pvclaimbinder-sync-period=1s",
 	)
 
 	if s.Node == "" {
-		args = append(args, "--node-monitor-grace-period=24h") // nobody renews the lease of a hand-made Node
+		args = append(args, "--node-monitor-grace-period=24h") // no process renews the lease of a simulated Node
 	}
 
 	return args
@@ -195,7 +199,8 @@ func componentArgs(s settings, name, config string) []string {
 		"--tls-cert-file=" + s.file(servingCert),
 		"--tls-private-key-file=" + s.file(servingKey),
 		"--leader-elect=false", // one of each: an election would only delay the start
-		// By default they hold back their own requests: the first account takes six seconds, and 50 pods one.
+		// By default they limit their own request rate: the first account takes six seconds, and 50
+		// pods one.
 		"--kube-api-qps=300",
 		"--kube-api-burst=600",
 	}

@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package cost measures in tests what work costs beside the size of its input, and makes input of a size.
+// Package cost measures in tests what work costs in relation to the size of its input, and makes
+// input of a size.
 package cost
 
 import (
@@ -11,8 +12,8 @@ import (
 	"time"
 )
 
-// Of is what the process uses while work runs: CPU time of all its threads, and bytes of heap that were taken, whether they are
-// free again or not.
+// Of returns what the process uses while work runs: CPU time of all its threads, and bytes of heap
+// that were allocated, whether they are free again or not.
 func Of(work func()) (cpu time.Duration, heap uint64) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -1,4 +1,4 @@
-// Package docs_test holds the documents to the repository.
+// Package docs_test checks that the documents match the repository.
 package docs_test
 
 import (
@@ -21,9 +21,10 @@ const (
 )
 
 var (
-	// declared is a test, a fuzzer or a benchmark in a Go file.
+	// declared matches a test, a fuzzer or a benchmark in a Go file.
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z0-9]\w*)\(`)
-	// named is one in a document: a code span with its name, and with its package in front or without.
+	// named matches one in a document: a code span with its name, and with its package in front or
+	// without.
 	named = regexp.MustCompile("`(?:([\\w./-]+)\\.)?((?:Test|Fuzz|Benchmark)[A-Z0-9]\\w*)`")
 )
 
@@ -35,7 +36,8 @@ func files(t *testing.T, suffix string) []string {
 		switch name := entry.Name(); {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "bin", "dist", "node_modules"}, name)):
+		case entry.IsDir() && path != root &&
+			(strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "bin", "dist", "node_modules"}, name)):
 			return filepath.SkipDir
 		case !entry.IsDir() && strings.HasSuffix(name, suffix):
 			relative, err := filepath.Rel(root, path)
@@ -54,7 +56,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// packages returns the packages in which a test of each name is.
+// packages returns the packages of the tests with each name.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	of := map[string][]string{}
@@ -66,7 +68,8 @@ func packages(t *testing.T) map[string][]string {
 	return of
 }
 
-// TestNamedTestsExist holds every document to the tests: one that was renamed or deleted must not go on to be a proof.
+// TestNamedTestsExist checks the tests that documents name: a test that was renamed or deleted must
+// not remain as a proof.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	of := packages(t)
@@ -75,12 +78,12 @@ func TestNamedTestsExist(t *testing.T) {
 	for _, document := range files(t, ".md") {
 		for _, match := range named.FindAllStringSubmatch(read(t, document), -1) {
 			names++
-			home, test := match[1], match[2]
-			if home == "" {
+			pkg, test := match[1], match[2]
+			if pkg == "" {
 				assert.NotEmpty(t, of[test], "%s names %s, which does not exist", document, test)
 				continue
 			}
-			assert.Contains(t, of[test], home, "%s names %s.%s, which does not exist", document, home, test)
+			assert.Contains(t, of[test], pkg, "%s names %s.%s, which does not exist", document, pkg, test)
 		}
 	}
 	assert.Greater(t, names, 100)
@@ -89,15 +92,16 @@ func TestNamedTestsExist(t *testing.T) {
 // unmitigated are the threats for which the model of SIG Security has no mitigation.
 var unmitigated = []string{"6", "17"}
 
-// TestThreatModelIsComplete holds that there is a section for each threat and each attack, and a test in each.
+// TestThreatModelIsComplete checks that there is a section for each threat and each attack, and a
+// test in each.
 func TestThreatModelIsComplete(t *testing.T) {
 	t.Parallel()
 	text := read(t, threatModel)
 	for heading, count := range map[string]int{`### (\d+)\. `: 18, `### Attack (\d+)$`: 10} {
 		pattern := regexp.MustCompile(`(?m)^` + heading)
-		at := pattern.FindAllStringSubmatchIndex(text, -1)
-		require.Len(t, at, count, heading)
-		for i, match := range at {
+		positions := pattern.FindAllStringSubmatchIndex(text, -1)
+		require.Len(t, positions, count, heading)
+		for i, match := range positions {
 			number := text[match[2]:match[3]]
 			assert.Equal(t, strconv.Itoa(i+1), number)
 			section, _, _ := strings.Cut(text[match[1]:], "\n##")
@@ -111,7 +115,7 @@ func TestThreatModelIsComplete(t *testing.T) {
 	}
 }
 
-// Anchors of headings, as GitHub makes them, and those that are written.
+// Anchors of headings as GitHub derives them, and explicit ones.
 var (
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	written = regexp.MustCompile(`<a id="([^"]+)">`)
@@ -119,7 +123,8 @@ var (
 	dropped = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
 )
 
-// TestAnchorsOfSecurityDocumentsExist holds the links to sections, of the documents on security and of those to which they lead.
+// TestAnchorsOfSecurityDocumentsExist checks the links to sections, in the documents on security
+// and in those that they link to.
 func TestAnchorsOfSecurityDocumentsExist(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"SECURITY.md", threatModel, "docs/operations.md"} {

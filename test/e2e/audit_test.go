@@ -19,20 +19,20 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-// dataResources are what holds data.
+// dataResources are the resources that hold data.
 var dataResources = []string{"persistentvolumes", "persistentvolumeclaims"}
 
-// housekeepers delete what is in a namespace that somebody deletes, as tests do when they end.
-var housekeepers = []string{"system:serviceaccount:kube-system:namespace-controller"}
+// garbageCollectors delete what is in a deleted namespace: tests delete theirs when they end.
+var garbageCollectors = []string{"system:serviceaccount:kube-system:namespace-controller"}
 
-// deletions returns who asked since then to delete what holds data.
+// deletions returns the requests since then to delete what holds data, with their users.
 func deletions(t *testing.T, since time.Time) (found []string) {
 	t.Helper()
 	events, err := shared.Plane.Audit()
 	require.NoError(t, err)
 	require.NotEmpty(t, events)
 	for _, e := range events {
-		if isDeletion(e) && e.Received.After(since) && !slices.Contains(housekeepers, e.Actor()) {
+		if isDeletion(e) && e.Received.After(since) && !slices.Contains(garbageCollectors, e.Actor()) {
 			found = append(found, e.Actor()+" "+e.Verb+" "+e.RequestURI)
 		}
 	}
@@ -43,9 +43,9 @@ func isDeletion(e controlplane.AuditEvent) bool {
 	return e.Object != nil && strings.HasPrefix(e.Verb, "delete") && slices.Contains(dataResources, e.Object.Resource)
 }
 
-// TestNothingOfOursDeletes runs every command that there is, and looks into the API server's audit log. No other test runs
-// beside it.
-func TestNothingOfOursDeletes(t *testing.T) {
+// TestComponentsDeleteNothing runs every command of the product, and checks the API server's audit
+// log. No other test runs beside it.
+func TestComponentsDeleteNothing(t *testing.T) {
 	requireNode(t)
 	begun := time.Now()
 	namespace := newNamespace(t)
@@ -53,28 +53,32 @@ func TestNothingOfOursDeletes(t *testing.T) {
 	boundClaim(t, namespace, claim)
 
 	// The chart: upgrade, rollback, test, uninstall, install.
-	common := []string{"--namespace", home, "--timeout", "3m"}
+	common := []string{"--namespace", releaseNamespace, "--timeout", "3m"}
 	wait := append([]string{"--wait"}, common...)
-	helmRun(t, "helm4", slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
+	helmRun(t, "helm4",
+		slices.Concat([]string{"upgrade", release, chart, "--values", values, "--set", "replicas=1"}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"rollback", release}, wait)...)
 	helmRun(t, "helm4", slices.Concat([]string{"test", release}, common)...)
-	uninstallOurs(t, release)
-	installOurs(t, release)
+	uninstallShared(t, release)
+	installShared(t, release)
 
 	// The post-renderer: install, upgrade without it, upgrade with it, uninstall.
-	ours := []string{"--post-renderer", cluster.Program("postrender")}
+	arguments := []string{"--post-renderer", cluster.Program("postrender")}
 	for _, a := range []string{"--namespace=" + namespace, "--release=train", "--backend=local-path", "--size=32Mi"} {
-		ours = append(ours, "--post-renderer-args="+a)
+		arguments = append(arguments, "--post-renderer-args="+a)
 	}
 	of := func(command string, more ...string) []string {
-		return slices.Concat([]string{command, "train", "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage}, more)
+		return slices.Concat([]string{
+			command, "train", "testdata/train", "--namespace", namespace, "--set",
+			"image=" + node.BoxImage,
+		}, more)
 	}
-	helmRun(t, "helm3", of("install", ours...)...)
+	helmRun(t, "helm3", of("install", arguments...)...)
 	last[trained](t, jobLog(t, namespace, "train"))
 	require.NoError(t, deleteJob(t, namespace, "train"))
 	helmRun(t, "helm3", of("upgrade")...)
 	require.NoError(t, deleteJob(t, namespace, "train"))
-	helmRun(t, "helm3", of("upgrade", ours...)...)
+	helmRun(t, "helm3", of("upgrade", arguments...)...)
 	assert.Equal(t, trained{From: 1, To: 2}, last[trained](t, jobLog(t, namespace, "train")))
 	helmRun(t, "helm3", "uninstall", "train", "--namespace", namespace, "--wait")
 
@@ -85,16 +89,17 @@ func TestNothingOfOursDeletes(t *testing.T) {
 	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces")
 	shell(t, cluster.Program("kubectl-pipeline_storage")+" status --all-namespaces --output json")
 
-	// And what the controller does when a claim is gone, here by the hands of an administrator: the one deletion.
+	// The controller's part when an administrator deletes a claim: the one deletion.
 	deletePods(t, namespace)
 	deleteClaim(t, namespace, claim)
 	assert.Equal(t, written, last[verified](t, readIn(t, namespace, "/data")()).Files)
 
-	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim}, deletions(t, begun))
+	assert.Equal(t, []string{"admin delete /api/v1/namespaces/" + namespace + "/persistentvolumeclaims/" + claim},
+		deletions(t, begun))
 }
 
-// onlyReadAndNeverDeleted looks at the whole run, faults and all: no account of ours asked to delete what holds data, and the
-// plugin of kubectl asked for nothing but to read.
+// onlyReadAndNeverDeleted checks the whole run, faults included: no account of the product
+// requested the deletion of what holds data, and the plugin of kubectl only read.
 func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	events, err := shared.Plane.Audit()
 	if err != nil {
@@ -102,10 +107,11 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	}
 	var failed []error
 	for _, e := range events {
-		ours := strings.HasPrefix(e.Actor(), "system:serviceaccount:") && strings.Contains(e.Actor(), "pipeline-storage")
+		ofProduct := strings.HasPrefix(e.Actor(), "system:serviceaccount:") &&
+			strings.Contains(e.Actor(), "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
-		if ours && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
-			failed = append(failed, fmt.Errorf("%s (%s) asked to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
+		if ofProduct && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
+			failed = append(failed, fmt.Errorf("%s (%s) requested to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
 		}
 	}
 	return errors.Join(failed...)

@@ -17,30 +17,32 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// timesInARow is how long the API server must have done as its configuration says before that is believed, since it may have
-// more than one copy.
+// timesInARow is how often in a row the API server must act by its configuration before the test
+// relies on it, since it may have more than one copy.
 const timesInARow = 5
 
 // manyClients is how many requests are under way where only their result counts.
 const manyClients = 8
 
-// keptConfiguration is the MutatingWebhookConfiguration of the shared release, which a test takes away and brings back.
-type keptConfiguration struct {
-	object *admissionregistrationv1.MutatingWebhookConfiguration
-	gone   bool
+// configurationUnderTest is the MutatingWebhookConfiguration of the shared release, which a test
+// removes and restores.
+type configurationUnderTest struct {
+	object  *admissionregistrationv1.MutatingWebhookConfiguration
+	removed bool
 }
 
-// keepConfiguration reads it, and brings it back when the test ends.
-func keepConfiguration(t *testing.T) *keptConfiguration {
+// removableConfiguration reads the configuration, and restores it when the test ends.
+func removableConfiguration(t *testing.T) *configurationUnderTest {
 	t.Helper()
-	name := home + "." + deployment
-	found, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
+	name := releaseNamespace + "." + deployment
+	found, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	found.ResourceVersion, found.UID, found.ManagedFields = "", "", nil
 	found.CreationTimestamp, found.Generation = metav1.Time{}, 0
-	c := &keptConfiguration{object: found}
+	c := &configurationUnderTest{object: found}
 	t.Cleanup(func() {
-		if !c.gone {
+		if !c.removed {
 			return
 		}
 		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
@@ -50,49 +52,54 @@ func keepConfiguration(t *testing.T) *keptConfiguration {
 	return c
 }
 
-// apply has the API server call the webhook, as it shows by a pod.
-func (c *keptConfiguration) apply(t *testing.T, namespace string) {
+// apply creates the configuration and returns when a pod shows that the API server calls the
+// webhook.
+func (c *configurationUnderTest) apply(t *testing.T, namespace string) {
 	t.Helper()
-	if !c.gone {
+	if !c.removed {
 		return
 	}
-	_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), c.object, metav1.CreateOptions{})
+	_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), c.object,
+		metav1.CreateOptions{})
 	require.NoError(t, err)
-	c.gone = false
+	c.removed = false
 	awaitMounted(t, namespace, true)
 }
 
-// remove has the API server know no webhook.
-func (c *keptConfiguration) remove(t *testing.T, namespace string) {
+// remove deletes the configuration and returns when the API server calls no webhook.
+func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 	t.Helper()
-	if c.gone {
+	if c.removed {
 		return
 	}
-	err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(t.Context(), c.object.Name, metav1.DeleteOptions{})
+	err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(t.Context(), c.object.Name,
+		metav1.DeleteOptions{})
 	require.NoError(t, err)
-	c.gone = true
+	c.removed = true
 	awaitMounted(t, namespace, false)
 }
 
-// awaitMounted waits until labelled pods are admitted with storage, or until they are admitted without.
+// awaitMounted waits until labelled pods are admitted with storage, or until they are admitted
+// without.
 func awaitMounted(t *testing.T, namespace string, mounted bool) {
 	t.Helper()
 	times := 0
-	cluster.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted), func(ctx context.Context) error {
-		made, err := shared.Client.CoreV1().Pods(namespace).
-			Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil || isMounted(made) != mounted {
-			times = 0
-			return fmt.Errorf("they are not: %w", err)
-		}
-		if times++; times < timesInARow {
-			return fmt.Errorf("they are, %d times in a row", times)
-		}
-		return nil
-	})
+	cluster.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted),
+		func(ctx context.Context) error {
+			made, err := shared.Client.CoreV1().Pods(namespace).
+				Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil || isMounted(made) != mounted {
+				times = 0
+				return fmt.Errorf("they are not: %w", err)
+			}
+			if times++; times < timesInARow {
+				return fmt.Errorf("they are, %d times in a row", times)
+			}
+			return nil
+		})
 }
 
-// claimsAreIn checks that each of the namespaces has a claim of ours.
+// claimsAreIn checks that each of the namespaces has a claim of the installation.
 func claimsAreIn(namespaces []string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		list, err := shared.Client.CoreV1().PersistentVolumeClaims("").
@@ -113,8 +120,8 @@ func claimsAreIn(namespaces []string) func(ctx context.Context) error {
 	}
 }
 
-// priceNamespaces makes many namespaces with their accounts, which are deleted when the test ends: it then waits until they are
-// gone, because nothing after it is to be measured beside that.
+// priceNamespaces makes many namespaces with their accounts, which are deleted when the test ends.
+// It waits for the deletion, so that no later measurement runs beside it.
 func priceNamespaces(t *testing.T, count int) []string {
 	t.Helper()
 	names := make([]string, count)
@@ -122,7 +129,8 @@ func priceNamespaces(t *testing.T, count int) []string {
 	t.Cleanup(func() { removeNamespaces(t, names) })
 	require.NoError(t, eachOf(count, func(i int) error {
 		name := fmt.Sprintf("price-%d", i)
-		_, err := client.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		_, err := client.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+			metav1.CreateOptions{})
 		names[i] = name
 		return err
 	}))
@@ -162,7 +170,7 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// eachOf does something count times, several at once, and returns the first error.
+// eachOf calls do count times, several at once, and returns the first error.
 func eachOf(count int, do func(i int) error) error {
 	var all errgroup.Group
 	all.SetLimit(manyClients)

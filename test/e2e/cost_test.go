@@ -27,18 +27,20 @@ import (
 )
 
 var (
-	costs     = flag.String("cost", "", "append what docs/reliability.md tells of the price to this `file`, one JSON object a line")
+	costs     = flag.String("cost", "", "append the costs for docs/reliability.md to this `file`, one JSON object a line")
 	creations = flag.Int("creations", 2000, "how many pods of each kind the tests of the price create")
 )
 
 const (
-	// unserved is a namespace of every cluster that the chart excludes: its pods never reach the webhook.
+	// unserved is a namespace of every cluster that the chart excludes: its pods never reach the
+	// webhook.
 	unserved = "kube-public"
-	// perRound is how many pods of each kind are created before all of them are deleted, so that etcd does not grow.
+	// perRound is how many pods of each kind are created before all of them are deleted, so that
+	// etcd does not grow.
 	perRound = 25
 	// costLabel is on every pod whose creation is timed.
 	costLabel = "price"
-	// twin is in the name of a kind that is equal to another, to show what equals differ by.
+	// twin is in the name of a kind that is equal to another, to show the noise between equals.
 	twin = ", again"
 )
 
@@ -50,7 +52,7 @@ type price struct {
 	Before  string `json:"loadBefore"`
 	After   string `json:"loadAfter"`
 	Clients int    `json:"clients"`
-	// Kinds and Differences are what was found.
+	// Kinds and Differences are the results.
 	Kinds       []quantiles  `json:"kinds"`
 	Differences []difference `json:"differences"`
 
@@ -59,9 +61,10 @@ type price struct {
 	mutex  sync.Mutex
 }
 
-// block is a part of each round. The blocks of a round, and the pods within one, are created in random order.
+// block is a part of each round. The blocks of a round, and the pods within one, are created in
+// random order.
 type block struct {
-	// prepare is called before, if it is there.
+	// prepare, if not nil, is called before the block.
 	prepare func(t *testing.T)
 	kinds   []kind
 }
@@ -82,7 +85,7 @@ type quantiles struct {
 	Slowest float64 `json:"slowestMs"`
 }
 
-// difference says by how much one kind takes longer than another, in ms, with its 95 % interval.
+// difference is by how much one kind takes longer than another, in ms, with its 95 % interval.
 type difference struct {
 	What string  `json:"what"`
 	Half float64 `json:"p50ms"`
@@ -94,10 +97,10 @@ type difference struct {
 	MostTo   float64 `json:"p99to"`
 }
 
-// TestThePriceOfAPod times the creation of pods through the API server, with the webhook and without, in turns: in a namespace that
-// it serves, where it sees the pods with the label, and in one that it does not. Each kind is there twice: what the twins differ by
-// is noise.
-func TestThePriceOfAPod(t *testing.T) {
+// TestCostOfPodCreation times the creation of pods through the API server, with the webhook and
+// without, in turns: in a namespace that it serves, where it sees the pods with the label, and in
+// one that it does not. Each kind exists twice: the difference of the twins is noise.
+func TestCostOfPodCreation(t *testing.T) {
 	requireCost(t)
 	for _, clients := range []int{1, manyClients} {
 		t.Run(fmt.Sprintf("%d at once", clients), func(t *testing.T) {
@@ -116,17 +119,17 @@ func TestThePriceOfAPod(t *testing.T) {
 			p.compare("labelled, served", "labelled, not served")
 			p.compare("no label, served", "no label, not served")
 			p.compareTwins()
-			p.print(t)
+			p.logTable(t)
 		})
 	}
 }
 
-// TestThePriceOfBeingInstalled times the creation of pods that are none of ours, while the MutatingWebhookConfiguration is there and
-// while it is not. Each of the two is there twice in each round.
-func TestThePriceOfBeingInstalled(t *testing.T) {
+// TestCostOfInstallation times the creation of unlabelled pods, with the
+// MutatingWebhookConfiguration and without it. Each of the two exists twice in each round.
+func TestCostOfInstallation(t *testing.T) {
 	requireCost(t)
 	served := servedNamespace(t)
-	c := keepConfiguration(t)
+	c := removableConfiguration(t)
 	kinds := func(suffix string) []kind {
 		return []kind{
 			{"no label, served" + suffix, served, false, false},
@@ -147,10 +150,10 @@ func TestThePriceOfBeingInstalled(t *testing.T) {
 		p.compare(k.name+"; installed", k.name+"; not installed")
 	}
 	p.compareTwins()
-	p.print(t)
+	p.logTable(t)
 }
 
-// servedNamespace makes a namespace whose claim is there already, as it is after its first pod.
+// servedNamespace makes a namespace with its claim, as it is after its first pod.
 func servedNamespace(t *testing.T) string {
 	t.Helper()
 	namespace := newNamespace(t)
@@ -167,7 +170,7 @@ func (p *price) measure(t *testing.T) {
 		clients[i] = ownConnection(t)
 	}
 
-	p.round(t, clients) // it warms up
+	p.round(t, clients) // the first round only warms up
 	p.series = map[string]latency.Series{}
 	for range (*creations + perRound - 1) / perRound {
 		for _, b := range p.blocks {
@@ -189,7 +192,7 @@ func (p *price) measure(t *testing.T) {
 	}
 }
 
-// ownConnection is a client that shares its connection with no other.
+// ownConnection returns a client with a connection of its own.
 func ownConnection(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config := rest.CopyConfig(shared.Config)
@@ -220,7 +223,7 @@ func (p *price) round(t *testing.T, clients []kubernetes.Interface) {
 	}
 }
 
-// work has all clients create what is due, each one pod after another.
+// work has all clients create the pods that are due, each one after another.
 func (p *price) work(t *testing.T, clients []kubernetes.Interface, due <-chan kind) {
 	t.Helper()
 	var all errgroup.Group
@@ -241,7 +244,7 @@ func (p *price) create(t *testing.T, client kubernetes.Interface, k kind) error 
 	pod := pricePod(k.labelled)
 	begun := time.Now()
 	made, err := client.CoreV1().Pods(k.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
-	took := time.Since(begun)
+	elapsed := time.Since(begun)
 	if err != nil {
 		return fmt.Errorf("create a pod, %s: %w", k.name, err)
 	}
@@ -252,17 +255,18 @@ func (p *price) create(t *testing.T, client kubernetes.Interface, k kind) error 
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if s := p.series[k.name]; len(s) > 0 {
-		s[len(s)-1] = append(s[len(s)-1], took)
+		s[len(s)-1] = append(s[len(s)-1], elapsed)
 	}
 	return nil
 }
 
-// pricePod is a pod as small ones are. It asks for a scheduler that there is not, so that nobody but us touches it.
+// pricePod is as small as small pods are. It names a scheduler that does not exist, so that no
+// component but the webhook changes it.
 func pricePod(labelled bool) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "priced-", Labels: map[string]string{costLabel: "timed"}},
 		Spec: corev1.PodSpec{
-			SchedulerName: "nobody",
+			SchedulerName: "no-scheduler",
 			Containers: []corev1.Container{{
 				Name: "main", Image: "registry.example.com/team/pipeline:2026.10", Args: []string{"run", "--part", "1"},
 				Env: []corev1.EnvVar{{Name: "PART", Value: "1"}, {Name: "DATA", Value: "/data"}},
@@ -275,7 +279,7 @@ func pricePod(labelled bool) *corev1.Pod {
 	return pod
 }
 
-// isMounted tells whether the webhook has given storage to a pod.
+// isMounted reports whether the webhook has given storage to a pod.
 func isMounted(pod *corev1.Pod) bool {
 	for _, volume := range pod.Spec.Volumes {
 		if volume.PersistentVolumeClaim != nil {
@@ -285,7 +289,7 @@ func isMounted(pod *corev1.Pod) bool {
 	return false
 }
 
-// sweep deletes the pods of a block. No node has them, so they go at once.
+// sweep deletes the pods of a block. No node runs them, so they are deleted at once.
 func (p *price) sweep(t *testing.T, b block) {
 	t.Helper()
 	swept := map[string]bool{}
@@ -329,7 +333,7 @@ func (p *price) add(what string, one, other latency.Series) {
 	})
 }
 
-func (p *price) print(t *testing.T) {
+func (p *price) logTable(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -345,11 +349,11 @@ func (p *price) print(t *testing.T) {
 	}
 	require.NoError(t, table.Flush())
 	t.Logf("\n%s", &out)
-	keepCost(t, p)
+	writeCost(t, p)
 }
 
-// keepCost appends a result to the file of the flag.
-func keepCost(t *testing.T, result any) {
+// writeCost appends a result to the file of the flag.
+func writeCost(t *testing.T, result any) {
 	t.Helper()
 	if *costs == "" {
 		return
@@ -363,12 +367,12 @@ func keepCost(t *testing.T, result any) {
 	require.NoError(t, out.Close())
 }
 
-// milliseconds with as many digits as a clock has a use for.
+// milliseconds with as many digits as the clock resolves.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// awaitClaimOf creates a first labelled pod in a namespace and waits until its claim is there.
+// awaitClaimOf creates a first labelled pod in a namespace and waits until its claim exists.
 func awaitClaimOf(t *testing.T, namespaces ...string) {
 	t.Helper()
 	require.NoError(t, eachOf(len(namespaces), func(i int) error {

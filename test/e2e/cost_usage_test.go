@@ -26,11 +26,12 @@ import (
 const (
 	// loadRate is in admissions a second.
 	loadRate = 200
-	// stageTime is how long each stage is measured, and how long replicas are left alone before the first.
+	// stageTime is how long each stage is measured, and how long replicas stay idle before the
+	// first.
 	stageTime = time.Minute
 	// manyClaims is how many namespaces with a claim there are in the last stages.
 	manyClaims = 1000
-	// replicaMetricsPort is where a replica tells its metrics.
+	// replicaMetricsPort is the metrics port of a replica.
 	replicaMetricsPort = 8080
 	admissionsTotal    = "pipeline_storage_admissions_total"
 	handlerSeconds     = "pipeline_storage_admission_duration_seconds_sum"
@@ -50,28 +51,31 @@ type stageUsage struct {
 	Stage   string `json:"stage"`
 	Load    string `json:"loadBefore"`
 	Replica int    `json:"replica"`
-	// Millicores are thousandths of a processor, on average.
+	// Millicores is the average CPU time per second, in millicores.
 	Millicores float64 `json:"millicores"`
-	// Resident is that of the process at the end of the stage, HighestResident the most that the kernel saw in it; WorkingSet is
-	// the most of the container that was seen, by which the kernel judges it and "kubectl top" tells it. All in MiB.
+	// Resident is that of the process at the end of the stage, HighestResident the most that the
+	// kernel saw in it; WorkingSet is the most of the container that was seen, which the kernel
+	// limits and "kubectl top" shows. All in MiB.
 	Resident        float64 `json:"residentMiB"`
 	HighestResident float64 `json:"highestResidentMiB"`
 	WorkingSet      float64 `json:"workingSetMiB"`
 	// Admissions were answered by the replica, in Handler milliseconds each on average.
 	Admissions int     `json:"admissions"`
 	Handler    float64 `json:"handlerMs"`
-	// Half and Most are how long the client waited, whichever replica answered, and Missed what was due and not asked.
+	// Half and Most are how long the client waited, whichever replica answered, and Missed is what
+	// was due and not sent.
 	Half   float64 `json:"p50ms"`
 	Most   float64 `json:"p99ms"`
 	Missed int     `json:"missed"`
-	// Requests are what the replica asked of the API server in the whole stage.
+	// Requests are the replica's requests to the API server in the whole stage.
 	Requests int `json:"requests"`
 }
 
-// TestWhatTheWebhookUses measures memory and processor time of both replicas: at rest, and while pods are admitted through the API
-// server, by dry runs, which go the whole way and leave nothing; then again with many namespaces and claims, first while a pod in
-// each waits for a volume, which the claims controller looks at again each minute. The requests of the chart are set by it.
-func TestWhatTheWebhookUses(t *testing.T) {
+// TestCostOfWebhook measures memory and CPU time of both replicas: at rest, and while pods are
+// admitted through the API server, by dry runs, which take the whole path and store nothing. Then
+// it measures again with many namespaces and claims, first while a pod in each waits for a volume,
+// which the claims controller reconciles each minute. The requests of the chart are set by it.
+func TestCostOfWebhook(t *testing.T) {
 	requireCost(t)
 	u := &usageTable{Test: t.Name(), Machine: figures.Describe().String()}
 	awaitOld(t)
@@ -86,10 +90,11 @@ func TestWhatTheWebhookUses(t *testing.T) {
 	require.NoError(t, eachOf(len(many), func(i int) error { return deletePriced(t, many[i]) }))
 	u.rest(t, fmt.Sprintf("at rest, %d claims", manyClaims))
 	u.load(t, fmt.Sprintf("%d a second, %d claims", loadRate, manyClaims), many)
-	u.print(t)
+	u.logTable(t)
 }
 
-// awaitOld waits until every replica has been ready for a while: what a start costs is not what a replica costs.
+// awaitOld waits until every replica has been ready for a while: the cost of a start is not the
+// cost of a replica.
 func awaitOld(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "every replica should be ready for a while", func(context.Context) error {
@@ -106,13 +111,13 @@ func awaitOld(t *testing.T) {
 
 func replicas(t *testing.T) []corev1.Pod {
 	t.Helper()
-	pods, err := shared.Client.CoreV1().Pods(home).List(t.Context(), metav1.ListOptions{})
+	pods, err := shared.Client.CoreV1().Pods(releaseNamespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, pods.Items, 2, "the chart has two by default")
 	return pods.Items
 }
 
-// rest measures while nobody asks.
+// rest measures without admissions.
 func (u *usageTable) rest(t *testing.T, name string) {
 	t.Helper()
 	u.stage(t, name, func(ctx context.Context) cluster.Stats {
@@ -153,7 +158,7 @@ func (u *usageTable) stage(t *testing.T, name string, do func(ctx context.Contex
 	for ctx.Err() == nil {
 		time.Sleep(time.Second)
 		for _, o := range all {
-			o.look(t)
+			o.sampleWorkingSet(t)
 		}
 	}
 	stats := <-done
@@ -196,12 +201,12 @@ func observe(t *testing.T, pod corev1.Pod) *observed {
 	o.before, err = shared.Node.Usage(pod.UID)
 	require.NoError(t, err)
 	o.begun = time.Now()
-	o.look(t)
+	o.sampleWorkingSet(t)
 	return o
 }
 
-// look keeps the working set if it is the largest so far.
-func (o *observed) look(t *testing.T) {
+// sampleWorkingSet records the working set if it is the largest so far.
+func (o *observed) sampleWorkingSet(t *testing.T) {
 	t.Helper()
 	o.workingSet = max(o.workingSet, workingSet(t, o.memory))
 }
@@ -209,7 +214,7 @@ func (o *observed) look(t *testing.T) {
 // ended returns what the replica has used since.
 func (o *observed) ended(t *testing.T) stageUsage {
 	t.Helper()
-	took := time.Since(o.begun)
+	elapsed := time.Since(o.begun)
 	now, err := shared.Node.Usage(o.pod.UID)
 	require.NoError(t, err)
 	process, err := node.Stat(o.pid)
@@ -220,7 +225,7 @@ func (o *observed) ended(t *testing.T) stageUsage {
 	require.NoError(t, err)
 
 	s := stageUsage{
-		Millicores: 1000 * (now.CPU - o.before.CPU).Seconds() / took.Seconds(),
+		Millicores: 1000 * (now.CPU - o.before.CPU).Seconds() / elapsed.Seconds(),
 		Resident:   figures.Mebibytes(float64(process.Memory)), HighestResident: figures.Mebibytes(float64(highest << 10)),
 		WorkingSet: figures.Mebibytes(float64(o.workingSet)),
 	}
@@ -232,7 +237,7 @@ func (o *observed) ended(t *testing.T) stageUsage {
 	return s
 }
 
-// memoryGroup is the folder of the control group that limits the memory of a process.
+// memoryGroup is the directory of the control group that limits the memory of a process.
 func memoryGroup(t *testing.T, process string) string {
 	t.Helper()
 	text, err := os.ReadFile(process + "/cgroup")
@@ -251,7 +256,8 @@ func memoryGroup(t *testing.T, process string) string {
 	return unified
 }
 
-// workingSet is the memory of a control group without the pages of files that the kernel can drop, as kubelets count it.
+// workingSet is the memory of a control group without the page cache that the kernel can drop, as
+// kubelets count it.
 func workingSet(t *testing.T, group string) int64 {
 	t.Helper()
 	usedFile, droppable := "memory.usage_in_bytes", "total_inactive_file"
@@ -271,11 +277,11 @@ func workingSet(t *testing.T, group string) int64 {
 			return max(0, total-inactive)
 		}
 	}
-	require.Fail(t, "the kernel does not tell "+droppable)
+	require.Fail(t, "the kernel does not report "+droppable)
 	return 0
 }
 
-// replicaMetrics sums what a replica tells, by name.
+// replicaMetrics sums the metrics of a replica, by name.
 func replicaMetrics(t *testing.T, pod corev1.Pod) map[string]float64 {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
@@ -300,16 +306,19 @@ func replicaMetrics(t *testing.T, pod corev1.Pod) map[string]float64 {
 	return sums
 }
 
-func (u *usageTable) print(t *testing.T) {
+func (u *usageTable) logTable(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "stage\treplica\tmillicores\tRSS MiB\thighest\tworking set MiB\tadmissions\trequests\thandler ms\tp50 ms\tp99 ms\tnot made\tload before")
+	fmt.Fprintln(table,
+		"stage\treplica\tmillicores\tRSS MiB\thighest\tworking set MiB\tadmissions\trequests\thandler ms\tp50 ms\tp99 "+
+			"ms\tnot made\tload before")
 	for _, s := range u.Stages {
-		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%.2f\t%.1f\t%.1f\t%d\t%s\n", s.Stage, s.Replica, s.Millicores, s.Resident,
+		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%.2f\t%.1f\t%.1f\t%d\t%s\n", s.Stage, s.Replica,
+			s.Millicores, s.Resident,
 			s.HighestResident, s.WorkingSet, s.Admissions, s.Requests, s.Handler, s.Half, s.Most, s.Missed, s.Load)
 	}
 	require.NoError(t, table.Flush())
 	t.Logf("%s\n%s", u.Machine, &out)
-	keepCost(t, u)
+	writeCost(t, u)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDataOfADeletedPod has a pod write, deletes it, and lets another read.
-func TestDataOfADeletedPod(t *testing.T) {
+// TestRetainsDataOfDeletedPod has a pod write, deletes it, and lets another read.
+func TestRetainsDataOfDeletedPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)

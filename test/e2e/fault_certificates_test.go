@@ -29,12 +29,13 @@ import (
 const (
 	// certificateRate is the load while certificates change, in admissions a second.
 	certificateRate = 20
-	// shortLife is that of an authority. The webhook begins to replace it when two thirds are over, and needs up to 20 seconds:
-	// it looks every 10, and gives API servers 10 to learn.
+	// shortLife is that of a CA. The webhook begins to replace it after two thirds, and needs up to
+	// 20 seconds: it checks every 10, and gives API servers 10 to update.
 	shortLife = 90 * time.Second
-	// backdated is how long before its signing a certificate begins, as the webhook's own do: it reckons their age so.
+	// backdated is how long before its signing a certificate begins. The webhook computes the age
+	// of its own with it.
 	backdated = time.Hour
-	// expiries is how many authorities expire.
+	// expiries is how many CAs expire.
 	expiries    = 3
 	tlsCertKey  = corev1.TLSCertKey
 	tlsKeyKey   = corev1.TLSPrivateKeyKey
@@ -42,9 +43,10 @@ const (
 	ownSecret   = "own-certificate"
 )
 
-// TestCertificatesExpire gives the webhook authorities that live for a minute and a half, by its Secret. Each has expired before
-// the next one comes, so the webhook has replaced it by itself. In the end an operator asks for a rotation.
-func TestCertificatesExpire(t *testing.T) {
+// TestRenewsExpiredCertificates gives the webhook CAs that live for a minute and a half, by its
+// Secret. Each has expired before the next one comes, so the webhook has replaced it by itself. In
+// the end an operator requests a rotation.
+func TestRenewsExpiredCertificates(t *testing.T) {
 	requireFull(t)
 	s := second(t, "certificates.mode=self")
 	namespace := shared.Namespace(t, secondName, secondLabels())
@@ -53,10 +55,10 @@ func TestCertificatesExpire(t *testing.T) {
 	stats := underLoad(t, namespace, certificateRate, func() {
 		for range expiries {
 			short := newPair(t, "short", shortLife, nil)
-			s.setAuthority(t, short)
+			s.setCA(t, short)
 			s.awaitServedBy(t, shortLife, short.cert)
 			end := short.cert.NotAfter
-			t.Logf("every replica serves by an authority that expires in %s", time.Until(end).Round(time.Second))
+			t.Logf("every replica serves a certificate of a CA that expires in %s", time.Until(end).Round(time.Second))
 			s.awaitServedByAnother(t, time.Until(end), short.cert)
 			t.Logf("every replica serves by another one %s before the end of the old one", time.Until(end).Round(time.Second))
 			require.True(t, time.Now().Before(end))
@@ -69,59 +71,64 @@ func TestCertificatesExpire(t *testing.T) {
 	assertNoneFailed(t, stats, certificateRate)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "nothing of this ends a process")
-	t.Logf("%d authorities expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second), rotations, stats.Done, stats.Failed)
+	t.Logf("%d CAs expired in %s, %d rotations, %d admissions, %d failed", expiries, stats.Elapsed.Round(time.Second),
+		rotations, stats.Done, stats.Failed)
 	s.assertNothingDeleted(t)
 }
 
-// TestCertificatesOfOthersExpire has the webhook serve certificates that somebody else makes. While he replaces them in time, also
-// by those of another authority, no admission fails. When he is late, labelled pods are refused until he has done it.
-func TestCertificatesOfOthersExpire(t *testing.T) {
+// TestReloadsExternalCertificates has the webhook serve certificates of an external issuer. While
+// they are replaced in time, also by those of another CA, no admission fails. When one is replaced
+// late, labelled pods are refused until then.
+func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
-	authority := newPair(t, "first authority", time.Hour, nil)
-	s := secondBy(t, newPair(t, "first", shortLife, &authority), authority)
+	ca := newPair(t, "first CA", time.Hour, nil)
+	s := secondBy(t, newPair(t, "first", shortLife, &ca), ca)
 	namespace := shared.Namespace(t, secondName, secondLabels())
 	s.awaitServing(t, namespace)
 
 	var end time.Time
 	stats := underLoad(t, namespace, certificateRate, func() {
-		other := newPair(t, "other authority", time.Hour, nil)
-		for _, by := range []pair{authority, authority, other} {
-			fresh := newPair(t, "in time", shortLife, &by)
+		other := newPair(t, "other CA", time.Hour, nil)
+		for _, by := range []pair{ca, ca, other} {
+			renewed := newPair(t, "in time", shortLife, &by)
 			begun := time.Now()
-			s.setCertificate(t, fresh, by)
-			s.awaitServed(t, shortLife, fresh.cert, by.cert)
-			t.Logf("every replica serves the new certificate after %s, which is valid for another %s", time.Since(begun).Round(time.Second), time.Until(fresh.cert.NotAfter).Round(time.Second))
-			end, authority = fresh.cert.NotAfter, by
+			s.setCertificate(t, renewed, by)
+			s.awaitServed(t, shortLife, renewed.cert, by.cert)
+			t.Logf("every replica serves the new certificate after %s, which is valid for another %s",
+				time.Since(begun).Round(time.Second), time.Until(renewed.cert.NotAfter).Round(time.Second))
+			end, ca = renewed.cert.NotAfter, by
 		}
 	})
 	assertNoneFailed(t, stats, certificateRate)
 
 	time.Sleep(time.Until(end.Add(-time.Second)))
 	late := underLoad(t, namespace, certificateRate, func() { time.Sleep(time.Until(end.Add(20 * time.Second))) })
-	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook", "an expired certificate convinces nobody")
+	require.ErrorContains(t, admit(t.Context(), shared.Client, namespace), "failed calling webhook",
+		"no client accepts an expired certificate")
 
 	begun := time.Now()
-	s.setCertificate(t, newPair(t, "late", time.Hour, &authority), authority)
+	s.setCertificate(t, newPair(t, "late", time.Hour, &ca), ca)
 	cluster.EventuallyWithin(t, 2*time.Minute, "labelled pods should be admitted again", func(ctx context.Context) error {
 		err := admit(ctx, shared.Client, namespace)
-		require.NotErrorIs(t, err, errBare)
+		require.NotErrorIs(t, err, errNoStorage)
 		return err
 	})
-	t.Logf("%d admissions refused after the end of the certificate, 0 without storage; admitted again %s after the new one came", late.Failed, time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("%d admissions refused after the end of the certificate, 0 without storage; admitted again %s after the new "+
+		"one came", late.Failed, time.Since(begun).Round(100*time.Millisecond))
 	s.awaitServing(t, namespace)
 	assertNoneFailed(t, underLoad(t, namespace, certificateRate, func() { time.Sleep(5 * time.Second) }), certificateRate)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "nothing of this ends a process")
 }
 
-// secondBy is second with a certificate of the test's, which is there before the webhook.
-func secondBy(t *testing.T, certificate, authority pair) *installation {
+// secondBy is second with a certificate of the test's, which exists before the webhook.
+func secondBy(t *testing.T, certificate, ca pair) *installation {
 	t.Helper()
 	made := make(chan error, 1)
 	go func() {
-		made <- insist(t.Context(), "make the Secret", func(ctx context.Context) error {
+		made <- retry(t.Context(), "make the Secret", func(ctx context.Context) error {
 			_, err := shared.Client.CoreV1().Secrets(secondName).Create(ctx, &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Name: ownSecret}, Type: corev1.SecretTypeTLS, Data: certificateData(certificate, authority),
+				ObjectMeta: metav1.ObjectMeta{Name: ownSecret}, Type: corev1.SecretTypeTLS, Data: certificateData(certificate, ca),
 			}, metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return nil
@@ -134,29 +141,29 @@ func secondBy(t *testing.T, certificate, authority pair) *installation {
 	return s
 }
 
-func certificateData(certificate, authority pair) map[string][]byte {
+func certificateData(certificate, ca pair) map[string][]byte {
 	return map[string][]byte{
-		tlsCertKey: certificate.certPEM, tlsKeyKey: certificate.keyPEM, certificates.KeyCACertificate: authority.certPEM,
+		tlsCertKey: certificate.certPEM, tlsKeyKey: certificate.keyPEM, certificates.KeyCACertificate: ca.certPEM,
 	}
 }
 
-func (i *installation) setCertificate(t *testing.T, certificate, authority pair) {
+func (i *installation) setCertificate(t *testing.T, certificate, ca pair) {
 	t.Helper()
-	i.changeSecret(t, ownSecret, func(s *corev1.Secret) { s.Data = certificateData(certificate, authority) })
+	i.changeSecret(t, ownSecret, func(s *corev1.Secret) { s.Data = certificateData(certificate, ca) })
 }
 
-func (i *installation) setAuthority(t *testing.T, authority pair) {
+func (i *installation) setCA(t *testing.T, ca pair) {
 	t.Helper()
-	i.changeSecret(t, i.authority(), func(s *corev1.Secret) {
-		s.Data[certificates.KeyCACertificate], s.Data[certificates.KeyCAKey] = authority.certPEM, authority.keyPEM
+	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
+		s.Data[certificates.KeyCACertificate], s.Data[certificates.KeyCAKey] = ca.certPEM, ca.keyPEM
 	})
 }
 
-// rotate asks for another authority as an operator does, and waits until it is used.
+// rotate requests another CA as an operator does, and waits until it is used.
 func (i *installation) rotate(t *testing.T) {
 	t.Helper()
 	var before *x509.Certificate
-	i.changeSecret(t, i.authority(), func(s *corev1.Secret) {
+	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
 		before = parsed(t, s.Data[certificates.KeyCACertificate])
 		if s.Annotations == nil {
 			s.Annotations = map[string]string{}
@@ -165,16 +172,17 @@ func (i *installation) rotate(t *testing.T) {
 	})
 	begun := time.Now()
 	i.awaitServedByAnother(t, time.Minute, before)
-	t.Logf("every replica serves by another authority %s after an operator asked for it", time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("every replica serves a certificate of another CA %s after an operator requested it",
+		time.Since(begun).Round(100*time.Millisecond))
 }
 
-func (i *installation) authority() string { return i.deployment + "-authority" }
+func (i *installation) ca() string { return i.deployment + "-webhook-ca" }
 
-// changeSecret does it again when the webhook has changed the Secret in between.
+// changeSecret tries again when the webhook has changed the Secret in between.
 func (i *installation) changeSecret(t *testing.T, name string, change func(*corev1.Secret)) {
 	t.Helper()
-	secrets := shared.Client.CoreV1().Secrets(i.home)
-	require.NoError(t, insist(t.Context(), "change the Secret "+name, func(ctx context.Context) error {
+	secrets := shared.Client.CoreV1().Secrets(i.releaseNamespace)
+	require.NoError(t, retry(t.Context(), "change the Secret "+name, func(ctx context.Context) error {
 		object, err := secrets.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -185,20 +193,21 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 	}))
 }
 
-// awaitServedBy waits until every replica serves a certificate by an authority.
-func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, authority *x509.Certificate) {
+// awaitServedBy waits until every replica serves a certificate of a CA.
+func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve by the authority", func(ctx context.Context) error {
-		_, err := i.served(ctx, authority)
-		return err
-	})
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA",
+		func(ctx context.Context) error {
+			_, err := i.served(ctx, ca)
+			return err
+		})
 }
 
 // awaitServed waits until every replica serves this very certificate.
-func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificate, authority *x509.Certificate) {
+func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificate, ca *x509.Certificate) {
 	t.Helper()
 	cluster.EventuallyWithin(t, limit, "every replica should serve the certificate", func(ctx context.Context) error {
-		leaves, err := i.served(ctx, authority)
+		leaves, err := i.served(ctx, ca)
 		for _, leaf := range leaves {
 			if !leaf.Equal(certificate) {
 				err = fmt.Errorf("one serves a certificate until %s", leaf.NotAfter)
@@ -208,29 +217,34 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 	})
 }
 
-// awaitServedByAnother waits until the Secret has another authority and every replica serves by that.
+// awaitServedByAnother waits until the Secret has another CA and every replica serves a certificate
+// of it.
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve by another authority", func(ctx context.Context) error {
-		object, err := shared.Client.CoreV1().Secrets(i.home).Get(ctx, i.authority(), metav1.GetOptions{})
-		if err != nil {
+	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA",
+		func(ctx context.Context) error {
+			object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			now := parsed(t, object.Data[certificates.KeyCACertificate])
+			if now.Equal(old) {
+				return errors.New("it is the same")
+			}
+			_, err = i.served(ctx, now)
 			return err
-		}
-		now := parsed(t, object.Data[certificates.KeyCACertificate])
-		if now.Equal(old) {
-			return errors.New("it is the same")
-		}
-		_, err = i.served(ctx, now)
-		return err
-	})
+		})
 }
 
-// served returns what every replica serves, if an authority alone convinces of it.
-func (i *installation) served(ctx context.Context, authority *x509.Certificate) (leaves []*x509.Certificate, err error) {
+// served returns what every replica serves, if one CA alone verifies it.
+func (i *installation) served(ctx context.Context, ca *x509.Certificate) (leaves []*x509.Certificate, err error) {
 	pool := x509.NewCertPool()
-	pool.AddCert(authority)
-	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: i.deployment + "." + i.home + ".svc", MinVersion: tls.VersionTLS12}}
-	pods, _ := i.look(ctx)
+	pool.AddCert(ca)
+	dialer := &tls.Dialer{Config: &tls.Config{
+		RootCAs: pool, ServerName: i.deployment + "." + i.releaseNamespace + ".svc",
+		MinVersion: tls.VersionTLS12,
+	}}
+	pods, _ := i.podsAndLeader(ctx)
 	if len(pods) < 2 {
 		return nil, fmt.Errorf("there are %d replicas", len(pods))
 	}
@@ -254,7 +268,7 @@ type pair struct {
 	certPEM, keyPEM []byte
 }
 
-// newPair makes an authority, or a certificate of the second installation that is signed by one.
+// newPair makes a CA, or a certificate of the second installation that is signed by one.
 func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -262,7 +276,8 @@ func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: fmt.Sprintf("%s %d", name, now.UnixNano())},
-		NotBefore: now.Add(-backdated), NotAfter: now.Add(life), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-backdated), NotAfter: now.Add(life), BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	parent, signer := template, key
 	if by == nil {
@@ -276,7 +291,10 @@ func newPair(t *testing.T, name string, life time.Duration, by *pair) pair {
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
-	p := pair{key: key, certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), keyPEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})}
+	p := pair{
+		key: key, certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}),
+		keyPEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	}
 	p.cert = parsed(t, p.certPEM)
 	return p
 }

@@ -31,12 +31,12 @@ import (
 const (
 	// steadyRate is how many labelled pods are created in a second.
 	steadyRate = 4
-	// stuckLimit is how long work may still take when nothing is killed any more. Before, a piece of it may need several of the
-	// killed parts at a time, for which no limit would be right.
+	// stuckLimit is how long work may still take when nothing is killed any more. Before, one step
+	// may need several of the killed parts at a time, for which no limit would be right.
 	stuckLimit = 6 * time.Minute
-	// mostAway is how long a part of the control plane is away at the most, without its start.
+	// mostAway is the longest time that a part of the control plane is down, without its start.
 	mostAway = 8 * time.Second
-	// everyLeader counts the kills of replicas of which one is the leader's.
+	// everyLeader is the interval of kills that hit the leader: one of this many.
 	everyLeader = 3
 
 	checkpointBytes = "65536"
@@ -48,29 +48,30 @@ var chaosFor = flag.Duration("chaos", 10*time.Minute, "how long TestChaos kills"
 // planeParts are killed at random, and revived in this order: one needs the ones before it.
 var planeParts = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-// TestChaos kills the webhook and the control plane at random, while pods are created, Jobs train, a program records, and claims
-// are deleted by mistake. What is refused meanwhile is tried again, as controllers do. Nothing is lost, nothing stays stuck, and
-// no labelled pod is admitted without its storage.
+// TestChaos kills the webhook and the control plane at random, while pods are created, Jobs train,
+// a program records, and claims are deleted by mistake. Refused requests are retried, as
+// controllers do. No data is lost, no object gets stuck, and no labelled pod is admitted without
+// its storage.
 func TestChaos(t *testing.T) {
 	requireFull(t)
 	c := &chaos{t: t, client: loadClient(t), count: map[string]int{}, longest: map[string]time.Duration{}}
 	stream := random(t)
 	trainers := []string{newNamespace(t), newNamespace(t)}
-	recorder, mistakes := newNamespace(t), newNamespace(t)
-	c.namespaces = append(slices.Clone(trainers), recorder, mistakes)
+	recorder, deletedClaims := newNamespace(t), newNamespace(t)
+	c.namespaces = append(slices.Clone(trainers), recorder, deletedClaims)
 	t.Cleanup(func() { reviveAll(t) })
 
 	ctx, cancel := context.WithTimeout(t.Context(), *chaosFor)
 	defer cancel()
 	begun := time.Now()
 	c.start("the control plane", func() error { return c.killPlane(ctx, stream(1)) })
-	c.start("the webhook", func() error { return c.killWebhook(ctx, ours(), stream(2)) })
+	c.start("the webhook", func() error { return c.killWebhook(ctx, sharedInstallation(), stream(2)) })
 	for _, namespace := range trainers {
 		c.start("Jobs", func() error { return c.trainJobs(ctx, namespace) })
 	}
-	c.start("records", func() error { return c.keepRecords(ctx, recorder, stream(3)) })
-	c.start("mistakes", func() error { return c.makeMistakes(ctx, mistakes) })
-	c.start("newcomers", func() error { return c.welcome(ctx, stream(4)) })
+	c.start("records", func() error { return c.recordThroughFaults(ctx, recorder, stream(3)) })
+	c.start("mistakes", func() error { return c.deleteClaimsRepeatedly(ctx, deletedClaims) })
+	c.start("newcomers", func() error { return c.createNamespaces(ctx, stream(4)) })
 	c.steady(ctx)
 	c.all.Wait()
 	t.Logf("the last work ended %s after the last kill", (time.Since(begun) - *chaosFor).Round(time.Second))
@@ -78,16 +79,16 @@ func TestChaos(t *testing.T) {
 		return
 	}
 
-	c.settles()
-	_, restarts := ours().changes(t)
+	c.assertRecovered()
+	_, restarts := sharedInstallation().changes(t)
 	c.add("restarts of replicas", restarts)
-	requests := ours().assertNothingDeleted(t)
-	c.add("deletes of claims and volumes by us", 0) // or the line above has failed the test
+	requests := sharedInstallation().assertNothingDeleted(t)
+	c.add("deletions of claims and volumes by the installation", 0) // or the line above has failed the test
 	c.add("requests of the webhook to the API server", sum(requests))
-	c.print()
+	c.logTable()
 }
 
-// chaos is what happens, and what became of it.
+// chaos holds the faults and their outcome.
 type chaos struct {
 	t          *testing.T
 	client     kubernetes.Interface
@@ -98,8 +99,9 @@ type chaos struct {
 	count    map[string]int
 	longest  map[string]time.Duration
 	admitted time.Time
-	// newcomers are namespaces that were made meanwhile, with what was written there.
-	newcomers map[string]file
+	// newNamespaces are namespaces that were created meanwhile, with the file that was written
+	// there.
+	newNamespaces map[string]file
 }
 
 func (c *chaos) start(what string, do func() error) {
@@ -116,14 +118,14 @@ func (c *chaos) add(what string, n int) {
 	c.count[what] += n
 }
 
-func (c *chaos) took(what string, d time.Duration) {
+func (c *chaos) logDuration(what string, d time.Duration) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.longest[what] = max(c.longest[what], d)
 }
 
-// print writes the table of figures.
-func (c *chaos) print() {
+// logTable writes the table of figures.
+func (c *chaos) logTable() {
 	var out strings.Builder
 	fmt.Fprintf(&out, "chaos for %s\n", *chaosFor)
 	for _, what := range slices.Sorted(maps.Keys(c.count)) {
@@ -169,11 +171,12 @@ func (c *chaos) killPlane(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
-// reviveAll leaves a whole control plane, whatever a failure has left.
+// reviveAll restores a whole control plane, also after a failure.
 func reviveAll(t *testing.T) {
 	t.Helper()
 	for _, part := range planeParts {
-		if err := shared.Plane.Revive(context.WithoutCancel(t.Context()), part); err != nil && !strings.Contains(err.Error(), "it runs") {
+		if err := shared.Plane.Revive(context.WithoutCancel(t.Context()), part); err != nil &&
+			!strings.Contains(err.Error(), "it runs") {
 			t.Error(err)
 		}
 	}
@@ -182,31 +185,31 @@ func reviveAll(t *testing.T) {
 // killWebhook kills replicas, one or both.
 func (c *chaos) killWebhook(ctx context.Context, victim *installation, r *rand.Rand) error {
 	for i := 0; pause(ctx, between(r, 4*time.Second, 12*time.Second)); {
-		pods, leader := victim.look(ctx)
+		pods, leader := victim.podsAndLeader(ctx)
 		if len(pods) == 0 {
 			continue
 		}
-		// Chosen also when nobody is asked, so that the next choices stay the same.
+		// Chosen also when no pod answers, so that the next choices stay the same.
 		index, what := r.IntN(len(pods)), "kills of a replica"
 		if both := r.IntN(6) == 0; both {
 			what = "kills of all replicas"
 		} else {
-			leads := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Name == leader })
-			if i%everyLeader == 0 && leads >= 0 {
-				index = leads
+			leaderIndex := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Name == leader })
+			if i%everyLeader == 0 && leaderIndex >= 0 {
+				index = leaderIndex
 			}
-			if index == leads {
+			if index == leaderIndex {
 				what = "kills of the replica that leads"
 			}
 			pods = pods[index : index+1]
 		}
 		killed := false
 		for k := range pods {
-			did, err := kill(&pods[k])
+			signaled, err := kill(&pods[k])
 			if err != nil {
 				return err
 			}
-			killed = killed || did
+			killed = killed || signaled
 		}
 		if killed {
 			c.add(what, 1)
@@ -231,12 +234,12 @@ func (c *chaos) steady(ctx context.Context) {
 		case isRefusal(err):
 			c.add("pods refused, because no replica answered", 1)
 		default:
-			c.add("pods not asked for, because the control plane was away", 1)
+			c.add("pods not requested, because the control plane was down", 1)
 		}
 		return err
 	})
 	c.add("pods not offered, because 256 requests were under way", stats.Missed)
-	c.took("time without an admission", time.Since(c.admitted)) // nothing since the last one
+	c.logDuration("time without an admission", time.Since(c.admitted)) // nothing since the last one
 }
 
 func (c *chaos) noteAdmission() {
@@ -246,10 +249,10 @@ func (c *chaos) noteAdmission() {
 	since := now.Sub(c.admitted)
 	c.admitted = now
 	c.mutex.Unlock()
-	c.took("time without an admission", since)
+	c.logDuration("time without an admission", since)
 }
 
-// work does one thing after the other until the chaos ends. The last one may still take its time.
+// work repeats one step until the chaos ends. The last one may still take its time.
 func work(ctx context.Context, do func(ctx context.Context, i int) error) error {
 	end, _ := ctx.Deadline()
 	working, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.Add(stuckLimit))
@@ -262,9 +265,10 @@ func work(ctx context.Context, do func(ctx context.Context, i int) error) error 
 	return nil
 }
 
-// create creates a labelled pod as a controller does: again until it is there. It fails if the pod has no storage.
+// create creates a labelled pod as a controller does, with retries. It fails if the pod has no
+// storage.
 func (c *chaos) create(ctx context.Context, namespace string, pod *corev1.Pod) error {
-	return insist(ctx, "create the pod "+namespace+"/"+pod.Name, func(ctx context.Context) error {
+	return retry(ctx, "create the pod "+namespace+"/"+pod.Name, func(ctx context.Context) error {
 		pods := c.client.CoreV1().Pods(namespace)
 		made, err := pods.Create(ctx, pod, metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) { // the answer to an earlier try was lost
@@ -282,7 +286,7 @@ func (c *chaos) create(ctx context.Context, namespace string, pod *corev1.Pod) e
 
 // await waits until a pod is as it should be.
 func (c *chaos) await(ctx context.Context, namespace, name string, is func(*corev1.Pod) bool) error {
-	return insist(ctx, "wait for the pod "+namespace+"/"+name, func(ctx context.Context) error {
+	return retry(ctx, "wait for the pod "+namespace+"/"+name, func(ctx context.Context) error {
 		pod, err := c.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && !is(pod) {
 			err = fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
@@ -295,9 +299,9 @@ func hasEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// log reads what a pod has said, once it has said something.
+// log returns a pod's log, once it is not empty.
 func (c *chaos) log(ctx context.Context, namespace, name string) (text string, err error) {
-	err = insist(ctx, "read the log of "+namespace+"/"+name, func(ctx context.Context) error {
+	err = retry(ctx, "read the log of "+namespace+"/"+name, func(ctx context.Context) error {
 		raw, err := c.client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
 		if err == nil && len(raw) == 0 {
 			err = errors.New("it is empty")
@@ -323,10 +327,12 @@ func (c *chaos) run(ctx context.Context, namespace string, pod *corev1.Pod) (str
 	return text, err
 }
 
-// remove deletes an object and returns when it is gone, or another one has its name.
-func remove(ctx context.Context, what string, delete func(context.Context) error, uid func(context.Context) (types.UID, error)) error {
+// remove deletes an object and returns when it no longer exists, or another one has its name.
+func remove(ctx context.Context, what string, deleteObject func(context.Context) error,
+	uid func(context.Context) (types.UID, error),
+) error {
 	var first types.UID
-	return insist(ctx, "delete "+what, func(ctx context.Context) error {
+	return retry(ctx, "delete "+what, func(ctx context.Context) error {
 		now, err := uid(ctx)
 		if apierrors.IsNotFound(err) || err == nil && first != "" && now != first {
 			return nil
@@ -335,7 +341,7 @@ func remove(ctx context.Context, what string, delete func(context.Context) error
 			return err
 		}
 		first = now
-		if err := delete(ctx); err != nil && !apierrors.IsNotFound(err) {
+		if err := deleteObject(ctx); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 		return errors.New("it is there")
@@ -352,7 +358,7 @@ func (c *chaos) deletePod(ctx context.Context, namespace, name string) error {
 		})
 }
 
-// trainJobs runs one Job after the other. Each goes on from where the one before it ended.
+// trainJobs runs one Job after the other. Each resumes where the one before it ended.
 func (c *chaos) trainJobs(ctx context.Context, namespace string) error {
 	epoch := 0
 	return work(ctx, func(ctx context.Context, i int) error {
@@ -361,12 +367,12 @@ func (c *chaos) trainJobs(ctx context.Context, namespace string) error {
 		if err := c.finishJob(ctx, namespace, name); err != nil {
 			return err
 		}
-		c.took("wait for a Job", time.Since(begun))
+		c.logDuration("wait for a Job", time.Since(begun))
 		next, err := c.trainedBy(ctx, namespace, name, epoch)
 		if err != nil {
 			return err
 		}
-		c.add("Jobs that went on from the one before", 1)
+		c.add("Jobs that resumed from the one before", 1)
 		epoch = next
 		return nil
 	})
@@ -378,7 +384,7 @@ func (c *chaos) finishJob(ctx context.Context, namespace, name string) error {
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: batchv1.JobSpec{
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: pod.Labels}, Spec: pod.Spec},
 	}}
-	err := insist(ctx, "create the Job "+namespace+"/"+name, func(ctx context.Context) error {
+	err := retry(ctx, "create the Job "+namespace+"/"+name, func(ctx context.Context) error {
 		_, err := jobs.Create(ctx, job, metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) {
 			return nil
@@ -388,23 +394,25 @@ func (c *chaos) finishJob(ctx context.Context, namespace, name string) error {
 	if err != nil {
 		return err
 	}
-	return insist(ctx, "wait for the Job "+namespace+"/"+name, func(ctx context.Context) error {
+	return retry(ctx, "wait for the Job "+namespace+"/"+name, func(ctx context.Context) error {
 		found, err := jobs.Get(ctx, name, metav1.GetOptions{})
 		if err == nil && found.Status.CompletionTime == nil {
-			err = fmt.Errorf("%d of its pods run, %d have failed: %+v", found.Status.Active, found.Status.Failed, found.Status.Conditions)
+			err = fmt.Errorf("%d of its pods run, %d have failed: %+v", found.Status.Active, found.Status.Failed,
+				found.Status.Conditions)
 		}
 		return err
 	})
 }
 
-// trainedBy returns the epoch of a Job that has ended. A Job controller that was killed may have made a second pod, which goes on
-// from the first one's epoch; none may begin anew.
+// trainedBy returns the epoch of a Job that has ended. A Job controller that was killed may have
+// made a second pod, which resumes from the first one's epoch; none may begin from zero.
 func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int) (next int, err error) {
 	var pods []corev1.Pod
-	if err := insist(ctx, "list the pods of the Job "+job, func(ctx context.Context) error {
-		list, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
+	if err := retry(ctx, "list the pods of the Job "+job, func(ctx context.Context) error {
+		list, err := c.client.CoreV1().Pods(namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
 		if err == nil && len(list.Items) == 0 {
-			err = errors.New("there is none")
+			err = errors.New("it does not exist")
 		}
 		pods = list.Items
 		return err
@@ -423,18 +431,20 @@ func (c *chaos) trainedBy(ctx context.Context, namespace, job string, epoch int)
 		if err != nil {
 			return 0, err
 		}
-		told := last[trained](c.t, text)
-		if told.From < epoch || told.To != told.From+1 || len(pods) == 1 && (told.From != epoch || len(told.Broken) > 0) {
-			return 0, fmt.Errorf("the Job %s/%s should go on from epoch %d: %s", namespace, job, epoch, text)
+		reported := last[trained](c.t, text)
+		if reported.From < epoch || reported.To != reported.From+1 ||
+			len(pods) == 1 && (reported.From != epoch || len(reported.Broken) > 0) {
+			return 0, fmt.Errorf("the Job %s/%s should resume from epoch %d: %s", namespace, job, epoch, text)
 		}
-		next = max(next, told.To)
+		next = max(next, reported.To)
 	}
 	return next, nil
 }
 
-// keepRecords has a program record, which is deleted and made again. What it has told to be on disk must be found again.
-func (c *chaos) keepRecords(ctx context.Context, namespace string, r *rand.Rand) error {
-	told := 0
+// recordThroughFaults has a program record, whose pod is deleted and recreated. Every record that
+// was reported as written must be found again.
+func (c *chaos) recordThroughFaults(ctx context.Context, namespace string, r *rand.Rand) error {
+	reported := 0
 	rounds := func(ctx context.Context, i int) error {
 		name := fmt.Sprintf("recorder-%d", i)
 		if err := c.create(ctx, namespace, boxPod(name, "append", mountPath+"/records", "200ms")); err != nil {
@@ -449,10 +459,10 @@ func (c *chaos) keepRecords(ctx context.Context, namespace string, r *rand.Rand)
 			return err
 		}
 		lines := every[recorded](c.t, text)
-		if len(lines) < 2 || lines[0].Found < told { // it ends at once when a record is wrong
-			return fmt.Errorf("%d records were on disk, and then: %s", told, text[:min(len(text), 500)])
+		if len(lines) < 2 || lines[0].Found < reported { // it ends at once when a record is wrong
+			return fmt.Errorf("%d records were on disk, and then: %s", reported, text[:min(len(text), 500)])
 		}
-		told = cmp.Or(lines[len(lines)-1].Sequence, told)
+		reported = cmp.Or(lines[len(lines)-1].Sequence, reported)
 		c.add("times that all records were verified", 1)
 		return c.deletePod(ctx, namespace, name)
 	}
@@ -462,8 +472,8 @@ func (c *chaos) keepRecords(ctx context.Context, namespace string, r *rand.Rand)
 	// Once more when nothing is killed, so that the last records are verified too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stuckLimit)
 	defer cancel()
-	before := told
-	c.add("records written", told)
+	before := reported
+	c.add("records written", reported)
 	if err := rounds(ctx, 1_000_000); err != nil {
 		return err
 	}
@@ -471,8 +481,9 @@ func (c *chaos) keepRecords(ctx context.Context, namespace string, r *rand.Rand)
 	return nil
 }
 
-// makeMistakes writes, deletes the pod and the claim, and reads what all rounds have written.
-func (c *chaos) makeMistakes(ctx context.Context, namespace string) error {
+// deleteClaimsRepeatedly writes, deletes the pod and the claim, and reads what all rounds have
+// written.
+func (c *chaos) deleteClaimsRepeatedly(ctx context.Context, namespace string) error {
 	var written []file
 	claims := c.client.CoreV1().PersistentVolumeClaims(namespace)
 	return work(ctx, func(ctx context.Context, i int) error {
@@ -482,7 +493,7 @@ func (c *chaos) makeMistakes(ctx context.Context, namespace string) error {
 			return err
 		}
 		written = append(written, last[file](c.t, text))
-		if err := c.marked(ctx, namespace); err != nil {
+		if err := c.awaitNamespaceLabels(ctx, namespace); err != nil {
 			return err
 		}
 		if err := c.deletePod(ctx, namespace, writer); err != nil {
@@ -504,17 +515,18 @@ func (c *chaos) makeMistakes(ctx context.Context, namespace string) error {
 		if found := last[verified](c.t, text); !slices.Equal(found.Files, written) {
 			return fmt.Errorf("after a claim was deleted there should be %+v, and there is %s", written, text)
 		}
-		c.took("wait for the data of a claim that was deleted", time.Since(begun))
+		c.logDuration("wait for the data of a claim that was deleted", time.Since(begun))
 		c.add("claims deleted by mistake, and their data found", 1)
 		return c.deletePod(ctx, namespace, reader)
 	})
 }
 
-// marked waits until the volume says whose it is: a claim that is deleted within the second of its binding is an administrator's
-// to find.
-func (c *chaos) marked(ctx context.Context, namespace string) error {
-	return insist(ctx, "wait for the labels of the volume of "+namespace, func(ctx context.Context) error {
-		list, err := c.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
+// awaitNamespaceLabels waits until the volume has the labels of its namespace: a claim that is
+// deleted within the second of its binding needs an administrator.
+func (c *chaos) awaitNamespaceLabels(ctx context.Context, namespace string) error {
+	return retry(ctx, "wait for the labels of the volume of "+namespace, func(ctx context.Context) error {
+		list, err := c.client.CoreV1().PersistentVolumes().List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelNamespace + "=" + namespace})
 		if err == nil && len(list.Items) != 1 {
 			err = fmt.Errorf("%d volumes have them", len(list.Items))
 		}
@@ -522,14 +534,15 @@ func (c *chaos) marked(ctx context.Context, namespace string) error {
 	})
 }
 
-// welcome makes namespaces, and writes in each.
-func (c *chaos) welcome(ctx context.Context, r *rand.Rand) error {
-	c.newcomers = map[string]file{}
+// createNamespaces creates namespaces, and writes in each.
+func (c *chaos) createNamespaces(ctx context.Context, r *rand.Rand) error {
+	c.newNamespaces = map[string]file{}
 	return work(ctx, func(ctx context.Context, _ int) error {
 		begun := time.Now()
 		name := unique("newcomer")
-		if err := insist(ctx, "make the namespace "+name, func(ctx context.Context) error {
-			_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		if err := retry(ctx, "make the namespace "+name, func(ctx context.Context) error {
+			_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+				metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return nil
 			}
@@ -538,28 +551,30 @@ func (c *chaos) welcome(ctx context.Context, r *rand.Rand) error {
 			return err
 		}
 		c.t.Cleanup(func() {
-			assert.NoError(c.t, shared.Client.CoreV1().Namespaces().Delete(context.WithoutCancel(c.t.Context()), name, metav1.DeleteOptions{}))
+			assert.NoError(c.t,
+				shared.Client.CoreV1().Namespaces().Delete(context.WithoutCancel(c.t.Context()), name, metav1.DeleteOptions{}))
 		})
 		text, err := c.run(ctx, name, boxPod("writer", "write", mountPath, "first", writtenBytes))
 		if err != nil {
 			return err
 		}
-		c.newcomers[name] = last[file](c.t, text)
-		c.took("wait of a new namespace for its first data", time.Since(begun))
+		c.newNamespaces[name] = last[file](c.t, text)
+		c.logDuration("wait of a new namespace for its first data", time.Since(begun))
 		c.add("new namespaces that wrote", 1)
 		time.Sleep(between(r, 3*time.Second, 15*time.Second))
 		return nil
 	})
 }
 
-// settles holds that everything is as it should be when nothing is killed any more.
-func (c *chaos) settles() {
+// assertRecovered checks that everything is as it should be when nothing is killed any more.
+func (c *chaos) assertRecovered() {
 	t := c.t
 	t.Helper()
 	begun := time.Now()
-	ours().awaitServing(t, c.namespaces[0])
-	for namespace, written := range c.newcomers {
-		assert.Equal(t, []file{written}, last[verified](t, runPod(t, namespace, boxPod("settled", "verify", mountPath))).Files)
+	sharedInstallation().awaitServing(t, c.namespaces[0])
+	for namespace, written := range c.newNamespaces {
+		assert.Equal(t, []file{written},
+			last[verified](t, runPod(t, namespace, boxPod("recovered", "verify", mountPath))).Files)
 		c.add("bytes of new namespaces verified", int(written.Bytes))
 	}
 	for _, namespace := range c.namespaces {
@@ -567,29 +582,30 @@ func (c *chaos) settles() {
 			continue
 		}
 	}
-	for _, namespace := range append(slices.Collect(maps.Keys(c.newcomers)), c.namespaces...) {
+	for _, namespace := range append(slices.Collect(maps.Keys(c.newNamespaces)), c.namespaces...) {
 		boundClaim(t, namespace, claim)
 		c.count["claims bound"]++
-		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: kinds.Label + "=" + kinds.LabelEnabled})
+		pods, err := c.client.CoreV1().Pods(namespace).List(t.Context(),
+			metav1.ListOptions{LabelSelector: kinds.Label + "=" + kinds.LabelEnabled})
 		require.NoError(t, err)
 		for i := range pods.Items {
 			pod := &pods.Items[i]
 			require.NoError(t, hasStorage(pod))
-			if pod.Spec.SchedulerName == nobody {
-				c.count["pods that were admitted, looked at again"]++
+			if pod.Spec.SchedulerName == noScheduler {
+				c.count["admitted pods that were checked again"]++
 				continue
 			}
 			assert.True(t, hasEnded(pod), "%s/%s is stuck: %s", namespace, pod.Name, why(pod))
 		}
 	}
-	c.took("wait until all had settled", time.Since(begun))
+	c.logDuration("wait until everything had recovered", time.Since(begun))
 }
 
 // verifies checks the bytes of a namespace, whichever program wrote them.
 func (c *chaos) verifies(namespace string) (corev1.PodPhase, string) {
-	pod := boxPod("settled", "verify", mountPath)
+	pod := boxPod("recovered", "verify", mountPath)
 	if namespace == c.namespaces[2] {
-		return corev1.PodSucceeded, "" // keepRecords has read all records after the last kill
+		return corev1.PodSucceeded, "" // recordThroughFaults has read all records after the last kill
 	}
 	phase, log := tryPod(c.t, namespace, pod)
 	for _, f := range last[verified](c.t, log).Files {

@@ -17,19 +17,20 @@ import (
 const (
 	slowRate = 20
 	slowFor  = 15 * time.Second
-	// uselessDelay is longer than a leader may take to renew its Lease, and than a connection may take to be made.
+	// uselessDelay is longer than a leader may take to renew its Lease, and than a connection may
+	// take to be made.
 	uselessDelay = 12 * time.Second
 	uselessFor   = 45 * time.Second
 )
 
-// TestSlowAPIServer makes every message slow that the webhook, its claims controller and the provisioner send to the API server.
-// Admissions do not wait for it, claims come late, and nobody loses the lead.
+// TestSlowAPIServer delays every message of the webhook, its claims controller and the provisioner
+// to the API server. Admissions do not wait for it, claims come late, and the leader stays.
 func TestSlowAPIServer(t *testing.T) {
 	requireFull(t)
 	t.Cleanup(func() { shared.SlowAPI(0) })
 	crowd := newNamespace(t)
-	ours().awaitServing(t, crowd)
-	transitions, restarts := ours().changes(t)
+	sharedInstallation().awaitServing(t, crowd)
+	transitions, restarts := sharedInstallation().changes(t)
 	for _, delay := range []time.Duration{0, 500 * time.Millisecond, 2 * time.Second} {
 		shared.SlowAPI(delay)
 		stats := underLoad(t, crowd, slowRate, func() { time.Sleep(slowFor) })
@@ -42,7 +43,7 @@ func TestSlowAPIServer(t *testing.T) {
 		begun := time.Now()
 		bound := make(chan time.Duration, 1)
 		go func() {
-			_ = insist(t.Context(), "wait for the claim", func(ctx context.Context) error {
+			_ = retry(t.Context(), "wait for the claim", func(ctx context.Context) error {
 				found, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, claim, metav1.GetOptions{})
 				if err == nil && found.Status.Phase != corev1.ClaimBound {
 					err = fmt.Errorf("it is %s", found.Status.Phase)
@@ -54,30 +55,33 @@ func TestSlowAPIServer(t *testing.T) {
 		written := writeIn(t, namespace, mountPath, writtenBytes)
 		wrote := time.Since(begun)
 		require.Equal(t, []file{written}, last[verified](t, readIn(t, namespace, mountPath)()).Files)
-		t.Logf("delay %s: 99%% of the admissions in %s, the claim of a new namespace bound after %s, its first data on disk after %s", delay,
-			stats.Quantile(.99).Round(time.Millisecond), (<-bound).Round(100*time.Millisecond), wrote.Round(100*time.Millisecond))
+		t.Logf("delay %s: 99%% of the admissions in %s, the claim of a new namespace bound after %s, its first data on "+
+			"disk after %s", delay,
+			stats.Quantile(.99).Round(time.Millisecond), (<-bound).Round(100*time.Millisecond),
+			wrote.Round(100*time.Millisecond))
 	}
 	shared.SlowAPI(0)
-	afterTransitions, afterRestarts := ours().changes(t)
+	afterTransitions, afterRestarts := sharedInstallation().changes(t)
 	assert.Equal(t, transitions, afterTransitions, "2 s are no reason to lose the lead")
 	assert.Equal(t, restarts, afterRestarts, "nor to end")
 }
 
-// TestUselessAPIServer makes the API server so slow for pods that no leader can keep its Lease and no replica can start. It ends
-// by itself when the API server answers again, and until then no labelled pod is admitted without storage.
+// TestUselessAPIServer makes the API server so slow for pods that no leader can renew its Lease and
+// no replica can start. Everything recovers by itself when the API server answers again, and until
+// then no labelled pod is admitted without storage.
 func TestUselessAPIServer(t *testing.T) {
 	requireFull(t)
 	t.Cleanup(func() { shared.SlowAPI(0) })
 	namespace := newNamespace(t)
 	written := writeIn(t, namespace, mountPath, writtenBytes)
-	ours().awaitServing(t, namespace)
-	transitions, restarts := ours().changes(t)
+	sharedInstallation().awaitServing(t, namespace)
+	transitions, restarts := sharedInstallation().changes(t)
 
 	shared.SlowAPI(uselessDelay)
 	stats := underLoad(t, namespace, slowRate, func() { time.Sleep(uselessFor) })
 	shared.SlowAPI(0)
 	begun := time.Now()
-	ours().awaitServing(t, namespace)
+	sharedInstallation().awaitServing(t, namespace)
 	serving := time.Since(begun)
 	other := newNamespace(t)
 	second := writeIn(t, other, mountPath, writtenBytes)
@@ -85,14 +89,16 @@ func TestUselessAPIServer(t *testing.T) {
 	require.Equal(t, []file{written}, last[verified](t, readIn(t, namespace, mountPath)()).Files)
 	require.Equal(t, []file{second}, last[verified](t, readIn(t, other, mountPath)()).Files)
 
-	afterTransitions, afterRestarts := ours().changes(t)
-	cluster.Eventually(t, "somebody should lead", func(ctx context.Context) error {
-		lease, err := shared.Client.CoordinationV1().Leases(home).Get(ctx, deployment, metav1.GetOptions{})
+	afterTransitions, afterRestarts := sharedInstallation().changes(t)
+	cluster.Eventually(t, "a replica should be the leader", func(ctx context.Context) error {
+		lease, err := shared.Client.CoordinationV1().Leases(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 		if err == nil && time.Since(lease.Spec.RenewTime.Time) > 5*time.Second {
 			err = fmt.Errorf("the Lease was renewed %s ago", time.Since(lease.Spec.RenewTime.Time))
 		}
 		return err
 	})
-	t.Logf("%s with %s a message: %d admitted, %d refused, the lead changed %d times, replicas ended %d times; after that all serve in %s and a new namespace has data in %s",
-		uselessFor, uselessDelay, stats.Done, stats.Failed, afterTransitions-transitions, afterRestarts-restarts, serving.Round(100*time.Millisecond), late.Round(100*time.Millisecond))
+	t.Logf("%s with %s a message: %d admitted, %d refused, the lead changed %d times, replicas ended %d times; after "+
+		"that all serve in %s and a new namespace has data in %s",
+		uselessFor, uselessDelay, stats.Done, stats.Failed, afterTransitions-transitions, afterRestarts-restarts,
+		serving.Round(100*time.Millisecond), late.Round(100*time.Millisecond))
 }

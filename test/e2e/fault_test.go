@@ -25,10 +25,10 @@ import (
 
 const (
 	mountPath = "/data"
-	// program is the webhook's, as the node knows its process.
+	// program is the name of the webhook's process on the node.
 	program = "webhook"
-	// nobody is a scheduler that does not exist: its pods cost no node anything.
-	nobody = "nobody"
+	// noScheduler is a scheduler that does not exist: its pods cost no node anything.
+	noScheduler = "no-scheduler"
 
 	secondName       = "second"
 	secondValues     = "testdata/second.yaml"
@@ -39,7 +39,8 @@ const (
 
 var seed = flag.Uint64("seed", 0, "choose faults by this number; 0 is another one each time, which is logged")
 
-// random returns what faults are chosen by, one for each goroutine: the same flag gives the same faults.
+// random returns the source by which faults are chosen, one for each goroutine: the same flag gives
+// the same faults.
 func random(t *testing.T) func(stream uint64) *rand.Rand {
 	t.Helper()
 	chosen := *seed
@@ -50,7 +51,7 @@ func random(t *testing.T) func(stream uint64) *rand.Rand {
 	return func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(chosen, stream)) }
 }
 
-// between is a duration, chosen.
+// between returns a random duration.
 func between(r *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(r.Int64N(int64(most-least)))
 }
@@ -65,8 +66,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// insist does something again until it succeeds, as a controller does, and returns its last error when ctx has ended.
-func insist(ctx context.Context, what string, do func(context.Context) error) error {
+// retry calls do until it succeeds, as a controller does, and returns its last error when ctx has
+// ended.
+func retry(ctx context.Context, what string, do func(context.Context) error) error {
 	for {
 		err := attempt(ctx, do)
 		if err == nil {
@@ -78,24 +80,25 @@ func insist(ctx context.Context, what string, do func(context.Context) error) er
 	}
 }
 
-// attempt limits one try: an API server that was killed may leave a connection that nobody answers.
+// attempt limits one try: a killed API server may leave a connection without an answer.
 func attempt(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	return do(ctx)
 }
 
-// idle is a labelled pod that nobody will ever run.
+// idle is a labelled pod that no node will ever run.
 func idle(name string) *corev1.Pod {
 	pod := boxPod(name, "sleep")
-	pod.Spec.SchedulerName = nobody
+	pod.Spec.SchedulerName = noScheduler
 	return pod
 }
 
-// errBare is the worst that there is: see hasStorage.
-var errBare = errors.New("a labelled pod was admitted without storage")
+// errNoStorage is the worst outcome: see hasStorage.
+var errNoStorage = errors.New("a labelled pod was admitted without storage")
 
-// hasStorage tells whether every container of an admitted pod has the volume of the default profile.
+// hasStorage returns an error unless every container of an admitted pod has the volume of the
+// default profile.
 func hasStorage(pod *corev1.Pod) error {
 	volume := ""
 	for _, v := range pod.Spec.Volumes {
@@ -109,13 +112,13 @@ func hasStorage(pod *corev1.Pod) error {
 			found = found || volume != "" && m.Name == volume && m.MountPath == mountPath
 		}
 		if !found {
-			return fmt.Errorf("%w: %s/%s", errBare, pod.Namespace, pod.Name)
+			return fmt.Errorf("%w: %s/%s", errNoStorage, pod.Namespace, pod.Name)
 		}
 	}
 	return nil
 }
 
-// loadClient makes many requests: it speaks protobuf, to leave the processors to those who are tested.
+// loadClient makes many requests: it speaks protobuf, to leave the CPUs to the programs under test.
 func loadClient(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config := rest.CopyConfig(shared.Config)
@@ -128,15 +131,16 @@ func loadClient(t *testing.T) kubernetes.Interface {
 
 // admit has a labelled pod admitted without creating it.
 func admit(ctx context.Context, client kubernetes.Interface, namespace string) error {
-	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
 		return err
 	}
 	return hasStorage(pod)
 }
 
-// underLoad does something while labelled pods are admitted in a namespace, and returns what became of them. The test fails if one
-// was admitted without storage.
+// underLoad runs do while labelled pods are admitted in a namespace, and returns the outcome. The
+// test fails if one was admitted without storage.
 func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stats {
 	t.Helper()
 	client := loadClient(t)
@@ -146,7 +150,7 @@ func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stat
 	go func() {
 		done <- cluster.Load(ctx, rate, func(ctx context.Context, _ int) error {
 			err := admit(ctx, client, namespace)
-			if errors.Is(err, errBare) {
+			if errors.Is(err, errNoStorage) {
 				t.Error(err)
 			}
 			return err
@@ -161,26 +165,30 @@ func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stat
 	return stats
 }
 
-// assertNoneFailed holds that a load was one, and that every pod of it got its storage.
+// assertNoneFailed checks that there was a load, and that every pod of it got its storage.
 func assertNoneFailed(t *testing.T, stats cluster.Stats, rate int) {
 	t.Helper()
 	assert.Zero(t, stats.Failed, "%v", stats.Errors)
 	assert.Greater(t, stats.Done, rate*int(stats.Elapsed.Seconds())/2, "this was no load")
 }
 
-// installation is where one is, and what the test last knew of it: an API server that is away tells nothing.
+// installation names an installation, with what the test last read of it: an API server that is
+// down returns nothing.
 type installation struct {
-	home, deployment string
+	releaseNamespace, deployment string
 
-	mutex sync.Mutex
-	known []corev1.Pod
-	leads string
+	mutex      sync.Mutex
+	lastPods   []corev1.Pod
+	leaderName string
 }
 
-// ours is the installation that all tests share.
-func ours() *installation { return &installation{home: home, deployment: deployment} }
+// sharedInstallation is the installation that all tests share.
+func sharedInstallation() *installation {
+	return &installation{releaseNamespace: releaseNamespace, deployment: deployment}
+}
 
-// second installs the chart once more, for the namespaces with the label installation=second. It goes when the test ends.
+// second installs the chart once more, for the namespaces with the label installation=second. It is
+// uninstalled when the test ends.
 func second(t *testing.T, more ...string) *installation {
 	t.Helper()
 	t.Cleanup(func() {
@@ -191,29 +199,34 @@ func second(t *testing.T, more ...string) *installation {
 		assert.NoError(t, err)
 		removeNamespace(t, secondName)
 	})
-	require.NoError(t, install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
-	return &installation{home: secondName, deployment: secondDeployment}
+	require.NoError(t,
+		install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
+	return &installation{releaseNamespace: secondName, deployment: secondDeployment}
 }
 
 // secondLabels are those of a namespace that the second installation serves.
 func secondLabels() map[string]string { return map[string]string{"installation": secondName} }
 
-// look returns the pods of the webhook and the name of the one that leads, as they are or as they last were.
-func (i *installation) look(ctx context.Context) (pods []corev1.Pod, leader string) {
+// podsAndLeader returns the pods of the webhook and the name of the leader, as they are or as they
+// were last read.
+func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, leader string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	if list, err := shared.Client.CoreV1().Pods(i.home).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
-		i.known = list.Items
+	if list, err := shared.Client.CoreV1().Pods(i.releaseNamespace).List(ctx,
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
+		i.lastPods = list.Items
 	}
-	if lease, err := shared.Client.CoordinationV1().Leases(i.home).Get(ctx, i.deployment, metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
-		i.leads, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
+	if lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(ctx, i.deployment,
+		metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
+		i.leaderName, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
 	}
-	return i.known, i.leads
+	return i.lastPods, i.leaderName
 }
 
-// kill ends the processes of a replica as a crash would, and tells whether there were any. The kubelet starts others.
+// kill ends the processes of a replica as a crash would, and reports whether there were any. The
+// kubelet starts others.
 func kill(pod *corev1.Pod) (bool, error) {
 	processes, err := shared.Node.Processes(pod.UID)
 	if err != nil {
@@ -234,11 +247,12 @@ func kill(pod *corev1.Pod) (bool, error) {
 	return killed, nil
 }
 
-// awaitServing waits until all replicas of an installation are ready and a labelled pod is admitted.
+// awaitServing waits until all replicas of an installation are ready and a labelled pod is
+// admitted.
 func (i *installation) awaitServing(t *testing.T, namespace string) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the webhook should serve", func(ctx context.Context) error {
-		d, err := shared.Client.AppsV1().Deployments(i.home).Get(ctx, i.deployment, metav1.GetOptions{})
+		d, err := shared.Client.AppsV1().Deployments(i.releaseNamespace).Get(ctx, i.deployment, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -252,9 +266,10 @@ func (i *installation) awaitServing(t *testing.T, namespace string) {
 // transitions is how often the leader has changed, restarts how often a replica has ended.
 func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 	t.Helper()
-	lease, err := shared.Client.CoordinationV1().Leases(i.home).Get(t.Context(), i.deployment, metav1.GetOptions{})
+	lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(t.Context(), i.deployment,
+		metav1.GetOptions{})
 	require.NoError(t, err)
-	pods, _ := i.look(t.Context())
+	pods, _ := i.podsAndLeader(t.Context())
 	for _, pod := range pods {
 		for _, status := range pod.Status.ContainerStatuses {
 			restarts += int(status.RestartCount)
@@ -264,9 +279,12 @@ func (i *installation) changes(t *testing.T) (transitions, restarts int) {
 }
 
 // user is the ServiceAccount of an installation, as the audit log has it.
-func (i *installation) user() string { return "system:serviceaccount:" + i.home + ":" + i.deployment }
+func (i *installation) user() string {
+	return "system:serviceaccount:" + i.releaseNamespace + ":" + i.deployment
+}
 
-// assertNothingDeleted holds that an installation has asked for the end of no claim and no volume, and returns how much it asked.
+// assertNothingDeleted checks that an installation has requested the deletion of no claim and no
+// volume, and returns the number of its requests.
 func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]int) {
 	t.Helper()
 	events, err := shared.Plane.Audit()
@@ -278,14 +296,15 @@ func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]i
 		}
 		requests[e.Verb+" "+e.Object.Resource]++
 		if strings.HasPrefix(e.Verb, "delete") && strings.HasPrefix(e.Object.Resource, "persistentvolume") {
-			assert.Fail(t, "data was asked to go", "%s %s", e.Verb, e.RequestURI)
+			assert.Fail(t, "deletion of data was requested", "%s %s", e.Verb, e.RequestURI)
 		}
 	}
-	assert.NotEmpty(t, requests, "the audit log must have the webhook's requests, or its silence says nothing")
+	assert.NotEmpty(t, requests, "the audit log must have the webhook's requests, or their absence proves nothing")
 	return requests
 }
 
-// isRefusal tells an answer of the webhook, or of the API server in its place, from an API server that is away.
+// isRefusal distinguishes an answer of the webhook, or of the API server in its place, from an API
+// server that is down.
 func isRefusal(err error) bool {
 	return apierrors.IsForbidden(err) || strings.Contains(err.Error(), "failed calling webhook") ||
 		strings.Contains(err.Error(), "denied the request")

@@ -15,7 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
-var figuresFile = flag.String("figures", "", "append what docs/reliability.md tells of each disaster to this `file`, one JSON object a line")
+var figuresFile = flag.String("figures", "",
+	"append the figures of each disaster for docs/reliability.md to this `file`, one JSON object a line")
 
 var figuresMutex sync.Mutex
 
@@ -37,7 +38,7 @@ func record(t *testing.T, f figure.Figure) {
 	require.NoError(t, out.Close())
 }
 
-// survives lets something happen, and then a new pod find every byte that was written before.
+// survives runs happen, and then checks that a new pod finds every byte that was written before.
 func survives(t *testing.T, disaster string, written []file, reader func() string, happen func()) {
 	t.Helper()
 	begun := time.Now()
@@ -51,11 +52,11 @@ func survives(t *testing.T, disaster string, written []file, reader func() strin
 	record(t, f)
 }
 
-// writeIn has a new pod write a file of that many bytes.
-func writeIn(t *testing.T, namespace, folder string, size string, change ...func(*corev1.Pod)) file {
+// writeIn has a new pod write a file of this many bytes.
+func writeIn(t *testing.T, namespace, directory string, size string, change ...func(*corev1.Pod)) file {
 	t.Helper()
 	name := unique("writer")
-	pod := boxPod(name, "write", folder, name, size)
+	pod := boxPod(name, "write", directory, name, size)
 	for _, c := range change {
 		c(pod)
 	}
@@ -64,11 +65,11 @@ func writeIn(t *testing.T, namespace, folder string, size string, change ...func
 	return written
 }
 
-// readIn returns what has a new pod verify a folder.
-func readIn(t *testing.T, namespace, folder string, change ...func(*corev1.Pod)) func() string {
+// readIn returns a function that has a new pod verify a directory.
+func readIn(t *testing.T, namespace, directory string, change ...func(*corev1.Pod)) func() string {
 	return func() string {
 		t.Helper()
-		pod := boxPod(unique("reader"), "verify", folder)
+		pod := boxPod(unique("reader"), "verify", directory)
 		for _, c := range change {
 			c(pod)
 		}

@@ -14,16 +14,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestOurImage looks at the processes of the webhook: what the chart asks for must be what the kernel does.
-func TestOurImage(t *testing.T) {
+// TestImageServes checks the processes of the webhook: the kernel must enforce what the chart
+// requests.
+func TestImageServes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 
-	namespace, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), home, metav1.GetOptions{})
+	namespace, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), releaseNamespace, metav1.GetOptions{})
 	require.NoError(t, err)
-	require.Equal(t, restricted, namespace.Labels[enforceLabel], "it would take pods that are not restricted, too")
+	require.Equal(t, restricted, namespace.Labels[enforceLabel], "it would accept pods that are not restricted, too")
 
-	pods, err := shared.Client.CoreV1().Pods(home).List(t.Context(), metav1.ListOptions{})
+	pods, err := shared.Client.CoreV1().Pods(releaseNamespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.NotEmpty(t, pods.Items)
 
@@ -62,7 +63,7 @@ func checkProcess(t *testing.T, pod corev1.Pod) {
 	}
 }
 
-// statusOf returns what the kernel tells about a process.
+// statusOf returns the kernel's status of a process.
 func statusOf(t *testing.T, process string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(process + "/status")
@@ -89,8 +90,8 @@ func rootOptions(t *testing.T, process string) []string {
 	return nil
 }
 
-// TestRestrictedPod has a pod write that is not root, in a namespace that takes restricted pods only: what we add must not make it
-// one that is refused.
+// TestRestrictedPod has a pod write that is not root, in a namespace that accepts restricted pods
+// only: the injection must not get it refused.
 func TestRestrictedPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	chart      = "../../charts/pipeline-storage"
-	values     = "testdata/values.yaml"
-	release    = "ps"
-	home       = "storage"
-	deployment = "ps-pipeline-storage"
+	chart            = "../../charts/pipeline-storage"
+	values           = "testdata/values.yaml"
+	release          = "ps"
+	releaseNamespace = "storage"
+	deployment       = "ps-pipeline-storage"
 
 	enforceLabel = "pod-security.kubernetes.io/enforce"
 	restricted   = "restricted"
@@ -40,13 +40,14 @@ func TestMain(m *testing.M) {
 		},
 		Before: func(ctx context.Context, c *cluster.Cluster) error {
 			shared = c
-			return install(ctx, release, home)
+			return install(ctx, release, releaseNamespace)
 		},
 		After: onlyReadAndNeverDeleted,
 	}))
 }
 
-// install installs the chart with Helm 4, into a namespace that takes restricted pods only, and returns when it is ready.
+// install installs the chart with Helm 4, into a namespace that accepts restricted pods only, and
+// returns when it is ready.
 func install(ctx context.Context, release, namespace string, more ...string) error {
 	if _, err := shared.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{enforceLabel: restricted}},
@@ -75,15 +76,15 @@ func requireFull(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if !*full {
-		t.Skip("it takes long: ask with -args -full")
+		t.Skip("it is slow: run it with -args -full")
 	}
 }
 
-// requireCost is for what measures and proves nothing: it runs when its figures have a place to go.
+// requireCost is for measurements that prove nothing: they run when their figures have a file.
 func requireCost(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if *costs == "" {
-		t.Skip("it measures: ask with -args -cost FILE")
+		t.Skip("it measures: run it with -args -cost FILE")
 	}
 }

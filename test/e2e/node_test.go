@@ -25,7 +25,8 @@ type recorded struct {
 	Sequence int  `json:"sequence"`
 }
 
-// TestNodePartsRestart ends the node's parts under a pod that writes: the pod must not notice, and others must start after.
+// TestNodePartsRestart ends the node's parts under a pod that writes: the pod must not notice, and
+// others must start after.
 func TestNodePartsRestart(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
@@ -38,25 +39,25 @@ func TestNodePartsRestart(t *testing.T) {
 		require.NoError(t, shared.Node.Restart(t.Context(), part))
 	}
 	require.NoError(t, shared.AwaitNode(t.Context()))
-	awaitRelease(t) // a kubelet that starts takes every pod for not ready until it has asked
+	awaitRelease(t) // a kubelet that starts considers every pod unready until it has probed it
 
-	before := last[recorded](t, patientLogs(t, namespace, "writer")).Sequence
+	before := last[recorded](t, awaitLogs(t, namespace, "writer")).Sequence
 	awaitRecords(t, namespace, "writer", before+5)
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "writer", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, writer.UID, pod.UID)
-	assert.Zero(t, pod.Status.ContainerStatuses[0].RestartCount, "the pod went on")
+	assert.Zero(t, pod.Status.ContainerStatuses[0].RestartCount, "the pod continued")
 	runPod(t, namespace, boxPod("other", "stat", "/data/records"))
 }
 
-// TestNodeCrash ends all processes of the node, as a loss of power would, and starts it again: every record that was told to be on
-// disk is found.
+// TestNodeCrash ends all processes of the node, as a loss of power would, and starts it again:
+// every record that was reported as written to disk is found.
 func TestNodeCrash(t *testing.T) {
 	requireNode(t)
 	crash(t, 1)
 }
 
-// TestNodeCrashes is TestNodeCrash again and again, with one writer.
+// TestNodeCrashes repeats TestNodeCrash with one writer.
 func TestNodeCrashes(t *testing.T) {
 	requireFull(t)
 	crash(t, 5)
@@ -68,11 +69,11 @@ func crash(t *testing.T, times int) {
 	writer := boxPod("writer", "append", "/data/records", "50ms")
 	writer.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	startPod(t, namespace, writer)
-	told := 0
+	reported := 0
 
 	for i := range times {
-		awaitRecords(t, namespace, "writer", told+10)
-		told = last[recorded](t, logs(t, namespace, "writer")).Sequence
+		awaitRecords(t, namespace, "writer", reported+10)
+		reported = last[recorded](t, logs(t, namespace, "writer")).Sequence
 
 		require.NoError(t, shared.Node.Crash())
 		require.NoError(t, shared.Node.Boot(t.Context()))
@@ -81,14 +82,14 @@ func crash(t *testing.T, times int) {
 		awaitPod(t, namespace, "writer", func(pod *corev1.Pod) bool {
 			return isReady(pod) && int(pod.Status.ContainerStatuses[0].RestartCount) > i
 		})
-		all := every[recorded](t, patientLogs(t, namespace, "writer"))
+		all := every[recorded](t, awaitLogs(t, namespace, "writer"))
 		require.NotEmpty(t, all)
-		require.GreaterOrEqual(t, all[0].Found, told, "after crash %d", i+1)
+		require.GreaterOrEqual(t, all[0].Found, reported, "after crash %d", i+1)
 	}
 	awaitRelease(t)
 }
 
-// TestKubectl uses the tool that people use, which asks the kubelet through the API server.
+// TestKubectl uses kubectl, which sends requests to the kubelet through the API server.
 func TestKubectl(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
@@ -107,9 +108,9 @@ func TestKubectl(t *testing.T) {
 	assert.Equal(t, "/data/records", last[[]owned](t, run("exec", "box", "--", "/box", "stat", "/data/records"))[0].Path)
 }
 
-// TestKubeletIsHeldToItsNode shows that the authorizer of nodes and NodeRestriction are in effect: the kubelet's own certificate
-// reads no Secret that none of its pods has.
-func TestKubeletIsHeldToItsNode(t *testing.T) {
+// TestKubeletIsLimitedToItsNode shows that the authorizer of nodes and NodeRestriction are in
+// effect: the kubelet's own certificate reads no Secret that none of its pods has.
+func TestKubeletIsLimitedToItsNode(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -124,25 +125,25 @@ func TestKubeletIsHeldToItsNode(t *testing.T) {
 	require.ErrorContains(t, err, "no relationship found between node")
 }
 
-// TestSlowAPI shows that the API server is slow for pods when a test asks for it, and only then.
+// TestSlowAPI shows that the API server is slow for pods when a test requests it, and only then.
 func TestSlowAPI(t *testing.T) {
 	requireNode(t)
 	const delay = 300 * time.Millisecond
-	took := func() time.Duration {
+	versionTime := func() time.Duration {
 		begun := time.Now()
 		_, err := shared.PodClient(t).Discovery().ServerVersion()
 		require.NoError(t, err)
 		return time.Since(begun)
 	}
 
-	assert.Less(t, took(), delay)
+	assert.Less(t, versionTime(), delay)
 	shared.SlowAPI(delay)
 	defer shared.SlowAPI(0)
-	assert.Greater(t, took(), delay)
+	assert.Greater(t, versionTime(), delay)
 	shared.SlowAPI(0)
 	cluster.Eventually(t, "it should be fast again", func(context.Context) error {
-		if now := took(); now >= delay {
-			return fmt.Errorf("it took %s", now) // behind what was under way
+		if now := versionTime(); now >= delay {
+			return fmt.Errorf("it took %s", now) // after everything that was under way
 		}
 		return nil
 	})
@@ -156,19 +157,19 @@ type owned struct {
 	Mode  string `json:"mode"`
 }
 
-// awaitRecords waits until "box append" has told so many records.
+// awaitRecords waits until "box append" has reported this many records.
 func awaitRecords(t *testing.T, namespace, name string, count int) {
 	t.Helper()
 	cluster.Eventually(t, "records should be written", func(context.Context) error {
-		if found := last[recorded](t, patientLogs(t, namespace, name)).Sequence; found < count {
+		if found := last[recorded](t, awaitLogs(t, namespace, name)).Sequence; found < count {
 			return fmt.Errorf("there are %d of %d", found, count)
 		}
 		return nil
 	})
 }
 
-// patientLogs is logs where the kubelet may not answer yet.
-func patientLogs(t *testing.T, namespace, name string) (text string) {
+// awaitLogs is logs while the kubelet may not answer yet.
+func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	t.Helper()
 	cluster.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
 		raw, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
@@ -181,30 +182,31 @@ func patientLogs(t *testing.T, namespace, name string) (text string) {
 	return text
 }
 
-// awaitRelease waits until the shared release answers, and goes on to answer, after the node or its kubelet was down: a kubelet
-// that starts takes every pod for not ready until it has asked, and tells so a moment after it has begun.
+// awaitRelease waits until the shared release answers, and continues to answer, after the node or
+// its kubelet was down: a kubelet that starts considers every pod unready until it has probed it,
+// and reports so a moment after it has begun.
 func awaitRelease(t *testing.T) {
 	t.Helper()
-	const settled = 4 * time.Second
+	const stableFor = 4 * time.Second
 	var since time.Time
 	cluster.EventuallyWithin(t, podLimit, "the webhook should be ready again", func(ctx context.Context) error {
-		if err := askRelease(ctx); err != nil {
+		if err := checkRelease(ctx); err != nil {
 			since = time.Time{}
 			return err
 		}
 		if since.IsZero() {
 			since = time.Now()
 		}
-		if time.Since(since) < settled {
+		if time.Since(since) < stableFor {
 			return errors.New("it has only just begun to answer")
 		}
 		return nil
 	})
 }
 
-// askRelease returns why the shared release does not serve.
-func askRelease(ctx context.Context) error {
-	found, err := shared.Client.AppsV1().Deployments(home).Get(ctx, deployment, metav1.GetOptions{})
+// checkRelease returns why the shared release does not serve.
+func checkRelease(ctx context.Context) error {
+	found, err := shared.Client.AppsV1().Deployments(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}

@@ -19,10 +19,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-// podLimit is how long a pod may take to end, with its volume made and the machine busy.
+// podLimit is how long a pod may take to end, including the creation of its volume on a busy
+// machine.
 const podLimit = 3 * time.Minute
 
-// These are what the box program prints; the comment of package box says of which command.
+// Output of the box program; the comment of package box names the command of each.
 type (
 	file struct {
 		Path   string `json:"path"`
@@ -45,13 +46,14 @@ type (
 	}
 )
 
-// newNamespace makes a namespace for one test, which is deleted when the test ends.
+// newNamespace creates a namespace for one test, which is deleted when the test ends.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	return shared.Namespace(t, "e2e", nil)
 }
 
-// boxPod is a pod with the label, which runs the box program once. It asks for no volume: that is ours to add.
+// boxPod is a pod with the label, which runs the box program once. It names no volume: the
+// injection adds it.
 func boxPod(name string, args ...string) *corev1.Pod {
 	grace := int64(1)
 	return &corev1.Pod{
@@ -63,8 +65,8 @@ func boxPod(name string, args ...string) *corev1.Pod {
 	}
 }
 
-// bare is a pod without the label.
-func bare(pod *corev1.Pod) *corev1.Pod {
+// withoutStorageLabel is a pod without the label.
+func withoutStorageLabel(pod *corev1.Pod) *corev1.Pod {
 	pod.Labels = nil
 	return pod
 }
@@ -78,15 +80,15 @@ func created(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 	return made
 }
 
-// runPod creates a pod, waits until it has ended well, and returns its log.
+// runPod creates a pod, waits until it has succeeded, and returns its log.
 func runPod(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	phase, log := tryPod(t, namespace, pod)
-	require.Equal(t, corev1.PodSucceeded, phase, "%s/%s said:\n%s", namespace, pod.Name, log)
+	require.Equal(t, corev1.PodSucceeded, phase, "%s/%s logged:\n%s", namespace, pod.Name, log)
 	return log
 }
 
-// tryPod creates a pod, waits until it has ended, and returns how and its log.
+// tryPod creates a pod, waits until it has ended, and returns its phase and its log.
 func tryPod(t *testing.T, namespace string, pod *corev1.Pod) (corev1.PodPhase, string) {
 	t.Helper()
 	created(t, namespace, pod)
@@ -106,21 +108,22 @@ func startPod(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 // awaitPod waits until a pod is as it should be and returns it.
 func awaitPod(t *testing.T, namespace, name string, is func(*corev1.Pod) bool) (found *corev1.Pod) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there", func(ctx context.Context) error {
-		pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if !is(pod) {
-			return fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
-		}
-		found = pod
-		return nil
-	})
+	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there",
+		func(ctx context.Context) error {
+			pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if !is(pod) {
+				return fmt.Errorf("it is %s: %s", pod.Status.Phase, why(pod))
+			}
+			found = pod
+			return nil
+		})
 	return found
 }
 
-// deletePod deletes a pod and waits until it is gone.
+// deletePod deletes a pod and waits until it no longer exists.
 func deletePod(t *testing.T, namespace, name string) {
 	t.Helper()
 	pods := shared.Client.CoreV1().Pods(namespace)
@@ -134,7 +137,8 @@ func deletePod(t *testing.T, namespace, name string) {
 	})
 }
 
-// runJob runs a pod by a Job of the same name, without a retry, waits until it has succeeded, and returns the pod's log.
+// runJob runs a pod by a Job of the same name, without a retry, waits until it has succeeded, and
+// returns the pod's log.
 func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	none := int32(0)
@@ -151,17 +155,18 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	require.NoError(t, err)
 
 	failed := false
-	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end", func(ctx context.Context) error {
-		job, err := jobs.Get(ctx, pod.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		failed = job.Status.Failed > 0
-		if job.Status.Succeeded == 0 && !failed {
-			return fmt.Errorf("%d of its pods run", job.Status.Active)
-		}
-		return nil
-	})
+	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end",
+		func(ctx context.Context) error {
+			job, err := jobs.Get(ctx, pod.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			failed = job.Status.Failed > 0
+			if job.Status.Succeeded == 0 && !failed {
+				return fmt.Errorf("%d of its pods run", job.Status.Active)
+			}
+			return nil
+		})
 
 	pods, err := shared.Client.CoreV1().Pods(namespace).
 		List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + pod.Name})
@@ -169,11 +174,11 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	require.Len(t, pods.Items, 1)
 	describeOnFailure(t, namespace, pods.Items[0].Name)
 	log := logs(t, namespace, pods.Items[0].Name)
-	require.False(t, failed, "the Job %s/%s failed and said:\n%s", namespace, pod.Name, log)
+	require.False(t, failed, "the Job %s/%s failed and logged:\n%s", namespace, pod.Name, log)
 	return log
 }
 
-// logs returns what a pod has said so far.
+// logs returns a pod's log so far.
 func logs(t *testing.T, namespace, name string) string {
 	t.Helper()
 	text, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(t.Context())
@@ -213,7 +218,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// why says what a pod waits for.
+// why returns what a pod waits for.
 func why(pod *corev1.Pod) string {
 	var all []string
 	for _, status := range pod.Status.ContainerStatuses {

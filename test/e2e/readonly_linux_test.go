@@ -18,16 +18,20 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A volume with the mount options of a read-only profile is read-only for a pod that names the claim in a volume of its own, too.
-// No CSI driver runs on this node: the kubelet itself mounts the file system of a device with those options, as drivers do.
-func TestNoPodWritesTheVolumeOfAReadOnlyProfile(t *testing.T) {
+// A volume with the mount options of a read-only profile is read-only for a pod that names the
+// claim in a volume of its own, too. No CSI driver runs on this node: the kubelet itself mounts the
+// file system of a device with those options, as drivers do.
+func TestReadOnlyVolumeRefusesWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	const profile, namespace, volumeName = "library", "e2e-library", "e2e-library"
 	makeNamespace(t, namespace)
 	t.Cleanup(func() { removeNamespace(t, namespace) })
 	volume := deviceVolume(t, volumeName, readOnlyOptions(t))
-	volume.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim + "-" + profile}
+	volume.Spec.ClaimRef = &corev1.ObjectReference{
+		Kind: "PersistentVolumeClaim", Namespace: namespace,
+		Name: claim + "-" + profile,
+	}
 	volume.Spec.StorageClassName = "fast-" + profile
 	createVolume(t, volume)
 
@@ -38,8 +42,8 @@ func TestNoPodWritesTheVolumeOfAReadOnlyProfile(t *testing.T) {
 	assert.Contains(t, log, "read-only file system")
 }
 
-// The same pod writes where the volume has no such option: it is the option that stops it.
-func TestAPodWritesTheVolumeOfAWritableProfile(t *testing.T) {
+// The same pod writes where the volume has no such option: only the option stops it.
+func TestWritableVolumeAcceptsWrites(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -57,7 +61,8 @@ func TestAPodWritesTheVolumeOfAWritableProfile(t *testing.T) {
 	runPod(t, namespace, namesClaim(boxPod("second", "write", "/mine", "book", "1"), "own"))
 }
 
-// readOnlyOptions are the mount options of the PersistentVolume that a read-only profile of a CSI driver creates.
+// readOnlyOptions are the mount options of the PersistentVolume that a read-only profile of a CSI
+// driver creates.
 func readOnlyOptions(t *testing.T) []string {
 	t.Helper()
 	config := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
@@ -71,7 +76,7 @@ func readOnlyOptions(t *testing.T) []string {
 	return objects.Volumes[0].Spec.MountOptions
 }
 
-// deviceVolume is a local volume of a device with a file system that everyone may write to.
+// deviceVolume is a local volume of a device with a file system that every user may write to.
 func deviceVolume(t *testing.T, name string, options []string) *corev1.PersistentVolume {
 	t.Helper()
 	image, root := filepath.Join(t.TempDir(), "image"), t.TempDir()
@@ -83,12 +88,14 @@ func deviceVolume(t *testing.T, name string, options []string) *corev1.Persisten
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("32Mi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain, MountOptions: options,
-			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: device, FSType: new("ext4")}},
-			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"node-1"}}},
-			}}}},
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("32Mi")},
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			MountOptions:                  options,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				Local: &corev1.LocalVolumeSource{Path: device, FSType: new("ext4")},
+			},
+			NodeAffinity: onNode("node-1"),
 		},
 	}
 }
@@ -99,7 +106,8 @@ func createVolume(t *testing.T, volume *corev1.PersistentVolume) {
 	_, err := volumes.Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := volumes.Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		if err := volumes.Delete(context.WithoutCancel(t.Context()), volume.Name,
+			metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 			assert.NoError(t, err)
 		}
 	})
@@ -107,7 +115,7 @@ func createVolume(t *testing.T, volume *corev1.PersistentVolume) {
 
 // namesClaim makes a pod without the label mount a claim to write, in a volume of its own.
 func namesClaim(pod *corev1.Pod, claim string) *corev1.Pod {
-	pod = bare(pod)
+	pod = withoutStorageLabel(pod)
 	pod.Spec.Volumes = []corev1.Volume{{Name: "mine", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}}

@@ -31,23 +31,26 @@ func helmRun(t *testing.T, helm string, args ...string) string {
 	return out
 }
 
-func installOurs(t *testing.T, release string) {
+func installShared(t *testing.T, release string) {
 	t.Helper()
-	helmRun(t, "helm4", "install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+	helmRun(t, "helm4", "install", release, chart, "--namespace", releaseNamespace, "--values", values, "--wait",
+		"--timeout", "3m")
 	awaitWebhook(t, release+"-pipeline-storage")
 }
 
-func uninstallOurs(t *testing.T, release string) {
+func uninstallShared(t *testing.T, release string) {
 	t.Helper()
-	helmRun(t, "helm4", "uninstall", release, "--namespace", home, "--wait", "--timeout", "3m")
+	helmRun(t, "helm4", "uninstall", release, "--namespace", releaseNamespace, "--wait", "--timeout", "3m")
 }
 
-// awaitWebhook waits until the API server asks the webhook of a release: it learns of one by a watch.
+// awaitWebhook waits until the API server calls the webhook of a release: it learns of one by a
+// watch.
 func awaitWebhook(t *testing.T, name string) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "labelled pods should get storage from "+name, func(ctx context.Context) error {
 		pod := boxPod("trial", "sleep", "1s")
-		made, err := shared.Client.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		made, err := shared.Client.CoreV1().Pods("default").Create(ctx, pod,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil && !mounted(made) {
 			err = errors.New("a pod gets none")
 		}
@@ -55,55 +58,62 @@ func awaitWebhook(t *testing.T, name string) {
 	})
 }
 
-// mounted tells whether each container of a pod has a claim of ours.
+// mounted reports whether each container of a pod has a claim of the installation.
 func mounted(pod *corev1.Pod) bool {
-	ours := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+	injected := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && strings.HasPrefix(v.PersistentVolumeClaim.ClaimName, claim)
 	})
-	return ours >= 0 && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
-		return !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == pod.Spec.Volumes[ours].Name })
+	return injected >= 0 && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+			return m.Name == pod.Spec.Volumes[injected].Name
+		})
 	})
 }
 
-func TestTheWebhookIsUninstalledAndInstalledAgain(t *testing.T) {
+func TestReinstallsWebhook(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
-	t.Cleanup(func() { // whatever happens, others need the release
+	t.Cleanup(func() { // whatever happens, other tests need the release
 		helm, err := shared.Helm(context.WithoutCancel(t.Context()), "helm4")
 		require.NoError(t, err)
 		ctx := context.WithoutCancel(t.Context())
-		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", home, "--wait", "--ignore-not-found")
-		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", home, "--values", values, "--wait", "--timeout", "3m")
+		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", releaseNamespace, "--wait", "--ignore-not-found")
+		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", releaseNamespace, "--values", values,
+			"--wait", "--timeout", "3m")
 		assert.NoError(t, err)
 	})
 	written := []file{writeIn(t, namespace, "/data", bytes)}
 	before := boundClaim(t, namespace, claim)
 
-	survives(t, "the webhook is uninstalled and installed under the same name", written, readIn(t, namespace, "/data"), func() {
-		uninstallOurs(t, release)
-		phase, log := tryPod(t, namespace, boxPod("between", "stat", "/data"))
-		assert.Equal(t, corev1.PodFailed, phase, "without the webhook a pod has no storage: %s", log)
-		installOurs(t, release)
-	})
-	survives(t, "the webhook is uninstalled and installed under another name", written, readIn(t, namespace, "/data"), func() {
-		uninstallOurs(t, release)
-		installOurs(t, "other")
-	})
-	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is kept")
+	survives(t, "the webhook is uninstalled and installed under the same name", written, readIn(t, namespace, "/data"),
+		func() {
+			uninstallShared(t, release)
+			phase, log := tryPod(t, namespace, boxPod("between", "stat", "/data"))
+			assert.Equal(t, corev1.PodFailed, phase, "without the webhook a pod has no storage: %s", log)
+			installShared(t, release)
+		})
+	survives(t, "the webhook is uninstalled and installed under another name", written, readIn(t, namespace, "/data"),
+		func() {
+			uninstallShared(t, release)
+			installShared(t, "other")
+		})
+	assert.Equal(t, before.UID, boundClaim(t, namespace, claim).UID, "the claim is retained")
 
-	survives(t, "the claim of an uninstalled release is deleted by mistake", written, readIn(t, namespace, "/data"), func() {
-		deletePods(t, namespace)
-		deleteClaim(t, namespace, claim)
-	})
+	survives(t, "the claim of an uninstalled release is deleted by mistake", written, readIn(t, namespace, "/data"),
+		func() {
+			deletePods(t, namespace)
+			deleteClaim(t, namespace, claim)
+		})
 	assert.Equal(t, before.Spec.VolumeName, boundClaim(t, namespace, claim).Spec.VolumeName)
-	uninstallOurs(t, "other")
-	installOurs(t, release)
+	uninstallShared(t, "other")
+	installShared(t, release)
 	awaitRelease(t)
 }
 
-// TestARenderedReleaseIsUninstalledAndInstalledAgain is the way without a webhook: a chart of somebody else's, and our
-// post-renderer. The pods have the label, so the webhook sees what was rendered and leaves it as it is.
-func TestARenderedReleaseIsUninstalledAndInstalledAgain(t *testing.T) {
+// TestReinstallsRenderedRelease is the way without a webhook: a third party's chart, and the
+// post-renderer. The pods have the label, so the webhook sees what was rendered and does not change
+// it.
+func TestReinstallsRenderedRelease(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -113,7 +123,10 @@ func TestARenderedReleaseIsUninstalledAndInstalledAgain(t *testing.T) {
 			"install", release, "testdata/train", "--namespace", namespace, "--set", "image=" + node.BoxImage,
 			"--post-renderer", cluster.Program("postrender"),
 		}
-		for _, a := range append([]string{"--namespace=" + namespace, "--release=" + release, "--backend=local-path", "--size=32Mi"}, more...) {
+		for _, a := range append([]string{
+			"--namespace=" + namespace, "--release=" + release, "--backend=local-path",
+			"--size=32Mi",
+		}, more...) {
 			args = append(args, "--post-renderer-args="+a)
 		}
 		helmRun(t, "helm3", args...)
@@ -153,7 +166,8 @@ func jobLog(t *testing.T, namespace, name string) string {
 		}
 		return err
 	})
-	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name})
+	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(),
+		metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name})
 	require.NoError(t, err)
 	require.Len(t, pods.Items, 1)
 	describeOnFailure(t, namespace, pods.Items[0].Name)
@@ -163,7 +177,8 @@ func jobLog(t *testing.T, namespace, name string) string {
 func deleteJob(t *testing.T, namespace, name string) error {
 	t.Helper()
 	now := metav1.DeletePropagationForeground
-	if err := shared.Client.BatchV1().Jobs(namespace).Delete(t.Context(), name, metav1.DeleteOptions{PropagationPolicy: &now}); err != nil {
+	if err := shared.Client.BatchV1().Jobs(namespace).Delete(t.Context(), name,
+		metav1.DeleteOptions{PropagationPolicy: &now}); err != nil {
 		return err
 	}
 	cluster.Eventually(t, "the Job "+name+" should go", func(ctx context.Context) error {

@@ -17,56 +17,60 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestStatusTellsWhyAPodWaits has a real kubelet fail to mount, and a real scheduler find no node, and asks the plugin why.
-func TestStatusTellsWhyAPodWaits(t *testing.T) {
+// TestStatusReportsPendingPod has a real kubelet fail to mount, and a real scheduler find no node,
+// and runs the plugin for the reason.
+func TestStatusReportsPendingPod(t *testing.T) {
 	requireNode(t)
 	for name, c := range map[string]struct {
 		profile, namespace, reason, message string
-		mended                              func(t *testing.T)
+		repair                              func(t *testing.T)
 	}{
-		"the node does not have the folder": {
+		"the node does not have the directory": {
 			"missing", "e2e-missing", status.ReasonMountFailed, `path "/opt/e2e-missing" does not exist`,
 			func(t *testing.T) {
 				t.Helper()
 				require.NoError(t, os.Mkdir(shared.Node.Path("/opt/e2e-missing"), 0o755))
 			},
 		},
-		"the volume is on a node that there is not": {"elsewhere", "e2e-elsewhere", diagnose.ReasonWrongZone, "node-2", nil},
+		"the volume is on a node that there is not": {
+			"another-node", "e2e-another-node", diagnose.ReasonWrongZone, "node-2",
+			nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			place := profileCase{profile: c.profile, namespace: c.namespace, onNode: "/opt/" + c.namespace}
-			namespace := place.home(t)
+			namespace := place.prepareNamespace(t)
 			require.NoError(t, os.RemoveAll(shared.Node.Path(place.onNode)))
 			pod := boxPod("waits", "write", "/"+c.profile, "numbers", "1024")
 			using(c.profile)(pod)
 			created(t, namespace, pod)
 
 			var problem status.Problem
-			cluster.EventuallyWithin(t, podLimit, "the plugin should tell "+c.reason, func(context.Context) error {
-				report := told(t, namespace)
+			cluster.EventuallyWithin(t, podLimit, "the plugin should report "+c.reason, func(context.Context) error {
+				report := reportOf(t, namespace)
 				i := slices.IndexFunc(report.Problems, func(p status.Problem) bool { return p.Reason == c.reason })
 				if i < 0 {
-					return fmt.Errorf("it tells %+v", report.Problems)
+					return fmt.Errorf("it reports %+v", report.Problems)
 				}
 				problem = report.Problems[i]
 				return nil
 			})
 			assert.Contains(t, problem.Message, c.message)
 			assert.NotEmpty(t, problem.Next)
-			if c.mended == nil {
+			if c.repair == nil {
 				return
 			}
 
-			c.mended(t)
+			c.repair(t)
 			awaitPod(t, namespace, "waits", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
-			assert.Empty(t, told(t, namespace).Problems)
+			assert.Empty(t, reportOf(t, namespace).Problems)
 		})
 	}
 }
 
-// told is what the plugin tells of a namespace.
-func told(t *testing.T, namespace string) status.Namespace {
+// reportOf is the plugin's report about a namespace.
+func reportOf(t *testing.T, namespace string) status.Namespace {
 	t.Helper()
 	var report status.Status
 	out := shell(t, cluster.Program("kubectl-pipeline_storage")+" status --namespace "+namespace+" --output json")

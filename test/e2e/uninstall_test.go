@@ -22,19 +22,20 @@ const (
 	admissionLimit = 4 * time.Second
 )
 
-// leaving is a release that a test uninstalls, and the namespace that it serves.
-type leaving struct {
+// uninstallCase is a release that a test uninstalls, and the namespace that it serves.
+type uninstallCase struct {
 	helm            *cluster.Helm
 	name, namespace string
 	served          string
 }
 
-// leave installs a release of its own, with a Helm, and returns when labelled pods get storage from it.
-func leave(t *testing.T, helm, name string) leaving {
+// newUninstallCase installs a release of its own, with a Helm, and returns when labelled pods get
+// storage from it.
+func newUninstallCase(t *testing.T, helm, name string) uninstallCase {
 	t.Helper()
 	h, err := shared.Helm(t.Context(), helm)
 	require.NoError(t, err)
-	l := leaving{
+	l := uninstallCase{
 		helm: h, name: name,
 		namespace: shared.Namespace(t, name, map[string]string{enforceLabel: restricted}),
 		served:    shared.Namespace(t, name+"-served", map[string]string{"installation": name}),
@@ -48,28 +49,32 @@ func leave(t *testing.T, helm, name string) leaving {
 	return l
 }
 
-func (l leaving) values() []string {
+func (l uninstallCase) values() []string {
 	return []string{
 		"--values=" + values,
-		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name + `"]}]}`,
+		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name +
+			`"]}]}`,
 	}
 }
 
-func (l leaving) uninstall(ctx context.Context, more ...string) error {
-	_, err := l.helm.Run(ctx, append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
+func (l uninstallCase) uninstall(ctx context.Context, more ...string) error {
+	_, err := l.helm.Run(ctx,
+		append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
 	return err
 }
 
 // configuration is the name of the MutatingWebhookConfiguration.
-func (l leaving) configuration() string { return l.namespace + "." + l.name + "-pipeline-storage" }
+func (l uninstallCase) configuration() string {
+	return l.namespace + "." + l.name + "-pipeline-storage"
+}
 
-func (l leaving) deleteConfiguration(ctx context.Context) error {
+func (l uninstallCase) deleteConfiguration(ctx context.Context) error {
 	return ignoreNotFound(shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
 		Delete(ctx, l.configuration(), metav1.DeleteOptions{}))
 }
 
 // remove is for a test that failed: a webhook without its Service would harm the tests after it.
-func (l leaving) remove(ctx context.Context, t *testing.T) {
+func (l uninstallCase) remove(ctx context.Context, t *testing.T) {
 	t.Helper()
 	require.NoError(t, l.deleteConfiguration(ctx))
 	if err := l.uninstall(ctx, "--no-hooks"); err != nil {
@@ -77,9 +82,9 @@ func (l leaving) remove(ctx context.Context, t *testing.T) {
 	}
 }
 
-// underAdmissions does something while labelled pods are created, with storage or without, and until a while later. None may be
-// refused, and none may wait for a webhook that is gone.
-func (l leaving) underAdmissions(t *testing.T, do func()) {
+// underAdmissions runs do while labelled pods are created, with storage or without, and a while
+// after. None may be refused, and none may wait for a deleted webhook.
+func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	t.Helper()
 	client := loadClient(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -87,7 +92,7 @@ func (l leaving) underAdmissions(t *testing.T, do func()) {
 	done := make(chan cluster.Stats, 1)
 	go func() {
 		done <- cluster.Load(ctx, admissionsPerSecond, func(ctx context.Context, _ int) error {
-			if err := admit(ctx, client, l.served); !errors.Is(err, errBare) {
+			if err := admit(ctx, client, l.served); !errors.Is(err, errNoStorage) {
 				return err
 			}
 			return nil
@@ -97,16 +102,18 @@ func (l leaving) underAdmissions(t *testing.T, do func()) {
 	time.Sleep(5 * time.Second)
 	cancel()
 	stats := <-done
-	t.Logf("%d admissions in %s, the slowest in %s", stats.Done, stats.Elapsed.Round(time.Millisecond), stats.Quantile(1).Round(time.Millisecond))
+	t.Logf("%d admissions in %s, the slowest in %s", stats.Done, stats.Elapsed.Round(time.Millisecond),
+		stats.Quantile(1).Round(time.Millisecond))
 	assertNoneFailed(t, stats, admissionsPerSecond)
 	assert.Less(t, stats.Quantile(1), admissionLimit)
 }
 
-// awaitNoConfiguration waits until the MutatingWebhookConfiguration is gone.
-func (l leaving) awaitNoConfiguration(t *testing.T) {
+// awaitNoConfiguration waits until the MutatingWebhookConfiguration no longer exists.
+func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	t.Helper()
 	cluster.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
-		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(), metav1.GetOptions{})
+		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(),
+			metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -114,10 +121,11 @@ func (l leaving) awaitNoConfiguration(t *testing.T) {
 	})
 }
 
-// assertNothingLeft holds that no object of the release or of its hooks has survived but those that are retained.
-func (l leaving) assertNothingLeft(t *testing.T) {
+// assertNothingLeft checks that no object of the release or of its hooks remains, except those that
+// are retained.
+func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	t.Helper()
-	cluster.Eventually(t, "no pod should be left", func(ctx context.Context) error {
+	cluster.Eventually(t, "no pod should remain", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(l.namespace).List(ctx, metav1.ListOptions{})
 		if err == nil && len(pods.Items) > 0 {
 			err = fmt.Errorf("%d are", len(pods.Items))
@@ -133,8 +141,8 @@ func (l leaving) assertNothingLeft(t *testing.T) {
 	assert.Len(t, accounts.Items, 1, "the namespace's default one")
 }
 
-// assertNoRights holds that the right to delete is gone with the hook.
-func (l leaving) assertNoRights(t *testing.T) {
+// assertNoRights checks that the right to delete is removed with the hook.
+func (l uninstallCase) assertNoRights(t *testing.T) {
 	t.Helper()
 	_, err := shared.Client.RbacV1().ClusterRoles().Get(t.Context(), l.configuration()+".uninstall", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
@@ -145,7 +153,7 @@ func TestUninstallRefusesNoPod(t *testing.T) {
 	t.Parallel()
 	for _, helm := range []string{"helm3", "helm4"} {
 		t.Run(helm, func(t *testing.T) {
-			l := leave(t, helm, "leaves-"+helm)
+			l := newUninstallCase(t, helm, "leaves-"+helm)
 			l.underAdmissions(t, func() { require.NoError(t, l.uninstall(t.Context(), "--wait")) })
 			l.awaitNoConfiguration(t)
 			l.assertNothingLeft(t)
@@ -156,7 +164,7 @@ func TestUninstallRefusesNoPod(t *testing.T) {
 func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
-	l := leave(t, "helm3", "interrupted")
+	l := newUninstallCase(t, "helm3", "interrupted")
 	l.underAdmissions(t, func() {
 		ctx, kill := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -165,16 +173,17 @@ func TestInterruptedUninstallRefusesNoPod(t *testing.T) {
 		kill()
 		require.Error(t, <-ended, "it was killed before it was done")
 		time.Sleep(10 * time.Second)
-		require.NoError(t, l.uninstall(t.Context(), "--wait"), "the next try goes on where the first one stopped")
+		require.NoError(t, l.uninstall(t.Context(), "--wait"), "the next try resumes where the first one stopped")
 	})
 	l.assertNothingLeft(t)
 }
 
-// Where the Job cannot run, nothing may be removed: labelled pods still get their storage. docs/operations.md has the way out.
+// Where the Job cannot run, nothing may be removed: labelled pods still get their storage.
+// docs/operations.md has the way out.
 func TestUninstallWithoutTheImageRemovesNothing(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
-	l := leave(t, "helm4", "without-image")
+	l := newUninstallCase(t, "helm4", "without-image")
 	_, err := l.helm.Run(t.Context(), append([]string{
 		"upgrade", l.name, chart, "--namespace", l.namespace, "--set", "image.tag=missing,image.pullPolicy=Never",
 	}, l.values()...)...)

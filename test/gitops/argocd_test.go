@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// plugin is what we use of a ConfigManagementPlugin. Source: argo-cd, cmpserver/plugin/config.go.
+// plugin has the fields of a ConfigManagementPlugin that the example uses.
+// Source: argo-cd, cmpserver/plugin/config.go.
 type plugin struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -40,16 +41,19 @@ func readPlugin(t *testing.T) plugin {
 	return p
 }
 
-// argoEnv is the build environment that Argo CD gives a plugin. Source: argo-cd, docs/user-guide/build-environment.md.
+// argoEnv is the build environment that Argo CD gives a plugin.
+// Source: argo-cd, docs/user-guide/build-environment.md.
 func argoEnv(app string, more ...string) []string {
 	return append([]string{
-		"ARGOCD_APP_NAME=" + app, "ARGOCD_APP_NAMESPACE=pipelines", "ARGOCD_APP_PROJECT_NAME=default", "ARGOCD_APP_SOURCE_PATH=charts",
+		"ARGOCD_APP_NAME=" + app, "ARGOCD_APP_NAMESPACE=pipelines", "ARGOCD_APP_PROJECT_NAME=default",
+		"ARGOCD_APP_SOURCE_PATH=charts",
 		"KUBE_VERSION=1.33.0", "KUBE_API_VERSIONS=v1,apps/v1,batch/v1,storage.k8s.io/v1,ray.io/v1,ray.io/v1/RayCluster",
 	}, more...)
 }
 
-// generate runs init and generate as Argo CD does: in the Application's folder, the arguments behind the command, with no
-// interpolation. Source: argo-cd, cmpserver/plugin/plugin.go runCommand.
+// generate runs init and generate as Argo CD does: in the Application's directory, the arguments
+// behind the command, with no interpolation.
+// Source: argo-cd, cmpserver/plugin/plugin.go runCommand.
 func generate(t *testing.T, dir string, env []string) result {
 	t.Helper()
 	p := readPlugin(t)
@@ -62,7 +66,7 @@ func generate(t *testing.T, dir string, env []string) result {
 	return r
 }
 
-// withoutHooks leaves out what Helm 3 sends to no post-renderer.
+// withoutHooks removes what Helm 3 sends to no post-renderer.
 func withoutHooks(all map[string]*unstructured.Unstructured) map[string]*unstructured.Unstructured {
 	for key, object := range all {
 		if object.GetAnnotations()["helm.sh/hook"] != "" {
@@ -72,8 +76,8 @@ func withoutHooks(all map[string]*unstructured.Unstructured) map[string]*unstruc
 	return all
 }
 
-// The plugin makes of every example chart what Helm and the post-renderer make of it.
-func TestThePluginRendersAsHelmWithThePostRenderer(t *testing.T) {
+// The plugin renders every example chart as Helm and the post-renderer do.
+func TestPluginRendersAsHelm(t *testing.T) {
 	t.Parallel()
 	for _, chart := range []string{"etl-cronjob", "training-job", "ray-cluster"} {
 		t.Run(chart, func(t *testing.T) {
@@ -82,15 +86,17 @@ func TestThePluginRendersAsHelmWithThePostRenderer(t *testing.T) {
 			got := must(t, generate(t, dir, argoEnv("nightly")))
 			want := must(t, command(t, dir, nil, "helm", "template", "nightly", ".", "--namespace", "pipelines",
 				"--kube-version", "1.33.0", "--api-versions", "ray.io/v1/RayCluster",
-				"--post-renderer", filepath.Join(bin, "postrender"), "--post-renderer-args=--namespace=pipelines", "--post-renderer-args=--release=nightly"))
+				"--post-renderer", filepath.Join(bin, "postrender"), "--post-renderer-args=--namespace=pipelines",
+				"--post-renderer-args=--release=nightly"))
 			require.Contains(t, got, "claimName: pvc-data-pipeline.nightly")
 			assert.Equal(t, withoutHooks(objects(t, want)), withoutHooks(objects(t, got)))
 		})
 	}
 }
 
-// Values and configuration are files of the Application, and an Application of another namespace has the same release.
-func TestThePluginReadsTheFilesOfTheApplication(t *testing.T) {
+// Values and configuration are files of the Application, and an Application of another namespace
+// has the same release.
+func TestPluginReadsApplicationFiles(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/training-job")
 	config, err := os.ReadFile(filepath.Join(root, "examples", "storageconfig.yaml"))
@@ -109,8 +115,8 @@ func TestThePluginReadsTheFilesOfTheApplication(t *testing.T) {
 	assert.Equal(t, 2, claims, "%v", got)
 }
 
-// A folder without a chart is a kustomization. The plugin needs no function in it.
-func TestThePluginBuildsAKustomization(t *testing.T) {
+// A directory without a chart is a kustomization. The plugin needs no function in it.
+func TestPluginBuildsKustomization(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "transformers:\n- storage.yaml\n", "")
@@ -118,16 +124,18 @@ func TestThePluginBuildsAKustomization(t *testing.T) {
 	assert.Equal(t, objects(t, must(t, build(t, copied(t, "examples/kustomize")))), got)
 }
 
-// What the plugin cannot render, Argo CD must not take for an empty Application.
-func TestThePluginFailsWhole(t *testing.T) {
+// Argo CD must not read a failed rendering as an empty Application.
+func TestPluginFailsWithoutOutput(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ file, text, exp string }{
 		"when helm fails": {"templates/broken.yaml", "{{ fail \"no such value\" }}\n", "no such value"},
 		"on a conflict": {
 			"templates/pod.yaml",
-			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {pipeline-storage: enabled}}\nspec:\n  containers:\n  - name: main\n" +
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {pipeline-storage: enabled}}\nspec:\n  containers:\n  - " +
+				"name: main\n" +
 				"    image: x\n    volumeMounts: [{name: s, mountPath: /data}]\n  volumes: [{name: s, emptyDir: {}}]\n",
-			`Pod/p: container "main": mount path /data is taken by volume "s": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			`Pod/p: container "main": mount path /data is taken by volume "s": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,8 +150,8 @@ func TestThePluginFailsWhole(t *testing.T) {
 	}
 }
 
-// The names by which the three files of the example know each other.
-func TestTheFilesOfTheExampleFitTogether(t *testing.T) {
+// The names by which the three files of the example refer to each other.
+func TestExampleFilesAreConsistent(t *testing.T) {
 	t.Parallel()
 	read := func(name string) *unstructured.Unstructured {
 		text, err := os.ReadFile(filepath.Join(root, "examples", "argocd", name))

@@ -11,11 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// commandBlock is what a person copies from a document.
+// commandBlock is a block of commands to copy from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestEveryCommandOfTheDocumentWorks runs the commands of docs/gitops.md as a person would, in a folder with the examples.
-func TestEveryCommandOfTheDocumentWorks(t *testing.T) {
+// TestDocumentCommands runs the commands of docs/gitops.md as a user would, in a directory with the
+// examples.
+func TestDocumentCommands(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
 	require.NoError(t, err)
@@ -40,8 +41,8 @@ func TestEveryCommandOfTheDocumentWorks(t *testing.T) {
 	}
 }
 
-// TestTheConfigurationOfTheDocumentIsOne holds the first example of the document to what it says.
-func TestTheConfigurationOfTheDocumentIsOne(t *testing.T) {
+// TestDocumentConfigurationLoads checks the first example of the document against its text.
+func TestDocumentConfigurationLoads(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "gitops.md"))
 	require.NoError(t, err)

@@ -63,8 +63,8 @@ var exampleObjects = []string{
 	"PersistentVolumeClaim/pipelines/pvc-data-pipeline.nightly", "StorageClass//fast.pipelines.nightly",
 }
 
-// The example: kustomize's own transformers first, then ours.
-func TestTheFunctionMountsWhatKustomizeBuilt(t *testing.T) {
+// The example: kustomize's own transformers first, then the function.
+func TestFunctionMountsKustomizeOutput(t *testing.T) {
 	t.Parallel()
 	r := build(t, copied(t, "examples/kustomize"))
 	built := objects(t, must(t, r))
@@ -80,8 +80,8 @@ func TestTheFunctionMountsWhatKustomizeBuilt(t *testing.T) {
 	}
 }
 
-// What a build made is built again: nothing changes.
-func TestASecondBuildChangesNothing(t *testing.T) {
+// The output of a build is built again: nothing changes.
+func TestSecondBuildChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	once := must(t, build(t, dir))
@@ -91,7 +91,7 @@ func TestASecondBuildChangesNothing(t *testing.T) {
 }
 
 // Each namespace in which pods mount the claim gets one.
-func TestEveryNamespaceGetsItsClaim(t *testing.T) {
+func TestEachNamespaceGetsClaim(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "namespace: pipelines\n", "")
@@ -102,8 +102,8 @@ func TestEveryNamespaceGetsItsClaim(t *testing.T) {
 	assert.Len(t, built, 5, "and one class")
 }
 
-// A conflict stops the build with a sentence, and so does a mistake in the configuration.
-func TestKustomizeShowsWhy(t *testing.T) {
+// A conflict stops the build with its message, and so does a mistake in the configuration.
+func TestKustomizeShowsReason(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		file string
@@ -112,10 +112,18 @@ func TestKustomizeShowsWhy(t *testing.T) {
 	}{
 		"a conflict": {
 			"base/api.yaml",
-			[]string{"        args:", "        volumeMounts: [{name: scratch, mountPath: /data}]\n        args:", "    spec:\n", "    spec:\n      volumes: [{name: scratch, emptyDir: {}}]\n"},
-			`error: document 1 Deployment/nightly-api: container "api": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			[]string{
+				"        args:", "        volumeMounts: [{name: scratch, mountPath: /data}]\n        args:", "    spec:\n",
+				"    spec:\n      volumes: [{name: scratch, emptyDir: {}}]\n",
+			},
+			`error: document 1 Deployment/nightly-api: container "api": mount path /data is taken by volume "scratch": choose ` +
+				`another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
-		"a mistake": {"storage.yaml", []string{"size: 50Gi", "size: lots"}, `error: functionConfig: profiles[0].claim.size: "lots" is no quantity`},
+		"a mistake": {
+			"storage.yaml",
+			[]string{"size: 50Gi", "size: lots"},
+			`error: functionConfig: profiles[0].claim.size: "lots" is not a quantity`,
+		},
 		"no namespace": {
 			"storage.yaml",
 			[]string{"  namespace: pipelines\n", ""},
@@ -134,11 +142,12 @@ func TestKustomizeShowsWhy(t *testing.T) {
 	}
 }
 
-// Warnings reach the person who builds.
+// Warnings reach the user who builds.
 func TestKustomizeShowsWarnings(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	edit(t, dir, "storage.yaml", "accessModes: [ReadWriteMany]", "accessModes: [ReadWriteOnce]", "backend: nfs\n    parameters:\n      server: nfs.example.com\n      share: /exports/pipelines", "backend: aws-ebs")
+	edit(t, dir, "storage.yaml", "accessModes: [ReadWriteMany]", "accessModes: [ReadWriteOnce]",
+		"backend: nfs\n    parameters:\n      server: nfs.example.com\n      share: /exports/pipelines", "backend: aws-ebs")
 	r := build(t, dir)
 	assert.Len(t, objects(t, must(t, r)), 4)
 	assert.Contains(t, r.stderr, `warning: profile "default": its volume can be mounted on one node only`)
@@ -148,7 +157,8 @@ func TestKustomizeShowsWarnings(t *testing.T) {
 func TestArgumentsAreFlags(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	edit(t, dir, "storage.yaml", "        path: postrender\n", "        path: postrender\n        args: [--release=other, --size=1Ti]\n")
+	edit(t, dir, "storage.yaml", "        path: postrender\n",
+		"        path: postrender\n        args: [--release=other, --size=1Ti]\n")
 	built := objects(t, must(t, build(t, dir)))
 	claim := built["PersistentVolumeClaim/pipelines/pvc-data-pipeline.other"]
 	require.NotNil(t, claim, "%v", keys(built))
@@ -156,12 +166,12 @@ func TestArgumentsAreFlags(t *testing.T) {
 	assert.Equal(t, "1Ti", size)
 }
 
-// What the documents warn of, so that they can be changed when kustomize is.
-func TestTrapsOfKustomize(t *testing.T) {
+// Limitations of kustomize in the document, so that it can be changed when kustomize is.
+func TestKustomizeLimitations(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	r := command(t, dir, nil, "kustomize", "build", "--enable-alpha-plugins", dir)
-	assert.NotContains(t, must(t, r), "pvc-data-pipeline", "without --enable-exec the function is left out")
+	assert.NotContains(t, must(t, r), "pvc-data-pipeline", "without --enable-exec the function is skipped")
 	assert.Empty(t, r.stderr, "without a word")
 
 	for _, args := range [][]string{{"kustomize", "build", dir}, {"kubectl", "kustomize", dir}} {
@@ -170,7 +180,8 @@ func TestTrapsOfKustomize(t *testing.T) {
 		assert.Contains(t, r.stderr, "external plugins disabled", "%v", args)
 	}
 
-	edit(t, dir, "storage.yaml", "  storageClass:", "  volume: {handle: 'nfs.example.com#/exports/pipelines#'}\n  storageClass:")
+	edit(t, dir, "storage.yaml", "  storageClass:",
+		"  volume: {handle: 'nfs.example.com#/exports/pipelines#'}\n  storageClass:")
 	parent := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(parent, "inner"), os.DirFS(dir)))
 	write(t, parent, "kustomization.yaml", "namespace: other\nresources: [inner]\n")

@@ -1,5 +1,6 @@
-// Package gitops_test runs what docs/gitops.md tells: the KRM function under real kustomize, the command of the Argo CD plugin
-// as Argo CD runs it, and rendering in a pipe. No test here runs Argo CD, Flux, kpt or a container.
+// Package gitops_test runs the commands of docs/gitops.md: the KRM function under real kustomize,
+// the command of the Argo CD plugin as Argo CD runs it, and rendering in a pipe. No test here runs
+// Argo CD, Flux, kpt or a container.
 package gitops_test
 
 import (
@@ -21,7 +22,7 @@ import (
 
 const root = "../.."
 
-// bin is a folder with all programs that the documents name, for $PATH.
+// bin is a directory with all programs that the documents name, for $PATH.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,10 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
-	for name, part := range map[string]string{"helm": "helm3", "helm4": "helm4", "kustomize": "kustomize", "kubectl": "kubectl"} {
+	for name, part := range map[string]string{
+		"helm": "helm3", "helm4": "helm4", "kustomize": "kustomize",
+		"kubectl": "kubectl",
+	} {
 		program, err := parts.Path(ctx, part)
 		if err != nil {
 			return 1, err
@@ -55,13 +59,14 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// result is what a command gives to whoever runs it.
+// result is the output of a command.
 type result struct {
 	stdout, stderr string
 	err            error
 }
 
-// command runs a program in a folder with our programs in its $PATH, a home of its own and nothing else of ours but env.
+// command runs a program in a directory with the programs of bin in its $PATH, a home directory of
+// its own and, of this environment, only env.
 func command(t *testing.T, dir string, env []string, name string, args ...string) result {
 	t.Helper()
 	path := filepath.Join(bin, name)
@@ -70,32 +75,32 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	}
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), path, args...)
-	home := t.TempDir()
+	homeDir := t.TempDir()
 	c.Dir, c.Stdout, c.Stderr = dir, &stdout, &stderr
 	c.Env = append([]string{
-		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home,
-		"HELM_DATA_HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home,
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + homeDir,
+		"HELM_DATA_HOME=" + homeDir, "HELM_CACHE_HOME=" + homeDir, "HELM_CONFIG_HOME=" + homeDir,
 	}, env...)
 	err := c.Run()
 	return result{stdout.String(), stderr.String(), err}
 }
 
-// must returns the standard output of a command that has to work.
+// must returns the standard output of a command that has to succeed.
 func must(t *testing.T, r result) string {
 	t.Helper()
 	require.NoError(t, r.err, r.stderr)
 	return r.stdout
 }
 
-// copied returns a copy of a folder that a test may change.
-func copied(t *testing.T, folder string) string {
+// copied returns a copy of a directory that a test may change.
+func copied(t *testing.T, example string) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, folder))))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, example))))
 	return dir
 }
 
-// write writes a file below a folder.
+// write writes a file below a directory.
 func write(t *testing.T, dir, name, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))

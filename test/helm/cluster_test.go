@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The resources that these tests look at.
+// The resources that these tests read.
 var (
 	classes     = schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
 	volumes     = schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"}
@@ -48,7 +48,8 @@ var (
 	ofReleases = append([]schema.GroupVersionResource{claims, accounts, configmaps, secrets, services}, workloads...)
 )
 
-// rayDefinition is KubeRay's own definition, if a clone beside this one has it, or else one that takes any fields.
+// rayDefinition is KubeRay's own definition, if a clone beside this repository has it, or else one
+// that accepts any fields.
 func rayDefinition() ([]byte, error) {
 	text, err := os.ReadFile("../../../shared/crds/ray.io_rayclusters.yaml")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +58,7 @@ func rayDefinition() ([]byte, error) {
 	return text, err
 }
 
-// installRayCluster makes the API server know RayClusters and returns when it tells Helm about them.
+// installRayCluster adds RayClusters to the API server and returns when its discovery has them.
 func installRayCluster(ctx context.Context, config *rest.Config) error {
 	text, err := rayDefinition()
 	if err != nil {
@@ -86,17 +87,19 @@ func installRayCluster(ctx context.Context, config *rest.Config) error {
 	return nil
 }
 
-// discovered reports whether the API server names the resource. An error means that it does not yet.
+// discovered reports whether the API server names the resource. An error means that it does not
+// yet.
 func discovered(client discovery.DiscoveryInterface, kind schema.GroupVersionResource) bool {
 	_, lists, err := client.ServerGroupsAndResources()
 	return err == nil && slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool {
-		return l.GroupVersion == kind.GroupVersion().String() && slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
-			return r.Name == kind.Resource
-		})
+		return l.GroupVersion == kind.GroupVersion().String() &&
+			slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
+				return r.Name == kind.Resource
+			})
 	})
 }
 
-// newNamespace makes a namespace that no other test uses.
+// newNamespace creates a namespace that no other test uses.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	namespace := &unstructured.Unstructured{Object: map[string]any{
@@ -135,13 +138,17 @@ func assertGone(t *testing.T, kind schema.GroupVersionResource, namespace, name 
 	assert.True(t, apierrors.IsNotFound(err), "%s/%s: %v", kind.Resource, name, err)
 }
 
-func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name, patch string, subresources ...string) {
+func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name, patch string,
+	subresources ...string,
+) {
 	t.Helper()
-	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
+	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{},
+		subresources...)
 	require.NoError(t, err)
 }
 
-// revision is the time of an object's last change on the API server's own clock, which counts every write of the cluster.
+// revision is the time of an object's last change on the API server's own clock, which counts every
+// write of the cluster.
 func revision(t *testing.T, object *unstructured.Unstructured) int {
 	t.Helper()
 	n, err := strconv.Atoi(object.GetResourceVersion())
@@ -149,17 +156,17 @@ func revision(t *testing.T, object *unstructured.Unstructured) int {
 	return n
 }
 
-// trio is the storage of a release with default names.
-type trio struct {
+// storageObjects are the storage objects of a release with default names.
+type storageObjects struct {
 	namespace, class, claim string
 }
 
-func trioOf(release, namespace string) trio {
-	return trio{namespace, "fast." + namespace + "." + release, "pvc-data-pipeline." + release}
+func storageOf(release, namespace string) storageObjects {
+	return storageObjects{namespace, "fast." + namespace + "." + release, "pvc-data-pipeline." + release}
 }
 
-// uids tell apart an object that was kept from one that was made anew.
-func (s trio) uids(t *testing.T) []types.UID {
+// uids distinguish a retained object from a recreated one.
+func (s storageObjects) uids(t *testing.T) []types.UID {
 	t.Helper()
 	return []types.UID{get(t, classes, "", s.class).GetUID(), get(t, claims, s.namespace, s.claim).GetUID()}
 }

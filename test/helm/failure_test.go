@@ -10,9 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`
+const conflict = `document 2 Deployment/train: container "main": mount path /data is taken by volume "scratch": ` +
+	`choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`
 
-func TestAConflictIsToldToThePersonAndNothingIsCreated(t *testing.T) {
+func TestConflictIsReportedAndCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		assert.Contains(t, h.fails(t, h.install("rel", testchart("conflict"), namespace)...), conflict)
@@ -20,20 +21,20 @@ func TestAConflictIsToldToThePersonAndNothingIsCreated(t *testing.T) {
 	})
 }
 
-func TestAConflictOnUpgradeLeavesTheReleaseAsItIs(t *testing.T) {
+func TestConflictOnUpgradeRetainsRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		uids := trioOf("rel", namespace).uids(t)
+		uids := storageOf("rel", namespace).uids(t)
 
 		assert.Contains(t, h.fails(t, h.upgrade("rel", testchart("conflict"), namespace)...), conflict)
-		assert.Equal(t, uids, trioOf("rel", namespace).uids(t))
+		assert.Equal(t, uids, storageOf("rel", namespace).uids(t))
 		get(t, cronjobs, namespace, "rel-etl")
 		assert.Len(t, list(t, deployments, namespace), 1, "only the API that was there")
 	})
 }
 
-func TestTheReasonIsToldWhereStandardErrorIsAFile(t *testing.T) {
+func TestReportsReasonWithStandardErrorInFile(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 		require.NoError(t, err)
@@ -43,24 +44,24 @@ func TestTheReasonIsToldWhereStandardErrorIsAFile(t *testing.T) {
 		command.Env, command.Stderr = h.env, file
 		require.Error(t, command.Run())
 
-		told, err := os.ReadFile(file.Name())
+		output, err := os.ReadFile(file.Name())
 		require.NoError(t, err)
-		assert.Contains(t, string(told), conflict)
+		assert.Contains(t, string(output), conflict)
 	})
 }
 
-func TestAMissingReleaseIsToldWithTheArgumentsToAdd(t *testing.T) {
+func TestReportsArgumentsForMissingRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		told := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
-		assert.Contains(t, told, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
+		output := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
+		assert.Contains(t, output, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
 	})
 }
 
-func TestWhatIsPrintedForPeopleIsNoRelease(t *testing.T) {
+func TestRefusesToInstallVersionOutput(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, flag := range []string{"--explain", "--diff"} {
-			told := h.fails(t, h.template(example("etl-cronjob"), flag)...)
-			assert.Contains(t, told, "--explain and --diff print for people", flag)
+			output := h.fails(t, h.template(example("etl-cronjob"), flag)...)
+			assert.Contains(t, output, "--explain and --diff print for people", flag)
 
 			namespace := newNamespace(t)
 			h.fails(t, h.install("rel", example("etl-cronjob"), namespace, flag)...)
@@ -69,12 +70,12 @@ func TestWhatIsPrintedForPeopleIsNoRelease(t *testing.T) {
 	})
 }
 
-func TestAReportThatCannotBeWrittenFailsTheInstallation(t *testing.T) {
+func TestUnwritableReportFailsInstallation(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		report := filepath.Join(t.TempDir(), "missing", "report.json")
-		told := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
-		assert.Contains(t, told, report)
+		output := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
+		assert.Contains(t, output, report)
 		assertNothingIn(t, namespace)
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-func TestHooksThatRunAfterTheClaimIsCreatedAreInjected(t *testing.T) {
+func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -34,19 +34,23 @@ func TestHooksThatRunAfterTheClaimIsCreatedAreInjected(t *testing.T) {
 	}, reasons(readReport(t, report)))
 	for _, w := range readReport(t, report).Workloads {
 		if w.Name == "rel-preflight" {
-			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it for ever", w.Message)
+			assert.Equal(t, "a pre-install hook runs before Helm has created the claim, and would wait for it for ever",
+				w.Message)
 		}
 	}
 
 	claim := get(t, claims, namespace, "pvc-data-pipeline.rel")
-	for name, mounted := range map[string]bool{"rel-preflight": false, "rel-train": true, "rel-register": true, "rel-test": true} {
+	for name, mounted := range map[string]bool{
+		"rel-preflight": false, "rel-train": true, "rel-register": true,
+		"rel-test": true,
+	} {
 		object := ran.object(t, name)
 		assert.Equal(t, mounted, mounts(podOf(t, *object), claim.GetName(), "/data"), name)
 		assert.Equal(t, mounted, revision(t, object) > revision(t, claim), "%s starts after the claim is created", name)
 	}
 }
 
-func TestHelm3ShowsNoHookToThePostRenderer(t *testing.T) {
+func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -56,14 +60,17 @@ func TestHelm3ShowsNoHookToThePostRenderer(t *testing.T) {
 	helm3.must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{"Job/rel-train": {inject.ReasonInjected}}, reasons(readReport(t, report)),
-		"if Helm 3 has learnt this, the documentation must say so")
-	for name, mounted := range map[string]bool{"rel-preflight": false, "rel-train": true, "rel-register": false, "rel-test": false} {
+		"if Helm 3 has learned this, change the documentation")
+	for name, mounted := range map[string]bool{
+		"rel-preflight": false, "rel-train": true, "rel-register": false,
+		"rel-test": false,
+	} {
 		object := ran.object(t, name)
 		assert.Equal(t, mounted, mounts(podOf(t, *object), "pvc-data-pipeline.rel", "/data"), name)
 	}
 }
 
-func TestEveryHookMountsAClaimThatExistsBefore(t *testing.T) {
+func TestHooksMountExistingClaim(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	ran := runPods(t, namespace)
@@ -75,7 +82,7 @@ func TestEveryHookMountsAClaimThatExistsBefore(t *testing.T) {
 	assert.Empty(t, list(t, claims, namespace))
 }
 
-func TestHooksAreInjectedAsThePersonAsks(t *testing.T) {
+func TestHooksFollowFlag(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[string]map[string][]inject.Reason{
 		"all": {
@@ -97,16 +104,18 @@ func TestHooksAreInjectedAsThePersonAsks(t *testing.T) {
 	}
 }
 
-// runner plays the part of the controllers and the kubelet: every Job and every Pod of a namespace ends well.
+// runner stands in for the controllers and the kubelet: every Job and every Pod of a namespace
+// succeeds.
 type runner struct {
 	mu   sync.Mutex
 	seen map[string]*unstructured.Unstructured
 	errs []error
 }
 
-// How a Job and a Pod look when they have ended well.
+// The status of a Job and of a Pod that have succeeded.
 const (
-	jobDone = `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:00:01Z","conditions":[
+	jobDone = `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z",
+		"completionTime":"2026-01-01T00:00:01Z","conditions":[
 		{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"2026-01-01T00:00:01Z"},
 		{"type":"Complete","status":"True","lastTransitionTime":"2026-01-01T00:00:01Z"}]}}`
 	podDone = `{"status":{"phase":"Succeeded"}}`
@@ -141,9 +150,10 @@ func (r *runner) handle(ctx context.Context, kind schema.GroupVersionResource, e
 		return
 	}
 	r.mu.Lock()
-	r.seen[object.GetName()] = object // before Helm can know that it has ended
+	r.seen[object.GetName()] = object // before Helm can see that it has ended
 	r.mu.Unlock()
-	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done), metav1.PatchOptions{}, "status")
+	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done),
+		metav1.PatchOptions{}, "status")
 	if err != nil && ctx.Err() == nil {
 		r.mu.Lock()
 		r.errs = append(r.errs, err)

@@ -12,12 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-func TestInstallCreatesTheStorageBeforeTheWorkloads(t *testing.T) {
+func TestInstallCreatesStorageFirst(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range []string{"etl-cronjob", "ray-cluster"} {
 			t.Run(name, func(t *testing.T) {
 				namespace := newNamespace(t)
-				h.must(t, h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
+				h.must(t,
+					h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
 
 				class := revision(t, get(t, classes, "", "fast."+namespace+".rel"))
 				volume := revision(t, get(t, volumes, "", "pv-data-pipeline."+namespace+".rel"))
@@ -41,14 +42,14 @@ func TestInstallCreatesTheStorageBeforeTheWorkloads(t *testing.T) {
 	})
 }
 
-func TestInstallLeavesNoMarkOfHelmInTheCluster(t *testing.T) {
+func TestInstallStripsHelmAnnotations(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 
-		objects := []unstructured.Unstructured{*get(t, classes, "", trioOf("rel", namespace).class)}
+		objects := []unstructured.Unstructured{*get(t, classes, "", storageOf("rel", namespace).class)}
 		for _, kind := range ofReleases {
-			if kind != secrets { // Helm keeps the release itself in one
+			if kind != secrets { // Helm stores the release itself in one
 				objects = append(objects, list(t, kind, namespace)...)
 			}
 		}
@@ -61,10 +62,12 @@ func TestInstallLeavesNoMarkOfHelmInTheCluster(t *testing.T) {
 	})
 }
 
-func TestAnExistingVolumeIsBoundInAdvanceAndKeepsItsZone(t *testing.T) {
+func TestExistingVolumeIsPreBoundInItsZone(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
+		h.must(t,
+			h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0",
+				"--volume-zone=us-east-1a")...)
 
 		volume := get(t, volumes, "", "pv-data-pipeline."+namespace+".rel")
 		assertField(t, volume, "vol-0123456789abcdef0", "spec", "csi", "volumeHandle")
@@ -82,34 +85,34 @@ func TestAnExistingVolumeIsBoundInAdvanceAndKeepsItsZone(t *testing.T) {
 	})
 }
 
-func TestUpgradeWithoutAChangeChangesNothing(t *testing.T) {
+func TestUnchangedUpgradeChangesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		storage := trioOf("rel", namespace)
+		storage := storageOf("rel", namespace)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		class, claim := settled(t, classes, "", storage.class), settled(t, claims, namespace, storage.claim)
+		class, claim := withoutRevision(t, classes, "", storage.class), withoutRevision(t, claims, namespace, storage.claim)
 
 		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
-		assert.Equal(t, class, settled(t, classes, "", storage.class))
-		assert.Equal(t, claim, settled(t, claims, namespace, storage.claim))
+		assert.Equal(t, class, withoutRevision(t, classes, "", storage.class))
+		assert.Equal(t, claim, withoutRevision(t, claims, namespace, storage.claim))
 		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "claimName: pvc-data-pipeline.rel")
 	})
 }
 
-func TestALargerClaimIsRefusedWhileItIsNotBound(t *testing.T) {
+func TestPendingClaimRefusesExpansion(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		uids := trioOf("rel", namespace).uids(t)
+		uids := storageOf("rel", namespace).uids(t)
 
-		told := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
-		assert.Contains(t, told, "spec is immutable after creation except resources.requests")
+		output := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
+		assert.Contains(t, output, "spec is immutable after creation except resources.requests")
 		assert.Equal(t, "100Gi", requested(t, namespace))
-		assert.Equal(t, uids, trioOf("rel", namespace).uids(t))
+		assert.Equal(t, uids, storageOf("rel", namespace).uids(t))
 	})
 }
 
-func TestABoundClaimGrowsAndDoesNotShrink(t *testing.T) {
+func TestBoundClaimExpandsAndNeverShrinks(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -118,16 +121,16 @@ func TestABoundClaimGrowsAndDoesNotShrink(t *testing.T) {
 		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
 		assert.Equal(t, "200Gi", requested(t, namespace))
 
-		told := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=50Gi")...)
-		assert.Contains(t, told, "field can not be less than")
+		output := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=50Gi")...)
+		assert.Contains(t, output, "field can not be less than")
 		assert.Equal(t, "200Gi", requested(t, namespace))
 	})
 }
 
-func TestStorageOutlivesTheReleaseAndIsAdoptedAgain(t *testing.T) {
+func TestStorageOutlivesReleaseAndIsAdopted(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		storage := trioOf("rel", namespace)
+		storage := storageOf("rel", namespace)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
@@ -142,16 +145,17 @@ func TestStorageOutlivesTheReleaseAndIsAdoptedAgain(t *testing.T) {
 	})
 }
 
-func TestAnUpgradeThatForgetsTheFlagKeepsTheStorage(t *testing.T) {
+func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		storage := trioOf("rel", namespace)
+		storage := storageOf("rel", namespace)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
 		h.must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
 		assert.Equal(t, uids, storage.uids(t))
-		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage", "the pods have lost it")
+		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage",
+			"the pods have lost it")
 
 		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
 		assert.Equal(t, uids, storage.uids(t))
@@ -159,7 +163,7 @@ func TestAnUpgradeThatForgetsTheFlagKeepsTheStorage(t *testing.T) {
 	})
 }
 
-func TestARollbackBringsTheMountBack(t *testing.T) {
+func TestRollbackRestoresMount(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
@@ -169,10 +173,10 @@ func TestARollbackBringsTheMountBack(t *testing.T) {
 	})
 }
 
-func TestAReleaseMovesFromHelm3ToHelm4(t *testing.T) {
+func TestReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	storage := trioOf("rel", namespace)
+	storage := storageOf("rel", namespace)
 	static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
 	helm3.must(t, helm3.install("rel", example("etl-cronjob"), namespace, static...)...)
 	uids := storage.uids(t)
@@ -187,7 +191,7 @@ func TestAReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	assert.Equal(t, uids, storage.uids(t))
 }
 
-func TestReleasesStandSideBySideWithDefaultNames(t *testing.T) {
+func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		one, two := newNamespace(t), newNamespace(t)
 		static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
@@ -195,7 +199,7 @@ func TestReleasesStandSideBySideWithDefaultNames(t *testing.T) {
 		h.must(t, h.install("b", example("etl-cronjob"), one, static...)...)
 		h.must(t, h.install("a", example("etl-cronjob"), two, static...)...)
 
-		for _, s := range []trio{trioOf("a", one), trioOf("b", one), trioOf("a", two)} {
+		for _, s := range []storageObjects{storageOf("a", one), storageOf("b", one), storageOf("a", two)} {
 			claim := get(t, claims, s.namespace, s.claim)
 			assertField(t, claim, s.class, "spec", "storageClassName")
 			get(t, classes, "", s.class)
@@ -209,39 +213,42 @@ func TestReleasesStandSideBySideWithDefaultNames(t *testing.T) {
 	})
 }
 
-func TestEveryNamespaceWithPodsGetsItsClaim(t *testing.T) {
+func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		home, other := newNamespace(t), newNamespace(t)
-		elsewhere := []string{"--set", "elsewhere=" + other}
-		h.must(t, append(h.install("rel", testchart("two-namespaces"), home), elsewhere...)...)
+		first, other := newNamespace(t), newNamespace(t)
+		setSecond := []string{"--set", "second=" + other}
+		h.must(t, append(h.install("rel", testchart("two-namespaces"), first), setSecond...)...)
 
-		for _, namespace := range []string{home, other} {
+		for _, namespace := range []string{first, other} {
 			claim := get(t, claims, namespace, "pvc-data-pipeline.rel")
-			assertField(t, claim, trioOf("rel", home).class, "spec", "storageClassName")
+			assertField(t, claim, storageOf("rel", first).class, "spec", "storageClassName")
 			assert.Less(t, revision(t, claim), revision(t, get(t, deployments, namespace, "train")))
 		}
 
-		told := h.fails(t, append(h.upgrade("rel", testchart("two-namespaces"), home, "--volume-handle=vol-0123456789abcdef0"), elsewhere...)...)
-		assert.Contains(t, told, fmt.Sprintf("its volume serves the namespace %q only, but pods in %q would mount it", home, other))
+		output := h.fails(t,
+			append(h.upgrade("rel", testchart("two-namespaces"), first, "--volume-handle=vol-0123456789abcdef0"),
+				setSecond...)...)
+		assert.Contains(t, output,
+			fmt.Sprintf("its volume serves the namespace %q only, but pods in %q would mount it", first, other))
 	})
 }
 
-func TestAnotherReleaseDoesNotTakeOverNamedStorage(t *testing.T) {
+func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		named := []string{"--class=named." + namespace, "--claim=shared"}
 		h.must(t, h.install("a", example("etl-cronjob"), namespace, named...)...)
 		h.must(t, "uninstall", "a", "--namespace", namespace)
 
-		told := h.fails(t, h.install("b", example("etl-cronjob"), namespace, named...)...)
-		assert.Contains(t, told, "invalid ownership metadata")
+		output := h.fails(t, h.install("b", example("etl-cronjob"), namespace, named...)...)
+		assert.Contains(t, output, "invalid ownership metadata")
 
 		h.must(t, h.install("b", example("etl-cronjob"), namespace, append(named, "--create=none")...)...)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "b-etl")), "shared", "--create=none uses what is there")
 	})
 }
 
-func TestADryRunCreatesNothing(t *testing.T) {
+func TestDryRunCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.must(t, append(h.install("rel", example("etl-cronjob"), namespace), "--dry-run=server")...)
@@ -249,16 +256,16 @@ func TestADryRunCreatesNothing(t *testing.T) {
 	})
 }
 
-// settled is an object without its revision: Helm 4 applies every object again, and the API server counts that for a claim
-// although nothing changes.
-func settled(t *testing.T, kind schema.GroupVersionResource, namespace, name string) map[string]any {
+// withoutRevision is an object without its revision: Helm 4 applies every object again, and the API
+// server counts that for a claim although nothing changes.
+func withoutRevision(t *testing.T, kind schema.GroupVersionResource, namespace, name string) map[string]any {
 	t.Helper()
 	object := get(t, kind, namespace, name)
 	object.SetResourceVersion("")
 	return object.Object
 }
 
-// requested is the size that the claim asks for.
+// requested is the size that the claim requests.
 func requested(t *testing.T, namespace string) string {
 	t.Helper()
 	size, _, err := unstructured.NestedString(get(t, claims, namespace, "pvc-data-pipeline.rel").Object,
@@ -295,7 +302,8 @@ func assertField(t *testing.T, object *unstructured.Unstructured, want string, p
 	assert.Equal(t, want, got, strings.Join(path, "."))
 }
 
-// assertNothingIn makes sure that neither a release nor anything of it is in the namespace, nor its class in the cluster.
+// assertNothingIn checks that neither a release nor any of its objects is in the namespace, nor its
+// class in the cluster.
 func assertNothingIn(t *testing.T, namespace string) {
 	t.Helper()
 	for _, kind := range ofReleases {
@@ -303,5 +311,5 @@ func assertNothingIn(t *testing.T, namespace string) {
 			assert.Fail(t, "there is something", "%s/%s", kind.Resource, object.GetName())
 		}
 	}
-	assertGone(t, classes, "", trioOf("rel", namespace).class)
+	assertGone(t, classes, "", storageOf("rel", namespace).class)
 }

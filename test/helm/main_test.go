@@ -1,6 +1,7 @@
 // Package helm_test runs the post-renderer under real Helm 3 and Helm 4 against a real API server.
 //
-// No controller runs beside the API server: what Helm creates stays as it is, and hooks end because a test says so.
+// No controller runs beside the API server: what Helm creates stays as it is, and hooks end because
+// a test ends them.
 package helm_test
 
 import (
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 func runTests(ctx context.Context, m *testing.M) (code int, err error) {
 	dir, err := os.MkdirTemp("", "pipeline-storage-helm-")
 	if err != nil {
-		return 1, fmt.Errorf("make a folder for Helm: %w", err)
+		return 1, fmt.Errorf("make a directory for Helm: %w", err)
 	}
 	defer os.RemoveAll(dir)
 
@@ -68,7 +69,8 @@ func runTests(ctx context.Context, m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// prepareHelm builds the post-renderer and gives each Helm a home of its own: a Helm 4 plugin makes Helm 3 complain.
+// prepareHelm builds the post-renderer and gives each Helm a home directory of its own: a Helm 4
+// plugin makes Helm 3 complain.
 func prepareHelm(ctx context.Context, dir string) error {
 	staged := filepath.Join(dir, "pipeline-storage")
 	host := plugin.Host()
@@ -100,14 +102,14 @@ func newTool(ctx context.Context, name, dir string) (tool, error) {
 	if err != nil {
 		return tool{}, err
 	}
-	home := filepath.Join(dir, name)
-	if err := os.MkdirAll(home, 0o755); err != nil {
+	homeDir := filepath.Join(dir, name)
+	if err := os.MkdirAll(homeDir, 0o755); err != nil {
 		return tool{}, fmt.Errorf("make a home for %s: %w", name, err)
 	}
 	return tool{name: name, program: program, env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + kubeconfig,
-		"HELM_DATA_HOME=" + filepath.Join(home, "data"),
-		"HELM_CACHE_HOME=" + filepath.Join(home, "cache"),
-		"HELM_CONFIG_HOME=" + filepath.Join(home, "config"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + homeDir, "KUBECONFIG=" + kubeconfig,
+		"HELM_DATA_HOME=" + filepath.Join(homeDir, "data"),
+		"HELM_CACHE_HOME=" + filepath.Join(homeDir, "cache"),
+		"HELM_CONFIG_HOME=" + filepath.Join(homeDir, "config"),
 	}}, nil
 }

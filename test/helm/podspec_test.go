@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// podsOf are the pod templates of an object. It searches without the table of kinds, which is under test.
+// podsOf are the pod templates of an object. It searches without the table of kinds, which is under
+// test.
 func podsOf(t *testing.T, object any) []corev1.PodTemplateSpec {
 	t.Helper()
 	var found []corev1.PodTemplateSpec

@@ -13,30 +13,34 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// committedChart is a chart whose templates were rendered with storage for a release, as people who keep rendered manifests have it.
+// committedChart is a chart whose templates were rendered with storage for a release, as users with
+// committed manifests have it.
 func committedChart(t *testing.T, h tool, release, namespace string) string {
 	t.Helper()
 	text := h.must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
 	chart := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(chart, "templates"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: committed\nversion: 0.1.0\n"), 0o644))
+	require.NoError(t,
+		os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: committed\nversion: 0.1.0\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(chart, "templates", "all.yaml"), []byte(text), 0o644))
 	return chart
 }
 
-// TestWhatIsRemovedFromAReleaseStaysInTheCluster takes the storage out of a release whose manifests have it: the pods lose it,
-// Helm forgets the objects, and the very same objects stay in the cluster.
-func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
+// TestRemovalRetainsStorageInCluster removes the storage from a release whose manifests have it:
+// the pods lose it, Helm no longer manages the objects, and the very same objects remain in the
+// cluster.
+func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		chart, storage := committedChart(t, h, "rel", namespace), trioOf("rel", namespace)
+		chart, storage := committedChart(t, h, "rel", namespace), storageOf("rel", namespace)
 		h.must(t, "install", "rel", chart, "--namespace", namespace)
 		uids := storage.uids(t)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 
 		h.must(t, h.upgrade("rel", chart, namespace, "--remove")...)
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
-		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim", "unless it is asked for")
+		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim",
+			"unless a flag requests it")
 		assert.Equal(t, uids, storage.uids(t))
 
 		report := filepath.Join(t.TempDir(), "report.json")
@@ -44,11 +48,11 @@ func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
 		manifest := h.must(t, "get", "manifest", "rel", "--namespace", namespace)
 		assert.NotContains(t, manifest, "PersistentVolumeClaim")
 		assert.NotContains(t, manifest, "StorageClass")
-		assert.Equal(t, uids, storage.uids(t), "the claim and its class are kept")
-		told := readReport(t, report)
-		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(told)["CronJob/rel-etl"])
-		require.Len(t, told.Objects, 2)
-		for _, object := range told.Objects {
+		assert.Equal(t, uids, storage.uids(t), "the claim and its class are retained")
+		written := readReport(t, report)
+		assert.Equal(t, []inject.Reason{inject.ReasonRemoved}, reasons(written)["CronJob/rel-etl"])
+		require.Len(t, written.Objects, 2)
+		for _, object := range written.Objects {
 			assert.Equal(t, postrender.Removed, object.Action, object.Kind)
 		}
 
@@ -57,13 +61,16 @@ func TestWhatIsRemovedFromAReleaseStaysInTheCluster(t *testing.T) {
 	})
 }
 
-// TestARenderedChartIsRestoredToTheByte compares with what Helm prints without a post-renderer.
-func TestARenderedChartIsRestoredToTheByte(t *testing.T) {
+// TestRemovalRestoresChartByteForByte compares with what Helm prints without a post-renderer.
+func TestRemovalRestoresChartByteForByte(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
 		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")
 		renderer := func(remove postrender.Removal) *postrender.Renderer {
-			return &postrender.Renderer{Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"}, Remove: remove}
+			return &postrender.Renderer{
+				Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"},
+				Remove: remove,
+			}
 		}
 		rendered, err := renderer(postrender.RemoveNothing).Render([]byte(plain))
 		require.NoError(t, err)

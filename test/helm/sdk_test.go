@@ -19,7 +19,7 @@ import (
 
 var _ helmpostrender.PostRenderer = (*postrender.Renderer)(nil)
 
-func TestTheSDKRendersWhatTheCommandDoes(t *testing.T) {
+func TestSDKRendersAsCommand(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestTheSDKRendersWhatTheCommandDoes(t *testing.T) {
 	}
 }
 
-func TestTheSDKInstalls(t *testing.T) {
+func TestSDKInstalls(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	settings := cli.New()
@@ -51,11 +51,11 @@ func TestTheSDKInstalls(t *testing.T) {
 	_, err = newInstall(t, configuration, namespace).Run(chart, nil)
 	require.NoError(t, err)
 
-	trioOf("rel", namespace).uids(t)
+	storageOf("rel", namespace).uids(t)
 	assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 }
 
-func TestTheSDKGetsTheReasonOfAConflict(t *testing.T) {
+func TestSDKReturnsConflictReason(t *testing.T) {
 	t.Parallel()
 	install := newInstall(t, new(action.Configuration), "team")
 	install.DryRun, install.ClientOnly = true, true
@@ -65,7 +65,7 @@ func TestTheSDKGetsTheReasonOfAConflict(t *testing.T) {
 	assert.ErrorContains(t, err, conflict)
 }
 
-func TestTheSDKGetsEmptyOutputForAnEmptyChart(t *testing.T) {
+func TestSDKRendersEmptyChart(t *testing.T) {
 	t.Parallel()
 	renderer := newInstall(t, new(action.Configuration), "team").PostRenderer
 	out, err := renderer.Run(new(bytes.Buffer))

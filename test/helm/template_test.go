@@ -14,7 +14,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
-func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
+func TestTemplateMountsClaimInLabelledPods(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			t.Run(name, func(t *testing.T) {
@@ -41,20 +41,21 @@ func TestTemplateMountsTheClaimInEveryLabelledPod(t *testing.T) {
 	})
 }
 
-func TestTemplateShowsTheStorageUnderItsOwnName(t *testing.T) {
+func TestTemplateNamesSourceOfStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		const source = "# Source: pipeline-storage/storage.yaml\n"
 		out := h.must(t, h.template(example("etl-cronjob"))...)
 		assert.Equal(t, 2, strings.Count(out, source))
-		assert.NotContains(t, out, "postrender-filename", "Helm 4's mark is taken off again")
+		assert.NotContains(t, out, "postrender-filename", "Helm 4's annotation is removed again")
 		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
 
 		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
-		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"}, names(stream.Objects(t, only)))
+		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"},
+			names(stream.Objects(t, only)))
 	})
 }
 
-func TestTemplateGivesTheSameBytesAgain(t *testing.T) {
+func TestTemplateIsDeterministic(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			first := h.must(t, h.template(example(name))...)
@@ -63,10 +64,11 @@ func TestTemplateGivesTheSameBytesAgain(t *testing.T) {
 	})
 }
 
-func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
+func TestTemplateOnlyAddsLines(t *testing.T) {
 	t.Parallel()
 	plain := map[string]func(name string) []string{
-		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is the measure.
+		// Helm 4 rewrites every document before and after any post-renderer, so one that copies is
+		// the measure.
 		"helm4": func(name string) []string {
 			return []string{"template", "rel", example(name), "--post-renderer", "copy"}
 		},
@@ -87,7 +89,7 @@ func TestTemplateChangesNothingButByAddedLines(t *testing.T) {
 	}
 }
 
-func TestTheRendererAddsNothingToWhatItRendered(t *testing.T) {
+func TestRenderingIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
 		once := helm3.must(t, helm3.template(example(name))...)
@@ -99,9 +101,9 @@ func TestTheRendererAddsNothingToWhatItRendered(t *testing.T) {
 	}
 }
 
-func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
+func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 	t.Parallel()
-	const mark = "postrenderer.helm.sh/postrender-filename"
+	const filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
 	sent := filepath.Join(t.TempDir(), "sent.yaml")
 	helm4.must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
 
@@ -113,9 +115,9 @@ func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
 	out, err := render.Output()
 	require.NoError(t, err)
 
-	marks := map[string]string{}
+	filenames := map[string]string{}
 	for _, d := range stream.Objects(t, string(out)) {
-		marks[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[mark]
+		filenames[d.GetKind()+"/"+d.GetName()] = d.GetAnnotations()[filenameAnnotation]
 	}
 	assert.Equal(t, map[string]string{
 		"StorageClass/fast.team.rel":                  "pipeline-storage/storage.yaml",
@@ -124,10 +126,10 @@ func TestHelm4MarksEveryDocumentThatItSends(t *testing.T) {
 		"Job/rel-preflight":                           "training-job/templates/hooks.yaml",
 		"Job/rel-register":                            "training-job/templates/hooks.yaml",
 		"Pod/rel-test":                                "training-job/templates/tests/checkpoints.yaml",
-	}, marks)
+	}, filenames)
 }
 
-func TestAListIsRenderedItemByItem(t *testing.T) {
+func TestRendersListItems(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, h.template(testchart("list"))...)
 		assert.Contains(t, out, "- name: main # stays")
@@ -144,13 +146,13 @@ func TestAListIsRenderedItemByItem(t *testing.T) {
 		assert.Equal(t, 2, pods)
 		if h.name == "helm3" {
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "List"}, kinds)
-		} else { // it takes the list apart before it calls a post-renderer
+		} else { // it splits the list before it calls a post-renderer
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "Deployment", "Deployment"}, kinds)
 		}
 	})
 }
 
-func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
+func TestEmptyChartStaysEmpty(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range []string{"empty", "comments"} {
 			report := filepath.Join(t.TempDir(), "report.json")
@@ -166,7 +168,7 @@ func TestAChartThatRendersNothingStaysEmpty(t *testing.T) {
 	})
 }
 
-func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
+func TestUnlabelledChartIsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		report := filepath.Join(t.TempDir(), "report.json")
 		out := h.must(t, h.template(testchart("unlabelled"), "--report="+report)...)
@@ -178,13 +180,13 @@ func TestAChartThatAsksForNoStorageGetsNone(t *testing.T) {
 	})
 }
 
-func TestHelm3WritesFilesWithoutAskingThePostRenderer(t *testing.T) {
+func TestHelm3SkipsPostRendererWhenWritingFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	helm3.must(t, append(helm3.template(example("etl-cronjob")), "--output-dir", dir)...)
 	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
 	require.NoError(t, err)
-	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learnt this, the documentation must say so")
+	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learned this, change the documentation")
 	assert.NoDirExists(t, filepath.Join(dir, "pipeline-storage"))
 }
 
@@ -200,7 +202,7 @@ func TestHelm4WritesFilesWithStorage(t *testing.T) {
 	assert.Len(t, stream.Objects(t, string(text)), 2)
 }
 
-func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
+func TestConfigurationFileMountsTwoProfiles(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
 			"--no-hooks", "--set", "storageProfiles={default,checkpoints}")...)
@@ -224,10 +226,13 @@ func TestAConfigurationFileGivesOnePodTwoStorages(t *testing.T) {
 	})
 }
 
-func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
+func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
-			all := stream.Objects(t, h.must(t, append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...), "--no-hooks")...))
+			all := stream.Objects(t,
+				h.must(t,
+					append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...),
+						"--no-hooks")...))
 			return names(all), podOf(t, all[len(all)-1])
 		}
 		objects, pod := render()
@@ -244,11 +249,15 @@ func TestPodsThatNameNoProfileGetTheDefaultOnes(t *testing.T) {
 		assert.True(t, mounts(pod, "pvc-data-pipeline-models.rel", "/models"))
 
 		objects, _ = render("--profile=scratch")
-		assert.ElementsMatch(t, []string{"StorageClass/fast-scratch.team.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel", "Job/rel-train"}, objects)
+		assert.ElementsMatch(t,
+			[]string{
+				"StorageClass/fast-scratch.team.rel", "PersistentVolumeClaim/pvc-data-pipeline-scratch.rel",
+				"Job/rel-train",
+			}, objects)
 	})
 }
 
-func TestTheExamplesPassLint(t *testing.T) {
+func TestExamplesPassLint(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
 			h.must(t, "lint", "--strict", example(name))
@@ -256,7 +265,7 @@ func TestTheExamplesPassLint(t *testing.T) {
 	})
 }
 
-func TestArgumentsReachTheRendererAsTheyAreWritten(t *testing.T) {
+func TestPassesArgumentsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.must(t, h.template(example("etl-cronjob"),
 			"--claim={release}-data", "--parameter=tag=a b,$HOME ${HELM_PLUGIN_DIR}")...)
@@ -265,10 +274,10 @@ func TestArgumentsReachTheRendererAsTheyAreWritten(t *testing.T) {
 	})
 }
 
-func TestHelm4TakesAPluginAndNoPath(t *testing.T) {
+func TestHelm4RequiresPlugin(t *testing.T) {
 	t.Parallel()
-	told := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
-	assert.Contains(t, told, "not found", "if Helm 4 has learnt to take a path, the documentation must say so")
+	output := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
+	assert.Contains(t, output, "not found", "if Helm 4 accepts a path now, change the documentation")
 }
 
 // missingLines returns the lines of before that after does not have in the same order.
@@ -289,7 +298,7 @@ func missingLines(before, after string) []string {
 	return missing
 }
 
-// withoutStorage leaves out the storage objects, none of which the examples have themselves.
+// withoutStorage removes the storage objects, none of which the examples have themselves.
 func withoutStorage(names []string) []string {
 	var rest []string
 	for _, name := range names {

@@ -19,12 +19,12 @@ import (
 // tool is one Helm.
 type tool struct {
 	name, program string
-	// renderer is what --post-renderer takes: a path for Helm 3, the name of a plugin for Helm 4.
+	// renderer is the value of --post-renderer: a path for Helm 3, the name of a plugin for Helm 4.
 	renderer string
 	env      []string
 }
 
-// result is what a person sees of a command.
+// result is the output of a command.
 type result struct {
 	stdout, stderr string
 	err            error
@@ -38,7 +38,7 @@ func (h tool) run(ctx context.Context, args ...string) result {
 	return result{stdout.String(), stderr.String(), err}
 }
 
-// must runs a command that has to work and returns what it prints.
+// must runs a command that has to succeed and returns what it prints.
 func (h tool) must(t *testing.T, args ...string) string {
 	t.Helper()
 	r := h.run(t.Context(), args...)
@@ -46,7 +46,7 @@ func (h tool) must(t *testing.T, args ...string) string {
 	return r.stdout
 }
 
-// fails runs a command that has to fail and returns what the person sees of it.
+// fails runs a command that has to fail and returns its output.
 func (h tool) fails(t *testing.T, args ...string) string {
 	t.Helper()
 	r := h.run(t.Context(), args...)

@@ -1,3 +1,3 @@
-// Package image holds the Dockerfile to what it promises, without a container engine: the tool of tools/image lets
-// BuildKit's own frontend read it, and carries its steps out.
+// Package image checks the contract of the Dockerfile without a container engine: the tool of
+// tools/image lets BuildKit's own frontend read it, and executes its steps.
 package image

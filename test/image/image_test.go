@@ -26,8 +26,8 @@ const (
 	name       = "registry.example.com/pipeline-storage:1.2.3"
 	user       = 65532
 
-	// sizeLimit is what a node may have to pull, in bytes: both binaries, compressed. It was 17 MiB when this was written,
-	// most of it the Kubernetes client and API types.
+	// sizeLimit is the most that a node may have to pull, in bytes: both binaries, compressed. It
+	// was 17 MiB when this was written, most of it the Kubernetes client and API types.
 	sizeLimit = 24 << 20
 )
 
@@ -60,7 +60,8 @@ func build(t *testing.T, args ...string) string {
 	return dir
 }
 
-// TestImage builds the image from the Dockerfile, for every platform, and looks at what a container engine would run.
+// TestImage builds the image from the Dockerfile, for every platform, and checks what a container
+// engine would run.
 func TestImage(t *testing.T) {
 	t.Parallel()
 
@@ -93,7 +94,7 @@ func TestImage(t *testing.T) {
 	t.Run("both programs run in it", func(t *testing.T) { checkPrograms(t, images) })
 
 	t.Run("the same sources give the same image", func(t *testing.T) {
-		// Each build is made in a folder of its own.
+		// Each build is made in a directory of its own.
 		again, _ := readLayout(t, build(t, "-platform", "linux/amd64"))
 		assert.Equal(t, images["linux/amd64"].digest, again["linux/amd64"].digest)
 	})
@@ -103,19 +104,20 @@ func checkConfiguration(t *testing.T, image platformImage) {
 	t.Helper()
 
 	config := image.Config
-	assert.Equal(t, "65532:65532", config.User, "by number, or the kubelet cannot tell that it is not root")
+	assert.Equal(t, "65532:65532", config.User, "by number, or the kubelet cannot see that it is not root")
 	assert.Equal(t, []string{"/webhook"}, config.Entrypoint)
 	assert.Empty(t, config.Cmd)
 	assert.Equal(t, "/home/nonroot", config.WorkingDir)
 	assert.Equal(t, map[string]struct{}{"9443/tcp": {}, "8080/tcp": {}, "8081/tcp": {}}, config.ExposedPorts)
 	assert.Equal(t, []string{"NONE"}, config.Healthcheck.Test)
 	assert.Equal(t, map[string]string{
-		"org.opencontainers.image.title":       "pipeline-storage",
-		"org.opencontainers.image.description": "Durable storage for the pods of data pipelines: admission webhook and Helm post-renderer",
-		"org.opencontainers.image.source":      "https://github.com/pipeline-storage/pipeline-storage",
-		"org.opencontainers.image.version":     version,
-		"org.opencontainers.image.revision":    revision,
-		"org.opencontainers.image.base.name":   "gcr.io/distroless/static-debian12:nonroot",
+		"org.opencontainers.image.title": "pipeline-storage",
+		"org.opencontainers.image.description": "Durable storage for the pods of data pipelines: admission webhook and " +
+			"Helm post-renderer",
+		"org.opencontainers.image.source":    "https://github.com/pipeline-storage/pipeline-storage",
+		"org.opencontainers.image.version":   version,
+		"org.opencontainers.image.revision":  revision,
+		"org.opencontainers.image.base.name": "gcr.io/distroless/static-debian12:nonroot",
 	}, config.Labels)
 
 	for _, variable := range config.Env {
@@ -123,7 +125,8 @@ func checkConfiguration(t *testing.T, image platformImage) {
 	}
 }
 
-// checkFiles checks that the image holds the two binaries, what stands in for its base, and nothing else.
+// checkFiles checks that the image holds the two binaries, what stands in for its base, and nothing
+// else.
 func checkFiles(t *testing.T, image platformImage) {
 	t.Helper()
 
@@ -174,10 +177,12 @@ func checkBinary(t *testing.T, path string, machine elf.Machine) {
 
 	assert.Equal(t, "0", settings["CGO_ENABLED"])
 	assert.Equal(t, "true", settings["-trimpath"])
-	assert.NotContains(t, settings, "vcs.revision", "the label tells the revision, so that a commit need not change the binary")
+	assert.NotContains(t, settings, "vcs.revision",
+		"the label has the revision, so that a commit need not change the binary")
 }
 
-// checkPrograms runs the programs for this machine in the image's own files, as its own user where this test may do so.
+// checkPrograms runs the programs for this machine in the image's own files, as its own user where
+// this test may do so.
 func checkPrograms(t *testing.T, images map[string]platformImage) {
 	t.Helper()
 
@@ -208,7 +213,7 @@ func checkPrograms(t *testing.T, images map[string]platformImage) {
 	}
 }
 
-// TestCompiler holds the Dockerfile's compiler to the release that the tools are pinned to.
+// TestCompiler checks that the Dockerfile's compiler has the release to which the tools are pinned.
 func TestCompiler(t *testing.T) {
 	t.Parallel()
 
@@ -227,7 +232,8 @@ func TestCompiler(t *testing.T) {
 func TestContext(t *testing.T) {
 	t.Parallel()
 
-	file := write(t, "# check=error=true;experimental=all\nFROM gcr.io/distroless/static-debian12:nonroot\nCOPY . /context/\n")
+	file := write(t,
+		"# check=error=true;experimental=all\nFROM gcr.io/distroless/static-debian12:nonroot\nCOPY . /context/\n")
 	images, _ := readLayout(t, build(t, "-file", file, "-platform", "linux/amd64"))
 
 	var entries []string
@@ -257,35 +263,55 @@ func TestCheck(t *testing.T) {
 		old, new string
 		expected string
 	}{
-		"no fault":                       {},
-		"a maintainer":                   {"USER 65532:65532", "MAINTAINER somebody\nUSER 65532:65532", "MaintainerDeprecated"},
-		"two stages of one name":         {"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}", "DuplicateStageName"},
-		"a reserved stage name":          {"AS build\n", "AS context\n", "ReservedStageName"},
-		"an entry point for a shell":     {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
-		"two entry points":               {"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT", "MultipleInstructionsDisallowed"},
-		"instructions in two cases":      {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
-		"a secret as an argument":        {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
-		"a variable that nobody sets":    {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
-		"a base that nobody sets":        {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
-		"a base without a default":       {"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME", "InvalidDefaultArgInFrom"},
-		"a working folder below another": {"WORKDIR /src", "WORKDIR src", "WorkdirRelativePath"},
-		"a fixed platform":               {"--platform=$BUILDPLATFORM", "--platform=linux/amd64", "FromPlatformFlagConstDisallowed"},
-		"a port that is none":            {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
-		"an old form of setting":         {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
-		"an instruction that is none":    {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
-		"a stage that is not there":      {"--from=build", "--from=builder", "builder"},
-		"checks that are switched off":   {"error=true;experimental=all", "skip=all", "does not ask for every check"},
-		"findings that are no errors":    {"error=true;", "", "does not ask for every check"},
-		"a check left out once":          {"USER 65532:65532", "# check=skip=all\nUSER 65532:65532", "leaves out checks for one instruction"},
+		"no fault": {},
+		"a maintainer": {
+			"USER 65532:65532", "MAINTAINER someone\nUSER 65532:65532",
+			"MaintainerDeprecated",
+		},
+		"two stages of one name": {
+			"\nFROM ${BASE_NAME}", "\nFROM scratch AS build\n\nFROM ${BASE_NAME}",
+			"DuplicateStageName",
+		},
+		"a reserved stage name":      {"AS build\n", "AS context\n", "ReservedStageName"},
+		"an entry point for a shell": {`ENTRYPOINT ["/webhook"]`, "ENTRYPOINT /webhook", "JSONArgsRecommended"},
+		"two entry points": {
+			"ENTRYPOINT", "ENTRYPOINT [\"/postrender\"]\nENTRYPOINT",
+			"MultipleInstructionsDisallowed",
+		},
+		"instructions in two cases":    {"USER 65532", "user 65532", "ConsistentInstructionCasing"},
+		"a secret as an argument":      {"ARG TARGETOS", "ARG API_TOKEN\nARG TARGETOS", "SecretsUsedInArgOrEnv"},
+		"a variable that is never set": {`version="$VERSION"`, `version="$VERSIN"`, "UndefinedVar"},
+		"a base that is never set":     {"FROM ${BASE_NAME}", "FROM ${BASE}${BASE_NAME}", "UndefinedArgInFrom"},
+		"a base without a default": {
+			"ARG BASE_NAME=gcr.io/distroless/static-debian12:nonroot", "ARG BASE_NAME",
+			"InvalidDefaultArgInFrom",
+		},
+		"a working directory below another": {"WORKDIR /src", "WORKDIR src", "WorkdirRelativePath"},
+		"a fixed platform": {
+			"--platform=$BUILDPLATFORM", "--platform=linux/amd64",
+			"FromPlatformFlagConstDisallowed",
+		},
+		"an invalid port":              {"EXPOSE 9443", "EXPOSE 9443/TCP", "ExposeProtoCasing"},
+		"an old form of setting":       {"USER 65532:65532", "ENV A b\nUSER 65532:65532", "LegacyKeyValueFormat"},
+		"an invalid instruction":       {"USER 65532:65532", "USR 65532:65532", "unknown instruction: USR"},
+		"a stage that is not there":    {"--from=build", "--from=builder", "builder"},
+		"checks that are switched off": {"error=true;experimental=all", "skip=all", "does not require every check"},
+		"findings that are not errors": {"error=true;", "", "does not require every check"},
+		"a check skipped once": {
+			"USER 65532:65532", "# check=skip=all\nUSER 65532:65532",
+			"skips checks for one instruction",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			ours := ourDockerfile(t)
-			require.True(t, tc.old == "" || strings.Contains(ours, tc.old), "%q is not in the Dockerfile", tc.old)
+			repositoryDockerfile := ourDockerfile(t)
+			require.True(t, tc.old == "" || strings.Contains(repositoryDockerfile, tc.old), "%q is not in the Dockerfile",
+				tc.old)
 
-			findings, message, err := run(t, "check", "-file", write(t, strings.Replace(ours, tc.old, tc.new, 1)))
+			findings, message, err := run(t, "check", "-file",
+				write(t, strings.Replace(repositoryDockerfile, tc.old, tc.new, 1)))
 			if tc.expected == "" {
 				require.NoError(t, err, findings+message)
 				assert.Empty(t, findings)
@@ -299,33 +325,49 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestBuildRefuses gives the tool what it cannot build as a container engine would: it must not build something else.
+// TestBuildRefuses gives the tool what it cannot build as a container engine would: it must not
+// build something else.
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 
-	const ours = "FROM gcr.io/distroless/static-debian12:nonroot\n"
+	const repositoryDockerfile = "FROM gcr.io/distroless/static-debian12:nonroot\n"
 
 	cases := map[string]struct {
 		dockerfile string
 		args       []string
 		expected   string
 	}{
-		"a base image that nothing stands in for": {"FROM docker.io/library/alpine:3\n", nil, "docker.io/library/alpine has no stand-in"},
-		"no base image":           {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
-		"a file that is left out": {ours + "COPY README.md /\n", nil, "does .dockerignore leave it out?"},
-		"a download":              {ours + "ADD https://example.com/a /\n", nil, "cannot fetch https://example.com/a"},
-		"another owner":           {ours + "COPY --chown=1:1 go.mod /\n", nil, "no flags of COPY but --from"},
+		"a base image that nothing stands in for": {
+			"FROM docker.io/library/alpine:3\n", nil,
+			"docker.io/library/alpine has no stand-in",
+		},
+		"no base image":   {"FROM scratch\nCOPY go.mod /\n", nil, "has no base image"},
+		"an ignored file": {repositoryDockerfile + "COPY README.md /\n", nil, "does .dockerignore exclude it?"},
+		"a download": {
+			repositoryDockerfile + "ADD https://example.com/a /\n", nil,
+			"cannot fetch https://example.com/a",
+		},
+		"another owner": {
+			repositoryDockerfile + "COPY --chown=1:1 go.mod /\n", nil,
+			"the only flags of COPY that it supports are --from",
+		},
 		"a step that fails": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + ours + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nWORKDIR /src\nRUN echo broken; exit 3\n" + repositoryDockerfile +
+				"COPY --from=build /src /\n",
 			nil, "exit status 3",
 		},
 		"a secret": {
-			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + ours + "COPY --from=build /src /\n",
+			"FROM docker.io/library/golang:1.26.8 AS build\nRUN --mount=type=secret,id=a true\n" + repositoryDockerfile +
+				"COPY --from=build /src /\n",
 			nil, "cannot mount",
 		},
-		"a platform that is none": {ours, []string{"-platform", "linux/amd64/v9/x"}, `the platform "linux/amd64/v9/x"`},
-		"a name without a tag":    {ours, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
-		"a folder that exists":    {ours, []string{"-output", "."}, ". exists: name a new folder"},
+		"an invalid platform": {
+			repositoryDockerfile,
+			[]string{"-platform", "linux/amd64/v9/x"},
+			`the platform "linux/amd64/v9/x"`,
+		},
+		"a name without a tag":    {repositoryDockerfile, []string{"-name", "registry.example.com:5000/a"}, "has no tag"},
+		"a directory that exists": {repositoryDockerfile, []string{"-output", "."}, ". exists: name a new directory"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The types below are read with nothing of what wrote the layout, so that a fault of the writer cannot hide itself.
+// The types below share nothing with the writer of the layout, so that a fault of the writer cannot
+// hide itself.
 // Source: OCI image specification, image-layout.md, image-index.md, manifest.md and config.md.
 
 type descriptor struct {
@@ -103,7 +104,7 @@ func readImage(t *testing.T, dir string, d descriptor) platformImage {
 	return image
 }
 
-// blob returns the path of what a descriptor describes, after checking that it is that.
+// blob returns the path of a descriptor's content, after checking its digest and size.
 func blob(t *testing.T, dir string, d descriptor) string {
 	t.Helper()
 
@@ -129,7 +130,7 @@ func readJSON(t *testing.T, path string, into any) {
 	require.NoError(t, json.Unmarshal(text, into))
 }
 
-// extract unpacks a layer and returns what it says of each file.
+// extract unpacks a layer and returns the header of each file.
 func extract(t *testing.T, layer, root string) []*tar.Header {
 	t.Helper()
 

@@ -20,21 +20,22 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// definitionsFile is our own table of the definitions that judge, which are third-party data and not part of the repository.
+// definitionsFile is the table of the definitions that validate the samples. They are third-party
+// data and not part of the repository.
 const definitionsFile = "testdata/definitions.yaml"
 
-// definition is what docs/kinds.md says of a CustomResourceDefinition.
+// definition is what docs/kinds.md shows of a CustomResourceDefinition.
 type definition struct {
 	Group    string   `json:"group"`
 	Kind     string   `json:"kind"`
 	Versions []string `json:"versions"`
 	// Source is the project and its commit.
 	Source string `json:"source"`
-	// Path is where the project has it.
+	// Path is its path in the project.
 	Path string `json:"path"`
 }
 
-// unsampled are kinds that nobody writes into a manifest.
+// unsampled are kinds that no user writes into a manifest.
 var unsampled = map[schema.GroupKind]string{
 	{Group: "kueue.x-k8s.io", Kind: "Workload"}: "Kueue makes it from the object that it queues",
 }
@@ -51,7 +52,7 @@ func readDefinitions(t *testing.T) []definition {
 	return all
 }
 
-// servedVersions are those in which the API server takes a kind.
+// servedVersions are the versions in which the API server serves a kind.
 func servedVersions(t *testing.T, row kinds.Kind) []string {
 	t.Helper()
 	if slices.Contains(builtin, row.Group) {
@@ -66,11 +67,11 @@ func servedVersions(t *testing.T, row kinds.Kind) []string {
 	return versions
 }
 
-// source is a line of the table that lies beside the definitions.
+// source is a line of the table beside the definitions.
 var source = regexp.MustCompile(`(?m)^\| (\S+\.yaml) \| (\S+) \| (\S+) \|$`)
 
-// TestDefinitionsAreThoseThatJudge compares our table with the definitions.
-func TestDefinitionsAreThoseThatJudge(t *testing.T) {
+// TestDefinitions compares the repository's table with the definitions.
+func TestDefinitions(t *testing.T) {
 	list, err := os.ReadFile(filepath.Join(shared(t, "crds"), "README.md"))
 	require.NoError(t, err)
 	var all []definition
@@ -90,7 +91,7 @@ func TestDefinitionsAreThoseThatJudge(t *testing.T) {
 	requireFile(t, definitionsFile, string(text))
 }
 
-// shared returns the path of data that lies beside the repository, and skips where it does not.
+// shared returns the path of data beside the repository, and skips the test where it is missing.
 func shared(t *testing.T, elem ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared"}, elem...)...)
@@ -100,7 +101,8 @@ func shared(t *testing.T, elem ...string) string {
 	return path
 }
 
-// load reads a definition without its descriptions, which are most of its text and judge nothing.
+// load reads a definition without its descriptions, which are most of its text and validate
+// nothing.
 func load(t *testing.T, file string) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -117,11 +119,11 @@ func load(t *testing.T, file string) *apiextensionsv1.CustomResourceDefinition {
 	return crd
 }
 
-// defined are the definitions that are installed, by name.
+// defined are the installed definitions, by name.
 var defined = map[string]bool{}
 
-// define installs definitions, each once, and returns when all their kinds are served. Versions are converted by their name
-// alone: no webhook of a project runs here.
+// define installs definitions, each once, and returns when all their kinds are served. Versions are
+// converted by their name alone: no webhook of a project runs here.
 func define(t *testing.T, patterns ...string) {
 	t.Helper()
 	crds := map[string]*apiextensionsv1.CustomResourceDefinition{}
@@ -144,7 +146,7 @@ func define(t *testing.T, patterns ...string) {
 		require.Eventually(t, func() bool { // a busy API server may answer that it had no time
 			err := cluster(t).Create(t.Context(), crd.DeepCopy())
 			return err == nil || apierrors.IsAlreadyExists(err)
-		}, patience, time.Second, name)
+		}, waitTimeout, time.Second, name)
 		defined[name] = true
 	}
 	for _, crd := range crds {
@@ -156,10 +158,11 @@ func define(t *testing.T, patterns ...string) {
 	}
 }
 
-// patience is how long a machine that is busy with other things may take.
-const patience = 5 * time.Minute
+// waitTimeout is how long a machine that is busy with other work may take.
+const waitTimeout = 5 * time.Minute
 
-// addVersions adds the versions of another definition of a kind. Only one version can be the stored one.
+// addVersions adds the versions of another definition of a kind. Only one version can be the stored
+// one.
 func addVersions(crd, other *apiextensionsv1.CustomResourceDefinition) {
 	for _, v := range other.Spec.Versions {
 		v.Storage = false
@@ -174,5 +177,5 @@ func waitFor(t *testing.T, list schema.GroupVersionKind) {
 		objects := &unstructured.UnstructuredList{}
 		objects.SetGroupVersionKind(list)
 		return cluster(t).List(t.Context(), objects) == nil
-	}, patience, 50*time.Millisecond, "%s is not served", list)
+	}, waitTimeout, 50*time.Millisecond, "%s is not served", list)
 }

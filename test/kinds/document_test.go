@@ -22,19 +22,21 @@ const (
 	kindsEnd   = "<!-- /kinds -->\n"
 )
 
-// TestDocumentHasEveryKind holds the generated part of docs/kinds.md to the table in the code and to our own of the definitions.
+// TestDocumentHasEveryKind compares the generated part of docs/kinds.md with the table in the code
+// and that of the definitions.
 func TestDocumentHasEveryKind(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	head, rest, ok := strings.Cut(string(text), kindsBegin)
-	require.True(t, ok, "%s has no mark %q", document, kindsBegin)
+	require.True(t, ok, "%s has no marker %q", document, kindsBegin)
 	_, tail, ok := strings.Cut(rest, kindsEnd)
-	require.True(t, ok, "%s has no mark %q", document, kindsEnd)
+	require.True(t, ok, "%s has no marker %q", document, kindsEnd)
 	requireFile(t, document, head+kindsBegin+describeKinds(t)+kindsEnd+tail)
 }
 
-// TestDocumentShowsTheExample compares what docs/kinds.md shows of a row with the file that its command reads.
-func TestDocumentShowsTheExample(t *testing.T) {
+// TestDocumentShowsExample compares what docs/kinds.md shows of a row with the file that its
+// command reads.
+func TestDocumentShowsExample(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	for _, file := range []string{"storageconfig.yaml", "training.yaml"} {
@@ -88,7 +90,7 @@ func projectsOf(rows []kinds.Kind) func(func([]kinds.Kind) bool) {
 	}
 }
 
-// describe writes what a person wants to know of a kind.
+// describe writes what a user needs about a kind.
 func describe(row kinds.Kind) string {
 	var b strings.Builder
 	if row.Objects != "" {
@@ -98,7 +100,7 @@ func describe(row kinds.Kind) string {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	if row.Advice != "" {
-		fmt.Fprintf(&b, "- When it holds no pod, the report says: %s.\n", strings.TrimSuffix(row.Advice, "."))
+		fmt.Fprintf(&b, "- When it holds no pod, the reported reason is: %s.\n", strings.TrimSuffix(row.Advice, "."))
 	}
 	if row.Limits != "" {
 		fmt.Fprintf(&b, "- Limits: %s\n", row.Limits)
@@ -118,13 +120,13 @@ func places(pods []kinds.PodPaths) []string {
 		scopes[line] = append(scopes[line], p.Scope)
 	}
 	for i, line := range lines {
-		lines[i] = strings.Replace(line, scopeMark, codes(scopes[line]), 1)
+		lines[i] = strings.Replace(line, scopePlaceholder, codes(scopes[line]), 1)
 	}
 	return lines
 }
 
-// scopeMark stands in a sentence for the places that it is about.
-const scopeMark = "SCOPE"
+// scopePlaceholder stands in a sentence for the places that it is about.
+const scopePlaceholder = "SCOPE"
 
 func place(p kinds.PodPaths) string {
 	var s string
@@ -132,11 +134,12 @@ func place(p kinds.PodPaths) string {
 	case isTemplate && p.Scope == ".":
 		return "The object itself."
 	case isTemplate:
-		s = "Pod template: " + scopeMark + "."
+		s = "Pod template: " + scopePlaceholder + "."
 	case len(p.Containers) > 0:
-		s = "In " + scopeMark + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." + containerNames(p)
+		s = "In " + scopePlaceholder + ": containers " + codes(p.Containers) + "; volumes in " + field(p.Volumes) + "." +
+			containerNames(p)
 	default:
-		s = "With " + scopeMark + "."
+		s = "With " + scopePlaceholder + "."
 	}
 	switch {
 	case p.Labels != "":
@@ -147,7 +150,7 @@ func place(p kinds.PodPaths) string {
 	return s
 }
 
-// containerNames says what containers are called that stand at a place of their own.
+// containerNames describes the names of containers at a place of their own.
 func containerNames(p kinds.PodPaths) string {
 	paths := map[string][]string{}
 	for _, path := range p.Containers {
@@ -157,12 +160,13 @@ func containerNames(p kinds.PodPaths) string {
 	}
 	var s strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]), name)
+		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]),
+			name)
 	}
 	return s.String()
 }
 
-// labelPlace says where the label goes.
+// labelPlace describes where the label goes.
 func labelPlace(p kinds.PodPaths) string {
 	if p.LabelPrefix != "" {
 		return field(p.Labels) + " (`" + p.LabelPrefix + kinds.Label + "`)"
@@ -194,13 +198,15 @@ func field(path string) string {
 	return "its " + code(path)
 }
 
-// judgedBy are the definitions of a kind.
-func judgedBy(t *testing.T, row kinds.Kind) []definition {
+// definitionsOf are the definitions of a kind.
+func definitionsOf(t *testing.T, row kinds.Kind) []definition {
 	t.Helper()
-	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool { return d.Group != row.Group || d.Kind != row.Kind })
+	return slices.DeleteFunc(readDefinitions(t), func(d definition) bool {
+		return d.Group != row.Group || d.Kind != row.Kind
+	})
 }
 
-// sources are the projects, with their commits, whose definitions judge the rows.
+// sources are the projects, with their commits, whose definitions validate the rows.
 func sources(t *testing.T, rows []kinds.Kind) string {
 	t.Helper()
 	if slices.Contains(builtin, rows[0].Group) {
@@ -208,7 +214,7 @@ func sources(t *testing.T, rows []kinds.Kind) string {
 	}
 	var all []string
 	for _, row := range rows {
-		for _, d := range judgedBy(t, row) {
+		for _, d := range definitionsOf(t, row) {
 			all = append(all, d.Source)
 		}
 	}
@@ -216,7 +222,7 @@ func sources(t *testing.T, rows []kinds.Kind) string {
 	return cmp.Or(strings.Join(slices.Compact(all), ", "), "–")
 }
 
-// heading has the group of a kind and the versions in which it was judged.
+// heading has the group of a kind and the versions in which it was validated.
 func heading(t *testing.T, row kinds.Kind) string {
 	t.Helper()
 	text := cmp.Or(row.Group, "core")
@@ -226,9 +232,9 @@ func heading(t *testing.T, row kinds.Kind) string {
 	return text
 }
 
-// anchor is the link that GitHub makes of a heading.
+// anchor is the link that GitHub derives from a heading.
 func anchor(heading string) string {
-	keep := func(r rune) rune {
+	mapRune := func(r rune) rune {
 		switch {
 		case r == ' ':
 			return '-'
@@ -237,5 +243,5 @@ func anchor(heading string) string {
 		}
 		return -1
 	}
-	return strings.Map(keep, strings.ToLower(heading))
+	return strings.Map(mapRune, strings.ToLower(heading))
 }

@@ -32,9 +32,10 @@ const (
 	mountPath = "/mnt/pipeline"
 )
 
-// TestSamplesAreInjectedAndAccepted holds every sample of testdata to the comment that it begins with: how many containers mount
-// the claim, or why it is refused or left alone. The API server must take it without storage and with it, and give it back
-// with every mount: what a definition does not know, the API server would prune.
+// TestSamplesAreInjectedAndAccepted checks every sample of testdata against the comment that it
+// begins with: how many containers mount the claim, or why it is refused or not injected. The API
+// server must accept it without storage and with it, and return it with every mount: the API server
+// prunes what a definition does not have.
 func TestSamplesAreInjectedAndAccepted(t *testing.T) {
 	for _, p := range projects {
 		t.Run(p.name, func(t *testing.T) {
@@ -59,11 +60,11 @@ func TestSamplesAreInjectedAndAccepted(t *testing.T) {
 					require.NoError(t, err)
 					mounts := 0
 					for _, object := range objects(t, out.Bytes()) {
-						kept, err := create(t, object)
+						stored, err := create(t, object)
 						require.NoError(t, err)
-						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(kept), kept))
-						assert.Equal(t, countMounts(object.Object), countMounts(kept.Object), "mounts that the API server kept")
-						mounts += countMounts(kept.Object)
+						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(stored), stored))
+						assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server retained")
+						mounts += countMounts(stored.Object)
 					}
 					assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
 				})
@@ -72,7 +73,8 @@ func TestSamplesAreInjectedAndAccepted(t *testing.T) {
 	}
 }
 
-// TestSamplesAreInjectedAsExpected compares with NAME.out.yaml, and needs no API server and no definitions.
+// TestSamplesAreInjectedAsExpected compares with NAME.out.yaml, and needs no API server and no
+// definitions.
 func TestSamplesAreInjectedAsExpected(t *testing.T) {
 	for _, p := range projects {
 		t.Run(p.name, func(t *testing.T) {
@@ -89,12 +91,12 @@ func TestSamplesAreInjectedAsExpected(t *testing.T) {
 			}
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
-			assert.Equal(t, string(text), expected.String(), "run make generate and look at the difference")
+			assert.Equal(t, string(text), expected.String(), "run make generate and read the difference")
 		})
 	}
 }
 
-// render injects a sample and holds it to its comment.
+// render injects a sample and checks it against its comment.
 func (s *sample) render(t *testing.T) string {
 	t.Helper()
 	out, err := renderer(t, inject.DefaultSelector()).Render([]byte(s.text))
@@ -120,8 +122,9 @@ func (s *sample) render(t *testing.T) string {
 	return string(out.Bytes())
 }
 
-// TestEveryKindHasASample looks for a sample with a mount of every row, in every version of the kind that its definition serves.
-// A row that can mount nothing has its limits written down, and a sample that is reported.
+// TestEveryKindHasASample searches for a sample with a mount of every row, in every version of the
+// kind that its definition serves. A row that can mount nothing has its limits written down, and a
+// sample that is reported.
 func TestEveryKindHasASample(t *testing.T) {
 	mounted, reported := map[schema.GroupVersionKind]bool{}, map[schema.GroupVersionKind]bool{}
 	for _, p := range projects {
@@ -141,7 +144,7 @@ func TestEveryKindHasASample(t *testing.T) {
 		for _, version := range versions {
 			kind := schema.GroupVersionKind{Group: row.Group, Version: version, Kind: row.Kind}
 			if len(row.Pods) == 0 && row.Objects == "" {
-				assert.NotEmpty(t, row.Limits, "%s can mount nothing: say why", kind)
+				assert.NotEmpty(t, row.Limits, "%s can mount nothing: add the reason", kind)
 				assert.True(t, reported[kind], "no sample of %s is reported", kind)
 				continue
 			}
@@ -150,16 +153,17 @@ func TestEveryKindHasASample(t *testing.T) {
 	}
 }
 
-// TestRealResourcesAreInjectedAndAccepted creates the projects' own examples twice, without and with storage, as a strict dry run.
-// What the API server takes without storage it must take with it. What comes of every one of them is counted in corpus.txt, which
-// -update writes.
+// TestRealResourcesAreInjectedAndAccepted creates the projects' own examples twice, without and
+// with storage, as a strict dry run. What the API server accepts without storage it must accept
+// with it. The results are counted in corpus.txt, which -update writes.
 func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 	var table strings.Builder
 	for _, stream := range []project{
 		{"cr-argo-workflows", []string{"argoproj.io_*.yaml"}},
 		{"cr-jobset", []string{"jobset.x-k8s.io_*.yaml"}},
 		{"cr-kueue", append([]string{
-			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml", "workload.codeflare.dev_*.yaml",
+			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml",
+			"workload.codeflare.dev_*.yaml",
 			"leaderworkerset.x-k8s.io_*.yaml", "trainer.kubeflow.org_*.yaml",
 		}, kubeflowJobs...)},
 		{"cr-ray-samples", []string{"ray.io_*.yaml"}},
@@ -170,7 +174,7 @@ func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 			text, err := os.ReadFile(shared(t, "corpus", stream.name+".yaml"))
 			require.NoError(t, err)
 			define(t, stream.definitions...)
-			fmt.Fprintf(&table, "%s: %s\n", stream.name, judge(t, text))
+			fmt.Fprintf(&table, "%s: %s\n", stream.name, validate(t, text))
 		})
 	}
 	if table.Len() > 0 {
@@ -178,8 +182,8 @@ func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
 	}
 }
 
-// judge counts what comes of the objects of a stream.
-func judge(t *testing.T, stream []byte) string {
+// validate counts the results for the objects of a stream.
+func validate(t *testing.T, stream []byte) string {
 	t.Helper()
 	out, err := renderer(t, labels.Everything()).Render(stream)
 	require.NoError(t, err)
@@ -224,7 +228,7 @@ func renderer(t *testing.T, selector labels.Selector) *postrender.Renderer {
 	return &postrender.Renderer{Config: config, Selector: selector}
 }
 
-// reasons are what was decided, for messages.
+// reasons are the decisions, for messages.
 func reasons(out *postrender.Output) string {
 	var all []string
 	for _, w := range out.Report.Workloads {
@@ -233,7 +237,7 @@ func reasons(out *postrender.Output) string {
 	return strings.Join(all, "; ")
 }
 
-// countMounts counts the objects that have a mount of ours, wherever they are.
+// countMounts counts the objects with a mount of the product, wherever they are.
 func countMounts(value any) int {
 	count := 0
 	walk(value, func(object map[string]any) {
@@ -248,7 +252,8 @@ func countMounts(value any) int {
 	return count
 }
 
-// assertClaims asserts that a volume of ours is the claim, and that it is there once in each list and at all if it is mounted.
+// assertClaims checks that the injected volume is the claim, that each list has it once, and that
+// it exists if it is mounted.
 func assertClaims(t *testing.T, object map[string]any, name string) {
 	t.Helper()
 	found := 0
@@ -267,17 +272,17 @@ func assertClaims(t *testing.T, object map[string]any, name string) {
 	assert.Equal(t, countMounts(object) > 0, found > 0, "%s: a mount needs its volume", name)
 }
 
-// walk visits every object in a value.
-func walk(value any, visit func(map[string]any)) {
+// walk calls each for every object in a value.
+func walk(value any, each func(map[string]any)) {
 	switch value := value.(type) {
 	case map[string]any:
-		visit(value)
+		each(value)
 		for _, child := range value {
-			walk(child, visit)
+			walk(child, each)
 		}
 	case []any:
 		for _, item := range value {
-			walk(item, visit)
+			walk(item, each)
 		}
 	}
 }
@@ -311,8 +316,11 @@ func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
 	return all
 }
 
-// create lets the API server judge an object, in strict validation of fields, and returns what the API server makes of it.
-func create(t *testing.T, object *unstructured.Unstructured, options ...client.CreateOption) (*unstructured.Unstructured, error) {
+// create lets the API server validate an object, with strict field validation, and returns the API
+// server's version of it.
+func create(t *testing.T, object *unstructured.Unstructured,
+	options ...client.CreateOption,
+) (*unstructured.Unstructured, error) {
 	t.Helper()
 	isNamespaced, err := cluster(t).IsObjectNamespaced(object)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package kinds_test lets a real API server judge what is injected into custom resources: the projects' own definitions
-// refuse fields that are unknown or in the wrong place.
+// Package kinds_test lets a real API server validate what is injected into custom resources: the
+// projects' own definitions refuse fields that are unknown or in the wrong place.
 package kinds_test
 
 import (
@@ -20,9 +20,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
-var update = flag.Bool("update", false, "write the expected files and the table of docs/kinds.md anew")
+var update = flag.Bool("update", false, "update the expected files and the table of docs/kinds.md")
 
-// plane is started by the first test that needs it: those that make documents need none.
+// plane is started by the first test that needs it: the generators of documents need none.
 var plane struct {
 	sync.Once
 	*controlplane.ControlPlane

@@ -13,7 +13,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 )
 
-// project is a file of samples, testdata/NAME.in.yaml, with the definitions that judge them.
+// project is a file of samples, testdata/NAME.in.yaml, with the definitions that validate them.
 type project struct {
 	name        string
 	definitions []string
@@ -40,14 +40,14 @@ var projects = []project{
 // kubeflowJobs belong together, because MPIJob is in both.
 var kubeflowJobs = []string{"kubeflow.org_*jobs.yaml", "mpi-operator-v2beta1_mpijobs.yaml"}
 
-// sample is one document of a file of samples, with what its comment says will come of it.
+// sample is one document of a file of samples, with the result that its comment states.
 type sample struct {
 	name, text string
 	// mounts is how many containers mount the claim.
 	mounts int
-	// reported is the reason for which it is left alone.
+	// reported is the reason for which it is not injected.
 	reported string
-	// refused is what the refusal says.
+	// refused is the message of the refusal.
 	refused string
 }
 
@@ -64,7 +64,11 @@ func samples(t *testing.T, project string) []sample {
 			text = text[1:] // behind the separator
 		}
 		object := decode(t, doc.Body)[0]
-		s := sample{text: text, name: fmt.Sprintf("%s %s %s%s", object.GetAPIVersion(), object.GetKind(), object.GetName(), object.GetGenerateName())}
+		s := sample{
+			text: text,
+			name: fmt.Sprintf("%s %s %s%s", object.GetAPIVersion(), object.GetKind(), object.GetName(),
+				object.GetGenerateName()),
+		}
 		found := expectation.FindStringSubmatch(text)
 		require.NotNil(t, found, "%s needs a comment: mounts, reported or refused", s.name)
 		switch found[1] {
@@ -88,5 +92,5 @@ func requireFile(t *testing.T, path, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got, "run make generate and look at the difference")
+	require.Equal(t, string(want), got, "run make generate and read the difference")
 }

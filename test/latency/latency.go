@@ -1,7 +1,9 @@
-// Package latency compares how long two kinds of requests take, on a machine that is never quite still.
+// Package latency compares how long two kinds of requests take, on a machine that is never quite
+// idle.
 //
-// Both kinds are measured in the same rounds, taking turns. What disturbs a round disturbs both; so the rounds are the units by
-// which [Compare] finds out how far the difference can be trusted, not the single requests, which depend on each other.
+// Both kinds are measured in the same rounds, taking turns. What disturbs a round disturbs both. So
+// [Compare] resamples the rounds, not the single requests, which depend on each other, to find out
+// how far the difference can be trusted.
 package latency
 
 import (
@@ -12,9 +14,9 @@ import (
 )
 
 const (
-	// resamples is how often the rounds are drawn anew.
+	// resamples is how often the rounds are drawn.
 	resamples = 1000
-	// tail is the share of the resamples on each side that is left out of the interval.
+	// tail is the share of the resamples on each side that the interval excludes.
 	tail = 0.025
 )
 
@@ -41,7 +43,7 @@ func (s Series) Merge(other Series) Series {
 	return merged
 }
 
-// Quantile is what the given share of the requests did not exceed, such as 0.99. It is 0 without requests.
+// Quantile is what a share of the requests did not exceed, such as 0.99. It is 0 without requests.
 func (s Series) Quantile(share float64) time.Duration {
 	return quantile(slices.Sorted(slices.Values(slices.Concat(s...))), share)
 }
@@ -54,8 +56,8 @@ type Difference struct {
 	Estimate, Low, High time.Duration
 }
 
-// Compare tells by how much one series takes longer than another at each quantile. They must have the same rounds. The interval is
-// a percentile bootstrap, the same each time for the same figures.
+// Compare returns by how much one series takes longer than another at each quantile. They must have
+// the same rounds. The interval is a percentile bootstrap, the same each time for the same figures.
 func Compare(one, other Series, shares ...float64) []Difference {
 	differences := make([]Difference, len(shares))
 	drawn := make([][]time.Duration, len(shares))
@@ -85,7 +87,8 @@ func Compare(one, other Series, shares ...float64) []Difference {
 	return differences
 }
 
-// draw returns the latencies of some rounds, the shortest first. A round may be there more than once.
+// draw returns the latencies of random rounds, the shortest first. A round may be drawn more than
+// once.
 func (s Series) draw(rounds []int) []time.Duration {
 	all := make([]time.Duration, 0, s.Count())
 	for _, i := range rounds {

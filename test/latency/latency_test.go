@@ -10,7 +10,8 @@ import (
 
 const rounds, each = 40, 15
 
-// series has latencies that differ by chance, and rounds that do: as on a machine on which others work now and then.
+// series has latencies that differ by chance, and rounds that do: as on a machine with other work
+// now and then.
 func series(seed uint64, base time.Duration) Series {
 	random := rand.New(rand.NewPCG(seed, seed))
 	disturbance := rand.New(rand.NewPCG(7, 7)) // the same for all series
@@ -27,7 +28,7 @@ func series(seed uint64, base time.Duration) Series {
 	return made
 }
 
-func TestQuantileIsTheNearestRank(t *testing.T) {
+func TestQuantileIsNearestRank(t *testing.T) {
 	hundred := make(Series, 1)
 	for i := range 100 {
 		hundred[0] = append(hundred[0], time.Duration(100-i))
@@ -37,18 +38,18 @@ func TestQuantileIsTheNearestRank(t *testing.T) {
 		assert.Equal(t, expected, hundred.Quantile(share), share)
 	}
 
-	assert.EqualValues(t, 100, hundred[0][0], "the series stays as it was measured")
+	assert.EqualValues(t, 100, hundred[0][0], "the series is not modified")
 	assert.Zero(t, Series{}.Quantile(.5))
 	assert.EqualValues(t, 7, Series{{7}, {}}.Quantile(.99))
 }
 
-func TestMergeKeepsTheRounds(t *testing.T) {
+func TestMergeRetainsRounds(t *testing.T) {
 	merged := Series{{1}, {2, 3}}.Merge(Series{{4}, {}})
 	assert.Equal(t, Series{{1, 4}, {2, 3}}, merged)
 	assert.Equal(t, 4, merged.Count())
 }
 
-func TestCompareFindsADifferenceBelowTheDisturbance(t *testing.T) {
+func TestCompareFindsSmallDifference(t *testing.T) {
 	const extra = time.Millisecond
 	found := Compare(series(1, 3*time.Millisecond+extra), series(2, 3*time.Millisecond), .5, .99)
 	for _, difference := range found {
@@ -56,12 +57,12 @@ func TestCompareFindsADifferenceBelowTheDisturbance(t *testing.T) {
 		assert.GreaterOrEqual(t, difference.High, difference.Estimate)
 	}
 
-	assert.Positive(t, found[0].Low, "the rounds differ by 5 ms, and that is not taken for a doubt about 1 ms")
+	assert.Positive(t, found[0].Low, "the rounds differ by 5 ms, which does not hide a difference of 1 ms")
 	assert.True(t, found[0].Low <= extra && extra <= found[0].High, "%+v", found[0])
-	assert.Greater(t, found[1].High-found[1].Low, found[0].High-found[0].Low, "what is rare is known less well")
+	assert.Greater(t, found[1].High-found[1].Low, found[0].High-found[0].Low, "rare values are less certain")
 }
 
-func TestCompareFindsNoDifferenceBetweenEquals(t *testing.T) {
+func TestCompareOfEqualSeries(t *testing.T) {
 	doubted := 0
 
 	for seed := range uint64(20) {
@@ -73,7 +74,7 @@ func TestCompareFindsNoDifferenceBetweenEquals(t *testing.T) {
 	assert.LessOrEqual(t, doubted, 3, "of 20 intervals one is wrong on average")
 }
 
-func TestCompareIsTheSameEachTime(t *testing.T) {
+func TestCompareIsDeterministic(t *testing.T) {
 	one, other := series(1, time.Millisecond), series(2, 0)
 	first := Compare(one, other, .5, .99)
 	assert.Equal(t, first, Compare(one, other, .5, .99))

@@ -1,4 +1,5 @@
-// Package limits_test compares the limits of internal/admission with what a real API server sends to a webhook.
+// Package limits_test compares the limits of internal/admission with what a real API server sends
+// to a webhook.
 package limits_test
 
 import (
@@ -55,7 +56,9 @@ type way struct {
 }
 
 var (
-	inJSON     = way{"JSON", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) { return create(t, c.inJSON, pod) }}
+	inJSON = way{"JSON", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
+		return create(t, c.inJSON, pod)
+	}}
 	inProtobuf = way{"Protobuf", func(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
 		return create(t, c.inProtobuf, pod)
 	}}
@@ -71,19 +74,22 @@ func apply(t *testing.T, c *cluster, pod *corev1.Pod) (*corev1.Pod, error) {
 	t.Helper()
 	manifest, err := json.Marshal(pod)
 	require.NoError(t, err)
-	return c.inJSON.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: "largest"})
+	return c.inJSON.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, types.ApplyPatchType, manifest,
+		metav1.PatchOptions{FieldManager: "largest"})
 }
 
-// TestLargestReview searches, for pods of many shapes, the largest one that a real API server creates, and measures the review
-// that a webhook gets of it. MaxBody is above that of every pod that the other limits of package admission let pass and that
-// anybody needs. The other shapes' reviews may be larger: such a pod is refused with the code 413.
+// TestLargestReview searches, for pods of many shapes, the largest one that a real API server
+// creates, and measures the review that a webhook gets of it. MaxBody is above that of every pod
+// that the other limits of package admission allow and that a user could need. The reviews of other
+// shapes may be larger: such a pod is refused with the code 413.
 func TestLargestReview(t *testing.T) {
 	c := newCluster(t)
 	r := register(t, c)
 	h := newHandler(t)
 
 	table := []string{
-		"", "| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |",
+		"",
+		"| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |",
 		"| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
 	}
 	for _, s := range shapes {
@@ -94,7 +100,7 @@ func TestLargestReview(t *testing.T) {
 				s.name, s.way.name, l.sent, l.stored, len(l.review), 100*float64(len(l.review))/admission.MaxBody, l.endedBy, code))
 			switch {
 			case !s.pathological:
-				assert.LessOrEqual(t, len(l.review), admission.MaxBody, "raise MaxBody: people have such pods")
+				assert.LessOrEqual(t, len(l.review), admission.MaxBody, "raise MaxBody: users have such pods")
 				assert.Equal(t, http.StatusOK, code)
 			case len(l.review) > admission.MaxBody:
 				assert.Equal(t, http.StatusRequestEntityTooLarge, code)
@@ -115,12 +121,14 @@ type found struct {
 type sizes struct {
 	// stored is what the API server returns, in Protobuf, as etcd gets it.
 	stored int
-	// counted is what decides whether etcd takes it: the same, but without the managedFields where the API server drops them.
+	// counted is what decides whether etcd accepts it: the same, but without the managedFields
+	// where the API server drops them.
 	counted           int
 	sent, annotations int
 }
 
-// largest searches the largest pod of a shape. All sizes grow linearly with the pod, so that two small pods predict it.
+// largest searches the largest pod of a shape. All sizes grow linearly with the pod, so that two
+// small pods predict it.
 func largest(t *testing.T, c *cluster, r *recorder, s shape) found {
 	t.Helper()
 	var l found
@@ -181,8 +189,10 @@ func sizesOf(t *testing.T, w way, sent, created *corev1.Pod) sizes {
 	for key, value := range sent.Annotations {
 		s.annotations += len(key) + len(value)
 	}
-	// The API server creates a pod that is too large once more, without managedFields, unless it was applied. The webhook has seen
-	// them. Source: Kubernetes, apiserver/pkg/endpoints/handlers, isTooLargeError in create.go and patch.go.
+	// The API server creates a pod that is too large once more, without managedFields, unless it
+	// was applied. The webhook has seen them.
+	// Source: Kubernetes, apiserver/pkg/endpoints/handlers, isTooLargeError in create.go and
+	// patch.go.
 	if w.name != byApply.name {
 		created.ManagedFields = nil
 	}
@@ -190,7 +200,7 @@ func sizesOf(t *testing.T, w way, sent, created *corev1.Pod) sizes {
 	return s
 }
 
-// limitOf is the limit that a pod is above. An error for any other reason ends the test.
+// limitOf is the limit that a pod exceeds. An error for any other reason ends the test.
 func limitOf(t *testing.T, err error) string {
 	t.Helper()
 	text := err.Error()
@@ -199,7 +209,8 @@ func limitOf(t *testing.T, err error) string {
 		return "request, 3 MiB"
 	case apierrors.IsInvalid(err) && strings.Contains(text, "metadata.annotations: Too long"):
 		return "annotations, 256 KiB"
-	case strings.Contains(text, "etcdserver: request is too large"), strings.Contains(text, "trying to send message larger than max"):
+	case strings.Contains(text, "etcdserver: request is too large"),
+		strings.Contains(text, "trying to send message larger than max"):
 		return "etcd, 1.5 MiB"
 	}
 	require.FailNow(t, "the API server refuses the pod, but not for its size", "%.500s", text)
@@ -209,7 +220,8 @@ func limitOf(t *testing.T, err error) string {
 // newHandler is the webhook's own handler, with the default profile.
 func newHandler(t *testing.T) *admission.Handler {
 	t.Helper()
-	config, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\nprofiles: [{name: default}]\n"))
+	config, _, err := storage.LoadForAdmission([]byte("apiVersion: pipeline-storage.io/v1alpha1\nkind: " +
+		"StorageConfig\nprofiles: [{name: default}]\n"))
 	require.NoError(t, err)
 	return &admission.Handler{Config: func() *storage.Config { return config }, Log: logr.Discard()}
 }
@@ -250,13 +262,17 @@ func newCluster(t *testing.T) *cluster {
 		require.NoError(t, err)
 		return client
 	}
-	c := &cluster{namespace: "largest", inJSON: client(runtime.ContentTypeJSON), inProtobuf: client(runtime.ContentTypeProtobuf)}
-	_, err := c.inJSON.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
+	c := &cluster{
+		namespace: "largest", inJSON: client(runtime.ContentTypeJSON),
+		inProtobuf: client(runtime.ContentTypeProtobuf),
+	}
+	_, err := c.inJSON.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return c
 }
 
-// recorder is a webhook that allows everything and keeps the last review.
+// recorder is a webhook that allows everything and records the last review.
 type recorder struct {
 	mutex sync.Mutex
 	body  []byte
@@ -293,32 +309,38 @@ func (r *recorder) last() []byte {
 	return r.body
 }
 
-// register has the API server send every new pod of the namespace to a recorder, and returns when it does.
+// register has the API server send every new pod of the namespace to a recorder, and returns when
+// it does.
 func register(t *testing.T, c *cluster) *recorder {
 	t.Helper()
 	r := &recorder{}
 	server := httptest.NewTLSServer(r)
 	t.Cleanup(server.Close)
-	_, err := c.inJSON.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: "largest"},
-		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "largest.example.com", AdmissionReviewVersions: []string{"v1"},
-			FailurePolicy:     new(admissionregistrationv1.Fail),
-			SideEffects:       new(admissionregistrationv1.SideEffectClassNone),
-			TimeoutSeconds:    new(int32(30)),
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.namespace}},
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{
-				URL: &server.URL, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
-			},
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+	_, err := c.inJSON.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(),
+		&admissionregistrationv1.MutatingWebhookConfiguration{
+			ObjectMeta: metav1.ObjectMeta{Name: "largest"},
+			Webhooks: []admissionregistrationv1.MutatingWebhook{{
+				Name: "largest.example.com", AdmissionReviewVersions: []string{"v1"},
+				FailurePolicy:     new(admissionregistrationv1.Fail),
+				SideEffects:       new(admissionregistrationv1.SideEffectClassNone),
+				TimeoutSeconds:    new(int32(30)),
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.namespace}},
+				ClientConfig: admissionregistrationv1.WebhookClientConfig{
+					URL: &server.URL, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+				},
+				Rules: []admissionregistrationv1.RuleWithOperations{{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+					Rule: admissionregistrationv1.Rule{
+						APIGroups: []string{""}, APIVersions: []string{"v1"},
+						Resources: []string{"pods"},
+					},
+				}},
 			}},
-		}},
-	}, metav1.CreateOptions{})
+		}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		_, err := c.inJSON.CoreV1().Pods(c.namespace).Create(t.Context(), newPod(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := c.inJSON.CoreV1().Pods(c.namespace).Create(t.Context(), newPod(),
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err == nil && r.last() != nil
 	}, 30*time.Second, 100*time.Millisecond)
 	return r

@@ -22,11 +22,11 @@ type shape struct {
 	pod func(n int) *corev1.Pod
 	// start is an n of which twice as much is still created.
 	start int
-	// pathological is a shape that no one needs. Its review may be larger than MaxBody.
+	// pathological is a shape that no user needs. Its review may be larger than MaxBody.
 	pathological bool
 }
 
-// What a pod may have by the limits of package admission.
+// The most that a pod may have by the limits of package admission.
 const (
 	maxVariables  = 20_000
 	maxContainers = 1000
@@ -60,7 +60,8 @@ const (
 	xmlText  = "<property><name>fs.defaultFS</name><value>hdfs://namenode:8020</value></property>\n"
 )
 
-// mostOfOne is how many bytes one variable has at most: Linux starts no process with 128 KiB in one.
+// mostOfOne is how many bytes one variable has at most: Linux starts no process with 128 KiB in
+// one.
 // Source: Linux, include/uapi/linux/binfmts.h MAX_ARG_STRLEN.
 const mostOfOne = 127 << 10
 
@@ -78,7 +79,7 @@ func newPod(env ...corev1.EnvVar) *corev1.Pod {
 // repeat returns n bytes of a text.
 func repeat(text string, n int) string { return strings.Repeat(text, n/len(text)+1)[:n] }
 
-// addText adds variables of so many bytes in all to the first container.
+// addText adds variables of this many bytes in all to the first container.
 func addText(pod *corev1.Pod, text string, n int) *corev1.Pod {
 	first := &pod.Spec.Containers[0]
 	for i := 0; n > 0; i++ {
@@ -124,14 +125,19 @@ func secretVariables(count int) func() *corev1.Pod {
 	}
 }
 
-// containers are as complete as those of a production chart: managedFields name every field of each.
+// containers are as complete as those of a production chart: managedFields name every field of
+// each.
 func containers(count int) func() *corev1.Pod {
 	resources := corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("128Mi")}
 	container := func(i int) corev1.Container {
 		port := 1024 + i // containers of a pod share its ports
-		probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt(port)}}}
+		probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Path: "/healthz",
+			Port: intstr.FromInt(port),
+		}}}
 		return corev1.Container{
-			Name: fmt.Sprintf("worker-%d", i), Image: "registry.example.com/team/worker:1.0.0", Args: []string{"--shard", strconv.Itoa(i)},
+			Name: fmt.Sprintf("worker-%d", i), Image: "registry.example.com/team/worker:1.0.0",
+			Args: []string{"--shard", strconv.Itoa(i)},
 			Env: []corev1.EnvVar{
 				{Name: "SHARD", Value: strconv.Itoa(i)},
 				{Name: "NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}},
@@ -148,7 +154,10 @@ func containers(count int) func() *corev1.Pod {
 	}
 	return func() *corev1.Pod {
 		pod := newPod()
-		pod.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		pod.Spec.Volumes = []corev1.Volume{{
+			Name:         "scratch",
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		}}
 		pod.Spec.Containers = make([]corev1.Container, count)
 		for i := range pod.Spec.Containers {
 			pod.Spec.Containers[i] = container(i)
@@ -176,7 +185,8 @@ func volumes(count int) func() *corev1.Pod {
 				ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
 			}})
 			for j := range mountsOfOne {
-				first.VolumeMounts = append(first.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: fmt.Sprintf("/etc/configuration/%d/%d", i, j)})
+				first.VolumeMounts = append(first.VolumeMounts,
+					corev1.VolumeMount{Name: name, MountPath: fmt.Sprintf("/etc/configuration/%d/%d", i, j)})
 			}
 		}
 		return pod
@@ -192,7 +202,8 @@ func arguments(n int) *corev1.Pod {
 	return pod
 }
 
-// annotated is a pod with as large annotations as the API server takes, which hold JSON, as annotations do.
+// annotated is a pod with annotations as large as the API server accepts. They hold JSON, as
+// annotations do.
 func annotated() *corev1.Pod {
 	const key = "example.com/configuration"
 	pod := newPod()

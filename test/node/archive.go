@@ -24,13 +24,14 @@ const (
 	BoxImage = "registry.example/box:1"
 	// PauseImage holds the namespaces of a pod.
 	PauseImage = "registry.example/pause:1"
-	// ShellImage is what the provisioner's manifest asks for: a shell, mkdir and rm.
+	// ShellImage has what the provisioner's manifest needs: a shell, mkdir and rm.
 	ShellImage = "docker.io/library/busybox:latest"
 	// ProvisionerImage is the provisioner of local volumes.
 	ProvisionerImage = "docker.io/rancher/local-path-provisioner:v0.0.30"
 )
 
-// Media types and annotations of the OCI image specification, and the annotation by which containerd takes a name.
+// Media types and annotations of the OCI image specification, and the annotation from which
+// containerd reads a name.
 const (
 	indexType      = "application/vnd.oci.image.index.v1+json"
 	manifestType   = "application/vnd.oci.image.manifest.v1+json"
@@ -46,7 +47,7 @@ type Image struct {
 	Name string
 	// Files are programs of this machine, by their paths in the image.
 	Files map[string]string
-	// Links are symbolic links in the image, with what they lead to.
+	// Links are symbolic links in the image, with their targets.
 	Links      map[string]string
 	Entrypoint []string
 }
@@ -62,13 +63,13 @@ type descriptor struct {
 // archive is a tar file that is an OCI layout.
 type archive struct {
 	writer *tar.Writer
-	// index has the descriptors, as they are.
+	// index has the descriptors, unparsed.
 	index   []json.RawMessage
 	written map[string]bool
 }
 
-// WriteArchive writes images to a file that Options.Archive takes: those given, and those of layouts, which are folders with OCI
-// layouts whose images have names.
+// WriteArchive writes images to a file for Options.Archive: images, and those of layouts, which are
+// directories with OCI layouts whose images have names.
 func WriteArchive(file string, images []Image, layouts ...string) (err error) {
 	out, err := os.Create(file)
 	if err != nil {
@@ -138,10 +139,10 @@ func (i Image) layer() ([]byte, error) {
 	writer := tar.NewWriter(&out)
 	made := map[string]bool{".": true}
 
-	headers := []*tar.Header{folder("tmp"), folder("etc")}
+	headers := []*tar.Header{dirHeader("tmp"), dirHeader("etc")}
 	headers[0].Mode = 0o1777
 
-	texts := map[string][]byte{"etc/passwd": []byte("root:x:0:0::/:\nnonroot:x:65532:65532::/:\n")}
+	contents := map[string][]byte{"etc/passwd": []byte("root:x:0:0::/:\nnonroot:x:65532:65532::/:\n")}
 	headers = append(headers, &tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: fileMode})
 
 	for _, name := range slices.Sorted(maps.Keys(i.Files)) {
@@ -151,7 +152,7 @@ func (i Image) layer() ([]byte, error) {
 		}
 
 		inside := strings.TrimPrefix(name, "/")
-		texts[inside] = text
+		contents[inside] = text
 		headers = append(headers, &tar.Header{Typeflag: tar.TypeReg, Name: inside, Mode: dirMode})
 	}
 
@@ -162,7 +163,7 @@ func (i Image) layer() ([]byte, error) {
 	}
 
 	for _, header := range headers {
-		if err := put(writer, made, header, texts[header.Name]); err != nil {
+		if err := put(writer, made, header, contents[header.Name]); err != nil {
 			return nil, err
 		}
 	}
@@ -170,14 +171,14 @@ func (i Image) layer() ([]byte, error) {
 	return out.Bytes(), writer.Close()
 }
 
-func folder(name string) *tar.Header {
+func dirHeader(name string) *tar.Header {
 	return &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: dirMode}
 }
 
-// put writes an entry, after the folders that it is in.
+// put writes an entry, after its parent directories.
 func put(writer *tar.Writer, made map[string]bool, header *tar.Header, text []byte) error {
 	if parent := path.Dir(header.Name); !made[parent] {
-		if err := put(writer, made, folder(parent), nil); err != nil {
+		if err := put(writer, made, dirHeader(parent), nil); err != nil {
 			return err
 		}
 	}
@@ -239,7 +240,8 @@ func (a *archive) addBlob(mediaType string, blob []byte) (descriptor, error) {
 	sum := sha256.Sum256(blob)
 	digest := hex.EncodeToString(sum[:])
 
-	return descriptor{MediaType: mediaType, Digest: "sha256:" + digest, Size: len(blob)}, a.add("blobs/sha256/"+digest, blob)
+	return descriptor{MediaType: mediaType, Digest: "sha256:" + digest, Size: len(blob)},
+		a.add("blobs/sha256/"+digest, blob)
 }
 
 func (a *archive) add(name string, text []byte) error {
@@ -270,8 +272,8 @@ func (a *archive) finish() error {
 		a.add(indexFile, text), a.add(layoutFile, []byte(`{"imageLayoutVersion":"1.0.0"}`)), a.writer.Close())
 }
 
-// Images are those that every node of the tests has: see the constants. box is the program of package box, provisioner and shell
-// the parts local-path-provisioner and gosh.
+// Images are those that every node of the tests has: see the constants. box is the program of
+// package box, provisioner and shell the parts local-path-provisioner and gosh.
 func Images(box, provisioner, shell string) []Image {
 	return []Image{
 		{Name: BoxImage, Files: map[string]string{"/box": box}, Entrypoint: []string{"/box"}},

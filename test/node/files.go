@@ -27,7 +27,8 @@ const (
 	podLogs          = "/var/log/pods"
 )
 
-// containerdForm has the names of the sandbox image, of the folder of programs and of that of networks.
+// containerdForm has the names of the sandbox image, of the directory of programs and of that of
+// networks.
 const containerdForm = `version = 4
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -55,14 +56,16 @@ disabled_plugins = [
   conf_dir = "%s"
 `
 
-// networkForm has the network of the pods. Nothing is masqueraded, which would need netfilter: no packet leaves the namespace.
+// networkForm has the network of the pods. Nothing is masqueraded, which would need netfilter: no
+// packet leaves the namespace.
 const networkForm = `{"cniVersion": "1.0.0", "name": "pods", "plugins": [{
   "type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true, "ipMasq": false,
-  "ipam": {"type": "host-local", "dataDir": "/run/cni-ipam", "ranges": [[{"subnet": "%s"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+  "ipam": {"type": "host-local", "dataDir": "/run/cni-ipam", "ranges": [[{"subnet": "%s"}]],
+    "routes": [{"dst": "0.0.0.0/0"}]}
 }]}
 `
 
-// kubeletForm has the socket, the group, the address, the authority, the certificate and the key.
+// kubeletForm has the socket, the group, the address, the CA, the certificate and the key.
 const kubeletForm = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 containerRuntimeEndpoint: unix://%s
@@ -82,7 +85,7 @@ resolvConf: /etc/resolv.conf
 clusterDomain: cluster.local
 podLogsDir: /var/log/pods
 volumePluginDir: /var/lib/kubelet/volumeplugins
-# The disk is the machine's: how full it is says nothing about the node.
+# The disk is the machine's: how full it is proves nothing about the node.
 evictionHard: {memory.available: 1Mi, nodefs.available: 0%%, imagefs.available: 0%%, nodefs.inodesFree: 0%%}
 imageGCHighThresholdPercent: 100
 maxPods: 250
@@ -98,7 +101,7 @@ eventRecordQPS: 0
 registryPullQPS: 0
 `
 
-// program is where a program is in the node.
+// program returns the path of a program in the node.
 func program(name string) string {
 	if strings.Contains(name, "/") {
 		return name
@@ -146,14 +149,15 @@ func (n *Node) writeRoot() error {
 		failed = append(failed, n.write(path, []byte(text), fileMode))
 	}
 
-	// Links to folders, because runc cannot begin from a file that is mounted by itself.
+	// Links to directories, because runc cannot begin from a file that is mounted by itself.
 	for name, path := range n.machinePrograms() {
 		failed = append(failed, os.MkdirAll(n.Path(partsDir+"/"+name), dirMode), os.MkdirAll(n.Path(binDir), dirMode),
 			os.Symlink(filepath.Join(partsDir, name, filepath.Base(path)), n.Path(binDir+"/"+name)))
 	}
 
 	for _, dir := range []string{
-		"/proc", "/sys", "/dev", "/run", "/root", "/tmp", "/var/lib/kubelet", "/var/log/containers", podLogs, "/opt", "/mnt", "/srv",
+		"/proc", "/sys", "/dev", "/run", "/root", "/tmp", "/var/lib/kubelet", "/var/log/containers", podLogs, "/opt", "/mnt",
+		"/srv",
 	} {
 		failed = append(failed, os.MkdirAll(n.Path(dir), dirMode))
 	}
@@ -169,7 +173,7 @@ func (n *Node) machinePrograms() map[string]string {
 	return all
 }
 
-// podLogs is where the logs of pods are kept, beside those of the parts.
+// podLogs is the directory of the pods' logs, beside those of the parts.
 func (n *Node) podLogs() string { return filepath.Join(n.options.Logs, "pods") }
 
 func (n *Node) writeCredentials(c Credentials) error {

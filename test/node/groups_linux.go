@@ -16,7 +16,7 @@ import (
 const (
 	groupsDir = "/sys/fs/cgroup"
 	procsFile = "cgroup.procs"
-	// sweepTimeout is how long the kernel may take to let go of groups whose processes have ended.
+	// sweepTimeout is how long the kernel may take to release groups whose processes have ended.
 	sweepTimeout = 10 * time.Second
 )
 
@@ -40,7 +40,7 @@ func hierarchies() []string {
 	return dirs
 }
 
-// unified tells whether the machine has version 2 only.
+// unified reports whether the machine has version 2 only.
 func unified() bool {
 	var info unix.Statfs_t
 
@@ -77,7 +77,8 @@ func makeGroups(name string) error {
 // cleanGroups removes the groups of pods.
 func cleanGroups(name string) error { return removeGroups(name, false) }
 
-// Sweep removes the control groups of a node that is no more. It fails when processes are in one.
+// Sweep removes the control groups of a node that no longer runs. It fails when processes are in
+// one.
 func Sweep(name string) error { return removeGroups(name, true) }
 
 func removeGroups(name string, all bool) error {
@@ -103,7 +104,7 @@ func removeGroups(name string, all bool) error {
 	}
 }
 
-// removeBelow removes what is below a group, the innermost first, and if asked the group.
+// removeBelow removes what is below a group, the innermost first, and optionally the group.
 func removeBelow(dir string, too bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,20 +1,23 @@
-// Package node runs a real node of Kubernetes for tests: kubelet, containerd, runc and a bridge for pods, built from pinned
-// modules, see package parts. No container engine, no registry and no packet that leaves the machine. It needs Linux and root;
-// [Supported] says what is missing.
+// Package node runs a real node of Kubernetes for tests: kubelet, containerd, runc and a bridge for
+// pods, built from pinned modules, see package parts. No container engine, no registry and no
+// packet that leaves the machine. It needs Linux and root; [Supported] returns what is missing.
 //
-// The node has mount, process, host name and IPC namespaces of its own, a folder of its own for a root file system, and control
-// groups of its own name; it shares the network namespace of the test, which must not be that of the machine. Everything in
-// there ends with its first process, and that ends with the test program, however it ends. Volumes, pods' logs and images are
-// below the folder, so they outlive [Node.Kill] and [Node.Crash], as they do on a disk.
+// The node has mount, process, host name and IPC namespaces of its own, a directory of its own for
+// a root file system, and control groups of its own name; it shares the network namespace of the
+// test, which must not be that of the machine. Everything in there ends with its first process, and
+// that ends with the test program, however it ends. Volumes, pods' logs and images are below the
+// directory, so they outlive [Node.Kill] and [Node.Crash], as they do on a disk.
 //
 // # What this cannot show
 //
-//   - Virtual addresses of Services: there is no kube-proxy. A pod reaches the API server at the address of the Service
-//     kubernetes, if the test has something there (package cluster has), and other pods by their own addresses.
+//   - Virtual addresses of Services: there is no kube-proxy. A pod reaches the API server at the
+//     address of the Service kubernetes, if the test has something there (package cluster has), and
+//     other pods by their own addresses.
 //   - DNS and NetworkPolicies.
 //   - Images as they are pulled: they are imported from an [Archive].
 //   - CSI drivers, block devices, user namespaces, AppArmor and SELinux.
-//   - The kubelet's settings of the whole kernel, which it believes it has made: the machine's own are left as they are.
+//   - The kubelet's settings of the whole kernel, which it writes to files of its own: the
+//     machine's are not changed.
 //   - Values of oom_score_adj below that of the test, where root has no CAP_SYS_RESOURCE.
 package node
 
@@ -35,9 +38,9 @@ import (
 )
 
 const (
-	// Containerd is the name of a part that Kill and Restart take.
+	// Containerd is the name of a part for Kill and Restart.
 	Containerd = "containerd"
-	// Kubelet is the name of the other.
+	// Kubelet is the name of the other part for Kill and Restart.
 	Kubelet = "kubelet"
 
 	startTimeout = time.Minute
@@ -53,7 +56,7 @@ var Parts = []string{
 	Containerd, "containerd-shim-runc-v2", "ctr", "runc", "bridge", "host-local", "loopback", Kubelet,
 }
 
-// Options says what a node is.
+// Options is the configuration of a node.
 type Options struct {
 	// Name is that of the Node object.
 	Name string
@@ -63,23 +66,25 @@ type Options struct {
 	Address netip.Addr
 	// Pods is the network of the pods.
 	Pods netip.Prefix
-	// Dir is a folder for the node's root file system, in memory or on a disk that overlayfs can be on.
+	// Dir is a directory for the node's root file system, in memory or on a disk that supports
+	// overlayfs.
 	Dir string
-	// Logs is a folder for the logs of the parts, NAME.log, and those of the pods.
+	// Logs is a directory for the logs of the parts, NAME.log, and those of the pods.
 	Logs string
-	// Group names the control groups of the node. No other node on the machine may have the same; see [Sweep].
+	// Group names the control groups of the node. No other node on the machine may have the same;
+	// see [Sweep].
 	Group string
-	// Archive is what [WriteArchive] wrote.
+	// Archive is a file that [WriteArchive] wrote.
 	Archive string
 	// Box is the program of package box, the first process of the node.
 	Box string
 }
 
-// Credentials are what a node proves itself with, in PEM.
+// Credentials are those of a node, in PEM.
 type Credentials struct {
 	// Kubeconfig is that of system:node:NAME.
 	Kubeconfig []byte
-	// CA is the authority of the API server's client; Cert and Key are the kubelet's own, as a server.
+	// CA is that of the API server's client; Cert and Key are the kubelet's own, as a server.
 	CA, Cert, Key []byte
 }
 
@@ -95,8 +100,9 @@ type Node struct {
 	removed   bool
 }
 
-// Start makes the node's file system, starts its first process and containerd, and imports the images. ctx limits the start
-// only: call Stop to end it. The node is not part of a cluster before Join, so that this can go on beside the start of one.
+// Start makes the node's file system, starts its first process and containerd, and imports the
+// images. ctx limits the start only: call Stop to end it. The node is not part of a cluster before
+// Join, so that this can go on beside the start of one.
 func Start(ctx context.Context, options Options) (*Node, error) {
 	n := &Node{options: options, programs: map[string]string{}, processes: map[string]*process{}}
 
@@ -162,7 +168,7 @@ func (n *Node) Join(ctx context.Context, credentials Credentials) error {
 	return n.startKubelet(ctx)
 }
 
-// Kill ends a part at once and without a warning, as a crash would. The pods go on.
+// Kill ends a part at once and without a warning, as a crash would. The pods continue.
 func (n *Node) Kill(name string) error {
 	n.mutex.Lock()
 	p := n.processes[name]
@@ -178,7 +184,8 @@ func (n *Node) Kill(name string) error {
 	return nil
 }
 
-// Restart starts a part again after Kill and returns when it answers. It does not wait for the pods.
+// Restart starts a part again after Kill and returns when it answers. It does not wait for the
+// pods.
 func (n *Node) Restart(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -193,7 +200,8 @@ func (n *Node) Restart(ctx context.Context, name string) error {
 	}
 }
 
-// Crash ends every process of the node at once, those of the pods too, as a loss of power would. Disks stay.
+// Crash ends every process of the node at once, those of the pods too, as a loss of power would.
+// Disks remain.
 func (n *Node) Crash() error {
 	n.mutex.Lock()
 	space, processes := n.space, n.processes
@@ -233,14 +241,15 @@ func (n *Node) Boot(ctx context.Context) error {
 	return n.startKubelet(ctx)
 }
 
-// Stop ends the node and removes its control groups. Files stay where Options.Dir and Options.Logs say. It fails if a part had
-// ended before: a test must not pass on a node that died under it. It may be called again.
+// Stop ends the node and removes its control groups. The files in Options.Dir and Options.Logs
+// remain. It fails if a part had ended before: a test must not pass on a node that died under it.
+// It may be called again.
 func (n *Node) Stop() error {
 	n.mutex.Lock()
 
-	var died []error
+	var exitError []error
 	for _, p := range n.processes {
-		died = append(died, p.died())
+		exitError = append(exitError, p.exitError())
 	}
 
 	removed := n.removed
@@ -251,17 +260,18 @@ func (n *Node) Stop() error {
 		return nil
 	}
 
-	if err := errors.Join(errors.Join(died...), n.Crash(), Sweep(n.options.Group)); err != nil {
+	if err := errors.Join(errors.Join(exitError...), n.Crash(), Sweep(n.options.Group)); err != nil {
 		return fmt.Errorf("stop the node: %w", err)
 	}
 
 	return nil
 }
 
-// Path is where this process finds what the node sees at path, as long as nothing is mounted there.
+// Path returns this process's path of a path of the node, as long as nothing is mounted there.
 func (n *Node) Path(path string) string { return filepath.Join(n.options.Dir, path) }
 
-// Run runs a program of the node, in the node, and returns what it prints. Programs of Parts are found by their names.
+// Run runs a program of the node, in the node, and returns what it prints. Programs of Parts are
+// found by their names.
 func (n *Node) Run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 
@@ -285,8 +295,8 @@ func (n *Node) Run(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// Within calls do on a thread that sees the files and mounts of the node, to mount something for instance. It must not start
-// goroutines that should see them too.
+// Within calls do on a thread that sees the files and mounts of the node, to mount something for
+// instance. It must not start goroutines that should see them too.
 func (n *Node) Within(do func() error) error {
 	space := n.inside()
 	if space == nil {
@@ -360,20 +370,20 @@ func get(ctx context.Context, url string) error {
 	return nil
 }
 
-// awaitPart returns when ask returns nil, or fails at once when the part has ended.
-func (n *Node) awaitPart(ctx context.Context, name string, ask func() error) error {
+// awaitPart returns when check returns nil, or fails at once when the part has ended.
+func (n *Node) awaitPart(ctx context.Context, name string, check func() error) error {
 	for {
-		err := ask()
+		err := check()
 		if err == nil {
 			return nil
 		}
 
 		n.mutex.Lock()
-		died := n.processes[name].died()
+		exitError := n.processes[name].exitError()
 		n.mutex.Unlock()
 
-		if died != nil {
-			return died
+		if exitError != nil {
+			return exitError
 		}
 
 		select {
@@ -406,7 +416,7 @@ func (n *Node) startPart(name string, args ...string) error {
 	return nil
 }
 
-// process is a started part. Its done is closed when it has ended, and then err says how.
+// process is a started part. Its done is closed when it has ended; then err is the reason.
 type process struct {
 	name string
 	log  string
@@ -416,7 +426,7 @@ type process struct {
 }
 
 func startProcess(s *space, name, logFile string, args []string) (*process, error) {
-	// A part that is started again goes on in the same log.
+	// A part that is started again continues the same log.
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("make a log for %s: %w", name, err)
@@ -444,8 +454,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// died returns why the process has ended, and nil while it runs.
-func (p *process) died() error {
+// exitError returns why the process has ended, and nil while it runs.
+func (p *process) exitError() error {
 	if p == nil {
 		return nil
 	}
@@ -458,7 +468,7 @@ func (p *process) died() error {
 	}
 }
 
-var errEnded = errors.New("nobody told it to")
+var errEnded = errors.New("without a signal from the test")
 
 func tail(file string) []byte {
 	const size = 4096

@@ -5,9 +5,9 @@ package node
 import (
 	"errors"
 	"os/exec"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"time"
 )
 
 var errNotHere = errors.New("only Linux can run a node")
@@ -35,13 +35,13 @@ func (s *space) close()                    {}
 func makeGroups(string) error  { return errNotHere }
 func cleanGroups(string) error { return nil }
 
-// Sweep removes the control groups of a node that is no more.
+// Sweep removes the control groups of a node that no longer runs.
 func Sweep(string) error { return nil }
 
 // Groups returns the control groups whose names begin with prefix.
 func Groups(string) []string { return nil }
 
-// Supported says that a node needs Linux.
+// Supported returns an error: a node needs Linux.
 func Supported(_, _ string) error { return errNotHere }
 
 // Processes returns the processes of a pod.

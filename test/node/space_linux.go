@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// borrowed are folders of the machine that the node sees and cannot change: runc and the kubelet need libraries and mount.
-var borrowed = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
+// hostDirs are directories of the machine that the node sees and cannot change: runc and the
+// kubelet need libraries and mount.
+var hostDirs = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 
-// sysctls are values of the whole kernel that the kubelet sets when they are others. It is shown files that have what it wants.
+// sysctls are values of the whole kernel that the kubelet sets when they differ. It sees files with
+// the values that it wants.
 var sysctls = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -40,8 +42,8 @@ var entered = []struct {
 	kind int
 }{{"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}, {"pid", unix.CLONE_NEWPID}, {"mnt", unix.CLONE_NEWNS}}
 
-// newSpace makes the namespaces and starts the first process. They are made on a thread that stays for as long as the process
-// lives, which ends with its thread, and so with this program.
+// newSpace makes the namespaces and starts the first process. They are made on a thread that stays
+// for as long as the process lives, which ends with its thread, and so with this program.
 func newSpace(n *Node) (*space, error) {
 	s := &space{ended: make(chan struct{})}
 	begun := make(chan error)
@@ -109,13 +111,13 @@ func (s *space) begin(n *Node) error {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = s.first.Process.Kill()
 
-		return fmt.Errorf("start the first process of the node: it said %q: %w", line, errors.Join(err, s.first.Wait()))
+		return fmt.Errorf("start the first process of the node: it printed %q: %w", line, errors.Join(err, s.first.Wait()))
 	}
 
 	return nil
 }
 
-// mountRoot makes the node's folder the root of this thread's mount namespace.
+// mountRoot makes the node's directory the root of this thread's mount namespace.
 func (n *Node) mountRoot() error {
 	root := n.options.Dir
 
@@ -137,7 +139,7 @@ func (n *Node) mountRoot() error {
 		return err
 	}
 
-	// The old root ends up above the new one, and is taken away.
+	// The old root ends up above the new one, and is unmounted.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("enter the root of the node: %w", err)
 	}
@@ -154,7 +156,7 @@ func (n *Node) mountRoot() error {
 	return os.Chdir("/")
 }
 
-// mounts are what the root has besides its files.
+// mounts are the mounts of the root in addition to its files.
 func (n *Node) mounts() []func(root string) error {
 	all := []func(string) error{
 		bind("/sys", "/sys", unix.MS_REC), bind("/dev", "/dev", unix.MS_REC),
@@ -167,8 +169,8 @@ func (n *Node) mounts() []func(root string) error {
 		all = append(all, bind(filepath.Dir(path), partsDir+"/"+name, 0))
 	}
 
-	for _, name := range borrowed {
-		all = append(all, borrow("/"+name))
+	for _, name := range hostDirs {
+		all = append(all, readOnlyMount("/"+name))
 	}
 
 	return all
@@ -194,8 +196,8 @@ func memory(target string) func(string) error {
 	}
 }
 
-// borrow shows a folder of the machine read-only, or makes the link that it is there.
-func borrow(path string) func(string) error {
+// readOnlyMount mounts a directory of the machine read-only, or copies it if it is a symbolic link.
+func readOnlyMount(path string) func(string) error {
 	return func(root string) error {
 		target := filepath.Join(root, path)
 
@@ -259,7 +261,7 @@ func hideSysctls() error {
 	return nil
 }
 
-// open keeps the namespaces in reach.
+// open holds the namespaces open.
 func (s *space) open() error {
 	for _, namespace := range entered {
 		file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", s.first.Process.Pid, namespace.name))
@@ -288,9 +290,10 @@ func (s *space) enter() error {
 	return nil
 }
 
-// start starts a command in the namespaces. It is a child of this program, and ends with the first process of the node.
+// start starts a command in the namespaces. It is a child of this program, and ends with the first
+// process of the node.
 func (s *space) start(command *exec.Cmd) error {
-	// What it looks for on the machine's disk is in the node.
+	// Its other files on the machine's disk are in the node.
 	command.Err = nil
 	command.Dir = "/"
 
@@ -323,8 +326,8 @@ func (s *space) close() {
 	}
 }
 
-// onThread runs a function on a thread that ends with it. It is never the main thread, which stands for the whole process in
-// /proc and cannot end.
+// onThread runs a function on a thread that ends with it. It is never the main thread, which stands
+// for the whole process in /proc and cannot end.
 func onThread(run func()) {
 	chosen := make(chan struct{})
 
@@ -332,7 +335,7 @@ func onThread(run func()) {
 		runtime.LockOSThread()
 
 		if unix.Gettid() == unix.Getpid() {
-			onThread(run) // on another, because this one is taken
+			onThread(run) // on another thread, because this one is the main one
 			close(chosen)
 			runtime.UnlockOSThread()
 

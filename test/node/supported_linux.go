@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supported tries what a node needs and returns in one sentence what the machine does not allow, or nil. dir is a folder for
-// trials, group a name for a control group of which nothing is left.
+// Supported tries what a node needs and returns in one sentence what the machine does not allow, or
+// nil. dir is a directory for trials, group a name for a control group, which is removed again.
 func Supported(dir, group string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can run a node")
@@ -19,7 +19,7 @@ func Supported(dir, group string) error {
 
 	if text, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(text))) != 3 ||
 		strings.Fields(string(text))[2] == "1" {
-		return errors.New("a node needs other users than root, and this user namespace has none")
+		return errors.New("a node needs users other than root, and this user namespace has none")
 	}
 
 	if err := errors.Join(makeGroups(group), Sweep(group)); err != nil {

@@ -23,14 +23,14 @@ type Process struct {
 	Name string
 }
 
-// Usage is what a process or a pod has used. Memory of a process is what is resident of it; that of a pod is what the kernel
-// counts, with the pages of files.
+// Usage is what a process or a pod has used. Memory of a process is its resident memory; that of a
+// pod is what the kernel counts, with the page cache.
 type Usage struct {
 	Memory int64
 	CPU    time.Duration
 }
 
-// Processes returns the processes of a pod without that which holds its namespaces.
+// Processes returns the processes of a pod without the one that holds its namespaces.
 func (n *Node) Processes(pod types.UID) ([]Process, error) {
 	dir, err := n.podGroup("memory", pod)
 	if err != nil {
@@ -127,7 +127,7 @@ func (n *Node) podFile(controller string, pod types.UID, name string) (int64, er
 	return 0, fmt.Errorf("read what the pod %s used: %s is %q", pod, name, text)
 }
 
-// podGroup returns the control group of a pod, which is at a place that depends on the pod's quality of service.
+// podGroup returns the control group of a pod, whose path depends on the pod's quality of service.
 func (n *Node) podGroup(controller string, pod types.UID) (string, error) {
 	dir := filepath.Join(groupsDir, controller, n.options.Group, "kubepods")
 	if unified() {
@@ -143,7 +143,8 @@ func (n *Node) podGroup(controller string, pod types.UID) (string, error) {
 	return "", fmt.Errorf("the pod %s has no control group: it does not run", pod)
 }
 
-// Stat returns what a process has used so far. pid is as the machine sees it: see Processes and PID.
+// Stat returns what a process has used so far. pid is as the machine sees it: see Processes and
+// PID.
 func Stat(pid int) (Usage, error) {
 	const (
 		hertz     = 100 // USER_HZ, the same on all platforms of Linux that matter

@@ -32,7 +32,7 @@ type builder struct {
 	cache string
 }
 
-// path returns where the part is, after building it if it is not there yet.
+// path returns the path of the part, after building it if it does not exist yet.
 func (b builder) path(ctx context.Context, name string, p part) (string, error) {
 	args, err := b.arguments(ctx, p)
 	if err != nil {
@@ -52,7 +52,8 @@ func (b builder) path(ctx context.Context, name string, p part) (string, error) 
 	}
 
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return "", fmt.Errorf("make a folder for %s: %w; set %s to a folder that can be written to", name, err, CacheEnv)
+		return "",
+			fmt.Errorf("make a directory for %s: %w; set %s to a directory that can be written to", name, err, CacheEnv)
 	}
 
 	lock := flock.New(filepath.Join(dir, "lock"))
@@ -90,31 +91,31 @@ func (b builder) build(ctx context.Context, p part, args []string, file string) 
 	}
 
 	if err := os.Rename(built, file); err != nil {
-		return fmt.Errorf("keep the built %s: %w", filepath.Base(file), err)
+		return fmt.Errorf("cache the built %s: %w", filepath.Base(file), err)
 	}
 
 	return nil
 }
 
-// tempDir makes a folder for a build and removes those of builds that were killed. Only the holder of the lock may
-// call it, so no live build can own one of them.
+// tempDir makes a directory for a build and removes those of builds that were killed. Only the
+// holder of the lock may call it, so no live build can own one of them.
 func tempDir(dir string) (string, error) {
 	const prefix = "building-"
 
 	dead, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
 	if err != nil {
-		return "", fmt.Errorf("look for what earlier builds left: %w", err)
+		return "", fmt.Errorf("list the remains of earlier builds: %w", err)
 	}
 
 	for _, old := range dead {
 		if err := os.RemoveAll(old); err != nil {
-			return "", fmt.Errorf("remove what an earlier build left: %w", err)
+			return "", fmt.Errorf("remove the remains of an earlier build: %w", err)
 		}
 	}
 
 	temp, err := os.MkdirTemp(dir, prefix)
 	if err != nil {
-		return "", fmt.Errorf("make a folder for the build: %w", err)
+		return "", fmt.Errorf("make a directory for the build: %w", err)
 	}
 
 	return temp, nil
@@ -138,7 +139,8 @@ func (b builder) arguments(ctx context.Context, p part) ([]string, error) {
 		flags = append(flags, "-X", s.variable+"="+s.value(version))
 	}
 
-	// -buildvcs=false: a commit of this repository must not change a program that does not come from it.
+	// -buildvcs=false: a commit of this repository must not change a program that does not come
+	// from it.
 	args := []string{"-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " ")}
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
@@ -176,7 +178,8 @@ func (b builder) pins(ctx context.Context, module string) (map[string]string, er
 	return pins, nil
 }
 
-// key changes with all that the program is made from: the module's own files, the Go release and the flags.
+// key changes with everything that the program is made from: the module's own files, the Go release
+// and the flags.
 func (b builder) key(ctx context.Context, p part, args []string) (string, error) {
 	version, err := b.run(ctx, p.module, "env", "GOVERSION")
 	if err != nil {
@@ -221,12 +224,12 @@ func hashFile(hash io.Writer, path string) error {
 	return nil
 }
 
-// run runs the go command in a folder under tools and returns what it prints.
+// run runs the go command in a directory under tools and returns what it prints.
 func (b builder) run(ctx context.Context, module string, args ...string) ([]byte, error) {
 	return b.runWith(ctx, nil, module, args...)
 }
 
-// runWith is run with more in the environment.
+// runWith is run with additional variables in the environment.
 func (b builder) runWith(ctx context.Context, more []string, module string, args ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 
@@ -243,7 +246,8 @@ func (b builder) runWith(ctx context.Context, more []string, module string, args
 	return stdout.Bytes(), nil
 }
 
-// environment is what a build must not inherit: flags meant for this repository, a workspace, another target.
+// environment is without what a build must not inherit: flags meant for this repository, a
+// workspace, another target.
 func environment() []string {
 	return []string{
 		"GOFLAGS=-mod=readonly", "GOWORK=off", "CGO_ENABLED=0", "GOOS=" + runtime.GOOS, "GOARCH=" + runtime.GOARCH,

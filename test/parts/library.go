@@ -12,12 +12,13 @@ import (
 
 // library is a C library that a part is linked with.
 type library struct {
-	// name is what pkg-config knows it by, debian the package that has it.
+	// name is its name in pkg-config, debian the package that has it.
 	name, debian string
 }
 
-// environment returns what the go command needs to link with the library. Where the machine has none, that of Debian is
-// taken apart in a folder below dir: nothing is installed. A part without a library needs nothing.
+// environment returns what the go command needs to link with the library. Where the machine has
+// none, Debian's package is unpacked in a directory below dir: nothing is installed. A part without
+// a library needs nothing.
 func (l *library) environment(ctx context.Context, dir string) ([]string, error) {
 	if l == nil {
 		return nil, nil
@@ -40,13 +41,14 @@ func (l *library) environment(ctx context.Context, dir string) ([]string, error)
 	return []string{"CGO_ENABLED=1", "PKG_CONFIG_PATH=" + found[0], "PKG_CONFIG_SYSROOT_DIR=" + root}, nil
 }
 
-// unpack returns a folder below dir with the files of the package. The machine's own lists of packages stay as they are.
+// unpack returns a directory below dir with the files of the package. It does not change the
+// machine's own lists of packages.
 func (l *library) unpack(ctx context.Context, dir string) (string, error) {
 	root := filepath.Join(dir, l.name)
 	lists := filepath.Join(root, "lists")
 
 	if err := os.MkdirAll(filepath.Join(lists, "partial"), dirMode); err != nil {
-		return "", fmt.Errorf("make a folder for the package %s: %w", l.debian, err)
+		return "", fmt.Errorf("make a directory for the package %s: %w", l.debian, err)
 	}
 
 	apt := []string{"-o", "Dir::State::Lists=" + lists, "-o", "APT::Sandbox::User=root", "-qq"}

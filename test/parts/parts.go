@@ -1,9 +1,12 @@
-// Package parts gives the tests the real programs that they run: both Helms, Kustomize, the control plane, the linters.
+// Package parts gives the tests the real programs that they run: both Helms, Kustomize, the control
+// plane, the linters.
 //
-// Each program is built once, from the Go module that pins it under tools/, and kept in a cache folder under a name
-// that changes with the pin. Nothing is downloaded but Go modules, so the checksum database vouches for all of it.
+// Each program is built once, from the Go module that pins it under tools/, and cached in a
+// directory under a name that changes with the pin. Nothing is downloaded but Go modules, so the
+// checksum database vouches for all of it.
 //
-// The first build of the control plane takes longer than the time that "go test" allows by default. Build ahead:
+// The first build of the control plane takes longer than the time that "go test" allows by default.
+// Build ahead:
 //
 //	go run ./test/parts/cmd/parts helm3 helm4 etcd kube-apiserver
 package parts
@@ -20,9 +23,10 @@ import (
 )
 
 const (
-	// CacheEnv names the folder that keeps the built parts, in place of the user's cache folder.
+	// CacheEnv names the directory for the built parts, in place of the user's cache directory.
 	CacheEnv = "PIPELINE_STORAGE_CACHE"
-	// AssetsEnv names a folder with an etcd and a kube-apiserver to use as they are, as envtest does.
+	// AssetsEnv names a directory with an etcd and a kube-apiserver to use as they are, as envtest
+	// does.
 	AssetsEnv = "KUBEBUILDER_ASSETS"
 
 	modulePath = "github.com/pipeline-storage/pipeline-storage"
@@ -33,8 +37,9 @@ func Names() []string {
 	return slices.Sorted(maps.Keys(table))
 }
 
-// Path returns the absolute path of the program called name and builds it first if the cache has none for this pin.
-// It may be called at the same time from many processes: one of them builds and the others wait for it.
+// Path returns the absolute path of the program called name and builds it first if the cache has
+// none for this pin. Many processes may call it at the same time: one of them builds and the others
+// wait for it.
 func Path(ctx context.Context, name string) (string, error) {
 	wanted, ok := table[name]
 	if !ok {
@@ -53,8 +58,8 @@ func Path(ctx context.Context, name string) (string, error) {
 	return b.path(ctx, name, wanted)
 }
 
-// Require returns the paths of the named parts by name. A part that cannot be had fails the test, it never skips it:
-// a skipped test would look like a proof.
+// Require returns the paths of the named parts by name. A part that cannot be built fails the test,
+// it never skips it: a skipped test would look like a proof.
 func Require(tb testing.TB, names ...string) map[string]string {
 	tb.Helper()
 
@@ -75,7 +80,7 @@ func Require(tb testing.TB, names ...string) map[string]string {
 func asset(dir, name string) (string, error) {
 	path, err := filepath.Abs(filepath.Join(dir, name))
 	if err != nil {
-		return "", fmt.Errorf("find %s in the folder that %s names: %w", name, AssetsEnv, err)
+		return "", fmt.Errorf("find %s in the directory that %s names: %w", name, AssetsEnv, err)
 	}
 
 	if !executable(path) {
@@ -105,7 +110,7 @@ func cacheDir() (string, error) {
 	if base == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("find a folder for the built parts: %w; set %s to one", err, CacheEnv)
+			return "", fmt.Errorf("find a directory for the built parts: %w; set %s to one", err, CacheEnv)
 		}
 
 		base = filepath.Join(user, "pipeline-storage")
@@ -113,13 +118,14 @@ func cacheDir() (string, error) {
 
 	dir, err := filepath.Abs(filepath.Join(base, "parts"))
 	if err != nil {
-		return "", fmt.Errorf("find the folder that %s names: %w", CacheEnv, err)
+		return "", fmt.Errorf("find the directory that %s names: %w", CacheEnv, err)
 	}
 
 	return dir, nil
 }
 
-// repository finds this repository's folder above the working directory, which "go test" sets to the package's own.
+// repository finds this repository's directory above the working directory, which "go test" sets to
+// the package's own.
 func repository() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -132,7 +138,7 @@ func repository() (string, error) {
 		}
 
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no folder above %s is the module %s: run inside a clone of it", start, modulePath)
+			return "", fmt.Errorf("no directory above %s is the module %s: run inside a clone of it", start, modulePath)
 		}
 	}
 }

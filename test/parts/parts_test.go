@@ -16,13 +16,13 @@ import (
 
 const (
 	helloMod  = "module example.com/hello\n\ngo 1.26.0\n\nrequire example.com/pinned v0.37.2\n"
-	helloMain = "package main\n\nvar said = \"nothing\"\n\nfunc main() { print(said) }\n"
+	helloMain = "package main\n\nvar stamped = \"nothing\"\n\nfunc main() { print(stamped) }\n"
 )
 
 // hello is a part as small as can be, built from a module of the test's own.
 var hello = part{module: "hello", pkg: "."}
 
-func TestBuildsOnceAndKeepsTheProgram(t *testing.T) {
+func TestBuildsOnceAndCaches(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -39,15 +39,15 @@ func TestBuildsOnceAndKeepsTheProgram(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, path, again)
 
-	kept, err := os.Stat(again)
+	cached, err := os.Stat(again)
 	require.NoError(t, err)
-	assert.True(t, os.SameFile(built, kept), "the second call should not build")
+	assert.True(t, os.SameFile(built, cached), "the second call should not build")
 }
 
 func TestParallelCallsBuildOnce(t *testing.T) {
 	b := newHello(t)
 
-	// The go command of this test tells each build that it is asked for.
+	// The go command of this test prints each build that is requested.
 	goCommand, err := exec.LookPath("go")
 	require.NoError(t, err)
 
@@ -71,7 +71,7 @@ func TestParallelCallsBuildOnce(t *testing.T) {
 	assert.Equal(t, "build\n", string(builds))
 }
 
-func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
+func TestPathDependsOnInputs(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]func(t *testing.T, b builder) part{
@@ -95,7 +95,7 @@ func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
 		},
 		"package": func(*testing.T, builder) part { return part{module: "hello", pkg: "./other"} },
 		"stamps": func(*testing.T, builder) part {
-			return part{module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", whole}}}
+			return part{module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/pinned", whole}}}
 		},
 	}
 
@@ -106,37 +106,37 @@ func TestWhatChangesTheProgramChangesItsPath(t *testing.T) {
 			b := newHello(t)
 			before := keyOf(t, b, hello)
 
-			assert.Equal(t, before, keyOf(t, b, hello), "the key should stay while nothing changes")
+			assert.Equal(t, before, keyOf(t, b, hello), "the key should not change while nothing changes")
 			assert.NotEqual(t, before, keyOf(t, b, change(t, b)))
 		})
 	}
 }
 
-func TestStampsTellTheVersionThatIsPinned(t *testing.T) {
+func TestStampsPinnedVersion(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
 
 	path, err := b.path(t.Context(), "hello", part{
-		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/pinned", minor}},
+		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/pinned", minor}},
 	})
 
 	require.NoError(t, err)
 	assert.Equal(t, "37", output(t, path))
 }
 
-func TestAStampOfAModuleThatIsNotPinnedIsAnError(t *testing.T) {
+func TestStampRequiresPinnedModule(t *testing.T) {
 	t.Parallel()
 
 	_, err := newHello(t).path(t.Context(), "hello", part{
-		module: "hello", pkg: ".", stamps: []stamp{{"main.said", "example.com/other", whole}},
+		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/other", whole}},
 	})
 
 	require.EqualError(t, err, `prepare to build hello: tools/hello/go.mod does not require example.com/other: `+
 		`run "go mod tidy" there`)
 }
 
-func TestAFailedBuildTellsWhatTheCompilerSaid(t *testing.T) {
+func TestFailedBuildReportsCompilerOutput(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -152,10 +152,10 @@ func TestAFailedBuildTellsWhatTheCompilerSaid(t *testing.T) {
 	write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain)
 
 	_, err = b.path(t.Context(), "hello", hello)
-	require.NoError(t, err, "a build that was mended should work")
+	require.NoError(t, err, "a fixed build should work")
 }
 
-func TestRemovesWhatAKilledBuildLeft(t *testing.T) {
+func TestRemovesRemainsOfKilledBuild(t *testing.T) {
 	t.Parallel()
 
 	b := newHello(t)
@@ -168,7 +168,7 @@ func TestRemovesWhatAKilledBuildLeft(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, "building-1"))
 }
 
-func TestTheEnvironmentDoesNotChangeTheProgram(t *testing.T) {
+func TestEnvironmentDoesNotChangeProgram(t *testing.T) {
 	b := newHello(t)
 	want, err := b.path(t.Context(), "hello", hello)
 	require.NoError(t, err)
@@ -189,14 +189,14 @@ func TestTheEnvironmentDoesNotChangeTheProgram(t *testing.T) {
 	assert.Equal(t, "nothing", output(t, got), "it should run on this machine")
 }
 
-func TestAssetsWin(t *testing.T) {
+func TestPrefersAssets(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(AssetsEnv, dir)
 	t.Setenv(CacheEnv, filepath.Join(dir, "cache"))
 
 	for _, name := range []string{"etcd", "kube-apiserver"} {
 		_, err := Path(t.Context(), name)
-		require.ErrorContains(t, err, "holds no program "+name, "a wrong folder should not be passed over in silence")
+		require.ErrorContains(t, err, "holds no program "+name, "a wrong directory should be reported")
 
 		write(t, filepath.Join(dir, name), "#!/bin/sh\n")
 		_, err = Path(t.Context(), name)
@@ -211,7 +211,7 @@ func TestAssetsWin(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, "cache"), "nothing should be built")
 }
 
-func TestTheCacheFolderCanBeChosen(t *testing.T) {
+func TestCacheDirectoryFromEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(CacheEnv, dir)
 
@@ -222,7 +222,7 @@ func TestTheCacheFolderCanBeChosen(t *testing.T) {
 	assert.NotEmpty(t, output(t, path, "-version"))
 }
 
-func TestAnUnknownNameIsAnError(t *testing.T) {
+func TestRefusesUnknownName(t *testing.T) {
 	t.Parallel()
 
 	_, err := Path(t.Context(), "helm5")
@@ -230,7 +230,7 @@ func TestAnUnknownNameIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, bridge, `)
 }
 
-func TestOutsideTheRepositoryIsAnError(t *testing.T) {
+func TestRequiresRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 
 	_, err := Path(t.Context(), "yq")
@@ -238,7 +238,7 @@ func TestOutsideTheRepositoryIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "run inside a clone of it")
 }
 
-func TestRequireFailsTheTest(t *testing.T) {
+func TestRequireFailsTest(t *testing.T) {
 	t.Parallel()
 
 	fake := &failing{TB: t}
@@ -252,7 +252,7 @@ func TestRequireFailsTheTest(t *testing.T) {
 	assert.Contains(t, fake.message, `this test needs the program helm5: there is no part "helm5"`)
 }
 
-func TestBothHelmsTellTheirVersionAndTheClusters(t *testing.T) {
+func TestHelmsReportTheirVersionAndKubernetes(t *testing.T) {
 	t.Parallel()
 
 	b, err := newBuilder()
@@ -292,7 +292,7 @@ func TestEveryPartIsPinned(t *testing.T) {
 	}
 }
 
-// failing is a test that remembers why it failed, and stops as a real one does.
+// failing is a test that records why it failed, and stops as a real one does.
 type failing struct {
 	testing.TB
 
@@ -305,7 +305,8 @@ func (f *failing) Fatalf(format string, args ...any) {
 	panic("stopped")
 }
 
-// newHello returns a builder with one module, hello, which needs no other; its go.mod names one only for the stamps.
+// newHello returns a builder with one module, hello, which needs no other; its go.mod names one
+// only for the stamps.
 func newHello(t *testing.T) builder {
 	t.Helper()
 

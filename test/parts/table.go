@@ -2,9 +2,10 @@ package parts
 
 import "strings"
 
-// part says how one program is built: without cgo, as its own project releases it, unless it needs a library.
+// part is how one program is built: without cgo, as its own project releases it, unless it needs a
+// library.
 type part struct {
-	// module is the folder under tools/ with the go.mod that pins the program.
+	// module is the directory under tools/ with the go.mod that pins the program.
 	module string
 	pkg    string
 	stamps []stamp
@@ -16,8 +17,8 @@ type part struct {
 	asset bool
 }
 
-// stamp sets a variable of the program to something of a pinned module's version, so that a new pin cannot leave a
-// program that tells the old version.
+// stamp sets a variable of the program to something of a pinned module's version, so that a new pin
+// cannot leave a program that reports the old version.
 type stamp struct {
 	variable string
 	module   string
@@ -34,19 +35,20 @@ const (
 	containerd  = "github.com/containerd/containerd/v2"
 	cniPlugins  = "github.com/containernetworking/plugins/plugins/"
 
-	// What a node of the tests has no use for, and what needs libraries.
+	// Features that a node of the tests does not use, or that need libraries.
 	containerdTags = "no_btrfs,no_devmapper,no_zfs,no_aufs"
 )
 
 var (
-	// Without these the API server says v0.0.0, and Helm refuses each chart that asks for a minimum version.
+	// Without these the API server reports v0.0.0, and Helm refuses each chart that requires a
+	// minimum version.
 	kubeStamps = []stamp{
 		{kubeVersion + "gitVersion", kubernetes, whole},
 		{kubeVersion + "gitMajor", kubernetes, kubeMajor},
 		{kubeVersion + "gitMinor", kubernetes, minor},
 	}
 
-	// Without these "helm template" and "helm lint" take the cluster to be Kubernetes 1.20. Helm 4 reads its own
+	// Without these "helm template" and "helm lint" assume Kubernetes 1.20. Helm 4 reads its own
 	// build information instead.
 	helm3Stamps = []stamp{
 		{helm3 + "/internal/version.version", helm3, whole},
@@ -73,7 +75,7 @@ var (
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen"},
 		"golangci-lint": {
 			module: "lint", pkg: golangciV2 + "/cmd/golangci-lint",
-			// It tells its version only if it has a date too.
+			// It reports its version only if it has a date too.
 			stamps: []stamp{{"main.version", golangciV2, bare}, {"main.date", golangciV2, whole}},
 		},
 
@@ -114,7 +116,8 @@ func whole(version string) string { return version }
 
 func bare(version string) string { return strings.TrimPrefix(version, "v") }
 
-// kubeMajor is 1 for all of Kubernetes: its libraries are numbered v0.37 where the release is v1.37.
+// kubeMajor is 1 for all of Kubernetes: its libraries are numbered v0.37 where the release is
+// v1.37.
 func kubeMajor(string) string { return "1" }
 
 func minor(version string) string {

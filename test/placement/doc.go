@@ -1,3 +1,3 @@
-// Package placement tests, with the real API server and the real scheduler, where pods go that pkg/inject has patched, and
-// where the webhook's own go.
+// Package placement tests, with the real API server and the real scheduler, on which nodes the pods
+// run that pkg/inject has patched, and the webhook's own.
 package placement

@@ -24,13 +24,13 @@ import (
 )
 
 const (
-	namespace = "default"
-	patience  = time.Minute
-	poll      = 50 * time.Millisecond
+	namespace   = "default"
+	waitTimeout = time.Minute
+	poll        = 50 * time.Millisecond
 )
 
-// configuration has two disks whose pods are kept together, one that has one pod at a time, and a claim with a folder for each
-// pod of a Job.
+// configuration has two disks whose pods run on one node, one disk for one pod at a time, and a
+// claim with a directory for each pod of a Job.
 const configuration = `apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles:
@@ -40,13 +40,14 @@ profiles:
 - {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
 `
 
-// TestPodsOfOneDiskShareANode runs in one control plane: the scheduler's memory of it is what is tested.
-func TestPodsOfOneDiskShareANode(t *testing.T) {
+// TestPodsOfOneDiskShareNode runs in one control plane, because the scheduler's state is under
+// test.
+func TestPodsOfOneDiskShareNode(t *testing.T) {
 	t.Parallel()
 
 	c := cluster(t)
 
-	t.Run("the first pod goes anywhere, and the others follow it past a node with more room", func(t *testing.T) {
+	t.Run("the first pod may run on any node, and the others follow it past a node with more room", func(t *testing.T) {
 		first := nodeOf(t, c, create(t, c, "disk", pod("first", "6")))
 		control := nodeOf(t, c, create(t, c, "", pod("control", "1")))
 		require.NotEqual(t, first, control, "the scheduler should prefer the node with more room, or the test proves nothing")
@@ -56,12 +57,15 @@ func TestPodsOfOneDiskShareANode(t *testing.T) {
 		assert.NotEqual(t, first, nodeOf(t, c, create(t, c, "other", pod("of-other", "1"))), "another claim is another group")
 	})
 
-	t.Run("a term beside ours would look for pods that match both", func(t *testing.T) {
+	t.Run("a term beside the injected one would select only pods that match both", func(t *testing.T) {
 		both := pod("both", "100m")
 		patched := patch(t, "disk", both)
 		patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(
 			patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
-			corev1.PodAffinityTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"name": "control"}}, TopologyKey: corev1.LabelOSStable})
+			corev1.PodAffinityTerm{
+				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"name": "control"}},
+				TopologyKey:   corev1.LabelOSStable,
+			})
 		require.NoError(t, c.Create(t.Context(), patched))
 		assert.Contains(t, unschedulable(t, c, patched), "didn't match pod affinity rules")
 	})
@@ -71,13 +75,14 @@ func TestPodsOfOneDiskShareANode(t *testing.T) {
 		assert.Contains(t, unschedulable(t, c, create(t, c, "single", pod("late", "100m"))), "ReadWriteOncePod")
 	})
 
-	t.Run("folders of pods are accepted, also where the API server makes the name", func(t *testing.T) {
+	t.Run("directories of pods are accepted, also where the API server generates the name", func(t *testing.T) {
 		run := pod("", "100m")
 		run.GenerateName, run.Labels["job-name"] = "run-", "nightly"
 		made := create(t, c, "runs", run)
 		nodeOf(t, c, made)
 		main := made.Spec.Containers[0]
-		assert.Equal(t, "$(PIPELINE_STORAGE_POD_LABEL_JOB_NAME)/$(PIPELINE_STORAGE_POD_NAME)", main.VolumeMounts[0].SubPathExpr)
+		assert.Equal(t, "$(PIPELINE_STORAGE_POD_LABEL_JOB_NAME)/$(PIPELINE_STORAGE_POD_NAME)",
+			main.VolumeMounts[0].SubPathExpr)
 		assert.Equal(t, "metadata.labels['job-name']", main.Env[0].ValueFrom.FieldRef.FieldPath)
 		assert.Equal(t, "metadata.name", main.Env[1].ValueFrom.FieldRef.FieldPath)
 	})
@@ -98,7 +103,8 @@ func cluster(t *testing.T) client.Client {
 		addNode(t, c, name)
 	}
 	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
-		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany, "single": corev1.ReadWriteOncePod,
+		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany,
+		"single": corev1.ReadWriteOncePod,
 	} {
 		addClaim(t, c, name, mode)
 	}
@@ -123,12 +129,14 @@ func createNode(t *testing.T, c client.Client, node *corev1.Node) {
 	require.NoError(t, c.Create(t.Context(), node))
 	before := node.DeepCopy()
 	room := corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110"),
+		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"),
+		corev1.ResourcePods: resource.MustParse("110"),
 	}
 	node.Status = corev1.NodeStatus{Capacity: room, Allocatable: room, Conditions: []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Made", LastHeartbeatTime: metav1.Now(),
 	}}}
-	require.NoError(t, c.Status().Patch(t.Context(), node, client.MergeFrom(before)), "whatever controllers have written meanwhile")
+	require.NoError(t, c.Status().Patch(t.Context(), node, client.MergeFrom(before)),
+		"whatever controllers have written meanwhile")
 }
 
 func addClaim(t *testing.T, c client.Client, name string, mode corev1.PersistentVolumeAccessMode) {
@@ -136,28 +144,40 @@ func addClaim(t *testing.T, c client.Client, name string, mode corev1.Persistent
 
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	modes := []corev1.PersistentVolumeAccessMode{mode}
-	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
-		AccessModes: modes, Capacity: size, StorageClassName: "none",
-		ClaimRef:               &corev1.ObjectReference{Namespace: namespace, Name: name},
-		PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name}},
-	}}))
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
-		AccessModes: modes, StorageClassName: new("none"), VolumeName: name, Resources: corev1.VolumeResourceRequirements{Requests: size},
-	}}
+	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PersistentVolumeSpec{
+			AccessModes: modes, Capacity: size, StorageClassName: "none",
+			ClaimRef: &corev1.ObjectReference{Namespace: namespace, Name: name},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name},
+			},
+		},
+	}))
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: modes, StorageClassName: new("none"), VolumeName: name,
+			Resources: corev1.VolumeResourceRequirements{Requests: size},
+		},
+	}
 	require.NoError(t, c.Create(t.Context(), claim))
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		assert.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(claim), claim))
 		assert.Equal(t, corev1.ClaimBound, claim.Status.Phase)
-	}, patience, poll)
+	}, waitTimeout, poll)
 }
 
 func pod(name, cpu string) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"name": name}},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/train", Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
-		}}}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: "main", Image: "example/train",
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
+			},
+		}}},
 	}
 }
 
@@ -176,7 +196,8 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	require.NoError(t, decoder.Decode(&document))
 	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
-	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()}, objects[0].Pods...)
+	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()},
+		objects[0].Pods...)
 	require.Nil(t, result.Refused())
 	operations, err := json.Marshal(result.Operations)
 	require.NoError(t, err)
@@ -207,11 +228,11 @@ func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		require.NoError(t, c.Get(context.Background(), client.ObjectKeyFromObject(pod), pod))
 		assert.NotEmpty(t, pod.Spec.NodeName, "%v", pod.Status.Conditions)
-	}, patience, poll)
+	}, waitTimeout, poll)
 	return pod.Spec.NodeName
 }
 
-// unschedulable waits until the scheduler has said why there is no node.
+// unschedulable waits until the scheduler has reported why there is no node.
 func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
 	t.Helper()
 
@@ -224,7 +245,7 @@ func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
 			}
 		}
 		assert.NotEmpty(t, message)
-	}, patience, poll)
+	}, waitTimeout, poll)
 	assert.Empty(t, pod.Spec.NodeName)
 	return message
 }

@@ -20,8 +20,8 @@ import (
 
 const chart = "../../charts/pipeline-storage"
 
-// TestReplicasOfLargeClustersShareNoNode creates the pods of the webhook as a ReplicaSet does, for a node of another operating
-// system, too.
+// TestReplicasOfLargeClustersShareNoNode creates the pods of the webhook as a ReplicaSet does, for
+// a node of another operating system, too.
 func TestReplicasOfLargeClustersShareNoNode(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
@@ -50,8 +50,9 @@ func TestReplicasOfLargeClustersShareNoNode(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c"}, second, "a rollout needs no fourth node")
 }
 
-// By default replicas share a node rather than wait, but none waits for a node of another operating system.
-func TestReplicasByDefaultTakeTheNodesThatThereAre(t *testing.T) {
+// By default replicas share a node rather than wait, but none waits for a node of another operating
+// system.
+func TestReplicasPreferSeparateNodes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	deployment := prepare(t, c, "--set", "replicas=3")

@@ -15,15 +15,16 @@ import (
 )
 
 var (
-	// commandBlock is what a person copies from the document.
+	// commandBlock is a block of commands to copy from the document.
 	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	// pulumiBlock is what needs Pulumi's engine.
 	pulumiBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
 	setting     = regexp.MustCompile(`--config (\w+)=`)
 )
 
-// TestEveryCommandOfTheDocumentWorks runs those that need no Pulumi. The others are Pulumi's, with settings that the program has.
-func TestEveryCommandOfTheDocumentWorks(t *testing.T) {
+// TestDocumentCommands runs those that need no Pulumi. The others are Pulumi's, with settings that
+// the program has.
+func TestDocumentCommands(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 

@@ -10,7 +10,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/plugin"
 )
 
-// postrenderer is the program under test. It is also in $PATH, where the provider looks for it.
+// postrenderer is the program under test. It is also in $PATH, where the provider searches for it.
 var postrenderer string
 
 func TestMain(m *testing.M) {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func runTests(ctx context.Context, m *testing.M) (int, error) {
 	dir, err := os.MkdirTemp("", "pipeline-storage-pulumi-")
 	if err != nil {
-		return 1, fmt.Errorf("make a folder for the post-renderer: %w", err)
+		return 1, fmt.Errorf("make a directory for the post-renderer: %w", err)
 	}
 	defer os.RemoveAll(dir)
 

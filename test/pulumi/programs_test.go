@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// programs is the folder of the Pulumi programs.
+// programs is the directory of the Pulumi programs.
 const programs = "../../examples/pulumi"
 
 // registered is a resource as a program registers it with Pulumi.
@@ -36,8 +36,9 @@ func read(t *testing.T, program, file string) map[string]registered {
 	return byType
 }
 
-// chartInputs are the inputs of helm.v4.Chart and helm.v3.Release that the program sets (pulumi-kubernetes,
-// provider/pkg/provider/helm/v4/chart.go, ChartArgs; provider/pkg/provider/helm_release.go, Release).
+// chartInputs are the inputs of helm.v4.Chart and helm.v3.Release that the program sets
+// (pulumi-kubernetes, provider/pkg/provider/helm/v4/chart.go, ChartArgs;
+// provider/pkg/provider/helm_release.go, Release).
 type chartInputs struct {
 	Name, Namespace, Chart string
 	PostRenderer           struct {
@@ -49,7 +50,8 @@ type chartInputs struct {
 	SkipAwait       bool
 }
 
-// readChart returns the inputs of the program's chart or release. An input of another name is an error.
+// readChart returns the inputs of the program's chart or release. An input of another name is an
+// error.
 func readChart(t *testing.T, file, kind string) chartInputs {
 	t.Helper()
 	resource, ok := read(t, "storage", file)[kind]

@@ -11,9 +11,10 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 )
 
-// renderChart does what the provider does for helm.v4.Chart, in preview and update alike (pulumi-kubernetes,
-// provider/pkg/provider/helm/v4/chart.go, Construct; provider/pkg/helm/tool.go, TemplateCommand.Execute): the stream that it
-// then registers object by object. What is left out is the cluster: its version, and the function lookup.
+// renderChart does what the provider does for helm.v4.Chart, in preview and update alike
+// (pulumi-kubernetes, provider/pkg/provider/helm/v4/chart.go, Construct; provider/pkg/helm/tool.go,
+// TemplateCommand.Execute): the stream that it then registers object by object. It has no cluster:
+// neither its version, nor the function lookup.
 func renderChart(t *testing.T, inputs chartInputs) (string, error) {
 	t.Helper()
 	install := action.NewInstall(new(action.Configuration))

@@ -24,8 +24,8 @@ const (
 	releaseType = "kubernetes:helm.sh/v3:Release"
 )
 
-// TestAChartOfPulumiRendersWhatHelmDoes compares, for each of the program's configurations.
-func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
+// TestPulumiChartRendersAsHelm compares, for each of the program's configurations.
+func TestPulumiChartRendersAsHelm(t *testing.T) {
 	for _, configuration := range []string{"chart", "disk", "claim"} {
 		t.Run(configuration, func(t *testing.T) {
 			inputs := readChart(t, configuration, chartType)
@@ -47,7 +47,7 @@ func TestAChartOfPulumiRendersWhatHelmDoes(t *testing.T) {
 	}
 }
 
-func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
+func TestExistingClaimIsOnlyMounted(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "claim", chartType))
 	require.NoError(t, err)
 	assert.Contains(t, rendered, "claimName: pvc-data-pipeline\n")
@@ -56,15 +56,17 @@ func TestAClaimThatExistsIsOnlyMounted(t *testing.T) {
 	}
 }
 
-func TestPulumiGetsTheReasonOfAConflict(t *testing.T) {
+func TestPulumiReportsConflictReason(t *testing.T) {
 	inputs := readChart(t, "chart", chartType)
 	inputs.Chart = "../helm/testdata/charts/conflict"
 	_, err := renderChart(t, inputs)
-	assert.ErrorContains(t, err, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
+	assert.ErrorContains(t, err,
+		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or `+
+			`the pod annotation pipeline-storage.io/mount-path`)
 }
 
-// TestTheScriptOfAReleaseHasTheArgumentsOfTheChart because helm.v3.Release takes a program and no arguments.
-func TestTheScriptOfAReleaseHasTheArgumentsOfTheChart(t *testing.T) {
+// TestReleaseScriptHasChartArguments checks the script: helm.v3.Release takes a program and no arguments.
+func TestReleaseScriptHasChartArguments(t *testing.T) {
 	chart, release := readChart(t, "chart", chartType), readChart(t, "release", releaseType)
 	expected, err := renderChart(t, chart)
 	require.NoError(t, err)
@@ -77,15 +79,16 @@ func TestTheScriptOfAReleaseHasTheArgumentsOfTheChart(t *testing.T) {
 	assert.Equal(t, expected, actual)
 }
 
-func TestOnARealAPIServer(t *testing.T) {
+func TestPulumiOnAPIServer(t *testing.T) {
 	plane := controlplane.Require(t)
 	cluster := client(t, plane)
-	t.Run("a release keeps its storage", func(t *testing.T) { testReleaseKeepsStorage(t, cluster, plane.Kubeconfig) })
+	t.Run("a release retains its storage", func(t *testing.T) { testReleaseRetainsStorage(t, cluster, plane.Kubeconfig) })
 	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
 }
 
-// testReleaseKeepsStorage installs, uninstalls and installs again, as Pulumi does when a release leaves the stack and comes back.
-func testReleaseKeepsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
+// testReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release
+// is removed from the stack and added again.
+func testReleaseRetainsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
 	t.Helper()
 	inputs := readChart(t, "release", releaseType)
 	inputs.Postrender = filepath.Join(programs, "storage", inputs.Postrender)
@@ -97,7 +100,7 @@ func testReleaseKeepsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig
 	_, err := action.NewUninstall(configuration).Run(inputs.Name)
 	require.NoError(t, err)
 	require.NoError(t, installRelease(t, configuration, inputs))
-	assert.Equal(t, first.GetUID(), claimOf(t, cluster, inputs).GetUID(), "the claim was made anew")
+	assert.Equal(t, first.GetUID(), claimOf(t, cluster, inputs).GetUID(), "the claim was recreated")
 }
 
 func claimOf(t *testing.T, cluster dynamic.Interface, inputs chartInputs) *unstructured.Unstructured {
@@ -116,14 +119,16 @@ var resources = map[string]schema.GroupVersionResource{
 	"Pod":                   {Version: "v1", Resource: "pods"},
 }
 
-// testOriginIsAccepted lets the API server judge the origin's objects, because the program writes fields as plain maps.
+// testOriginIsAccepted lets the API server validate the origin's objects, because the program
+// writes fields as plain maps.
 func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
 	t.Helper()
 	account := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"},
 	}}
-	_, err := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}).Namespace("default").
-		Create(t.Context(), account, metav1.CreateOptions{}) // nothing runs here that makes it, and pods need it
+	// Pods need the account, and no controller here creates it.
+	accounts := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"})
+	_, err := accounts.Namespace("default").Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 
 	for _, backend := range []string{"aws-ebs", "azure-disk", "gce-pd"} {

@@ -19,9 +19,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/pulumi.md anew")
+var update = flag.Bool("update", false, "update the table of docs/pulumi.md")
 
-// document is where the table stands, between tableBegin and tableEnd.
+// document has the table between tableBegin and tableEnd.
 const (
 	document   = "../../docs/pulumi.md"
 	tableBegin = "<!-- fields -->\n"
@@ -30,34 +30,41 @@ const (
 
 var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
 
-// The part of the table that is no object's field.
+// The part of the table that is not an object's field.
 const mount = "Mount"
 
 // fields are those of a side of the table, by part and path.
 type fields map[string]map[string]string
 
-// reasons say why a field differs. Each is needed, and each difference has one.
+// reasons are why a field differs. Each is needed, and each difference has one.
 var reasons = map[string]string{
-	"StorageClass metadata.name":                          "A class is the cluster's: two releases with one name would meet. `--class=fast` sets it.",
-	"StorageClass provisioner":                            "The plugin inside Kubernetes is gone since 1.27; its CSI driver takes its place.",
-	"StorageClass parameters.type":                        "The driver's default, said: the plugin made gp2 disks. `--parameter=type=gp2` asks for them.",
-	"StorageClass parameters." + fsType:                   "The file system, said in the class.",
-	"PersistentVolume metadata.name":                      "A volume is the cluster's, as a class is. `--volume=pv-data-pipeline` sets it.",
+	"StorageClass metadata.name": "A class is the cluster's: two releases with one name would " +
+		"meet. `--class=fast` sets it.",
+	"StorageClass provisioner": "Kubernetes 1.27 removed the in-tree plugin; its CSI driver " +
+		"replaces it.",
+	"StorageClass parameters.type": "The driver's default, written out: the plugin made gp2 " +
+		"disks. Set `--parameter=type=gp2` for them.",
+	"StorageClass parameters." + fsType: "The file system, written out in the class.",
+	"PersistentVolume metadata.name": "A volume is the cluster's, as a class is. " +
+		"`--volume=pv-data-pipeline` sets it.",
 	"PersistentVolume spec.awsElasticBlockStore.fsType":   "See `spec.csi`.",
 	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
 	"PersistentVolume spec.csi.driver":                    "The CSI driver in place of the plugin, with the same disk.",
 	"PersistentVolume spec.csi.fsType":                    "As before.",
 	"PersistentVolume spec.csi.volumeHandle":              "The same disk.",
 	"PersistentVolume spec.storageClassName":              "The class's name.",
-	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can take the disk.",
-	"PersistentVolume spec.nodeAffinity":                  "Pods start where the disk is. Without it they wait on a node that cannot attach it.",
-	"PersistentVolumeClaim metadata.name":                 "Two releases in one namespace have two claims. `--claim=pvc-data-pipeline` sets it.",
-	"PersistentVolumeClaim metadata.namespace":            "That of the release. The origin says none, which is `default`.",
-	"PersistentVolumeClaim spec.storageClassName":         "The class's name.",
-	"PersistentVolumeClaim spec.volumeName":               "The claim gets this disk and no other.",
-	mount + " claimName":                                  "The claim's name.",
-	mount + " pods":                                       "By the label `pipeline-storage: enabled` in the chart, not by hand.",
-	mount + " volume":                                     "Named so that it meets no volume of a chart.",
+	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can bind the disk.",
+	"PersistentVolume spec.nodeAffinity": "Pods start where the disk is. Without it they wait on a " +
+		"node that cannot attach it.",
+	"PersistentVolumeClaim metadata.name": "Two releases in one namespace have two claims. " +
+		"`--claim=pvc-data-pipeline` sets it.",
+	"PersistentVolumeClaim metadata.namespace": "That of the release. The origin sets none, which is " +
+		"`default`.",
+	"PersistentVolumeClaim spec.storageClassName": "The class's name.",
+	"PersistentVolumeClaim spec.volumeName":       "The claim gets this disk and no other.",
+	mount + " claimName":                          "The claim's name.",
+	mount + " pods":                               "By the label `pipeline-storage: enabled` in the chart, not by hand.",
+	mount + " volume":                             "Named so that it meets no volume of a chart.",
 }
 
 const fsType = "csi.storage.k8s.io/fstype"
@@ -66,16 +73,17 @@ const fsType = "csi.storage.k8s.io/fstype"
 var everywhere = map[string]string{
 	"metadata.annotations.argocd.argoproj.io/sync-options":   "Argo CD neither prunes nor deletes it.",
 	"metadata.annotations.kustomize.toolkit.fluxcd.io/prune": "Flux neither prunes nor deletes it.",
-	"metadata.annotations.helm.sh/resource-policy":           "Helm and Pulumi keep it.",
-	"metadata.labels.pipeline-storage.io/profile":            "Says which profile it belongs to.",
-	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm is to keep.",
+	"metadata.annotations.helm.sh/resource-policy":           "Helm and Pulumi retain it.",
+	"metadata.labels.pipeline-storage.io/profile":            "The profile to which it belongs.",
+	"after `pulumi destroy`":                                 "Pulumi's Chart retains what Helm retains.",
 }
 
-// TestTheTableOfTheDocument compares what the origin's program registers with what ours makes, field by field.
-func TestTheTableOfTheDocument(t *testing.T) {
+// TestDocumentHasTable compares what the origin's program registers with what the post-renderer
+// makes, field by field.
+func TestDocumentHasTable(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "disk", chartType))
 	require.NoError(t, err)
-	expected := rows(t, originFields(t), ourFields(t, rendered))
+	expected := rows(t, originFields(t), renderedFields(t, rendered))
 
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
@@ -84,7 +92,8 @@ func TestTheTableOfTheDocument(t *testing.T) {
 	require.True(t, begins && ends, "%s has no place for the table", document)
 	if *update {
 		table = []byte(expected)
-		require.NoError(t, os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
+		require.NoError(t,
+			os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
 	}
 	assert.Equal(t, expected, string(table), "if this is intended: go test ./test/pulumi -run Table -update")
 }
@@ -104,9 +113,9 @@ func originFields(t *testing.T) fields {
 	return all
 }
 
-// ourFields reads a rendered stream. Pulumi retains what has Helm's policy "keep" (pulumi-kubernetes,
-// provider/pkg/provider/helm/v4/chart.go, preregister).
-func ourFields(t *testing.T, rendered string) fields {
+// renderedFields reads a rendered stream. Pulumi retains what has Helm's policy "keep"
+// (pulumi-kubernetes, provider/pkg/provider/helm/v4/chart.go, preregister).
+func renderedFields(t *testing.T, rendered string) fields {
 	t.Helper()
 	all := fields{}
 	var pods []string
@@ -114,7 +123,8 @@ func ourFields(t *testing.T, rendered string) fields {
 		switch {
 		case slices.Contains(storageKinds, object.GetKind()):
 			all[object.GetKind()] = flatten(&object)
-			all[object.GetKind()]["after `pulumi destroy`"] = destroyed(object.GetAnnotations()["helm.sh/resource-policy"] == "keep")
+			isRetained := object.GetAnnotations()["helm.sh/resource-policy"] == "keep"
+			all[object.GetKind()]["after `pulumi destroy`"] = destroyed(isRetained)
 		case object.GetKind() == "CronJob":
 			template, _, err := unstructured.NestedMap(object.Object, "spec", "jobTemplate", "spec", "template")
 			require.NoError(t, err)
@@ -131,14 +141,14 @@ func ourFields(t *testing.T, rendered string) fields {
 	return all
 }
 
-func destroyed(kept bool) string {
-	if kept {
-		return "kept"
+func destroyed(retained bool) string {
+	if retained {
+		return "retained"
 	}
 	return "deleted"
 }
 
-// mountOf tells how the pod template of an object mounts its claim.
+// mountOf describes how the pod template of an object mounts its claim.
 func mountOf(t *testing.T, object unstructured.Unstructured, template map[string]any) map[string]string {
 	t.Helper()
 	var pod corev1.PodTemplateSpec
@@ -160,7 +170,7 @@ func mountOf(t *testing.T, object unstructured.Unstructured, template map[string
 	return nil
 }
 
-// flatten returns the fields of an object by path. What is deep and belongs together is one field.
+// flatten returns the fields of an object by path. A deep value that belongs together is one field.
 func flatten(object *unstructured.Unstructured) map[string]string {
 	all := map[string]string{}
 	var walk func(path string, value any)
@@ -191,18 +201,19 @@ func affinity(value map[string]any) string {
 	return fmt.Sprintf("%s %s", only["key"], only["values"])
 }
 
-// rows writes the table: fields that are equal on both sides, and those that differ with the reason.
-func rows(t *testing.T, origin, ours fields) string {
+// rows writes the table: fields that are equal on both sides, and those that differ with the
+// reason.
+func rows(t *testing.T, origin, rendered fields) string {
 	t.Helper()
 	needed := map[string]bool{}
 	var table strings.Builder
-	table.WriteString("\n| Field | The origin's program | Ours | Why |\n|---|---|---|---|\n")
+	table.WriteString("\n| Field | The origin's program | pipeline-storage | Why |\n|---|---|---|---|\n")
 	for _, part := range append(slices.Clone(storageKinds), mount) {
 		paths := maps.Clone(origin[part])
-		maps.Copy(paths, ours[part])
+		maps.Copy(paths, rendered[part])
 		fmt.Fprintf(&table, "| **%s** | | | |\n", part)
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
-			left, right, why := origin[part][path], ours[part][path], ""
+			left, right, why := origin[part][path], rendered[part][path], ""
 			if left != right {
 				why = reason(part, path, needed)
 				assert.NotEmpty(t, why, "%s %s differs: %q and %q", part, path, left, right)

@@ -1,2 +1,3 @@
-// Package samples lets a real API server judge what the configurations in config/samples make.
+// Package samples lets a real API server validate the objects of the configurations in
+// config/samples.
 package samples

@@ -29,20 +29,24 @@ import (
 )
 
 const (
-	folder = "../../config/samples"
-	origin = "origin-aws-ebs.yaml"
+	samples = "../../config/samples"
+	origin  = "origin-aws-ebs.yaml"
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
 	// schedule takes snapshots.
-	schedule    = folder + "/snapshots/nightly.yaml"
+	schedule    = samples + "/snapshots/nightly.yaml"
 	snapshotter = "github.com/kubernetes-csi/external-snapshotter/client/v8"
 
-	patience, poll = time.Minute, 100 * time.Millisecond
+	eventTimeout, poll = time.Minute, 100 * time.Millisecond
 )
 
-var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
+var snapshots = schema.GroupVersionResource{
+	Group:    "snapshot.storage.k8s.io",
+	Version:  "v1",
+	Resource: "volumesnapshots",
+}
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "write the expected files")
 
 // more are samples beside those that every backend has, each with its backend.
 var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}
@@ -59,7 +63,7 @@ var resources = map[string]schema.GroupVersionResource{
 func load(t *testing.T) map[string]*storage.Config {
 	t.Helper()
 
-	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(samples, "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 
@@ -103,7 +107,8 @@ func TestEveryBackendHasASample(t *testing.T) {
 		file := backend.Name + ".yaml"
 		expected = append(expected, file)
 
-		if !assert.Contains(t, configs, file, "a backend without a sample") {
+		_, hasSample := configs[file]
+		if !assert.True(t, hasSample, "the backend %s needs a sample: config/samples/%s", backend.Name, file) {
 			continue
 		}
 
@@ -130,7 +135,7 @@ func TestEveryBackendHasASample(t *testing.T) {
 
 	assert.ElementsMatch(t, expected, files)
 
-	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(samples, "README.md"))
 	require.NoError(t, err)
 
 	for _, file := range files {
@@ -138,8 +143,8 @@ func TestEveryBackendHasASample(t *testing.T) {
 	}
 }
 
-// TestObjectsAreAccepted makes the objects of every sample: as the webhook's claims controller would, in a strict dry run, and
-// as a release would, to stay. Volumes that exist are then bound by the real binder.
+// TestObjectsAreAccepted makes the objects of every sample: as the webhook's claims controller would, in a
+// strict dry run, and as a release would, to stay. Volumes that exist are then bound by the real binder.
 func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
@@ -156,7 +161,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 	for file, config := range configs {
 		for _, profile := range config.Profiles {
 			use := use(&profile)
-			// The dry run asks whether the namespace is there.
+			// The dry run requires the namespace.
 			createNamespace(t, client, use.Namespace)
 
 			objects, err := storage.Objects(config, storage.Release{}, use)
@@ -172,7 +177,11 @@ func TestObjectsAreAccepted(t *testing.T) {
 			for _, profile := range config.Profiles {
 				use := use(&profile)
 
-				objects, err := storage.Objects(config, storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace}, use)
+				objects, err := storage.Objects(
+					config,
+					storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace},
+					use,
+				)
 				require.NoError(t, err)
 				create(t, client, &objects)
 
@@ -204,7 +213,9 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 	require.NoError(t, err)
 	require.Len(t, files, 3)
 
-	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	crds := client.Resource(
+		schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
+	)
 
 	for _, file := range files {
 		for _, crd := range documents(t, file) {
@@ -218,10 +229,10 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 		_, snapshot := client.Resource(snapshots).List(t.Context(), metav1.ListOptions{})
 
 		return class == nil && snapshot == nil
-	}, patience, poll)
+	}, eventTimeout, poll)
 }
 
-// acceptsDocumentedClasses makes those that docs/backends.md tells people to install.
+// acceptsDocumentedClasses creates the classes of docs/backends.md.
 func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
@@ -245,7 +256,7 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	assert.Equal(t, []string{"VolumeAttributesClass", "VolumeSnapshotClass"}, kinds)
 }
 
-// takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md says.
+// takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md shows.
 func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	t.Helper()
 
@@ -262,7 +273,9 @@ func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig str
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	claim, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace("default").Get(t.Context(), "pvc-data-pipeline", metav1.GetOptions{})
+	claim, err := client.Resource(resources["PersistentVolumeClaim"]).
+		Namespace("default").
+		Get(t.Context(), "pvc-data-pipeline", metav1.GetOptions{})
 	require.NoError(t, err)
 
 	name, _, _ := unstructured.NestedString(claim.Object, "spec", "volumeAttributesClassName")
@@ -279,7 +292,8 @@ func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 
 	for _, object := range documents(t, schedule) {
 		mapping := schema.GroupVersionResource{
-			Group: object.GroupVersionKind().Group, Version: object.GroupVersionKind().Version, Resource: strings.ToLower(object.GetKind()) + "s",
+			Group: object.GroupVersionKind().Group, Version: object.GroupVersionKind().Version,
+			Resource: strings.ToLower(object.GetKind()) + "s",
 		}
 		_, err := client.Resource(mapping).Namespace(object.GetNamespace()).Create(t.Context(), object,
 			metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
@@ -289,7 +303,15 @@ func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 		case "ConfigMap":
 			manifest, _, err = unstructured.NestedString(object.Object, "data", "snapshot.yaml")
 		case "CronJob":
-			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "jobTemplate", "spec", "template", "spec", "containers")
+			containers, _, _ := unstructured.NestedSlice(
+				object.Object,
+				"spec",
+				"jobTemplate",
+				"spec",
+				"template",
+				"spec",
+				"containers",
+			)
 			args, _, err = unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
 		}
 
@@ -308,7 +330,9 @@ func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 		require.NoError(t, err, "%s", out)
 	}
 
-	made, err := client.Resource(snapshots).Namespace("research").List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
+	made, err := client.Resource(snapshots).
+		Namespace("research").
+		List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
 	require.NoError(t, err)
 	assert.Len(t, made.Items, 2)
 }
@@ -343,13 +367,15 @@ func bound(t *testing.T, client dynamic.Interface, claim *corev1.PersistentVolum
 	phase := ""
 
 	assert.Eventually(t, func() bool {
-		existing, err := client.Resource(resources["PersistentVolumeClaim"]).Namespace(claim.Namespace).Get(t.Context(), claim.Name, metav1.GetOptions{})
+		existing, err := client.Resource(resources["PersistentVolumeClaim"]).
+			Namespace(claim.Namespace).
+			Get(t.Context(), claim.Name, metav1.GetOptions{})
 		require.NoError(t, err)
 
 		phase, _, _ = unstructured.NestedString(existing.Object, "status", "phase")
 
 		return phase == string(corev1.ClaimBound)
-	}, patience, poll, "claim %s", claim.Name)
+	}, eventTimeout, poll, "claim %s", claim.Name)
 }
 
 // use is a pod in the namespace that the profile's volume serves, or in any.

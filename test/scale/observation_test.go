@@ -17,14 +17,14 @@ import (
 
 const metricsPort = 8080
 
-// observation is what the replicas said at one moment.
+// observation is the replicas' metrics at one moment.
 type observation struct {
 	name     string
 	at       time.Time
 	replicas []replica
 }
 
-// replica is what one of them said: the sums of its metrics by name, and its requests by method.
+// replica is one replica's metrics: the sums by name, and its requests by method.
 type replica struct {
 	pod      string
 	resident float64
@@ -39,7 +39,7 @@ var methodLabel = regexp.MustCompile(`method="([A-Z]+)"`)
 func (m *measurement) read(t *testing.T, name string) observation {
 	t.Helper()
 	o := observation{name: name, at: time.Now()}
-	for _, p := range shared.Kubelet.Processes(home) {
+	for _, p := range shared.Kubelet.Processes(releaseNamespace) {
 		o.replicas = append(o.replicas, readReplica(t, p))
 	}
 	require.Len(t, o.replicas, 2)
@@ -48,7 +48,8 @@ func (m *measurement) read(t *testing.T, name string) observation {
 
 func readReplica(t *testing.T, p cluster.Process) replica {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:%d/metrics", p.Address, metricsPort), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		fmt.Sprintf("http://%s:%d/metrics", p.Address, metricsPort), http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

@@ -25,16 +25,17 @@ import (
 const (
 	// clients create pods at the same time.
 	clients = 32
-	// background is how long is listened to the replicas while nothing happens.
+	// background is how long the idle requests of the replicas are counted.
 	background = 20 * time.Second
-	// soon is how long the claims may take from the first pod on. The API server, not the webhook, should be what limits them.
-	soon = 3 * time.Minute
+	// claimsLimit is how long the claims may take from the first pod on. The API server, not the
+	// webhook, should be the bottleneck.
+	claimsLimit = 3 * time.Minute
 )
 
 // TestScale makes the pods and prints a table.
 func TestScale(t *testing.T) {
-	if !*isAsked {
-		t.Skip("it takes minutes: ask with -args -scale")
+	if !*enabled {
+		t.Skip("it takes minutes: run it with -args -scale")
 	}
 	m := newMeasurement(t)
 	m.idle = m.observe(t, "installed")
@@ -53,17 +54,17 @@ func TestScale(t *testing.T) {
 	})
 	m.awaitClaims(t, begun)
 	require.NoError(t, creating.Wait())
-	m.awaitMarks(t)
-	m.settled = m.observe(t, fmt.Sprintf("and %d labelled pods in %d namespaces", *pods, *namespaces))
-	m.print(t)
+	m.awaitNamespaceUIDs(t)
+	m.loaded = m.observe(t, fmt.Sprintf("and %d labelled pods in %d namespaces", *pods, *namespaces))
+	m.logTable(t)
 }
 
-// pod asks for no scheduler that there is: it stays as it was created.
+// pod names a scheduler that does not exist: it stays as it was created.
 func pod(i int, labels map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("pod-%d", i), Labels: labels},
 		Spec: corev1.PodSpec{
-			SchedulerName: "nobody",
+			SchedulerName: "no-scheduler",
 			Containers: []corev1.Container{{
 				Name: "main", Image: "registry.example.com/team/pipeline:2026.10", Args: []string{"run", "--part", strconv.Itoa(i)},
 				Env: []corev1.EnvVar{{Name: "PART", Value: strconv.Itoa(i)}, {Name: "DATA", Value: "/data"}},
@@ -78,12 +79,13 @@ type measurement struct {
 	bystanders string
 	users      []string
 
-	observations  []observation
-	idle, settled observation
-	// perSecond are the requests of all replicas while nothing happens.
+	observations []observation
+	idle, loaded observation
+	// perSecond is the request rate of all idle replicas.
 	perSecond float64
 	createdIn time.Duration
-	// halfClaims is when half of the claims were bound, allClaims when all were, both since the first pod.
+	// halfClaims is when half of the claims were bound, allClaims when all were, both since the
+	// first pod.
 	halfClaims, allClaims time.Duration
 }
 
@@ -103,16 +105,18 @@ func newMeasurement(t *testing.T) *measurement {
 	return m
 }
 
-// makeNamespaces makes namespaces and waits for what a pod needs of them.
+// makeNamespaces creates namespaces and waits for what a pod needs of them.
 func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 	t.Helper()
 	err := each(t, len(names), func(ctx context.Context, i int) error {
-		_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names[i]}}, metav1.CreateOptions{})
+		_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names[i]}},
+			metav1.CreateOptions{})
 		return err
 	})
 	require.NoError(t, err)
 	cluster.EventuallyWithin(t, 2*time.Minute, "every namespace should get its account", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().ServiceAccounts("").List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=default"})
+		list, err := m.client.CoreV1().ServiceAccounts("").List(ctx,
+			metav1.ListOptions{FieldSelector: "metadata.name=default"})
 		if err == nil && len(list.Items) < len(names) {
 			err = fmt.Errorf("%d of %d have one", len(list.Items), len(names))
 		}
@@ -121,16 +125,16 @@ func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 }
 
 // createAll creates the pods at the rate.
-func (m *measurement) createAll(t *testing.T, make func(i int) (namespace string, pod *corev1.Pod)) error {
+func (m *measurement) createAll(t *testing.T, newPod func(i int) (namespace string, pod *corev1.Pod)) error {
 	t.Helper()
 	return each(t, *pods, func(ctx context.Context, i int) error {
-		namespace, pod := make(i)
+		namespace, pod := newPod(i)
 		_, err := m.client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 		return err
 	})
 }
 
-// each does something count times, several at once, and returns the first error.
+// each calls do count times, several at once, and returns the first error.
 func each(t *testing.T, count int, do func(ctx context.Context, i int) error) error {
 	t.Helper()
 	all, ctx := errgroup.WithContext(t.Context())
@@ -144,7 +148,7 @@ func each(t *testing.T, count int, do func(ctx context.Context, i int) error) er
 // awaitClaims waits until each namespace of users has a bound claim.
 func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 	t.Helper()
-	cluster.EventuallyWithin(t, soon, "every namespace should get its claim", func(ctx context.Context) error {
+	cluster.EventuallyWithin(t, claimsLimit, "every namespace should get its claim", func(ctx context.Context) error {
 		bound, err := m.boundClaims(ctx)
 		if err != nil {
 			return err
@@ -153,29 +157,32 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 			m.halfClaims = time.Since(begun)
 		}
 		if bound < len(m.users) {
-			return fmt.Errorf("%d of %d have one, %s after the first pod", bound, len(m.users), time.Since(begun).Round(time.Second))
+			return fmt.Errorf("%d of %d have one, %s after the first pod", bound, len(m.users),
+				time.Since(begun).Round(time.Second))
 		}
 		return nil
 	})
 	m.allClaims = time.Since(begun)
 }
 
-// awaitMarks waits until each volume has the UID of its namespace, which is the last that there is to do.
-func (m *measurement) awaitMarks(t *testing.T) {
+// awaitNamespaceUIDs waits until each volume has the UID of its namespace, which is the
+// controller's last step.
+func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, soon, "every volume should be marked", func(ctx context.Context) error {
-		volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
-		marked := 0
-		for i := range volumes.Items {
-			if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
-				marked++
+	cluster.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace",
+		func(ctx context.Context) error {
+			volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+			done := 0
+			for i := range volumes.Items {
+				if volumes.Items[i].Labels[storage.LabelNamespaceUID] != "" {
+					done++
+				}
 			}
-		}
-		if err == nil && marked < len(m.users) {
-			err = fmt.Errorf("%d of %d are", marked, len(m.users))
-		}
-		return err
-	})
+			if err == nil && done < len(m.users) {
+				err = fmt.Errorf("%d of %d are", done, len(m.users))
+			}
+			return err
+		})
 }
 
 func (m *measurement) boundClaims(ctx context.Context) (int, error) {
@@ -192,7 +199,7 @@ func (m *measurement) boundClaims(ctx context.Context) (int, error) {
 	return bound, nil
 }
 
-// listen counts the requests that replicas make while nothing happens: they renew the Lease and look at the certificate.
+// listen counts the requests of idle replicas: they renew the Lease and check the certificate.
 func (m *measurement) listen(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
@@ -209,7 +216,7 @@ func (m *measurement) observe(t *testing.T, name string) observation {
 		last = m.read(t, name)
 		for _, r := range last.replicas {
 			if r.values["workqueue_depth"] > 0 {
-				return fmt.Errorf("%s has work left", r.pod)
+				return fmt.Errorf("%s has work queued", r.pod)
 			}
 		}
 		return ctx.Err()
@@ -218,7 +225,7 @@ func (m *measurement) observe(t *testing.T, name string) observation {
 	return last
 }
 
-func (m *measurement) print(t *testing.T) {
+func (m *measurement) logTable(t *testing.T) {
 	t.Helper()
 	var text strings.Builder
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -231,27 +238,31 @@ func (m *measurement) print(t *testing.T) {
 			row(o.name, i+1, mib(r.resident), mib(r.values["go_gc_heap_live_bytes"]))
 		}
 	}
-	calls := m.settled.requests() - m.idle.requests() - m.perSecond*m.settled.at.Sub(m.idle.at).Seconds()
+	calls := m.loaded.requests() - m.idle.requests() - m.perSecond*m.loaded.at.Sub(m.idle.at).Seconds()
 	row()
-	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond), fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
+	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond),
+		fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
 	row("half of the claims bound", m.halfClaims.Round(100*time.Millisecond), "after the first pod")
 	row("all claims bound", m.allClaims.Round(100*time.Millisecond), "after the first pod")
-	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"), m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
+	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"),
+		m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
 	row("requests while nothing happens", fmt.Sprintf("%.2f/s", m.perSecond), "both replicas")
-	row("requests for the claims", fmt.Sprintf("%.0f", calls), fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
-	for method, count := range m.settled.methods() {
+	row("requests for the claims", fmt.Sprintf("%.0f", calls),
+		fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
+	for method, count := range m.loaded.methods() {
 		row("  of all: "+method, count-m.idle.methods()[method])
 	}
-	row("a look at one namespace takes", m.mean("controller_runtime_reconcile_time_seconds"), fmt.Sprintf("%.1f looks a namespace",
-		m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
-	row("errors of the claims controller", m.settled.sum("pipeline_storage_claims_errors_total"))
+	row("duration of a reconciliation", m.mean("controller_runtime_reconcile_time_seconds"),
+		fmt.Sprintf("%.1f reconciliations a namespace",
+			m.grown("controller_runtime_reconcile_time_seconds_count")/float64(len(m.users))))
+	row("errors of the claims controller", m.loaded.sum("pipeline_storage_claims_errors_total"))
 	row("load of the machine", loadAverage())
 	require.NoError(t, out.Flush())
 	t.Log("\n" + text.String())
 }
 
-// grown is by how much a counter is higher than when nothing had happened.
-func (m *measurement) grown(name string) float64 { return m.settled.sum(name) - m.idle.sum(name) }
+// grown is by how much a counter is higher than in the idle state.
+func (m *measurement) grown(name string) float64 { return m.loaded.sum(name) - m.idle.sum(name) }
 
 // mean is the mean of a histogram since then.
 func (m *measurement) mean(name string) time.Duration {
@@ -260,7 +271,8 @@ func (m *measurement) mean(name string) time.Duration {
 
 func mib(bytes float64) string { return fmt.Sprintf("%.1f", bytes/(1<<20)) }
 
-// loadAverage is the kernel's: how many tasks wanted to run in the last minutes. Empty where it does not tell.
+// loadAverage is the kernel's: how many tasks wanted to run in the last minutes. Empty where the
+// kernel does not provide it.
 func loadAverage() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	return strings.TrimSpace(string(text))

@@ -33,12 +33,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// TestContainersOfAnotherWebhookAreMounted has a webhook beside ours that adds containers, called before or after it.
-func TestContainersOfAnotherWebhookAreMounted(t *testing.T) {
+// TestMountsContainersOfAnotherWebhook has another webhook add containers, before or after this
+// one.
+func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	for name, called := range map[string]string{"called after ours": "zz-", "called before ours": "aa-"} {
+	for name, called := range map[string]string{"called after this webhook": "zz-", "called before this webhook": "aa-"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			namespace := shared.Namespace(t, "chain", nil)
@@ -54,8 +55,9 @@ func TestContainersOfAnotherWebhookAreMounted(t *testing.T) {
 	}
 }
 
-// assertAuditIsNotOverwritten checks that our second round tells the API server nothing else than the first: it keeps the
-// first and logs a warning, which would be one for each pod with a sidecar.
+// assertAuditIsNotOverwritten checks that the second round returns the same audit annotations as
+// the first: the API server retains the first and logs a warning, which would be one for each pod
+// with a sidecar.
 func assertAuditIsNotOverwritten(t *testing.T) {
 	t.Helper()
 
@@ -76,30 +78,36 @@ func containersOf(pod *corev1.Pod) []string {
 	return names
 }
 
-// sidecars is what the other webhook does: a native sidecar, a container, and one that our profile leaves out.
+// sidecars is what the other webhook adds: a native sidecar, a container, and one that the profile
+// excludes.
 const sidecars = `[
-	{"op": "add", "path": "/spec/initContainers", "value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
+	{"op": "add", "path": "/spec/initContainers",
+		"value": [{"name": "agent", "image": "example/agent", "restartPolicy": "Always"}]},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "logs", "image": "example/logs"}},
 	{"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "example/proxy"}}
 ]`
 
-// addSidecarWebhook serves another webhook from this process, and returns when the API server calls it for the pods of the
-// namespace. The API server calls webhooks in the order of their configurations' names.
+// addSidecarWebhook serves another webhook from this process, and returns when the API server calls
+// it for the pods of the namespace. The API server calls webhooks in the order of their
+// configurations' names.
 func addSidecarWebhook(t *testing.T, name, namespace string) {
 	t.Helper()
 
 	server := httptest.NewTLSServer(http.HandlerFunc(answerWithSidecars))
 	t.Cleanup(server.Close)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	configurations := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	_, err := configurations.Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name:         "sidecars.example.com",
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: authority},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: ca},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"},
+					Resources: []string{"pods"},
+				},
 			}},
 			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
@@ -113,7 +121,8 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 	cluster.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
 		pod := pipeline("probe")
 		delete(pod.Labels, kinds.Label)
-		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil && len(made.Spec.Containers) == 1 {
 			err = errors.New("it does not")
 		}
@@ -123,43 +132,49 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 
 // answerWithSidecars adds containers to a pod that has none of them.
 func answerWithSidecars(w http.ResponseWriter, r *http.Request) {
-	var asked admissionv1.AdmissionReview
+	var review admissionv1.AdmissionReview
 	var pod corev1.Pod
-	err := json.NewDecoder(r.Body).Decode(&asked)
+	err := json.NewDecoder(r.Body).Decode(&review)
 	if err == nil {
-		err = json.Unmarshal(asked.Request.Object.Raw, &pod)
+		err = json.Unmarshal(review.Request.Object.Raw, &pod)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	asked.Response = &admissionv1.AdmissionResponse{UID: asked.Request.UID, Allowed: true}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	if len(pod.Spec.InitContainers) == 0 {
-		asked.Response.PatchType, asked.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(sidecars)
+		review.Response.PatchType, review.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(sidecars)
 	}
-	asked.Request = nil
+	review.Request = nil
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(asked) // the API server says what it misses
+	_ = json.NewEncoder(w).Encode(review) // the API server reports what it misses
 }
 
-// TestReviewOfAPodWithUnknownFields asks a replica directly: the API server would drop the fields before.
-func TestReviewOfAPodWithUnknownFields(t *testing.T) {
+// TestReviewOfPodWithUnknownFields sends a review directly to a replica: the API server would drop
+// the fields before.
+func TestReviewOfPodWithUnknownFields(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	const pod = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
-		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c"}, "future": [1, null]},
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c"},
+			"future": [1, null]},
 		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
 			"volumes": [{"name": "tape", "tape": {"drive": 7}}],
-			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [{"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"initContainers": [{"name": "fetch", "future": "x",
+				"volumeMounts": [{"name": "tape", "mountPath": "/tape", "speed": 9}]}],
 			"containers": [{"name": "main", "future": "y"}]}}`
 	const mount = `{"name": "pipeline-storage", "mountPath": "/data"}`
 	const want = `{"apiVersion": "v1", "kind": "Pod", "future": 1,
-		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"}, "annotations": {"a/b": "c", "pipeline-storage.io/injected": "default"},
+		"metadata": {"name": "train", "labels": {"pipeline-storage": "enabled"},
+			"annotations": {"a/b": "c", "pipeline-storage.io/injected": "default"},
 			"future": [1, null]},
 		"spec": {"future": {"a": {"b": 1.50}}, "securityContext": {"future": true},
-			"volumes": [{"name": "pipeline-storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}}, {"name": "tape", "tape": {"drive": 7}}],
-			"initContainers": [{"name": "fetch", "future": "x", "volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
+			"volumes": [{"name": "pipeline-storage", "persistentVolumeClaim": {"claimName": "pvc-data-pipeline"}},
+				{"name": "tape", "tape": {"drive": 7}}],
+			"initContainers": [{"name": "fetch", "future": "x",
+				"volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
 			"containers": [{"name": "main", "future": "y", "volumeMounts": [` + mount + `]}]}}`
 	response := review(t, shared.Namespace(t, "unknown", nil), []byte(pod))
 	require.True(t, response.Allowed)
@@ -173,7 +188,7 @@ func TestReviewOfAPodWithUnknownFields(t *testing.T) {
 	assert.JSONEq(t, want, string(got))
 }
 
-func TestReviewTellsItsReason(t *testing.T) {
+func TestReviewReportsReason(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -188,13 +203,14 @@ func TestReviewTellsItsReason(t *testing.T) {
 			true,
 			map[string]string{"reason": "Injected", "profiles": "default"},
 		},
-		"not asked": {
+		"not requested": {
 			`{"metadata": {"name": "a"}, "spec": {"containers": [{"name": "main"}]}}`,
 			true,
 			map[string]string{"reason": "NotSelected"},
 		},
-		"left out": {
-			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, "spec": {"containers": [{"name": "istio-proxy"}]}}`,
+		"excluded": {
+			`{"metadata": {"name": "a", "labels": {"pipeline-storage": "enabled"}}, ` +
+				`"spec": {"containers": [{"name": "istio-proxy"}]}}`,
 			true,
 			map[string]string{"reason": "Excluded"},
 		},
@@ -214,14 +230,15 @@ func TestReviewTellsItsReason(t *testing.T) {
 	}
 }
 
-// review sends a replica the review of a new pod, as the API server does: at an address behind the Service, with the
-// Service's name and the live authority.
+// review sends a replica the review of a new pod, as the API server does: at an address behind the
+// Service, with the Service's name and the live CA.
 func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionResponse {
 	t.Helper()
 
 	request := &admissionv1.AdmissionRequest{
 		UID: uuid.NewUUID(), Namespace: namespace, Operation: admissionv1.Create,
-		Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+		Kind:     metav1.GroupVersionKind{Version: "v1", Kind: "Pod"},
+		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
 	}
 	request.Object.Raw = pod
 	body, err := json.Marshal(admissionv1.AdmissionReview{
@@ -238,15 +255,19 @@ func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionRe
 func post(t *testing.T, body []byte) (*admissionv1.AdmissionReview, error) {
 	t.Helper()
 
-	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration, metav1.GetOptions{})
+	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration,
+		metav1.GetOptions{})
 	require.NoError(t, err)
-	authorities := x509.NewCertPool()
-	require.True(t, authorities.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
-	replicas := shared.Kubelet.Processes(home)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
+	replicas := shared.Kubelet.Processes(releaseNamespace)
 	require.NotEmpty(t, replicas)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		RootCAs: authorities, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
-	}}}
+	client := &http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+			RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+		}},
+	}
 	url := fmt.Sprintf("https://%s:9443/inject", replicas[0].Address)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
 	require.NoError(t, err)

@@ -18,16 +18,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// No other test makes or needs volumes of the class scratch that no claim is named in.
-func TestClaimWaitsForItsConsumer(t *testing.T) {
+// No other test creates or needs volumes of the class scratch without a claim's name in them.
+func TestClaimWaitsForConsumer(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	const claim, node = "pvc-data-pipeline-scratch", "node-2"
 	namespace := shared.Namespace(t, "scratch", nil)
 	create(t, shared.Client, namespace, pipeline("train", using("scratch")))
-	says := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
-	assert.Contains(t, says, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, and the pod train is not scheduled")
+	note := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
+	assert.Contains(t, note, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, "+
+		"and the pod train is not scheduled")
 	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
@@ -47,18 +48,18 @@ func TestClaimWaitsForItsConsumer(t *testing.T) {
 	assertNamespaceUID(t, volume.Name, namespace)
 }
 
-func TestMissingClaimOfOthersIsTold(t *testing.T) {
+func TestReportsMissingUnmanagedClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	const claim = "team-data"
 	namespace := shared.Namespace(t, "existing", nil)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("train", using("existing")))
 	missing := "claim team-data does not exist in namespace " + namespace
-	assert.Equal(t, []string{missing + ": the pod waits until someone creates it"}, heard.all())
-	says := eventOf(t, namespace, "Pod", "train", "ClaimMissing")
-	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", says)
+	assert.Equal(t, []string{missing + ": the pod waits until someone creates it"}, received.all())
+	note := eventOf(t, namespace, "Pod", "train", "ClaimMissing")
+	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", note)
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "train", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.PodPending, pod.Status.Phase)
@@ -69,29 +70,30 @@ func TestMissingClaimOfOthersIsTold(t *testing.T) {
 	addVolume(t, volume)
 	addClaim(t, namespace, newClaim(claim, volume.Name, "", "1Gi", corev1.ReadWriteMany))
 	runningPods(t, namespace, 1)
-	assertUntouched(t, namespace, claim)
+	assertUnchanged(t, namespace, claim)
 	create(t, client, namespace, pipeline("second", using("existing")))
-	assert.Empty(t, heard.all(), "the claim is there")
+	assert.Empty(t, received.all(), "the claim is there")
 }
 
-// TestDiskOfOneNodeIsToldWhenManyUseIt has the one namespace that the disk serves.
-func TestDiskOfOneNodeIsToldWhenManyUseIt(t *testing.T) {
+// TestReportsSharedReadWriteOnceClaim has the one namespace that the disk serves.
+func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	const namespace, claim = "disk-team", "pvc-data-pipeline-disk"
 	newDiskTeam(t, namespace, "pv-data-pipeline-disk."+namespace)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("first", using("disk"), on("node-1")))
-	assert.Empty(t, heard.all())
+	assert.Empty(t, received.all())
 	boundClaim(t, namespace, claim)
 
 	const warning = "claim " + claim + " is ReadWriteOnce and another pod uses it: they must run on one node"
 	cluster.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
 		second := pipeline("second", using("disk"))
-		_, err := client.CoreV1().Pods(namespace).Create(ctx, second, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if texts := heard.all(); err == nil && strings.Join(texts, "\n") != warning {
-			err = fmt.Errorf("the warnings are %q", texts)
+		_, err := client.CoreV1().Pods(namespace).Create(ctx, second,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if messages := received.all(); err == nil && strings.Join(messages, "\n") != warning {
+			err = fmt.Errorf("the warnings are %q", messages)
 		}
 		return err
 	})
@@ -100,18 +102,20 @@ func TestDiskOfOneNodeIsToldWhenManyUseIt(t *testing.T) {
 		"claim pvc-data-pipeline-disk is ReadWriteOnce on aws-ebs, but pods on more than one node use it")
 }
 
-// newDiskTeam makes a namespace of that name when the one of an earlier run is gone.
+// newDiskTeam creates a namespace of that name when that of an earlier run no longer exists.
 func newDiskTeam(t *testing.T, namespace, volume string) {
 	t.Helper()
 
 	core := shared.Client.CoreV1()
-	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should be gone", func(ctx context.Context) error {
-		if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return errors.Join(errors.New("the volume is there"), err)
-		}
-		_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
-		return err
-	})
+	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist",
+		func(ctx context.Context) error {
+			if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				return errors.Join(errors.New("the volume is there"), err)
+			}
+			_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+				metav1.CreateOptions{})
+			return err
+		})
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		assert.NoError(t, core.Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}))
@@ -123,7 +127,7 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 	})
 }
 
-func TestClaimOfSomebodyElse(t *testing.T) {
+func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -132,8 +136,8 @@ func TestClaimOfSomebodyElse(t *testing.T) {
 	}
 	cases := map[string]struct {
 		claim func(namespace string) *corev1.PersistentVolumeClaim
-		// says is the Event about what does not fit, if any.
-		says string
+		// note is the Event about what does not fit, if any.
+		note string
 	}{
 		"one that fits is used": {claim: fits},
 		"one of a Helm release stays Helm's, whatever labels it has": {
@@ -142,46 +146,50 @@ func TestClaimOfSomebodyElse(t *testing.T) {
 				claim.Labels = map[string]string{
 					"app.kubernetes.io/managed-by": "Helm", storage.LabelInstallation: installation, storage.LabelProfile: "default",
 				}
-				claim.Annotations = map[string]string{"meta.helm.sh/release-name": "train", "meta.helm.sh/release-namespace": namespace}
+				claim.Annotations = map[string]string{
+					"meta.helm.sh/release-name":      "train",
+					"meta.helm.sh/release-namespace": namespace,
+				}
 				return claim
 			},
-			says: "claim pvc-data-pipeline ",
+			note: "claim pvc-data-pipeline ",
 		},
-		"one that does not fit is told, and used all the same": {
+		"one that does not fit is reported, and used all the same": {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				return newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 			},
-			says: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
+			note: "claim pvc-data-pipeline exists, was not made by this installation and does not fit the profile default: " +
 				"its access modes are ReadWriteOnce, which lacks ReadWriteMany; its size is 1Gi, less than 100Gi; ",
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "foreign", nil)
+			namespace := shared.Namespace(t, "unmanaged", nil)
 			before := tc.claim(namespace)
-			if tc.says != "" {
+			if tc.note != "" {
 				volume := newVolume(before.Spec.VolumeName, "", "1Gi", corev1.ReadWriteOnce)
 				volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: before.Name}
 				addVolume(t, volume)
 			}
 			addClaim(t, namespace, before)
 			create(t, shared.Client, namespace, pipeline("train"))
-			if tc.says != "" {
-				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.says)
-				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.says)
+			if tc.note != "" {
+				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.note)
+				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.note)
 			}
 			runningPods(t, namespace, 1)
-			settle(t)
-			after := assertUntouched(t, namespace, claimName)
+			awaitReconciled(t)
+			after := assertUnchanged(t, namespace, claimName)
 			assert.Equal(t, before.Labels, after.Labels)
 			assert.Equal(t, before.Spec.Resources, after.Spec.Resources)
 		})
 	}
 }
 
-// assertUntouched checks that the installation has written neither the claim nor, on its volume, the namespace's UID.
-func assertUntouched(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
+// assertUnchanged checks that the installation has written neither the claim nor, on its volume,
+// the namespace's UID.
+func assertUnchanged(t *testing.T, namespace, claim string) *corev1.PersistentVolumeClaim {
 	t.Helper()
 
 	bound := boundClaim(t, namespace, claim)
@@ -201,7 +209,10 @@ func newVolume(name, class, size string, mode corev1.PersistentVolumeAccessMode)
 			Capacity:         corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)},
 			AccessModes:      []corev1.PersistentVolumeAccessMode{mode},
 			StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example", Path: "/" + name}},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{
+				Server: "nfs.example",
+				Path:   "/" + name,
+			}},
 		},
 	}
 }
@@ -212,7 +223,8 @@ func addVolume(t *testing.T, volume *corev1.PersistentVolume) {
 	_, err := shared.Client.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		err := shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name, metav1.DeleteOptions{})
+		err := shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(t.Context()), volume.Name,
+			metav1.DeleteOptions{})
 		assert.NoError(t, err)
 	})
 }
@@ -264,17 +276,19 @@ func claimsIn(t *testing.T, namespace string) map[string]corev1.PersistentVolume
 	return claims
 }
 
-// assertNoClaims checks that nothing was made for the namespace. Call [settle] before.
+// assertNoClaims checks that nothing was created for the namespace. Call [awaitReconciled] before.
 func assertNoClaims(t *testing.T, namespace string) {
 	t.Helper()
 
 	assert.Empty(t, claimsIn(t, namespace))
-	_, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+namespace, metav1.GetOptions{})
+	_, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+namespace,
+		metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "a volume: %v", err)
 }
 
-// settle returns when the claims controller has seen all that was before this call: it has made the claim of a later pod.
-func settle(t *testing.T) {
+// awaitReconciled returns when the claims controller has reconciled everything before this call: it
+// has created the claim of a later pod.
+func awaitReconciled(t *testing.T) {
 	t.Helper()
 
 	namespace := shared.Namespace(t, "later", nil)
@@ -282,25 +296,26 @@ func settle(t *testing.T) {
 	boundClaim(t, namespace, claimName)
 }
 
-// eventOf waits for an Event of the reason about an object and returns what it says.
+// eventOf waits for an Event of the reason about an object and returns its note.
 func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 	t.Helper()
 
-	var says string
-	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name), func(ctx context.Context) error {
-		events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		var others []string
-		for _, e := range events.Items {
-			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
-				says = e.Note
-				return nil
+	var note string
+	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name),
+		func(ctx context.Context) error {
+			events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return err
 			}
-			others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
-		}
-		return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
-	})
-	return says
+			var others []string
+			for _, e := range events.Items {
+				if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
+					note = e.Note
+					return nil
+				}
+				others = append(others, fmt.Sprintf("%s %s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note))
+			}
+			return fmt.Errorf("there are only these: %s", strings.Join(others, "\n"))
+		})
+	return note
 }

@@ -20,11 +20,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// commandBlock is what a person copies from a document.
+// commandBlock is a block of commands to copy from a document.
 var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestEveryCommandOfTheRunbooksWorks runs them with real kubectl, as an administrator of the shared installation.
-func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
+// TestRunbookCommands runs them with real kubectl, as an administrator of the shared installation.
+func TestRunbookCommands(t *testing.T) {
 	requireWebhook(t)
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
@@ -32,7 +32,7 @@ func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
 	require.NoError(t, err)
 	blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, blocks)
-	namespace := shared.Namespace(t, "runbook", nil) // its claim is an Event to find
+	namespace := shared.Namespace(t, "runbook", nil) // its claim is the subject of an Event
 	create(t, shared.Client, namespace, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/image"}}},
@@ -41,7 +41,8 @@ func TestEveryCommandOfTheRunbooksWorks(t *testing.T) {
 		cluster.Eventually(t, block[1], func(ctx context.Context) error {
 			command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", block[1])
 			command.Env = []string{
-				"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KUBECONFIG=" + shared.Plane.Kubeconfig,
+				"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+				"KUBECONFIG=" + shared.Plane.Kubeconfig,
 			}
 			out, err := command.CombinedOutput()
 			if err == nil && strings.Contains(string(out), "No resources found\n") {

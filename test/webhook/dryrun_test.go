@@ -23,6 +23,6 @@ func TestDryRunCreatesNothing(t *testing.T) {
 	assert.Equal(t, "default", made.Annotations[inject.AnnotationInjected])
 	_, err = pods.Get(t.Context(), "train", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, namespace)
 }

@@ -32,19 +32,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-// What the shared installation calls its things.
+// Names in the shared installation.
 const (
-	installation = home + "." + release
+	installation = releaseNamespace + "." + release
 	podVolume    = "pipeline-storage"
 )
 
 // mounted are the containers of testdata/workloads.yaml that get the storage, and where.
 var mounted = map[string][]string{"fetch": {"/data"}, "logs": {"/data"}, "main": {"/data"}}
 
-// podsOf says how many pods the workloads of testdata/workloads.yaml have, where it is not one.
+// podsOf has how many pods the workloads of testdata/workloads.yaml have, where it is not one.
 var podsOf = map[string]int{"Deployment": 2, "DaemonSet": 2}
 
-func TestWorkloadsGetTheirStorage(t *testing.T) {
+func TestWorkloadsGetStorage(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -62,16 +62,18 @@ func TestWorkloadsGetTheirStorage(t *testing.T) {
 	}
 }
 
-// assertOwnClaim checks that a claim of the default profile is all that the shared installation makes it.
+// assertOwnClaim checks that the namespace has exactly one claim, as the shared installation
+// creates it for the default profile.
 func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	t.Helper()
 
-	assertKept(t, claim)
-	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace, metav1.GetOptions{})
+	assertRetained(t, claim)
+	volume, err := shared.Client.CoreV1().PersistentVolumes().Get(t.Context(), "pv-data-pipeline."+claim.Namespace,
+		metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, claim.UID, volume.Spec.ClaimRef.UID)
 	assert.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
-	assertKept(t, volume)
+	assertRetained(t, volume)
 	class, err := shared.Client.StorageV1().StorageClasses().Get(t.Context(), "fast", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "nfs.csi.k8s.io", class.Provisioner)
@@ -79,8 +81,9 @@ func assertOwnClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) {
 	assertNamespaceUID(t, volume.Name, claim.Namespace)
 }
 
-// assertKept checks the marks of what this installation makes for the default profile and nobody may delete.
-func assertKept(t *testing.T, object metav1.Object) {
+// assertRetained checks the labels and annotations of an object that this installation creates for
+// the default profile and that must not be deleted.
+func assertRetained(t *testing.T, object metav1.Object) {
 	t.Helper()
 
 	labels := maps.Clone(object.GetLabels())
@@ -93,22 +96,22 @@ func assertKept(t *testing.T, object metav1.Object) {
 	assert.Equal(t, "disabled", object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"])
 }
 
-// assertNamespaceUID waits until the volume says whose data it has.
+// assertNamespaceUID waits until the volume has the UID of the namespace whose data it holds.
 func assertNamespaceUID(t *testing.T, volume, namespace string) {
 	t.Helper()
 
-	home, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	object, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
+		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(object.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
 		}
 		return err
 	})
 }
 
-func TestUnlabelledPodIsAsWithoutTheWebhook(t *testing.T) {
+func TestUnlabelledPodIsUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -124,18 +127,20 @@ func TestUnlabelledPodIsAsWithoutTheWebhook(t *testing.T) {
 	}
 	for name, label := range map[string]string{"no label": "", "another value": "disabled", "another case": "Enabled"} {
 		t.Run(name, func(t *testing.T) {
-			// No webhook is called in kube-system, so that this is the pod without us.
+			// The API server calls no webhook in kube-system, so that this is the pod without the
+			// product.
 			assert.Equal(t, created(t, "kube-system", pod(label)), created(t, served, pod(label)))
 		})
 	}
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, served)
 }
 
 // tokenVolume is the random name of the volume with the ServiceAccount's token.
 var tokenVolume = regexp.MustCompile(`kube-api-access-[a-z0-9]+`)
 
-// created makes a pod and returns how the API server has it, but for what is different with every pod. The pod is removed.
+// created creates a pod and returns the API server's version of it, without what differs with every
+// pod. The pod is removed.
 func created(t *testing.T, namespace string, pod *unstructured.Unstructured) string {
 	t.Helper()
 
@@ -154,53 +159,66 @@ func created(t *testing.T, namespace string, pod *unstructured.Unstructured) str
 	return tokenVolume.ReplaceAllString(string(text), "kube-api-access")
 }
 
-func TestConflictIsDeniedWithASentence(t *testing.T) {
+func TestConflictIsDenied(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "conflict", nil)
 	scratchAt := func(path string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Volumes = []corev1.Volume{{
+				Name:         "scratch",
+				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+			}}
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: path}}
 		}
 	}
 	cases := map[string]struct {
 		change func(*corev1.Pod)
-		says   string
+		note   string
 	}{
 		"the path is taken": {
-			scratchAt("/data"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			scratchAt("/data"),
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the path with a slash at its end is taken": {
-			scratchAt("/data/"), `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			scratchAt("/data/"),
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the name of the volume is taken": {
 			func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: podVolume}} },
 			`the name "pipeline-storage" is taken by a volume that is no claim: rename that volume or the profile`,
 		},
 		"a profile that does not exist": {
-			using("archive"), `annotation pipeline-storage.io/profiles: there is no profile "archive", only default, scratch, existing, gpu, disk`,
+			using("archive"),
+			`annotation pipeline-storage.io/profiles: there is no profile "archive", only default, scratch, existing, gpu, disk`,
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change), metav1.CreateOptions{})
+			_, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("train", tc.change),
+				metav1.CreateOptions{})
 			require.Error(t, err)
-			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.says, err.Error())
+			assert.Equal(t, `admission webhook "`+webhookName+`" denied the request: Pod/train: `+tc.note, err.Error())
 			assert.True(t, apierrors.IsForbidden(err), "%v", err)
 		})
 	}
-	t.Run("a workload tells it in an Event", func(t *testing.T) {
+	t.Run("a workload reports it in an Event", func(t *testing.T) {
 		set := workload(t, "ReplicaSet").DeepCopy()
 		pod := set.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
 		pod["volumes"] = []any{map[string]any{"name": "scratch", "emptyDir": map[string]any{}}}
-		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{"name": "scratch", "mountPath": "/data"}}
+		pod["containers"].([]any)[0].(map[string]any)["volumeMounts"] = []any{map[string]any{
+			"name":      "scratch",
+			"mountPath": "/data",
+		}}
 		apply(t, namespace, set)
 		assert.Contains(t, eventOf(t, namespace, "ReplicaSet", set.GetName(), "FailedCreate"),
-			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`)
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or `+
+				`the pod annotation pipeline-storage.io/mount-path`)
 	})
-	settle(t)
+	awaitReconciled(t)
 	pods, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, pods.Items)
@@ -212,14 +230,14 @@ func TestWarningReachesTheClient(t *testing.T) {
 	t.Parallel()
 
 	namespace := shared.Namespace(t, "warning", nil)
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("misspelt", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{"pipeline-storage.io/mountpath": "/work"}
 	}))
-	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, heard.all())
+	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, received.all())
 }
 
-// pipeline is a pod that asks for storage, with one container.
+// pipeline is a pod that requests storage, with one container.
 func pipeline(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
@@ -249,38 +267,38 @@ func create(t *testing.T, client kubernetes.Interface, namespace string, pod *co
 	return made
 }
 
-// warnings are what the API server warns a client of.
+// warnings are the API server's warnings to a client.
 type warnings struct {
-	mutex sync.Mutex
-	texts []string
+	mutex    sync.Mutex
+	messages []string
 }
 
-// HandleWarningHeader keeps a warning.
+// HandleWarningHeader records a warning.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.texts = append(w.texts, text)
+	w.messages = append(w.messages, text)
 }
 
 // all returns the warnings since the last call.
 func (w *warnings) all() []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	texts := w.texts
-	w.texts = nil
-	return texts
+	messages := w.messages
+	w.messages = nil
+	return messages
 }
 
-// listen returns a client and what it is warned of.
-func listen(t *testing.T) (kubernetes.Interface, *warnings) {
+// recordWarnings returns a client and the record of its warnings.
+func recordWarnings(t *testing.T) (kubernetes.Interface, *warnings) {
 	t.Helper()
 
-	heard := &warnings{}
+	received := &warnings{}
 	config := rest.CopyConfig(shared.Config)
-	config.WarningHandler = heard
+	config.WarningHandler = received
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return client, heard
+	return client, received
 }
 
 // workloads returns the documents of testdata/workloads.yaml.
@@ -315,7 +333,9 @@ func documents(t *testing.T, stream []byte) []*unstructured.Unstructured {
 }
 
 // resourceOf returns where an object of a kind of Kubernetes itself belongs.
-func resourceOf(client dynamic.Interface, namespace string, object *unstructured.Unstructured) dynamic.ResourceInterface {
+func resourceOf(client dynamic.Interface, namespace string,
+	object *unstructured.Unstructured,
+) dynamic.ResourceInterface {
 	resource, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
 	if kind := object.GetKind(); kind == "StorageClass" || kind == "PersistentVolume" {
 		return client.Resource(resource)
@@ -333,18 +353,21 @@ func apply(t *testing.T, namespace string, object *unstructured.Unstructured) {
 	if object.GetKind() == "CronJob" {
 		twoYearsAgo := time.Now().AddDate(-2, 0, 0).UTC().Format(time.RFC3339)
 		patch := fmt.Sprintf(`{"status":{"lastScheduleTime":%q}}`, twoYearsAgo)
-		_, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+		_, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{},
+			"status")
 		require.NoError(t, err)
 	}
 }
 
-// runningPods returns the pods of the namespace when there are as many as wanted, and all have started.
+// runningPods returns the pods of the namespace when there are as many as wanted, and all have
+// started.
 func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 	t.Helper()
 
 	var pods *corev1.PodList
 	cluster.Eventually(t, "the pods should run", func(ctx context.Context) (err error) {
-		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
+		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
 			return err
 		}
 		if len(pods.Items) != wanted {
@@ -360,7 +383,8 @@ func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 	return pods.Items
 }
 
-// assertMounts checks that the pod has the claim in one volume, and which containers mount it where.
+// assertMounts checks that the pod has the claim in one volume, and which containers mount it
+// where.
 func assertMounts(t *testing.T, pod *corev1.Pod, claim string, wanted map[string][]string) {
 	t.Helper()
 
@@ -374,7 +398,7 @@ func assertMounts(t *testing.T, pod *corev1.Pod, claim string, wanted map[string
 	assert.Equal(t, wanted, mountsOf(pod), pod.Name)
 }
 
-// mountsOf returns by container where our volume is mounted.
+// mountsOf returns by container where the injected volume is mounted.
 func mountsOf(pod *corev1.Pod) map[string][]string {
 	mounts := map[string][]string{}
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {

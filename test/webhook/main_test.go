@@ -1,5 +1,5 @@
-// Package webhook tests the webhook as users have it: its chart, installed by real Helm into a real control plane, whose API
-// server calls the program's replicas through their Service.
+// Package webhook tests the webhook as users have it: its chart, installed by real Helm into a real
+// control plane, whose API server calls the program's replicas through their Service.
 package webhook
 
 import (
@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	chart      = "../../charts/pipeline-storage"
-	image      = "ghcr.io/pipeline-storage/pipeline-storage"
-	release    = "ps"
-	home       = "storage"
-	deployment = "ps-pipeline-storage"
+	chart            = "../../charts/pipeline-storage"
+	image            = "ghcr.io/pipeline-storage/pipeline-storage"
+	release          = "ps"
+	releaseNamespace = "storage"
+	deployment       = "ps-pipeline-storage"
 )
 
 // shared is the cluster of the tests that do not harm it, with one installation for all of them.
@@ -33,14 +33,15 @@ func TestMain(m *testing.M) {
 			if !cluster.Isolated() {
 				return nil
 			}
-			return install(ctx, c, release, home)
+			return install(ctx, c, release, releaseNamespace)
 		},
 	}))
 }
 
 // install installs the chart with Helm 4 and returns when its replicas are ready.
 func install(ctx context.Context, c *cluster.Cluster, release, namespace string, values ...string) error {
-	c.Kubelet.Register(image, cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
+	c.Kubelet.Register(image,
+		cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
 	helm, err := c.Helm(ctx, "helm4")
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 )
 
-func TestProfileServesTheNamespacesThatItIsFor(t *testing.T) {
+func TestProfileServesSelectedNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -26,10 +26,13 @@ func TestProfileServesTheNamespacesThatItIsFor(t *testing.T) {
 	pods := shared.Client.CoreV1().Pods(namespace)
 	_, err := pods.Create(t.Context(), pipeline("train", using("gpu")), metav1.CreateOptions{})
 	require.Error(t, err)
-	assert.Equal(t, `admission webhook "storage.pipeline-storage.io" denied the request: Pod/train: the administrator does not allow it: `+
-		`the profile "gpu" is not for the namespace "`+namespace+`": its namespaceSelector is "team=gpu"`, err.Error())
+	assert.Equal(t,
+		`admission webhook "storage.pipeline-storage.io" denied the request: Pod/train: `+
+			`the administrator does not allow it: `+
+			`the profile "gpu" is not for the namespace "`+namespace+`": its namespaceSelector is "team=gpu"`, err.Error())
 	_, err = pods.Create(t.Context(), pipeline("train", using("disk")), metav1.CreateOptions{})
-	require.ErrorContains(t, err, `the profile "disk" is not for the namespace "`+namespace+`": its volume serves "disk-team" only`)
+	require.ErrorContains(t, err,
+		`the profile "disk" is not for the namespace "`+namespace+`": its volume serves "disk-team" only`)
 
 	_, err = shared.Client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType,
 		[]byte(`{"metadata":{"labels":{"team":"gpu"}}}`), metav1.PatchOptions{})
@@ -47,27 +50,31 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	nobody := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
+	unserved := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
 	for name, namespace := range map[string]string{
-		"kube-system": "kube-system", "the installation's own": home, "not selected by the installation": nobody,
+		"kube-system": "kube-system", "the installation's own": releaseNamespace,
+		"not selected by the installation": unserved,
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := create(t, shared.Client, namespace, pipeline("untouched"))
 			t.Cleanup(func() {
-				assert.NoError(t, shared.Client.CoreV1().Pods(namespace).Delete(context.WithoutCancel(t.Context()), made.Name, metav1.DeleteOptions{}))
+				assert.NoError(t,
+					shared.Client.CoreV1().Pods(namespace).Delete(context.WithoutCancel(t.Context()), made.Name,
+						metav1.DeleteOptions{}))
 			})
 			assert.Empty(t, mountsOf(made))
 			assert.Empty(t, made.Annotations)
 		})
 	}
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, "kube-system")
-	assertNoClaims(t, home)
-	assertNoClaims(t, nobody)
+	assertNoClaims(t, releaseNamespace)
+	assertNoClaims(t, unserved)
 }
 
-// TestForgedMarkMakesNothingElsewhere has a mark on a pod that this installation is not for. Who may make pods may write it.
-func TestForgedMarkMakesNothingElsewhere(t *testing.T) {
+// TestForgedAnnotationCreatesNothing has an injected annotation on a pod that this installation
+// does not serve. Every user who may create pods may write it.
+func TestForgedAnnotationCreatesNothing(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -75,29 +82,30 @@ func TestForgedMarkMakesNothingElsewhere(t *testing.T) {
 	create(t, shared.Client, namespace, pipeline("forged", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{inject.AnnotationInjected: "default"}
 	}))
-	settle(t)
+	awaitReconciled(t)
 	assertNoClaims(t, namespace)
 }
 
-func TestTwoInstallationsServeTheirOwnNamespaces(t *testing.T) {
+func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
 	const second = "two"
-	away := shared.Namespace(t, "storage-two", nil)
-	require.NoError(t, install(t.Context(), shared, second, away, "--set=replicas=1,drainSeconds=0",
+	secondNamespace := shared.Namespace(t, "storage-two", nil)
+	require.NoError(t, install(t.Context(), shared, second, secondNamespace, "--set=replicas=1,drainSeconds=0",
 		`--set-json=namespaceSelector={"matchLabels":{"installation":"two"},"matchExpressions":[]}`))
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		helm, err := shared.Helm(ctx, "helm4")
 		if assert.NoError(t, err) {
-			_, err = helm.Uninstall(ctx, second, away)
+			_, err = helm.Uninstall(ctx, second, secondNamespace)
 			assert.NoError(t, err)
 		}
 	})
 
-	first, other := shared.Namespace(t, "first", nil), shared.Namespace(t, "second", map[string]string{"installation": "two"})
-	for namespace, owner := range map[string]string{first: installation, other: away + "." + second} {
+	first, other := shared.Namespace(t, "first", nil),
+		shared.Namespace(t, "second", map[string]string{"installation": "two"})
+	for namespace, owner := range map[string]string{first: installation, other: secondNamespace + "." + second} {
 		create(t, shared.Client, namespace, pipeline("train"))
 		runningPods(t, namespace, 1)
 		boundClaim(t, namespace, claimName)
@@ -106,18 +114,19 @@ func TestTwoInstallationsServeTheirOwnNamespaces(t *testing.T) {
 		assert.Equal(t, owner, claims[claimName].Labels[storage.LabelInstallation])
 		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
 	}
-	for _, namespace := range []string{home, away} {
+	for _, namespace := range []string{releaseNamespace, secondNamespace} {
 		assert.Contains(t, readiness(t, namespace), "installations: ok\n", "the other one is seen, and does not overlap")
 	}
 }
 
-// readiness returns what a replica in the namespace says of itself.
+// readiness returns the body of a replica's readiness endpoint.
 func readiness(t *testing.T, namespace string) string {
 	t.Helper()
 
 	replicas := shared.Kubelet.Processes(namespace)
 	require.NotEmpty(t, replicas)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

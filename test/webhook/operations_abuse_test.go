@@ -25,7 +25,7 @@ import (
 const (
 	jsonType    = "application/json"
 	panicsTotal = "pipeline_storage_admission_panics_total"
-	// large is more than most pods that etcd takes.
+	// large is more than most pods that etcd accepts.
 	large = 2 << 20
 )
 
@@ -41,11 +41,17 @@ func oddRequests(review string) map[string]odd {
 		return odd{method: http.MethodPost, contentType: jsonType, body: body, code: http.StatusBadRequest, message: message}
 	}
 	ofType := func(contentType string) odd {
-		return odd{method: http.MethodPost, contentType: contentType, body: review, code: http.StatusBadRequest, message: "content type"}
+		return odd{
+			method: http.MethodPost, contentType: contentType, body: review, code: http.StatusBadRequest,
+			message: "content type",
+		}
 	}
 	return map[string]odd{
-		"an empty body":                       bad("", "no body"),
-		"a request to read":                   {method: http.MethodGet, contentType: jsonType, code: http.StatusBadRequest, message: "no body"},
+		"an empty body": bad("", "no body"),
+		"a request to read": {
+			method: http.MethodGet, contentType: jsonType, code: http.StatusBadRequest,
+			message: "no body",
+		},
 		"a request to delete, without a type": {method: http.MethodDelete, code: http.StatusBadRequest, message: "no body"},
 		"a word":                              bad("garbage", ""),
 		"bytes that are no text":              bad("\x00\xff\xfe{\x80", ""),
@@ -57,20 +63,22 @@ func oddRequests(review string) map[string]odd {
 		"a review that breaks off":            bad(review[:len(review)/2], ""),
 		"a review and more":                   bad(review+review, ""),
 		"another kind":                        bad(`{"apiVersion":"v1","kind":"Pod"}`, ""),
-		"a pod that is a number":              bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
-		"lists in lists":                      bad(strings.Repeat("[", 1<<20), ""),
-		"2 MiB of spaces":                     bad(strings.Repeat(" ", large), ""),
-		"2 MiB of one string":                 bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
-		"2 MiB of objects in objects":         bad(strings.Repeat(`{"a":`, large/5), ""),
-		"no content type":                     ofType(""),
-		"text":                                ofType("text/plain"),
-		"YAML":                                ofType("application/yaml"),
-		"protobuf":                            ofType("application/vnd.kubernetes.protobuf"),
-		"a content type that is none":         ofType(";;"),
+		"a pod that is a number": bad(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",`+
+			`"request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},"operation":"CREATE","object":7}}`, ""),
+		"lists in lists":              bad(strings.Repeat("[", 1<<20), ""),
+		"2 MiB of spaces":             bad(strings.Repeat(" ", large), ""),
+		"2 MiB of one string":         bad(`{"kind":"`+strings.Repeat("x", large)+`"}`, ""),
+		"2 MiB of objects in objects": bad(strings.Repeat(`{"a":`, large/5), ""),
+		"no content type":             ofType(""),
+		"text":                        ofType("text/plain"),
+		"YAML":                        ofType("application/yaml"),
+		"protobuf":                    ofType("application/vnd.kubernetes.protobuf"),
+		"an invalid content type":     ofType(";;"),
 	}
 }
 
-// oddBodies posts them to a replica, past the API server: each gets an answer, and the replica goes on.
+// oddBodies posts them to a replica, without the API server: each gets an answer, and the replica
+// continues.
 func oddBodies(t *testing.T, s *site) {
 	p := s.replicas()[0]
 	client := s.direct(t, p)
@@ -111,7 +119,7 @@ func largeReview(t *testing.T, review []byte) []byte {
 
 func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {
 	t.Helper()
-	after, err := s.Kubelet.Process(home, before.Pod)
+	after, err := s.Kubelet.Process(releaseNamespace, before.Pod)
 	require.NoError(t, err)
 	assert.Equal(t, before, after, "it is the same process")
 	panics, err := metric(t.Context(), before, panicsTotal)
@@ -120,18 +128,21 @@ func (s *site) assertUnharmed(t *testing.T, before cluster.Process) {
 }
 
 const (
-	// Memory is compared between these numbers of requests: at the first, every buffer has been used and every pool is full.
+	// Memory is compared between these numbers of requests: at the first, every buffer has been
+	// used and every pool is full.
 	warmRequests, allRequests = 20_000, 100_000
-	// Memory may grow by so many percent, because garbage is not collected at the same moment, or by so many bytes: 13 for
-	// each request, which is less than anything that a request could leave behind.
+	// Memory may grow by this many percent, because garbage is not collected at the same moment, or
+	// by this many bytes: 13 for each request, which is less than anything that a request could
+	// retain.
 	growth, slack = 20, 1 << 20
-	// connections of the clients, which each keep one alive.
+	// connections is the number of clients, each with one persistent connection.
 	connections = 8
-	// One request in so many is odd, one in so many is large.
+	// One request in this many is odd, one in this many is large.
 	oddEvery, largeEvery = 10, 1000
 )
 
-// assertFlat makes a hundred thousand requests and holds that they leave nothing behind in memory, whatever they are.
+// assertFlat makes a hundred thousand requests and checks that memory does not grow, whatever they
+// are.
 func (f *flood) assertFlat(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
@@ -139,13 +150,15 @@ func (f *flood) assertFlat(t *testing.T) {
 	warm := memoryOf(t, f.replica)
 	f.run(t, allRequests-warmRequests)
 	end := memoryOf(t, f.replica)
-	t.Logf("%d requests in %s; heap in use %.1f → %.1f MiB, resident %.1f → %.1f MiB", allRequests, time.Since(begun).Round(time.Millisecond),
+	t.Logf("%d requests in %s; heap in use %.1f → %.1f MiB, resident %.1f → %.1f MiB", allRequests,
+		time.Since(begun).Round(time.Millisecond),
 		mib(warm.heap), mib(end.heap), mib(warm.resident), mib(end.resident))
 	assert.LessOrEqual(t, end.heap, warm.heap+max(slack, warm.heap*growth/100))
 	assert.LessOrEqual(t, end.resident, warm.resident+max(slack, warm.resident*growth/100))
 }
 
-// memory is what a replica uses, in bytes: what the last garbage collection left, and what the kernel counts.
+// memory is what a replica uses, in bytes: what the last garbage collection left, and what the
+// kernel counts.
 type memory struct{ heap, resident float64 }
 
 func memoryOf(t *testing.T, p cluster.Process) memory {
@@ -159,7 +172,7 @@ func memoryOf(t *testing.T, p cluster.Process) memory {
 
 func mib(bytes float64) float64 { return bytes / (1 << 20) }
 
-// flood is many requests to one replica, written beforehand: the processors are for the replica.
+// flood is many requests to one replica, written beforehand: the CPUs are for the replica.
 type flood struct {
 	replica    cluster.Process
 	tls        *tls.Config
@@ -167,16 +180,17 @@ type flood struct {
 	large      exchange
 }
 
-// exchange is a request and some text of its answer, which costs less to look for than to decode it.
+// exchange is a request and a part of its answer's text, which is cheaper to find than the answer
+// is to decode.
 type exchange struct{ request, expected []byte }
 
 func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
 	t.Helper()
-	authorities, err := s.caBundle(t.Context())
+	roots, err := s.caBundle(t.Context())
 	require.NoError(t, err)
 	made, err := reviews.Sizes()[0].Make(64)
 	require.NoError(t, err)
-	f := &flood{replica: p, tls: trusting(authorities)}
+	f := &flood{replica: p, tls: trusting(roots)}
 	for _, one := range made {
 		f.usual = append(f.usual, newExchange(t, http.MethodPost, jsonType, one.Body, `"uid":"`+one.UID+`","allowed":true`))
 	}
@@ -191,7 +205,8 @@ func (s *site) newFlood(t *testing.T, p cluster.Process) *flood {
 
 func newExchange(t *testing.T, method, contentType string, body []byte, expected string) exchange {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+serviceHost+"/inject?timeout=5s", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+serviceHost+"/inject?timeout=5s",
+		bytes.NewReader(body))
 	require.NoError(t, err)
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
@@ -201,7 +216,7 @@ func newExchange(t *testing.T, method, contentType string, body []byte, expected
 	return exchange{request: text.Bytes(), expected: []byte(expected)}
 }
 
-// run makes so many requests, the large ones first: what they leave must be gone in the end.
+// run makes this many requests, the large ones first: what they allocate must be free in the end.
 func (f *flood) run(t *testing.T, requests int) {
 	t.Helper()
 	var next atomic.Int64
@@ -211,7 +226,7 @@ func (f *flood) run(t *testing.T, requests int) {
 			c := &connection{flood: f}
 			defer c.close()
 			for i := int(next.Add(1)) - 1; i < requests; i = int(next.Add(1)) - 1 {
-				if err := c.ask(t.Context(), f.pick(i, requests/largeEvery)); err != nil {
+				if err := c.send(t.Context(), f.pick(i, requests/largeEvery)); err != nil {
 					return fmt.Errorf("request %d: %w", i, err)
 				}
 			}
@@ -231,7 +246,7 @@ func (f *flood) pick(i, large int) exchange {
 	return f.usual[i%len(f.usual)]
 }
 
-// connection is kept alive for as long as the replica wants it.
+// connection stays open for as long as the replica allows.
 type connection struct {
 	*flood
 	tls    net.Conn
@@ -246,15 +261,16 @@ func (c *connection) close() {
 	}
 }
 
-func (c *connection) ask(ctx context.Context, e exchange) error {
+func (c *connection) send(ctx context.Context, e exchange) error {
 	if c.tls == nil {
 		var err error
-		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp", address(c.replica, webhookPort)); err != nil {
+		if c.tls, err = (&tls.Dialer{Config: c.flood.tls}).DialContext(ctx, "tcp",
+			address(c.replica, webhookPort)); err != nil {
 			return err
 		}
 		c.reader = bufio.NewReader(c.tls)
 	}
-	if err := c.tls.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.tls.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
 	}
 	if _, err := c.tls.Write(e.request); err != nil {

@@ -23,14 +23,15 @@ const (
 	movedPath    = "/moved"
 )
 
-// configurationBroken edits the ConfigMap: a file that is wrong changes nothing and is told everywhere where somebody may
-// look, and one that is right comes into force in the same processes.
+// configurationBroken edits the ConfigMap: an invalid file changes nothing and is reported in every
+// place that users check, and a valid one comes into force in the same processes.
 func configurationBroken(t *testing.T, s *site) {
 	running := s.replicas()
 	original := s.configuration(t)
 	moved := withPath(t, original, movedPath)
 
-	// Wrong in one field, and with another path in a field that is right: of this file nothing may be in force.
+	// Invalid in one field, and with another path in a valid field: no part of this file may be in
+	// force.
 	s.configure(t, moved+misspelt+": 1\n")
 	for _, p := range running {
 		s.awaitConfiguration(t, p, 1, misspelt)
@@ -38,8 +39,8 @@ func configurationBroken(t *testing.T, s *site) {
 	}
 	path, err := s.admit(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, mountPath, path, "the one before stays in force")
-	require.NoError(t, s.areServing(t.Context()), "a wrong file must not take the replicas away")
+	assert.Equal(t, mountPath, path, "the configuration before stays in force")
+	require.NoError(t, s.areServing(t.Context()), "an invalid file must not end the replicas")
 
 	s.configure(t, moved)
 	for _, p := range running {
@@ -51,9 +52,9 @@ func configurationBroken(t *testing.T, s *site) {
 
 	s.configure(t, original)
 	cluster.Eventually(t, "the first configuration should be in force again", func(ctx context.Context) error {
-		for _, p := range running { // each has taken two files since the wrong one
+		for _, p := range running { // each has loaded two files since the invalid one
 			if taken, err := metric(ctx, p, `pipeline_storage_config_reloads_total{result="ok"}`); err != nil || taken < 2 {
-				return fmt.Errorf("%s has taken %v files, %w", p.Pod, taken, err)
+				return fmt.Errorf("%s has loaded %v files, %w", p.Pod, taken, err)
 			}
 		}
 		return nil
@@ -66,17 +67,17 @@ func configurationBroken(t *testing.T, s *site) {
 
 func (s *site) configuration(t *testing.T) string {
 	t.Helper()
-	stored, err := s.Client.CoreV1().ConfigMaps(home).Get(t.Context(), deployment, metav1.GetOptions{})
+	stored, err := s.Client.CoreV1().ConfigMaps(releaseNamespace).Get(t.Context(), deployment, metav1.GetOptions{})
 	require.NoError(t, err)
 	return stored.Data[configKey]
 }
 
 func (s *site) configure(t *testing.T, text string) {
 	t.Helper()
-	stored, err := s.Client.CoreV1().ConfigMaps(home).Get(t.Context(), deployment, metav1.GetOptions{})
+	stored, err := s.Client.CoreV1().ConfigMaps(releaseNamespace).Get(t.Context(), deployment, metav1.GetOptions{})
 	require.NoError(t, err)
 	stored.Data[configKey] = text
-	_, err = s.Client.CoreV1().ConfigMaps(home).Update(t.Context(), stored, metav1.UpdateOptions{})
+	_, err = s.Client.CoreV1().ConfigMaps(releaseNamespace).Update(t.Context(), stored, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
 
@@ -97,10 +98,11 @@ func withPath(t *testing.T, text, path string) string {
 	return string(changed)
 }
 
-// awaitConfiguration waits until a replica, which stays ready all the time, tells what became of its file.
+// awaitConfiguration waits until a replica, which stays ready all the time, reports the result for
+// its file.
 func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float64, detail string) {
 	t.Helper()
-	cluster.Eventually(t, p.Pod+" should tell what became of its file", func(ctx context.Context) error {
+	cluster.Eventually(t, p.Pod+" should report the result for its file", func(ctx context.Context) error {
 		status, text, err := get(ctx, p, healthPort, "/readyz?verbose")
 		if err != nil {
 			return err
@@ -108,17 +110,19 @@ func (s *site) awaitConfiguration(t *testing.T, p cluster.Process, refused float
 		require.Equal(t, http.StatusOK, status, text)
 		gauge, err := metric(ctx, p, refusedGauge)
 		if err == nil && (gauge != refused || !strings.Contains(text, detail)) {
-			err = fmt.Errorf("%s is %v, and it says %q", refusedGauge, gauge, text)
+			err = fmt.Errorf("%s is %v, with the body %q", refusedGauge, gauge, text)
 		}
 		return err
 	})
 }
 
-// awaitRefusal waits for the Event that tells why, and holds that it is a warning about the replica's own pod.
+// awaitRefusal waits for the Event with the reason, and checks that it is a warning about the
+// replica's own pod.
 func (s *site) awaitRefusal(t *testing.T, p cluster.Process) {
 	t.Helper()
 	cluster.Eventually(t, "there should be an Event on "+p.Pod, func(ctx context.Context) error {
-		events, err := s.Client.EventsV1().Events(home).List(ctx, metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
+		events, err := s.Client.EventsV1().Events(releaseNamespace).List(ctx,
+			metav1.ListOptions{FieldSelector: "reason=ConfigurationRefused"})
 		if err != nil {
 			return err
 		}

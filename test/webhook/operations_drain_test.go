@@ -18,14 +18,15 @@ import (
 // drain is drainSeconds of testdata/values.yaml.
 const drain = 6 * time.Second
 
-// sample is what a replica and its Service said at one moment.
+// sample is the state of a replica and its Service at one moment.
 type sample struct {
 	at                              time.Time
 	ready, served, answered, closes bool
 }
 
-// replicaDrains deletes a replica and holds the order of what follows: it says that it is not ready, the Service forgets it,
-// it answers until its drain is over, asking clients to go elsewhere, and ends with the code 0.
+// replicaDrains deletes a replica and checks the order of what follows: it reports that it is not
+// ready, the Service removes it, it answers until its drain is over, closing clients' connections,
+// and ends with the code 0.
 func replicaDrains(t *testing.T, s *site) {
 	victim := s.replicas()[0]
 	client := s.direct(t, victim)
@@ -34,10 +35,10 @@ func replicaDrains(t *testing.T, s *site) {
 	ended := s.followEnds(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	ended.when(victim.Pod, cancel) // nobody answers for an address that is gone, not even with an error
+	ended.when(victim.Pod, cancel) // no process answers for the address of a deleted pod, not even with an error
 
 	begun := time.Now()
-	require.NoError(t, s.Client.CoreV1().Pods(home).Delete(ctx, victim.Pod, metav1.DeleteOptions{}))
+	require.NoError(t, s.Client.CoreV1().Pods(releaseNamespace).Delete(ctx, victim.Pod, metav1.DeleteOptions{}))
 	var samples []sample
 	for ctx.Err() == nil {
 		if now := s.sample(ctx, victim, client, review[0].Body); ctx.Err() == nil {
@@ -69,20 +70,21 @@ func assertDrained(t *testing.T, samples []sample, begun time.Time) {
 	t.Helper()
 	after := func(index int) time.Duration { return samples[index].at.Sub(begun).Round(time.Millisecond) }
 	unready := slices.IndexFunc(samples, func(s sample) bool { return !s.ready })
-	forgotten := slices.IndexFunc(samples, func(s sample) bool { return !s.served })
+	withoutEndpoint := slices.IndexFunc(samples, func(s sample) bool { return !s.served })
 	require.GreaterOrEqual(t, unready, 0, "it was never not ready")
-	require.GreaterOrEqual(t, forgotten, 0, "the Service never forgot it")
+	require.GreaterOrEqual(t, withoutEndpoint, 0, "the Service never forgot it")
 	silent := slices.IndexFunc(samples, func(s sample) bool { return !s.answered })
 	if silent < 0 { // it ended before another request
 		silent = len(samples) - 1
 	}
 	require.Positive(t, silent, "it never answered")
-	t.Logf("not ready %s after it was deleted, without its Service after %s, silent after %s", after(unready), after(forgotten), after(silent))
+	t.Logf("not ready %s after it was deleted, without its Service after %s, silent after %s", after(unready),
+		after(withoutEndpoint), after(silent))
 	assert.GreaterOrEqual(t, after(silent), drain-200*time.Millisecond, "it must answer until the drain is over")
-	assert.Less(t, after(unready), drain/2, "it must say at once that it is not ready")
-	assert.Less(t, after(forgotten), drain, "the Service must forget it while it answers")
+	assert.Less(t, after(unready), drain/2, "it must report at once that it is not ready")
+	assert.Less(t, after(withoutEndpoint), drain, "the Service must forget it while it answers")
 	for _, s := range samples[silent+1:] {
 		assert.False(t, s.answered, "it was silent and answered again")
 	}
-	assert.True(t, samples[silent-1].closes, "clients with a connection must be told to open another one")
+	assert.True(t, samples[silent-1].closes, "a replica must ask its clients to open another connection")
 }

@@ -22,11 +22,11 @@ import (
 
 const driftGauge = "pipeline_storage_webhook_configuration_drift"
 
-// webhooksRewritten does what a stolen token of the replicas may do: it widens the rules and drops a selector. Every replica
-// reports it and stays ready; the leader restores the webhooks.
+// webhooksRewritten does what a stolen token of the replicas may do: it widens the rules and drops
+// a selector. Every replica reports it and stays ready; the leader restores the webhooks.
 func webhooksRewritten(t *testing.T, s *site) {
 	config := rest.CopyConfig(s.Config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + home + ":" + deployment}
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + releaseNamespace + ":" + deployment}
 	thief, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	before, err := s.liveWebhook(t.Context())
@@ -35,7 +35,8 @@ func webhooksRewritten(t *testing.T, s *site) {
 		{"op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["pods", "secrets"]},
 		{"op": "replace", "path": "/webhooks/0/objectSelector", "value": {}}
 	]`)
-	_, err = thief.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(), configuration, types.JSONPatchType, attack, metav1.PatchOptions{})
+	_, err = thief.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(), configuration,
+		types.JSONPatchType, attack, metav1.PatchOptions{})
 	require.NoError(t, err, "the certificate mode self gives this right")
 
 	const fields = "webhook " + webhookName + ": rules, objectSelector"
@@ -43,7 +44,8 @@ func webhooksRewritten(t *testing.T, s *site) {
 		s.awaitDrift(t, p, 1, fields)
 	}
 	cluster.Eventually(t, "there should be an Event on the MutatingWebhookConfiguration", func(ctx context.Context) error {
-		events, err := s.Client.EventsV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + drift.ReasonDrift})
+		events, err := s.Client.EventsV1().Events(metav1.NamespaceDefault).List(ctx,
+			metav1.ListOptions{FieldSelector: "reason=" + drift.ReasonDrift})
 		if err != nil {
 			return err
 		}
@@ -55,13 +57,14 @@ func webhooksRewritten(t *testing.T, s *site) {
 		}
 		return fmt.Errorf("none of %d Events is about it", len(events.Items))
 	})
-	cluster.EventuallyWithin(t, 2*drift.DefaultRepairAfter+10*time.Second, "the webhooks should be restored", func(ctx context.Context) error {
-		live, err := s.liveWebhook(ctx)
-		if err == nil && len(live.Rules[0].Resources) > 1 {
-			err = fmt.Errorf("the rules are %v", live.Rules)
-		}
-		return err
-	})
+	cluster.EventuallyWithin(t, 2*drift.DefaultRepairAfter+10*time.Second, "the webhooks should be restored",
+		func(ctx context.Context) error {
+			live, err := s.liveWebhook(ctx)
+			if err == nil && len(live.Rules[0].Resources) > 1 {
+				err = fmt.Errorf("the rules are %v", live.Rules)
+			}
+			return err
+		})
 	after, err := s.liveWebhook(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, before, after, "the caBundle included")

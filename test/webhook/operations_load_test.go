@@ -25,12 +25,13 @@ import (
 const (
 	// offered is the load of the tests under load, in admissions a second.
 	offered = 200
-	// around is how long the load is there before what it is for, and after.
+	// around is how long the load runs before and after the operation under test.
 	around = time.Second
 )
 
-// underLoad does something while pods are admitted through the API server, and holds that every one of them was, with its
-// storage. The rate is offered, not promised: a machine that cannot do it makes fewer requests, which is logged.
+// underLoad runs do while pods are admitted through the API server, and checks that every one of
+// them was, with its storage. The rate is offered, not promised: a machine that cannot do it makes
+// fewer requests, which is logged.
 func (s *site) underLoad(t *testing.T, do func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,9 +48,11 @@ func (s *site) underLoad(t *testing.T, do func()) {
 	time.Sleep(around)
 	cancel()
 	stats := <-done
-	t.Logf("%d admissions in %s (%.0f/s of %d offered, %d not made because 256 were under way), 50%% in %s, 99%% in %s, the slowest in %s",
+	t.Logf("%d admissions in %s (%.0f/s of %d offered, %d not made because 256 were under way), 50%% in %s, 99%% in %s, "+
+		"the slowest in %s",
 		stats.Done, stats.Elapsed.Round(time.Millisecond), float64(stats.Done)/stats.Elapsed.Seconds(), offered, stats.Missed,
-		stats.Quantile(.5).Round(time.Millisecond), stats.Quantile(.99).Round(time.Millisecond), stats.Quantile(1).Round(time.Millisecond))
+		stats.Quantile(.5).Round(time.Millisecond), stats.Quantile(.99).Round(time.Millisecond),
+		stats.Quantile(1).Round(time.Millisecond))
 	assert.Zero(t, stats.Failed, errorsOf(stats))
 	assert.Greater(t, stats.Done, 10*int(stats.Elapsed.Seconds()), "this was no load")
 }
@@ -59,8 +62,10 @@ func rolledUnderLoad(t *testing.T, s *site) {
 	before := s.replicas()
 	ended := s.followEnds(t)
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.AppsV1().Deployments(home).Patch(t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`,
+			time.Now().Format(time.RFC3339Nano))
+		_, err := s.Client.AppsV1().Deployments(releaseNamespace).Patch(t.Context(), deployment,
+			types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.awaitReplaced(t, before)
 	})
@@ -71,7 +76,7 @@ func rolledUnderLoad(t *testing.T, s *site) {
 	}
 }
 
-// awaitReplaced waits until other replicas serve and the ones before have ended.
+// awaitReplaced waits until other replicas serve and the previous ones have ended.
 func (s *site) awaitReplaced(t *testing.T, before []cluster.Process) {
 	t.Helper()
 	cluster.EventuallyWithin(t, 2*time.Minute, "all replicas should be replaced", func(ctx context.Context) error {
@@ -84,8 +89,8 @@ func (s *site) awaitReplaced(t *testing.T, before []cluster.Process) {
 	})
 }
 
-// ends tells with which codes the processes of deleted pods ended.
-type ends struct {
+// exitCodes has the codes with which the processes of deleted pods ended.
+type exitCodes struct {
 	mutex sync.Mutex
 	codes map[string]int32
 	// then is called once when the pod's process has ended.
@@ -93,23 +98,23 @@ type ends struct {
 }
 
 // followEnds watches the webhook's pods until the test ends.
-func (s *site) followEnds(t *testing.T) *ends {
+func (s *site) followEnds(t *testing.T) *exitCodes {
 	t.Helper()
-	events, err := s.Client.CoreV1().Pods(home).Watch(t.Context(), metav1.ListOptions{})
+	events, err := s.Client.CoreV1().Pods(releaseNamespace).Watch(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	t.Cleanup(events.Stop)
-	e := &ends{codes: map[string]int32{}, then: map[string]func(){}}
+	e := &exitCodes{codes: map[string]int32{}, then: map[string]func(){}}
 	go func() {
 		for event := range events.ResultChan() {
 			if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Modified {
-				e.note(pod)
+				e.record(pod)
 			}
 		}
 	}()
 	return e
 }
 
-func (e *ends) note(pod *corev1.Pod) {
+func (e *exitCodes) record(pod *corev1.Pod) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	for i := range pod.Status.ContainerStatuses {
@@ -122,78 +127,83 @@ func (e *ends) note(pod *corev1.Pod) {
 	}
 }
 
-func (e *ends) when(pod string, then func()) {
+func (e *exitCodes) when(pod string, then func()) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.then[pod] = then
 }
 
-func (e *ends) code(pod string) (int32, error) {
+func (e *exitCodes) code(pod string) (int32, error) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	code, ok := e.codes[pod]
 	if !ok {
-		return 0, fmt.Errorf("nobody saw %s end", pod)
+		return 0, fmt.Errorf("the test missed the end of %s", pod)
 	}
 	return code, nil
 }
 
-// rotatedUnderLoad has the authority replaced, as an operator does, and holds that in the end every replica serves by one
-// that was not there before, which the API server trusts beside the old one. Meanwhile the release is upgraded.
+// rotatedUnderLoad has the CA replaced, as an operator does, and checks that in the end every
+// replica serves a certificate of a new CA, which the API server trusts beside the old one.
+// Meanwhile the release is upgraded.
 func rotatedUnderLoad(t *testing.T, s *site) {
 	before, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, s.convinces(t.Context(), before))
+	require.NoError(t, s.servesOnly(t.Context(), before))
 	running := s.replicas()
 
 	s.underLoad(t, func() {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate, time.Now().Format(time.RFC3339Nano))
-		_, err := s.Client.CoreV1().Secrets(home).Patch(t.Context(), deployment+"-authority", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certificates.AnnotationRotate,
+			time.Now().Format(time.RFC3339Nano))
+		_, err := s.Client.CoreV1().Secrets(releaseNamespace).Patch(t.Context(), deployment+"-webhook-ca",
+			types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		require.NoError(t, err)
 		s.upgrade(t, before)
-		cluster.Eventually(t, "all replicas should serve by a new authority", func(ctx context.Context) error {
+		cluster.Eventually(t, "all replicas should serve a certificate of a new CA", func(ctx context.Context) error {
 			live, err := s.caBundle(ctx)
 			if err != nil {
 				return err
 			}
-			return s.convinces(ctx, without(live, before))
+			return s.servesOnly(ctx, without(live, before))
 		})
 	})
-	s.assertTrusted(t, before, "another replica may still serve by the old authority for a while")
+	s.assertTrusted(t, before, "another replica may still serve one of the old CA for a while")
 	assert.Equal(t, running, s.replicas(), "nothing of this restarts a process")
 }
 
-// upgrade upgrades with the values that the release has, by both Helms: none may take the caBundle away, which the chart does
-// not name and the webhook writes, nor be kept from an upgrade by it.
+// upgrade upgrades with the values that the release has, by both Helms: none may remove the
+// caBundle, which the chart does not name and the webhook writes, and none may fail because of it.
 func (s *site) upgrade(t *testing.T, trusted []*x509.Certificate) {
 	t.Helper()
 	for _, how := range [][]string{{"helm4"}, {"helm3"}, {"helm4", "--server-side=true"}} {
 		helm, err := s.Helm(t.Context(), how[0])
 		require.NoError(t, err)
-		_, err = helm.Run(t.Context(), append(arguments("upgrade", release, home), how[1:]...)...)
+		_, err = helm.Run(t.Context(), append(arguments("upgrade", release, releaseNamespace), how[1:]...)...)
 		require.NoError(t, err, how)
 		s.assertTrusted(t, trusted, how)
 	}
 }
 
-func (s *site) assertTrusted(t *testing.T, authorities []*x509.Certificate, when any) {
+func (s *site) assertTrusted(t *testing.T, roots []*x509.Certificate, when any) {
 	t.Helper()
 	live, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	assert.Empty(t, without(authorities, live), when)
+	assert.Empty(t, without(roots, live), when)
 }
 
-// without returns the certificates that are not among others.
+// without returns the certificates that are not in the other list.
 func without(certs, others []*x509.Certificate) []*x509.Certificate {
-	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool { return slices.ContainsFunc(others, c.Equal) })
+	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool {
+		return slices.ContainsFunc(others, c.Equal)
+	})
 }
 
-// convinces reports whether what every replica serves verifies by the authorities alone.
-func (s *site) convinces(ctx context.Context, authorities []*x509.Certificate) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// servesOnly returns an error unless the CAs alone verify what every replica serves.
+func (s *site) servesOnly(ctx context.Context, roots []*x509.Certificate) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for _, p := range s.replicas() {
-		connection, err := (&tls.Dialer{Config: trusting(authorities)}).DialContext(ctx, "tcp", address(p, webhookPort))
+		connection, err := (&tls.Dialer{Config: trusting(roots)}).DialContext(ctx, "tcp", address(p, webhookPort))
 		if err != nil {
 			return fmt.Errorf("connect to %s: %w", p.Pod, err)
 		}
@@ -202,14 +212,15 @@ func (s *site) convinces(ctx context.Context, authorities []*x509.Certificate) e
 	return nil
 }
 
-// bundleWiped takes the trust of API servers away: nothing but the webhook itself can bring it back.
+// bundleWiped removes the trust of API servers: only the webhook itself can restore it.
 func bundleWiped(t *testing.T, s *site) {
 	before, err := s.caBundle(t.Context())
 	require.NoError(t, err)
 	running := s.replicas()
 	for name, patch := range map[string]string{
-		"somebody removes it":             `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
-		"somebody puts another one there": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`, base64.StdEncoding.EncodeToString(s.Plane.CA)),
+		"a third party removes it": `[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`,
+		"a third party replaces it": fmt.Sprintf(`[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":%q}]`,
+			base64.StdEncoding.EncodeToString(s.Plane.CA)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
@@ -221,7 +232,7 @@ func bundleWiped(t *testing.T, s *site) {
 				if err != nil {
 					return err
 				}
-				return s.convinces(ctx, without(live, without(live, before)))
+				return s.servesOnly(ctx, without(live, without(live, before)))
 			})
 			t.Logf("repaired after %s", time.Since(begun).Round(time.Millisecond))
 			s.awaitServing(t)

@@ -25,15 +25,16 @@ import (
 
 const (
 	webhookName   = "storage.pipeline-storage.io"
-	configuration = home + "." + deployment
+	configuration = releaseNamespace + "." + deployment
 	claimName     = "pvc-data-pipeline"
-	serviceHost   = deployment + "." + home + ".svc"
+	serviceHost   = deployment + "." + releaseNamespace + ".svc"
 	mountPath     = "/data"
 	replicaCount  = 2
 )
 
-// TestOperations does to one installation what operations do: everything that can go away goes away, and comes back. The
-// steps follow each other on a cluster of their own, and each begins when the one before has left all replicas serving.
+// TestOperations does to one installation what operations do: everything that can end ends, and
+// comes back. The steps follow each other on a cluster of their own, and each begins when the one
+// before has left all replicas serving.
 func TestOperations(t *testing.T) {
 	t.Parallel()
 	isolate(t)
@@ -42,11 +43,11 @@ func TestOperations(t *testing.T) {
 		name string
 		run  func(*testing.T, *site)
 	}{
-		{"all replicas are gone", allReplicasGone},
+		{"no replica runs", allReplicasGone},
 		{"both replicas are rolled under load", rolledUnderLoad},
 		{"the configuration is broken and put right", configurationBroken},
 		{"a replica drains", replicaDrains},
-		{"bodies that are no reviews", oddBodies},
+		{"bodies that are not reviews", oddBodies},
 		{"the caBundle is wiped", bundleWiped},
 		{"the webhooks are rewritten with the replicas' token", webhooksRewritten},
 		{"the leader is killed", leaderKilled},
@@ -64,9 +65,9 @@ func TestOperations(t *testing.T) {
 // site is a cluster with one installation, which these tests may harm.
 type site struct {
 	*cluster.Cluster
-	// load makes many requests: it speaks protobuf, to leave the processors to those who are tested.
+	// load makes many requests: it speaks protobuf, to leave the CPUs to the programs under test.
 	load kubernetes.Interface
-	// namespace is where pods are created that nobody looks at afterwards, most of them by dry runs.
+	// namespace is for pods that no check reads afterwards, most of them dry runs.
 	namespace string
 }
 
@@ -80,14 +81,16 @@ func newSite(t *testing.T) *site {
 	s.load, err = kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	s.makeNamespace(t, s.namespace)
-	require.NoError(t, install(t.Context(), s.Cluster, release, home))
+	require.NoError(t, install(t.Context(), s.Cluster, release, releaseNamespace))
 	return s
 }
 
-// makeNamespace makes a namespace that can have pods. Nobody deletes it: its cluster ends with the test.
+// makeNamespace creates a namespace that can have pods. It is not deleted: its cluster ends with
+// the test.
 func (s *site) makeNamespace(t *testing.T, name string) {
 	t.Helper()
-	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	_, err := s.Client.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	cluster.Eventually(t, "the namespace should get its account", func(ctx context.Context) error {
 		_, err := s.Client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
@@ -95,7 +98,7 @@ func (s *site) makeNamespace(t *testing.T, name string) {
 	})
 }
 
-// nothingIsLeft holds that thousands of dry runs have made nothing.
+// nothingIsLeft checks that thousands of dry runs have created nothing.
 func (s *site) nothingIsLeft(t *testing.T) {
 	t.Helper()
 	claims, err := s.Client.CoreV1().PersistentVolumeClaims(s.namespace).List(t.Context(), metav1.ListOptions{})
@@ -103,7 +106,7 @@ func (s *site) nothingIsLeft(t *testing.T) {
 	assert.Empty(t, claims.Items)
 }
 
-// labelled is a pod that asks for storage.
+// labelled is a pod that requests storage.
 func labelled(name string) *corev1.Pod {
 	pod := unlabelled(name)
 	pod.Labels = map[string]string{kinds.Label: kinds.LabelEnabled}
@@ -117,10 +120,11 @@ func unlabelled(name string) *corev1.Pod {
 	}
 }
 
-// admit has a labelled pod admitted, without creating it, and returns where its storage is mounted. A pod that is admitted
-// without storage is an error: nothing is worse.
+// admit has a labelled pod admitted, without creating it, and returns where its storage is mounted.
+// A pod that is admitted without storage is an error: that is the worst outcome.
 func (s *site) admit(ctx context.Context) (path string, err error) {
-	pod, err := s.load.CoreV1().Pods(s.namespace).Create(ctx, labelled("dry"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	pod, err := s.load.CoreV1().Pods(s.namespace).Create(ctx, labelled("dry"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +134,8 @@ func (s *site) admit(ctx context.Context) (path string, err error) {
 func mountOf(pod *corev1.Pod) (path string, err error) {
 	for _, mount := range pod.Spec.Containers[0].VolumeMounts {
 		for _, volume := range pod.Spec.Volumes {
-			if volume.Name == mount.Name && volume.PersistentVolumeClaim != nil && volume.PersistentVolumeClaim.ClaimName == claimName {
+			if volume.Name == mount.Name && volume.PersistentVolumeClaim != nil &&
+				volume.PersistentVolumeClaim.ClaimName == claimName {
 				return mount.MountPath, nil
 			}
 		}
@@ -139,9 +144,10 @@ func mountOf(pod *corev1.Pod) (path string, err error) {
 }
 
 // replicas are the running processes of the webhook.
-func (s *site) replicas() []cluster.Process { return s.Kubelet.Processes(home) }
+func (s *site) replicas() []cluster.Process { return s.Kubelet.Processes(releaseNamespace) }
 
-// awaitServing waits until all replicas serve, the API server knows their addresses and no others, and gets an answer.
+// awaitServing waits until all replicas serve, the API server has exactly their addresses, and gets
+// an answer.
 func (s *site) awaitServing(t *testing.T) {
 	t.Helper()
 	cluster.Eventually(t, "all replicas should serve", func(ctx context.Context) error {
@@ -177,7 +183,8 @@ func (s *site) areServing(ctx context.Context) error {
 
 // endpoints are the addresses to which the Service leads.
 func (s *site) endpoints(ctx context.Context) ([]string, error) {
-	slices, err := s.Client.DiscoveryV1().EndpointSlices(home).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
+	slices, err := s.Client.DiscoveryV1().EndpointSlices(releaseNamespace).List(ctx,
+		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + deployment})
 	if err != nil {
 		return nil, err
 	}
@@ -194,15 +201,17 @@ func (s *site) endpoints(ctx context.Context) ([]string, error) {
 
 func (s *site) scale(t *testing.T, replicas int32) {
 	t.Helper()
-	_, err := s.Client.AppsV1().Deployments(home).UpdateScale(t.Context(), deployment, &autoscalingv1.Scale{
-		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: home}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas},
+	_, err := s.Client.AppsV1().Deployments(releaseNamespace).UpdateScale(t.Context(), deployment, &autoscalingv1.Scale{
+		ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: releaseNamespace},
+		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
 	}, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
 
-// liveWebhook reads the webhook as API servers know it.
+// liveWebhook reads the webhook as API servers have it.
 func (s *site) liveWebhook(ctx context.Context) (*admissionregistrationv1.MutatingWebhook, error) {
-	live, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
+	live, err := s.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration,
+		metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +221,8 @@ func (s *site) liveWebhook(ctx context.Context) (*admissionregistrationv1.Mutati
 	return &live.Webhooks[0], nil
 }
 
-// allReplicasGone shows what failurePolicy Fail costs, and what it must not: pods without the label, and the webhook itself.
+// allReplicasGone shows the cost of failurePolicy Fail, and its limits: pods without the label, and
+// the webhook itself.
 func allReplicasGone(t *testing.T, s *site) {
 	pods := s.Client.CoreV1().Pods(s.namespace)
 	s.scale(t, 0)
@@ -228,14 +238,16 @@ func allReplicasGone(t *testing.T, s *site) {
 	})
 
 	_, err := pods.Create(t.Context(), labelled("refused"), metav1.CreateOptions{})
-	require.ErrorContains(t, err, `failed calling webhook "`+webhookName+`"`, "users must learn whom to ask")
+	require.ErrorContains(t, err, `failed calling webhook "`+webhookName+`"`, "the error must name the webhook")
 	_, err = pods.Get(t.Context(), "refused", metav1.GetOptions{})
 	require.Error(t, err, "a refused pod is not there")
 	made, err := pods.Create(t.Context(), unlabelled("bystander"), metav1.CreateOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, made.Annotations)
-	// A label of ours does not tie the webhook's own namespace to it, or it could never start again.
-	_, err = s.Client.CoreV1().Pods(home).Create(t.Context(), labelled("own"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	// A label of the product does not tie the webhook's own namespace to it, or it could never
+	// start again.
+	_, err = s.Client.CoreV1().Pods(releaseNamespace).Create(t.Context(), labelled("own"),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)
 
 	s.scale(t, replicaCount)
@@ -245,11 +257,11 @@ func allReplicasGone(t *testing.T, s *site) {
 	assert.Equal(t, mountPath, path)
 }
 
-// errorsOf are the texts of a load's failures.
+// errorsOf are the messages of a load's failures.
 func errorsOf(stats cluster.Stats) string {
-	texts := make([]string, 0, len(stats.Errors))
+	messages := make([]string, 0, len(stats.Errors))
 	for _, err := range stats.Errors {
-		texts = append(texts, err.Error())
+		messages = append(messages, err.Error())
 	}
-	return strings.Join(texts, "\n")
+	return strings.Join(messages, "\n")
 }

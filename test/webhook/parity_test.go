@@ -19,9 +19,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// TestRenderedWorkloadsAreAdmittedAsTheyAre has every core kind rendered by the post-renderer with the webhook's own
-// configuration. What the API server makes of them is what was rendered, and the release keeps its own claim.
-func TestRenderedWorkloadsAreAdmittedAsTheyAre(t *testing.T) {
+// TestRenderedWorkloadsAreAdmittedUnchanged has every core kind rendered by the post-renderer with
+// the webhook's own configuration. The API server stores what was rendered, and the release retains
+// its own claim.
+func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -50,16 +51,16 @@ func TestRenderedWorkloadsAreAdmittedAsTheyAre(t *testing.T) {
 				assert.NotContains(t, pod.Annotations, inject.AnnotationInjected, pod.Name)
 				assertEmptyPatch(t, &pod)
 			}
-			settle(t)
+			awaitReconciled(t)
 			claims := claimsIn(t, namespace)
 			require.Len(t, claims, 1)
 			assert.NotContains(t, claims[tc.claim].Labels, storage.LabelInstallation)
-			assertUntouched(t, namespace, tc.claim)
+			assertUnchanged(t, namespace, tc.claim)
 		})
 	}
 }
 
-// assertEmptyPatch asks the webhook about the pod once more: it has nothing to add.
+// assertEmptyPatch sends the pod to the webhook once more: it has nothing to add.
 func assertEmptyPatch(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 
@@ -71,7 +72,7 @@ func assertEmptyPatch(t *testing.T, pod *corev1.Pod) {
 	assert.Empty(t, response.AuditAnnotations, pod.Name)
 }
 
-func TestSidecarOfARenderedPodGetsTheKeptClaim(t *testing.T) {
+func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
@@ -87,22 +88,23 @@ func TestSidecarOfARenderedPodGetsTheKeptClaim(t *testing.T) {
 	}
 	require.Equal(t, "pod", pod.Name)
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "metrics", Image: "example/metrics"})
-	client, heard := listen(t)
+	client, received := recordWarnings(t)
 	made := create(t, client, namespace, &pod)
 	assert.Equal(t, []string{
-		`volume "pipeline-storage" keeps the claim "pvc-data-pipeline.train" instead of "pvc-data-pipeline": it was rendered with another configuration`,
-	}, heard.all())
+		`volume "pipeline-storage" keeps the claim "pvc-data-pipeline.train" instead of "pvc-data-pipeline": it was ` +
+			`rendered with another configuration`,
+	}, received.all())
 	with := map[string][]string{"metrics": {"/data"}}
 	maps.Copy(with, mounted)
 	assertMounts(t, made, "pvc-data-pipeline.train", with)
 	assert.NotContains(t, made.Annotations, inject.AnnotationInjected)
 	runningPods(t, namespace, 1)
-	settle(t)
+	awaitReconciled(t)
 	assert.Len(t, claimsIn(t, namespace), 1)
 }
 
-// render renders testdata/workloads.yaml as the release "train" with the webhook's configuration, in which the default
-// profile's claim may have a name.
+// render renders testdata/workloads.yaml as the release "train" with the webhook's configuration,
+// in which the default profile's claim may have a name.
 func render(t *testing.T, namespace, claim string) []*unstructured.Unstructured {
 	t.Helper()
 
@@ -113,7 +115,10 @@ func render(t *testing.T, namespace, claim string) []*unstructured.Unstructured 
 		return nil
 	})
 	require.NoError(t, err)
-	out, err := (&postrender.Renderer{Config: config, Release: storage.Release{Name: "train", Namespace: namespace}}).Render(stream)
+	out, err := (&postrender.Renderer{
+		Config:  config,
+		Release: storage.Release{Name: "train", Namespace: namespace},
+	}).Render(stream)
 	require.NoError(t, err)
 	return documents(t, out.Bytes())
 }
@@ -134,7 +139,7 @@ func storageConfig(t *testing.T) []byte {
 	return file
 }
 
-// hasPods tells the workloads from their storage.
+// hasPods distinguishes the workloads from their storage.
 func hasPods(object *unstructured.Unstructured) bool {
 	return !slices.Contains([]string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}, object.GetKind())
 }

@@ -3,7 +3,7 @@
 //	promql            reads expressions, one a line on standard input, and reports those that do not parse
 //	promql test FILE  runs the unit tests of rules in a file, in the format of "promtool test rules"
 //
-// promtool itself links every service discovery there is. This program has the parser and the engine only.
+// promtool itself links every service discovery. This program has the parser and the engine only.
 package main
 
 import (
@@ -23,6 +23,7 @@ func main() {
 	}
 }
 
+// run carries out the command of the arguments.
 func run(args []string, in io.Reader, out io.Writer) error {
 	switch {
 	case len(args) == 0:
@@ -33,7 +34,7 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	return errors.New("usage: promql [test FILE]")
 }
 
-// checkExpressions returns an error for each line that is no expression.
+// checkExpressions returns an error for each line that is not an expression.
 func checkExpressions(in io.Reader) error {
 	check := parser.NewParser(parser.Options{})
 	var problems []error

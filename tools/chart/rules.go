@@ -84,6 +84,7 @@ func testRules(file string, out io.Writer) error {
 	return errors.Join(problems...)
 }
 
+// read reads a YAML file into content.
 func read(file string, content any) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -148,7 +149,8 @@ func (t *ruleTest) load() (memory, error) {
 		s := series{labels: metric}
 		for i, value := range values {
 			if !value.Omitted {
-				s.samples = append(s.samples, sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value})
+				s.samples = append(s.samples,
+					sample{milliseconds: time.Duration(t.Interval).Milliseconds() * int64(i), value: value.Value})
 			}
 		}
 		all = append(all, s)
@@ -167,8 +169,8 @@ func (a *alertTest) labels() []string {
 	return all
 }
 
-// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the labels of the alerts that
-// fire then, sorted.
+// firing evaluates the rule from 0 to a time, once an interval, as Prometheus does, and returns the
+// labels of the alerts that fire then, sorted.
 func (r *rule) firing(data memory, at, interval time.Duration) ([]string, error) {
 	engine := newEngine()
 	defer engine.Close()
@@ -231,6 +233,7 @@ func (r *rule) alert(metric labels.Labels) labels.Labels {
 	return b.Labels()
 }
 
+// newEngine returns the engine that evaluates rules, with the lookback of a Prometheus server.
 func newEngine() *promql.Engine {
 	return promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,

@@ -1,6 +1,7 @@
 //go:build tools
 
-// Package controlplane pins the control plane that the tests run, and the kubelet, which is of the same release.
+// Package controlplane pins the control plane that the tests run, and the kubelet of the same
+// release.
 package controlplane
 
 import (

@@ -15,14 +15,14 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// base stands in for a base image that cannot be pulled: the configuration that the steps inherit, and those of its files
-// that our image needs.
+// base stands in for a base image that cannot be pulled: the configuration that the steps inherit,
+// and those of its files that the image needs.
 type base struct {
 	config ocispecs.ImageConfig
 	files  []file
 }
 
-// file is a file or folder of an image, as its layer has it.
+// file is a file or directory of an image, as its layer has it.
 type file struct {
 	path     string
 	mode     fs.FileMode
@@ -36,14 +36,15 @@ const (
 	pathEnv = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// bases are the base images of our Dockerfile by repository.
+// bases are the base images of the Dockerfile by repository.
 var bases = map[string]base{
 	// Steps run with this machine's Go toolchain, so nothing of the image is needed.
 	"docker.io/library/golang": {},
 
-	// Source: GoogleContainerTools/distroless, static/static.bzl and common/BUILD.bazel. Left out are time zones, media
-	// types, /etc/services, os-release and the authorities of the public web: the webhook speaks to the API server alone
-	// and knows its authority from the ServiceAccount's files; the post-renderer speaks to nobody.
+	// Source: GoogleContainerTools/distroless, static/static.bzl and common/BUILD.bazel. Left out
+	// are time zones, media types, /etc/services, os-release and the CAs of the public web. The
+	// webhook connects to the API server alone and reads its CA from the ServiceAccount's files;
+	// the post-renderer makes no connections.
 	"gcr.io/distroless/static-debian12": {
 		config: ocispecs.ImageConfig{
 			Env:        []string{pathEnv, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
@@ -52,9 +53,11 @@ var bases = map[string]base{
 		},
 		files: []file{
 			{path: "etc", mode: fs.ModeDir | 0o755, uid: root, gid: root},
-			{path: "etc/group", mode: 0o644, uid: root, gid: root, text: "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n"},
+			{path: "etc/group", mode: 0o644, uid: root, gid: root,
+				text: "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n"},
 			{path: "etc/passwd", mode: 0o644, uid: root, gid: root, text: "root:x:0:0:root:/root:/sbin/nologin\n" +
-				"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"},
+				"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n" +
+				"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"},
 			{path: "home", mode: fs.ModeDir | 0o755, uid: root, gid: root},
 			{path: "home/nonroot", mode: fs.ModeDir | 0o700, uid: nonroot, gid: nonroot},
 			{path: "root", mode: fs.ModeDir | 0o700, uid: root, gid: root},

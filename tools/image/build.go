@@ -29,8 +29,8 @@ import (
 // epoch is the time of everything in the image, so that the same sources give the same digest.
 var epoch = time.Unix(0, 0).UTC()
 
-// Annotations by which programs that import a layout name the image. Sources: OCI image specification, annotations.md;
-// containerd, images/annotations.go.
+// Annotations from which programs that import a layout read the name. Sources: OCI image
+// specification, annotations.md; containerd, images/annotations.go.
 const (
 	annotationRefName        = "org.opencontainers.image.ref.name"
 	annotationContainerdName = "io.containerd.image.name"
@@ -57,12 +57,12 @@ func build(ctx context.Context, o options, stdout io.Writer) error {
 	}
 
 	if _, err := os.Stat(o.output); err == nil {
-		return fmt.Errorf("%s exists: name a new folder", o.output)
+		return fmt.Errorf("%s exists: name a new directory", o.output)
 	}
 
 	work, err := os.MkdirTemp("", "pipeline-storage-image-")
 	if err != nil {
-		return fmt.Errorf("make a folder to build in: %w", err)
+		return fmt.Errorf("make a directory to build in: %w", err)
 	}
 	defer os.RemoveAll(work)
 
@@ -145,12 +145,12 @@ func (d dockerfile) index(
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 
-		told, err := summarize(name, image)
+		result, err := summarize(name, image)
 		if err != nil {
 			return nil, nil, err
 		}
 
-		images = append(images, told)
+		images = append(images, result)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{
 			Platform: &v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant},
 		}})
@@ -183,8 +183,10 @@ func summarize(platform string, image v1.Image) (imageSummary, error) {
 	return imageSummary{Platform: platform, Digest: digest.String(), Size: size}, nil
 }
 
-// image makes the image of one platform: the layers that the steps made, under the configuration that the frontend made.
-func (d dockerfile) image(ctx context.Context, platform ocispecs.Platform, work, buildContext string) (v1.Image, error) {
+// image makes the image of one platform: the layers that the steps made, under the configuration
+// that the frontend made.
+func (d dockerfile) image(ctx context.Context, platform ocispecs.Platform, work,
+	buildContext string) (v1.Image, error) {
 	result, err := d.convert(ctx, platform)
 	if err != nil {
 		return nil, err
@@ -236,19 +238,19 @@ func assemble(config *dockerspec.DockerOCIImage, contents [][]file) (v1.Image, e
 		return nil, err
 	}
 
-	told := &v1.ConfigFile{}
-	if err := json.Unmarshal(text, told); err != nil {
+	result := &v1.ConfigFile{}
+	if err := json.Unmarshal(text, result); err != nil {
 		return nil, err
 	}
 
-	told.RootFS = layered.RootFS
-	told.Created = v1.Time{Time: epoch}
+	result.RootFS = layered.RootFS
+	result.Created = v1.Time{Time: epoch}
 
-	for i := range told.History {
-		told.History[i].Created = told.Created
+	for i := range result.History {
+		result.History[i].Created = result.Created
 	}
 
-	return mutate.ConfigFile(image, told)
+	return mutate.ConfigFile(image, result)
 }
 
 // layerOf makes a layer whose bytes depend on the files alone.

@@ -17,7 +17,8 @@ import (
 // directive is the comment in a Dockerfile's first lines that chooses rules.
 const directive = "check"
 
-// check prints a line for each finding of BuildKit's checks ("docker build --check") and fails if there is one.
+// check prints a line for each finding of BuildKit's checks ("docker build --check") and fails if
+// there is one.
 func check(ctx context.Context, o options, stdout io.Writer) error {
 	d, err := readDockerfile(o)
 	if err != nil {
@@ -36,8 +37,8 @@ func check(ctx context.Context, o options, stdout io.Writer) error {
 	return d.report(results, stdout)
 }
 
-// checksEverything fails unless the Dockerfile asks for every rule and for failed builds: then whoever builds it with a
-// container engine sees what this check sees.
+// checksEverything fails unless the Dockerfile enables every rule and failed builds: then a build
+// with a container engine sees what this check sees.
 func (d dockerfile) checksEverything() error {
 	text, _, _, found := parser.ParseDirective(directive, d.text)
 	if !found {
@@ -50,17 +51,19 @@ func (d dockerfile) checksEverything() error {
 	}
 
 	if line := d.laterDirective(); line > 0 {
-		return fmt.Errorf("%s:%d leaves out checks for one instruction: mend what they find", d.path, line)
+		return fmt.Errorf("%s:%d skips checks for one instruction: fix the findings", d.path, line)
 	}
 
 	if chosen.SkipAll || len(chosen.SkipRules) > 0 || !chosen.ExperimentalAll || !chosen.ReturnAsError {
-		return fmt.Errorf("%s does not ask for every check: make \"# check=error=true;experimental=all\" its first line", d.path)
+		return fmt.Errorf("%s does not require every check: make \"# check=error=true;experimental=all\" its first line",
+			d.path)
 	}
 
 	return nil
 }
 
-// laterDirective returns the line of a directive below the first line, where it holds for one instruction. 0: none.
+// laterDirective returns the line of a directive below the first line, where it holds for one
+// instruction. 0: none.
 func (d dockerfile) laterDirective() int {
 	for i, line := range bytes.Split(d.text, []byte("\n")) {
 		comment, isComment := bytes.CutPrefix(bytes.TrimSpace(line), []byte("#"))

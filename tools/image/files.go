@@ -14,7 +14,8 @@ import (
 
 const ignoreFile = ".dockerignore"
 
-// copyContext copies those files of a build context that .dockerignore lets through: what a container engine would see.
+// copyContext copies those files of a build context that .dockerignore lets through: what a
+// container engine would see.
 func copyContext(from, to string) error {
 	ignored, err := ignorePatterns(from)
 	if err != nil {
@@ -31,8 +32,8 @@ func copyContext(from, to string) error {
 			return err
 		}
 
-		if skip, err := ignored.MatchesOrParentMatches(name); err != nil || skip {
-			return leaveOut(name, entry, ignored, err)
+		if skipped, err := ignored.MatchesOrParentMatches(name); err != nil || skipped {
+			return skipEntry(name, entry, ignored, err)
 		}
 
 		return copyEntry(path, filepath.Join(to, name), entry)
@@ -42,7 +43,7 @@ func copyContext(from, to string) error {
 func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	text, err := os.Open(filepath.Join(dir, ignoreFile))
 	if err != nil {
-		return nil, fmt.Errorf("read what the build context leaves out: %w", err)
+		return nil, fmt.Errorf("read what the build context ignores: %w", err)
 	}
 	defer text.Close()
 
@@ -59,8 +60,9 @@ func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	return matcher, nil
 }
 
-// leaveOut skips an ignored folder whole, unless an exception in .dockerignore may bring something below it back.
-func leaveOut(name string, entry fs.DirEntry, ignored *patternmatcher.PatternMatcher, err error) error {
+// skipEntry skips an ignored directory whole, unless an exception in .dockerignore may include
+// something below it.
+func skipEntry(name string, entry fs.DirEntry, ignored *patternmatcher.PatternMatcher, err error) error {
 	if err != nil || !entry.IsDir() {
 		return err
 	}
@@ -79,7 +81,7 @@ func copyEntry(from, to string, entry fs.DirEntry) error {
 	case entry.IsDir():
 		return os.MkdirAll(to, 0o755)
 	case !entry.Type().IsRegular():
-		return fmt.Errorf("%s is neither file nor folder: leave it out in %s", from, ignoreFile)
+		return fmt.Errorf("%s is neither file nor directory: exclude it in %s", from, ignoreFile)
 	}
 
 	text, err := os.ReadFile(from)

@@ -1,16 +1,17 @@
-// Command image checks this repository's Dockerfile and builds its image on machines that have no container engine and
-// reach no registry.
+// Command image checks this repository's Dockerfile and builds its image on machines that have no
+// container engine and reach no registry.
 //
 //	image check -context ../..
 //	image build -context ../.. -output DIR -build-arg VERSION=1.2.3
 //
-// Both let BuildKit's own frontend read the Dockerfile. check prints what its rules find, all of them, and fails on any
-// finding. build takes the graph of steps and the image configuration that the frontend makes of the Dockerfile, carries
-// the steps out and writes an OCI layout; so there is no second description of the image that could drift from the first.
+// Both let BuildKit's own frontend read the Dockerfile. check prints what its rules find, all of
+// them, and fails on any finding. build executes the graph of steps that the frontend makes of the
+// Dockerfile, adds its image configuration and writes an OCI layout. So there is no second
+// description of the image that could drift from the first.
 //
-// Two things differ from an image that a container engine builds. Steps (RUN) are run on this machine with its Go
-// toolchain, in a copy of the build context; they are trusted as a Makefile is, and must stay below their WORKDIR. And
-// base images are stand-ins, see bases.go.
+// Two things differ from an image that a container engine builds. Steps (RUN) are run on this
+// machine with its Go toolchain, in a copy of the build context; they are trusted as a Makefile is,
+// and must stay below their WORKDIR. And base images are stand-ins, see bases.go.
 package main
 
 import (
@@ -41,7 +42,7 @@ func main() {
 	}
 }
 
-// options are what the flags say.
+// options are the values of the flags.
 type options struct {
 	context   string
 	file      string
@@ -86,13 +87,13 @@ func parse(command string, args []string) (options, error) {
 	o := options{buildArgs: arguments{}}
 
 	flags := flag.NewFlagSet("image "+command, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error is told once, by main
-	flags.StringVar(&o.context, "context", ".", "folder that the Dockerfile copies from")
+	flags.SetOutput(io.Discard) // the error is reported once, by main
+	flags.StringVar(&o.context, "context", ".", "directory that the Dockerfile copies from")
 	flags.StringVar(&o.file, "file", "", "the Dockerfile (default: Dockerfile in the context)")
 	flags.Var(o.buildArgs, "build-arg", "value of an ARG, as NAME=VALUE")
 
 	if command == "build" {
-		flags.StringVar(&o.output, "output", "", "new folder for the OCI layout")
+		flags.StringVar(&o.output, "output", "", "new directory for the OCI layout")
 		flags.StringVar(&o.platforms, "platform", "linux/amd64,linux/arm64", "platforms, comma separated")
 		flags.StringVar(&o.name, "name", "", "name of the image in the layout (registry/repository:tag)")
 	}

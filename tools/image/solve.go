@@ -20,8 +20,8 @@ const (
 	contextSource = "local://context"
 )
 
-// solver carries out a graph of steps in folders below work. It knows the steps that our Dockerfile is made of and refuses
-// every other, so that none is passed over in silence.
+// solver executes a graph of steps in directories below work. It supports the steps of this
+// repository's Dockerfile and refuses every other, so that none is skipped in silence.
 type solver struct {
 	work    string
 	context string
@@ -30,7 +30,8 @@ type solver struct {
 	done    map[string]snapshot
 }
 
-// snapshot is the outcome of a step: the folder with all files, and which steps of copying led there from a base image.
+// snapshot is the outcome of a step: the directory with all files, and which steps of copying led
+// there from a base image.
 type snapshot struct {
 	dir string
 	// base is the base image's reference; empty for the build context.
@@ -68,7 +69,7 @@ func newSolver(ctx context.Context, state llb.State, work, buildContext string) 
 	return s, nil
 }
 
-// solve carries out all steps that lead to the result.
+// solve executes all steps that lead to the result.
 func (s *solver) solve(ctx context.Context) (snapshot, error) {
 	return s.snapshot(ctx, s.last.GetDigest())
 }
@@ -92,7 +93,7 @@ func (s *solver) snapshot(ctx context.Context, key string) (snapshot, error) {
 
 	dir, err := os.MkdirTemp(s.work, "step-")
 	if err != nil {
-		return snapshot{}, fmt.Errorf("make a folder for a step: %w", err)
+		return snapshot{}, fmt.Errorf("make a directory for a step: %w", err)
 	}
 
 	made, err := s.do(ctx, op, inputs, dir)
@@ -133,12 +134,12 @@ func (s *solver) source(source *pb.SourceOp, dir string) (snapshot, error) {
 	return snapshot{dir: dir, base: ref}, err
 }
 
-// copyFiles carries out WORKDIR and COPY on a copy of the input.
+// copyFiles executes WORKDIR and COPY on a copy of the input.
 func copyFiles(ctx context.Context, step *pb.FileOp, inputs []snapshot, dir string) (snapshot, error) {
 	var result snapshot
 
 	for i, action := range step.GetActions() {
-		// Each action works on what the one before it made, the first on an input.
+		// Each action works on the output of the one before it, the first on an input.
 		switch {
 		case action.GetInput() < 0:
 			return snapshot{}, errors.New("tools/image cannot copy into a stage that has no base image")
@@ -148,7 +149,7 @@ func copyFiles(ctx context.Context, step *pb.FileOp, inputs []snapshot, dir stri
 				return snapshot{}, fmt.Errorf("copy the files of the step before: %w", err)
 			}
 		case int(action.GetInput()) != len(inputs)+i-1:
-			return snapshot{}, errors.New("tools/image cannot carry out copies that do not follow each other")
+			return snapshot{}, errors.New("tools/image cannot execute copies that do not follow each other")
 		}
 
 		if err := act(ctx, action, inputs, dir); err != nil {
@@ -173,7 +174,7 @@ func act(ctx context.Context, action *pb.FileAction, inputs []snapshot, dir stri
 	case *pb.FileAction_Mkdir:
 		path := filepath.Join(dir, a.Mkdir.GetPath())
 		if err := os.MkdirAll(path, os.FileMode(a.Mkdir.GetMode())); err != nil {
-			return fmt.Errorf("make the folder %s: %w", a.Mkdir.GetPath(), err)
+			return fmt.Errorf("make the directory %s: %w", a.Mkdir.GetPath(), err)
 		}
 
 		return nil
@@ -187,7 +188,8 @@ func act(ctx context.Context, action *pb.FileAction, inputs []snapshot, dir stri
 func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string) error {
 	if action.GetOwner() != nil || action.GetModeStr() != "" || action.GetAttemptUnpackDockerCompatibility() ||
 		len(action.GetIncludePatterns())+len(action.GetExcludePatterns()) > 0 {
-		return fmt.Errorf("tools/image cannot copy %s: it knows no flags of COPY but --from and an octal --chmod", action.GetSrc())
+		return fmt.Errorf("tools/image cannot copy %s: the only flags of COPY that it supports are --from and an octal "+
+			"--chmod", action.GetSrc())
 	}
 
 	sources, err := fs.ResolveWildcards(from, action.GetSrc(), action.GetFollowSymlink())
@@ -205,7 +207,7 @@ func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string)
 			}
 		})
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("there is no %s to copy: does %s leave it out?", source, ignoreFile)
+			return fmt.Errorf("there is no %s to copy: does %s exclude it?", source, ignoreFile)
 		}
 
 		if err != nil {
@@ -216,7 +218,8 @@ func copyAction(ctx context.Context, action *pb.FileActionCopy, from, to string)
 	return nil
 }
 
-// execute runs a step in a copy of the input's files, with this machine's own programs, caches and settings of Go.
+// execute runs a step in a copy of the input's files, with this machine's own programs, caches and
+// settings of Go.
 func (s *solver) execute(ctx context.Context, step *pb.ExecOp, inputs []snapshot, dir string) (snapshot, error) {
 	input, err := rootOf(step, inputs)
 	if err != nil {
@@ -241,7 +244,8 @@ func (s *solver) execute(ctx context.Context, step *pb.ExecOp, inputs []snapshot
 	return snapshot{dir: dir, base: input.base}, nil
 }
 
-// rootOf returns the files that a step works on. Caches are this machine's own, so only their kind of mount is passed over.
+// rootOf returns the files of a step. Caches are this machine's own, so only their kind of mount is
+// skipped.
 func rootOf(step *pb.ExecOp, inputs []snapshot) (snapshot, error) {
 	var input snapshot
 
@@ -257,11 +261,13 @@ func rootOf(step *pb.ExecOp, inputs []snapshot) (snapshot, error) {
 	return input, nil
 }
 
-// inherited are the variables by which programs find their folders, and the go command its modules.
-var inherited = []string{"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOTOOLCHAIN"}
+// inherited are the variables by which programs find their directories, and the go command its
+// modules.
+var inherited = []string{"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB",
+	"GOTOOLCHAIN"}
 
-// environment is the step's, but with this machine's path and folders. A workspace or a flag that this machine sets for Go
-// must not change the binaries.
+// environment is the step's, but with this machine's path and directories. A workspace or a flag
+// that this machine sets for Go must not change the binaries.
 func environment(step []string) []string {
 	env := []string{"GOWORK=off", "GOFLAGS=-mod=readonly"}
 

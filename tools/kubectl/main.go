@@ -1,5 +1,5 @@
-// Command kubectl is k8s.io/kubectl at the version that this module pins: the main package of Kubernetes' own repository
-// cannot be built without its replaced modules.
+// Command kubectl is k8s.io/kubectl at the version that this module pins: the main package of
+// Kubernetes' own repository cannot be built without its replaced modules.
 package main
 
 import (

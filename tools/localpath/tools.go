@@ -1,6 +1,7 @@
 //go:build tools
 
-// Package localpath pins the provisioner of local volumes that the tests run, and the shell of its helper pods.
+// Package localpath pins the provisioner of local volumes that the tests run, and the shell of its
+// helper pods.
 package localpath
 
 import (

@@ -1,6 +1,7 @@
 //go:build tools
 
-// Package node pins what a real node of the tests runs beside its kubelet: the container runtime and the network.
+// Package node pins what a real node of the tests runs beside its kubelet: the container runtime
+// and the network.
 package node
 
 import (

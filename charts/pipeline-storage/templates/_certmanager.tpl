@@ -1,4 +1,4 @@
-{{/* Whether the chart makes an authority of its own: "true" or nothing. */}}
-{{- define "pipeline-storage.ownAuthority" -}}
+{{/* Whether the chart creates a CA: "true" or nothing. */}}
+{{- define "pipeline-storage.ownCA" -}}
 {{- if and (eq .Values.certificates.mode "certManager") (not .Values.certificates.certManager.issuerRef) -}}true{{- end -}}
 {{- end -}}

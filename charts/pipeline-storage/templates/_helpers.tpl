@@ -21,7 +21,7 @@
 {{- printf "%s.%s" .Release.Namespace (include "pipeline-storage.fullname" .) -}}
 {{- end -}}
 
-{{/* What marks the objects that the claims controller makes: a label's value. */}}
+{{/* The value of the label of the objects that the claims controller creates. */}}
 {{- define "pipeline-storage.installation" -}}
 {{- printf "%s.%s" .Release.Namespace .Release.Name | include "pipeline-storage.shorten" -}}
 {{- end -}}
@@ -39,14 +39,14 @@
 {{- end -}}
 
 {{/*
-The name of the Secret with the certificate, or, with self, with the authority that signs it. cert-manager's has another name:
-neither could take over a Secret of the other's making.
+The name of the Secret with the certificate, or, with self, with the CA that signs it. cert-manager's has another name: neither
+could use a Secret that the other created.
 */}}
 {{- define "pipeline-storage.certificateSecret" -}}
 {{- if eq .Values.certificates.mode "secret" -}}
 {{- required "certificates.secretName must name your Secret when certificates.mode is secret" .Values.certificates.secretName -}}
 {{- else -}}
-{{- printf "%s-%s" (include "pipeline-storage.fullname" .) (eq .Values.certificates.mode "self" | ternary "authority" "tls") -}}
+{{- printf "%s-%s" (include "pipeline-storage.fullname" .) (eq .Values.certificates.mode "self" | ternary "webhook-ca" "tls") -}}
 {{- end -}}
 {{- end -}}
 
@@ -76,7 +76,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The one egress rule of the NetworkPolicies: connections to the API server. */}}
 {{- define "pipeline-storage.apiServerEgress" -}}
 - ports:
-    {{- range required "networkPolicy.apiServerPorts must say at which ports the API server is: without any the policy would allow every connection" .Values.networkPolicy.apiServerPorts }}
+    {{- range required "networkPolicy.apiServerPorts must have the ports of the API server: without any, the policy would allow every connection" .Values.networkPolicy.apiServerPorts }}
     - port: {{ . }}
     {{- end }}
   {{- with .Values.networkPolicy.apiServerTo }}

@@ -72,19 +72,19 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
   {{- range $field, $kind := dict "attributesClass" "VolumeAttributesClass" "snapshotClass" "VolumeSnapshotClass" -}}
     {{- $optional := get $profile $field -}}
     {{- if and (kindIs "map" $optional) (dig "create" $claimCreated ($optional | default dict)) -}}
-      {{- fail (printf "config.profiles: profile %q: at admission no %s is made: apply it once by kubectl and say %s.create: false" $profile.name $kind $field) -}}
+      {{- fail (printf "config.profiles: profile %q: at admission no %s is created: apply it once by kubectl and set %s.create: false" $profile.name $kind $field) -}}
     {{- end -}}
   {{- end -}}
   {{- range $name := list $claim.name $class.name $volume.name (dig "name" "" ($profile.attributesClass | default dict)) (dig "subPath" "" ($profile.mount | default dict)) -}}
     {{- if contains "{release}" ($name | default "") -}}
-      {{- fail (printf "config.profiles: at admission nobody knows the release: use {namespace} or a plain name instead of %q" $name) -}}
+      {{- fail (printf "config.profiles: at admission no release is known: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}
   {{- end -}}
   {{- if and $volumeCreated (not $volume.handle) -}}
-    {{- fail (printf "config.profiles: profile %q: volume.handle must say which volume: %s" .name $backend.handle) -}}
+    {{- fail (printf "config.profiles: profile %q: volume.handle is required: %s" .name $backend.handle) -}}
   {{- end -}}
   {{- if and (kindIs "map" .volume) (or $claimCreated $volumeCreated) (not $volume.namespace) (not $volume.shared) -}}
-    {{- fail (printf "config.profiles: profile %q: volume.namespace must say which namespace the volume serves, or volume.shared that all may" .name) -}}
+    {{- fail (printf "config.profiles: profile %q: the volume needs the namespace that it serves, volume.namespace, or volume.shared: true" .name) -}}
   {{- end -}}
 
   {{- $readOnly := dig "readOnly" false (.mount | default dict) -}}

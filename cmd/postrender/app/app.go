@@ -45,9 +45,9 @@ func Run(args []string, s Streams) int {
 func (o *Options) run(s Streams) error {
 	switch {
 	case o.Help:
-		return print(s.Out, o.sections.usage())
+		return writeString(s.Out, o.sections.usage())
 	case o.Version:
-		return print(s.Out, "postrender "+Version()+"\n")
+		return writeString(s.Out, "postrender "+Version()+"\n")
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
 		return errors.New("--explain and --diff print for people, and Helm would take that for the release: run helm template CHART | postrender … instead")
 	}
@@ -183,10 +183,10 @@ func printConfig(w io.Writer, r *postrender.Renderer) error {
 	if err != nil {
 		return err
 	}
-	return print(w, string(text))
+	return writeString(w, string(text))
 }
 
-func print(w io.Writer, text string) error {
+func writeString(w io.Writer, text string) error {
 	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}

@@ -42,7 +42,7 @@ func explain(w io.Writer, report *postrender.Report) error {
 		out.WriteByte('\n')
 	}
 	warn(&out, report)
-	return print(w, out.String())
+	return writeString(w, out.String())
 }
 
 // plans are the actions of a report as what would be done.
@@ -91,7 +91,7 @@ const diffContext = 3
 // diff prints a unified diff, made from the edits themselves.
 func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
 	if !out.Changed() {
-		return print(w, notYAML+"no changes\n")
+		return writeString(w, notYAML+"no changes\n")
 	}
 	edits := make([]udiff.Edit, len(out.Edits()))
 	for i, e := range out.Edits() {
@@ -104,7 +104,7 @@ func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
 	if color {
 		text = colored(text)
 	}
-	return print(w, notYAML+"what would change (no manifests)\n"+text)
+	return writeString(w, notYAML+"what would change (no manifests)\n"+text)
 }
 
 // lineColors are the terminal colours of a diff's lines, by how they begin. Headers come first.

@@ -134,7 +134,7 @@ var fieldFlags = []fieldFlag{
 		text(func(p *storage.Profile) *string { return &p.Mount.Path }),
 	},
 	{
-		sectionMount, "sub-path", "mount.subPath", "PATH", "folder of the volume to mount; {namespace}, {release}, {pod.name} and {pod.labels['KEY']} are replaced (default: its root)", false,
+		sectionMount, "sub-path", "mount.subPath", "PATH", "directory of the volume to mount; " + storage.PlaceholderPatterns() + " are replaced (default: its root)", false,
 		text(func(p *storage.Profile) *string { return &p.Mount.SubPath }),
 	},
 	{sectionMount, "read-only", "mount.readOnly", "BOOL", "mount read-only", true, setReadOnly},
@@ -278,7 +278,7 @@ func plainBoolean(field func(*storage.Profile) *bool) func(*storage.Profile, []s
 func setSize(p *storage.Profile, values []string) error {
 	size, err := resource.ParseQuantity(last(values))
 	if err != nil {
-		return fmt.Errorf("%q is no quantity such as 100Gi", last(values))
+		return fmt.Errorf("%q is not a quantity such as 100Gi", last(values))
 	}
 	if size.Sign() <= 0 {
 		return errors.New("must be greater than zero")

@@ -250,7 +250,7 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		args string
 		exp  string
 	}{
-		"a size that is none":              {"--size 10Gib", `--size: "10Gib" is no quantity such as 100Gi`},
+		"a size that is none":              {"--size 10Gib", `--size: "10Gib" is not a quantity such as 100Gi`},
 		"a size of zero":                   {"--size 0", "--size: must be greater than zero"},
 		"a group that is none":             {"--fs-group staff", `--fs-group: "staff" is no group number`},
 		"a negative group":                 {"--fs-group -1", "--fs-group: Invalid value: -1: must not be negative"},
@@ -321,7 +321,7 @@ func TestFlagsBesideAFile(t *testing.T) {
 		},
 		"a field of which profile?": {"--size 1Gi", file("a", "b"), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 2: set it there"},
 		"a field of no profile":     {"--size 1Gi", file(), nil, "--config f.yaml: --size sets a field of the one profile, but the file has 0"},
-		"a field that is refused":   {"--size no", file("a"), nil, `--config f.yaml: --size: "no" is no quantity`},
+		"a field that is refused":   {"--size no", file("a"), nil, `--config f.yaml: --size: "no" is not a quantity`},
 		"a file that is refused":    {"", []byte("a: b"), nil, `--config f.yaml: line 1: unknown field "a"`},
 		"a mistake by a flag":       {"--mount-path x", file("a"), nil, `--config f.yaml: line 4: profiles[0].mount.path: Invalid value: "x"`},
 	} {

@@ -18,7 +18,7 @@ package app
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=pipeline-storage,verbs=get;update;patch,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=pipeline-storage,roleName=pipeline-storage
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create,namespace=pipeline-storage,roleName=pipeline-storage
-// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=pipeline-storage-authority,verbs=get;watch;update,namespace=pipeline-storage,roleName=pipeline-storage
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=pipeline-storage-webhook-ca,verbs=get;watch;update,namespace=pipeline-storage,roleName=pipeline-storage
 
 // The webhook. Selectors and conditions are no markers: config/webhook/kustomization.yaml adds them.
 // +kubebuilder:webhookconfiguration:mutating=true,name=pipeline-storage.pipeline-storage

@@ -1,7 +1,7 @@
 // Package kubernetes registers resources with Pulumi's Kubernetes provider through Pulumi's own SDK.
 //
-// The typed SDK of the provider, github.com/pulumi/pulumi-kubernetes/sdk/v4, registers the same types with the same inputs.
-// Inputs are plain maps here, with the field names of the Kubernetes API.
+// The typed SDK of the provider, github.com/pulumi/pulumi-kubernetes/sdk/v4, registers the same types with
+// the same inputs. Inputs are plain maps here, with the field names of the Kubernetes API.
 package kubernetes
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -9,8 +9,9 @@ import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 // Version is the provider that the programs are written for. Pulumi installs it when it first runs a program.
 const Version = "4.34.2"
 
-// Object registers an object of the cluster. As in the typed SDK, the type is "kubernetes:" with the API version and the kind,
-// and both are inputs as well; the core group is called "core" (pulumi-kubernetes, sdk/go/kubernetes/core/v1/pod.go, NewPod).
+// Object registers an object of the cluster. As in the typed SDK, the type is "kubernetes:" with the API
+// version and the kind, and both are inputs as well; the core group is called "core" (pulumi-kubernetes,
+// sdk/go/kubernetes/core/v1/pod.go, NewPod).
 func Object(ctx *pulumi.Context, apiVersion, kind, name string, inputs pulumi.Map, opts ...pulumi.ResourceOption) (
 	pulumi.Resource, error,
 ) {

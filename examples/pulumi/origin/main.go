@@ -1,5 +1,6 @@
-// Command origin is the Pulumi program that this project began with: a StorageClass, a PersistentVolume and a
-// PersistentVolumeClaim for data pipelines, and a pod that mounts the claim. docs/pulumi.md says what of it is assumed.
+// Command origin is the Pulumi program that this project began with: a StorageClass, a PersistentVolume and
+// a PersistentVolumeClaim for data pipelines, and a pod that mounts the claim. docs/pulumi.md lists what of
+// it is assumed.
 package main
 
 import (
@@ -46,7 +47,7 @@ func program(ctx *pulumi.Context) error {
 	settings := config.New(ctx, "")
 	backend, ok := backends[settings.Require("backend")]
 	if !ok {
-		return fmt.Errorf("the backend %q is none of aws-ebs, azure-disk and gce-pd", settings.Require("backend"))
+		return fmt.Errorf("the backend %q is not one of aws-ebs, azure-disk and gce-pd", settings.Require("backend"))
 	}
 	if err := storage(ctx, backend, settings.Require("disk")); err != nil {
 		return err
@@ -93,7 +94,8 @@ func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	return err
 }
 
-// pipeline registers the pod that works with the data. Volume and mount are written by hand, in each pod template anew.
+// pipeline registers the pod that works with the data. Volume and mount are written by hand, again in each
+// pod template.
 func pipeline(ctx *pulumi.Context) error {
 	_, err := kubernetes.Object(ctx, "v1", "Pod", "data-pipeline", pulumi.Map{
 		"metadata": named("data-pipeline"),

@@ -25,6 +25,6 @@ func TestTheProgramRegistersStorageAndAPod(t *testing.T) {
 
 func TestAnUnknownBackendIsRefused(t *testing.T) {
 	resources, err := record.Run(t, program, map[string]string{"backend": "nfs", "disk": "d"})
-	assert.ErrorContains(t, err, `the backend "nfs" is none of`)
+	assert.ErrorContains(t, err, `the backend "nfs" is not one of`)
 	assert.Empty(t, resources)
 }

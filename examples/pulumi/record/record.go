@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "write the expected files")
 
 // Resource is a resource as the program registered it.
 type Resource struct {
@@ -34,8 +34,8 @@ type Resource struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// Run runs the program of the test's folder and returns what it registered, by type and name. Settings are over the defaults of
-// the folder's Pulumi.yaml.
+// Run runs the program of the test's directory and returns what it registered, by type and name. Settings
+// are over the defaults of the directory's Pulumi.yaml.
 func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Resource, error) {
 	t.Helper()
 	project, err := workspace.LoadProject("Pulumi.yaml")
@@ -47,7 +47,7 @@ func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Re
 		}
 	}
 	for key, value := range settings {
-		require.Contains(t, project.Config, key, "Pulumi.yaml does not say what it is")
+		require.Contains(t, project.Config, key, "Pulumi.yaml does not have it")
 		config[project.Name.String()+":"+key] = value
 	}
 
@@ -61,7 +61,8 @@ func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Re
 	return recorder.resources, err
 }
 
-// Equal compares what was registered with a file of expected resources. The repository's other tests read these files.
+// Equal compares what was registered with a file of expected resources. The repository's other tests read
+// these files.
 func Equal(t *testing.T, file string, resources []Resource) {
 	t.Helper()
 	text, err := json.MarshalIndent(resources, "", "  ")

@@ -1,5 +1,6 @@
-// Command storage is a Pulumi program that deploys a Helm chart with pipeline-storage as its post-renderer: the chart's labelled
-// pods get the storage, and the program writes neither objects nor mounts. docs/pulumi.md compares it with origin.
+// Command storage is a Pulumi program that deploys a Helm chart with pipeline-storage as its post-renderer:
+// the chart's labelled pods get the storage, and the program writes neither objects nor mounts.
+// docs/pulumi.md compares it with origin.
 package main
 
 import (
@@ -40,9 +41,9 @@ func program(ctx *pulumi.Context) error {
 
 // asChart lets Pulumi render the chart and manage each object.
 //
-// With a disk that exists, Pulumi waits for nothing: a claim that is bound in advance may be bound before Pulumi looks, which
-// then waits for "Pending", the phase of a claim that waits for a pod (pulumi-kubernetes, provider/pkg/await/awaiters.go,
-// untilCoreV1PersistentVolumeClaimReady).
+// With a disk that exists, Pulumi waits for nothing: a claim that is bound in advance may be bound before
+// Pulumi looks, which then waits for "Pending", the phase of a claim that waits for a pod
+// (pulumi-kubernetes, provider/pkg/await/awaiters.go, untilCoreV1PersistentVolumeClaimReady).
 func asChart(ctx *pulumi.Context, settings *config.Config) error {
 	opts, err := inNamespace(ctx, settings)
 	if err != nil {
@@ -57,8 +58,9 @@ func asChart(ctx *pulumi.Context, settings *config.Config) error {
 	}, opts...)
 }
 
-// inNamespace registers the chart's namespace and returns what makes the chart wait for it. The namespace stays when it leaves
-// the stack, because the claim in it would go with it. That of a claim that exists is there already.
+// inNamespace registers the chart's namespace and returns what makes the chart wait for it. The namespace
+// stays when it leaves the stack, because the claim in it would go with it. That of a claim that exists is
+// there already.
 func inNamespace(ctx *pulumi.Context, settings *config.Config) ([]pulumi.ResourceOption, error) {
 	if settings.Get("claim") != "" {
 		return nil, nil
@@ -70,7 +72,7 @@ func inNamespace(ctx *pulumi.Context, settings *config.Config) ([]pulumi.Resourc
 	return []pulumi.ResourceOption{pulumi.DependsOn([]pulumi.Resource{made})}, err
 }
 
-// arguments are those of the post-renderer. Helm tells it neither namespace nor release.
+// arguments are those of the post-renderer. Helm passes neither namespace nor release.
 func arguments(settings *config.Config) []string {
 	args := []string{"--namespace=" + settings.Require("namespace"), "--release=" + name}
 	if disk := settings.Get("disk"); disk != "" {
@@ -82,7 +84,8 @@ func arguments(settings *config.Config) []string {
 	return args
 }
 
-// asRelease lets the provider's Helm install the chart. Settings that the script does not know would be lost in silence.
+// asRelease lets the provider's Helm install the chart. Settings that the script does not read would be
+// lost in silence.
 func asRelease(ctx *pulumi.Context, settings *config.Config) error {
 	if args := arguments(settings); !slices.Equal(args, scriptArguments) {
 		return fmt.Errorf("a release takes the arguments of %s: write %q there and in scriptArguments", script, args)

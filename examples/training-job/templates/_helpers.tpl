@@ -1,4 +1,4 @@
-{{/* The labels of every pod. The last one asks for storage. */}}
+{{/* The labels of every pod. The last one requests storage. */}}
 {{- define "training.podLabels" -}}
 app.kubernetes.io/name: training
 app.kubernetes.io/instance: {{ .Release.Name }}

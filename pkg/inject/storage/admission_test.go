@@ -12,17 +12,45 @@ import (
 
 func TestLoadForAdmission(t *testing.T) {
 	for name, tt := range map[string]struct{ config, exp string }{
-		"a release in the claim":             {"profiles:\n- name: default\n  claim: {name: 'c-{release}'}\n", `line 5: profiles[0].claim.name: Invalid value: "c-{release}": at admission nobody knows the release`},
-		"a release in the class":             {"profiles: [{name: default, storageClass: {name: '{release}'}}]\n", "profiles[0].storageClass.name"},
-		"a release in the volume":            {"profiles: [{name: default, volume: {handle: v, zone: z, namespace: n, name: '{release}'}}]\n", "profiles[0].volume.name"},
-		"a volume of no namespace":           {"profiles: [{name: default, volume: {handle: v, zone: z}}]\n", "profiles[0].volume.namespace: Required value: at admission a volume must say which namespace it serves"},
-		"a new volume for a claim of others": {"profiles: [{name: default, claim: {name: x, create: false}, volume: {handle: v, zone: z, create: true}}]\n", "profiles[0].volume.namespace: Required value"},
-		"a literal name of another's claim":  {"profiles: [{name: default}, {name: b, mount: {path: /b}, claim: {name: pvc-data-pipeline}}]\n", `profiles[1].claim.name: Duplicate value: "pvc-data-pipeline"`},
-		"an attributes class to be made":     {"profiles: [{name: default, attributesClass: {parameters: {iops: '6000'}}}]\n", "profiles[0].attributesClass.create: Invalid value: true: at admission no VolumeAttributesClass is made: apply it once by kubectl (docs/backends.md shows one) and say create: false"},
-		"a snapshot class to be made":        {"profiles: [{name: default, snapshotClass: {create: true}}]\n", "profiles[0].snapshotClass.create: Invalid value: true: at admission no VolumeSnapshotClass is made"},
-		"a release in the attributes class":  {"profiles: [{name: default, attributesClass: {name: '{release}', create: false}}]\n", "profiles[0].attributesClass.name"},
-		"what is wrong for the renderer too": {"profiles: [{name: Default}]\n", "profiles[0].name: Invalid value"},
-		"no YAML":                            {"\t", "not a YAML document"},
+		"a release in the claim": {
+			"profiles:\n- name: default\n  claim: {name: 'c-{release}'}\n",
+			`line 5: profiles[0].claim.name: Invalid value: "c-{release}": at admission no release is known`,
+		},
+		"a release in the class": {
+			"profiles: [{name: default, storageClass: {name: '{release}'}}]\n",
+			"profiles[0].storageClass.name",
+		},
+		"a release in the volume": {
+			"profiles: [{name: default, volume: {handle: v, zone: z, namespace: n, name: '{release}'}}]\n",
+			"profiles[0].volume.name",
+		},
+		"a volume of no namespace": {
+			"profiles: [{name: default, volume: {handle: v, zone: z}}]\n",
+			"profiles[0].volume.namespace: Required value: at admission a volume needs the namespace that it serves",
+		},
+		"a new volume for an unmanaged claim": {
+			"profiles: [{name: default, claim: {name: x, create: false}, volume: {handle: v, zone: z, create: true}}]\n",
+			"profiles[0].volume.namespace: Required value",
+		},
+		"a literal name of another's claim": {
+			"profiles: [{name: default}, {name: b, mount: {path: /b}, claim: {name: pvc-data-pipeline}}]\n",
+			`profiles[1].claim.name: Duplicate value: "pvc-data-pipeline"`,
+		},
+		"an attributes class to be made": {
+			"profiles: [{name: default, attributesClass: {parameters: {iops: '6000'}}}]\n",
+			"profiles[0].attributesClass.create: Invalid value: true: at admission no VolumeAttributesClass is created: " +
+				"apply it once by kubectl (docs/backends.md shows one) and set create: false",
+		},
+		"a snapshot class to be made": {
+			"profiles: [{name: default, snapshotClass: {create: true}}]\n",
+			"profiles[0].snapshotClass.create: Invalid value: true: at admission no VolumeSnapshotClass is created",
+		},
+		"a release in the attributes class": {
+			"profiles: [{name: default, attributesClass: {name: '{release}', create: false}}]\n",
+			"profiles[0].attributesClass.name",
+		},
+		"a mistake for the renderer, too": {"profiles: [{name: Default}]\n", "profiles[0].name: Invalid value"},
+		"text that is not YAML":           {"\t", "not a YAML document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := storage.LoadForAdmission([]byte(injecttest.FileHead + tt.config))
@@ -31,9 +59,10 @@ func TestLoadForAdmission(t *testing.T) {
 	}
 }
 
-// TestClaimsNameTheAttributesClassAtAdmission is what is left of the optional classes there.
+// TestClaimsNameTheAttributesClassAtAdmission: the optional classes themselves are not created there.
 func TestClaimsNameTheAttributesClassAtAdmission(t *testing.T) {
-	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, attributesClass: {name: gold, create: false}, snapshotClass: {create: false}}]\n")
+	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, attributesClass: {name: gold, create: "+
+		"false}, snapshotClass: {create: false}}]\n")
 	objects, err := storage.Objects(config, storage.Release{}, storage.ProfileRef{Profile: "default", Namespace: "a"})
 	require.NoError(t, err)
 	assert.Len(t, objects.All(), 2, "a StorageClass and a claim")
@@ -42,22 +71,37 @@ func TestClaimsNameTheAttributesClassAtAdmission(t *testing.T) {
 
 func TestSharedVolume(t *testing.T) {
 	const nfs = "storageClass: {backend: nfs, parameters: {server: s, share: /}}"
-	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, "+nfs+", claim: {accessModes: [ReadWriteMany]}, volume: {handle: h, shared: true}}]\n")
-	objects, err := storage.Objects(config, storage.Release{}, storage.ProfileRef{Profile: "default", Namespace: "a"}, storage.ProfileRef{Profile: "default", Namespace: "b"})
+	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, "+nfs+", claim: {accessModes: "+
+		"[ReadWriteMany]}, volume: {handle: h, shared: true}}]\n")
+	objects, err := storage.Objects(
+		config,
+		storage.Release{},
+		storage.ProfileRef{Profile: "default", Namespace: "a"},
+		storage.ProfileRef{Profile: "default", Namespace: "b"},
+	)
 	require.NoError(t, err)
 	require.Len(t, objects.Volumes, 2)
 	for i, namespace := range []string{"a", "b"} {
 		volume, claim := objects.Volumes[i], objects.Claims[i]
 		assert.Equal(t, "pv-data-pipeline."+namespace, volume.Name)
 		assert.Equal(t, namespace, volume.Spec.ClaimRef.Namespace)
-		assert.Equal(t, "h#"+namespace, volume.Spec.CSI.VolumeHandle, "a node tells volumes apart by their handles")
+		assert.Equal(t, "h#"+namespace, volume.Spec.CSI.VolumeHandle, "a node distinguishes volumes by their handles")
 		assert.Equal(t, volume.Name, claim.Spec.VolumeName)
 	}
 
 	for name, tt := range map[string]struct{ config, exp string }{
-		"a disk":                     {"profiles: [{name: default, volume: {handle: h, shared: true}}]\n", "profiles[0].volume.shared: Invalid value: true: only one node can mount it"},
-		"a name without a namespace": {"profiles: [{name: default, " + nfs + ", volume: {handle: h, shared: true, name: v}}]\n", "needs {namespace}"},
-		"a namespace":                {"profiles: [{name: default, " + nfs + ", volume: {handle: h, shared: true, namespace: n}}]\n", "a shared volume serves every namespace"},
+		"a disk": {
+			"profiles: [{name: default, volume: {handle: h, shared: true}}]\n",
+			"profiles[0].volume.shared: Invalid value: true: only one node can mount it",
+		},
+		"a name without a namespace": {
+			"profiles: [{name: default, " + nfs + ", volume: {handle: h, shared: true, name: v}}]\n",
+			"needs {namespace}",
+		},
+		"a namespace": {
+			"profiles: [{name: default, " + nfs + ", volume: {handle: h, shared: true, namespace: n}}]\n",
+			"a shared volume serves every namespace",
+		},
 	} {
 		t.Run("refuses "+name, func(t *testing.T) {
 			_, _, err := storage.Load([]byte(injecttest.FileHead + tt.config))

@@ -12,21 +12,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// AttributesClass describes the VolumeAttributesClass of a profile: what a driver can change of a volume that exists.
+// AttributesClass describes the VolumeAttributesClass of a profile: how a driver can modify an existing volume.
 // Source: Kubernetes, Volume Attributes Classes; stable since 1.34.
 type AttributesClass struct {
-	// Name is literal when given, with {namespace} and {release} replaced. Default: as the StorageClass's default, see [Profile.Names].
+	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the StorageClass's
+	// default, see [Profile.Names].
 	Name string `json:"name,omitempty"`
-	// Parameters are what the driver is to set. They cannot be changed later: another set needs another name.
+	// Parameters are those that the driver sets. They cannot be changed later: another set needs another name.
 	Parameters map[string]string `json:"parameters,omitempty"`
-	// Create is whether the class is made; false uses one that exists. Default: as the claim's.
+	// Create is whether the class is created; false uses an existing one. Default: as the claim's.
 	Create *bool `json:"create,omitempty"`
 }
 
+// createsAttributesClass reports whether the profile creates a VolumeAttributesClass. The defaults must be set.
 func (p *Profile) createsAttributesClass() bool {
 	return p.AttributesClass != nil && *p.AttributesClass.Create
 }
 
+// attributesClass is the VolumeAttributesClass of a profile that has one. Its scope is the cluster.
 func (p *Profile) attributesClass(n Names) *storagev1.VolumeAttributesClass {
 	return &storagev1.VolumeAttributesClass{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "VolumeAttributesClass"},
@@ -36,6 +39,8 @@ func (p *Profile) attributesClass(n Names) *storagev1.VolumeAttributesClass {
 	}
 }
 
+// validateAttributesClass refuses a class whose driver cannot modify volumes, and one that the API server would
+// refuse: without parameters. Source: Kubernetes, pkg/apis/storage/validation ValidateVolumeAttributesClass.
 func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field.ErrorList {
 	a := p.AttributesClass
 	if a == nil {
@@ -43,8 +48,9 @@ func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field
 	}
 	errs := validateName(at.Child("name"), a.Name)
 	if len(backend.Mutable) == 0 && backend.Driver != "" {
-		errs = append(errs, field.Invalid(at, a.Name, fmt.Sprintf("the driver %s of the backend %s cannot modify volumes; those of %s can",
-			backend.Driver, backend.Name, backendsThat(func(b Backend) bool { return len(b.Mutable) > 0 }))))
+		others := backendsThat(func(b Backend) bool { return len(b.Mutable) > 0 })
+		errs = append(errs, field.Invalid(at, a.Name, fmt.Sprintf("the driver %s of the backend %s cannot modify volumes; "+
+			"those of %s can", backend.Driver, backend.Name, others)))
 	}
 	if *a.Create && len(a.Parameters) == 0 {
 		errs = append(errs, field.Required(at.Child("parameters"), "a VolumeAttributesClass needs at least one"))
@@ -52,8 +58,9 @@ func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field
 	return errs
 }
 
-// attributesClassWarnings tells of what the driver would refuse when it modifies a volume. Drivers get parameters between our
-// releases, and a node finds the Secret of a volume elsewhere too, so that neither is an error.
+// attributesClassWarnings warns of parameters that the driver would refuse when it modifies a volume.
+// Neither is an error: a driver can have newer parameters than this release, and a node can find the Secret
+// of a volume in another place.
 func (p *Profile) attributesClassWarnings() []string {
 	if p.AttributesClass == nil {
 		return nil
@@ -63,14 +70,14 @@ func (p *Profile) attributesClassWarnings() []string {
 	for _, key := range slices.Sorted(maps.Keys(p.AttributesClass.Parameters)) {
 		isKnown := func(pattern string) bool { ok, _ := path.Match(pattern, key); return ok }
 		if len(backend.Mutable) > 0 && !slices.ContainsFunc(backend.Mutable, isKnown) {
-			warnings = append(warnings, fmt.Sprintf("profile %q: attributesClass.parameters: %s is none that the backend %s is known to modify: there are %s",
-				p.Name, key, backend.Name, strings.Join(backend.Mutable, ", ")))
+			warnings = append(warnings, p.warning("attributesClass.parameters: the backend %s is not known to modify %s: "+
+				"it modifies %s", backend.Name, key, strings.Join(backend.Mutable, ", ")))
 		}
 	}
 	missing := slices.DeleteFunc(slices.Clone(backend.ToModify), func(name string) bool { return class[name] != "" })
 	if len(missing) > 0 && p.Volume == nil && *p.StorageClass.Create {
-		warnings = append(warnings, fmt.Sprintf("profile %q: attributesClass: the backend %s needs parameters of the class for it: add to storageClass.parameters %s",
-			p.Name, backend.Name, strings.Join(missing, ", ")))
+		warnings = append(warnings, p.warning("attributesClass: the backend %s needs parameters of the class for it: "+
+			"add to storageClass.parameters %s", backend.Name, strings.Join(missing, ", ")))
 	}
 	return warnings
 }

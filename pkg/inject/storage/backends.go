@@ -18,35 +18,38 @@ const (
 
 // Backend is a preset for one kind of storage.
 type Backend struct {
-	// Name is what storageClass.backend says.
+	// Name is the value of storageClass.backend.
 	Name string
-	// Driver is the CSI driver: provisioner of the StorageClass and driver of a static volume. Empty: the profile names it.
+	// Driver is the CSI driver: provisioner of the StorageClass and driver of a static volume. Empty: the
+	// profile names it.
 	Driver string
 	// Docs is where the facts of the row are from: the driver's repository and the files in it.
 	Docs string
 	// Parameters are the defaults of StorageClass.parameters.
 	Parameters map[string]string
-	// BelongsTo are parameters whose default suits the default of another one only: a profile that changes that has none.
+	// BelongsTo are parameters whose default suits the default of another one only. A profile that changes the other one
+	// gets no default.
 	BelongsTo map[string]string
 	// Required are the parameters that the profile must give. They are attributes of a static volume too.
 	Required []string
 	// ToProvision are the parameters that the profile must give when the class is to make volumes: of each row one.
 	ToProvision [][]string
-	// Performance are parameters over the defaults, by what storageClass.performance says.
+	// Performance are parameters over the defaults, by the value of storageClass.performance.
 	Performance map[string]Preset
 	// Attributes are the defaults of a static volume's attributes.
 	Attributes map[string]string
-	// ToMount are the attributes that a static volume must have besides Required.
+	// ToMount are the attributes that a static volume must have in addition to Required.
 	ToMount []string
-	// StageSecret says that a static volume needs volume.nodeStageSecret.
+	// StageSecret is whether a static volume needs volume.nodeStageSecret.
 	StageSecret bool
-	// PodAnnotations are what pods must carry for the driver to mount its volumes.
+	// PodAnnotations are those that a pod must have, so that the driver mounts its volumes.
 	PodAnnotations map[string]string
-	// Mutable are the parameters that a VolumeAttributesClass may have, * for any number. None: the driver modifies no volumes.
+	// Mutable are the parameters that a VolumeAttributesClass may have, * for any number. None: the driver
+	// modifies no volumes.
 	Mutable []string
-	// ToModify are the parameters that the StorageClass must have for that.
+	// ToModify are the parameters that the StorageClass must have, so that the driver can modify volumes.
 	ToModify []string
-	// Snapshots says that the driver makes snapshots.
+	// Snapshots is whether the driver makes snapshots.
 	Snapshots bool
 	// SnapshotParameters are the defaults of VolumeSnapshotClass.parameters.
 	SnapshotParameters map[string]string
@@ -56,23 +59,23 @@ type Backend struct {
 	TopologyKey string
 	// AccessModes are the modes that the backend can serve. Without ReadWriteOnce, the first is the default of a claim.
 	AccessModes []corev1.PersistentVolumeAccessMode
-	// Block says that the volume is a disk of one node at a time, so that ReadWriteOnce cannot be shared.
+	// Block is whether the volume is a disk of one node at a time, so that nodes cannot share ReadWriteOnce.
 	Block bool
-	// StaticOnly says that nothing provisions such volumes: the profile must have a volume.
+	// StaticOnly is whether nothing provisions such volumes, so that the profile must have one.
 	StaticOnly bool
-	// Handle tells people what volume.handle looks like.
+	// Handle describes volume.handle, for messages and documentation.
 	Handle string
-	// FreeHandle says that the driver does not read the handle, which only has to be unique: the attributes say it all.
+	// FreeHandle is whether the driver finds the volume by its attributes. The handle then only has to be unique.
 	FreeHandle bool
 	// HandleSeparator stands in a free handle before the namespace of a shared volume. Default: #.
 	HandleSeparator string
-	// ReadOnlyOption is the mount option by which a node mounts a static volume read-only for every pod, where the profile's
-	// mount is read-only. Empty: there is none.
+	// ReadOnlyOption is the mount option by which a node mounts a static volume read-only for every pod, where
+	// the profile's mount is read-only. Empty: there is no such option.
 	ReadOnlyOption string
-	// ReadOnlyAttach says that the driver attaches a volume read-only where csi.readOnly is true: it has the controller
+	// ReadOnlyAttach is whether the driver attaches a volume read-only where csi.readOnly is true: it has the controller
 	// capability PUBLISH_READONLY.
 	ReadOnlyAttach bool
-	// HostPath says that volumes that are provisioned are hostPath volumes. Source: local-path-provisioner README, volumeType.
+	// HostPath is whether provisioned volumes are hostPath volumes. Source: local-path-provisioner README, volumeType.
 	HostPath bool
 
 	source volumeSource
@@ -85,7 +88,7 @@ type Preset struct {
 	MinSize string
 }
 
-// What storageClass.performance may say. A backend has some of them, or none.
+// The values of storageClass.performance. A backend has some of them, or none.
 const (
 	// performanceStandard is the balance of price and speed that most pipelines need.
 	performanceStandard = "standard"
@@ -116,21 +119,27 @@ var cephSecrets = [][]string{
 	{"csi.storage.k8s.io/node-stage-secret-namespace"},
 }
 
-// cephModify are the parameters that the driver needs to modify volumes. Source: ceph-csi, docs/volumeattributesclass.md.
-var cephModify = []string{"csi.storage.k8s.io/controller-modify-secret-name", "csi.storage.k8s.io/controller-modify-secret-namespace"}
+// cephModify are the parameters that the driver needs to modify volumes. Source: ceph-csi,
+// docs/volumeattributesclass.md.
+var cephModify = []string{
+	"csi.storage.k8s.io/controller-modify-secret-name",
+	"csi.storage.k8s.io/controller-modify-secret-namespace",
+}
 
 // cephSnapshot are the parameters of a VolumeSnapshotClass. Source: ceph-csi, examples/cephfs/snapshotclass.yaml.
 var cephSnapshot = []string{
 	"clusterID", "csi.storage.k8s.io/snapshotter-secret-name", "csi.storage.k8s.io/snapshotter-secret-namespace",
 }
 
-// Backends is the table of presets. Every row is from the documentation that it names; a fact from elsewhere names its
-// source beside it. A node hands a PersistentVolume's mountOptions to the driver as mount flags, which are those of mount(8),
-// ro included, where a row says nothing else. Source: CSI specification, VolumeCapability.MountVolume.mount_flags.
+// Backends is the table of presets. Every row is from the documentation that it names; a fact from another
+// place names its source beside it. A node hands a PersistentVolume's mountOptions to the driver as mount
+// flags. They are those of mount(8), ro included, where a row has no others. Source: CSI specification,
+// VolumeCapability.MountVolume.mount_flags.
 var Backends = []Backend{
 	{
 		Name: "aws-ebs", Driver: "ebs.csi.aws.com",
-		Docs:       "aws-ebs-csi-driver: docs/parameters.md, docs/modify-volume.md, docs/tagging.md, docs/snapshot.md, examples/kubernetes/static-provisioning",
+		Docs: "aws-ebs-csi-driver: docs/parameters.md, docs/modify-volume.md, docs/tagging.md, docs/snapshot.md, " +
+			"examples/kubernetes/static-provisioning",
 		Parameters: map[string]string{"type": "gp3", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
 			performanceStandard: {Parameters: map[string]string{"type": "gp3"}},
@@ -148,12 +157,13 @@ var Backends = []Backend{
 	},
 	{
 		Name: "aws-efs", Driver: "efs.csi.aws.com",
-		Docs: "aws-efs-csi-driver: docs/parameters.md, examples/kubernetes/efs/access_points, examples/kubernetes/efs/static_provisioning",
+		Docs: "aws-efs-csi-driver: docs/parameters.md, examples/kubernetes/efs/access_points, " +
+			"examples/kubernetes/efs/static_provisioning",
 		// The driver makes access points, not file systems.
 		Parameters:     map[string]string{"provisioningMode": "efs-ap", "directoryPerms": "700"},
 		ToProvision:    [][]string{{"fileSystemId", "fileSystemIdConfigRef", "fileSystemIdSecretRef"}},
 		AccessModes:    shared,
-		Handle:         "FILESYSTEM[:FOLDER[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
+		Handle:         "FILESYSTEM[:DIRECTORY[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
 		ReadOnlyOption: "ro",
 		source:         sourceCSI,
 	},
@@ -167,8 +177,12 @@ var Backends = []Backend{
 		BelongsTo:   map[string]string{"perUnitStorageThroughput": "deploymentType"},
 		ToProvision: [][]string{{"subnetId"}},
 		Performance: map[string]Preset{
-			performanceStandard:   {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"}},
-			performanceThroughput: {Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "1000"}},
+			performanceStandard: {
+				Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+			},
+			performanceThroughput: {
+				Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "1000"},
+			},
 		},
 		ToMount:        []string{"dnsname", "mountname"},
 		AccessModes:    shared,
@@ -196,7 +210,8 @@ var Backends = []Backend{
 	},
 	{
 		Name: "azure-file", Driver: "file.csi.azure.com",
-		Docs:       "azurefile-csi-driver: docs/driver-parameters.md, deploy/example/pv-azurefile-csi.yaml, deploy/example/modifyvolume, deploy/example/snapshot",
+		Docs: "azurefile-csi-driver: docs/driver-parameters.md, deploy/example/pv-azurefile-csi.yaml, " +
+			"deploy/example/modifyvolume, deploy/example/snapshot",
 		Parameters: map[string]string{"skuName": "Standard_LRS"},
 		Performance: map[string]Preset{
 			performanceStandard: {Parameters: map[string]string{"skuName": "Standard_LRS"}},
@@ -212,7 +227,8 @@ var Backends = []Backend{
 	},
 	{
 		Name: "gce-pd", Driver: "pd.csi.storage.gke.io",
-		Docs:       "gcp-compute-persistent-disk-csi-driver: README.md, docs/kubernetes/user-guides; Google Cloud: Hyperdisk in GKE",
+		Docs: "gcp-compute-persistent-disk-csi-driver: README.md, docs/kubernetes/user-guides; Google Cloud: " +
+			"Hyperdisk in GKE",
 		Parameters: map[string]string{"type": "pd-balanced", ClassParameterFSType: "ext4"},
 		Performance: map[string]Preset{
 			performanceStandard: {Parameters: map[string]string{"type": "pd-balanced"}},
@@ -264,7 +280,8 @@ var Backends = []Backend{
 		StaticOnly:  true,
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,
-		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the driver, pkg/mountpoint (ArgReadOnly).
+		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the driver,
+		// pkg/mountpoint (ArgReadOnly).
 		ReadOnlyOption: "read-only",
 		source:         sourceCSI,
 	},
@@ -322,7 +339,7 @@ var Backends = []Backend{
 		Docs:        "local-path-provisioner: README.md",
 		TopologyKey: corev1.LabelHostname,
 		AccessModes: oneNode, Block: true,
-		Handle: "a folder that exists on the node", HostPath: true,
+		Handle: "an existing directory of the node", HostPath: true,
 		source: sourceLocal,
 	},
 	{
@@ -330,7 +347,7 @@ var Backends = []Backend{
 		Docs:        "Kubernetes: Volumes (hostPath), Storage Classes (local)",
 		TopologyKey: corev1.LabelHostname,
 		AccessModes: shared, StaticOnly: true,
-		Handle: "a folder of the node, made when missing",
+		Handle: "a directory of the node, created when it is missing",
 		source: sourceHostPath,
 	},
 	{
@@ -344,8 +361,8 @@ var Backends = []Backend{
 	},
 }
 
-// inTreeNames translates what users of the removed in-tree plugins still write: the provisioner of a StorageClass or the
-// field of a PersistentVolume. Source: Kubernetes, csi-translation-lib.
+// inTreeNames translates what users of the removed in-tree plugins still write: the provisioner of a
+// StorageClass or the field of a PersistentVolume. Source: Kubernetes, csi-translation-lib.
 var inTreeNames = map[string]string{
 	"kubernetes.io/aws-ebs":    "aws-ebs",
 	"awsElasticBlockStore":     "aws-ebs",
@@ -386,6 +403,7 @@ func backendNames() []string {
 	return names
 }
 
+// backendsThat lists the names of the backends for which can is true, for messages.
 func backendsThat(can func(Backend) bool) string {
 	var names []string
 	for _, b := range Backends {

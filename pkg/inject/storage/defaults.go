@@ -17,7 +17,8 @@ const DefaultProfile = "default"
 // DefaultMountPath is where a profile without a path is mounted.
 const DefaultMountPath = "/data"
 
-// Further defaults of a profile. [Profile.Names] completes the names, so that two releases never share one by accident.
+// Further defaults of a profile. [Profile.Names] completes the names, so that two releases never share one
+// by accident.
 const (
 	defaultClass       = "fast"
 	defaultVolume      = "pv-data-pipeline"
@@ -36,8 +37,8 @@ func Default() *Config {
 	return c
 }
 
-// SetDefaults fills what is absent. It leaves names empty: they depend on the release, see [Profile.Names]. It returns
-// warnings for people, such as a translated in-tree name.
+// SetDefaults sets every absent field. Names remain empty: they depend on the release, see [Profile.Names].
+// It returns warnings for people, such as that of a translated in-tree name.
 func (c *Config) SetDefaults() []string {
 	var warnings []string
 	for i := range c.Profiles {
@@ -46,17 +47,18 @@ func (c *Config) SetDefaults() []string {
 	return warnings
 }
 
+// setDefaults sets the absent fields of a profile but its names, and compiles its namespaceSelector.
 func (p *Profile) setDefaults() []string {
-	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is a mistake to be told
+	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is refused later
 		p.Claim.Size = resource.MustParse(defaultSize)
 	}
 	warnings := p.StorageClass.setBackend(p.Name)
 	if len(p.Claim.AccessModes) == 0 {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{p.Backend().defaultAccessMode()}
 	}
-	p.Claim.Create = orElse(p.Claim.Create, true)
-	p.StorageClass.Create = orElse(p.StorageClass.Create, *p.Claim.Create)
-	p.StorageClass.AllowVolumeExpansion = orElse(p.StorageClass.AllowVolumeExpansion, true)
+	p.Claim.Create = boolOr(p.Claim.Create, true)
+	p.StorageClass.Create = boolOr(p.StorageClass.Create, *p.Claim.Create)
+	p.StorageClass.AllowVolumeExpansion = boolOr(p.StorageClass.AllowVolumeExpansion, true)
 	if p.StorageClass.ReclaimPolicy == "" {
 		p.StorageClass.ReclaimPolicy = defaultReclaim
 	}
@@ -64,14 +66,14 @@ func (p *Profile) setDefaults() []string {
 		p.StorageClass.VolumeBindingMode = defaultBindingMode
 	}
 	if p.Volume != nil {
-		p.Volume.Create = orElse(p.Volume.Create, *p.Claim.Create)
+		p.Volume.Create = boolOr(p.Volume.Create, *p.Claim.Create)
 	}
 	p.setClassDefaults()
 	if p.Mount.Path == "" {
 		p.Mount.Path = DefaultMountPath
 	}
 	p.namespaces = labels.Everything()
-	if p.NamespaceSelector != nil { // Validate tells what is wrong with one that cannot be compiled
+	if p.NamespaceSelector != nil { // Validate reports one that cannot be compiled
 		p.namespaces, _ = metav1.LabelSelectorAsSelector(p.NamespaceSelector)
 	}
 	return warnings
@@ -84,7 +86,8 @@ func (s *StorageClass) setBackend(profile string) []string {
 	}
 	if preset, ok := inTreeNames[s.Backend]; ok {
 		b, _ := backendByName(preset)
-		warning := fmt.Sprintf("profile %q: backend %q is an in-tree name: using the backend %q (%s)", profile, s.Backend, preset, b.Driver)
+		warning := fmt.Sprintf("profile %q: backend %q is an in-tree name: using the backend %q (%s)",
+			profile, s.Backend, preset, b.Driver)
 		s.Backend = preset
 		return []string{warning}
 	}
@@ -94,7 +97,8 @@ func (s *StorageClass) setBackend(profile string) []string {
 	return nil
 }
 
-func orElse(value *bool, fallback bool) *bool {
+// boolOr returns a pointer to a value, or to the fallback where there is no value.
+func boolOr(value *bool, fallback bool) *bool {
 	if value != nil {
 		return value
 	}
@@ -104,10 +108,10 @@ func orElse(value *bool, fallback bool) *bool {
 // setClassDefaults completes the optional classes.
 func (p *Profile) setClassDefaults() {
 	if a := p.AttributesClass; a != nil {
-		a.Create = orElse(a.Create, *p.Claim.Create)
+		a.Create = boolOr(a.Create, *p.Claim.Create)
 	}
 	if s := p.SnapshotClass; s != nil {
-		s.Create = orElse(s.Create, *p.Claim.Create)
+		s.Create = boolOr(s.Create, *p.Claim.Create)
 		s.DeletionPolicy = cmp.Or(s.DeletionPolicy, DeletionRetain)
 	}
 }

@@ -23,11 +23,15 @@ func FuzzConfig(f *testing.F) {
 	for _, text := range []string{
 		"profiles: [{name: a, fsGroup: 0, env: A, namespaceSelector: {matchLabels: {a: b}}}]\n",
 		"profiles: [{name: a, claim: {size: 1e3, accessModes: [ReadWriteOncePod]}}]\n",
-		"profiles: [{name: a}]\nkinds: [{group: g, kind: K, pods: [{podTemplate: a.b, replicas: ['$.c[*].d']}]}, {kind: L, objects: 'items[*]'}]\n",
-		"profiles: [{name: a, default: true, colocate: true, mount: {subPath: \"{namespace}/{pod.name}/{pod.labels['a/b']}\"}}]\n",
-		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], volumes: $.v, containers: [., 'c[*]']}]}]\n",
-		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, why: w}, " +
-			"{podTemplate: t, labels: $.l, shared: [{mounts: ['$.m'], env: ['$.e']}], names: {c: n}}]}, {kind: L, advice: x}]\n",
+		"profiles: [{name: a}]\nkinds: [{group: g, kind: K, pods: [{podTemplate: a.b, replicas: ['$.c[*].d']}]}, {kind: " +
+			"L, objects: 'items[*]'}]\n",
+		"profiles: [{name: a, default: true, colocate: true, mount: {subPath: " +
+			"\"{namespace}/{pod.name}/{pod.labels['a/b']}\"}}]\n",
+		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], " +
+			"volumes: $.v, containers: [., 'c[*]']}]}]\n",
+		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, " +
+			"why: w}, {podTemplate: t, labels: $.l, shared: [{mounts: ['$.m'], env: ['$.e']}], names: {c: n}}]}, " +
+			"{kind: L, advice: x}]\n",
 		"profiles: &p [{name: a, <<: {env: X}}]\nmetadata: {a: 1.5, b: 2026-01-01, c: ~, d: 0x1f, e: !!binary aGk=}\n",
 	} {
 		f.Add([]byte(injecttest.FileHead + text))
@@ -42,7 +46,8 @@ func FuzzConfig(f *testing.F) {
 		requireSameWhenPrinted(t, config)
 		for i := range config.Profiles {
 			config.Profiles[i].Warnings()
-			if _, err := storage.Objects(config, injecttest.Release, storage.ProfileRef{Profile: config.Profiles[i].Name, Namespace: "ml"}); err != nil {
+			ref := storage.ProfileRef{Profile: config.Profiles[i].Name, Namespace: "ml"}
+			if _, err := storage.Objects(config, injecttest.Release, ref); err != nil {
 				require.NotNil(t, config.Profiles[i].Volume, "only a static volume can be in the wrong namespace")
 			}
 		}

@@ -7,32 +7,34 @@ const Group = "pipeline-storage.io"
 // value is the profile's name.
 const LabelProfile = Group + "/profile"
 
-// LabelClaim is, with the name of a profile in front (disk.pipeline-storage.io/claim), the label of pods that a profile with
-// colocate keeps on one node. Its value is the name of their claim, shortened when a label cannot hold it.
+// LabelClaim is, with the name of a profile in front (disk.pipeline-storage.io/claim), the label of pods
+// that a profile with colocate keeps on one node. Its value is the name of their claim, shortened when a
+// label cannot hold it.
 const LabelClaim = Group + "/claim"
 
-// LabelInstallation is the label of what a claims controller made, and of nothing else. Its value names the installation,
-// so that two of them in one cluster never touch each other's objects, nor those of a Helm release.
+// LabelInstallation is the label of the objects that a claims controller created, and of no others. Its
+// value names the installation, so that two of them in one cluster never change each other's objects, nor
+// those of a Helm release.
 const LabelInstallation = Group + "/installation"
 
-// Labels that the claims controller writes on a volume that is bound to a claim of its own, so that a claim that was deleted
-// finds its volume when it is made again. They are labels because a selector finds them. An administrator who writes them
-// on a Released volume consents to give it to the claim that its claimRef names.
+// Labels that the claims controller writes on a volume that is bound to one of its claims. A claim that was
+// deleted finds its volume by them when it is recreated: they are labels because a selector finds them. An
+// administrator who writes them on a Released volume agrees to re-bind it to the claim in its claimRef.
 const (
 	// LabelNamespace is the name of the claim's namespace.
 	LabelNamespace = Group + "/namespace"
-	// LabelNamespaceUID is the UID of that namespace, so that one that was deleted and made again is not taken for the
-	// one that had the data.
+	// LabelNamespaceUID is the UID of that namespace, so that a recreated namespace is not taken for the one
+	// that had the data.
 	LabelNamespaceUID = Group + "/namespace-uid"
 )
 
 // Annotations of other projects that keep data when a release or an application is removed.
 const (
-	// annotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade leave an object alone.
+	// annotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade retain an object.
 	// Source: Helm, pkg/kube/resource_policy.go.
 	annotationResourcePolicy = "helm.sh/resource-policy"
 	// annotationSyncOptions with [syncOptionsKeep] makes Argo CD neither prune an object nor delete it with its
-	// application. Source: Argo CD, Sync Options (argo-cd issues 9853 and 7124 tell why both are needed).
+	// application. Source: Argo CD, Sync Options (argo-cd issues 9853 and 7124 are why both are needed).
 	annotationSyncOptions = "argocd.argoproj.io/sync-options"
 	// syncOptionsKeep is the value of [annotationSyncOptions] on everything that holds data.
 	syncOptionsKeep = "Prune=false,Delete=false"

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 )
 
-// Release says for whom names are made. The zero Release is admission, where nobody knows releases.
+// Release is the Helm release that names are made for. The zero Release is that of admission, where no
+// release is known.
 type Release struct {
 	// Name is the Helm release.
 	Name string
@@ -22,60 +24,46 @@ type Names struct {
 	AttributesClass, SnapshotClass string
 }
 
-// Names returns the names of the profile's objects for a release and the namespace of the claim. A name that the
-// configuration gives is literal but for {namespace} and {release}. Otherwise names are safe by default: with a release
-// fast.<namespace>.<release>, pv-data-pipeline.<namespace>.<release> and pvc-data-pipeline.<release>; at admission fast,
-// pv-data-pipeline.<namespace> and pvc-data-pipeline. Parts are joined by dots, which no namespace can contain. Profiles
-// other than "default" add their own name to the first part.
+// Names returns the names of the profile's objects for a release and the namespace of the claim. A name in
+// the configuration is used as it is written, with {namespace} and {release} replaced. The defaults are
+// safe: with a release fast.<namespace>.<release>, pv-data-pipeline.<namespace>.<release> and
+// pvc-data-pipeline.<release>; at admission fast, pv-data-pipeline.<namespace> and pvc-data-pipeline. Parts
+// are joined by dots, which no namespace can contain. Profiles other than "default" add their own name to
+// the first part.
 func (p *Profile) Names(r Release, namespace string) Names {
 	suffix := ""
 	if p.Name != DefaultProfile {
 		suffix = "-" + p.Name
 	}
-	home := namespace
-	if r.Namespace != "" {
-		home = r.Namespace
-	}
-	n := Names{
-		StorageClass: complete(p.StorageClass.Name, home, r.Name),
-		Claim:        complete(p.Claim.Name, namespace, r.Name),
-	}
+	releaseNamespace := cmp.Or(r.Namespace, namespace)
 	class := defaultClass + suffix
 	if r.Name != "" {
-		class = dotted(class, home, r.Name)
+		class = dotted(class, releaseNamespace, r.Name)
 	}
-	if n.StorageClass == "" {
-		n.StorageClass = class
+	n := Names{
+		StorageClass: cmp.Or(complete(p.StorageClass.Name, releaseNamespace, r.Name), class),
+		Claim:        cmp.Or(complete(p.Claim.Name, namespace, r.Name), dotted(defaultClaim+suffix, r.Name)),
 	}
-	p.nameClasses(&n, class, home, r.Name)
-	if n.Claim == "" {
-		n.Claim = dotted(defaultClaim+suffix, r.Name)
-	}
+	p.nameClasses(&n, class, releaseNamespace, r.Name)
 	if p.Volume != nil {
+		served := releaseNamespace
 		if p.Volume.Shared {
-			home = namespace
+			served = namespace
 		}
-		n.Volume = complete(p.Volume.Name, home, r.Name)
-		if n.Volume == "" {
-			n.Volume = dotted(defaultVolume+suffix, home, r.Name)
-		}
+		n.Volume = cmp.Or(complete(p.Volume.Name, served, r.Name), dotted(defaultVolume+suffix, served, r.Name))
 	}
 	return n
 }
 
+// complete replaces the placeholders of a name. A name that is empty remains empty: it has a default.
 func complete(name, namespace, release string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, PlaceholderNamespace, namespace), PlaceholderRelease, release)
+	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }
 
 // dotted joins the parts that are not empty.
 func dotted(parts ...string) string {
-	kept := parts[:0]
-	for _, part := range parts {
-		if part != "" {
-			kept = append(kept, part)
-		}
-	}
-	return strings.Join(kept, ".")
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	return strings.Join(parts, ".")
 }
 
 // NeedsRelease reports whether any name that the profile uses depends on the release or its namespace.
@@ -85,10 +73,12 @@ func (p *Profile) NeedsRelease() bool {
 
 // ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its namespace.
 func (p *Profile) ClaimNeedsRelease() bool {
-	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, PlaceholderRelease) || strings.Contains(p.Claim.Name, PlaceholderNamespace)
+	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, placeholderRelease) ||
+		strings.Contains(p.Claim.Name, placeholderNamespace)
 }
 
-// VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the claim is called.
+// VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the
+// claim is called.
 func (p *Profile) VolumeName() string {
 	if p.Name == DefaultProfile {
 		return volumePrefix
@@ -96,7 +86,7 @@ func (p *Profile) VolumeName() string {
 	return shorten(volumePrefix + "-" + p.Name)
 }
 
-// volumePrefix begins the names of our volumes in pods.
+// volumePrefix begins the names of injected volumes in pods.
 const volumePrefix = "pipeline-storage"
 
 // maxLabel is the length of a DNS label (RFC 1123), which a volume's name must be.
@@ -112,8 +102,8 @@ func shorten(name string) string {
 	return fmt.Sprintf("%s-%08x", strings.TrimRight(name[:maxLabel-9], "-"), sum.Sum32())
 }
 
-// nameClasses adds the names of the optional classes. They are objects of the cluster, as the StorageClass is, and of other
-// kinds, so that its default name is free for them.
+// nameClasses adds the names of the optional classes. They are objects of the cluster, as the StorageClass
+// is, and of other kinds, so that its default name is free for them.
 func (p *Profile) nameClasses(n *Names, byDefault, namespace, release string) {
 	if p.AttributesClass != nil {
 		n.AttributesClass = cmp.Or(complete(p.AttributesClass.Name, namespace, release), byDefault)

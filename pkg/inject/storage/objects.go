@@ -3,7 +3,6 @@ package storage
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,12 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ProfileRef says that pods of a namespace mount a profile's claim.
+// ProfileRef is a profile in a namespace whose pods mount its claim.
 type ProfileRef struct {
 	Profile, Namespace string
 }
 
-// ObjectSet holds the objects that profiles need, in the order in which they are to be created.
+// ObjectSet holds the storage objects of profiles, in the order of their creation.
 type ObjectSet struct {
 	StorageClasses    []*storagev1.StorageClass
 	AttributesClasses []*storagev1.VolumeAttributesClass
@@ -25,15 +24,15 @@ type ObjectSet struct {
 	Claims            []*corev1.PersistentVolumeClaim
 }
 
-// Objects returns the classes, PersistentVolumes and PersistentVolumeClaims that the uses need and that the
-// configuration creates: a class of each sort per profile, a claim per namespace, and for a static volume the one PersistentVolume,
-// bound in advance by claimRef and volumeName so that it needs no first consumer. It fails when a static volume is used
-// outside the one namespace that it serves.
-func Objects(config *Config, r Release, uses ...ProfileRef) (ObjectSet, error) {
+// Objects returns the storage objects that profiles need in namespaces, as far as the configuration creates
+// them: a class of each sort per profile, a claim per namespace, and for a static volume the one
+// PersistentVolume. That is bound in advance by claimRef and volumeName, so that it needs no first
+// consumer. It fails when a static volume is mounted outside the one namespace that it serves.
+func Objects(config *Config, r Release, refs ...ProfileRef) (ObjectSet, error) {
 	var s ObjectSet
 	for i := range config.Profiles {
 		p := &config.Profiles[i]
-		namespaces := usedIn(uses, p.Name)
+		namespaces := namespacesOf(refs, p.Name)
 		if len(namespaces) == 0 {
 			continue
 		}
@@ -79,32 +78,36 @@ func (s *ObjectSet) validate() error {
 	for _, o := range s.All() {
 		key, profile := o.Kind+"/"+o.Meta.Namespace+"/"+o.Meta.Name, o.Meta.Labels[LabelProfile]
 		if other, taken := seen[key]; taken && other != profile {
-			return fmt.Errorf("the profiles %q and %q would both create %s %s: give one of them another name", other, profile, o.Kind, o.Meta.Name)
+			return fmt.Errorf("the profiles %q and %q would both create %s %s: give one of them another name",
+				other, profile, o.Kind, o.Meta.Name)
 		}
 		seen[key] = profile
 	}
 	return nil
 }
 
-func usedIn(uses []ProfileRef, profile string) []string {
+// namespacesOf are the namespaces whose pods mount a profile's claim, sorted, each once.
+func namespacesOf(refs []ProfileRef, profile string) []string {
 	var namespaces []string
-	for _, u := range uses {
-		if u.Profile == profile && !slices.Contains(namespaces, u.Namespace) {
-			namespaces = append(namespaces, u.Namespace)
+	for _, ref := range refs {
+		if ref.Profile == profile && !slices.Contains(namespaces, ref.Namespace) {
+			namespaces = append(namespaces, ref.Namespace)
 		}
 	}
 	slices.Sort(namespaces)
 	return namespaces
 }
 
+// addObjects adds the objects of a profile whose pods are in the namespaces, of which there is at least one. It fails
+// where they are not those that its static volume serves.
 func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error {
-	homes, err := p.homes(r, namespaces)
+	served, err := p.volumeNamespaces(r, namespaces)
 	if err != nil {
 		return err
 	}
 	p.addClasses(s, r, namespaces)
-	for _, home := range homes {
-		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, home), home))
+	for _, namespace := range served {
+		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, namespace), namespace))
 	}
 	if !*p.Claim.Create {
 		return nil
@@ -115,39 +118,40 @@ func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error
 	return nil
 }
 
-// homes returns the namespaces for which a PersistentVolume is made: none, the one that it serves, or each when shared.
-func (p *Profile) homes(r Release, namespaces []string) ([]string, error) {
+// volumeNamespaces returns the namespaces for which a PersistentVolume is created: none, the one that it
+// serves, or each when it is shared.
+func (p *Profile) volumeNamespaces(r Release, namespaces []string) ([]string, error) {
 	if p.Volume == nil {
 		return nil, nil
 	}
-	homes := namespaces
+	served := namespaces
 	if !p.Volume.Shared {
-		home := cmp.Or(p.Volume.Namespace, r.Namespace, namespaces[0])
-		if err := p.servesOnly(home, namespaces); err != nil {
+		only := cmp.Or(p.Volume.Namespace, r.Namespace, namespaces[0])
+		if err := p.servesOnly(only, namespaces); err != nil {
 			return nil, err
 		}
-		homes = []string{home}
+		served = []string{only}
 	}
 	if !*p.Volume.Create {
 		return nil, nil
 	}
-	return homes, nil
+	return served, nil
 }
 
-// servesOnly refuses to use a static volume outside its namespace: a PersistentVolume is bound to one claim.
-func (p *Profile) servesOnly(home string, namespaces []string) error {
+// servesOnly refuses a static volume outside its namespace: a PersistentVolume is bound to one claim.
+func (p *Profile) servesOnly(only string, namespaces []string) error {
 	for _, namespace := range namespaces {
-		if namespace != home {
+		if namespace != only {
 			return fmt.Errorf("profile %q: its volume serves the namespace %q only, but pods in %q would mount it: "+
-				"give %q a profile of its own, set volume.shared if many nodes can mount it at once, or leave volume out to have one "+
-				"provisioned in each namespace",
-				p.Name, home, namespace, namespace)
+				"give %q a profile of its own, set volume.shared if many nodes can mount it at once, or leave volume "+
+				"out to have one provisioned in each namespace",
+				p.Name, only, namespace, namespace)
 		}
 	}
 	return nil
 }
 
-// meta is the metadata of everything that holds data: kept by Helm, Argo CD and Flux, and known as ours.
+// meta is the metadata of an object that holds data: Helm, Argo CD and Flux retain it, and a label names the profile.
 func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name:      name,
@@ -183,6 +187,7 @@ func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	}
 }
 
+// storageClass is the StorageClass of the profile. Its fields are copies: the caller may change them.
 func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	return &storagev1.StorageClass{
 		TypeMeta:             metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"},
@@ -196,6 +201,8 @@ func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	}
 }
 
+// claim is the PersistentVolumeClaim of the profile in a namespace. Without a static volume its volumeName
+// is empty, and the class provisions the volume.
 func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
@@ -204,8 +211,9 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: &n.StorageClass,
 			VolumeName:       n.Volume,
-			// The binder wants it to be the volume's too. Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
-			VolumeAttributesClassName: orNil(n.AttributesClass),
+			// The binder requires the volume to have the same class. Source: Kubernetes, pv_controller
+			// checkVolumeSatisfyClaim.
+			VolumeAttributesClassName: stringPointer(n.AttributesClass),
 			Resources: corev1.VolumeResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
 			},
@@ -213,6 +221,9 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 	}
 }
 
+// persistentVolume is the static volume of the profile, bound in advance to its claim in a namespace. The
+// claimRef has no UID, so that a recreated claim binds again. Source: Kubernetes, Persistent Volumes,
+// Reserving a PersistentVolume.
 func (p *Profile) persistentVolume(n Names, namespace string) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},
@@ -225,7 +236,7 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 			ClaimRef: &corev1.ObjectReference{
 				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: n.Claim,
 			},
-			VolumeAttributesClassName: orNil(n.AttributesClass),
+			VolumeAttributesClassName: stringPointer(n.AttributesClass),
 			MountOptions:              p.volumeOptions(),
 			NodeAffinity:              p.nodeAffinity(),
 			PersistentVolumeSource:    p.source(namespace),
@@ -233,7 +244,7 @@ func (p *Profile) persistentVolume(n Names, namespace string) *corev1.Persistent
 	}
 }
 
-// nodeAffinity keeps pods in the zone of the volume; without it a pod may land where the disk cannot be attached.
+// nodeAffinity keeps pods in the zone of the volume: in another one the disk cannot be attached.
 func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
 	key := p.topologyKey()
 	if p.Volume.Zone == "" || key == "" {
@@ -248,16 +259,8 @@ func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
 	}}
 }
 
-// topologyKey is the backend's, or for csi the volume's own.
-func (p *Profile) topologyKey() string {
-	if key := p.Backend().TopologyKey; key != "" {
-		return key
-	}
-	return p.Volume.TopologyKey
-}
-
-// source is the PersistentVolumeSource of the backend. A node must be able to tell the volumes of a driver apart by their
-// handles, so a handle that the driver does not read is made unique where the volume is shared.
+// source is the PersistentVolumeSource of the backend. A node distinguishes the volumes of a driver by
+// their handles, so a handle that the driver does not read is made unique where the volume is shared.
 // Source: Kubernetes, core/v1 CSIPersistentVolumeSource.
 func (p *Profile) source(namespace string) corev1.PersistentVolumeSource {
 	handle := p.Volume.Handle
@@ -278,69 +281,21 @@ var volumeSources = map[volumeSource]func(*Profile, string) corev1.PersistentVol
 			NodeStageSecretRef: p.Volume.stageSecret(),
 		}}
 	},
-	sourceLocal: func(_ *Profile, folder string) corev1.PersistentVolumeSource {
-		return corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: folder}}
+	sourceLocal: func(_ *Profile, directory string) corev1.PersistentVolumeSource {
+		return corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: directory}}
 	},
-	sourceHostPath: func(_ *Profile, folder string) corev1.PersistentVolumeSource {
-		made := corev1.HostPathDirectoryOrCreate
-		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: folder, Type: &made}}
+	sourceHostPath: func(_ *Profile, directory string) corev1.PersistentVolumeSource {
+		create := corev1.HostPathDirectoryOrCreate
+		return corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: directory, Type: &create}}
 	},
 }
 
-func orNil(name string) *string {
+// stringPointer returns a pointer to a name, or nil for an empty one.
+func stringPointer(name string) *string {
 	if name == "" {
 		return nil
 	}
 	return &name
-}
-
-// Backend is the row of the profile's backend in [Backends]; zero where no row has that name.
-func (p *Profile) Backend() Backend {
-	b, _ := backendByName(p.StorageClass.Backend)
-	return b
-}
-
-func (p *Profile) driver() string {
-	if b := p.Backend(); b.Driver != "" {
-		return b.Driver
-	}
-	return p.StorageClass.Driver
-}
-
-// parameters are the preset's, those of its performance, and the profile's own over them. An empty value takes one away.
-func (p *Profile) parameters() map[string]string {
-	merged := map[string]string{}
-	maps.Copy(merged, p.Backend().Parameters)
-	maps.Copy(merged, p.Backend().Performance[p.StorageClass.Performance].Parameters)
-	for name, owner := range p.Backend().BelongsTo {
-		if own, given := p.StorageClass.Parameters[owner]; given && own != merged[owner] {
-			delete(merged, name)
-		}
-	}
-	maps.Copy(merged, p.StorageClass.Parameters)
-	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
-	return merged
-}
-
-// attributes are the volume's own over the backend's and the parameters that it needs on both sides.
-func (p *Profile) attributes() map[string]string {
-	merged := map[string]string{}
-	maps.Copy(merged, p.Backend().Attributes)
-	for _, name := range p.Backend().Required {
-		if value := p.StorageClass.Parameters[name]; value != "" {
-			merged[name] = value
-		}
-	}
-	maps.Copy(merged, p.Volume.Attributes)
-	return merged
-}
-
-// SingleNode reports whether the volume can be mounted on one node only: every mode is ReadWriteOnce(Pod) and the backend
-// is a disk.
-func (p *Profile) SingleNode() bool {
-	return p.Backend().Block && !slices.ContainsFunc(p.Claim.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool {
-		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
-	})
 }
 
 // stageSecret is the Secret by which a node mounts a static volume, or nil.

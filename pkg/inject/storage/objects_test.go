@@ -19,9 +19,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "write the expected files")
 
-// golden compares text with a file, or writes the file anew with -update.
+// golden compares text with a file, or writes the file with -update.
 func golden(t *testing.T, file string, actual []byte) {
 	t.Helper()
 	if *update {
@@ -32,8 +32,9 @@ func golden(t *testing.T, file string, actual []byte) {
 	require.Equal(t, string(expected), string(actual), "if this is intended: go test ./pkg/inject/storage -update")
 }
 
-// TestObjects makes the objects of testdata/objects/NAME.in.yaml, whose metadata tells the release, the namespaces of the
-// pods and, when not all, the profiles that they use, and compares them with NAME.out.yaml.
+// TestObjects makes the objects of testdata/objects/NAME.in.yaml, whose metadata has the release, the
+// namespaces of the pods and, when not all, the profiles that they use, and compares them with
+// NAME.out.yaml.
 func TestObjects(t *testing.T) {
 	files, err := filepath.Glob("testdata/objects/*.in.yaml")
 	require.NoError(t, err)
@@ -65,10 +66,10 @@ func writeObjects(t *testing.T, config *storage.Config) []byte {
 		}
 		return out
 	}
-	var uses []storage.ProfileRef
+	var refs []storage.ProfileRef
 	for _, profile := range list("profiles", "default") {
 		for _, namespace := range list("pods") {
-			uses = append(uses, storage.ProfileRef{Profile: profile, Namespace: namespace})
+			refs = append(refs, storage.ProfileRef{Profile: profile, Namespace: namespace})
 		}
 	}
 	var out bytes.Buffer
@@ -77,7 +78,7 @@ func writeObjects(t *testing.T, config *storage.Config) []byte {
 			out.WriteString("# warning: " + warning + "\n")
 		}
 	}
-	objects, err := storage.Objects(config, storage.Release{Name: text("release"), Namespace: text("namespace")}, uses...)
+	objects, err := storage.Objects(config, storage.Release{Name: text("release"), Namespace: text("namespace")}, refs...)
 	if err != nil {
 		assert.Empty(t, objects)
 		out.WriteString("# error: " + err.Error() + "\n")
@@ -143,8 +144,11 @@ func TestObjectsKeepData(t *testing.T) {
 			assert.Equal(t, volume.Spec.AccessModes, claim.Spec.AccessModes)
 
 			assert.NotEmpty(t, class.Provisioner)
-			assert.False(t, strings.HasPrefix(class.Provisioner, "kubernetes.io/") && backend.Driver != "kubernetes.io/no-provisioner",
-				"the in-tree provisioners are gone")
+			assert.False(
+				t,
+				strings.HasPrefix(class.Provisioner, "kubernetes.io/") && backend.Driver != "kubernetes.io/no-provisioner",
+				"the in-tree provisioners are gone",
+			)
 			key := backend.TopologyKey
 			if backend.Name == "csi" {
 				key = "topology.example.com/zone"
@@ -154,7 +158,11 @@ func TestObjectsKeepData(t *testing.T) {
 			if hasAffinity {
 				term := volume.Spec.NodeAffinity.Required.NodeSelectorTerms
 				require.Len(t, term, 1, "terms are joined by or")
-				assert.Equal(t, []corev1.NodeSelectorRequirement{{Key: key, Operator: "In", Values: []string{"zone-1"}}}, term[0].MatchExpressions)
+				assert.Equal(
+					t,
+					[]corev1.NodeSelectorRequirement{{Key: key, Operator: "In", Values: []string{"zone-1"}}},
+					term[0].MatchExpressions,
+				)
 			}
 		})
 	}
@@ -207,13 +215,14 @@ func TestObjectsAreNotSharedBetweenCalls(t *testing.T) {
 	assert.Equal(t, expected, second)
 }
 
-func TestBackends(t *testing.T) {
-	var names []string
+func TestEveryBackendIsComplete(t *testing.T) {
+	seen := map[string]bool{}
 	for _, b := range storage.Backends {
-		names = append(names, b.Name)
+		assert.False(t, seen[b.Name] || seen[b.Driver], "the name and the driver of %s are those of one row", b.Name)
+		seen[b.Name], seen[b.Driver] = true, true
 		t.Run(b.Name, func(t *testing.T) {
-			assert.NotEmpty(t, b.Handle, "people are told what a handle looks like")
-			assert.NotEmpty(t, b.Docs, "people are told where the facts are from")
+			assert.NotEmpty(t, b.Handle, "the documentation describes a handle")
+			assert.NotEmpty(t, b.Docs, "the documentation has the sources")
 			assert.Equal(t, b.Name == "csi", b.Driver == "")
 			config := staticConfig(t, b)
 			require.Len(t, config.Profiles[0].Claim.AccessModes, 1)
@@ -236,10 +245,6 @@ func TestBackends(t *testing.T) {
 			}
 		})
 	}
-	assert.Equal(t, []string{
-		"aws-ebs", "aws-efs", "aws-fsx-lustre", "azure-disk", "azure-file", "gce-pd", "gce-filestore", "gcs-fuse", "mountpoint-s3",
-		"ceph-rbd", "cephfs", "nfs", "local-path", "host-path", "csi",
-	}, names)
 }
 
 // TestClassesFollowTheProfile is about the optional classes and what names them.
@@ -252,7 +257,9 @@ func TestClassesFollowTheProfile(t *testing.T) {
 	}{
 		"both are made, before volume and claim": {
 			"volume: {handle: v, zone: z}, " + classes,
-			[]string{"StorageClass", "VolumeAttributesClass", "VolumeSnapshotClass", "PersistentVolume", "PersistentVolumeClaim"},
+			[]string{
+				"StorageClass", "VolumeAttributesClass", "VolumeSnapshotClass", "PersistentVolume", "PersistentVolumeClaim",
+			},
 			new("fast.ml.demo"),
 		},
 		"both are there": {
@@ -261,7 +268,7 @@ func TestClassesFollowTheProfile(t *testing.T) {
 			new("gold"),
 		},
 		"neither, when the claim is not made": {"claim: {create: false}, " + classes, nil, nil},
-		"neither is asked for":                {"env: A", []string{"StorageClass", "PersistentVolumeClaim"}, nil},
+		"neither in the profile":              {"env: A", []string{"StorageClass", "PersistentVolumeClaim"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := injecttest.Load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
@@ -283,25 +290,44 @@ func TestClassesFollowTheProfile(t *testing.T) {
 	}
 }
 
-// TestAttributesClassWarnings tells of what the driver would refuse.
+// TestAttributesClassWarnings warns of parameters that the driver would refuse.
 func TestAttributesClassWarnings(t *testing.T) {
-	const secrets = "clusterID: c, pool: p, csi.storage.k8s.io/provisioner-secret-name: s, csi.storage.k8s.io/provisioner-secret-namespace: n, " +
+	const secrets = "clusterID: c, pool: p, csi.storage.k8s.io/provisioner-secret-name: s, " +
+		"csi.storage.k8s.io/provisioner-secret-namespace: n, " +
 		"csi.storage.k8s.io/node-stage-secret-name: s, csi.storage.k8s.io/node-stage-secret-namespace: n"
-	const modify = ", csi.storage.k8s.io/controller-modify-secret-name: s, csi.storage.k8s.io/controller-modify-secret-namespace: n"
+	const modify = ", csi.storage.k8s.io/controller-modify-secret-name: s, " +
+		"csi.storage.k8s.io/controller-modify-secret-namespace: n"
 	for name, tt := range map[string]struct{ profile, exp string }{
-		"what the driver modifies": {"attributesClass: {parameters: {iops: '1', throughput: '2', tagSpecification_1: 'a=b'}}", ""},
-		"what it does not": {
-			"attributesClass: {parameters: {iops: '1', speed: '2'}}",
-			`profile "default": attributesClass.parameters: speed is none that the backend aws-ebs is known to modify: there are type, iops, throughput, tagSpecification_*, tagDeletion_*`,
+		"parameters that the driver modifies": {
+			"attributesClass: {parameters: {iops: '1', throughput: '2', tagSpecification_1: 'a=b'}}",
+			"",
 		},
-		"what nobody knows": {"storageClass: {backend: csi, driver: d}, attributesClass: {parameters: {speed: '2'}}", ""},
+		"a parameter that it does not modify": {
+			"attributesClass: {parameters: {iops: '1', speed: '2'}}",
+			`profile "default": attributesClass.parameters: the backend aws-ebs is not known to modify speed: it modifies ` +
+				`type, iops, throughput, tagSpecification_*, tagDeletion_*`,
+		},
+		"any parameter of an unknown driver": {
+			"storageClass: {backend: csi, driver: d}, attributesClass: {parameters: {speed: '2'}}",
+			"",
+		},
 		"a class without the Secret": {
-			"storageClass: {backend: ceph-rbd, parameters: {" + secrets + "}}, attributesClass: {parameters: {maxReadIops: '1'}}",
-			`profile "default": attributesClass: the backend ceph-rbd needs parameters of the class for it: add to storageClass.parameters ` +
+			"storageClass: {backend: ceph-rbd, parameters: {" + secrets + "}}, attributesClass: {parameters: {maxReadIops: " +
+				"'1'}}",
+			`profile "default": attributesClass: the backend ceph-rbd needs parameters of the class for it: add to ` +
+				`storageClass.parameters ` +
 				"csi.storage.k8s.io/controller-modify-secret-name, csi.storage.k8s.io/controller-modify-secret-namespace",
 		},
-		"a class with it":         {"storageClass: {backend: ceph-rbd, parameters: {" + secrets + modify + "}}, attributesClass: {parameters: {maxReadIops: '1'}}", ""},
-		"a class of others":       {"storageClass: {backend: ceph-rbd, name: x, create: false, parameters: {clusterID: c, pool: p}}, attributesClass: {parameters: {baseIops: '1'}}", ""},
+		"a class with it": {
+			"storageClass: {backend: ceph-rbd, parameters: {" + secrets + modify + "}}, attributesClass: {parameters: " +
+				"{maxReadIops: '1'}}",
+			"",
+		},
+		"an unmanaged class": {
+			"storageClass: {backend: ceph-rbd, name: x, create: false, parameters: {clusterID: c, pool: p}}, " +
+				"attributesClass: {parameters: {baseIops: '1'}}",
+			"",
+		},
 		"no class to modify with": {"storageClass: {backend: ceph-rbd, parameters: {" + secrets + "}}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,15 +348,25 @@ func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
 		profile string
 		exp     map[string]string
 	}{
-		"the backend's own":       {"env: A", map[string]string{"type": "gp3", storage.ClassParameterFSType: "ext4"}},
-		"fast":                    {"storageClass: {performance: fast}", map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000", storage.ClassParameterFSType: "ext4"}},
-		"fast, but with own iops": {"storageClass: {performance: fast, parameters: {iops: '9000', throughput: ''}}", map[string]string{"type": "gp3", "iops": "9000", storage.ClassParameterFSType: "ext4"}},
-		"throughput":              {"claim: {size: 125Gi}, storageClass: {performance: throughput}", map[string]string{"type": "st1", storage.ClassParameterFSType: "ext4"}},
+		"the backend's own": {"env: A", map[string]string{"type": "gp3", storage.ClassParameterFSType: "ext4"}},
+		"fast": {
+			"storageClass: {performance: fast}",
+			map[string]string{"type": "gp3", "iops": "16000", "throughput": "1000", storage.ClassParameterFSType: "ext4"},
+		},
+		"fast, but with own iops": {
+			"storageClass: {performance: fast, parameters: {iops: '9000', throughput: ''}}",
+			map[string]string{"type": "gp3", "iops": "9000", storage.ClassParameterFSType: "ext4"},
+		},
+		"throughput": {
+			"claim: {size: 125Gi}, storageClass: {performance: throughput}",
+			map[string]string{"type": "st1", storage.ClassParameterFSType: "ext4"},
+		},
 		"the type of a file system, and its speed": {
 			lustre(""), map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
 		},
-		"the same type, said again": {
-			lustre("deploymentType: PERSISTENT_2"), map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
+		"the same type, written again": {
+			lustre("deploymentType: PERSISTENT_2"),
+			map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
 		},
 		"another type does not keep the speed of the first": {
 			lustre("deploymentType: SCRATCH_2"), map[string]string{"subnetId": "s", "deploymentType": "SCRATCH_2"},
@@ -343,10 +379,17 @@ func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
 			lustre("deploymentType: PERSISTENT_1, perUnitStorageThroughput: '200'"),
 			map[string]string{"subnetId": "s", "deploymentType": "PERSISTENT_1", "perUnitStorageThroughput": "200"},
 		},
-		"another type, of any size": {"claim: {size: 1Gi}, storageClass: {performance: throughput, parameters: {type: gp2}}", map[string]string{"type": "gp2", storage.ClassParameterFSType: "ext4"}},
+		"another type, of any size": {
+			"claim: {size: 1Gi}, storageClass: {performance: throughput, parameters: {type: gp2}}",
+			map[string]string{"type": "gp2", storage.ClassParameterFSType: "ext4"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := storage.Objects(injecttest.Load(t, "profiles: [{name: default, "+tt.profile+"}]\n"), injecttest.Release, storage.ProfileRef{Profile: "default", Namespace: "ml"})
+			objects, err := storage.Objects(
+				injecttest.Load(t, "profiles: [{name: default, "+tt.profile+"}]\n"),
+				injecttest.Release,
+				storage.ProfileRef{Profile: "default", Namespace: "ml"},
+			)
 			require.NoError(t, err)
 			assert.Equal(t, tt.exp, objects.StorageClasses[0].Parameters)
 		})
@@ -358,12 +401,15 @@ func TestSingleNode(t *testing.T) {
 		profile string
 		exp     bool
 	}{
-		"a disk":                        {"env: A", true},
-		"a disk for one pod":            {"claim: {accessModes: [ReadWriteOncePod]}", true},
-		"a disk that many nodes read":   {"claim: {accessModes: [ReadOnlyMany]}, storageClass: {backend: gce-pd}", false},
-		"files":                         {"storageClass: {backend: nfs, parameters: {server: s, share: /s}}", false},
-		"another driver, once":          {"storageClass: {backend: csi, driver: d.example.com}", true},
-		"another driver for many nodes": {"claim: {accessModes: [ReadWriteMany]}, storageClass: {backend: csi, driver: d.example.com}", false},
+		"a disk":                      {"env: A", true},
+		"a disk for one pod":          {"claim: {accessModes: [ReadWriteOncePod]}", true},
+		"a disk that many nodes read": {"claim: {accessModes: [ReadOnlyMany]}, storageClass: {backend: gce-pd}", false},
+		"files":                       {"storageClass: {backend: nfs, parameters: {server: s, share: /s}}", false},
+		"another driver, once":        {"storageClass: {backend: csi, driver: d.example.com}", true},
+		"another driver for many nodes": {
+			"claim: {accessModes: [ReadWriteMany]}, storageClass: {backend: csi, driver: d.example.com}",
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := injecttest.Load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
@@ -372,7 +418,7 @@ func TestSingleNode(t *testing.T) {
 	}
 }
 
-func TestTwoProfilesNeverMakeOneObject(t *testing.T) {
+func TestRefusesTwoProfilesWithOneObject(t *testing.T) {
 	config, _, err := storage.Load([]byte(injecttest.FileHead + `profiles:
 - name: default
   claim: {name: "pvc-data-pipeline-b.{release}"}
@@ -380,6 +426,12 @@ func TestTwoProfilesNeverMakeOneObject(t *testing.T) {
   mount: {path: /b}
 `))
 	require.NoError(t, err)
-	_, err = storage.Objects(config, injecttest.Release, storage.ProfileRef{Profile: "default", Namespace: "ml"}, storage.ProfileRef{Profile: "b", Namespace: "ml"})
-	require.EqualError(t, err, `the profiles "default" and "b" would both create PersistentVolumeClaim pvc-data-pipeline-b.`+injecttest.Release.Name+`: give one of them another name`)
+	_, err = storage.Objects(
+		config,
+		injecttest.Release,
+		storage.ProfileRef{Profile: "default", Namespace: "ml"},
+		storage.ProfileRef{Profile: "b", Namespace: "ml"},
+	)
+	require.EqualError(t, err, `the profiles "default" and "b" would both create PersistentVolumeClaim `+
+		`pvc-data-pipeline-b.`+injecttest.Release.Name+`: give one of them another name`)
 }

@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -12,18 +10,23 @@ import (
 
 // Serves reports whether pods of a namespace with these labels may have the profile's storage added at admission: its
 // NamespaceSelector matches, and a volume of the profile's own, which is bound to one claim, names that namespace.
-// Source: DESIGN §4, namespaceSelector and volume.namespace.
 func (p *Profile) Serves(namespace string, of map[string]string) error {
 	if !p.namespaces.Matches(labels.Set(of)) {
-		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q", p.Name, namespace, p.namespaces)
+		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q",
+			p.Name, namespace, p.namespaces)
 	}
-	if v := p.Volume; v != nil && (*p.Claim.Create || *v.Create) && !v.Shared && v.Namespace != "" && v.Namespace != namespace {
-		return fmt.Errorf("the profile %q is not for the namespace %q: its volume serves %q only", p.Name, namespace, v.Namespace)
+	v := p.Volume
+	if v == nil || v.Shared || !*p.Claim.Create && !*v.Create {
+		return nil
+	}
+	if v.Namespace != "" && v.Namespace != namespace {
+		return fmt.Errorf("the profile %q is not for the namespace %q: its volume serves %q only",
+			p.Name, namespace, v.Namespace)
 	}
 	return nil
 }
 
-// Creates reports whether the profile makes any object.
+// Creates reports whether the profile creates any object.
 func (p *Profile) Creates() bool {
 	return *p.Claim.Create || *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
 		p.createsAttributesClass() || p.createsSnapshotClass()
@@ -39,13 +42,13 @@ func (c *Config) Profile(name string) *Profile {
 	return nil
 }
 
-// SelectsNamespaces reports whether some profile has a namespaceSelector that leaves namespaces out, so that their labels
-// matter.
+// SelectsNamespaces reports whether any profile has a namespaceSelector that excludes namespaces, so that
+// their labels are read.
 func (c *Config) SelectsNamespaces() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return !p.namespaces.Empty() })
 }
 
-// SetsEnv reports whether some profile sets an environment variable, so that those of containers matter.
+// SetsEnv reports whether any profile sets an environment variable, so that those of containers are read.
 func (c *Config) SetsEnv() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || p.Mount.NeedsVariables() })
 }
@@ -64,7 +67,7 @@ func (c *Config) DefaultProfiles() []string {
 	return names
 }
 
-// SetDefaultProfiles makes these profiles, and no others, those that a pod gets that names none.
+// SetDefaultProfiles makes these profiles, and no others, the ones of a pod that names no profile.
 func (c *Config) SetDefaultProfiles(names ...string) error {
 	for _, name := range names {
 		if c.Profile(name) == nil {
@@ -84,23 +87,4 @@ func (c *Config) ProfileNames() []string {
 		names[i] = c.Profiles[i].Name
 	}
 	return names
-}
-
-// SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
-func (m *MountConfig) SetPath(mountPath string) error {
-	if err := checkMountPath(mountPath); err != nil {
-		return err
-	}
-	m.Path = mountPath
-	return nil
-}
-
-// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with placeholders:
-// those are the administrator's.
-func (m *MountConfig) AddSubPath(directory string) error {
-	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
-		return err
-	}
-	m.SubPath = path.Join(m.SubPath, directory)
-	return nil
 }

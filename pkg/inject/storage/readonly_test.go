@@ -19,7 +19,12 @@ func volumeOf(t *testing.T, b storage.Backend, readOnly bool, options ...string)
 	t.Helper()
 	c := &storage.Config{APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Profiles: []storage.Profile{{
 		Name: "models", StorageClass: storage.StorageClass{Backend: b.Name, Driver: b.Driver},
-		Volume: &storage.Volume{Handle: "/volume", Zone: "z", Namespace: "ml", MountOptions: options}, Mount: storage.MountConfig{ReadOnly: readOnly},
+		Volume: &storage.Volume{
+			Handle:       "/volume",
+			Zone:         "z",
+			Namespace:    "ml",
+			MountOptions: options,
+		}, Mount: storage.MountConfig{ReadOnly: readOnly},
 	}}}
 	c.SetDefaults()
 	objects, err := storage.Objects(c, storage.Release{}, storage.ProfileRef{Profile: "models", Namespace: "ml"})
@@ -42,7 +47,12 @@ func TestReadOnlyProfilesMakeReadOnlyVolumes(t *testing.T) {
 			}
 			assert.Equal(t, []string{b.ReadOnlyOption}, volume.Spec.MountOptions)
 			assert.Equal(t, []string{"noatime", b.ReadOnlyOption}, volumeOf(t, b, true, "noatime").Spec.MountOptions)
-			assert.Equal(t, []string{"noatime," + b.ReadOnlyOption}, volumeOf(t, b, true, "noatime,"+b.ReadOnlyOption).Spec.MountOptions, "not twice")
+			assert.Equal(
+				t,
+				[]string{"noatime," + b.ReadOnlyOption},
+				volumeOf(t, b, true, "noatime,"+b.ReadOnlyOption).Spec.MountOptions,
+				"not twice",
+			)
 			if volume.Spec.CSI != nil {
 				assert.Equal(t, b.ReadOnlyAttach, volume.Spec.CSI.ReadOnly)
 				assert.False(t, writable.Spec.CSI.ReadOnly)
@@ -70,10 +80,19 @@ func TestWarnsWhereAVolumeCannotBeReadOnly(t *testing.T) {
 		profile string
 		want    bool
 	}{
-		"a hostPath volume":          {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", true},
-		"one that may be written":    {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}", false},
-		"one that exists":            {"storageClass: {backend: host-path}, volume: {name: v, create: false}, mount: {readOnly: true}", false},
-		"a local volume":             {"storageClass: {backend: local-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}", true},
+		"a hostPath volume": {
+			"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}",
+			true,
+		},
+		"one that may be written": {"storageClass: {backend: host-path}, volume: {handle: /x, zone: n}", false},
+		"one that exists": {
+			"storageClass: {backend: host-path}, volume: {name: v, create: false}, mount: {readOnly: true}",
+			false,
+		},
+		"a local volume": {
+			"storageClass: {backend: local-path}, volume: {handle: /x, zone: n}, mount: {readOnly: true}",
+			true,
+		},
 		"a disk":                     {"volume: {handle: vol-1, zone: z}, mount: {readOnly: true}", false},
 		"a volume to be provisioned": {"storageClass: {backend: local-path}, mount: {readOnly: true}", false},
 	} {
@@ -81,7 +100,12 @@ func TestWarnsWhereAVolumeCannotBeReadOnly(t *testing.T) {
 			t.Parallel()
 			config := injecttest.Load(t, "profiles: [{name: default, "+row.profile+"}]\n")
 			warnings := config.Profiles[0].Warnings()
-			assert.Equal(t, row.want, slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, warning) }), warnings)
+			assert.Equal(
+				t,
+				row.want,
+				slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, warning) }),
+				warnings,
+			)
 		})
 	}
 }

@@ -11,17 +11,18 @@ import (
 
 // SnapshotClass describes the VolumeSnapshotClass of a profile. Snapshots themselves are made by other tools.
 type SnapshotClass struct {
-	// Name is literal when given, with {namespace} and {release} replaced. Default: as the StorageClass's default, see [Profile.Names].
+	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the StorageClass's
+	// default, see [Profile.Names].
 	Name string `json:"name,omitempty"`
 	// Parameters are merged over those of the backend; an empty value removes one.
 	Parameters map[string]string `json:"parameters,omitempty"`
-	// DeletionPolicy says what becomes of a snapshot's data when its VolumeSnapshot is deleted. Default: Retain.
+	// DeletionPolicy is what happens to a snapshot's data when its VolumeSnapshot is deleted. Default: Retain.
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
-	// Create is whether the class is made. Default: as the claim's.
+	// Create is whether the class is created. Default: as the claim's.
 	Create *bool `json:"create,omitempty"`
 }
 
-// DeletionPolicy is what a VolumeSnapshotClass says of the data of deleted snapshots.
+// DeletionPolicy is what happens to the data of deleted snapshots.
 type DeletionPolicy string
 
 // The deletion policies. Source: external-snapshotter, client/apis/volumesnapshot/v1.
@@ -30,9 +31,10 @@ const (
 	DeletionDelete DeletionPolicy = "Delete"
 )
 
-// VolumeSnapshotClass is snapshot.storage.k8s.io/v1 VolumeSnapshotClass. The fields are external-snapshotter's,
-// client/apis/volumesnapshot/v1, whose module would bring its own versions of what every program here is built with, and
-// lengthen the start of postrender, for three fields. test/samples holds them to its CustomResourceDefinition.
+// VolumeSnapshotClass is snapshot.storage.k8s.io/v1 VolumeSnapshotClass. The fields are
+// external-snapshotter's, client/apis/volumesnapshot/v1, whose module would bring its own versions of what
+// every program here is built with, and lengthen the start of postrender, for three fields. test/samples
+// holds them to its CustomResourceDefinition.
 type VolumeSnapshotClass struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitzero"`
@@ -44,10 +46,12 @@ type VolumeSnapshotClass struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 }
 
+// createsSnapshotClass reports whether the profile creates a VolumeSnapshotClass. The defaults must be set.
 func (p *Profile) createsSnapshotClass() bool {
 	return p.SnapshotClass != nil && *p.SnapshotClass.Create
 }
 
+// snapshotClass is the VolumeSnapshotClass of a profile that has one. Its scope is the cluster.
 func (p *Profile) snapshotClass(n Names) *VolumeSnapshotClass {
 	return &VolumeSnapshotClass{
 		TypeMeta:       metav1.TypeMeta{APIVersion: "snapshot.storage.k8s.io/v1", Kind: "VolumeSnapshotClass"},
@@ -70,6 +74,8 @@ func (p *Profile) snapshotParameters() map[string]string {
 	return merged
 }
 
+// validateSnapshotClass refuses a class whose driver makes no snapshots, and one without the parameters
+// that the driver needs.
 func (p *Profile) validateSnapshotClass(at *field.Path, backend Backend) field.ErrorList {
 	s := p.SnapshotClass
 	if s == nil {
@@ -80,13 +86,15 @@ func (p *Profile) validateSnapshotClass(at *field.Path, backend Backend) field.E
 		errs = append(errs, field.NotSupported(at.Child("deletionPolicy"), s.DeletionPolicy, policies))
 	}
 	if !backend.Snapshots && backend.Driver != "" {
-		return append(errs, field.Invalid(at, s.Name, fmt.Sprintf("the driver %s of the backend %s makes no snapshots; those of %s do",
-			backend.Driver, backend.Name, backendsThat(func(b Backend) bool { return b.Snapshots }))))
+		others := backendsThat(func(b Backend) bool { return b.Snapshots })
+		return append(errs, field.Invalid(at, s.Name, fmt.Sprintf("the driver %s of the backend %s makes no snapshots; "+
+			"those of %s do", backend.Driver, backend.Name, others)))
 	}
 	parameters := p.snapshotParameters()
 	for _, name := range backend.ToSnapshot {
 		if *s.Create && parameters[name] == "" {
-			errs = append(errs, field.Required(at.Child("parameters").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("parameters").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
 	return errs

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -13,10 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it away.
-// Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
-const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // Validate checks a configuration whose defaults are set and returns every problem with its field path.
 func (c *Config) Validate() field.ErrorList {
@@ -76,6 +71,7 @@ func (c *Config) validateUnique(at *field.Path) field.ErrorList {
 	return errs
 }
 
+// validate checks one profile. Where it meets others is in [Config.validateUnique].
 func (p *Profile) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, problem := range validation.IsDNS1123Label(p.Name) {
@@ -96,8 +92,9 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 		for _, problem := range validation.IsEnvVarName(p.Env) {
 			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
 		}
-		if strings.HasPrefix(p.Env, PodVariablePrefix) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env, "must not begin with "+PodVariablePrefix+", as the variables of mount.subPath do"))
+		if strings.HasPrefix(p.Env, podVariablePrefix) {
+			errs = append(errs, field.Invalid(at.Child("env"), p.Env,
+				"must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
 		}
 	}
 	if p.FSGroup != nil && *p.FSGroup < 0 {
@@ -109,6 +106,7 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	return errs
 }
 
+// validate checks the claim: the name, the size, and access modes that the backend can serve.
 func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), c.Name)
 	if c.Size.Sign() <= 0 {
@@ -120,19 +118,25 @@ func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 		}
 	}
 	if len(c.AccessModes) > 1 && slices.Contains(c.AccessModes, corev1.ReadWriteOncePod) {
-		errs = append(errs, field.Invalid(at.Child("accessModes"), c.AccessModes, "ReadWriteOncePod cannot be combined with other modes"))
+		errs = append(errs, field.Invalid(at.Child("accessModes"), c.AccessModes,
+			"ReadWriteOncePod cannot be combined with other modes"))
 	}
 	return errs
 }
 
+// validate checks the class, but for its driver and the parameters of provisioning.
 func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), s.Name)
 	for _, name := range backend.Required {
 		if s.Parameters[name] == "" && *s.Create {
-			errs = append(errs, field.Required(at.Child("parameters").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("parameters").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
-	policies := []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimRetain, corev1.PersistentVolumeReclaimDelete}
+	policies := []corev1.PersistentVolumeReclaimPolicy{
+		corev1.PersistentVolumeReclaimRetain,
+		corev1.PersistentVolumeReclaimDelete,
+	}
 	if !slices.Contains(policies, s.ReclaimPolicy) {
 		errs = append(errs, field.NotSupported(at.Child("reclaimPolicy"), s.ReclaimPolicy, policies))
 	}
@@ -143,22 +147,27 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 	return errs
 }
 
+// validateDriver refuses a driver beside a backend that has another one, and requires one for the backend
+// csi where a class or a volume is created.
 func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
 	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
 		p.createsAttributesClass() || p.createsSnapshotClass()
 	switch {
 	case backend.Name != "csi" && driver != "" && driver != backend.Driver:
-		return field.ErrorList{field.Invalid(at, driver, fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
+		return field.ErrorList{field.Invalid(at, driver,
+			fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
 	case backend.Name == "csi" && driver == "" && needed:
 		return field.ErrorList{field.Required(at, "the backend csi needs the name of its CSI driver")}
 	}
 	return nil
 }
 
+// validateVolume checks the static volume, and requires one where nothing provisions volumes.
 func (p *Profile) validateVolume(at *field.Path, backend Backend) field.ErrorList {
 	if p.Volume == nil {
 		if backend.StaticOnly && *p.Claim.Create {
-			return field.ErrorList{field.Required(at, fmt.Sprintf("nothing provisions volumes of the backend %s: name one", backend.Name))}
+			return field.ErrorList{field.Required(at,
+				fmt.Sprintf("nothing provisions volumes of the backend %s: name one", backend.Name))}
 		}
 		return nil
 	}
@@ -184,13 +193,15 @@ func (p *Profile) validateShared(at *field.Path) field.ErrorList {
 	}
 	var errs field.ErrorList
 	if p.SingleNode() {
-		errs = append(errs, field.Invalid(at.Child("shared"), true, "only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
+		errs = append(errs, field.Invalid(at.Child("shared"), true,
+			"only one node can mount it: it needs a claim with accessModes ReadWriteMany or ReadOnlyMany, or a file backend"))
 	}
 	if v.Namespace != "" {
 		errs = append(errs, field.Invalid(at.Child("namespace"), v.Namespace, "a shared volume serves every namespace"))
 	}
-	if v.Name != "" && !strings.Contains(v.Name, PlaceholderNamespace) {
-		errs = append(errs, field.Invalid(at.Child("name"), v.Name, "a shared volume has a PersistentVolume in each namespace, so its name needs "+PlaceholderNamespace))
+	if v.Name != "" && !strings.Contains(v.Name, placeholderNamespace) {
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name,
+			"a shared volume has a PersistentVolume in each namespace, so its name needs "+placeholderNamespace))
 	}
 	return errs
 }
@@ -202,9 +213,10 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	if v.Handle == "" {
 		errs = append(errs, field.Required(at.Child("handle"), "for the backend "+backend.Name+": "+backend.Handle))
 	}
-	isFolder := backend.source == sourceLocal || backend.source == sourceHostPath
-	if isFolder && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
-		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, "must be an absolute folder below / without .."))
+	isDirectory := backend.source == sourceLocal || backend.source == sourceHostPath
+	if isDirectory && v.Handle != "" && (!path.IsAbs(v.Handle) || path.Clean(v.Handle) == "/" || hasDotDot(v.Handle)) {
+		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle,
+			"must be an absolute path of a directory below / without .."))
 	}
 	errs = append(errs, p.validateReadOnly(at)...)
 	errs = append(errs, p.validateStage(at, backend)...)
@@ -214,7 +226,8 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	}
 	for _, name := range backend.Required {
 		if !*p.StorageClass.Create && p.attributes()[name] == "" {
-			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("attributes").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
 	return errs
@@ -239,56 +252,6 @@ func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorLi
 		errs = append(errs, field.Invalid(at.Child("zone"), v.Zone, "volumes of the backend "+backend.Name+" have no zone"))
 	}
 	return errs
-}
-
-func (m *MountConfig) validate(at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if err := checkMountPath(m.Path); err != nil {
-		errs = append(errs, field.Invalid(at.Child("path"), m.Path, err.Error()))
-	}
-	if err := checkSubPath(m.SubPath); err != nil {
-		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
-	}
-	if err := checkPlaceholders(m.SubPath); err != nil {
-		errs = append(errs, field.Invalid(at.Child("subPath"), m.SubPath, err.Error()))
-	}
-	return errs
-}
-
-// checkMountPath refuses paths at which a volume would hide what the container needs.
-func checkMountPath(p string) error {
-	clean := path.Clean(p)
-	switch {
-	case !path.IsAbs(p):
-		return errors.New("must be an absolute path")
-	case strings.Contains(p, ":"):
-		return errors.New("must not contain a colon")
-	case hasDotDot(p):
-		return errors.New("must not contain two dots")
-	case clean == "/":
-		return errors.New("would hide the container's whole file system")
-	case IsBelow(clean, serviceAccountPath):
-		return fmt.Errorf("would hide the pod's service account token in %s", serviceAccountPath)
-	}
-	return nil
-}
-
-// checkSubPath refuses what the API server refuses: absolute paths and "..".
-func checkSubPath(p string) error {
-	if path.IsAbs(p) || hasDotDot(p) {
-		return errors.New("must be a relative path without two dots")
-	}
-	return nil
-}
-
-func hasDotDot(p string) bool {
-	return slices.Contains(strings.Split(p, "/"), "..")
-}
-
-// IsBelow reports whether a clean path is the clean path dir or lies below it.
-func IsBelow(clean, dir string) bool {
-	rest, ok := strings.CutPrefix(clean, dir)
-	return ok && (rest == "" || rest[0] == '/' || dir == "/")
 }
 
 // validateName checks a literal name with its placeholders filled.

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateAdmission checks what matters only at admission, where nobody knows a release and every namespace may ask.
+// validateAdmission checks the rules of admission, where no release is known and every namespace can request storage.
 func (c *Config) validateAdmission() field.ErrorList {
 	var errs field.ErrorList
 	claims := map[string]bool{}
@@ -23,18 +23,21 @@ func (c *Config) validateAdmission() field.ErrorList {
 	return errs
 }
 
+// validateAdmission refuses a profile that only a release could complete.
 func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	literal := func(path *field.Path, name string) {
-		if strings.Contains(name, PlaceholderRelease) {
-			errs = append(errs, field.Invalid(path, name, "at admission nobody knows the release: use "+PlaceholderNamespace+" or a plain name"))
+		if strings.Contains(name, placeholderRelease) {
+			errs = append(errs, field.Invalid(path, name,
+				"at admission no release is known: use "+placeholderNamespace+" or a plain name"))
 		}
 	}
 	literal(at.Child("claim", "name"), p.Claim.Name)
 	literal(at.Child("storageClass", "name"), p.StorageClass.Name)
 	literal(at.Child("mount", "subPath"), p.Mount.SubPath)
 	if strings.Contains(p.Mount.SubPath, "{{") {
-		errs = append(errs, field.Invalid(at.Child("mount", "subPath"), p.Mount.SubPath, "at admission nobody fills {{…}}: use {pod.labels['workflows.argoproj.io/workflow']}"))
+		errs = append(errs, field.Invalid(at.Child("mount", "subPath"), p.Mount.SubPath,
+			"at admission nothing fills {{…}}: use {pod.labels['workflows.argoproj.io/workflow']}"))
 	}
 	if p.AttributesClass != nil {
 		literal(at.Child("attributesClass", "name"), p.AttributesClass.Name)
@@ -45,19 +48,20 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	}
 	literal(at.Child("volume", "name"), p.Volume.Name)
 	if (*p.Claim.Create || *p.Volume.Create) && p.Volume.Namespace == "" && !p.Volume.Shared {
-		errs = append(errs, field.Required(at.Child("volume", "namespace"), "at admission a volume must say which namespace it serves, or that it is shared"))
+		errs = append(errs, field.Required(at.Child("volume", "namespace"),
+			"at admission a volume needs the namespace that it serves, or shared: true"))
 	}
 	return errs
 }
 
-// validateClassesForAdmission refuses what only postrender makes. The controller has no right to make such classes, and
-// snapshot.storage.k8s.io may not be there at all.
+// validateClassesForAdmission refuses the classes that only postrender creates. The controller has no right
+// to create them, and the cluster may not have snapshot.storage.k8s.io.
 func (p *Profile) validateClassesForAdmission(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	refuse := func(name, kind string, create bool) {
 		if create {
-			errs = append(errs, field.Invalid(at.Child(name, "create"), true, fmt.Sprintf("at admission no %s is made: "+
-				"apply it once by kubectl (docs/backends.md shows one) and say create: false", kind)))
+			errs = append(errs, field.Invalid(at.Child(name, "create"), true, fmt.Sprintf("at admission no %s is created: "+
+				"apply it once by kubectl (docs/backends.md shows one) and set create: false", kind)))
 		}
 	}
 	refuse("attributesClass", "VolumeAttributesClass", p.createsAttributesClass())

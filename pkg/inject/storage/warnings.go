@@ -2,28 +2,32 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Warnings returns what people should know about the profile itself.
+// Warnings returns the warnings for people about the profile itself.
 func (p *Profile) Warnings() []string {
 	var warnings []string
 	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.topologyKey() != "" {
-		warnings = append(warnings, fmt.Sprintf("profile %q: volume.zone is empty, so the scheduler may put pods where the volume cannot be reached; set it to the volume's %s",
-			p.Name, p.Backend().TopologyKey))
+		warnings = append(warnings, p.warning("volume.zone is empty, so the scheduler may put pods where the volume "+
+			"cannot be reached; set it to the volume's %s", p.Backend().TopologyKey))
 	}
 	if p.FSGroup != nil && p.onHostPath() {
-		warnings = append(warnings, fmt.Sprintf("profile %q: fsGroup has no effect on hostPath volumes, which the backend %s uses here: a folder must be writable for the pods' user by itself",
-			p.Name, p.Backend().Name))
+		warnings = append(warnings, p.warning("fsGroup has no effect on hostPath volumes, which the backend %s uses here: "+
+			"the directory itself must be writable for the pods' user", p.Backend().Name))
 	}
 	if !p.Mount.ReadOnly && len(p.Claim.AccessModes) == 1 && p.Claim.AccessModes[0] == corev1.ReadOnlyMany {
-		warnings = append(warnings, fmt.Sprintf("profile %q: its claim is ReadOnlyMany, but its mount is not read-only: set mount.readOnly: true, or containers find out when they write",
-			p.Name))
+		warnings = append(warnings, p.warning("its claim is ReadOnlyMany, but its mount is not read-only: "+
+			"set mount.readOnly: true, or containers fail when they write"))
 	}
-	warnings = append(warnings, p.readOnlyWarning()...)
-	warnings = append(warnings, p.attributesClassWarnings()...)
-	return append(warnings, p.colocateWarning()...)
+	return slices.Concat(warnings, p.readOnlyWarning(), p.attributesClassWarnings(), p.colocateWarning())
+}
+
+// warning is a warning about the profile, which it names.
+func (p *Profile) warning(format string, args ...any) string {
+	return fmt.Sprintf("profile %q: ", p.Name) + fmt.Sprintf(format, args...)
 }
 
 // onHostPath reports whether the profile's volumes are hostPath volumes, whose owner the kubelet never changes.

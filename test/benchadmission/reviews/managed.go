@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// listKeys are the lists whose items are owned one by one, and by which fields those are told apart.
+// listKeys are the lists whose items are owned one by one, with the fields that identify an item.
 // Source: Kubernetes, the listType=map markers of core/v1 and meta/v1.
 var listKeys = map[string][]string{
 	"containers":      {"name"},

@@ -15,8 +15,8 @@ import (
 
 const tokenVolume = "kube-api-access-x7k2p"
 
-// encodedPod is the pod as webhooks see it: with the managed fields of its creator, and with what the API server's own
-// admission plugins add after those were written.
+// encodedPod is the pod as webhooks see it: with the managed fields of its creator, and with what
+// the API server's own admission plugins add after those were written.
 func (s Size) encodedPod(number int) ([]byte, error) {
 	pod := s.pod(number)
 	managed, err := managedFields(pod)
@@ -65,7 +65,8 @@ func (s Size) metadata(number int) metav1.ObjectMeta {
 			"kubectl.kubernetes.io/default-container":        containerName(false, 0),
 			"prometheus.io/port":                             "9100",
 			"prometheus.io/scrape":                           "true",
-			"team.example.com/on-call":                       `{"channel":"#pipelines","escalate":"30m","runbook":"https://runbooks.example.com/nightly"}`,
+			"team.example.com/on-call": `{"channel":"#pipelines","escalate":"30m",` +
+				`"runbook":"https://runbooks.example.com/nightly"}`,
 		}
 	}
 	return m
@@ -89,7 +90,7 @@ func (s Size) spec(number int) corev1.PodSpec {
 	}
 }
 
-// tolerations of pools that are kept for such pods.
+// tolerations of node pools that are reserved for such pods.
 func (s Size) tolerations() []corev1.Toleration {
 	if !s.rich {
 		return nil
@@ -115,7 +116,8 @@ func (s Size) volumes() []corev1.Volume {
 	}
 }
 
-// admit does what the plugins ServiceAccount, DefaultTolerationSeconds and Priority do before any webhook is called.
+// admit does what the plugins ServiceAccount, DefaultTolerationSeconds and Priority do before the
+// API server calls a webhook.
 func admit(spec *corev1.PodSpec) {
 	priority, preemption, seconds := int32(0), corev1.PreemptLowerPriority, int64(300)
 	spec.Priority, spec.PreemptionPolicy = &priority, &preemption
@@ -176,8 +178,11 @@ func (s Size) container(isInit bool, index, number int) corev1.Container {
 		Args:    []string{"--stage=" + name, fmt.Sprintf("--run=%06d", number)},
 		Env:     s.env(name, number),
 		Resources: corev1.ResourceRequirements{
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+			Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+			Requests: corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("250m"),
+				corev1.ResourceMemory: resource.MustParse("1Gi"),
+			},
 		},
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
@@ -205,7 +210,10 @@ func enrich(c *corev1.Container, isInit bool, index int) {
 		return
 	}
 	port := int32(9100 + index)
-	c.Ports = []corev1.ContainerPort{{Name: fmt.Sprintf("metrics-%02d", index), ContainerPort: port, Protocol: corev1.ProtocolTCP}}
+	c.Ports = []corev1.ContainerPort{{
+		Name: fmt.Sprintf("metrics-%02d", index), ContainerPort: port,
+		Protocol: corev1.ProtocolTCP,
+	}}
 	c.LivenessProbe = probe("/healthz", port)
 	c.ReadinessProbe = probe("/readyz", port)
 }
@@ -219,7 +227,8 @@ func probe(path string, port int32) *corev1.Probe {
 	}
 }
 
-// env is a list of variables of the usual kinds: most are literal, every fourth comes from elsewhere.
+// env returns a list of variables of the usual kinds: most are literal, every fourth has a
+// reference.
 func (s Size) env(container string, number int) []corev1.EnvVar {
 	var all []corev1.EnvVar
 	for index := range s.variables {
@@ -230,7 +239,10 @@ func (s Size) env(container string, number int) []corev1.EnvVar {
 				LocalObjectReference: corev1.LocalObjectReference{Name: "warehouse"}, Key: fmt.Sprintf("setting-%02d", index),
 			}}
 		case 7:
-			v.ValueFrom = &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}
+			v.ValueFrom = &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
+				APIVersion: "v1",
+				FieldPath:  "metadata.name",
+			}}
 		default:
 			v.Value = fmt.Sprintf("https://warehouse.example.com/%s/%06d?part=%02d", container, number, index)
 		}

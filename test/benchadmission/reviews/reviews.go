@@ -1,6 +1,6 @@
-// Package reviews makes AdmissionReviews of pods, the same each time: what the API server sends when a controller creates
-// a pod that asks for storage. They are whole, with defaults, managed fields and projected tokens, because a webhook pays
-// for every byte of them.
+// Package reviews makes AdmissionReviews of pods, the same each time: what the API server sends
+// when a controller creates a pod that requests storage. They are complete, with defaults, managed
+// fields and projected tokens, because a webhook pays for every byte of them.
 package reviews
 
 import (
@@ -19,9 +19,9 @@ const Namespace = "team-pipelines"
 
 // Size is one kind of pod.
 type Size struct {
-	// Name is how reports call it.
+	// Name is the name in reports.
 	Name string
-	// Bytes is how long its reviews are, give or take one in twenty.
+	// Bytes is the length of its reviews, within five percent.
 	Bytes int
 
 	containers, initContainers int
@@ -31,8 +31,8 @@ type Size struct {
 	rich bool
 }
 
-// Sizes are the pods that are measured: a lone container, a job with sidecars, and what operators and sidecar injectors
-// together can make of a pod.
+// Sizes are the pods that are measured: a lone container, a job with sidecars, and what operators
+// and sidecar injectors together can make of a pod.
 func Sizes() []Size {
 	return []Size{
 		{Name: "small", Bytes: 3950, containers: 1, variables: 1},
@@ -43,7 +43,7 @@ func Sizes() []Size {
 
 // Review is one request.
 type Review struct {
-	// UID is the request's, which the answer must repeat.
+	// UID is the UID of the request, which the answer must repeat.
 	UID string
 	// Body is the AdmissionReview, as it is sent.
 	Body []byte
@@ -51,8 +51,8 @@ type Review struct {
 	Pod []byte
 }
 
-// Make returns count different reviews of pods of one size. Each has its own uid. All have the label that asks for
-// storage and no volume of ours yet.
+// Make returns count different reviews of pods of one size. Each has its own UID. All have the
+// label that requests storage and no volume of pipeline-storage yet.
 func (s Size) Make(count int) ([]Review, error) {
 	made := make([]Review, 0, count)
 	for number := range count {
@@ -81,7 +81,7 @@ func (s Size) review(number int) (Review, error) {
 	return Review{UID: uid, Body: body, Pod: pod}, nil
 }
 
-// request is what the API server asks when the job controller creates a pod.
+// request is what the API server sends when the job controller creates a pod.
 func request(uid string, pod []byte) *admissionv1.AdmissionRequest {
 	isDryRun := false
 	kind := metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}
@@ -104,7 +104,7 @@ func request(uid string, pod []byte) *admissionv1.AdmissionRequest {
 	}
 }
 
-// uid looks like those of the API server and is the same each time.
+// uid has the form of the API server's UIDs and is the same each time.
 func uid(of string, number int) string {
 	var sum uint32 = 2166136261 // FNV-1a
 	for _, letter := range []byte(of) {

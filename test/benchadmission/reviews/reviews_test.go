@@ -12,7 +12,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-func TestSizesAreWhatTheirNamesPromise(t *testing.T) {
+func TestReviewSizes(t *testing.T) {
 	for _, size := range Sizes() {
 		for _, review := range makeReviews(t, size) {
 			assert.InEpsilon(t, size.Bytes, len(review.Body), 0.05, size.Name)
@@ -20,14 +20,14 @@ func TestSizesAreWhatTheirNamesPromise(t *testing.T) {
 	}
 }
 
-func TestReviewsAreTheSameEachTime(t *testing.T) {
+func TestReviewsAreDeterministic(t *testing.T) {
 	for _, size := range Sizes() {
 		first, second := makeReviews(t, size), makeReviews(t, size)
 		assert.Equal(t, first, second)
 	}
 }
 
-func TestReviewsHaveTheirOwnUID(t *testing.T) {
+func TestReviewsHaveUniqueUIDs(t *testing.T) {
 	uids := map[string]bool{}
 	reviews := makeReviews(t, Sizes()[0])
 	for _, review := range reviews {
@@ -36,7 +36,7 @@ func TestReviewsHaveTheirOwnUID(t *testing.T) {
 	assert.Len(t, uids, len(reviews))
 }
 
-func TestReviewsAskForStorageThatThePodLacks(t *testing.T) {
+func TestReviewsNeedInjection(t *testing.T) {
 	for _, size := range Sizes() {
 		for _, made := range makeReviews(t, size) {
 			request, pod := decode(t, made)
@@ -56,8 +56,9 @@ func TestReviewsAskForStorageThatThePodLacks(t *testing.T) {
 	}
 }
 
-// Managed fields are close to half of what the API server sends: reviews without them would flatter every server.
-func TestManagedFieldsCoverThePod(t *testing.T) {
+// Managed fields are close to half of what the API server sends: reviews without them would flatter
+// every server.
+func TestManagedFieldsCoverPod(t *testing.T) {
 	_, pod := decode(t, makeReviews(t, Sizes()[1])[0])
 
 	require.Len(t, pod.ManagedFields, 1)
@@ -80,7 +81,7 @@ func makeReviews(t *testing.T, size Size) []Review {
 	return made
 }
 
-// decode refuses fields that Kubernetes does not know.
+// decode refuses fields that Kubernetes does not have.
 func decode(t *testing.T, made Review) (*admissionv1.AdmissionRequest, *corev1.Pod) {
 	t.Helper()
 	var review admissionv1.AdmissionReview

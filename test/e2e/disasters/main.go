@@ -3,7 +3,7 @@
 //	make e2e-full FIGURES=figures.json
 //	go run ./test/e2e/disasters figures.json [DOCUMENT]
 //
-// With a document it replaces what is there between the marks, otherwise it prints the table.
+// With a document it replaces the text between the markers, otherwise it prints the table.
 package main
 
 import (
@@ -69,7 +69,7 @@ func read(text []byte) (figures []figure.Figure, err error) {
 	return figures, nil
 }
 
-// row is all of one disaster.
+// row is everything about one disaster.
 type row struct {
 	figure.Figure
 	seconds []float64
@@ -96,7 +96,8 @@ func table(figures []figure.Figure) string {
 	slices.SortFunc(sorted, func(a, b *row) int { return strings.Compare(a.Test+a.Disaster, b.Test+b.Disaster) })
 
 	var out strings.Builder
-	out.WriteString("| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test |\n|---|---|---|---|---|---|\n")
+	out.WriteString("| Disaster | times | bytes written before | lost | seconds until the next pod had read them: " +
+		"median, worst | test |\n|---|---|---|---|---|---|\n")
 	for _, r := range sorted {
 		test, _, _ := strings.Cut(r.Test, "/")
 		fmt.Fprintf(&out, "| %s | %d | %d MiB | %d | %.1f, %.1f | `%s` |\n",
@@ -109,7 +110,7 @@ func replace(document []byte, table string) ([]byte, error) {
 	before, rest, begun := bytes.Cut(document, []byte(begin))
 	_, after, ended := bytes.Cut(rest, []byte(end))
 	if !begun || !ended {
-		return nil, fmt.Errorf("the marks %s and %s are not there", strings.TrimSpace(begin), strings.TrimSpace(end))
+		return nil, fmt.Errorf("the markers %s and %s are missing", strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	return slices.Concat(before, []byte(begin+table+end), after), nil
 }

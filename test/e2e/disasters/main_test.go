@@ -14,7 +14,7 @@ const figures = `{"disaster":"b happens","test":"TestB/sub","bytes":1048576,"los
 {"disaster":"b happens","test":"TestB/sub","bytes":1048576,"lost":1,"seconds":1}
 `
 
-func TestWritesTheTableIntoADocument(t *testing.T) {
+func TestWritesTableIntoDocument(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	from, document := filepath.Join(dir, "figures"), filepath.Join(dir, "document")
@@ -25,13 +25,14 @@ func TestWritesTheTableIntoADocument(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	assert.Equal(t, "before\n"+begin+
-		"| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test |\n|---|---|---|---|---|---|\n"+
+		"| Disaster | times | bytes written before | lost | seconds until the next pod had read them: median, worst | test "+
+		"|\n|---|---|---|---|---|---|\n"+
 		"| a happens | 1 | 1 MiB | 0 | 3.1, 3.1 | `TestA` |\n"+
 		"| b happens | 2 | 2 MiB | 1 | 2.0, 2.0 | `TestB` |\n"+end+"after\n", string(text))
 }
 
-func TestADocumentWithoutMarksIsAnError(t *testing.T) {
+func TestRequiresMarkersInDocument(t *testing.T) {
 	t.Parallel()
 	_, err := replace([]byte("nothing"), "table")
-	require.EqualError(t, err, "the marks <!-- disasters --> and <!-- /disasters --> are not there")
+	require.EqualError(t, err, "the markers <!-- disasters --> and <!-- /disasters --> are missing")
 }

@@ -24,14 +24,16 @@ type attacked struct {
 }
 
 const (
-	// attackers is how many connections an attack holds, unless it says otherwise.
+	// attackers is how many connections an attack holds, unless it sets its own number.
 	attackers = 400
-	// pauseOfAttackers is between two requests of one attacker: the processor is shared with all that is tested.
+	// pauseOfAttackers is between two requests of one attacker: the CPU is shared with everything
+	// under test.
 	pauseOfAttackers = 50 * time.Millisecond
 	largeBody        = 5<<20 - 1000
 )
 
-// attacks are requests that no API server sends. Each is a whole request, or a part behind which the client waits.
+// attacks are requests that no API server sends. Each is a whole request, or a part after which the
+// client waits.
 var attacks = map[string]struct {
 	clients int
 	request func() string
@@ -42,7 +44,8 @@ var attacks = map[string]struct {
 		return posted(podOf(`"containers":[{"volumeMounts":[` + repeated("{}", largeBody) + `]}]`))
 	}},
 	"names": {4, func() string {
-		return posted(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/containers":"` + numbered(200_000) + `"}}}`)
+		return posted(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` +
+			`"annotations":{"pipeline-storage.io/containers":"` + numbered(200_000) + `"}}}`)
 	}},
 	"nonsense": {8, func() string { return posted(`{}`) }},
 	"kind":     {4, func() string { return headOf(1<<20+11) + `{"kind":"` + strings.Repeat("\x7f", 1<<20) + `"}` }},
@@ -108,12 +111,14 @@ func sendTo(ctx context.Context, address, text string) bool {
 }
 
 func headOf(length int) string {
-	return fmt.Sprintf("POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", length)
+	return fmt.Sprintf("POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: "+
+		"close\r\nContent-Length: %d\r\n\r\n", length)
 }
 
 // posted is the whole request for a review of a pod.
 func posted(pod string) string {
-	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1","kind":"Pod"},` +
+	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1",` +
+		`"kind":"Pod"},` +
 		`"namespace":"default","operation":"CREATE","object":` + pod + `}}`
 	return headOf(len(review)) + review
 }
@@ -122,12 +127,12 @@ func podOf(spec string) string {
 	return `{"metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{` + spec + `}}`
 }
 
-// repeated is so many bytes of an item with commas between.
+// repeated is this many bytes of an item with commas between.
 func repeated(item string, bytes int) string {
 	return strings.TrimSuffix(strings.Repeat(item+",", bytes/(len(item)+1)), ",")
 }
 
-// numbered is a list of so many bytes of different names.
+// numbered is a list of this many bytes of different names.
 func numbered(bytes int) string {
 	names := make([]string, 0, bytes/5)
 	for i, n := 0, 0; n < bytes; i++ {

@@ -50,15 +50,15 @@ func TestVerify(t *testing.T) {
 			t.Helper()
 			change(t, filepath.Join(dir, "a"), func(text []byte) []byte { text[7] ^= 1; return text })
 		}, 1, "1 of 2 files"},
-		"cut off": {func(t *testing.T, dir string) {
+		"truncated": {func(t *testing.T, dir string) {
 			t.Helper()
 			change(t, filepath.Join(dir, "a"), func(text []byte) []byte { return text[:99] })
 		}, 1, "1 of 2 files"},
-		"gone but for the checksum": {func(t *testing.T, dir string) {
+		"only the checksum remains": {func(t *testing.T, dir string) {
 			t.Helper()
 			require.NoError(t, os.Remove(filepath.Join(dir, "a")))
 		}, 1, "1 of 2 files"},
-		"all gone": {func(t *testing.T, dir string) {
+		"everything removed": {func(t *testing.T, dir string) {
 			t.Helper()
 
 			for _, name := range []string{"a", "b", "a.sha256", "b.sha256"} {
@@ -93,7 +93,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestTrainGoesOnFromTheNewestGoodCheckpoint(t *testing.T) {
+func TestTrainResumesFromNewestIntactCheckpoint(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
@@ -154,7 +154,7 @@ func TestRecords(t *testing.T) {
 
 			require.NoError(t, err)
 
-			// What is added next follows the last whole record.
+			// The next record follows the last whole one.
 			_, err = fmt.Fprint(f, record(found.Found+1))
 			require.NoError(t, err)
 			_, err = f.Seek(0, 0)

@@ -24,7 +24,7 @@ const (
 	block    = 1 << 20
 )
 
-// file is what is told about one.
+// file is what the commands report about a file.
 type file struct {
 	Path   string `json:"path"`
 	Bytes  int64  `json:"bytes"`
@@ -32,13 +32,14 @@ type file struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// verified is what verify tells. Bad counts the files that are not what was written.
+// verified is what verify reports. Bad counts the files that are not what was written.
 type verified struct {
 	Files []file `json:"files"`
 	Bad   int    `json:"bad"`
 }
 
-// trained is what train tells: the epoch that it went on from, 0 if there was none, and the one that it wrote.
+// trained is what train reports: the epoch from which it resumed, 0 if there was none, and the one
+// that it wrote.
 type trained struct {
 	From int  `json:"from"`
 	To   int  `json:"to"`
@@ -47,7 +48,7 @@ type trained struct {
 	Broken []string `json:"broken,omitempty"`
 }
 
-// filled is what fill tells.
+// filled is what fill reports.
 type filled struct {
 	Bytes int64  `json:"bytes"`
 	Full  bool   `json:"full"`
@@ -67,7 +68,8 @@ func write(args []string, _ io.Writer) (any, error) {
 	return writeRandom(filepath.Join(args[0], args[1]), size)
 }
 
-// writeRandom writes a file and its checksum. Both are on disk, and their names too, when it returns.
+// writeRandom writes a file and its checksum. Both are on disk, and their names too, when it
+// returns.
 func writeRandom(path string, size int64) (file, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return file{}, err
@@ -221,7 +223,7 @@ func train(args []string, _ io.Writer) (any, error) {
 	return result, err
 }
 
-// fill writes until the disk is full, and removes it.
+// fill writes until the disk is full, and removes the file.
 func fill(args []string, _ io.Writer) (any, error) {
 	if len(args) != 1 {
 		return nil, errUsage

@@ -1,17 +1,18 @@
-// Command box is the program in the containers of the storage tests, and the first process of their node. It prints one JSON
-// object a line and exits with 1 when what it was asked to check is not so.
+// Command box is the program in the containers of the storage tests, and the first process of their
+// node. It prints one JSON object a line and exits with 1 when a check fails.
 //
 //	box write DIR NAME BYTES      writes random bytes and their checksum beside them, both on disk when it returns
 //	box verify DIR                checks every file that write wrote
 //	box train DIR BYTES           finds the newest checkpoint whose checksum is right and writes the next
-//	box append FILE [PAUSE]       checks the records of a file, then adds one after another until it is told to end
-//	box stat PATH...              tells owner, group and mode
+//	box append FILE [PAUSE]       checks the records of a file, then adds one after another until a signal ends it
+//	box stat PATH...              reports owner, group and mode
 //	box fill DIR                  writes until nothing fits, and removes what it wrote
-//	box whoami                    tells its user, its groups and what the kernel forbids it
-//	box sleep [DURATION]          waits, for ever without a duration
+//	box whoami                    reports its user, its groups and what the kernel forbids it
+//	box sleep [DURATION]          waits, forever without a duration
 //	box attack NAME ADDR DURATION sends requests to a webhook that no API server sends
 //
-// By other names it is what a machine has at the least: pause and init, which wait for orphans, and sh, mkdir and rm.
+// By other names it is the minimum of a machine: pause and init, which wait for orphans, and sh,
+// mkdir and rm.
 package main
 
 import (
@@ -25,9 +26,9 @@ import (
 	"strings"
 )
 
-var errUsage = errors.New("see the comment of this command for what it takes")
+var errUsage = errors.New("see the comment of this command for its arguments")
 
-// command is one of the words above. What it returns is printed, also beside an error.
+// command is one of the words above. Its result is printed, also beside an error.
 type command func(args []string, out io.Writer) (any, error)
 
 var (
@@ -36,9 +37,9 @@ var (
 		"stat": stat, "fill": fill, "whoami": whoami, "sleep": sleep,
 		"attack": attack,
 	}
-	// tools are known by the name of the program, and print nothing of their own.
+	// tools are commands by the name of the program. They print nothing of their own.
 	tools = map[string]func(args []string) error{
-		"init": initialize, "pause": pause, "sh": shell, "mkdir": makeFolder, "rm": remove,
+		"init": initialize, "pause": pause, "sh": shell, "mkdir": makeDirectory, "rm": remove,
 	}
 )
 
@@ -77,7 +78,7 @@ func report(out io.Writer, result any) error {
 	return json.NewEncoder(out).Encode(result)
 }
 
-// flags splits off the arguments that begin with a dash.
+// flags separates the arguments that begin with a dash.
 func flags(args []string) (letters, rest []string) {
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-") {

@@ -21,17 +21,18 @@ const (
 	payload      = 32
 )
 
-// recorded is what append tells, once for what it found and then for each record.
+// recorded is what append reports, once for the records that it found and then for each new one.
 type recorded struct {
 	Found int `json:"found"`
-	// Torn tells that the last record was not complete, as that of a writer that was killed may be. It is cut off.
+	// Torn reports that the last record was not complete, as that of a killed writer may be. It is
+	// truncated.
 	Torn     bool   `json:"torn,omitempty"`
 	Sequence int    `json:"sequence,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
 
-// appendRecords adds a record after each pause. One is "NUMBER PAYLOAD SHA256", and told only when it is on disk: so what was
-// told must be found again.
+// appendRecords adds a record after each pause. One is "NUMBER PAYLOAD SHA256", and it is reported
+// only when it is on disk: so every reported record must be found again.
 func appendRecords(args []string, out io.Writer) (any, error) {
 	if len(args) == 0 || len(args) > 2 {
 		return nil, errUsage
@@ -96,7 +97,7 @@ func record(sequence int) string {
 	return fmt.Sprintf("%s %x\n", text, sha256.Sum256([]byte(text)))
 }
 
-// readRecords checks all records and leaves the file at the end of the last complete one.
+// readRecords checks all records and truncates the file after the last complete one.
 func readRecords(f *os.File) (recorded, error) {
 	var result recorded
 

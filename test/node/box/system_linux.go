@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// shellProgram is what the image has for a shell.
+// shellProgram is the image's shell.
 const shellProgram = "/bin/gosh"
 
-// owned is what stat tells about a path.
+// owned is what stat reports about a path.
 type owned struct {
 	Path  string `json:"path"`
 	User  uint32 `json:"uid"`
@@ -26,7 +26,7 @@ type owned struct {
 	Error string `json:"error,omitempty"`
 }
 
-// identity is what whoami tells.
+// identity is what whoami reports.
 type identity struct {
 	User   int   `json:"uid"`
 	Group  int   `json:"gid"`
@@ -34,7 +34,7 @@ type identity struct {
 	// Seccomp is 2 under a filter.
 	Seccomp    int `json:"seccomp"`
 	NoNewPrivs int `json:"noNewPrivs"`
-	// Capabilities are those in effect, as a hexadecimal number.
+	// Capabilities are the effective ones, as a hexadecimal number.
 	Capabilities string `json:"capabilities"`
 	WritableRoot bool   `json:"writableRoot"`
 }
@@ -54,12 +54,12 @@ func stat(args []string, _ io.Writer) (any, error) {
 			continue
 		}
 
-		told := owned{Path: path, Mode: info.Mode().String()}
+		found := owned{Path: path, Mode: info.Mode().String()}
 		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-			told.User, told.Group = sys.Uid, sys.Gid
+			found.User, found.Group = sys.Uid, sys.Gid
 		}
 
-		result = append(result, told)
+		result = append(result, found)
 	}
 
 	return result, errors.Join(failed...)
@@ -125,8 +125,8 @@ func sleep(args []string, _ io.Writer) (any, error) {
 	return nil, nil
 }
 
-// initialize is the first process of the node. It mounts what only a process of the node can, says so, and waits for
-// orphans until it is killed.
+// initialize is the first process of the node. It mounts what only a process of the node can,
+// reports so, and waits for orphans until it is killed.
 func initialize([]string) error {
 	const flags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
 
@@ -151,7 +151,7 @@ func pause([]string) error {
 	return reap(ends)
 }
 
-// reap waits for processes whose parents are gone, until it is told to end.
+// reap waits for processes whose parents have ended, until a signal ends it.
 func reap(ends <-chan os.Signal) error {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
@@ -176,7 +176,8 @@ func reap(ends <-chan os.Signal) error {
 	}
 }
 
-// shell runs a script. The arguments of the script are left out, because gosh takes them for more scripts.
+// shell runs a script. It drops the arguments of the script, because gosh would read them as more
+// scripts.
 func shell(args []string) error {
 	if len(args) == 0 {
 		return errUsage
@@ -189,8 +190,8 @@ func shell(args []string) error {
 	return syscall.Exec(shellProgram, append([]string{shellProgram}, args...), os.Environ())
 }
 
-// makeFolder is mkdir [-p] [-m MODE] PATH.
-func makeFolder(args []string) error {
+// makeDirectory is mkdir [-p] [-m MODE] PATH.
+func makeDirectory(args []string) error {
 	mode, parents := os.FileMode(0o755), false
 
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {

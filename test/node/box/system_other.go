@@ -13,8 +13,8 @@ func stat([]string, io.Writer) (any, error)   { return nil, errNotHere }
 func whoami([]string, io.Writer) (any, error) { return nil, errNotHere }
 func sleep([]string, io.Writer) (any, error)  { return nil, errNotHere }
 
-func initialize([]string) error { return errNotHere }
-func pause([]string) error      { return errNotHere }
-func shell([]string) error      { return errNotHere }
-func makeFolder([]string) error { return errNotHere }
-func remove([]string) error     { return errNotHere }
+func initialize([]string) error    { return errNotHere }
+func pause([]string) error         { return errNotHere }
+func shell([]string) error         { return errNotHere }
+func makeDirectory([]string) error { return errNotHere }
+func remove([]string) error        { return errNotHere }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestToolsOfTheProvisioner does what the scripts of the provisioner's manifest do.
-func TestToolsOfTheProvisioner(t *testing.T) {
+// TestToolsOfProvisioner does what the scripts of the provisioner's manifest do.
+func TestToolsOfProvisioner(t *testing.T) {
 	t.Parallel()
 
 	dir := filepath.Join(t.TempDir(), "a", "b")
@@ -30,7 +30,7 @@ func TestToolsOfTheProvisioner(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, fileMode))
 	require.Error(t, run([]string{"/bin/rm", dir}, nil))
 	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil))
-	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil), "-f takes what is not there")
+	require.NoError(t, run([]string{"/bin/rm", "-rf", dir}, nil), "-f ignores what does not exist")
 	require.Error(t, run([]string{"/bin/rm", dir}, nil))
 	assert.NoDirExists(t, dir)
 }

@@ -1,5 +1,5 @@
-// Command allow is a controller-runtime webhook that allows every pod without a look at it: what controller-runtime costs
-// by itself.
+// Command allow is a controller-runtime webhook that allows every pod unread: what
+// controller-runtime costs by itself.
 package main
 
 import (

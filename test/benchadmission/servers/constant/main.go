@@ -1,5 +1,5 @@
-// Command constant answers every review with the same bytes: the least that a webhook over net/http and TLS can cost.
-// It reads the whole request, as every webhook must.
+// Command constant answers every review with the same bytes: the least that a webhook over net/http
+// and TLS can cost. It reads the whole request, as every webhook must.
 package main
 
 import (
@@ -36,7 +36,10 @@ func serve(o listen.Options) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc(listen.Path, allow)
 	// The limits are those of controller-runtime's server.
-	server := http.Server{Handler: mux, MaxHeaderBytes: 1 << 20, IdleTimeout: 90 * time.Second, ReadHeaderTimeout: 32 * time.Second}
+	server := http.Server{
+		Handler: mux, MaxHeaderBytes: 1 << 20, IdleTimeout: 90 * time.Second,
+		ReadHeaderTimeout: 32 * time.Second,
+	}
 	return fmt.Errorf("serve: %w", server.Serve(listener))
 }
 
@@ -46,5 +49,5 @@ func allow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, listen.Constant) // a client that has gone needs none
+	_, _ = io.WriteString(w, listen.Constant) // a client that has disconnected needs no answer
 }

@@ -1,5 +1,5 @@
-// Package listen is what the servers of the benchmark share besides the handler that is measured: their flags, the TLS
-// settings and the count of their allocations.
+// Package listen is what the servers of the benchmark share in addition to the measured handler:
+// their flags, the TLS settings and the count of their allocations.
 package listen
 
 import (
@@ -24,11 +24,11 @@ const (
 	Path = "/inject"
 )
 
-// Constant is the answer of the server that does nothing else. Its uid is nobody's.
+// Constant is the answer of the server that does nothing else. Its uid is that of no request.
 const Constant = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1",` +
 	`"response":{"uid":"00000000-0000-0000-0000-000000000000","allowed":true}}`
 
-const patience = 10 * time.Second
+const requestTimeout = 10 * time.Second
 
 // Options are the flags of a server.
 type Options struct {
@@ -38,7 +38,7 @@ type Options struct {
 	Certificates string
 	// HTTP2 offers HTTP/2 instead of HTTP/1.1.
 	HTTP2 bool
-	// Metrics is the address of a plain HTTP server that tells the allocations.
+	// Metrics is the address of a plain HTTP server that serves the count of allocations.
 	Metrics string
 }
 
@@ -62,8 +62,8 @@ func (o Options) TLS(config *tls.Config) {
 	}
 }
 
-// Run serves the allocations beside serve, which is the server that is measured, until that fails or the program is told
-// to end.
+// Run serves the allocations beside serve, which is the measured server, until serve fails or the
+// program gets a signal to end.
 func (o Options) Run(serve func() error) error {
 	ended := make(chan error, 2)
 	go func() { ended <- serve() }()
@@ -86,7 +86,7 @@ func (o Options) allocations() error {
 		runtime.ReadMemStats(&stats)
 		fmt.Fprintf(w, "go_memstats_mallocs_total %d\n", stats.Mallocs)
 	})
-	server := http.Server{Addr: o.Metrics, Handler: mux, ReadHeaderTimeout: patience}
+	server := http.Server{Addr: o.Metrics, Handler: mux, ReadHeaderTimeout: requestTimeout}
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the allocations: %w", err)
 	}

@@ -1,5 +1,6 @@
-// Package standard serves a handler as kubebuilder's projects do: by controller-runtime's webhook server and its
-// admission.Webhook. It runs without a manager and discards logs, which real ones pay for.
+// Package standard serves a handler as kubebuilder's projects do: by controller-runtime's webhook
+// server and its admission.Webhook. It runs without a manager and discards logs, which real ones
+// pay for.
 package standard
 
 import (
@@ -15,7 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
 )
 
-// Run is a program with this one handler. It returns when it is told to end, or why it could not serve.
+// Run is a program with this one handler. It returns when it gets a signal to end, or why it could
+// not serve.
 func Run(handler admission.Handler) error {
 	o := listen.Parse()
 	log.SetLogger(logr.Discard())

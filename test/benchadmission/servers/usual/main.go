@@ -1,5 +1,5 @@
-// Command usual mounts a claim into pods as most webhooks do it: decode the pod, copy it, change the copy, encode it, and
-// let controller-runtime find the difference.
+// Command usual mounts a claim into pods as most webhooks do it: decode the pod, copy it, change
+// the copy, encode it, and let controller-runtime find the difference.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/standard"
 )
 
-// The edit is the one that cmd/webhook makes without a configuration.
+// The edit is the one that cmd/webhook makes with every default.
 const (
 	volumeName = "pipeline-storage"
 	claimName  = "pvc-data-pipeline"

@@ -1,4 +1,4 @@
-// Command server is the program of the pods in these tests. It tells what it sees.
+// Command server is the program of the pods in these tests. It reports its environment.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		// A file says that it is not ready, because a test can change it.
+		// A file makes it not ready, because a test can change a file.
 		if text, _ := os.ReadFile("/config/ready"); strings.TrimSpace(string(text)) == "no" {
 			http.Error(w, "told not to be", http.StatusServiceUnavailable)
 		}
@@ -77,7 +77,7 @@ func answer(w http.ResponseWriter, text string, err error) {
 	fmt.Fprint(w, text)
 }
 
-// whoami asks the API server, as a client inside of a cluster finds it.
+// whoami sends a request to the API server, which it finds as a client inside of a cluster does.
 func whoami(ctx context.Context) (string, error) {
 	token, err := os.ReadFile(account + "token")
 	if err != nil {
@@ -104,7 +104,8 @@ func whoami(ctx context.Context) (string, error) {
 	request.Header.Set("Authorization", "Bearer "+string(token))
 	request.Header.Set("Content-Type", "application/json")
 
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots,
+		MinVersion: tls.VersionTLS13}}}
 
 	response, err := client.Do(request)
 	if err != nil {

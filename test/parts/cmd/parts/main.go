@@ -1,4 +1,5 @@
-// Command parts builds the named programs if the cache lacks them, and prints their names, paths and seconds taken.
+// Command parts builds the named programs if the cache lacks them, and prints their names, paths
+// and seconds taken.
 package main
 
 import (

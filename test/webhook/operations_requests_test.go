@@ -30,13 +30,13 @@ const (
 	healthPort  = 8081
 )
 
-// patience is how long a replica that works may take for an answer on a machine that is busy.
-const patience = 10 * time.Second
+// requestTimeout is how long a working replica may take for an answer on a busy machine.
+const requestTimeout = 10 * time.Second
 
-// plain asks each time by a new connection, as a kubelet does.
-var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+// plain makes each request by a new connection, as a kubelet does.
+var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestTimeout}
 
-// get asks a replica over plain HTTP.
+// get sends a request to a replica over plain HTTP.
 func get(ctx context.Context, p cluster.Process, port int, path string) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(p, port)+path, http.NoBody)
 	if err != nil {
@@ -55,7 +55,8 @@ func address(p cluster.Process, port int) string {
 	return net.JoinHostPort(p.Address.String(), strconv.Itoa(port))
 }
 
-// metric reads the sum of a metric's series from a replica. Those that have it without labels are exact.
+// metric reads the sum of a metric's series from a replica. Those that have it without labels are
+// exact.
 func metric(ctx context.Context, p cluster.Process, name string) (float64, error) {
 	status, text, err := get(ctx, p, metricsPort, "/metrics")
 	if err != nil || status != http.StatusOK {
@@ -84,7 +85,7 @@ func sum(text, name string) (total float64, err error) {
 	return total, nil
 }
 
-// caBundle are the authorities that API servers trust at this moment.
+// caBundle are the CAs that API servers trust at this moment.
 func (s *site) caBundle(ctx context.Context) ([]*x509.Certificate, error) {
 	live, err := s.liveWebhook(ctx)
 	if err != nil {
@@ -104,13 +105,16 @@ func (s *site) caBundle(ctx context.Context) ([]*x509.Certificate, error) {
 	}
 }
 
-// trusting is how a client that trusts the authorities, and no others, connects to the Service.
-func trusting(authorities []*x509.Certificate) *tls.Config {
+// trusting is how a client that trusts only the CAs connects to the Service.
+func trusting(roots []*x509.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
-	for _, one := range authorities {
+	for _, one := range roots {
 		pool.AddCert(one)
 	}
-	return &tls.Config{RootCAs: pool, ServerName: serviceHost, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	return &tls.Config{
+		RootCAs: pool, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"http/1.1"},
+	}
 }
 
 // direct is a client that talks to one replica as the API server would.
@@ -121,18 +125,21 @@ type direct struct {
 
 func (s *site) direct(t *testing.T, p cluster.Process) *direct {
 	t.Helper()
-	authorities, err := s.caBundle(t.Context())
+	roots, err := s.caBundle(t.Context())
 	require.NoError(t, err)
-	transport := &http.Transport{TLSClientConfig: trusting(authorities)}
+	transport := &http.Transport{TLSClientConfig: trusting(roots)}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &direct{Client: &http.Client{Transport: transport, Timeout: patience}, url: "https://" + address(p, webhookPort) + "/inject?timeout=5s"}
+	return &direct{
+		Client: &http.Client{Transport: transport, Timeout: requestTimeout},
+		url:    "https://" + address(p, webhookPort) + "/inject?timeout=5s",
+	}
 }
 
 // reply is what a replica answers to a body.
 type reply struct {
 	status int
 	review *admissionv1.AdmissionReview
-	// closes says that the client is asked to open another connection.
+	// closes reports that the client must open another connection.
 	closes bool
 }
 

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateClasses checks what is not of every profile: presets, mount options, secrets and the optional classes.
+// validateClasses checks presets, mount options and the optional classes.
 func (p *Profile) validateClasses(at *field.Path, backend Backend) field.ErrorList {
 	return slices.Concat(
 		p.validatePerformance(at, backend),
@@ -20,6 +20,8 @@ func (p *Profile) validateClasses(at *field.Path, backend Backend) field.ErrorLi
 	)
 }
 
+// validatePerformance refuses a preset that the backend does not have, or that has no effect because the
+// class exists.
 func (p *Profile) validatePerformance(at *field.Path, backend Backend) field.ErrorList {
 	name, here := p.StorageClass.Performance, at.Child("storageClass", "performance")
 	if name == "" {
@@ -28,17 +30,20 @@ func (p *Profile) validatePerformance(at *field.Path, backend Backend) field.Err
 	preset, known := backend.Performance[name]
 	switch {
 	case len(backend.Performance) == 0:
-		return field.ErrorList{field.Invalid(here, name, fmt.Sprintf("the backend %s has no presets: say what you need by storageClass.parameters", backend.Name))}
+		return field.ErrorList{field.Invalid(here, name,
+			fmt.Sprintf("the backend %s has no presets: set storageClass.parameters", backend.Name))}
 	case !known:
 		return field.ErrorList{field.NotSupported(here, name, slices.Sorted(maps.Keys(backend.Performance)))}
 	case !*p.StorageClass.Create:
-		return field.ErrorList{field.Invalid(here, name, "this profile does not make the class: who made it chose the parameters")}
+		return field.ErrorList{field.Invalid(here, name,
+			"this profile does not create the class, so it cannot choose its parameters")}
 	}
-	return p.validateLeast(at.Child("claim", "size"), preset)
+	return p.validateMinSize(at.Child("claim", "size"), preset)
 }
 
-// validateLeast refuses a size that a preset's disks do not come in, unless the profile's own parameters make it another disk.
-func (p *Profile) validateLeast(at *field.Path, preset Preset) field.ErrorList {
+// validateMinSize refuses a size that a preset's disks do not come in, unless the profile's own parameters
+// make it another disk.
+func (p *Profile) validateMinSize(at *field.Path, preset Preset) field.ErrorList {
 	if preset.MinSize == "" || p.Volume != nil {
 		return nil
 	}
@@ -47,8 +52,9 @@ func (p *Profile) validateLeast(at *field.Path, preset Preset) field.ErrorList {
 			return nil
 		}
 	}
-	if least := resource.MustParse(preset.MinSize); p.Claim.Size.Cmp(least) < 0 {
-		return field.ErrorList{field.Invalid(at, p.Claim.Size.String(), fmt.Sprintf("storageClass.performance %s needs at least %s", p.StorageClass.Performance, preset.MinSize))}
+	if minimum := resource.MustParse(preset.MinSize); p.Claim.Size.Cmp(minimum) < 0 {
+		return field.ErrorList{field.Invalid(at, p.Claim.Size.String(),
+			fmt.Sprintf("storageClass.performance %s needs at least %s", p.StorageClass.Performance, preset.MinSize))}
 	}
 	return nil
 }
@@ -62,6 +68,7 @@ func (p *Profile) validateMountOptions(at *field.Path, backend Backend) field.Er
 	return errs
 }
 
+// mountOptionErrors refuses options of a volume that takes none, and empty ones.
 func mountOptionErrors(at *field.Path, options []string, backend Backend) field.ErrorList {
 	var errs field.ErrorList
 	if len(options) > 0 && backend.source != sourceCSI && backend.Name != "" {
@@ -69,19 +76,20 @@ func mountOptionErrors(at *field.Path, options []string, backend Backend) field.
 	}
 	for i, option := range options {
 		if strings.TrimSpace(option) == "" {
-			errs = append(errs, field.Invalid(at.Index(i), option, "must say something"))
+			errs = append(errs, field.Invalid(at.Index(i), option, "must not be empty"))
 		}
 	}
 	return errs
 }
 
-// validateStage checks what a new volume of a CSI driver must have for a node to mount it.
+// validateStage checks that a node can mount a new volume of a CSI driver.
 func (p *Profile) validateStage(at *field.Path, backend Backend) field.ErrorList {
 	var errs field.ErrorList
 	attributes, secret := p.attributes(), p.Volume.NodeStageSecret
 	for _, name := range backend.ToMount {
 		if attributes[name] == "" {
-			errs = append(errs, field.Required(at.Child("attributes").Key(name), fmt.Sprintf("the backend %s needs it", backend.Name)))
+			errs = append(errs, field.Required(at.Child("attributes").Key(name),
+				fmt.Sprintf("the backend %s needs it", backend.Name)))
 		}
 	}
 	here := at.Child("nodeStageSecret")
@@ -90,22 +98,23 @@ func (p *Profile) validateStage(at *field.Path, backend Backend) field.ErrorList
 		errs = append(errs, field.Required(here, fmt.Sprintf("the backend %s needs a Secret to mount it with", backend.Name)))
 	case secret == nil:
 	case backend.source != sourceCSI:
-		errs = append(errs, field.Invalid(here, secret.Namespace+"/"+secret.Name, fmt.Sprintf("volumes of the backend %s need none", backend.Name)))
+		errs = append(errs, field.Invalid(here, secret.Namespace+"/"+secret.Name,
+			fmt.Sprintf("volumes of the backend %s need none", backend.Name)))
 	case secret.Name == "" || secret.Namespace == "":
 		errs = append(errs, field.Required(here, "it needs a name and a namespace"))
 	}
 	return errs
 }
 
-// validateProvisioning checks the parameters that only a class which makes volumes needs.
+// validateProvisioning checks the parameters of a class that provisions volumes.
 func (p *Profile) validateProvisioning(at *field.Path, backend Backend) field.ErrorList {
 	var errs field.ErrorList
 	if p.Volume != nil || !*p.StorageClass.Create {
 		return nil
 	}
-	given := p.parameters()
+	parameters := p.parameters()
 	for _, names := range backend.ToProvision {
-		if !slices.ContainsFunc(names, func(name string) bool { return given[name] != "" }) {
+		if !slices.ContainsFunc(names, func(name string) bool { return parameters[name] != "" }) {
 			problem := fmt.Sprintf("the backend %s needs it", backend.Name)
 			if len(names) > 1 {
 				problem += ", or " + strings.Join(names[1:], " or ")

@@ -1,10 +1,10 @@
-{{/* The identity that the fence is for, in CEL. */}}
-{{- define "pipeline-storage.fence.account" -}}
+{{/* The identity that the guardrail policies hold, in CEL. */}}
+{{- define "pipeline-storage.guardrails.account" -}}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "pipeline-storage.serviceAccountName" .) -}}
 {{- end -}}
 
 {{/* The name of a profile's object, in CEL: list NAME NAMESPACE, the latter in CEL. */}}
-{{- define "pipeline-storage.fence.name" -}}
+{{- define "pipeline-storage.guardrails.name" -}}
 {{- $name := index . 0 -}}
 {{- toRawJson $name -}}
 {{- if contains "{namespace}" $name -}}
@@ -13,7 +13,7 @@
 {{- end -}}
 
 {{/* Whether an object has the name of a profile's class, in CEL. A class does not name the namespace that it is for. */}}
-{{- define "pipeline-storage.fence.className" -}}
+{{- define "pipeline-storage.guardrails.className" -}}
 {{- if not (contains "{namespace}" .class) -}}
 object.metadata.name == {{ toRawJson .class }}
 {{- else if and .namespace (not .shared) -}}
@@ -24,7 +24,7 @@ object.metadata.name.matches({{ .class | regexQuoteMeta | replace "\\{namespace\
 {{- end -}}
 
 {{/* Whether a label selector selects labels, in CEL: list SELECTOR LABELS, the latter in CEL. An empty one selects all. */}}
-{{- define "pipeline-storage.fence.selects" -}}
+{{- define "pipeline-storage.guardrails.selects" -}}
 {{- $selector := index . 0 | default dict -}}
 {{- $labels := index . 1 -}}
 {{- $terms := list -}}
@@ -47,20 +47,20 @@ object.metadata.name.matches({{ .class | regexQuoteMeta | replace "\\{namespace\
 {{- end -}}
 
 {{/* The namespaces that the installation never serves, in CEL. */}}
-{{- define "pipeline-storage.fence.excluded" -}}
+{{- define "pipeline-storage.guardrails.excluded" -}}
 {{- append (.Values.excludedNamespaces | default list) .Release.Namespace | uniq | toRawJson -}}
 {{- end -}}
 
 {{/* Whether a claim is that of a profile by its name and namespace, in CEL: list PROFILE NAME NAMESPACE, the latter two in CEL. */}}
-{{- define "pipeline-storage.fence.claimKey" -}}
+{{- define "pipeline-storage.guardrails.claimKey" -}}
 {{- $profile := index . 0 -}}
-{{ index . 1 }} == {{ include "pipeline-storage.fence.name" (list $profile.claim (index . 2)) }}
+{{ index . 1 }} == {{ include "pipeline-storage.guardrails.name" (list $profile.claim (index . 2)) }}
 {{- if and $profile.namespace (not $profile.shared) }} && {{ index . 2 }} == {{ toRawJson $profile.namespace }}{{ end -}}
 {{- end -}}
 
 {{/* Whether an object is the PersistentVolume of a profile, in CEL. The variables are those of the policy. */}}
-{{- define "pipeline-storage.fence.volume" -}}
-object.metadata.name == {{ include "pipeline-storage.fence.name" (list .volume "variables.claimNamespace") }} &&
+{{- define "pipeline-storage.guardrails.volume" -}}
+object.metadata.name == {{ include "pipeline-storage.guardrails.name" (list .volume "variables.claimNamespace") }} &&
 variables.profile == {{ toRawJson .name }} &&
 variables.source == {{ toRawJson .source }}
 {{- if eq .source "csi" }} &&
@@ -78,12 +78,12 @@ object.spec.hostPath.?type.orValue('') == 'DirectoryOrCreate' &&
 {{- end }}
 variables.mountOptions == {{ toRawJson .mountOptions }} &&
 variables.claimNamespace {{ if .shared }}!= ''{{ else }}== {{ toRawJson .namespace }}{{ end }} &&
-variables.claimName == {{ include "pipeline-storage.fence.name" (list .claim "variables.claimNamespace") }} &&
+variables.claimName == {{ include "pipeline-storage.guardrails.name" (list .claim "variables.claimNamespace") }} &&
 variables.size.compareTo(quantity({{ toRawJson .size }})) == 0 &&
 variables.accessModes == {{ toRawJson .accessModes }} &&
 variables.zone == {{ toRawJson .zone }} &&
-object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.fence.name" (list .class "variables.claimNamespace") }} &&
-{{ include "pipeline-storage.fence.attributesClass" (list . "variables.claimNamespace") }} &&
+object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "variables.claimNamespace") }} &&
+{{ include "pipeline-storage.guardrails.attributesClass" (list . "variables.claimNamespace") }} &&
 object.spec.persistentVolumeReclaimPolicy == {{ toRawJson .reclaimPolicy }}
 {{- end -}}
 
@@ -91,18 +91,18 @@ object.spec.persistentVolumeReclaimPolicy == {{ toRawJson .reclaimPolicy }}
 Whether the VolumeAttributesClass of a volume or a claim is the profile's, in CEL: list PROFILE NAMESPACE, the latter in CEL. An API
 server that does not have the field yet drops it.
 */}}
-{{- define "pipeline-storage.fence.attributesClass" -}}
+{{- define "pipeline-storage.guardrails.attributesClass" -}}
 {{- $profile := index . 0 -}}
 {{- if $profile.attributesClass -}}
-object.spec.?volumeAttributesClassName.orValue('') in ['', {{ include "pipeline-storage.fence.name" (list $profile.attributesClass (index . 1)) }}]
+object.spec.?volumeAttributesClassName.orValue('') in ['', {{ include "pipeline-storage.guardrails.name" (list $profile.attributesClass (index . 1)) }}]
 {{- else -}}
 object.spec.?volumeAttributesClassName.orValue('') == ''
 {{- end -}}
 {{- end -}}
 
 {{/* Whether an object is the StorageClass of a profile, in CEL. */}}
-{{- define "pipeline-storage.fence.class" -}}
-{{ include "pipeline-storage.fence.className" . }} &&
+{{- define "pipeline-storage.guardrails.class" -}}
+{{ include "pipeline-storage.guardrails.className" . }} &&
 object.provisioner == {{ toRawJson .driver }} &&
 object.reclaimPolicy == {{ toRawJson .reclaimPolicy }} &&
 object.volumeBindingMode == {{ toRawJson .bindingMode }} &&
@@ -115,21 +115,21 @@ variables.mountOptions == {{ toRawJson .classMountOptions }}
 Whether an object is the claim of a profile, in CEL. An update changes the size only, so that the rest needs no second look. A
 claim for a volume to re-bind has the class of that volume, and its size until it is bound.
 */}}
-{{- define "pipeline-storage.fence.claim" -}}
-{{ include "pipeline-storage.fence.claimKey" (list . "object.metadata.name" "request.namespace") }} &&
+{{- define "pipeline-storage.guardrails.claim" -}}
+{{ include "pipeline-storage.guardrails.claimKey" (list . "object.metadata.name" "request.namespace") }} &&
 variables.profile == {{ toRawJson .name }} &&
 {{- with .namespaceSelector }}
-{{ include "pipeline-storage.fence.selects" (list . "variables.namespaceLabels") }} &&
+{{ include "pipeline-storage.guardrails.selects" (list . "variables.namespaceLabels") }} &&
 {{- end }}
 variables.size.compareTo(quantity({{ toRawJson .size }})) <= 0 &&
 (request.operation == 'UPDATE' || (
 {{- if .volume }}
-variables.volumeName == {{ include "pipeline-storage.fence.name" (list .volume "request.namespace") }} &&
+variables.volumeName == {{ include "pipeline-storage.guardrails.name" (list .volume "request.namespace") }} &&
 {{- else }}
 (variables.volumeName != '' || (
 variables.size.compareTo(quantity({{ toRawJson .size }})) == 0 &&
-object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.fence.name" (list .class "request.namespace") }})) &&
+object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }})) &&
 {{- end }}
-{{ include "pipeline-storage.fence.attributesClass" (list . "request.namespace") }} &&
+{{ include "pipeline-storage.guardrails.attributesClass" (list . "request.namespace") }} &&
 variables.accessModes == {{ toRawJson .accessModes }}))
 {{- end -}}

@@ -31,23 +31,27 @@ import (
 const (
 	// atOnce is how many requests the test makes at a time.
 	atOnce = 16
-	// mistakesAtOnce is how many claims are deleted together.
-	mistakesAtOnce = 100
-	manyLimit      = 10 * time.Minute
-	// evidence is a file in a volume, with what only that volume has.
+	// deletedAtOnce is how many claims are deleted together.
+	deletedAtOnce = 100
+	manyLimit     = 10 * time.Minute
+	// evidence is a file in each volume, with content that only that volume has.
 	evidence      = "evidence"
 	evidenceBytes = 4096
 )
 
-var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestManyNamespacesAtOnce makes")
+var manyNamespaces = flag.Int("namespaces", 1000, "how many namespaces TestServesManyNamespaces makes")
 
-// TestManyNamespacesAtOnce creates a labelled pod in each of a thousand new namespaces, as fast as the machine can. Each gets its
-// claim and its volume. Then a hundred claims are deleted by mistake at once, and each that is made again finds its volume.
-func TestManyNamespacesAtOnce(t *testing.T) {
+// TestServesManyNamespaces creates a labelled pod in each of a thousand new namespaces, as fast as
+// the machine can. Each gets its claim and its volume. Then a hundred claims are deleted by mistake
+// at once, and each recreated claim finds its volume.
+func TestServesManyNamespaces(t *testing.T) {
 	requireFull(t)
-	makeFolderClass(t)
+	createHostPathClass(t)
 	s := second(t)
-	m := &many{t: t, client: loadClient(t), prefix: unique("many"), uids: map[string]types.UID{}, volumes: map[string]corev1.PersistentVolume{}}
+	m := &many{
+		t: t, client: loadClient(t), prefix: unique("many"), uids: map[string]types.UID{},
+		volumes: map[string]corev1.PersistentVolume{},
+	}
 	stop := m.watchMemory(s)
 
 	begun := time.Now()
@@ -58,27 +62,33 @@ func TestManyNamespacesAtOnce(t *testing.T) {
 	t.Logf("a labelled pod admitted in each, in %s", time.Since(begun).Round(time.Second))
 	m.awaitBound(nil)
 	t.Logf("the last claim was bound %s after the first pod", time.Since(begun).Round(time.Second))
-	m.awaitMarked()
+	m.awaitNamespaceLabels()
 	t.Logf("the last volume was labelled %s after the first pod", time.Since(begun).Round(time.Second))
-	sums := m.leaveEvidence()
+	sums := m.writeEvidence()
 
 	begun = time.Now()
 	old := m.deleteClaims()
 	m.awaitBound(old)
-	t.Logf("%d claims deleted by mistake; the last that was made again had its volume after %s", len(old), time.Since(begun).Round(100*time.Millisecond))
+	t.Logf("%d claims deleted by mistake; the last that was recreated had its volume after %s", len(old),
+		time.Since(begun).Round(100*time.Millisecond))
 	m.checkEvidence(sums)
 
 	most := stop()
 	requests := s.assertNothingDeleted(t)
-	t.Logf("memory of the replica that used most: %d MiB of its control group with the pages of files, %d MiB resident in its process",
+	t.Logf("memory of the replica that used most: %d MiB of its control group with the pages of files, %d MiB resident "+
+		"in its process",
 		most.group>>20, most.resident>>20)
 	t.Logf("%d requests of the webhook to the API server: %v", sum(requests), requests)
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "no replica may end")
-	record(t, figure.Figure{Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces), Bytes: int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds()})
+	record(t,
+		figure.Figure{
+			Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces),
+			Bytes:    int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds(),
+		})
 }
 
-// many is what the test knows of its namespaces. The maps have them as keys.
+// many holds the state of the namespaces. They are the keys of the maps.
 type many struct {
 	t       *testing.T
 	client  kubernetes.Interface
@@ -87,17 +97,19 @@ type many struct {
 	volumes map[string]corev1.PersistentVolume
 }
 
-// makeFolderClass makes the class of the second installation, whose folders kube-controller-manager makes for every claim at once.
-func makeFolderClass(t *testing.T) {
+// createHostPathClass creates the class of the second installation, whose directories
+// kube-controller-manager makes for every claim at once.
+func createHostPathClass(t *testing.T) {
 	t.Helper()
 	retain, immediate := corev1.PersistentVolumeReclaimRetain, storagev1.VolumeBindingImmediate
 	classes := shared.Client.StorageV1().StorageClasses()
 	_, err := classes.Create(t.Context(), &storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{Name: "folders"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain, VolumeBindingMode: &immediate,
+		ObjectMeta: metav1.ObjectMeta{Name: "directories"}, Provisioner: "kubernetes.io/host-path", ReclaimPolicy: &retain,
+		VolumeBindingMode: &immediate,
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		assert.NoError(t, classes.Delete(context.WithoutCancel(t.Context()), "folders", metav1.DeleteOptions{}))
+		assert.NoError(t, classes.Delete(context.WithoutCancel(t.Context()), "directories", metav1.DeleteOptions{}))
 	})
 }
 
@@ -121,7 +133,8 @@ func atOnceFor(count int, do func(i int) error) error {
 
 func (m *many) name(i int) string { return fmt.Sprintf("%s-%04d", m.prefix, i) }
 
-// makeNamespaces makes them, and has what will be in them deleted when the test ends: nothing after it is to be slower for it.
+// makeNamespaces creates them, and deletes their content when the test ends, so that no later test
+// is slower for it.
 func (m *many) makeNamespaces() {
 	t := m.t
 	t.Helper()
@@ -140,15 +153,15 @@ func (m *many) makeNamespaces() {
 	}))
 }
 
-// createPods creates a pod in each, again where the account of the namespace is not there yet, as a controller would. The webhook
-// must refuse none.
+// createPods creates a pod in each, with retries where the account of the namespace does not exist
+// yet, as a controller would. The webhook must refuse none.
 func (m *many) createPods() {
 	t := m.t
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), manyLimit)
 	defer cancel()
 	require.NoError(t, atOnceFor(*manyNamespaces, func(i int) error {
-		return insist(ctx, "create a pod in "+m.name(i), func(ctx context.Context) error {
+		return retry(ctx, "create a pod in "+m.name(i), func(ctx context.Context) error {
 			made, err := m.client.CoreV1().Pods(m.name(i)).Create(ctx, idle("first"), metav1.CreateOptions{})
 			if err != nil {
 				assert.Contains(t, err.Error(), "serviceaccount", "only the account may be missing")
@@ -164,14 +177,16 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every claim should be bound", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{LabelSelector: storage.LabelInstallation})
+		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 		if err != nil {
 			return err
 		}
 		bound := 0
 		for i := range list.Items {
 			c := &list.Items[i]
-			if m.uids[c.Namespace] != "" && c.Status.Phase == corev1.ClaimBound && c.UID != old[c.Namespace] && c.DeletionTimestamp == nil {
+			if m.uids[c.Namespace] != "" && c.Status.Phase == corev1.ClaimBound && c.UID != old[c.Namespace] &&
+				c.DeletionTimestamp == nil {
 				bound++
 			}
 		}
@@ -182,12 +197,13 @@ func (m *many) awaitBound(old map[string]types.UID) {
 	})
 }
 
-// awaitMarked waits until every volume says which namespace it serves.
-func (m *many) awaitMarked() {
+// awaitNamespaceLabels waits until every volume names the namespace that it serves.
+func (m *many) awaitNamespaceLabels() {
 	t := m.t
 	t.Helper()
 	cluster.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {
-		list, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
+		list, err := m.client.CoreV1().PersistentVolumes().List(ctx,
+			metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
 		if err != nil {
 			return err
 		}
@@ -204,8 +220,8 @@ func (m *many) awaitMarked() {
 	})
 }
 
-// leaveEvidence writes random bytes into each volume and returns their checksums.
-func (m *many) leaveEvidence() map[string][sha256.Size]byte {
+// writeEvidence writes random bytes into each volume and returns their checksums.
+func (m *many) writeEvidence() map[string][sha256.Size]byte {
 	m.t.Helper()
 	sums := map[string][sha256.Size]byte{}
 	for namespace := range m.volumes {
@@ -224,7 +240,7 @@ func (m *many) deleteClaims() map[string]types.UID {
 	t.Helper()
 	old := map[string]types.UID{}
 	var mutex sync.Mutex
-	require.NoError(t, atOnceFor(min(mistakesAtOnce, *manyNamespaces), func(i int) error {
+	require.NoError(t, atOnceFor(min(deletedAtOnce, *manyNamespaces), func(i int) error {
 		claims := m.client.CoreV1().PersistentVolumeClaims(m.name(i))
 		found, err := claims.Get(t.Context(), claim, metav1.GetOptions{})
 		if err != nil {
@@ -238,12 +254,13 @@ func (m *many) deleteClaims() map[string]types.UID {
 	return old
 }
 
-// checkEvidence reads what every claim leads to now.
+// checkEvidence reads what is now in the volume of every claim.
 func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 	t := m.t
 	t.Helper()
 	require.Len(t, sums, *manyNamespaces)
-	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(), metav1.ListOptions{LabelSelector: storage.LabelInstallation})
+	list, err := m.client.CoreV1().PersistentVolumeClaims("").List(t.Context(),
+		metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 	require.NoError(t, err)
 	checked := 0
 	for i := range list.Items {
@@ -251,7 +268,8 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 		if m.uids[namespace] == "" {
 			continue
 		}
-		volume, err := m.client.CoreV1().PersistentVolumes().Get(t.Context(), list.Items[i].Spec.VolumeName, metav1.GetOptions{})
+		volume, err := m.client.CoreV1().PersistentVolumes().Get(t.Context(), list.Items[i].Spec.VolumeName,
+			metav1.GetOptions{})
 		require.NoError(t, err)
 		content, err := os.ReadFile(filepath.Join(volume.Spec.HostPath.Path, evidence))
 		require.NoError(t, err)
@@ -264,7 +282,8 @@ func (m *many) checkEvidence(sums map[string][sha256.Size]byte) {
 // usage is memory, in bytes.
 type usage struct{ group, resident int64 }
 
-// watchMemory follows what the replicas use, and returns what tells the most that one has.
+// watchMemory samples the memory of the replicas, and returns a function that returns the most that
+// one has used.
 func (m *many) watchMemory(s *installation) (stop func() usage) {
 	t := m.t
 	t.Helper()
@@ -273,7 +292,7 @@ func (m *many) watchMemory(s *installation) (stop func() usage) {
 		most usage
 		done = make(chan struct{})
 	)
-	pods, _ := s.look(ctx)
+	pods, _ := s.podsAndLeader(ctx)
 	go func() {
 		defer close(done)
 		for pause(ctx, time.Second) {
@@ -298,8 +317,9 @@ func (m *many) watchMemory(s *installation) (stop func() usage) {
 	}
 }
 
-// remove deletes the pods, then their claims, and then the volumes, as an administrator. The empty namespaces stay until the
-// cluster ends: the namespace controller takes more than five minutes for a thousand.
+// remove deletes the pods, then their claims, and then the volumes, as an administrator. The empty
+// namespaces stay until the cluster ends: the namespace controller takes more than five minutes for
+// a thousand.
 func (m *many) remove() {
 	t := m.t
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), manyLimit)
@@ -319,11 +339,11 @@ func (m *many) remove() {
 		if v.Spec.ClaimRef == nil || m.uids[v.Spec.ClaimRef.Namespace] == "" {
 			return nil
 		}
-		return ignoreGone(core.PersistentVolumes().Delete(ctx, v.Name, metav1.DeleteOptions{}))
+		return ignoreMissing(core.PersistentVolumes().Delete(ctx, v.Name, metav1.DeleteOptions{}))
 	}))
 }
 
-func ignoreGone(err error) error {
+func ignoreMissing(err error) error {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

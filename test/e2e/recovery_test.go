@@ -33,7 +33,7 @@ const (
 
 var names atomic.Int64
 
-// unique is a name that no other pod of the run has.
+// unique returns a name that no other pod of the run has.
 func unique(prefix string) string { return prefix + "-" + strconv.FormatInt(names.Add(1), 10) }
 
 // using has a pod use profiles other than the default.
@@ -55,42 +55,44 @@ type trained struct {
 	Broken []string `json:"broken"`
 }
 
-func TestAJobGoesOnFromTheCheckpointOfTheLast(t *testing.T) {
+func TestJobResumesFromCheckpoint(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
 	for epoch := range 3 {
 		begun := time.Now()
-		told := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
-		require.Equal(t, trained{From: epoch, To: epoch + 1}, told)
+		reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
+		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
 		if epoch > 0 {
-			record(t, figure.Figure{Disaster: "a Job has ended, another goes on", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+			record(t,
+				figure.Figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
 	}
 }
 
-// profileCase is a way to have storage.
+// profileCase is a profile, with what it needs.
 type profileCase struct {
-	profile, folder, claim string
-	// namespace is the one that a static volume serves; its folder is on the node.
+	profile, directory, claim string
+	// namespace is the one that a static volume serves; its directory is on the node.
 	namespace, onNode string
 }
 
 var profileCases = map[string]profileCase{
-	"provisioned":       {profile: "default", folder: "/data", claim: claim},
+	"provisioned":       {profile: "default", directory: "/data", claim: claim},
 	"a static local":    {"local", "/local", claim + "-local", "e2e-local", "/opt/e2e-local"},
 	"a static hostPath": {"host", "/host", claim + "-host", "e2e-host", "/opt/e2e-host"},
 }
 
-// home makes the namespace of a case, and its folder. Whatever an earlier run of the test left goes.
-func (c profileCase) home(t *testing.T) string {
+// prepareNamespace creates the namespace of a case, and its directory. It removes the remains of an
+// earlier run of the test.
+func (c profileCase) prepareNamespace(t *testing.T) string {
 	t.Helper()
 	if c.namespace == "" {
 		return newNamespace(t)
 	}
-	folder := shared.Node.Path(c.onNode)
-	require.NoError(t, os.RemoveAll(folder))
-	require.NoError(t, os.MkdirAll(folder, 0o755))
+	directory := shared.Node.Path(c.onNode)
+	require.NoError(t, os.RemoveAll(directory))
+	require.NoError(t, os.MkdirAll(directory, 0o755))
 	makeNamespace(t, c.namespace)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
@@ -104,19 +106,20 @@ func (c profileCase) home(t *testing.T) string {
 	return c.namespace
 }
 
-func TestAClaimThatWasDeletedByMistakeFindsItsVolume(t *testing.T) {
+func TestDeletedClaimRebindsItsVolume(t *testing.T) {
 	requireNode(t)
 	for name, c := range profileCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := c.home(t)
-			written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile))}
+			namespace := c.prepareNamespace(t)
+			written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile))}
 			before := boundClaim(t, namespace, c.claim)
 
-			survives(t, "the claim of "+name+" volume is deleted by mistake", written, readIn(t, namespace, c.folder, using(c.profile)), func() {
-				deletePods(t, namespace)
-				deleteClaim(t, namespace, c.claim)
-			})
+			survives(t, "the claim of "+name+" volume is deleted by mistake", written,
+				readIn(t, namespace, c.directory, using(c.profile)), func() {
+					deletePods(t, namespace)
+					deleteClaim(t, namespace, c.claim)
+				})
 			after := boundClaim(t, namespace, c.claim)
 			assert.NotEqual(t, before.UID, after.UID)
 			assert.Equal(t, before.Spec.VolumeName, after.Spec.VolumeName)
@@ -124,9 +127,9 @@ func TestAClaimThatWasDeletedByMistakeFindsItsVolume(t *testing.T) {
 	}
 }
 
-// A namespace of the same name may be another team's: it gets the data only when an administrator says so, by the command
-// that the Event has.
-func TestANamespaceThatIsMadeAgainAsksForItsData(t *testing.T) {
+// A namespace of the same name may belong to another team: it gets the data only when an
+// administrator runs the command in the Event.
+func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := unique("e2e-again")
@@ -134,92 +137,101 @@ func TestANamespaceThatIsMadeAgainAsksForItsData(t *testing.T) {
 	t.Cleanup(func() { removeNamespace(t, namespace) })
 	written := []file{writeIn(t, namespace, "/data", bytes)}
 	old := boundClaim(t, namespace, claim).Spec.VolumeName
-	awaitMark(t, old, namespace)
+	awaitNamespaceLabels(t, old, namespace)
 
-	survives(t, "a namespace is deleted, made again, and an administrator consents", written, readIn(t, namespace, "/data"), func() {
-		removeNamespace(t, namespace)
-		makeNamespace(t, namespace)
-		fresh := boxPod("fresh", "verify", "/data")
-		phase, log := tryPod(t, namespace, fresh)
-		require.Equal(t, corev1.PodFailed, phase, "data of a namespace that is gone must not be given away: %s", log)
-		empty := boundClaim(t, namespace, claim).Spec.VolumeName
-		require.NotEqual(t, old, empty)
+	survives(t, "a namespace is deleted, recreated, and an administrator consents", written, readIn(t, namespace, "/data"),
+		func() {
+			removeNamespace(t, namespace)
+			makeNamespace(t, namespace)
+			recreated := boxPod("fresh", "verify", "/data")
+			phase, log := tryPod(t, namespace, recreated)
+			require.Equal(t, corev1.PodFailed, phase, "data of a deleted namespace must not go to another one: %s", log)
+			empty := boundClaim(t, namespace, claim).Spec.VolumeName
+			require.NotEqual(t, old, empty)
 
-		said := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
-		_, command, found := strings.Cut(said, "delete the new claim: ")
-		require.True(t, found, said)
-		shell(t, command)
-		deletePods(t, namespace)
-		deleteClaim(t, namespace, claim)
-		awaitMark(t, empty, namespace)
-		shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
-	})
+			output := awaitEvent(t, namespace, claim, diagnose.ReasonVolumeReleased)
+			_, command, found := strings.Cut(output, "delete the new claim: ")
+			require.True(t, found, output)
+			shell(t, command)
+			deletePods(t, namespace)
+			deleteClaim(t, namespace, claim)
+			awaitNamespaceLabels(t, empty, namespace)
+			shell(t, "kubectl label persistentvolume "+empty+" "+storage.LabelNamespaceUID+"-")
+		})
 	assert.Equal(t, old, boundClaim(t, namespace, claim).Spec.VolumeName)
 }
 
-func TestAReadOnlyProfileIsReadAndNotWritten(t *testing.T) {
+func TestReadOnlyProfileIsNotWritable(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
 	startPod(t, namespace, with(boxPod("holder", "sleep"), using("models")))
 
-	// Somebody else fills it: a pod that mounts the claim itself.
-	filler := bare(boxPod("filler", "write", "/models", "weights", bytes))
+	// A pod that mounts the claim itself fills the volume.
+	filler := withoutStorageLabel(boxPod("filler", "write", "/models", "weights", bytes))
 	filler.Spec.Volumes = []corev1.Volume{{Name: "models", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim + "-models"},
 	}}}
 	filler.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "models", MountPath: "/models"}}
 	written := []file{last[file](t, runPod(t, namespace, filler))}
 
-	survives(t, "a pod of a read-only profile is made again", written, readIn(t, namespace, "/models", using("models")), func() {
-		deletePods(t, namespace)
-	})
+	survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")),
+		func() {
+			deletePods(t, namespace)
+		})
 	phase, log := tryPod(t, namespace, with(boxPod("vandal", "write", "/models", "weights", "1"), using("models")))
 	assert.Equal(t, corev1.PodFailed, phase)
 	assert.Contains(t, log, "read-only file system")
 }
 
-func TestTwoProfilesAreTwoVolumes(t *testing.T) {
+func TestProfilesHaveSeparateVolumes(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := newNamespace(t)
 	both := using("default,scratch")
 	data := []file{writeIn(t, namespace, "/data", bytes, both)}
 	scratch := []file{writeIn(t, namespace, "/scratch", "1048576", both)}
-	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName, boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
+	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName,
+		boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
 
-	survives(t, "a pod of two profiles is made again", data, readIn(t, namespace, "/data", both), func() { deletePods(t, namespace) })
+	survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() {
+		deletePods(t, namespace)
+	})
 	found := last[verified](t, readIn(t, namespace, "/scratch", both)())
 	assert.Equal(t, scratch, found.Files)
 }
 
-// The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume it leaves to root.
+// The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume stays
+// root's.
 // Source: Kubernetes, Configure a Security Context for a Pod.
-func TestAProcessThatIsNotRootWritesByTheGroupOfTheProfile(t *testing.T) {
+func TestNonRootProcessWritesWithProfileGroup(t *testing.T) {
 	requireNode(t)
 	t.Run("on a local volume", func(t *testing.T) {
 		t.Parallel()
 		c := profileCases["a static local"]
-		c.profile, c.folder, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group", "/opt/e2e-group"
-		namespace := c.home(t)
-		written := []file{writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)}
-		survives(t, "a pod of user 1000 is made again", written, readIn(t, namespace, c.folder, using(c.profile), notRoot), func() { deletePods(t, namespace) })
+		c.profile, c.directory, c.claim, c.namespace, c.onNode = "group", "/group", claim+"-group", "e2e-group",
+			"/opt/e2e-group"
+		namespace := c.prepareNamespace(t)
+		written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)}
+		survives(t, "a pod of user 1000 is recreated", written, readIn(t, namespace, c.directory, using(c.profile), notRoot),
+			func() { deletePods(t, namespace) })
 
-		told := last[[]owned](t, runPod(t, namespace, with(boxPod("stat", "stat", c.folder, written[0].Path), using(c.profile), notRoot)))
-		assert.Equal(t, 2000, told[0].Group)
-		assert.Contains(t, told[0].Mode, "g", "new files get the group of the folder")
-		assert.Equal(t, 2000, told[1].Group)
+		reported := last[[]owned](t,
+			runPod(t, namespace, with(boxPod("stat", "stat", c.directory, written[0].Path), using(c.profile), notRoot)))
+		assert.Equal(t, 2000, reported[0].Group)
+		assert.Contains(t, reported[0].Mode, "g", "new files get the group of the directory")
+		assert.Equal(t, 2000, reported[1].Group)
 	})
 	t.Run("not on a hostPath volume", func(t *testing.T) {
 		t.Parallel()
 		c := profileCase{"root", "/root", claim + "-root", "e2e-root", "/opt/e2e-root"}
-		namespace := c.home(t)
-		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.folder, "a", "1"), using(c.profile), notRoot))
+		namespace := c.prepareNamespace(t)
+		phase, log := tryPod(t, namespace, with(boxPod("writer", "write", c.directory, "a", "1"), using(c.profile), notRoot))
 		assert.Equal(t, corev1.PodFailed, phase)
 		assert.Contains(t, log, "permission denied")
 
-		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // what the warning tells people to do
-		writeIn(t, namespace, c.folder, bytes, using(c.profile), notRoot)
+		require.NoError(t, os.Chown(shared.Node.Path(c.onNode), 1000, 1000)) // the command of the warning
+		writeIn(t, namespace, c.directory, bytes, using(c.profile), notRoot)
 	})
 	t.Run("on a volume of the local-path provisioner", func(t *testing.T) {
 		t.Parallel()
@@ -236,7 +248,7 @@ func with(pod *corev1.Pod, change ...func(*corev1.Pod)) *corev1.Pod {
 	return pod
 }
 
-// deletePods deletes the pods of a namespace and waits until none is left.
+// deletePods deletes the pods of a namespace and waits until none exists.
 func deletePods(t *testing.T, namespace string) {
 	t.Helper()
 	list, err := shared.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
@@ -246,13 +258,13 @@ func deletePods(t *testing.T, namespace string) {
 	}
 }
 
-// deleteClaim is the mistake: the claim is gone when it returns.
+// deleteClaim deletes a claim by mistake: it no longer exists when this returns.
 func deleteClaim(t *testing.T, namespace, name string) {
 	t.Helper()
 	claims := shared.Client.CoreV1().PersistentVolumeClaims(namespace)
 	before, err := claims.Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
-	awaitMark(t, before.Spec.VolumeName, namespace)
+	awaitNamespaceLabels(t, before.Spec.VolumeName, namespace)
 	require.NoError(t, claims.Delete(t.Context(), name, metav1.DeleteOptions{}))
 	cluster.Eventually(t, "the claim "+name+" should go", func(ctx context.Context) error {
 		now, err := claims.Get(ctx, name, metav1.GetOptions{})
@@ -277,20 +289,21 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 	return found
 }
 
-// awaitMark waits until a volume says which namespace it serves.
-func awaitMark(t *testing.T, volume, namespace string) {
+// awaitNamespaceLabels waits until a volume names the namespace that it serves.
+func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
-	cluster.Eventually(t, "the volume "+volume+" should be marked", func(ctx context.Context) error {
-		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
-		if err != nil {
+	cluster.Eventually(t, "the volume "+volume+" should have the labels of its namespace",
+		func(ctx context.Context) error {
+			v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			object, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+			if err == nil && v.Labels[storage.LabelNamespaceUID] != string(object.UID) {
+				err = fmt.Errorf("its labels are %v", v.Labels)
+			}
 			return err
-		}
-		home, err := shared.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(home.UID) {
-			err = fmt.Errorf("its labels are %v", v.Labels)
-		}
-		return err
-	})
+		})
 }
 
 func makeNamespace(t *testing.T, name string) {
@@ -304,7 +317,7 @@ func makeNamespace(t *testing.T, name string) {
 	})
 }
 
-// removeNamespace deletes a namespace and waits until it is gone.
+// removeNamespace deletes a namespace and waits until it no longer exists.
 func removeNamespace(t *testing.T, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), podLimit)
@@ -321,8 +334,8 @@ func removeNamespace(t *testing.T, name string) {
 	}
 }
 
-// awaitEvent waits for an Event about an object and returns what it says.
-func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
+// awaitEvent waits for an Event about an object and returns its note.
+func awaitEvent(t *testing.T, namespace, about, reason string) (output string) {
 	t.Helper()
 	cluster.Eventually(t, "an Event "+reason+" about "+about, func(ctx context.Context) error {
 		list, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
@@ -331,13 +344,13 @@ func awaitEvent(t *testing.T, namespace, about, reason string) (said string) {
 		}
 		for i := range list.Items {
 			if e := &list.Items[i]; e.Regarding.Name == about && e.Reason == reason {
-				said = e.Note
+				output = e.Note
 				return nil
 			}
 		}
 		return fmt.Errorf("there are %d others", len(list.Items))
 	})
-	return said
+	return output
 }
 
 // shell runs a command line as an administrator would, with real kubectl.
@@ -347,7 +360,8 @@ func shell(t *testing.T, line string) string {
 	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", line)
 	command.Env = []string{
-		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KUBECONFIG=" + shared.Plane.Kubeconfig,
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+		"KUBECONFIG=" + shared.Plane.Kubeconfig,
 	}
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s: %s", line, out)

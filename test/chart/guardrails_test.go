@@ -49,8 +49,8 @@ type release struct {
 	namespace, installation string
 }
 
-// fenced installs the chart with profiles and returns when its fence stands.
-func fenced(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
+// guarded installs the chart with profiles and returns when its guardrail policies are in force.
+func guarded(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
 	t.Helper()
 	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
 	require.NoError(t, err)
@@ -61,15 +61,20 @@ func fenced(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, rel
 	install(t, helm4, "ps", namespace, "--values", file)
 	client := as(t, namespace)
 	config := release{configOf(t, render(t, namespace, "--values", file)), namespace, namespace + ".ps"}
-	patch := patcherWith(t, client, volumeInPhase(t, corev1.VolumeBound, nil, "default", config.claim("default")), metav1.PatchOptions{DryRun: dryRun.DryRun})
+	patch := patcherWith(
+		t,
+		client,
+		volumeInPhase(t, corev1.VolumeBound, nil, "default", config.claim("default")),
+		metav1.PatchOptions{DryRun: dryRun.DryRun},
+	)
 	// RBAC and the policies, each of which takes a moment.
 	eventually(t, func() bool {
-		_, class := client.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
-		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), foreignClaim(), dryRun)
+		_, class := client.StorageV1().StorageClasses().Create(t.Context(), otherClass(), dryRun)
+		_, claim := client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), otherClaim(), dryRun)
 		_, event := client.EventsV1().Events("default").Create(t.Context(), eventAbout("default", "Pod"), dryRun)
-		return denied(class) && denied(claim) && denied(event) && denied(patch(`{"metadata":{"labels":{"theirs":"1"}}}`)) &&
+		return denied(class) && denied(claim) && denied(event) && denied(patch(`{"metadata":{"labels":{"other":"1"}}}`)) &&
 			(config.Profiles[0].Volume != nil || denied(patch(labelPatch("default", "of-an-earlier-namespace"))))
-	}, "the fence does not stand")
+	}, "the guardrail policies are not in force")
 	return client, config
 }
 
@@ -93,7 +98,11 @@ func claimFor(t *testing.T, config release, profile, namespace string) *corev1.P
 // objectsOf is what a profile needs in a namespace, with the labels that the controller adds.
 func objectsOf(t *testing.T, config release, profile, namespace string) storage.ObjectSet {
 	t.Helper()
-	objects, err := storage.Objects(config.Config, storage.Release{}, storage.ProfileRef{Profile: profile, Namespace: namespace})
+	objects, err := storage.Objects(
+		config.Config,
+		storage.Release{},
+		storage.ProfileRef{Profile: profile, Namespace: namespace},
+	)
 	require.NoError(t, err)
 	for _, object := range objects.All() {
 		object.Meta.Labels[storage.LabelInstallation] = config.installation
@@ -101,13 +110,13 @@ func objectsOf(t *testing.T, config release, profile, namespace string) storage.
 	return objects
 }
 
-// denied reports whether a fence refused, and not a missing right or the API server's own validation.
+// denied reports whether a guardrail policy refused, and not a missing right or the API server's own validation.
 func denied(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'chart-")
 }
 
-// foreignVolume is what a stolen token would be used for.
-func foreignVolume() *corev1.PersistentVolume {
+// otherVolume is what a stolen token would be used for.
+func otherVolume() *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: "root-of-the-node"},
 		Spec: corev1.PersistentVolumeSpec{
@@ -121,8 +130,8 @@ func foreignVolume() *corev1.PersistentVolume {
 	}
 }
 
-func foreignClass() *storagev1.StorageClass {
-	return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "foreign"}, Provisioner: "driver.example.org"}
+func otherClass() *storagev1.StorageClass {
+	return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Provisioner: "driver.example.org"}
 }
 
 // ofBackend is a profile of a backend with a volume of its own.
@@ -158,11 +167,15 @@ func ofBackend(b storage.Backend) storage.Profile {
 // shared is a profile whose volume every namespace uses.
 func shared() storage.Profile {
 	return storage.Profile{
-		Name:         "shared",
-		Claim:        storage.Claim{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}},
-		StorageClass: storage.StorageClass{Backend: "nfs", Parameters: map[string]string{"server": "nfs", "share": "/a"}, ReclaimPolicy: "Delete"},
-		Volume:       &storage.Volume{Handle: "export", Shared: true, Attributes: map[string]string{"mountPermissions": "0"}},
-		Mount:        storage.MountConfig{Path: "/shared"},
+		Name:  "shared",
+		Claim: storage.Claim{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}},
+		StorageClass: storage.StorageClass{
+			Backend:       "nfs",
+			Parameters:    map[string]string{"server": "nfs", "share": "/a"},
+			ReclaimPolicy: "Delete",
+		},
+		Volume: &storage.Volume{Handle: "export", Shared: true, Attributes: map[string]string{"mountPermissions": "0"}},
+		Mount:  storage.MountConfig{Path: "/shared"},
 	}
 }
 
@@ -171,11 +184,11 @@ func provisioned() storage.Profile {
 	return storage.Profile{Name: "provisioned", Mount: storage.MountConfig{Path: "/provisioned"}}
 }
 
-// forAClaim is a profile that makes the volume of a claim that somebody else makes.
+// forAClaim is a profile with a volume for an unmanaged claim.
 func forAClaim() storage.Profile {
 	p := ofBackend(backend("gce-pd"))
 	p.Name, p.Mount.Path = "for-a-claim", "/for-a-claim"
-	p.Claim = storage.Claim{Name: "theirs", Create: new(false)}
+	p.Claim = storage.Claim{Name: "other", Create: new(false)}
 	p.StorageClass.Create, p.Volume.Create = new(true), new(true)
 	return p
 }
@@ -192,8 +205,16 @@ func belongs() storage.Profile {
 func attributed() storage.Profile {
 	p := provisioned()
 	p.Name, p.Mount.Path = "attributed", "/attributed"
-	p.Claim = storage.Claim{Name: "data-{namespace}", Size: resource.MustParse("1.5Ti"), AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}}
-	p.StorageClass = storage.StorageClass{Name: "gold-{namespace}", VolumeBindingMode: storagev1.VolumeBindingImmediate, AllowVolumeExpansion: new(false)}
+	p.Claim = storage.Claim{
+		Name:        "data-{namespace}",
+		Size:        resource.MustParse("1.5Ti"),
+		AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"},
+	}
+	p.StorageClass = storage.StorageClass{
+		Name:                 "gold-{namespace}",
+		VolumeBindingMode:    storagev1.VolumeBindingImmediate,
+		AllowVolumeExpansion: new(false),
+	}
 	p.AttributesClass = &storage.AttributesClass{Create: new(false)}
 	return p
 }
@@ -214,7 +235,7 @@ func readOnly(b storage.Backend) storage.Profile {
 }
 
 // A new backend is tested as soon as it is in the table.
-func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
+func TestGuardrailsAdmitWhatProfilesDescribe(t *testing.T) {
 	t.Parallel()
 	home := newNamespace(t, nil)
 	profiles := []storage.Profile{shared(), forAClaim(), mounted(), provisioned(), belongs(), attributed()}
@@ -226,7 +247,7 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 			profile.Volume.Namespace = home
 		}
 	}
-	client, config := fenced(t, profiles)
+	client, config := guarded(t, profiles)
 	label(t, home, map[string]string{servedBy: config.namespace})
 	for _, profile := range config.Profiles {
 		objects := objectsOf(t, config, profile.Name, home)
@@ -244,42 +265,79 @@ func TestFenceAdmitsWhatProfilesDescribe(t *testing.T) {
 	}
 }
 
-func TestFenceRefusesEverythingElse(t *testing.T) {
+func TestGuardrailsRefuseEverythingElse(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{ofBackend(backend("aws-ebs")), ofBackend(backend("nfs")), shared(), forAClaim(), mounted(), readOnly(backend("gce-pd"))})
+	client, config := guarded(
+		t,
+		[]storage.Profile{
+			ofBackend(backend("aws-ebs")),
+			ofBackend(backend("nfs")),
+			shared(),
+			forAClaim(),
+			mounted(),
+			readOnly(backend("gce-pd")),
+		},
+	)
 
 	volumes := map[string]struct {
 		profile string
 		change  func(*corev1.PersistentVolume)
 	}{
-		"another disk":      {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "vol-of-another-team" }},
+		"another disk": {
+			"aws-ebs",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "vol-of-another-team" },
+		},
 		"another driver":    {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.Driver = "hostpath.csi.k8s.io" }},
 		"another namespace": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" }},
-		"another namespace than that of somebody's claim": {"for-a-claim", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" }},
-		"no namespace":           {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
-		"another reclaim policy": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }},
-		"mount options":          {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"suid"} }},
-		"a Secret of somebody's": {"aws-ebs", func(v *corev1.PersistentVolume) {
+		"another namespace than that of an unmanaged claim": {
+			"for-a-claim",
+			func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "kube-system" },
+		},
+		"no namespace": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
+		"another reclaim policy": {
+			"aws-ebs",
+			func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" },
+		},
+		"mount options": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"suid"} }},
+		"an unnamed Secret": {"aws-ebs", func(v *corev1.PersistentVolume) {
 			v.Spec.CSI.NodeStageSecretRef = &corev1.SecretReference{Name: "a", Namespace: "b"}
 		}},
-		"another Secret of somebody's": {"mounted", func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef.Namespace = "team" }},
-		"no Secret":                    {"mounted", func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef = nil }},
+		"a Secret of another namespace": {
+			"mounted",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef.Namespace = "team" },
+		},
+		"no Secret": {
+			"mounted",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.NodeStageSecretRef = nil },
+		},
 		"a Secret to publish with": {"mounted", func(v *corev1.PersistentVolume) {
 			v.Spec.CSI.NodePublishSecretRef = v.Spec.CSI.NodeStageSecretRef
 		}},
-		"other mount options": {"mounted", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"noatime", "suid"} }},
-		"another server":      {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["server"] = "nfs-of-another-team" }},
-		"one attribute more":  {"nfs", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["subDir"] = "secrets" }},
+		"other mount options": {
+			"mounted",
+			func(v *corev1.PersistentVolume) { v.Spec.MountOptions = []string{"noatime", "suid"} },
+		},
+		"another server": {
+			"nfs",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["server"] = "nfs-of-another-team" },
+		},
+		"one attribute more": {
+			"nfs",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeAttributes["subDir"] = "secrets" },
+		},
 		"a file of the node": {"nfs", func(v *corev1.PersistentVolume) {
-			v.Spec.PersistentVolumeSource = foreignVolume().Spec.PersistentVolumeSource
+			v.Spec.PersistentVolumeSource = otherVolume().Spec.PersistentVolumeSource
 		}},
-		"a local folder":            {"aws-ebs", toLocal},
-		"a source nobody speaks of": {"nfs", toNFS},
+		"a local directory": {"aws-ebs", toLocal},
+		"an unknown source": {"nfs", toNFS},
 		"a shared volume under the handle of another namespace": {
 			"shared", func(v *corev1.PersistentVolume) { v.Spec.CSI.VolumeHandle = "export#other" },
 		},
-		"a read-only volume without ro":        {"ro-gce-pd", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = nil }},
-		"a read-only volume attached to write": {"ro-gce-pd", func(v *corev1.PersistentVolume) { v.Spec.CSI.ReadOnly = false }},
+		"a read-only volume without ro": {"ro-gce-pd", func(v *corev1.PersistentVolume) { v.Spec.MountOptions = nil }},
+		"a read-only volume attached to write": {
+			"ro-gce-pd",
+			func(v *corev1.PersistentVolume) { v.Spec.CSI.ReadOnly = false },
+		},
 		"a volume to write attached read-only": {"aws-ebs", func(v *corev1.PersistentVolume) { v.Spec.CSI.ReadOnly = true }},
 		"a shared volume of no namespace":      {"shared", func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }},
 	}
@@ -300,19 +358,29 @@ func TestFenceRefusesEverythingElse(t *testing.T) {
 	}
 
 	classes := map[string]func(*storagev1.StorageClass){
-		"another name":         func(c *storagev1.StorageClass) { c.Name = "gp3" },
-		"another binding mode": func(c *storagev1.StorageClass) { c.VolumeBindingMode = new(storagev1.VolumeBindingImmediate) },
-		"no expansion":         func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(false) },
-		"an owner":             func(c *storagev1.StorageClass) { c.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
-		"topologies": func(c *storagev1.StorageClass) {
-			c.AllowedTopologies = []corev1.TopologySelectorTerm{{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "a", Values: []string{"b"}}}}}
+		"another name": func(c *storagev1.StorageClass) { c.Name = "gp3" },
+		"another binding mode": func(c *storagev1.StorageClass) {
+			c.VolumeBindingMode = new(storagev1.VolumeBindingImmediate)
 		},
-		"another provisioner":    func(c *storagev1.StorageClass) { c.Provisioner = "driver.example.org" },
-		"another parameter":      func(c *storagev1.StorageClass) { c.Parameters["type"] = "io2" },
-		"one parameter more":     func(c *storagev1.StorageClass) { c.Parameters["csi.storage.k8s.io/node-stage-secret-name"] = "a" },
-		"no parameters":          func(c *storagev1.StorageClass) { c.Parameters = nil },
-		"another reclaim policy": func(c *storagev1.StorageClass) { c.ReclaimPolicy = new(corev1.PersistentVolumeReclaimDelete) },
-		"mount options":          func(c *storagev1.StorageClass) { c.MountOptions = []string{"suid"} },
+		"no expansion": func(c *storagev1.StorageClass) { c.AllowVolumeExpansion = new(false) },
+		"an owner": func(c *storagev1.StorageClass) {
+			c.OwnerReferences = []metav1.OwnerReference{owner("gone")}
+		},
+		"topologies": func(c *storagev1.StorageClass) {
+			c.AllowedTopologies = []corev1.TopologySelectorTerm{
+				{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "a", Values: []string{"b"}}}},
+			}
+		},
+		"another provisioner": func(c *storagev1.StorageClass) { c.Provisioner = "driver.example.org" },
+		"another parameter":   func(c *storagev1.StorageClass) { c.Parameters["type"] = "io2" },
+		"one parameter more": func(c *storagev1.StorageClass) {
+			c.Parameters["csi.storage.k8s.io/node-stage-secret-name"] = "a"
+		},
+		"no parameters": func(c *storagev1.StorageClass) { c.Parameters = nil },
+		"another reclaim policy": func(c *storagev1.StorageClass) {
+			c.ReclaimPolicy = new(corev1.PersistentVolumeReclaimDelete)
+		},
+		"mount options": func(c *storagev1.StorageClass) { c.MountOptions = []string{"suid"} },
 		"the default for everybody": func(c *storagev1.StorageClass) {
 			c.Annotations["storageclass.kubernetes.io/is-default-class"] = "true"
 		},
@@ -334,7 +402,9 @@ var volumeChanges = map[string]func(*corev1.PersistentVolume){
 	"a larger capacity": func(v *corev1.PersistentVolume) {
 		v.Spec.Capacity[corev1.ResourceStorage] = resource.MustParse("1000Ti")
 	},
-	"a smaller capacity": func(v *corev1.PersistentVolume) { v.Spec.Capacity[corev1.ResourceStorage] = resource.MustParse("1Mi") },
+	"a smaller capacity": func(v *corev1.PersistentVolume) {
+		v.Spec.Capacity[corev1.ResourceStorage] = resource.MustParse("1Mi")
+	},
 	"another access mode": func(v *corev1.PersistentVolume) {
 		v.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteMany"}
 	},
@@ -345,19 +415,28 @@ var volumeChanges = map[string]func(*corev1.PersistentVolume){
 	"a block device":           func(v *corev1.PersistentVolume) { v.Spec.VolumeMode = new(corev1.PersistentVolumeBlock) },
 	"no zone":                  func(v *corev1.PersistentVolume) { v.Spec.NodeAffinity = nil },
 	"another zone":             func(v *corev1.PersistentVolume) { requirementOf(v).Values = []string{"zone-2"} },
-	"one zone more":            func(v *corev1.PersistentVolume) { requirementOf(v).Values = []string{"zone-1", "zone-2"} },
-	"another topology":         func(v *corev1.PersistentVolume) { requirementOf(v).Key = "kubernetes.io/os" },
-	"the other zones":          func(v *corev1.PersistentVolume) { requirementOf(v).Operator = corev1.NodeSelectorOpNotIn },
+	"one zone more": func(v *corev1.PersistentVolume) {
+		requirementOf(v).Values = []string{"zone-1", "zone-2"}
+	},
+	"another topology": func(v *corev1.PersistentVolume) { requirementOf(v).Key = "kubernetes.io/os" },
+	"the other zones": func(v *corev1.PersistentVolume) {
+		requirementOf(v).Operator = corev1.NodeSelectorOpNotIn
+	},
 	"one topology more": func(v *corev1.PersistentVolume) {
 		terms := &v.Spec.NodeAffinity.Required.NodeSelectorTerms
-		*terms = append(*terms, corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Exists"}}})
+		*terms = append(
+			*terms,
+			corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Exists"}}},
+		)
 	},
 	"no label of the installation": func(v *corev1.PersistentVolume) { delete(v.Labels, storage.LabelInstallation) },
 	"the label of another profile": func(v *corev1.PersistentVolume) { v.Labels[storage.LabelProfile] = "nfs" },
 	"the label of a namespace":     func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespace] = "team" },
 	"the UID of a namespace":       func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "1" },
-	"an owner":                     func(v *corev1.PersistentVolume) { v.OwnerReferences = []metav1.OwnerReference{owner("gone")} },
-	"a finalizer":                  func(v *corev1.PersistentVolume) { v.Finalizers = []string{"example.com/a"} },
+	"an owner": func(v *corev1.PersistentVolume) {
+		v.OwnerReferences = []metav1.OwnerReference{owner("gone")}
+	},
+	"a finalizer": func(v *corev1.PersistentVolume) { v.Finalizers = []string{"example.com/a"} },
 }
 
 // requirementOf is what nodes must have for a volume of one zone.
@@ -381,61 +460,64 @@ func storageOf(t *testing.T, config release, profile string) storage.ObjectSet {
 
 func toLocal(v *corev1.PersistentVolume) {
 	v.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/etc"}}
-	v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-		MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: corev1.NodeSelectorOpExists}},
-	}}}}
+	v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{
+		Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: corev1.NodeSelectorOpExists}},
+		}}},
+	}
 }
 
 func toNFS(v *corev1.PersistentVolume) {
 	v.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "a", Path: "/"}}
 }
 
-// The fence is for one ServiceAccount: it must not be in anybody else's way.
-func TestFenceIsNoFenceForOthers(t *testing.T) {
+// The guardrail policies hold one ServiceAccount: they must not refuse anything to another user.
+func TestGuardrailsHoldOnlyTheOwnServiceAccount(t *testing.T) {
 	t.Parallel()
-	fenced(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
-	_, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), foreignVolume(), dryRun)
+	guarded(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
+	_, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), otherVolume(), dryRun)
 	require.NoError(t, err)
-	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), foreignClass(), dryRun)
+	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), otherClass(), dryRun)
 	require.NoError(t, err)
-	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), foreignClaim(), dryRun)
+	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), otherClaim(), dryRun)
 	require.NoError(t, err)
 }
 
-func TestFenceLetsOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
+func TestGuardrailsLetOnlyOwnLabelsOfAVolumeChange(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
-	volume := foreignVolume()
+	volume := otherVolume()
 	volume.Name, volume.GenerateName = "", "somebodys-"
-	volume.Labels = map[string]string{"theirs": "1", storage.LabelNamespaceUID: "old"}
-	volume.Annotations = map[string]string{"theirs": "1"}
-	volume.OwnerReferences = []metav1.OwnerReference{owner("theirs")}
+	volume.Labels = map[string]string{"other": "1", storage.LabelNamespaceUID: "old"}
+	volume.Annotations = map[string]string{"other": "1"}
+	volume.OwnerReferences = []metav1.OwnerReference{owner("other")}
 	volume.Spec.ClaimRef = claimRefTo(namespace, config.claim(namespace))
 	name := inPhase(t, volume, corev1.VolumeBound)
 
 	patch := patcher(t, client, name)
 	require.NoError(t, patch(labelPatch(namespace, uidOf(t, namespace))))
 	for name, text := range map[string]string{
-		"a label of others":             `{"metadata":{"labels":{"theirs":"2"}}}`,
-		"a label taken away":            `{"metadata":{"labels":{"theirs":null}}}`,
+		"a label of a third party":      `{"metadata":{"labels":{"other":"2"}}}`,
+		"a removed label":               `{"metadata":{"labels":{"other":null}}}`,
 		"a label more":                  `{"metadata":{"labels":{"more":"1"}}}`,
 		"the label of the installation": `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"ps"}}}`,
 		"an annotation":                 `{"metadata":{"annotations":{"a":"b"}}}`,
 		"a finalizer":                   `{"metadata":{"finalizers":["example.com/a"]}}`,
-		"an owner that is gone":         `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
-		"no owner":                      `{"metadata":{"ownerReferences":null}}`,
-		"the claim that it belongs to":  `{"spec":{"claimRef":{"namespace":"kube-system","name":"mine"}}}`,
-		"its reclaim policy":            `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`,
+		"an owner that is gone": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace",` +
+			`"name":"a","uid":"b"}]}}`,
+		"no owner":                     `{"metadata":{"ownerReferences":null}}`,
+		"the claim that it belongs to": `{"spec":{"claimRef":{"namespace":"kube-system","name":"mine"}}}`,
+		"its reclaim policy":           `{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`,
 	} {
 		err := patch(text)
 		assert.True(t, denied(err), "%s: %v", name, err)
 	}
 }
 
-func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
+func TestGuardrailsLetAVolumeBeReboundToItsOwnClaimOnly(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claim, labels := config.claim(namespace), labelsOf(namespace, uidOf(t, namespace))
 
@@ -451,8 +533,9 @@ func TestFenceLetsAVolumeGoBackToItsOwnClaimOnly(t *testing.T) {
 		"and for more modes":               `{"spec":{"claimRef":{"uid":"new"},"accessModes":["ReadWriteMany"]}}`,
 		"for something else than a claim":  `{"spec":{"claimRef":{"uid":"new","kind":"Pod"}}}`,
 		"and of another attributes class":  `{"spec":{"claimRef":{"uid":"new"},"volumeAttributesClassName":"gold"}}`,
-		"and that reads what is others'":   `{"spec":{"claimRef":{"uid":"new"},"csi":{"controllerExpandSecretRef":{"name":"a","namespace":"b"}}}}`,
-		"and with mount options":           `{"spec":{"claimRef":{"uid":"new"},"mountOptions":["suid"]}}`,
+		"and that reads what is others'": `{"spec":{"claimRef":{"uid":"new"},` +
+			`"csi":{"controllerExpandSecretRef":{"name":"a","namespace":"b"}}}}`,
+		"and with mount options": `{"spec":{"claimRef":{"uid":"new"},"mountOptions":["suid"]}}`,
 	} {
 		err := patch(text)
 		assert.True(t, denied(err), "%s: %v", name, err)
@@ -469,7 +552,12 @@ func patcher(t *testing.T, client kubernetes.Interface, volume string) func(text
 	return patcherWith(t, client, volume, metav1.PatchOptions{})
 }
 
-func patcherWith(t *testing.T, client kubernetes.Interface, volume string, options metav1.PatchOptions) func(text string) error {
+func patcherWith(
+	t *testing.T,
+	client kubernetes.Interface,
+	volume string,
+	options metav1.PatchOptions,
+) func(text string) error {
 	t.Helper()
 	return func(text string) error {
 		_, err := client.CoreV1().PersistentVolumes().Patch(t.Context(), volume, types.MergePatchType, []byte(text), options)
@@ -477,18 +565,24 @@ func patcherWith(t *testing.T, client kubernetes.Interface, volume string, optio
 	}
 }
 
-// owner is an owner of a UID that nothing has: the garbage collector deletes what nobody else owns.
+// owner is an owner of a UID that nothing has: the garbage collector deletes what has no other owner.
 func owner(uid types.UID) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: "gone", UID: uid}
 }
 
-// foreignClaim is a claim of no profile.
-func foreignClaim() *corev1.PersistentVolumeClaim {
+// otherClaim is a claim of no profile.
+func otherClaim() *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "data-", Labels: map[string]string{"team": "ml"}, Annotations: map[string]string{"theirs": "1"}},
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: "data-",
+			Labels:       map[string]string{"team": "ml"},
+			Annotations:  map[string]string{"other": "1"},
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			},
 		},
 	}
 }
@@ -496,7 +590,7 @@ func foreignClaim() *corev1.PersistentVolumeClaim {
 // boundClaim makes a claim that may grow, in part: it has 1Gi.
 func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	t.Helper()
-	class := foreignClass()
+	class := otherClass()
 	class.Name, class.GenerateName, class.AllowVolumeExpansion = "", "grows-", new(true)
 	class, err := typed.StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -511,54 +605,62 @@ func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.Persi
 	return claim
 }
 
-func TestFenceKeepsClaimsFromTheGarbageCollector(t *testing.T) {
+func TestGuardrailsKeepClaimsFromTheGarbageCollector(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	own := func() *corev1.PersistentVolumeClaim {
 		claim := claimFor(t, config, provisioned().Name, serve(t, config))
 		claim.Labels["team"] = "ml"
 		return claim
 	}
-	foreign := own()
-	delete(foreign.Labels, storage.LabelInstallation)
-	ours, theirs := boundClaim(t, own()), boundClaim(t, foreign)
+	unmanaged := own()
+	delete(unmanaged.Labels, storage.LabelInstallation)
+	managed, other := boundClaim(t, own()), boundClaim(t, unmanaged)
 	patch := func(claim *corev1.PersistentVolumeClaim, text string) error {
 		_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).
 			Patch(t.Context(), claim.Name, types.MergePatchType, []byte(text), metav1.PatchOptions{})
 		return err
 	}
 	const expansion = `{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`
-	require.NoError(t, patch(ours, expansion))
+	require.NoError(t, patch(managed, expansion))
 	attacks := map[string]string{
-		"an owner that is gone":    `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]}}`,
-		"a label":                  `{"metadata":{"labels":{"a":"b"}}}`,
-		"a label taken away":       `{"metadata":{"labels":{"team":null}}}`,
-		"the label of ours":        `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"another.installation"}}}`,
-		"an annotation":            `{"metadata":{"annotations":{"theirs":"2"}}}`,
-		"a finalizer":              `{"metadata":{"finalizers":["example.com/a"]}}`,
-		"no finalizer":             `{"metadata":{"finalizers":null}}`,
-		"an owner beside the size": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a","uid":"b"}]},"spec":{"resources":{"requests":{"storage":"3Gi"}}}}`,
+		"an owner that is gone": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a",` +
+			`"uid":"b"}]}}`,
+		"a label":                `{"metadata":{"labels":{"a":"b"}}}`,
+		"a removed label":        `{"metadata":{"labels":{"team":null}}}`,
+		"the installation label": `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"another.installation"}}}`,
+		"an annotation":          `{"metadata":{"annotations":{"other":"2"}}}`,
+		"a finalizer":            `{"metadata":{"finalizers":["example.com/a"]}}`,
+		"no finalizer":           `{"metadata":{"finalizers":null}}`,
+		"an owner beside the size": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"a",` +
+			`"uid":"b"}]},"spec":{"resources":{"requests":{"storage":"3Gi"}}}}`,
 	}
 	for name, text := range attacks {
-		for whose, claim := range map[string]*corev1.PersistentVolumeClaim{"ours": ours, "theirs": theirs} {
+		for whose, claim := range map[string]*corev1.PersistentVolumeClaim{"managed": managed, "unmanaged": other} {
 			err := patch(claim, text)
 			assert.True(t, denied(err), "%s, %s: %v", name, whose, err)
 		}
 	}
-	assert.True(t, denied(patch(theirs, expansion)), "a larger size of another's claim")
+	assert.True(t, denied(patch(other, expansion)), "a larger size of another's claim")
 	takeover := `{"metadata":{"labels":{"` + storage.LabelInstallation + `":"` + config.installation + `"}}}`
-	assert.True(t, denied(patch(theirs, takeover)), "another's claim made ours")
+	assert.True(t, denied(patch(other, takeover)), "an unmanaged claim becomes managed")
 }
 
 // The spec of a claim that is not bound yet may change in more than its size: the volume may be chosen.
-func TestFenceLetsNobodyChooseTheVolumeOfAClaim(t *testing.T) {
+func TestGuardrailsRefuseAClaimThatChoosesItsVolume(t *testing.T) {
 	t.Parallel()
-	client, config := fenced(t, []storage.Profile{provisioned()})
+	client, config := guarded(t, []storage.Profile{provisioned()})
 	namespace := serve(t, config)
 	claims := client.CoreV1().PersistentVolumeClaims(namespace)
 	claim, err := claims.Create(t.Context(), claimFor(t, config, provisioned().Name, namespace), metav1.CreateOptions{})
 	require.NoError(t, err)
-	_, err = claims.Patch(t.Context(), claim.Name, types.MergePatchType, []byte(`{"spec":{"volumeName":"of-another-team"}}`), metav1.PatchOptions{})
+	_, err = claims.Patch(
+		t.Context(),
+		claim.Name,
+		types.MergePatchType,
+		[]byte(`{"spec":{"volumeName":"of-another-team"}}`),
+		metav1.PatchOptions{},
+	)
 	assert.True(t, denied(err), "%v", err)
 }
 
@@ -567,12 +669,13 @@ func TestRights(t *testing.T) {
 	t.Parallel()
 	namespace, other := newNamespace(t, restricted), newNamespace(t, restricted)
 	install(t, helm4, "ps", namespace)
-	const ours = "ps-pipeline-storage"
+	const fullname = "ps-pipeline-storage"
 	always := map[string]bool{
 		"get pods": false, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,
 		"create persistentvolumeclaims": true, "patch persistentvolumeclaims": true,
 		"update persistentvolumeclaims": false, "delete persistentvolumeclaims": false,
-		"get persistentvolumes": true, "patch persistentvolumes": true, "list persistentvolumes": true, "watch persistentvolumes": false,
+		"get persistentvolumes": true, "patch persistentvolumes": true, "list persistentvolumes": true,
+		"watch persistentvolumes":  false,
 		"create persistentvolumes": false, "update persistentvolumes": false, "delete persistentvolumes": false,
 		"get namespaces": true, "create namespaces": false,
 		"get secrets": false, "list secrets": false, "create secrets": false,
@@ -587,9 +690,11 @@ func TestRights(t *testing.T) {
 	}
 	own := map[string]bool{
 		"create secrets": true, "get secrets": false, "get secrets other": false,
-		"get secrets " + ours + "-authority": true, "watch secrets " + ours + "-authority": true, "list secrets " + ours + "-authority": false,
-		"update secrets " + ours + "-authority": true, "delete secrets " + ours + "-authority": false, "get secrets " + ours + "-tls": false,
-		"create coordination.k8s.io/leases": true, "update coordination.k8s.io/leases " + ours: true,
+		"get secrets " + fullname + "-webhook-ca": true, "watch secrets " + fullname + "-webhook-ca": true,
+		"list secrets " + fullname + "-webhook-ca":   false,
+		"update secrets " + fullname + "-webhook-ca": true, "delete secrets " + fullname + "-webhook-ca": false,
+		"get secrets " + fullname + "-tls":  false,
+		"create coordination.k8s.io/leases": true, "update coordination.k8s.io/leases " + fullname: true,
 		"update coordination.k8s.io/leases other":                                                          false,
 		"patch admissionregistration.k8s.io/mutatingwebhookconfigurations " + clusterName("ps", namespace): true,
 		"patch admissionregistration.k8s.io/mutatingwebhookconfigurations other":                           false,
@@ -599,24 +704,29 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// may asks the API server whether the ServiceAccount of the release in home may do "VERB [GROUP/]RESOURCE [NAME]".
+// may returns whether, by the API server, the ServiceAccount of the release in home may do "VERB
+// [GROUP/]RESOURCE [NAME]".
 func may(t *testing.T, home, namespace, request string) bool {
 	t.Helper()
-	words := append(strings.Fields(request), "") // the name, if there is none
+	words := append(strings.Fields(request), "") // the name, if it is missing
 	group, resource, found := strings.Cut(words[1], "/")
 	if !found {
 		group, resource = "", words[1]
 	}
 	review, err := typed.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
-		Spec: authorizationv1.SubjectAccessReviewSpec{User: account(home), ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: words[0], Group: group, Version: "*", Resource: resource, Name: words[2],
-		}},
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: account(home),
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: words[0], Group: group, Version: "*", Resource: resource, Name: words[2],
+			},
+		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return review.Status.Allowed
 }
 
-// The controller manager checks the expressions of policies against the types of what they match, and tells warnings.
+// The controller manager checks the expressions of policies against the types of what they match, and
+// writes warnings.
 func TestPoliciesFitTheirTypes(t *testing.T) {
 	t.Parallel()
 	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
@@ -636,7 +746,8 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	} {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
-			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(t.Context(), policy, metav1.GetOptions{})
+			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().
+				Get(t.Context(), policy, metav1.GetOptions{})
 			require.NoError(t, err)
 			status = live.Status
 			return status.TypeChecking != nil

@@ -9,23 +9,24 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 )
 
-func TestDataOutlivesTheControlPlane(t *testing.T) {
+func TestDataOutlivesControlPlane(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
 	written := []file{writeIn(t, namespace, "/data", bytes)}
-	survives(t, "etcd, API server, controller manager and scheduler are killed and started", written, readIn(t, namespace, "/data"), func() {
-		all := []string{"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"}
-		for _, part := range all {
-			require.NoError(t, shared.Plane.Kill(part))
-		}
-		for _, part := range slices.Backward(all) {
-			require.NoError(t, shared.Plane.Revive(t.Context(), part))
-		}
-		awaitRelease(t)
-	})
+	survives(t, "etcd, API server, controller manager and scheduler are killed and started", written,
+		readIn(t, namespace, "/data"), func() {
+			all := []string{"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"}
+			for _, part := range all {
+				require.NoError(t, shared.Plane.Kill(part))
+			}
+			for _, part := range slices.Backward(all) {
+				require.NoError(t, shared.Plane.Revive(t.Context(), part))
+			}
+			awaitRelease(t)
+		})
 }
 
-func TestDataOutlivesTheNode(t *testing.T) {
+func TestDataOutlivesNode(t *testing.T) {
 	requireNode(t)
 	namespace := newNamespace(t)
 	written := []file{writeIn(t, namespace, "/data", bytes)}

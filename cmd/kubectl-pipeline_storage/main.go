@@ -1,4 +1,4 @@
-// Command kubectl-pipeline_storage is a plugin of kubectl: kubectl pipeline-storage status says which pods have their
+// Command kubectl-pipeline_storage is a plugin of kubectl: kubectl pipeline-storage status shows which pods have their
 // storage, which have not and why, and what to do next. It only reads.
 package main
 

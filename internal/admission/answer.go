@@ -94,26 +94,23 @@ func (w *patchWriter) write(operations []jsonpatch.Operation) error {
 		return err
 	}
 	for i := range operations {
-		if err := w.writeOne(&operations[i]); err != nil {
+		operation := &operations[i]
+		for _, token := range [...]jsontext.Token{
+			jsontext.BeginObject, jsontext.String("op"), jsontext.String(operation.Operation),
+			jsontext.String("path"), jsontext.String(operation.Path), jsontext.String("value"),
+		} {
+			if err := w.encoder.WriteToken(token); err != nil {
+				return err
+			}
+		}
+		if err := json.MarshalEncode(&w.encoder, operation.Value); err != nil {
+			return err
+		}
+		if err := w.encoder.WriteToken(jsontext.EndObject); err != nil {
 			return err
 		}
 	}
 	return w.encoder.WriteToken(jsontext.EndArray)
-}
-
-func (w *patchWriter) writeOne(operation *jsonpatch.Operation) error {
-	for _, token := range [...]jsontext.Token{
-		jsontext.BeginObject, jsontext.String("op"), jsontext.String(operation.Operation),
-		jsontext.String("path"), jsontext.String(operation.Path), jsontext.String("value"),
-	} {
-		if err := w.encoder.WriteToken(token); err != nil {
-			return err
-		}
-	}
-	if err := json.MarshalEncode(&w.encoder, operation.Value); err != nil {
-		return err
-	}
-	return w.encoder.WriteToken(jsontext.EndObject)
 }
 
 func (a *answer) appendAudit(out []byte) []byte {

@@ -16,7 +16,7 @@ func BenchmarkHandler(b *testing.B) {
 	for _, size := range reviews.Sizes() {
 		made, err := size.Make(1)
 		require.NoError(b, err)
-		for name, h := range map[string]http.Handler{"ours": handler(b), "controller-runtime": theirs()} {
+		for name, h := range map[string]http.Handler{"pipeline-storage": handler(b), "controller-runtime": theirs()} {
 			b.Run(size.Name+"/"+name, func(b *testing.B) {
 				b.SetBytes(int64(len(made[0].Body)))
 				b.ReportAllocs()

@@ -6,11 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// How a body must arrive: whole within bodyTimeout, and every next chunk of it within chunkTimeout, so that a client cannot hold
-// memory by sending a byte from time to time. An API server sends the largest review within milliseconds.
+// How a body must arrive: whole within bodyTimeout, and every next chunk of it within chunkTimeout,
+// so that a client cannot hold memory by sending a byte from time to time. An API server sends the
+// largest review within milliseconds.
 const (
 	bodyTimeout  = 10 * time.Second
 	chunkTimeout = time.Second
@@ -32,7 +34,7 @@ type body struct {
 	bytes   []byte
 }
 
-// release gives the body's place in the budget back.
+// release frees the body's place in the budget.
 func (b *body) release() {
 	if b.arrival != nil {
 		b.budget.give(b.arrival)
@@ -45,7 +47,9 @@ func check(r *http.Request) (int, error) {
 		return http.StatusBadRequest, errors.New("the request has no body")
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
-		return http.StatusBadRequest, fmt.Errorf("the content type is %q, not application/json", shortened(contentType, maxName))
+		return http.StatusBadRequest, fmt.Errorf(
+			"the content type is %q, not application/json", shortened(contentType, maxName),
+		)
 	}
 	if r.ContentLength > MaxBody {
 		return http.StatusRequestEntityTooLarge, errTooLarge
@@ -53,7 +57,7 @@ func check(r *http.Request) (int, error) {
 	return http.StatusOK, nil
 }
 
-// read reads the body, for which it takes a place in the budget. Its errors come with the code that says so.
+// read reads the body, for which it takes a place in the budget. Its errors come with their HTTP status code.
 func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (int, error) {
 	if code, err := check(r); err != nil {
 		return code, err
@@ -79,7 +83,9 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge, err
 	}
-	return http.StatusBadRequest, fmt.Errorf("the body did not arrive as a whole within %s, or stopped for %s", timeout, min(timeout, chunkTimeout))
+	return http.StatusBadRequest, fmt.Errorf(
+		"the body did not arrive as a whole within %s, or stopped for %s", timeout, min(timeout, chunkTimeout),
+	)
 }
 
 // addressOf is the host that the request comes from.
@@ -135,4 +141,132 @@ func (b *body) awaitUntil(end time.Time) {
 		until = end
 	}
 	_ = b.arrival.connection.SetReadDeadline(until) // not every test's writer has a connection
+}
+
+// budget limits the bytes of bodies that a replica holds at once. When it is spent, a new body
+// takes the place of another one: of the oldest body of the address that holds the most. An API
+// server sends a body within milliseconds, so whoever sends slowly, or much, makes room for it, and
+// cannot keep it out.
+type budget struct {
+	mu     sync.Mutex
+	free   int64
+	bodies map[*arrival]struct{}
+}
+
+// arrival is one body, from the first byte that is read of it until its answer is decided.
+type arrival struct {
+	address    string
+	bytes      int64
+	since      time.Time
+	connection *http.ResponseController
+	// evicted is closed when the body has to make room.
+	evicted chan struct{}
+}
+
+// evict ends the work on the body, and a read that blocks. The budget does so while the body is in
+// it, so that no deadline can be left to a later request of the connection.
+func (a *arrival) evict() {
+	close(a.evicted)
+	_ = a.connection.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (a *arrival) isEvicted() bool {
+	select {
+	case <-a.evicted:
+		return true
+	default:
+		return false
+	}
+}
+
+// maxBytesInFlight is how many bytes of bodies a replica holds at once. With the memory that
+// decisions take, it is a fourth of the chart's limit of 256 MiB.
+const maxBytesInFlight = 32 << 20
+
+// inFlight is the budget of the process.
+var inFlight = newBudget(maxBytesInFlight)
+
+// errEvicted is why the work on a body ended early.
+var errEvicted = errors.New("other requests needed the memory: try again")
+
+func newBudget(bytes int64) *budget {
+	return &budget{free: bytes, bodies: map[*arrival]struct{}{}}
+}
+
+// take makes room for a body and reports whether there is some.
+func (b *budget) take(a *arrival) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.free < a.bytes {
+		victim := b.victim()
+		if victim == nil {
+			return false
+		}
+		b.remove(victim)
+		victim.evict()
+	}
+	b.free -= a.bytes
+	b.bodies[a] = struct{}{}
+	return true
+}
+
+// give frees the room of a body. It may be called again.
+func (b *budget) give(a *arrival) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.bodies[a]; ok {
+		b.remove(a)
+	}
+}
+
+func (b *budget) remove(a *arrival) {
+	delete(b.bodies, a)
+	b.free += a.bytes
+}
+
+// victim is the oldest body of the address that holds the most bytes.
+func (b *budget) victim() *arrival {
+	held := map[string]int64{}
+	for a := range b.bodies {
+		held[a.address] += a.bytes
+	}
+	var victim *arrival
+	for a := range b.bodies {
+		switch {
+		case victim == nil, held[a.address] > held[victim.address],
+			held[a.address] == held[victim.address] && a.since.Before(victim.since):
+			victim = a
+		}
+	}
+	return victim
+}
+
+// largestReused is the largest buffer in bytes that is used again for the next request: one large body must not
+// cost memory forever.
+const largestReused = 1 << 20
+
+// pool lends what a request needs and the next one can use: a review of 70 KB would otherwise be garbage each time.
+type pool[T any] struct {
+	idle sync.Pool
+	size func(*T) int
+}
+
+var (
+	buffers      = pool[[]byte]{size: func(b *[]byte) int { return cap(*b) }}
+	patchWriters = pool[patchWriter]{size: func(w *patchWriter) int { return w.text.Cap() }}
+	readers      = pool[reader]{size: func(*reader) int { return 0 }} // it has no buffer of its own: it reads the body's
+)
+
+func (p *pool[T]) get() *T {
+	if idle, ok := p.idle.Get().(*T); ok {
+		return idle
+	}
+	return new(T)
+}
+
+// put takes something back, unless it is too large to keep.
+func (p *pool[T]) put(item *T) {
+	if p.size(item) <= largestReused {
+		p.idle.Put(item)
+	}
 }

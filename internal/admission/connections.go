@@ -13,8 +13,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// maxConnections is how many connections a replica holds at once. Each takes up to 64 KiB. An API server opens one for each
-// admission that it has in flight.
+// maxConnections is how many connections a replica holds at once. Each takes up to 64 KiB. An API
+// server opens one for each admission that it has in flight.
 const maxConnections = 512
 
 // Timeouts of a connection. The first also limits the TLS handshake.
@@ -25,10 +25,13 @@ const (
 	maxHeader     = 16 << 10
 )
 
-// NewServer returns a server for the handler with the limits of this package, and the listener to serve it on. The server takes no
-// more than 512 connections: a further one takes the place of another, so that a client that opens connections and sends nothing
-// cannot keep an API server out. golang.org/x/net/netutil would let it wait instead.
-func NewServer(handler http.Handler, config *tls.Config, listener net.Listener, to logr.Logger) (*http.Server, net.Listener) {
+// NewServer returns a server for the handler with the limits of this package, and the listener to
+// serve it on. The server takes no more than 512 connections: a further one takes the place of
+// another, so that a client that opens connections and sends nothing cannot keep an API server out.
+// golang.org/x/net/netutil would let it wait instead.
+func NewServer(
+	handler http.Handler, config *tls.Config, listener net.Listener, to logr.Logger,
+) (*http.Server, net.Listener) {
 	c := &connections{Listener: listener, max: maxConnections, open: map[*connection]struct{}{}}
 	return &http.Server{
 		Handler: handler, TLSConfig: config, ConnState: c.changed,
@@ -103,8 +106,8 @@ func (c *connections) Accept() (net.Conn, error) {
 	return one, nil
 }
 
-// victim is, of the address with the most connections, one that waits for a request, or else the one that has been busy for the
-// longest.
+// victim is, of the address with the most connections, one that waits for a request, or else the
+// one that has been busy for the longest.
 func (c *connections) victim() *connection {
 	count := map[string]int{}
 	for one := range c.open {

@@ -23,7 +23,8 @@ const (
 	maxCPU          = 100 * time.Millisecond
 	heapPerByte     = 8
 	heapOfAnyReview = 16 << 20
-	// A review of four times the size may cost so many times as much, and a moment, because short times are measured badly.
+	// A review of four times the size may cost so many times as much, and a moment, because short
+	// times are measured badly.
 	growthOfCost = 4 * 2.5
 	moment       = 20 * time.Millisecond
 )
@@ -31,12 +32,14 @@ const (
 // fill is a list of items of about so many bytes.
 func fill(size int, item func(i int) string) string { return cost.Fill(size, ",", item) }
 
-// withMeta and withSpec are reviews of a labelled pod with more in its metadata or its spec.
+// withMeta and withSpec are reviews of a labeled pod with more in its metadata or its spec.
 func withMeta(meta string) string {
-	return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` + meta + `},"spec":{"containers":[{"name":"main"}]}}`)
+	return createOf(
+		`{"metadata":{"labels":{"pipeline-storage":"enabled"},` + meta + `},"spec":{"containers":[{"name":"main"}]}}`,
+	)
 }
 
-func withSpec(spec string) string { return createOf(`{` + labelled + `,"spec":{` + spec + `}}`) }
+func withSpec(spec string) string { return createOf(`{` + labeled + `,"spec":{` + spec + `}}`) }
 
 func inContainer(field string) string {
 	return withSpec(`"containers":[{"name":"main",` + field + `}]`)
@@ -56,8 +59,12 @@ var hostile = map[string]func(size int) string{
 	"lists in lists":     func(n int) string { return strings.Repeat("[", n) },
 	"objects in objects": func(n int) string { return strings.Repeat(`{"a":`, n/5) },
 	"the kind":           func(n int) string { return `{"kind":"` + strings.Repeat("\x7f", n) + `"}` },
-	"the uid":            func(n int) string { return strings.Replace(createOf(plainPod), "u-1", strings.Repeat("\x7f", n), 1) },
-	"the operation":      func(n int) string { return strings.Replace(createOf(plainPod), "CREATE", strings.Repeat("C", n), 1) },
+	"the uid": func(n int) string {
+		return strings.Replace(createOf(plainPod), "u-1", strings.Repeat("\x7f", n), 1)
+	},
+	"the operation": func(n int) string {
+		return strings.Replace(createOf(plainPod), "CREATE", strings.Repeat("C", n), 1)
+	},
 	"the namespace": func(n int) string {
 		return strings.Replace(createOf(plainPod), `"ml"`, `"`+strings.Repeat("m", n)+`"`, 1)
 	},
@@ -72,7 +79,9 @@ var hostile = map[string]func(size int) string{
 	},
 	"an object of another type": func(n int) string { return createOf(`[` + fill(n, cost.Same(`{}`)) + `]`) },
 	"the pod's name":            func(n int) string { return withMeta(`"name":"` + strings.Repeat("a", n) + `"`) },
-	"the pod's generated name":  func(n int) string { return withMeta(`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`) },
+	"the pod's generated name": func(n int) string {
+		return withMeta(`"generateName":"` + strings.Repeat(`\u00e4`, n/6) + `"`)
+	},
 
 	"labels": func(n int) string {
 		return withMeta(`"labels":{"pipeline-storage":"enabled",` + fill(n, cost.Numbered(`"%d":""`)) + `}`)
@@ -88,34 +97,58 @@ var hostile = map[string]func(size int) string{
 	"an escaped annotation": func(n int) string {
 		return annotation("a", strings.Repeat(`\u0061`, n/6))
 	},
-	"null annotations":  func(n int) string { return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`) },
-	"profiles":          func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
-	"the same profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", fill(n, cost.Same("default"))) },
-	"no profiles":       func(n int) string { return annotation("pipeline-storage.io/profiles", strings.Repeat(",", n)) },
-	"a mount path":      func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/a", n/2)) },
-	"an odd mount path": func(n int) string { return annotation("pipeline-storage.io/mount-path", strings.Repeat("/..", n/3)) },
-	"a sub-path":        func(n int) string { return annotation("pipeline-storage.io/sub-path", strings.Repeat("a/", n/2)) },
-	"placeholders":      func(n int) string { return annotation("pipeline-storage.io/sub-path", strings.Repeat("{{a}}", n/5)) },
-	"read-only":         func(n int) string { return annotation("pipeline-storage.io/read-only", strings.Repeat("x", n)) },
-	"container names":   func(n int) string { return annotation("pipeline-storage.io/containers", names(n)) },
-	"excluded names":    func(n int) string { return annotation("pipeline-storage.io/exclude-containers", names(n)) },
-	"injected names":    func(n int) string { return annotation("pipeline-storage.io/injected", names(n)) },
+	"null annotations": func(n int) string {
+		return withMeta(`"annotations":{` + fill(n, cost.Numbered(`"%d":null`)) + `}`)
+	},
+	"profiles": func(n int) string { return annotation("pipeline-storage.io/profiles", names(n)) },
+	"the same profiles": func(n int) string {
+		return annotation("pipeline-storage.io/profiles", fill(n, cost.Same("default")))
+	},
+	"no profiles": func(n int) string {
+		return annotation("pipeline-storage.io/profiles", strings.Repeat(",", n))
+	},
+	"a mount path": func(n int) string {
+		return annotation("pipeline-storage.io/mount-path", strings.Repeat("/a", n/2))
+	},
+	"an odd mount path": func(n int) string {
+		return annotation("pipeline-storage.io/mount-path", strings.Repeat("/..", n/3))
+	},
+	"a sub-path": func(n int) string {
+		return annotation("pipeline-storage.io/sub-path", strings.Repeat("a/", n/2))
+	},
+	"placeholders": func(n int) string {
+		return annotation("pipeline-storage.io/sub-path", strings.Repeat("{{a}}", n/5))
+	},
+	"read-only": func(n int) string {
+		return annotation("pipeline-storage.io/read-only", strings.Repeat("x", n))
+	},
+	"container names": func(n int) string { return annotation("pipeline-storage.io/containers", names(n)) },
+	"excluded names":  func(n int) string { return annotation("pipeline-storage.io/exclude-containers", names(n)) },
+	"injected names":  func(n int) string { return annotation("pipeline-storage.io/injected", names(n)) },
 	"odd injected names": func(n int) string {
 		return annotation("pipeline-storage.io/injected", fill(n, cost.Same("A")))
 	},
 
-	"containers":       func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`{}`)) + `]`) },
-	"null containers":  func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`null`)) + `]`) },
-	"init containers":  func(n int) string { return withSpec(`"initContainers":[` + fill(n, cost.Same(`{}`)) + `]`) },
-	"named containers": func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`) },
+	"containers":      func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"null containers": func(n int) string { return withSpec(`"containers":[` + fill(n, cost.Same(`null`)) + `]`) },
+	"init containers": func(n int) string { return withSpec(`"initContainers":[` + fill(n, cost.Same(`{}`)) + `]`) },
+	"named containers": func(n int) string {
+		return withSpec(`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`)
+	},
 	"many containers and names": func(n int) string {
 		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/exclude-containers":"` +
 			fill(min(n/2, 4000), func(i int) string { return "n" + strconv.Itoa(i) }) + `"}},"spec":{"containers":[` +
 			fill(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
 	},
-	"one container's name": func(n int) string { return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`) },
-	"mounts":               func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`{}`)) + `]`) },
-	"null mounts":          func(n int) string { return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`null`)) + `]`) },
+	"one container's name": func(n int) string {
+		return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`)
+	},
+	"mounts": func(n int) string {
+		return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`{}`)) + `]`)
+	},
+	"null mounts": func(n int) string {
+		return inContainer(`"volumeMounts":[` + fill(n, cost.Same(`null`)) + `]`)
+	},
 	"nested mounts": func(n int) string {
 		return inContainer(`"volumeMounts":[` + fill(n, cost.Numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)
 	},
@@ -126,7 +159,9 @@ var hostile = map[string]func(size int) string{
 	},
 	"volumes of our names": func(n int) string {
 		return withSpec(`"volumes":[` + fill(min(n/3, 80_000), cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
-			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/data"}`)) +
+			`],"containers":[{"volumeMounts":[` + fill(
+			min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/data"}`),
+		) +
 			`]}],"x":"` + strings.Repeat("x", max(0, n-380_000)) + `"`)
 	},
 	"mount paths": func(n int) string {
@@ -154,7 +189,10 @@ var hostile = map[string]func(size int) string{
 			fill(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
 	},
 	"spread": func(n int) string {
-		return withSpec(`"containers":[{}],"topologySpreadConstraints":[` + fill(min(n, 60_000), cost.Same(`{}`)) + `],"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+		return withSpec(
+			`"containers":[{}],"topologySpreadConstraints":[` + fill(min(n, 60_000), cost.Same(`{}`)) + `],"x":"` +
+				strings.Repeat("x", max(0, n-60_000)) + `"`,
+		)
 	},
 	"security context": func(n int) string {
 		return withSpec(`"securityContext":{` + fill(n, cost.Numbered(`"%d":{}`)) + `},"containers":[{}]`)
@@ -166,7 +204,8 @@ var hostile = map[string]func(size int) string{
 // costProfiles are configurations that read all there is of a pod.
 var costProfiles = []string{
 	"profiles: [{name: default}]\n",
-	"profiles: [{name: default, env: DATA, fsGroup: 1, colocate: true, mount: {subPath: \"{pod.name}\"}}, {name: models, colocate: true, default: true, mount: {path: /models}}]\n",
+	"profiles: [{name: default, env: DATA, fsGroup: 1, colocate: true, mount: {subPath: \"{pod.name}\"}}, {name: " +
+		"models, colocate: true, default: true, mount: {path: /models}}]\n",
 }
 
 // TestCostGrowsWithSize measures what a review costs at four sizes, for every field that a stranger can fill.
@@ -183,7 +222,10 @@ func TestCostGrowsWithSize(t *testing.T) {
 					assert.Less(t, took, maxCPU, "%d bytes", len(body))
 					assert.Less(t, heap, uint64(heapPerByte*len(body)+heapOfAnyReview), "%d bytes", len(body))
 					if last > 0 {
-						assert.Less(t, took, time.Duration(growthOfCost*float64(last))+moment, "%d bytes, after %s at a fourth", len(body), last)
+						assert.Less(
+							t, took, time.Duration(growthOfCost*float64(last))+moment, "%d bytes, after %s at a fourth", len(body),
+							last,
+						)
 					}
 					last = took
 				}
@@ -192,7 +234,8 @@ func TestCostGrowsWithSize(t *testing.T) {
 	}
 }
 
-// costOf is the least CPU time of several runs, because the collector runs beside some, and the heap that one run takes.
+// costOf is the least CPU time of several runs, because the collector runs beside some, and the
+// heap that one run takes.
 func costOf(t *testing.T, h http.Handler, body string) (time.Duration, uint64) {
 	t.Helper()
 	least, heap := time.Hour, uint64(0)

@@ -25,10 +25,19 @@ var limitRows = regexp.MustCompile(`(?s)(<!-- limits -->\n\| What \|[^\n]*\n\|--
 func documented() []struct{ name, what, limit, beyond string } {
 	return []struct{ name, what, limit, beyond string }{
 		{"MaxBody", "a body", size(MaxBody), "refused (413)"},
-		{"maxBytesInFlight", "bytes of bodies at once", size(maxBytesInFlight), "the oldest body of the address with the most bytes goes (503)"},
-		{"maxConnections", "connections", number(maxConnections), "an idle one, or else the oldest, of the address with the most is closed"},
+		{
+			"maxBytesInFlight", "bytes of bodies at once", size(maxBytesInFlight),
+			"the oldest body of the address with the most bytes goes (503)",
+		},
+		{
+			"maxConnections", "connections", number(maxConnections),
+			"an idle one, or else the oldest, of the address with the most is closed",
+		},
 		{"smallAtOnce", "small reviews decided at once, for each processor", number(smallAtOnce), "they wait"},
-		{"largeReview", "a small review; of larger ones " + number(cap(decisions.large)) + " is decided at once", "below " + size(largeReview), "they wait"},
+		{
+			"largeReview", "a small review; of larger ones " + number(cap(decisions.large)) + " is decided at once",
+			"below " + size(largeReview), "they wait",
+		},
 		{"bodyTimeout", "time for a body", bodyTimeout.String(), "refused (400), and the connection ends"},
 		{"chunkTimeout", "time for the next " + size(chunk) + " of a body", chunkTimeout.String(), "the same"},
 		{"headerTimeout", "time for a TLS handshake, and for a header", headerTimeout.String(), "the connection ends"},
@@ -83,11 +92,15 @@ func TestThreatModelHasTheLimits(t *testing.T) {
 	}
 	found := limitRows.FindSubmatch(text)
 	require.NotNil(t, found, "docs/threat-model.md has a table of limits")
-	require.Equal(t, rows.String(), string(found[2]), "write it by go test ./internal/admission -run ThreatModel -update")
+	require.Equal(
+		t, rows.String(), string(found[2]), "write it by go test ./internal/admission -run ThreatModel -update",
+	)
 }
 
-// declared is a line that declares a limit in limits.go, budget.go, lanes.go, connections.go or body.go.
-var declared = regexp.MustCompile(`(?m)^(?:const)?\s+?\s*((?:max|Max)[A-Z]\w*|\w+Timeout|smallAtOnce|largeReview)\s+= `)
+// declared is a line that declares a limit in limits.go, lanes.go, connections.go or body.go.
+var declared = regexp.MustCompile(
+	`(?m)^(?:const)?\s+?\s*((?:max|Max)[A-Z]\w*|\w+Timeout|smallAtOnce|largeReview)\s+= `,
+)
 
 // TestThreatModelHasEveryLimit finds the limits in the source, so that a new one cannot be left out of the table.
 func TestThreatModelHasEveryLimit(t *testing.T) {
@@ -96,7 +109,7 @@ func TestThreatModelHasEveryLimit(t *testing.T) {
 		names[d.name] = true
 	}
 	found := 0
-	for _, file := range []string{"limits.go", "budget.go", "lanes.go", "connections.go", "body.go", "handler.go"} {
+	for _, file := range []string{"limits.go", "lanes.go", "connections.go", "body.go", "handler.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, match := range declared.FindAllStringSubmatch(string(text), -1) {

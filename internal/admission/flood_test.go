@@ -37,7 +37,9 @@ func newFlooded(t *testing.T) *flooded {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	h := &admission.Handler{Config: config(t, "profiles: [{name: default}]\n"), Log: logr.Discard()}
-	server, limited := admission.NewServer(h, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13}, listener, h.Log)
+	server, limited := admission.NewServer(
+		h, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13}, listener, h.Log,
+	)
 	var serving sync.WaitGroup
 	serving.Go(func() { assert.ErrorIs(t, server.Serve(limited), http.ErrServerClosed) })
 	t.Cleanup(func() {
@@ -50,7 +52,9 @@ func newFlooded(t *testing.T) *flooded {
 // client returns an HTTP client at an address of its own.
 func (f *flooded) client(address string) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: f.tls, DialContext: dialer.DialContext}}
+	return &http.Client{
+		Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: f.tls, DialContext: dialer.DialContext},
+	}
 }
 
 // hold opens a connection, sends a text, and returns when the server closes it or the context ends.
@@ -67,11 +71,12 @@ func (f *flooded) hold(ctx context.Context, text string) {
 	}
 }
 
-// TestSlowBodiesKeepNoOtherClientOut holds connections that send most of a body and stop, more of them than the server takes, and asks
-// for admissions from another address meanwhile.
+// TestSlowBodiesKeepNoOtherClientOut holds connections that send most of a body and stop, more of
+// them than the server takes. Meanwhile it sends reviews from another address.
 func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
 	for name, text := range map[string]string{
-		"almost whole bodies": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048000\r\n\r\n" +
+		"almost whole bodies": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+			"1048000\r\n\r\n" +
 			strings.Repeat(" ", 1_000_000),
 		"bodies of one byte": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
 			strconv.Itoa(admission.MaxBody) + "\r\n\r\n ",
@@ -105,23 +110,26 @@ func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
 			var most time.Duration
 			var heap uint64
 			for begun := time.Now(); time.Since(begun) < 4*time.Second; {
-				asked := time.Now()
+				start := time.Now()
 				answer, err := f.admit(t.Context(), client)
 				require.NoError(t, err)
 				require.Contains(t, answer, `"uid":"u-1","allowed":true`)
-				most = max(most, time.Since(asked))
+				most = max(most, time.Since(start))
 				heap = max(heap, heapInUse())
 				time.Sleep(20 * time.Millisecond)
 			}
 			t.Logf("slowest admission %s, heap %d MiB", most, heap>>20)
-			// The client gives up after 5 s, as an API server does. test/e2e measures how long an admission takes, where the attackers do not share the process.
+			// The client gives up after 5 s, as an API server does. test/e2e measures how long an admission
+			// takes, where the attackers do not share the process.
 			assert.Less(t, heap, uint64(256<<20), "with the 540 clients of this process")
 		})
 	}
 }
 
 func (f *flooded) admit(ctx context.Context, client *http.Client) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+f.address+"/inject", strings.NewReader(createOf(plainPod)))
+	request, err := http.NewRequestWithContext(
+		ctx, http.MethodPost, "https://"+f.address+"/inject", strings.NewReader(createOf(plainPod)),
+	)
 	if err != nil {
 		return "", err
 	}

@@ -12,15 +12,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod, adds only, and makes a
-// pod that core/v1 can read, and that a second round changes nothing.
+// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod,
+// adds only, and makes a pod that core/v1 can read, and that a second round changes nothing.
 func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
-		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labelled + `,"spec":null}`),
-		createOf(`{` + labelled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`),
-		createOf(`{` + labelled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`),
-		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`),
-		createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`),
+		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labeled + `,"spec":null}`),
+		createOf(
+			`{` + labeled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
+		),
+		createOf(
+			`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
+		),
+		createOf(
+			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`,
+		),
+		createOf(
+			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`,
+		),
 		strings.Replace(createOf(plainPod), "u-1", `\u0000`, 1),
 	} {
 		f.Add([]byte(seed))
@@ -40,25 +48,25 @@ func requireAnswer(t *testing.T, h http.Handler, body []byte) {
 	require.Equal(t, http.StatusOK, recorder.Code)
 	review := answerOf(t, recorder)
 
-	var asked admissionv1.AdmissionReview
-	if err := json.Unmarshal(body, &asked); err != nil || asked.Request == nil || !review.Response.Allowed {
+	var sent admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &sent); err != nil || sent.Request == nil || !review.Response.Allowed {
 		return
 	}
-	require.Equal(t, asked.Request.UID, review.Response.UID)
+	require.Equal(t, sent.Request.UID, review.Response.UID)
 	if review.Response.Patch == nil {
 		return
 	}
 	patch, err := jsonpatch.DecodePatch(review.Response.Patch)
 	require.NoError(t, err)
-	after, err := patch.Apply(asked.Request.Object.Raw)
+	after, err := patch.Apply(sent.Request.Object.Raw)
 	require.NoError(t, err)
 	var pod corev1.Pod
-	if json.Unmarshal(asked.Request.Object.Raw, &pod) != nil {
+	if json.Unmarshal(sent.Request.Object.Raw, &pod) != nil {
 		return // no API server has such a pod
 	}
 	require.NoError(t, json.Unmarshal(after, &pod))
-	asked.Request.Object.Raw = after
-	again, err := json.Marshal(asked)
+	sent.Request.Object.Raw = after
+	again, err := json.Marshal(sent)
 	require.NoError(t, err)
 	require.Nil(t, post(t, h, string(again)).Response.Patch)
 }

@@ -19,13 +19,14 @@ import (
 type Handler struct {
 	// Config returns the configuration in force. Required.
 	Config func() *storage.Config
-	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known. It may wait for a namespace
-	// until the context ends. It is called only when some profile has a namespaceSelector.
+	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known.
+	// It may wait for a namespace until the context ends. It is called only when some profile has a
+	// namespaceSelector.
 	NamespaceLabels func(ctx context.Context, namespace string) (map[string]string, bool)
-	// Warnings returns what the user of a profile in a namespace should know, from memory. Optional.
+	// Warnings returns warnings for the user of a profile in a namespace, from memory. Optional.
 	Warnings func(namespace string, profile *storage.Profile) []string
-	// Closing reports that the process is about to end: then every answer asks the client to open a new connection, which
-	// leads it to another replica. Optional.
+	// Closing reports that the process is about to end: then every answer closes the connection, and
+	// the client opens a new one, which leads it to another replica. Optional.
 	Closing func() bool
 	// BodyTimeout is how long a body may take to arrive. Default: 10 s.
 	BodyTimeout time.Duration
@@ -40,8 +41,8 @@ var _ http.Handler = (*Handler)(nil)
 // jsonType is the header's value, shared by all answers.
 var jsonType = []string{"application/json"}
 
-// ServeHTTP answers one review. As controller-runtime does, it answers with the status 200 whenever it answers a review,
-// also one that it refuses: the API server reads the status of the review.
+// ServeHTTP answers one review. As controller-runtime does, it answers with the status 200 whenever
+// it answers a review, also one that it refuses: the API server reads the status of the review.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	buffer := buffers.get()
@@ -59,12 +60,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	text, err := a.appendTo((*out)[:0])
 	if err != nil {
 		h.Log.Error(err, "cannot write the patch", "uid", a.uid)
-		failed := answer{version: a.version, uid: a.uid, code: http.StatusInternalServerError, message: "the patch cannot be written"}
+		failed := answer{
+			version: a.version, uid: a.uid, code: http.StatusInternalServerError, message: "the patch cannot be written",
+		}
 		text, _ = failed.appendTo((*out)[:0]) // without a patch nothing can fail
 	}
 	*out = text
 	w.Header()["Content-Type"] = jsonType
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every test's writer has a connection
+	// Not every test's writer has a connection.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := w.Write(text); err != nil {
 		h.Log.V(1).Info("the client went away", "uid", a.uid, "reason", err.Error())
 	}
@@ -93,8 +97,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 	return a
 }
 
-// decide waits for its turn, reads a review and, when it is about the creation of a pod, decides. Its errors are about reviews
-// that cannot be decided about, and come with the code that says so.
+// decide waits for its turn, reads a review and, when it is about the creation of a pod, decides.
+// Its errors are about reviews that cannot be decided about, and come with their HTTP status code.
 func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 	place := decisions.of(b)
 	if err := place.enter(ctx, b); err != nil {
@@ -129,9 +133,11 @@ func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
-// namespaceLabels returns the labels of the pod's namespace, where a profile needs them. A namespace of a moment ago is waited for,
-// and other reviews are decided meanwhile.
-func (h *Handler) namespaceLabels(ctx context.Context, config *storage.Config, r *request, place *turn, b *body) (map[string]string, int, error) {
+// namespaceLabels returns the labels of the pod's namespace, where a profile needs them. A
+// namespace of a moment ago is waited for, and other reviews are decided meanwhile.
+func (h *Handler) namespaceLabels(
+	ctx context.Context, config *storage.Config, r *request, place *turn, b *body,
+) (map[string]string, int, error) {
 	if !config.SelectsNamespaces() || !isSelected(r) {
 		return nil, http.StatusOK, nil
 	}
@@ -140,7 +146,9 @@ func (h *Handler) namespaceLabels(ctx context.Context, config *storage.Config, r
 	found, isKnown := h.NamespaceLabels(waiting, r.namespace)
 	stop()
 	if !isKnown {
-		return nil, codeUnknownNamespace, fmt.Errorf("the labels of the namespace %q are not known yet: try again", shortened(r.namespace, maxName))
+		return nil, codeUnknownNamespace, fmt.Errorf(
+			"the labels of the namespace %q are not known yet: try again", shortened(r.namespace, maxName),
+		)
 	}
 	if err := place.enter(ctx, b); err != nil {
 		return nil, http.StatusServiceUnavailable, err
@@ -150,7 +158,9 @@ func (h *Handler) namespaceLabels(ctx context.Context, config *storage.Config, r
 
 // admit decides about a pod that is created.
 func (h *Handler) admit(config *storage.Config, r *request, namespace map[string]string, a *answer) {
-	result := inject.Patch(config, inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod)
+	result := inject.Patch(
+		config, inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod,
+	)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {

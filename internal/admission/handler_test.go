@@ -51,8 +51,8 @@ func theirs() http.Handler {
 const (
 	head     = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},`
 	create   = head + `"namespace":"ml","operation":"CREATE",`
-	labelled = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
-	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labelled + `,"spec":{"containers":[{"name":"main"}]}}`
+	labeled  = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
+	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"containers":[{"name":"main"}]}}`
 )
 
 func createOf(pod string) string { return create + `"object":` + pod + `}}` }
@@ -83,7 +83,7 @@ func answerOf(t testing.TB, recorder *httptest.ResponseRecorder) *admissionv1.Ad
 	return &review
 }
 
-// patched applies the answer's patch to the pod, with a library that is not ours.
+// patched applies the answer's patch to the pod, with an independent library.
 func patched(t testing.TB, pod string, review *admissionv1.AdmissionReview) string {
 	t.Helper()
 	require.True(t, review.Response.Allowed, "%v", review.Response.Result)
@@ -103,62 +103,97 @@ func patched(t testing.TB, pod string, review *admissionv1.AdmissionReview) stri
 func TestAnswersWhatControllerRuntimeAnswers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		contentType, body string
-		// ours is set where we answer with another code by intent, and says why.
-		ours int32
+		// code is set where the handler answers with another code by intent, for the reason why.
+		code int32
 		why  string
 	}{
-		"a review":                        {body: createOf(plainPod)},
-		"a review of v1beta1":             {body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v1beta1\"", 1)},
-		"an uid with escapes":             {body: strings.Replace(createOf(plainPod), "u-1", `\u00fc\"\\`, 1)},
-		"null lists and maps":             {body: createOf(`{"metadata":{"labels":null,"annotations":null},"spec":{"containers":null,"volumes":null,"securityContext":null}}`)},
-		"an object that is null":          {body: createOf("null")},
-		"no object":                       {body: create + `"dryRun":true}}`},
-		"an empty body":                   {body: "", ours: 400, why: "the other allows an empty body that comes as a stream"},
-		"a body that is no JSON":          {body: "hello"},
-		"JSON that ends early":            {body: createOf(plainPod)[:100]},
-		"a list":                          {body: "[]"},
-		"an empty object":                 {body: "{}", ours: 400, why: "the other allows what is no review"},
-		"another kind of body":            {body: `{"kind":"Pod","apiVersion":"v1"}`, ours: 400, why: "the other allows what is no review"},
-		"another version of review":       {body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v2\"", 1), ours: 400, why: "the other allows a version that it does not know"},
-		"a review without a kind":         {body: strings.Replace(createOf(plainPod), `"kind":"AdmissionReview",`, "", 1), ours: 400, why: "no API server leaves it out; the other guesses"},
-		"another content type":            {contentType: "text/plain", body: createOf(plainPod)},
-		"a content type with a charset":   {contentType: "application/json; charset=utf-8", body: createOf(plainPod)},
-		"no content type":                 {contentType: "-", body: createOf(plainPod)},
-		"a body above the limit":          {body: strings.Repeat(" ", admission.MaxBody+1), ours: 413, why: "no pod that anybody needs has a review as large"},
-		"a body of almost MaxBody":        {body: createOf(strings.Replace(plainPod, `"spec"`, `"x":"`+strings.Repeat("y", admission.MaxBody-1000)+`","spec"`, 1))},
-		"unknown fields":                  {body: strings.Replace(createOf(plainPod), `"uid"`, `"new":[{"a":1}],"uid"`, 1)},
-		"text after the review":           {body: createOf(plainPod) + "x"},
-		"a uid that is a number":          {body: strings.Replace(createOf(plainPod), `"u-1"`, "1", 1)},
-		"a repeated key":                  {body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"uid":"u-0","uid":"u-1"`, 1)},
-		"a key in another case":           {body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"UID":"u-0","uid":"u-1"`, 1)},
-		"text that is no UTF-8":           {body: strings.Replace(createOf(plainPod), "main", "\xff", 1), ours: 400, why: "no API server writes it, and an answer could not carry it"},
+		"a review": {body: createOf(plainPod)},
+		"a review of v1beta1": {
+			body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v1beta1\"", 1),
+		},
+		"an uid with escapes": {body: strings.Replace(createOf(plainPod), "u-1", `\u00fc\"\\`, 1)},
+		"null lists and maps": {
+			body: createOf(
+				`{"metadata":{"labels":null,"annotations":null},"spec":{"containers":null,"volumes":null,"securityContext":null}}`,
+			),
+		},
+		"an object that is null": {body: createOf("null")},
+		"no object":              {body: create + `"dryRun":true}}`},
+		"an empty body": {
+			body: "", code: 400, why: "the other allows an empty body that comes as a stream",
+		},
+		"a body that is no JSON": {body: "hello"},
+		"JSON that ends early":   {body: createOf(plainPod)[:100]},
+		"a list":                 {body: "[]"},
+		"an empty object":        {body: "{}", code: 400, why: "the other allows what is no review"},
+		"another kind of body": {
+			body: `{"kind":"Pod","apiVersion":"v1"}`, code: 400, why: "the other allows what is no review",
+		},
+		"another version of review": {
+			body: strings.Replace(createOf(plainPod), "k8s.io/v1\"", "k8s.io/v2\"", 1), code: 400,
+			why: "the other allows an unknown version",
+		},
+		"a review without a kind": {
+			body: strings.Replace(createOf(plainPod), `"kind":"AdmissionReview",`, "", 1), code: 400,
+			why: "no API server leaves it out; the other guesses",
+		},
+		"another content type":          {contentType: "text/plain", body: createOf(plainPod)},
+		"a content type with a charset": {contentType: "application/json; charset=utf-8", body: createOf(plainPod)},
+		"no content type":               {contentType: "-", body: createOf(plainPod)},
+		"a body above the limit": {
+			body: strings.Repeat(" ", admission.MaxBody+1), code: 413,
+			why: "no pod that anybody needs has a review as large",
+		},
+		"a body of almost MaxBody": {
+			body: createOf(
+				strings.Replace(plainPod, `"spec"`, `"x":"`+strings.Repeat("y", admission.MaxBody-1000)+`","spec"`, 1),
+			),
+		},
+		"unknown fields":         {body: strings.Replace(createOf(plainPod), `"uid"`, `"new":[{"a":1}],"uid"`, 1)},
+		"text after the review":  {body: createOf(plainPod) + "x"},
+		"a uid that is a number": {body: strings.Replace(createOf(plainPod), `"u-1"`, "1", 1)},
+		"a repeated key": {
+			body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"uid":"u-0","uid":"u-1"`, 1),
+		},
+		"a key in another case": {
+			body: strings.Replace(createOf(plainPod), `"uid":"u-1"`, `"UID":"u-0","uid":"u-1"`, 1),
+		},
+		"text that is no UTF-8": {
+			body: strings.Replace(createOf(plainPod), "main", "\xff", 1), code: 400,
+			why: "no API server writes it, and an answer could not carry it",
+		},
 		"a number that no computer holds": {body: strings.Replace(createOf(plainPod), `"spec"`, `"x":1e999,"spec"`, 1)},
-		"a deep object":                   {body: createOf(strings.Replace(plainPod, `"spec"`, `"x":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+`,"spec"`, 1))},
+		"a deep object": {
+			body: createOf(
+				strings.Replace(plainPod, `"spec"`, `"x":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+`,"spec"`, 1),
+			),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			contentType := "application/json"
 			if tt.contentType != "" {
 				contentType = strings.TrimPrefix(tt.contentType, "-")
 			}
-			ours := answerOf(t, send(t, handler(t), contentType, tt.body))
+			own := answerOf(t, send(t, handler(t), contentType, tt.body))
 			their := answerOf(t, send(t, theirs(), contentType, tt.body))
 
-			if tt.ours != 0 {
-				require.NotEqual(t, code(their), code(ours), "the exception is not needed any more: %s", tt.why)
-				assert.Equal(t, tt.ours, code(ours))
+			if tt.code != 0 {
+				require.NotEqual(t, code(their), code(own), "the exception is not needed any more: %s", tt.why)
+				assert.Equal(t, tt.code, code(own))
 				return
 			}
-			assert.Equal(t, code(their), code(ours), "%v", ours.Response.Result)
-			assert.Equal(t, their.Response.Allowed, ours.Response.Allowed)
+			assert.Equal(t, code(their), code(own), "%v", own.Response.Result)
+			assert.Equal(t, their.Response.Allowed, own.Response.Allowed)
 			if their.Response.UID != "" {
-				assert.Equal(t, their.Response.UID, ours.Response.UID)
-				assert.Equal(t, their.TypeMeta, ours.TypeMeta)
+				assert.Equal(t, their.Response.UID, own.Response.UID)
+				assert.Equal(t, their.TypeMeta, own.TypeMeta)
 			}
 		})
 	}
 }
 
-// code is the status of an answer. Theirs has 200 where ours has none, which the API server takes for the same.
+// code is the status of an answer. That of controller-runtime is 200 where the handler's is absent,
+// which the API server takes for the same.
 func code(review *admissionv1.AdmissionReview) int32 {
 	if review.Response.Result == nil || review.Response.Result.Code == http.StatusOK {
 		return 0
@@ -167,7 +202,7 @@ func code(review *admissionv1.AdmissionReview) int32 {
 }
 
 func TestInjects(t *testing.T) {
-	const pod = `{"apiVersion":"v1","kind":"Pod",` + labelled + `,"spec":{"fromTheFuture":{"a":[1]},` +
+	const pod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"fromTheFuture":{"a":[1]},` +
 		`"initContainers":[{"name":"init","restartPolicy":"Always"}],` +
 		`"containers":[{"name":"ma\u0069n","x":1.50,"env":[{"name":"A","value":"b"}]}],` +
 		`"ephemeralContainers":[{"name":"debug"}]}}`
@@ -191,19 +226,25 @@ func TestInjects(t *testing.T) {
 
 func TestLeavesAlone(t *testing.T) {
 	for name, body := range map[string]string{
-		"an update":                    head + `"operation":"UPDATE","object":` + plainPod + `}}`,
-		"a deletion":                   head + `"operation":"DELETE","object":null,"oldObject":` + plainPod + `}}`,
-		"a connection":                 head + `"operation":"CONNECT","subResource":"exec","object":{}}}`,
-		"an ephemeral container":       head + `"operation":"UPDATE","subResource":"ephemeralcontainers","object":` + plainPod + `}}`,
-		"an eviction":                  strings.Replace(create, `"kind":"Pod"`, `"kind":"Eviction"`, 1) + `"subResource":"eviction","object":{}}}`,
-		"a binding":                    create + `"subResource":"binding","object":` + plainPod + `}}`,
-		"another kind":                 strings.Replace(createOf(plainPod), `"kind":"Pod"}`, `"kind":"PodTemplate"}`, 1),
-		"another kind of other fields": strings.Replace(createOf(`{"metadata":7,"spec":{"containers":"none"}}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1),
-		"a pod of another group":       strings.Replace(createOf(plainPod), `"group":""`, `"group":"example.com"`, 1),
-		"an unlabelled pod":            createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
-		"a mirror pod":                 createOf(strings.Replace(plainPod, `"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`, 1)),
-		"a Windows pod":                createOf(strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1)),
-		"a pod without containers":     createOf(strings.Replace(plainPod, `[{"name":"main"}]`, `[]`, 1)),
+		"an update":    head + `"operation":"UPDATE","object":` + plainPod + `}}`,
+		"a deletion":   head + `"operation":"DELETE","object":null,"oldObject":` + plainPod + `}}`,
+		"a connection": head + `"operation":"CONNECT","subResource":"exec","object":{}}}`,
+		"an ephemeral container": head + `"operation":"UPDATE","subResource":"ephemeralcontainers","object":` +
+			plainPod + `}}`,
+		"an eviction": strings.Replace(create, `"kind":"Pod"`, `"kind":"Eviction"`, 1) +
+			`"subResource":"eviction","object":{}}}`,
+		"a binding":    create + `"subResource":"binding","object":` + plainPod + `}}`,
+		"another kind": strings.Replace(createOf(plainPod), `"kind":"Pod"}`, `"kind":"PodTemplate"}`, 1),
+		"another kind of other fields": strings.Replace(
+			createOf(`{"metadata":7,"spec":{"containers":"none"}}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1,
+		),
+		"a pod of another group": strings.Replace(createOf(plainPod), `"group":""`, `"group":"example.com"`, 1),
+		"an unlabeled pod":       createOf(strings.Replace(plainPod, "enabled", "disabled", 1)),
+		"a mirror pod": createOf(
+			strings.Replace(plainPod, `"labels"`, `"annotations":{"kubernetes.io/config.mirror":"x"},"labels"`, 1),
+		),
+		"a Windows pod":            createOf(strings.Replace(plainPod, `"spec":{`, `"spec":{"os":{"name":"windows"},`, 1)),
+		"a pod without containers": createOf(strings.Replace(plainPod, `[{"name":"main"}]`, `[]`, 1)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			review := post(t, handler(t), body)
@@ -222,7 +263,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"a conflict, with the sentence of the post-renderer": {
 			"profiles: [{name: default}]\n",
-			`{` + labelled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
+			`{` + labeled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
 			403, `Pod/train-*: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"an annotation that would widen": {
@@ -301,7 +342,8 @@ func TestWarns(t *testing.T) {
 	}, post(t, h, createOf(pod)).Response.Warnings)
 }
 
-// TestPanics holds that a panic is answered under the review's uid, that the log has it, and that the next request is fine.
+// TestPanics holds that a panic is answered under the review's uid, that the log has it, and that
+// the next request is fine.
 func TestPanics(t *testing.T) {
 	h := handler(t)
 	var log bytes.Buffer
@@ -318,7 +360,7 @@ func TestPanics(t *testing.T) {
 	assert.True(t, post(t, h, createOf(plainPod)).Response.Allowed)
 }
 
-func TestAsksForANewConnectionWhenClosing(t *testing.T) {
+func TestClosesConnectionsWhenClosing(t *testing.T) {
 	h := handler(t)
 	isClosing := false
 	h.Closing = func() bool { return isClosing }
@@ -336,7 +378,10 @@ func TestASlowBodyIsNotWaitedFor(t *testing.T) {
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	defer connection.Close()
-	_, err = io.WriteString(connection, "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+	_, err = io.WriteString(
+		connection,
+		"POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+	)
 	require.NoError(t, err)
 	require.NoError(t, connection.SetReadDeadline(time.Now().Add(10*time.Second)))
 	text, err := io.ReadAll(connection)
@@ -356,7 +401,9 @@ func (b brokenBody) Read(p []byte) (int, error) {
 }
 
 func TestBodyThatBreaks(t *testing.T) {
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", brokenBody{strings.NewReader(createOf(plainPod))})
+	request := httptest.NewRequestWithContext(
+		t.Context(), http.MethodPost, "/inject", brokenBody{strings.NewReader(createOf(plainPod))},
+	)
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	handler(t).ServeHTTP(recorder, request)
@@ -370,7 +417,9 @@ func TestNeverLogsAPod(t *testing.T) {
 	var log bytes.Buffer
 	h := handler(t)
 	h.Log = funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{Verbosity: 10})
-	secret := strings.Replace(plainPod, `"name":"main"`, `"name":"main","env":[{"name":"PASSWORD","value":"hunter2"}]`, 1)
+	secret := strings.Replace(
+		plainPod, `"name":"main"`, `"name":"main","env":[{"name":"PASSWORD","value":"hunter2"}]`, 1,
+	)
 	for _, body := range []string{
 		createOf(secret), createOf(secret)[:len(createOf(secret))-3],
 		createOf(strings.Replace(secret, `"hunter2"`, `{"hunter2":"hunter2"}`, 1)),

@@ -5,8 +5,9 @@ import (
 	"runtime"
 )
 
-// lanes limit how many reviews are decided at once, so that memory does not grow with the number of clients. Small reviews have a
-// lane of their own: they take less than a millisecond, and must not wait for large ones, which can take a hundred.
+// lanes limit how many reviews are decided at once, so that memory does not grow with the number of
+// clients. Small reviews have a lane of their own: they take less than a millisecond, and must not
+// wait for large ones, which can take a hundred.
 type lanes struct{ small, large chan struct{} }
 
 const (

@@ -1,14 +1,10 @@
 package admission
 
-import (
-	"errors"
-	"fmt"
-)
-
-// MaxBody is the largest body in bytes that is read. TestLargestReview measures reviews of the largest pods that a real API server
-// creates: the largest within the limits below has 4.5 MiB, though etcd takes 1.5 MiB. JSON is longer than what is stored, and a
-// review has the managedFields that the API server drops from a pod that is too large with them. Text that JSON escapes makes
-// 9 MiB of 1.5 MiB, and such pods are refused. docs/benchmarks.md has the figures.
+// MaxBody is the largest body in bytes that is read. TestLargestReview measures reviews of the
+// largest pods that a real API server creates: the largest within the limits below has 4.5 MiB,
+// though etcd takes 1.5 MiB. JSON is longer than what is stored, and a review has the managedFields
+// that the API server drops from a pod that is too large with them. Text that JSON escapes makes 9
+// MiB of 1.5 MiB, and such pods are refused. docs/benchmarks.md has the figures.
 const MaxBody = 5 << 20
 
 // counted is something of which a pod may have only so many.
@@ -26,9 +22,9 @@ const (
 	lastCounted
 )
 
-// limits are what a pod may have. Each keeps the memory that a review takes in proportion to its bytes, and none is in the
-// way of a pod that a node can run: the API server stores pods of 1.5 MiB, and Linux starts a process with 2 MiB of
-// variables.
+// limits are what a pod may have. Each keeps the memory that a review takes in proportion to its
+// bytes, and none is in the way of a pod that a node can run: the API server stores pods of 1.5
+// MiB, and Linux starts a process with 2 MiB of variables.
 var limits = [lastCounted]struct {
 	max  int
 	what string
@@ -39,7 +35,8 @@ var limits = [lastCounted]struct {
 	devices:    {1000, "volume devices"},
 	variables:  {20_000, "environment variables"},
 	labelBytes: {256 << 10, "bytes of labels"},
-	// Source: Kubernetes, apimachinery/pkg/api/validation TotalAnnotationSizeLimitB. Mutating webhooks see what it refuses.
+	// Source: Kubernetes, apimachinery/pkg/api/validation TotalAnnotationSizeLimitB. Mutating webhooks
+	// see what it refuses.
 	annotationBytes: {256 << 10, "bytes of annotations"},
 	schedulingBytes: {64 << 10, "bytes of affinity, topology spread constraints and ports"},
 }
@@ -57,24 +54,3 @@ const (
 	// Source: Kubernetes, apiserver/pkg/endpoints/filters/warning.go.
 	maxWarnings = 20
 )
-
-// limitError is a pod that has more of something than it may.
-type limitError struct{ what counted }
-
-func (e limitError) Error() string {
-	return fmt.Sprintf("the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or take the label from it",
-		limits[e.what].max, limits[e.what].what)
-}
-
-// count adds to what has been read and refuses more than the limit.
-func (r *reader) count(what counted, n int) error {
-	if r.counts[what] += n; r.counts[what] > limits[what].max {
-		return limitError{what}
-	}
-	return nil
-}
-
-func isOverLimit(err error) bool {
-	_, ok := errors.AsType[limitError](err)
-	return ok
-}

@@ -21,11 +21,12 @@ const (
 	reasonOverloaded = "Overloaded"
 	// A namespace that the cache does not have yet.
 	reasonUnknownNamespace = "UnknownNamespace"
-	// A labelled pod that has more of something than is read.
+	// A labeled pod that has more of something than is read.
 	reasonOverLimit inject.Reason = "OverLimit"
 )
 
-// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It asks to try again, as 503 does.
+// codeUnknownNamespace is the code of a review that a replica cannot decide about yet. It makes the
+// client try again, as 503 does.
 const codeUnknownNamespace = http.StatusTooManyRequests
 
 // reasonsOfCodes are the reasons of what was not decided about.
@@ -52,16 +53,20 @@ var (
 		Help: "Reviews that were answered with an error because of a panic.",
 	})
 
-	// counters has one counter for each reason there is, so that no request makes a new one or waits for another's.
+	// counters has one counter for each reason of countedReasons, so that no request makes a new one
+	// or waits for another's.
 	counters = map[string]prometheus.Counter{}
 )
 
+// countedReasons are the reasons of an admission. A test compares them with the constants here and in pkg/inject.
+var countedReasons = []inject.Reason{
+	inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
+	inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
+	reasonIgnored, reasonError, reasonUnreadable, reasonOverloaded, reasonUnknownNamespace, reasonOverLimit,
+}
+
 func init() {
-	for _, reason := range []inject.Reason{
-		inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
-		inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
-		reasonIgnored, reasonError, reasonUnreadable, reasonOverloaded, reasonUnknownNamespace, reasonOverLimit,
-	} {
+	for _, reason := range countedReasons {
 		counters[string(reason)] = admissions.WithLabelValues(string(reason))
 	}
 	metrics.Registry.MustRegister(admissions, duration, panics)
@@ -72,14 +77,10 @@ func observe(a *answer, took time.Duration) {
 	if reason == "" {
 		reason = cmp.Or(reasonsOfCodes[a.code], reasonIgnored)
 	}
-	counterOf(reason).Inc()
-	duration.Observe(took.Seconds())
-}
-
-// counterOf returns the counter of a reason. One that pkg/inject has and the list above has not is created when it is met.
-func counterOf(reason string) prometheus.Counter {
-	if counter, ok := counters[reason]; ok {
-		return counter
+	counter, ok := counters[reason]
+	if !ok { // pkg/inject has it and countedReasons has not
+		counter = admissions.WithLabelValues(reason)
 	}
-	return admissions.WithLabelValues(reason)
+	counter.Inc()
+	duration.Observe(took.Seconds())
 }

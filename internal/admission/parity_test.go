@@ -19,9 +19,11 @@ import (
 var (
 	parityProfiles = []string{
 		"profiles: [{name: default}]\n",
-		"profiles: [{name: default, env: DATA, default: true}, {name: models, default: true, mount: {path: /models, readOnly: true}}]\n",
+		"profiles: [{name: default, env: DATA, default: true}, {name: models, default: true, mount: {path: /models, " +
+			"readOnly: true}}]\n",
 		"profiles: [{name: default, mount: {subPath: \"{namespace}/{pod.name}/{pod.labels['job-name']}\"}}]\n",
-		"profiles: [{name: default, colocate: true}, {name: disk, colocate: true, default: true, fsGroup: 7, mount: {path: /disk, subPath: '{pod.name}'}}]\n",
+		"profiles: [{name: default, colocate: true}, {name: disk, colocate: true, default: true, fsGroup: 7, mount: " +
+			"{path: /disk, subPath: '{pod.name}'}}]\n",
 	}
 	parityMeta = []string{
 		`"labels":{"pipeline-storage":"enabled"}`,
@@ -51,8 +53,8 @@ var (
 	}
 )
 
-// TestBothDecodersSeeTheSame sends pods to the webhook, which reads the few fields that matter, and has them decided as the
-// post-renderer reads them. Answers and patched pods are the same.
+// TestBothDecodersSeeTheSame sends pods to the webhook, which reads the few fields that matter, and
+// has them decided as the post-renderer reads them. Answers and patched pods are the same.
 func TestBothDecodersSeeTheSame(t *testing.T) {
 	counts := map[bool]int{}
 	for _, profiles := range parityProfiles {
@@ -61,7 +63,10 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 		for _, meta := range parityMeta {
 			for _, spec := range paritySpecs {
 				for _, containers := range parityContainers {
-					pod := fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a",%s},"spec":{%s,"containers":[%s]}}`, meta, spec, containers)
+					pod := fmt.Sprintf(
+						`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a",%s},"spec":{%s,"containers":[%s]}}`, meta, spec,
+						containers,
+					)
 					result := asRendered(t, h.Config(), pod)
 					review := post(t, h, createOf(pod))
 					refused := result.Refused()
@@ -71,7 +76,9 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 						require.Equal(t, "Pod/a: "+refused.Message, review.Response.Result.Message)
 						continue
 					}
-					require.Equal(t, strings.Join(result.Decisions[0].Warnings, "\n"), strings.Join(review.Response.Warnings, "\n"), pod)
+					require.Equal(
+						t, strings.Join(result.Decisions[0].Warnings, "\n"), strings.Join(review.Response.Warnings, "\n"), pod,
+					)
 					if len(result.Operations) == 0 {
 						require.Nil(t, review.Response.Patch, pod)
 						continue
@@ -91,7 +98,7 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 	assert.Greater(t, counts[false], 20)
 }
 
-// asRendered decides about a pod as pkg/postrender would, but for the mark and the names of a release.
+// asRendered decides about a pod as pkg/postrender would, but for the injected annotation and the names of a release.
 func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(pod))

@@ -11,7 +11,8 @@ import (
 type pod struct {
 	kinds.Pod
 	name, generateName string
-	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be read as a whole needs it.
+	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be
+	// read as a whole needs it.
 	isLabelled bool
 	// hasMetadata reports whether the metadata has been read as a whole.
 	hasMetadata                bool
@@ -55,9 +56,9 @@ func (r *reader) metadata(p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "name":
-			return r.text(&p.name)
+			return r.stringInto(&p.name)
 		case "generateName":
-			return r.text(&p.generateName)
+			return r.stringInto(&p.generateName)
 		case "labels":
 			if r.onlyHead {
 				return r.optIn(p)
@@ -79,7 +80,7 @@ func (r *reader) optIn(p *pod) error {
 			return r.skip()
 		}
 		var value string
-		err := r.text(&value)
+		err := r.stringInto(&value)
 		p.isLabelled = value == kinds.LabelEnabled
 		return err
 	})
@@ -111,7 +112,7 @@ func (r *reader) spec(p *pod) error {
 func (r *reader) scheduling(p *pod, name []byte) (err error) {
 	switch string(name) {
 	case "nodeName":
-		return r.text(&p.NodeName)
+		return r.stringInto(&p.NodeName)
 	case "hostNetwork":
 		return r.bool(&p.HostNetwork)
 	case "affinity":
@@ -133,7 +134,7 @@ func (r *reader) isWindows(field string, into *bool) error {
 			return r.skip()
 		}
 		var system string
-		err := r.text(&system)
+		err := r.stringInto(&system)
 		*into = *into || system == "windows"
 		return err
 	})
@@ -150,7 +151,7 @@ func (r *reader) volumes(p *pod) error {
 		return r.object(func(name []byte) error {
 			switch string(name) {
 			case "name":
-				return r.text(&v.Name)
+				return r.stringInto(&v.Name)
 			case "persistentVolumeClaim":
 				return r.field("claimName", &v.Claim)
 			}
@@ -163,7 +164,7 @@ func (r *reader) volumes(p *pod) error {
 func (r *reader) field(field string, into *string) error {
 	return r.object(func(name []byte) error {
 		if string(name) == field {
-			return r.text(into)
+			return r.stringInto(into)
 		}
 		return r.skip()
 	})
@@ -184,7 +185,7 @@ func (r *reader) container(c *kinds.Container, p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "name":
-			return r.text(&c.Name)
+			return r.stringInto(&c.Name)
 		case "volumeMounts":
 			return r.mounts(c)
 		case "volumeDevices":
@@ -213,9 +214,9 @@ func (r *reader) mounts(c *kinds.Container) error {
 		return r.object(func(name []byte) error {
 			switch string(name) {
 			case "name":
-				return r.text(&m.Volume)
+				return r.stringInto(&m.Volume)
 			case "mountPath":
-				return r.text(&m.Path)
+				return r.stringInto(&m.Path)
 			}
 			return r.skip()
 		})
@@ -246,9 +247,9 @@ func (r *reader) env(c *kinds.Container) error {
 		return r.object(func(name []byte) error {
 			switch string(name) {
 			case "name":
-				return r.text(&e.Name)
+				return r.stringInto(&e.Name)
 			case "value":
-				return r.text(&e.Value)
+				return r.stringInto(&e.Value)
 			case "valueFrom":
 				return r.source(e)
 			}

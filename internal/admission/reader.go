@@ -2,6 +2,7 @@ package admission
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,12 +12,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// reader reads the few fields of a review that matter, straight into what pkg/inject looks at. It counts what it reads and
-// stops at a limit before it takes the memory: three bytes of a body can become a large struct. It passes over every other
-// value as one text, which takes a third of the time of passing over its tokens.
+// reader reads the few fields of a review that matter, straight into what pkg/inject looks at. It
+// counts what it reads and stops at a limit before it takes the memory: three bytes of a body can
+// become a large struct. It passes over every other value as one text, which takes a third of the
+// time of passing over its tokens.
 //
-// Names count with their case, null is as if it were absent, and of a repeated name the last value counts, as encoding/json
-// has it for what an API server writes.
+// Names count with their case, null is as if it were absent, and of a repeated name the last value
+// counts, as encoding/json has it for what an API server writes.
 type reader struct {
 	decoder jsontext.Decoder
 	needs   needs
@@ -25,7 +27,7 @@ type reader struct {
 	// allMounts are the mounts of all containers.
 	allMounts []kinds.VolumeMount
 	counts    [lastCounted]int
-	// onlyHead reads of a pod what tells which pod it is and whether it asks for storage, whatever the rest is like.
+	// onlyHead reads of a pod its name and the opt-in label alone, whatever the rest is like.
 	onlyHead bool
 	// isLenient passes over values of a type that their field does not take.
 	isLenient bool
@@ -34,8 +36,8 @@ type reader struct {
 // needs are the parts of a pod that most profiles need not, and that are the largest to read.
 type needs struct{ env, scheduling bool }
 
-// decodeOptions do not look for repeated names, which costs a third of the decoding: an API server writes its own objects,
-// which have none, and applies the patch to them.
+// decodeOptions do not look for repeated names, which costs a third of the decoding: an API server
+// writes its own objects, which have none, and applies the patch to them.
 var decodeOptions = jsontext.AllowDuplicateNames(true)
 
 func (r *reader) reset(body []byte, n needs, onlyHead bool) {
@@ -44,7 +46,8 @@ func (r *reader) reset(body []byte, n needs, onlyHead bool) {
 	r.needs, r.onlyHead, r.isLenient, r.counts = n, onlyHead, false, [lastCounted]int{}
 }
 
-// mismatchError is a value of a type that its field does not take. It has no text of the value: other programs log answers.
+// mismatchError is a value of a type that its field does not take. It has no text of the value:
+// other programs log answers.
 type mismatchError struct {
 	pointer jsontext.Pointer
 	kind    jsontext.Kind
@@ -54,7 +57,7 @@ func (e mismatchError) Error() string {
 	return fmt.Sprintf("%s: a JSON %s is not what belongs there", e.pointer, e.kind)
 }
 
-// mismatch reads the next value and returns the error that says where it stands.
+// mismatch reads the next value and returns the error that names its place.
 func (r *reader) mismatch() error {
 	kind := r.decoder.PeekKind()
 	if err := r.skip(); err != nil || r.isLenient {
@@ -125,7 +128,7 @@ func (r *reader) list(item func() error) error {
 	return err
 }
 
-func (r *reader) text(into *string) error {
+func (r *reader) stringInto(into *string) error {
 	switch r.decoder.PeekKind() {
 	case 'n':
 		return r.skip()
@@ -218,4 +221,27 @@ func (r *reader) value(what counted) (value any, err error) {
 		return nil, err
 	}
 	return value, json.Unmarshal(text, &value, decodeOptions)
+}
+
+// limitError is a pod that has more of something than it may.
+type limitError struct{ what counted }
+
+func (e limitError) Error() string {
+	return fmt.Sprintf(
+		"the pod has more than %d %s, which is the most that pipeline-storage reads: make it smaller, or remove the label",
+		limits[e.what].max, limits[e.what].what,
+	)
+}
+
+// count adds to what has been read and refuses more than the limit.
+func (r *reader) count(what counted, n int) error {
+	if r.counts[what] += n; r.counts[what] > limits[what].max {
+		return limitError{what}
+	}
+	return nil
+}
+
+func isOverLimit(err error) bool {
+	_, ok := errors.AsType[limitError](err)
+	return ok
 }

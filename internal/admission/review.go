@@ -32,8 +32,8 @@ const (
 	versionV1Beta = "admission.k8s.io/v1beta1"
 )
 
-// decode reads a review whose object is a pod. Where that fails it reads the head alone, so that the error can be answered
-// under its uid, and an object that is not a pod passes.
+// decode reads a review whose object is a pod. Where that fails it reads the head alone, so that
+// the error can be answered under its uid, and an object that is not a pod passes.
 func decode(body []byte, n needs, into *review) error {
 	r := readers.get()
 	defer readers.put(r)
@@ -54,8 +54,10 @@ func decode(body []byte, n needs, into *review) error {
 	case err != nil:
 		return fmt.Errorf("the review cannot be read: %w", withoutText(err))
 	case into.kind != reviewKind || (into.apiVersion != versionV1 && into.apiVersion != versionV1Beta):
-		return fmt.Errorf("the body is a %q of %q, not an %s of %s or %s", shortened(into.kind, maxName), shortened(into.apiVersion, maxName),
-			reviewKind, versionV1, versionV1Beta)
+		return fmt.Errorf(
+			"the body is a %q of %q, not an %s of %s or %s", shortened(into.kind, maxName),
+			shortened(into.apiVersion, maxName), reviewKind, versionV1, versionV1Beta,
+		)
 	case !into.hasRequest || (into.request.uid == "" && into.request.operation == ""):
 		return errors.New("the review has no request")
 	case len(into.request.uid) > maxUID:
@@ -65,8 +67,8 @@ func decode(body []byte, n needs, into *review) error {
 	return nil
 }
 
-// decodeHead reads the head of a review that could not be read as a whole, and returns the error that remains: none for an
-// object that is not a pod.
+// decodeHead reads the head of a review that could not be read as a whole, and returns the error
+// that remains: none for an object that is not a pod.
 func (r *reader) decodeHead(body []byte, into *review, failure error) error {
 	head := review{}
 	r.reset(body, needs{}, true)
@@ -80,14 +82,14 @@ func (r *reader) decodeHead(body []byte, into *review, failure error) error {
 	return failure
 }
 
-// review reads a whole body.
+// review reads a whole body, and refuses anything behind the review.
 func (r *reader) review(into *review) error {
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "kind":
-			return r.text(&into.kind)
+			return r.stringInto(&into.kind)
 		case "apiVersion":
-			return r.text(&into.apiVersion)
+			return r.stringInto(&into.apiVersion)
 		case "request":
 			into.hasRequest = into.hasRequest || r.decoder.PeekKind() == '{'
 			return r.request(&into.request)
@@ -97,13 +99,7 @@ func (r *reader) review(into *review) error {
 	if err != nil {
 		return err
 	}
-	return r.end()
-}
-
-// end refuses anything behind the review.
-func (r *reader) end() error {
-	_, err := r.decoder.ReadToken()
-	switch {
+	switch _, err := r.decoder.ReadToken(); {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
@@ -116,15 +112,15 @@ func (r *reader) request(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "uid":
-			return r.text(&into.uid)
+			return r.stringInto(&into.uid)
 		case "kind":
 			return r.groupKind(into)
 		case "subResource":
-			return r.text(&into.subResource)
+			return r.stringInto(&into.subResource)
 		case "namespace":
-			return r.text(&into.namespace)
+			return r.stringInto(&into.namespace)
 		case "operation":
-			return r.text(&into.operation)
+			return r.stringInto(&into.operation)
 		case "object":
 			r.isLenient = r.onlyHead
 			defer func() { r.isLenient = false }()
@@ -138,34 +134,36 @@ func (r *reader) groupKind(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
 		case "group":
-			return r.text(&into.group)
+			return r.stringInto(&into.group)
 		case "kind":
-			return r.text(&into.kind)
+			return r.stringInto(&into.kind)
 		}
 		return r.skip()
 	})
 }
 
-// withoutText keeps where and what of a decoder's error. Its own words could repeat a value of the pod, and other programs log
-// answers.
+// withoutText keeps where and what of a decoder's error. Its own words could repeat a value of the
+// pod, and other programs log answers.
 func withoutText(err error) error {
 	if wrong, ok := errors.AsType[mismatchError](err); ok {
 		return mismatchError{jsontext.Pointer(shortened(string(wrong.pointer), maxName)), wrong.kind}
 	}
 	if wrong, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return fmt.Errorf("invalid JSON at byte %d, within %q", wrong.ByteOffset, shortened(string(wrong.JSONPointer), maxName))
+		return fmt.Errorf(
+			"invalid JSON at byte %d, within %q", wrong.ByteOffset, shortened(string(wrong.JSONPointer), maxName),
+		)
 	}
 	return errors.New("invalid JSON")
 }
 
-// createsPod reports whether a pod itself is created: neither another kind, nor a subresource such as binding or eviction,
-// nor a change.
+// createsPod reports whether a pod itself is created: neither another kind, nor a subresource such
+// as binding or eviction, nor a change.
 func (r *request) createsPod() bool {
 	return r.operation == "CREATE" && r.subResource == "" && r.group == "" && r.kind == "Pod"
 }
 
-// isHeadRead reports whether a pod's creation and the pod's metadata have been read, as they stand in front of its spec in what
-// an API server writes.
+// isHeadRead reports whether a pod's creation and the pod's metadata have been read, as they stand
+// in front of its spec in what an API server writes.
 func (r *request) isHeadRead() bool { return r.createsPod() && r.object.hasMetadata }
 
 // shortened cuts a text at a number of bytes, and not within a character.

@@ -1,5 +1,5 @@
 // Package injecttest has what the tests of pkg/inject and of the packages below it share: they read configurations and
-// documents, find pods, and carry operations out with a library that is not ours.
+// documents, find pods, and carry operations out with an independent library.
 package injecttest
 
 import (
@@ -65,7 +65,7 @@ func Find(t testing.TB, config *storage.Config, document map[string]any) []kinds
 	return objects
 }
 
-// Apply carries operations out with a JSON patch library that is not ours.
+// Apply carries operations out with an independent JSON patch library.
 func Apply(t testing.TB, document map[string]any, result inject.Result) map[string]any {
 	t.Helper()
 	before, err := json.Marshal(document)

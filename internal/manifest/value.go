@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // This file applies RFC 6902 operations to decoded values, apart from the text: the result is what
@@ -188,14 +189,7 @@ func equal(a, b any) bool {
 
 // tokens splits a JSON pointer (RFC 6901).
 func tokens(pointer string) []string {
-	if pointer == "" {
-		return nil
-	}
-	parts := strings.Split(pointer[1:], "/")
-	for i, part := range parts {
-		parts[i] = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
-	}
-	return parts
+	return slices.Collect(jsontext.Pointer(pointer).Tokens())
 }
 
 // index reads a token as an index of a list.

@@ -20,28 +20,28 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// installation is a webhook with what it works by.
+// installation is a webhook with its configuration.
 type installation struct {
 	Installation
 	webhook *admissionregistrationv1.MutatingWebhookConfiguration
-	config  *storage.Config // nil: not known
+	config  *storage.Config // nil: unknown
 	since   time.Time
 }
 
-// Analyze says what a snapshot means.
+// Analyze returns the status that a snapshot shows.
 func Analyze(s *Snapshot) *Status {
 	status := &Status{
 		APIVersion: APIVersion, Kind: Kind, Installations: []Installation{}, Namespaces: []Namespace{},
-		Unseen: append([]string{}, slices.Sorted(maps.Values(s.Unread))...),
+		Unread: append([]string{}, slices.Sorted(maps.Values(s.Unread))...),
 	}
 	all := installations(s)
 	for i := range all {
 		status.Installations = append(status.Installations, all[i].Installation)
 	}
 	for _, name := range s.names() {
-		l := &look{Snapshot: s, name: name, home: s.namespace(name), events: s.latest(name)}
-		l.choose(all)
-		if n := l.analyze(); n != nil {
+		a := &analysis{Snapshot: s, name: name, meta: s.namespace(name), events: s.latest(name)}
+		a.choose(all)
+		if n := a.analyze(); n != nil {
 			status.Namespaces = append(status.Namespaces, *n)
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Snapshot) names() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// namespace returns what is known of a namespace, or nil.
+// namespace returns the metadata of a namespace, or nil.
 func (s *Snapshot) namespace(name string) *metav1.PartialObjectMetadata {
 	if i := slices.IndexFunc(s.Namespaces, func(n metav1.PartialObjectMetadata) bool { return n.Name == name }); i >= 0 {
 		return &s.Namespaces[i]
@@ -88,8 +88,8 @@ func (s *Snapshot) unread(resource string) bool {
 	return ok
 }
 
-// homeOf is the Service of a webhook.
-func homeOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.NamespacedName {
+// serviceOf is the Service of a webhook.
+func serviceOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.NamespacedName {
 	for i := range w.Webhooks {
 		if service := w.Webhooks[i].ClientConfig.Service; service != nil {
 			return types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
@@ -102,16 +102,17 @@ func installations(s *Snapshot) []installation {
 	var all []installation
 	for i := range s.Webhooks {
 		w := &s.Webhooks[i]
-		home := homeOf(w)
+		service := serviceOf(w)
 		one := installation{
-			Installation: Installation{Name: w.Name, Namespace: home.Namespace, Profiles: []string{}, Problems: []Problem{}},
+			Installation: Installation{Name: w.Name, Namespace: service.Namespace, Profiles: []string{}, Problems: []Problem{}},
 			webhook:      w, since: w.CreationTimestamp.Time, config: s.Config,
 		}
 		about := "MutatingWebhookConfiguration/" + w.Name
 		if !s.unread(endpoints) {
-			one.Ready = new(ready(s.Endpoints, home))
+			one.Ready = new(ready(s.Endpoints, service))
 			if *one.Ready == 0 {
-				one.Problems = append(one.Problems, webhookNotReady(home, fmt.Sprintf("no ready pod is behind the Service %s: labelled pods cannot be created", home), about))
+				message := fmt.Sprintf("no ready pod is behind the Service %s: labeled pods cannot be created", service)
+				one.Problems = append(one.Problems, webhookNotReady(service, message, about))
 			}
 		}
 		if one.config == nil {
@@ -127,12 +128,18 @@ func installations(s *Snapshot) []installation {
 	return all
 }
 
-func webhookNotReady(home types.NamespacedName, message, about string) Problem {
-	return found(ReasonWebhookNotReady, message,
-		fmt.Sprintf("kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook", cmp.Or(home.Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName), about)
+func webhookNotReady(service types.NamespacedName, message, about string) Problem {
+	return found(
+		ReasonWebhookNotReady, message,
+		fmt.Sprintf(
+			"kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook",
+			cmp.Or(service.Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName,
+		),
+		about,
+	)
 }
 
-// readConfig looks for the configuration that lies beside the webhook.
+// readConfig finds the configuration in the webhook's namespace.
 func (one *installation) readConfig(s *Snapshot, about string) {
 	for i := range s.ConfigMaps {
 		m := &s.ConfigMaps[i]
@@ -142,8 +149,10 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 		}
 		config, _, err := storage.LoadForAdmission([]byte(text))
 		if err != nil {
-			one.Problems = append(one.Problems, found(ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
-				"put it in order (helm upgrade); the webhook goes on with the configuration before it", about))
+			one.Problems = append(one.Problems, found(
+				ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
+				"mend it (helm upgrade); the webhook goes on with the previous configuration", about,
+			))
 			continue
 		}
 		one.config = config
@@ -169,59 +178,59 @@ func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
 	return len(addresses)
 }
 
-// look is one look at a namespace.
-type look struct {
+// analysis is the work on one namespace.
+type analysis struct {
 	*Snapshot
 	name      string
-	home      *metav1.PartialObjectMetadata // nil: not known
+	meta      *metav1.PartialObjectMetadata // nil: unknown
 	events    []corev1.Event                // the latest of each object and reason
-	selected  *installation                 // whose webhook takes the pods; nil: none, or not known
-	config    *storage.Config               // nil: not known
+	selected  *installation                 // whose webhook selects the pods; nil: none, or unknown
+	config    *storage.Config               // nil: unknown
 	namespace Namespace
-	used      map[string][]*corev1.Pod // by claim, those that have not ended
+	used      map[string][]*corev1.Pod // by claim, those that have not finished
 	profiles  map[string]string        // by claim, of the pods that use it
 }
 
-// choose finds the installation that takes the pods of the namespace. Where none does, the configuration of the first tells
-// what pods would get.
-func (l *look) choose(all []installation) {
-	l.config = l.Config
+// choose finds the installation whose webhook selects the pods of the namespace. Without one the
+// configuration of the first installation decides what pods would get.
+func (a *analysis) choose(all []installation) {
+	a.config = a.Config
 	for i := range all {
-		if l.config == nil {
-			l.config = all[i].config
+		if a.config == nil {
+			a.config = all[i].config
 		}
-		if l.selected == nil && l.home != nil && takes(all[i].webhook, l.home.Labels) {
-			l.selected = &all[i]
-			if l.Config == nil {
-				l.config = all[i].config
+		if a.selected == nil && a.meta != nil && selects(all[i].webhook, a.meta.Labels) {
+			a.selected = &all[i]
+			if a.Config == nil {
+				a.config = all[i].config
 			}
 		}
 	}
 }
 
-func takes(w *admissionregistrationv1.MutatingWebhookConfiguration, of map[string]string) bool {
+func selects(w *admissionregistrationv1.MutatingWebhookConfiguration, of map[string]string) bool {
 	return slices.ContainsFunc(w.Webhooks, func(hook admissionregistrationv1.MutatingWebhook) bool {
 		return diagnose.Selects(hook.NamespaceSelector, of)
 	})
 }
 
 // analyze returns what there is in the namespace; nil: nothing.
-func (l *look) analyze() *Namespace {
-	l.namespace = Namespace{Name: l.name, Pods: []Pod{}, Claims: []Claim{}, Released: []Released{}, Problems: []Problem{}}
-	l.used, l.profiles = map[string][]*corev1.Pod{}, map[string]string{}
-	n := &l.namespace
-	if l.selected != nil {
-		n.Installation = l.selected.Name
+func (a *analysis) analyze() *Namespace {
+	a.namespace = Namespace{Name: a.name, Pods: []Pod{}, Claims: []Claim{}, Released: []Released{}, Problems: []Problem{}}
+	a.used, a.profiles = map[string][]*corev1.Pod{}, map[string]string{}
+	n := &a.namespace
+	if a.selected != nil {
+		n.Installation = a.selected.Name
 	}
-	for i := range l.Pods {
-		if l.Pods[i].Namespace == l.name {
-			l.pod(&l.Pods[i])
+	for i := range a.Pods {
+		if a.Pods[i].Namespace == a.name {
+			a.pod(&a.Pods[i])
 		}
 	}
-	l.labels()
-	l.notMade()
-	l.claims()
-	l.released()
+	a.labels()
+	a.notCreated()
+	a.claims()
+	a.released()
 	if len(n.Pods)+len(n.Claims)+len(n.Released)+len(n.Problems) == 0 {
 		return nil
 	}
@@ -231,13 +240,15 @@ func (l *look) analyze() *Namespace {
 }
 
 // add notes a problem.
-func (l *look) add(p Problem) { l.namespace.Problems = append(l.namespace.Problems, p) }
+func (a *analysis) add(p Problem) { a.namespace.Problems = append(a.namespace.Problems, p) }
 
-// merged puts problems with one and the same sentence together.
+// merged joins problems with the same sentence.
 func merged(all []Problem) []Problem {
 	kept := []Problem{}
 	for _, p := range all {
-		i := slices.IndexFunc(kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next })
+		i := slices.IndexFunc(
+			kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
+		)
 		if i < 0 {
 			kept = append(kept, p)
 			continue
@@ -251,11 +262,17 @@ func merged(all []Problem) []Problem {
 	return kept
 }
 
-// labels looks for the label where it does nothing.
-func (l *look) labels() {
-	for _, w := range unlabelled(l.Workloads, l.name) {
-		l.add(found(ReasonWrongPlace, fmt.Sprintf("the label %s=%s is on the %s itself and not on its pods, which get no storage", kinds.Label, kinds.LabelEnabled, w.Kind),
-			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name))
+// labels finds the label where it does nothing.
+func (a *analysis) labels() {
+	for _, w := range unlabeled(a.Workloads, a.name) {
+		a.add(found(
+			ReasonWrongPlace,
+			fmt.Sprintf(
+				"the label %s=%s is on the %s itself and not on its pods, which get no storage", kinds.Label,
+				kinds.LabelEnabled, w.Kind,
+			),
+			"put it into the pod template: "+labelCommand(w), w.Kind+"/"+w.Name,
+		))
 	}
 }
 
@@ -264,9 +281,12 @@ func labelCommand(w *Workload) string {
 	template := fmt.Sprintf(`{"template":{"metadata":{"labels":{"%s":"%s"}}}}`, kinds.Label, kinds.LabelEnabled)
 	switch w.Kind {
 	case "Job":
-		return "spec.template.metadata.labels of its manifest, and create the Job anew"
+		return "spec.template.metadata.labels of its manifest, and recreate the Job"
 	case "CronJob":
 		template = `{"jobTemplate":{"spec":` + template + `}}`
 	}
-	return fmt.Sprintf(`kubectl patch %s %s --namespace %s --type=merge --patch '{"spec":%s}'`, strings.ToLower(w.Kind), w.Name, w.Namespace, template)
+	return fmt.Sprintf(
+		`kubectl patch %s %s --namespace %s --type=merge --patch '{"spec":%s}'`, strings.ToLower(w.Kind), w.Name,
+		w.Namespace, template,
+	)
 }

@@ -24,7 +24,7 @@ func aPod(injected bool, change ...func(*corev1.Pod)) corev1.Pod {
 	pod := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "ml", Name: "a", UID: "uid-of-pod", Labels: map[string]string{kinds.Label: kinds.LabelEnabled},
-			CreationTimestamp: metav1.NewTime(at.Add(-time.Hour)),
+			CreationTimestamp: metav1.NewTime(now.Add(-time.Hour)),
 		},
 		Spec:   corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "main"}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning},
@@ -73,23 +73,33 @@ func aReleased(name string, labels map[string]string) corev1.PersistentVolume {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			ClaimRef:                      &corev1.ObjectReference{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-claim-that-is-gone"},
+			ClaimRef: &corev1.ObjectReference{
+				Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-a-deleted-claim",
+			},
 		},
 		Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeReleased},
 	}
 }
 
-var ours = map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "uid-of-ml"}
+var namespaceLabels = map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "uid-of-ml"}
 
 // anEvent is about the pod.
 func anEvent(reason, message string) corev1.Event {
 	return corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml"}, Reason: reason, Message: message, LastTimestamp: metav1.NewTime(at.Add(-time.Minute)),
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ml"}, Reason: reason, Message: message, LastTimestamp: metav1.NewTime(now.Add(-time.Minute)),
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "a", UID: "uid-of-pod"},
 	}
 }
 
-// base is a cluster in which all is well, and nothing of ours but the webhook.
+// colocate lets the profile keep the pods of its claim on one node.
+func colocate(s *Snapshot) {
+	config := s.ConfigMaps[0].Data
+	config["config.yaml"] = strings.Replace(
+		config["config.yaml"], "{name: default}", "{name: default, colocate: true}", 1,
+	)
+}
+
+// base is a cluster in which all is well, and nothing of this installation but the webhook.
 func base(t *testing.T) *Snapshot {
 	t.Helper()
 	const objects = `apiVersion: admissionregistration.k8s.io/v1
@@ -144,21 +154,21 @@ func TestAnalyze(t *testing.T) {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true)}, []corev1.PersistentVolumeClaim{aClaim()}
 			},
-			result{Mounted, ""},
+			result{StorageMounted, ""},
 		},
-		"a mark proves nothing": {
+		"the injected annotation proves nothing": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil })}
 				s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
 			},
-			result{NotMounted, ReasonNotInjected},
+			result{StorageNotMounted, ReasonNotInjected},
 		},
-		"no mark is needed": {
+		"no injected annotation is needed": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) { p.Annotations = nil })}
 				s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
 			},
-			result{Mounted, ""},
+			result{StorageMounted, ""},
 		},
 		"a rendered pod has its release's claim": {
 			func(s *Snapshot) {
@@ -166,37 +176,59 @@ func TestAnalyze(t *testing.T) {
 					p.Annotations, p.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = nil, "pvc-data-pipeline.demo"
 				})}
 			},
-			result{Mounted, diagnose.ReasonClaimMissing},
+			result{StorageMounted, diagnose.ReasonClaimMissing},
+		},
+		"two of three containers lack the mount": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) {
+					p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b"}, corev1.Container{Name: "c"})
+				})}
+				s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
+			},
+			result{StoragePartlyMounted, ReasonPartlyInjected},
+		},
+		"the pod has the label of another claim": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.Labels["default.pipeline-storage.io/claim"] = "another" }),
+				}
+				colocate(s)
+			},
+			result{StorageNotMounted, string(inject.ReasonConflict)},
 		},
 		"the namespace is left out": {
 			func(s *Snapshot) { s.Pods, s.Namespaces[0].Labels = []corev1.Pod{aPod(false)}, nil },
-			result{NotMounted, ReasonNotSelected},
+			result{StorageNotMounted, ReasonNotSelected},
 		},
-		"the profile is for others": {
+		"the profile is for other namespaces": {
 			func(s *Snapshot) {
-				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: "other"} })}
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: "other"} }),
+				}
 			},
-			result{NotMounted, string(inject.ReasonInvalid)},
+			result{StorageNotMounted, string(inject.ReasonInvalid)},
 		},
 		"there is no webhook": {
 			func(s *Snapshot) { s.Pods, s.Webhooks, s.ConfigMaps = []corev1.Pod{aPod(false)}, nil, nil },
-			result{NotMounted, ReasonWebhookMissing},
+			result{StorageNotMounted, ReasonWebhookMissing},
 		},
 		"the webhook is younger": {
 			func(s *Snapshot) {
-				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(at.Add(-3 * time.Hour)) })}
+				s.Pods = []corev1.Pod{
+					aPod(false, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-3 * time.Hour)) }),
+				}
 			},
-			result{NotMounted, ReasonBeforeWebhook},
+			result{StorageNotMounted, ReasonBeforeWebhook},
 		},
-		"nobody may read the webhook": {
+		"the webhook may not be read": {
 			func(s *Snapshot) {
 				s.Pods, s.Webhooks, s.ConfigMaps, s.Unread = []corev1.Pod{aPod(false)}, nil, nil, map[string]string{webhooks: "x"}
 			},
-			result{NotMounted, ReasonNotInjected},
+			result{StorageNotMounted, ReasonNotInjected},
 		},
-		"without a configuration the volume's name tells": {
+		"without a configuration the volume's name counts": {
 			func(s *Snapshot) { s.Pods, s.ConfigMaps = []corev1.Pod{aPod(true)}, nil },
-			result{Mounted, diagnose.ReasonClaimMissing},
+			result{StorageMounted, diagnose.ReasonClaimMissing},
 		},
 		"a container is left out by name": {
 			func(s *Snapshot) {
@@ -204,20 +236,20 @@ func TestAnalyze(t *testing.T) {
 					p.Annotations = map[string]string{inject.AnnotationExcludeContainers: "main"}
 				})}
 			},
-			result{Excluded, ""},
+			result{StorageExcluded, ""},
 		},
 		"a pod that ended without its storage is no problem any more": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded })}
 			},
-			result{NotMounted, ""},
+			result{StorageNotMounted, ""},
 		},
-		"the mark's profile is gone": {
+		"the annotated profile no longer exists": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) { p.Annotations[inject.AnnotationInjected] = "gone" })}
 				s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
 			},
-			result{Mounted, diagnose.ReasonProfileUnknown},
+			result{StorageMounted, diagnose.ReasonProfileUnknown},
 		},
 		"a claim that no pod uses may wait": {
 			func(s *Snapshot) { s.Claims = []corev1.PersistentVolumeClaim{aClaim(pending)} },
@@ -227,75 +259,79 @@ func TestAnalyze(t *testing.T) {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true, waiting)}, []corev1.PersistentVolumeClaim{aClaim(pending)}
 			},
-			result{Mounted, diagnose.ReasonNotProvisioned},
+			result{StorageMounted, diagnose.ReasonNotProvisioned},
 		},
 		"the driver is missing": {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true, waiting)}, []corev1.PersistentVolumeClaim{aClaim(pending)}
 				s.Drivers = []storagev1.CSIDriver{}
 			},
-			result{Mounted, diagnose.ReasonDriverMissing},
+			result{StorageMounted, diagnose.ReasonDriverMissing},
 		},
-		"nobody may read drivers": {
+		"drivers may not be read": {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true, waiting)}, []corev1.PersistentVolumeClaim{aClaim(pending)}
 				s.Drivers, s.Unread = nil, map[string]string{drivers: "x"}
 			},
-			result{Mounted, diagnose.ReasonNotProvisioned},
+			result{StorageMounted, diagnose.ReasonNotProvisioned},
 		},
-		"nobody may read classes": {
+		"classes may not be read": {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true, waiting)}, []corev1.PersistentVolumeClaim{aClaim(pending)}
 				s.Classes, s.Unread = nil, map[string]string{classes: "x"}
 			},
-			result{Mounted, diagnose.ReasonPending},
+			result{StorageMounted, diagnose.ReasonPending},
 		},
 		"the controller could not make the claim": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, waiting)}
 				s.Events = []corev1.Event{anEvent(diagnose.ReasonCreateRefused, "the API server refused to create it: denied")}
 			},
-			result{Mounted, diagnose.ReasonCreateRefused},
+			result{StorageMounted, diagnose.ReasonCreateRefused},
 		},
-		"what the controller said of a claim that is bound now is over": {
+		"Events about a claim that is bound now are over": {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true)}, []corev1.PersistentVolumeClaim{aClaim()}
 				s.Events = []corev1.Event{anEvent(diagnose.ReasonCreateRefused, "the API server refused to create it: denied")}
 			},
-			result{Mounted, ""},
+			result{StorageMounted, ""},
 		},
 		"a mount failed before the pod ran": {
 			func(s *Snapshot) {
 				s.Pods, s.Claims = []corev1.Pod{aPod(true)}, []corev1.PersistentVolumeClaim{aClaim()}
 				s.Events = []corev1.Event{anEvent("FailedMount", "no")}
 			},
-			result{Mounted, ""},
+			result{StorageMounted, ""},
 		},
 		"a volume of this namespace comes back by itself": {
-			func(s *Snapshot) { s.Volumes = []corev1.PersistentVolume{aReleased("v", ours)} },
+			func(s *Snapshot) { s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels)} },
 			result{"", ""},
 		},
 		"a volume of an earlier namespace needs consent": {
 			func(s *Snapshot) {
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "other"})}
+				s.Volumes = []corev1.PersistentVolume{
+					aReleased("v", map[string]string{storage.LabelNamespace: "ml", storage.LabelNamespaceUID: "other"}),
+				}
 			},
 			result{"", diagnose.ReasonVolumeReleased},
 		},
 		"two volumes of this namespace are one too many": {
 			func(s *Snapshot) {
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", ours), aReleased("w", ours)}
+				s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels), aReleased("w", namespaceLabels)}
 			},
 			result{"", diagnose.ReasonVolumesAmbiguous},
 		},
 		"a claim that names a volume of this namespace gets it": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{aPod(true, waiting)}
-				s.Claims = []corev1.PersistentVolumeClaim{aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" })}
-				s.Volumes = []corev1.PersistentVolume{aReleased("v", ours)}
+				s.Claims = []corev1.PersistentVolumeClaim{
+					aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" }),
+				}
+				s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels)}
 			},
-			result{Mounted, diagnose.ReasonVolumeReleased},
+			result{StorageMounted, diagnose.ReasonVolumeReleased},
 		},
-		"who the namespace is, nobody may read": {
+		"the namespace may not be read": {
 			func(s *Snapshot) {
 				s.Namespaces, s.Unread = nil, map[string]string{namespaces: "x"}
 				s.Volumes = []corev1.PersistentVolume{aReleased("v", map[string]string{storage.LabelNamespace: "ml"})}
@@ -335,10 +371,13 @@ func TestInstallations(t *testing.T) {
 		change func(*Snapshot)
 		want   string
 	}{
-		"well":            {func(*Snapshot) {}, ""},
-		"nobody answers":  {func(s *Snapshot) { s.Endpoints = nil }, ReasonWebhookNotReady},
-		"not to be read":  {func(s *Snapshot) { s.Endpoints, s.Unread = nil, map[string]string{endpoints: "x"} }, ""},
-		"another Service": {func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} }, ReasonWebhookNotReady},
+		"well":               {func(*Snapshot) {}, ""},
+		"no address answers": {func(s *Snapshot) { s.Endpoints = nil }, ReasonWebhookNotReady},
+		"not to be read":     {func(s *Snapshot) { s.Endpoints, s.Unread = nil, map[string]string{endpoints: "x"} }, ""},
+		"another Service": {
+			func(s *Snapshot) { s.Endpoints[0].Labels = map[string]string{"kubernetes.io/service-name": "x"} },
+			ReasonWebhookNotReady,
+		},
 		"a broken configuration": {
 			func(s *Snapshot) { s.ConfigMaps[0].Data["config.yaml"] = "profiles: 1" }, ReasonConfigUnusable,
 		},
@@ -356,15 +395,18 @@ func TestInstallations(t *testing.T) {
 	}
 }
 
-func TestAVolumeThatTheControllerGivesBackNeedsNoConsent(t *testing.T) {
+func TestAVolumeThatTheControllerRebindsNeedsNoConsent(t *testing.T) {
 	t.Parallel()
 
 	s := base(t)
 	s.Pods = []corev1.Pod{aPod(true, waiting)}
-	s.Claims = []corev1.PersistentVolumeClaim{aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" })}
-	s.Volumes = []corev1.PersistentVolume{aReleased("v", ours)}
+	s.Claims = []corev1.PersistentVolumeClaim{
+		aClaim(pending, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" }),
+	}
+	s.Volumes = []corev1.PersistentVolume{aReleased("v", namespaceLabels)}
 	problems := Analyze(s).Namespaces[0].Problems
-	assert.Equal(t, "the claims controller gives it back while it runs: kubectl logs --namespace storage-system --selector app.kubernetes.io/name=pipeline-storage tells why it has not",
+	assert.Equal(t, "the claims controller re-binds it while it runs: kubectl logs --namespace storage-system "+
+		"--selector app.kubernetes.io/name=pipeline-storage shows why it has not",
 		problems[0].Next)
 
 	s.Volumes[0].Labels = nil
@@ -382,14 +424,14 @@ func TestReasonsAreTheirOwn(t *testing.T) {
 		assert.NotEmpty(t, r.Means)
 		assert.NotEmpty(t, r.Next)
 	}
-	for _, reason := range told {
+	for _, reason := range controllerReasons {
 		assert.True(t, seen[reason], "%s is missing", reason)
 	}
 }
 
 // BenchmarkAnalyze is a cluster of 1,000 namespaces with 10 pods and a claim each.
 func BenchmarkAnalyze(b *testing.B) {
-	s := &Snapshot{Now: at, Unread: map[string]string{}}
+	s := &Snapshot{Now: now, Unread: map[string]string{}}
 	for i := range 1000 {
 		namespace := fmt.Sprintf("ml-%d", i)
 		s.Namespaces = append(s.Namespaces, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
@@ -410,10 +452,16 @@ func BenchmarkAnalyze(b *testing.B) {
 	}
 }
 
-// TestVariablesOfFoldersAreNoConflict looks at a pod whose sidecar lacks what its main container has: the variable that the
-// folder needs is the one that is there.
-func TestVariablesOfFoldersAreNoConflict(t *testing.T) {
-	env := corev1.EnvVar{Name: "X", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}
-	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Env: []corev1.EnvVar{env}}}}}
-	assert.Equal(t, []kinds.Env{{Name: "X", FromSource: true, FieldPath: "metadata.name"}}, podOf(pod).Containers[0].Env)
+// TestNamesEveryContainerWithoutMount holds the sentence about a pod that has its storage in one of three containers.
+func TestNamesEveryContainerWithoutMount(t *testing.T) {
+	t.Parallel()
+
+	s := base(t)
+	s.Pods = []corev1.Pod{aPod(true, func(p *corev1.Pod) {
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b"}, corev1.Container{Name: "c"})
+	})}
+	s.Claims = []corev1.PersistentVolumeClaim{aClaim()}
+	problems := Analyze(s).Namespaces[0].Problems
+	require.Len(t, problems, 1)
+	assert.Contains(t, problems[0].Message, "b, c")
 }

@@ -16,46 +16,51 @@ import (
 )
 
 // claim finds a claim of the namespace.
-func (l *look) claim(name string) *corev1.PersistentVolumeClaim {
-	i := slices.IndexFunc(l.Claims, func(c corev1.PersistentVolumeClaim) bool { return c.Namespace == l.name && c.Name == name })
+func (a *analysis) claim(name string) *corev1.PersistentVolumeClaim {
+	i := slices.IndexFunc(
+		a.Claims, func(c corev1.PersistentVolumeClaim) bool { return c.Namespace == a.name && c.Name == name },
+	)
 	if i < 0 {
 		return nil
 	}
-	return &l.Claims[i]
+	return &a.Claims[i]
 }
 
-func (l *look) volume(name string) *corev1.PersistentVolume {
-	i := slices.IndexFunc(l.Volumes, func(v corev1.PersistentVolume) bool { return v.Name == name })
+func (a *analysis) volume(name string) *corev1.PersistentVolume {
+	i := slices.IndexFunc(a.Volumes, func(v corev1.PersistentVolume) bool { return v.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return &l.Volumes[i]
+	return &a.Volumes[i]
 }
 
-// claims looks at those that pods use or that profiles made.
-func (l *look) claims() {
+// claims reads those that pods use or that profiles created.
+func (a *analysis) claims() {
 	names := map[string]bool{}
-	for name := range l.used {
+	for name := range a.used {
 		names[name] = true
 	}
-	for i := range l.Claims {
-		if c := &l.Claims[i]; c.Namespace == l.name && c.Labels[storage.LabelProfile] != "" {
+	for i := range a.Claims {
+		if c := &a.Claims[i]; c.Namespace == a.name && c.Labels[storage.LabelProfile] != "" {
 			names[c.Name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		claim := l.claim(name)
-		if claim == nil && l.unread(claims) {
+		claim := a.claim(name)
+		if claim == nil && a.unread(claims) {
 			continue
 		}
-		l.namespace.Claims = append(l.namespace.Claims, l.claimRow(name, claim))
-		l.claimProblems(name, claim)
+		a.namespace.Claims = append(a.namespace.Claims, a.claimRow(name, claim))
+		a.claimProblems(name, claim)
 	}
 }
 
-func (l *look) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim {
-	row := Claim{Name: name, Profile: l.profiles[name], Phase: "Missing", AccessModes: []string{}, Nodes: []string{}, Pods: len(l.used[name])}
-	for _, pod := range l.used[name] {
+func (a *analysis) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim {
+	row := Claim{
+		Name: name, Profile: a.profiles[name], Phase: "Missing", AccessModes: []string{}, Nodes: []string{},
+		Pods: len(a.used[name]),
+	}
+	for _, pod := range a.used[name] {
 		if node := pod.Spec.NodeName; node != "" && !slices.Contains(row.Nodes, node) {
 			row.Nodes = append(row.Nodes, node)
 		}
@@ -79,139 +84,147 @@ func (l *look) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim 
 	for _, m := range modes {
 		row.AccessModes = append(row.AccessModes, string(m))
 	}
-	if volume := l.volume(claim.Spec.VolumeName); volume != nil {
+	if volume := a.volume(claim.Spec.VolumeName); volume != nil {
 		row.ReclaimPolicy = string(volume.Spec.PersistentVolumeReclaimPolicy)
 	}
 	switch {
 	case isOwn(claim):
-		row.MadeBy = "controller"
+		row.CreatedBy = "controller"
 	case claim.Labels["app.kubernetes.io/managed-by"] == "Helm":
-		row.MadeBy = "Helm"
+		row.CreatedBy = "Helm"
 	}
 	return row
 }
 
-// isOwn reports whether a claims controller made the claim, of whatever installation.
+// isOwn reports whether a claims controller created the claim, of any installation.
 func isOwn(claim *corev1.PersistentVolumeClaim) bool {
-	made := claim.Labels[storage.LabelInstallation]
-	return made != "" && diagnose.OwnedBy(made, claim)
+	installation := claim.Labels[storage.LabelInstallation]
+	return installation != "" && diagnose.OwnedBy(installation, claim)
 }
 
-// claimProblems says why pods wait for a claim, and what would keep the next ones from it.
-func (l *look) claimProblems(name string, claim *corev1.PersistentVolumeClaim) {
+// claimProblems adds why pods wait for a claim, and why the next ones would.
+func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClaim) {
 	about := "PersistentVolumeClaim/" + name
-	pods := podsOf(l.used[name])
-	if l.said(name, claim) && claim == nil {
-		return // the controller knows why it could not make the claim
+	pods := podsOf(a.used[name])
+	if a.addControllerEvents(name, claim) && claim == nil {
+		return // the controller has reported why it could not create the claim
 	}
 	if len(pods) == 0 && (claim == nil || claim.Status.Phase == corev1.ClaimPending) {
 		return // with WaitForFirstConsumer this is as it should be
 	}
 	switch {
 	case claim != nil && claim.DeletionTimestamp != nil:
-		l.add(problem(diagnose.BeingDeleted(name), about))
+		a.add(problem(diagnose.BeingDeleted(name), about))
 		return
 	case claim == nil:
-		p := problem(diagnose.Claim(l.snapshotOf(name, nil, pods)), about)
-		p.Next = l.missingNext(name, p.Next)
-		l.add(p)
+		p := problem(diagnose.Claim(a.snapshotOf(name, nil, pods)), about)
+		p.Next = a.missingNext(name, p.Next)
+		a.add(p)
 		return
 	case claim.Status.Phase != corev1.ClaimBound:
-		p := problem(diagnose.Claim(l.snapshotOf(name, claim, pods)), about)
-		if p.Reason == diagnose.ReasonVolumeReleased && isOwn(claim) && l.returns(l.volume(claim.Spec.VolumeName)) {
-			p.Next = "the claims controller gives it back while it runs: " + l.logs()
+		p := problem(diagnose.Claim(a.snapshotOf(name, claim, pods)), about)
+		if p.Reason == diagnose.ReasonVolumeReleased && isOwn(claim) && a.rebinds(a.volume(claim.Spec.VolumeName)) {
+			p.Next = "the claims controller re-binds it while it runs: " + a.logs()
 		}
-		l.add(p)
+		a.add(p)
 		if claim.Spec.VolumeName == "" {
 			return
 		}
 	}
-	volume := l.volume(claim.Spec.VolumeName)
-	if !anyRuns(pods) && !l.unread(drivers) {
-		l.addFinding(diagnose.Driver(name, volume, l.driverNames()), about)
+	volume := a.volume(claim.Spec.VolumeName)
+	if !anyRuns(pods) && !a.unread(drivers) {
+		a.addFinding(diagnose.Driver(name, volume, a.driverNames()), about)
 	}
-	l.addFinding(diagnose.Reach(name, volume, l.Nodes, pods), about)
-	if profile := l.profile(l.profiles[name]); profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
-		if note, _ := diagnose.MultiNode(profile, name, pods, l.Now, 0); note != "" {
-			l.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext}, about))
+	a.addFinding(diagnose.Reach(name, volume, a.Nodes, pods), about)
+	profile := a.profile(a.profiles[name])
+	if profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
+		if note, _ := diagnose.MultiNode(profile, name, pods, a.Now, 0); note != "" {
+			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext}, about))
 		}
 	}
 }
 
-// missingNext says who makes a claim that is missing.
-func (l *look) missingNext(name, otherwise string) string {
-	profile := l.profile(l.profiles[name])
+// missingNext is what to do about a claim that is missing.
+func (a *analysis) missingNext(name, otherwise string) string {
+	profile := a.profile(a.profiles[name])
 	switch {
 	case profile == nil || !*profile.Claim.Create:
 		return otherwise
-	case profile.Names(storage.Release{}, l.name).Claim != name:
-		return "create it: the profile would make another one, so whoever rendered the pods made this one (helm upgrade makes it again)"
-	case l.selected == nil:
+	case profile.Names(storage.Release{}, a.name).Claim != name:
+		return "create it: the profile would create another one, so it came with the rendered pods " +
+			"(helm upgrade creates it again)"
+	case a.selected == nil:
 		return otherwise
 	}
-	return "the claims controller makes it while it runs: " + l.logs()
+	return "the claims controller creates it while it runs: " + a.logs()
 }
 
 // logs is how to find out why the claims controller has not done something.
-func (l *look) logs() string {
-	return fmt.Sprintf("kubectl logs --namespace %s --selector %s=%s tells why it has not", cmp.Or(l.homeOfSelected().Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName)
+func (a *analysis) logs() string {
+	return fmt.Sprintf(
+		"kubectl logs --namespace %s --selector %s=%s shows why it has not",
+		cmp.Or(a.selectedService().Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName,
+	)
 }
 
-// returns reports whether the volume has the labels of this very namespace.
-func (l *look) returns(v *corev1.PersistentVolume) bool {
-	return v != nil && l.home != nil && v.Labels[storage.LabelNamespace] == l.name && v.Labels[storage.LabelNamespaceUID] == string(l.home.UID)
+// rebinds reports whether the volume has the labels of this very namespace.
+func (a *analysis) rebinds(v *corev1.PersistentVolume) bool {
+	return v != nil && a.meta != nil && v.Labels[storage.LabelNamespace] == a.name &&
+		v.Labels[storage.LabelNamespaceUID] == string(a.meta.UID)
 }
 
-func (l *look) addFinding(f *diagnose.Finding, about string) {
+func (a *analysis) addFinding(f *diagnose.Finding, about string) {
 	if f != nil {
-		l.add(problem(*f, about))
+		a.add(problem(*f, about))
 	}
 }
 
-// said adds what the claims controller told of the claim, and of its pods while they wait. It reports whether there was any.
-func (l *look) said(name string, claim *corev1.PersistentVolumeClaim) bool {
-	before := len(l.namespace.Problems)
+// addControllerEvents adds what the claims controller reported about the claim, and about its pods
+// while they wait. It reports whether it added something.
+func (a *analysis) addControllerEvents(name string, claim *corev1.PersistentVolumeClaim) bool {
+	before := len(a.namespace.Problems)
 	if claim != nil {
-		l.controllerEvents(claim.UID, name)
+		a.controllerEvents(claim.UID, name)
 	}
 	if claim == nil || claim.Status.Phase != corev1.ClaimBound {
-		for _, pod := range l.used[name] {
-			l.controllerEvents(pod.UID, name)
+		for _, pod := range a.used[name] {
+			a.controllerEvents(pod.UID, name)
 		}
 	}
-	return len(l.namespace.Problems) > before
+	return len(a.namespace.Problems) > before
 }
 
-func (l *look) profile(name string) *storage.Profile {
-	if l.config == nil {
+func (a *analysis) profile(name string) *storage.Profile {
+	if a.config == nil {
 		return nil
 	}
-	return l.config.Profile(name)
+	return a.config.Profile(name)
 }
 
-func (l *look) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) diagnose.Snapshot {
+func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) diagnose.Snapshot {
 	s := diagnose.Snapshot{
-		Profile: l.profile(l.profiles[name]), Name: name, Namespace: l.name, Claim: claim, Pods: pods,
-		VolumesUnread: l.unread(volumes), ClassesUnread: l.unread(classes),
+		Profile: a.profile(a.profiles[name]), Name: name, Namespace: a.name, Claim: claim, Pods: pods,
+		VolumesUnread: a.unread(volumes), ClassesUnread: a.unread(classes),
 	}
-	if !l.unread(drivers) {
-		s.Drivers = l.driverNames()
+	if !a.unread(drivers) {
+		s.Drivers = a.driverNames()
 	}
 	if claim == nil {
 		return s
 	}
 	s.Own = isOwn(claim)
-	s.Volume = l.volume(claim.Spec.VolumeName)
-	if i := slices.IndexFunc(l.Classes, func(c storagev1.StorageClass) bool { return c.Name == diagnose.ClassOf(claim) }); i >= 0 {
-		s.Class = &l.Classes[i]
+	s.Volume = a.volume(claim.Spec.VolumeName)
+	isClass := func(c storagev1.StorageClass) bool { return c.Name == diagnose.ClassOf(claim) }
+	if i := slices.IndexFunc(a.Classes, isClass); i >= 0 {
+		s.Class = &a.Classes[i]
 	}
 	return s
 }
 
-func (l *look) driverNames() []string {
-	names := make([]string, len(l.Drivers))
-	for i := range l.Drivers {
-		names[i] = l.Drivers[i].Name
+func (a *analysis) driverNames() []string {
+	names := make([]string, len(a.Drivers))
+	for i := range a.Drivers {
+		names[i] = a.Drivers[i].Name
 	}
 	return names
 }
@@ -228,65 +241,78 @@ func anyRuns(pods []corev1.Pod) bool {
 	return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
 }
 
-// released looks for volumes that keep the data of claims of the namespace that are gone, as far as they were a profile's.
-func (l *look) released() {
+// released finds volumes with the data of deleted claims of the namespace, as far as these were a profile's.
+func (a *analysis) released() {
 	byClaim := map[string][]corev1.PersistentVolume{}
-	for i := range l.Volumes {
-		v := &l.Volumes[i]
-		if ref := v.Spec.ClaimRef; ref != nil && ref.Namespace == l.name && v.Status.Phase == corev1.VolumeReleased && l.wasOurs(v) {
+	for i := range a.Volumes {
+		v := &a.Volumes[i]
+		if ref := v.Spec.ClaimRef; ref != nil && ref.Namespace == a.name && v.Status.Phase == corev1.VolumeReleased &&
+			a.isProfileVolume(v) {
 			byClaim[ref.Name] = append(byClaim[ref.Name], *v)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(byClaim)) {
-		l.releasedFor(name, byClaim[name])
+		a.releasedFor(name, byClaim[name])
 	}
 }
 
-// wasOurs reports whether a profile made the volume, or a claims controller marked it, or pods want a claim of that name.
-func (l *look) wasOurs(v *corev1.PersistentVolume) bool {
-	return v.Labels[storage.LabelProfile] != "" || v.Labels[storage.LabelNamespaceUID] != "" || l.isClaim(v.Spec.ClaimRef.Name) || len(l.used[v.Spec.ClaimRef.Name]) > 0
+// isProfileVolume reports whether a profile created the volume, a claims controller labeled it, or
+// pods use a claim of that name.
+func (a *analysis) isProfileVolume(v *corev1.PersistentVolume) bool {
+	return v.Labels[storage.LabelProfile] != "" || v.Labels[storage.LabelNamespaceUID] != "" ||
+		a.isClaim(v.Spec.ClaimRef.Name) ||
+		len(a.used[v.Spec.ClaimRef.Name]) > 0
 }
 
-func (l *look) releasedFor(name string, all []corev1.PersistentVolume) {
-	if l.home == nil { // whose they are cannot be told
+func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
+	if a.meta == nil { // which namespace they belong to is unknown
 		for i := range all {
-			l.addReleased(name, &all[i], false)
+			a.addReleased(name, &all[i], false)
 		}
 		return
 	}
-	uid, home := types.UID(""), l.home.UID
-	claim := l.claim(name)
+	uid, namespaceUID := types.UID(""), a.meta.UID
+	claim := a.claim(name)
 	if claim != nil {
 		uid = claim.UID
 	}
-	held := diagnose.ReleasedFor(types.NamespacedName{Namespace: l.name, Name: name}, uid, home, all)
+	held := diagnose.ReleasedFor(types.NamespacedName{Namespace: a.name, Name: name}, uid, namespaceUID, all)
 	for i := range held.Volumes {
-		l.addReleased(name, &held.Volumes[i], len(held.Volumes) == 1)
+		a.addReleased(name, &held.Volumes[i], len(held.Volumes) == 1)
 	}
 	for i := range held.Earlier {
-		l.addReleased(name, &held.Earlier[i], false)
+		a.addReleased(name, &held.Earlier[i], false)
 	}
 	about := "PersistentVolumeClaim/" + name
 	switch {
 	case len(held.Volumes) > 1:
-		l.add(problem(diagnose.Ambiguous(name, held.Volumes), about))
-	case len(held.Volumes) == 1 || len(held.Earlier) == 0 || l.names(claim, held.Earlier):
-		// it comes back by itself, or diagnose.Claim has said it
+		a.add(problem(diagnose.Ambiguous(name, held.Volumes), about))
+	case len(held.Volumes) == 1 || len(held.Earlier) == 0 || a.names(claim, held.Earlier):
+		// it is re-bound without consent, or diagnose.Claim has reported it
 	case claim != nil:
-		l.add(problem(diagnose.EarlierNamespace(types.NamespacedName{Namespace: l.name, Name: name}, held.Earlier), about))
+		a.add(problem(diagnose.EarlierNamespace(types.NamespacedName{Namespace: a.name, Name: name}, held.Earlier), about))
 	default:
 		last := held.Earlier[0].Name
-		l.add(found(diagnose.ReasonVolumeReleased, fmt.Sprintf("PersistentVolume %s is Released: it has the data of a claim %s that is gone, and is not marked as this namespace's", last, name),
-			"To give it back to this namespace: "+diagnose.ConsentCommand(last, l.name), "PersistentVolume/"+last))
+		a.add(found(
+			diagnose.ReasonVolumeReleased,
+			fmt.Sprintf(
+				"PersistentVolume %s is Released: it has the data of a deleted claim %s, and lacks the labels of this namespace",
+				last, name,
+			),
+			"To re-bind it in this namespace: "+diagnose.ConsentCommand(last, a.name), "PersistentVolume/"+last,
+		))
 	}
 }
 
 // names reports whether the claim names one of the volumes.
-func (l *look) names(claim *corev1.PersistentVolumeClaim, all []corev1.PersistentVolume) bool {
-	return claim != nil && slices.ContainsFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
+func (a *analysis) names(claim *corev1.PersistentVolumeClaim, all []corev1.PersistentVolume) bool {
+	return claim != nil &&
+		slices.ContainsFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
 }
 
-func (l *look) addReleased(claim string, v *corev1.PersistentVolume, returns bool) {
+func (a *analysis) addReleased(claim string, v *corev1.PersistentVolume, rebinds bool) {
 	size := v.Spec.Capacity[corev1.ResourceStorage]
-	l.namespace.Released = append(l.namespace.Released, Released{Volume: v.Name, Claim: claim, Size: size.String(), Returns: returns})
+	a.namespace.Released = append(
+		a.namespace.Released, Released{Volume: v.Name, Claim: claim, Size: size.String(), Rebinds: rebinds},
+	)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden files and the table of docs/status.md anew")
+var update = flag.Bool("update", false, "write the golden files and the table of docs/status.md")
 
 const document = "../../docs/status.md"
 

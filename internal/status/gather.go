@@ -37,7 +37,7 @@ const (
 type Snapshot struct {
 	// Now is when it was read.
 	Now time.Time
-	// Namespace is the only one that was looked at; empty: all.
+	// Namespace is the only one that was read; empty: all.
 	Namespace string
 	// Config is the configuration that was given in place of that of every installation; nil: none was.
 	Config *storage.Config
@@ -57,17 +57,17 @@ type Snapshot struct {
 
 	// Unread are the resources that could not be read, and why, as a sentence.
 	Unread map[string]string
-	// Failed says that one of them could not be asked for, which is another matter than a right that is missing.
+	// Failed is true where a request failed for another reason than a missing right.
 	Failed bool
 }
 
-// Workload is an object with the label that makes pods.
+// Workload is an object with the label that creates pods.
 type Workload struct {
 	Kind string
 	metav1.ObjectMeta
-	// Template are the labels of the pods that it makes.
+	// Template are the labels of the pods that it creates.
 	Template map[string]string
-	// Short says that it has fewer pods than it wants.
+	// Short is true where it has fewer pods than it should have.
 	Short bool
 }
 
@@ -86,22 +86,26 @@ const (
 	events     = "events"
 )
 
-// lost says what cannot be told without a resource.
+// lost is what remains unknown without a resource.
 var lost = map[string]string{
-	webhooks:      "which namespaces the webhook takes, and since when, is not known",
-	endpoints:     "whether the webhook is ready is not known",
-	configMaps:    "the configuration is not known: pods and claims are judged by their marks and labels alone (--config FILE gives one)",
-	namespaces:    "the labels of namespaces are not known",
-	nodes:         "zones are not looked at",
-	pods:          "no pod is looked at",
-	claims:        "no claim is looked at",
-	volumes:       "no volume is looked at, nor any that waits to be bound again",
-	classes:       "no class is looked at",
-	drivers:       "drivers are not looked at",
-	events:        "what happened to pods and claims is not known",
-	"deployments": "a label in the wrong place is not found there", "statefulsets": "a label in the wrong place is not found there",
-	"daemonsets": "a label in the wrong place is not found there", "replicasets": "pods that it could not make are not known",
-	"jobs": "a label in the wrong place is not found there", "cronjobs": "a label in the wrong place is not found there",
+	webhooks:  "which namespaces the webhook selects, and since when, is unknown",
+	endpoints: "whether the webhook is ready is unknown",
+	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
+		"alone (--config FILE gives one)",
+	namespaces:     "the labels of namespaces are unknown",
+	nodes:          "zones are not read",
+	pods:           "no pod is read",
+	claims:         "no claim is read",
+	volumes:        "no volume is read, nor any that waits to be re-bound",
+	classes:        "no class is read",
+	drivers:        "drivers are not read",
+	events:         "what happened to pods and claims is unknown",
+	"deployments":  "a label in the wrong place is not found there",
+	"statefulsets": "a label in the wrong place is not found there",
+	"daemonsets":   "a label in the wrong place is not found there",
+	"replicasets":  "pods that it could not create are unknown",
+	"jobs":         "a label in the wrong place is not found there",
+	"cronjobs":     "a label in the wrong place is not found there",
 }
 
 // groups are the kinds that are read, and no others.
@@ -131,18 +135,21 @@ func Scheme() *runtime.Scheme { return kube.Scheme(groups...) }
 // Mapper returns where they are served: with it a client makes no discovery request.
 func Mapper() meta.RESTMapper { return kube.Mapper(groups...) }
 
-// Options say what is looked at.
+// Options choose what is read.
 type Options struct {
-	// Namespace is looked at; with All it is what is looked at where the caller may not list pods of all.
+	// Namespace is read; with All it is read where the caller may not list the pods of all namespaces.
 	Namespace string
 	All       bool
-	// Config takes the place of the installations' configurations.
+	// Config replaces the installations' configurations.
 	Config *storage.Config
 }
 
-// Gather reads what there is. An error means that the cluster does not answer; a right that is missing is none.
+// Gather reads what there is. An error means that the cluster does not answer; a missing right is not an error.
 func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, error) {
-	g := &gathering{from: from, snapshot: &Snapshot{Now: time.Now(), Config: o.Config, Namespace: o.Namespace, Unread: map[string]string{}}}
+	g := &gathering{
+		from:     from,
+		snapshot: &Snapshot{Now: time.Now(), Config: o.Config, Namespace: o.Namespace, Unread: map[string]string{}},
+	}
 	if err := g.pods(ctx, o); err != nil {
 		return nil, err
 	}
@@ -156,28 +163,30 @@ type gathering struct {
 	snapshot *Snapshot
 }
 
-// pods comes first: it tells whether the cluster answers, and how far the caller's rights reach.
+// pods comes first: it shows whether the cluster answers, and how far the caller's rights reach.
 func (g *gathering) pods(ctx context.Context, o Options) (err error) {
 	s := g.snapshot
 	if o.All {
 		s.Namespace = ""
 	}
-	s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labelled()...)
+	s.Pods, err = list(ctx, g.from, &corev1.PodList{}, podItems, g.labeled()...)
 	if o.All && isRefused(err) {
-		g.note("pods of all namespaces", err, "only the namespace "+o.Namespace+" is looked at")
+		g.note("pods of all namespaces", err, "only the namespace "+o.Namespace+" is read")
 		s.Namespace = o.Namespace
-		s.Pods, err = list(ctx, g.from, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, g.labelled()...)
+		s.Pods, err = list(ctx, g.from, &corev1.PodList{}, podItems, g.labeled()...)
 	}
 	if err != nil && !isRefused(err) {
 		return fmt.Errorf("list pods: %w", err)
 	}
-	g.told(pods, err)
+	g.noteUnread(pods, err)
 	return nil
 }
 
-// labelled selects what has the opt-in label, in the namespaces that are looked at.
-func (g *gathering) labelled() []client.ListOption {
-	return []client.ListOption{client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled}}
+// labeled selects what has the opt-in label, in the namespaces that are read.
+func (g *gathering) labeled() []client.ListOption {
+	return []client.ListOption{
+		client.InNamespace(g.snapshot.Namespace), client.MatchingLabels{kinds.Label: kinds.LabelEnabled},
+	}
 }
 
 // all reads everything else, at once.
@@ -190,20 +199,20 @@ func (g *gathering) all(ctx context.Context) {
 		func() { g.workloads(ctx) },
 		func() { g.namespaces(ctx) },
 		func() {
-			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, func(l *corev1.PersistentVolumeClaimList) []corev1.PersistentVolumeClaim { return l.Items }, scope)
+			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, claimItems, scope)
 		},
 		func() {
-			into(g, ctx, events, &s.Events, &corev1.EventList{}, func(l *corev1.EventList) []corev1.Event { return l.Items }, scope,
+			into(g, ctx, events, &s.Events, &corev1.EventList{}, eventItems, scope,
 				client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
 		},
 		func() {
-			into(g, ctx, volumes, &s.Volumes, &corev1.PersistentVolumeList{}, func(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items })
+			into(g, ctx, volumes, &s.Volumes, &corev1.PersistentVolumeList{}, volumeItems)
 		},
 		func() {
-			into(g, ctx, classes, &s.Classes, &storagev1.StorageClassList{}, func(l *storagev1.StorageClassList) []storagev1.StorageClass { return l.Items })
+			into(g, ctx, classes, &s.Classes, &storagev1.StorageClassList{}, classItems)
 		},
 		func() {
-			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, func(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items })
+			into(g, ctx, drivers, &s.Drivers, &storagev1.CSIDriverList{}, driverItems)
 		},
 		func() { into(g, ctx, nodes, &s.Nodes, kube.MetadataListOf("Node"), metadataItems) },
 	} {
@@ -216,20 +225,18 @@ func (g *gathering) all(ctx context.Context) {
 func (g *gathering) installations(ctx context.Context, product client.MatchingLabels) {
 	s := g.snapshot
 	into(g, ctx, webhooks, &s.Webhooks, &admissionregistrationv1.MutatingWebhookConfigurationList{},
-		func(l *admissionregistrationv1.MutatingWebhookConfigurationList) []admissionregistrationv1.MutatingWebhookConfiguration {
-			return l.Items
-		}, product)
-	homes := map[string]bool{}
+		webhookItems, product)
+	serviceNamespaces := map[string]bool{}
 	for i := range s.Webhooks {
-		homes[homeOf(&s.Webhooks[i]).Namespace] = true
+		serviceNamespaces[serviceOf(&s.Webhooks[i]).Namespace] = true
 	}
-	for _, home := range slices.Sorted(maps.Keys(homes)) {
+	for _, namespace := range slices.Sorted(maps.Keys(serviceNamespaces)) {
 		if s.Config == nil {
-			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, func(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items },
-				client.InNamespace(home), product)
+			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, configMapItems,
+				client.InNamespace(namespace), product)
 		}
-		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items },
-			client.InNamespace(home), product)
+		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, endpointItems,
+			client.InNamespace(namespace), product)
 	}
 }
 
@@ -242,30 +249,60 @@ func (g *gathering) namespaces(ctx context.Context) {
 	}
 	one := kube.MetadataOf("Namespace")
 	err := g.from.Get(ctx, client.ObjectKey{Name: s.Namespace}, one)
-	g.told(namespaces, client.IgnoreNotFound(err))
+	g.noteUnread(namespaces, client.IgnoreNotFound(err))
 	if err == nil {
 		s.Namespaces = []metav1.PartialObjectMetadata{*one}
 	}
+}
+
+// The items of each list.
+func claimItems(l *corev1.PersistentVolumeClaimList) []corev1.PersistentVolumeClaim { return l.Items }
+
+func eventItems(l *corev1.EventList) []corev1.Event { return l.Items }
+
+func volumeItems(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items }
+
+func classItems(l *storagev1.StorageClassList) []storagev1.StorageClass { return l.Items }
+
+func driverItems(l *storagev1.CSIDriverList) []storagev1.CSIDriver { return l.Items }
+
+func podItems(l *corev1.PodList) []corev1.Pod { return l.Items }
+
+func configMapItems(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items }
+
+func endpointItems(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items }
+
+func webhookItems(
+	l *admissionregistrationv1.MutatingWebhookConfigurationList,
+) []admissionregistrationv1.MutatingWebhookConfiguration {
+	return l.Items
 }
 
 func metadataItems(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMetadata {
 	return l.Items
 }
 
-// into adds what there is of a resource to where it belongs, or notes why it could not be read. What was read is never nil.
-func into[T any, L client.ObjectList](g *gathering, ctx context.Context, resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption) { //nolint:revive // the receiver of a generic method would come first, too
+// into adds what there is of a resource to where it belongs, or notes why it could not be read.
+// What was read is never nil.
+func into[T any, L client.ObjectList](
+	g *gathering, ctx context.Context, //nolint:revive // the receiver of a generic method would come first, too
+	resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption,
+) {
 	found, err := list(ctx, g.from, page, items, o...)
-	g.told(resource, err)
+	g.noteUnread(resource, err)
 	if err == nil {
 		*where = append(append([]T{}, *where...), found...)
 	}
 }
 
 // list reads all pages of a list.
-func list[T any, L client.ObjectList](ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption) ([]T, error) {
+func list[T any, L client.ObjectList](
+	ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption,
+) ([]T, error) {
 	var all []T
 	for {
-		if err := from.List(ctx, page, append([]client.ListOption{client.Limit(pageSize), client.Continue(page.GetContinue())}, o...)...); err != nil {
+		options := append([]client.ListOption{client.Limit(pageSize), client.Continue(page.GetContinue())}, o...)
+		if err := from.List(ctx, page, options...); err != nil {
 			return nil, err
 		}
 		all = append(all, items(page)...)
@@ -275,8 +312,8 @@ func list[T any, L client.ObjectList](ctx context.Context, from client.Reader, p
 	}
 }
 
-// told notes that a resource could not be read.
-func (g *gathering) told(resource string, err error) {
+// noteUnread notes that a resource could not be read.
+func (g *gathering) noteUnread(resource string, err error) {
 	if err != nil {
 		g.note(resource, err, lost[resource])
 	}
@@ -292,5 +329,5 @@ func (g *gathering) note(what string, err error, so string) {
 	g.snapshot.Unread[what] = fmt.Sprintf("%s: %s, so %s", what, why, so)
 }
 
-// isRefused reports whether the API server answered that the caller may not know, rather than that it cannot tell.
+// isRefused reports whether the API server refused the request, rather than failed to answer it.
 func isRefused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }

@@ -20,7 +20,7 @@ import (
 )
 
 // at is when the snapshots of the tests were taken.
-var at = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+var now = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // TestGolden prints testdata/NAME.in.yaml, the objects of a cluster, as NAME.out.txt, NAME.wide.txt and NAME.out.json.
 func TestGolden(t *testing.T) {
@@ -44,7 +44,7 @@ func TestGolden(t *testing.T) {
 			compare(t, name+".out.txt", out.String())
 			compare(t, name+".wide.txt", wide.String())
 			compare(t, name+".out.json", asJSON.String())
-			assert.Equal(t, wide.String(), uncolored(colored.String()), "colours move no column")
+			assert.Equal(t, wide.String(), uncolored(colored.String()), "colors move no column")
 		})
 	}
 }
@@ -63,11 +63,12 @@ func uncolored(text string) string {
 	return strings.NewReplacer(plain, "", green, "", yellow, "", red, "", reset, "").Replace(text)
 }
 
-// snapshot is what would be read of a cluster with these objects. Their namespaces are there even if none is among them.
+// snapshot is what would be read of a cluster with these objects. Their namespaces are there even
+// if none is among them.
 func snapshot(t *testing.T, documents string) *Snapshot {
 	t.Helper()
 
-	s := &Snapshot{Now: at, Unread: map[string]string{}}
+	s := &Snapshot{Now: now, Unread: map[string]string{}}
 	decoder := serializer.NewCodecFactory(Scheme()).UniversalDeserializer()
 	for document := range strings.SplitSeq(documents, "\n---\n") {
 		object, _, err := decoder.Decode([]byte(document), nil, nil)

@@ -16,31 +16,36 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// pod looks at one labelled pod.
-func (l *look) pod(pod *corev1.Pod) {
+// pod reads one labeled pod.
+func (a *analysis) pod(pod *corev1.Pod) {
 	row := Pod{
-		Name: pod.Name, Owner: ownerOf(pod), Phase: string(pod.Status.Phase), Node: pod.Spec.NodeName, Claims: []string{}, Mounts: []string{},
+		Name:   pod.Name,
+		Owner:  ownerOf(pod),
+		Phase:  string(pod.Status.Phase),
+		Node:   pod.Spec.NodeName,
+		Claims: []string{},
+		Mounts: []string{},
 	}
 	if pod.DeletionTimestamp != nil {
 		row.Phase = "Terminating"
 	}
-	l.mounts(pod, &row)
-	problem := l.judge(pod, &row)
+	a.mounts(pod, &row)
+	problem := a.judge(pod, &row)
 	if problem != nil && !ended(pod) {
-		l.add(*problem)
+		a.add(*problem)
 	}
 	if problem != nil {
 		row.Reason = problem.Reason
 	}
-	l.namespace.Pods = append(l.namespace.Pods, row)
+	a.namespace.Pods = append(a.namespace.Pods, row)
 	if ended(pod) || pod.DeletionTimestamp != nil {
 		return
 	}
 	for _, claim := range row.Claims {
-		l.used[claim] = append(l.used[claim], pod)
+		a.used[claim] = append(a.used[claim], pod)
 	}
-	l.unknownProfiles(pod)
-	l.volumeEvents(pod)
+	a.unknownProfiles(pod)
+	a.volumeEvents(pod)
 }
 
 func ended(pod *corev1.Pod) bool {
@@ -48,16 +53,16 @@ func ended(pod *corev1.Pod) bool {
 }
 
 // mounts finds the volumes of profiles and where containers mount them: by their names, or by their claims.
-func (l *look) mounts(pod *corev1.Pod, row *Pod) {
-	ours := map[string]string{} // claims by volume
+func (a *analysis) mounts(pod *corev1.Pod, row *Pod) {
+	claims := map[string]string{} // by volume
 	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil && (storage.IsVolumeName(v.Name) || l.isClaim(v.PersistentVolumeClaim.ClaimName)) {
-			ours[v.Name] = v.PersistentVolumeClaim.ClaimName
+		if v.PersistentVolumeClaim != nil && (storage.IsVolumeName(v.Name) || a.isClaim(v.PersistentVolumeClaim.ClaimName)) {
+			claims[v.Name] = v.PersistentVolumeClaim.ClaimName
 		}
 	}
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		for _, m := range c.VolumeMounts {
-			claim, ok := ours[m.Name]
+			claim, ok := claims[m.Name]
 			if !ok {
 				continue
 			}
@@ -70,82 +75,98 @@ func (l *look) mounts(pod *corev1.Pod, row *Pod) {
 }
 
 // isClaim reports whether a claim of that name is one of a profile.
-func (l *look) isClaim(name string) bool {
-	if claim := l.claim(name); claim != nil && claim.Labels[storage.LabelProfile] != "" {
+func (a *analysis) isClaim(name string) bool {
+	if claim := a.claim(name); claim != nil && claim.Labels[storage.LabelProfile] != "" {
 		return true
 	}
-	return l.config != nil && slices.ContainsFunc(l.config.Profiles, func(p storage.Profile) bool {
-		return p.Names(storage.Release{}, l.name).Claim == name
+	return a.config != nil && slices.ContainsFunc(a.config.Profiles, func(p storage.Profile) bool {
+		return p.Names(storage.Release{}, a.name).Claim == name
 	})
 }
 
 // judge sets whether the pod has its storage, and returns what is wrong if it lacks some.
-func (l *look) judge(pod *corev1.Pod, row *Pod) *Problem {
-	row.Storage = NotMounted
+func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
+	row.Storage = StorageNotMounted
 	if len(row.Mounts) > 0 {
-		row.Storage = Mounted
+		row.Storage = StorageMounted
 	}
 	about := "Pod/" + pod.Name
-	if l.config == nil {
-		return l.judgeByLooks(pod, row, about)
+	if a.config == nil {
+		return a.judgeWithoutConfig(pod, row, about)
 	}
-	request := inject.Request{Namespace: l.name, Admission: l.home != nil}
-	if l.home != nil {
-		request.NamespaceLabels = l.home.Labels
+	request := inject.Request{Namespace: a.name, Admission: a.meta != nil}
+	if a.meta != nil {
+		request.NamespaceLabels = a.meta.Labels
 	}
-	result := inject.Patch(l.config, request, podOf(pod))
+	result := inject.Patch(a.config, request, kinds.FromPod(pod))
 	d := &result.Decisions[0]
 	for i, profile := range d.Profiles {
-		l.profiles[d.Claims[i]] = profile
+		a.profiles[d.Claims[i]] = profile
 	}
 	switch {
 	case d.Reason == inject.ReasonWindows:
-		row.Storage = Excluded
-		return new(found(string(d.Reason), "the pod is for Windows, where the path of a mount means nothing", "take the label "+kinds.Label+" from it, or run it on Linux", about))
+		row.Storage = StorageExcluded
+		return new(forWindows(about))
 	case d.Reason == inject.ReasonExcluded, d.Reason == inject.ReasonMirrorPod:
-		row.Storage, row.Reason = Excluded, string(d.Reason)
+		row.Storage, row.Reason = StorageExcluded, string(d.Reason)
 		return nil
 	case d.Reason == inject.ReasonAlreadyMounted:
-		row.Storage = Mounted
+		row.Storage = StorageMounted
 		return nil
-	case d.Reason.Refuses() && row.Storage == Mounted: // the configuration has changed since
+	case d.Reason.Refuses() && row.Storage == StorageMounted: // the configuration has changed since
 		return nil
 	case d.Reason.Refuses():
 		return new(found(string(d.Reason), "it has no storage: "+d.Message, refusalNext(d.Reason), about))
 	}
-	lacking := containersIn(d.Added)
-	switch {
-	case len(lacking) == 0:
-		row.Storage = Mounted
-		return nil
-	case row.Storage == Mounted:
-		row.Storage = PartlyMounted
-		return new(found(ReasonPartlyInjected, fmt.Sprintf("it lacks the storage in %s, which other containers have", strings.Join(lacking, ", ")),
-			anew(pod), about))
-	}
-	return l.whyNot(pod, about)
+	return a.judgeContainers(pod, row, containersIn(d.Added))
 }
 
-// judgeByLooks is judge where nobody could read the configuration.
-func (l *look) judgeByLooks(pod *corev1.Pod, row *Pod, about string) *Problem {
+// judgeContainers is judge for a pod in which some containers would get a mount.
+func (a *analysis) judgeContainers(pod *corev1.Pod, row *Pod, lacking []string) *Problem {
+	about := "Pod/" + pod.Name
+	switch {
+	case len(lacking) == 0:
+		row.Storage = StorageMounted
+		return nil
+	case row.Storage == StorageMounted:
+		row.Storage = StoragePartlyMounted
+		return new(found(
+			ReasonPartlyInjected,
+			fmt.Sprintf("it lacks the storage in %s, which other containers have", strings.Join(lacking, ", ")),
+			recreate(pod), about,
+		))
+	}
+	return a.whyNot(pod, about)
+}
+
+// judgeWithoutConfig is judge where the configuration could not be read.
+func (a *analysis) judgeWithoutConfig(pod *corev1.Pod, row *Pod, about string) *Problem {
 	for _, profile := range inject.InjectedProfiles(pod.Annotations) {
 		for _, claim := range row.Claims {
-			l.profiles[claim] = profile
+			a.profiles[claim] = profile
 		}
 	}
 	switch {
-	case row.Storage == Mounted:
+	case row.Storage == StorageMounted:
 		return nil
-	case podOf(pod).Windows:
-		row.Storage = Excluded
-		return new(found(string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing", "take the label "+kinds.Label+" from it, or run it on Linux", about))
+	case kinds.FromPod(pod).Windows:
+		row.Storage = StorageExcluded
+		return new(forWindows(about))
 	}
-	return l.whyNot(pod, about)
+	return a.whyNot(pod, about)
+}
+
+func forWindows(about string) Problem {
+	return found(
+		string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing",
+		"remove the label "+kinds.Label+", or run it on Linux", about,
+	)
 }
 
 func refusalNext(reason inject.Reason) string {
 	if reason == inject.ReasonConflict {
-		return "change that in the pod template, or give the pod another path with the annotation " + inject.AnnotationMountPath
+		return "change that in the pod template, or give the pod another path with the annotation " +
+			inject.AnnotationMountPath
 	}
 	return "change that in the pod template's annotations, or ask the administrator of the profiles"
 }
@@ -161,23 +182,33 @@ func containersIn(added []inject.Addition) []string {
 	return names
 }
 
-// whyNot says why a pod lacks what it would get today.
-func (l *look) whyNot(pod *corev1.Pod, about string) *Problem {
+// whyNot returns why a pod lacks what it would get today.
+func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 	switch {
-	case l.unread(webhooks), l.unread(namespaces), l.home == nil:
-		return new(found(ReasonNotInjected, "it has the label and no storage", anew(pod), about))
-	case len(l.Webhooks) == 0:
-		return new(found(ReasonWebhookMissing, "it asks for storage, and no webhook is installed that could mount it",
-			"install the chart, or render the manifests with the post-renderer; then "+anew(pod), about))
-	case l.selected == nil:
-		w := &l.Webhooks[0]
-		return new(found(ReasonNotSelected, fmt.Sprintf("the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, l.name, selectorOf(w.Webhooks)),
-			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+anew(pod), about))
-	case pod.CreationTimestamp.Time.Before(l.selected.since):
-		return new(found(ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", anew(pod), about))
+	case a.unread(webhooks), a.unread(namespaces), a.meta == nil:
+		return new(found(ReasonNotInjected, "it has the label and no storage", recreate(pod), about))
+	case len(a.Webhooks) == 0:
+		return new(found(ReasonWebhookMissing, "it has the label, and no webhook is installed that could mount it",
+			"install the chart, or render the manifests with the post-renderer; then "+recreate(pod), about))
+	case a.selected == nil:
+		w := &a.Webhooks[0]
+		return new(found(
+			ReasonNotSelected,
+			fmt.Sprintf(
+				"the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, a.name,
+				selectorOf(w.Webhooks),
+			),
+			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+
+				recreate(pod), about,
+		))
+	case pod.CreationTimestamp.Time.Before(a.selected.since):
+		return new(found(
+			ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", recreate(pod), about,
+		))
 	}
-	message := "it has the label and no storage, although it would get it today: it was labelled after it was created, or created while the webhook was not called"
-	return new(found(ReasonNotInjected, message, anew(pod), about))
+	message := "it has the label and no storage, although it would get it today: it was labeled after it was " +
+		"created, or created while the webhook was not called"
+	return new(found(ReasonNotInjected, message, recreate(pod), about))
 }
 
 // selectorOf writes the selector of the first webhook that has one.
@@ -190,32 +221,33 @@ func selectorOf(hooks []admissionregistrationv1.MutatingWebhook) string {
 	return "none"
 }
 
-// unknownProfiles looks for profiles that are no more.
-func (l *look) unknownProfiles(pod *corev1.Pod) {
-	if l.config == nil {
+// unknownProfiles finds profiles that no longer exist.
+func (a *analysis) unknownProfiles(pod *corev1.Pod) {
+	if a.config == nil {
 		return
 	}
 	for _, name := range inject.InjectedProfiles(pod.Annotations) {
-		if l.config.Profile(name) == nil {
-			l.add(problem(diagnose.UnknownProfile(name), "Pod/"+pod.Name))
+		if a.config.Profile(name) == nil {
+			a.add(problem(diagnose.UnknownProfile(name), "Pod/"+pod.Name))
 		}
 	}
 }
 
-// anew is how a pod is made again, by what made it.
-func anew(pod *corev1.Pod) string {
+// recreate is how a pod is recreated, by what created it.
+func recreate(pod *corev1.Pod) string {
 	owner := ownerOf(pod)
 	kind, name, _ := strings.Cut(owner, "/")
 	switch kind {
 	case "Deployment", "StatefulSet", "DaemonSet":
 		return fmt.Sprintf("kubectl rollout restart %s/%s --namespace %s", strings.ToLower(kind), name, pod.Namespace)
 	case "":
-		return "make the pod anew"
+		return "recreate the pod"
 	}
-	return "make the " + owner + " anew"
+	return "recreate the " + owner
 }
 
-// ownerOf is KIND/NAME of what made a pod. A ReplicaSet's name is that of its Deployment with the hash of the pods' label.
+// ownerOf is KIND/NAME of what created a pod. A ReplicaSet's name is that of its Deployment with
+// the hash of the pods' label.
 func ownerOf(pod *corev1.Pod) string {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil {
@@ -226,44 +258,4 @@ func ownerOf(pod *corev1.Pod) string {
 		return "Deployment/" + strings.TrimSuffix(owner.Name, hash)
 	}
 	return owner.Kind + "/" + owner.Name
-}
-
-// podOf is a pod as package kinds describes it.
-func podOf(pod *corev1.Pod) kinds.Pod {
-	p := kinds.Pod{
-		Labels: pod.Labels, Annotations: pod.Annotations, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext", Replicas: 1,
-		Windows: (pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows) || pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows),
-	}
-	if c := pod.Spec.SecurityContext; c != nil {
-		p.SecurityContext = &kinds.SecurityContext{HasFSGroup: c.FSGroup != nil, HasFSGroupChangePolicy: c.FSGroupChangePolicy != nil}
-	}
-	for _, v := range pod.Spec.Volumes {
-		volume := kinds.PodVolume{Name: v.Name}
-		if v.PersistentVolumeClaim != nil {
-			volume.Claim = v.PersistentVolumeClaim.ClaimName
-		}
-		p.Volumes = append(p.Volumes, volume)
-	}
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		p.Containers = append(p.Containers, containerOf(&c))
-	}
-	return p
-}
-
-func containerOf(c *corev1.Container) kinds.Container {
-	container := kinds.Container{Name: c.Name}
-	for _, m := range c.VolumeMounts {
-		container.Mounts = append(container.Mounts, kinds.VolumeMount{Volume: m.Name, Path: m.MountPath})
-	}
-	for _, d := range c.VolumeDevices {
-		container.Devices = append(container.Devices, d.DevicePath)
-	}
-	for _, e := range c.Env {
-		read := kinds.Env{Name: e.Name, Value: e.Value, FromSource: e.ValueFrom != nil}
-		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
-			read.FieldPath = e.ValueFrom.FieldRef.FieldPath
-		}
-		container.Env = append(container.Env, read)
-	}
-	return container
 }

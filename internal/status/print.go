@@ -14,9 +14,9 @@ import (
 
 // Style is how a status is printed for people.
 type Style struct {
-	// Color colours what is well and what is not.
+	// Color colors what is well and what is not.
 	Color bool
-	// Wide adds columns, and pods that ended with their storage.
+	// Wide adds columns, and pods that finished with their storage.
 	Wide bool
 }
 
@@ -30,8 +30,8 @@ func JSON(w io.Writer, s *Status) error {
 	return err
 }
 
-// Print prints the status for people: a table of pods and one of claims for each namespace, and below them what is wrong,
-// each with a line that says what to do next.
+// Print prints the status for people: a table of pods and one of claims for each namespace, and
+// below them what is wrong, each with a line about what to do next.
 func Print(w io.Writer, s *Status, style Style) error {
 	p := &printer{style: style}
 	for i := range s.Installations {
@@ -50,7 +50,7 @@ type printer struct {
 	style Style
 }
 
-// Colours of a terminal. Every one is as long as the others: the columns count them, too.
+// Colors of a terminal. Every one is as long as the others: the columns count them, too.
 const (
 	plain  = "\x1b[39m"
 	green  = "\x1b[32m"
@@ -59,9 +59,9 @@ const (
 	reset  = "\x1b[0m"
 )
 
-// colors of words that say how things are.
+// colors of words about states.
 var colors = map[string]string{
-	string(Mounted): green, string(PartlyMounted): yellow, string(NotMounted): red,
+	string(StorageMounted): green, string(StoragePartlyMounted): yellow, string(StorageNotMounted): red,
 	"Bound": green, "Pending": yellow, "Lost": red, "Missing": red, "Deleting": yellow, "Failed": red,
 	problemWord: red, nextWord: yellow,
 }
@@ -71,7 +71,7 @@ const (
 	nextWord    = "NEXT:"
 )
 
-// word colours a word. All words of a column get a colour, so that the columns stay in line.
+// word colors a word. All words of a column get a color, so that the columns stay in line.
 func (p *printer) word(text string) string {
 	if !p.style.Color {
 		return text
@@ -118,7 +118,7 @@ func (p *printer) table(rows [][]string) {
 	}
 }
 
-// head is the word of a heading beside a column of coloured words, which is as wide as they are.
+// head is the word of a heading beside a column of colored words, which is as wide as they are.
 func (p *printer) head(text string) string {
 	if !p.style.Color {
 		return text
@@ -130,7 +130,7 @@ func (p *printer) pods(pods []Pod) {
 	rows, ended := [][]string{p.podHead()}, 0
 	for i := range pods {
 		pod := &pods[i]
-		if !p.style.Wide && pod.Storage == Mounted && slices.Contains([]string{"Succeeded", "Failed"}, pod.Phase) {
+		if !p.style.Wide && pod.Storage == StorageMounted && slices.Contains([]string{"Succeeded", "Failed"}, pod.Phase) {
 			ended++
 			continue
 		}
@@ -144,7 +144,7 @@ func (p *printer) pods(pods []Pod) {
 		p.table(rows)
 	}
 	if ended > 0 {
-		fmt.Fprintf(&p.out, "\n  %d pods have ended, with their storage mounted\n", ended)
+		fmt.Fprintf(&p.out, "\n  %d pods have finished, with their storage mounted\n", ended)
 	}
 }
 
@@ -162,14 +162,17 @@ func (p *printer) claims(claims []Claim) {
 	}
 	head := []string{"CLAIM", p.head("PHASE"), "VOLUME", "SIZE", "ACCESS", "PODS", "NODES"}
 	if p.style.Wide {
-		head = append(head, "PROFILE", "CLASS", "RECLAIM", "MADE BY")
+		head = append(head, "PROFILE", "CLASS", "RECLAIM", "CREATED BY")
 	}
 	rows := [][]string{head}
 	for i := range claims {
 		c := &claims[i]
-		row := []string{c.Name, p.word(c.Phase), orDash(c.Volume), orDash(c.Size), cell(c.AccessModes), strconv.Itoa(c.Pods), cell(c.Nodes)}
+		row := []string{
+			c.Name, p.word(c.Phase), orDash(c.Volume), orDash(c.Size), cell(c.AccessModes), strconv.Itoa(c.Pods),
+			cell(c.Nodes),
+		}
 		if p.style.Wide {
-			row = append(row, orDash(c.Profile), orDash(c.StorageClass), orDash(c.ReclaimPolicy), orDash(c.MadeBy))
+			row = append(row, orDash(c.Profile), orDash(c.StorageClass), orDash(c.ReclaimPolicy), orDash(c.CreatedBy))
 		}
 		rows = append(rows, row)
 	}
@@ -180,25 +183,25 @@ func (p *printer) released(all []Released) {
 	if len(all) == 0 {
 		return
 	}
-	rows := [][]string{{"RELEASED VOLUME", "OF CLAIM", "SIZE", "COMES BACK"}}
+	rows := [][]string{{"RELEASED VOLUME", "OF CLAIM", "SIZE", "RE-BOUND"}}
 	for _, r := range all {
-		back := "when somebody says so"
-		if r.Returns {
-			back = "by itself, with the next pod"
+		rebound := "with your consent"
+		if r.Rebinds {
+			rebound = "with the next pod"
 		}
-		rows = append(rows, []string{r.Volume, r.Claim, orDash(r.Size), back})
+		rows = append(rows, []string{r.Volume, r.Claim, orDash(r.Size), rebound})
 	}
 	p.table(rows)
 }
 
-// few is how many names a problem is told with.
-const few = 3
+// maxAbout is how many names a problem is printed with.
+const maxAbout = 3
 
 func (p *printer) problems(problems []Problem) {
 	for i := range problems {
 		about := problems[i].About
-		who := strings.Join(about[:min(few, len(about))], ", ")
-		if more := len(about) - few; more > 0 {
+		who := strings.Join(about[:min(maxAbout, len(about))], ", ")
+		if more := len(about) - maxAbout; more > 0 {
 			who += fmt.Sprintf(" and %d more", more)
 		}
 		fmt.Fprintf(&p.out, "\n  %s %s: %s: %s\n", p.word(problemWord), problems[i].Reason, who, problems[i].Message)
@@ -207,14 +210,14 @@ func (p *printer) problems(problems []Problem) {
 }
 
 func (p *printer) end(s *Status) {
-	for _, what := range s.Unseen {
-		fmt.Fprintf(&p.out, "NOT SEEN: %s\n", what)
+	for _, what := range s.Unread {
+		fmt.Fprintf(&p.out, "NOT READ: %s\n", what)
 	}
 	switch count := s.Problems(); {
 	case len(s.Namespaces) == 0 && count == 0:
-		p.out.WriteString("No pod asks for storage here, and no claim is a profile's.\n")
-	case count == 0 && len(s.Unseen) > 0:
-		p.out.WriteString("Nothing is wrong in what was seen.\n")
+		p.out.WriteString("No pod requests storage here, and no claim is a profile's.\n")
+	case count == 0 && len(s.Unread) > 0:
+		p.out.WriteString("Nothing is wrong in what could be read.\n")
 	case count == 0:
 		p.out.WriteString("Nothing is wrong.\n")
 	case count == 1:

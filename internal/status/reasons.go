@@ -8,7 +8,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
-// Reasons besides those of package diagnose and those of package inject that refuse.
+// Reasons in addition to those of package diagnose and those of package inject that refuse.
 const (
 	ReasonWebhookMissing  = "WebhookMissing"
 	ReasonWebhookNotReady = "WebhookNotReady"
@@ -19,7 +19,7 @@ const (
 	ReasonPartlyInjected  = "PartlyInjected"
 	ReasonWrongPlace      = "LabelNotOnPods"
 	ReasonPodsRefused     = "PodsRefused"
-	ReasonPodsNotMade     = "PodsNotCreated"
+	ReasonPodsNotCreated  = "PodsNotCreated"
 	ReasonQuota           = "QuotaExceeded"
 	ReasonAttachFailed    = "AttachFailed"
 	ReasonMountFailed     = "MountFailed"
@@ -27,56 +27,115 @@ const (
 
 // Reason is a row of the table of reasons.
 type Reason struct {
-	// Name is what Problem.Reason says.
+	// Name is that of Problem.Reason.
 	Name string
 	// Means is what is wrong.
 	Means string
-	// Next is what to do, in general; a Problem says it with names.
+	// Next is what to do, in general; a Problem has it with names.
 	Next string
 }
 
 // Reasons is the table of what can be wrong. docs/status.md has it, and a test compares the two.
 var Reasons = []Reason{
-	{ReasonWebhookMissing, "A pod asks for storage and no webhook is installed", "Install the chart, or render with the post-renderer"},
-	{ReasonWebhookNotReady, "The webhook does not answer: labelled pods cannot be created", "Look at its pods; docs/operations.md has the runbook"},
-	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Put its ConfigMap in order"},
-	{ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out", "Label the namespace as the selector wants, or change the chart's namespaceSelector; then make the pods anew"},
-	{ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage", "Make the pod anew (kubectl rollout restart)"},
-	{ReasonNotInjected, "The pod has the label and no storage, although it would get it today", "Make the pod anew: labels count when a pod is created"},
-	{ReasonPartlyInjected, "Some containers lack the mount that others have", "Make the pod anew"},
-	{string(inject.ReasonWindows), "The pod is for Windows, where the mount path means nothing", "Take the label from it"},
-	{string(inject.ReasonConflict), "The pod's own volumes, mounts or variables stand in the way", "Change what the message names in the pod, or the profile"},
-	{string(inject.ReasonInvalid), "The pod's annotations ask for what no profile allows, or the profile is not for the namespace", "Change what the message names"},
-	{ReasonWrongPlace, "The label is on a Deployment, Job or the like and not on its pods: they silently get nothing", "Put the label into the pod template"},
+	{
+		ReasonWebhookMissing, "A pod has the label and no webhook is installed",
+		"Install the chart, or render with the post-renderer",
+	},
+	{
+		ReasonWebhookNotReady, "The webhook does not answer: labeled pods cannot be created",
+		"Look at its pods; docs/operations.md has the runbook",
+	},
+	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},
+	{
+		ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out",
+		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods",
+	},
+	{
+		ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage",
+		"Recreate the pod (kubectl rollout restart)",
+	},
+	{
+		ReasonNotInjected, "The pod has the label and no storage, although it would get it today",
+		"Recreate the pod: labels count when a pod is created",
+	},
+	{ReasonPartlyInjected, "Some containers lack the mount that others have", "Recreate the pod"},
+	{string(inject.ReasonWindows), "The pod is for Windows, where the mount path means nothing", "Remove the label"},
+	{
+		string(inject.ReasonConflict), "The pod's own volumes, mounts or variables stand in the way",
+		"Change what the message names in the pod, or the profile",
+	},
+	{
+		string(inject.ReasonInvalid),
+		"The pod's annotations request what no profile allows, or the profile is not for the namespace",
+		"Change what the message names",
+	},
+	{
+		ReasonWrongPlace,
+		"The label is on a Deployment, Job or the like and not on its pods: they silently get nothing",
+		"Put the label into the pod template",
+	},
 	{ReasonPodsRefused, "The webhook refused the pods of a workload", "Change what the message names in the pod template"},
-	{ReasonPodsNotMade, "The pods of a workload with the label could not be created", "Change what the message names"},
+	{ReasonPodsNotCreated, "The pods of a workload with the label could not be created", "Change what the message names"},
 	{ReasonQuota, "A quota of the namespace is used up", "Raise the quota, or ask for less"},
-	{ReasonAttachFailed, "The volume cannot be attached to the pod's node, most often because another node has it", "End the pod on the other node, or keep the pods on one"},
-	{ReasonMountFailed, "The node cannot mount the volume", "Put right what the message names, on the node or in the storage"},
-	{diagnose.ReasonProfileUnknown, "The pod was mounted for a profile that the configuration no longer has", "Put the profile back, or make the pod anew"},
-	{diagnose.ReasonProfileRefused, "The profile is not for this namespace", "Use another profile, or change its namespaceSelector or volume.namespace"},
-	{diagnose.ReasonCreateRefused, "The API server refused the claim, its volume or its class", "Change what the message names: rights, quota, policies"},
-	{diagnose.ReasonExpandRefused, "The claim should be larger and cannot be", "Let the class expand, or put the size back"},
-	{diagnose.ReasonClaimMissing, "Pods wait for a claim that is not there", "Create it, or let the profile do so"},
-	{diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait", "End its pods to have it made again"},
-	{diagnose.ReasonClaimDiffers, "The claim is not what the profile says", "Put profile and claim in line, or use another claim.name"},
-	{diagnose.ReasonClassMissing, "The StorageClass does not exist", "Create it, or let the profile do so"},
-	{diagnose.ReasonClassDiffers, "The StorageClass is not what the profile says", "Use another class, or put the two in line"},
+	{
+		ReasonAttachFailed, "The volume cannot be attached to the pod's node, most often because another node has it",
+		"Delete the pod on the other node, or keep the pods on one",
+	},
+	{ReasonMountFailed, "The node cannot mount the volume", "Mend what the message names, on the node or in the storage"},
+	{
+		diagnose.ReasonProfileUnknown, "The pod was mounted for a profile that the configuration no longer has",
+		"Restore the profile, or recreate the pod",
+	},
+	{
+		diagnose.ReasonProfileRefused, "The profile is not for this namespace",
+		"Use another profile, or change its namespaceSelector or volume.namespace",
+	},
+	{
+		diagnose.ReasonCreateRefused, "The API server refused the claim, its volume or its class",
+		"Change what the message names: rights, quota, policies",
+	},
+	{
+		diagnose.ReasonExpandRefused, "The claim should be larger and cannot be",
+		"Let the class expand, or restore the size",
+	},
+	{diagnose.ReasonClaimMissing, "Pods wait for a claim that is not there", "Create it, or let the profile create it"},
+	{
+		diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait",
+		"Delete its pods; then it is created again",
+	},
+	{
+		diagnose.ReasonClaimDiffers, "The claim differs from the profile",
+		"Align profile and claim, or use another claim.name",
+	},
+	{diagnose.ReasonClassMissing, "The StorageClass does not exist", "Create it, or let the profile create it"},
+	{diagnose.ReasonClassDiffers, "The StorageClass differs from the profile", "Use another class, or align the two"},
 	{diagnose.ReasonDriverMissing, "The CSI driver is not installed", "Install it, or use another backend"},
 	{diagnose.ReasonVolumeMissing, "The volume does not exist", "Restore or create it"},
-	{diagnose.ReasonVolumeTaken, "The volume belongs to another claim", "Name another volume, or free it there"},
-	{diagnose.ReasonVolumeReleased, "A Released volume has the data and waits for an administrator's consent", "Run the command that is shown"},
-	{diagnose.ReasonVolumesAmbiguous, "Several Released volumes have data for one claim", "Take the label from those that are not meant"},
-	{diagnose.ReasonVolumeDiffers, "The volume does not fit the claim or the profile", "Put them in line"},
-	{diagnose.ReasonVolumeFailed, "The volume failed", "See what its driver says"},
-	{diagnose.ReasonWrongZone, "The pod cannot run where its volume is: another zone, another node", "Let the pod run there, or add a node there"},
-	{diagnose.ReasonNotScheduled, "The claim waits for a pod that no node takes", "See why it is not scheduled"},
-	{diagnose.ReasonNotProvisioned, "The driver has made no volume yet", "See what the driver says"},
-	{diagnose.ReasonPending, "The claim waits for a reason that is not seen here", "See its events"},
-	{diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have", "Use a shared backend, or keep the pods on one node with colocate: true"},
+	{diagnose.ReasonVolumeTaken, "The volume belongs to another claim", "Name another volume, or delete that claim"},
+	{
+		diagnose.ReasonVolumeReleased, "A Released volume has the data and waits for an administrator's consent",
+		"Run the command that is shown",
+	},
+	{
+		diagnose.ReasonVolumesAmbiguous, "Several Released volumes have data for one claim",
+		"Remove the label from those that are not meant",
+	},
+	{diagnose.ReasonVolumeDiffers, "The volume does not fit the claim or the profile", "Align them"},
+	{diagnose.ReasonVolumeFailed, "The volume failed", "See what its driver reports"},
+	{
+		diagnose.ReasonWrongZone, "The pod cannot run where its volume is: another zone, another node",
+		"Let the pod run there, or add a node there",
+	},
+	{diagnose.ReasonNotScheduled, "The claim waits for a pod that fits no node", "See why it is not scheduled"},
+	{diagnose.ReasonNotProvisioned, "The driver has created no volume yet", "See what the driver reports"},
+	{diagnose.ReasonPending, "The claim waits for a reason that is not found here", "See its events"},
+	{
+		diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have",
+		"Use a shared backend, or keep the pods on one node with colocate: true",
+	},
 }
 
-// problem makes a problem of a finding. What to do comes from the table where the finding has none.
+// problem makes a problem of a finding. Next comes from the table where the finding has none.
 func problem(f diagnose.Finding, about ...string) Problem {
 	next := f.Next
 	if next == "" {
@@ -92,5 +151,5 @@ func found(reason, message, next string, about ...string) Problem {
 	return Problem{Reason: reason, About: about, Message: sentence(message), Next: next}
 }
 
-// sentence writes what others say on one line.
+// sentence writes a message on one line.
 func sentence(text string) string { return strings.Join(strings.Fields(text), " ") }

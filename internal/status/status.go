@@ -4,7 +4,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// What a Status says of itself in JSON.
+// The type of a Status in JSON.
 const (
 	// APIVersion changes when a field changes its meaning or goes; new fields may come at any time.
 	APIVersion = storage.APIVersion
@@ -20,10 +20,10 @@ type Status struct {
 	Kind string `json:"kind"`
 	// Installations are the webhooks of the cluster.
 	Installations []Installation `json:"installations"`
-	// Namespaces are those that were asked for, without those in which there is nothing to tell.
+	// Namespaces are those that were requested, without those in which there is nothing to report.
 	Namespaces []Namespace `json:"namespaces"`
-	// Unseen are sentences about what could not be read, and so was not looked at.
-	Unseen []string `json:"unseen"`
+	// Unread are sentences about what could not be read.
+	Unread []string `json:"unread"`
 }
 
 // Installation is one webhook and its configuration.
@@ -31,9 +31,9 @@ type Installation struct {
 	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and configuration are.
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
-	// Ready is how many addresses answer for its Service; null where nobody could read that.
+	// Ready is how many addresses answer for its Service; null where it could not be read.
 	Ready *int `json:"ready"`
-	// Profiles are the names of the profiles of its configuration; empty where nobody could read it.
+	// Profiles are the names of the profiles of its configuration; empty where it could not be read.
 	Profiles []string `json:"profiles"`
 	// Problems concern all that it serves.
 	Problems []Problem `json:"problems"`
@@ -42,41 +42,43 @@ type Installation struct {
 // Namespace is what there is in one namespace.
 type Namespace struct {
 	Name string `json:"name"`
-	// Installation is the name of the one whose webhook takes the namespace's pods; empty: none does, or nobody could read it.
+	// Installation is the name of the one whose webhook selects the namespace's pods; empty: none, or
+	// it could not be read.
 	Installation string `json:"installation"`
 	// Pods are those with the label pipeline-storage=enabled.
 	Pods []Pod `json:"pods"`
-	// Claims are those that such pods mount or wait for, and those that profiles made.
+	// Claims are those that such pods mount or wait for, and those that profiles created.
 	Claims []Claim `json:"claims"`
-	// Released are volumes that keep the data of claims of the namespace that are gone.
+	// Released are volumes with the data of deleted claims of the namespace.
 	Released []Released `json:"released"`
 	// Problems are what is wrong, each with the one next thing to do.
 	Problems []Problem `json:"problems"`
 }
 
-// Storage says whether a pod has its storage.
+// Storage is whether a pod has its storage.
 type Storage string
 
 // What a pod's storage can be.
 const (
-	// Mounted: every container that should has a mount of the claim.
-	Mounted Storage = "Mounted"
-	// PartlyMounted: some containers have it and others lack it.
-	PartlyMounted Storage = "PartlyMounted"
-	// NotMounted: no container has it.
-	NotMounted Storage = "NotMounted"
-	// Excluded: it is not meant to have it: its containers are left out by name, or it is the mirror of a static pod.
-	Excluded Storage = "Excluded"
+	// StorageMounted: every container that should has a mount of the claim.
+	StorageMounted Storage = "Mounted"
+	// StoragePartlyMounted: some containers have it and others lack it.
+	StoragePartlyMounted Storage = "PartlyMounted"
+	// StorageNotMounted: no container has it.
+	StorageNotMounted Storage = "NotMounted"
+	// StorageExcluded: it is not meant to have it. Its containers are excluded by name, or it is the
+	// mirror of a static pod.
+	StorageExcluded Storage = "Excluded"
 )
 
 // Pod is one pod with the label.
 type Pod struct {
 	Name string `json:"name"`
-	// Owner is KIND/NAME of what made it; empty: nothing did.
+	// Owner is KIND/NAME of its controller; empty without one.
 	Owner string `json:"owner,omitempty"`
-	// Storage says whether it has the storage.
+	// Storage is whether it has the storage.
 	Storage Storage `json:"storage"`
-	// Reason says why not; empty where it has it.
+	// Reason is why it has no storage; empty where it has it.
 	Reason string `json:"reason,omitempty"`
 	// Claims are those that its containers mount for profiles.
 	Claims []string `json:"claims"`
@@ -90,36 +92,36 @@ type Pod struct {
 // Claim is one PersistentVolumeClaim.
 type Claim struct {
 	Name string `json:"name"`
-	// Profile is the one that made it or that its pods use, where that is known.
+	// Profile is the one that created it or that its pods use; empty where neither is known.
 	Profile string `json:"profile,omitempty"`
-	// Phase is its phase: Pending, Bound, Lost, and besides Missing where pods want one that is not there and Deleting.
+	// Phase is its phase: Pending, Bound or Lost, Missing where pods use one that does not exist, or Deleting.
 	Phase string `json:"phase"`
 	// Volume is the name of the bound volume.
 	Volume string `json:"volume,omitempty"`
 	// Size is its capacity, or, until it is bound, its request.
 	Size string `json:"size,omitempty"`
-	// AccessModes are what it has, or, until it is bound, what it asks for.
+	// AccessModes are what it has, or, until it is bound, what it requests.
 	AccessModes []string `json:"accessModes"`
 	// StorageClass is the name of its class.
 	StorageClass string `json:"storageClass,omitempty"`
-	// ReclaimPolicy is that of its volume; empty where nobody could read it.
+	// ReclaimPolicy is that of its volume; empty where it could not be read.
 	ReclaimPolicy string `json:"reclaimPolicy,omitempty"`
-	// MadeBy is controller, Helm or empty for anybody else.
-	MadeBy string `json:"madeBy,omitempty"`
+	// CreatedBy is controller or Helm; empty for a third party.
+	CreatedBy string `json:"createdBy,omitempty"`
 	// Nodes are those of the running pods that use it.
 	Nodes []string `json:"nodes"`
-	// Pods is how many labelled pods that have not ended use it.
+	// Pods is how many labeled pods that have not finished use it.
 	Pods int `json:"pods"`
 }
 
-// Released is a volume that keeps the data of a claim that is gone.
+// Released is a volume with the data of a deleted claim.
 type Released struct {
 	// Volume is its name, Claim that of the claim that had it.
 	Volume string `json:"volume"`
 	Claim  string `json:"claim"`
 	Size   string `json:"size,omitempty"`
-	// Returns says that the claims controller gives it back by itself when a pod needs the claim again.
-	Returns bool `json:"returns"`
+	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the claim again.
+	Rebinds bool `json:"rebinds"`
 }
 
 // Problem is one thing that is wrong.
@@ -128,7 +130,7 @@ type Problem struct {
 	Reason string `json:"reason"`
 	// About are KIND/NAME of what it concerns.
 	About []string `json:"about"`
-	// Message is a sentence that says what is wrong.
+	// Message is a sentence about what is wrong.
 	Message string `json:"message"`
 	// Next is the one thing to do.
 	Next string `json:"next"`

@@ -9,39 +9,42 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// workloads reads what has the label and makes pods, one kind after the other.
+// workloads reads labeled objects that create pods, one kind after the other.
 func (g *gathering) workloads(ctx context.Context) {
-	s, labelled := g.snapshot, g.labelled()
+	s, labeled := g.snapshot, g.labeled()
 	into(g, ctx, "deployments", &s.Workloads, &appsv1.DeploymentList{}, func(l *appsv1.DeploymentList) []Workload {
 		return each(l.Items, func(d *appsv1.Deployment) Workload {
 			return Workload{"Deployment", d.ObjectMeta, d.Spec.Template.Labels, d.Status.Replicas < wanted(d.Spec.Replicas)}
 		})
-	}, labelled...)
+	}, labeled...)
 	into(g, ctx, "statefulsets", &s.Workloads, &appsv1.StatefulSetList{}, func(l *appsv1.StatefulSetList) []Workload {
 		return each(l.Items, func(o *appsv1.StatefulSet) Workload {
 			return Workload{"StatefulSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
 		})
-	}, labelled...)
+	}, labeled...)
 	into(g, ctx, "daemonsets", &s.Workloads, &appsv1.DaemonSetList{}, func(l *appsv1.DaemonSetList) []Workload {
 		return each(l.Items, func(o *appsv1.DaemonSet) Workload {
-			return Workload{"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled}
+			return Workload{
+				"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels,
+				o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled,
+			}
 		})
-	}, labelled...)
+	}, labeled...)
 	into(g, ctx, "replicasets", &s.Workloads, &appsv1.ReplicaSetList{}, func(l *appsv1.ReplicaSetList) []Workload {
 		return each(l.Items, func(o *appsv1.ReplicaSet) Workload {
 			return Workload{"ReplicaSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
 		})
-	}, labelled...)
+	}, labeled...)
 	into(g, ctx, "jobs", &s.Workloads, &batchv1.JobList{}, func(l *batchv1.JobList) []Workload {
 		return each(l.Items, func(o *batchv1.Job) Workload {
 			return Workload{"Job", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CompletionTime == nil && o.Status.Active == 0}
 		})
-	}, labelled...)
+	}, labeled...)
 	into(g, ctx, "cronjobs", &s.Workloads, &batchv1.CronJobList{}, func(l *batchv1.CronJobList) []Workload {
 		return each(l.Items, func(o *batchv1.CronJob) Workload {
 			return Workload{"CronJob", o.ObjectMeta, o.Spec.JobTemplate.Spec.Template.Labels, false}
 		})
-	}, labelled...)
+	}, labeled...)
 }
 
 func each[T any](items []T, workload func(*T) Workload) []Workload {
@@ -60,9 +63,9 @@ func wanted(replicas *int32) int32 {
 	return *replicas
 }
 
-// unlabelled returns the workloads of a namespace that have the label themselves while their pods have none. A ReplicaSet has
-// its labels from its template.
-func unlabelled(all []Workload, namespace string) []*Workload {
+// unlabeled returns the workloads of a namespace that have the label themselves while their pods
+// have none. A ReplicaSet has its labels from its template.
+func unlabeled(all []Workload, namespace string) []*Workload {
 	var found []*Workload
 	for i := range all {
 		if w := &all[i]; w.Namespace == namespace && w.Kind != "ReplicaSet" && w.Template[kinds.Label] != kinds.LabelEnabled {

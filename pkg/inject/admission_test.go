@@ -16,10 +16,13 @@ func admit(t testing.TB, config *storage.Config, document map[string]any, namesp
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels}, objects[0].Pods...)
+	return inject.Patch(
+		config, inject.Request{Namespace: "ml", Admission: true, NamespaceLabels: namespaceLabels},
+		objects[0].Pods...,
+	)
 }
 
-const asks = "labels: {pipeline-storage: enabled}\n"
+const labeled = "labels: {pipeline-storage: enabled}\n"
 
 // one is a profile with every default; the claim of others is one rendered with another configuration.
 const (
@@ -30,25 +33,25 @@ const (
 )
 
 func TestAdmissionOperations(t *testing.T) {
-	const markKey = "add /metadata/annotations/pipeline-storage.io~1injected "
+	const injectedKey = "add /metadata/annotations/pipeline-storage.io~1injected "
 	for name, tt := range map[string]struct {
 		config, pod string
 		exp         []string
 	}{
-		"a pod without annotations gets the mark in a new map": {
-			one, asks + "---\n" + main,
+		"a pod without annotations gets the injected annotation in a new map": {
+			one, labeled + "---\n" + main,
 			[]string{ownVolume, ownMount, `add /metadata/annotations {"pipeline-storage.io/injected":"default"}`},
 		},
-		"null annotations are none": {
-			one, asks + "annotations: null\n---\n" + main,
+		"null annotations count as absent": {
+			one, labeled + "annotations: null\n---\n" + main,
 			[]string{ownVolume, ownMount, `add /metadata/annotations {"pipeline-storage.io/injected":"default"}`},
 		},
-		"a pod with annotations gets the mark beside them": {
-			one, asks + "annotations: {a: b}\n---\n" + main,
-			[]string{ownVolume, ownMount, markKey + `"default"`},
+		"a pod with annotations gets the injected annotation as well": {
+			one, labeled + "annotations: {a: b}\n---\n" + main,
+			[]string{ownVolume, ownMount, injectedKey + `"default"`},
 		},
-		"what was rendered with another claim is not marked when a sidecar gets the mount": {
-			one, asks + `---
+		"a volume that was rendered with another claim is not in the injected annotation when a sidecar gets the mount": {
+			one, labeled + `---
 containers:
 - {name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data}]}
 - {name: sidecar}
@@ -56,8 +59,8 @@ volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: pvc-data-p
 `,
 			[]string{"add /spec/containers/1/volumeMounts [" + mount + "]"},
 		},
-		"a second round keeps the mark of the first": {
-			one, asks + `annotations: {pipeline-storage.io/injected: default}
+		"a second round keeps the injected annotation of the first": {
+			one, labeled + `annotations: {pipeline-storage.io/injected: default}
 ---
 containers:
 - {name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data}]}
@@ -67,14 +70,14 @@ volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: pvc-data-p
 			[]string{"add /spec/containers/1/volumeMounts [" + mount + "]"},
 		},
 		"what is mounted already is admitted with an empty patch": {
-			one, asks + `---
+			one, labeled + `---
 containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data}]}]
 volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: pvc-data-pipeline}}]
 `,
 			nil,
 		},
 		"a pod of a profile that is no more keeps its volume": {
-			one, asks + `annotations: {pipeline-storage.io/profiles: old}
+			one, labeled + `annotations: {pipeline-storage.io/profiles: old}
 ---
 containers: [{name: main, volumeMounts: [{name: pipeline-storage-old, mountPath: /data}]}]
 volumes: [{name: pipeline-storage-old, persistentVolumeClaim: {claimName: old}}]
@@ -82,20 +85,20 @@ volumes: [{name: pipeline-storage-old, persistentVolumeClaim: {claimName: old}}]
 			nil,
 		},
 		"a volume that another configuration mounted at our path is no conflict": {
-			one, asks + `---
+			one, labeled + `---
 containers: [{name: main, volumeMounts: [{name: pipeline-storage-team, mountPath: /data}]}]
 volumes: [{name: pipeline-storage-team, persistentVolumeClaim: {claimName: team}}]
 `,
 			nil,
 		},
-		"two profiles are marked in their order": {
+		"two profiles are annotated in their order": {
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
-			asks + "annotations: {pipeline-storage.io/profiles: 'models,default'}\n---\n" + main,
+			labeled + "annotations: {pipeline-storage.io/profiles: 'models,default'}\n---\n" + main,
 			[]string{
 				`add /spec/volumes [{"name":"pipeline-storage-models","persistentVolumeClaim":{"claimName":"pvc-data-pipeline-models"}},` +
 					`{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]`,
 				`add /spec/containers/0/volumeMounts [{"mountPath":"/models","name":"pipeline-storage-models"},` + mount + `]`,
-				markKey + `"models,default"`,
+				injectedKey + `"models,default"`,
 			},
 		},
 	} {
@@ -121,26 +124,28 @@ func TestAdmissionRefuses(t *testing.T) {
 		exp         string
 	}{
 		"a namespace that the profile's selector leaves out": {
-			gpu, asks + "---\n" + main,
+			gpu, labeled + "---\n" + main,
 			map[string]string{"team": "web"},
 			inject.ReasonInvalid,
 			`the administrator does not allow it: the profile "default" is not for the namespace "ml": its namespaceSelector is "team=gpu"`,
 		},
 		"a volume of another namespace": {
-			"profiles: [{name: default, volume: {handle: vol-1, zone: a, namespace: other}}]\n", asks + "---\n" + main, nil,
+			"profiles: [{name: default, volume: {handle: vol-1, zone: a, namespace: other}}]\n", labeled + "---\n" + main, nil,
 			inject.ReasonInvalid, `the profile "default" is not for the namespace "ml": its volume serves "other" only`,
 		},
 		"a path that another volume has": {
-			one, asks + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: [{name: scratch, emptyDir: {}}]\n", nil,
+			one, labeled + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: " +
+				"[{name: scratch, emptyDir: {}}]\n", nil,
 			inject.ReasonConflict, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a profile that never was": {
-			one, asks + "annotations: {pipeline-storage.io/profiles: old}\n---\n" + main, nil,
+			one, labeled + "annotations: {pipeline-storage.io/profiles: old}\n---\n" + main, nil,
 			inject.ReasonInvalid, `there is no profile "old", only default`,
 		},
 		"two profiles of this configuration at one path": {
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
-			asks + "annotations: {pipeline-storage.io/profiles: 'default,models', models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
+			labeled + "annotations: {pipeline-storage.io/profiles: 'default,models', " +
+				"models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
 			inject.ReasonConflict, `mount path /data is taken by volume "pipeline-storage": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 	} {
@@ -157,8 +162,10 @@ func TestAdmissionRefuses(t *testing.T) {
 
 // TestAdmissionKeeps holds that a profile which no longer serves the namespace does not block a pod with its claim.
 func TestAdmissionKeeps(t *testing.T) {
-	config := injecttest.LoadForAdmission(t, "profiles: [{name: default, namespaceSelector: {matchLabels: {team: gpu}}}]\n")
-	result := admit(t, config, injecttest.Pod(t, asks+`---
+	config := injecttest.LoadForAdmission(
+		t, "profiles: [{name: default, namespaceSelector: {matchLabels: {team: gpu}}}]\n",
+	)
+	result := admit(t, config, injecttest.Pod(t, labeled+`---
 containers: [{name: main}]
 volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: pvc-data-pipeline}}]
 `), map[string]string{"team": "web"})

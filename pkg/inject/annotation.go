@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -22,28 +23,33 @@ const (
 	AnnotationProfiles = storage.Group + "/profiles"
 	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
 	AnnotationMountPath = storage.Group + "/mount-path"
-	// AnnotationSubPath is a folder of the volume, below the profile's own subPath. Default: the profile's.
+	// AnnotationSubPath is a directory of the volume, below the profile's own subPath. Default: the profile's.
 	AnnotationSubPath = storage.Group + "/sub-path"
 	// AnnotationReadOnly mounts read-only when "true". "false" cannot undo a read-only profile.
 	AnnotationReadOnly = storage.Group + "/read-only"
 	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of them.
 	AnnotationContainers = storage.Group + "/containers"
-	// AnnotationExcludeContainers leaves these containers out, comma separated, besides the profile's own list.
+	// AnnotationExcludeContainers excludes these containers, comma separated, in addition to the profile's own list.
 	AnnotationExcludeContainers = storage.Group + "/exclude-containers"
 )
 
 // AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it mounted, comma separated.
 const AnnotationInjected = storage.Group + "/injected"
 
-// mark writes which profiles were mounted with their own claims, for the claims controller. A claim that the pod keeps is
-// none of them: whoever rendered the pod made it.
-func (p *podPatch) mark() {
+// injectedToken is its key as a token of a JSON pointer, with the slash in front.
+var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
+
+// annotate writes which profiles were mounted with their own claims, for the claims controller. A
+// claim that the pod keeps is not among them: it came with the rendered pod.
+func (p *podPatch) annotate() {
 	before := p.pod.Annotations[AnnotationInjected]
-	names := slices.DeleteFunc(InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil })
+	names := slices.DeleteFunc(
+		InjectedProfiles(p.pod.Annotations), func(name string) bool { return p.config.Profile(name) == nil },
+	)
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
 		if profile.Names(storage.Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
-			!p.decision.Mounted(name) || slices.Contains(names, name) {
+			!p.decision.Mounts(name) || slices.Contains(names, name) {
 			continue
 		}
 		names = append(names, name)
@@ -52,15 +58,16 @@ func (p *podPatch) mark() {
 	switch {
 	case value == before:
 	case len(p.pod.Annotations) == 0:
-		p.edits.set(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
+		p.setField(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
 	default:
-		p.edits.set(p.pod.Path+"/metadata/annotations/"+strings.ReplaceAll(AnnotationInjected, "/", "~1"), value)
+		p.setField(p.pod.Path+"/metadata/annotations"+injectedToken, value)
 	}
 }
 
-// InjectedProfiles returns the names that the injected annotation lists: the profiles that the webhook mounted into the pod with
-// their own claims. The author of a pod can write anything there, so only the first [MaxNames] names are looked at, and of
-// these only the ones that a profile can have are returned. The caller compares them with the profiles in force.
+// InjectedProfiles returns the names that the injected annotation lists: the profiles that the
+// webhook mounted into the pod with their own claims. The author of a pod can write anything there,
+// so only the first [MaxNames] names are looked at, and of these only the ones that a profile can
+// have are returned. The caller compares them with the profiles in force.
 func InjectedProfiles(annotations map[string]string) []string {
 	list := annotations[AnnotationInjected]
 	if list == "" {
@@ -82,8 +89,8 @@ func InjectedProfiles(annotations map[string]string) []string {
 // chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
 type chosenProfile struct {
 	storage.Profile
-	// only are the containers that get the mount, all where it is empty, and excluded those that get none. Both start as the
-	// profile's own lists.
+	// only are the containers that get the mount, all where it is empty, and excluded those that get
+	// none. Both start as the profile's own lists.
 	only, excluded nameSet
 	// annotated are the container names that the annotations gave.
 	annotated []string
@@ -92,8 +99,9 @@ type chosenProfile struct {
 	variables []corev1.EnvVar
 }
 
-// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its other annotations. A
-// profile that is no more is passed over when the pod has its volume already: the pod was rendered before a change.
+// choose returns the profiles that the pod's annotations name, or the default ones, narrowed by its
+// other annotations. A profile that no longer exists is skipped when the pod has its volume
+// already: the pod was rendered before a change.
 func (p *podPatch) choose() ([]*chosenProfile, error) {
 	c, annotations := p.config, p.pod.Annotations
 	names, err := splitNames(annotations[AnnotationProfiles])
@@ -111,7 +119,10 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volume)
 				continue
 			}
-			return nil, fmt.Errorf("annotation %s: there is no profile %q, only %s", AnnotationProfiles, name, strings.Join(c.ProfileNames(), ", "))
+			return nil, fmt.Errorf(
+				"annotation %s: there is no profile %q, only %s", AnnotationProfiles, name,
+				strings.Join(c.ProfileNames(), ", "),
+			)
 		}
 		narrowed, err := narrow(profile, annotations, len(names) == 1)
 		if err != nil {
@@ -120,9 +131,12 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 		chosen = append(chosen, narrowed)
 	}
 	if len(names) > 1 {
-		return chosen, refuseUnscoped(annotations)
+		err = refuseUnscoped(annotations)
 	}
-	return chosen, nil
+	if err == nil {
+		p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(c, annotations)...)
+	}
+	return chosen, err
 }
 
 // narrowing are the annotations that narrow a profile, and how.
@@ -137,10 +151,13 @@ var narrowing = []struct {
 	{AnnotationExcludeContainers, (*chosenProfile).annotateExclude},
 }
 
-// narrow applies a pod's annotations. With several profiles in one pod only those with the profile's name in front count.
+// narrow applies a pod's annotations. With several profiles in one pod only those with the
+// profile's name in front count.
 func narrow(p *storage.Profile, annotations map[string]string, single bool) (*chosenProfile, error) {
-	chosen := &chosenProfile{Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers)}
-	if !anyOurs(annotations) { // the usual pod, whose keys need not be made
+	chosen := &chosenProfile{
+		Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers),
+	}
+	if !hasAnnotations(annotations) { // the usual pod, which has none of the keys
 		return chosen, nil
 	}
 	for _, n := range narrowing {
@@ -160,8 +177,8 @@ func narrow(p *storage.Profile, annotations map[string]string, single bool) (*ch
 	return chosen, nil
 }
 
-// anyOurs reports whether an annotation could be one of ours.
-func anyOurs(annotations map[string]string) bool {
+// hasAnnotations reports whether an annotation could be one of those above.
+func hasAnnotations(annotations map[string]string) bool {
 	for key := range annotations {
 		if strings.Contains(key, storage.Group+"/") {
 			return true
@@ -240,7 +257,18 @@ func (c *chosenProfile) includes(name string) bool {
 	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
 }
 
-// unknownAnnotations warns of annotations of ours that say nothing, most often a misspelt one.
+// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names in the pod's own
+// annotations; a profile's list is for many pods.
+func (p *podPatch) includesAny(profile *chosenProfile) bool {
+	for _, name := range profile.annotated {
+		if p.container(name) == nil {
+			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+	return slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) })
+}
+
+// unknownAnnotations warns of annotations of the group that have no meaning, most often a misspelt one.
 func unknownAnnotations(c *storage.Config, annotations map[string]string) []string {
 	var warnings []string
 	for key := range annotations {
@@ -266,16 +294,81 @@ func knownAnnotation(c *storage.Config, profile, key string) bool {
 	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
 }
 
-// unmark takes the webhook's mark when all that it names is gone.
-func (r *removal) unmark(pod *kinds.Pod, gone []string) {
+// MaxNames is how many names one annotation may list. The author of a pod writes these lists, and no pod has that many
+// containers or profiles.
+const MaxNames = 1000
+
+// linearSearchLimit is how many items are searched one by one. A usual pod has fewer, and a map costs more than all its
+// comparisons.
+const linearSearchLimit = 16
+
+// nameSet is an ordered set of names. Its cost is linear in their number.
+type nameSet struct {
+	list []string
+	// index has the names once there are more than linearSearchLimit.
+	index map[string]struct{}
+}
+
+// newNameSet returns the set of a list without repeated names.
+func newNameSet(list []string) nameSet {
+	var s nameSet
+	for _, name := range list {
+		s.add(name)
+	}
+	return s
+}
+
+func (s *nameSet) has(name string) bool {
+	if s.index == nil {
+		return slices.Contains(s.list, name)
+	}
+	_, ok := s.index[name]
+	return ok
+}
+
+// add adds a name and reports whether it is new.
+func (s *nameSet) add(name string) bool {
+	if s.has(name) {
+		return false
+	}
+	s.list = append(s.list, name)
+	switch {
+	case s.index != nil:
+		s.index[name] = struct{}{}
+	case len(s.list) > linearSearchLimit:
+		s.index = make(map[string]struct{}, 2*len(s.list))
+		for _, name := range s.list {
+			s.index[name] = struct{}{}
+		}
+	}
+	return true
+}
+
+// splitNames splits a comma-separated list and drops blank and repeated names. It refuses more than [MaxNames] names.
+func splitNames(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var names nameSet
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" && names.add(name) && len(names.list) > MaxNames {
+			return nil, fmt.Errorf("lists more than %d names", MaxNames)
+		}
+	}
+	return names.list, nil
+}
+
+// removeAnnotation removes the injected annotation when all profiles that it names are removed.
+func (r *removal) removeAnnotation(pod *kinds.Pod, removed []string) {
 	path := pod.Path + "/metadata/annotations"
 	annotations, _ := r.lookup(path).(map[string]any)
-	marked, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
-	if err != nil || len(marked) == 0 || slices.ContainsFunc(marked, func(name string) bool { return !slices.Contains(gone, name) }) {
+	names, err := splitNames(kinds.StringOf(annotations[AnnotationInjected]))
+	if err != nil || len(names) == 0 ||
+		slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(removed, name) }) {
 		return
 	}
 	if len(annotations) > 1 {
-		path += "/" + kinds.PointerToken(AnnotationInjected)
+		path += injectedToken
 	}
-	r.takeField(path)
+	r.removeField(path)
 }

@@ -39,10 +39,12 @@ func annotated(t *testing.T, annotations ...string) map[string]any {
 		}
 		fmt.Fprintf(&meta, "  %s: %q\n", key, value)
 	}
-	return injecttest.Pod(t, meta.String()+"---\ninitContainers: [{name: prepare}]\ncontainers: [{name: main}, {name: istio-proxy}]\n")
+	return injecttest.Pod(
+		t, meta.String()+"---\ninitContainers: [{name: prepare}]\ncontainers: [{name: main}, {name: istio-proxy}]\n",
+	)
 }
 
-// mounts tells every mount that was added, with its container.
+// mounts returns every mount that was added, with its container.
 func mounts(t *testing.T, document map[string]any, result inject.Result) []string {
 	t.Helper()
 	var out []string
@@ -81,7 +83,9 @@ func TestAnnotationsNarrow(t *testing.T) {
 			[]string{"profiles:  , "}, []string{"prepare " + def + " /data sub team", "main " + def + " /data sub team"}, nil,
 		},
 		"another profile": {
-			[]string{"profiles: shared"}, []string{"prepare " + shared + " /shared read-only", "main " + shared + " /shared read-only"}, nil,
+			[]string{"profiles: shared"}, []string{
+				"prepare " + shared + " /shared read-only", "main " + shared + " /shared read-only",
+			}, nil,
 		},
 		"both profiles": {
 			[]string{"profiles:  shared ,default"},
@@ -92,16 +96,24 @@ func TestAnnotationsNarrow(t *testing.T) {
 			nil,
 		},
 		"a profile that is named twice is one": {
-			[]string{"profiles: default,default", "mount-path: /x"}, []string{"prepare " + def + " /x sub team", "main " + def + " /x sub team"}, nil,
+			[]string{"profiles: default,default", "mount-path: /x"}, []string{
+				"prepare " + def + " /x sub team", "main " + def + " /x sub team",
+			}, nil,
 		},
 		"a mount path": {
-			[]string{"mount-path: /mnt/x"}, []string{"prepare " + def + " /mnt/x sub team", "main " + def + " /mnt/x sub team"}, nil,
+			[]string{"mount-path: /mnt/x"}, []string{
+				"prepare " + def + " /mnt/x sub team", "main " + def + " /mnt/x sub team",
+			}, nil,
 		},
 		"blanks around a value": {
-			[]string{"mount-path:  /mnt/x "}, []string{"prepare " + def + " /mnt/x sub team", "main " + def + " /mnt/x sub team"}, nil,
+			[]string{"mount-path:  /mnt/x "}, []string{
+				"prepare " + def + " /mnt/x sub team", "main " + def + " /mnt/x sub team",
+			}, nil,
 		},
 		"a sub-path lies below the profile's": {
-			[]string{"sub-path: run-1/out"}, []string{"prepare " + def + " /data sub team/run-1/out", "main " + def + " /data sub team/run-1/out"}, nil,
+			[]string{"sub-path: run-1/out"}, []string{
+				"prepare " + def + " /data sub team/run-1/out", "main " + def + " /data sub team/run-1/out",
+			}, nil,
 		},
 		"a sub-path where the profile has none": {
 			[]string{"profiles: shared", "sub-path: run-1"},
@@ -109,10 +121,14 @@ func TestAnnotationsNarrow(t *testing.T) {
 			nil,
 		},
 		"read-only": {
-			[]string{"read-only: true"}, []string{"prepare " + def + " /data sub team read-only", "main " + def + " /data sub team read-only"}, nil,
+			[]string{"read-only: true"}, []string{
+				"prepare " + def + " /data sub team read-only", "main " + def + " /data sub team read-only",
+			}, nil,
 		},
 		"not read-only where the profile is not": {
-			[]string{"read-only: false"}, []string{"prepare " + def + " /data sub team", "main " + def + " /data sub team"}, nil,
+			[]string{"read-only: false"}, []string{
+				"prepare " + def + " /data sub team", "main " + def + " /data sub team",
+			}, nil,
 		},
 		"one container": {
 			[]string{"containers: main"}, []string{"main " + def + " /data sub team"}, nil,
@@ -123,32 +139,38 @@ func TestAnnotationsNarrow(t *testing.T) {
 		"a container that the profile excludes stays excluded": {
 			[]string{"containers: main,istio-proxy"}, []string{"main " + def + " /data sub team"}, nil,
 		},
-		"a container that is not there is told": {
-			[]string{"containers: main,mian"}, []string{"main " + def + " /data sub team"}, []string{`there is no container "mian", which an annotation names`},
+		"a container that does not exist is warned of": {
+			[]string{"containers: main,mian"}, []string{"main " + def + " /data sub team"}, []string{
+				`there is no container "mian", which an annotation names`,
+			},
 		},
 		"an excluded container": {
 			[]string{"exclude-containers: prepare"}, []string{"main " + def + " /data sub team"}, nil,
 		},
-		"an excluded container that is not there is told": {
-			[]string{"exclude-containers: prepare, nobody"}, []string{"main " + def + " /data sub team"}, []string{`there is no container "nobody"`},
+		"an excluded container that does not exist is warned of": {
+			[]string{"exclude-containers: prepare, missing"}, []string{"main " + def +
+				" /data sub team"}, []string{`there is no container "missing"`},
 		},
 		"with the name of the profile in front": {
 			[]string{"default.mount-path: /x", "default.containers: main"}, []string{"main " + def + " /x sub team"}, nil,
 		},
 		"the name in front wins": {
-			[]string{"mount-path: /y", "default.mount-path: /x", "containers: main"}, []string{"main " + def + " /x sub team"}, nil,
+			[]string{"mount-path: /y", "default.mount-path: /x", "containers: main"}, []string{"main " + def +
+				" /x sub team"}, nil,
 		},
 		"several profiles, each with its own": {
-			[]string{"profiles: default,shared", "default.mount-path: /x", "shared.containers: main", "default.containers: main"},
+			[]string{
+				"profiles: default,shared", "default.mount-path: /x", "shared.containers: main", "default.containers: main",
+			},
 			[]string{"main " + def + " /x sub team", "main " + shared + " /shared read-only"},
 			nil,
 		},
-		"a misspelt annotation is told": {
+		"a misspelt annotation is warned of": {
 			[]string{"containers: main", "mountpath: /x"},
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation pipeline-storage.io/mountpath is not known and does nothing"},
 		},
-		"a misspelt profile in front is told": {
+		"a misspelt profile in front is warned of": {
 			[]string{"containers: main", "defualt.mount-path: /x"},
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation defualt.pipeline-storage.io/mount-path is not known and does nothing"},
@@ -158,7 +180,7 @@ func TestAnnotationsNarrow(t *testing.T) {
 			[]string{"main " + def + " /data sub team"},
 			[]string{"annotation default.pipeline-storage.io/profiles is not known and does nothing"},
 		},
-		"the webhook's mark and annotations of others are no matter": {
+		"the injected annotation and annotations of other projects do nothing": {
 			[]string{"containers: main", "injected: default", "example.com/mount-path: /x", "xpipeline-storage.io/y: z"},
 			[]string{"main " + def + " /data sub team"},
 			nil,
@@ -191,27 +213,52 @@ func TestAnnotationsNeverWiden(t *testing.T) {
 		annotations []string
 		exp         string
 	}{
-		"an unknown profile":           {[]string{"profiles: default,other"}, `annotation pipeline-storage.io/profiles: there is no profile "other", only default, shared`},
-		"a relative mount path":        {[]string{"mount-path: x"}, `annotation pipeline-storage.io/mount-path: "x" must be an absolute path`},
-		"an empty mount path":          {[]string{"mount-path: "}, "must be an absolute path"},
-		"the root":                     {[]string{"mount-path: /"}, "would hide the container's whole file system"},
-		"the token":                    {[]string{"mount-path: /var/run/secrets/kubernetes.io/serviceaccount"}, "would hide the pod's service account token"},
-		"below the token":              {[]string{"mount-path: /var/run/secrets/kubernetes.io/serviceaccount/x"}, "would hide the pod's service account token"},
-		"a mount path with two dots":   {[]string{"mount-path: /a/.."}, "must not contain two dots"},
-		"a mount path with a colon":    {[]string{"mount-path: /a:/b"}, "must not contain a colon"},
-		"an absolute sub-path":         {[]string{"sub-path: /etc"}, `annotation pipeline-storage.io/sub-path: "/etc" must be a relative path without two dots`},
+		"an unknown profile": {
+			[]string{"profiles: default,other"},
+			`annotation pipeline-storage.io/profiles: there is no profile "other", only default, shared`,
+		},
+		"a relative mount path": {
+			[]string{"mount-path: x"}, `annotation pipeline-storage.io/mount-path: "x" must be an absolute path`,
+		},
+		"an empty mount path": {[]string{"mount-path: "}, "must be an absolute path"},
+		"the root":            {[]string{"mount-path: /"}, "would hide the container's whole file system"},
+		"the token": {
+			[]string{"mount-path: /var/run/secrets/kubernetes.io/serviceaccount"},
+			"would hide the pod's service account token",
+		},
+		"below the token": {
+			[]string{"mount-path: /var/run/secrets/kubernetes.io/serviceaccount/x"},
+			"would hide the pod's service account token",
+		},
+		"a mount path with two dots": {[]string{"mount-path: /a/.."}, "must not contain two dots"},
+		"a mount path with a colon":  {[]string{"mount-path: /a:/b"}, "must not contain a colon"},
+		"an absolute sub-path": {
+			[]string{"sub-path: /etc"},
+			`annotation pipeline-storage.io/sub-path: "/etc" must be a relative path without two dots`,
+		},
 		"a sub-path with two dots":     {[]string{"sub-path: ../other-team"}, "must be a relative path without two dots"},
 		"a sub-path that climbs later": {[]string{"sub-path: a/../../b"}, "must be a relative path without two dots"},
-		"writing to what is read-only": {[]string{"profiles: shared", "read-only: false"}, `annotation pipeline-storage.io/read-only: the profile "shared" is read-only`},
-		"read-only as a yes":           {[]string{"read-only: yes"}, `"yes" is neither "true" nor "false"`},
+		"writing to what is read-only": {
+			[]string{"profiles: shared", "read-only: false"},
+			`annotation pipeline-storage.io/read-only: the profile "shared" is read-only`,
+		},
+		"read-only as a yes": {[]string{"read-only: yes"}, `"yes" is neither "true" nor "false"`},
 		"a container beyond the profile's": {
 			[]string{"profiles: shared", "containers: main,istio-proxy"},
 			`annotation pipeline-storage.io/containers: the profile "shared" is for the containers main, prepare only`,
 		},
-		"an empty list of containers":                                {[]string{"containers:  , "}, "it names no container"},
-		"several profiles, one meant by all":                         {[]string{"profiles: default,shared", "mount-path: /x"}, "annotation pipeline-storage.io/mount-path: the pod uses several profiles, so write PROFILE.pipeline-storage.io/mount-path"},
-		"several profiles, one meant by all, which is wrong besides": {[]string{"profiles: default,shared", "mount-path: x"}, "the pod uses several profiles"},
-		"a refusal with the profile's name":                          {[]string{"shared.read-only: false", "profiles: shared"}, "annotation shared.pipeline-storage.io/read-only: "},
+		"an empty list of containers": {[]string{"containers:  , "}, "it names no container"},
+		"several profiles, one meant by all": {
+			[]string{"profiles: default,shared", "mount-path: /x"},
+			"annotation pipeline-storage.io/mount-path: the pod uses several profiles, so write " +
+				"PROFILE.pipeline-storage.io/mount-path",
+		},
+		"several profiles, one meant by all, which is also wrong": {
+			[]string{"profiles: default,shared", "mount-path: x"}, "the pod uses several profiles",
+		},
+		"a refusal with the profile's name": {
+			[]string{"shared.read-only: false", "profiles: shared"}, "annotation shared.pipeline-storage.io/read-only: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result := patch(t, injecttest.Load(t, twoProfiles), annotated(t, tt.annotations...))
@@ -236,17 +283,24 @@ func TestAnnotationsLeaveTheConfigurationAlone(t *testing.T) {
 
 // TestDefaultProfiles are what pods get that name none, rendered or admitted.
 func TestDefaultProfiles(t *testing.T) {
-	const profiles = "profiles: [{name: a, mount: {path: /a}}, {name: b, mount: {path: /b}%s}, {name: c, mount: {path: /c}%s}]\n"
+	const profiles = "profiles: [{name: a, mount: {path: /a}}, {name: b, mount: {path: /b}%s}, {name: c, mount: " +
+		"{path: /c}%s}]\n"
 	for name, tt := range map[string]struct {
 		b, c        string
 		annotations []string
 		exp         []string
 	}{
-		"none says so: the first":             {"", "", nil, []string{"a"}},
-		"one that is not the first":           {", default: true", "", nil, []string{"b"}},
-		"several, in the order of the file":   {", default: true", ", default: true", nil, []string{"b", "c"}},
-		"a pod that names its own":            {", default: true", ", default: true", []string{"profiles: c,a"}, []string{"c", "a"}},
-		"each narrowed by its own annotation": {", default: true", ", default: true", []string{"c.exclude-containers: prepare,main,istio-proxy"}, []string{"b"}},
+		"without a default the first":       {"", "", nil, []string{"a"}},
+		"one that is not the first":         {", default: true", "", nil, []string{"b"}},
+		"several, in the order of the file": {", default: true", ", default: true", nil, []string{"b", "c"}},
+		"a pod that names its own": {
+			", default: true", ", default: true", []string{"profiles: c,a"}, []string{"c", "a"},
+		},
+		"each narrowed by its own annotation": {
+			", default: true", ", default: true",
+			[]string{"c.exclude-containers: prepare,main,istio-proxy"},
+			[]string{"b"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := injecttest.LoadForAdmission(t, fmt.Sprintf(profiles, tt.b, tt.c))
@@ -280,5 +334,25 @@ func TestThreeStoragesServeBothPaths(t *testing.T) {
 		}
 		decision := patch(t, config, annotated(t)).Decisions[0]
 		assert.Equal(t, []string{"datasets", "scratch"}, decision.Profiles, "no container is called train")
+	}
+}
+
+// TestEveryAnnotationIsDocumented finds the annotations in the source, so that a new one can neither be left out of
+// docs/configuration.md nor be warned of as unknown.
+func TestEveryAnnotationIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(t, err)
+	config := injecttest.Load(t, "profiles: [{name: default}]\n")
+	for name, key := range injecttest.Constants(t, ".", "Annotation") {
+		require.True(t, strings.HasPrefix(key, storage.Group+"/"), name)
+		assert.Contains(t, string(text), "`"+key, "%s in docs/configuration.md", name)
+		if key != inject.AnnotationInjected { // only the webhook writes it
+			assert.Contains(t, string(text), "| `"+key+"` |", "%s in the table of docs/configuration.md", name)
+		}
+		pod := injecttest.Pod(
+			t, "labels: {pipeline-storage: enabled}\nannotations: {"+key+": x}\n---\ncontainers: [{name: main}]",
+		)
+		result := inject.Patch(config, inject.Request{Namespace: "ml"}, injecttest.Find(t, config, pod)[0].Pods...)
+		assert.NotContains(t, strings.Join(result.Decisions[0].Warnings, "\n"), "not known", name)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -15,22 +16,23 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A disk is on one node at a time, and the scheduler does not look where the other pods of a ReadWriteOnce claim are. With
-// colocate, pods get a label that names their claim and a required affinity to pods with that label, on one node. The first
-// pod of such a group may go anywhere. Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
+// A disk is on one node at a time, and the scheduler does not look where the other pods of a
+// ReadWriteOnce claim are. With colocate, pods get a label that names their claim and a required
+// affinity to pods with that label, on one node. The first pod of such a group may go anywhere.
+// Source: Kubernetes, pkg/scheduler/framework/plugins/interpodaffinity/filtering.go
 // satisfiesSelfAffinityCheck.
 //
-// That plugin counts only pods that match every required term of the pod's affinity. A second term beside one of another
-// author would therefore look for pods that nobody makes, so that a pod with an affinity of its own keeps it and gets the
-// label alone: others follow it still.
+// That plugin counts only pods that match every required term of the pod's affinity. A second term
+// beside one of another author would therefore look for pods that do not exist, so that a pod with
+// an affinity of its own keeps it and gets the label alone: others follow it still.
 
 // colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
 func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
-	if !profile.Colocates() {
-		return nil
-	}
 	if p.pod.LabelsPath == "" {
-		p.warn("profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node", profile.Name)
+		p.warn(
+			"profile %q: colocate: this kind has no place for the labels of its pods, so they are not kept on one node",
+			profile.Name,
+		)
 		return nil
 	}
 	key, value := profile.ClaimLabel(claim)
@@ -54,9 +56,7 @@ func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) e
 		if err := p.cannotFollow(affinity); err != nil {
 			return err
 		}
-		if p.addTerm(term) {
-			p.added(Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
-		}
+		p.addTerm(term, Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
 	}
 	p.follows = &term
 	return nil
@@ -65,7 +65,7 @@ func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) e
 // addClaimLabel adds a label to the pod. What selects the pod is not touched: a selector that matched goes on matching.
 func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) error {
 	if have, ok := p.pod.Labels[key]; ok && have != value {
-		return fmt.Errorf("the label %s says %q, but the claim is %q: remove the label", key, have, value)
+		return fmt.Errorf("the label %s is %q, but the claim is %q: remove the label", key, have, value)
 	} else if ok {
 		return nil
 	}
@@ -74,13 +74,15 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 		p.pod.Labels = map[string]string{}
 	}
 	p.pod.Labels[key] = value
-	below := ""
-	if p.pod.NoMetadata {
-		below = "labels"
+	report := Addition{Profile: profile.Name, Label: key + "=" + value}
+	path, label := p.pod.LabelsPath, any(map[string]any{key: value})
+	switch {
+	case p.pod.HasLabels:
+		path, label = string(jsontext.Pointer(path).AppendToken(key)), value
+	case p.pod.NoMetadata: // the path is that of the metadata
+		label = map[string]any{"labels": label}
 	}
-	if p.edits.entry(p.pod.LabelsPath, below, !p.pod.HasLabels, key, value) {
-		p.added(Addition{Profile: profile.Name, Label: key + "=" + value})
-	}
+	p.mergeField(path, label, report)
 	return nil
 }
 
@@ -93,7 +95,9 @@ func (p *podPatch) affinity() (*corev1.Affinity, error) {
 		}
 	}
 	if p.follows != nil {
-		affinity.PodAffinity = &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{*p.follows}}
+		affinity.PodAffinity = &corev1.PodAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{*p.follows},
+		}
 	}
 	return affinity, nil
 }
@@ -101,7 +105,8 @@ func (p *podPatch) affinity() (*corev1.Affinity, error) {
 func hasTerm(affinity *corev1.Affinity, term corev1.PodAffinityTerm) bool {
 	return slices.ContainsFunc(requiredTerms(affinity), func(have corev1.PodAffinityTerm) bool {
 		s := have.LabelSelector
-		return have.TopologyKey == term.TopologyKey && s != nil && len(s.MatchExpressions) == 0 && maps.Equal(s.MatchLabels, term.LabelSelector.MatchLabels)
+		return have.TopologyKey == term.TopologyKey && s != nil && len(s.MatchExpressions) == 0 &&
+			maps.Equal(s.MatchLabels, term.LabelSelector.MatchLabels)
 	})
 }
 
@@ -112,7 +117,7 @@ func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
 	return affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 }
 
-// cannotFollow says why a term must not be added to the pod, if so.
+// cannotFollow returns why a term must not be added to the pod, or nil.
 func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	terms := requiredTerms(affinity)
 	switch {
@@ -123,23 +128,36 @@ func (p *podPatch) cannotFollow(affinity *corev1.Affinity) error {
 	case p.pod.NodeName != "":
 		return fmt.Errorf("it names its node itself (nodeName %s)", p.pod.NodeName)
 	case p.pod.Inherited:
-		return errors.New("it shares an affinity with other templates, which one of its own would replace: give its template one of its own")
+		return errors.New(
+			"it shares an affinity with other templates, which one of its own would replace: give its template one of its own",
+		)
 	case len(terms) > 0 && p.follows != nil:
 		return errors.New("it follows another claim already, and Kubernetes can follow one only")
 	case len(terms) > 0:
-		return errors.New("it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that one, or keep the pods together by it")
+		return errors.New(
+			"it has a required podAffinity of its own, and Kubernetes looks for pods that match all terms: remove that " +
+				"one, or keep the pods together by it",
+		)
 	}
 	if key := p.repels(affinity); key != "" {
-		return fmt.Errorf("its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many nodes can mount", key)
+		return fmt.Errorf(
+			"its podAntiAffinity (topologyKey %s) keeps pods like itself apart: remove that, or share a volume that many "+
+				"nodes can mount",
+			key,
+		)
 	}
 	if port := hostPort(&p.pod.Scheduling); port != 0 {
-		return fmt.Errorf("it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a volume that many nodes can mount", port)
+		return fmt.Errorf(
+			"it takes port %d of its node, which only one pod like itself can have: remove the host port, or share a "+
+				"volume that many nodes can mount",
+			port,
+		)
 	}
 	return p.spreads()
 }
 
-// spreads refuses a pod that must be spread among pods with its own labels. A replica more or less does not matter: with the
-// next rollout there is another one.
+// spreads refuses a pod that must be spread among pods with its own labels. A replica more or less
+// does not matter: with the next rollout there is another one.
 func (p *podPatch) spreads() error {
 	var constraints []corev1.TopologySpreadConstraint
 	if err := convert(p.pod.Spread, &constraints); err != nil {
@@ -149,7 +167,7 @@ func (p *podPatch) spreads() error {
 		selector, err := metav1.LabelSelectorAsSelector(c.LabelSelector)
 		if err == nil && c.WhenUnsatisfiable == corev1.DoNotSchedule && selector.Matches(labels.Set(p.pod.Labels)) {
 			return fmt.Errorf("its topologySpreadConstraints (topologyKey %s, DoNotSchedule) keep pods like itself apart: "+
-				"say ScheduleAnyway, or share a volume that many nodes can mount", c.TopologyKey)
+				"set ScheduleAnyway, or share a volume that many nodes can mount", c.TopologyKey)
 		}
 	}
 	return nil
@@ -190,9 +208,14 @@ func isPinned(affinity *corev1.Affinity) bool {
 	if affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return false
 	}
-	return slices.ContainsFunc(affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
-		return slices.ContainsFunc(t.MatchFields, func(r corev1.NodeSelectorRequirement) bool { return r.Key == metav1.ObjectNameField })
-	})
+	return slices.ContainsFunc(
+		affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms,
+		func(t corev1.NodeSelectorTerm) bool {
+			return slices.ContainsFunc(
+				t.MatchFields, func(r corev1.NodeSelectorRequirement) bool { return r.Key == metav1.ObjectNameField },
+			)
+		},
+	)
 }
 
 // repels returns the topology key of a required anti-affinity that keeps pods with this pod's own labels away from it.
@@ -202,8 +225,9 @@ func (p *podPatch) repels(affinity *corev1.Affinity) string {
 	}
 	for _, term := range affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		elsewhere := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) && term.NamespaceSelector == nil
-		if err == nil && !elsewhere && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
+		isOtherNamespace := len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, p.request.Namespace) &&
+			term.NamespaceSelector == nil
+		if err == nil && !isOtherNamespace && len(term.MismatchLabelKeys) == 0 && selector.Matches(labels.Set(p.pod.Labels)) {
 			return term.TopologyKey
 		}
 	}
@@ -221,20 +245,22 @@ func claimTerm(key, value string) corev1.PodAffinityTerm {
 var affinityNames = []string{"podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
 
 // addTerm adds the term at the deepest place that is there. The list of terms is absent or empty.
-func (p *podPatch) addTerm(term corev1.PodAffinityTerm) bool {
+func (p *podPatch) addTerm(term corev1.PodAffinityTerm, report Addition) {
 	inPods, required := affinityNames[0], affinityNames[1]
-	terms, path := []corev1.PodAffinityTerm{term}, p.pod.AffinityPath
+	path, value := p.pod.AffinityPath, any([]corev1.PodAffinityTerm{term})
 	toPods, _ := p.pod.Affinity[inPods].(map[string]any)
 	switch {
 	case len(p.pod.Affinity) == 0:
-		return p.edits.set(path, map[string]any{inPods: map[string]any{required: terms}})
+		value = map[string]any{inPods: map[string]any{required: value}}
 	case len(toPods) == 0:
-		return p.edits.set(path+"/"+inPods, map[string]any{required: terms})
+		path, value = path+"/"+inPods, map[string]any{required: value}
+	default:
+		path += "/" + inPods + "/" + required
 	}
-	return p.edits.set(path+"/"+inPods+"/"+required, terms)
+	p.setField(path, value, report)
 }
 
-// colocation takes the label by which the pods of a claim were kept on one node, and the affinity to them.
+// colocation removes the label by which the pods of a claim were kept on one node, and the affinity to them.
 func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	pod := &r.object.Pods[i]
 	if !profile.Colocates() {
@@ -242,20 +268,20 @@ func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	}
 	key, value := profile.ClaimLabel(claim)
 	have, _ := r.lookup(pod.LabelsPath).(map[string]any)
-	if pod.LabelsPath != "" && kinds.StringOf(have[key]) == value && r.takeKey(pod.LabelsPath, len(have), key) {
+	if pod.LabelsPath != "" && kinds.StringOf(have[key]) == value && r.removeKey(pod.LabelsPath, len(have), key) {
 		r.removed(i, Addition{Profile: profile.Name, Label: key + "=" + value})
 	}
-	path, ours := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
+	path, injected := pod.AffinityPath, any([]corev1.PodAffinityTerm{claimTerm(key, value)})
 	if path == "" {
 		return
 	}
 	for depth := 0; depth <= len(affinityNames); depth++ {
-		whole := ours
+		whole := injected
 		for _, name := range slices.Backward(affinityNames[depth:]) {
 			whole = map[string]any{name: whole}
 		}
 		if isJSON(r.lookup(path), whole) {
-			if r.takeField(path) {
+			if r.removeField(path) {
 				r.removed(i, Addition{Profile: profile.Name, Affinity: corev1.LabelHostname})
 			}
 			return

@@ -10,7 +10,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Reason says, for a program, what was decided about a pod.
+// Reason is what was decided about a pod, for programs.
 type Reason string
 
 // The reasons. Those that refuse the whole object are [ReasonConflict] and [ReasonInvalid].
@@ -19,18 +19,19 @@ const (
 	ReasonInjected Reason = "Injected"
 	// ReasonAlreadyMounted: every container has the claim already.
 	ReasonAlreadyMounted Reason = "AlreadyMounted"
-	// ReasonNotSelected: the pod does not ask for storage.
+	// ReasonNotSelected: the pod does not have the opt-in label.
 	ReasonNotSelected Reason = "NotSelected"
-	// ReasonExcluded: every container is left out by name.
+	// ReasonExcluded: every container is excluded by name.
 	ReasonExcluded Reason = "Excluded"
-	// ReasonUnsupportedKind: the object seems to hold a pod, but no row of the table knows its kind.
+	// ReasonUnsupportedKind: the object seems to hold a pod, but the table has no row for its kind.
 	ReasonUnsupportedKind Reason = "UnsupportedKind"
 	// ReasonPodInConfigMap: a ConfigMap holds a pod as text, as Airflow's pod_template_file does.
 	ReasonPodInConfigMap Reason = "PodInConfigMap"
 	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
 	ReasonNoPods Reason = "NoPods"
-	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the opt-in label is there, so
-	// that the webhook mounts the claim. Nothing is mounted where there is no webhook.
+	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the
+	// opt-in label is there, so that the webhook mounts the claim. Nothing is mounted where there is
+	// no webhook.
 	ReasonLabelled Reason = "Labelled"
 	// ReasonHookNotInjected: a Helm hook that runs before the claim exists.
 	ReasonHookNotInjected Reason = "HookNotInjected"
@@ -40,16 +41,16 @@ const (
 	ReasonMirrorPod Reason = "MirrorPod"
 	// ReasonConflict: the pod's own volumes, mounts or variables stand in the way.
 	ReasonConflict Reason = "Conflict"
-	// ReasonInvalid: the pod's annotations ask for what the profiles do not allow.
+	// ReasonInvalid: the pod's annotations request what the profiles do not allow.
 	ReasonInvalid Reason = "Invalid"
 )
 
 // The reasons of [Remove].
 const (
-	// ReasonRemoved: what was injected was taken away.
+	// ReasonRemoved: the additions were removed.
 	ReasonRemoved Reason = "Removed"
-	// ReasonKept: our volume stays, because something else mounts it.
-	ReasonKept Reason = "Kept"
+	// ReasonRetained: the injected volume remains, because something else mounts it.
+	ReasonRetained Reason = "Retained"
 	// ReasonNothingToRemove: the pod has nothing that injection adds.
 	ReasonNothingToRemove Reason = "NothingToRemove"
 )
@@ -57,7 +58,7 @@ const (
 // Refuses reports whether the reason refuses the object.
 func (r Reason) Refuses() bool { return r == ReasonConflict || r == ReasonInvalid }
 
-// Request says for whom an object is patched.
+// Request is the context in which an object is patched.
 type Request struct {
 	// Release is the Helm release; zero at admission.
 	Release storage.Release
@@ -65,8 +66,8 @@ type Request struct {
 	Namespace string
 	// Selector chooses pods by their labels. Nil selects the pods labelled pipeline-storage=enabled.
 	Selector labels.Selector
-	// Admission says that a pod is admitted, not rendered. Then profiles serve only the namespaces that they are for, and
-	// what was injected is marked on the pod with [AnnotationInjected].
+	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the namespaces
+	// that they are for, and the pod gets [AnnotationInjected].
 	Admission bool
 	// NamespaceLabels are the labels of the namespace, at admission, where a profile has a namespaceSelector.
 	NamespaceLabels map[string]string
@@ -78,8 +79,8 @@ type Addition struct {
 	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile) and Affinity (a topology
-	// key): one kind of addition each; a mount has both Volume and MountPath.
+	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile)
+	// and Affinity (a topology key): one kind of addition each; a mount has both Volume and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`
@@ -94,14 +95,14 @@ type Decision struct {
 	// Pod is the JSON pointer of the pod in its document.
 	Pod    string
 	Reason Reason
-	// Message is a sentence for people, where the reason alone does not say it all.
+	// Message is a sentence for people, where the reason alone is not enough.
 	Message string
 	// Profiles are those whose claim the pod mounts after the operations.
 	Profiles []string
 	// Claims are the claims that it mounts for them, in the same order.
 	Claims []string
 	Added  []Addition
-	// Removed is what [Remove] took away.
+	// Removed is what [Remove] removed.
 	Removed  []Addition
 	Warnings []string
 }
@@ -109,14 +110,22 @@ type Decision struct {
 // Result is what is to be done to one object.
 type Result struct {
 	// Operations are RFC 6902 operations against the document that the pods were found in: "add" only, or of
-	// [Remove] "remove" only. There are none when any decision refuses.
+	// [Remove] "remove" only. They are empty when any decision refuses.
 	Operations []jsonpatch.Operation
 	// Decisions has one entry per pod, in the order of the pods.
 	Decisions []Decision
 }
 
-// Mounted reports whether a mount of the profile's claim was added.
-func (d *Decision) Mounted(profile string) bool {
+// conclude sets the reason and the message. An object that is refused gets nothing.
+func (d *Decision) conclude(reason Reason, message string) {
+	d.Reason, d.Message = reason, message
+	if reason.Refuses() {
+		d.Added, d.Profiles, d.Claims = nil, nil, nil
+	}
+}
+
+// Mounts reports whether a mount of the profile's claim was added.
+func (d *Decision) Mounts(profile string) bool {
 	return slices.ContainsFunc(d.Added, func(a Addition) bool { return a.Profile == profile && a.MountPath != "" })
 }
 

@@ -11,45 +11,55 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// variable is the environment variable that tells a mount path.
+// variable is the environment variable with a mount path.
 func variable(name, mountPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: mountPath}
 }
 
-// env adds the variable that tells the mount path.
-func (p *podPatch) env(profile *chosenProfile, value string, c *kinds.Container) error {
-	name := profile.Env
-	if name == "" {
-		return nil
+// env adds the variables of a mount to its container: those that the subPath needs, and the one with the mount path.
+func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountPath string, c *kinds.Container) error {
+	if err := p.addVariables(profile, variables, c); err != nil || profile.Env == "" {
+		return err
 	}
-	isSet := false
+	name, isSet := profile.Env, false
 	for _, e := range c.AllEnv() {
 		if e.Name != name {
 			continue
 		}
 		isSet = true
-		if e.FromSource || e.Value != value {
-			return fmt.Errorf("environment variable %s is set to something else than %s: remove it or change env of the profile", name, value)
+		if e.FromSource || e.Value != mountPath {
+			return fmt.Errorf(
+				"environment variable %s is set to something else than %s: remove it or change env of the profile", name,
+				mountPath,
+			)
 		}
 	}
-	if isSet {
-		return nil
-	}
-	if c.NoEnv {
-		p.warn("container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name, value)
-		return nil
-	}
-	c.Env = append(c.Env, kinds.Env{Name: name, Value: value})
-	if p.edits.add(c.Path+"/env", len(c.Env) == 1, name, variable(name, value)) {
-		p.added(Addition{Profile: profile.Name, Container: c.Name, Env: name})
+	switch {
+	case isSet:
+	case c.NoEnv:
+		p.warn(
+			"container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name,
+			mountPath,
+		)
+	default:
+		c.Env = append(c.Env, kinds.Env{Name: name, Value: mountPath})
+		p.addVariable(profile, variable(name, mountPath), c)
 	}
 	return nil
 }
 
-// addVariables adds the variables of a mount to its container.
+// addVariable adds a variable that has been added to what is read of the container.
+func (p *podPatch) addVariable(profile *chosenProfile, v corev1.EnvVar, c *kinds.Container) {
+	p.addItem(c.Path+"/env", len(c.Env) == 1, v.Name, v, Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
+}
+
+// addVariables adds the variables that the subPath needs.
 func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVar, c *kinds.Container) error {
 	if len(variables) > 0 && c.NoEnv {
-		return errors.New("this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out")
+		return errors.New(
+			"this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave " +
+				"the container out",
+		)
 	}
 	for i := range variables {
 		v := &variables[i]
@@ -57,7 +67,10 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 		isSet := false
 		for _, e := range c.Env {
 			if e.Name == v.Name && e != wanted {
-				return fmt.Errorf("environment variable %s, which mount.subPath needs for %s, is set to something else: remove it", v.Name, wanted.FieldPath)
+				return fmt.Errorf(
+					"environment variable %s, which mount.subPath needs for %s, is set to something else: remove it", v.Name,
+					wanted.FieldPath,
+				)
 			}
 			isSet = isSet || e.Name == v.Name
 		}
@@ -65,50 +78,54 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 			continue
 		}
 		c.Env = append(c.Env, wanted)
-		if p.edits.add(c.Path+"/env", len(c.Env) == 1, v.Name, *v) {
-			p.added(Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
-		}
+		p.addVariable(profile, *v, c)
 	}
 	return nil
 }
 
-// variables are those of the profile's folder, and the one that tells the mount path.
+// variables are those of the profile's subPath, and the one with the mount path.
 func variables(p *chosenProfile) []trace {
 	var traces []trace
 	for _, v := range p.variables {
 		traces = append(traces, trace{"environment variable " + v.Name, v, Addition{Profile: p.Name, Env: v.Name}})
 	}
 	if p.Env != "" {
-		traces = append(traces, trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}})
+		traces = append(
+			traces,
+			trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}},
+		)
 	}
 	return traces
 }
 
-// isExpanded reports whether a mount that stays needs a variable.
+// isExpanded reports whether a mount that remains needs a variable.
 func (r *removal) isExpanded(mounts, name string) bool {
 	for n, raw := range r.list(mounts) {
 		mount, _ := raw.(map[string]any)
-		if strings.Contains(kinds.StringOf(mount["subPathExpr"]), "$("+name+")") && !r.isTaken(mounts, n) {
+		if strings.Contains(kinds.StringOf(mount["subPathExpr"]), "$("+name+")") && !r.isRemoved(mounts, n) {
 			return true
 		}
 	}
 	return false
 }
 
-// takeHead takes our items from the head of a list. One that stands elsewhere may be the pod's own.
-func (r *removal) takeHead(i int, c *kinds.Container, list string, traces []trace) {
+// removeHead removes injected items from the head of a list. One that stands further down may be the pod's own.
+func (r *removal) removeHead(i int, c *kinds.Container, list string, traces []trace) {
 	path, atHead := c.Path+"/"+list, true
 	for n, raw := range r.list(path) {
 		t := slices.IndexFunc(traces, func(t trace) bool { return isJSON(raw, t.value) })
 		atHead = atHead && t >= 0
 		switch {
 		case atHead:
-			r.take(path, n)
+			r.removeItem(path, n)
 			addition := traces[t].addition
 			addition.Container = c.Name
 			r.removed(i, addition)
 		case t >= 0:
-			r.warn(i, "container %q: %s stays: what is injected comes first in its list, and this may be the pod's own", c.Name, traces[t].what)
+			r.warn(
+				i, "container %q: %s stays: injected items come first in its list, and this may be the pod's own", c.Name,
+				traces[t].what,
+			)
 		}
 	}
 }

@@ -17,34 +17,34 @@ func groupContext(group *int64) corev1.PodSecurityContext {
 
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
 func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
-	if profile.FSGroup == nil {
-		return
-	}
 	if p.pod.SecurityContextPath == "" {
-		p.warn("fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing", *profile.FSGroup, profile.Name)
+		p.warn(
+			"fsGroup %d of profile %q is not set: this kind has no security context of the pod, or its parent is missing",
+			*profile.FSGroup, profile.Name,
+		)
 		return
 	}
 	context := p.pod.SecurityContext
 	if context != nil && context.HasFSGroup {
 		if p.group != nil && *p.group != *profile.FSGroup {
-			p.warn("fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name, *p.group)
+			p.warn(
+				"fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name,
+				*p.group,
+			)
 		}
 		return
 	}
 	p.group = profile.FSGroup
-	var isNew bool
+	report := Addition{Profile: profile.Name, FSGroup: profile.FSGroup}
 	if group := groupContext(profile.FSGroup); context == nil {
-		isNew = p.edits.set(p.pod.SecurityContextPath, group)
+		p.setField(p.pod.SecurityContextPath, group, report)
 	} else {
-		isNew = p.edits.set(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup)
+		p.setField(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup, report)
 		if !context.HasFSGroupChangePolicy {
-			p.edits.set(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
+			p.setField(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
 		}
 	}
 	p.pod.SecurityContext = &kinds.SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
-	if isNew {
-		p.added(Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
-	}
 	if others := p.otherClaims(volume); len(others) > 0 {
 		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
 	}
@@ -75,11 +75,15 @@ func podGroup(p *chosenProfile) []trace {
 	return []trace{{"fsGroup", groupContext(p.FSGroup), Addition{Profile: p.Name, FSGroup: p.FSGroup}}}
 }
 
-// groupBeside tells of a group in a security context with other fields, which the pod's author may have set.
+// groupBeside returns a warning about a group in a security context with other fields, which the
+// pod's author may have set.
 func groupBeside(found any, p *chosenProfile) string {
 	if context, _ := found.(map[string]any); p.FSGroup == nil || !isJSON(context["fsGroup"], p.FSGroup) {
 		return ""
 	}
-	return fmt.Sprintf("fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
-		"take it out by hand if the profile %q has set it", *p.FSGroup, p.Name)
+	return fmt.Sprintf(
+		"fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
+			"remove it yourself if the profile %q has set it",
+		*p.FSGroup, p.Name,
+	)
 }

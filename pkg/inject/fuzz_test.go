@@ -17,7 +17,8 @@ import (
 // FuzzPatch patches an arbitrary document with an arbitrary configuration: the operations can be carried out, and what
 // they make needs no more of them.
 func FuzzPatch(f *testing.F) {
-	rows := "kinds: [{group: example.com, kind: Train, pods: [{scope: 'spec.jobs[*]', metadata: [meta, $.metadata], volumes: '$.spec.volumes', " +
+	rows := "kinds: [{group: example.com, kind: Train, pods: [{scope: 'spec.jobs[*]', metadata: [meta, " +
+		"$.metadata], volumes: '$.spec.volumes', " +
 		"securityContext: [$.spec.context], containers: [., 'more[*]'], replicas: ['$.spec.jobs[*].n']}]}]\n"
 	for _, document := range []string{
 		`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"main"}]}}`,
@@ -37,7 +38,11 @@ func FuzzPatch(f *testing.F) {
 	} {
 		f.Add(propertyConfig+rows, document)
 		f.Add("profiles: [{name: default}]\n", document)
-		f.Add("profiles: [{name: a, default: true, colocate: true}, {name: b, default: true, colocate: true, mount: {path: /b}}]\n"+rows, document)
+		f.Add(
+			"profiles: [{name: a, default: true, colocate: true}, {name: b, default: true, colocate: true, mount: {path: "+
+				"/b}}]\n"+rows,
+			document,
+		)
 	}
 	f.Fuzz(func(t *testing.T, profiles, text string) {
 		config, _, err := storage.Load([]byte(injecttest.FileHead + profiles))

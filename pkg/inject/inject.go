@@ -13,11 +13,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// annotationMirror marks a static pod's mirror, which the API server never changes.
+// annotationMirror is on a static pod's mirror, which the API server never changes.
 // Source: Kubernetes, core/v1 MirrorPodAnnotationKey.
 const annotationMirror = "kubernetes.io/config.mirror"
 
-// errNotServed marks a refusal that is the administrator's, not a conflict within the pod.
+// errNotServed is a refusal by the administrator's configuration, not a conflict within the pod.
 var errNotServed = errors.New("the administrator does not allow it")
 
 // Patch decides about the pods of one object, which may share a list of volumes.
@@ -71,21 +71,19 @@ func (p *podPatch) decide() Decision {
 		reason, message = ReasonNoPods, p.pod.Why
 	default:
 		reason, message = p.inject()
-		if p.elsewhere(reason) {
+		isMounted := reason == ReasonInjected || reason == ReasonAlreadyMounted
+		if isMounted && len(p.pod.ExternalContainers) > 0 && p.labelExternal() {
 			reason = ReasonInjected
 		}
 	}
 	if reason == ReasonInjected && p.request.Admission {
-		p.mark()
+		p.annotate()
 	}
-	p.decision.Reason, p.decision.Message = reason, message
-	if reason.Refuses() {
-		p.decision.Added, p.decision.Profiles, p.decision.Claims = nil, nil, nil
-	}
+	p.decision.conclude(reason, message)
 	return p.decision
 }
 
-// skip returns why the pod is none of ours, if so.
+// skip returns why the pod gets nothing, or an empty reason.
 func (p *podPatch) skip() (Reason, string) {
 	_, isMirror := p.pod.Annotations[annotationMirror]
 	selector := p.request.Selector
@@ -109,9 +107,8 @@ func (p *podPatch) inject() (Reason, string) {
 	if err != nil {
 		return ReasonInvalid, err.Error()
 	}
-	p.decision.Warnings = append(p.decision.Warnings, unknownAnnotations(p.config, p.pod.Annotations)...)
 	if len(chosen) == 0 {
-		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that are no more"
+		return ReasonAlreadyMounted, "the pod keeps the volumes of profiles that no longer exist"
 	}
 	mounted := false
 	for _, profile := range chosen {
@@ -130,24 +127,19 @@ func (p *podPatch) inject() (Reason, string) {
 	case mounted:
 		return ReasonAlreadyMounted, ""
 	}
-	return ReasonExcluded, "every container is left out by name"
+	return ReasonExcluded, "every container is excluded by name"
 }
 
-// warnUnknownContainers tells of misspelt names in the pod's own annotations. A profile's list is for many pods.
-func (p *podPatch) warnUnknownContainers(profile *chosenProfile) {
-	for _, name := range profile.annotated {
-		if p.container(name) == nil {
-			p.warn("there is no container %q, which an annotation names", name)
-		}
-	}
-}
-
-// warnMissingAnnotations tells what the driver looks for on a pod before it mounts anything: without it the pod waits forever.
+// warnMissingAnnotations warns of annotations that the driver requires on a pod before it mounts
+// anything. Without them the pod waits forever.
 func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
 	backend := profile.Backend()
 	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {
 		if value := backend.PodAnnotations[key]; p.pod.Annotations[key] != value {
-			p.warn("profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template", profile.Name, backend.Driver, key, value)
+			p.warn(
+				"profile %q: the driver %s mounts only into pods with the annotation %s: %q: add it to the pod template",
+				profile.Name, backend.Driver, key, value,
+			)
 		}
 	}
 }
@@ -156,56 +148,28 @@ func (p *podPatch) warn(format string, args ...any) {
 	p.decision.Warnings = append(p.decision.Warnings, fmt.Sprintf(format, args...))
 }
 
-func (p *podPatch) added(a Addition) {
-	if p.decision.Added == nil { // most often a volume, and a mount in each container
-		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
-	}
-	p.decision.Added = append(p.decision.Added, a)
-}
-
 // mountProfile mounts one profile into the pod and reports whether any container has it then.
 func (p *podPatch) mountProfile(profile *chosenProfile) (bool, error) {
-	p.warnUnknownContainers(profile)
-	if !slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) }) {
+	if !p.includesAny(profile) {
 		return false, nil
 	}
 	volume, err := p.volume(profile)
 	if err != nil {
 		return false, err
 	}
-	for i := range p.pod.Containers {
-		c := &p.pod.Containers[i]
-		if !profile.includes(c.Name) {
-			continue
-		}
-		mount := p.mount
-		if p.mirrors(profile, c) {
-			mount = p.mirror
-		}
-		if err := mount(profile, volume, c); err != nil {
-			return false, fmt.Errorf("container %q: %w", c.Name, err)
-		}
-	}
-	p.fsGroup(profile, volume)
-	if err := p.colocate(profile, volume.Claim); err != nil {
+	if err := p.mount(profile, volume); err != nil {
 		return false, err
+	}
+	if profile.FSGroup != nil {
+		p.fsGroup(profile, volume)
+	}
+	if profile.Colocates() {
+		if err := p.colocate(profile, volume.Claim); err != nil {
+			return false, err
+		}
 	}
 	p.warnMissingAnnotations(profile)
 	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
 	p.decision.Claims = append(p.decision.Claims, volume.Claim)
 	return true, nil
-}
-
-// container returns the pod's container of that name, or nil.
-func (p *podPatch) container(name string) *kinds.Container {
-	if len(p.pod.Containers) <= linearSearchLimit {
-		return p.pod.Container(name)
-	}
-	if p.containers == nil {
-		p.containers = make(map[string]*kinds.Container, len(p.pod.Containers))
-		for i := range slices.Backward(p.pod.Containers) {
-			p.containers[p.pod.Containers[i].Name] = &p.pod.Containers[i]
-		}
-	}
-	return p.containers[name]
 }

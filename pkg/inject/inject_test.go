@@ -2,7 +2,6 @@ package inject_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,7 +26,11 @@ func patch(t testing.TB, config *storage.Config, document map[string]any) inject
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.Everything()}, objects[0].Pods...)
+	return inject.Patch(
+		config,
+		inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.Everything()},
+		objects[0].Pods...,
+	)
 }
 
 // lines writes operations as text, with the fields of their values sorted.
@@ -73,8 +76,9 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: []\ncontainers: [{name: main, volumeMounts: []}]",
 			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"lists with items get ours at their head": {
-			pod: "volumes: [{name: scratch, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /tmp}]}]",
+		"lists with items get new ones at their head": {
+			pod: "volumes: [{name: scratch, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, " +
+				"mountPath: /tmp}]}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 		},
 		"init containers and native sidecars are mounted, ephemeral containers are not": {
@@ -108,7 +112,8 @@ func TestPatchOperations(t *testing.T) {
 			},
 		},
 		"two profiles in lists with items keep their order": {
-			config: two, pod: both + "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
+			config: two, pod: both + "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: " +
+				"[{name: x, mountPath: /x}]}]",
 			exp: []string{
 				"add /spec/volumes/0 " + volume, "add /spec/volumes/1 " + volumeB,
 				"add /spec/containers/0/volumeMounts/0 " + mount, "add /spec/containers/0/volumeMounts/1 " + mountB,
@@ -122,14 +127,15 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "]}]",
 		},
 		"the claim is in the pod under another name: that volume is used": {
-			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\ncontainers: [{name: main}]",
+			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\ncontainers: " +
+				"[{name: main}]",
 			exp: []string{`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"mine"}]`},
 		},
-		"the claim is mounted elsewhere: no second mount": {
+		"the claim is mounted at another path: no second mount": {
 			pod: "volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n" +
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]",
 		},
-		"the claim is mounted elsewhere through one of two volumes": {
+		"the claim is mounted at another path through one of two volumes": {
 			pod: "volumes: [" + volume + ", {name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n" +
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}]}]",
 		},
@@ -156,25 +162,33 @@ func TestPatchOperations(t *testing.T) {
 			pod: "volumes: [{name: other, persistentVolumeClaim: {claimName: other}}]\ncontainers: [{name: main}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"a path above another mount is allowed and told": {
-			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /data/cache/}]}]",
+		"a path above another mount is allowed with a warning": {
+			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: " +
+				"/data/cache/}]}]",
 			exp:     []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 			expWarn: []string{`container "main": mount path /data nests with /data/cache/ of volume "x"`},
 		},
-		"a path below another mount is allowed and told": {
-			config:  "profiles: [{name: default, mount: {path: /x/data}}]\n",
-			pod:     "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
-			exp:     []string{"add /spec/volumes/0 " + volume, `add /spec/containers/0/volumeMounts/0 {"mountPath":"/x/data","name":"pipeline-storage"}`},
+		"a path below another mount is allowed with a warning": {
+			config: "profiles: [{name: default, mount: {path: /x/data}}]\n",
+			pod:    "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /x}]}]",
+			exp: []string{
+				"add /spec/volumes/0 " + volume,
+				`add /spec/containers/0/volumeMounts/0 {"mountPath":"/x/data","name":"pipeline-storage"}`,
+			},
 			expWarn: []string{`container "main": mount path /x/data nests with /x of volume "x"`},
 		},
 		"a path that only begins alike is no matter": {
-			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: /database}]}]",
+			pod: "volumes: [{name: x, emptyDir: {}}]\ncontainers: [{name: main, volumeMounts: [{name: x, mountPath: " +
+				"/database}]}]",
 			exp: []string{"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts/0 " + mount},
 		},
 		"subPath and readOnly of the profile": {
 			config: "profiles: [{name: default, mount: {subPath: runs, readOnly: true}}]\n",
 			pod:    "containers: [{name: main}]",
-			exp:    []string{volumes, `add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`},
+			exp: []string{
+				volumes,
+				`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`,
+			},
 		},
 		"only the profile's containers": {
 			config: "profiles: [{name: default, mount: {containers: [main, absent]}}]\n",
@@ -188,26 +202,40 @@ func TestPatchOperations(t *testing.T) {
 		},
 		"the variable is added to a container without any": {
 			config: env, pod: "containers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/containers/0/env [{"name":"DATA","value":"/data"}]`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/containers/0/env [{"name":"DATA","value":"/data"}]`,
+			},
 		},
 		"the variable comes first, so that others can refer to it": {
 			config: env, pod: "containers: [{name: main, env: [{name: OUT, value: $(DATA)/out}]}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/containers/0/env/0 {"name":"DATA","value":"/data"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/containers/0/env/0 {"name":"DATA","value":"/data"}`,
+			},
 		},
 		"the variable is there with our value": {
-			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}]}]",
+			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: DATA, value: /data}]}]",
 		},
-		"the variable tells the path that the container chose itself": {
-			config: env, pod: "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /mine}]}]",
+		"the variable has the path that the container chose itself": {
+			config: env, pod: "volumes: [" + volume +
+				"]\ncontainers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /mine}]}]",
 			exp: []string{`add /spec/containers/0/env [{"name":"DATA","value":"/mine"}]`},
 		},
 		"fsGroup makes a security context": {
 			config: fsGroup, pod: "containers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
+			},
 		},
 		"fsGroup fills an empty security context": {
 			config: fsGroup, pod: "securityContext: {}\ncontainers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", `add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]",
+				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
+			},
 		},
 		"fsGroup is added to a security context and nothing else is touched": {
 			config: fsGroup, pod: "securityContext: {runAsUser: 7}\ncontainers: [{name: main}]",
@@ -218,13 +246,15 @@ func TestPatchOperations(t *testing.T) {
 		},
 		"fsGroup keeps the policy that is there": {
 			config: fsGroup, pod: "securityContext: {fsGroupChangePolicy: Always}\ncontainers: [{name: main}]",
-			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", "add /spec/securityContext/fsGroup 1000"},
+			exp: []string{
+				volumes, "add /spec/containers/0/volumeMounts [" + mount + "]", "add /spec/securityContext/fsGroup 1000",
+			},
 		},
 		"fsGroup is never overridden, not even 0": {
 			config: fsGroup, pod: "securityContext: {fsGroup: 0}\ncontainers: [{name: main}]",
 			exp: []string{volumes, "add /spec/containers/0/volumeMounts [" + mount + "]"},
 		},
-		"fsGroup with other claims is told": {
+		"fsGroup with other claims is warned of": {
 			config: fsGroup, pod: "volumes: [{name: x, persistentVolumeClaim: {claimName: models}}]\ncontainers: [{name: main}]",
 			exp: []string{
 				"add /spec/volumes/0 " + volume, "add /spec/containers/0/volumeMounts [" + mount + "]",
@@ -233,7 +263,8 @@ func TestPatchOperations(t *testing.T) {
 			expWarn: []string{"fsGroup 1000 applies to the pod's other claims too: models"},
 		},
 		"a kept claim is no other claim": {
-			config: fsGroup, pod: "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]",
+			config: fsGroup, pod: "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: " +
+				"old}}]\ncontainers: [{name: main}]",
 			exp: []string{
 				"add /spec/containers/0/volumeMounts [" + mount + "]",
 				`add /spec/securityContext {"fsGroup":1000,"fsGroupChangePolicy":"OnRootMismatch"}`,
@@ -295,7 +326,8 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in an init container": {
-			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: [{name: main}]",
+			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: " +
+				"[{name: main}]",
 			exp: `container "prepare": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in the last of three containers": {
@@ -328,8 +360,9 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			config: env, pod: "containers: [{name: main, env: [{name: DATA}]}]",
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
-		"the variable comes from elsewhere": {
-			config: env, pod: "containers: [{name: main, env: [{name: DATA, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]",
+		"the variable comes from another source": {
+			config: env, pod: "containers: [{name: main, env: [{name: DATA, valueFrom: {fieldRef: {fieldPath: " +
+				"metadata.name}}}]}]",
 			exp: `container "main": environment variable DATA is set to something else than /data`,
 		},
 		"the variable is set twice, and the last one counts": {
@@ -372,43 +405,12 @@ spec:
 	assert.Equal(t, inject.ReasonInjected, result.Decisions[0].Reason)
 	require.NotNil(t, result.Refused())
 	assert.Equal(t, "/spec/templates/1", result.Refused().Pod)
-	assert.Equal(t, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`, result.Refused().Message)
+	assert.Equal(
+		t,
+		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		result.Refused().Message,
+	)
 	assert.Empty(t, result.Operations)
-}
-
-func TestClaimTemplates(t *testing.T) {
-	const set = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  volumeClaimTemplates: [{metadata: {name: NAME}}]
-  template:
-    spec:
-      containers: [{name: main, volumeMounts: [{name: NAME, mountPath: PATH}]}]
-`
-	for name, tt := range map[string]struct {
-		name, path string
-		exp        string
-	}{
-		"of another name at another path":   {"db", "/db", ""},
-		"of our name":                       {"pipeline-storage", "/db", `the name "pipeline-storage" is taken by a claim template: rename that template or the profile`},
-		"of another name, mounted at ours":  {"db", "/data/", `container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`},
-		"of our name, mounted at our path":  {"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`},
-		"of a name that only begins as our": {"pipeline-storage-b", "/db", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			text := strings.NewReplacer("NAME", tt.name, "PATH", tt.path).Replace(set)
-			result := patch(t, storage.Default(), injecttest.Decode(t, text))
-			if tt.exp == "" {
-				assert.Nil(t, result.Refused())
-				assert.Len(t, result.Operations, 2)
-				return
-			}
-			require.NotNil(t, result.Refused())
-			assert.Contains(t, result.Refused().Message, tt.exp)
-		})
-	}
 }
 
 func TestSelection(t *testing.T) {
@@ -420,18 +422,47 @@ func TestSelection(t *testing.T) {
 		exp      inject.Reason
 		expText  string
 	}{
-		"no label":                        {nil, "containers: [{name: main}]", inject.ReasonNotSelected, `"pipeline-storage=enabled"`},
-		"the label":                       {nil, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
-		"the label with another value":    {nil, "labels: {pipeline-storage: disabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, ""},
-		"the label as an annotation":      {nil, "annotations: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, ""},
-		"a selector of its own":           {team, "labels: {team: b}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
-		"a selector replaces the default": {team, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, `"team in (a,b)"`},
-		"every pod":                       {labels.Everything(), "containers: [{name: main}]", inject.ReasonInjected, ""},
-		"a mirror pod":                    {labels.Everything(), "annotations: {kubernetes.io/config.mirror: abc}\n---\ncontainers: [{name: main}]", inject.ReasonMirrorPod, "node"},
-		"a mirror pod without a hash":     {labels.Everything(), "annotations: {kubernetes.io/config.mirror: ''}\n---\ncontainers: [{name: main}]", inject.ReasonMirrorPod, ""},
-		"a Windows pod by its os":         {labels.Everything(), "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, "Linux"},
-		"a Windows pod by its node":       {labels.Everything(), "nodeSelector: {kubernetes.io/os: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, ""},
-		"a Linux pod that says so":        {labels.Everything(), "os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]", inject.ReasonInjected, ""},
+		"no label": {
+			nil, "containers: [{name: main}]", inject.ReasonNotSelected, `"pipeline-storage=enabled"`,
+		},
+		"the label": {
+			nil, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, "",
+		},
+		"the label with another value": {
+			nil, "labels: {pipeline-storage: disabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected, "",
+		},
+		"the label as an annotation": {
+			nil, "annotations: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected,
+			"",
+		},
+		"a selector of its own": {
+			team, "labels: {team: b}\n---\ncontainers: [{name: main}]", inject.ReasonInjected, "",
+		},
+		"a selector replaces the default": {
+			team, "labels: {pipeline-storage: enabled}\n---\ncontainers: [{name: main}]", inject.ReasonNotSelected,
+			`"team in (a,b)"`,
+		},
+		"every pod": {labels.Everything(), "containers: [{name: main}]", inject.ReasonInjected, ""},
+		"a mirror pod": {
+			labels.Everything(), "annotations: {kubernetes.io/config.mirror: abc}\n---\ncontainers: [{name: main}]",
+			inject.ReasonMirrorPod, "node",
+		},
+		"a mirror pod without a hash": {
+			labels.Everything(), "annotations: {kubernetes.io/config.mirror: ''}\n---\ncontainers: [{name: main}]",
+			inject.ReasonMirrorPod, "",
+		},
+		"a Windows pod by its os": {
+			labels.Everything(), "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonWindows, "Linux",
+		},
+		"a Windows pod by its node": {
+			labels.Everything(), "nodeSelector: {kubernetes.io/os: windows}\ncontainers: [{name: main}]",
+			inject.ReasonWindows, "",
+		},
+		"a Linux pod by its fields": {
+			labels.Everything(),
+			"os: {name: linux}\nnodeSelector: {kubernetes.io/os: linux}\ncontainers: [{name: main}]",
+			inject.ReasonInjected, "",
+		},
 		"a pod that was not chosen, for Windows": {
 			nil, "os: {name: windows}\ncontainers: [{name: main}]", inject.ReasonNotSelected, "",
 		},
@@ -439,7 +470,9 @@ func TestSelection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := storage.Default()
 			pods := injecttest.Find(t, config, injecttest.Pod(t, tt.pod))[0].Pods
-			result := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: tt.selector}, pods...)
+			result := inject.Patch(
+				config, inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: tt.selector}, pods...,
+			)
 			require.Len(t, result.Decisions, 1)
 			assert.Equal(t, tt.exp, result.Decisions[0].Reason)
 			assert.Contains(t, result.Decisions[0].Message, tt.expText)
@@ -457,16 +490,21 @@ func TestExcluded(t *testing.T) {
 	assert.Equal(t, inject.ReasonExcluded, result.Decisions[0].Reason)
 	assert.Empty(t, result.Decisions[0].Profiles)
 
-	noContainers := inject.Patch(config, inject.Request{Selector: labels.Everything()}, kinds.Pod{VolumesPath: "/spec/volumes"})
+	noContainers := inject.Patch(
+		config, inject.Request{Selector: labels.Everything()}, kinds.Pod{VolumesPath: "/spec/volumes"},
+	)
 	assert.Empty(t, noContainers.Operations)
 	assert.Equal(t, inject.ReasonExcluded, noContainers.Decisions[0].Reason)
 	assert.Empty(t, inject.Patch(config, inject.Request{}).Decisions, "no pods, no decisions")
 }
 
-func TestDecisionTellsWhatWasAdded(t *testing.T) {
+func TestDecisionListsAdditions(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, env: DATA, fsGroup: 5}, {name: b, mount: {path: /b}}]\n")
 	group := int64(5)
-	result := patch(t, config, injecttest.Pod(t, "annotations: {pipeline-storage.io/profiles: 'b, default'}\n---\ncontainers: [{name: main}]"))
+	result := patch(
+		t, config,
+		injecttest.Pod(t, "annotations: {pipeline-storage.io/profiles: 'b, default'}\n---\ncontainers: [{name: main}]"),
+	)
 	require.Len(t, result.Decisions, 1)
 	decision := result.Decisions[0]
 	assert.Equal(t, []string{"b", "default"}, decision.Profiles, "in the order of the annotation")
@@ -479,57 +517,4 @@ func TestDecisionTellsWhatWasAdded(t *testing.T) {
 		{Profile: "default", Container: "main", Env: "DATA"},
 		{Profile: "default", FSGroup: &group},
 	}, decision.Added)
-}
-
-// TestClaimsOfTheNamespace is about names that depend on where the pod lives; the pod's own namespace is not written.
-func TestClaimsOfTheNamespace(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default, claim: {name: 'data-{namespace}'}}]\n")
-	document := injecttest.Decode(t, "apiVersion: v1\nkind: Pod\nmetadata: {generateName: train-}\nspec: {containers: [{name: main}]}\n")
-	objects := injecttest.Find(t, config, document)
-	assert.Equal(t, "train-", objects[0].Name)
-	assert.Empty(t, objects[0].Namespace)
-	result := inject.Patch(config, inject.Request{Namespace: "ml", Selector: labels.Everything()}, objects[0].Pods...)
-	assert.Equal(t, []string{"data-ml"}, result.Decisions[0].Claims)
-	for _, op := range result.Operations {
-		assert.True(t, strings.HasPrefix(op.Path, "/spec/"), op.Path)
-	}
-}
-
-// TestKeptClaimIsTold lets an edge know which claim the pod really mounts.
-func TestKeptClaimIsTold(t *testing.T) {
-	result := patch(t, storage.Default(), injecttest.Pod(t, "volumes: [{name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\ncontainers: [{name: main}]"))
-	assert.Equal(t, []string{"default"}, result.Decisions[0].Profiles)
-	assert.Equal(t, []string{"old"}, result.Decisions[0].Claims)
-}
-
-func TestTheGroupOfASecondProfileIsWarnedOf(t *testing.T) {
-	config, _, err := storage.Load([]byte(injecttest.FileHead + `profiles:
-- name: default
-  fsGroup: 1
-- name: b
-  fsGroup: 2
-  mount: {path: /b}
-`))
-	require.NoError(t, err)
-	pod := kinds.Pod{
-		VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
-		Annotations: map[string]string{inject.AnnotationProfiles: "default,b"},
-		Labels:      map[string]string{kinds.Label: kinds.LabelEnabled},
-		Containers:  []kinds.Container{{Path: "/spec/containers/0", Name: "main"}},
-	}
-	decision := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml"}, pod).Decisions[0]
-	assert.Equal(t, inject.ReasonInjected, decision.Reason, decision.Message)
-	assert.Contains(t, decision.Warnings, `fsGroup 2 of profile "b" is not set: the pod has 1 for another profile`)
-}
-
-func TestAVolumeWithoutANameCannotBeMounted(t *testing.T) {
-	pod := kinds.Pod{
-		VolumesPath: "/spec/volumes", Volumes: []kinds.PodVolume{{Claim: "pvc-data-pipeline"}},
-		Labels:     map[string]string{kinds.Label: kinds.LabelEnabled},
-		Containers: []kinds.Container{{Path: "/spec/containers/0", Name: "main"}},
-	}
-	result := inject.Patch(storage.Default(), inject.Request{Namespace: "ml"}, pod)
-	assert.Equal(t, inject.ReasonConflict, result.Decisions[0].Reason)
-	assert.Equal(t, `the volume with the claim "pvc-data-pipeline" has no name to mount it by: give it one`, result.Decisions[0].Message)
-	assert.Empty(t, result.Operations)
 }

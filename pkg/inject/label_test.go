@@ -10,23 +10,38 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // labelKinds are rows for every mechanic around pods whose containers are not in the object, or not all of them.
 const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [" +
 	"{podTemplate: spec.template, labels: metadata.labels}, " +
 	"{scope: spec.ref, metadata: [$.metadata], labels: $.metadata.labels, why: the pods are those of the runtime}, " +
-	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, implied: true, why: A is implied}, " +
-	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, labelPrefix: role.label., implied: true, why: B is implied}]}, " +
-	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: ['steps[*]'], reference: ref, adds: main, " +
-	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it is somebody else's}]}, " +
-	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.told, why: it is made elsewhere}]}]\n"
+	"{podTemplate: spec.a.template, labels: $.spec.x.a.labels, why: A is implied}, " +
+	"{podTemplate: spec.b.template, labels: $.spec.x.b.labels, why: B is implied}]}, " +
+	"{group: example.com, kind: Steps, pods: [{scope: spec, metadata: [$.metadata], volumes: volumes, containers: " +
+	"['steps[*]'], " +
+	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it belongs to " +
+	"another object}]}, " +
+	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.reported, why: another object makes it}]}]\n"
+
+// labelConfig reads labelKinds, and sets what only rows of the built-in table have.
+func labelConfig(t *testing.T) *storage.Config {
+	t.Helper()
+	config := injecttest.Load(t, labelKinds)
+	train, steps := config.Kinds[0].Pods, config.Kinds[1].Pods
+	train[2].Implied = true
+	train[3].ProjectPaths = kinds.ProjectPaths{Implied: true, LabelPrefix: "role.label."}
+	steps[0].ProjectPaths = kinds.ProjectPaths{Reference: "ref", Adds: "main"}
+	return config
+}
 
 // TestLabels is about pods that cannot be mounted into here, so that their label has to find the webhook.
 func TestLabels(t *testing.T) {
 	const (
 		implied = `add /spec/x {"a":{"labels":{"pipeline-storage":"enabled"}},"b":{"labels":{"role.label.pipeline-storage":"enabled"}}}`
-		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
+		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label " +
+			"pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 	)
 	for name, tt := range map[string]struct {
 		kind, object string
@@ -51,13 +66,15 @@ func TestLabels(t *testing.T) {
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
 		},
 		"the label that is there is enough": {
-			kind: "Train", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {ref: {}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {ref: {}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			selector:   inject.DefaultSelector(),
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
 			expMessage: ref,
 		},
 		"a label with another value stays": {
-			kind: "Train", object: "metadata: {labels: {pipeline-storage: disabled}}\nspec: {ref: {}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "metadata: {labels: {pipeline-storage: disabled}}\nspec: {ref: {}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			expReasons: []inject.Reason{inject.ReasonNotSelected, inject.ReasonLabelled, inject.ReasonLabelled},
 			expMessage: `nothing can be mounted here, because the pods are those of the runtime, and its label pipeline-storage is "disabled" already`,
 		},
@@ -67,35 +84,39 @@ func TestLabels(t *testing.T) {
 			expMessage: `its labels do not match "pipeline-storage=enabled"`,
 		},
 		"a template with containers needs no label": {
-			kind: "Train", object: "spec: {template: {spec: {containers: [{name: main}]}}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "spec: {template: {spec: {containers: [{name: main}]}}, x: {a: {labels: " +
+				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			exp: []string{
-				"add /spec/template/spec/volumes [" + volume + "]", "add /spec/template/spec/containers/0/volumeMounts [" + mount + "]",
+				"add /spec/template/spec/volumes [" + volume + "]", "add /spec/template/spec/containers/0/volumeMounts [" +
+					mount + "]",
 				`add /spec/template/spec/containers/0/env [{"name":"DATA","value":"/data"}]`,
 			},
 			expReasons: []inject.Reason{inject.ReasonInjected, inject.ReasonLabelled, inject.ReasonLabelled},
 		},
 		"a template without containers gets the label": {
-			kind: "Train", object: "spec: {template: {spec: {}}, x: {a: {labels: {pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
+			kind: "Train", object: "spec: {template: {spec: {}}, x: {a: {labels: {pipeline-storage: enabled}}, b: " +
+				"{labels: {role.label.pipeline-storage: enabled}}}}",
 			exp:        []string{`add /spec/template/metadata {"labels":{"pipeline-storage":"enabled"}}`},
 			expReasons: []inject.Reason{inject.ReasonLabelled, inject.ReasonLabelled, inject.ReasonLabelled},
-			expMessage: "nothing can be mounted here, because the containers are defined elsewhere; the label",
+			expMessage: "nothing can be mounted here, because the containers are external; the label",
 		},
-		"a container that is defined elsewhere is left to the webhook": {
+		"an external container is left to the webhook": {
 			kind: "Steps", object: "spec: {steps: [{name: main}, {name: borrowed, ref: {name: x}}]}",
 			exp: []string{
 				"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]",
 				`add /spec/steps/0/env [{"name":"DATA","value":"/data"}]`, `add /metadata {"labels":{"pipeline-storage":"enabled"}}`,
 			},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "borrowed" gets no mount here, because it is somebody else's; the label pipeline-storage: enabled asks the webhook`,
+			expWarn:    `container "borrowed" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
 		},
 		"and so is one that the operator adds": {
-			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: [{name: DATA, value: /data}]}]}",
+			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: " +
+				"[{name: DATA, value: /data}]}]}",
 			exp:        []string{"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]"},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "main" gets no mount here, because it is somebody else's; the label pipeline-storage: enabled asks the webhook`,
+			expWarn:    `container "main" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
 		},
-		"all containers are defined elsewhere": {
+		"all containers are external": {
 			kind: "Steps", object: "spec: {steps: [{name: main, ref: {name: x}}]}",
 			exp:        []string{`add /metadata {"labels":{"pipeline-storage":"enabled"}}`},
 			expReasons: []inject.Reason{inject.ReasonLabelled},
@@ -106,8 +127,10 @@ func TestLabels(t *testing.T) {
 			expMessage: `container "main": mount path /data is taken by volume "cache": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a shared mount of the claim is one": {
-			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}], " +
-				"shared: {env: [{name: DATA, value: /mine}], volumeMounts: [{name: mine, mountPath: /mine}]}, steps: [{name: main}]}",
+			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: " +
+				"pvc-data-pipeline.demo}}], " +
+				"shared: {env: [{name: DATA, value: /mine}], volumeMounts: [{name: mine, mountPath: /mine}]}, steps: " +
+				"[{name: main}]}",
 			expReasons: []inject.Reason{inject.ReasonAlreadyMounted},
 		},
 		"a shared variable has another value": {
@@ -115,14 +138,14 @@ func TestLabels(t *testing.T) {
 			expReasons: []inject.Reason{inject.ReasonConflict},
 			expMessage: `container "main": environment variable DATA is set to something else than /data`,
 		},
-		"a scope without containers is no pod, unless it says why": {
-			kind: "Silent", object: "spec: {template: {spec: {}}, told: {spec: {}}}",
+		"a scope without containers is no pod, unless its row has a reason": {
+			kind: "Silent", object: "spec: {template: {spec: {}}, reported: {spec: {}}}",
 			expReasons: []inject.Reason{inject.ReasonNoPods},
-			expMessage: "it is made elsewhere",
+			expMessage: "another object makes it",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := injecttest.Load(t, labelKinds)
+			config := labelConfig(t)
 			selector := tt.selector
 			if selector == nil {
 				selector = labels.Everything()
@@ -158,16 +181,13 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
 		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
 	} {
-		_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"))
+		_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
+			injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"),
+		)
 		require.EqualError(t, err, exp)
 	}
-	_, err := kinds.NewTable(injecttest.Load(t, labelKinds).Kinds).Find(injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"))
+	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
+		injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"),
+	)
 	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
-}
-
-// TestTheGroupIsToldWhereItHasNoPlace is about kinds without a security context of the pod.
-func TestTheGroupIsToldWhereItHasNoPlace(t *testing.T) {
-	result := patch(t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"), injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"))
-	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
-		result.Decisions[0].Warnings)
 }

@@ -4,10 +4,10 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
-
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
@@ -31,7 +31,7 @@ type placeKey struct {
 type place struct {
 	path   string
 	isList bool
-	// empty says that the list was missing, null or empty.
+	// empty is true where the list was missing, null or empty.
 	empty bool
 	// count is how many items it has, and first and last where they are.
 	count, first, last int
@@ -44,14 +44,15 @@ type addedItem struct {
 	next  int
 }
 
-// newEdits makes room for what a pod needs: its volumes, its security context, its mark, and each container's mount.
+// newEdits makes room for what a pod needs: its volumes, its security context, its annotation, and
+// each container's mount.
 func newEdits(containers int) *edits {
 	const others = 3
 	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
 }
 
-// at returns the position of a path's place, which it makes when there is none.
-func (e *edits) at(path string, isList, empty bool) (position int, isNew bool) {
+// placeOf returns the position of a path's place, which it adds when the path has no place yet.
+func (e *edits) placeOf(path string, isList, empty bool) (position int, isNew bool) {
 	if i, ok := e.find(path); ok {
 		return i, false
 	}
@@ -108,7 +109,7 @@ func (e *edits) index(position int) {
 	}
 }
 
-// itemsOf visits the items of a place in order.
+// itemsOf iterates over the items of a place in order.
 func (e *edits) itemsOf(position int) iter.Seq[*addedItem] {
 	return func(yield func(*addedItem) bool) {
 		p := &e.places[position]
@@ -137,7 +138,7 @@ func (e *edits) has(position int, key string) bool {
 // add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
 // added already.
 func (e *edits) add(path string, empty bool, key string, item any) bool {
-	position, isNew := e.at(path, true, empty)
+	position, isNew := e.placeOf(path, true, empty)
 	if !isNew && e.has(position, key) {
 		return false
 	}
@@ -147,15 +148,15 @@ func (e *edits) add(path string, empty bool, key string, item any) bool {
 
 // set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
 func (e *edits) set(path string, value any) bool {
-	position, isNew := e.at(path, false, false)
+	position, isNew := e.placeOf(path, false, false)
 	if isNew {
 		e.put(position, "", value)
 	}
 	return isNew
 }
 
-// merge gives a field a value, or adds to the objects that another pod of the document has set there. It reports false when
-// all of it is there.
+// merge gives a field a value, or adds to the objects that another pod of the document has set
+// there. It reports false when all of it is there.
 func (e *edits) merge(path string, value any) bool {
 	if e.set(path, value) {
 		return true
@@ -179,32 +180,22 @@ func mergeInto(into, from any) bool {
 	return isNew
 }
 
-// entry adds a key to a map. A map that is missing, null or empty is added as a whole, and with the field below which it
-// stands when the object that holds it is missing, too: then the path is that object's. It reports false when the key was
-// added already.
-func (e *edits) entry(path, below string, empty bool, key, value string) bool {
-	if !empty {
-		return e.set(path+"/"+kinds.PointerToken(key), value)
-	}
-	entry := map[string]any{key: value}
-	if below != "" {
-		entry = map[string]any{below: entry}
-	}
-	return e.merge(path, entry)
-}
-
 // operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
 	for position := range e.places {
 		p := &e.places[position]
+		values := make([]any, 0, p.count)
+		for item := range e.itemsOf(position) {
+			values = append(values, item.value)
+		}
 		switch {
 		case !p.isList:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)[0]))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, values[0]))
 		case p.empty:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, values))
 		default:
-			for i, value := range e.values(position) {
+			for i, value := range values {
 				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), value))
 			}
 		}
@@ -212,11 +203,126 @@ func (e *edits) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// values are the items of a place.
-func (e *edits) values(position int) []any {
-	values := make([]any, 0, e.places[position].count)
-	for item := range e.itemsOf(position) {
-		values = append(values, item.value)
+// addItem puts an item at the head of a list of the pod and reports it, unless the document has one
+// of that key already.
+func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, report Addition) {
+	if p.edits.add(list, isEmpty, key, item) {
+		p.report(report)
 	}
-	return values
+}
+
+// setField gives a field that is absent or null a value and reports it, unless another pod of the document has set it.
+func (p *podPatch) setField(path string, value any, reports ...Addition) {
+	if p.edits.set(path, value) {
+		for _, a := range reports {
+			p.report(a)
+		}
+	}
+}
+
+// mergeField gives a field a value, or adds to the objects that another pod of the document has set
+// there. It reports whether something is new.
+func (p *podPatch) mergeField(path string, value any, report Addition) bool {
+	isNew := p.edits.merge(path, value)
+	if isNew {
+		p.report(report)
+	}
+	return isNew
+}
+
+func (p *podPatch) report(a Addition) {
+	if p.decision.Added == nil { // most often a volume, and a mount in each container
+		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
+	}
+	p.decision.Added = append(p.decision.Added, a)
+}
+
+// removedPlace is a list that loses items, a map that loses keys, or a field that is removed: one without a size.
+type removedPlace struct {
+	path  string
+	size  int
+	items []int
+	keys  []string
+}
+
+// removeItem notes that an item of a list is to be removed.
+func (r *removal) removeItem(list string, item int) {
+	if r.isRemoved(list, item) {
+		return
+	}
+	p := r.place(list)
+	if p == nil {
+		p = &removedPlace{path: list, size: len(r.list(list))}
+		r.places = append(r.places, p)
+	}
+	p.items = append(p.items, item)
+}
+
+// removeField notes that a field is to be removed. It reports false when another pod of the object has it, too.
+func (r *removal) removeField(path string) bool {
+	if r.place(path) != nil {
+		return false
+	}
+	r.places = append(r.places, &removedPlace{path: path})
+	return true
+}
+
+// removeKey notes that a key of a map is to be removed. A map that loses every key was missing or
+// empty before, and is removed as a whole, with an object that holds nothing else. It reports false
+// when the key is noted already.
+func (r *removal) removeKey(path string, size int, key string) bool {
+	p := r.place(path)
+	if p == nil {
+		p = &removedPlace{path: path, size: size}
+		r.places = append(r.places, p)
+	}
+	if slices.Contains(p.keys, key) {
+		return false
+	}
+	p.keys = append(p.keys, key)
+	return true
+}
+
+func (r *removal) isRemoved(list string, item int) bool {
+	p := r.place(list)
+	return p != nil && slices.Contains(p.items, item)
+}
+
+func (r *removal) place(path string) *removedPlace {
+	for _, p := range r.places {
+		if p.path == path {
+			return p
+		}
+	}
+	return nil
+}
+
+// operations writes the removals as RFC 6902. The items of a list are removed from its end, so that
+// the others keep their place. A list that loses every item was missing or empty before, and is
+// removed as a whole.
+func (r *removal) operations() []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	for _, p := range r.places {
+		if len(p.items)+len(p.keys) == p.size {
+			ops = append(ops, jsonpatch.NewOperation("remove", r.whole(p), nil))
+			continue
+		}
+		for _, key := range p.keys {
+			ops = append(ops, jsonpatch.NewOperation("remove", string(jsontext.Pointer(p.path).AppendToken(key)), nil))
+		}
+		slices.Sort(p.items)
+		for _, item := range slices.Backward(p.items) {
+			ops = append(ops, jsonpatch.NewOperation("remove", p.path+"/"+strconv.Itoa(item), nil))
+		}
+	}
+	return ops
+}
+
+// whole is the pointer of a place that is removed as a whole: for labels, that of metadata which holds nothing else.
+func (r *removal) whole(p *removedPlace) string {
+	parent := p.path[:strings.LastIndexByte(p.path, '/')]
+	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {
+		return parent
+	}
+	return p.path
 }

@@ -22,7 +22,8 @@ import (
 // The parts of which TestProperties makes every pod that can be made of them.
 var (
 	metaParts = []string{
-		"", "annotations: {pipeline-storage.io/profiles: 'default,b'}\n", "annotations: {pipeline-storage.io/mount-path: /elsewhere}\n",
+		"", "annotations: {pipeline-storage.io/profiles: 'default,b'}\n", "annotations: " +
+			"{pipeline-storage.io/mount-path: /other}\n",
 		"labels: {a: c}\nannotations: {pipeline-storage.io/profiles: b}\n",
 	}
 	volumeParts = []string{
@@ -35,20 +36,25 @@ var (
 	contextParts = []string{
 		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n", "securityContext: {fsGroup: null}\n",
 		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n",
-		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
+		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: " +
+			"{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
 	}
 	containerParts = []string{
 		"containers: [{name: main}]\n",
 		"containers: [{name: main, volumeMounts: null, env: []}, {name: b, env: [{name: DATA, value: /data}]}]\n",
-		"initContainers: [{name: i, restartPolicy: Always}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /tmp}]}]\n",
-		"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}, {name: pipeline-storage, mountPath: /ours}]}]\n",
-		"containers: [{name: main, env: [{name: OTHER, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeDevices: [{name: r, devicePath: /dev/x}]}]\n",
+		"initContainers: [{name: i, restartPolicy: Always}]\ncontainers: [{name: main, volumeMounts: [{name: scratch, " +
+			"mountPath: /tmp}]}]\n",
+		"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /mine}, {name: pipeline-storage, mountPath: " +
+			"/injected}]}]\n",
+		"containers: [{name: main, env: [{name: OTHER, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], " +
+			"volumeDevices: [{name: r, devicePath: /dev/x}]}]\n",
 		"containers: [{name: main}, {name: main, volumeMounts: [{name: scratch, mountPath: /data/}]}]\n",
 	}
 )
 
 // propertyConfig exercises everything that can be added.
-const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n- {name: b, colocate: true, mount: {path: /b, subPath: 'runs/{pod.name}'}}\n"
+const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n- {name: b, colocate: true, " +
+	"mount: {path: /b, subPath: 'runs/{pod.name}'}}\n"
 
 // TestProperties patches every combination of the parts, and checks what must hold for each.
 func TestProperties(t *testing.T) {
@@ -105,11 +111,11 @@ func checkProperties(t testing.TB, config *storage.Config, document map[string]a
 	require.NoError(t, err)
 	strict, err := kjson.UnmarshalStrict(text, &corev1.Pod{})
 	require.NoError(t, err)
-	assert.Empty(t, strict, "Kubernetes knows every field that was added")
+	assert.Empty(t, strict, "Kubernetes has every field that was added")
 	return result
 }
 
-// assertMounted checks that every container mounts every claim that the decision tells, at paths of its own.
+// assertMounted checks that every container mounts every claim of the decision, at paths of its own.
 func assertMounted(t testing.TB, decision inject.Decision, patched map[string]any) {
 	t.Helper()
 	text, err := json.Marshal(patched)
@@ -138,8 +144,8 @@ func assertMounted(t testing.TB, decision inject.Decision, patched map[string]an
 	}
 }
 
-// assertContains checks that everything of a value is still there: objects and lists may only have grown, lists at their
-// head, and null or empty ones may have been filled.
+// assertContains checks that everything of a value is still there: objects and lists may only have
+// grown, lists at their head, and null or empty ones may have been filled.
 func assertContains(t testing.TB, at string, after, before any) {
 	t.Helper()
 	switch before := before.(type) {

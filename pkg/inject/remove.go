@@ -10,22 +10,24 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Remove decides what injection has put into the pods of one object and returns the operations that take it out again.
+// Remove decides what injection has added to the pods of one object and returns the operations that remove it.
 //
-// Ours is what injection would write, to the letter: a volume with the name that a profile gives it and the claim that the
-// release gives the profile, with nothing else in it; a mount of that volume at the profile's path, as the pod's annotations
-// narrow it, in a container that the profile includes; and what containerTraces and podTraces list. Everything else is the pod's
-// own and stays, and so does a volume that something of the pod's own mounts. A nil Selector means every pod.
+// An addition is what injection would write, to the letter: a volume with the name that a profile
+// gives it and the claim that the release gives the profile, with nothing else in it; a mount of
+// that volume at the profile's path, as the pod's annotations narrow it, in a container that the
+// profile includes; and what containerTraces and podTraces list. Everything else is the pod's own
+// and remains, and so does a volume that something of the pod's own mounts. A nil Selector means
+// every pod.
 //
-// Remove is for those who leave. Neither path of injection calls it.
+// Remove is for users who uninstall. Neither path of injection calls it.
 func Remove(config *storage.Config, req Request, object *kinds.Object) Result {
 	r := removal{config: config, request: req, object: object, decisions: make([]Decision, len(object.Pods))}
-	uses := make([][]use, len(object.Pods))
+	uses := make([][]injectedProfile, len(object.Pods))
 	for i := range object.Pods {
 		uses[i] = r.pod(i)
 	}
 	for _, v := range r.volumes {
-		r.takeVolume(v)
+		r.removeVolume(v)
 	}
 	for i := range object.Pods {
 		r.fields(i, uses[i])
@@ -38,15 +40,15 @@ func Remove(config *storage.Config, req Request, object *kinds.Object) Result {
 	return result
 }
 
-// trace is one thing that injection leaves, what people call it, and how reports tell of it.
+// trace is one addition, what people call it, and how reports write it.
 type trace struct {
 	what     string
 	value    any
 	addition Addition
 }
 
-// containerTraces are what injection puts at the head of lists of a container that gets a mount, besides the mount. What has
-// no line here stays when a user leaves.
+// containerTraces are what injection puts at the head of lists of a container that gets a mount, in addition to the
+// mount. An addition without a line here remains when a user uninstalls.
 var containerTraces = []struct {
 	list   string
 	traces func(*chosenProfile) []trace
@@ -59,7 +61,7 @@ var containerTraces = []struct {
 var podTraces = []struct {
 	at     func(*kinds.Pod) string
 	traces func(*chosenProfile) []trace
-	// beside tells of a value that may be ours, among others.
+	// beside returns a warning about a value with other fields, one of which injection may have added.
 	beside func(found any, p *chosenProfile) string
 }{
 	{func(p *kinds.Pod) string { return p.SecurityContextPath }, podGroup, groupBeside},
@@ -71,37 +73,40 @@ type removal struct {
 	request   Request
 	object    *kinds.Object
 	decisions []Decision
-	// volumes are ours, which pods may share.
-	volumes []*ourVolume
-	places  []*takenPlace
+	// volumes are those that injection added. Pods may share them.
+	volumes []*injectedVolume
+	places  []*removedPlace
 }
 
-// use is a profile in a pod that has its volume, with the mount that injection gives the containers.
-type use struct {
+// injectedProfile is a profile in a pod that has its volume, with the mount that injection gives the containers.
+type injectedProfile struct {
 	profile *chosenProfile
-	volume  *ourVolume
+	volume  *injectedVolume
 	mount   any
 }
 
-// pod takes the mounts of one pod, and what stands beside them.
-func (r *removal) pod(i int) []use {
+// pod removes the mounts of one pod, and what came with them.
+func (r *removal) pod(i int) []injectedProfile {
 	pod, d := &r.object.Pods[i], &r.decisions[i]
 	d.Pod = pod.Path
 	if s := r.request.Selector; s != nil && !s.Matches(labels.Set(pod.Labels)) {
 		d.Reason, d.Message = ReasonNotSelected, fmt.Sprintf("its labels do not match %q", s)
 		return nil
 	}
-	var uses []use
+	var uses []injectedProfile
 	for p := range r.config.Profiles {
-		found, err := r.use(i, &r.config.Profiles[p])
+		found, err := r.injectedProfiles(i, &r.config.Profiles[p])
 		if err != nil {
 			d.Reason, d.Message = ReasonInvalid, err.Error()
 			return nil
 		}
 		uses = append(uses, found...)
 		claim := r.claim(i, &r.config.Profiles[p])
-		if slices.ContainsFunc(pod.AllVolumes(), func(v kinds.PodVolume) bool { return v.Claim == claim && v.Name != r.config.Profiles[p].VolumeName() }) {
-			r.colocation(i, &r.config.Profiles[p], claim) // the label is ours alone, whatever mounts the claim
+		if slices.ContainsFunc(
+			pod.AllVolumes(),
+			func(v kinds.PodVolume) bool { return v.Claim == claim && v.Name != r.config.Profiles[p].VolumeName() },
+		) {
+			r.colocation(i, &r.config.Profiles[p], claim) // only injection adds the label, whatever mounts the claim
 		}
 	}
 	for _, v := range pod.AllVolumes() {
@@ -113,24 +118,24 @@ func (r *removal) pod(i int) []use {
 		r.container(i, &pod.Containers[c], uses)
 	}
 	if pod.Label != nil && pod.Label.Value == kinds.LabelEnabled {
-		r.warn(i, "the label %s is left: it may be the pod's own, and without the webhook it does nothing", pod.Label.Key)
+		r.warn(i, "the label %s stays: it may be the pod's own, and without the webhook it does nothing", pod.Label.Key)
 	}
 	return uses
 }
 
-// use finds the volumes of a profile in a pod. A volume of our name that is anything else is told and stays.
-func (r *removal) use(i int, profile *storage.Profile) ([]use, error) {
+// injectedProfiles finds the volumes of a profile in a pod. Any other volume of that name is warned of and remains.
+func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedProfile, error) {
 	pod, name, claim := &r.object.Pods[i], profile.VolumeName(), r.claim(i, profile)
-	var uses []use
+	var uses []injectedProfile
 	for n, raw := range r.list(pod.VolumesPath) {
 		if v := pod.Volumes[n]; v.Name != name {
 			if v.Claim == claim {
-				r.tellOwn(i, profile, v.Name)
+				r.warnOfOwnVolume(i, profile, v.Name)
 			}
 			continue
 		}
 		if !isJSON(raw, podVolume(name, claim)) {
-			r.warn(i, "volume %q stays: it is something else than the claim %q, which profile %q mounts", name, claim, profile.Name)
+			r.warn(i, "volume %q stays: it is not the claim %q, which profile %q mounts", name, claim, profile.Name)
 			continue
 		}
 		names, err := splitNames(pod.Annotations[AnnotationProfiles])
@@ -141,22 +146,25 @@ func (r *removal) use(i int, profile *storage.Profile) ([]use, error) {
 		if err != nil {
 			return nil, err
 		}
-		volume := r.volume(i, ourVolume{profile: profile.Name, name: name, claim: claim, list: pod.VolumesPath, index: n})
+		volume := r.volume(
+			i, injectedVolume{profile: profile.Name, name: name, claim: claim, list: pod.VolumesPath, index: n},
+		)
 		inPod := podPatch{config: r.config, request: r.request, pod: pod}
 		mount, _, err := inPod.volumeMount(chosen, name)
-		if err != nil { // what nothing can be injected for is not ours
+		if err != nil { // injection would have refused it
 			r.warn(i, "%s", err)
 		}
-		uses = append(uses, use{chosen, volume, mount})
+		uses = append(uses, injectedProfile{chosen, volume, mount})
 	}
 	return uses, nil
 }
 
-// tellOwn tells what may be ours in a pod that has the claim by a volume of its own. Injection adds no mount there, but what
-// stands beside one. What cannot be the pod's own, the colocation, is taken.
-func (r *removal) tellOwn(i int, profile *storage.Profile, volume string) {
+// warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own.
+// Injection adds no mount there, but what comes with one. The colocation cannot be the pod's own
+// and is removed.
+func (r *removal) warnOfOwnVolume(i int, profile *storage.Profile, volume string) {
 	pod, own := &r.object.Pods[i], chosenProfile{Profile: *profile}
-	tell := func(list []any, traces []trace) {
+	warn := func(list []any, traces []trace) {
 		for _, t := range traces {
 			if slices.ContainsFunc(list, func(value any) bool { return isJSON(value, t.value) }) {
 				r.warn(i, "%s stays: the pod has the claim by its own volume %q, and this may be its own, too", t.what, volume)
@@ -164,7 +172,7 @@ func (r *removal) tellOwn(i int, profile *storage.Profile, volume string) {
 		}
 	}
 	for _, row := range podTraces {
-		tell([]any{r.lookup(row.at(pod))}, row.traces(&own))
+		warn([]any{r.lookup(row.at(pod))}, row.traces(&own))
 	}
 	for _, c := range pod.Containers {
 		for _, m := range c.Mounts {
@@ -172,13 +180,14 @@ func (r *removal) tellOwn(i int, profile *storage.Profile, volume string) {
 				continue
 			}
 			for _, row := range containerTraces {
-				tell(r.list(c.Path+"/"+row.list), row.traces(&own))
+				warn(r.list(c.Path+"/"+row.list), row.traces(&own))
 			}
 		}
 	}
 }
 
-// claim is the name of the profile's claim, as the way in which the pod was injected makes it: the webhook leaves its mark.
+// claim is the name of the profile's claim, as the way in which the pod was injected makes it: the
+// webhook writes its annotation.
 func (r *removal) claim(i int, profile *storage.Profile) string {
 	release := r.request.Release
 	if slices.Contains(InjectedProfiles(r.object.Pods[i].Annotations), profile.Name) {
@@ -187,30 +196,30 @@ func (r *removal) claim(i int, profile *storage.Profile) string {
 	return profile.Names(release, r.request.Namespace).Claim
 }
 
-// fields takes what was set on a pod for profiles whose volume goes.
-func (r *removal) fields(i int, uses []use) {
+// fields removes what was set on a pod for profiles whose volume is removed.
+func (r *removal) fields(i int, uses []injectedProfile) {
 	pod := &r.object.Pods[i]
-	var gone []string
+	var removed []string
 	for _, u := range uses {
-		if u.volume.stays {
+		if u.volume.isRetained {
 			continue
 		}
-		gone = append(gone, u.profile.Name)
+		removed = append(removed, u.profile.Name)
 		r.colocation(i, &u.profile.Profile, u.volume.claim)
 		for _, row := range podTraces {
 			found := r.lookup(row.at(pod))
 			for _, t := range row.traces(u.profile) {
 				if isJSON(found, t.value) {
-					if r.takeField(row.at(pod)) {
+					if r.removeField(row.at(pod)) {
 						r.removed(i, t.addition)
 					}
-				} else if told := row.beside(found, u.profile); told != "" {
-					r.warn(i, "%s", told)
+				} else if warning := row.beside(found, u.profile); warning != "" {
+					r.warn(i, "%s", warning)
 				}
 			}
 		}
 	}
-	r.unmark(pod, gone)
+	r.removeAnnotation(pod, removed)
 }
 
 // conclude gives a pod the reason for what was done.

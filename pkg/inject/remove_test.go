@@ -14,12 +14,14 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// withdraw decides what to take out of the one object of a document.
-func withdraw(t testing.TB, config *storage.Config, document map[string]any) inject.Result {
+// remove decides what to remove from the one object of a document.
+func remove(t testing.TB, config *storage.Config, document map[string]any) inject.Result {
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
-	return inject.Remove(config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace}, &objects[0])
+	return inject.Remove(
+		config, inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace}, &objects[0],
+	)
 }
 
 // paths writes operations that remove.
@@ -36,13 +38,16 @@ func paths(t testing.TB, result inject.Result) []string {
 
 func TestRemoveOperations(t *testing.T) {
 	const (
-		ours    = "volumes: [" + volume + "]\n"
-		mounted = "containers: [{name: main, volumeMounts: [" + mount + "]}]\n"
-		full    = "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n"
-		noMount = "/spec/containers/0/volumeMounts"
+		injected = "volumes: [" + volume + "]\n"
+		mounted  = "containers: [{name: main, volumeMounts: [" + mount + "]}]\n"
+		full     = "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n"
+		noMount  = "/spec/containers/0/volumeMounts"
 	)
-	ownTogether := "affinity: {podAffinity: {" + required + ": [" + strings.Replace(claimTerm, "CLAIM", "pvc-data-pipeline.demo", 1) + "]}}\n" +
-		"volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}]}]\n"
+	ownTogether := "affinity: {podAffinity: {" + required + ": [" + strings.Replace(
+		claimTerm, "CLAIM", "pvc-data-pipeline.demo", 1,
+	) + "]}}\n" +
+		"volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) +
+		"]\ncontainers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}]}]\n"
 	for name, tt := range map[string]struct {
 		config, pod string
 		exp         []string
@@ -50,90 +55,104 @@ func TestRemoveOperations(t *testing.T) {
 		expWarn     string
 	}{
 		"what was all that there is goes with its list": {
-			one, ours + mounted, []string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
+			one, injected + mounted, []string{noMount, "/spec/volumes"}, inject.ReasonRemoved, "",
 		},
 		"from a longer list the item goes": {
-			one, "volumes: [{name: a}, " + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}]}]",
+			one, "volumes: [{name: a}, " + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				", {name: a, mountPath: /a}]}]",
 			[]string{noMount + "/0", "/spec/volumes/1"},
 			inject.ReasonRemoved, "",
 		},
 		"several items go from the end": {
-			one, "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + ", {name: a, mountPath: /a}, " + mount + "]}]",
+			one, "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount +
+				", {name: a, mountPath: /a}, " + mount + "]}]",
 			[]string{noMount + "/2", noMount + "/0", "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
-		"a volume that nothing mounts": {one, ours + main, []string{"/spec/volumes"}, inject.ReasonRemoved, ""},
+		"a volume that nothing mounts": {one, injected + main, []string{"/spec/volumes"}, inject.ReasonRemoved, ""},
 		"nothing":                      {one, main, nil, inject.ReasonNothingToRemove, ""},
 		"the claim under another name": {
-			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove, "",
+			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
+				mounted, nil, inject.ReasonNothingToRemove, "",
 		},
 		"our name with another claim": {
-			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" + mounted, nil, inject.ReasonNothingToRemove,
-			`volume "pipeline-storage" stays: it is something else than the claim "pvc-data-pipeline.demo", which profile "default" mounts`,
+			one, "volumes: [" + strings.Replace(volume, "demo", "other", 1) + "]\n" +
+				mounted, nil, inject.ReasonNothingToRemove,
+			`volume "pipeline-storage" stays: it is not the claim "pvc-data-pipeline.demo", which profile "default" mounts`,
 		},
 		"our name with no claim": {
-			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" + mounted, nil, inject.ReasonNothingToRemove, "is something else than the claim",
+			one, "volumes: [{name: pipeline-storage, emptyDir: {}}]\n" +
+				mounted, nil, inject.ReasonNothingToRemove, "is not the claim",
 		},
 		"a profile that is no more": {
 			one, "volumes: [" + strings.Replace(volume, "pipeline-storage", "pipeline-storage-old", 1) + "]\n" + mounted, nil,
 			inject.ReasonNothingToRemove, `volume "pipeline-storage-old" stays: no profile of this configuration has that name`,
 		},
-		"a mount elsewhere": {
-			one, ours + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonKept,
+		"a mount at another path": {
+			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: " +
+				"/own}]}]", nil, inject.ReasonRetained,
 			`volume "pipeline-storage" stays: container "main" mounts it in a way of its own`,
 		},
-		"a mount of a folder": {
-			one, ours + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data, subPath: x}]}]", nil, inject.ReasonKept, "stays",
+		"a mount of a directory": {
+			one, injected + "containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /data, " +
+				"subPath: x}]}]", nil, inject.ReasonRetained, "stays",
 		},
 		"a mount in a container that is left out": {
-			"profiles: [{name: default, mount: {excludeContainers: [main]}}]\n", ours + mounted, nil, inject.ReasonKept, "stays",
+			"profiles: [{name: default, mount: {excludeContainers: [main]}}]\n", injected +
+				mounted, nil, inject.ReasonRetained, "stays",
 		},
 		"a block device": {
-			one, ours + "containers: [{name: main, volumeDevices: [{name: pipeline-storage, devicePath: /dev/x}]}]", nil, inject.ReasonKept, "stays",
+			one, injected + "containers: [{name: main, volumeDevices: [{name: pipeline-storage, devicePath: " +
+				"/dev/x}]}]", nil, inject.ReasonRetained, "stays",
 		},
 		"a mount where the pod's annotation wants it": {
-			one, "annotations: {pipeline-storage.io/mount-path: /own, pipeline-storage.io/sub-path: x}\n---\n" + ours +
+			one, "annotations: {pipeline-storage.io/mount-path: /own, pipeline-storage.io/sub-path: x}\n---\n" + injected +
 				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own, subPath: x}]}]",
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
-		"an annotation that says nothing": {
-			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + ours + mounted, nil, inject.ReasonInvalid, "",
+		"an annotation without a meaning": {
+			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + injected +
+				mounted, nil, inject.ReasonInvalid, "",
 		},
 		"nor does it in a pod without us": {
 			one, "annotations: {pipeline-storage.io/mount-path: own}\n---\n" + main, nil, inject.ReasonNothingToRemove, "",
 		},
 		"variables at the head": {
-			full, ours + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: DATA, value: /data}, {name: A}]}]",
+			full, injected + "containers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: DATA, value: /data}, {name: A}]}]",
 			[]string{noMount, "/spec/containers/0/env/0", "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
 		"a variable behind another": {
-			full, ours + "containers: [{name: main, volumeMounts: [" + mount + "], env: [{name: A}, {name: DATA, value: /data}]}]",
+			full, injected + "containers: [{name: main, volumeMounts: [" + mount +
+				"], env: [{name: A}, {name: DATA, value: /data}]}]",
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, `container "main": environment variable DATA stays`,
 		},
 		"a variable in a container without our mount": {
-			full, ours + "containers: [{name: main, env: [{name: DATA, value: /data}]}]", []string{"/spec/volumes"}, inject.ReasonRemoved, "",
+			full, injected + "containers: [{name: main, env: [{name: DATA, value: /data}]}]", []string{"/spec/volumes"}, inject.ReasonRemoved, "",
 		},
 		"the group, alone": {
-			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + ours + mounted,
+			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + injected + mounted,
 			[]string{noMount, "/spec/volumes", "/spec/securityContext"},
 			inject.ReasonRemoved, "",
 		},
 		"the group beside others": {
-			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch, runAsUser: 1}\n" + ours + mounted,
+			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch, runAsUser: 1}\n" + injected + mounted,
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, "fsGroup 1000 stays",
 		},
 		"another group": {
-			full, "securityContext: {fsGroup: 7, fsGroupChangePolicy: OnRootMismatch}\n" + ours + mounted,
+			full, "securityContext: {fsGroup: 7, fsGroupChangePolicy: OnRootMismatch}\n" + injected + mounted,
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
 		"what stands beside a mount of the claim by another volume": {
-			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" + strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
-				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: /own}]}]", nil, inject.ReasonNothingToRemove,
+			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\nvolumes: [" +
+				strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
+				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: " +
+				"/own}]}]", nil, inject.ReasonNothingToRemove,
 			"fsGroup stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
 				"environment variable DATA stays: the pod has the claim by its own volume \"mine\"",
 		},
@@ -149,31 +168,35 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, "",
 		},
 		"but not of another claim": {
-			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" + strings.ReplaceAll(ownTogether, "demo", "other"), nil,
+			together, "labels: {default.pipeline-storage.io/claim: other}\n---\n" +
+				strings.ReplaceAll(ownTogether, "demo", "other"), nil,
 			inject.ReasonNothingToRemove, "",
 		},
 		"the group of a pod that keeps the volume": {
-			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + ours +
-				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonKept, "stays",
+			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + injected +
+				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonRetained, "stays",
 		},
-		"the webhook's mark says which claim is ours": {
-			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
+		"the injected annotation decides which claim was added": {
+			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes", "/metadata/annotations"},
 			inject.ReasonRemoved, "",
 		},
 		"beside other annotations": {
-			one, "annotations: {pipeline-storage.io/injected: default, a: b}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
+			one, "annotations: {pipeline-storage.io/injected: default, a: b}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes", "/metadata/annotations/pipeline-storage.io~1injected"},
 			inject.ReasonRemoved, "",
 		},
-		"a mark that names more stays": {
-			one, "annotations: {pipeline-storage.io/injected: 'default, b'}\n---\n" + strings.ReplaceAll(ours, ".demo", "") + mounted,
+		"an injected annotation that names more stays": {
+			one, "annotations: {pipeline-storage.io/injected: 'default, b'}\n---\n" +
+				strings.ReplaceAll(injected, ".demo", "") + mounted,
 			[]string{noMount, "/spec/volumes"},
 			inject.ReasonRemoved, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := withdraw(t, injecttest.Load(t, tt.config), injecttest.Pod(t, tt.pod))
+			result := remove(t, injecttest.Load(t, tt.config), injecttest.Pod(t, tt.pod))
 			require.Len(t, result.Decisions, 1)
 			d := result.Decisions[0]
 			assert.Equal(t, tt.exp, paths(t, result))
@@ -187,10 +210,10 @@ func TestRemoveOperations(t *testing.T) {
 	}
 }
 
-func TestRemoveTellsWhat(t *testing.T) {
+func TestRemoveListsWhatItRemoved(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000, env: DATA}]\n")
 	document := injecttest.Pod(t, main)
-	result := withdraw(t, config, injecttest.Apply(t, document, patch(t, config, document)))
+	result := remove(t, config, injecttest.Apply(t, document, patch(t, config, document)))
 	assert.Equal(t, []inject.Addition{
 		{Profile: "default", Container: "main", Volume: "pipeline-storage", MountPath: "/data"},
 		{Profile: "default", Container: "main", Env: "DATA"},
@@ -201,12 +224,15 @@ func TestRemoveTellsWhat(t *testing.T) {
 }
 
 func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
-	document := injecttest.Pod(t, asks+"---\n"+main)
+	document := injecttest.Pod(t, labeled+"---\n"+main)
 	config := injecttest.Load(t, one)
 	injected := injecttest.Apply(t, document, patch(t, config, document))
 	objects := injecttest.Find(t, config, injected)
 	require.Len(t, objects, 1)
-	request := inject.Request{Release: injecttest.Release, Namespace: injecttest.Release.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "x"})}
+	request := inject.Request{
+		Release: injecttest.Release, Namespace: injecttest.Release.Namespace,
+		Selector: labels.SelectorFromSet(labels.Set{"app": "x"}),
+	}
 	result := inject.Remove(config, request, &objects[0])
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[0].Reason)
 	assert.Empty(t, result.Operations)
@@ -214,25 +240,29 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 
 // TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things of their own.
 func TestEverythingIsRemoved(t *testing.T) {
-	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: {subPath: 'runs/{pod.name}'}}, " +
+	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: " +
+		"{subPath: 'runs/{pod.name}'}}, " +
 		"{name: b, fsGroup: 7, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
 	for name, own := range map[string]string{
-		"nothing":       asks + "---\n" + main,
-		"annotations":   asks + "annotations: {pipeline-storage.io/profiles: 'b, default', b.pipeline-storage.io/mount-path: /own}\n---\n" + main,
-		"volumes":       asks + "---\nvolumes: [{name: v}]\ncontainers: [{name: main, env: [{name: A}], volumeMounts: [{name: v, mountPath: /v}]}, {name: other}]",
-		"an affinity":   asks + "---\naffinity: {nodeAffinity: {}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
-		"another group": asks + "---\nsecurityContext: {fsGroup: 3}\n" + main,
+		"nothing": labeled + "---\n" + main,
+		"annotations": labeled + "annotations: {pipeline-storage.io/profiles: 'b, default', " +
+			"b.pipeline-storage.io/mount-path: /own}\n---\n" + main,
+		"volumes": labeled + "---\nvolumes: [{name: v}]\ncontainers: [{name: main, env: [{name: A}], " +
+			"volumeMounts: [{name: v, mountPath: /v}]}, {name: other}]",
+		"an affinity": labeled + "---\naffinity: {nodeAffinity: {}, podAffinity: " +
+			"{preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
+		"another group": labeled + "---\nsecurityContext: {fsGroup: 3}\n" + main,
 	} {
 		document := injecttest.Pod(t, own)
 		t.Run(name+", rendered", func(t *testing.T) {
 			config := injecttest.Load(t, text)
 			injected := injecttest.Apply(t, document, patch(t, config, document))
-			assert.Equal(t, document, injecttest.Apply(t, injected, withdraw(t, config, injected)))
+			assert.Equal(t, document, injecttest.Apply(t, injected, remove(t, config, injected)))
 		})
 		t.Run(name+", admitted", func(t *testing.T) {
 			config := injecttest.LoadForAdmission(t, text)
 			injected := injecttest.Apply(t, document, admit(t, config, document, nil))
-			assert.Equal(t, document, injecttest.Apply(t, injected, withdraw(t, config, injected)))
+			assert.Equal(t, document, injecttest.Apply(t, injected, remove(t, config, injected)))
 		})
 	}
 }

@@ -7,22 +7,24 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// podVolume is a profile's volume in a pod. As with everything that injection adds, one function makes it, so that Remove
-// recognizes it.
+// podVolume is a profile's volume in a pod. As with everything that injection adds, one function
+// makes it, so that Remove recognizes it.
 func podVolume(name, claim string) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}
 }
 
-// volume returns the pod's volume with the profile's claim, which it adds when there is none. A volume of our name with
-// another claim stays: the pod was rendered with another configuration, or before a change, and must find its data.
+// volume returns the pod's volume with the profile's claim, which it adds when the pod has no such
+// volume. A volume of that name with another claim remains: the pod was rendered with another
+// configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
 	if v, ok := p.volumes.withClaim(claim); ok {
@@ -40,9 +42,12 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 		p.warn("volume %q keeps the claim %q instead of %q: it was rendered with another configuration", name, v.Claim, claim)
 		return v, nil
 	}
-	if kept, ok := p.kept(profile); ok {
-		p.warn("volume %q keeps the claim %q at %s: it was rendered with another configuration", kept.Name, kept.Claim, profile.Mount.Path)
-		return kept, nil
+	if rendered, ok := p.rendered(profile); ok {
+		p.warn(
+			"volume %q keeps the claim %q at %s: it was rendered with another configuration", rendered.Name,
+			rendered.Claim, profile.Mount.Path,
+		)
+		return rendered, nil
 	}
 	if p.request.Admission {
 		if err := profile.Serves(p.request.Namespace, p.request.NamespaceLabels); err != nil {
@@ -50,7 +55,9 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 		}
 	}
 	if slices.Contains(p.pod.ReservedVolumes, name) {
-		return kinds.PodVolume{}, fmt.Errorf("the name %q is taken by a claim template: rename that template or the profile", name)
+		return kinds.PodVolume{}, fmt.Errorf(
+			"the name %q is taken by a claim template: rename that template or the profile", name,
+		)
 	}
 	return p.addVolume(profile, kinds.PodVolume{Name: name, Claim: claim}), nil
 }
@@ -59,9 +66,8 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.PodVolume {
 	p.pod.Volumes = append(p.pod.Volumes, v)
 	p.volumes = newVolumeList(p.pod.AllVolumes())
-	if p.edits.add(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim)) {
-		p.added(Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
-	}
+	p.addItem(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim),
+		Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
 	return v
 }
 
@@ -75,31 +81,31 @@ func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
 	return kinds.PodVolume{}, false
 }
 
-// kept returns a volume with a claim that we mounted at the profile's path under a profile that this configuration does
-// not have. The pod must find its data there, so it is no conflict.
-func (p *podPatch) kept(profile *chosenProfile) (kinds.PodVolume, bool) {
-	var mounted nameSet // volumes at the path; filled when a volume asks
+// rendered returns a volume with a claim that injection mounted at the profile's path for a profile
+// that this configuration does not have. The pod must find its data there, so it is no conflict.
+func (p *podPatch) rendered(profile *chosenProfile) (kinds.PodVolume, bool) {
+	var mounted map[string]struct{} // volumes at the path, once one is searched there
 	for _, v := range p.volumes.list {
 		if v.Claim == "" || !storage.IsVolumeName(v.Name) || hasVolume(p.config, v.Name) {
 			continue
 		}
-		if mounted.list == nil {
+		if mounted == nil {
 			mounted = p.mountedOn(profile.Mount.Path)
 		}
-		if mounted.has(v.Name) {
+		if _, ok := mounted[v.Name]; ok {
 			return v, true
 		}
 	}
 	return kinds.PodVolume{}, false
 }
 
-// mountedOn returns the volumes that some container mounts at a path, and an empty name.
-func (p *podPatch) mountedOn(mountPath string) nameSet {
-	volumes := newNameSet([]string{""})
+// mountedOn returns the names of the volumes that some container mounts at a path.
+func (p *podPatch) mountedOn(mountPath string) map[string]struct{} {
+	volumes := map[string]struct{}{}
 	for i := range p.pod.Containers {
 		for _, m := range p.pod.Containers[i].Mounts {
 			if absolute(m.Path) == absolute(mountPath) {
-				volumes.add(m.Volume)
+				volumes[m.Volume] = struct{}{}
 			}
 		}
 	}
@@ -117,8 +123,8 @@ func (p *podPatch) hasClaim(volume string) bool {
 	return ok && v.Claim != ""
 }
 
-// volumeList finds volumes by name in a time that does not grow with their number. Of several volumes with one name the first
-// counts.
+// volumeList finds volumes by name in a time that does not grow with their number. Of several
+// volumes with one name the first counts.
 type volumeList struct {
 	list []kinds.PodVolume
 	// byName are positions in the list once there are more than linearSearchLimit.
@@ -161,20 +167,20 @@ func first(list []kinds.PodVolume, matches func(kinds.PodVolume) bool) (kinds.Po
 	return kinds.PodVolume{}, false
 }
 
-// ourVolume is a volume of ours in a list of volumes.
-type ourVolume struct {
+// injectedVolume is a volume that injection added to a list of volumes.
+type injectedVolume struct {
 	profile, name, claim string
 	list                 string
 	index                int
 	// pods are the positions of the pods that have it.
 	pods []int
-	// stays says that something else mounts it.
-	stays bool
+	// isRetained is true where something else mounts it.
+	isRetained bool
 }
 
 // volume notes that a pod has a volume, which another pod may have brought already.
-func (r *removal) volume(i int, v ourVolume) *ourVolume {
-	at := slices.IndexFunc(r.volumes, func(o *ourVolume) bool { return o.list == v.list && o.index == v.index })
+func (r *removal) volume(i int, v injectedVolume) *injectedVolume {
+	at := slices.IndexFunc(r.volumes, func(o *injectedVolume) bool { return o.list == v.list && o.index == v.index })
 	if at < 0 {
 		at = len(r.volumes)
 		r.volumes = append(r.volumes, &v)
@@ -183,30 +189,30 @@ func (r *removal) volume(i int, v ourVolume) *ourVolume {
 	return r.volumes[at]
 }
 
-// takeVolume takes a volume that nothing mounts any more.
-func (r *removal) takeVolume(v *ourVolume) {
+// removeVolume removes a volume that nothing mounts any longer.
+func (r *removal) removeVolume(v *injectedVolume) {
 	root := v.list[:strings.LastIndexByte(v.list, '/')]
 	if mount := r.otherMount(r.lookup(root), root, v.name); mount != "" {
-		v.stays = true
+		v.isRetained = true
 		i, container := r.containerOf(mount)
 		if !slices.Contains(v.pods, i) {
 			i = v.pods[0]
 		}
-		r.decisions[i].Reason = ReasonKept
+		r.decisions[i].Reason = ReasonRetained
 		r.decisions[i].Message = fmt.Sprintf("volume %q stays: %s mounts it in a way of its own", v.name, container)
 		r.warn(i, "%s", r.decisions[i].Message)
 		return
 	}
-	r.take(v.list, v.index)
+	r.removeItem(v.list, v.index)
 	r.removed(v.pods[0], Addition{Profile: v.profile, Volume: v.name, Claim: v.claim})
 }
 
-// otherMount returns the pointer of a mount of the volume that stays, wherever it is, or "".
+// otherMount returns the pointer of a mount of the volume that remains, wherever it is, or "".
 func (r *removal) otherMount(value any, pointer, volume string) string {
 	switch value := value.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
-			if found := r.otherMount(value[key], pointer+"/"+kinds.PointerToken(key), volume); found != "" {
+			if found := r.otherMount(value[key], string(jsontext.Pointer(pointer).AppendToken(key)), volume); found != "" {
 				return found
 			}
 		}
@@ -214,7 +220,8 @@ func (r *removal) otherMount(value any, pointer, volume string) string {
 		isMounts := strings.HasSuffix(pointer, "/volumeMounts") || strings.HasSuffix(pointer, "/volumeDevices")
 		for n, item := range value {
 			path := pointer + "/" + strconv.Itoa(n)
-			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume && !r.isTaken(pointer, n) {
+			if mount, _ := item.(map[string]any); isMounts && kinds.StringOf(mount["name"]) == volume &&
+				!r.isRemoved(pointer, n) {
 				return path
 			}
 			if found := r.otherMount(item, path, volume); found != "" {

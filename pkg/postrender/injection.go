@@ -248,7 +248,7 @@ func (p *injection) addConsumers(u *unit, object kinds.Object, pod kinds.Pod, d 
 		}
 		p.consumers = append(p.consumers, consumer{
 			ProfileRef: storage.ProfileRef{Profile: name, Namespace: namespace},
-			isAdded:    d.Mounted(name),
+			isAdded:    d.Mounts(name),
 			workload:   u.in(object),
 			pods:       pod.Replicas,
 			perNode:    object.PerNode,

@@ -72,7 +72,7 @@ func requireRoundTrip(t *testing.T, r *postrender.Renderer, in []byte) bool {
 }
 
 // labelIsRetained is the warning about the opt-in label, which an author may have set, too.
-const labelIsRetained = "pipeline-storage is left: it may be the pod's own"
+const labelIsRetained = "pipeline-storage stays: it may be the pod's own"
 
 // warns reports whether a warning has the text.
 func warns(out *postrender.Output, text string) bool { return count(out, text) > 0 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -109,12 +111,12 @@ func (l *ResourceList) about(w *Workload) functionResult {
 // fieldPath writes a JSON pointer as the specification writes fields: spec.template.spec.containers[3].
 func fieldPath(pointer string) string {
 	var path strings.Builder
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+	for token := range jsontext.Pointer(pointer).Tokens() {
 		if _, err := strconv.Atoi(token); err == nil {
 			path.WriteString("[" + token + "]")
 			continue
 		}
-		path.WriteString("." + strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
+		path.WriteString("." + token)
 	}
 	return strings.TrimPrefix(path.String(), ".")
 }

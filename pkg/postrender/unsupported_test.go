@@ -57,7 +57,7 @@ kinds:
 // and what becomes of them, and selected pods get a warning.
 func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 	const (
-		asks    = "; the label pipeline-storage: enabled asks the webhook to mount the claim when the pods are created"
+		asks    = "; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 		taskRun = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: " +
 			"{%s}\nspec:\n  taskRef: {name: t}\n"
 		enabled  = "pipeline-storage: enabled"

@@ -39,10 +39,10 @@ import (
 )
 
 const (
-	patience = 30 * time.Second
-	poll     = 50 * time.Millisecond
-	home     = "storage-system"
-	zone     = "topology.kubernetes.io/zone"
+	eventTimeout = 30 * time.Second
+	poll         = 50 * time.Millisecond
+	installedIn  = "storage-system"
+	zone         = "topology.kubernetes.io/zone"
 )
 
 // world is the cluster of one test.
@@ -77,7 +77,7 @@ func until[T client.Object](w *world, into T, namespace, name string, wanted fun
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
 		return w.Get(w.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into) == nil && wanted(into)
-	}, patience, poll, "%T %s/%s", into, namespace, name)
+	}, eventTimeout, poll, "%T %s/%s", into, namespace, name)
 }
 
 // event waits for a real Event about an object.
@@ -92,7 +92,7 @@ func (w *world) event(namespace, reason, text string) {
 			}
 		}
 		return false
-	}, patience, poll, "an Event %s with %q in %s", reason, text, namespace)
+	}, eventTimeout, poll, "an Event %s with %q in %s", reason, text, namespace)
 }
 
 // namespace makes a namespace in which pods can be made.
@@ -110,23 +110,30 @@ func (w *world) node(name, inZone string) {
 		Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
 	}}
 	w.make(node)
-	room := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110")}
+	room := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi"),
+		corev1.ResourcePods: resource.MustParse("110"),
+	}
 	before := node.DeepCopy()
 	node.Status.Allocatable, node.Status.Capacity = room, room
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), Reason: "Made"}}
+	node.Status.Conditions = []corev1.NodeCondition{
+		{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), Reason: "Made"},
+	}
 	require.NoError(w.t, w.Status().Patch(w.t.Context(), node, client.MergeFrom(before))) // controllers write it, too
 	until(w, node, "", name, func(n *corev1.Node) bool { return len(n.Spec.Taints) == 0 })
 }
 
-// mounts are the claim that a pod mounts and the profile that it is marked with.
+// mounts are the claim that a pod mounts and the profile of its injected annotation.
 type mounts struct{ profile, claim string }
 
 // pod makes a labelled pod; with mounts it is as the webhook leaves it.
 func (w *world) pod(namespace, name string, m *mounts, change ...func(*corev1.Pod)) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
 	}
 	if m != nil {
 		volume := (&storage.Profile{Name: m.profile}).VolumeName()
@@ -181,11 +188,13 @@ func (w *world) claim(namespace, name, profile, class, volume string, change ...
 	w.t.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{
-			storage.LabelProfile: profile, storage.LabelInstallation: home + ".storage",
+			storage.LabelProfile: profile, storage.LabelInstallation: installedIn + ".storage",
 		}},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeName: volume,
-			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			},
 		},
 	}
 	for _, c := range change {
@@ -204,8 +213,10 @@ func (w *world) volume(name, class, namespace, claim string, change ...func(*cor
 			Capacity:    corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: class,
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.csi.example.com", VolumeHandle: name}},
-			ClaimRef:                      &corev1.ObjectReference{Namespace: namespace, Name: claim},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.csi.example.com", VolumeHandle: name},
+			},
+			ClaimRef: &corev1.ObjectReference{Namespace: namespace, Name: claim},
 		},
 	}
 	for _, c := range change {
@@ -220,13 +231,20 @@ func (w *world) bound(namespace, claim, volume string, change ...func(*corev1.Pe
 	w.t.Helper()
 	w.volume(volume, "disk", namespace, claim, change...)
 	c := w.claim(namespace, claim, "disk", "disk", volume)
-	until(w, c, namespace, claim, func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
+	until(
+		w, c, namespace, claim,
+		func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound },
+	)
 	return c
 }
 
 func (w *world) class(name, provisioner string, mode storagev1.VolumeBindingMode) {
 	w.t.Helper()
-	w.make(&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: provisioner, VolumeBindingMode: &mode})
+	w.make(
+		&storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: provisioner, VolumeBindingMode: &mode,
+		},
+	)
 }
 
 // controller runs the real claims controller of the installation until the test ends.
@@ -235,7 +253,8 @@ func (w *world) controller() {
 	profiles, _, err := storage.LoadForAdmission([]byte(configuration))
 	require.NoError(w.t, err)
 	o := claims.Options{
-		Config: func() *storage.Config { return profiles }, Installation: home + ".storage", WebhookConfiguration: webhook("").Name,
+		Config: func() *storage.Config { return profiles }, Installation: installedIn +
+			".storage", WebhookConfiguration: webhook("").Name,
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m, err := manager.New(administrator(), manager.Options{
@@ -256,22 +275,28 @@ func (w *world) controller() {
 
 func administrator() *rest.Config {
 	p := shared.plane
-	return &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key}}
+	return &rest.Config{
+		Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key},
+	}
 }
 
-// webhook is the chart's MutatingWebhookConfiguration, with nobody behind it.
+// webhook is the chart's MutatingWebhookConfiguration, with nothing behind it.
 func webhook(policy admissionregistrationv1.FailurePolicyType) *admissionregistrationv1.MutatingWebhookConfiguration {
 	none := admissionregistrationv1.SideEffectClassNone
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: home + ".storage", Labels: map[string]string{
+		ObjectMeta: metav1.ObjectMeta{Name: installedIn + ".storage", Labels: map[string]string{
 			"app.kubernetes.io/name": "pipeline-storage", "app.kubernetes.io/instance": "storage",
 		}},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none, FailurePolicy: &policy,
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: home, Name: "storage"}},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{
+				Service: &admissionregistrationv1.ServiceReference{Namespace: installedIn, Name: "storage"},
+			},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
+				},
 			}},
 			ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"storage": "on"}},
@@ -301,7 +326,7 @@ func subject(namespace, name string) []rbacv1.Subject {
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}
 }
 
-// kubectl runs the real kubectl as whom the kubeconfig says, and returns what it printed and its exit code.
+// kubectl runs the real kubectl as the user of the kubeconfig, and returns what it printed and its exit code.
 func kubectl(t *testing.T, kubeconfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), shared.path+"/kubectl", args...)
@@ -315,11 +340,14 @@ func kubectl(t *testing.T, kubeconfig string, args ...string) (stdout, stderr st
 	return out.String(), problems.String(), command.ProcessState.ExitCode()
 }
 
-// shell runs a line that the plugin told people to run.
+// shell runs a command that the plugin printed.
 func shell(t *testing.T, line string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "sh", "-c", line)
-	command.Env = []string{"PATH=" + shared.path + ":" + os.Getenv("PATH"), "KUBECONFIG=" + shared.plane.Kubeconfig, "HOME=" + t.TempDir()}
+	command.Env = []string{
+		"PATH=" + shared.path + ":" + os.Getenv("PATH"), "KUBECONFIG=" + shared.plane.Kubeconfig,
+		"HOME=" + t.TempDir(),
+	}
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s\n%s", line, out)
 }

@@ -1,5 +1,5 @@
-// Package status runs kubectl pipeline-storage status, as a program and through the real kubectl, on a real control plane in
-// which everything that it tells of has really happened.
+// Package status runs kubectl pipeline-storage status, as a program and through the real kubectl,
+// on a real control plane in which everything that it reports has really happened.
 package status
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
-// shared is what the tests use, one after the other: a control plane, and a folder with kubectl and the plugin.
+// shared is what the tests use, one after the other: a control plane, and a directory with kubectl and the plugin.
 var shared struct {
 	plane *controlplane.ControlPlane
 	path  string
@@ -29,12 +29,12 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	folder, err := os.MkdirTemp("", "pipeline-storage-status-")
+	dir, err := os.MkdirTemp("", "pipeline-storage-status-")
 	if err != nil {
 		return failed(err)
 	}
-	defer os.RemoveAll(folder)
-	if shared.path, err = programs(folder); err != nil {
+	defer os.RemoveAll(dir)
+	if shared.path, err = programs(dir); err != nil {
 		return failed(err)
 	}
 	return m.Run()
@@ -52,17 +52,20 @@ func failed(err error) int {
 }
 
 // programs makes a PATH with kubectl and the plugin, and nothing else.
-func programs(folder string) (string, error) {
+func programs(dir string) (string, error) {
 	kubectl, err := parts.Path(context.Background(), "kubectl")
 	if err != nil {
 		return "", err
 	}
-	if err := os.Symlink(kubectl, filepath.Join(folder, "kubectl")); err != nil {
+	if err := os.Symlink(kubectl, filepath.Join(dir, "kubectl")); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-p", "2", "-o", filepath.Join(folder, "kubectl-pipeline_storage"), "../../cmd/kubectl-pipeline_storage")
+	build := exec.Command(
+		"go", "build", "-p", "2", "-o", filepath.Join(dir, "kubectl-pipeline_storage"),
+		"../../cmd/kubectl-pipeline_storage",
+	)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the plugin: %w\n%s", err, out)
 	}
-	return folder, nil
+	return dir, nil
 }

@@ -50,7 +50,8 @@ profiles:
 
 var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 
-// TestStatus makes each thing that can be wrong happen, asks once, and checks that each is told with what to do next.
+// TestStatus makes each thing that can be wrong happen, runs the plugin once, and checks that it
+// reports each with what to do next.
 func TestStatus(t *testing.T) {
 	start(t)
 	w := newWorld(t)
@@ -60,41 +61,92 @@ func TestStatus(t *testing.T) {
 	w.volumeWrongs()
 
 	got := ask(t, shared.plane.Kubeconfig, "--all-namespaces")
-	require.Empty(t, got.Unseen, "an administrator sees all")
+	require.Empty(t, got.Unread, "an administrator sees all")
 	require.Len(t, got.Installations, 1)
 	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
 	assert.Equal(t, 0, *got.Installations[0].Ready)
 	assert.Equal(t, []string{status.ReasonWebhookNotReady}, reasons(got.Installations[0].Problems))
 
 	for _, want := range []struct{ namespace, about, reason, message, next string }{
-		{"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook", "kubectl rollout restart deployment/old --namespace before"},
-		{"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)", "label the namespace as the selector wants"},
-		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "make the pod anew"},
-		{"ignored", "Pod/windows", string(inject.ReasonWindows), "for Windows", "take the label"},
-		{"ignored", "Pod/refused", string(inject.ReasonInvalid), `the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations"},
+		{
+			"before", "Pod/old-", status.ReasonBeforeWebhook, "it is older than the webhook",
+			"kubectl rollout restart deployment/old --namespace before",
+		},
+		{
+			"off", "Pod/one", status.ReasonNotSelected, "leaves the namespace off out (storage=on)",
+			"label the namespace as the selector wants",
+		},
+		{"ignored", "Pod/one", status.ReasonNotInjected, "although it would get it today", "recreate the pod"},
+		{"ignored", "Pod/windows", string(inject.ReasonWindows), "for Windows", "remove the label"},
+		{
+			"ignored", "Pod/refused", string(inject.ReasonInvalid),
+			`the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations",
+		},
 		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},
-		{"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself", "kubectl patch deployment wrong"},
+		{
+			"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself",
+			"kubectl patch deployment wrong",
+		},
 		{"label", "CronJob/wrong", status.ReasonWrongPlace, "is on the CronJob itself", "kubectl patch cronjob wrong"},
-		{"quota", "ReplicaSet/many-", status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace quota"},
-		{"pending", "PersistentVolumeClaim/pvc-data-pipeline", diagnose.ReasonDriverMissing, "needs the CSI driver ebs.csi.aws.com", "install the driver"},
-		{"pending", "PersistentVolumeClaim/pvc-data-pipeline-noclass", diagnose.ReasonClassMissing, "its StorageClass noclass does not exist", "create it"},
-		{"pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "claim gone does not exist in namespace pending", "create it: the profile would make another one"},
-		{"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist", "the claims controller makes it while it runs: kubectl logs --namespace storage-system"},
+		{
+			"quota", "ReplicaSet/many-", status.ReasonQuota, "exceeded quota: none",
+			"kubectl describe resourcequota --namespace quota",
+		},
+		{
+			"pending", "PersistentVolumeClaim/pvc-data-pipeline", diagnose.ReasonDriverMissing,
+			"needs the CSI driver ebs.csi.aws.com", "install the driver",
+		},
+		{
+			"pending", "PersistentVolumeClaim/pvc-data-pipeline-noclass", diagnose.ReasonClassMissing,
+			"its StorageClass noclass does not exist", "create it",
+		},
+		{
+			"pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing,
+			"claim gone does not exist in namespace pending", "create it: the profile would create another one",
+		},
+		{
+			"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist",
+			"the claims controller creates it while it runs: kubectl logs --namespace storage-system",
+		},
 		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "End them"},
-		{"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there"},
-		{"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone, "only nodes with " + zone + " in moon reach, and there is none", "add a node there"},
-		{"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it", "use a shared backend"},
-		{"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one", "end the pod that has the volume on the other node"},
-		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released", "kubectl label persistentvolume own pipeline-storage.io/namespace=released"},
-		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased, "foreign is Released", "kubectl patch persistentvolume foreign"},
-		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "is not marked as this namespace's", "kubectl label persistentvolume lone"},
-		{"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous, "all have data of deleted claims of the name twins", "kubectl label persistentvolume"},
+		{
+			"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone,
+			"only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there",
+		},
+		{
+			"nowhere", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone,
+			"only nodes with " + zone + " in moon reach", "add a node there",
+		},
+		{
+			"shared", "PersistentVolumeClaim/data", diagnose.ReasonSharedByNodes, "pods on more than one node use it",
+			"use a shared backend",
+		},
+		{
+			"shared", "Pod/two", status.ReasonAttachFailed, "Volume is already used by pod(s) one",
+			"delete the pod that has the volume on the other node",
+		},
+		{
+			"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased, "own is Released",
+			"kubectl label persistentvolume own pipeline-storage.io/namespace=released",
+		},
+		{
+			"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased, "earlier is Released",
+			"kubectl patch persistentvolume earlier",
+		},
+		{
+			"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased, "lacks the labels of this namespace",
+			"kubectl label persistentvolume lone",
+		},
+		{
+			"released", "PersistentVolumeClaim/twins", diagnose.ReasonVolumesAmbiguous,
+			"all have data of deleted claims of the name twins", "kubectl label persistentvolume",
+		},
 	} {
 		t.Run(want.namespace+" "+want.reason, func(t *testing.T) {
 			assertProblem(t, got, want.namespace, want.about, want.reason, want.message, want.next)
 		})
 	}
-	t.Run("what is well is not told of", func(t *testing.T) { assertWell(t, got) })
+	t.Run("nothing is reported where all is well", func(t *testing.T) { assertWell(t, got) })
 	t.Run("for people", func(t *testing.T) { printed(t) })
 	t.Run("rights to get and list suffice", func(t *testing.T) { w.with(t).readsOnly(got) })
 	t.Run("rights in one namespace suffice", func(t *testing.T) { w.with(t).oneNamespace() })
@@ -113,7 +165,9 @@ func reasons(all []status.Problem) []string {
 // ask runs the plugin through kubectl and reads its JSON.
 func ask(t *testing.T, kubeconfig string, args ...string) *status.Status {
 	t.Helper()
-	out, problems, code := kubectl(t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...)
+	out, problems, code := kubectl(
+		t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...,
+	)
 	require.Equal(t, 0, code, "%s%s", out, problems)
 	require.Empty(t, problems)
 	var s status.Status
@@ -135,7 +189,9 @@ func assertProblem(t *testing.T, s *status.Status, namespace, about, reason, mes
 	n := namespaceOf(s, namespace)
 	require.NotNil(t, n, namespace)
 	i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
-		return p.Reason == reason && slices.ContainsFunc(p.About, func(a string) bool { return strings.HasPrefix(a, about) })
+		return p.Reason == reason && slices.ContainsFunc(
+			p.About, func(a string) bool { return strings.HasPrefix(a, about) },
+		)
 	})
 	require.GreaterOrEqual(t, i, 0, "%s of %s in %+v", reason, about, n.Problems)
 	assert.Contains(t, n.Problems[i].Message, message)
@@ -151,12 +207,12 @@ func (w *world) prepare() {
 	}
 	w.namespace("off", nil)
 	w.namespace("quota", nil)
-	w.namespace(home, nil)
+	w.namespace(installedIn, nil)
 	w.node("east-1", "east")
 	w.node("west-1", "west")
 	w.make(&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "disk.csi.example.com"}},
 		&corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
+			ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
 			Data:       map[string]string{"config.yaml": configuration},
 		})
 	w.deployment("before", "old", nil, enabled)
@@ -164,7 +220,7 @@ func (w *world) prepare() {
 		var list corev1.PodList
 		require.NoError(w.t, w.List(w.t.Context(), &list, client.InNamespace("before")))
 		return len(list.Items) == 1
-	}, patience, poll)
+	}, eventTimeout, poll)
 	time.Sleep(1100 * time.Millisecond) // times have whole seconds
 	w.make(webhook(admissionregistrationv1.Ignore))
 }
@@ -181,7 +237,10 @@ func (w *world) webhookWrongs() {
 	w.make(&batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "label", Name: "wrong", Labels: enabled},
 		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
-			Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+			Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers:    []corev1.Container{{Name: "main", Image: "example.com/main"}},
+			},
 		}}}},
 	})
 
@@ -207,7 +266,9 @@ func (w *world) claimWrongs() {
 
 	full := &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "full", Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse("0")}},
+		Spec: corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse("0")},
+		},
 	}
 	w.make(full)
 	until(w, full, "full", "none", func(q *corev1.ResourceQuota) bool { return len(q.Status.Hard) > 0 })
@@ -225,7 +286,10 @@ func (w *world) claimWrongs() {
 func (w *world) volumeWrongs() {
 	w.t.Helper()
 	w.bound("zone", "data", "zone", in("west"))
-	w.pod("zone", "one", &mounts{"disk", "data"}, func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{zone: "east"} })
+	w.pod(
+		"zone", "one", &mounts{"disk", "data"},
+		func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{zone: "east"} },
+	)
 	w.bound("nowhere", "data", "nowhere", in("moon"))
 	w.pod("nowhere", "one", &mounts{"disk", "data"})
 	w.event("zone", "FailedScheduling", "node")
@@ -237,17 +301,17 @@ func (w *world) volumeWrongs() {
 	w.event("shared", "FailedAttachVolume", "already used")
 
 	w.release("own", "own")
-	w.release("foreign", "foreign")
+	w.release("earlier", "earlier")
 	w.release("pvc-data-pipeline-disk", "lone")
-	w.release("twins", "twin-a", w.marked("released"))
-	w.release("twins", "twin-b", w.marked("released"))
+	w.release("twins", "twin-a", w.labeled("released"))
+	w.release("twins", "twin-b", w.labeled("released"))
 	w.claim("released", "own", "fixed", "disk", "own")
-	w.claim("released", "foreign", "disk", "disk", "foreign", func(c *corev1.PersistentVolumeClaim) {
+	w.claim("released", "earlier", "disk", "disk", "earlier", func(c *corev1.PersistentVolumeClaim) {
 		c.Labels = map[string]string{storage.LabelProfile: "disk"}
 	})
 	w.pod("released", "own", &mounts{"fixed", "own"})
 	w.pod("released", "again", &mounts{"disk", "pvc-data-pipeline-disk"})
-	w.pod("released", "foreign", &mounts{"disk", "foreign"})
+	w.pod("released", "earlier", &mounts{"disk", "earlier"})
 
 	live := webhook(admissionregistrationv1.Fail)
 	require.NoError(w.t, w.Patch(w.t.Context(), live, client.Merge))
@@ -260,13 +324,15 @@ func (w *world) volumeWrongs() {
 func in(name string) func(*corev1.PersistentVolume) {
 	return func(v *corev1.PersistentVolume) {
 		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}}},
+			MatchExpressions: []corev1.NodeSelectorRequirement{
+				{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
+			},
 		}}}}
 	}
 }
 
-// marked is a volume with the labels that the claims controller writes.
-func (w *world) marked(namespace string) func(*corev1.PersistentVolume) {
+// labeled is a volume with the labels that the claims controller writes.
+func (w *world) labeled(namespace string) func(*corev1.PersistentVolume) {
 	w.t.Helper()
 	live := &corev1.Namespace{}
 	require.NoError(w.t, w.Get(w.t.Context(), client.ObjectKey{Name: namespace}, live))
@@ -279,7 +345,10 @@ func (w *world) marked(namespace string) func(*corev1.PersistentVolume) {
 func (w *world) release(claim, volume string, change ...func(*corev1.PersistentVolume)) {
 	w.t.Helper()
 	require.NoError(w.t, w.Delete(w.t.Context(), w.bound("released", claim, volume, change...)))
-	until(w, &corev1.PersistentVolume{}, "", volume, func(v *corev1.PersistentVolume) bool { return v.Status.Phase == corev1.VolumeReleased })
+	until(
+		w, &corev1.PersistentVolume{}, "", volume,
+		func(v *corev1.PersistentVolume) bool { return v.Status.Phase == corev1.VolumeReleased },
+	)
 }
 
 // attached does what a driver's attacher does with the volume's attachment, which the real controller makes.
@@ -296,9 +365,12 @@ func (w *world) attached(volume string) {
 			}
 		}
 		return false
-	}, patience, poll, "an attachment of the volume %s", volume)
+	}, eventTimeout, poll, "an attachment of the volume %s", volume)
 	until(w, &corev1.Node{}, "", "east-1", func(n *corev1.Node) bool {
-		return slices.ContainsFunc(n.Status.VolumesAttached, func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) })
+		return slices.ContainsFunc(
+			n.Status.VolumesAttached,
+			func(v corev1.AttachedVolume) bool { return strings.HasSuffix(string(v.Name), "^"+volume) },
+		)
 	})
 }
 
@@ -306,17 +378,17 @@ func assertWell(t *testing.T, got *status.Status) {
 	t.Helper()
 	well := namespaceOf(got, "well")
 	require.NotNil(t, well)
-	assert.Equal(t, home+".storage", well.Installation)
+	assert.Equal(t, installedIn+".storage", well.Installation)
 	assert.Empty(t, well.Problems)
 	assert.Equal(t, []status.Pod{{
-		Name: "one", Storage: status.Mounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
+		Name: "one", Storage: status.StorageMounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
 	}}, well.Pods)
 	assert.Equal(t, []status.Claim{{
 		Name: "data", Profile: "disk", Phase: "Bound", Volume: "well", Size: "1Gi", AccessModes: []string{"ReadWriteOnce"}, StorageClass: "disk",
-		ReclaimPolicy: "Retain", MadeBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
+		ReclaimPolicy: "Retain", CreatedBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
 	}}, well.Claims)
-	for _, name := range []string{"kube-system", "default", home} {
-		assert.Nil(t, namespaceOf(got, name), "there is nothing to tell of %s", name)
+	for _, name := range []string{"kube-system", "default", installedIn} {
+		assert.Nil(t, namespaceOf(got, name), "there is nothing to report in %s", name)
 	}
 }
 
@@ -325,10 +397,15 @@ func printed(t *testing.T) {
 	out, problems, code := kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--namespace", "well")
 	assert.Empty(t, problems)
 	assert.Equal(t, 0, code)
-	assert.Contains(t, out, "NAMESPACE well\n\n  POD  STORAGE  CLAIM  PHASE    NODE    REASON\n  one  Mounted  data   Running  east-1")
+	assert.Contains(
+		t, out,
+		"NAMESPACE well\n\n  POD  STORAGE  CLAIM  PHASE    NODE    REASON\n  one  Mounted  data   Running  east-1",
+	)
 	assert.NotContains(t, out, "\x1b", "no colours where there is no terminal")
 
-	out, _, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code")
+	out, _, code = kubectl(
+		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code",
+	)
 	assert.Equal(t, 3, code, "something is wrong")
 	assert.Contains(t, out, "\x1b[31mNotMounted")
 	assert.Contains(t, out, "NEXT:")
@@ -338,25 +415,27 @@ func printed(t *testing.T) {
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage status")
 
-	_, problems, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A")
+	_, problems, code = kubectl(
+		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A",
+	)
 	assert.Equal(t, 1, code, "a cluster that does not answer is an error")
 	assert.Contains(t, problems, "error: list pods: ")
 }
 
-// readsOnly asks as somebody who may do what docs/status.md says, and nothing else: the answer is the administrator's.
+// readsOnly runs the plugin with the rights of docs/status.md and no others: the answer is the administrator's.
 func (w *world) readsOnly(want *status.Status) {
-	kubeconfig := w.account(home, "reader")
+	kubeconfig := w.account(installedIn, "reader")
 	role := documentedRole(w.t)
 	for _, rule := range role.Rules {
 		assert.Subset(w.t, []string{"get", "list"}, rule.Verbs, "it only reads")
 	}
 	w.make(role, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subject(home, "reader"),
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subject(installedIn, "reader"),
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
 	})
 	require.EventuallyWithT(w.t, func(c *assert.CollectT) { // the authorizer reads roles from a cache
 		got := ask(w.t, kubeconfig, "--all-namespaces")
-		assert.Empty(c, got.Unseen)
+		assert.Empty(c, got.Unread)
 		for i := range want.Namespaces { // Events count on, and change their words
 			other := namespaceOf(got, want.Namespaces[i].Name)
 			if assert.NotNil(c, other) {
@@ -365,10 +444,10 @@ func (w *world) readsOnly(want *status.Status) {
 				assert.Subset(c, reasons(other.Problems), reasons(want.Namespaces[i].Problems))
 			}
 		}
-	}, patience, time.Second)
+	}, eventTimeout, time.Second)
 }
 
-// oneNamespace asks as a user of a namespace, who may read nothing of the cluster.
+// oneNamespace runs the plugin as a user of a namespace, who may read nothing of the cluster.
 func (w *world) oneNamespace() {
 	t := w.t
 	kubeconfig := w.account("pending", "user")
@@ -378,32 +457,39 @@ func (w *world) oneNamespace() {
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "status"},
 	})
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unseen, "\n"), "no pod is looked at")
-	}, patience, time.Second)
+		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unread, "\n"), "no pod is read")
+	}, eventTimeout, time.Second)
 
 	for _, args := range [][]string{nil, {"--all-namespaces"}} {
 		got := ask(t, kubeconfig, args...)
-		unseen := strings.Join(got.Unseen, "\n")
+		unread := strings.Join(got.Unread, "\n")
 		for _, what := range []string{"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers", "nodes"} {
-			assert.Contains(t, unseen, what+": you may not list them, so ")
+			assert.Contains(t, unread, what+": you may not list them, so ")
 		}
 		require.Len(t, got.Namespaces, 1)
 		n := got.Namespaces[0]
 		assert.Equal(t, "pending", n.Name)
 		assert.Len(t, n.Pods, 3)
 		for _, p := range n.Pods {
-			assert.Equal(t, status.Mounted, p.Storage, p.Name)
+			assert.Equal(t, status.StorageMounted, p.Storage, p.Name)
 		}
-		assertProblem(t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it")
-		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonClassMissing, "what nobody may read is not missing")
+		assertProblem(
+			t, got, "pending", "PersistentVolumeClaim/gone", diagnose.ReasonClaimMissing, "does not exist", "create it",
+		)
+		assert.NotContains(
+			t, reasons(n.Problems), diagnose.ReasonClassMissing, "an object that may not be read is not missing",
+		)
 		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonVolumeMissing)
 	}
-	assert.Contains(t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unseen, "\n"), "pods of all namespaces: you may not list them, so only the namespace pending is looked at")
+	assert.Contains(
+		t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unread, "\n"),
+		"pods of all namespaces: you may not list them, so only the namespace pending is read",
+	)
 	_, _, code := kubectl(t, kubeconfig, "pipeline-storage", "status", "--exit-code")
 	assert.Equal(t, 3, code)
 }
 
-// serve makes the webhook's Service, as the chart does, and a pod behind it that is ready. Nobody is to call the address of
+// serve makes the webhook's Service, as the chart does, and a pod behind it that is ready. Nothing calls the address of
 // that pod, so the webhook takes no pods any more.
 func (w *world) serve() {
 	silent := webhook(admissionregistrationv1.Ignore)
@@ -411,12 +497,16 @@ func (w *world) serve() {
 	require.NoError(w.t, w.Patch(w.t.Context(), silent, client.Merge))
 	time.Sleep(time.Second) // the API server reads its webhooks from a cache
 	w.make(&corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: webhook("").Labels},
-		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "storage"}, Ports: []corev1.ServicePort{{Port: 443}},
+		},
 	})
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "storage", Labels: map[string]string{"app": "storage"}},
-		Spec:       corev1.PodSpec{NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: map[string]string{"app": "storage"}},
+		Spec: corev1.PodSpec{
+			NodeName: "east-1", Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}},
+		},
 	}
 	w.make(pod)
 	before := pod.DeepCopy()
@@ -431,16 +521,16 @@ func (w *world) serve() {
 			assert.Equal(c, 1, *got[0].Ready)
 			assert.Empty(c, got[0].Problems)
 		}
-	}, patience, poll)
+	}, eventTimeout, poll)
 }
 
-// next runs what people were told to do, and sees that it was that.
+// next runs the commands of the report, and checks that they help.
 func (w *world) next(got *status.Status) {
 	t := w.t
 	for _, fix := range []struct{ namespace, about, reason string }{
 		{"label", "Deployment/wrong", status.ReasonWrongPlace},
 		{"label", "CronJob/wrong", status.ReasonWrongPlace},
-		{"released", "PersistentVolumeClaim/foreign", diagnose.ReasonVolumeReleased},
+		{"released", "PersistentVolumeClaim/earlier", diagnose.ReasonVolumeReleased},
 		{"released", "PersistentVolumeClaim/own", diagnose.ReasonVolumeReleased},
 		{"released", "PersistentVolume/lone", diagnose.ReasonVolumeReleased},
 		{"before", "Pod/old-", status.ReasonBeforeWebhook},
@@ -454,7 +544,10 @@ func (w *world) next(got *status.Status) {
 		require.True(t, found, n.Problems[i].Next)
 		shell(t, "kubectl "+command)
 	}
-	until(w, &corev1.PersistentVolumeClaim{}, "released", "foreign", func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound })
+	until(
+		w, &corev1.PersistentVolumeClaim{}, "released", "earlier",
+		func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound },
+	)
 	w.controller()
 	for claim, volume := range map[string]string{"own": "own", "pvc-data-pipeline-disk": "lone"} {
 		until(w, &corev1.PersistentVolumeClaim{}, "released", claim, func(c *corev1.PersistentVolumeClaim) bool {

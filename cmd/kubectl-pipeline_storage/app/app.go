@@ -17,13 +17,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// version is set by the linker; without it the version of the module is told.
+// version is set by the linker; without it the version of the module is printed.
 var version string
 
 // Exit codes.
 const (
-	exitFailed  = 1 // something could not be asked
-	exitUnseen  = 2 // with --exit-code: nothing is wrong in what could be seen, which is not all
+	exitFailed  = 1 // a request failed
+	exitUnread  = 2 // with --exit-code: nothing is wrong in what could be read, which is not all
 	exitProblem = 3 // with --exit-code: something is wrong
 )
 
@@ -70,7 +70,7 @@ func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
 	return o.exitCode(snapshot, s), err
 }
 
-// exitCode is 1 when an answer is missing, whatever the flag says.
+// exitCode is 1 when an answer is missing, with or without the flag.
 func (o *Options) exitCode(snapshot *status.Snapshot, s *status.Status) int {
 	switch {
 	case snapshot.Failed:
@@ -79,8 +79,8 @@ func (o *Options) exitCode(snapshot *status.Snapshot, s *status.Status) int {
 		return 0
 	case s.Problems() > 0:
 		return exitProblem
-	case len(s.Unseen) > 0:
-		return exitUnseen
+	case len(s.Unread) > 0:
+		return exitUnread
 	}
 	return 0
 }
@@ -110,7 +110,7 @@ func (o *Options) gather(ctx context.Context) (*status.Snapshot, error) {
 	return status.Gather(ctx, c, status.Options{Namespace: namespace, All: o.AllNamespaces, Config: config})
 }
 
-// config reads the file of --config; nil: there is none.
+// config reads the file of --config; nil without one.
 func (o *Options) config() (*storage.Config, error) {
 	if o.Config == "" {
 		return nil, nil

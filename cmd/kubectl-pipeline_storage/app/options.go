@@ -28,16 +28,16 @@ type Options struct {
 	Output string
 	// Color is auto, always or never.
 	Color string
-	// ExitCode makes the exit code tell whether something is wrong.
+	// ExitCode makes the exit code show whether something is wrong.
 	ExitCode bool
-	// Kubeconfig and Connection say which cluster, as whom, and in which namespace.
+	// Kubeconfig and Connection choose the cluster, the user and the namespace.
 	Kubeconfig string
 	Connection clientcmd.ConfigOverrides
 
 	flags, connection *pflag.FlagSet
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is asked.
+// ParseOptions reads a command line. It is pure: it opens no file and sends no request.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{Command: commandHelp}
 	all := o.flagSet()
@@ -64,7 +64,9 @@ func (o *Options) validate() error {
 	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
 		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
 	case o.AllNamespaces && o.Connection.Context.Namespace != "":
-		return fmt.Errorf("--all-namespaces and --namespace %s cannot be combined: choose one", o.Connection.Context.Namespace)
+		return fmt.Errorf(
+			"--all-namespaces and --namespace %s cannot be combined: choose one", o.Connection.Context.Namespace,
+		)
 	}
 	return nil
 }
@@ -75,12 +77,18 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	o.flags.BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "look at all namespaces")
 	o.flags.StringVar(&o.Config, "config", "", "StorageConfig file to judge by, in place of the installation's own")
 	o.flags.StringVarP(&o.Output, "output", "o", "", "wide for more columns, json for programs; default: tables")
-	o.flags.StringVar(&o.Color, "color", "auto", "colours: auto (on a terminal without NO_COLOR), always or never")
-	o.flags.BoolVar(&o.ExitCode, "exit-code", false, "exit with 3 when something is wrong, and with 2 when nothing is but something could not be seen")
+	o.flags.StringVar(&o.Color, "color", "auto", "colors: auto (on a terminal without NO_COLOR), always or never")
+	o.flags.BoolVar(
+		&o.ExitCode, "exit-code", false,
+		"exit with 3 when something is wrong, and with 2 when nothing is but something could not be read",
+	)
 	o.flags.BoolP("help", "h", false, "print this help")
 
 	o.connection = pflag.NewFlagSet("Connection", pflag.ContinueOnError)
-	o.connection.StringVar(&o.Kubeconfig, clientcmd.RecommendedConfigPathFlag, "", "kubeconfig file; default: $KUBECONFIG, then the usual one")
+	o.connection.StringVar(
+		&o.Kubeconfig, clientcmd.RecommendedConfigPathFlag, "",
+		"kubeconfig file; default: $KUBECONFIG, then the usual one",
+	)
 	clientcmd.BindOverrideFlags(&o.Connection, o.connection, clientcmd.RecommendedConfigOverrideFlags(""))
 
 	all := pflag.NewFlagSet("kubectl pipeline-storage", pflag.ContinueOnError)
@@ -95,13 +103,16 @@ func (o *Options) flagSet() *pflag.FlagSet {
 // Usage is the text of the help.
 func (o *Options) Usage() string {
 	var b strings.Builder
-	b.WriteString("Says which pods have their storage, which have not and why, and what to do next. It only reads, with your own rights.\n\n" +
-		"Usage:\n" +
-		"  kubectl pipeline-storage status [--namespace NAMESPACE | --all-namespaces] [--output wide|json]\n" +
-		"  kubectl pipeline-storage version\n")
+	b.WriteString(
+		"Shows which pods have their storage, which have not and why, and what to do next. It only reads, with your " +
+			"own rights.\n\n" +
+			"Usage:\n" +
+			"  kubectl pipeline-storage status [--namespace NAMESPACE | --all-namespaces] [--output wide|json]\n" +
+			"  kubectl pipeline-storage version\n",
+	)
 	for _, fs := range []*pflag.FlagSet{o.flags, o.connection} {
 		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
 	}
-	b.WriteString("\nExit code: 0 when the status was printed, 1 when the cluster could not be asked for all of it; see --exit-code.\n")
+	b.WriteString("\nExit code: 0 when the status was printed, 1 when a request to the cluster failed; see --exit-code.\n")
 	return b.String()
 }

@@ -17,9 +17,16 @@ func TestParseOptions(t *testing.T) {
 		args []string
 		want func(*testing.T, *app.Options)
 	}{
-		"nothing prints the help":      {nil, func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) }},
-		"so does help":                 {[]string{"help"}, func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) }},
-		"so does a command's own help": {[]string{"status", "-h"}, func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) }},
+		"nothing prints the help": {
+			nil, func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) },
+		},
+		"so does help": {
+			[]string{"help"}, func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) },
+		},
+		"so does a command's own help": {
+			[]string{"status", "-h"},
+			func(t *testing.T, o *app.Options) { t.Helper(); assert.Equal(t, "help", o.Command) },
+		},
 		"status by itself": {[]string{"status"}, func(t *testing.T, o *app.Options) {
 			t.Helper()
 			assert.Equal(t, "status", o.Command)
@@ -27,7 +34,10 @@ func TestParseOptions(t *testing.T) {
 			assert.Equal(t, "auto", o.Color)
 		}},
 		"all flags": {
-			[]string{"status", "-n", "ml", "-o", "json", "--color", "never", "--exit-code", "--config", "f", "--context", "c", "--kubeconfig", "k", "--as", "me"},
+			[]string{
+				"status", "-n", "ml", "-o", "json", "--color", "never", "--exit-code", "--config", "f", "--context", "c",
+				"--kubeconfig", "k", "--as", "me",
+			},
 			func(t *testing.T, o *app.Options) {
 				t.Helper()
 				assert.Equal(t, "ml", o.Connection.Context.Namespace)
@@ -40,7 +50,9 @@ func TestParseOptions(t *testing.T) {
 				assert.Equal(t, "me", o.Connection.AuthInfo.Impersonate)
 			},
 		},
-		"all namespaces": {[]string{"-A", "status"}, func(t *testing.T, o *app.Options) { t.Helper(); assert.True(t, o.AllNamespaces) }},
+		"all namespaces": {
+			[]string{"-A", "status"}, func(t *testing.T, o *app.Options) { t.Helper(); assert.True(t, o.AllNamespaces) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,13 +70,17 @@ func TestParseOptionsRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"another command":   {[]string{"delete"}, `there is no command "delete", only status, version and help`},
-		"an argument":       {[]string{"status", "ml"}, `unexpected argument "ml" (see kubectl pipeline-storage help)`},
-		"an unknown flag":   {[]string{"status", "--watch"}, "unknown flag: --watch (see kubectl pipeline-storage help)"},
-		"another output":    {[]string{"status", "-o", "yaml"}, `--output: "yaml" is neither wide nor json`},
-		"another colour":    {[]string{"status", "--color", "red"}, `--color: "red" is neither auto, always nor never`},
-		"one and all":       {[]string{"status", "-A", "-n", "ml"}, "--all-namespaces and --namespace ml cannot be combined: choose one"},
-		"a file that isn't": {[]string{"status", "--config", "no-such-file"}, "--config: open no-such-file: no such file or directory"},
+		"another command": {[]string{"delete"}, `there is no command "delete", only status, version and help`},
+		"an argument":     {[]string{"status", "ml"}, `unexpected argument "ml" (see kubectl pipeline-storage help)`},
+		"an unknown flag": {[]string{"status", "--watch"}, "unknown flag: --watch (see kubectl pipeline-storage help)"},
+		"another output":  {[]string{"status", "-o", "yaml"}, `--output: "yaml" is neither wide nor json`},
+		"another colour":  {[]string{"status", "--color", "red"}, `--color: "red" is neither auto, always nor never`},
+		"one and all": {
+			[]string{"status", "-A", "-n", "ml"}, "--all-namespaces and --namespace ml cannot be combined: choose one",
+		},
+		"a file that isn't": {
+			[]string{"status", "--config", "no-such-file"}, "--config: open no-such-file: no such file or directory",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,8 +4,10 @@ import (
 	"slices"
 )
 
-var kserveKinds = of("KServe", "kserve, pkg/apis/serving/v1beta1/predictor.go, v1alpha1/servingruntime_types.go and "+
-	"pkg/controller/v1beta1/inferenceservice/components/predictor.go",
+var kserveKinds = of(
+	"KServe",
+	"kserve, pkg/apis/serving/v1beta1/predictor.go, v1alpha1/servingruntime_types.go and "+
+		"pkg/controller/v1beta1/inferenceservice/components/predictor.go",
 	Kind{Group: "serving.kserve.io", Kind: "InferenceService", pods: func() []PodPaths {
 		return []PodPaths{
 			kservePod("spec.predictor", predictorContainers...),
@@ -15,10 +17,18 @@ var kserveKinds = of("KServe", "kserve, pkg/apis/serving/v1beta1/predictor.go, v
 			kservePod("spec.canary[*].predictor", predictorContainers...),
 			kserveWorker("spec.canary[*].predictor"),
 		}
-	}, Limits: "A runtime's other containers get no mount: mount in the ServingRuntime. With Knative, its features for claims " +
-		"(kubernetes.podspec-persistent-volume-claim and -write) must be on, and kubernetes.podspec-securitycontext for an fsGroup."},
-	Kind{Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, pods: kserveRuntime, Limits: kserveRuntimeLimits},
-	Kind{Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true, pods: kserveRuntime, Limits: kserveRuntimeLimits},
+	}, Limits: "A runtime's other containers get no mount: mount in the ServingRuntime. With Knative, its features " +
+		"for claims " +
+		"(kubernetes.podspec-persistent-volume-claim and -write) must be on, and kubernetes.podspec-securitycontext " +
+		"for an fsGroup."},
+	Kind{
+		Group: "serving.kserve.io", Kind: "ServingRuntime", Deferred: true, pods: kserveRuntime,
+		Limits: kserveRuntimeLimits,
+	},
+	Kind{
+		Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true,
+		pods: kserveRuntime, Limits: kserveRuntimeLimits,
+	},
 )
 
 const kserveRuntimeLimits = "A runtime has no place for fsGroup: set it in the InferenceService."
@@ -28,8 +38,8 @@ var predictorContainers = []string{
 	"model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle",
 }
 
-// kservePod is the row part of a component of an InferenceService: a pod spec with labels and annotations in it, besides those
-// of the InferenceService.
+// kservePod is the row part of a component of an InferenceService: a pod spec with labels and
+// annotations in it, in addition to those of the InferenceService.
 func kservePod(component string, named ...string) PodPaths {
 	names := map[string]string{}
 	for _, path := range named {
@@ -62,7 +72,10 @@ func kserveWorker(predictor string) PodPaths {
 // kserveRuntime are the row parts of a ServingRuntimeSpec.
 func kserveRuntime() []PodPaths {
 	pod := func(scope string) PodPaths {
-		return PodPaths{Scope: scope, Metadata: []string{"."}, Spec: ".", Affinity: []string{"affinity"}, Volumes: "volumes", Containers: []string{"containers[*]"}}
+		return PodPaths{
+			Scope: scope, Metadata: []string{"."}, Spec: ".", Affinity: []string{"affinity"}, Volumes: "volumes",
+			Containers: []string{"containers[*]"},
+		}
 	}
 	return []PodPaths{pod("spec"), pod("spec.workerSpec")}
 }

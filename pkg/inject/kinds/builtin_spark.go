@@ -5,11 +5,21 @@ import (
 )
 
 var sparkOperatorKinds = slices.Concat(
-	of("Spark Operator (Kubeflow)", "spark-operator, api/v1beta2/sparkapplication_types.go and scheduledsparkapplication_types.go",
-		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkApplication", pods: func() []PodPaths { return sparkRoles("spec") }, Limits: sparkOperatorLimits},
-		Kind{Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, pods: func() []PodPaths { return sparkRoles("spec.template") }, Limits: sparkOperatorLimits},
+	of(
+		"Spark Operator (Kubeflow)",
+		"spark-operator, api/v1beta2/sparkapplication_types.go and scheduledsparkapplication_types.go",
+		Kind{
+			Group: "sparkoperator.k8s.io", Kind: "SparkApplication", Controller: sparkController,
+			pods: func() []PodPaths { return sparkRoles("spec") }, Limits: sparkOperatorLimits,
+		},
+		Kind{
+			Group: "sparkoperator.k8s.io", Kind: "ScheduledSparkApplication", Deferred: true, Controller: sparkController,
+			pods: func() []PodPaths { return sparkRoles("spec.template") }, Limits: sparkOperatorLimits,
+		},
 	),
-	of("Spark Operator (Kubeflow)", "spark-operator, api/v1alpha1/sparkconnect_types.go and internal/controller/sparkconnect",
+	of(
+		"Spark Operator (Kubeflow)",
+		"spark-operator, api/v1alpha1/sparkconnect_types.go and internal/controller/sparkconnect",
 		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkConnect", pods: func() []PodPaths {
 			return []PodPaths{
 				sparkTemplate("spec.server.template", "$.spec.server.template.metadata.labels", ""),
@@ -19,11 +29,15 @@ var sparkOperatorKinds = slices.Concat(
 	),
 )
 
-const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on. " +
-	"What the template of a driver or executor has besides Spark's own container gets no mount."
+var sparkController = Controller{
+	Labels: []string{"sparkoperator.k8s.io/app-name", "spark-role"}, LabelsSource: "Spark operator, pkg/common/spark.go",
+}
 
-// sparkRoles are the row parts of a SparkApplicationSpec. A Spark driver or executor has no pod template: it is a container and
-// a pod in one, and its volumes stand beside it.
+const sparkOperatorLimits = "The operator's own webhook puts volumes and mounts into the pods: it must be on. " +
+	"Further containers in the template of a driver or executor get no mount."
+
+// sparkRoles are the row parts of a SparkApplicationSpec. A Spark driver or executor has no pod
+// template: it is a container and a pod in one, and its volumes stand beside it.
 func sparkRoles(application string) []PodPaths {
 	return []PodPaths{sparkRole(application, "driver"), sparkRole(application, "executor", "instances")}
 }
@@ -42,14 +56,15 @@ func sparkRole(application, role string, replicas ...string) PodPaths {
 	}
 }
 
-// What begins the keys of Spark's configuration that put labels on its pods. Source: Spark, docs/running-on-kubernetes.md.
+// What begins the keys of Spark's configuration that put labels on its pods. Source: Spark,
+// docs/running-on-kubernetes.md.
 const (
 	sparkDriverLabel   = "spark.kubernetes.driver.label."
 	sparkExecutorLabel = "spark.kubernetes.executor.label."
 )
 
-// sparkTemplate is the row part of a pod template that Spark or its operator completes: where it lists no container, they add
-// one, and where it is not written, they make the pod without it.
+// sparkTemplate is the row part of a pod template that Spark or its operator completes: where it
+// lists no container, they add one, and where it is not written, they make the pod without it.
 func sparkTemplate(scope, labels, labelPrefix string, replicas ...string) PodPaths {
 	t := template(scope, replicas...)
 	t.Labels, t.LabelPrefix, t.Implied = labels, labelPrefix, true
@@ -72,7 +87,8 @@ var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 			sparkNode("spec.masterSpec.statefulSetSpec", "master"),
 			sparkNode("spec.workerSpec.statefulSetSpec", "worker", "$.spec.clusterTolerations.instanceConfig.initWorkers"),
 		}
-	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the pods get the label instead of the mount."},
+	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the " +
+		"pods get the label instead of the mount."},
 )
 
 func sparkNode(statefulSet, container string, replicas ...string) PodPaths {

@@ -13,19 +13,20 @@ type Object struct {
 	Group, Kind, Namespace, Name string
 	// Labels and Annotations are the object's own, not its pods'.
 	Labels, Annotations map[string]string
-	// Known is whether the table has a row for it.
+	// Known reports whether the table has a row for it.
 	Known bool
 	// PerNode, Deferred, ClusterScoped and Advice are as in [Kind].
 	PerNode, Deferred, ClusterScoped bool
 	Advice                           string
-	// Content is the decoded object, to look at.
+	// Content is the decoded object, to read.
 	Content map[string]any
 	// Pods are the pods and pod templates in it.
 	Pods []Pod
 }
 
-// Find returns the objects of a decoded document: itself, or those that it wraps. The document is made of map[string]any,
-// []any, string, bool, [json.Number] and nil, as [encoding/json] decodes it. An error says which part has the wrong shape.
+// Find returns the objects of a decoded document: itself, or those that it wraps. The document is
+// made of map[string]any, []any, string, bool, [json.Number] and nil, as [encoding/json] decodes
+// it. An error names the part that has the wrong shape.
 func (k Table) Find(document map[string]any) ([]Object, error) {
 	return k.find(document, "", "", "")
 }
@@ -38,13 +39,15 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 	if row.Objects != "" {
 		return k.findWrapped(doc, o, row)
 	}
-	for _, paths := range row.paths() {
-		pods, err := findPods(doc, pointer, paths)
+	rows := row.podRows()
+	for i := range rows {
+		pods, err := findPods(doc, pointer, &rows[i])
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
 		}
 		for i := range pods {
-			pods[i].Group, pods[i].Kind, pods[i].PerNode = o.Group, o.Kind, o.PerNode
+			pods[i].PerNode = o.PerNode
+			pods[i].control(&row.Controller)
 		}
 		o.Pods = append(o.Pods, pods...)
 	}
@@ -55,7 +58,7 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object, error) {
 	itemKind := strings.TrimSuffix(list.Kind, listSuffix)
 	var found []Object
-	for _, m := range resolve(node{value: doc, pointer: list.Path}, row.Objects) {
+	for _, m := range follow(node{value: doc, pointer: list.Path}, parsePath(row.Objects).steps, nil) {
 		item, ok := m.value.(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("%s/%s: %s is no object", list.Kind, list.Name, m.pointer)
@@ -72,8 +75,9 @@ func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object,
 	return found, nil
 }
 
-// inherit gives an object what the one around it says for it: Helm reads the hook of a whole document, and a wrapping kind that
-// is no List makes its objects in its own namespace. Source: appwrapper, parseComponent.
+// inherit gives an object what it has from the one around it: Helm reads the hook of a whole
+// document, and a wrapping kind that is no List makes its objects in its own namespace. Source:
+// appwrapper, parseComponent.
 func (o *Object) inherit(around *Object, hasNamespace bool) {
 	if hook := around.Annotations[AnnotationHook]; hook != "" {
 		o.Annotations = merge(o.Annotations, map[string]string{AnnotationHook: hook})

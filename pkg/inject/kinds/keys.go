@@ -2,7 +2,7 @@ package kinds
 
 // The opt-in label of a pod or pod template.
 const (
-	// Label asks for storage when its value is [LabelEnabled].
+	// Label requests storage when its value is [LabelEnabled].
 	Label = "pipeline-storage"
 	// LabelEnabled is the value of [Label] that selects a pod.
 	LabelEnabled = "enabled"

@@ -7,31 +7,48 @@ type Kind struct {
 	Group string `json:"group,omitempty"`
 	// Kind is the kind, such as Deployment.
 	Kind string `json:"kind"`
-	// Pods say where the pods sit, in the order in which they are reported.
+	// Pods are where the pods are, in the order in which they are reported.
 	Pods []PodPaths `json:"pods,omitempty"`
 	// Objects is where a wrapping kind holds whole objects, each of which is then found by its own row.
 	Objects string `json:"objects,omitempty"`
-	// PerNode says that the kind runs a pod on every node, like a DaemonSet.
+	// PerNode is true for a kind that runs a pod on every node, like a DaemonSet.
 	PerNode bool `json:"perNode,omitempty"`
-	// Deferred says that creating the object starts no pod yet, like a CronJob or a template.
+	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template.
 	Deferred bool `json:"deferred,omitempty"`
-	// ClusterScoped says that objects of the kind have no namespace: their pods run in the namespaces of those who use them.
+	// ClusterScoped is true where objects of the kind have no namespace: their pods run in the namespaces of their users.
 	ClusterScoped bool `json:"clusterScoped,omitempty"`
-	// Advice says what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
+	// Advice is what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
 	Advice string `json:"advice,omitempty"`
 
-	// pods makes Pods, in the built-in table.
-	pods func() []PodPaths
-
-	// Project is whose kind it is, for people. It is no part of the configuration file, nor are Source and Limits.
+	// Controller is what the kind's controller does with the pods that it creates. It is no part of
+	// the configuration file, nor are Project, Source and Limits.
+	Controller Controller `json:"-"`
+	// Project is whose kind it is, for people.
 	Project string `json:"-"`
 	// Source is the file of the project from which the row was read.
 	Source string `json:"-"`
 	// Limits is what the row cannot do, in whole sentences; empty where it can do everything.
 	Limits string `json:"-"`
+
+	// pods makes Pods, in the built-in table. rows are Pods with their paths parsed, once.
+	pods func() []PodPaths
+	rows func() []podRow
 }
 
-// SharedLists are lists that several containers of a pod have besides their own. Nothing is added there.
+// Controller is what the controller of a kind does with the pods that it creates from a template.
+type Controller struct {
+	// Labels are the keys of labels that it adds to them.
+	Labels []string
+	// LabelsBelow is a part of the JSON pointer of the templates whose pods get Labels; empty: all.
+	LabelsBelow string
+	// LabelsSource is the file of the project from which Labels were read.
+	LabelsSource string
+	// CopiesMounts is true where it gives the mounts of a template's main container to a container of
+	// its own, which would miss the variables of a subPathExpr and never start.
+	CopiesMounts bool
+}
+
+// SharedLists are lists that several containers of a pod have in addition to their own. Nothing is added there.
 type SharedLists struct {
 	// Containers are those that have them, by their paths in [PodPaths]. Empty: all.
 	Containers []string `json:"containers,omitempty"`
@@ -41,24 +58,24 @@ type SharedLists struct {
 	Env []string `json:"env,omitempty"`
 }
 
-// Mirror says how a container gets the mounts of another one, which therefore may not be given to it a second time.
+// Mirror is how a container gets the mounts of another one, which therefore must not get them a second time.
 type Mirror struct {
 	// Field is the container's field that is true where it does.
-	Field string `json:"field,omitempty"`
+	Field string
 	// Of is the name of the other container.
-	Of string `json:"of,omitempty"`
+	Of string
 }
 
-// PodPaths says where one sort of pod sits in an object.
+// PodPaths is where one sort of pod is in an object.
 //
-// A path is a dotted field path, where [*] stands for every item of a list and {*} for every value of a map:
-// spec.workerGroupSpecs[*].template, spec.pytorchReplicaSpecs{*}.template. Every path but Scope is relative to the scope;
-// "." is the scope itself, and a path that begins with "$." starts at the object's root, its [*] and {*} bound to the
-// scope's own items and values.
+// A path is a dotted field path, where [*] stands for every item of a list and {*} for every value
+// of a map: spec.workerGroupSpecs[*].template, spec.pytorchReplicaSpecs{*}.template. Every path but
+// Scope is relative to the scope; "." is the scope itself, and a path that begins with "$." starts
+// at the object's root, its [*] and {*} bound to the scope's own items and values.
 //
-// Where a scope has no containers, somebody else brings them: then nothing can be mounted here. With Labels the pods get the
-// opt-in label instead, so that the webhook mounts the claim into them; without, the pod is reported when it says Why. A scope
-// without containers that says neither is no pod, such as the steps of an Argo workflow.
+// Where a scope has no containers, nothing can be mounted here. With Labels the pods get the opt-in
+// label instead, so that the webhook mounts the claim into them. With Why alone the pod is
+// reported. With neither the scope is not a pod, such as the steps of an Argo workflow.
 type PodPaths struct {
 	// Scope is what stands for one pod.
 	Scope string `json:"scope,omitempty"`
@@ -71,12 +88,13 @@ type PodPaths struct {
 	// SecurityContext are the places of the pod's security context. The first that is there counts; where none is, the
 	// first place is used.
 	SecurityContext []string `json:"securityContext,omitempty"`
-	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that count when it has none.
+	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that
+	// count when it has none.
 	Affinity []string `json:"affinity,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
-	// SharedVolumes are lists of volumes that the pod can mount besides its own, such as those of an Argo workflow. Nothing is added
-	// there.
+	// SharedVolumes are lists of volumes that the pod can mount in addition to its own, such as those of an Argo workflow.
+	// Nothing is added there.
 	SharedVolumes []string `json:"sharedVolumes,omitempty"`
 	// Containers are lists of containers (ending with [*]) or single ones.
 	Containers []string `json:"containers,omitempty"`
@@ -84,33 +102,40 @@ type PodPaths struct {
 	ClaimTemplates string `json:"claimTemplates,omitempty"`
 	// Replicas are counts whose product is how many such pods run at once. An absent count is 1.
 	Replicas []string `json:"replicas,omitempty"`
-	// Shared are lists that containers have besides their own, such as those of Tekton's stepTemplate.
+	// Shared are lists that containers have in addition to their own, such as those of Tekton's stepTemplate.
 	Shared []SharedLists `json:"shared,omitempty"`
-	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces of Tekton's steps. Nothing
-	// is added there.
-	ContainerMounts []string `json:"containerMounts,omitempty"`
-	// Names are the names that the project gives to single containers, by their paths. Without one, a container that names
-	// itself nowhere is called by the last part of its path.
+	// Names are the names that the project gives to single containers, by their paths. Without one, a container without
+	// a name is called by the last part of its path.
 	Names map[string]string `json:"names,omitempty"`
-	// Mirror says how a container gets the mounts of another besides its own.
-	Mirror *Mirror `json:"mirror,omitempty"`
-	// NoEnv are the names of containers for which the project refuses environment variables here. They get their mounts only.
-	NoEnv []string `json:"noEnv,omitempty"`
-	// Reference is the field by which a container says that it is defined elsewhere, such as a Tekton step's ref. Such a
-	// container takes no mounts here.
-	Reference string `json:"reference,omitempty"`
-	// Adds is the name of a container that the kind's controller adds when no container has that name.
-	Adds string `json:"adds,omitempty"`
 	// Labels is the object of labels that reach the pods. The opt-in label goes there when something of the pods cannot be
 	// mounted here.
 	Labels string `json:"labels,omitempty"`
+	// Why is why something of the pods cannot be mounted here: half a sentence about the scope, for reports.
+	Why string `json:"why,omitempty"`
+	// ProjectPaths are for the rows of single projects. They are no part of the configuration file.
+	ProjectPaths `json:"-"`
+}
+
+// ProjectPaths is what the pods of exactly one project need: only rows of the built-in table have it.
+type ProjectPaths struct {
+	// Mirror is how a container gets the mounts of another in addition to its own.
+	Mirror *Mirror
+	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces
+	// of Tekton's steps. Nothing is added there.
+	ContainerMounts []string
+	// NoEnv are the names of containers for which the project refuses environment variables here. They
+	// get their mounts only.
+	NoEnv []string
+	// Reference is the field by which a container refers to another object that defines it, such as a
+	// Tekton step's ref. Such a container takes no mounts here.
+	Reference string
+	// Adds is the name of a container that the kind's controller adds when no container has that name.
+	Adds string
 	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's configuration has
 	// spark.kubernetes.driver.label.KEY.
-	LabelPrefix string `json:"labelPrefix,omitempty"`
-	// Why says why something of the pods cannot be mounted here: half a sentence about the scope, for reports.
-	Why string `json:"why,omitempty"`
-	// Implied says that the kind's controller makes the pod even where the scope is not written.
-	Implied bool `json:"implied,omitempty"`
+	LabelPrefix string
+	// Implied is true where the kind's controller creates the pod even without the scope.
+	Implied bool
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.
@@ -132,12 +157,4 @@ func statefulTemplate(scope, claimTemplates string, replicas ...string) PodPaths
 	t := template(scope, replicas...)
 	t.ClaimTemplates = claimTemplates
 	return t
-}
-
-// paths returns where the pods are.
-func (k *Kind) paths() []PodPaths {
-	if k.pods != nil {
-		return k.pods()
-	}
-	return k.Pods
 }

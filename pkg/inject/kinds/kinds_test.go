@@ -13,7 +13,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// summary tells where the pods of an object sit, one line each.
+// summary is where the pods of an object are, one line each.
 func summary(o kinds.Object) []string {
 	var out []string
 	for _, p := range o.Pods {
@@ -23,8 +23,8 @@ func summary(o kinds.Object) []string {
 		}
 		line := fmt.Sprintf("pod=%s volumes=%s context=%s replicas=%d app=%s %s",
 			p.Path, p.VolumesPath, p.SecurityContextPath, p.Replicas, p.Labels["app"], strings.Join(containers, " "))
-		if len(p.Elsewhere) > 0 {
-			line += " elsewhere=" + strings.Join(p.Elsewhere, ",")
+		if len(p.ExternalContainers) > 0 {
+			line += " external=" + strings.Join(p.ExternalContainers, ",")
 		}
 		if p.Label != nil {
 			line += " label=" + strings.Join(append([]string{p.Label.Path}, p.Label.Missing...), "+")
@@ -39,38 +39,55 @@ func podTemplate(app string, containers ...string) string {
 	return fmt.Sprintf("{metadata: {labels: {app: %s}}, spec: {containers: [%s]}}", app, strings.Join(containers, ", "))
 }
 
-// templateAt is the summary of a pod template with the label app and one container, main, and of what is said of its label.
+// templateAt is the summary of a pod template with the label app and one container, main, and of its label.
 func templateAt(path, app string, replicas int, more ...string) string {
-	return strings.Join(append([]string{fmt.Sprintf("pod=%[1]s volumes=%[1]s/spec/volumes context=%[1]s/spec/securityContext replicas=%[2]d app=%[3]s main=%[1]s/spec/containers/0",
+	return strings.Join(append([]string{fmt.Sprintf("pod=%[1]s volumes=%[1]s/spec/volumes "+
+		"context=%[1]s/spec/securityContext replicas=%[2]d app=%[3]s main=%[1]s/spec/containers/0",
 		path, replicas, app)}, more...), " ")
 }
 
 // replicaSpecs are the body and the summary of a job of the training operator, whose roles are a map.
 func replicaSpecs(field string) (body string, exp []string) {
-	return "spec: {" + field + ": {Worker: {replicas: 4, template: " + podTemplate("w", "{name: main}") + "}, Master: {template: " + podTemplate("m", "{name: main}") + "}}}",
-		[]string{templateAt("/spec/"+field+"/Master/template", "m", 1), templateAt("/spec/"+field+"/Worker/template", "w", 4)}
+	return "spec: {" + field + ": {Worker: {replicas: 4, template: " + podTemplate("w", "{name: main}") +
+			"}, Master: {template: " + podTemplate("m", "{name: main}") + "}}}",
+		[]string{
+			templateAt("/spec/"+field+"/Master/template", "m", 1), templateAt("/spec/"+field+"/Worker/template", "w", 4),
+		}
 }
 
 func TestFindBuiltinKinds(t *testing.T) {
 	main := podTemplate("a", "{name: main}")
 	const (
-		mainAt  = "main=/spec/template/spec/containers/0"
-		argo    = "{name: etl, metadata: {labels: {app: a}}, initContainers: [{name: i}], container: {image: x}, sidecars: [{name: s}]}"
-		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/templates/0/volumes context=%[1]s/templates/0/securityContext replicas=1 app=a " +
+		mainAt = "main=/spec/template/spec/containers/0"
+		argo   = "{name: etl, metadata: {labels: {app: a}}, initContainers: [{name: i}], container: {image: x}, " +
+			"sidecars: [{name: s}]}"
+		argoEnd = "pod=%[1]s/templates/0 volumes=%[1]s/templates/0/volumes context=%[1]s/templates/0/securityContext " +
+			"replicas=1 app=a " +
 			"i=%[1]s/templates/0/initContainers/0 main=%[1]s/templates/0/container s=%[1]s/templates/0/sidecars/0"
 		ray = "{headGroupSpec: {template: %s}, workerGroupSpecs: [{replicas: 3, template: %s}, {template: %s}]}"
 	)
 	rayAt := func(cluster string) []string {
 		head, workers := cluster+"/headGroupSpec/template", cluster+"/workerGroupSpecs/"
 		return []string{
-			"pod=" + head + " volumes=" + head + "/spec/volumes context=" + head + "/spec/securityContext replicas=1 app=h main=" + head + "/spec/containers/0",
-			"pod=" + workers + "0/template volumes=" + workers + "0/template/spec/volumes context=" + workers + "0/template/spec/securityContext replicas=3 app=w main=" + workers + "0/template/spec/containers/0",
-			"pod=" + workers + "1/template volumes=" + workers + "1/template/spec/volumes context=" + workers + "1/template/spec/securityContext replicas=1 app=x main=" + workers + "1/template/spec/containers/0",
+			"pod=" + head + " volumes=" + head + "/spec/volumes context=" + head +
+				"/spec/securityContext replicas=1 app=h main=" + head + "/spec/containers/0",
+			"pod=" + workers + "0/template volumes=" + workers + "0/template/spec/volumes context=" + workers +
+				"0/template/spec/securityContext replicas=3 app=w main=" + workers + "0/template/spec/containers/0",
+			"pod=" + workers + "1/template volumes=" + workers + "1/template/spec/volumes context=" + workers +
+				"1/template/spec/securityContext replicas=1 app=x main=" + workers + "1/template/spec/containers/0",
 		}
 	}
-	rayCluster := fmt.Sprintf(ray, podTemplate("h", "{name: main}"), podTemplate("w", "{name: main}"), podTemplate("x", "{name: main}"))
+	rayCluster := fmt.Sprintf(
+		ray, podTemplate("h", "{name: main}"), podTemplate("w", "{name: main}"), podTemplate("x", "{name: main}"),
+	)
 	template := func(replicas int) []string {
-		return []string{fmt.Sprintf("pod=/spec/template volumes=/spec/template/spec/volumes context=/spec/template/spec/securityContext replicas=%d app=a %s", replicas, mainAt)}
+		return []string{
+			fmt.Sprintf(
+				"pod=/spec/template volumes=/spec/template/spec/volumes context=/spec/template/spec/securityContext "+
+					"replicas=%d app=a %s",
+				replicas, mainAt,
+			),
+		}
 	}
 	type object struct {
 		apiVersion, body          string
@@ -79,47 +96,87 @@ func TestFindBuiltinKinds(t *testing.T) {
 	}
 	objects := map[string]object{
 		"Pod": {
-			apiVersion: "v1", body: "metadata: {name: p, labels: {app: a}}\nspec: {initContainers: [{name: i}], containers: [{name: main}], ephemeralContainers: [{name: debug}]}",
-			exp: []string{"pod= volumes=/spec/volumes context=/spec/securityContext replicas=1 app=a i=/spec/initContainers/0 main=/spec/containers/0"},
+			apiVersion: "v1", body: "metadata: {name: p, labels: {app: a}}\nspec: {initContainers: [{name: i}], " +
+				"containers: [{name: main}], ephemeralContainers: [{name: debug}]}",
+			exp: []string{
+				"pod= volumes=/spec/volumes context=/spec/securityContext replicas=1 app=a i=/spec/initContainers/0 " +
+					"main=/spec/containers/0",
+			},
 		},
 		"PodTemplate": {
 			apiVersion: "v1", body: "template: " + main, expIsDeferred: true,
-			exp: []string{"pod=/template volumes=/template/spec/volumes context=/template/spec/securityContext replicas=1 app=a main=/template/spec/containers/0"},
+			exp: []string{
+				"pod=/template volumes=/template/spec/volumes context=/template/spec/securityContext replicas=1 app=a " +
+					"main=/template/spec/containers/0",
+			},
 		},
 		"ReplicationController": {apiVersion: "v1", body: "spec: {replicas: 2, template: " + main + "}", exp: template(2)},
-		"Deployment":            {apiVersion: "apps/v1", body: "spec: {replicas: 5, template: " + main + "}", exp: template(5)},
-		"ReplicaSet":            {apiVersion: "apps/v1", body: "spec: {replicas: 0, template: " + main + "}", exp: template(0)},
-		"StatefulSet":           {apiVersion: "apps/v1", body: "spec: {replicas: 3, volumeClaimTemplates: [{metadata: {name: db}}], template: " + main + "}", exp: template(3)},
-		"DaemonSet":             {apiVersion: "apps/v1", body: "spec: {template: " + main + "}", exp: template(1), expPerNode: true},
-		"Job":                   {apiVersion: "batch/v1", body: "spec: {parallelism: 4, completions: 9, template: " + main + "}", exp: template(4)},
-		"CronJob": {
-			apiVersion: "batch/v1", body: "spec: {jobTemplate: {spec: {parallelism: 2, template: " + main + "}}}", expIsDeferred: true,
-			exp: []string{"pod=/spec/jobTemplate/spec/template volumes=/spec/jobTemplate/spec/template/spec/volumes " +
-				"context=/spec/jobTemplate/spec/template/spec/securityContext replicas=2 app=a main=/spec/jobTemplate/spec/template/spec/containers/0"},
+		"Deployment": {
+			apiVersion: "apps/v1", body: "spec: {replicas: 5, template: " + main + "}", exp: template(5),
 		},
-		"Workflow":                {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}},
-		"WorkflowTemplate":        {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true},
-		"ClusterWorkflowTemplate": {apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}", exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true},
+		"ReplicaSet": {
+			apiVersion: "apps/v1", body: "spec: {replicas: 0, template: " + main + "}", exp: template(0),
+		},
+		"StatefulSet": {
+			apiVersion: "apps/v1",
+			body:       "spec: {replicas: 3, volumeClaimTemplates: [{metadata: {name: db}}], template: " + main + "}",
+			exp:        template(3),
+		},
+		"DaemonSet": {
+			apiVersion: "apps/v1", body: "spec: {template: " + main + "}", exp: template(1), expPerNode: true,
+		},
+		"Job": {
+			apiVersion: "batch/v1", body: "spec: {parallelism: 4, completions: 9, template: " + main + "}",
+			exp: template(4),
+		},
+		"CronJob": {
+			apiVersion: "batch/v1", body: "spec: {jobTemplate: {spec: {parallelism: 2, template: " + main +
+				"}}}", expIsDeferred: true,
+			exp: []string{"pod=/spec/jobTemplate/spec/template volumes=/spec/jobTemplate/spec/template/spec/volumes " +
+				"context=/spec/jobTemplate/spec/template/spec/securityContext replicas=2 app=a " +
+				"main=/spec/jobTemplate/spec/template/spec/containers/0"},
+		},
+		"Workflow": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}",
+			exp: []string{fmt.Sprintf(argoEnd, "/spec")},
+		},
+		"WorkflowTemplate": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}",
+			exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true,
+		},
+		"ClusterWorkflowTemplate": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {templates: [" + argo + "]}",
+			exp: []string{fmt.Sprintf(argoEnd, "/spec")}, expIsDeferred: true,
+		},
 		"CronWorkflow": {
 			apiVersion: "argoproj.io/v1alpha1", body: "spec: {workflowSpec: {templates: [" + argo + "]}}",
 			exp: []string{fmt.Sprintf(argoEnd, "/spec/workflowSpec")}, expIsDeferred: true,
 		},
 		"RayCluster": {apiVersion: "ray.io/v1", body: "spec: " + rayCluster, exp: rayAt("/spec")},
-		"RayService": {apiVersion: "ray.io/v1", body: "spec: {rayClusterConfig: " + rayCluster + "}", exp: rayAt("/spec/rayClusterConfig")},
+		"RayService": {
+			apiVersion: "ray.io/v1", body: "spec: {rayClusterConfig: " + rayCluster + "}",
+			exp: rayAt("/spec/rayClusterConfig"),
+		},
 		"RayJob": {
 			apiVersion: "ray.io/v1", body: "spec: {rayClusterSpec: " + rayCluster + ", submitterPodTemplate: " + main + "}",
-			exp: append(rayAt("/spec/rayClusterSpec"), "pod=/spec/submitterPodTemplate volumes=/spec/submitterPodTemplate/spec/volumes "+
-				"context=/spec/submitterPodTemplate/spec/securityContext replicas=1 app=a main=/spec/submitterPodTemplate/spec/containers/0"),
+			exp: append(rayAt("/spec/rayClusterSpec"), "pod=/spec/submitterPodTemplate "+
+				"volumes=/spec/submitterPodTemplate/spec/volumes "+
+				"context=/spec/submitterPodTemplate/spec/securityContext replicas=1 app=a "+
+				"main=/spec/submitterPodTemplate/spec/containers/0"),
 		},
 		"JobSet": {
 			apiVersion: "jobset.x-k8s.io/v1alpha2",
 			body: "spec: {replicatedJobs: [{replicas: 2, template: {spec: {parallelism: 3, template: " + main + "}}}, " +
 				"{template: {spec: {parallelism: 7, template: " + podTemplate("b", "{name: main}") + "}}}]}",
 			exp: []string{
-				"pod=/spec/replicatedJobs/0/template/spec/template volumes=/spec/replicatedJobs/0/template/spec/template/spec/volumes " +
-					"context=/spec/replicatedJobs/0/template/spec/template/spec/securityContext replicas=6 app=a main=/spec/replicatedJobs/0/template/spec/template/spec/containers/0",
-				"pod=/spec/replicatedJobs/1/template/spec/template volumes=/spec/replicatedJobs/1/template/spec/template/spec/volumes " +
-					"context=/spec/replicatedJobs/1/template/spec/template/spec/securityContext replicas=7 app=b main=/spec/replicatedJobs/1/template/spec/template/spec/containers/0",
+				"pod=/spec/replicatedJobs/0/template/spec/template " +
+					"volumes=/spec/replicatedJobs/0/template/spec/template/spec/volumes " +
+					"context=/spec/replicatedJobs/0/template/spec/template/spec/securityContext replicas=6 app=a " +
+					"main=/spec/replicatedJobs/0/template/spec/template/spec/containers/0",
+				"pod=/spec/replicatedJobs/1/template/spec/template " +
+					"volumes=/spec/replicatedJobs/1/template/spec/template/spec/volumes " +
+					"context=/spec/replicatedJobs/1/template/spec/template/spec/securityContext replicas=7 app=b " +
+					"main=/spec/replicatedJobs/1/template/spec/template/spec/containers/0",
 			},
 		},
 		"SparkApplication": {
@@ -127,31 +184,41 @@ func TestFindBuiltinKinds(t *testing.T) {
 			body: "spec:\n  driver: {cores: 1, labels: {app: d}, initContainers: [{name: i}], sidecars: [{name: s}]}\n" +
 				"  executor: {instances: 8, labels: {app: e}}",
 			exp: []string{
-				"pod=/spec/driver volumes=/spec/volumes context=/spec/driver/podSecurityContext replicas=1 app=d i=/spec/driver/initContainers/0 spark-kubernetes-driver=/spec/driver s=/spec/driver/sidecars/0",
-				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e spark-kubernetes-executor=/spec/executor",
+				"pod=/spec/driver volumes=/spec/volumes context=/spec/driver/podSecurityContext replicas=1 app=d " +
+					"i=/spec/driver/initContainers/0 spark-kubernetes-driver=/spec/driver s=/spec/driver/sidecars/0",
+				"pod=/spec/executor volumes=/spec/volumes context=/spec/executor/podSecurityContext replicas=8 app=e " +
+					"spark-kubernetes-executor=/spec/executor",
 			},
 		},
 		"RayCronJob": {
-			apiVersion: "ray.io/v1", body: "spec: {jobTemplate: {rayClusterSpec: " + rayCluster + ", submitterPodTemplate: " + main + "}}", expIsDeferred: true,
-			exp: append(rayAt("/spec/jobTemplate/rayClusterSpec"), templateAt("/spec/jobTemplate/submitterPodTemplate", "a", 1)),
+			apiVersion: "ray.io/v1", body: "spec: {jobTemplate: {rayClusterSpec: " + rayCluster +
+				", submitterPodTemplate: " + main + "}}", expIsDeferred: true,
+			exp: append(
+				rayAt("/spec/jobTemplate/rayClusterSpec"), templateAt("/spec/jobTemplate/submitterPodTemplate", "a", 1),
+			),
 		},
 		"ScheduledSparkApplication": {
 			apiVersion: "sparkoperator.k8s.io/v1beta2", expIsDeferred: true,
 			body: "spec: {template: {driver: {labels: {app: d}}, executor: {instances: 2, labels: {app: e}}}}",
 			exp: []string{
-				"pod=/spec/template/driver volumes=/spec/template/volumes context=/spec/template/driver/podSecurityContext replicas=1 app=d spark-kubernetes-driver=/spec/template/driver",
-				"pod=/spec/template/executor volumes=/spec/template/volumes context=/spec/template/executor/podSecurityContext replicas=2 app=e spark-kubernetes-executor=/spec/template/executor",
+				"pod=/spec/template/driver volumes=/spec/template/volumes context=/spec/template/driver/podSecurityContext " +
+					"replicas=1 app=d spark-kubernetes-driver=/spec/template/driver",
+				"pod=/spec/template/executor volumes=/spec/template/volumes " +
+					"context=/spec/template/executor/podSecurityContext replicas=2 app=e " +
+					"spark-kubernetes-executor=/spec/template/executor",
 			},
 		},
 		"SparkConnect": {
-			apiVersion: "sparkoperator.k8s.io/v1alpha1", body: "spec: {server: {template: " + main + "}, executor: {instances: 3}}",
+			apiVersion: "sparkoperator.k8s.io/v1alpha1", body: "spec: {server: {template: " + main +
+				"}, executor: {instances: 3}}",
 			exp: []string{
 				templateAt("/spec/server/template", "a", 1, "label=/spec/server/template/metadata/labels"),
 				"pod=/spec/executor/template volumes= context= replicas=3 app=  label=/spec+sparkConf",
 			},
 		},
 		"SparkApplication.spark.apache.org": {
-			apiVersion: "spark.apache.org/v1", body: "spec: {sparkConf: {x: y}, executorSpec: {podTemplateSpec: " + main + "}}",
+			apiVersion: "spark.apache.org/v1", body: "spec: {sparkConf: {x: y}, executorSpec: {podTemplateSpec: " + main +
+				"}}",
 			exp: []string{
 				"pod=/spec/driverSpec/podTemplateSpec volumes= context= replicas=1 app=  label=/spec/sparkConf",
 				templateAt("/spec/executorSpec/podTemplateSpec", "a", 1, "label=/spec/sparkConf"),
@@ -159,48 +226,71 @@ func TestFindBuiltinKinds(t *testing.T) {
 		},
 		"SparkCluster": {
 			apiVersion: "spark.apache.org/v1",
-			body: "spec: {clusterTolerations: {instanceConfig: {initWorkers: 5}}, masterSpec: {statefulSetSpec: {template: {metadata: {}, spec: {containers: [{name: master}]}}}}, " +
+			body: "spec: {clusterTolerations: {instanceConfig: {initWorkers: 5}}, masterSpec: {statefulSetSpec: " +
+				"{template: {metadata: {}, spec: {containers: [{name: master}]}}}}, " +
 				"workerSpec: {statefulSetSpec: {template: {spec: {containers: [{name: main}]}}}}}",
 			exp: []string{
-				strings.Replace(templateAt("/spec/masterSpec/statefulSetSpec/template", "", 1, "label=/spec/masterSpec/statefulSetSpec/template/metadata+labels"), "main=", "master=", 1),
-				templateAt("/spec/workerSpec/statefulSetSpec/template", "", 5, "elsewhere=worker label=/spec/workerSpec/statefulSetSpec/template+metadata+labels"),
+				strings.Replace(
+					templateAt(
+						"/spec/masterSpec/statefulSetSpec/template", "", 1,
+						"label=/spec/masterSpec/statefulSetSpec/template/metadata+labels",
+					),
+					"main=", "master=", 1,
+				),
+				templateAt(
+					"/spec/workerSpec/statefulSetSpec/template", "", 5,
+					"external=worker label=/spec/workerSpec/statefulSetSpec/template+metadata+labels",
+				),
 			},
 		},
 		"Task": {
 			apiVersion: "tekton.dev/v1", expIsDeferred: true,
-			body: "metadata: {labels: {app: t}}\nspec: {steps: [{name: a}, {name: b, ref: {name: x}}, {image: c}], sidecars: [{name: s}]}",
-			exp:  []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app=t a=/spec/steps/0 2=/spec/steps/2 s=/spec/sidecars/0 elsewhere=b label=/metadata/labels"},
+			body: "metadata: {labels: {app: t}}\nspec: {steps: [{name: a}, {name: b, ref: {name: x}}, {image: c}], " +
+				"sidecars: [{name: s}]}",
+			exp: []string{
+				"pod=/spec volumes=/spec/volumes context= replicas=1 app=t a=/spec/steps/0 2=/spec/steps/2 " +
+					"s=/spec/sidecars/0 external=b label=/metadata/labels",
+			},
 		},
 		"TaskRun": {
-			apiVersion: "tekton.dev/v1", body: "metadata: {labels: {app: t}}\nspec: {podTemplate: {}, taskRef: {name: x}, taskSpec: {steps: [{name: a}]}}",
+			apiVersion: "tekton.dev/v1", body: "metadata: {labels: {app: t}}\nspec: {podTemplate: {}, taskRef: {name: " +
+				"x}, taskSpec: {steps: [{name: a}]}}",
 			exp: []string{
-				"pod=/spec/taskSpec volumes=/spec/taskSpec/volumes context=/spec/podTemplate/securityContext replicas=1 app=t a=/spec/taskSpec/steps/0 label=/metadata/labels",
+				"pod=/spec/taskSpec volumes=/spec/taskSpec/volumes context=/spec/podTemplate/securityContext replicas=1 " +
+					"app=t a=/spec/taskSpec/steps/0 label=/metadata/labels",
 				"pod=/spec/taskRef volumes= context= replicas=1 app=t  label=/metadata/labels",
 			},
 		},
 		"Pipeline": {
 			apiVersion: "tekton.dev/v1", expIsDeferred: true,
-			body: "metadata: {name: p}\nspec: {tasks: [{taskRef: {name: x}}, {taskSpec: {metadata: {labels: {app: i}}, steps: [{name: a}]}}], finally: [{taskSpec: {steps: [{name: z}]}}]}",
+			body: "metadata: {name: p}\nspec: {tasks: [{taskRef: {name: x}}, {taskSpec: {metadata: {labels: {app: i}}, " +
+				"steps: [{name: a}]}}], finally: [{taskSpec: {steps: [{name: z}]}}]}",
 			exp: []string{
-				"pod=/spec/tasks/1/taskSpec volumes=/spec/tasks/1/taskSpec/volumes context= replicas=1 app=i a=/spec/tasks/1/taskSpec/steps/0 label=/spec/tasks/1/taskSpec/metadata/labels",
+				"pod=/spec/tasks/1/taskSpec volumes=/spec/tasks/1/taskSpec/volumes context= replicas=1 app=i " +
+					"a=/spec/tasks/1/taskSpec/steps/0 label=/spec/tasks/1/taskSpec/metadata/labels",
 				"pod=/spec/tasks/0/taskRef volumes= context= replicas=1 app=  label=/metadata+labels",
-				"pod=/spec/finally/0/taskSpec volumes=/spec/finally/0/taskSpec/volumes context= replicas=1 app= z=/spec/finally/0/taskSpec/steps/0 label=/spec/finally/0/taskSpec+metadata+labels",
+				"pod=/spec/finally/0/taskSpec volumes=/spec/finally/0/taskSpec/volumes context= replicas=1 app= " +
+					"z=/spec/finally/0/taskSpec/steps/0 label=/spec/finally/0/taskSpec+metadata+labels",
 			},
 		},
 		"PipelineRun": {
 			apiVersion: "tekton.dev/v1",
-			body:       "spec: {taskRunTemplate: {podTemplate: {}}, pipelineRef: {name: p}, pipelineSpec: {tasks: [{taskSpec: {steps: [{name: a}]}}]}}",
+			body: "spec: {taskRunTemplate: {podTemplate: {}}, pipelineRef: {name: p}, pipelineSpec: {tasks: " +
+				"[{taskSpec: {steps: [{name: a}]}}]}}",
 			exp: []string{
-				"pod=/spec/pipelineSpec/tasks/0/taskSpec volumes=/spec/pipelineSpec/tasks/0/taskSpec/volumes context=/spec/taskRunTemplate/podTemplate/securityContext " +
-					"replicas=1 app= a=/spec/pipelineSpec/tasks/0/taskSpec/steps/0 label=/spec/pipelineSpec/tasks/0/taskSpec+metadata+labels",
+				"pod=/spec/pipelineSpec/tasks/0/taskSpec volumes=/spec/pipelineSpec/tasks/0/taskSpec/volumes " +
+					"context=/spec/taskRunTemplate/podTemplate/securityContext " +
+					"replicas=1 app= a=/spec/pipelineSpec/tasks/0/taskSpec/steps/0 " +
+					"label=/spec/pipelineSpec/tasks/0/taskSpec+metadata+labels",
 				"pod=/spec/pipelineRef volumes= context= replicas=1 app=  label=+metadata+labels",
 			},
 		},
 		"StepAction": {apiVersion: "tekton.dev/v1beta1", body: "spec: {image: x}", expIsDeferred: true},
 		"TrainingRuntime": {
 			apiVersion: "trainer.kubeflow.org/v1alpha1", expIsDeferred: true,
-			body: "spec: {template: {spec: {replicatedJobs: [{name: node, replicas: 2, template: {spec: {parallelism: 3, template: " + main + "}}}]}}}",
-			exp:  []string{templateAt("/spec/template/spec/replicatedJobs/0/template/spec/template", "a", 6)},
+			body: "spec: {template: {spec: {replicatedJobs: [{name: node, replicas: 2, template: {spec: {parallelism: 3, " +
+				"template: " + main + "}}}]}}}",
+			exp: []string{templateAt("/spec/template/spec/replicatedJobs/0/template/spec/template", "a", 6)},
 		},
 		"ClusterTrainingRuntime": {
 			apiVersion: "trainer.kubeflow.org/v1alpha1", expIsDeferred: true,
@@ -209,23 +299,32 @@ func TestFindBuiltinKinds(t *testing.T) {
 		},
 		"TrainJob": {
 			apiVersion: "trainer.kubeflow.org/v1alpha1",
-			body: "spec: {runtimePatches: [{trainingRuntimeSpec: {template: {spec: {replicatedJobs: [{name: node, template: {spec: {template: {spec: {}}}}}, " +
-				"{name: other, template: {spec: {template: " + main + "}}}]}}}}], podTemplateOverrides: [{targetJobs: [{name: node}], spec: {}}]}",
+			body: "spec: {runtimePatches: [{trainingRuntimeSpec: {template: {spec: {replicatedJobs: [{name: node, " +
+				"template: {spec: {template: {spec: {}}}}}, " +
+				"{name: other, template: {spec: {template: " + main +
+				"}}}]}}}}], podTemplateOverrides: [{targetJobs: [{name: node}], spec: {}}]}",
 			exp: []string{
-				"pod=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template volumes= context= replicas=1 app=  " +
+				"pod=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template " +
+					"volumes= context= replicas=1 app=  " +
 					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template+metadata+labels",
 				templateAt("/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template", "a", 1,
 					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template/metadata/labels"),
-				"pod=/spec/podTemplateOverrides/0 volumes= context= replicas=1 app=  label=/spec/podTemplateOverrides/0+metadata+labels",
+				"pod=/spec/podTemplateOverrides/0 volumes= context= replicas=1 app=  " +
+					"label=/spec/podTemplateOverrides/0+metadata+labels",
 			},
 		},
 		"LeaderWorkerSet": {
 			apiVersion: "leaderworkerset.x-k8s.io/v1",
-			body:       "spec: {replicas: 2, leaderWorkerTemplate: {size: 3, leaderTemplate: " + podTemplate("l", "{name: main}") + ", workerTemplate: " + main + "}}",
-			exp:        []string{templateAt("/spec/leaderWorkerTemplate/leaderTemplate", "l", 2), templateAt("/spec/leaderWorkerTemplate/workerTemplate", "a", 6)},
+			body: "spec: {replicas: 2, leaderWorkerTemplate: {size: 3, leaderTemplate: " +
+				podTemplate("l", "{name: main}") + ", workerTemplate: " + main + "}}",
+			exp: []string{
+				templateAt("/spec/leaderWorkerTemplate/leaderTemplate", "l", 2),
+				templateAt("/spec/leaderWorkerTemplate/workerTemplate", "a", 6),
+			},
 		},
 		"Job.batch.volcano.sh": {
-			apiVersion: "batch.volcano.sh/v1alpha1", body: "spec: {tasks: [{template: " + main + "}, {replicas: 3, template: " + podTemplate("b", "{name: main}") + "}]}",
+			apiVersion: "batch.volcano.sh/v1alpha1", body: "spec: {tasks: [{template: " + main +
+				"}, {replicas: 3, template: " + podTemplate("b", "{name: main}") + "}]}",
 			exp: []string{templateAt("/spec/tasks/0/template", "a", 1), templateAt("/spec/tasks/1/template", "b", 3)},
 		},
 		"CronJob.batch.volcano.sh": {
@@ -238,24 +337,31 @@ func TestFindBuiltinKinds(t *testing.T) {
 		},
 		"JobFlow": {apiVersion: "flow.volcano.sh/v1alpha1", body: "spec: {flows: [{name: a}]}"},
 		"Notebook": {
-			apiVersion: "kubeflow.org/v1", body: "metadata: {labels: {app: nb}}\nspec: {template: {spec: {containers: [{name: main}]}}}",
+			apiVersion: "kubeflow.org/v1", body: "metadata: {labels: {app: nb}}\nspec: {template: {spec: {containers: " +
+				"[{name: main}]}}}",
 			exp: []string{templateAt("/spec/template", "nb", 1)},
 		},
 		"InferenceService": {
 			apiVersion: "serving.kserve.io/v1beta1",
-			body: "metadata: {labels: {app: i}}\nspec: {predictor: {minReplicas: 2, labels: {app: p}, model: {}, containers: [{name: c}], workerSpec: {}}, " +
+			body: "metadata: {labels: {app: i}}\nspec: {predictor: {minReplicas: 2, labels: {app: p}, model: {}, " +
+				"containers: [{name: c}], workerSpec: {}}, " +
 				"transformer: {containers: [{name: t}]}, explainer: {art: {}}, canary: [{predictor: {sklearn: {}}}]}",
 			exp: []string{
-				"pod=/spec/predictor volumes=/spec/predictor/volumes context=/spec/predictor/securityContext replicas=2 app=p kserve-container=/spec/predictor/model c=/spec/predictor/containers/0 label=/spec/predictor/labels",
+				"pod=/spec/predictor volumes=/spec/predictor/volumes context=/spec/predictor/securityContext replicas=2 " +
+					"app=p kserve-container=/spec/predictor/model c=/spec/predictor/containers/0 label=/spec/predictor/labels",
 				"pod=/spec/predictor/workerSpec volumes= context= replicas=1 app=p  label=/spec/predictor/labels",
-				"pod=/spec/transformer volumes=/spec/transformer/volumes context=/spec/transformer/securityContext replicas=1 app=i t=/spec/transformer/containers/0 label=/spec/transformer+labels",
-				"pod=/spec/explainer volumes=/spec/explainer/volumes context=/spec/explainer/securityContext replicas=1 app=i kserve-container=/spec/explainer/art label=/spec/explainer+labels",
-				"pod=/spec/canary/0/predictor volumes=/spec/canary/0/predictor/volumes context=/spec/canary/0/predictor/securityContext replicas=1 app=i " +
+				"pod=/spec/transformer volumes=/spec/transformer/volumes context=/spec/transformer/securityContext " +
+					"replicas=1 app=i t=/spec/transformer/containers/0 label=/spec/transformer+labels",
+				"pod=/spec/explainer volumes=/spec/explainer/volumes context=/spec/explainer/securityContext replicas=1 " +
+					"app=i kserve-container=/spec/explainer/art label=/spec/explainer+labels",
+				"pod=/spec/canary/0/predictor volumes=/spec/canary/0/predictor/volumes " +
+					"context=/spec/canary/0/predictor/securityContext replicas=1 app=i " +
 					"kserve-container=/spec/canary/0/predictor/sklearn label=/spec/canary/0/predictor+labels",
 			},
 		},
 		"ServingRuntime": {
-			apiVersion: "serving.kserve.io/v1alpha1", body: "spec: {labels: {app: r}, containers: [{name: c}], workerSpec: {containers: [{name: w}]}}", expIsDeferred: true,
+			apiVersion: "serving.kserve.io/v1alpha1", body: "spec: {labels: {app: r}, containers: [{name: c}], " +
+				"workerSpec: {containers: [{name: w}]}}", expIsDeferred: true,
 			exp: []string{
 				"pod=/spec volumes=/spec/volumes context= replicas=1 app=r c=/spec/containers/0",
 				"pod=/spec/workerSpec volumes=/spec/workerSpec/volumes context= replicas=1 app= w=/spec/workerSpec/containers/0",
@@ -277,7 +383,9 @@ func TestFindBuiltinKinds(t *testing.T) {
 	for name, tt := range objects {
 		kind, _, _ := strings.Cut(name, ".") // kinds of two groups have their group behind a dot
 		t.Run(name, func(t *testing.T) {
-			objects := injecttest.Find(t, storage.Default(), injecttest.Decode(t, "apiVersion: "+tt.apiVersion+"\nkind: "+kind+"\n"+tt.body+"\n"))
+			objects := injecttest.Find(
+				t, storage.Default(), injecttest.Decode(t, "apiVersion: "+tt.apiVersion+"\nkind: "+kind+"\n"+tt.body+"\n"),
+			)
 			require.Len(t, objects, 1)
 			o := objects[0]
 			assert.True(t, o.Known)
@@ -286,7 +394,9 @@ func TestFindBuiltinKinds(t *testing.T) {
 			assert.Equal(t, tt.expPerNode, o.PerNode)
 			assert.Equal(t, tt.expIsDeferred, o.Deferred)
 
-			wrongGroup := injecttest.Find(t, storage.Default(), injecttest.Decode(t, "apiVersion: example.com/v1\nkind: "+name+"\n"+tt.body+"\n"))
+			wrongGroup := injecttest.Find(
+				t, storage.Default(), injecttest.Decode(t, "apiVersion: example.com/v1\nkind: "+name+"\n"+tt.body+"\n"),
+			)
 			assert.False(t, wrongGroup[0].Known, "kinds are known by group")
 			assert.Empty(t, wrongGroup[0].Pods)
 		})
@@ -329,35 +439,43 @@ spec:
 	require.Len(t, objects, 1)
 	assert.Equal(t, "etl-", objects[0].Name)
 	assert.Equal(t, []string{
-		"pod=/spec/templates/2 volumes=/spec/templates/2/volumes context=/spec/templates/2/securityContext replicas=1 app=all py=/spec/templates/2/script",
-		"pod=/spec/templates/3 volumes=/spec/templates/3/volumes context=/spec/templates/3/securityContext replicas=1 app=own " +
+		"pod=/spec/templates/2 volumes=/spec/templates/2/volumes context=/spec/templates/2/securityContext replicas=1 " +
+			"app=all py=/spec/templates/2/script",
+		"pod=/spec/templates/3 volumes=/spec/templates/3/volumes context=/spec/templates/3/securityContext replicas=1 " +
+			"app=own " +
 			"a=/spec/templates/3/containerSet/containers/0 b=/spec/templates/3/containerSet/containers/1",
 	}, summary(objects[0]), "steps run no pod of their own")
 	script, set := objects[0].Pods[0], objects[0].Pods[1]
 	assert.Equal(t, map[string]string{"a": "all", "b": "all"}, script.Annotations)
 	assert.Equal(t, map[string]string{"a": "own", "b": "all"}, set.Annotations, "the template's own win")
-	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count besides")
+	assert.Equal(t, "enabled", set.Labels["pipeline-storage"], "and the workflow's count as well")
 	assert.Equal(t, []kinds.PodVolume{{Name: "w"}, {Name: "c", Claim: "models"}}, set.SharedVolumes)
 	assert.Empty(t, set.Volumes)
 	assert.Equal(t, []string{"work"}, set.ReservedVolumes)
 }
 
-// TestWrappersSayMore than the objects in them: which namespace they are made in, and that Helm takes the whole for a hook.
-func TestWrappersSayMore(t *testing.T) {
+// TestObjectsInheritFromWrappers than the objects in them: which namespace they are made in, and
+// that Helm takes the whole for a hook.
+func TestObjectsInheritFromWrappers(t *testing.T) {
 	const job = "{apiVersion: batch/v1, kind: Job, metadata: {%s}, spec: {template: {spec: {containers: [{name: a}]}}}}"
 	for name, tt := range map[string]struct {
 		object, expNamespace, expHook string
 	}{
 		"an AppWrapper makes them in its own namespace": {
-			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: {components: [{template: " + fmt.Sprintf(job, "") + "}]}", "team", "",
+			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: " +
+				"{components: [{template: " + fmt.Sprintf(job, "") + "}]}", "team", "",
 		},
 		"a namespace of their own counts": {
-			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: {components: [{template: " +
+			"kind: AppWrapper\napiVersion: workload.codeflare.dev/v1beta2\nmetadata: {namespace: team}\nspec: " +
+				"{components: [{template: " +
 				fmt.Sprintf(job, "namespace: own") + "}]}", "own", "",
 		},
-		"a List has none to give": {"kind: List\napiVersion: v1\nmetadata: {namespace: team}\nitems: [" + fmt.Sprintf(job, "") + "]", "", ""},
+		"a List has none to give": {
+			"kind: List\napiVersion: v1\nmetadata: {namespace: team}\nitems: [" + fmt.Sprintf(job, "") + "]", "", "",
+		},
 		"a List that is a hook": {
-			"kind: List\napiVersion: v1\nmetadata: {annotations: {helm.sh/hook: pre-install}}\nitems: [" + fmt.Sprintf(job, "annotations: {a: b}") + "]", "", "pre-install",
+			"kind: List\napiVersion: v1\nmetadata: {annotations: {helm.sh/hook: pre-install}}\nitems: [" +
+				fmt.Sprintf(job, "annotations: {a: b}") + "]", "", "pre-install",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -370,13 +488,15 @@ func TestWrappersSayMore(t *testing.T) {
 }
 
 func TestFindWrapped(t *testing.T) {
-	const deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: {containers: [{name: main}]}}}}"
+	const deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: " +
+		"{containers: [{name: main}]}}}}"
 	for name, tt := range map[string]struct {
 		text string
 		exp  []string // path group/kind name known pods
 	}{
 		"a List": {
-			"{apiVersion: v1, kind: List, items: [" + deployment + ", {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}]}",
+			"{apiVersion: v1, kind: List, items: [" + deployment +
+				", {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}]}",
 			[]string{"/items/0 apps/Deployment d true [/items/0/spec/template]", "/items/1 /ConfigMap c false []"},
 		},
 		"a List in a List": {
@@ -388,14 +508,16 @@ func TestFindWrapped(t *testing.T) {
 			[]string{"/items/0 /Pod p true [/items/0]"},
 		},
 		"a typed list of a group": {
-			"{apiVersion: apps/v1, kind: DeploymentList, items: [{metadata: {name: d}, spec: {template: {spec: {containers: [{name: main}]}}}}]}",
+			"{apiVersion: apps/v1, kind: DeploymentList, items: [{metadata: {name: d}, spec: {template: {spec: " +
+				"{containers: [{name: main}]}}}}]}",
 			[]string{"/items/0 apps/Deployment d true [/items/0/spec/template]"},
 		},
 		"a typed list with an item of another type": {
-			"{apiVersion: apps/v1, kind: DeploymentList, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: main}]}}]}",
+			"{apiVersion: apps/v1, kind: DeploymentList, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: " +
+				"{containers: [{name: main}]}}]}",
 			[]string{"/items/0 /Pod p true [/items/0]"},
 		},
-		"a typed list of a kind that nobody knows": {
+		"a typed list of an unknown kind": {
 			"{apiVersion: example.com/v1, kind: PodList, metadata: {name: l}, items: [{spec: {containers: [{name: main}]}}]}",
 			[]string{" example.com/PodList l false []"},
 		},
@@ -404,17 +526,28 @@ func TestFindWrapped(t *testing.T) {
 			[]string{" example.com/List l false []"},
 		},
 		"an AppWrapper": {
-			"{apiVersion: workload.codeflare.dev/v1beta2, kind: AppWrapper, spec: {components: [{template: " + deployment + "}, {template: {apiVersion: v1, kind: Service, metadata: {name: s}}}]}}",
-			[]string{"/spec/components/0/template apps/Deployment d true [/spec/components/0/template/spec/template]", "/spec/components/1/template /Service s false []"},
+			"{apiVersion: workload.codeflare.dev/v1beta2, kind: AppWrapper, spec: {components: [{template: " +
+				deployment + "}, {template: {apiVersion: v1, kind: Service, metadata: {name: s}}}]}}",
+			[]string{
+				"/spec/components/0/template apps/Deployment d true [/spec/components/0/template/spec/template]",
+				"/spec/components/1/template /Service s false []",
+			},
 		},
-		"an empty List":            {"{apiVersion: v1, kind: List, items: []}", nil},
-		"a List without items":     {"{apiVersion: v1, kind: List}", nil},
-		"an item without a kind":   {"{apiVersion: v1, kind: List, items: [{metadata: {name: x}}]}", []string{"/items/0 / x false []"}},
-		"a document without kind":  {"{metadata: {name: x}}", []string{" / x false []"}},
-		"a kind that is no text":   {"{apiVersion: v1, kind: {}, metadata: []}", []string{" /  false []"}},
-		"a pod without containers": {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {}}", []string{" /Pod p true []"}},
-		"a pod without a spec":     {"{apiVersion: v1, kind: Pod, metadata: {name: p}}", []string{" /Pod p true []"}},
-		"a template that is null":  {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: null}}", []string{" apps/Deployment d true []"}},
+		"an empty List":        {"{apiVersion: v1, kind: List, items: []}", nil},
+		"a List without items": {"{apiVersion: v1, kind: List}", nil},
+		"an item without a kind": {
+			"{apiVersion: v1, kind: List, items: [{metadata: {name: x}}]}", []string{"/items/0 / x false []"},
+		},
+		"a document without kind": {"{metadata: {name: x}}", []string{" / x false []"}},
+		"a kind that is no text":  {"{apiVersion: v1, kind: {}, metadata: []}", []string{" /  false []"}},
+		"a pod without containers": {
+			"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {}}", []string{" /Pod p true []"},
+		},
+		"a pod without a spec": {"{apiVersion: v1, kind: Pod, metadata: {name: p}}", []string{" /Pod p true []"}},
+		"a template that is null": {
+			"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: null}}",
+			[]string{" apps/Deployment d true []"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var actual []string
@@ -436,22 +569,49 @@ func TestFindRefusesWrongShapes(t *testing.T) {
 		pod string
 		exp string
 	}{
-		"volumes are a mapping":           {"volumes: {secret: x}\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list"},
-		"volumes are text":                {"volumes: secret\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list"},
-		"a volume is text":                {"volumes: [{name: a}, secret]\ncontainers: [{name: main}]", "Pod/p: /spec/volumes/1 is no object"},
-		"a container is text":             {"containers: [{name: main}, secret]", "Pod/p: /spec/containers/1 is no container"},
-		"a container is null":             {"containers: [null]", "Pod/p: /spec/containers/0 is no container"},
-		"an init container is a list":     {"initContainers: [[secret]]\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers/0 is no container"},
-		"mounts are a mapping":            {"containers: [{name: main, volumeMounts: {secret: x}}]", "Pod/p: /spec/containers/0/volumeMounts is no list"},
-		"a mount is text":                 {"containers: [{name: main, volumeMounts: [secret]}]", "Pod/p: /spec/containers/0/volumeMounts/0 is no object"},
-		"devices are text":                {"containers: [{name: main, volumeDevices: secret}]", "Pod/p: /spec/containers/0/volumeDevices is no list"},
-		"variables are a mapping":         {"containers: [{name: main, env: {SECRET: x}}]", "Pod/p: /spec/containers/0/env is no list"},
-		"a variable is null":              {"containers: [{name: main, env: [null]}]", "Pod/p: /spec/containers/0/env/0 is no object"},
-		"the security context is a list":  {"securityContext: [secret]\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object"},
-		"containers are a mapping":        {"containers: {secret: x}", "Pod/p: /spec/containers is no list"},
-		"containers are text":             {"containers: secret", "Pod/p: /spec/containers is no list"},
-		"init containers are a mapping":   {"initContainers: {}\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers is no list"},
-		"the security context is a false": {"securityContext: false\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object"},
+		"volumes are a mapping": {
+			"volumes: {secret: x}\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list",
+		},
+		"volumes are text": {
+			"volumes: secret\ncontainers: [{name: main}]", "Pod/p: /spec/volumes is no list",
+		},
+		"a volume is text": {
+			"volumes: [{name: a}, secret]\ncontainers: [{name: main}]", "Pod/p: /spec/volumes/1 is no object",
+		},
+		"a container is text": {
+			"containers: [{name: main}, secret]", "Pod/p: /spec/containers/1 is no container",
+		},
+		"a container is null": {"containers: [null]", "Pod/p: /spec/containers/0 is no container"},
+		"an init container is a list": {
+			"initContainers: [[secret]]\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers/0 is no container",
+		},
+		"mounts are a mapping": {
+			"containers: [{name: main, volumeMounts: {secret: x}}]", "Pod/p: /spec/containers/0/volumeMounts is no list",
+		},
+		"a mount is text": {
+			"containers: [{name: main, volumeMounts: [secret]}]",
+			"Pod/p: /spec/containers/0/volumeMounts/0 is no object",
+		},
+		"devices are text": {
+			"containers: [{name: main, volumeDevices: secret}]", "Pod/p: /spec/containers/0/volumeDevices is no list",
+		},
+		"variables are a mapping": {
+			"containers: [{name: main, env: {SECRET: x}}]", "Pod/p: /spec/containers/0/env is no list",
+		},
+		"a variable is null": {
+			"containers: [{name: main, env: [null]}]", "Pod/p: /spec/containers/0/env/0 is no object",
+		},
+		"the security context is a list": {
+			"securityContext: [secret]\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object",
+		},
+		"containers are a mapping": {"containers: {secret: x}", "Pod/p: /spec/containers is no list"},
+		"containers are text":      {"containers: secret", "Pod/p: /spec/containers is no list"},
+		"init containers are a mapping": {
+			"initContainers: {}\ncontainers: [{name: main}]", "Pod/p: /spec/initContainers is no list",
+		},
+		"the security context is a false": {
+			"securityContext: false\ncontainers: [{name: main}]", "Pod/p: /spec/securityContext is no object",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := kinds.NewTable(storage.Default().Kinds).Find(injecttest.Pod(t, tt.pod))
@@ -459,7 +619,9 @@ func TestFindRefusesWrongShapes(t *testing.T) {
 			assert.Equal(t, tt.exp, err.Error())
 		})
 	}
-	_, err := kinds.NewTable(storage.Default().Kinds).Find(injecttest.Decode(t, "{apiVersion: v1, kind: List, metadata: {name: l}, items: [{}, secret]}"))
+	_, err := kinds.NewTable(storage.Default().Kinds).Find(
+		injecttest.Decode(t, "{apiVersion: v1, kind: List, metadata: {name: l}, items: [{}, secret]}"),
+	)
 	assert.EqualError(t, err, "List/l: /items/1 is no object")
 }
 
@@ -476,7 +638,8 @@ func TestFindReplicas(t *testing.T) {
 		"a float": {"replicas: 2.5, ", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects := injecttest.Find(t, storage.Default(), injecttest.Decode(t, "{apiVersion: apps/v1, kind: Deployment, spec: {"+tt.replicas+
+			objects := injecttest.Find(t, storage.Default(), injecttest.Decode(t, "{apiVersion: apps/v1, kind: "+
+				"Deployment, spec: {"+tt.replicas+
 				"template: {spec: {containers: [{name: main}]}}}}"))
 			assert.Equal(t, tt.exp, objects[0].Pods[0].Replicas)
 		})
@@ -491,28 +654,35 @@ func TestUserKinds(t *testing.T) {
 		"a pod template": {
 			"pods: [{podTemplate: spec.worker.template, replicas: [$.spec.worker.count, $.spec.sets]}]",
 			"spec: {sets: 2, worker: {count: 3, template: " + podTemplate("a", "{name: main}") + "}}",
-			[]string{"pod=/spec/worker/template volumes=/spec/worker/template/spec/volumes context=/spec/worker/template/spec/securityContext " +
+			[]string{"pod=/spec/worker/template volumes=/spec/worker/template/spec/volumes " +
+				"context=/spec/worker/template/spec/securityContext " +
 				"replicas=6 app=a main=/spec/worker/template/spec/containers/0"},
 		},
 		"pod templates in nested lists: each [*] of another path is bound to the scope's": {
-			"pods: [{podTemplate: 'spec.groups[*].roles[*].template', replicas: ['$.spec.groups[*].count', '$.spec.groups[*].roles[*].count']}]",
-			"spec: {groups: [{count: 2, roles: [{count: 11}, {count: 3, template: " + podTemplate("a", "{name: main}") + "}]}, " +
+			"pods: [{podTemplate: 'spec.groups[*].roles[*].template', replicas: ['$.spec.groups[*].count', " +
+				"'$.spec.groups[*].roles[*].count']}]",
+			"spec: {groups: [{count: 2, roles: [{count: 11}, {count: 3, template: " + podTemplate("a", "{name: main}") +
+				"}]}, " +
 				"{count: 5, roles: [{count: 7, template: " + podTemplate("b", "{name: main}") + "}, {count: 13}]}]}",
 			[]string{
-				"pod=/spec/groups/0/roles/1/template volumes=/spec/groups/0/roles/1/template/spec/volumes context=/spec/groups/0/roles/1/template/spec/securityContext " +
+				"pod=/spec/groups/0/roles/1/template volumes=/spec/groups/0/roles/1/template/spec/volumes " +
+					"context=/spec/groups/0/roles/1/template/spec/securityContext " +
 					"replicas=6 app=a main=/spec/groups/0/roles/1/template/spec/containers/0",
-				"pod=/spec/groups/1/roles/0/template volumes=/spec/groups/1/roles/0/template/spec/volumes context=/spec/groups/1/roles/0/template/spec/securityContext " +
+				"pod=/spec/groups/1/roles/0/template volumes=/spec/groups/1/roles/0/template/spec/volumes " +
+					"context=/spec/groups/1/roles/0/template/spec/securityContext " +
 					"replicas=35 app=b main=/spec/groups/1/roles/0/template/spec/containers/0",
 			},
 		},
 		"pod templates in a map, in the order of its keys: each {*} of another path is bound to the scope's": {
 			"pods: [{podTemplate: 'spec.roles{*}.template', replicas: ['$.spec.roles{*}.count', '$.counts{*}']}]",
-			"counts: {b/b: 5, c: 7}\nspec: {roles: {c: {template: " + podTemplate("c", "{name: main}") + "}, a: {count: 2}, b/b: {count: 3, template: " + podTemplate("b", "{name: main}") + "}}}",
+			"counts: {b/b: 5, c: 7}\nspec: {roles: {c: {template: " + podTemplate("c", "{name: main}") +
+				"}, a: {count: 2}, b/b: {count: 3, template: " + podTemplate("b", "{name: main}") + "}}}",
 			[]string{templateAt("/spec/roles/b~1b/template", "b", 15), templateAt("/spec/roles/c/template", "c", 7)},
 		},
 		"maps in a list and lists in a map": {
 			"pods: [{podTemplate: 'spec.a[*].b{*}[*]', replicas: ['$.counts{*}']}, {podTemplate: 'spec.lists[*]'}]",
-			"counts: {'0': 9}\nspec: {lists: {x: " + podTemplate("x", "{name: main}") + "}, a: [{b: {k: [" + podTemplate("k", "{name: main}") + "]}}]}",
+			"counts: {'0': 9}\nspec: {lists: {x: " + podTemplate("x", "{name: main}") + "}, a: [{b: {k: [" +
+				podTemplate("k", "{name: main}") + "]}}]}",
 			[]string{templateAt("/spec/a/0/b/k/0", "k", 9)},
 		},
 		"another list that is shorter than the scope's": {
@@ -524,7 +694,8 @@ func TestUserKinds(t *testing.T) {
 			},
 		},
 		"a shape of its own": {
-			"pods: [{scope: spec, metadata: [meta, $.metadata], volumes: disks, containers: [run, 'extra[*]'], securityContext: [security]}]",
+			"pods: [{scope: spec, metadata: [meta, $.metadata], volumes: disks, containers: [run, 'extra[*]'], " +
+				"securityContext: [security]}]",
 			"metadata: {labels: {app: root}}\nspec: {run: {image: x}, extra: [{name: e}]}",
 			[]string{"pod=/spec volumes=/spec/disks context=/spec/security replicas=1 app=root run=/spec/run e=/spec/extra/0"},
 		},
@@ -544,12 +715,19 @@ func TestUserKinds(t *testing.T) {
 		"a name with a tilde is escaped": {
 			"pods: [{podTemplate: spec.a~b}]",
 			"spec: {a~b: " + podTemplate("a", "{name: main}") + "}",
-			[]string{"pod=/spec/a~0b volumes=/spec/a~0b/spec/volumes context=/spec/a~0b/spec/securityContext replicas=1 app=a main=/spec/a~0b/spec/containers/0"},
+			[]string{
+				"pod=/spec/a~0b volumes=/spec/a~0b/spec/volumes context=/spec/a~0b/spec/securityContext replicas=1 app=a " +
+					"main=/spec/a~0b/spec/containers/0",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := injecttest.Load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, "+tt.row+"}]\n")
-			objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+tt.object+"\n"))
+			config := injecttest.Load(
+				t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, "+tt.row+"}]\n",
+			)
+			objects := injecttest.Find(
+				t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+tt.object+"\n"),
+			)
 			require.Len(t, objects, 1)
 			assert.Equal(t, tt.exp, summary(objects[0]))
 		})
@@ -558,31 +736,57 @@ func TestUserKinds(t *testing.T) {
 
 // TestUserKindsKeepClaimTemplates is about the short form of a pod template beside claim templates.
 func TestUserKindsKeepClaimTemplates(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Set, pods: [{podTemplate: spec.template, claimTemplates: $.spec.claims}]}]\n")
-	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Set\nspec: {claims: [{metadata: {name: db}}], template: "+podTemplate("a", "{name: main}")+"}\n"))
+	config := injecttest.Load(
+		t,
+		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Set, pods: [{podTemplate: spec.template, "+
+			"claimTemplates: $.spec.claims}]}]\n",
+	)
+	objects := injecttest.Find(
+		t, config,
+		injecttest.Decode(
+			t,
+			"apiVersion: example.com/v1\nkind: Set\nspec: {claims: [{metadata: {name: db}}], template: "+podTemplate("a", "{name: main}")+"}\n",
+		),
+	)
 	assert.Equal(t, []string{"db"}, objects[0].Pods[0].ReservedVolumes)
 }
 
 func TestUserKindsWrapObjects(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: 'spec.parts{*}.template'}]\n")
-	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: {parts: {one: {template: "+
+	config := injecttest.Load(
+		t,
+		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: 'spec.parts{*}.template'}]\n",
+	)
+	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: "+
+		"{parts: {one: {template: "+
 		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+podTemplate("a", "{name: main}")+"}}}}}\n"))
 	require.Len(t, objects, 1)
 	assert.Equal(t, "Job", objects[0].Kind)
-	assert.Equal(t, []string{"pod=/spec/parts/one/template/spec/template volumes=/spec/parts/one/template/spec/template/spec/volumes " +
-		"context=/spec/parts/one/template/spec/template/spec/securityContext replicas=2 app=a main=/spec/parts/one/template/spec/template/spec/containers/0"},
+	assert.Equal(t, []string{"pod=/spec/parts/one/template/spec/template " +
+		"volumes=/spec/parts/one/template/spec/template/spec/volumes " +
+		"context=/spec/parts/one/template/spec/template/spec/securityContext replicas=2 app=a " +
+		"main=/spec/parts/one/template/spec/template/spec/containers/0"},
 		summary(objects[0]))
 }
 
 func TestUserKindsReplaceBuiltinOnes(t *testing.T) {
-	config := injecttest.Load(t, "profiles: [{name: default}]\nkinds: [{group: batch, kind: Job, pods: [{podTemplate: spec.other}]}]\n")
-	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: batch/v1\nkind: Job\nspec: {template: "+podTemplate("a", "{name: main}")+"}\n"))
+	config := injecttest.Load(
+		t, "profiles: [{name: default}]\nkinds: [{group: batch, kind: Job, pods: [{podTemplate: spec.other}]}]\n",
+	)
+	objects := injecttest.Find(
+		t, config,
+		injecttest.Decode(t, "apiVersion: batch/v1\nkind: Job\nspec: {template: "+podTemplate("a", "{name: main}")+"}\n"),
+	)
 	assert.True(t, objects[0].Known)
 	assert.Empty(t, objects[0].Pods)
 }
 
 func TestKindNames(t *testing.T) {
-	names := kinds.NewTable(injecttest.Load(t, "profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, pods: [{podTemplate: spec.template}]}]\n").Kinds).Names()
+	names := kinds.NewTable(
+		injecttest.Load(
+			t,
+			"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Train, pods: [{podTemplate: spec.template}]}]\n",
+		).Kinds,
+	).Names()
 	for _, kind := range []string{"Pod", "PodList", "Deployment", "List", "Train", "TrainList", "SparkApplication"} {
 		assert.True(t, names[kind], kind)
 	}

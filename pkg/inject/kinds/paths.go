@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What stands in a path for every item of a list, and for every value of a map. They are equally long.
@@ -18,6 +20,88 @@ const (
 // rootPrefix begins a path that is followed from the object's root instead of the scope.
 const rootPrefix = "$."
 
+// path is a path of a row, parsed. Without steps it is the place where it starts.
+type path struct {
+	// isAbsent is true where the row has no such path.
+	isAbsent bool
+	fromRoot bool
+	steps    []step
+}
+
+// step is one field of a path.
+type step struct {
+	name string
+	// token is the name as a token of a JSON pointer, with the slash in front.
+	token string
+	// many are the [*] and {*} behind the name.
+	many []string
+}
+
+// parsePath parses a path that [Kind.Validate] accepts. An empty text is an absent path.
+func parsePath(text string) path {
+	if text == "" {
+		return path{isAbsent: true}
+	}
+	text, fromRoot := strings.CutPrefix(text, rootPrefix)
+	p := path{fromRoot: fromRoot}
+	if text == "." {
+		return p
+	}
+	for part := range strings.SplitSeq(text, ".") {
+		p.steps = append(p.steps, parseStep(part))
+	}
+	return p
+}
+
+// pointer returns the JSON pointer of a path that goes through no list and no map.
+func (p path) pointer() string {
+	var pointer strings.Builder
+	for i := range p.steps {
+		pointer.WriteString(p.steps[i].token)
+	}
+	return pointer.String()
+}
+
+func parsePaths(texts []string) []path {
+	paths := make([]path, len(texts))
+	for i, text := range texts {
+		paths[i] = parsePath(text)
+	}
+	return paths
+}
+
+func parseStep(text string) step {
+	name := trimAny(text)
+	s := step{name: name, token: string(jsontext.Pointer("").AppendToken(name))}
+	for many := text[len(name):]; many != ""; many = many[len(anyItem):] { // name[*][*] is a list of lists
+		s.many = append(s.many, many[:len(anyItem)])
+	}
+	return s
+}
+
+// place is the path of a field that may be absent, as long as the object that would hold it is there.
+type place struct {
+	parent path
+	field  step
+}
+
+func parsePlace(text string) place {
+	p := parsePath(text)
+	if len(p.steps) == 0 { // the scope has no place in itself
+		return place{p, step{name: text, token: "/" + text}}
+	}
+	last := len(p.steps) - 1
+	return place{path{fromRoot: p.fromRoot, steps: p.steps[:last]}, p.steps[last]}
+}
+
+func parsePlaces(texts []string) []place {
+	places := make([]place, len(texts))
+	for i, text := range texts {
+		places[i] = parsePlace(text)
+	}
+	return places
+}
+
 // node is a place in a decoded document.
 type node struct {
 	value   any
@@ -26,40 +110,51 @@ type node struct {
 	bound []string
 }
 
-// resolve follows a path from a place and returns every place that it leads to. The leading [*] and {*} follow what is bound.
-func resolve(from node, path string, bound ...string) []node {
+// follow returns every place that the steps lead to. The leading [*] and {*} follow the bound items and values.
+func follow(from node, steps []step, bound []string) []node {
 	at := []node{from}
-	if path == "." {
-		return at
-	}
-	for step := range strings.SplitSeq(path, ".") {
-		name, many := step, ""
-		if i := strings.IndexAny(step, "[{"); i >= 0 {
-			name, many = step[:i], step[i:]
-		}
-		var next []node
-		for _, n := range at {
-			if child, ok := n.field(name); ok {
-				next = append(next, child)
-			}
-		}
-		for ; many != ""; many = many[len(anyItem):] { // steps[*][*] is a list of lists
-			var children []node
-			for _, n := range next {
-				if which := many[:len(anyItem)]; len(bound) > 0 {
-					children = append(children, n.child(which, bound[0])...)
+	for i := range steps {
+		at = steps[i].from(at)
+		for _, which := range steps[i].many {
+			var next []node
+			for _, n := range at {
+				if len(bound) > 0 {
+					next = append(next, n.child(which, bound[0])...)
 				} else {
-					children = append(children, n.children(which)...)
+					next = append(next, n.children(which)...)
 				}
 			}
 			if len(bound) > 0 {
 				bound = bound[1:]
 			}
-			next = children
+			at = next
 		}
-		at = next
 	}
 	return at
+}
+
+// from replaces objects by their fields of that name. An object without the field is left out.
+func (s *step) from(objects []node) []node {
+	found := objects[:0] // no longer than objects, and behind the one that is read
+	for _, n := range objects {
+		if child, ok := n.step(s); ok {
+			found = append(found, child)
+		}
+	}
+	return found
+}
+
+// step returns the field of an object at a step, and whether it is there.
+func (n node) step(s *step) (node, bool) {
+	m, _ := n.value.(map[string]any)
+	value, ok := m[s.name]
+	return node{value, n.pointer + s.token, n.bound}, ok
+}
+
+// field returns a field whose name needs no escapes in a JSON pointer. Its value is nil where the field is absent.
+func (n node) field(name string) node {
+	m, _ := n.value.(map[string]any)
+	return node{m[name], n.pointer + "/" + name, n.bound}
 }
 
 // children are the items of a list or the values of a map, the latter in the order of their keys.
@@ -93,27 +188,23 @@ func (n node) child(which, bound string) []node {
 
 // below is an item or value to which a [*] or {*} led.
 func (n node) below(name string, value any) node {
-	return node{value, n.pointer + "/" + PointerToken(name), append(slices.Clone(n.bound), name)}
-}
-
-func (n node) field(name string) (node, bool) {
-	m, _ := n.value.(map[string]any)
-	value, ok := m[name]
-	return node{value, n.pointer + "/" + PointerToken(name), n.bound}, ok
+	return node{value, string(jsontext.Pointer(n.pointer).AppendToken(name)), append(slices.Clone(n.bound), name)}
 }
 
 func (n node) items() []node {
 	values, _ := n.value.([]any)
 	nodes := make([]node, len(values))
 	for i, v := range values {
-		nodes[i] = n.below(strconv.Itoa(i), v)
+		index := strconv.Itoa(i)
+		nodes[i] = node{v, n.pointer + "/" + index, append(slices.Clip(n.bound), index)}
 	}
 	return nodes
 }
 
-// MaxShared is how many volumes, mounts, variables and labels the pods of one object may have from lists that they share, such
-// as the volumes of an Argo workflow. Each of many pods reads all of them, so that the cost would grow with the square of the
-// document. 200 templates may share 500 volumes.
+// MaxShared is how many volumes, mounts, variables and labels the pods of one object may have from
+// lists that they share, such as the volumes of an Argo workflow. Each of many pods reads all of
+// them, so that the cost would grow with the square of the document. 200 templates may share 500
+// volumes.
 const MaxShared = 100_000
 
 // scope is a pod's place with the means to follow the other paths of its row.
@@ -127,57 +218,45 @@ type scope struct {
 // share counts items of a shared list and refuses too many.
 func (s scope) share(items int) error {
 	if *s.shared += items; *s.shared > MaxShared {
-		return fmt.Errorf("its pods share more than %d volumes, mounts, variables and labels: write shorter shared lists, or several objects", MaxShared)
+		return fmt.Errorf(
+			"its pods share more than %d volumes, mounts, variables and labels: write shorter shared lists, or several objects",
+			MaxShared,
+		)
 	}
 	return nil
 }
 
 // all returns every place that a path of the row leads to, seen from this scope.
-func (s scope) all(path string) []node {
-	if path == "" {
+func (s scope) all(p path) []node {
+	if p.isAbsent {
 		return nil
 	}
-	if path, fromRoot := strings.CutPrefix(path, rootPrefix); fromRoot {
-		return resolve(s.root, path, s.bound...)
+	if p.fromRoot {
+		return follow(s.root, p.steps, s.bound)
 	}
-	return resolve(s.node, path)
+	return follow(s.node, p.steps, nil)
 }
 
 // place returns where a field is, or would be if its parent got it. It reports false when there is no such parent.
-func (s scope) place(path string) (node, bool) {
-	parent, name := ".", path
-	if i := strings.LastIndexByte(path, '.'); i > 0 {
-		parent, name = path[:i], path[i+1:]
-	}
-	if parent+"." == rootPrefix {
-		n, _ := s.root.field(name)
-		return n, true
-	}
-	for _, p := range s.all(parent) {
-		if _, isObject := p.value.(map[string]any); isObject {
-			n, _ := p.field(name)
+func (s scope) place(p place) (node, bool) {
+	for _, parent := range s.all(p.parent) {
+		if _, isObject := parent.value.(map[string]any); isObject {
+			n, _ := parent.step(&p.field)
 			return n, true
 		}
 	}
 	return node{}, false
 }
 
-// labelPlace returns where the opt-in label goes: into the labels at a path, which may have to be made, with the objects
-// around them. It is nil where an item of a list would have to be made for it.
-func (s scope) labelPlace(path, key string) (*LabelPlace, error) {
-	if path == "" {
+// labelPlace returns where the opt-in label goes: into the labels at a path, which may have to be
+// made, with the objects around them. It is nil where an item of a list would have to be made for
+// it.
+func (s scope) labelPlace(labels path, key string) (*LabelPlace, error) {
+	if labels.isAbsent {
 		return nil, nil
 	}
-	from, prefix := s.node, ""
-	if rest, fromRoot := strings.CutPrefix(path, rootPrefix); fromRoot {
-		from, prefix, path = s.root, rootPrefix, rest
-	}
-	steps := strings.Split(path, ".")
-	for there := len(steps); there >= 0; there-- {
-		at := []node{from}
-		if there > 0 {
-			at = s.all(prefix + strings.Join(steps[:there], "."))
-		}
+	for there := len(labels.steps); there >= 0; there-- {
+		at := s.all(path{fromRoot: labels.fromRoot, steps: labels.steps[:there]})
 		if len(at) == 0 || at[0].value == nil && there > 0 {
 			continue
 		}
@@ -185,11 +264,14 @@ func (s scope) labelPlace(path, key string) (*LabelPlace, error) {
 		if !ok && at[0].value != nil {
 			return nil, fmt.Errorf("%s is no object", at[0].pointer)
 		}
-		missing := steps[there:]
-		if strings.ContainsAny(strings.Join(missing, ""), "[{") {
+		missing := labels.steps[there:]
+		if slices.ContainsFunc(missing, func(s step) bool { return len(s.many) > 0 }) {
 			return nil, nil
 		}
-		place := &LabelPlace{Path: at[0].pointer, Missing: missing, Key: key}
+		place := &LabelPlace{Path: at[0].pointer, Key: key}
+		for i := range missing {
+			place.Missing = append(place.Missing, missing[i].name)
+		}
 		if len(missing) == 0 {
 			place.Value = StringOf(object[key])
 		}
@@ -199,21 +281,13 @@ func (s scope) labelPlace(path, key string) (*LabelPlace, error) {
 }
 
 // object returns the object at a path, or nil.
-func (s scope) object(path string) map[string]any {
-	for _, n := range s.all(path) {
+func (s scope) object(p path) map[string]any {
+	for _, n := range s.all(p) {
 		if m, ok := n.value.(map[string]any); ok {
 			return m
 		}
 	}
 	return nil
-}
-
-// PointerToken returns a name as a reference token of a JSON pointer, with ~ and / escaped. Source: RFC 6901, section 3.
-func PointerToken(name string) string {
-	if !strings.ContainsAny(name, "~/") {
-		return name
-	}
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // StringOf returns the text of a decoded string or number; of anything else it is empty.
@@ -244,6 +318,5 @@ func stringMap(v any) map[string]string {
 
 // isNamed reports whether an object has a name.
 func (n node) isNamed() bool {
-	name, _ := n.field("name")
-	return StringOf(name.value) != ""
+	return StringOf(n.field("name").value) != ""
 }

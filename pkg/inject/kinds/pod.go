@@ -2,45 +2,49 @@ package kinds
 
 import (
 	"slices"
+	"strings"
 )
 
-// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended. The render path fills
-// it through the table of kinds, the admission path from the review.
+// Pod is what is read of a pod or pod template, with the JSON pointers at which it can be extended.
+// The render path fills it through the table of kinds, the admission path from the review.
 type Pod struct {
 	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
 	Path string
-	// Group and Kind are the type of the object that holds a pod template, whose controller may add to it. They are empty at
-	// admission, where the pod is what it will be.
-	Group, Kind string
+	// ControllerLabels are the keys of labels that the controller of the object's kind adds to the
+	// pods that it creates, and CopiesMounts is as in [Controller]. Both are empty at admission, where
+	// the pod is what it will be.
+	ControllerLabels []string
+	CopiesMounts     bool
 	// Labels and Annotations are the pod's.
 	Labels, Annotations map[string]string
-	// Windows says that the pod runs on Windows, where the mount paths of a profile mean nothing.
+	// Windows is true for a pod that runs on Windows, where the mount paths of a profile mean nothing.
 	Windows bool
 	// Replicas is how many such pods run at once.
 	Replicas int
 	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
 	VolumesPath string
 	Volumes     []PodVolume
-	// SharedVolumes are those that the pod can mount besides its own, where none of its own has the name.
+	// SharedVolumes are those that the pod can mount in addition to its own, where none of its own has the name.
 	SharedVolumes []PodVolume
 	// ReservedVolumes are names that claim templates will give to volumes.
 	ReservedVolumes []string
-	// SecurityContextPath is the pointer of the security context. SecurityContext is nil when there is none.
+	// SecurityContextPath is the pointer of the security context. SecurityContext is nil without one.
 	SecurityContextPath string
 	SecurityContext     *SecurityContext
-	// Placement is where and with what the pod is scheduled.
+	// Scheduling is where and with what the pod is scheduled.
 	Scheduling
-	// Containers are init containers, native sidecars and containers. Ephemeral containers are none of them.
+	// Containers are init containers, native sidecars and containers. Ephemeral containers are not among them.
 	Containers []Container
-	// Elsewhere are the names of containers that are defined elsewhere, so that nothing can be mounted into them here.
-	Elsewhere []string
+	// ExternalContainers are the names of containers that another object or the kind's controller defines, so that nothing
+	// can be mounted into them here.
+	ExternalContainers []string
 	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil: there is no such place.
 	Label *LabelPlace
-	// Why says why something cannot be mounted here.
+	// Why is why something cannot be mounted here.
 	Why string
 }
 
-// LabelPlace is the place of the opt-in label, among labels that reach a pod whose own definition is elsewhere.
+// LabelPlace is the place of the opt-in label, among labels that reach a pod which another object defines.
 type LabelPlace struct {
 	// Path is the JSON pointer of the labels, or of the object in which they have to be made.
 	Path string
@@ -68,18 +72,18 @@ type SecurityContext struct {
 type Container struct {
 	// Path is the JSON pointer of the container.
 	Path string
-	// Name is its name in the pod, or where neither it nor the row says one the field that holds it.
+	// Name is its name in the pod, or where neither it nor the row has one the field that holds it.
 	Name   string
 	Mounts []VolumeMount
 	// Devices are the paths of raw block volumes.
 	Devices []string
 	Env     []Env
-	// SharedMounts and SharedEnv are what it has besides, from a place that many containers share.
+	// SharedMounts and SharedEnv are what it has in addition, from a place that many containers share.
 	SharedMounts []VolumeMount
 	SharedEnv    []Env
-	// NoEnv says that the container takes no environment variable here.
+	// NoEnv is true for a container that takes no environment variable here.
 	NoEnv bool
-	// MirrorOf is the name of a container whose mounts it gets besides its own.
+	// MirrorOf is the name of a container whose mounts it gets in addition to its own.
 	MirrorOf string
 }
 
@@ -109,10 +113,18 @@ type VolumeMount struct {
 // Env is what is read of a core/v1 EnvVar.
 type Env struct {
 	Name, Value string
-	// FromSource says that the value comes from somewhere else, so that it is not known here.
+	// FromSource is true where the value comes from valueFrom, so that it cannot be read here.
 	FromSource bool
 	// FieldPath is the field of the pod that it comes from, if it does.
 	FieldPath string
+}
+
+// control notes what the controller of the pod's kind does with it.
+func (p *Pod) control(c *Controller) {
+	p.CopiesMounts = c.CopiesMounts
+	if strings.Contains(p.Path, c.LabelsBelow) {
+		p.ControllerLabels = c.Labels
+	}
 }
 
 // Container returns the container of that name, or nil.

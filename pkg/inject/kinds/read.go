@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's steps have none), unless
-// somebody else brings them.
-func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error) {
+// findPods returns the pods of one sort in an object. A scope without containers is no pod (Argo's
+// steps have none), unless the row has labels or a reason for them.
+func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 	root := node{value: doc, pointer: pointer}
-	scopes := resolve(root, paths.Scope)
-	if len(scopes) == 0 && paths.Implied {
-		scopes = []node{{pointer: pointer + "/" + strings.ReplaceAll(PointerToken(paths.Scope), ".", "/")}}
+	scopes := follow(root, row.scope.steps, nil)
+	if len(scopes) == 0 && row.Implied {
+		scopes = []node{{pointer: pointer + row.scope.pointer()}}
 	}
 	var pods []Pod
 	shared := 0
 	for _, n := range scopes {
 		_, isObject := n.value.(map[string]any)
-		if isImplied := paths.Implied && n.value == nil; !isObject && !isImplied {
+		if isImplied := row.Implied && n.value == nil; !isObject && !isImplied {
 			continue
 		}
-		pod, err := readPod(scope{n, root, &shared}, paths)
+		pod, err := readPod(scope{n, root, &shared}, row)
 		if err != nil {
 			return nil, err
 		}
@@ -34,23 +34,26 @@ func findPods(doc map[string]any, pointer string, paths PodPaths) ([]Pod, error)
 	return pods, nil
 }
 
-func readPod(s scope, paths PodPaths) (Pod, error) {
-	pod := Pod{Path: s.pointer, Replicas: readReplicas(s, paths.Replicas), Windows: isWindows(s.object(paths.Spec)), Why: paths.Why}
-	for _, path := range paths.Metadata {
+func readPod(s scope, row *podRow) (Pod, error) {
+	pod := Pod{
+		Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s.object(row.spec)),
+		Why: row.Why,
+	}
+	for _, path := range row.metadata {
 		meta := s.object(path)
 		labels, annotations := stringMap(meta["labels"]), stringMap(meta["annotations"])
 		pod.Labels, pod.Annotations = merge(pod.Labels, labels), merge(pod.Annotations, annotations)
-		if strings.HasPrefix(path, rootPrefix) {
+		if path.fromRoot {
 			if err := s.share(len(labels) + len(annotations)); err != nil {
 				return Pod{}, err
 			}
 		}
 	}
-	if err := readContainers(&pod, s, paths); err != nil {
+	if err := readContainers(&pod, s, row); err != nil {
 		return Pod{}, err
 	}
 	var err error
-	if pod.Label, err = s.labelPlace(paths.Labels, paths.LabelPrefix+Label); err != nil {
+	if pod.Label, err = s.labelPlace(row.labels, row.LabelPrefix+Label); err != nil {
 		return Pod{}, err
 	}
 	if pod.Label != nil && pod.Label.Value != "" {
@@ -59,101 +62,108 @@ func readPod(s scope, paths PodPaths) (Pod, error) {
 	if len(pod.Containers) == 0 {
 		return pod, nil
 	}
-	for _, n := range s.all(paths.ClaimTemplates) {
+	for _, n := range s.all(row.claimTemplates) {
 		pod.ReservedVolumes = append(pod.ReservedVolumes, templateNames(n.value)...)
 	}
 	if err := s.share(len(pod.ReservedVolumes)); err != nil {
 		return Pod{}, err
 	}
-	if err := readVolumes(&pod, s, paths); err != nil {
+	if err := readVolumes(&pod, s, row); err != nil {
 		return Pod{}, err
 	}
-	pod.Scheduling = readScheduling(s, paths)
-	return pod, readSecurityContext(&pod, s, paths.SecurityContext)
+	readScheduling(&pod.Scheduling, s, row)
+	return pod, readSecurityContext(&pod, s, row.securityContext)
 }
 
-// readContainers reads the containers that can be mounted into, and the names of those that are defined elsewhere.
-func readContainers(pod *Pod, s scope, paths PodPaths) error {
-	for _, path := range paths.Containers {
-		if err := checkList(s, path); err != nil {
+// readContainers reads the containers that can be mounted into with their ports, and the names of external ones.
+func readContainers(pod *Pod, s scope, row *podRow) error {
+	for i := range row.containers {
+		if err := readContainersAt(pod, s, row, &row.containers[i]); err != nil {
 			return err
-		}
-		shared, err := readShared(s, paths, path)
-		if err != nil {
-			return err
-		}
-		for _, n := range s.all(path) {
-			if n.value == nil && !strings.HasSuffix(path, anyItem) {
-				continue // as if it were not there
-			}
-			container, err := readContainer(n)
-			if err != nil {
-				return err
-			}
-			if reference, ok := n.field(paths.Reference); ok && paths.Reference != "" && reference.value != nil {
-				pod.Elsewhere = append(pod.Elsewhere, container.Name)
-				continue
-			}
-			container.complete(n, paths, path, shared)
-			if err := s.share(len(shared.Mounts) + len(shared.Env)); err != nil {
-				return err
-			}
-			pod.Containers = append(pod.Containers, container)
 		}
 	}
-	if adds := paths.Adds; adds != "" && pod.Container(adds) == nil {
-		pod.Elsewhere = append(pod.Elsewhere, adds)
+	if adds := row.Adds; adds != "" && pod.Container(adds) == nil {
+		pod.ExternalContainers = append(pod.ExternalContainers, adds)
 	}
 	return nil
 }
 
-// complete adds what the row says of a container besides its own fields.
-func (c *Container) complete(n node, paths PodPaths, path string, shared Container) {
-	if name := paths.Names[path]; name != "" && !n.isNamed() {
-		c.Name = name
+// readContainersAt reads the containers of one path.
+func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
+	if err := at.checkList(s); err != nil {
+		return err
+	}
+	shared, err := readShared(s, at)
+	if err != nil {
+		return err
+	}
+	for _, n := range s.all(at.path) {
+		if n.value == nil && !at.isItem {
+			continue // as if it were not there
+		}
+		container, err := readContainer(n)
+		if err != nil {
+			return err
+		}
+		if ports := n.field("ports"); ports.value != nil {
+			pod.Ports = append(pod.Ports, ports.value)
+		}
+		if row.isExternal(n) {
+			pod.ExternalContainers = append(pod.ExternalContainers, container.Name)
+			continue
+		}
+		container.complete(n, row, at, shared)
+		if err := s.share(len(shared.Mounts) + len(shared.Env)); err != nil {
+			return err
+		}
+		pod.Containers = append(pod.Containers, container)
+	}
+	return nil
+}
+
+// isExternal reports whether a container refers to another object that defines it.
+func (row *podRow) isExternal(container node) bool {
+	if row.Reference == "" {
+		return false
+	}
+	return container.field(row.Reference).value != nil
+}
+
+// complete adds what the row has for a container in addition to its own fields.
+func (c *Container) complete(n node, row *podRow, at *containerRow, shared Container) {
+	if at.name != "" && !n.isNamed() {
+		c.Name = at.name
 	}
 	c.SharedMounts, c.SharedEnv = shared.Mounts, shared.Env
-	for _, list := range paths.ContainerMounts {
-		for _, n := range resolve(n, list) {
+	for _, list := range row.containerMounts {
+		for _, n := range follow(n, list.steps, nil) {
 			c.SharedMounts = append(slices.Clip(c.SharedMounts), readMounts(n.items())...)
 		}
 	}
-	c.NoEnv = slices.Contains(paths.NoEnv, c.Name)
-	if paths.Mirror != nil {
-		if field, _ := n.field(paths.Mirror.Field); field.value == true {
-			c.MirrorOf = paths.Mirror.Of
-		}
+	c.NoEnv = slices.Contains(row.NoEnv, c.Name)
+	if row.Mirror != nil && n.field(row.Mirror.Field).value == true {
+		c.MirrorOf = row.Mirror.Of
 	}
 }
 
 // readShared reads what the containers of a path share with others.
-func readShared(s scope, paths PodPaths, containers string) (Container, error) {
-	var shared Container
-	for _, lists := range paths.Shared {
-		if len(lists.Containers) > 0 && !slices.Contains(lists.Containers, containers) {
-			continue
-		}
-		mounts, err := itemsOf(s, lists.Mounts)
-		if err != nil {
-			return shared, err
-		}
-		env, err := itemsOf(s, lists.Env)
-		if err != nil {
-			return shared, err
-		}
-		shared.Mounts, shared.Env = append(shared.Mounts, readMounts(mounts)...), append(shared.Env, readEnv(env)...)
+func readShared(s scope, at *containerRow) (Container, error) {
+	mounts, err := itemsOf(s, at.sharedMounts)
+	if err != nil {
+		return Container{}, err
 	}
-	return shared, nil
+	env, err := itemsOf(s, at.sharedEnv)
+	return Container{Mounts: readMounts(mounts), Env: readEnv(env)}, err
 }
 
 // itemsOf returns the items of several lists.
-func itemsOf(s scope, lists []string) ([]node, error) {
+func itemsOf(s scope, lists []path) ([]node, error) {
 	var items []node
-	for _, path := range lists {
-		if err := checkList(s, path+anyItem); err != nil {
+	for _, list := range lists {
+		if err := checkLists(s, list); err != nil {
 			return nil, err
 		}
-		for _, n := range s.all(path) {
+		for _, n := range s.all(list) {
 			items = append(items, n.items()...)
 		}
 	}
@@ -167,7 +177,9 @@ func readMounts(items []node) []VolumeMount {
 	for _, n := range items {
 		if v, _ := n.value.(map[string]any); v["mountPath"] != nil { // Tekton's workspaces have a default of their own
 			volume := cmp.Or(StringOf(v["name"]), StringOf(v["volumeName"]), StringOf(v["volumeClaimName"]), n.pointer)
-			mounts = append(mounts, VolumeMount{Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"])})
+			mounts = append(
+				mounts, VolumeMount{Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"])},
+			)
 		}
 	}
 	return mounts
@@ -184,12 +196,16 @@ func readEnv(items []node) []Env {
 	return env
 }
 
-// checkList refuses something else in the place of a list, which would look like a list without items.
-func checkList(s scope, path string) error {
-	list, isList := strings.CutSuffix(path, anyItem)
-	if !isList {
+// checkList refuses something else in the place of the list of containers.
+func (c *containerRow) checkList(s scope) error {
+	if !c.isItem {
 		return nil
 	}
+	return checkLists(s, c.list)
+}
+
+// checkLists refuses something else in the place of a list, which would look like a list without items.
+func checkLists(s scope, list path) error {
 	for _, n := range s.all(list) {
 		if _, ok := n.value.([]any); !ok && n.value != nil {
 			return fmt.Errorf("%s is no list", n.pointer)
@@ -198,8 +214,8 @@ func checkList(s scope, path string) error {
 	return nil
 }
 
-func readVolumes(pod *Pod, s scope, paths PodPaths) error {
-	n, ok := s.place(paths.Volumes)
+func readVolumes(pod *Pod, s scope, row *podRow) error {
+	n, ok := s.place(row.volumes)
 	if !ok {
 		return fmt.Errorf("%s has no place for volumes", pointerText(s.pointer))
 	}
@@ -208,7 +224,7 @@ func readVolumes(pod *Pod, s scope, paths PodPaths) error {
 	if pod.Volumes, err = volumesOf(n); err != nil {
 		return err
 	}
-	for _, path := range paths.SharedVolumes {
+	for _, path := range row.sharedVolumes {
 		for _, n := range s.all(path) {
 			shared, err := volumesOf(n)
 			if err == nil {
@@ -232,9 +248,9 @@ func volumesOf(list node) ([]PodVolume, error) {
 	return volumes, err
 }
 
-func readSecurityContext(pod *Pod, s scope, paths []string) error {
-	for _, path := range paths {
-		n, ok := s.place(path)
+func readSecurityContext(pod *Pod, s scope, places []place) error {
+	for _, p := range places {
+		n, ok := s.place(p)
 		if !ok {
 			continue
 		}
@@ -267,26 +283,31 @@ func readContainer(n node) (Container, error) {
 	if c.Name == "" {
 		c.Name = n.pointer[strings.LastIndexByte(n.pointer, '/')+1:]
 	}
-	child := func(name string) node { f, _ := n.field(name); return f }
-	if err := eachObject(child("volumeMounts"), func(v map[string]any) {
+	if err := eachObject(n.field("volumeMounts"), func(v map[string]any) {
 		c.Mounts = append(c.Mounts, VolumeMount{Volume: StringOf(v["name"]), Path: StringOf(v["mountPath"])})
 	}); err != nil {
 		return Container{}, err
 	}
-	if err := eachObject(child("volumeDevices"), func(v map[string]any) {
+	if err := eachObject(n.field("volumeDevices"), func(v map[string]any) {
 		c.Devices = append(c.Devices, StringOf(v["devicePath"]))
 	}); err != nil {
 		return Container{}, err
 	}
-	return c, eachObject(child("env"), func(v map[string]any) {
+	return c, eachObject(n.field("env"), func(v map[string]any) {
 		source, _ := v["valueFrom"].(map[string]any)
 		field, _ := source["fieldRef"].(map[string]any)
-		c.Env = append(c.Env, Env{Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil, FieldPath: StringOf(field["fieldPath"])})
+		c.Env = append(
+			c.Env,
+			Env{
+				Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil,
+				FieldPath: StringOf(field["fieldPath"]),
+			},
+		)
 	})
 }
 
-// eachObject visits the objects of a list. A missing or null list has none.
-func eachObject(list node, visit func(map[string]any)) error {
+// eachObject calls do with every object of a list. A missing or null list has none.
+func eachObject(list node, do func(map[string]any)) error {
 	if list.value == nil {
 		return nil
 	}
@@ -299,7 +320,7 @@ func eachObject(list node, visit func(map[string]any)) error {
 		if !ok {
 			return fmt.Errorf("%s/%d is no object", list.pointer, i)
 		}
-		visit(m)
+		do(m)
 	}
 	return nil
 }
@@ -316,7 +337,7 @@ func templateNames(list any) []string {
 }
 
 // readReplicas multiplies the counts that are there.
-func readReplicas(s scope, paths []string) int {
+func readReplicas(s scope, paths []path) int {
 	product := 1
 	for _, path := range paths {
 		for _, n := range s.all(path) {
@@ -329,7 +350,7 @@ func readReplicas(s scope, paths []string) int {
 	return product
 }
 
-// isWindows reads the two ways in which a pod says so. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
+// isWindows reads the two fields that choose Windows. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
 func isWindows(spec map[string]any) bool {
 	os, _ := spec["os"].(map[string]any)
 	selector, _ := spec["nodeSelector"].(map[string]any)

@@ -19,6 +19,10 @@ func NewTable(rows []Kind) Table {
 	}
 	for i := range rows {
 		row := rows[i].expand()
+		row.rows = parseOnce(func() []PodPaths { return row.Pods })
+		if builtin, ok := k.byName[groupKind{row.Group, row.Kind}]; ok {
+			row.Controller = builtin.Controller // it remains the kind's, whatever paths the row has
+		}
 		k.add(&row)
 	}
 	return k
@@ -41,6 +45,14 @@ func (k Kind) expand() Kind {
 	return k
 }
 
+// podRows returns where the pods are.
+func (k *Kind) podRows() []podRow {
+	if k.rows == nil {
+		return nil
+	}
+	return k.rows()
+}
+
 // listSuffix ends the kind of a typed list, such as DeploymentList.
 const listSuffix = "List"
 
@@ -56,8 +68,8 @@ func (k Table) Lookup(group, kind string) (Kind, bool) {
 	return Kind{Group: group, Kind: kind, Objects: "items[*]"}, true
 }
 
-// Names returns every kind of the table, whatever its group: enough to tell, before a document is parsed, whether it may
-// hold a pod. Kinds that end in List may too.
+// Names returns every kind of the table, whatever its group: enough to decide, before a document is
+// parsed, whether it may hold a pod. Kinds that end in List may too.
 func (k Table) Names() map[string]bool {
 	names := make(map[string]bool, len(k.byName))
 	for name := range k.byName {

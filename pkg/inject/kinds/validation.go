@@ -29,28 +29,29 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, validateField(at.Child("sharedVolumes"), p.SharedVolumes...)...)
 	errs = append(errs, p.validateContainers(at)...)
 	errs = append(errs, validateField(at.Child("labels"), nonEmpty(p.Labels)...)...)
-	if strings.ContainsAny(p.Reference, ".[]{}*$/ ") {
-		errs = append(errs, field.Invalid(at.Child("reference"), p.Reference, "must be the name of one field of a container"))
-	}
-	if p.LabelPrefix != "" && p.Labels == "" {
-		errs = append(errs, field.Required(at.Child("labels"), "labelPrefix is of a key among labels"))
-	}
-	errs = append(errs, p.validateImplied(at.Child("implied"))...)
 	if p.PodTemplate != "" {
 		if p.Scope+p.Spec+p.Volumes != "" || len(p.Metadata)+len(p.SecurityContext)+len(p.Affinity)+len(p.Containers) > 0 {
-			errs = append(errs, field.Invalid(at.Child("podTemplate"), p.PodTemplate, "says where its parts are: leave out scope, metadata, spec, securityContext, affinity, volumes and containers"))
+			errs = append(
+				errs,
+				field.Invalid(
+					at.Child("podTemplate"), p.PodTemplate,
+					"has all its parts: leave out scope, metadata, spec, securityContext, affinity, volumes and containers",
+				),
+			)
 		}
 		return append(errs, validatePaths(at.Child("podTemplate"), p.PodTemplate)...)
 	}
 	if p.Scope == "" {
-		return append(errs, field.Required(at.Child("scope"), "say scope, or podTemplate for a PodTemplateSpec"))
+		return append(errs, field.Required(at.Child("scope"), "set scope or podTemplate for a PodTemplateSpec"))
 	}
 	labelOnly := p.Labels != "" && p.Volumes == "" && len(p.Containers) == 0
 	if p.Volumes == "" && !labelOnly {
 		errs = append(errs, field.Required(at.Child("volumes"), ""))
 	}
 	if len(p.Containers) == 0 && !labelOnly {
-		errs = append(errs, field.Required(at.Child("containers"), "say containers, or labels alone where nothing can be mounted"))
+		errs = append(
+			errs, field.Required(at.Child("containers"), "set containers, or labels alone where nothing can be mounted"),
+		)
 	}
 	errs = append(errs, validatePaths(at.Child("scope"), p.Scope)...)
 	errs = append(errs, validateRelative(at.Child("metadata"), p.Metadata...)...)
@@ -61,7 +62,7 @@ func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	return append(errs, validateField(at.Child("volumes"), nonEmpty(p.Volumes)...)...)
 }
 
-// validateContainers checks what is said of the containers besides where they are.
+// validateContainers checks the fields about containers, but for their paths.
 func (p *PodPaths) validateContainers(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	isKnown := func(at *field.Path, path string) {
@@ -77,29 +78,10 @@ func (p *PodPaths) validateContainers(at *field.Path) field.ErrorList {
 		errs = append(errs, validateField(at.Child("mounts"), shared.Mounts...)...)
 		errs = append(errs, validateField(at.Child("env"), shared.Env...)...)
 	}
-	errs = append(errs, validateField(at.Child("containerMounts"), p.ContainerMounts...)...)
 	for path := range p.Names {
 		isKnown(at.Child("names"), path)
 	}
-	if p.Mirror != nil && (p.Mirror.Field == "" || p.Mirror.Of == "") {
-		errs = append(errs, field.Required(at.Child("mirror"), "say the field, and the name of the container"))
-	}
 	return errs
-}
-
-// validateImplied checks that there is one pod to imply, and a place for its label that does not start in what is missing.
-func (p *PodPaths) validateImplied(at *field.Path) field.ErrorList {
-	switch {
-	case !p.Implied:
-		return nil
-	case strings.ContainsAny(p.Scope+p.PodTemplate, "*"):
-		return field.ErrorList{field.Invalid(at, true, "a scope in a list or a map is there or not: only one that is a field can be implied")}
-	case p.Labels == "" && p.Why == "":
-		return field.ErrorList{field.Invalid(at, true, "say labels or why, because an implied pod has no containers here")}
-	case p.Labels != "" && !strings.HasPrefix(p.Labels, rootPrefix):
-		return field.ErrorList{field.Invalid(at, true, "labels must begin with $. because the scope may be missing")}
-	}
-	return nil
 }
 
 // nonEmpty is the path, if there is one.
@@ -138,7 +120,13 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 		}
 		for step := range strings.SplitSeq(p, ".") {
 			if name := trimAny(step); name == "" || strings.ContainsAny(name, "[]{}*$/ ") {
-				errs = append(errs, field.Invalid(at, p, "must be field names joined by dots, with [*] behind the name of a list and {*} behind that of a map"))
+				errs = append(
+					errs,
+					field.Invalid(
+						at, p,
+						"must be field names joined by dots, with [*] behind the name of a list and {*} behind that of a map",
+					),
+				)
 				break
 			}
 		}

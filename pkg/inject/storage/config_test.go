@@ -548,13 +548,15 @@ var mistakes = map[string]mistake{
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, shared: [{mounts: ['a[*]']}]}\n",
 		[]string{"line 7: kinds[0].pods[0].shared[0].mounts: Invalid value"},
 	},
-	"a broken path in containers": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, containerMounts: ['a b']}\n",
-		[]string{"line 7: kinds[0].pods[0].containerMounts: Invalid value"},
-	},
-	"half a mirror": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: s, mirror: {field: f}}\n",
-		[]string{"line 7: kinds[0].pods[0].mirror: Required value"},
+	"what single projects need": {
+		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, mirror: {field: f, of: c}, " +
+			"containerMounts: [m], noEnv: [c], reference: r,\n     adds: c, labels: $.l, labelPrefix: p., implied: true}\n",
+		[]string{
+			`line 7: unknown field "kinds[0].pods[0].mirror"`, `unknown field "kinds[0].pods[0].containerMounts"`,
+			`unknown field "kinds[0].pods[0].noEnv"`, `unknown field "kinds[0].pods[0].reference"`,
+			`line 8: unknown field "kinds[0].pods[0].adds"`, `unknown field "kinds[0].pods[0].labelPrefix"`,
+			`unknown field "kinds[0].pods[0].implied"`,
+		},
 	},
 	"a name for an unknown container": {
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n" +
@@ -569,26 +571,6 @@ var mistakes = map[string]mistake{
 	"labels with volumes alone": {
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {scope: s, labels: l, volumes: v}\n",
 		[]string{"line 7: kinds[0].pods[0].containers: Required value"},
-	},
-	"a prefix of no label": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, labelPrefix: x.}\n",
-		[]string{"line 7: kinds[0].pods[0].labels: Required value"},
-	},
-	"a path for a reference": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, reference: a.b}\n",
-		[]string{"line 7: kinds[0].pods[0].reference: Invalid value"},
-	},
-	"an implied pod in a list": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: 'a[*].t', why: x, implied: true}\n",
-		[]string{"line 7: kinds[0].pods[0].implied: Invalid value"},
-	},
-	"an implied pod with nothing": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, implied: true}\n",
-		[]string{"line 7: kinds[0].pods[0].implied: Invalid value", "labels or why"},
-	},
-	"an implied pod's own labels": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, labels: metadata.labels, implied: true}\n",
-		[]string{"line 7: kinds[0].pods[0].implied: Invalid value", "must begin with $."},
 	},
 	"a pod template and its parts": {
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - {podTemplate: t, volumes: v}\n",

@@ -30,9 +30,8 @@ func FuzzConfig(f *testing.F) {
 		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], " +
 			"volumes: $.v, containers: [., 'c[*]']}]}]\n",
 		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, " +
-			"labelPrefix: p., why: w}, " +
-			"{podTemplate: t, implied: true, labels: $.l, shared: [{mounts: ['$.m'], env: ['$.e']}], containerMounts: [w], " +
-			"names: {c: n}, mirror: {field: f, of: c}, reference: ref, adds: c}]}, {kind: L, advice: x}]\n",
+			"why: w}, {podTemplate: t, labels: $.l, shared: [{mounts: ['$.m'], env: ['$.e']}], names: {c: n}}]}, " +
+			"{kind: L, advice: x}]\n",
 		"profiles: &p [{name: a, <<: {env: X}}]\nmetadata: {a: 1.5, b: 2026-01-01, c: ~, d: 0x1f, e: !!binary aGk=}\n",
 	} {
 		f.Add([]byte(injecttest.FileHead + text))

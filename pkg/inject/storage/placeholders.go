@@ -93,7 +93,7 @@ var Placeholders = []Placeholder{
 		FieldPath: "metadata.labels['KEY']",
 		Variable:  podVariablePrefix + "LABEL_KEY",
 		Value:     func(s Subject, key string) string { return s.Pod.Labels[key] },
-		Later:     func(s Subject, key string) bool { return s.Pod.ControllerAddsLabel(key) },
+		Later:     func(s Subject, key string) bool { return slices.Contains(s.Pod.ControllerLabels, key) },
 		// The API server is stricter, but not every tool has filled its own placeholders in a rendered label.
 		Safe: isDirectoryName,
 		Becomes: "a label of the pod: `workflows.argoproj.io/workflow`, `batch.kubernetes.io/job-name`, " +

@@ -17,7 +17,9 @@ func TestServesTLS13Only(t *testing.T) {
 	certified := httptest.NewTLSServer(http.NotFoundHandler())
 	certified.Close()
 	config := (&server{options: &Options{}}).tls()
-	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certified.TLS.Certificates[0], nil }
+	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return &certified.TLS.Certificates[0], nil
+	}
 	connect := func(version uint16) error {
 		client, served := net.Pipe()
 		defer client.Close()
@@ -27,8 +29,8 @@ func TestServesTLS13Only(t *testing.T) {
 		}()
 		return tls.Client(client, &tls.Config{
 			MaxVersion:         version,
-			InsecureSkipVerify: true,
-		}).HandshakeContext(t.Context()) //nolint:gosec // the test's own server
+			InsecureSkipVerify: true, //nolint:gosec // the test's own server
+		}).HandshakeContext(t.Context())
 	}
 	require.NoError(t, connect(tls.VersionTLS13))
 	assert.ErrorContains(t, connect(tls.VersionTLS12), "protocol version")

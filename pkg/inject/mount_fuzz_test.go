@@ -36,8 +36,8 @@ var accepted = map[string]func(string) []string{
 }
 
 // FuzzPlaceholders states the invariant of every row of [storage.Placeholders]: whatever the value, the
-// mount is refused, or its path has one more element than the text around the placeholder, and none that
-// leads elsewhere.
+// mount is refused, or its path has one more element than the text around the placeholder, and no element
+// leads out of it.
 func FuzzPlaceholders(f *testing.F) {
 	for row := range storage.Placeholders {
 		for _, value := range []string{

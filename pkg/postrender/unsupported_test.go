@@ -57,11 +57,11 @@ kinds:
 // and what becomes of them, and selected pods get a warning.
 func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 	const (
-		asks    = "; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
+		lets    = "; the label pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 		taskRun = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata:\n  name: r\n  labels: " +
 			"{%s}\nspec:\n  taskRef: {name: t}\n"
 		enabled  = "pipeline-storage: enabled"
-		stepRef  = "nothing can be mounted here, because the steps are those of the Task that it names" + asks
+		stepRef  = "nothing can be mounted here, because the steps are those of the Task that it names" + lets
 		trainJob = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nmetadata:\n  name: " +
 			"t\n%sspec:\n  runtimeRef: {name: torch}\n"
 	)

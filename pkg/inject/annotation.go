@@ -48,7 +48,7 @@ func (p *podPatch) annotate() {
 	)
 	for i, name := range p.decision.Profiles {
 		profile := p.config.Profile(name)
-		if profile.Names(storage.Release{}, p.request.Namespace).Claim != p.decision.Claims[i] ||
+		if profile.ClaimName(storage.Release{}, p.request.Namespace) != p.decision.Claims[i] ||
 			!p.decision.Mounts(name) || slices.Contains(names, name) {
 			continue
 		}
@@ -115,8 +115,8 @@ func (p *podPatch) choose() ([]*chosenProfile, error) {
 	for _, name := range names {
 		profile := c.Profile(name)
 		if profile == nil {
-			if volume := (&storage.Profile{Name: name}).VolumeName(); p.hasClaim(volume) {
-				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, volume)
+			if v, ok := p.volumes.named((&storage.Profile{Name: name}).VolumeName()); ok && v.Claim != "" {
+				p.warn("there is no profile %q any more: the pod keeps the volume %q as it is", name, v.Name)
 				continue
 			}
 			return nil, fmt.Errorf(
@@ -250,22 +250,6 @@ func (c *chosenProfile) annotateExclude(value string) error {
 	c.excluded = newNameSet(slices.Concat(c.Mount.ExcludeContainers, names))
 	c.annotated = append(c.annotated, names...)
 	return nil
-}
-
-// includes reports whether a container of that name gets the mount.
-func (c *chosenProfile) includes(name string) bool {
-	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
-}
-
-// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names in the pod's own
-// annotations; a profile's list is for many pods.
-func (p *podPatch) includesAny(profile *chosenProfile) bool {
-	for _, name := range profile.annotated {
-		if p.container(name) == nil {
-			p.warn("there is no container %q, which an annotation names", name)
-		}
-	}
-	return slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) })
 }
 
 // unknownAnnotations warns of annotations of the group that have no meaning, most often a misspelt one.

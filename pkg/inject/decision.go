@@ -116,14 +116,6 @@ type Result struct {
 	Decisions []Decision
 }
 
-// conclude sets the reason and the message. An object that is refused gets nothing.
-func (d *Decision) conclude(reason Reason, message string) {
-	d.Reason, d.Message = reason, message
-	if reason.Refuses() {
-		d.Added, d.Profiles, d.Claims = nil, nil, nil
-	}
-}
-
 // Mounts reports whether a mount of the profile's claim was added.
 func (d *Decision) Mounts(profile string) bool {
 	return slices.ContainsFunc(d.Added, func(a Addition) bool { return a.Profile == profile && a.MountPath != "" })

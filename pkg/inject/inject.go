@@ -23,11 +23,7 @@ var errNotServed = errors.New("the administrator does not allow it")
 // Patch decides about the pods of one object, which may share a list of volumes.
 func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
 	var result Result
-	containers := 0
-	for i := range pods {
-		containers += len(pods[i].Containers)
-	}
-	edits := newEdits(containers)
+	edits, isRefused := newEdits(pods), false
 	for i := range pods {
 		pod := pods[i]
 		pod.Volumes, pod.Containers = slices.Clip(pod.Volumes), slices.Clone(pod.Containers)
@@ -35,10 +31,15 @@ func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
 			c := &pod.Containers[j]
 			c.Mounts, c.Env = slices.Clip(c.Mounts), slices.Clip(c.Env)
 		}
-		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: newVolumeList(pod.AllVolumes())}
-		result.Decisions = append(result.Decisions, p.decide())
+		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: volumeList{list: pod.AllVolumes()}}
+		decision := p.decide()
+		if decision.Reason.Refuses() { // an object that is refused gets nothing
+			decision.Added, decision.Profiles, decision.Claims = nil, nil, nil
+			isRefused = true
+		}
+		result.Decisions = append(result.Decisions, decision)
 	}
-	if result.Refused() == nil {
+	if !isRefused {
 		result.Operations = edits.operations()
 	}
 	return result
@@ -79,7 +80,7 @@ func (p *podPatch) decide() Decision {
 	if reason == ReasonInjected && p.request.Admission {
 		p.annotate()
 	}
-	p.decision.conclude(reason, message)
+	p.decision.Reason, p.decision.Message = reason, message
 	return p.decision
 }
 

@@ -14,6 +14,22 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// includes reports whether a container of that name gets the mount.
+func (c *chosenProfile) includes(name string) bool {
+	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
+}
+
+// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names in
+// the pod's own annotations only: a profile's list is for many pods.
+func (p *podPatch) includesAny(profile *chosenProfile) bool {
+	for _, name := range profile.annotated {
+		if p.container(name) == nil {
+			p.warn("there is no container %q, which an annotation names", name)
+		}
+	}
+	return slices.ContainsFunc(p.pod.Containers, func(c kinds.Container) bool { return profile.includes(c.Name) })
+}
+
 // mount mounts the volume into every container that the profile includes.
 func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume) error {
 	for i := range p.pod.Containers {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
 // edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
@@ -44,41 +46,39 @@ type addedItem struct {
 	next  int
 }
 
-// newEdits makes room for what a pod needs: its volumes, its security context, its annotation, and
-// each container's mount.
-func newEdits(containers int) *edits {
-	const others = 3
-	return &edits{places: make([]place, 0, containers+others), items: make([]addedItem, 0, containers+others)}
+// newEdits makes room for what the pods of a document need, in one piece: the mount of each container, the volume, the
+// security context and the annotation.
+func newEdits(pods []kinds.Pod) *edits {
+	room := 3
+	for i := range pods {
+		room += len(pods[i].Containers)
+	}
+	return &edits{places: make([]place, 0, room), items: make([]addedItem, 0, room)}
 }
 
-// placeOf returns the position of a path's place, which it adds when the path has no place yet.
+// placeOf returns the position of the place of a path. It adds the place when the path has none yet.
 func (e *edits) placeOf(path string, isList, empty bool) (position int, isNew bool) {
-	if i, ok := e.find(path); ok {
-		return i, false
+	if len(e.places) <= linearSearchLimit {
+		if i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path }); i >= 0 {
+			return i, false
+		}
+	} else {
+		if e.byPath == nil {
+			e.byPath = make(map[string]int, cap(e.places))
+			for i := range e.places {
+				e.byPath[e.places[i].path] = i
+			}
+		}
+		if i, ok := e.byPath[path]; ok {
+			return i, false
+		}
+		e.byPath[path] = len(e.places)
 	}
 	e.places = append(e.places, place{path: path, isList: isList, empty: empty})
-	if e.byPath != nil {
-		e.byPath[path] = len(e.places) - 1
-	}
 	return len(e.places) - 1, true
 }
 
-// find returns the position of a path's place.
-func (e *edits) find(path string) (int, bool) {
-	if len(e.places) <= linearSearchLimit {
-		i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path })
-		return i, i >= 0
-	}
-	if e.byPath == nil {
-		e.byPath = make(map[string]int, cap(e.places))
-		for i := range e.places {
-			e.byPath[e.places[i].path] = i
-		}
-	}
-	i, ok := e.byPath[path]
-	return i, ok
-}
-
+// put appends an item to a place. It does not compare keys: see has.
 func (e *edits) put(position int, key string, value any) {
 	p, at := &e.places[position], len(e.items)
 	if p.count == 0 {
@@ -135,36 +135,6 @@ func (e *edits) has(position int, key string) bool {
 	return false
 }
 
-// add puts an item at the head of a list, behind what was added before. It reports false when an item of that key was
-// added already.
-func (e *edits) add(path string, empty bool, key string, item any) bool {
-	position, isNew := e.placeOf(path, true, empty)
-	if !isNew && e.has(position, key) {
-		return false
-	}
-	e.put(position, key, item)
-	return true
-}
-
-// set gives a field that is absent or null a value. It reports false when another pod of the document has set it.
-func (e *edits) set(path string, value any) bool {
-	position, isNew := e.placeOf(path, false, false)
-	if isNew {
-		e.put(position, "", value)
-	}
-	return isNew
-}
-
-// merge gives a field a value, or adds to the objects that another pod of the document has set
-// there. It reports false when all of it is there.
-func (e *edits) merge(path string, value any) bool {
-	if e.set(path, value) {
-		return true
-	}
-	position, _ := e.find(path)
-	return mergeInto(e.items[e.places[position].first].value, value)
-}
-
 // mergeInto adds to nested objects what they do not have.
 func mergeInto(into, from any) bool {
 	to, _ := into.(map[string]any)
@@ -203,27 +173,38 @@ func (e *edits) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// addItem puts an item at the head of a list of the pod and reports it, unless the document has one
-// of that key already.
+// addItem puts an item at the head of a list of the pod, behind what was added before, and reports it. It does nothing
+// where an item of that key was added already: pods of the document share the list. isEmpty is true where the list is
+// absent, null or empty.
 func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, report Addition) {
-	if p.edits.add(list, isEmpty, key, item) {
+	position, isNew := p.edits.placeOf(list, true, isEmpty)
+	if isNew || !p.edits.has(position, key) {
+		p.edits.put(position, key, item)
 		p.report(report)
 	}
 }
 
 // setField gives a field that is absent or null a value and reports it, unless another pod of the document has set it.
 func (p *podPatch) setField(path string, value any, reports ...Addition) {
-	if p.edits.set(path, value) {
-		for _, a := range reports {
-			p.report(a)
-		}
+	position, isNew := p.edits.placeOf(path, false, false)
+	if !isNew {
+		return
+	}
+	p.edits.put(position, "", value)
+	for _, a := range reports {
+		p.report(a)
 	}
 }
 
 // mergeField gives a field a value, or adds to the objects that another pod of the document has set
 // there. It reports whether something is new.
 func (p *podPatch) mergeField(path string, value any, report Addition) bool {
-	isNew := p.edits.merge(path, value)
+	position, isNew := p.edits.placeOf(path, false, false)
+	if isNew {
+		p.edits.put(position, "", value)
+	} else {
+		isNew = mergeInto(p.edits.items[p.edits.places[position].first].value, value)
+	}
 	if isNew {
 		p.report(report)
 	}

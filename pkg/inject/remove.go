@@ -193,7 +193,7 @@ func (r *removal) claim(i int, profile *storage.Profile) string {
 	if slices.Contains(InjectedProfiles(r.object.Pods[i].Annotations), profile.Name) {
 		release = storage.Release{}
 	}
-	return profile.Names(release, r.request.Namespace).Claim
+	return profile.ClaimName(release, r.request.Namespace)
 }
 
 // fields removes what was set on a pod for profiles whose volume is removed.

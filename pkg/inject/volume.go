@@ -26,12 +26,13 @@ func podVolume(name, claim string) corev1.Volume {
 // volume. A volume of that name with another claim remains: the pod was rendered with another
 // configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
-	name, claim := profile.VolumeName(), profile.Names(p.request.Release, p.request.Namespace).Claim
-	if v, ok := p.volumes.withClaim(claim); ok {
-		if v.Name == "" {
+	name, claim := profile.VolumeName(), profile.ClaimName(p.request.Release, p.request.Namespace)
+	isClaim := func(v kinds.PodVolume) bool { return v.Claim == claim }
+	if i := slices.IndexFunc(p.volumes.list, isClaim); i >= 0 {
+		if p.volumes.list[i].Name == "" {
 			return kinds.PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
 		}
-		return v, nil
+		return p.volumes.list[i], nil
 	}
 	if mounted, ok := p.mountedByClaim(claim); ok {
 		return mounted, nil
@@ -65,7 +66,7 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 // addVolume adds a volume to the pod, and to the document unless another of its pods has brought it.
 func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.PodVolume {
 	p.pod.Volumes = append(p.pod.Volumes, v)
-	p.volumes = newVolumeList(p.pod.AllVolumes())
+	p.volumes = volumeList{list: p.pod.AllVolumes()}
 	p.addItem(p.pod.VolumesPath, len(p.pod.Volumes) == 1, v.Name, podVolume(v.Name, v.Claim),
 		Addition{Profile: profile.Name, Volume: v.Name, Claim: v.Claim})
 	return v
@@ -117,54 +118,33 @@ func hasVolume(config *storage.Config, name string) bool {
 	return slices.ContainsFunc(config.Profiles, func(p storage.Profile) bool { return p.VolumeName() == name })
 }
 
-// hasClaim reports whether the pod has a volume of that name with a claim.
-func (p *podPatch) hasClaim(volume string) bool {
-	v, ok := p.volumes.named(volume)
-	return ok && v.Claim != ""
-}
-
 // volumeList finds volumes by name in a time that does not grow with their number. Of several
 // volumes with one name the first counts.
 type volumeList struct {
 	list []kinds.PodVolume
-	// byName are positions in the list once there are more than linearSearchLimit.
+	// byName are positions in the list, once something looks for a name in more than linearSearchLimit.
 	byName map[string]int
-}
-
-func newVolumeList(list []kinds.PodVolume) volumeList {
-	l := volumeList{list: list}
-	if len(list) <= linearSearchLimit {
-		return l
-	}
-	l.byName = make(map[string]int, len(list))
-	for i, v := range slices.Backward(list) {
-		l.byName[v.Name] = i
-	}
-	return l
 }
 
 // named returns the volume of a name.
 func (l *volumeList) named(name string) (kinds.PodVolume, bool) {
-	if l.byName == nil {
-		return first(l.list, func(v kinds.PodVolume) bool { return v.Name == name })
+	i, ok := 0, false
+	if len(l.list) <= linearSearchLimit {
+		i = slices.IndexFunc(l.list, func(v kinds.PodVolume) bool { return v.Name == name })
+		ok = i >= 0
+	} else {
+		if l.byName == nil {
+			l.byName = make(map[string]int, len(l.list))
+			for i, v := range slices.Backward(l.list) {
+				l.byName[v.Name] = i
+			}
+		}
+		i, ok = l.byName[name]
 	}
-	i, ok := l.byName[name]
 	if !ok {
 		return kinds.PodVolume{}, false
 	}
 	return l.list[i], true
-}
-
-// withClaim returns the first volume with a claim.
-func (l *volumeList) withClaim(claim string) (kinds.PodVolume, bool) {
-	return first(l.list, func(v kinds.PodVolume) bool { return v.Claim == claim })
-}
-
-func first(list []kinds.PodVolume, matches func(kinds.PodVolume) bool) (kinds.PodVolume, bool) {
-	if i := slices.IndexFunc(list, matches); i >= 0 {
-		return list[i], true
-	}
-	return kinds.PodVolume{}, false
 }
 
 // injectedVolume is a volume that injection added to a list of volumes.

@@ -394,6 +394,12 @@ func backendByName(name string) (Backend, bool) {
 	return Backend{}, false
 }
 
+// Backend is the row of the profile's backend in [Backends]; zero where no row has that name.
+func (p *Profile) Backend() Backend {
+	b, _ := backendByName(p.StorageClass.Backend)
+	return b
+}
+
 // backendNames lists the presets for error messages.
 func backendNames() []string {
 	names := make([]string, len(Backends))

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
-	"slices"
 	"strings"
 )
 
@@ -31,18 +30,14 @@ type Names struct {
 // are joined by dots, which no namespace can contain. Profiles other than "default" add their own name to
 // the first part.
 func (p *Profile) Names(r Release, namespace string) Names {
-	suffix := ""
-	if p.Name != DefaultProfile {
-		suffix = "-" + p.Name
-	}
 	releaseNamespace := cmp.Or(r.Namespace, namespace)
-	class := defaultClass + suffix
+	class := p.defaultName(defaultClass)
 	if r.Name != "" {
-		class = dotted(class, releaseNamespace, r.Name)
+		class = p.defaultName(defaultClass, releaseNamespace, r.Name)
 	}
 	n := Names{
 		StorageClass: cmp.Or(complete(p.StorageClass.Name, releaseNamespace, r.Name), class),
-		Claim:        cmp.Or(complete(p.Claim.Name, namespace, r.Name), dotted(defaultClaim+suffix, r.Name)),
+		Claim:        p.ClaimName(r, namespace),
 	}
 	p.nameClasses(&n, class, releaseNamespace, r.Name)
 	if p.Volume != nil {
@@ -50,9 +45,18 @@ func (p *Profile) Names(r Release, namespace string) Names {
 		if p.Volume.Shared {
 			served = namespace
 		}
-		n.Volume = cmp.Or(complete(p.Volume.Name, served, r.Name), dotted(defaultVolume+suffix, served, r.Name))
+		n.Volume = cmp.Or(complete(p.Volume.Name, served, r.Name), p.defaultName(defaultVolume, served, r.Name))
 	}
 	return n
+}
+
+// ClaimName returns the name of the profile's claim, as [Profile.Names] does, without the other names: each pod that
+// is patched needs this one alone.
+func (p *Profile) ClaimName(r Release, namespace string) string {
+	if name := complete(p.Claim.Name, namespace, r.Name); name != "" {
+		return name
+	}
+	return p.defaultName(defaultClaim, r.Name)
 }
 
 // complete replaces the placeholders of a name. A name that is empty remains empty: it has a default.
@@ -60,10 +64,17 @@ func complete(name, namespace, release string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }
 
-// dotted joins the parts that are not empty.
-func dotted(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-	return strings.Join(parts, ".")
+// defaultName is a default with the profile's name behind it, and then the parts that are not empty.
+func (p *Profile) defaultName(name string, parts ...string) string {
+	if p.Name != DefaultProfile {
+		name += "-" + p.Name
+	}
+	for _, part := range parts {
+		if part != "" {
+			name += "." + part
+		}
+	}
+	return name
 }
 
 // NeedsRelease reports whether any name that the profile uses depends on the release or its namespace.

@@ -2,12 +2,6 @@ package storage
 
 import "maps"
 
-// Backend is the row of the profile's backend in [Backends]; zero where no row has that name.
-func (p *Profile) Backend() Backend {
-	b, _ := backendByName(p.StorageClass.Backend)
-	return b
-}
-
 // driver is the backend's; for the backend csi it is the profile's.
 func (p *Profile) driver() string {
 	if b := p.Backend(); b.Driver != "" {

@@ -14,7 +14,7 @@ func (c *Config) validateAdmission() field.ErrorList {
 	for i := range c.Profiles {
 		p, at := &c.Profiles[i], field.NewPath("profiles").Index(i)
 		errs = append(errs, p.validateAdmission(at)...)
-		claim := p.Names(Release{}, "x").Claim
+		claim := p.ClaimName(Release{}, "x")
 		if claims[claim] {
 			errs = append(errs, field.Duplicate(at.Child("claim", "name"), claim))
 		}

@@ -34,13 +34,6 @@ type body struct {
 	bytes   []byte
 }
 
-// release frees the body's place in the budget.
-func (b *body) release() {
-	if b.arrival != nil {
-		b.budget.give(b.arrival)
-	}
-}
-
 // check refuses a request that cannot have a body to read.
 func check(r *http.Request) (int, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
@@ -63,7 +56,7 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 		return code, err
 	}
 	a := &arrival{
-		address: addressOf(r), bytes: r.ContentLength, since: time.Now(),
+		address: hostOf(r.RemoteAddr), bytes: r.ContentLength, since: time.Now(),
 		connection: http.NewResponseController(w), evicted: make(chan struct{}),
 	}
 	if a.bytes < 0 { // a body of unknown length
@@ -88,11 +81,12 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 	)
 }
 
-// addressOf is the host that the request comes from.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// hostOf returns the host of an address with a port, or the whole of any other address. Limits count by host: a client
+// can open as many ports as it likes.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return r.RemoteAddr
+		return address
 	}
 	return host
 }
@@ -104,7 +98,8 @@ func (b *body) grow() {
 	b.bytes = larger
 }
 
-// readAll reads to the end. Memory is taken as the bytes arrive.
+// readAll reads to the end, or until the time end. Each chunk has chunkTimeout of its own. Memory is taken as the bytes
+// arrive: a length in a header is only a promise.
 func (b *body) readAll(from io.Reader, end time.Time) error {
 	if want := min(b.arrival.bytes+1, firstBuffer); int64(cap(b.bytes)) < want {
 		b.bytes = make([]byte, 0, want)
@@ -113,7 +108,11 @@ func (b *body) readAll(from io.Reader, end time.Time) error {
 	for next := 0; ; {
 		if len(b.bytes) >= next {
 			next = len(b.bytes) + chunk
-			b.awaitUntil(end)
+			until := time.Now().Add(chunkTimeout)
+			if end.Before(until) {
+				until = end
+			}
+			_ = b.arrival.connection.SetReadDeadline(until) // not every test's writer has a connection
 		}
 		if b.arrival.isEvicted() { // the deadline may have replaced the one that ends it
 			return errEvicted
@@ -132,15 +131,6 @@ func (b *body) readAll(from io.Reader, end time.Time) error {
 			return err
 		}
 	}
-}
-
-// awaitUntil sets until when the next chunk must arrive.
-func (b *body) awaitUntil(end time.Time) {
-	until := time.Now().Add(chunkTimeout)
-	if end.Before(until) {
-		until = end
-	}
-	_ = b.arrival.connection.SetReadDeadline(until) // not every test's writer has a connection
 }
 
 // budget limits the bytes of bodies that a replica holds at once. When it is spent, a new body
@@ -210,7 +200,8 @@ func (b *budget) take(a *arrival) bool {
 	return true
 }
 
-// give frees the room of a body. It may be called again.
+// give frees the room of a body. It does nothing for a body that has none: one that was evicted, or nil for one that was
+// never let in.
 func (b *budget) give(a *arrival) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

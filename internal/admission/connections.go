@@ -87,11 +87,7 @@ func (c *connections) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, _, err := net.SplitHostPort(accepted.RemoteAddr().String())
-	if err != nil {
-		host = accepted.RemoteAddr().String()
-	}
-	one := &connection{Conn: accepted, all: c, address: host, since: time.Now()}
+	one := &connection{Conn: accepted, all: c, address: hostOf(accepted.RemoteAddr().String()), since: time.Now()}
 	c.mu.Lock()
 	var victim *connection
 	if len(c.open) >= c.max {

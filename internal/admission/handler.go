@@ -49,7 +49,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer buffers.put(buffer)
 	b := &body{budget: inFlight, bytes: *buffer}
 	a := h.answer(w, r, b)
-	b.release()
+	b.budget.give(b.arrival)
 	*buffer = b.bytes
 
 	if a.closes || h.Closing != nil && h.Closing() {

@@ -157,7 +157,11 @@ func narrow(p *storage.Profile, annotations map[string]string, single bool) (*ch
 	chosen := &chosenProfile{
 		Profile: *p, only: newNameSet(p.Mount.Containers), excluded: newNameSet(p.Mount.ExcludeContainers),
 	}
-	if !hasAnnotations(annotations) { // the usual pod, which has none of the keys
+	isNarrowed := false // a usual pod has no annotation of the group, and each lookup below makes a key
+	for key := range annotations {
+		isNarrowed = isNarrowed || strings.Contains(key, storage.Group+"/")
+	}
+	if !isNarrowed {
 		return chosen, nil
 	}
 	for _, n := range narrowing {
@@ -175,16 +179,6 @@ func narrow(p *storage.Profile, annotations map[string]string, single bool) (*ch
 		}
 	}
 	return chosen, nil
-}
-
-// hasAnnotations reports whether an annotation could be one of those above.
-func hasAnnotations(annotations map[string]string) bool {
-	for key := range annotations {
-		if strings.Contains(key, storage.Group+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // refuseUnscoped refuses an annotation that could mean any of several profiles.

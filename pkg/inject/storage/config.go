@@ -63,6 +63,9 @@ type Profile struct {
 
 	// namespaces is NamespaceSelector as SetDefaults compiled it.
 	namespaces labels.Selector
+	// needsVariables is whether containers need variables for Mount.SubPath, as SetDefaults found. Each admission
+	// needs it, and a search for placeholders in each would cost more than the rest of its reading of the profile.
+	needsVariables bool
 }
 
 // Claim describes the PersistentVolumeClaim of a profile.

@@ -47,7 +47,7 @@ func (c *Config) SetDefaults() []string {
 	return warnings
 }
 
-// setDefaults sets the absent fields of a profile but its names, and compiles its namespaceSelector.
+// setDefaults sets the absent fields of a profile but its names, and computes what every decision about a pod needs.
 func (p *Profile) setDefaults() []string {
 	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is refused later
 		p.Claim.Size = resource.MustParse(defaultSize)
@@ -76,6 +76,7 @@ func (p *Profile) setDefaults() []string {
 	if p.NamespaceSelector != nil { // Validate reports one that cannot be compiled
 		p.namespaces, _ = metav1.LabelSelectorAsSelector(p.NamespaceSelector)
 	}
+	p.needsVariables = p.Mount.NeedsVariables()
 	return warnings
 }
 

@@ -188,9 +188,6 @@ func ReplacePlaceholders(subPath string, fill func(p *Placeholder, key string) s
 
 // NeedsVariables reports whether the subPath needs environment variables in the containers.
 func (m *MountConfig) NeedsVariables() bool {
-	if !strings.Contains(m.SubPath, "{") { // almost every profile, on the way of every admission
-		return false
-	}
 	return slices.ContainsFunc(inBraces.FindAllString(m.SubPath, -1), func(text string) bool {
 		row, _ := placeholderOf(text)
 		return row != nil && row.FieldPath != ""

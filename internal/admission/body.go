@@ -50,7 +50,8 @@ func check(r *http.Request) (int, error) {
 	return http.StatusOK, nil
 }
 
-// read reads the body, for which it takes a place in the budget. Its errors come with their HTTP status code.
+// read reads the body, for which it takes a place in the budget. Its errors come with their HTTP
+// status code.
 func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (int, error) {
 	if code, err := check(r); err != nil {
 		return code, err
@@ -70,7 +71,8 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 	case a.isEvicted():
 		return http.StatusServiceUnavailable, errEvicted
 	case err == nil:
-		// Only now: net/http reads what is left of a body that failed, and must not wait for it either.
+		// Only now: net/http reads what is left of a body that failed, and must not wait for it
+		// either.
 		_ = a.connection.SetReadDeadline(time.Time{})
 		return http.StatusOK, nil
 	case errors.Is(err, errTooLarge):
@@ -81,8 +83,8 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duratio
 	)
 }
 
-// hostOf returns the host of an address with a port, or the whole of any other address. Limits count by host: a client
-// can open as many ports as it likes.
+// hostOf returns the host of an address with a port, or the whole of any other address. Limits
+// count by host: a client can open as many ports as it likes.
 func hostOf(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -98,8 +100,8 @@ func (b *body) grow() {
 	b.bytes = larger
 }
 
-// readAll reads to the end, or until the time end. Each chunk has chunkTimeout of its own. Memory is taken as the bytes
-// arrive: a length in a header is only a promise.
+// readAll reads to the end, or until the time end. Each chunk has chunkTimeout of its own. Memory
+// is taken as the bytes arrive: a length in a header is only a promise.
 func (b *body) readAll(from io.Reader, end time.Time) error {
 	if want := min(b.arrival.bytes+1, firstBuffer); int64(cap(b.bytes)) < want {
 		b.bytes = make([]byte, 0, want)
@@ -200,8 +202,8 @@ func (b *budget) take(a *arrival) bool {
 	return true
 }
 
-// give frees the room of a body. It does nothing for a body that has none: one that was evicted, or nil for one that was
-// never let in.
+// give frees the room of a body. It does nothing for a body that has none: one that was evicted, or
+// nil for one that was never let in.
 func (b *budget) give(a *arrival) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -232,11 +234,12 @@ func (b *budget) victim() *arrival {
 	return victim
 }
 
-// largestReused is the largest buffer in bytes that is used again for the next request: one large body must not
-// cost memory forever.
+// largestReused is the largest buffer in bytes that is used again for the next request: one large
+// body must not cost memory forever.
 const largestReused = 1 << 20
 
-// pool lends what a request needs and the next one can use: a review of 70 KB would otherwise be garbage each time.
+// pool lends what a request needs and the next one can use: a review of 70 KB would otherwise be
+// garbage each time.
 type pool[T any] struct {
 	idle sync.Pool
 	size func(*T) int

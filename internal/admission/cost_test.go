@@ -136,7 +136,8 @@ var hostile = map[string]func(size int) string{
 		return withSpec(`"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"}`)) + `]`)
 	},
 	"many containers and names": func(n int) string {
-		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/exclude-containers":"` +
+		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` +
+			`"annotations":{"pipeline-storage.io/exclude-containers":"` +
 			fill(min(n/2, 4000), func(i int) string { return "n" + strconv.Itoa(i) }) + `"}},"spec":{"containers":[` +
 			fill(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
 	},
@@ -153,12 +154,14 @@ var hostile = map[string]func(size int) string{
 		return inContainer(`"volumeMounts":[` + fill(n, cost.Numbered(`{"name":"a","mountPath":"/data/%d"}`)) + `]`)
 	},
 	"mounts and volumes": func(n int) string {
-		return withSpec(`"volumes":[` + fill(min(n/3, 50_000), cost.Numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+		return withSpec(`"volumes":[` +
+			fill(min(n/3, 50_000), cost.Numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
 			`],"containers":[{"volumeMounts":[` + fill(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/m"}`)) +
 			`]}],"x":"` + strings.Repeat("x", max(0, n-350_000)) + `"`)
 	},
 	"volumes of our names": func(n int) string {
-		return withSpec(`"volumes":[` + fill(min(n/3, 80_000), cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+		return withSpec(`"volumes":[` +
+			fill(min(n/3, 80_000), cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
 			`],"containers":[{"volumeMounts":[` + fill(
 			min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/data"}`),
 		) +
@@ -181,12 +184,15 @@ var hostile = map[string]func(size int) string{
 		return withSpec(`"nodeSelector":{` + fill(n, cost.Numbered(`"%d":""`)) + `},"containers":[{}]`)
 	},
 	"affinity": func(n int) string {
-		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
+		return withSpec(`"containers":[{}],` +
+			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
 			fill(n, cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}}`)
 	},
 	"affinity of 60 KB": func(n int) string {
-		return withSpec(`"containers":[{}],"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
-			fill(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` + strings.Repeat("x", max(0, n-60_000)) + `"`)
+		return withSpec(`"containers":[{}],` +
+			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
+			fill(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` +
+			strings.Repeat("x", max(0, n-60_000)) + `"`)
 	},
 	"spread": func(n int) string {
 		return withSpec(
@@ -208,7 +214,8 @@ var costProfiles = []string{
 		"models, colocate: true, default: true, mount: {path: /models}}]\n",
 }
 
-// TestCostGrowsWithSize measures what a review costs at four sizes, for every field that a stranger can fill.
+// TestCostGrowsWithSize measures what a review costs at four sizes, for every field that a stranger
+// can fill.
 func TestCostGrowsWithSize(t *testing.T) {
 	for _, profiles := range costProfiles {
 		h := &admission.Handler{Config: config(t, profiles), Log: logr.Discard()}
@@ -253,7 +260,8 @@ func costOf(t *testing.T, h http.Handler, body string) (time.Duration, uint64) {
 // TestHostileFieldsAreNamed keeps the list in step with what the reader reads.
 func TestHostileFieldsAreNamed(t *testing.T) {
 	for _, field := range []string{
-		"labels", "annotations", "containers", "init containers", "mounts", "devices", "variables", "ports", "volumes", "node selector",
+		"labels", "annotations", "containers", "init containers", "mounts", "devices", "variables", "ports", "volumes",
+		"node selector",
 		"affinity", "spread", "security context",
 	} {
 		assert.Contains(t, hostile, field, "no hostile review fills %s", field)

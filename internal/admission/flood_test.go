@@ -46,7 +46,8 @@ func newFlooded(t *testing.T) *flooded {
 		require.NoError(t, server.Close())
 		serving.Wait()
 	})
-	return &flooded{listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the test's own server
+	trusting := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test's own server
+	return &flooded{listener.Addr().String(), trusting}
 }
 
 // client returns an HTTP client at an address of its own.
@@ -119,8 +120,8 @@ func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			t.Logf("slowest admission %s, heap %d MiB", most, heap>>20)
-			// The client gives up after 5 s, as an API server does. test/e2e measures how long an admission
-			// takes, where the attackers do not share the process.
+			// The client gives up after 5 s, as an API server does. test/e2e measures how long an
+			// admission takes, where the attackers do not share the process.
 			assert.Less(t, heap, uint64(256<<20), "with the 540 clients of this process")
 		})
 	}

@@ -18,13 +18,19 @@ func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labeled + `,"spec":null}`),
 		createOf(
-			`{` + labeled + `,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
+			`{` + labeled +
+				`,"spec":{"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}},` +
+				`"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME",` +
+				`"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
 		),
 		createOf(
-			`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
+			`{` + labeled +
+				`,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v",` +
+				`"persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
 		),
 		createOf(
-			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},"spec":{"containers":[{}],"securityContext":{}}}`,
+			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},` +
+				`"spec":{"containers":[{}],"securityContext":{}}}`,
 		),
 		createOf(
 			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"labels":{}},"spec":{"containers":[{"name":"\ud800"}]}}`,

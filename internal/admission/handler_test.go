@@ -49,7 +49,8 @@ func theirs() http.Handler {
 }
 
 const (
-	head     = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},`
+	head = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"group":"",` +
+		`"version":"v1","kind":"Pod"},`
 	create   = head + `"namespace":"ml","operation":"CREATE",`
 	labeled  = `"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"}}`
 	plainPod = `{"apiVersion":"v1","kind":"Pod",` + labeled + `,"spec":{"containers":[{"name":"main"}]}}`
@@ -208,11 +209,14 @@ func TestInjects(t *testing.T) {
 		`"ephemeralContainers":[{"name":"debug"}]}}`
 	review := post(t, handler(t), createOf(pod))
 	assert.JSONEq(t, `{"apiVersion":"v1","kind":"Pod",
-		"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/injected":"default"}},
+		"metadata":{"generateName":"train-","labels":{"pipeline-storage":"enabled"},
+			"annotations":{"pipeline-storage.io/injected":"default"}},
 		"spec":{"fromTheFuture":{"a":[1]},
 			"volumes":[{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}],
-			"initContainers":[{"name":"init","restartPolicy":"Always","volumeMounts":[{"name":"pipeline-storage","mountPath":"/data"}]}],
-			"containers":[{"name":"main","x":1.50,"env":[{"name":"A","value":"b"}],"volumeMounts":[{"name":"pipeline-storage","mountPath":"/data"}]}],
+			"initContainers":[{"name":"init","restartPolicy":"Always",
+				"volumeMounts":[{"name":"pipeline-storage","mountPath":"/data"}]}],
+			"containers":[{"name":"main","x":1.50,"env":[{"name":"A","value":"b"}],
+				"volumeMounts":[{"name":"pipeline-storage","mountPath":"/data"}]}],
 			"ephemeralContainers":[{"name":"debug"}]}}`, patched(t, pod, review))
 	assert.Equal(t, map[string]string{"reason": "Injected", "profiles": "default"}, review.Response.AuditAnnotations)
 	assert.Empty(t, review.Response.Warnings)
@@ -263,12 +267,17 @@ func TestRefuses(t *testing.T) {
 	}{
 		"a conflict, with the sentence of the post-renderer": {
 			"profiles: [{name: default}]\n",
-			`{` + labeled + `,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
-			403, `Pod/train-*: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			`{` + labeled +
+				`,"spec":{"containers":[{"name":"main","volumeMounts":[{"name":"scratch","mountPath":"/data/"}]}],` +
+				`"volumes":[{"name":"scratch","emptyDir":{}}]}}`,
+			403,
+			`Pod/train-*: container "main": mount path /data is taken by volume "scratch": choose another by mount.path, ` +
+				`--mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"an annotation that would widen": {
 			"profiles: [{name: default, mount: {readOnly: true}}]\n",
-			`{"metadata":{"name":"a","labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/read-only":"false"}},"spec":{"containers":[{"name":"main"}]}}`,
+			`{"metadata":{"name":"a","labels":{"pipeline-storage":"enabled"},` +
+				`"annotations":{"pipeline-storage.io/read-only":"false"}},"spec":{"containers":[{"name":"main"}]}}`,
 			403, `Pod/a: annotation pipeline-storage.io/read-only: the profile "default" is read-only`,
 		},
 		"a namespace whose labels are not known yet": {
@@ -369,7 +378,8 @@ func TestClosesConnectionsWhenClosing(t *testing.T) {
 	assert.Equal(t, "close", send(t, h, "application/json", createOf(plainPod)).Header().Get("Connection"))
 }
 
-// TestASlowBodyIsNotWaitedFor holds that who stops in the middle of a body gets an answer, and loses the connection.
+// TestASlowBodyIsNotWaitedFor holds that who stops in the middle of a body gets an answer, and
+// loses the connection.
 func TestASlowBodyIsNotWaitedFor(t *testing.T) {
 	h := handler(t)
 	h.BodyTimeout = 50 * time.Millisecond

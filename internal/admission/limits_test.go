@@ -47,7 +47,8 @@ func TestRefusesPodsOverLimits(t *testing.T) {
 		require.True(t, ok, "no case for the limit of %s", limits[what].what)
 		t.Run(limits[what].what, func(t *testing.T) {
 			review := func(label string) string {
-				return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},"operation":"CREATE",` +
+				return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1",` +
+					`"kind":{"kind":"Pod"},"operation":"CREATE",` +
 					`"object":{"metadata":{"name":"train","labels":{"pipeline-storage":"` + label + `"` + tt.labels + `}` +
 					tt.metadata + `},"spec":{` + tt.spec + `}}}}`
 			}
@@ -75,9 +76,11 @@ func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
 		limits[annotationBytes].max:     `"allowed":true`,
 		limits[annotationBytes].max + 1: `"allowed":false`,
 	} {
-		answer := answerTo(t, h, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"version":"v1","kind":"Pod"},`+
-			`"operation":"CREATE","object":{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"\u0061":"`+
-			strings.Repeat(`\"`, bytes-len("a"))+`"}},"spec":{"containers":[{"name":"main"}]}}}}`)
+		answer := answerTo(t, h,
+			`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"version":"v1",`+
+				`"kind":"Pod"},`+
+				`"operation":"CREATE","object":{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"\u0061":"`+
+				strings.Repeat(`\"`, bytes-len("a"))+`"}},"spec":{"containers":[{"name":"main"}]}}}}`)
 		assert.Contains(t, answer, allowed, "%d bytes", bytes)
 	}
 }
@@ -87,8 +90,10 @@ func TestCountsAnnotationsWithoutEscapes(t *testing.T) {
 func TestFindsTheLabelWhereverItStands(t *testing.T) {
 	h := &Handler{Config: storage.Default, Log: logr.Discard()}
 	for label, allowed := range map[string]string{"enabled": `"allowed":false`, "disabled": `"allowed":true`} {
-		answer := answerTo(t, h, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},"object":{"spec":{`+
-			overLimit[containers].spec+`},"metadata":{"labels":{"pipeline-storage":"`+label+`"}}},"operation":"CREATE"}}`)
+		answer := answerTo(t, h,
+			`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},`+
+				`"object":{"spec":{`+
+				overLimit[containers].spec+`},"metadata":{"labels":{"pipeline-storage":"`+label+`"}}},"operation":"CREATE"}}`)
 		assert.Contains(t, answer, `"uid":"u-1",`+allowed)
 	}
 }
@@ -215,7 +220,8 @@ func TestShortened(t *testing.T) {
 	assert.Equal(t, "…", shortened("ü", 1), "not within a character")
 }
 
-// TestAnswersAndLogsAreShort sends a kind of a megabyte of bytes that are longer when they are quoted.
+// TestAnswersAndLogsAreShort sends a kind of a megabyte of bytes that are longer when they are
+// quoted.
 func TestAnswersAndLogsAreShort(t *testing.T) {
 	var lines []string
 	h := &Handler{
@@ -254,7 +260,8 @@ func countOf(t *testing.T, reason string) float64 {
 	require.NoError(t, err)
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
-			if labels := m.GetLabel(); family.GetName() == "pipeline_storage_admissions_total" && labels[0].GetValue() == reason {
+			if labels := m.GetLabel(); family.GetName() == "pipeline_storage_admissions_total" &&
+				labels[0].GetValue() == reason {
 				return m.GetCounter().GetValue()
 			}
 		}

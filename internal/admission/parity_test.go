@@ -15,7 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// The parts of pods and profiles of which TestBothDecodersSeeTheSame makes all that can be made of them.
+// The parts of pods and profiles of which TestBothDecodersSeeTheSame makes all that can be made of
+// them.
 var (
 	parityProfiles = []string{
 		"profiles: [{name: default}]\n",
@@ -34,12 +35,17 @@ var (
 		`"volumes":null`,
 		`"affinity":null,"nodeName":"n"`,
 		`"affinity":{},"securityContext":{"fsGroup":7}`,
-		`"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":1,"preference":{}}]},"podAffinity":{}}`,
-		`"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"kubernetes.io/hostname","labelSelector":{"matchLabels":{"disk.pipeline-storage.io/claim":"pvc-data-pipeline-disk"}}}]}}`,
-		`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone","labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]}}`,
+		`"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":1,"preference":{}}]},` +
+			`"podAffinity":{}}`,
+		`"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
+			`{"topologyKey":"kubernetes.io/hostname",` +
+			`"labelSelector":{"matchLabels":{"disk.pipeline-storage.io/claim":"pvc-data-pipeline-disk"}}}]}}`,
+		`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone",` +
+			`"labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]}}`,
 		`"affinity":{"podAffinity":[]}`,
 		`"affinity":[],"topologySpreadConstraints":{}`,
-		`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]`,
+		`"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule",` +
+			`"labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]`,
 		`"hostNetwork":true`,
 		`"volumes":[{"name":"mine","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]`,
 	}
@@ -48,8 +54,10 @@ var (
 		`{"name":"main","ports":[{"containerPort":80}]},{"name":"b","ports":null}`,
 		`{"name":"main","ports":[{"containerPort":80,"hostPort":8080}]}`,
 		`{"name":"main","volumeMounts":[{"name":"mine","mountPath":"/mine"}]},{"name":"b","env":[{"name":"A","value":"b"}]}`,
-		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.name"}}}]}`,
-		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}},{"name":"DATA","valueFrom":null}]}`,
+		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"apiVersion":"v1",` +
+			`"fieldPath":"metadata.name"}}}]}`,
+		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}},` +
+			`{"name":"DATA","valueFrom":null}]}`,
 	}
 )
 
@@ -98,7 +106,8 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 	assert.Greater(t, counts[false], 20)
 }
 
-// asRendered decides about a pod as pkg/postrender would, but for the injected annotation and the names of a release.
+// asRendered decides about a pod as pkg/postrender would, but for the injected annotation and the
+// names of a release.
 func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(pod))

@@ -180,8 +180,10 @@ var (
 			`"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}},{"name":"e","emptyDir":{}}],`,
 		},
 		{
-			``, `"securityContext":null,`, `"securityContext":{},`, `"securityContext":{"runAsUser":0},`, `"securityContext":{"fsGroup":null},`,
-			`"securityContext":{"fsGroup":0,"fsGroupChangePolicy":"Always"},`, `"securityContext":{"fsGroupChangePolicy":"Always"},`,
+			``, `"securityContext":null,`, `"securityContext":{},`, `"securityContext":{"runAsUser":0},`,
+			`"securityContext":{"fsGroup":null},`,
+			`"securityContext":{"fsGroup":0,"fsGroupChangePolicy":"Always"},`,
+			`"securityContext":{"fsGroupChangePolicy":"Always"},`,
 		},
 		{
 			``, `"affinity":null,`, `"affinity":{},`, `"affinity":{"podAffinity":{}},`, `"affinity":{"nodeAffinity":null},`,
@@ -197,18 +199,23 @@ var (
 		},
 		{``, `"nodeName":"n",`, `"hostNetwork":true,`, `"hostNetwork":false,"nodeName":"",`},
 		{
-			``, `"initContainers":null,`, `"initContainers":[],`, `"initContainers":[{"name":"i","ports":[{"containerPort":1,"hostPort":1}]}],`,
+			``, `"initContainers":null,`, `"initContainers":[],`,
+			`"initContainers":[{"name":"i","ports":[{"containerPort":1,"hostPort":1}]}],`,
 			`"ephemeralContainers":[{"name":"debug","volumeMounts":[{"name":"v","mountPath":"/e"}]}],`,
 		},
 	}
 	oddContainers = []string{
 		`{"name":"main"}`, `{"name":"main","volumeMounts":null,"env":null,"volumeDevices":null,"ports":null}`,
 		`{"name":"main","volumeMounts":[],"env":[],"volumeDevices":[],"ports":[]}`,
-		`{"name":"main","volumeMounts":[{}],"env":[{"name":"E"}],"volumeDevices":[{"name":"d","devicePath":"/dev/x"}],"ports":[{"containerPort":80}]}`,
+		`{"name":"main","volumeMounts":[{}],"env":[{"name":"E"}],"volumeDevices":[{"name":"d","devicePath":"/dev/x"}],` +
+			`"ports":[{"containerPort":80}]}`,
 		`{"name":"main","volumeMounts":[{"name":"v","mountPath":"/a","subPath":"s"},{"name":"v","mountPath":"b"}]}`,
-		`{"name":"main","env":[{"name":"A","value":"b"},{"name":"B","valueFrom":null},{"name":"C","valueFrom":{}},{"name":"D",` +
-			`"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},{"name":"E","valueFrom":{"fieldRef":null,"secretKeyRef":{"name":"s","key":"k"}}}]}`,
-		`{"name":"main"},{"name":"main","ports":[{"containerPort":80,"hostPort":8080}]},{"name":"c","volumeMounts":[{"name":"w","mountPath":"/w"}]}`,
+		`{"name":"main","env":[{"name":"A","value":"b"},{"name":"B","valueFrom":null},{"name":"C","valueFrom":{}},` +
+			`{"name":"D",` +
+			`"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},{"name":"E","valueFrom":{"fieldRef":null,` +
+			`"secretKeyRef":{"name":"s","key":"k"}}}]}`,
+		`{"name":"main"},{"name":"main","ports":[{"containerPort":80,"hostPort":8080}]},{"name":"c",` +
+			`"volumeMounts":[{"name":"w","mountPath":"/w"}]}`,
 	}
 )
 

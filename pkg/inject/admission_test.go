@@ -12,7 +12,9 @@ import (
 )
 
 // admit decides about a labelled pod as the webhook does.
-func admit(t testing.TB, config *storage.Config, document map[string]any, namespaceLabels map[string]string) inject.Result {
+func admit(t testing.TB, config *storage.Config, document map[string]any,
+	namespaceLabels map[string]string,
+) inject.Result {
 	t.Helper()
 	objects := injecttest.Find(t, config, document)
 	require.Len(t, objects, 1)
@@ -24,7 +26,8 @@ func admit(t testing.TB, config *storage.Config, document map[string]any, namesp
 
 const labeled = "labels: {pipeline-storage: enabled}\n"
 
-// one is a profile with every default; the claim of others is one rendered with another configuration.
+// one is a profile with every default; the claim of others is one rendered with another
+// configuration.
 const (
 	one       = "profiles: [{name: default}]\n"
 	main      = "containers: [{name: main}]\n"
@@ -95,7 +98,8 @@ volumes: [{name: pipeline-storage-team, persistentVolumeClaim: {claimName: team}
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
 			labeled + "annotations: {pipeline-storage.io/profiles: 'models,default'}\n---\n" + main,
 			[]string{
-				`add /spec/volumes [{"name":"pipeline-storage-models","persistentVolumeClaim":{"claimName":"pvc-data-pipeline-models"}},` +
+				`add /spec/volumes ` +
+					`[{"name":"pipeline-storage-models","persistentVolumeClaim":{"claimName":"pvc-data-pipeline-models"}},` +
 					`{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]`,
 				`add /spec/containers/0/volumeMounts [{"mountPath":"/models","name":"pipeline-storage-models"},` + mount + `]`,
 				injectedKey + `"models,default"`,
@@ -127,7 +131,8 @@ func TestAdmissionRefuses(t *testing.T) {
 			gpu, labeled + "---\n" + main,
 			map[string]string{"team": "web"},
 			inject.ReasonInvalid,
-			`the administrator does not allow it: the profile "default" is not for the namespace "ml": its namespaceSelector is "team=gpu"`,
+			`the administrator does not allow it: the profile "default" is not for the namespace "ml": its namespaceSelector ` +
+				`is "team=gpu"`,
 		},
 		"a volume of another namespace": {
 			"profiles: [{name: default, volume: {handle: vol-1, zone: a, namespace: other}}]\n", labeled + "---\n" + main, nil,
@@ -136,7 +141,9 @@ func TestAdmissionRefuses(t *testing.T) {
 		"a path that another volume has": {
 			one, labeled + "---\ncontainers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]\nvolumes: " +
 				"[{name: scratch, emptyDir: {}}]\n", nil,
-			inject.ReasonConflict, `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			inject.ReasonConflict,
+			`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a profile that never was": {
 			one, labeled + "annotations: {pipeline-storage.io/profiles: old}\n---\n" + main, nil,
@@ -146,7 +153,9 @@ func TestAdmissionRefuses(t *testing.T) {
 			"profiles: [{name: default}, {name: models, mount: {path: /models}}]\n",
 			labeled + "annotations: {pipeline-storage.io/profiles: 'default,models', " +
 				"models.pipeline-storage.io/mount-path: /data}\n---\n" + main, nil,
-			inject.ReasonConflict, `mount path /data is taken by volume "pipeline-storage": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			inject.ReasonConflict,
+			`mount path /data is taken by volume "pipeline-storage": choose another by mount.path, --mount-path or the pod ` +
+				`annotation pipeline-storage.io/mount-path`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +169,8 @@ func TestAdmissionRefuses(t *testing.T) {
 	}
 }
 
-// TestAdmissionKeeps holds that a profile which no longer serves the namespace does not block a pod with its claim.
+// TestAdmissionKeeps holds that a profile which no longer serves the namespace does not block a pod
+// with its claim.
 func TestAdmissionKeeps(t *testing.T) {
 	config := injecttest.LoadForAdmission(
 		t, "profiles: [{name: default, namespaceSelector: {matchLabels: {team: gpu}}}]\n",

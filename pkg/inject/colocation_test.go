@@ -13,11 +13,13 @@ import (
 
 const (
 	together  = "profiles: [{name: default, colocate: true}]\n"
-	claimTerm = `{"labelSelector":{"matchLabels":{"default.pipeline-storage.io/claim":"CLAIM"}},"topologyKey":"kubernetes.io/hostname"}`
-	required  = "requiredDuringSchedulingIgnoredDuringExecution"
+	claimTerm = `{"labelSelector":{"matchLabels":{"default.pipeline-storage.io/claim":"CLAIM"}},` +
+		`"topologyKey":"kubernetes.io/hostname"}`
+	required = "requiredDuringSchedulingIgnoredDuringExecution"
 )
 
-// TestColocation holds what keeps a pod with the others of its claim, and what does not, rendered and admitted.
+// TestColocation holds what keeps a pod with the others of its claim, and what does not, rendered
+// and admitted.
 func TestColocation(t *testing.T) {
 	const label = `add /metadata/labels/default.pipeline-storage.io~1claim "CLAIM"`
 	const whole = `add /spec/affinity {"podAffinity":{"` + required + `":[` + claimTerm + `]}}`
@@ -201,11 +203,13 @@ func TestColocation(t *testing.T) {
 	}
 }
 
-// TestColocationOfKinds is about objects whose pods have their labels and affinity in places of their own.
+// TestColocationOfKinds is about objects whose pods have their labels and affinity in places of
+// their own.
 func TestColocationOfKinds(t *testing.T) {
 	const template = "{spec: {containers: [{name: main}]}}"
 	const term = `{"podAffinity":{"` + required +
-		`":[{"labelSelector":{"matchLabels":{"default.pipeline-storage.io/claim":"pvc-data-pipeline.demo"}},"topologyKey":"kubernetes.io/hostname"}]}}`
+		`":[{"labelSelector":{"matchLabels":{"default.pipeline-storage.io/claim":"pvc-data-pipeline.demo"}},` +
+		`"topologyKey":"kubernetes.io/hostname"}]}}`
 	const newLabels = `{"default.pipeline-storage.io/claim":"pvc-data-pipeline.demo"}`
 	for name, tt := range map[string]struct {
 		document string
@@ -276,7 +280,9 @@ func TestColocationOfKinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := injecttest.Load(t, together+`kinds:
 - {group: example.com, kind: Bare, pods: [{scope: spec, volumes: volumes, containers: ["containers[*]"]}]}
-- {group: example.com, kind: Labelled, pods: [{scope: spec, metadata: [.], volumes: volumes, containers: ["containers[*]"]}]}
+- group: example.com
+  kind: Labelled
+  pods: [{scope: spec, metadata: [.], volumes: volumes, containers: ["containers[*]"]}]
 `)
 			document := injecttest.Decode(t, tt.document)
 			result := patch(t, config, document)
@@ -310,7 +316,8 @@ func TestColocationOfTwoClaims(t *testing.T) {
 			"a.pipeline-storage.io/claim": "pvc-data-pipeline-a.demo", "b.pipeline-storage.io/claim": "pvc-data-pipeline-b.demo",
 		})
 		warnings := []string{
-			`profile "b": colocate: the pod is not kept on the node of the claim "pvc-data-pipeline-b.demo": it follows another claim already, and Kubernetes can follow one only`,
+			`profile "b": colocate: the pod is not kept on the node of the claim "pvc-data-pipeline-b.demo": it follows ` +
+				`another claim already, and Kubernetes can follow one only`,
 		}
 		assert.Equal(t, warnings, result.Decisions[0].Warnings)
 		again := patch(t, config, patched)
@@ -340,20 +347,25 @@ func TestColocationOfALongName(t *testing.T) {
 		t, "profiles: [{name: default, colocate: true, claim: {name: "+strings.Repeat("long.", 40)+"name}}]\n",
 	)
 	document := injecttest.Pod(t, main)
-	labels := injecttest.Apply(t, document, patch(t, config, document))["metadata"].(map[string]any)["labels"].(map[string]any)
+	labels := injecttest.Apply(t, document,
+		patch(t, config, document))["metadata"].(map[string]any)["labels"].(map[string]any)
 	value := labels["default.pipeline-storage.io/claim"].(string)
 	assert.Len(t, value, 63)
 	assert.Regexp(t, `^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`, value)
 }
 
 func TestColocateWhereItDoesNothing(t *testing.T) {
+	const noEffect = `profile "default": colocate has no effect`
 	for profile, exp := range map[string]string{
-		"{name: default, colocate: true}":                                                                                                "",
-		"{name: default, colocate: true, claim: {accessModes: [ReadWriteOncePod]}}":                                                      `profile "default": colocate has no effect for ReadWriteOncePod`,
-		"{name: default, colocate: true, storageClass: {backend: nfs, parameters: {server: s, share: /x}}}":                              `profile "default": colocate has no effect`,
-		"{name: default, colocate: true, storageClass: {backend: csi, driver: d}, claim: {accessModes: [ReadWriteOnce, ReadWriteMany]}}": `profile "default": colocate has no effect`,
+		"": "",
+
+		", claim: {accessModes: [ReadWriteOncePod]}": noEffect + " for ReadWriteOncePod",
+
+		", storageClass: {backend: nfs, parameters: {server: s, share: /x}}": noEffect,
+
+		", storageClass: {backend: csi, driver: d}, claim: {accessModes: [ReadWriteOnce, ReadWriteMany]}": noEffect,
 	} {
-		config := injecttest.Load(t, "profiles: ["+profile+"]\n")
+		config := injecttest.Load(t, "profiles: [{name: default, colocate: true"+profile+"}]\n")
 		warnings := strings.Join(config.Profiles[0].Warnings(), "\n")
 		assert.Contains(t, warnings, exp)
 		assert.Equal(t, exp == "", warnings == "")

@@ -16,7 +16,8 @@ func TestMirrorsGetNoVariable(t *testing.T) {
 	result := patch(t, injecttest.Load(t, "profiles: [{name: default, env: DATA}]\n"), injecttest.Decode(t,
 		"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {templates: [{container: {image: x}, sidecars: "+
 			"[{name: s, mirrorVolumeMounts: true}]}]}\n"))
-	assert.Equal(t, []string{`container "s" has the mounts of "main", but gets no variable DATA; the storage is at /data`}, result.Decisions[0].Warnings)
+	assert.Equal(t, []string{`container "s" has the mounts of "main", but gets no variable DATA; the storage is at /data`},
+		result.Decisions[0].Warnings)
 }
 
 // TestATrainJobSetsNoVariableThatTrainerRefuses has the container of the trainer, which takes
@@ -33,7 +34,8 @@ func TestATrainJobSetsNoVariableThatTrainerRefuses(t *testing.T) {
 		objects[0].Pods...,
 	)
 	require.Len(t, result.Decisions, 1)
-	assert.Contains(t, result.Decisions[0].Warnings, `container "node" gets no variable DATA, because this kind refuses one here; the storage is at /data`)
+	assert.Contains(t, result.Decisions[0].Warnings,
+		`container "node" gets no variable DATA, because this kind refuses one here; the storage is at /data`)
 	var paths []string
 	for _, op := range result.Operations {
 		paths = append(paths, op.Path)
@@ -50,6 +52,8 @@ func TestADirectoryNeedsItsVariables(t *testing.T) {
 		"'{pod.name}'}}]\n"), injecttest.Decode(t, "apiVersion: trainer.kubeflow.org/v1alpha1\n"+
 		"kind: TrainJob\nspec: {podTemplateOverrides: [{spec: {containers: [{name: node}]}}]}\n"))
 	require.NotNil(t, result.Refused())
-	assert.Equal(t, `container "node": this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, or leave the container out`,
+	assert.Equal(t,
+		`container "node": this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, `+
+			`or leave the container out`,
 		result.Refused().Message)
 }

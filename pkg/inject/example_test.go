@@ -29,14 +29,18 @@ func ExamplePatch() {
 	for _, o := range objects {
 		result := inject.Patch(config, inject.Request{Namespace: "ml"}, o.Pods...)
 		for _, op := range result.Operations {
-			fmt.Println(op.Json())
+			fmt.Println(op.Operation, op.Path)
+			value, _ := json.Marshal(op.Value)
+			fmt.Println("   ", string(value))
 		}
 		for _, d := range result.Decisions {
 			fmt.Println(o.Kind, o.Name, d.Reason)
 		}
 	}
 	// Output:
-	// {"op":"add","path":"/spec/template/spec/volumes","value":[{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}
-	// {"op":"add","path":"/spec/template/spec/containers/0/volumeMounts","value":[{"name":"pipeline-storage","mountPath":"/data"}]}
+	// add /spec/template/spec/volumes
+	//     [{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]
+	// add /spec/template/spec/containers/0/volumeMounts
+	//     [{"name":"pipeline-storage","mountPath":"/data"}]
 	// Job train Injected
 }

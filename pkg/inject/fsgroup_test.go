@@ -39,7 +39,9 @@ func TestWarnsOfTheGroupWhereItHasNoPlace(t *testing.T) {
 		t, injecttest.Load(t, "profiles: [{name: default, fsGroup: 1000}]\n"),
 		injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"),
 	)
-	assert.Equal(t, []string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its parent is missing`},
+	assert.Equal(t,
+		[]string{`fsGroup 1000 of profile "default" is not set: this kind has no security context of the pod, or its ` +
+			`parent is missing`},
 		result.Decisions[0].Warnings)
 }
 
@@ -59,7 +61,8 @@ func TestArgoSecurityContext(t *testing.T) {
 		},
 		"the template has one": {
 			"", "securityContext: {runAsUser: 1}, ", []string{
-				"add /spec/templates/0/securityContext/fsGroup 1000", `add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+				"add /spec/templates/0/securityContext/fsGroup 1000",
+				`add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 				"add /spec/templates/1/securityContext " + group,
 			},
 		},
@@ -70,13 +73,15 @@ func TestArgoSecurityContext(t *testing.T) {
 		},
 		"both have one: the template's counts for it": {
 			"  securityContext: {runAsNonRoot: true}\n", "securityContext: {runAsUser: 1}, ", []string{
-				"add /spec/templates/0/securityContext/fsGroup 1000", `add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+				"add /spec/templates/0/securityContext/fsGroup 1000",
+				`add /spec/templates/0/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 				"add /spec/securityContext/fsGroup 1000", `add /spec/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 			},
 		},
 		"the defaults of templates have one, which hides the workflow's": {
 			"  templateDefaults: {securityContext: {runAsUser: 1}}\n  securityContext: {runAsNonRoot: true}\n", "", []string{
-				"add /spec/templateDefaults/securityContext/fsGroup 1000", `add /spec/templateDefaults/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
+				"add /spec/templateDefaults/securityContext/fsGroup 1000",
+				`add /spec/templateDefaults/securityContext/fsGroupChangePolicy "OnRootMismatch"`,
 			},
 		},
 		"the workflow has a group": {"  securityContext: {fsGroup: 7}\n", "", nil},

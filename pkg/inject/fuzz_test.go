@@ -14,27 +14,43 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// FuzzPatch patches an arbitrary document with an arbitrary configuration: the operations can be carried out, and what
-// they make needs no more of them.
+// FuzzPatch patches an arbitrary document with an arbitrary configuration: the operations can be
+// carried out, and what they make needs no more of them.
 func FuzzPatch(f *testing.F) {
 	rows := "kinds: [{group: example.com, kind: Train, pods: [{scope: 'spec.jobs[*]', metadata: [meta, " +
 		"$.metadata], volumes: '$.spec.volumes', " +
 		"securityContext: [$.spec.context], containers: [., 'more[*]'], replicas: ['$.spec.jobs[*].n']}]}]\n"
 	for _, document := range []string{
 		`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"main"}]}}`,
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{"pipeline-storage.io/profiles":"b,default","b.pipeline-storage.io/mount-path":"/x"}},"spec":{"volumes":[` + volume + `],"containers":[{"volumeMounts":[` + mount + `]},{"env":[{"name":"DATA"}]}]}}`,
-		`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"apps/v1","kind":"Deployment","spec":{"template":{"spec":{"securityContext":{},"initContainers":[{}],"containers":[{"volumeDevices":[{"devicePath":"/d"}]}]}}}}]}`,
-		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","spec":{"securityContext":{},"volumes":null,"templates":[{"container":{}},{"containerSet":{"containers":[{},{}]}},{"steps":[]}]}}`,
-		`{"apiVersion":"sparkoperator.k8s.io/v1beta2","kind":"SparkApplication","spec":{"driver":{"sidecars":[{}]},"executor":{"instances":2}}}`,
-		`{"apiVersion":"ray.io/v1","kind":"RayJob","spec":{"rayClusterSpec":{"workerGroupSpecs":[{"replicas":2,"template":{"spec":{"containers":[{}]}}}]}}}`,
-		`{"apiVersion":"apps/v1","kind":"StatefulSet","spec":{"volumeClaimTemplates":[{"metadata":{"name":"pipeline-storage"}}],"template":{"spec":{"containers":[{}]}}}}`,
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{"pipeline-storage.io/profiles":"b"}},"spec":{"affinity":{"podAffinity":{}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
-		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","spec":{"affinity":{"podAffinity":null},"podMetadata":{"labels":{}},"templates":[{"affinity":{},"container":{}},{"metadata":{},"script":{}}]}}`,
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{"pipeline-storage.io/profiles":"b,default",` +
+			`"b.pipeline-storage.io/mount-path":"/x"}},"spec":{"volumes":[` + volume + `],` +
+			`"containers":[{"volumeMounts":[` + mount + `]},{"env":[{"name":"DATA"}]}]}}`,
+		`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"apps/v1","kind":"Deployment",` +
+			`"spec":{"template":{"spec":{"securityContext":{},"initContainers":[{}],` +
+			`"containers":[{"volumeDevices":[{"devicePath":"/d"}]}]}}}}]}`,
+		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","spec":{"securityContext":{},"volumes":null,` +
+			`"templates":[{"container":{}},{"containerSet":{"containers":[{},{}]}},{"steps":[]}]}}`,
+		`{"apiVersion":"sparkoperator.k8s.io/v1beta2","kind":"SparkApplication","spec":{"driver":{"sidecars":[{}]},` +
+			`"executor":{"instances":2}}}`,
+		`{"apiVersion":"ray.io/v1","kind":"RayJob","spec":{"rayClusterSpec":{"workerGroupSpecs":[{"replicas":2,` +
+			`"template":{"spec":{"containers":[{}]}}}]}}}`,
+		`{"apiVersion":"apps/v1","kind":"StatefulSet",` +
+			`"spec":{"volumeClaimTemplates":[{"metadata":{"name":"pipeline-storage"}}],` +
+			`"template":{"spec":{"containers":[{}]}}}}`,
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{"pipeline-storage.io/profiles":"b"}},` +
+			`"spec":{"affinity":{"podAffinity":{}},"containers":[{"env":[{"name":"PIPELINE_STORAGE_POD_NAME",` +
+			`"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}]}]}}`,
+		`{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","spec":{"affinity":{"podAffinity":null},` +
+			`"podMetadata":{"labels":{}},"templates":[{"affinity":{},"container":{}},{"metadata":{},"script":{}}]}}`,
 		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"jobs":[{"more":[{}],"n":3},{"meta":{}}]}}`,
-		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"roles":{"a/b":{"run":[{"name":"own"},{"ref":{}}]},"0":{"meta":null},"c":{"run":[]}},"shared":{"a/b":[{"name":"x","mountPath":"/data"}]},"env":[{"name":"DATA"}]}}`,
-		`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":{"tasks":[{"taskRef":{}},{"taskSpec":{"steps":[{"ref":{}},{"name":"a"}],"stepTemplate":{"volumeMounts":[{"mountPath":"/data/x"}]}}}],"finally":[{"taskSpec":{}}]}}`,
-		`{"apiVersion":"spark.apache.org/v1","kind":"SparkApplication","metadata":{},"spec":{"sparkConf":{"spark.kubernetes.driver.label.pipeline-storage":"enabled"},"executorSpec":null}}`,
-		`{"apiVersion":"serving.kserve.io/v1beta1","kind":"InferenceService","spec":{"predictor":{"model":{},"workerSpec":{}},"canary":[{"predictor":{"sklearn":{}}}]}}`,
+		`{"apiVersion":"example.com/v1","kind":"Train","spec":{"roles":{"a/b":{"run":[{"name":"own"},{"ref":{}}]},` +
+			`"0":{"meta":null},"c":{"run":[]}},"shared":{"a/b":[{"name":"x","mountPath":"/data"}]},"env":[{"name":"DATA"}]}}`,
+		`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":{"tasks":[{"taskRef":{}},{"taskSpec":{"steps":[{"ref":{}},` +
+			`{"name":"a"}],"stepTemplate":{"volumeMounts":[{"mountPath":"/data/x"}]}}}],"finally":[{"taskSpec":{}}]}}`,
+		`{"apiVersion":"spark.apache.org/v1","kind":"SparkApplication","metadata":{},` +
+			`"spec":{"sparkConf":{"spark.kubernetes.driver.label.pipeline-storage":"enabled"},"executorSpec":null}}`,
+		`{"apiVersion":"serving.kserve.io/v1beta1","kind":"InferenceService","spec":{"predictor":{"model":{},` +
+			`"workerSpec":{}},"canary":[{"predictor":{"sklearn":{}}}]}}`,
 	} {
 		f.Add(propertyConfig+rows, document)
 		f.Add("profiles: [{name: default}]\n", document)

@@ -187,7 +187,8 @@ func TestPatchOperations(t *testing.T) {
 			pod:    "containers: [{name: main}]",
 			exp: []string{
 				volumes,
-				`add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`,
+				`add /spec/containers/0/volumeMounts ` +
+					`[{"mountPath":"/data","name":"pipeline-storage","readOnly":true,"subPath":"runs"}]`,
 			},
 		},
 		"only the profile's containers": {
@@ -306,33 +307,40 @@ func TestPatchRefusesConflicts(t *testing.T) {
 	}{
 		"another volume at our path": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path ` +
+				`or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"another volume at our path, with a slash at its end": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data/}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path ` +
+				`or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"our path has the slash": {
 			config: "profiles: [{name: default, mount: {path: /data/}}]\n",
 			pod:    "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp:    `container "main": mount path /data/ is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data/ is taken by volume "scratch": choose another by mount.path, ` +
+				`--mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the same path written in another way": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: /x/..//data/.}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path ` +
+				`or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"the same path, relative: the kubelet starts it at the root": {
 			pod: "containers: [{name: main, volumeMounts: [{name: scratch, mountPath: data}]}]",
-			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path ` +
+				`or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in an init container": {
 			pod: "initContainers: [{name: prepare, volumeMounts: [{name: scratch, mountPath: /data}]}]\ncontainers: " +
 				"[{name: main}]",
-			exp: `container "prepare": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "prepare": mount path /data is taken by volume "scratch": choose another by mount.path, ` +
+				`--mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"in the last of three containers": {
 			pod: "containers: [{name: a}, {name: b}, {name: c, volumeMounts: [{name: scratch, mountPath: /data}]}]",
-			exp: `container "c": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "c": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or ` +
+				`the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a raw block device at our path": {
 			pod: "containers: [{name: main, volumeDevices: [{name: raw, devicePath: /data/}]}]",
@@ -342,7 +350,8 @@ func TestPatchRefusesConflicts(t *testing.T) {
 			config: "profiles: [{name: a}, {name: b, mount: {path: /b}}]\n",
 			pod: "annotations: {pipeline-storage.io/profiles: 'a,b', b.pipeline-storage.io/mount-path: /data}\n---\n" +
 				"containers: [{name: main}]",
-			exp: `container "main": mount path /data is taken by volume "pipeline-storage-a": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			exp: `container "main": mount path /data is taken by volume "pipeline-storage-a": choose another by mount.path, ` +
+				`--mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"our name is taken by a volume that is no claim": {
 			pod: "volumes: [{name: pipeline-storage, emptyDir: {}}]\ncontainers: [{name: main}]",
@@ -388,7 +397,8 @@ func TestPatchRefusesConflicts(t *testing.T) {
 	}
 }
 
-// TestConflictInOnePodRefusesTheObject is about an object with several pods of which one is in order.
+// TestConflictInOnePodRefusesTheObject is about an object with several pods of which one is in
+// order.
 func TestConflictInOnePodRefusesTheObject(t *testing.T) {
 	config := storage.Default()
 	document := injecttest.Decode(t, `
@@ -407,7 +417,8 @@ spec:
 	assert.Equal(t, "/spec/templates/1", result.Refused().Pod)
 	assert.Equal(
 		t,
-		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+		`container "main": mount path /data is taken by volume "scratch": choose another by mount.path, --mount-path or `+
+			`the pod annotation pipeline-storage.io/mount-path`,
 		result.Refused().Message,
 	)
 	assert.Empty(t, result.Operations)

@@ -13,7 +13,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// labelKinds are rows for every mechanic around pods whose containers are not in the object, or not all of them.
+// labelKinds are rows for every mechanic around pods whose containers are not in the object, or not
+// all of them.
 const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: example.com, kind: Train, pods: [" +
 	"{podTemplate: spec.template, labels: metadata.labels}, " +
 	"{scope: spec.ref, metadata: [$.metadata], labels: $.metadata.labels, why: the pods are those of the runtime}, " +
@@ -23,7 +24,8 @@ const labelKinds = "profiles: [{name: default, env: DATA}]\nkinds: [{group: exam
 	"['steps[*]'], " +
 	"shared: [{mounts: [shared.volumeMounts], env: [shared.env]}], labels: $.metadata.labels, why: it belongs to " +
 	"another object}]}, " +
-	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.reported, why: another object makes it}]}]\n"
+	"{group: example.com, kind: Silent, pods: [{podTemplate: spec.template}, {podTemplate: spec.reported, why: another " +
+	"object makes it}]}]\n"
 
 // labelConfig reads labelKinds, and sets what only rows of the built-in table have.
 func labelConfig(t *testing.T) *storage.Config {
@@ -36,11 +38,13 @@ func labelConfig(t *testing.T) *storage.Config {
 	return config
 }
 
-// TestLabels is about pods that cannot be mounted into here, so that their label has to find the webhook.
+// TestLabels is about pods that cannot be mounted into here, so that their label has to find the
+// webhook.
 func TestLabels(t *testing.T) {
 	const (
-		implied = `add /spec/x {"a":{"labels":{"pipeline-storage":"enabled"}},"b":{"labels":{"role.label.pipeline-storage":"enabled"}}}`
-		ref     = "nothing can be mounted here, because the pods are those of the runtime; the label " +
+		implied = `add /spec/x ` +
+			`{"a":{"labels":{"pipeline-storage":"enabled"}},"b":{"labels":{"role.label.pipeline-storage":"enabled"}}}`
+		ref = "nothing can be mounted here, because the pods are those of the runtime; the label " +
 			"pipeline-storage: enabled lets the webhook mount the claim when the pods are created"
 	)
 	for name, tt := range map[string]struct {
@@ -76,7 +80,8 @@ func TestLabels(t *testing.T) {
 			kind: "Train", object: "metadata: {labels: {pipeline-storage: disabled}}\nspec: {ref: {}, x: {a: {labels: " +
 				"{pipeline-storage: enabled}}, b: {labels: {role.label.pipeline-storage: enabled}}}}",
 			expReasons: []inject.Reason{inject.ReasonNotSelected, inject.ReasonLabelled, inject.ReasonLabelled},
-			expMessage: `nothing can be mounted here, because the pods are those of the runtime, and its label pipeline-storage is "disabled" already`,
+			expMessage: `nothing can be mounted here, because the pods are those of the runtime, and its label ` +
+				`pipeline-storage is "disabled" already`,
 		},
 		"who was not selected gets no label": {
 			kind: "Train", object: "spec: {ref: {}}", selector: inject.DefaultSelector(),
@@ -104,17 +109,20 @@ func TestLabels(t *testing.T) {
 			kind: "Steps", object: "spec: {steps: [{name: main}, {name: borrowed, ref: {name: x}}]}",
 			exp: []string{
 				"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]",
-				`add /spec/steps/0/env [{"name":"DATA","value":"/data"}]`, `add /metadata {"labels":{"pipeline-storage":"enabled"}}`,
+				`add /spec/steps/0/env [{"name":"DATA","value":"/data"}]`,
+				`add /metadata {"labels":{"pipeline-storage":"enabled"}}`,
 			},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "borrowed" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
+			expWarn: `container "borrowed" gets no mount here, because it belongs to another object; the label ` +
+				`pipeline-storage: enabled lets the webhook`,
 		},
 		"and so is one that the operator adds": {
 			kind: "Steps", object: "metadata: {labels: {pipeline-storage: enabled}}\nspec: {steps: [{name: other, env: " +
 				"[{name: DATA, value: /data}]}]}",
 			exp:        []string{"add /spec/volumes [" + volume + "]", "add /spec/steps/0/volumeMounts [" + mount + "]"},
 			expReasons: []inject.Reason{inject.ReasonInjected},
-			expWarn:    `container "main" gets no mount here, because it belongs to another object; the label pipeline-storage: enabled lets the webhook`,
+			expWarn: `container "main" gets no mount here, because it belongs to another object; the label ` +
+				`pipeline-storage: enabled lets the webhook`,
 		},
 		"all containers are external": {
 			kind: "Steps", object: "spec: {steps: [{name: main, ref: {name: x}}]}",
@@ -124,7 +132,8 @@ func TestLabels(t *testing.T) {
 		"a shared mount takes the path": {
 			kind: "Steps", object: "spec: {shared: {volumeMounts: [{name: cache, mountPath: /data}]}, steps: [{name: main}]}",
 			expReasons: []inject.Reason{inject.ReasonConflict},
-			expMessage: `container "main": mount path /data is taken by volume "cache": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			expMessage: `container "main": mount path /data is taken by volume "cache": choose another by mount.path, ` +
+				`--mount-path or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a shared mount of the claim is one": {
 			kind: "Steps", object: "spec: {volumes: [{name: mine, persistentVolumeClaim: {claimName: " +

@@ -21,10 +21,12 @@ func withSubPath(subPath string) string {
 const (
 	workflowLabel = "workflows.argoproj.io/workflow"
 	podNameEnv    = `{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}`
-	labelEnv      = `{"name":"PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['workflows.argoproj.io/workflow']"}}}`
+	labelEnv      = `{"name":"PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW",` +
+		`"valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['workflows.argoproj.io/workflow']"}}}`
 )
 
-// TestDirectoriesOfPods holds what a placeholder becomes, for a pod that is rendered and one that is admitted.
+// TestDirectoriesOfPods holds what a placeholder becomes, for a pod that is rendered and one that
+// is admitted.
 func TestDirectoriesOfPods(t *testing.T) {
 	mountOf := func(sub string) string {
 		return `add /spec/containers/0/volumeMounts [{"mountPath":"/data","name":"pipeline-storage",` + sub + `}]`
@@ -56,7 +58,8 @@ func TestDirectoriesOfPods(t *testing.T) {
 			"{namespace}/{pod.name}/{pod.labels['" + workflowLabel + "']}-{pod.name}", labelled + "---\n" + main,
 			[]string{
 				mountOf(
-					`"subPathExpr":"ml/$(PIPELINE_STORAGE_POD_NAME)/$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)-$(PIPELINE_STORAGE_POD_NAME)"`,
+					`"subPathExpr":"ml/$(PIPELINE_STORAGE_POD_NAME)/` +
+						`$(PIPELINE_STORAGE_POD_LABEL_WORKFLOWS_ARGOPROJ_IO_WORKFLOW)-$(PIPELINE_STORAGE_POD_NAME)"`,
 				),
 				`add /spec/containers/0/env [` + podNameEnv + "," + labelEnv + `]`,
 			},
@@ -137,7 +140,8 @@ func TestDirectoriesOfPods(t *testing.T) {
 	assert.Contains(t, lines(t, patch(t, config, injecttest.Pod(t, main))), mountOf(`"subPath":"{{workflow.name}}"`))
 }
 
-// TestDirectoriesThatAreRefused holds that no pod mounts the parent of all directories, and none breaks.
+// TestDirectoriesThatAreRefused holds that no pod mounts the parent of all directories, and none
+// breaks.
 func TestDirectoriesThatAreRefused(t *testing.T) {
 	const byLabel = "{pod.labels['" + workflowLabel + "']}"
 	template := func(group, kind, place string) string {
@@ -283,7 +287,8 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			"{pod.name}",
 			"apiVersion: v1\nkind: Pod\nspec: {containers: [{name: main, env: [{name: PIPELINE_STORAGE_POD_NAME, value: " +
 				"x}]}]}\n",
-			`container "main": environment variable PIPELINE_STORAGE_POD_NAME, which mount.subPath needs for metadata.name, is set to something else`,
+			`container "main": environment variable PIPELINE_STORAGE_POD_NAME, which mount.subPath needs for metadata.name, ` +
+				`is set to something else`,
 		},
 		"the name of the variable is another field's": {
 			"{pod.name}",
@@ -302,7 +307,8 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 				tt.document = strings.Replace(tt.document, "{image: x}", "{name: main, image: x}", 1)
 			}
 			config := injecttest.Load(t, withSubPath(tt.subPath))
-			config.Kinds = append(config.Kinds, kinds.Kind{Group: "example.com", Kind: "Job", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}},
+			config.Kinds = append(config.Kinds,
+				kinds.Kind{Group: "example.com", Kind: "Job", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}},
 				kinds.Kind{Group: "argoproj.io", Kind: "Rollout", Pods: []kinds.PodPaths{{PodTemplate: "spec.template"}}})
 			result := patch(t, config, injecttest.Decode(t, tt.document))
 			if tt.exp == "" {
@@ -321,7 +327,9 @@ func TestAdmissionRefusesAMissingLabel(t *testing.T) {
 	config := injecttest.LoadForAdmission(t, withSubPath("{pod.labels['job-name']}"))
 	result := admit(t, config, injecttest.Pod(t, labeled+"---\n"+main), nil)
 	require.NotNil(t, result.Refused())
-	assert.Equal(t, `container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods would share one directory: add the label to the pod`,
+	assert.Equal(t,
+		`container "main": mount.subPath {pod.labels['job-name']}: the pod has no label job-name, and without it all pods `+
+			`would share one directory: add the label to the pod`,
 		result.Refused().Message)
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// TestWhatContainersShare is about mounts and volumes that do not stand in the container or the pod itself.
+// TestWhatContainersShare is about mounts and volumes that do not stand in the container or the pod
+// itself.
 func TestWhatContainersShare(t *testing.T) {
 	const (
 		argo       = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n"
@@ -53,11 +54,15 @@ func TestWhatContainersShare(t *testing.T) {
 		"one with something of its own at the path": {
 			argo + "spec: {templates: [{container: {image: x}, sidecars: [{name: s, mirrorVolumeMounts: true, " +
 				"volumeMounts: [{name: w, mountPath: /data}]}]}]}",
-			nil, `container "s": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			nil,
+			`container "s": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod ` +
+				`annotation pipeline-storage.io/mount-path`,
 		},
 		"a set of containers with a mount at the path": {
 			argo + "spec: {templates: [{containerSet: {volumeMounts: [{name: w, mountPath: /data}], containers: [{name: a}]}}]}",
-			nil, `container "a": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			nil,
+			`container "a": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod ` +
+				`annotation pipeline-storage.io/mount-path`,
 		},
 		"a set of containers that mounts the claim": {
 			argo + "spec: {templates: [{volumes: [" + ownClaim +
@@ -66,7 +71,9 @@ func TestWhatContainersShare(t *testing.T) {
 		"the defaults of templates with a mount at the path": {
 			argo + "spec: {templateDefaults: {container: {volumeMounts: [{name: w, mountPath: /data}]}}, templates: " +
 				"[{script: {image: x}}, {container: {image: x}}]}",
-			nil, `container "main": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			nil,
+			`container "main": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod ` +
+				`annotation pipeline-storage.io/mount-path`,
 		},
 		"containers in the defaults of templates only": {
 			argo + "spec: {templateDefaults: {container: {image: x}}, templates: [{name: a}]}",
@@ -83,7 +90,9 @@ func TestWhatContainersShare(t *testing.T) {
 		},
 		"a workspace of one step at the path": {
 			task + "spec: {steps: [{name: a}, {name: b, workspaces: [{name: w, mountPath: /data}]}]}",
-			nil, `container "b": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			nil,
+			`container "b": mount path /data is taken by volume "w": choose another by mount.path, --mount-path or the pod ` +
+				`annotation pipeline-storage.io/mount-path`,
 		},
 		"the volumes of a run's pod template": {
 			taskRun + "spec: {podTemplate: {volumes: [" + ownClaim +
@@ -102,7 +111,9 @@ func TestWhatContainersShare(t *testing.T) {
 		},
 		"a mount of all tasks without a name": {
 			volcano + "spec: {volumes: [{mountPath: /x}, {mountPath: /data}], " + tasks + "}",
-			nil, `container "a": mount path /data is taken by volume "/spec/volumes/1": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			nil,
+			`container "a": mount path /data is taken by volume "/spec/volumes/1": choose another by mount.path, --mount-path ` +
+				`or the pod annotation pipeline-storage.io/mount-path`,
 		},
 		"a null container counts as absent": {
 			"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec: {predictor: {sklearn: null, model: " +
@@ -145,7 +156,8 @@ func TestUserKindsMayShareAContainer(t *testing.T) {
 	}, lines(t, result))
 }
 
-// TestTheTemplateOfASparkDriverCanAsk has the label where the operator takes the driver's pod template from.
+// TestTheTemplateOfASparkDriverCanAsk has the label where the operator takes the driver's pod
+// template from.
 func TestTheTemplateOfASparkDriverCanAsk(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default}]\n")
 	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: "+

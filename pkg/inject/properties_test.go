@@ -34,7 +34,8 @@ var (
 		"volumes: [{name: pipeline-storage, emptyDir: {}}]\n",
 	}
 	contextParts = []string{
-		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n", "securityContext: {fsGroup: null}\n",
+		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n",
+		"securityContext: {fsGroup: null}\n",
 		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n",
 		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: " +
 			"{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
@@ -115,7 +116,8 @@ func checkProperties(t testing.TB, config *storage.Config, document map[string]a
 	return result
 }
 
-// assertMounted checks that every container mounts every claim of the decision, at paths of its own.
+// assertMounted checks that every container mounts every claim of the decision, at paths of its
+// own.
 func assertMounted(t testing.TB, decision inject.Decision, patched map[string]any) {
 	t.Helper()
 	text, err := json.Marshal(patched)
@@ -169,7 +171,8 @@ func assertContains(t testing.TB, at string, after, before any) {
 	}
 }
 
-// TestPatchLeavesSpareRoomAlone is about slices that have room behind their end, which an append would fill.
+// TestPatchLeavesSpareRoomAlone is about slices that have room behind their end, which an append
+// would fill.
 func TestPatchLeavesSpareRoomAlone(t *testing.T) {
 	config := injecttest.Load(t, propertyConfig)
 	volumes := make([]kinds.PodVolume, 1, 4)

@@ -131,7 +131,9 @@ func TestRemoveOperations(t *testing.T) {
 			inject.ReasonRemoved, `container "main": environment variable DATA stays`,
 		},
 		"a variable in a container without our mount": {
-			full, injected + "containers: [{name: main, env: [{name: DATA, value: /data}]}]", []string{"/spec/volumes"}, inject.ReasonRemoved, "",
+			full, injected + "containers: [{name: main, env: [{name: DATA, value: /data}]}]",
+			[]string{"/spec/volumes"},
+			inject.ReasonRemoved, "",
 		},
 		"the group, alone": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + injected + mounted,
@@ -174,7 +176,8 @@ func TestRemoveOperations(t *testing.T) {
 		},
 		"the group of a pod that keeps the volume": {
 			full, "securityContext: {fsGroup: 1000, fsGroupChangePolicy: OnRootMismatch}\n" + injected +
-				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonRetained, "stays",
+				"containers: [{name: main, volumeMounts: [{name: pipeline-storage, mountPath: /own}]}]", nil, inject.ReasonRetained,
+			"stays",
 		},
 		"the injected annotation decides which claim was added": {
 			one, "annotations: {pipeline-storage.io/injected: default}\n---\n" +
@@ -238,7 +241,8 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 	assert.Empty(t, result.Operations)
 }
 
-// TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things of their own.
+// TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things
+// of their own.
 func TestEverythingIsRemoved(t *testing.T) {
 	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: " +
 		"{subPath: 'runs/{pod.name}'}}, " +
@@ -267,8 +271,8 @@ func TestEverythingIsRemoved(t *testing.T) {
 	}
 }
 
-// TestEveryFieldOfAProfileIsThoughtOf fails for a new field of a profile. When injection adds something to pods for it,
-// remove.go needs a line, and TestEverythingIsRemoved a value.
+// TestEveryFieldOfAProfileIsThoughtOf fails for a new field of a profile. When injection adds
+// something to pods for it, remove.go needs a line, and TestEverythingIsRemoved a value.
 func TestEveryFieldOfAProfileIsThoughtOf(t *testing.T) {
 	var fields []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[storage.Profile]()) {
@@ -277,6 +281,7 @@ func TestEveryFieldOfAProfileIsThoughtOf(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"Name", "Default", "Claim", "StorageClass", "AttributesClass", "SnapshotClass", "Volume", "Mount", "FSGroup", "Env", "Colocate", "NamespaceSelector",
+		"Name", "Default", "Claim", "StorageClass", "AttributesClass", "SnapshotClass", "Volume", "Mount", "FSGroup", "Env",
+		"Colocate", "NamespaceSelector",
 	}, fields)
 }

@@ -51,7 +51,8 @@ spec:
 		},
 		"of another name, mounted at its path": {
 			"db", "/data/",
-			`container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path`,
+			`container "main": mount path /data is taken by volume "db": choose another by mount.path, --mount-path or the ` +
+				`pod annotation pipeline-storage.io/mount-path`,
 		},
 		"of our name, mounted at our path": {
 			"pipeline-storage", "/data", `the name "pipeline-storage" is taken by a claim template`,
@@ -72,7 +73,8 @@ spec:
 	}
 }
 
-// TestReportsTheClaimThatThePodKeeps holds that a decision has the claim that the pod really mounts.
+// TestReportsTheClaimThatThePodKeeps holds that a decision has the claim that the pod really
+// mounts.
 func TestReportsTheClaimThatThePodKeeps(t *testing.T) {
 	result := patch(
 		t, storage.Default(),
@@ -85,7 +87,8 @@ func TestReportsTheClaimThatThePodKeeps(t *testing.T) {
 	assert.Equal(t, []string{"old"}, result.Decisions[0].Claims)
 }
 
-// TestClaimsOfTheNamespace is about names that depend on where the pod lives; the pod's own namespace is not written.
+// TestClaimsOfTheNamespace is about names that depend on where the pod lives; the pod's own
+// namespace is not written.
 func TestClaimsOfTheNamespace(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default, claim: {name: 'data-{namespace}'}}]\n")
 	document := injecttest.Decode(

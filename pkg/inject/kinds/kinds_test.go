@@ -39,14 +39,19 @@ func podTemplate(app string, containers ...string) string {
 	return fmt.Sprintf("{metadata: {labels: {app: %s}}, spec: {containers: [%s]}}", app, strings.Join(containers, ", "))
 }
 
-// templateAt is the summary of a pod template with the label app and one container, main, and of its label.
+// templateAt is the summary of a pod template with the label app and one container, main, and of
+// its label.
 func templateAt(path, app string, replicas int, more ...string) string {
 	return strings.Join(append([]string{fmt.Sprintf("pod=%[1]s volumes=%[1]s/spec/volumes "+
 		"context=%[1]s/spec/securityContext replicas=%[2]d app=%[3]s main=%[1]s/spec/containers/0",
 		path, replicas, app)}, more...), " ")
 }
 
-// replicaSpecs are the body and the summary of a job of the training operator, whose roles are a map.
+// trainJobs is where a TrainJob patches the jobs of its runtime.
+const trainJobs = "/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs"
+
+// replicaSpecs are the body and the summary of a job of the training operator, whose roles are a
+// map.
 func replicaSpecs(field string) (body string, exp []string) {
 	return "spec: {" + field + ": {Worker: {replicas: 4, template: " + podTemplate("w", "{name: main}") +
 			"}, Master: {template: " + podTemplate("m", "{name: main}") + "}}}",
@@ -304,11 +309,10 @@ func TestFindBuiltinKinds(t *testing.T) {
 				"{name: other, template: {spec: {template: " + main +
 				"}}}]}}}}], podTemplateOverrides: [{targetJobs: [{name: node}], spec: {}}]}",
 			exp: []string{
-				"pod=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template " +
-					"volumes= context= replicas=1 app=  " +
-					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/0/template/spec/template+metadata+labels",
-				templateAt("/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template", "a", 1,
-					"label=/spec/runtimePatches/0/trainingRuntimeSpec/template/spec/replicatedJobs/1/template/spec/template/metadata/labels"),
+				"pod=" + trainJobs + "/0/template/spec/template volumes= context= replicas=1 app=  " +
+					"label=" + trainJobs + "/0/template/spec/template+metadata+labels",
+				templateAt(trainJobs+"/1/template/spec/template", "a", 1,
+					"label="+trainJobs+"/1/template/spec/template/metadata/labels"),
 				"pod=/spec/podTemplateOverrides/0 volumes= context= replicas=1 app=  " +
 					"label=/spec/podTemplateOverrides/0+metadata+labels",
 			},
@@ -328,7 +332,8 @@ func TestFindBuiltinKinds(t *testing.T) {
 			exp: []string{templateAt("/spec/tasks/0/template", "a", 1), templateAt("/spec/tasks/1/template", "b", 3)},
 		},
 		"CronJob.batch.volcano.sh": {
-			apiVersion: "batch.volcano.sh/v1alpha1", body: "spec: {jobTemplate: {spec: {tasks: [{replicas: 2, template: " + main + "}]}}}", expIsDeferred: true,
+			apiVersion: "batch.volcano.sh/v1alpha1",
+			body:       "spec: {jobTemplate: {spec: {tasks: [{replicas: 2, template: " + main + "}]}}}", expIsDeferred: true,
 			exp: []string{templateAt("/spec/jobTemplate/spec/tasks/0/template", "a", 2)},
 		},
 		"JobTemplate": {
@@ -433,7 +438,9 @@ spec:
   - {name: dag, dag: {tasks: []}}
   - {name: steps, steps: []}
   - {name: script, script: {name: py, source: x}}
-  - {name: set, metadata: {labels: {app: own}, annotations: {a: own}}, containerSet: {containers: [{name: a}, {name: b}]}}
+  - name: set
+    metadata: {labels: {app: own}, annotations: {a: own}}
+    containerSet: {containers: [{name: a}, {name: b}]}
   - {name: suspend, suspend: {}}
 `))
 	require.Len(t, objects, 1)
@@ -745,7 +752,8 @@ func TestUserKindsKeepClaimTemplates(t *testing.T) {
 		t, config,
 		injecttest.Decode(
 			t,
-			"apiVersion: example.com/v1\nkind: Set\nspec: {claims: [{metadata: {name: db}}], template: "+podTemplate("a", "{name: main}")+"}\n",
+			"apiVersion: example.com/v1\nkind: Set\nspec: {claims: [{metadata: {name: db}}], template: "+
+				podTemplate("a", "{name: main}")+"}\n",
 		),
 	)
 	assert.Equal(t, []string{"db"}, objects[0].Pods[0].ReservedVolumes)
@@ -758,7 +766,8 @@ func TestUserKindsWrapObjects(t *testing.T) {
 	)
 	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: "+
 		"{parts: {one: {template: "+
-		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+podTemplate("a", "{name: main}")+"}}}}}\n"))
+		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {parallelism: 2, template: "+
+		podTemplate("a", "{name: main}")+"}}}}}\n"))
 	require.Len(t, objects, 1)
 	assert.Equal(t, "Job", objects[0].Kind)
 	assert.Equal(t, []string{"pod=/spec/parts/one/template/spec/template " +

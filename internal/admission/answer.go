@@ -24,7 +24,8 @@ type answer struct {
 	message string
 	// operations are the patch.
 	operations []jsonpatch.Operation
-	// reason and profiles are audit annotations; the API server puts the webhook's name in front of their keys.
+	// reason and profiles are audit annotations; the API server puts the webhook's name in front of
+	// their keys.
 	reason   inject.Reason
 	profiles []string
 	// warnings are shown by kubectl.
@@ -33,7 +34,8 @@ type answer struct {
 	closes bool
 }
 
-// reasonsOf are the words that the API's Status has for the codes. Source: Kubernetes, meta/v1 StatusReason.
+// reasonsOf are the words that the API's Status has for the codes.
+// Source: Kubernetes, meta/v1 StatusReason.
 var reasonsOf = map[int]string{
 	http.StatusBadRequest:            "BadRequest",
 	http.StatusForbidden:             "Forbidden",
@@ -46,7 +48,8 @@ var reasonsOf = map[int]string{
 // patchOptions write the values as encoding/json would: core/v1 types rely on its omitempty.
 var patchOptions = json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.Deterministic(true))
 
-// appendTo writes the answer as an AdmissionReview. Where the request was of a version that is not known, it is v1.
+// appendTo writes the answer as an AdmissionReview. Where the request was of a version that is not
+// known, it is v1.
 func (a *answer) appendTo(out []byte) ([]byte, error) {
 	version := a.version
 	if version != versionV1Beta {
@@ -68,6 +71,9 @@ func (a *answer) appendTo(out []byte) ([]byte, error) {
 	return append(out, "}}\n"...), err
 }
 
+// appendPatch writes the operations in base64, as a []byte is in JSON. Without operations it writes
+// nothing: an API server refuses a patchType without a patch.
+// Source: Kubernetes, apiserver/pkg/admission/plugin/webhook/request/admissionreview.go.
 func (a *answer) appendPatch(out []byte) ([]byte, error) {
 	if len(a.operations) == 0 {
 		return out, nil
@@ -87,6 +93,8 @@ type patchWriter struct {
 	encoder jsontext.Encoder
 }
 
+// write replaces the text by the operations. Injection only adds, so that each operation has a
+// value. An error means a value that JSON cannot have, which is a fault of this program.
 func (w *patchWriter) write(operations []jsonpatch.Operation) error {
 	w.text.Reset()
 	w.encoder.Reset(&w.text, patchOptions)
@@ -113,8 +121,11 @@ func (w *patchWriter) write(operations []jsonpatch.Operation) error {
 	return w.encoder.WriteToken(jsontext.EndArray)
 }
 
+// appendAudit writes the reason and the profiles for the audit log of the API server. Both are plain
+// ASCII, so that they need no escapes.
 func (a *answer) appendAudit(out []byte) []byte {
-	// In a second round everything is there already, and the API server refuses a reason that contradicts the first one's.
+	// In a second round everything is there already, and the API server refuses a reason that
+	// contradicts the first one's.
 	if a.reason == "" || a.reason == inject.ReasonAlreadyMounted {
 		return out
 	}
@@ -133,6 +144,7 @@ func (a *answer) appendAudit(out []byte) []byte {
 	return append(out, '}')
 }
 
+// appendWarnings writes at most maxWarnings warnings, and behind them how many more there were.
 func (a *answer) appendWarnings(out []byte) []byte {
 	if more := len(a.warnings) - maxWarnings; more > 0 {
 		a.warnings = append(a.warnings[:maxWarnings], fmt.Sprintf("and %d more warnings", more))
@@ -151,7 +163,8 @@ func (a *answer) appendWarnings(out []byte) []byte {
 	return out
 }
 
-// appendText writes a JSON string. Its only error is about text that is no UTF-8, which it has replaced then.
+// appendText writes a JSON string. Its only error is about text that is no UTF-8, which it has
+// replaced then.
 func appendText(out []byte, text string) []byte {
 	quoted, _ := jsontext.AppendQuote(out, text)
 	return quoted

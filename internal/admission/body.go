@@ -162,6 +162,7 @@ func (a *arrival) evict() {
 	_ = a.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
+// isEvicted reports whether the body had to make room. Then its bytes count no longer.
 func (a *arrival) isEvicted() bool {
 	select {
 	case <-a.evicted:
@@ -181,6 +182,7 @@ var inFlight = newBudget(maxBytesInFlight)
 // errEvicted is why the work on a body ended early.
 var errEvicted = errors.New("other requests needed the memory: try again")
 
+// newBudget returns a budget of so many bytes, all of them free.
 func newBudget(bytes int64) *budget {
 	return &budget{free: bytes, bodies: map[*arrival]struct{}{}}
 }
@@ -212,6 +214,7 @@ func (b *budget) give(a *arrival) {
 	}
 }
 
+// remove drops a body and frees its bytes. The caller holds the lock.
 func (b *budget) remove(a *arrival) {
 	delete(b.bodies, a)
 	b.free += a.bytes
@@ -251,6 +254,7 @@ var (
 	readers      = pool[reader]{size: func(*reader) int { return 0 }} // it has no buffer of its own: it reads the body's
 )
 
+// get returns an idle item, with the content that it had, or a new one.
 func (p *pool[T]) get() *T {
 	if idle, ok := p.idle.Get().(*T); ok {
 		return idle

@@ -1,4 +1,5 @@
-// Package admission is the webhook's edge: it reads an AdmissionReview, lets pkg/inject decide, and writes the answer.
+// Package admission is the webhook's edge: it reads an AdmissionReview, lets pkg/inject decide, and
+// writes the answer.
 //
 // [Handler] stands where controller-runtime's admission.Webhook would: that one decodes every
 // review twice before a handler runs, which costs more than all the work here. The review is

@@ -19,14 +19,14 @@ import (
 type Handler struct {
 	// Config returns the configuration in force. Required.
 	Config func() *storage.Config
-	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not known.
-	// It may wait for a namespace until the context ends. It is called only when some profile has a
-	// namespaceSelector.
+	// NamespaceLabels returns the labels of a namespace from memory, and false when it is not
+	// known. It may wait for a namespace until the context ends. It is called only when some
+	// profile has a namespaceSelector.
 	NamespaceLabels func(ctx context.Context, namespace string) (map[string]string, bool)
 	// Warnings returns warnings for the user of a profile in a namespace, from memory. Optional.
 	Warnings func(namespace string, profile *storage.Profile) []string
-	// Closing reports that the process is about to end: then every answer closes the connection, and
-	// the client opens a new one, which leads it to another replica. Optional.
+	// Closing reports that the process is about to end: then every answer closes the connection,
+	// and the client opens a new one, which leads it to another replica. Optional.
 	Closing func() bool
 	// BodyTimeout is how long a body may take to arrive. Default: 10 s.
 	BodyTimeout time.Duration
@@ -131,6 +131,8 @@ func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 	return http.StatusOK, nil
 }
 
+// refuse makes the answer a refusal. The code is an HTTP status code for the client of the API
+// server, and the message a sentence for people.
 func (a *answer) refuse(code int, message string) { a.code, a.message = code, message }
 
 // namespaceLabels returns the labels of the pod's namespace, where a profile needs them. A

@@ -11,14 +11,18 @@ import (
 type lanes struct{ small, large chan struct{} }
 
 const (
-	// largeReview is the size in bytes from which a review is large. A review of three containers has 10 KB.
+	// largeReview is the size in bytes from which a review is large. A review of three containers
+	// has 10 KB.
 	largeReview = 128 << 10
 	// smallAtOnce is how many small reviews are decided at once for each processor.
 	smallAtOnce = 8
 )
 
+// decisions are the lanes of the process. The lane for large reviews has one place: the memory of a
+// decision grows with its review.
 var decisions = newLanes(smallAtOnce * runtime.GOMAXPROCS(0))
 
+// newLanes returns lanes with so many places for small reviews.
 func newLanes(small int) *lanes {
 	return &lanes{small: make(chan struct{}, small), large: make(chan struct{}, 1)}
 }

@@ -35,8 +35,8 @@ var limits = [lastCounted]struct {
 	devices:    {1000, "volume devices"},
 	variables:  {20_000, "environment variables"},
 	labelBytes: {256 << 10, "bytes of labels"},
-	// Source: Kubernetes, apimachinery/pkg/api/validation TotalAnnotationSizeLimitB. Mutating webhooks
-	// see what it refuses.
+	// Source: Kubernetes, apimachinery/pkg/api/validation TotalAnnotationSizeLimitB. Mutating
+	// webhooks see what it refuses.
 	annotationBytes: {256 << 10, "bytes of annotations"},
 	schedulingBytes: {64 << 10, "bytes of affinity, topology spread constraints and ports"},
 }
@@ -45,7 +45,8 @@ var limits = [lastCounted]struct {
 const (
 	// maxUID is the longest UID in bytes that an answer repeats. A UUID has 36.
 	maxUID = 256
-	// maxName is the longest name in bytes that a sentence repeats. Source: Kubernetes, IsDNS1123Subdomain.
+	// maxName is the longest name in bytes that a sentence repeats.
+	// Source: Kubernetes, IsDNS1123Subdomain.
 	maxName = 253
 	// maxMessage is the longest sentence of an answer in bytes, and maxLogged of a log line.
 	maxMessage = 4 << 10

@@ -15,7 +15,8 @@ import (
 const (
 	reasonIgnored = "Ignored" // something else than the creation of a pod
 	reasonError   = "Error"   // an error within the webhook
-	// What only a client that is no API server causes, or one that is cut off: no review, or too large a body.
+	// What only a client that is no API server causes, or one that is cut off: no review, or too
+	// large a body.
 	reasonUnreadable = "Unreadable"
 	// More requests at once than the limits allow, or a client that has gone.
 	reasonOverloaded = "Overloaded"
@@ -53,12 +54,13 @@ var (
 		Help: "Reviews that were answered with an error because of a panic.",
 	})
 
-	// counters has one counter for each reason of countedReasons, so that no request makes a new one
-	// or waits for another's.
+	// counters has one counter for each reason of countedReasons, so that no request makes a new
+	// one or waits for another's.
 	counters = map[string]prometheus.Counter{}
 )
 
-// countedReasons are the reasons of an admission. A test compares them with the constants here and in pkg/inject.
+// countedReasons are the reasons of an admission. A test compares them with the constants here and
+// in pkg/inject.
 var countedReasons = []inject.Reason{
 	inject.ReasonInjected, inject.ReasonAlreadyMounted, inject.ReasonNotSelected, inject.ReasonExcluded,
 	inject.ReasonWindows, inject.ReasonMirrorPod, inject.ReasonConflict, inject.ReasonInvalid,
@@ -72,6 +74,8 @@ func init() {
 	metrics.Registry.MustRegister(admissions, duration, panics)
 }
 
+// observe counts an answer by its reason, or by its code where nothing was decided. A new code
+// without a reason of its own counts as ignored.
 func observe(a *answer, took time.Duration) {
 	reason := string(a.reason)
 	if reason == "" {

@@ -11,8 +11,8 @@ import (
 type pod struct {
 	kinds.Pod
 	name, generateName string
-	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot be
-	// read as a whole needs it.
+	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot
+	// be read as a whole needs it.
 	isLabelled bool
 	// hasMetadata reports whether the metadata has been read as a whole.
 	hasMetadata                bool
@@ -27,6 +27,8 @@ func (p *pod) title() string {
 	return shortened(p.name, maxName)
 }
 
+// pod reads an object as a core/v1 Pod. The pointers are those of a pod that is the whole document,
+// because the patch is applied to the object alone.
 func (r *reader) pod(p *pod) error {
 	*p = pod{Pod: kinds.Pod{
 		Replicas: 1, VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
@@ -52,6 +54,8 @@ func (r *reader) pod(p *pod) error {
 	return err
 }
 
+// metadata reads names, labels and annotations. The head has of these only what answers a review
+// that cannot be read as a whole.
 func (r *reader) metadata(p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
@@ -86,6 +90,8 @@ func (r *reader) optIn(p *pod) error {
 	})
 }
 
+// spec reads what every decision needs, and scheduling where a profile has colocate. It skips the
+// rest.
 func (r *reader) spec(p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
@@ -109,6 +115,9 @@ func (r *reader) spec(p *pod) error {
 	})
 }
 
+// scheduling reads one field of a spec that decides where the pod can run. Affinity and spread
+// constraints remain as JSON decodes them: pkg/inject reads them as typed values where it needs
+// them.
 func (r *reader) scheduling(p *pod, name []byte) (err error) {
 	switch string(name) {
 	case "nodeName":
@@ -140,6 +149,8 @@ func (r *reader) isWindows(field string, into *bool) error {
 	})
 }
 
+// volumes reads the names and claims of volumes. It first drops what an earlier
+// field of that name had, as every reader of a list here does: the last one counts.
 func (r *reader) volumes(p *pod) error {
 	p.Volumes = nil
 	return r.list(func() error {
@@ -170,6 +181,8 @@ func (r *reader) field(field string, into *string) error {
 	})
 }
 
+// containers reads a list of containers. The path is the pointer of the list with a slash behind it.
+// Both lists of a pod count together against one limit.
 func (r *reader) containers(into *[]kinds.Container, path string, p *pod) error {
 	*into = nil
 	return r.list(func() error {
@@ -181,6 +194,8 @@ func (r *reader) containers(into *[]kinds.Container, path string, p *pod) error 
 	})
 }
 
+// container reads a container in place, and its ports into the pod. Variables and ports are the
+// largest parts of a usual review, and are skipped where no profile needs them.
 func (r *reader) container(c *kinds.Container, p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
@@ -203,6 +218,8 @@ func (r *reader) container(c *kinds.Container, p *pod) error {
 	})
 }
 
+// mounts appends the container's mounts to those of all containers, which take one piece of memory.
+// The container's part is clipped: an append to it copies it instead of writing over the next one.
 func (r *reader) mounts(c *kinds.Container) error {
 	first := len(r.allMounts)
 	err := r.list(func() error {
@@ -225,6 +242,7 @@ func (r *reader) mounts(c *kinds.Container) error {
 	return err
 }
 
+// devices reads the paths of raw block devices: no mount can have one of them.
 func (r *reader) devices(c *kinds.Container) error {
 	c.Devices = nil
 	return r.list(func() error {
@@ -236,6 +254,7 @@ func (r *reader) devices(c *kinds.Container) error {
 	})
 }
 
+// env reads environment variables. A value from a source is not known, only that it has one.
 func (r *reader) env(c *kinds.Container) error {
 	c.Env = nil
 	return r.list(func() error {
@@ -258,7 +277,8 @@ func (r *reader) env(c *kinds.Container) error {
 	})
 }
 
-// source reads of a core/v1 EnvVarSource that it is there, and the field of the pod if that is the source.
+// source reads of a core/v1 EnvVarSource that it is there, and the field of the pod if that is the
+// source.
 func (r *reader) source(e *kinds.Env) error {
 	e.FromSource = r.decoder.PeekKind() != 'n'
 	return r.object(func(name []byte) error {
@@ -269,6 +289,8 @@ func (r *reader) source(e *kinds.Env) error {
 	})
 }
 
+// ports appends the ports of a container as JSON decodes them. A null list is left out, as the
+// other readers of pods leave out an absent one.
 func (r *reader) ports(p *pod) error {
 	ports, err := r.value(schedulingBytes)
 	if ports != nil {
@@ -277,7 +299,8 @@ func (r *reader) ports(p *pod) error {
 	return err
 }
 
-// securityContext looks which fields there are. An absent, null or empty one can be added as a whole.
+// securityContext looks which fields there are. An absent, null or empty one can be added as a
+// whole.
 func (r *reader) securityContext(p *pod) error {
 	p.SecurityContext = nil
 	if r.decoder.PeekKind() != '{' {

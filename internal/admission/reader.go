@@ -40,6 +40,8 @@ type needs struct{ env, scheduling bool }
 // writes its own objects, which have none, and applies the patch to them.
 var decodeOptions = jsontext.AllowDuplicateNames(true)
 
+// reset makes the reader ready for a body, which must not change until the reader is done. Texts and
+// mounts get new memory, because the pod that was read before may still be in use.
 func (r *reader) reset(body []byte, n needs, onlyHead bool) {
 	r.decoder.Reset(bytes.NewBuffer(body), decodeOptions)
 	r.texts, r.allMounts = strings.Builder{}, nil
@@ -66,12 +68,14 @@ func (r *reader) mismatch() error {
 	return mismatchError{r.decoder.StackPointer(), kind}
 }
 
+// skip passes over the next value, whatever it is. The value is checked to be JSON.
 func (r *reader) skip() error {
 	_, err := r.decoder.ReadValue()
 	return err
 }
 
-// object calls field with every name of an object; field reads the value. The name lives until then.
+// object calls field with every name of an object; field reads the value. The name lives until
+// then.
 func (r *reader) object(field func(name []byte) error) error {
 	switch r.decoder.PeekKind() {
 	case 'n':
@@ -96,6 +100,8 @@ func (r *reader) object(field func(name []byte) error) error {
 	return err
 }
 
+// name reads the name of a field without the escapes of JSON. Nearly every name has none, and is
+// then a part of the body, not a copy.
 func (r *reader) name() ([]byte, error) {
 	text, err := r.decoder.ReadValue()
 	if err != nil {
@@ -128,6 +134,7 @@ func (r *reader) list(item func() error) error {
 	return err
 }
 
+// stringInto reads a string. Null leaves the text as it is, as encoding/json does.
 func (r *reader) stringInto(into *string) error {
 	switch r.decoder.PeekKind() {
 	case 'n':
@@ -158,7 +165,8 @@ func (r *reader) unquoted(text jsontext.Value) string {
 // textsAtOnce is how many bytes of texts are taken at once.
 const textsAtOnce = 1 << 10
 
-// keep copies a text.
+// keep copies a text out of the body, whose buffer the next request gets. Short texts share a piece
+// of memory, which is taken again when it is full.
 func (r *reader) keep(text []byte) string {
 	if r.texts.Cap()-r.texts.Len() < len(text) {
 		r.texts = strings.Builder{}
@@ -169,6 +177,7 @@ func (r *reader) keep(text []byte) string {
 	return r.texts.String()[start:]
 }
 
+// bool reads true or false. Null leaves the value as it is, as encoding/json does.
 func (r *reader) bool(into *bool) error {
 	switch r.decoder.PeekKind() {
 	case 'n':
@@ -184,7 +193,8 @@ func (r *reader) bool(into *bool) error {
 	}
 }
 
-// textMap reads labels or annotations. It counts their bytes as the API server does, without the escapes of JSON.
+// textMap reads labels or annotations. It counts their bytes as the API server does, without the
+// escapes of JSON.
 func (r *reader) textMap(into *map[string]string, what counted) error {
 	*into = nil
 	return r.object(func(name []byte) error {
@@ -241,6 +251,7 @@ func (r *reader) count(what counted, n int) error {
 	return nil
 }
 
+// isOverLimit reports whether an error is about a limit of this package, not about the JSON.
 func isOverLimit(err error) bool {
 	_, ok := errors.AsType[limitError](err)
 	return ok

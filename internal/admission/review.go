@@ -11,13 +11,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// review is what is read of an AdmissionReview of admission.k8s.io/v1 or v1beta1, which have the same fields.
+// review is what is read of an AdmissionReview of admission.k8s.io/v1 or v1beta1, which have the
+// same fields.
 type review struct {
 	kind, apiVersion string
 	hasRequest       bool
 	request          request
 }
 
+// request is what is read of the request in a review.
 type request struct {
 	uid                               string
 	group, kind                       string
@@ -25,7 +27,8 @@ type request struct {
 	object                            pod
 }
 
-// Versions of the review that can be answered. Source: Kubernetes, admission/v1 and admission/v1beta1.
+// Versions of the review that can be answered.
+// Source: Kubernetes, admission/v1 and admission/v1beta1.
 const (
 	reviewKind    = "AdmissionReview"
 	versionV1     = "admission.k8s.io/v1"
@@ -108,6 +111,8 @@ func (r *reader) review(into *review) error {
 	return errors.New("a second value")
 }
 
+// request reads a request. Where only its head is read, the object may be of any kind, whose fields
+// have types of their own: the reader is lenient within it.
 func (r *reader) request(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
@@ -130,6 +135,8 @@ func (r *reader) request(into *request) error {
 	})
 }
 
+// groupKind reads the kind of the object. Its version is not needed: a core/v1
+// Pod is the only one.
 func (r *reader) groupKind(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {

@@ -14,26 +14,32 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Annotations of a pod or pod template. They choose among what the administrator's profiles allow and narrow it; they
-// never name a driver, a volume or a claim. Each but [AnnotationProfiles] may carry the name of a profile in front
-// (training.pipeline-storage.io/mount-path); without one it applies when the pod uses a single profile.
+// Annotations of a pod or pod template. They choose among what the administrator's profiles allow
+// and narrow it; they never name a driver, a volume or a claim. Each but [AnnotationProfiles] may
+// carry the name of a profile in front (training.pipeline-storage.io/mount-path); without one it
+// applies when the pod uses a single profile.
 const (
-	// AnnotationProfiles names the profiles to mount, comma separated. Default: those with default: true, or else the
-	// first profile of the configuration.
+	// AnnotationProfiles names the profiles to mount, comma separated. Default: those with default:
+	// true, or else the first profile of the configuration.
 	AnnotationProfiles = storage.Group + "/profiles"
-	// AnnotationMountPath is the absolute path at which the storage appears. Default: the profile's.
+	// AnnotationMountPath is the absolute path at which the storage appears. Default: the
+	// profile's.
 	AnnotationMountPath = storage.Group + "/mount-path"
-	// AnnotationSubPath is a directory of the volume, below the profile's own subPath. Default: the profile's.
+	// AnnotationSubPath is a directory of the volume, below the profile's own subPath. Default: the
+	// profile's.
 	AnnotationSubPath = storage.Group + "/sub-path"
 	// AnnotationReadOnly mounts read-only when "true". "false" cannot undo a read-only profile.
 	AnnotationReadOnly = storage.Group + "/read-only"
-	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of them.
+	// AnnotationContainers limits the mount to these containers, comma separated. Default: all of
+	// them.
 	AnnotationContainers = storage.Group + "/containers"
-	// AnnotationExcludeContainers excludes these containers, comma separated, in addition to the profile's own list.
+	// AnnotationExcludeContainers excludes these containers, comma separated, in addition to the
+	// profile's own list.
 	AnnotationExcludeContainers = storage.Group + "/exclude-containers"
 )
 
-// AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it mounted, comma separated.
+// AnnotationInjected is what the webhook writes on a pod: the names of the profiles that it
+// mounted, comma separated.
 const AnnotationInjected = storage.Group + "/injected"
 
 // injectedToken is its key as a token of a JSON pointer, with the slash in front.
@@ -89,12 +95,13 @@ func InjectedProfiles(annotations map[string]string) []string {
 // chosenProfile is a profile as one pod uses it: its mount narrowed by the pod's annotations.
 type chosenProfile struct {
 	storage.Profile
-	// only are the containers that get the mount, all where it is empty, and excluded those that get
-	// none. Both start as the profile's own lists.
+	// only are the containers that get the mount, all where it is empty, and excluded those that
+	// get none. Both start as the profile's own lists.
 	only, excluded nameSet
 	// annotated are the container names that the annotations gave.
 	annotated []string
-	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it needs.
+	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it
+	// needs.
 	mount     any
 	variables []corev1.EnvVar
 }
@@ -191,6 +198,7 @@ func refuseUnscoped(annotations map[string]string) error {
 	return nil
 }
 
+// annotateMountPath replaces the profile's path, within the same rules.
 func (c *chosenProfile) annotateMountPath(value string) error {
 	if err := c.Mount.SetPath(value); err != nil {
 		return fmt.Errorf("%q %w", value, err)
@@ -198,6 +206,8 @@ func (c *chosenProfile) annotateMountPath(value string) error {
 	return nil
 }
 
+// annotateSubPath adds a directory below the profile's subPath. It cannot leave that one: the
+// administrator decides which data a pod can reach.
 func (c *chosenProfile) annotateSubPath(value string) error {
 	if err := c.Mount.AddSubPath(value); err != nil {
 		return fmt.Errorf("%q %w", value, err)
@@ -205,6 +215,7 @@ func (c *chosenProfile) annotateSubPath(value string) error {
 	return nil
 }
 
+// annotateReadOnly makes the mount read-only. It refuses to make a read-only profile writable.
 func (c *chosenProfile) annotateReadOnly(value string) error {
 	switch {
 	case value == "true":
@@ -217,6 +228,8 @@ func (c *chosenProfile) annotateReadOnly(value string) error {
 	return nil
 }
 
+// annotateContainers limits the mount to containers among those of the profile. An empty list is an
+// error and not all of them: it is a mistake most often.
 func (c *chosenProfile) annotateContainers(value string) error {
 	names, err := splitNames(value)
 	if err != nil {
@@ -236,6 +249,7 @@ func (c *chosenProfile) annotateContainers(value string) error {
 	return nil
 }
 
+// annotateExclude excludes containers in addition to those that the profile excludes.
 func (c *chosenProfile) annotateExclude(value string) error {
 	names, err := splitNames(value)
 	if err != nil {
@@ -246,7 +260,8 @@ func (c *chosenProfile) annotateExclude(value string) error {
 	return nil
 }
 
-// unknownAnnotations warns of annotations of the group that have no meaning, most often a misspelt one.
+// unknownAnnotations warns of annotations of the group that have no meaning, most often a misspelt
+// one.
 func unknownAnnotations(c *storage.Config, annotations map[string]string) []string {
 	var warnings []string
 	for key := range annotations {
@@ -262,7 +277,8 @@ func unknownAnnotations(c *storage.Config, annotations map[string]string) []stri
 	return warnings
 }
 
-// knownAnnotation reports whether a key means something, with the name of a profile in front of it or none.
+// knownAnnotation reports whether a key means something, with the name of a profile in front of it
+// or none.
 func knownAnnotation(c *storage.Config, profile, key string) bool {
 	for _, n := range narrowing {
 		if key == n.key {
@@ -272,12 +288,12 @@ func knownAnnotation(c *storage.Config, profile, key string) bool {
 	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
 }
 
-// MaxNames is how many names one annotation may list. The author of a pod writes these lists, and no pod has that many
-// containers or profiles.
+// MaxNames is how many names one annotation may list. The author of a pod writes these lists, and
+// no pod has that many containers or profiles.
 const MaxNames = 1000
 
-// linearSearchLimit is how many items are searched one by one. A usual pod has fewer, and a map costs more than all its
-// comparisons.
+// linearSearchLimit is how many items are searched one by one. A usual pod has fewer, and a map
+// costs more than all its comparisons.
 const linearSearchLimit = 16
 
 // nameSet is an ordered set of names. Its cost is linear in their number.
@@ -296,6 +312,7 @@ func newNameSet(list []string) nameSet {
 	return s
 }
 
+// has reports whether a name is in the set. A small set is searched one by one.
 func (s *nameSet) has(name string) bool {
 	if s.index == nil {
 		return slices.Contains(s.list, name)
@@ -322,7 +339,8 @@ func (s *nameSet) add(name string) bool {
 	return true
 }
 
-// splitNames splits a comma-separated list and drops blank and repeated names. It refuses more than [MaxNames] names.
+// splitNames splits a comma-separated list and drops blank and repeated names. It refuses more than
+// [MaxNames] names.
 func splitNames(list string) ([]string, error) {
 	if list == "" {
 		return nil, nil

@@ -26,7 +26,8 @@ import (
 // beside one of another author would therefore look for pods that do not exist, so that a pod with
 // an affinity of its own keeps it and gets the label alone: others follow it still.
 
-// colocate labels the pod with its claim, and keeps it on the node of the others with that label where it can.
+// colocate labels the pod with its claim, and keeps it on the node of the others with that label
+// where it can.
 func (p *podPatch) colocate(profile *chosenProfile, claim string) error {
 	if p.pod.LabelsPath == "" {
 		p.warn(
@@ -62,7 +63,8 @@ func (p *podPatch) follow(profile *chosenProfile, term corev1.PodAffinityTerm) e
 	return nil
 }
 
-// addClaimLabel adds a label to the pod. What selects the pod is not touched: a selector that matched goes on matching.
+// addClaimLabel adds a label to the pod. What selects the pod is not touched: a selector that
+// matched goes on matching.
 func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) error {
 	if have, ok := p.pod.Labels[key]; ok && have != value {
 		return fmt.Errorf("the label %s is %q, but the claim is %q: remove the label", key, have, value)
@@ -102,6 +104,8 @@ func (p *podPatch) affinity() (*corev1.Affinity, error) {
 	return affinity, nil
 }
 
+// hasTerm reports whether the affinity requires the term already. It compares the topology key and
+// the labels, which are all that such a term has.
 func hasTerm(affinity *corev1.Affinity, term corev1.PodAffinityTerm) bool {
 	return slices.ContainsFunc(requiredTerms(affinity), func(have corev1.PodAffinityTerm) bool {
 		s := have.LabelSelector
@@ -110,6 +114,7 @@ func hasTerm(affinity *corev1.Affinity, term corev1.PodAffinityTerm) bool {
 	})
 }
 
+// requiredTerms are the terms that a node must meet, without the preferred ones.
 func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
 	if affinity.PodAffinity == nil {
 		return nil
@@ -173,7 +178,8 @@ func (p *podPatch) spreads() error {
 	return nil
 }
 
-// hostPort returns a port of the node that the pod takes, or 0. With the node's network every port is one.
+// hostPort returns a port of the node that the pod takes, or 0. With the node's network every port
+// is one.
 // Source: Kubernetes, pkg/apis/core/v1/defaults.go defaultHostNetworkPorts.
 func hostPort(p *kinds.Scheduling) int32 {
 	for _, list := range p.Ports {
@@ -203,7 +209,8 @@ func convert(decoded, into any) error {
 }
 
 // isPinned reports whether the affinity names a node, as the DaemonSet controller's does.
-// Source: Kubernetes, pkg/controller/daemon/util/daemonset_util.go ReplaceDaemonSetPodNodeNameNodeAffinity.
+// Source: Kubernetes, pkg/controller/daemon/util/daemonset_util.go
+// ReplaceDaemonSetPodNodeNameNodeAffinity.
 func isPinned(affinity *corev1.Affinity) bool {
 	if affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return false
@@ -218,7 +225,8 @@ func isPinned(affinity *corev1.Affinity) bool {
 	)
 }
 
-// repels returns the topology key of a required anti-affinity that keeps pods with this pod's own labels away from it.
+// repels returns the topology key of a required anti-affinity that keeps pods with this pod's own
+// labels away from it.
 func (p *podPatch) repels(affinity *corev1.Affinity) string {
 	if affinity.PodAntiAffinity == nil {
 		return ""
@@ -260,7 +268,8 @@ func (p *podPatch) addTerm(term corev1.PodAffinityTerm, report Addition) {
 	p.setField(path, value, report)
 }
 
-// colocation removes the label by which the pods of a claim were kept on one node, and the affinity to them.
+// colocation removes the label by which the pods of a claim were kept on one node, and the affinity
+// to them.
 func (r *removal) colocation(i int, profile *storage.Profile, claim string) {
 	pod := &r.object.Pods[i]
 	if !profile.Colocates() {

@@ -30,8 +30,8 @@ const (
 	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
 	ReasonNoPods Reason = "NoPods"
 	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the
-	// opt-in label is there, so that the webhook mounts the claim. Nothing is mounted where there is
-	// no webhook.
+	// opt-in label is there, so that the webhook mounts the claim. Nothing is mounted where there
+	// is no webhook.
 	ReasonLabelled Reason = "Labelled"
 	// ReasonHookNotInjected: a Helm hook that runs before the claim exists.
 	ReasonHookNotInjected Reason = "HookNotInjected"
@@ -64,12 +64,14 @@ type Request struct {
 	Release storage.Release
 	// Namespace is where the object will live.
 	Namespace string
-	// Selector chooses pods by their labels. Nil selects the pods labelled pipeline-storage=enabled.
+	// Selector chooses pods by their labels. Nil selects the pods labelled
+	// pipeline-storage=enabled.
 	Selector labels.Selector
-	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the namespaces
-	// that they are for, and the pod gets [AnnotationInjected].
+	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the
+	// namespaces that they are for, and the pod gets [AnnotationInjected].
 	Admission bool
-	// NamespaceLabels are the labels of the namespace, at admission, where a profile has a namespaceSelector.
+	// NamespaceLabels are the labels of the namespace, at admission, where a profile has a
+	// namespaceSelector.
 	NamespaceLabels map[string]string
 }
 
@@ -79,8 +81,9 @@ type Addition struct {
 	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no profile)
-	// and Affinity (a topology key): one kind of addition each; a mount has both Volume and MountPath.
+	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no
+	// profile) and Affinity (a topology key): one kind of addition each; a mount has both Volume
+	// and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`
@@ -109,8 +112,8 @@ type Decision struct {
 
 // Result is what is to be done to one object.
 type Result struct {
-	// Operations are RFC 6902 operations against the document that the pods were found in: "add" only, or of
-	// [Remove] "remove" only. They are empty when any decision refuses.
+	// Operations are RFC 6902 operations against the document that the pods were found in: "add"
+	// only, or of [Remove] "remove" only. They are empty when any decision refuses.
 	Operations []jsonpatch.Operation
 	// Decisions has one entry per pod, in the order of the pods.
 	Decisions []Decision

@@ -16,7 +16,8 @@ func variable(name, mountPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: mountPath}
 }
 
-// env adds the variables of a mount to its container: those that the subPath needs, and the one with the mount path.
+// env adds the variables of a mount to its container: those that the subPath needs, and the one
+// with the mount path.
 func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountPath string, c *kinds.Container) error {
 	if err := p.addVariables(profile, variables, c); err != nil || profile.Env == "" {
 		return err
@@ -109,7 +110,8 @@ func (r *removal) isExpanded(mounts, name string) bool {
 	return false
 }
 
-// removeHead removes injected items from the head of a list. One that stands further down may be the pod's own.
+// removeHead removes injected items from the head of a list. One that stands further down may be
+// the pod's own.
 func (r *removal) removeHead(i int, c *kinds.Container, list string, traces []trace) {
 	path, atHead := c.Path+"/"+list, true
 	for n, raw := range r.list(path) {

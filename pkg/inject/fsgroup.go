@@ -15,7 +15,8 @@ func groupContext(group *int64) corev1.PodSecurityContext {
 	return corev1.PodSecurityContext{FSGroup: group, FSGroupChangePolicy: &policy}
 }
 
-// fsGroup sets the profile's group where the pod has none, so that a process that is not root can write.
+// fsGroup sets the profile's group where the pod has none, so that a process that is not root can
+// write.
 func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
 	if p.pod.SecurityContextPath == "" {
 		p.warn(
@@ -68,6 +69,8 @@ func (p *podPatch) otherClaims(volume kinds.PodVolume) []string {
 	return others
 }
 
+// podGroup is what [Remove] compares a security context with: the whole of one that fsGroup added to
+// a pod without its own. It is nil where the profile sets no group.
 func podGroup(p *chosenProfile) []trace {
 	if p.FSGroup == nil {
 		return nil

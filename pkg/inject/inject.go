@@ -20,7 +20,12 @@ const annotationMirror = "kubernetes.io/config.mirror"
 // errNotServed is a refusal by the administrator's configuration, not a conflict within the pod.
 var errNotServed = errors.New("the administrator does not allow it")
 
-// Patch decides about the pods of one object, which may share a list of volumes.
+// Patch decides about the pods of one object, which may share a list of volumes. The configuration
+// must have its defaults ([storage.Config.SetDefaults]). Patch changes neither the configuration nor
+// the pods, so that several calls may read the same ones at once.
+//
+// When one pod is refused, the result has no operations at all: the reasons, messages and warnings
+// of all pods remain.
 func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
 	var result Result
 	edits, isRefused := newEdits(pods), false
@@ -52,7 +57,8 @@ type podPatch struct {
 	pod      *kinds.Pod
 	edits    *edits
 	decision Decision
-	// volumes are all volumes that the pod can mount. containers are its containers by name, once something looks for one.
+	// volumes are all volumes that the pod can mount. containers are its containers by name, once
+	// something looks for one.
 	volumes    volumeList
 	containers map[string]*kinds.Container
 	// group is the fsGroup that a profile has set.
@@ -61,6 +67,8 @@ type podPatch struct {
 	follows *corev1.PodAffinityTerm
 }
 
+// decide returns the decision about the pod and records its edits. The opt-in label decides first. A
+// pod whose containers are not here gets the label that leads it to the webhook.
 func (p *podPatch) decide() Decision {
 	p.decision.Pod = p.pod.Path
 	reason, message := p.skip()
@@ -145,6 +153,7 @@ func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
 	}
 }
 
+// warn adds a warning for people. A warning never changes what is decided.
 func (p *podPatch) warn(format string, args ...any) {
 	p.decision.Warnings = append(p.decision.Warnings, fmt.Sprintf(format, args...))
 }

@@ -28,7 +28,8 @@ func (p *podPatch) label() (Reason, string) {
 	return ReasonLabelled, fmt.Sprintf("nothing can be mounted here, because %s; %s", p.why(), byLabel)
 }
 
-// addLabel adds the label, with the objects around it that are missing, and reports whether it was not there.
+// addLabel adds the label, with the objects around it that are missing, and reports whether it was
+// not there.
 func (p *podPatch) addLabel(place *kinds.LabelPlace) bool {
 	if place.Value != "" {
 		return false

@@ -19,8 +19,8 @@ func (c *chosenProfile) includes(name string) bool {
 	return !c.excluded.has(name) && (len(c.only.list) == 0 || c.only.has(name))
 }
 
-// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names in
-// the pod's own annotations only: a profile's list is for many pods.
+// includesAny reports whether any container of the pod gets the mount. It warns of misspelt names
+// in the pod's own annotations only: a profile's list is for many pods.
 func (p *podPatch) includesAny(profile *chosenProfile) bool {
 	for _, name := range profile.annotated {
 		if p.container(name) == nil {
@@ -49,8 +49,8 @@ func (p *podPatch) mount(profile *chosenProfile, volume kinds.PodVolume) error {
 	return nil
 }
 
-// mountInto adds the mount to a container that does not mount the claim, and the variables with the path or that the
-// subPath needs.
+// mountInto adds the mount to a container that does not mount the claim, and the variables with the
+// path or that the subPath needs.
 func (p *podPatch) mountInto(profile *chosenProfile, volume kinds.PodVolume, c *kinds.Container) error {
 	var variables []corev1.EnvVar
 	mountPath, isMounted := p.mountedAt(volume, c)
@@ -106,7 +106,8 @@ func (p *podPatch) container(name string) *kinds.Container {
 	return p.containers[name]
 }
 
-// mountedAt returns where the container mounts the claim already. Its own choice of path is respected.
+// mountedAt returns where the container mounts the claim already. Its own choice of path is
+// respected.
 func (p *podPatch) mountedAt(volume kinds.PodVolume, c *kinds.Container) (string, bool) {
 	for _, m := range c.AllMounts() {
 		if m.Claim != "" && m.Claim == volume.Claim {
@@ -158,8 +159,8 @@ func absolute(p string) string {
 	return path.Clean("/" + p)
 }
 
-// volumeMount returns the mount of the pod's volume of that name, and the variables that it needs, made once for all
-// containers.
+// volumeMount returns the mount of the pod's volume of that name, and the variables that it needs,
+// made once for all containers.
 func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.EnvVar, error) {
 	if c.mount == nil {
 		f, err := p.directory(&c.Mount)
@@ -173,15 +174,16 @@ func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.E
 	return c.mount, c.variables, nil
 }
 
-// directory is a profile's subPath as one pod mounts it: a path, or an expression and the variables that it needs.
+// directory is a profile's subPath as one pod mounts it: a path, or an expression and the variables
+// that it needs.
 type directory struct {
 	path, expression string
 	variables        []corev1.EnvVar
 }
 
-// directory fills the placeholders of the profile's subPath. No value leads out of its directory: see
-// [storage.Placeholders]. An empty one would make the directory that of all runs, so that a missing label
-// refuses the pod.
+// directory fills the placeholders of the profile's subPath. No value leads out of its directory:
+// see [storage.Placeholders]. An empty one would make the directory that of all runs, so that a
+// missing label refuses the pod.
 func (p *podPatch) directory(mount *storage.MountConfig) (directory, error) {
 	subPath := mount.SubPath
 	if !strings.Contains(subPath, "{") {
@@ -236,7 +238,8 @@ func (p *podPatch) fillable(row *storage.Placeholder, key string) error {
 // Source: Kubernetes, pkg/controller/job/indexed_job_utils.go addCompletionIndexLabel.
 const indexLabel = "batch.kubernetes.io/job-completion-index"
 
-// missing is the error for a pod that will not have the label, or another noun of [storage.Placeholder].
+// missing is the error for a pod that will not have the label, or another noun of
+// [storage.Placeholder].
 func (p *podPatch) missing(noun, key string) error {
 	remedy := "add the " + noun + " to the pod"
 	switch {

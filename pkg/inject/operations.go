@@ -12,8 +12,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// edits collects what is added to one document: to lists, whose new items come first and in order, and single values.
-// Pods of one document may share a list, so that an item is known by a key: the name of a volume or variable.
+// edits collects what is added to one document: to lists, whose new items come first and in order,
+// and single values. Pods of one document may share a list, so that an item is known by a key: the
+// name of a volume or variable.
 type edits struct {
 	places []place
 	// byPath are positions in places, once there are more than linearSearchLimit.
@@ -30,6 +31,7 @@ type placeKey struct {
 	key   string
 }
 
+// place is a list that gets items, or a field that gets one value, at a JSON pointer.
 type place struct {
 	path   string
 	isList bool
@@ -46,8 +48,8 @@ type addedItem struct {
 	next  int
 }
 
-// newEdits makes room for what the pods of a document need, in one piece: the mount of each container, the volume, the
-// security context and the annotation.
+// newEdits makes room for what the pods of a document need, in one piece: the mount of each
+// container, the volume, the security context and the annotation.
 func newEdits(pods []kinds.Pod) *edits {
 	room := 3
 	for i := range pods {
@@ -56,7 +58,8 @@ func newEdits(pods []kinds.Pod) *edits {
 	return &edits{places: make([]place, 0, room), items: make([]addedItem, 0, room)}
 }
 
-// placeOf returns the position of the place of a path. It adds the place when the path has none yet.
+// placeOf returns the position of the place of a path. It adds the place when the path has none
+// yet.
 func (e *edits) placeOf(path string, isList, empty bool) (position int, isNew bool) {
 	if len(e.places) <= linearSearchLimit {
 		if i := slices.IndexFunc(e.places, func(p place) bool { return p.path == path }); i >= 0 {
@@ -135,7 +138,8 @@ func (e *edits) has(position int, key string) bool {
 	return false
 }
 
-// mergeInto adds to nested objects what they do not have.
+// mergeInto adds to nested objects what they do not have, and reports whether that was anything. A
+// value that is there remains.
 func mergeInto(into, from any) bool {
 	to, _ := into.(map[string]any)
 	more, _ := from.(map[string]any)
@@ -150,7 +154,8 @@ func mergeInto(into, from any) bool {
 	return isNew
 }
 
-// operations writes the edits as RFC 6902. A list that was empty gets one operation, because there is nothing to index.
+// operations writes the edits as RFC 6902. A list that was empty gets one operation, because there
+// is nothing to index.
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
 	for position := range e.places {
@@ -173,9 +178,9 @@ func (e *edits) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// addItem puts an item at the head of a list of the pod, behind what was added before, and reports it. It does nothing
-// where an item of that key was added already: pods of the document share the list. isEmpty is true where the list is
-// absent, null or empty.
+// addItem puts an item at the head of a list of the pod, behind what was added before, and reports
+// it. It does nothing where an item of that key was added already: pods of the document share the
+// list. isEmpty is true where the list is absent, null or empty.
 func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, report Addition) {
 	position, isNew := p.edits.placeOf(list, true, isEmpty)
 	if isNew || !p.edits.has(position, key) {
@@ -184,7 +189,8 @@ func (p *podPatch) addItem(list string, isEmpty bool, key string, item any, repo
 	}
 }
 
-// setField gives a field that is absent or null a value and reports it, unless another pod of the document has set it.
+// setField gives a field that is absent or null a value and reports it, unless another pod of the
+// document has set it.
 func (p *podPatch) setField(path string, value any, reports ...Addition) {
 	position, isNew := p.edits.placeOf(path, false, false)
 	if !isNew {
@@ -211,6 +217,8 @@ func (p *podPatch) mergeField(path string, value any, report Addition) bool {
 	return isNew
 }
 
+// report adds an addition to the decision. Only what the document really gets is reported: another
+// pod of the document may have brought it already.
 func (p *podPatch) report(a Addition) {
 	if p.decision.Added == nil { // most often a volume, and a mount in each container
 		p.decision.Added = make([]Addition, 0, len(p.pod.Containers)+1)
@@ -218,7 +226,8 @@ func (p *podPatch) report(a Addition) {
 	p.decision.Added = append(p.decision.Added, a)
 }
 
-// removedPlace is a list that loses items, a map that loses keys, or a field that is removed: one without a size.
+// removedPlace is a list that loses items, a map that loses keys, or a field that is removed: one
+// without a size.
 type removedPlace struct {
 	path  string
 	size  int
@@ -239,7 +248,8 @@ func (r *removal) removeItem(list string, item int) {
 	p.items = append(p.items, item)
 }
 
-// removeField notes that a field is to be removed. It reports false when another pod of the object has it, too.
+// removeField notes that a field is to be removed. It reports false when another pod of the object
+// has it, too.
 func (r *removal) removeField(path string) bool {
 	if r.place(path) != nil {
 		return false
@@ -264,11 +274,13 @@ func (r *removal) removeKey(path string, size int, key string) bool {
 	return true
 }
 
+// isRemoved reports whether an item of a list is noted for removal.
 func (r *removal) isRemoved(list string, item int) bool {
 	p := r.place(list)
 	return p != nil && slices.Contains(p.items, item)
 }
 
+// place returns what is noted for a path, or nil.
 func (r *removal) place(path string) *removedPlace {
 	for _, p := range r.places {
 		if p.path == path {
@@ -299,7 +311,8 @@ func (r *removal) operations() []jsonpatch.Operation {
 	return ops
 }
 
-// whole is the pointer of a place that is removed as a whole: for labels, that of metadata which holds nothing else.
+// whole is the pointer of a place that is removed as a whole: for labels, that of metadata which
+// holds nothing else.
 func (r *removal) whole(p *removedPlace) string {
 	parent := p.path[:strings.LastIndexByte(p.path, '/')]
 	if around, _ := r.lookup(parent).(map[string]any); len(p.keys) > 0 && len(around) == 1 {

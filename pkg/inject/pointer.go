@@ -13,6 +13,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
+// list returns the list at a pointer of the document, or nil where there is something else.
 func (r *removal) list(pointer string) []any {
 	list, _ := r.lookup(pointer).([]any)
 	return list
@@ -38,7 +39,8 @@ func (r *removal) lookup(pointer string) any {
 	return value
 }
 
-// isJSON reports whether a decoded value is what a typed one is written as, or as the API server gives it back.
+// isJSON reports whether a decoded value is what a typed one is written as, or as the API server
+// gives it back.
 func isJSON(decoded, typed any) bool {
 	text, err := json.Marshal(typed)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Remove decides what injection has added to the pods of one object and returns the operations that remove it.
+// Remove decides what injection has added to the pods of one object and returns the operations that
+// remove it.
 //
 // An addition is what injection would write, to the letter: a volume with the name that a profile
 // gives it and the claim that the release gives the profile, with nothing else in it; a mount of
@@ -47,8 +48,8 @@ type trace struct {
 	addition Addition
 }
 
-// containerTraces are what injection puts at the head of lists of a container that gets a mount, in addition to the
-// mount. An addition without a line here remains when a user uninstalls.
+// containerTraces are what injection puts at the head of lists of a container that gets a mount, in
+// addition to the mount. An addition without a line here remains when a user uninstalls.
 var containerTraces = []struct {
 	list   string
 	traces func(*chosenProfile) []trace
@@ -56,12 +57,13 @@ var containerTraces = []struct {
 	{"env", variables},
 }
 
-// podTraces are the fields of a pod that injection sets for a profile. A pod loses one when it is, to the letter, what
-// injection writes where there was nothing.
+// podTraces are the fields of a pod that injection sets for a profile. A pod loses one when it is,
+// to the letter, what injection writes where there was nothing.
 var podTraces = []struct {
 	at     func(*kinds.Pod) string
 	traces func(*chosenProfile) []trace
-	// beside returns a warning about a value with other fields, one of which injection may have added.
+	// beside returns a warning about a value with other fields, one of which injection may have
+	// added.
 	beside func(found any, p *chosenProfile) string
 }{
 	{func(p *kinds.Pod) string { return p.SecurityContextPath }, podGroup, groupBeside},
@@ -78,7 +80,8 @@ type removal struct {
 	places  []*removedPlace
 }
 
-// injectedProfile is a profile in a pod that has its volume, with the mount that injection gives the containers.
+// injectedProfile is a profile in a pod that has its volume, with the mount that injection gives
+// the containers.
 type injectedProfile struct {
 	profile *chosenProfile
 	volume  *injectedVolume
@@ -123,7 +126,8 @@ func (r *removal) pod(i int) []injectedProfile {
 	return uses
 }
 
-// injectedProfiles finds the volumes of a profile in a pod. Any other volume of that name is warned of and remains.
+// injectedProfiles finds the volumes of a profile in a pod. Any other volume of that name is warned
+// of and remains.
 func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedProfile, error) {
 	pod, name, claim := &r.object.Pods[i], profile.VolumeName(), r.claim(i, profile)
 	var uses []injectedProfile
@@ -234,10 +238,12 @@ func (r *removal) conclude(i int) {
 	}
 }
 
+// warn adds a warning about the pod at a position, most often about something that stays.
 func (r *removal) warn(i int, format string, args ...any) {
 	r.decisions[i].Warnings = append(r.decisions[i].Warnings, fmt.Sprintf(format, args...))
 }
 
+// removed reports that something of the pod at a position is removed.
 func (r *removal) removed(i int, a Addition) {
 	r.decisions[i].Removed = append(r.decisions[i].Removed, a)
 }

@@ -63,7 +63,8 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 	return p.addVolume(profile, kinds.PodVolume{Name: name, Claim: claim}), nil
 }
 
-// addVolume adds a volume to the pod, and to the document unless another of its pods has brought it.
+// addVolume adds a volume to the pod, and to the document unless another of its pods has brought
+// it.
 func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.PodVolume {
 	p.pod.Volumes = append(p.pod.Volumes, v)
 	p.volumes = volumeList{list: p.pod.AllVolumes()}
@@ -72,7 +73,8 @@ func (p *podPatch) addVolume(profile *chosenProfile, v kinds.PodVolume) kinds.Po
 	return v
 }
 
-// mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim itself.
+// mountedByClaim returns the volume that the kind's controller makes for mounts that name the claim
+// itself.
 func (p *podPatch) mountedByClaim(claim string) (kinds.PodVolume, bool) {
 	for _, c := range p.pod.Containers {
 		if i := slices.IndexFunc(c.SharedMounts, func(m kinds.VolumeMount) bool { return m.Claim == claim }); i >= 0 {
@@ -122,25 +124,27 @@ func hasVolume(config *storage.Config, name string) bool {
 // volumes with one name the first counts.
 type volumeList struct {
 	list []kinds.PodVolume
-	// byName are positions in the list, once something looks for a name in more than linearSearchLimit.
+	// byName are positions in the list, once something looks for a name in more than
+	// linearSearchLimit.
 	byName map[string]int
 }
 
-// named returns the volume of a name.
+// named returns the volume of a name, and whether there is one.
 func (l *volumeList) named(name string) (kinds.PodVolume, bool) {
-	i, ok := 0, false
 	if len(l.list) <= linearSearchLimit {
-		i = slices.IndexFunc(l.list, func(v kinds.PodVolume) bool { return v.Name == name })
-		ok = i >= 0
-	} else {
-		if l.byName == nil {
-			l.byName = make(map[string]int, len(l.list))
-			for i, v := range slices.Backward(l.list) {
-				l.byName[v.Name] = i
-			}
+		i := slices.IndexFunc(l.list, func(v kinds.PodVolume) bool { return v.Name == name })
+		if i < 0 {
+			return kinds.PodVolume{}, false
 		}
-		i, ok = l.byName[name]
+		return l.list[i], true
 	}
+	if l.byName == nil {
+		l.byName = make(map[string]int, len(l.list))
+		for i, v := range slices.Backward(l.list) {
+			l.byName[v.Name] = i
+		}
+	}
+	i, ok := l.byName[name]
 	if !ok {
 		return kinds.PodVolume{}, false
 	}

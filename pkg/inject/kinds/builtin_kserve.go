@@ -33,7 +33,8 @@ var kserveKinds = of(
 
 const kserveRuntimeLimits = "A runtime has no place for fsGroup: set it in the InferenceService."
 
-// predictorContainers are the containers that a predictor names by what they serve: model, and the older frameworks.
+// predictorContainers are the containers that a predictor names by what they serve: model, and the
+// older frameworks.
 var predictorContainers = []string{
 	"model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle",
 }

@@ -72,8 +72,9 @@ func sparkTemplate(scope, labels, labelPrefix string, replicas ...string) PodPat
 	return t
 }
 
-// The kinds of Apache's own operator. A label goes into sparkConf, because a podTemplateSpec would take the place of a
-// podTemplateFile that sparkConf names. Source: spark-kubernetes-operator, docs/spark_custom_resources.md.
+// The kinds of Apache's own operator. A label goes into sparkConf, because a podTemplateSpec would
+// take the place of a podTemplateFile that sparkConf names.
+// Source: spark-kubernetes-operator, docs/spark_custom_resources.md.
 var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 	"spark-kubernetes-operator, docs/spark_custom_resources.md and SparkClusterResourceSpec.java",
 	Kind{Group: "spark.apache.org", Kind: "SparkApplication", pods: func() []PodPaths {

@@ -1,6 +1,7 @@
 package kinds
 
-// Labels go from Pipeline and PipelineRun to the TaskRuns, from the Task to its TaskRun, and from there to the pod.
+// Labels go from Pipeline and PipelineRun to the TaskRuns, from the Task to its TaskRun, and from
+// there to the pod.
 // Source: tekton pipeline, docs/labels.md.
 var tektonKinds = of(
 	"Tekton Pipelines",
@@ -66,7 +67,7 @@ const (
 )
 
 // tektonTask is the row part of a TaskSpec. Tekton merges the stepTemplate into each step by mount
-// path and name, so that a added mount would replace one of it; and it refuses a mount at the path
+// path and name, so that an added mount would replace one of it; and it refuses a mount at the path
 // of a workspace.
 func tektonTask(scope, labels string, metadata []string, podTemplates ...string) PodPaths {
 	var securityContext, volumes []string

@@ -29,7 +29,8 @@ var volcanoController = Controller{
 	LabelsSource: "Volcano, pkg/controllers/job/job_controller_util.go createJobPod",
 }
 
-// volcanoTasks is the row part of a JobSpec, whose volumes Volcano mounts into the containers of every task.
+// volcanoTasks is the row part of a JobSpec, whose volumes Volcano mounts into the containers of
+// every task.
 func volcanoTasks(job string) PodPaths {
 	t := template(job+".tasks[*].template", "$."+job+".tasks[*].replicas")
 	t.Shared = []SharedLists{{Mounts: []string{"$." + job + ".volumes"}}}

@@ -31,6 +31,8 @@ func (k Table) Find(document map[string]any) ([]Object, error) {
 	return k.find(document, "", "", "")
 }
 
+// find is [Table.Find] for an object at a pointer. The group and the kind are those that a typed
+// list gives its items; the object's own win.
 func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, error) {
 	o := identify(doc, pointer, group, kind)
 	row, known := k.Lookup(o.Group, o.Kind)

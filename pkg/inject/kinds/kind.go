@@ -1,7 +1,8 @@
 package kinds
 
-// Kind is one row of the table of kinds that hold pods. Rows are matched by group and kind, never by kind alone: a Job
-// of batch.volcano.sh is not a Job of batch. A list of a kind (DeploymentList) needs no row of its own.
+// Kind is one row of the table of kinds that hold pods. Rows are matched by group and kind, never
+// by kind alone: a Job of batch.volcano.sh is not a Job of batch. A list of a kind (DeploymentList)
+// needs no row of its own.
 type Kind struct {
 	// Group is the API group; empty for the core group.
 	Group string `json:"group,omitempty"`
@@ -9,15 +10,18 @@ type Kind struct {
 	Kind string `json:"kind"`
 	// Pods are where the pods are, in the order in which they are reported.
 	Pods []PodPaths `json:"pods,omitempty"`
-	// Objects is where a wrapping kind holds whole objects, each of which is then found by its own row.
+	// Objects is where a wrapping kind holds whole objects, each of which is then found by its own
+	// row.
 	Objects string `json:"objects,omitempty"`
 	// PerNode is true for a kind that runs a pod on every node, like a DaemonSet.
 	PerNode bool `json:"perNode,omitempty"`
 	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template.
 	Deferred bool `json:"deferred,omitempty"`
-	// ClusterScoped is true where objects of the kind have no namespace: their pods run in the namespaces of their users.
+	// ClusterScoped is true where objects of the kind have no namespace: their pods run in the
+	// namespaces of their users.
 	ClusterScoped bool `json:"clusterScoped,omitempty"`
-	// Advice is what to do about an object that holds no pod of its own. A kind that never holds one has nothing else.
+	// Advice is what to do about an object that holds no pod of its own. A kind that never holds
+	// one has nothing else.
 	Advice string `json:"advice,omitempty"`
 
 	// Controller is what the kind's controller does with the pods that it creates. It is no part of
@@ -43,12 +47,13 @@ type Controller struct {
 	LabelsBelow string
 	// LabelsSource is the file of the project from which Labels were read.
 	LabelsSource string
-	// CopiesMounts is true where it gives the mounts of a template's main container to a container of
-	// its own, which would miss the variables of a subPathExpr and never start.
+	// CopiesMounts is true where it gives the mounts of a template's main container to a container
+	// of its own, which would miss the variables of a subPathExpr and never start.
 	CopiesMounts bool
 }
 
-// SharedLists are lists that several containers of a pod have in addition to their own. Nothing is added there.
+// SharedLists are lists that several containers of a pod have in addition to their own. Nothing is
+// added there.
 type SharedLists struct {
 	// Containers are those that have them, by their paths in [PodPaths]. Empty: all.
 	Containers []string `json:"containers,omitempty"`
@@ -58,7 +63,8 @@ type SharedLists struct {
 	Env []string `json:"env,omitempty"`
 }
 
-// Mirror is how a container gets the mounts of another one, which therefore must not get them a second time.
+// Mirror is how a container gets the mounts of another one, which therefore must not get them a
+// second time.
 type Mirror struct {
 	// Field is the container's field that is true where it does.
 	Field string
@@ -85,16 +91,16 @@ type PodPaths struct {
 	Metadata []string `json:"metadata,omitempty"`
 	// Spec is the object that holds os and nodeSelector.
 	Spec string `json:"spec,omitempty"`
-	// SecurityContext are the places of the pod's security context. The first that is there counts; where none is, the
-	// first place is used.
+	// SecurityContext are the places of the pod's security context. The first that is there counts;
+	// where none is, the first place is used.
 	SecurityContext []string `json:"securityContext,omitempty"`
-	// Affinity are the places of the pod's affinity: its own, where one can be added, and those that
-	// count when it has none.
+	// Affinity are the places of the pod's affinity: its own, where one can be added, and those
+	// that count when it has none.
 	Affinity []string `json:"affinity,omitempty"`
 	// Volumes is the list of volumes.
 	Volumes string `json:"volumes,omitempty"`
-	// SharedVolumes are lists of volumes that the pod can mount in addition to its own, such as those of an Argo workflow.
-	// Nothing is added there.
+	// SharedVolumes are lists of volumes that the pod can mount in addition to its own, such as
+	// those of an Argo workflow. Nothing is added there.
 	SharedVolumes []string `json:"sharedVolumes,omitempty"`
 	// Containers are lists of containers (ending with [*]) or single ones.
 	Containers []string `json:"containers,omitempty"`
@@ -102,37 +108,41 @@ type PodPaths struct {
 	ClaimTemplates string `json:"claimTemplates,omitempty"`
 	// Replicas are counts whose product is how many such pods run at once. An absent count is 1.
 	Replicas []string `json:"replicas,omitempty"`
-	// Shared are lists that containers have in addition to their own, such as those of Tekton's stepTemplate.
+	// Shared are lists that containers have in addition to their own, such as those of Tekton's
+	// stepTemplate.
 	Shared []SharedLists `json:"shared,omitempty"`
-	// Names are the names that the project gives to single containers, by their paths. Without one, a container without
-	// a name is called by the last part of its path.
+	// Names are the names that the project gives to single containers, by their paths. Without one,
+	// a container without a name is called by the last part of its path.
 	Names map[string]string `json:"names,omitempty"`
-	// Labels is the object of labels that reach the pods. The opt-in label goes there when something of the pods cannot be
-	// mounted here.
+	// Labels is the object of labels that reach the pods. The opt-in label goes there when
+	// something of the pods cannot be mounted here.
 	Labels string `json:"labels,omitempty"`
-	// Why is why something of the pods cannot be mounted here: half a sentence about the scope, for reports.
+	// Why is why something of the pods cannot be mounted here: half a sentence about the scope, for
+	// reports.
 	Why string `json:"why,omitempty"`
 	// ProjectPaths are for the rows of single projects. They are no part of the configuration file.
 	ProjectPaths `json:"-"`
 }
 
-// ProjectPaths is what the pods of exactly one project need: only rows of the built-in table have it.
+// ProjectPaths is what the pods of exactly one project need: only rows of the built-in table have
+// it.
 type ProjectPaths struct {
 	// Mirror is how a container gets the mounts of another in addition to its own.
 	Mirror *Mirror
-	// ContainerMounts are further lists of mounts in a container, seen from it, such as the workspaces
-	// of Tekton's steps. Nothing is added there.
+	// ContainerMounts are further lists of mounts in a container, seen from it, such as the
+	// workspaces of Tekton's steps. Nothing is added there.
 	ContainerMounts []string
-	// NoEnv are the names of containers for which the project refuses environment variables here. They
-	// get their mounts only.
+	// NoEnv are the names of containers for which the project refuses environment variables here.
+	// They get their mounts only.
 	NoEnv []string
-	// Reference is the field by which a container refers to another object that defines it, such as a
-	// Tekton step's ref. Such a container takes no mounts here.
+	// Reference is the field by which a container refers to another object that defines it, such as
+	// a Tekton step's ref. Such a container takes no mounts here.
 	Reference string
-	// Adds is the name of a container that the kind's controller adds when no container has that name.
+	// Adds is the name of a container that the kind's controller adds when no container has that
+	// name.
 	Adds string
-	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's configuration has
-	// spark.kubernetes.driver.label.KEY.
+	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's
+	// configuration has spark.kubernetes.driver.label.KEY.
 	LabelPrefix string
 	// Implied is true where the kind's controller creates the pod even without the scope.
 	Implied bool

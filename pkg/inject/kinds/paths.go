@@ -11,7 +11,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// What stands in a path for every item of a list, and for every value of a map. They are equally long.
+// What stands in a path for every item of a list, and for every value of a map. They are equally
+// long.
 const (
 	anyItem  = "[*]"
 	anyValue = "{*}"
@@ -62,6 +63,7 @@ func (p path) pointer() string {
 	return pointer.String()
 }
 
+// parsePaths parses paths, in order.
 func parsePaths(texts []string) []path {
 	paths := make([]path, len(texts))
 	for i, text := range texts {
@@ -70,6 +72,7 @@ func parsePaths(texts []string) []path {
 	return paths
 }
 
+// parseStep parses one part of a path: a name, with any number of [*] and {*} behind it.
 func parseStep(text string) step {
 	name := trimAny(text)
 	s := step{name: name, token: string(jsontext.Pointer("").AppendToken(name))}
@@ -79,12 +82,14 @@ func parseStep(text string) step {
 	return s
 }
 
-// place is the path of a field that may be absent, as long as the object that would hold it is there.
+// place is the path of a field that may be absent, as long as the object that would hold it is
+// there.
 type place struct {
 	parent path
 	field  step
 }
 
+// parsePlace splits a path into the object that must be there and its field, which may be absent.
 func parsePlace(text string) place {
 	p := parsePath(text)
 	if len(p.steps) == 0 { // the scope has no place in itself
@@ -94,6 +99,7 @@ func parsePlace(text string) place {
 	return place{path{fromRoot: p.fromRoot, steps: p.steps[:last]}, p.steps[last]}
 }
 
+// parsePlaces parses places, in order.
 func parsePlaces(texts []string) []place {
 	places := make([]place, len(texts))
 	for i, text := range texts {
@@ -106,11 +112,13 @@ func parsePlaces(texts []string) []place {
 type node struct {
 	value   any
 	pointer string
-	// bound are the items and values that the [*] and {*} of the path led through: indices of lists and keys of maps.
+	// bound are the items and values that the [*] and {*} of the path led through: indices of lists
+	// and keys of maps.
 	bound []string
 }
 
-// follow returns every place that the steps lead to. The leading [*] and {*} follow the bound items and values.
+// follow returns every place that the steps lead to. The leading [*] and {*} follow the bound items
+// and values.
 func follow(from node, steps []step, bound []string) []node {
 	at := []node{from}
 	for i := range steps {
@@ -151,7 +159,8 @@ func (n node) step(s *step) (node, bool) {
 	return node{value, n.pointer + s.token, n.bound}, ok
 }
 
-// field returns a field whose name needs no escapes in a JSON pointer. Its value is nil where the field is absent.
+// field returns a field whose name needs no escapes in a JSON pointer. Its value is nil where the
+// field is absent.
 func (n node) field(name string) node {
 	m, _ := n.value.(map[string]any)
 	return node{m[name], n.pointer + "/" + name, n.bound}
@@ -191,6 +200,7 @@ func (n node) below(name string, value any) node {
 	return node{value, string(jsontext.Pointer(n.pointer).AppendToken(name)), append(slices.Clone(n.bound), name)}
 }
 
+// items are the items of a list; none where the value is something else.
 func (n node) items() []node {
 	values, _ := n.value.([]any)
 	nodes := make([]node, len(values))
@@ -237,7 +247,8 @@ func (s scope) all(p path) []node {
 	return follow(s.node, p.steps, nil)
 }
 
-// place returns where a field is, or would be if its parent got it. It reports false when there is no such parent.
+// place returns where a field is, or would be if its parent got it. It reports false when there is
+// no such parent.
 func (s scope) place(p place) (node, bool) {
 	for _, parent := range s.all(p.parent) {
 		if _, isObject := parent.value.(map[string]any); isObject {

@@ -11,40 +11,46 @@ type Pod struct {
 	// Path is the JSON pointer of the pod in its document; empty when the document is the pod.
 	Path string
 	// ControllerLabels are the keys of labels that the controller of the object's kind adds to the
-	// pods that it creates, and CopiesMounts is as in [Controller]. Both are empty at admission, where
-	// the pod is what it will be.
+	// pods that it creates, and CopiesMounts is as in [Controller]. Both are empty at admission,
+	// where the pod is what it will be.
 	ControllerLabels []string
 	CopiesMounts     bool
 	// Labels and Annotations are the pod's.
 	Labels, Annotations map[string]string
-	// Windows is true for a pod that runs on Windows, where the mount paths of a profile mean nothing.
+	// Windows is true for a pod that runs on Windows, where the mount paths of a profile mean
+	// nothing.
 	Windows bool
 	// Replicas is how many such pods run at once.
 	Replicas int
 	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
 	VolumesPath string
 	Volumes     []PodVolume
-	// SharedVolumes are those that the pod can mount in addition to its own, where none of its own has the name.
+	// SharedVolumes are those that the pod can mount in addition to its own, where none of its own
+	// has the name.
 	SharedVolumes []PodVolume
 	// ReservedVolumes are names that claim templates will give to volumes.
 	ReservedVolumes []string
-	// SecurityContextPath is the pointer of the security context. SecurityContext is nil without one.
+	// SecurityContextPath is the pointer of the security context. SecurityContext is nil without
+	// one.
 	SecurityContextPath string
 	SecurityContext     *SecurityContext
 	// Scheduling is where and with what the pod is scheduled.
 	Scheduling
-	// Containers are init containers, native sidecars and containers. Ephemeral containers are not among them.
+	// Containers are init containers, native sidecars and containers. Ephemeral containers are not
+	// among them.
 	Containers []Container
-	// ExternalContainers are the names of containers that another object or the kind's controller defines, so that nothing
-	// can be mounted into them here.
+	// ExternalContainers are the names of containers that another object or the kind's controller
+	// defines, so that nothing can be mounted into them here.
 	ExternalContainers []string
-	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil: there is no such place.
+	// Label is where the opt-in label goes when something of the pod cannot be mounted here. Nil:
+	// there is no such place.
 	Label *LabelPlace
 	// Why is why something cannot be mounted here.
 	Why string
 }
 
-// LabelPlace is the place of the opt-in label, among labels that reach a pod which another object defines.
+// LabelPlace is the place of the opt-in label, among labels that reach a pod which another object
+// defines.
 type LabelPlace struct {
 	// Path is the JSON pointer of the labels, or of the object in which they have to be made.
 	Path string
@@ -78,7 +84,8 @@ type Container struct {
 	// Devices are the paths of raw block volumes.
 	Devices []string
 	Env     []Env
-	// SharedMounts and SharedEnv are what it has in addition, from a place that many containers share.
+	// SharedMounts and SharedEnv are what it has in addition, from a place that many containers
+	// share.
 	SharedMounts []VolumeMount
 	SharedEnv    []Env
 	// NoEnv is true for a container that takes no environment variable here.
@@ -95,7 +102,8 @@ func (c *Container) AllMounts() []VolumeMount {
 	return slices.Concat(c.Mounts, c.SharedMounts)
 }
 
-// AllEnv are all environment variables of the container. A container's own wins over one that is shared.
+// AllEnv are all environment variables of the container. A container's own wins over one that is
+// shared.
 func (c *Container) AllEnv() []Env {
 	if len(c.SharedEnv) == 0 {
 		return c.Env

@@ -34,6 +34,9 @@ func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 	return pods, nil
 }
 
+// readPod reads the pod at a scope by its row. Without containers it reads the labels and the reason
+// only: nothing can be added there. An error names the place of the wrong shape by its JSON pointer,
+// and refuses the whole object: half a pod would get half of the mounts.
 func readPod(s scope, row *podRow) (Pod, error) {
 	pod := Pod{
 		Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s.object(row.spec)),
@@ -75,7 +78,8 @@ func readPod(s scope, row *podRow) (Pod, error) {
 	return pod, readSecurityContext(&pod, s, row.securityContext)
 }
 
-// readContainers reads the containers that can be mounted into with their ports, and the names of external ones.
+// readContainers reads the containers that can be mounted into with their ports, and the names of
+// external ones.
 func readContainers(pod *Pod, s scope, row *podRow) error {
 	for i := range row.containers {
 		if err := readContainersAt(pod, s, row, &row.containers[i]); err != nil {
@@ -170,7 +174,8 @@ func itemsOf(s scope, lists []path) ([]node, error) {
 	return items, nil
 }
 
-// readMounts reads mounts of several containers. Volcano calls the volume of one volumeName, or names its claim.
+// readMounts reads mounts of several containers. Volcano calls the volume of one volumeName, or
+// names its claim.
 // Source: volcano, config/crd/volcano/bases/batch.volcano.sh_jobs.yaml, spec.volumes.
 func readMounts(items []node) []VolumeMount {
 	var mounts []VolumeMount
@@ -204,7 +209,8 @@ func (c *containerRow) checkList(s scope) error {
 	return checkLists(s, c.list)
 }
 
-// checkLists refuses something else in the place of a list, which would look like a list without items.
+// checkLists refuses something else in the place of a list, which would look like a list without
+// items.
 func checkLists(s scope, list path) error {
 	for _, n := range s.all(list) {
 		if _, ok := n.value.([]any); !ok && n.value != nil {
@@ -214,6 +220,8 @@ func checkLists(s scope, list path) error {
 	return nil
 }
 
+// readVolumes reads the pod's own volumes and the shared ones, which it counts. It fails where the
+// object that would hold the list of volumes is missing.
 func readVolumes(pod *Pod, s scope, row *podRow) error {
 	n, ok := s.place(row.volumes)
 	if !ok {
@@ -239,6 +247,7 @@ func readVolumes(pod *Pod, s scope, row *podRow) error {
 	return nil
 }
 
+// volumesOf reads a list of volumes. A null list is empty, and any other value an error.
 func volumesOf(list node) ([]PodVolume, error) {
 	var volumes []PodVolume
 	err := eachObject(list, func(v map[string]any) {
@@ -248,6 +257,9 @@ func volumesOf(list node) ([]PodVolume, error) {
 	return volumes, err
 }
 
+// readSecurityContext takes the first place that has a value. Where none has one, it is the first
+// place whose parent is there. An empty object is read as none, because it can be replaced as a
+// whole.
 func readSecurityContext(pod *Pod, s scope, places []place) error {
 	for _, p := range places {
 		n, ok := s.place(p)
@@ -274,6 +286,8 @@ func readSecurityContext(pod *Pod, s scope, places []place) error {
 	return nil
 }
 
+// readContainer reads what decisions need of a container. One without a name is called by the last
+// part of its pointer: its index in a list, or its field, such as Argo's script.
 func readContainer(n node) (Container, error) {
 	m, ok := n.value.(map[string]any)
 	if !ok {
@@ -325,6 +339,8 @@ func eachObject(list node, do func(map[string]any)) error {
 	return nil
 }
 
+// templateNames returns the names of claim templates, which a controller gives to volumes of the
+// pod. Source: Kubernetes, pkg/controller/statefulset/stateful_set_utils.go updateStorage.
 func templateNames(list any) []string {
 	values, _ := list.([]any)
 	var names []string
@@ -336,7 +352,8 @@ func templateNames(list any) []string {
 	return names
 }
 
-// readReplicas multiplies the counts that are there.
+// readReplicas multiplies the counts that are there. A count that is not a whole number, such as a
+// placeholder that a workflow fills, counts as 1.
 func readReplicas(s scope, paths []path) int {
 	product := 1
 	for _, path := range paths {
@@ -350,13 +367,16 @@ func readReplicas(s scope, paths []path) int {
 	return product
 }
 
-// isWindows reads the two fields that choose Windows. Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
+// isWindows reads the two fields that choose Windows.
+// Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
 func isWindows(spec map[string]any) bool {
 	os, _ := spec["os"].(map[string]any)
 	selector, _ := spec["nodeSelector"].(map[string]any)
 	return StringOf(os["name"]) == "windows" || StringOf(selector["kubernetes.io/os"]) == "windows"
 }
 
+// merge adds the entries of second to first, whose own win. It changes first, or returns second
+// where first has no entries.
 func merge(first, second map[string]string) map[string]string {
 	if len(first) == 0 {
 		return second

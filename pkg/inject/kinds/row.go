@@ -43,6 +43,7 @@ func parseOnce(pods func() []PodPaths) func() []podRow {
 	})
 }
 
+// parseRow parses all paths of a row, which [Kind.Validate] has accepted.
 func parseRow(p *PodPaths) podRow {
 	row := podRow{
 		PodPaths:        p,
@@ -68,6 +69,7 @@ func parseRow(p *PodPaths) podRow {
 	return row
 }
 
+// parseContainers parses one path of containers, with the lists that its containers share.
 func parseContainers(p *PodPaths, text string) containerRow {
 	list, isItem := strings.CutSuffix(text, anyItem)
 	row := containerRow{path: parsePath(text), list: parsePath(list), isItem: isItem, name: p.Names[text]}

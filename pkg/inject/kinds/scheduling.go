@@ -1,15 +1,19 @@
 package kinds
 
-// Scheduling is what is read of a pod to keep it on one node with others, and where it can be extended.
+// Scheduling is what is read of a pod to keep it on one node with others, and where it can be
+// extended.
 type Scheduling struct {
-	// LabelsPath is the pointer of the pod's labels, or with NoMetadata that of its metadata, which is
-	// absent. It is empty when there is no place for them. HasLabels is true where labels are there.
+	// LabelsPath is the pointer of the pod's labels, or with NoMetadata that of its metadata, which
+	// is absent. It is empty when there is no place for them. HasLabels is true where labels are
+	// there.
 	LabelsPath            string
 	HasLabels, NoMetadata bool
-	// AffinityPath is the pointer of the pod's affinity; empty when there is no place for one. Affinity is what is there.
+	// AffinityPath is the pointer of the pod's affinity; empty when there is no place for one.
+	// Affinity is what is there.
 	AffinityPath string
 	Affinity     map[string]any
-	// Inherited is true where the pod has no affinity of its own but one that it shares with other pods of the object.
+	// Inherited is true where the pod has no affinity of its own but one that it shares with other
+	// pods of the object.
 	Inherited bool
 	// NodeName is the node that the pod names itself.
 	NodeName string
@@ -22,7 +26,8 @@ type Scheduling struct {
 	HostNetwork bool
 }
 
-// readScheduling reads what the pod's scheduling depends on, but for the ports, which are read with the containers.
+// readScheduling reads what the pod's scheduling depends on, but for the ports, which are read with
+// the containers.
 func readScheduling(p *Scheduling, s scope, row *podRow) {
 	spec := s.object(row.spec)
 	p.NodeName, p.Spread = StringOf(spec["nodeName"]), spec["topologySpreadConstraints"]

@@ -9,6 +9,7 @@ type Table struct {
 	byName map[groupKind]*Kind
 }
 
+// groupKind is the key of a row. Versions share a row: their pods are at the same paths.
 type groupKind struct{ group, kind string }
 
 // NewTable returns the built-in table with further rows, which win.

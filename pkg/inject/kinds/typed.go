@@ -13,8 +13,8 @@ import (
 // of the same pod in a document, with one difference: a container without a name remains without
 // one. The result shares the pod's labels and annotations.
 //
-// It is the one typed reader. Admission has a streaming reader of its own; a test in internal/admission holds all three
-// readers together.
+// It is the one typed reader. Admission has a streaming reader of its own; a test in
+// internal/admission holds all three readers together.
 func FromPod(pod *corev1.Pod) Pod {
 	read := Pod{
 		Labels: pod.Labels, Annotations: pod.Annotations, Replicas: 1,
@@ -38,7 +38,8 @@ func FromPod(pod *corev1.Pod) Pod {
 	return read
 }
 
-// securityContextOf reads a security context. An empty one counts as none, because it can be replaced as a whole.
+// securityContextOf reads a security context. An empty one counts as none, because it can be
+// replaced as a whole.
 func securityContextOf(context *corev1.PodSecurityContext) *SecurityContext {
 	if context == nil || reflect.DeepEqual(*context, corev1.PodSecurityContext{}) {
 		return nil
@@ -49,6 +50,7 @@ func securityContextOf(context *corev1.PodSecurityContext) *SecurityContext {
 	}
 }
 
+// containersOf reads a list of containers. The path is the list's pointer with a slash behind it.
 func containersOf(containers []corev1.Container, path string) []Container {
 	read := make([]Container, 0, len(containers))
 	for i := range containers {
@@ -57,6 +59,7 @@ func containersOf(containers []corev1.Container, path string) []Container {
 	return read
 }
 
+// containerOf reads a container, but for its ports: those are part of the pod's [Scheduling].
 func containerOf(c *corev1.Container, path string) Container {
 	read := Container{Path: path, Name: c.Name}
 	for _, m := range c.VolumeMounts {
@@ -95,7 +98,8 @@ func schedulingOf(pod *corev1.Pod) Scheduling {
 	return read
 }
 
-// decoded returns a typed part of a pod as [encoding/json] decodes it. Every such part can be written and read.
+// decoded returns a typed part of a pod as [encoding/json] decodes it. Every such part can be
+// written and read.
 func decoded(typed any) any {
 	text, err := json.Marshal(typed)
 	if err != nil {

@@ -23,6 +23,8 @@ func (k *Kind) Validate(at *field.Path) field.ErrorList {
 	return append(errs, validatePaths(at.Child("objects"), nonEmpty(k.Objects)...)...)
 }
 
+// validate checks the paths of one sort of pod. Either PodTemplate stands for most of them, or a
+// scope has volumes and containers, or a scope has labels alone.
 func (p *PodPaths) validate(at *field.Path) field.ErrorList {
 	errs := validateRelative(at.Child("replicas"), p.Replicas...)
 	errs = append(errs, validateRelative(at.Child("claimTemplates"), nonEmpty(p.ClaimTemplates)...)...)
@@ -112,6 +114,7 @@ func validateRelative(at *field.Path, paths ...string) field.ErrorList {
 	return errs
 }
 
+// validatePaths checks the syntax of paths: parsePath takes what passes here without an error.
 func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 	var errs field.ErrorList
 	for _, p := range paths {
@@ -134,7 +137,8 @@ func validatePaths(at *field.Path, paths ...string) field.ErrorList {
 	return errs
 }
 
-// trimAny takes the [*] and {*} from a step of a path. There are several behind the name of a list of lists.
+// trimAny takes the [*] and {*} from a step of a path. There are several behind the name of a list
+// of lists.
 func trimAny(step string) string {
 	for strings.HasSuffix(step, anyItem) || strings.HasSuffix(step, anyValue) {
 		step = step[:len(step)-len(anyItem)]

@@ -12,19 +12,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// AttributesClass describes the VolumeAttributesClass of a profile: how a driver can modify an existing volume.
+// AttributesClass describes the VolumeAttributesClass of a profile: how a driver can modify an
+// existing volume.
 // Source: Kubernetes, Volume Attributes Classes; stable since 1.34.
 type AttributesClass struct {
-	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the StorageClass's
-	// default, see [Profile.Names].
+	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the
+	// StorageClass's default, see [Profile.Names].
 	Name string `json:"name,omitempty"`
-	// Parameters are those that the driver sets. They cannot be changed later: another set needs another name.
+	// Parameters are those that the driver sets. They cannot be changed later: another set needs
+	// another name.
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// Create is whether the class is created; false uses an existing one. Default: as the claim's.
 	Create *bool `json:"create,omitempty"`
 }
 
-// createsAttributesClass reports whether the profile creates a VolumeAttributesClass. The defaults must be set.
+// createsAttributesClass reports whether the profile creates a VolumeAttributesClass. The defaults
+// must be set.
 func (p *Profile) createsAttributesClass() bool {
 	return p.AttributesClass != nil && *p.AttributesClass.Create
 }
@@ -39,8 +42,9 @@ func (p *Profile) attributesClass(n Names) *storagev1.VolumeAttributesClass {
 	}
 }
 
-// validateAttributesClass refuses a class whose driver cannot modify volumes, and one that the API server would
-// refuse: without parameters. Source: Kubernetes, pkg/apis/storage/validation ValidateVolumeAttributesClass.
+// validateAttributesClass refuses a class whose driver cannot modify volumes, and one that the API
+// server would refuse: without parameters.
+// Source: Kubernetes, pkg/apis/storage/validation ValidateVolumeAttributesClass.
 func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field.ErrorList {
 	a := p.AttributesClass
 	if a == nil {
@@ -58,9 +62,9 @@ func (p *Profile) validateAttributesClass(at *field.Path, backend Backend) field
 	return errs
 }
 
-// attributesClassWarnings warns of parameters that the driver would refuse when it modifies a volume.
-// Neither is an error: a driver can have newer parameters than this release, and a node can find the Secret
-// of a volume in another place.
+// attributesClassWarnings warns of parameters that the driver would refuse when it modifies a
+// volume. Neither is an error: a driver can have newer parameters than this release, and a node can
+// find the Secret of a volume in another place.
 func (p *Profile) attributesClassWarnings() []string {
 	if p.AttributesClass == nil {
 		return nil

@@ -20,19 +20,21 @@ const (
 type Backend struct {
 	// Name is the value of storageClass.backend.
 	Name string
-	// Driver is the CSI driver: provisioner of the StorageClass and driver of a static volume. Empty: the
-	// profile names it.
+	// Driver is the CSI driver: provisioner of the StorageClass and driver of a static volume.
+	// Empty: the profile names it.
 	Driver string
 	// Docs is where the facts of the row are from: the driver's repository and the files in it.
 	Docs string
 	// Parameters are the defaults of StorageClass.parameters.
 	Parameters map[string]string
-	// BelongsTo are parameters whose default suits the default of another one only. A profile that changes the other one
-	// gets no default.
+	// BelongsTo are parameters whose default suits the default of another one only. A profile that
+	// changes the other one gets no default.
 	BelongsTo map[string]string
-	// Required are the parameters that the profile must give. They are attributes of a static volume too.
+	// Required are the parameters that the profile must give. They are attributes of a static
+	// volume too.
 	Required []string
-	// ToProvision are the parameters that the profile must give when the class is to make volumes: of each row one.
+	// ToProvision are the parameters that the profile must give when the class is to make volumes:
+	// of each row one.
 	ToProvision [][]string
 	// Performance are parameters over the defaults, by the value of storageClass.performance.
 	Performance map[string]Preset
@@ -44,38 +46,45 @@ type Backend struct {
 	StageSecret bool
 	// PodAnnotations are those that a pod must have, so that the driver mounts its volumes.
 	PodAnnotations map[string]string
-	// Mutable are the parameters that a VolumeAttributesClass may have, * for any number. None: the driver
-	// modifies no volumes.
+	// Mutable are the parameters that a VolumeAttributesClass may have, * for any number. None: the
+	// driver modifies no volumes.
 	Mutable []string
-	// ToModify are the parameters that the StorageClass must have, so that the driver can modify volumes.
+	// ToModify are the parameters that the StorageClass must have, so that the driver can modify
+	// volumes.
 	ToModify []string
 	// Snapshots is whether the driver makes snapshots.
 	Snapshots bool
 	// SnapshotParameters are the defaults of VolumeSnapshotClass.parameters.
 	SnapshotParameters map[string]string
-	// ToSnapshot are the parameters that a VolumeSnapshotClass must have. Those of the same name are the StorageClass's.
+	// ToSnapshot are the parameters that a VolumeSnapshotClass must have. Those of the same name
+	// are the StorageClass's.
 	ToSnapshot []string
-	// TopologyKey is the node label that a static volume's zone is matched with. Empty: reachable from every node.
+	// TopologyKey is the node label that a static volume's zone is matched with. Empty: reachable
+	// from every node.
 	TopologyKey string
-	// AccessModes are the modes that the backend can serve. Without ReadWriteOnce, the first is the default of a claim.
+	// AccessModes are the modes that the backend can serve. Without ReadWriteOnce, the first is the
+	// default of a claim.
 	AccessModes []corev1.PersistentVolumeAccessMode
-	// Block is whether the volume is a disk of one node at a time, so that nodes cannot share ReadWriteOnce.
+	// Block is whether the volume is a disk of one node at a time, so that nodes cannot share
+	// ReadWriteOnce.
 	Block bool
 	// StaticOnly is whether nothing provisions such volumes, so that the profile must have one.
 	StaticOnly bool
 	// Handle describes volume.handle, for messages and documentation.
 	Handle string
-	// FreeHandle is whether the driver finds the volume by its attributes. The handle then only has to be unique.
+	// FreeHandle is whether the driver finds the volume by its attributes. The handle then only has
+	// to be unique.
 	FreeHandle bool
 	// HandleSeparator stands in a free handle before the namespace of a shared volume. Default: #.
 	HandleSeparator string
-	// ReadOnlyOption is the mount option by which a node mounts a static volume read-only for every pod, where
-	// the profile's mount is read-only. Empty: there is no such option.
+	// ReadOnlyOption is the mount option by which a node mounts a static volume read-only for every
+	// pod, where the profile's mount is read-only. Empty: there is no such option.
 	ReadOnlyOption string
-	// ReadOnlyAttach is whether the driver attaches a volume read-only where csi.readOnly is true: it has the controller
-	// capability PUBLISH_READONLY.
+	// ReadOnlyAttach is whether the driver attaches a volume read-only where csi.readOnly is true:
+	// it has the controller capability PUBLISH_READONLY.
 	ReadOnlyAttach bool
-	// HostPath is whether provisioned volumes are hostPath volumes. Source: local-path-provisioner README, volumeType.
+	// HostPath is whether provisioned volumes are hostPath volumes.
+	// Source: local-path-provisioner README, volumeType.
 	HostPath bool
 
 	source volumeSource
@@ -106,12 +115,13 @@ var (
 	}
 )
 
-// ClassParameterFSType is the parameter that every CSI provisioner understands as the file system of new volumes.
+// ClassParameterFSType is the parameter that every CSI provisioner understands as the file system
+// of new volumes.
 // Source: kubernetes-csi/external-provisioner, README.
 const ClassParameterFSType = "csi.storage.k8s.io/fstype"
 
-// cephSecrets are the parameters that name the Secret with the Ceph user. Source: ceph-csi, docs/rbd/deploy.md and
-// docs/cephfs/deploy.md, volume parameters.
+// cephSecrets are the parameters that name the Secret with the Ceph user.
+// Source: ceph-csi, docs/rbd/deploy.md and docs/cephfs/deploy.md, volume parameters.
 var cephSecrets = [][]string{
 	{"csi.storage.k8s.io/provisioner-secret-name"},
 	{"csi.storage.k8s.io/provisioner-secret-namespace"},
@@ -126,15 +136,16 @@ var cephModify = []string{
 	"csi.storage.k8s.io/controller-modify-secret-namespace",
 }
 
-// cephSnapshot are the parameters of a VolumeSnapshotClass. Source: ceph-csi, examples/cephfs/snapshotclass.yaml.
+// cephSnapshot are the parameters of a VolumeSnapshotClass.
+// Source: ceph-csi, examples/cephfs/snapshotclass.yaml.
 var cephSnapshot = []string{
 	"clusterID", "csi.storage.k8s.io/snapshotter-secret-name", "csi.storage.k8s.io/snapshotter-secret-namespace",
 }
 
-// Backends is the table of presets. Every row is from the documentation that it names; a fact from another
-// place names its source beside it. A node hands a PersistentVolume's mountOptions to the driver as mount
-// flags. They are those of mount(8), ro included, where a row has no others. Source: CSI specification,
-// VolumeCapability.MountVolume.mount_flags.
+// Backends is the table of presets. Every row is from the documentation that it names; a fact from
+// another place names its source beside it. A node hands a PersistentVolume's mountOptions to the
+// driver as mount flags. They are those of mount(8), ro included, where a row has no others.
+// Source: CSI specification, VolumeCapability.MountVolume.mount_flags.
 var Backends = []Backend{
 	{
 		Name: "aws-ebs", Driver: "ebs.csi.aws.com",
@@ -170,8 +181,8 @@ var Backends = []Backend{
 	{
 		Name: "aws-fsx-lustre", Driver: "fsx.csi.aws.com",
 		Docs: "aws-fsx-csi-driver: examples/kubernetes/dynamic_provisioning, examples/kubernetes/static_provisioning",
-		// FSx itself defaults to SCRATCH_1, which keeps no copy of the data. Source: Amazon FSx API Reference,
-		// CreateFileSystemLustreConfiguration.
+		// FSx itself defaults to SCRATCH_1, which keeps no copy of the data.
+		// Source: Amazon FSx API Reference, CreateFileSystemLustreConfiguration.
 		Parameters: map[string]string{"deploymentType": "PERSISTENT_2", "perUnitStorageThroughput": "125"},
 		// What a unit may have depends on the type, and SCRATCH_2 has none. Source: the same page.
 		BelongsTo:   map[string]string{"perUnitStorageThroughput": "deploymentType"},
@@ -263,12 +274,14 @@ var Backends = []Backend{
 	{
 		Name: "gcs-fuse", Driver: "gcsfuse.csi.storage.gke.io",
 		Docs: "gcs-fuse-csi-driver: docs/usage.md",
-		// The driver's own webhook adds the sidecar that mounts the bucket to pods with this annotation.
+		// The driver's own webhook adds the sidecar that mounts the bucket to pods with this
+		// annotation.
 		PodAnnotations: map[string]string{"gke-gcsfuse/volumes": "true"},
 		AccessModes:    []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany},
 		StaticOnly:     true,
 		Handle:         "the bucket's name, or _ for all that the pod's service account may read",
-		// The driver keeps ro for mount(8), and hands the others to gcsfuse: pkg/csi_mounter/csi_mounter.go.
+		// The driver keeps ro for mount(8), and hands the others to gcsfuse:
+		// pkg/csi_mounter/csi_mounter.go.
 		ReadOnlyOption: "ro",
 		source:         sourceCSI,
 	},
@@ -280,8 +293,8 @@ var Backends = []Backend{
 		StaticOnly:  true,
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,
-		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the driver,
-		// pkg/mountpoint (ArgReadOnly).
+		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the
+		// driver, pkg/mountpoint (ArgReadOnly).
 		ReadOnlyOption: "read-only",
 		source:         sourceCSI,
 	},
@@ -355,14 +368,16 @@ var Backends = []Backend{
 		Docs:        "the documentation of your driver",
 		AccessModes: shared, Block: true,
 		Handle: "the driver's own volume handle",
-		// An option of every file system, mount(8). A driver that cannot attach read-only never gets csi.readOnly.
+		// An option of every file system, mount(8). A driver that cannot attach read-only never
+		// gets csi.readOnly.
 		ReadOnlyOption: "ro", ReadOnlyAttach: true,
 		source: sourceCSI,
 	},
 }
 
-// inTreeNames translates what users of the removed in-tree plugins still write: the provisioner of a
-// StorageClass or the field of a PersistentVolume. Source: Kubernetes, csi-translation-lib.
+// inTreeNames translates what users of the removed in-tree plugins still write: the provisioner of
+// a StorageClass or the field of a PersistentVolume.
+// Source: Kubernetes, csi-translation-lib.
 var inTreeNames = map[string]string{
 	"kubernetes.io/aws-ebs":    "aws-ebs",
 	"awsElasticBlockStore":     "aws-ebs",

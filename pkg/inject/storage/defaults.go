@@ -11,14 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// DefaultProfile is the name of the profile of an empty configuration. Its objects are not named after it.
+// DefaultProfile is the name of the profile of an empty configuration. Its objects are not named
+// after it.
 const DefaultProfile = "default"
 
 // DefaultMountPath is where a profile without a path is mounted.
 const DefaultMountPath = "/data"
 
-// Further defaults of a profile. [Profile.Names] completes the names, so that two releases never share one
-// by accident.
+// Further defaults of a profile. [Profile.Names] completes the names, so that two releases never
+// share one by accident.
 const (
 	defaultClass       = "fast"
 	defaultVolume      = "pv-data-pipeline"
@@ -37,8 +38,8 @@ func Default() *Config {
 	return c
 }
 
-// SetDefaults sets every absent field. Names remain empty: they depend on the release, see [Profile.Names].
-// It returns warnings for people, such as that of a translated in-tree name.
+// SetDefaults sets every absent field. Names remain empty: they depend on the release, see
+// [Profile.Names]. It returns warnings for people, such as that of a translated in-tree name.
 func (c *Config) SetDefaults() []string {
 	var warnings []string
 	for i := range c.Profiles {
@@ -47,7 +48,8 @@ func (c *Config) SetDefaults() []string {
 	return warnings
 }
 
-// setDefaults sets the absent fields of a profile but its names, and computes what every decision about a pod needs.
+// setDefaults sets the absent fields of a profile but its names, and computes what every decision
+// about a pod needs.
 func (p *Profile) setDefaults() []string {
 	if p.Claim.Size == (resource.Quantity{}) { // absent: a size of 0 is refused later
 		p.Claim.Size = resource.MustParse(defaultSize)

@@ -10,9 +10,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/strictyaml"
 )
 
-// Load reads a configuration file, lets the overrides change it, sets its defaults and validates it.
-// Unknown and repeated fields are errors. Every problem is returned with its line. The warnings are for
-// people.
+// Load reads a configuration file, lets the overrides change it, sets its defaults and validates
+// it. Unknown and repeated fields are errors. Every problem is returned with its line. The warnings
+// are for people.
 func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, error) {
 	c, document, err := parse(data)
 	if err != nil {
@@ -28,8 +28,8 @@ func Load(data []byte, overrides ...func(*Config) error) (*Config, []string, err
 	return c, warnings, nil
 }
 
-// LoadForAdmission reads a configuration file as [Load] does. It refuses names that only a release could
-// complete, those with {release}, and a volume that has no namespace and is not shared.
+// LoadForAdmission reads a configuration file as [Load] does. It refuses names that only a release
+// could complete, those with {release}, and a volume that has no namespace and is not shared.
 func LoadForAdmission(data []byte) (*Config, []string, error) {
 	c, document, err := parse(data)
 	if err != nil {
@@ -48,8 +48,8 @@ func LoadForAdmission(data []byte) (*Config, []string, error) {
 	return c, warnings, nil
 }
 
-// New returns a configuration without a file: one profile named default, changed by the overrides, with its defaults,
-// validated.
+// New returns a configuration without a file: one profile named default, changed by the overrides,
+// with its defaults, validated.
 func New(overrides ...func(*Config) error) (*Config, []string, error) {
 	c := &Config{APIVersion: APIVersion, Kind: ConfigKind, Profiles: []Profile{{Name: DefaultProfile}}}
 	warnings, problems, err := c.complete(overrides)
@@ -59,8 +59,8 @@ func New(overrides ...func(*Config) error) (*Config, []string, error) {
 	return c, warnings, problems.ToAggregate()
 }
 
-// complete applies the overrides and sets the defaults. It returns the warnings, and every problem of the
-// configuration.
+// complete applies the overrides and sets the defaults. It returns the warnings, and every problem
+// of the configuration.
 func (c *Config) complete(overrides []func(*Config) error) ([]string, field.ErrorList, error) {
 	for _, override := range overrides {
 		if err := override(c); err != nil {

@@ -10,11 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it away.
+// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it
+// away.
 // Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
 const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// SetPath changes the mount path, or refuses one at which a volume would hide what the container needs.
+// SetPath changes the mount path, or refuses one at which a volume would hide what the container
+// needs.
 func (m *MountConfig) SetPath(mountPath string) error {
 	if err := checkMountPath(mountPath); err != nil {
 		return err
@@ -23,8 +25,8 @@ func (m *MountConfig) SetPath(mountPath string) error {
 	return nil
 }
 
-// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and one with
-// placeholders: those are the administrator's.
+// AddSubPath adds a directory below the subPath. It refuses one that leads out of the subPath, and
+// one with placeholders: those are the administrator's.
 func (m *MountConfig) AddSubPath(directory string) error {
 	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
 		return err

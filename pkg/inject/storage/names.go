@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 )
 
-// Release is the Helm release that names are made for. The zero Release is that of admission, where no
-// release is known.
+// Release is the Helm release that names are made for. The zero Release is that of admission, where
+// no release is known.
 type Release struct {
 	// Name is the Helm release.
 	Name string
@@ -23,12 +24,12 @@ type Names struct {
 	AttributesClass, SnapshotClass string
 }
 
-// Names returns the names of the profile's objects for a release and the namespace of the claim. A name in
-// the configuration is used as it is written, with {namespace} and {release} replaced. The defaults are
-// safe: with a release fast.<namespace>.<release>, pv-data-pipeline.<namespace>.<release> and
-// pvc-data-pipeline.<release>; at admission fast, pv-data-pipeline.<namespace> and pvc-data-pipeline. Parts
-// are joined by dots, which no namespace can contain. Profiles other than "default" add their own name to
-// the first part.
+// Names returns the names of the profile's objects for a release and the namespace of the claim. A
+// name in the configuration is used as it is written, with {namespace} and {release} replaced. The
+// defaults are safe: with a release fast.<namespace>.<release>,
+// pv-data-pipeline.<namespace>.<release> and pvc-data-pipeline.<release>; at admission fast,
+// pv-data-pipeline.<namespace> and pvc-data-pipeline. Parts are joined by dots, which no namespace
+// can contain. Profiles other than "default" add their own name to the first part.
 func (p *Profile) Names(r Release, namespace string) Names {
 	releaseNamespace := cmp.Or(r.Namespace, namespace)
 	class := p.defaultName(defaultClass)
@@ -50,8 +51,8 @@ func (p *Profile) Names(r Release, namespace string) Names {
 	return n
 }
 
-// ClaimName returns the name of the profile's claim, as [Profile.Names] does, without the other names: each pod that
-// is patched needs this one alone.
+// ClaimName returns the name of the profile's claim, as [Profile.Names] does, without the other
+// names: each pod that is patched needs this one alone.
 func (p *Profile) ClaimName(r Release, namespace string) string {
 	if name := complete(p.Claim.Name, namespace, r.Name); name != "" {
 		return name
@@ -59,37 +60,35 @@ func (p *Profile) ClaimName(r Release, namespace string) string {
 	return p.defaultName(defaultClaim, r.Name)
 }
 
-// complete replaces the placeholders of a name. A name that is empty remains empty: it has a default.
+// complete replaces the placeholders of a name. A name that is empty remains empty: it has a
+// default.
 func complete(name, namespace, release string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, placeholderNamespace, namespace), placeholderRelease, release)
 }
 
-// defaultName is a default with the profile's name behind it, and then the parts that are not empty.
-func (p *Profile) defaultName(name string, parts ...string) string {
+// defaultName joins the parts that are not empty by dots, the profile's name behind the first part.
+func (p *Profile) defaultName(parts ...string) string {
 	if p.Name != DefaultProfile {
-		name += "-" + p.Name
+		parts[0] += "-" + p.Name
 	}
-	for _, part := range parts {
-		if part != "" {
-			name += "." + part
-		}
-	}
-	return name
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ".")
 }
 
-// NeedsRelease reports whether any name that the profile uses depends on the release or its namespace.
+// NeedsRelease reports whether any name that the profile uses depends on the release or its
+// namespace.
 func (p *Profile) NeedsRelease() bool {
 	return p.Creates() || p.ClaimNeedsRelease()
 }
 
-// ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its namespace.
+// ClaimNeedsRelease reports whether the name of the profile's claim depends on the release or its
+// namespace.
 func (p *Profile) ClaimNeedsRelease() bool {
 	return p.Claim.Name == "" || strings.Contains(p.Claim.Name, placeholderRelease) ||
 		strings.Contains(p.Claim.Name, placeholderNamespace)
 }
 
-// VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever the
-// claim is called.
+// VolumeName is the name of the profile's volume in a pod: deterministic, and a DNS label whatever
+// the claim is called.
 func (p *Profile) VolumeName() string {
 	if p.Name == DefaultProfile {
 		return volumePrefix
@@ -113,8 +112,8 @@ func shorten(name string) string {
 	return fmt.Sprintf("%s-%08x", strings.TrimRight(name[:maxLabel-9], "-"), sum.Sum32())
 }
 
-// nameClasses adds the names of the optional classes. They are objects of the cluster, as the StorageClass
-// is, and of other kinds, so that its default name is free for them.
+// nameClasses adds the names of the optional classes. They are objects of the cluster, as the
+// StorageClass is, and of other kinds, so that its default name is free for them.
 func (p *Profile) nameClasses(n *Names, byDefault, namespace, release string) {
 	if p.AttributesClass != nil {
 		n.AttributesClass = cmp.Or(complete(p.AttributesClass.Name, namespace, release), byDefault)

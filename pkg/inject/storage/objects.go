@@ -24,10 +24,11 @@ type ObjectSet struct {
 	Claims            []*corev1.PersistentVolumeClaim
 }
 
-// Objects returns the storage objects that profiles need in namespaces, as far as the configuration creates
-// them: a class of each sort per profile, a claim per namespace, and for a static volume the one
-// PersistentVolume. That is bound in advance by claimRef and volumeName, so that it needs no first
-// consumer. It fails when a static volume is mounted outside the one namespace that it serves.
+// Objects returns the storage objects that profiles need in namespaces, as far as the configuration
+// creates them: a class of each sort per profile, a claim per namespace, and for a static volume
+// the one PersistentVolume. That is bound in advance by claimRef and volumeName, so that it needs
+// no first consumer. It fails when a static volume is mounted outside the one namespace that it
+// serves.
 func Objects(config *Config, r Release, refs ...ProfileRef) (ObjectSet, error) {
 	var s ObjectSet
 	for i := range config.Profiles {
@@ -72,7 +73,8 @@ func (s *ObjectSet) All() []Object {
 	return all
 }
 
-// validate refuses two profiles that make an object of one name: a literal name can be another profile's default.
+// validate refuses two profiles that make an object of one name: a literal name can be another
+// profile's default.
 func (s *ObjectSet) validate() error {
 	seen := map[string]string{}
 	for _, o := range s.All() {
@@ -98,8 +100,8 @@ func namespacesOf(refs []ProfileRef, profile string) []string {
 	return namespaces
 }
 
-// addObjects adds the objects of a profile whose pods are in the namespaces, of which there is at least one. It fails
-// where they are not those that its static volume serves.
+// addObjects adds the objects of a profile whose pods are in the namespaces, of which there is at
+// least one. It fails where they are not those that its static volume serves.
 func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error {
 	served, err := p.volumeNamespaces(r, namespaces)
 	if err != nil {
@@ -118,8 +120,8 @@ func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error
 	return nil
 }
 
-// volumeNamespaces returns the namespaces for which a PersistentVolume is created: none, the one that it
-// serves, or each when it is shared.
+// volumeNamespaces returns the namespaces for which a PersistentVolume is created: none, the one
+// that it serves, or each when it is shared.
 func (p *Profile) volumeNamespaces(r Release, namespaces []string) ([]string, error) {
 	if p.Volume == nil {
 		return nil, nil
@@ -138,7 +140,8 @@ func (p *Profile) volumeNamespaces(r Release, namespaces []string) ([]string, er
 	return served, nil
 }
 
-// servesOnly refuses a static volume outside its namespace: a PersistentVolume is bound to one claim.
+// servesOnly refuses a static volume outside its namespace: a PersistentVolume is bound to one
+// claim.
 func (p *Profile) servesOnly(only string, namespaces []string) error {
 	for _, namespace := range namespaces {
 		if namespace != only {
@@ -151,7 +154,8 @@ func (p *Profile) servesOnly(only string, namespaces []string) error {
 	return nil
 }
 
-// meta is the metadata of an object that holds data: Helm, Argo CD and Flux retain it, and a label names the profile.
+// meta is the metadata of an object that holds data: Helm, Argo CD and Flux retain it, and a label
+// names the profile.
 func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name:      name,
@@ -165,7 +169,8 @@ func (p *Profile) meta(name, namespace string) metav1.ObjectMeta {
 	}
 }
 
-// addClasses adds one class of each sort, or one for each namespace when its name has {namespace} at admission.
+// addClasses adds one class of each sort, or one for each namespace when its name has {namespace}
+// at admission.
 func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	seen := map[[2]string]bool{}
 	once := func(kind, name string) bool {
@@ -187,7 +192,8 @@ func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	}
 }
 
-// storageClass is the StorageClass of the profile. Its fields are copies: the caller may change them.
+// storageClass is the StorageClass of the profile. Its fields are copies: the caller may change
+// them.
 func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	return &storagev1.StorageClass{
 		TypeMeta:             metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"},
@@ -201,8 +207,8 @@ func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
 	}
 }
 
-// claim is the PersistentVolumeClaim of the profile in a namespace. Without a static volume its volumeName
-// is empty, and the class provisions the volume.
+// claim is the PersistentVolumeClaim of the profile in a namespace. Without a static volume its
+// volumeName is empty, and the class provisions the volume.
 func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
@@ -211,8 +217,8 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: &n.StorageClass,
 			VolumeName:       n.Volume,
-			// The binder requires the volume to have the same class. Source: Kubernetes, pv_controller
-			// checkVolumeSatisfyClaim.
+			// The binder requires the volume to have the same class.
+			// Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
 			VolumeAttributesClassName: stringPointer(n.AttributesClass),
 			Resources: corev1.VolumeResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
@@ -221,9 +227,9 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 	}
 }
 
-// persistentVolume is the static volume of the profile, bound in advance to its claim in a namespace. The
-// claimRef has no UID, so that a recreated claim binds again. Source: Kubernetes, Persistent Volumes,
-// Reserving a PersistentVolume.
+// persistentVolume is the static volume of the profile, bound in advance to its claim in a
+// namespace. The claimRef has no UID, so that a recreated claim binds again.
+// Source: Kubernetes, Persistent Volumes, Reserving a PersistentVolume.
 func (p *Profile) persistentVolume(n Names, namespace string) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},
@@ -259,8 +265,9 @@ func (p *Profile) nodeAffinity() *corev1.VolumeNodeAffinity {
 	}}
 }
 
-// source is the PersistentVolumeSource of the backend. A node distinguishes the volumes of a driver by
-// their handles, so a handle that the driver does not read is made unique where the volume is shared.
+// source is the PersistentVolumeSource of the backend. A node distinguishes the volumes of a driver
+// by their handles, so a handle that the driver does not read is made unique where the volume is
+// shared.
 // Source: Kubernetes, core/v1 CSIPersistentVolumeSource.
 func (p *Profile) source(namespace string) corev1.PersistentVolumeSource {
 	handle := p.Volume.Handle

@@ -10,7 +10,8 @@ func (p *Profile) driver() string {
 	return p.StorageClass.Driver
 }
 
-// parameters are the preset's, those of its performance, and the profile's own over them. An empty value removes one.
+// parameters are the preset's, those of its performance, and the profile's own over them. An empty
+// value removes one.
 func (p *Profile) parameters() map[string]string {
 	merged := map[string]string{}
 	maps.Copy(merged, p.Backend().Parameters)
@@ -25,7 +26,8 @@ func (p *Profile) parameters() map[string]string {
 	return merged
 }
 
-// attributes are the volume's own over the backend's and the parameters that it needs on both sides.
+// attributes are the volume's own over the backend's and the parameters that it needs on both
+// sides.
 func (p *Profile) attributes() map[string]string {
 	merged := map[string]string{}
 	maps.Copy(merged, p.Backend().Attributes)

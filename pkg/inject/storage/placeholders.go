@@ -16,30 +16,34 @@ import (
 // Placeholder is a row of [Placeholders]: what stands in mount.subPath for a value of the pod, its
 // namespace or its release.
 type Placeholder struct {
-	// Pattern is how a profile writes it. KEY stands for a key that the profile names, such as that of a label.
+	// Pattern is how a profile writes it. KEY stands for a key that the profile names, such as that
+	// of a label.
 	Pattern string
 	// Noun is what has the key, for messages. Empty: the pattern has no key.
 	Noun string
-	// FieldPath is the field of the pod from which the kubelet fills it when a container starts, with KEY as in Pattern.
-	// Empty: it is filled when the mount is added.
+	// FieldPath is the field of the pod from which the kubelet fills it when a container starts,
+	// with KEY as in Pattern. Empty: it is filled when the mount is added.
 	FieldPath string
-	// Variable is the environment variable that the field needs in every container with the mount, with KEY as
-	// in Pattern.
+	// Variable is the environment variable that the field needs in every container with the mount,
+	// with KEY as in Pattern.
 	Variable string
 	// Value returns the value as it is when the mount is added. Empty: it has no value.
 	Value func(s Subject, key string) string
 	// Later reports whether the value can come after the mount is added. Nil: never.
 	Later func(s Subject, key string) bool
-	// Safe reports whether a value names one directory, so that it cannot lead out of the one that the profile gives it.
+	// Safe reports whether a value names one directory, so that it cannot lead out of the one that
+	// the profile gives it.
 	Safe func(value string) bool
-	// Becomes and Values are for docs/configuration.md: what stands in its place, and what such a value looks like.
+	// Becomes and Values are for docs/configuration.md: what stands in its place, and what such a
+	// value looks like.
 	Becomes, Values string
 }
 
 // Subject is the pod that placeholders are filled for.
 type Subject struct {
 	Pod *kinds.Pod
-	// Namespace is that of the pod, and Release the name of its Helm release. Either is empty where it is not known.
+	// Namespace is that of the pod, and Release the name of its Helm release. Either is empty where
+	// it is not known.
 	Namespace, Release string
 }
 
@@ -49,18 +53,19 @@ const (
 	placeholderRelease   = "{release}"
 )
 
-// podVariablePrefix begins the names of the variables. No profile may give its own variable such a name.
+// podVariablePrefix begins the names of the variables. No profile may give its own variable such a
+// name.
 const podVariablePrefix = "PIPELINE_STORAGE_POD_"
 
 // placeholderKey stands for the key in the columns of a row.
 const placeholderKey = "KEY"
 
-// Placeholders is the table of what mount.subPath may have, by which one claim has a directory for each
-// pod, run or namespace.
+// Placeholders is the table of what mount.subPath may have, by which one claim has a directory for
+// each pod, run or namespace.
 //
-// The kubelet fills the rows with a FieldPath when a container starts: the mount gets a subPathExpr, which
-// may use the container's own variables only, and the container gets these variables, which the downward
-// API fills.
+// The kubelet fills the rows with a FieldPath when a container starts: the mount gets a
+// subPathExpr, which may use the container's own variables only, and the container gets these
+// variables, which the downward API fills.
 // Source: Kubernetes, core/v1 VolumeMount subPathExpr.
 var Placeholders = []Placeholder{
 	{
@@ -94,7 +99,8 @@ var Placeholders = []Placeholder{
 		Variable:  podVariablePrefix + "LABEL_KEY",
 		Value:     func(s Subject, key string) string { return s.Pod.Labels[key] },
 		Later:     func(s Subject, key string) bool { return slices.Contains(s.Pod.ControllerLabels, key) },
-		// The API server is stricter, but not every tool has filled its own placeholders in a rendered label.
+		// The API server is stricter, but not every tool has filled its own placeholders in a
+		// rendered label.
 		Safe: isDirectoryName,
 		Becomes: "a label of the pod: `workflows.argoproj.io/workflow`, `batch.kubernetes.io/job-name`, " +
 			"`ray.io/cluster`, …",
@@ -106,7 +112,8 @@ var Placeholders = []Placeholder{
 // Source: Kubernetes, apimachinery IsDNS1123Subdomain.
 func isDNSName(value string) bool { return len(validation.IsDNS1123Subdomain(value)) == 0 }
 
-// isDirectoryName reports whether a value is one element of a path, and not its own or its parent directory.
+// isDirectoryName reports whether a value is one element of a path, and not its own or its parent
+// directory.
 func isDirectoryName(value string) bool {
 	return value != "" && value != "." && value != ".." && !strings.Contains(value, "/")
 }
@@ -135,8 +142,8 @@ func (p *Placeholder) EnvVar(key string) corev1.EnvVar {
 	}
 }
 
-// variableName makes the name of a variable from a key. Two keys may have one name: that is a conflict like
-// any other of a variable that is taken.
+// variableName makes the name of a variable from a key. Two keys may have one name: that is a
+// conflict like any other of a variable that is taken.
 func variableName(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -169,14 +176,16 @@ func placeholderOf(text string) (*Placeholder, string) {
 	return nil, ""
 }
 
-// inBraces is what stands in braces. What stands in double ones is Argo's, which fills its templates itself
-// before it makes pods of them. Source: Argo Workflows, Workflow Variables.
+// inBraces is what stands in braces. What stands in double ones is Argo's, which fills its
+// templates itself before it makes pods of them.
+// Source: Argo Workflows, Workflow Variables.
 var inBraces = regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
 
 // isArgos reports whether a text in braces is a placeholder of Argo Workflows.
 func isArgos(text string) bool { return strings.HasPrefix(text, "{{") }
 
-// ReplacePlaceholders returns a subPath with what fill returns for each placeholder. Those of Argo remain.
+// ReplacePlaceholders returns a subPath with what fill returns for each placeholder. Those of Argo
+// remain.
 func ReplacePlaceholders(subPath string, fill func(p *Placeholder, key string) string) string {
 	return inBraces.ReplaceAllStringFunc(subPath, func(text string) string {
 		if row, key := placeholderOf(text); row != nil {
@@ -194,7 +203,8 @@ func (m *MountConfig) NeedsVariables() bool {
 	})
 }
 
-// checkPlaceholders refuses braces that remain: they would be a directory of that name, shared by all pods.
+// checkPlaceholders refuses braces that remain: they would be a directory of that name, shared by
+// all pods.
 func checkPlaceholders(subPath string) error {
 	for _, found := range inBraces.FindAllString(subPath, -1) {
 		if isArgos(found) {
@@ -217,7 +227,8 @@ func checkPlaceholders(subPath string) error {
 	return nil
 }
 
-// checkNoPlaceholders refuses placeholders in an annotation: the administrator chooses which directories there are.
+// checkNoPlaceholders refuses placeholders in an annotation: the administrator chooses which
+// directories there are.
 func checkNoPlaceholders(subPath string) error {
 	for _, found := range inBraces.FindAllString(subPath, -1) {
 		if !isArgos(found) {

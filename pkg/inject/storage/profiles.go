@@ -9,8 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Serves reports whether pods of a namespace with these labels may have the profile's storage added at admission: its
-// NamespaceSelector matches, and a volume of the profile's own, which is bound to one claim, names that namespace.
+// Serves reports whether pods of a namespace with these labels may have the profile's storage added
+// at admission: its NamespaceSelector matches, and a volume of the profile's own, which is bound to
+// one claim, names that namespace.
 func (p *Profile) Serves(namespace string, of map[string]string) error {
 	if !p.namespaces.Matches(labels.Set(of)) {
 		return fmt.Errorf("the profile %q is not for the namespace %q: its namespaceSelector is %q",
@@ -33,15 +34,15 @@ func (p *Profile) Creates() bool {
 		p.createsAttributesClass() || p.createsSnapshotClass()
 }
 
-// ClaimLabel is the label of pods that mount a claim of the profile, where the profile keeps them on one
-// node. The value is the name of the claim, shortened where a label cannot hold it.
+// ClaimLabel is the label of pods that mount a claim of the profile, where the profile keeps them
+// on one node. The value is the name of the claim, shortened where a label cannot hold it.
 func (p *Profile) ClaimLabel(claim string) (key, value string) {
 	return p.Name + "." + LabelClaim, shorten(claim)
 }
 
-// Colocates reports whether the profile keeps its pods on one node: colocate is true, and the volume is on
-// one node at a time. A ReadWriteOncePod claim has one pod at a time, so that there are no pods to keep
-// together.
+// Colocates reports whether the profile keeps its pods on one node: colocate is true, and the
+// volume is on one node at a time. A ReadWriteOncePod claim has one pod at a time, so that there
+// are no pods to keep together.
 func (p *Profile) Colocates() bool {
 	return p.Colocate && p.SingleNode() && !p.singlePod()
 }
@@ -63,8 +64,8 @@ func (p *Profile) colocateWarning() []string {
 	return []string{p.warning("colocate has no effect: many nodes can mount the volume")}
 }
 
-// SingleNode reports whether the volume can be mounted on one node only: every mode is ReadWriteOnce(Pod)
-// and the backend is a disk.
+// SingleNode reports whether the volume can be mounted on one node only: every mode is
+// ReadWriteOnce(Pod) and the backend is a disk.
 func (p *Profile) SingleNode() bool {
 	return p.Backend().Block && !slices.ContainsFunc(p.Claim.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool {
 		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
@@ -81,18 +82,20 @@ func (c *Config) Profile(name string) *Profile {
 	return nil
 }
 
-// SelectsNamespaces reports whether any profile has a namespaceSelector that excludes namespaces, so that
-// their labels are read.
+// SelectsNamespaces reports whether any profile has a namespaceSelector that excludes namespaces,
+// so that their labels are read.
 func (c *Config) SelectsNamespaces() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return !p.namespaces.Empty() })
 }
 
-// SetsEnv reports whether any profile sets an environment variable, so that those of containers are read.
+// SetsEnv reports whether any profile sets an environment variable, so that those of containers are
+// read.
 func (c *Config) SetsEnv() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || p.needsVariables })
 }
 
-// Colocates reports whether some profile keeps its pods on one node, so that the affinity of pods matters.
+// Colocates reports whether some profile keeps its pods on one node, so that the affinity of pods
+// matters.
 func (c *Config) Colocates() bool {
 	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Colocates() })
 }

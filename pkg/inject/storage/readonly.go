@@ -10,19 +10,19 @@ import (
 // readWriteOption is the mount option that makes a volume writable.
 const readWriteOption = "rw"
 
-// ReadOnlyVolumeOption returns the option that mounts the profile's static volume read-only for every pod.
-// It is empty where the mount may write, or where the backend has no such option.
+// ReadOnlyVolumeOption returns the option that mounts the profile's static volume read-only for
+// every pod. It is empty where the mount may write, or where the backend has no such option.
 //
-// A volumeMount holds only for the pods that have it: a second pod may name the claim in a volume of its
-// own. A node passes only the PersistentVolume's mountOptions to the driver for every pod of a volume. A
-// node does not read csi.readOnly, which goes to the attachment.
+// A volumeMount holds only for the pods that have it: a second pod may name the claim in a volume
+// of its own. A node passes only the PersistentVolume's mountOptions to the driver for every pod of
+// a volume. A node does not read csi.readOnly, which goes to the attachment.
 //
-// The option holds where a file system is mounted with it. A local volume's directory is bound, and a
-// container runtime binds it again, writable where the pod's mount is: local-path and host-path have no
-// option.
+// The option holds where a file system is mounted with it. A local volume's directory is bound, and
+// a container runtime binds it again, writable where the pod's mount is: local-path and host-path
+// have no option.
 //
-// Source: Kubernetes, core/v1 CSIPersistentVolumeSource.readOnly ("value to pass to ControllerPublishVolumeRequest");
-// pkg/volume/csi, getReadOnlyFromSpec.
+// Source: Kubernetes, core/v1 CSIPersistentVolumeSource.readOnly ("value to pass to
+// ControllerPublishVolumeRequest"); pkg/volume/csi, getReadOnlyFromSpec.
 func (p *Profile) ReadOnlyVolumeOption() string {
 	if !p.Mount.ReadOnly || p.Volume == nil {
 		return ""
@@ -30,7 +30,8 @@ func (p *Profile) ReadOnlyVolumeOption() string {
 	return p.Backend().ReadOnlyOption
 }
 
-// volumeOptions returns the mount options of the static volume, and the one that makes it read-only, once.
+// volumeOptions returns the mount options of the static volume, and the one that makes it
+// read-only, once.
 func (p *Profile) volumeOptions() []string {
 	options := slices.Clone(p.Volume.MountOptions)
 	if option := p.ReadOnlyVolumeOption(); option != "" && !hasOption(options, option) {
@@ -39,18 +40,21 @@ func (p *Profile) volumeOptions() []string {
 	return options
 }
 
-// attachesReadOnly reports whether csi.readOnly is set. A driver without the capability never gets it.
+// attachesReadOnly reports whether csi.readOnly is set. A driver without the capability never gets
+// it.
 // Source: external-attacher, pkg/controller/csi_handler.go (csiAttach).
 func (p *Profile) attachesReadOnly() bool {
 	return p.Mount.ReadOnly && p.Backend().ReadOnlyAttach
 }
 
-// hasOption reports whether the options have one, also in an entry of several, which mount(8) joins by commas.
+// hasOption reports whether the options have one, also in an entry of several, which mount(8) joins
+// by commas.
 func hasOption(options []string, one string) bool {
 	return slices.Contains(strings.Split(strings.Join(options, ","), ","), one)
 }
 
-// validateReadOnly refuses the option that makes a volume writable beside a mount that is read-only.
+// validateReadOnly refuses the option that makes a volume writable beside a mount that is
+// read-only.
 func (p *Profile) validateReadOnly(at *field.Path) field.ErrorList {
 	if p.ReadOnlyVolumeOption() == "" || !hasOption(p.Volume.MountOptions, readWriteOption) {
 		return nil

@@ -9,14 +9,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// SnapshotClass describes the VolumeSnapshotClass of a profile. Snapshots themselves are made by other tools.
+// SnapshotClass describes the VolumeSnapshotClass of a profile. Snapshots themselves are made by
+// other tools.
 type SnapshotClass struct {
-	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the StorageClass's
-	// default, see [Profile.Names].
+	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the
+	// StorageClass's default, see [Profile.Names].
 	Name string `json:"name,omitempty"`
 	// Parameters are merged over those of the backend; an empty value removes one.
 	Parameters map[string]string `json:"parameters,omitempty"`
-	// DeletionPolicy is what happens to a snapshot's data when its VolumeSnapshot is deleted. Default: Retain.
+	// DeletionPolicy is what happens to a snapshot's data when its VolumeSnapshot is deleted.
+	// Default: Retain.
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 	// Create is whether the class is created. Default: as the claim's.
 	Create *bool `json:"create,omitempty"`
@@ -32,9 +34,9 @@ const (
 )
 
 // VolumeSnapshotClass is snapshot.storage.k8s.io/v1 VolumeSnapshotClass. The fields are
-// external-snapshotter's, client/apis/volumesnapshot/v1, whose module would bring its own versions of what
-// every program here is built with, and lengthen the start of postrender, for three fields. test/samples
-// holds them to its CustomResourceDefinition.
+// external-snapshotter's, client/apis/volumesnapshot/v1, whose module would bring its own versions
+// of what every program here is built with, and lengthen the start of postrender, for three fields.
+// test/samples holds them to its CustomResourceDefinition.
 type VolumeSnapshotClass struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitzero"`
@@ -46,7 +48,8 @@ type VolumeSnapshotClass struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 }
 
-// createsSnapshotClass reports whether the profile creates a VolumeSnapshotClass. The defaults must be set.
+// createsSnapshotClass reports whether the profile creates a VolumeSnapshotClass. The defaults must
+// be set.
 func (p *Profile) createsSnapshotClass() bool {
 	return p.SnapshotClass != nil && *p.SnapshotClass.Create
 }
@@ -62,7 +65,8 @@ func (p *Profile) snapshotClass(n Names) *VolumeSnapshotClass {
 	}
 }
 
-// snapshotParameters are the backend's, those that it shares with the StorageClass, and the profile's own over them.
+// snapshotParameters are the backend's, those that it shares with the StorageClass, and the
+// profile's own over them.
 func (p *Profile) snapshotParameters() map[string]string {
 	merged, class := map[string]string{}, p.parameters()
 	for _, name := range p.Backend().ToSnapshot {
@@ -74,8 +78,8 @@ func (p *Profile) snapshotParameters() map[string]string {
 	return merged
 }
 
-// validateSnapshotClass refuses a class whose driver makes no snapshots, and one without the parameters
-// that the driver needs.
+// validateSnapshotClass refuses a class whose driver makes no snapshots, and one without the
+// parameters that the driver needs.
 func (p *Profile) validateSnapshotClass(at *field.Path, backend Backend) field.ErrorList {
 	s := p.SnapshotClass
 	if s == nil {

@@ -13,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Validate checks a configuration whose defaults are set and returns every problem with its field path.
+// Validate checks a configuration whose defaults are set and returns every problem with its field
+// path.
 func (c *Config) Validate() field.ErrorList {
 	var errs field.ErrorList
 	if c.APIVersion != APIVersion {
@@ -147,8 +148,8 @@ func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList
 	return errs
 }
 
-// validateDriver refuses a driver beside a backend that has another one, and requires one for the backend
-// csi where a class or a volume is created.
+// validateDriver refuses a driver beside a backend that has another one, and requires one for the
+// backend csi where a class or a volume is created.
 func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorList {
 	driver, needed := p.StorageClass.Driver, *p.StorageClass.Create || (p.Volume != nil && *p.Volume.Create) ||
 		p.createsAttributesClass() || p.createsSnapshotClass()
@@ -233,7 +234,8 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 	return errs
 }
 
-// validateTopology refuses a zone that would be ignored: a pod could land where the volume cannot be reached.
+// validateTopology refuses a zone that would be ignored: a pod could land where the volume cannot
+// be reached.
 func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorList {
 	var errs field.ErrorList
 	if v.TopologyKey != "" {

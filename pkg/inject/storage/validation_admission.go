@@ -7,7 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateAdmission checks the rules of admission, where no release is known and every namespace can request storage.
+// validateAdmission checks the rules of admission, where no release is known and every namespace
+// can request storage.
 func (c *Config) validateAdmission() field.ErrorList {
 	var errs field.ErrorList
 	claims := map[string]bool{}
@@ -54,8 +55,8 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateClassesForAdmission refuses the classes that only postrender creates. The controller has no right
-// to create them, and the cluster may not have snapshot.storage.k8s.io.
+// validateClassesForAdmission refuses the classes that only postrender creates. The controller has
+// no right to create them, and the cluster may not have snapshot.storage.k8s.io.
 func (p *Profile) validateClassesForAdmission(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	refuse := func(name, kind string, create bool) {

@@ -20,8 +20,8 @@ func (p *Profile) validateClasses(at *field.Path, backend Backend) field.ErrorLi
 	)
 }
 
-// validatePerformance refuses a preset that the backend does not have, or that has no effect because the
-// class exists.
+// validatePerformance refuses a preset that the backend does not have, or that has no effect
+// because the class exists.
 func (p *Profile) validatePerformance(at *field.Path, backend Backend) field.ErrorList {
 	name, here := p.StorageClass.Performance, at.Child("storageClass", "performance")
 	if name == "" {
@@ -41,8 +41,8 @@ func (p *Profile) validatePerformance(at *field.Path, backend Backend) field.Err
 	return p.validateMinSize(at.Child("claim", "size"), preset)
 }
 
-// validateMinSize refuses a size that a preset's disks do not come in, unless the profile's own parameters
-// make it another disk.
+// validateMinSize refuses a size that a preset's disks do not come in, unless the profile's own
+// parameters make it another disk.
 func (p *Profile) validateMinSize(at *field.Path, preset Preset) field.ErrorList {
 	if preset.MinSize == "" || p.Volume != nil {
 		return nil
@@ -59,7 +59,8 @@ func (p *Profile) validateMinSize(at *field.Path, preset Preset) field.ErrorList
 	return nil
 }
 
-// validateMountOptions refuses them where the API server does. Source: Kubernetes, Persistent Volumes, Mount Options.
+// validateMountOptions refuses them where the API server does.
+// Source: Kubernetes, Persistent Volumes, Mount Options.
 func (p *Profile) validateMountOptions(at *field.Path, backend Backend) field.ErrorList {
 	errs := mountOptionErrors(at.Child("storageClass", "mountOptions"), p.StorageClass.MountOptions, backend)
 	if p.Volume != nil {

@@ -30,8 +30,10 @@ func (p *Profile) warning(format string, args ...any) string {
 	return fmt.Sprintf("profile %q: ", p.Name) + fmt.Sprintf(format, args...)
 }
 
-// onHostPath reports whether the profile's volumes are hostPath volumes, whose owner the kubelet never changes.
-// Source: Kubernetes, Configure a Security Context for a Pod, volume types that support ownership management.
+// onHostPath reports whether the profile's volumes are hostPath volumes, whose owner the kubelet
+// never changes.
+// Source: Kubernetes, Configure a Security Context for a Pod, volume types that support ownership
+// management.
 func (p *Profile) onHostPath() bool {
 	b := p.Backend()
 	return b.source == sourceHostPath || b.HostPath && p.Volume == nil

@@ -15,7 +15,8 @@
 // All work is done in rounds. A round runs at the start, when one of the two objects changes (a watch of that
 // one name rings a bell), when a rotation is due, and each Poll:
 //
-//	read the live configuration ─ read the Secret or the files ─ plan ─ write the caBundle if it differs ─ choose what to serve
+//	read the live configuration ─ read the Secret or the files ─ plan
+//	  ─ write the caBundle if it differs ─ choose what to serve
 //
 // This order makes replicas safe without a leader. The Secret is written with the resourceVersion that was
 // read, so of several replicas one wins and the others read again. The caBundle is written with the

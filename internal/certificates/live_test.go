@@ -127,7 +127,9 @@ func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 	var results []error
 	asleep := true
 	api := interceptor.NewClient(s.account(), interceptor.Funcs{
-		Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, o ...client.PatchOption) error {
+		Patch: func(
+			ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, o ...client.PatchOption,
+		) error {
 			if asleep {
 				asleep = false
 				s.start(s.account(), options)
@@ -467,7 +469,9 @@ func TestWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	var away atomic.Bool
 	away.Store(true)
 	api := interceptor.NewClient(s.account(), interceptor.Funcs{
-		Get: func(ctx context.Context, api client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption) error {
+		Get: func(
+			ctx context.Context, api client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption,
+		) error {
 			if away.Load() {
 				return errors.NewServiceUnavailable("away")
 			}

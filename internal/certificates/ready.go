@@ -81,7 +81,9 @@ func (v *view) ready(now time.Time, stale time.Duration) error {
 	case v.problem != nil:
 		return v.problem
 	case now.Before(v.from):
-		return fmt.Errorf("the CA of the served certificate is new in the caBundle: API servers get another %s to receive it", v.from.Sub(now).Round(time.Millisecond))
+		left := v.from.Sub(now).Round(time.Millisecond)
+		return fmt.Errorf("the CA of the served certificate is new in the caBundle: "+
+			"API servers get another %s to receive it", left)
 	case !now.Before(v.until):
 		return fmt.Errorf("the served certificate, or its CA, expired at %s", v.until.UTC().Format(time.RFC3339))
 	case now.Sub(v.seen) > stale:

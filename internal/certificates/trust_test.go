@@ -110,7 +110,8 @@ func TestChainsEndWithTheirFirstCertificate(t *testing.T) {
 	assert.Equal(t, l.Leaf.NotAfter, proof.until)
 }
 
-// A round that a watch causes may begin just before a root is propagated, and end after it: another one must follow soon.
+// A round that a watch causes may begin just before a root is propagated, and end after it: another one must
+// follow soon.
 func TestRoundThatEndsAfterThePropagationIsRepeatedSoon(t *testing.T) {
 	clock := fixedClock()
 	c := &Certificates{options: Options{Clock: clock, Propagation: propagation, Poll: time.Hour}}

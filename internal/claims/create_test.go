@@ -88,7 +88,8 @@ func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 
 // TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the same data.
 func TestSharedVolumeServesEveryNamespace(t *testing.T) {
-	f := newFixture(t, `{name: files, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: files, backend: nfs, parameters: {server: s, share: /x}}, volume: {handle: h, shared: true}}`)
+	f := newFixture(t, `{name: files, claim: {accessModes: [ReadWriteMany]}, `+
+		`storageClass: {name: files, backend: nfs, parameters: {server: s, share: /x}}, volume: {handle: h, shared: true}}`)
 	f.run()
 	for _, namespace := range []string{f.namespace(), f.namespace()} {
 		f.pod(namespace, "one", "files")
@@ -130,7 +131,8 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	namespace, other := f.namespace(), f.namespace()
 	f.current.Store(claimtest.Config(t,
 		`{name: class, storageClass: {name: taken-class}}`,
-		`{name: volume, storageClass: {name: refuse-fast}, volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
+		`{name: volume, storageClass: {name: refuse-fast}, `+
+			`volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
 	require.NoError(t, f.Create(t.Context(), &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: "taken-class"},
 		Provisioner: "example.com/other",
@@ -162,7 +164,8 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	small, fits := f.namespace(), f.namespace()
 	f.current.Store(claimtest.Config(t,
 		`{name: disk, claim: {name: theirs}, storageClass: {name: hijack-disk}}`,
-		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
+		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, `+
+			`volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
 	f.claim(small, "theirs", "hijack-disk", "1Gi")
 	f.claim(small, "static", "hijack-static", "100Gi")
 	f.pod(small, "one", "disk")

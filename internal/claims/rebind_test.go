@@ -157,18 +157,20 @@ func TestRebindsReleasedVolume(t *testing.T) {
 }
 
 func TestRebindsNoOtherVolume(t *testing.T) {
+	type volume = corev1.PersistentVolume
 	cases := map[string]struct {
-		change  func(*corev1.PersistentVolume)
+		change  func(*volume)
 		earlier bool // and is reported
 	}{
-		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "gone" }, true},
-		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
-		"of another claim": {
-			func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" },
-			false,
+		"of an earlier namespace of this name": {
+			func(v *volume) { v.Labels[storage.LabelNamespaceUID] = "deleted" }, true,
 		},
-		"without a claimRef":       {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
-		"that goes with its claim": {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
+		"of another namespace, with forged labels": {func(v *volume) { v.Spec.ClaimRef.Namespace = "another" }, false},
+		"of another claim":                         {func(v *volume) { v.Spec.ClaimRef.Name = "another" }, false},
+		"without a claimRef":                       {func(v *volume) { v.Spec.ClaimRef = nil }, false},
+		"that is deleted with its claim": {
+			func(v *volume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +218,8 @@ func TestRefusesAmbiguousVolumes(t *testing.T) {
 }
 
 func TestRefusesReleasedVolumeThatDoesNotFit(t *testing.T) {
-	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
+	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, `+
+		`storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
 	f.pod(namespace, "one", "default")

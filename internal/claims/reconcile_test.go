@@ -34,7 +34,8 @@ func TestReportsUnknownProfileUntilItIsConfigured(t *testing.T) {
 }
 
 func TestRefusesForgedAnnotationInUnselectedNamespace(t *testing.T) {
-	f := newFixture(t, `{name: default, namespaceSelector: {matchLabels: {gpu: "true"}}, storageClass: {name: forged-fast}}`)
+	f := newFixture(t, `{name: default, namespaceSelector: {matchLabels: {gpu: "true"}}, `+
+		`storageClass: {name: forged-fast}}`)
 	namespace, allowed := f.namespace(), f.namespace("gpu")
 	f.run()
 	f.pod(namespace, "one", "default")

@@ -165,7 +165,8 @@ func (s *Snapshot) release() string {
 	if s.Own {
 		return ConsentCommand(s.Volume.Name, s.Claim.Namespace)
 	}
-	return fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, s.Volume.Name)
+	return fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge -p `+
+		`'{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, s.Volume.Name)
 }
 
 // VolumeMisfits returns why a claim cannot be bound to a volume that it names.

@@ -217,7 +217,8 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 
 	require.NoError(t, f.attack(f.thief()))
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
-	assert.Contains(t, w.Note(), "MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
+	assert.Contains(t, w.Note(),
+		"MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
 	assert.InDelta(t, 1, gauge(t), 0)
 	assert.Contains(t, f.event(ReasonDrift), attacked)
 
@@ -231,7 +232,9 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 	encoded, err := json.Marshal(live.Webhooks[0].ClientConfig.CABundle)
 	require.NoError(t, err)
 	assert.Equal(t, caBundle(t), strings.Trim(string(encoded), `"`), "the caBundle is another package's")
-	upgrade := fmt.Appendf(nil, `{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": %q},
+	upgrade := fmt.Appendf(nil, `{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+		"metadata": {"name": %q},
 		"webhooks": [{"name": "storage.pipeline-storage.io", "failurePolicy": "Ignore"}]}`, f.name)
 	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.ApplyPatchType, upgrade),
 		client.FieldOwner("helm4")),

@@ -156,7 +156,9 @@ func TestReportsAnotherInstallation(t *testing.T) {
 
 	other := f.webhook("other-" + f.namespace)
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
-	assert.Contains(t, w.Note(), "(MutatingWebhookConfiguration "+other.Name+") also selects pods of the namespace "+f.namespace+", which "+own.Name+" selects")
+	assert.Contains(t, w.Note(),
+		"(MutatingWebhookConfiguration "+other.Name+") also selects pods of the namespace "+f.namespace+", "+
+			"which "+own.Name+" selects")
 	assert.InDelta(t, 1, gauge(t), 0)
 	require.Eventually(t, func() bool { return len(f.notes(own.Name)) > 0 }, timeout, poll)
 	assert.Equal(t, []string{w.Note()}, f.notes(own.Name), "a problem is reported once")

@@ -112,7 +112,8 @@ func (p Packager) verify(ctx context.Context, work, file string, m manifest) err
 	return fmt.Errorf("helm installed the package but does not list %s %s:\n%s", m.Name, m.Version, list)
 }
 
-// helm runs Helm with directories of its own, so that it neither reads nor changes what you have installed.
+// helm runs Helm with directories of its own, so that it neither reads nor changes what you have
+// installed.
 func (p Packager) helm(ctx context.Context, home string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, p.Helm, args...)
 	for _, variable := range os.Environ() {

@@ -162,7 +162,8 @@ func TestRefusesKeyOutsideKeyring(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(destination, fileName))
 }
 
-// pack packs the plugin for this platform only: the other ones take minutes to build, and "make plugin" does.
+// pack packs the plugin for this platform only: the other ones take minutes to build, and "make
+// plugin" does.
 func pack(t *testing.T, p plugin.Packager) string {
 	t.Helper()
 	p.Helm = parts.Require(t, "helm4")["helm4"]

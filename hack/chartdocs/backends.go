@@ -33,7 +33,8 @@ type backend struct {
 	Performance map[string]map[string]string `json:"performance"`
 	Attributes  map[string]string            `json:"attributes"`
 	TopologyKey string                       `json:"topologyKey"`
-	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the handle is not changed.
+	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the
+	// handle is not changed.
 	HandleSeparator string `json:"handleSeparator"`
 	Handle          string `json:"handle"`
 	// ReadOnlyOption and ReadOnlyAttach make a static volume read-only for every pod.
@@ -97,8 +98,8 @@ func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
 	return c.Profiles[0].Claim.AccessModes[0]
 }
 
-// separator stands before the namespace in the handle of a shared volume. It is empty where the driver
-// reads the handle.
+// separator stands before the namespace in the handle of a shared volume. It is empty where the
+// driver reads the handle.
 func separator(b storage.Backend) string {
 	if !b.FreeHandle {
 		return ""
@@ -151,15 +152,15 @@ func aliases() map[string]string {
 		}
 	}
 	for _, name := range inTree {
-		if preset := presetOf(name); preset != name {
+		if preset := backendOf(name); preset != name {
 			names[name] = preset
 		}
 	}
 	return names
 }
 
-// presetOf is the backend into which package storage translates a name.
-func presetOf(name string) string {
+// backendOf is the backend into which package storage translates a name.
+func backendOf(name string) string {
 	c := storage.Config{
 		Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: name}}},
 	}

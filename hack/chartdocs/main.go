@@ -1,6 +1,6 @@
-// Command chartdocs writes the generated files of the chart: values.schema.json and the table of README.md
-// from the comments of values.yaml, the schema of a profile and files/backends.yaml, which the templates
-// read, from package storage.
+// Command chartdocs writes the generated files of the chart: values.schema.json and the table of
+// README.md from the comments of values.yaml, the schema of a profile and files/backends.yaml,
+// which the templates read, from package storage.
 //
 //	go run ./hack/chartdocs charts/pipeline-storage
 package main

@@ -29,7 +29,7 @@ func makeTables(values []*value) string {
 // writeRows writes the row of a value, or of those below it after a row about all of them.
 func writeRows(text *strings.Builder, v *value) {
 	if len(v.children) == 0 || v.ref != "" {
-		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), presetText(v), escape(v.text))
+		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), defaultText(v), escape(v.text))
 	} else {
 		fmt.Fprintf(text, "| `%s` | | | **%s** |\n", v.path, escape(v.text))
 	}
@@ -63,7 +63,8 @@ func typeOf(schema map[string]any) string {
 	return fmt.Sprint(schema["type"])
 }
 
-// joined writes all items in a format, with a separator between them. An empty text is written as a word.
+// joined writes all items in a format, with a separator between them. An empty text is written as a
+// word.
 func joined(all []any, separator, format string) string {
 	texts := make([]string, len(all))
 	for i, one := range all {
@@ -75,17 +76,17 @@ func joined(all []any, separator, format string) string {
 	return strings.Join(texts, separator)
 }
 
-// presetText is the default of a value for the table. A value with keys below it has none.
-func presetText(v *value) string {
-	if len(v.children) > 0 || v.preset == "" {
+// defaultText is the default of a value for the table. A value with keys below it has none.
+func defaultText(v *value) string {
+	if len(v.children) > 0 || v.defaultValue == "" {
 		return ""
 	}
-	if text, ok := v.preset.(string); ok {
+	if text, ok := v.defaultValue.(string); ok {
 		return "`" + text + "`"
 	}
-	asJSON, err := json.Marshal(v.preset)
+	asJSON, err := json.Marshal(v.defaultValue)
 	if err != nil {
-		return fmt.Sprint(v.preset)
+		return fmt.Sprint(v.defaultValue)
 	}
 	return "`" + string(asJSON) + "`"
 }

@@ -11,8 +11,8 @@ import (
 // draft is the newest one that every Helm 3 reads.
 const draft = "http://json-schema.org/draft-07/schema#"
 
-// makeSchema returns values.schema.json, which refuses every key that values.yaml does not have. It fails
-// if the schema is invalid or refuses the defaults.
+// makeSchema returns values.schema.json, which refuses every key that values.yaml does not have. It
+// fails if the schema is invalid or refuses the defaults.
 func makeSchema(values []*value) ([]byte, error) {
 	definitions, err := makeDefinitions()
 	if err != nil {
@@ -54,7 +54,7 @@ func checkDefaults(text []byte, values []*value) error {
 	}
 	defaults := map[string]any{}
 	for _, v := range values {
-		defaults[v.path] = v.preset
+		defaults[v.path] = v.defaultValue
 	}
 	asJSON, err := json.Marshal(defaults)
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// configSources are where the types of the configuration and their comments are, from the repository's root.
+// configSources are where the types of the configuration and their comments are, from the
+// repository's root.
 var configSources = []string{"pkg/inject/storage", "pkg/inject/kinds"}
 
 var (
@@ -127,7 +128,7 @@ func (d definitions) define(t reflect.Type) {
 		definition["description"] = text
 	}
 	added := maps.Clone(additions[t.Name()])
-	instead, _ := added["properties"].(map[string]any)
+	replaced, _ := added["properties"].(map[string]any)
 	delete(added, "properties")
 	maps.Copy(definition, added)
 	for field := range t.Fields() {
@@ -136,14 +137,15 @@ func (d definitions) define(t reflect.Type) {
 			continue
 		}
 		schema := d.schema(field.Type) // also where another stands instead: it defines the types below
-		if other, ok := instead[name].(map[string]any); ok {
+		if other, ok := replaced[name].(map[string]any); ok {
 			schema = maps.Clone(other)
 		}
 		fields[name] = described(schema, d.comments[t.Name()+"."+field.Name])
 	}
 }
 
-// described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an allOf.
+// described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an
+// allOf.
 func described(schema map[string]any, text string) map[string]any {
 	if text == "" {
 		return schema

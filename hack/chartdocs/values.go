@@ -29,13 +29,14 @@ type value struct {
 	schema map[string]any
 	// ref is the definition that stands for the schema, or empty.
 	ref string
-	// preset is the default.
-	preset any
+	// defaultValue is the default.
+	defaultValue any
 	// children are the keys below, in their order.
 	children []*value
 }
 
-// parseValues reads values.yaml. Every key must have a comment, and a type: of its default or in its schema.
+// parseValues reads values.yaml. Every key must have a comment, and a type: of its default or in
+// its schema.
 func parseValues(text []byte) ([]*value, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -47,7 +48,8 @@ func parseValues(text []byte) ([]*value, error) {
 	return parseKeys(document.Content[0], "")
 }
 
-// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with a dot behind it.
+// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with
+// a dot behind it.
 func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	var values []*value
 	for i := 0; i < len(mapping.Content); i += 2 {
@@ -63,7 +65,7 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 // parseKey reads one key with its comment, and the keys below it.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
-	if err := node.Decode(&v.preset); err != nil {
+	if err := node.Decode(&v.defaultValue); err != nil {
 		return nil, fmt.Errorf("line %d: %s: %w", node.Line, v.path, err)
 	}
 	added, err := v.readComment(key.HeadComment)
@@ -113,12 +115,12 @@ func (v *value) readComment(comment string) (map[string]any, error) {
 	return added, nil
 }
 
-// inferred is the schema that follows from the default. A mapping takes its own keys and no others; an
-// empty list or mapping holds what the directive allows.
+// inferred is the schema that follows from the default. A mapping takes its own keys and no others;
+// an empty list or mapping holds what the directive allows.
 func (v *value) inferred(node *yaml.Node) map[string]any {
 	schema := map[string]any{"description": v.text}
 	if v.children == nil {
-		schema["default"] = v.preset
+		schema["default"] = v.defaultValue
 	}
 	switch {
 	case node.Kind == yaml.MappingNode:

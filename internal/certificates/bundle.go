@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// bundle is a set of certificates in an order that only its members decide, so that all replicas write the same bytes.
+// bundle is a set of certificates in an order that only its members decide, so that all replicas
+// write the same bytes.
 type bundle []*x509.Certificate
 
 // newBundle sorts the newest certificates to the front and drops repeated ones.
@@ -22,7 +23,8 @@ func newBundle(certs ...*x509.Certificate) bundle {
 	return slices.CompactFunc(sorted, (*x509.Certificate).Equal)
 }
 
-// parseBundle reads PEM as API servers do: other blocks are skipped. Source: crypto/x509, AppendCertsFromPEM.
+// parseBundle reads PEM as API servers do: other blocks are skipped.
+// Source: crypto/x509, AppendCertsFromPEM.
 func parseBundle(text []byte) bundle {
 	var certs []*x509.Certificate
 	for {
@@ -79,14 +81,16 @@ func (b bundle) pool() *x509.CertPool {
 	return pool
 }
 
-// sightings has the time at which each of some certificates was first seen. The key is the certificate itself.
-type sightings map[string]time.Time
+// firstSeen has the time at which each of some certificates was first seen. The key is the
+// certificate itself.
+type firstSeen map[string]time.Time
 
-// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate that it has
-// now. Another replica, or a third party that signed before this installation, may still serve by those.
-// thirdParty has the time since when each of them was not own. Pass the returned sightings to the next call.
-func wanted(own, live bundle, thirdParty sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
-	seen := sightings{}
+// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate
+// that it has now. Another replica, or a third party that signed before this installation, may
+// still serve by those. thirdParty has the time since when each of them was not own. Pass the
+// returned firstSeen to the next call.
+func wanted(own, live bundle, thirdParty firstSeen, now time.Time, overlap time.Duration) (bundle, firstSeen) {
+	seen := firstSeen{}
 	remaining := live.unexpired(now).only(func(c *x509.Certificate) bool {
 		if own.has(c) {
 			return false

@@ -33,8 +33,8 @@ var groups = []kube.Group{
 	},
 }
 
-// NewClient returns a client for the two kinds that this package uses. It makes no discovery request and has no
-// cache, so its first answer comes after one request, and it sets no rate limit.
+// NewClient returns a client for the two kinds that this package uses. It makes no discovery
+// request and has no cache, so its first answer comes after one request, and it sets no rate limit.
 func NewClient(config *rest.Config) (client.WithWatch, error) {
 	unlimited := rest.CopyConfig(config)
 	unlimited.QPS = -1

@@ -24,7 +24,8 @@ type files struct {
 	loaded           *leaf
 }
 
-// current reads the directory again. When it cannot be used, the certificate that was read before stays.
+// current reads the directory again. When it cannot be used, the certificate that was read before
+// stays.
 func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, error) {
 	if err := f.load(); err != nil {
 		return nil, f.loaded, err
@@ -36,8 +37,8 @@ func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, erro
 	return own, f.loaded, err
 }
 
-// load parses the pair if it has changed. A pair that does not match is a directory in the middle of a change,
-// or a mistake.
+// load parses the pair if it has changed. A pair that does not match is a directory in the middle
+// of a change, or a mistake.
 func (f *files) load() error {
 	certificate, err := f.read(corev1.TLSCertKey)
 	if err != nil {

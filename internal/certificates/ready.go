@@ -37,7 +37,7 @@ func newView(served *leaf, live configuration, t trust, now time.Time) *view {
 			"MutatingWebhookConfiguration %s: %w", live.name, err)
 		return v
 	}
-	v.from, v.until = t.known(proof.root), proof.until
+	v.from, v.until = t.receivedAt(proof.root), proof.until
 	return v
 }
 

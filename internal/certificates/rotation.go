@@ -9,7 +9,8 @@ import (
 type signers struct {
 	// current signs what is served. next is on its way into the caBundle.
 	current, next *ca
-	// rotateRequest is the value of AnnotationRotate, and rotateDone the last value for which a rotation began.
+	// rotateRequest is the value of AnnotationRotate, and rotateDone the last value for which a
+	// rotation began.
 	rotateRequest, rotateDone string
 }
 
@@ -23,8 +24,8 @@ const (
 	promoteNext   action = "promoted the next CA: the live configuration trusts it"
 )
 
-// plan returns the next step of a rotation. propagated are the roots of the live configuration that API servers
-// have received by now.
+// plan returns the next step of a rotation. propagated are the roots of the live configuration that
+// API servers have received by now.
 func (s signers) plan(propagated bundle, now time.Time) action {
 	switch {
 	case !s.current.usable(now) && s.next.usable(now):

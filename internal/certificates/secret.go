@@ -46,8 +46,8 @@ type selfMade struct {
 	signed *leaf
 }
 
-// current does the next step of a rotation, if there is one. It fails with a conflict when another replica did
-// it first.
+// current does the next step of a rotation, if there is one. It fails with a conflict when another
+// replica did it first.
 func (s *selfMade) current(ctx context.Context, propagated bundle, now time.Time) (bundle, *leaf, error) {
 	object, err := s.read(ctx)
 	if err != nil {
@@ -111,7 +111,8 @@ func isThirdParty(object *corev1.Secret) bool {
 	return len(object.Data) > 0 && !own && object.Labels[kube.LabelName] != kube.ProductName
 }
 
-// write creates or updates the Secret. The resourceVersion that was read makes a lost race a conflict.
+// write creates or updates the Secret. The resourceVersion that was read makes a lost race a
+// conflict.
 func (s *selfMade) write(ctx context.Context, object *corev1.Secret, state signers) error {
 	if err := state.encode(object); err != nil {
 		return err

@@ -148,8 +148,8 @@ func sameKey(a, b crypto.PublicKey) bool {
 	return ok && key.Equal(b)
 }
 
-// usable reports whether there is a CA that has not expired. One that is not valid yet is usable: it comes from
-// a node whose clock is ahead, and that node would replace another one again.
+// usable reports whether there is a CA that has not expired. One that is not valid yet is usable:
+// it comes from a node whose clock is ahead, and that node would replace another one again.
 func (a *ca) usable(now time.Time) bool {
 	return a != nil && now.Before(a.cert.NotAfter)
 }

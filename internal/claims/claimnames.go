@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -18,9 +17,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// claimNames holds the names of all claims of the cluster, and no other field of them. It watches only while a
-// profile has claim.create: false. For other profiles the controller creates missing claims, so their names are
-// not needed.
+// claimNames holds the names of all claims of the cluster, and no other field of them. It watches
+// only while a profile has claim.create: false. For other profiles the controller creates missing
+// claims, so their names are not needed.
 type claimNames struct {
 	manager manager.Manager
 	running atomic.Pointer[nameSet]
@@ -111,10 +110,7 @@ func (s *nameSet) OnDelete(object any) {
 }
 
 func nameOf(object any) (types.NamespacedName, bool) {
-	if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
-	}
-	claim, ok := object.(*metav1.PartialObjectMetadata)
+	claim, ok := kube.HandledMetadata(object)
 	if !ok {
 		return types.NamespacedName{}, false
 	}

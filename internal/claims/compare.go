@@ -16,8 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
-// compare compares an existing claim with the profile. A claim of this installation grows where the profile is
-// larger; every other difference is reported.
+// compare compares an existing claim with the profile. A claim of this installation grows where the
+// profile is larger; every other difference is reported.
 func (r *reconciliation) compare(ctx context.Context) error {
 	if r.claim == nil {
 		return nil
@@ -41,7 +41,8 @@ func (r *reconciliation) compare(ctx context.Context) error {
 	return r.expand(ctx, wanted)
 }
 
-// unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would create.
+// unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would
+// create.
 func (r *reconciliation) unmanagedMisfits() []string {
 	if r.claim == nil || r.own() || len(r.wanted.Claims) == 0 {
 		return nil
@@ -49,9 +50,9 @@ func (r *reconciliation) unmanagedMisfits() []string {
 	return misfits(r.claim, r.wanted.Claims[0])
 }
 
-// compareVolume returns how a volume differs from the wanted one, and warns of one that only lacks the option
-// of a read-only profile. Such a volume was created before mount.readOnly made volumes read-only: it holds the
-// right data, so pods use it.
+// compareVolume returns how a volume differs from the wanted one, and warns of one that only lacks
+// the option of a read-only profile. Such a volume was created before mount.readOnly made volumes
+// read-only: it holds the right data, so pods use it.
 func (r *reconciliation) compareVolume(existing, wanted *corev1.PersistentVolume) []string {
 	option := r.profile.ReadOnlyVolumeOption()
 	if !slices.Contains(wanted.Spec.MountOptions, option) || slices.Contains(existing.Spec.MountOptions, option) {
@@ -76,7 +77,8 @@ func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	return append(why, sourceDifferences(existing, wanted)...)
 }
 
-// differences returns how an own claim differs from the profile, except for its size, which can grow.
+// differences returns how an own claim differs from the profile, except for its size, which can
+// grow.
 func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var what []string
 	have, want := existing.Spec.AccessModes, wanted.Spec.AccessModes
@@ -86,8 +88,8 @@ func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	return append(what, sourceDifferences(existing, wanted)...)
 }
 
-// sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim with the
-// wanted volume has the wanted data, whatever its class is called.
+// sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim
+// with the wanted volume has the wanted data, whatever its class is called.
 func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
 	have, want := existing.Spec, wanted.Spec
@@ -128,7 +130,8 @@ func classRefusal(existing, wanted *storagev1.StorageClass) string {
 	return ""
 }
 
-// reclaimPolicy returns Delete where a class names none. Source: Kubernetes, Storage Classes, Reclaim policy.
+// reclaimPolicy returns Delete where a class names none.
+// Source: Kubernetes, Storage Classes, Reclaim policy.
 func reclaimPolicy(class *storagev1.StorageClass) corev1.PersistentVolumeReclaimPolicy {
 	return ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 }
@@ -174,8 +177,8 @@ func optionDifferences(have, want []string) []string {
 	return []string{fmt.Sprintf("its mount options are %q, not %q", have, want)}
 }
 
-// volumeRefusal returns why a volume of that name cannot be used. Empty: it can. Without a claimRef it is free, and the
-// claim's volumeName reserves it.
+// volumeRefusal returns why a volume of that name cannot be used. Empty: it can. Without a claimRef
+// it is free, and the claim's volumeName reserves it.
 func volumeRefusal(existing, wanted *corev1.PersistentVolume) string {
 	ref, want := existing.Spec.ClaimRef, wanted.Spec.ClaimRef
 	if ref == nil || (ref.Namespace == want.Namespace && ref.Name == want.Name) {
@@ -186,8 +189,8 @@ func volumeRefusal(existing, wanted *corev1.PersistentVolume) string {
 		existing.Name, ref.Namespace, ref.Name, want.Namespace, want.Name)
 }
 
-// volumeDifferences returns how a volume holds other data than the wanted one, or treats it otherwise.
-// Attributes that only the existing one has come from its driver or its author.
+// volumeDifferences returns how a volume holds other data than the wanted one, or treats it
+// otherwise. Attributes that only the existing one has come from its driver or its author.
 func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 	var what []string
 	have, want := existing.Spec, wanted.Spec
@@ -266,8 +269,9 @@ func boundVolume(profile, claim, volume string, what []string) diagnose.Finding 
 	return finding(diagnose.ReasonVolumeDiffers, format, claim, volume, profile, strings.Join(what, "; "))
 }
 
-// writableVolume is about a volume that can be made read-only. Its source, and csi.readOnly with it, cannot be
-// changed; its mount options can. Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeUpdate.
+// writableVolume is about a volume that can be made read-only. Its source, and csi.readOnly with
+// it, cannot be changed; its mount options can.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeUpdate.
 func writableVolume(profile string, existing *corev1.PersistentVolume, options []string) diagnose.Finding {
 	const format = "PersistentVolume %s is writable for a pod that names the claim itself, " +
 		"though the profile %s is read-only. " +

@@ -80,8 +80,8 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 	}
 }
 
-// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, and
-// an unmanaged claim in another one has nothing to do with it.
+// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one
+// namespace, and an unmanaged claim in another one has nothing to do with it.
 func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T) {
 	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, `+
 		`volume: {handle: v, namespace: another, create: false}}`)
@@ -96,7 +96,8 @@ func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T)
 	assert.Empty(t, f.notes(none, "one", diagnose.ReasonProfileRefused))
 }
 
-// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be kept, and a volume with other data.
+// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be kept, and a volume
+// with other data.
 func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
@@ -166,8 +167,8 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 		f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
-// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their
-// volumes read-only.
+// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made
+// their volumes read-only.
 func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()

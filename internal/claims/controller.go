@@ -34,8 +34,8 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the
-// index of this replica. The controller runs on the leader only, the index everywhere.
+// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and
+// returns the index of this replica. The controller runs on the leader only, the index everywhere.
 func Add(mgr manager.Manager, o Options) (*Index, error) {
 	o = o.withDefaults()
 	index, err := newIndex(mgr)
@@ -52,8 +52,8 @@ func Add(mgr manager.Manager, o Options) (*Index, error) {
 	return index, nil
 }
 
-// newIndex makes the index and the informers that feed it and the controller, so that a replica that becomes the leader
-// has them filled.
+// newIndex makes the index and the informers that feed it and the controller, so that a replica
+// that becomes the leader has them filled.
 func newIndex(mgr manager.Manager) (*Index, error) {
 	ctx := context.Background() // nothing blocks here: the cache has not started
 	pod := kube.MetadataOf("Pod")
@@ -101,8 +101,8 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	return nil
 }
 
-// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No other update
-// of a pod matters here, and its deletion frees nothing.
+// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No
+// other update of a pod matters here, and its deletion frees nothing.
 func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type pods = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Pod"),
@@ -117,7 +117,8 @@ func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 		})
 }
 
-// claimSource enqueues a claim of this installation at every change: bound, grown, deleted while pods need it.
+// claimSource enqueues a claim of this installation at every change: bound, grown, deleted while
+// pods need it.
 func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type claims = corev1.PersistentVolumeClaim
 	return source.TypedKind(c, &claims{},
@@ -126,7 +127,8 @@ func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 		}))
 }
 
-// namespaceSource enqueues the profiles of a namespace when its labels change: a profile may serve it now.
+// namespaceSource enqueues the profiles of a namespace when its labels change: a profile may serve
+// it now.
 func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.ProfileRef] {
 	type namespaces = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Namespace"),
@@ -173,8 +175,8 @@ func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration)
 	return selectors
 }
 
-// configurationFollower carries a change of the configuration to everything that depends on it. It runs on
-// every replica.
+// configurationFollower carries a change of the configuration to everything that depends on it. It
+// runs on every replica.
 type configurationFollower struct {
 	options Options
 	index   *Index

@@ -16,10 +16,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// create creates the missing storage objects of pods whose claim is not bound: class, volume, claim. Existing
-// objects are compared before any is created, because a claim's class and volume cannot be changed later. For
-// an unmanaged claim that does not fit, neither class nor volume is created, which could bind it:
-// [reconciliation.compare] reports it.
+// create creates the missing storage objects of pods whose claim is not bound: class, volume,
+// claim. Existing objects are compared before any is created, because a claim's class and volume
+// cannot be changed later. For an unmanaged claim that does not fit, neither class nor volume is
+// created, which could bind it: [reconciliation.compare] reports it.
 func (r *reconciliation) create(ctx context.Context) error {
 	if bound(r.claim) || len(r.pods) == 0 || len(r.unmanagedMisfits()) > 0 {
 		return nil
@@ -151,8 +151,8 @@ func (r *reconciliation) readObject(
 	return err == nil, nil
 }
 
-// createObject creates the wanted object. Where a third party was faster, found is true, and its object is read
-// into existing.
+// createObject creates the wanted object. Where a third party was faster, found is true, and its
+// object is read into existing.
 func (r *reconciliation) createObject(
 	ctx context.Context, wanted, existing client.Object, kind string,
 ) (found bool, err error) {

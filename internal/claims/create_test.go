@@ -62,8 +62,8 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
 }
 
-// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook injects
-// into one pod.
+// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the
+// webhook injects into one pod.
 func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	text, err := os.ReadFile("../../examples/three-storages.yaml")
 	require.NoError(t, err)
@@ -86,7 +86,8 @@ func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	assert.Equal(t, "datasets#"+namespace, volume.Spec.CSI.VolumeHandle)
 }
 
-// TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the same data.
+// TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the
+// same data.
 func TestSharedVolumeServesEveryNamespace(t *testing.T) {
 	f := newFixture(t, `{name: files, claim: {accessModes: [ReadWriteMany]}, `+
 		`storageClass: {name: files, backend: nfs, parameters: {server: s, share: /x}}, volume: {handle: h, shared: true}}`)
@@ -157,8 +158,8 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that a
-// third party made for something else.
+// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a
+// claim that a third party made for something else.
 func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f := newFixture(t)
 	small, fits := f.namespace(), f.namespace()
@@ -209,7 +210,8 @@ func (*race) Create(_ context.Context, o client.Object, _ ...client.CreateOption
 	return apierrors.NewAlreadyExists(schema.GroupResource{Resource: "storageclasses"}, o.GetName())
 }
 
-// TestUsesObjectThatThirdPartyCreatesFirst needs a fake: no real API server loses this race on demand.
+// TestUsesObjectThatThirdPartyCreatesFirst needs a fake: no real API server loses this race on
+// demand.
 func TestUsesObjectThatThirdPartyCreatesFirst(t *testing.T) {
 	t.Parallel()
 

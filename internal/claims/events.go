@@ -11,10 +11,10 @@ import (
 // actionProvide is the action of every Event of this package.
 const actionProvide = "ProvideStorage"
 
-// warn sends a Warning about the claim, if there is one, and about the pods. A pod's Event is related to the
-// claim even while the claim does not exist: client-go counts an Event with the same object, reason and related
-// object as another one of the first, and drops its note, so that of a pod's two profiles only the first would
-// be reported.
+// warn sends a Warning about the claim, if there is one, and about the pods. A pod's Event is
+// related to the claim even while the claim does not exist: client-go counts an Event with the same
+// object, reason and related object as another one of the first, and drops its note, so that of a
+// pod's two profiles only the first would be reported.
 // Source: client-go, tools/events/event_broadcaster.go getKey.
 func (r *reconciliation) warn(f diagnose.Finding) {
 	if r.claim != nil {
@@ -47,7 +47,8 @@ func (r *reconciliation) claimReference() *corev1.ObjectReference {
 	}
 }
 
-// wantedClaimReference refers to the claim of the profile, which may not exist. Nil: the profile is unknown.
+// wantedClaimReference refers to the claim of the profile, which may not exist. Nil: the profile is
+// unknown.
 func (r *reconciliation) wantedClaimReference() *corev1.ObjectReference {
 	switch {
 	case r.claim != nil:

@@ -11,24 +11,26 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// indexProfile is the name of the cache index of live pods by the profiles of their injected annotation.
+// indexProfile is the name of the cache index of live pods by the profiles of their injected
+// annotation.
 const indexProfile = "profile"
 
-// Index answers, without a lock and without a request, what the admission path warns of. Every replica has one. A nil
-// Index has no warnings.
+// Index answers, without a lock and without a request, what the admission path warns of. Every
+// replica has one. A nil Index has no warnings.
 type Index struct {
 	pods   sync.Map // storage.ProfileRef to *atomic.Int64, the number of its live pods
 	synced func() bool
 	names  claimNames
 }
 
-// Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the profile: a
-// claim for one node has other users, or a claim that this installation does not create is missing. Before the
-// caches are filled it returns no warning.
+// Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the
+// profile: a claim for one node has other users, or a claim that this installation does not create
+// is missing. Before the caches are filled it returns no warning.
 func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
@@ -76,7 +78,8 @@ func (i *Index) refs() []storage.ProfileRef {
 	return refs
 }
 
-// handler feeds the index. An informer calls its handler from one goroutine, so writers need no lock.
+// handler feeds the index. An informer calls its handler from one goroutine, so writers need no
+// lock.
 func (i *Index) handler() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(pod any) { i.count(pod, 1) },
@@ -89,10 +92,7 @@ func (i *Index) handler() toolscache.ResourceEventHandler {
 }
 
 func (i *Index) count(object any, n int64) {
-	if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
-	}
-	pod, ok := object.(*metav1.PartialObjectMetadata)
+	pod, ok := kube.HandledMetadata(object)
 	if !ok {
 		return
 	}
@@ -104,8 +104,8 @@ func (i *Index) count(object any, n int64) {
 	}
 }
 
-// liveProfiles returns the profiles that a pod needs: none once it is being deleted. Pods in the cache have few
-// of them, see [boundedProfiles].
+// liveProfiles returns the profiles that a pod needs: none once it is being deleted. Pods in the
+// cache have few of them, see [boundedProfiles].
 func liveProfiles(pod client.Object) []string {
 	if pod.GetDeletionTimestamp() != nil {
 		return nil

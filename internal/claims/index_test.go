@@ -43,7 +43,8 @@ func TestInjectedProfiles(t *testing.T) {
 	}
 }
 
-// TestCacheKeepsFewNames holds that the cache keeps little of what a pod's author writes into the injected annotation.
+// TestCacheKeepsFewNames holds that the cache keeps little of what a pod's author writes into the
+// injected annotation.
 func TestCacheKeepsFewNames(t *testing.T) {
 	t.Parallel()
 

@@ -20,7 +20,8 @@ const (
 	podsPerPage = 4  // of these
 )
 
-// reportPending reports on the claim and its pods why the claim is not bound, once they have waited long enough.
+// reportPending reports on the claim and its pods why the claim is not bound, once they have waited
+// long enough.
 func (r *reconciliation) reportPending(ctx context.Context) (time.Duration, error) {
 	if len(r.pods) == 0 {
 		return 0, nil // with WaitForFirstConsumer this is as it should be
@@ -66,8 +67,9 @@ func (r *reconciliation) waited(now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata does not have.
-// It reads a bounded number in small pages: the author of a pod can make it as large as etcd accepts, 1.5 MiB.
+// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata
+// does not have. It reads a bounded number in small pages: the author of a pod can make it as large
+// as etcd accepts, 1.5 MiB.
 func (r *reconciliation) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for read, next := 0, ""; read < maxPodsRead; {
@@ -101,8 +103,9 @@ func stripToNode(pod *corev1.Pod) corev1.Pod {
 	return stripped
 }
 
-// reportMultiNode reports when pods on several nodes use a volume that one node at a time can mount. The nodes
-// are read at most once per [Options.PendingAfter]: a Job with hundreds of pods costs one read.
+// reportMultiNode reports when pods on several nodes use a volume that one node at a time can
+// mount. The nodes are read at most once per [Options.PendingAfter]: a Job with hundreds of pods
+// costs one read.
 func (r *reconciliation) reportMultiNode(ctx context.Context) (time.Duration, error) {
 	if !*r.profile.Claim.Create || !r.profile.SingleNode() || len(r.pods) < 2 {
 		return 0, nil

@@ -26,7 +26,8 @@ import (
 const (
 	// requeueSoon is the pause after [errRequeueSoon].
 	requeueSoon = 500 * time.Millisecond
-	// inSyncFor is how long a bound claim that is in sync is not compared again while it does not change.
+	// inSyncFor is how long a bound claim that is in sync is not compared again while it does not
+	// change.
 	inSyncFor = 10 * time.Minute
 )
 
@@ -77,28 +78,29 @@ func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) err
 	return nil
 }
 
-// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again after
-// [Options.Recheck], less often than errors are.
+// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again
+// after [Options.Recheck], less often than errors are.
 type refusal diagnose.Finding
 
 func (r refusal) Error() string { return r.Note }
 
 // Errors that end a reconciliation without an Event.
 var (
-	errNamespaceEnds = errors.New("the namespace is being deleted")
+	errNamespaceTerminating = errors.New("the namespace is being deleted")
 	// The injected annotation there is another installation's, or forged.
 	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
-	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as no error.
+	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as
+	// no error.
 	errRequeueSoon = errors.New("objects are changing")
 )
 
-// asRefusal turns an answer that will stay the same until someone changes something (rights, quota, policies,
-// values that the API does not accept) into a refusal. Any other error is retried. action is an infinitive, for
-// the message.
+// asRefusal turns an answer that will stay the same until someone changes something (rights, quota,
+// policies, values that the API does not accept) into a refusal. Any other error is retried. action
+// is an infinitive, for the message.
 func asRefusal(err error, reason, action string) error {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return errNamespaceEnds
+		return errNamespaceTerminating
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		errorsTotal.Inc()
 		return refusal{Reason: reason, Note: fmt.Sprintf("the API server refused to %s: %v", action, err)}
@@ -112,7 +114,7 @@ func (r *reconciler) Reconcile(ctx context.Context, ref storage.ProfileRef) (rec
 	after, err := current.reconcile(ctx)
 	var refused refusal
 	switch {
-	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
+	case errors.Is(err, errNamespaceTerminating), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRequeueSoon):
 		return reconcile.Result{RequeueAfter: requeueSoon}, nil
@@ -177,8 +179,8 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	if err := r.computeWanted(); err != nil {
 		return 0, err
 	}
-	// First of all, because the data is found again by these labels only. A profile that creates no claim re-binds
-	// no volume, and the guardrail policies refuse its label.
+	// First of all, because the data is found again by these labels only. A profile that creates no
+	// claim re-binds no volume, and the guardrail policies refuse its label.
 	if bound(r.claim) && *r.profile.Claim.Create {
 		if err := r.maintainVolume(ctx); err != nil {
 			return 0, err
@@ -200,8 +202,9 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	return r.reportMultiNode(ctx)
 }
 
-// computeWanted makes the objects of the profile. No object is wanted where the profile's volume serves another
-// namespace and claim.create is false: the volume of such a claim is its author's choice.
+// computeWanted makes the objects of the profile. No object is wanted where the profile's volume
+// serves another namespace and claim.create is false: the volume of such a claim is its author's
+// choice.
 func (r *reconciliation) computeWanted() error {
 	wanted, err := storage.Objects(r.config, storage.Release{}, r.ref)
 	switch {
@@ -230,7 +233,8 @@ type syncState struct {
 	at      time.Time
 }
 
-// isInSync reports whether neither claim nor configuration has changed since the claim was found in sync.
+// isInSync reports whether neither claim nor configuration has changed since the claim was found in
+// sync.
 func (r *reconciliation) isInSync() bool {
 	if !r.own() || !bound(r.claim) {
 		return false

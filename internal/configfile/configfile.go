@@ -1,6 +1,6 @@
-// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a mounted
-// ConfigMap, which is read again when it changes. A file that is refused changes nothing: the one before stays
-// in force as a whole.
+// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a
+// mounted ConfigMap, which is read again when it changes. A file that is refused changes nothing:
+// the one before stays in force as a whole.
 package configfile
 
 import (
@@ -17,8 +17,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Interval is how often a file is read. It is read and compared rather than watched: the kubelet updates a mounted
-// ConfigMap within a minute or so, by replacing a symbolic link, and a few kilobytes a second cost nothing.
+// Interval is how often a file is read. It is read and compared rather than watched: the kubelet
+// updates a mounted ConfigMap within a minute or so, by replacing a symbolic link, and a few
+// kilobytes a second cost nothing.
 const Interval = time.Second
 
 var (
@@ -40,10 +41,11 @@ func init() {
 type File struct {
 	path     string
 	interval time.Duration
-	// OnChange is called with a new configuration after it has come into force, and the warnings about it. Set it before
-	// Start.
+	// OnChange is called with a new configuration after it has come into force, and the warnings
+	// about it. Set it before Start.
 	OnChange func(config *storage.Config, warnings []string)
-	// OnRefused is called with the reason why a new file does not come into force. Set it before Start.
+	// OnRefused is called with the reason why a new file does not come into force. Set it before
+	// Start.
 	OnRefused func(reason error)
 
 	current atomic.Pointer[storage.Config]
@@ -52,8 +54,8 @@ type File struct {
 	text []byte
 }
 
-// Open reads the file for the first time. It must be valid then: no earlier configuration could be in force. The
-// warnings are for people.
+// Open reads the file for the first time. It must be valid then: no earlier configuration could be
+// in force. The warnings are for people.
 func Open(path string, interval time.Duration) (*File, []string, error) {
 	f := &File{path: path, interval: interval}
 	text, err := os.ReadFile(path)

@@ -14,13 +14,16 @@ import (
 
 // Metadata of claims that is read.
 const (
-	// AnnotationHelmRelease is on everything that belongs to a Helm release, with app.kubernetes.io/managed-by.
+	// AnnotationHelmRelease is on everything that belongs to a Helm release, with
+	// app.kubernetes.io/managed-by.
 	// Source: Helm, pkg/action/validate.go.
 	AnnotationHelmRelease = "meta.helm.sh/release-name"
-	// LabelManagedBy with the value Helm is on the same objects. Source: Kubernetes, Recommended Labels.
+	// LabelManagedBy with the value Helm is on the same objects.
+	// Source: Kubernetes, Recommended Labels.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	managedByHelm  = "Helm"
-	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for its first consumer.
+	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for
+	// its first consumer.
 	// Source: Kubernetes, component-helpers/storage/volume.AnnSelectedNode.
 	AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
 )
@@ -63,14 +66,16 @@ func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
 
-// OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's, with any other label.
+// OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's,
+// with any other label.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
 	return claim.Labels[storage.LabelInstallation] == installation && !helm &&
 		claim.Labels[LabelManagedBy] != managedByHelm
 }
 
-// Selects reports whether a webhook's selector matches the labels. The API server has checked the selector.
+// Selects reports whether a webhook's selector matches the labels. The API server has checked the
+// selector.
 func Selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	if selector == nil {
 		return true // of a webhook; LabelSelectorAsSelector of nil matches nothing

@@ -10,9 +10,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// MultiNode returns a note when pods on several nodes use a volume that one node at a time can mount. The note
-// is empty while that does no harm. Then after is the time until a pod that is not scheduled has waited longer
-// than podWait, or 0.
+// MultiNode returns a note when pods on several nodes use a volume that one node at a time can
+// mount. The note is empty while that does no harm. Then after is the time until a pod that is not
+// scheduled has waited longer than podWait, or 0.
 func MultiNode(
 	p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, podWait time.Duration,
 ) (note string, after time.Duration) {

@@ -12,7 +12,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// noProvisioner is the provisioner of classes for volumes that people make. Source: Kubernetes, Storage Classes, Local.
+// noProvisioner is the provisioner of classes for volumes that people make.
+// Source: Kubernetes, Storage Classes, Local.
 const noProvisioner = "kubernetes.io/no-provisioner"
 
 // Finding is a problem.
@@ -25,7 +26,8 @@ type Finding struct {
 	Next string
 }
 
-// advise returns a finding. what is the problem, with the colon or full stop behind it; next is the next step.
+// advise returns a finding. what is the problem, with the colon or full stop behind it; next is the
+// next step.
 func advise(reason, what, next string) Finding { return Finding{reason, what + next, next} }
 
 // What returns the part of Note with the problem.
@@ -49,15 +51,18 @@ type Snapshot struct {
 	Class *storagev1.StorageClass
 	// Pods are those that use the claim.
 	Pods []corev1.Pod
-	// Own is true where a claims controller created the claim, and re-binds its old volume by consent.
+	// Own is true where a claims controller created the claim, and re-binds its old volume by
+	// consent.
 	Own bool
 	// Drivers are the names of the CSIDriver objects; nil: they were not read.
 	Drivers []string
-	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not mean missing.
+	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not
+	// mean missing.
 	VolumesUnread, ClassesUnread bool
 }
 
-// profileHint returns the end of a next step with the field of the profile that would do it, where there is a profile.
+// profileHint returns the end of a next step with the field of the profile that would do it, where
+// there is a profile.
 func (s *Snapshot) profileHint(before, field string) string {
 	if s.Profile == nil {
 		return ""
@@ -137,8 +142,9 @@ func volumeCause(s *Snapshot) *cause {
 	return nil
 }
 
-// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a deleted claim, and
-// people decide whether its data is meant for the new one: the command is reported, never run.
+// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a
+// deleted claim, and people decide whether its data is meant for the new one: the command is
+// reported, never run.
 func claimRefCause(s *Snapshot) *cause {
 	ref := s.Volume.Spec.ClaimRef
 	switch {
@@ -188,8 +194,8 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 	return why
 }
 
-// classCause checks the class. A claim that names its volume needs no class object: there the name only has to
-// be equal.
+// classCause checks the class. A claim that names its volume needs no class object: there the name
+// only has to be equal.
 func classCause(s *Snapshot) *cause {
 	name := ClassOf(s.Claim)
 	switch {
@@ -273,7 +279,8 @@ func provisionerCause(s *Snapshot) *cause {
 	}
 }
 
-// UnknownProfile is about a pod whose injected annotation names a profile that the configuration does not have.
+// UnknownProfile is about a pod whose injected annotation names a profile that the configuration
+// does not have.
 func UnknownProfile(name string) Finding {
 	return advise(ReasonProfileUnknown,
 		fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+

@@ -36,7 +36,8 @@ const (
 	soon = 3 * time.Second
 )
 
-// fixture is an installation: an object, the file it was made of, and a ServiceAccount with the chart's rights.
+// fixture is an installation: an object, the file it was made of, and a ServiceAccount with the
+// chart's rights.
 type fixture struct {
 	client.Client
 	t       *testing.T
@@ -45,11 +46,11 @@ type fixture struct {
 	limited *rest.Config
 }
 
-// newFixture installs the webhooks, with the annotation or without. The rights are those of clusterrole.yaml for the
-// certificate mode: patch is false for certManager.
+// newFixture installs the webhooks, with the annotation or without. The rights are those of
+// clusterrole.yaml for the certificate mode: patch is false for certManager.
 func newFixture(t *testing.T, annotated, patch bool) *fixture {
 	t.Helper()
-	p := requirePlane(t)
+	p := plane.Require(t)
 	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
 		CAData: p.CA, CertData: p.Cert,
 		KeyData: p.Key,
@@ -137,7 +138,7 @@ func (f *fixture) run(change ...func(*Options)) *Watcher {
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	f.t.Cleanup(sync.OnceFunc(func() { cancel(); assert.NoError(f.t, <-done) }))
-	require.Eventually(f.t, func() bool { return w.note.Load() != nil }, timeout, poll, "the first comparison")
+	require.Eventually(f.t, w.note.IsSet, timeout, poll, "the first comparison")
 	return w
 }
 
@@ -263,12 +264,13 @@ func TestExclusionsOfACloudAreNoDrift(t *testing.T) {
 // caBundle is base64 of any certificate, which the API server checks.
 func caBundle(t *testing.T) string {
 	t.Helper()
-	text, err := json.Marshal(requirePlane(t).CA)
+	text, err := json.Marshal(plane.Require(t).CA)
 	require.NoError(t, err)
 	return strings.Trim(string(text), `"`)
 }
 
-// A replica whose file is older, or newer, than the object reports after a while, and never restores.
+// A replica whose file is older, or newer, than the object reports after a while, and never
+// restores.
 func TestAnUpgradeIsNotUndone(t *testing.T) {
 	f := newFixture(t, true, true)
 	w := f.run()
@@ -289,8 +291,8 @@ func TestAnUpgradeIsNotUndone(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll, "the file has arrived")
 }
 
-// In the mode certManager the token has no right to patch, so there is nothing to undo; others who change it
-// are reported.
+// In the mode certManager the token has no right to patch, so there is nothing to undo; others who
+// change it are reported.
 func TestWithoutTheRightToPatch(t *testing.T) {
 	f := newFixture(t, true, false)
 	w := f.run(func(o *Options) { o.Repair = false })
@@ -303,8 +305,8 @@ func TestWithoutTheRightToPatch(t *testing.T) {
 	assert.Contains(t, f.event(ReasonDrift), adviceByHand)
 }
 
-// Without the annotation (kustomize, or an administrator who removed it) and without the label by which the
-// cache finds it.
+// Without the annotation (kustomize, or an administrator who removed it) and without the label by
+// which the cache finds it.
 func TestWithoutTheAnnotation(t *testing.T) {
 	f := newFixture(t, false, true)
 	w := f.run()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -35,12 +34,13 @@ type Watcher struct {
 	live   client.Reader
 	events kube.Events
 	loop   kube.WebhookLoop
-	note   atomic.Pointer[string] // nil: not compared yet
+	note   kube.Note
 }
 
-// Add adds the comparison to a manager whose cache has namespaces and the MutatingWebhookConfigurations of
-// every installation ([kube.CacheNamespaces], [kube.CacheWebhooks]). It needs get, list and watch of both. It
-// returns nil, which is of use as it is, when own, the name of the own MutatingWebhookConfiguration, is empty.
+// Add adds the comparison to a manager whose cache has namespaces and the
+// MutatingWebhookConfigurations of every installation ([kube.CacheNamespaces],
+// [kube.CacheWebhooks]). It needs get, list and watch of both. It returns nil, which is of use as
+// it is, when own, the name of the own MutatingWebhookConfiguration, is empty.
 func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	if own == "" {
 		return nil, nil
@@ -61,16 +61,13 @@ func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	return w, nil
 }
 
-// Note returns a sentence about another installation that selects the pods of some namespace, too, or an empty
-// string. It is safe for concurrent use and makes no request. A nil Watcher has none.
+// Note returns a sentence about another installation that selects the pods of some namespace, too,
+// or an empty string. It is safe for concurrent use and makes no request. A nil Watcher has none.
 func (w *Watcher) Note() string {
 	if w == nil {
 		return ""
 	}
-	if note := w.note.Load(); note != nil {
-		return *note
-	}
-	return ""
+	return w.note.Text()
 }
 
 // reconcile compares, and returns the time until the next comparison.
@@ -102,7 +99,7 @@ func (w *Watcher) compare(ctx context.Context) error {
 // report sets note and gauge. The leader also logs a new note, and sends an Event.
 func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 	before := w.Note()
-	w.note.Store(&note)
+	w.note.Set(note)
 	if note == "" {
 		overlapping.Set(0)
 		return
@@ -125,8 +122,8 @@ const overlapFormat = "another installation (MutatingWebhookConfiguration %s) al
 	"which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
-// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no
-// other does.
+// overlapNote names the other configuration that selects pods of the same namespaces as the own
+// one. Empty: no other does.
 func overlapNote(own *configuration, all []configuration, namespaces []metav1.PartialObjectMetadata) string {
 	for i := range all {
 		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {
@@ -139,7 +136,8 @@ func overlapNote(own *configuration, all []configuration, namespaces []metav1.Pa
 	return ""
 }
 
-// selectedByBoth returns the names of the namespaces of which a webhook of each selects pods, sorted.
+// selectedByBoth returns the names of the namespaces of which a webhook of each selects pods,
+// sorted.
 func selectedByBoth(one, other *configuration, namespaces []metav1.PartialObjectMetadata) []string {
 	var both []string
 	for i := range one.Webhooks {

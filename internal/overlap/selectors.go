@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// disjoint reports whether no labels can satisfy both selectors. It compares one key at a time, which is exact:
-// labels may have any value for each key. A selector that cannot be parsed counts as one that selects
-// everything.
+// disjoint reports whether no labels can satisfy both selectors. It compares one key at a time,
+// which is exact: labels may have any value for each key. A selector that cannot be parsed counts
+// as one that selects everything.
 func disjoint(a, b *metav1.LabelSelector) bool {
 	limits := map[string]*limit{}
 	for _, selector := range []*metav1.LabelSelector{a, b} {

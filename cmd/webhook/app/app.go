@@ -73,8 +73,8 @@ func printAdmitted(injected string, out io.Writer) error {
 	return nil
 }
 
-// newLogger writes one JSON object a line, or text. The standard library's log, such as a failed handshake,
-// goes there too.
+// newLogger writes one JSON object a line, or text. The standard library's log, such as a failed
+// handshake, goes there too.
 func newLogger(o *Options, to io.Writer) logr.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "error": slog.LevelError}
 	options := &slog.HandlerOptions{Level: levels[o.LogLevel]}
@@ -86,8 +86,9 @@ func newLogger(o *Options, to io.Writer) logr.Logger {
 	return logr.FromSlogHandler(handler)
 }
 
-// restConfig returns the own pod's, or that of a kubeconfig. It sets no rate limit: the API server's priority
-// and fairness limits clients, and a new leader of hundreds of namespaces has much to read.
+// restConfig returns the own pod's, or that of a kubeconfig. It sets no rate limit: the API
+// server's priority and fairness limits clients, and a new leader of hundreds of namespaces has
+// much to read.
 func restConfig(kubeconfig string) (config *rest.Config, err error) {
 	if kubeconfig == "" {
 		config, err = rest.InClusterConfig()

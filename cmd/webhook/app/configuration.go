@@ -15,8 +15,8 @@ const (
 	actionConfigure = "Configure"
 )
 
-// configurationNote reports when the file is not the configuration in force. The replica stays ready: the
-// configuration before still serves.
+// configurationNote reports when the file is not the configuration in force. The replica stays
+// ready: the configuration before still serves.
 func (s *server) configurationNote() string {
 	if reason := s.file.Refused(); reason != nil {
 		return "the one before stays in force, because the file is refused: " + reason.Error()
@@ -29,10 +29,7 @@ func (s *server) configured(config *storage.Config, warnings []string) {
 	s.log.Info("the configuration has changed")
 	s.logWarnings(config, warnings)
 	s.sendEvent(corev1.EventTypeNormal, reasonChanged, "The new configuration is in force.")
-	select {
-	case s.changed <- struct{}{}:
-	default: // one is on its way
-	}
+	s.changed.Notify()
 }
 
 // refused reports why a new file does not come into force.
@@ -41,7 +38,8 @@ func (s *server) refused(reason error) {
 	s.sendEvent(corev1.EventTypeWarning, reasonRefused, "The one before stays in force: "+reason.Error())
 }
 
-// logWarnings logs the warnings about a configuration: those found when it was read, and those of its profiles.
+// logWarnings logs the warnings about a configuration: those found when it was read, and those of
+// its profiles.
 func (s *server) logWarnings(config *storage.Config, warnings []string) {
 	for i := range config.Profiles {
 		warnings = append(warnings, config.Profiles[i].Warnings()...)

@@ -17,7 +17,8 @@ type check struct {
 	note func() string
 }
 
-// health serves /healthz and /readyz as text with one line a check, so that people see why a replica is not ready.
+// health serves /healthz and /readyz as text with one line a check, so that people see why a
+// replica is not ready.
 type health struct {
 	checks []check
 }
@@ -82,8 +83,8 @@ func started(isServing *atomic.Bool) func() error {
 	}
 }
 
-// open returns a check that fails while the process closes.
-func open(isClosing *atomic.Bool) func() error {
+// notClosing returns a check that fails while the process closes.
+func notClosing(isClosing *atomic.Bool) func() error {
 	return func() error {
 		if isClosing.Load() {
 			return errors.New("the process is about to end")

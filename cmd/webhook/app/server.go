@@ -52,7 +52,7 @@ type server struct {
 	drift        *drift.Watcher
 	events       kube.Events
 	namespaces   namespaces
-	changed      chan struct{}
+	changed      kube.Signal
 	isServing    atomic.Bool
 	isClosing    atomic.Bool
 }
@@ -65,7 +65,7 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	if err != nil {
 		return nil, err
 	}
-	s := &server{options: o, log: logger, file: file, changed: make(chan struct{}, 1)}
+	s := &server{options: o, log: logger, file: file, changed: kube.NewSignal()}
 	s.logWarnings(file.Current(), warnings)
 	client, err := certificates.NewClient(config)
 	if err != nil {
@@ -112,8 +112,8 @@ func mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	return kube.Mapper(kube.Groups()...), nil
 }
 
-// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service, unless a flag
-// adds HTTP/2.
+// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service,
+// unless a flag adds HTTP/2.
 func (s *server) tls() *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"},
@@ -124,8 +124,8 @@ func (s *server) tls() *tls.Config {
 	return c
 }
 
-// addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor the
-// bytes that they hold.
+// addWebhook serves reviews. The server is not controller-runtime's, which limits neither
+// connections nor the bytes that they hold.
 func (s *server) addWebhook() error {
 	address := net.JoinHostPort("", strconv.Itoa(s.options.Port))
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
@@ -176,7 +176,7 @@ func (s *server) addClaims() (err error) {
 
 func (s *server) handler() http.Handler {
 	h := &admission.Handler{
-		Config: s.file.Current, NamespaceLabels: s.namespaces.of, Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
+		Config: s.file.Current, NamespaceLabels: s.namespaces.labelsOf, Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
 	}
 	if s.index != nil {
 		h.Warnings = s.index.Warnings
@@ -186,10 +186,10 @@ func (s *server) handler() http.Handler {
 
 func (s *server) addHealth() error {
 	h := &health{checks: []check{
-		{name: "process", err: open(&s.isClosing)},
+		{name: "process", err: notClosing(&s.isClosing)},
 		{name: "server", err: started(&s.isServing)},
 		{name: "certificate", err: s.certificates.Ready},
-		{name: "namespaces", err: s.namespacesKnown},
+		{name: "namespaces", err: s.namespacesSynced},
 		{name: "configuration", note: s.configurationNote},
 		{name: "installations", note: s.overlap.Note},
 		{name: "webhooks", note: s.drift.Note},
@@ -209,18 +209,18 @@ func (s *server) addHealth() error {
 	return nil
 }
 
-// namespacesKnown returns an error while pods would be refused because the labels of their namespaces are not
-// cached yet.
-func (s *server) namespacesKnown() error {
+// namespacesSynced returns an error while pods would be refused because the labels of their
+// namespaces are not cached yet.
+func (s *server) namespacesSynced() error {
 	if s.file.Current().SelectsNamespaces() && !s.namespaces.synced() {
 		return errors.New("the labels of the namespaces are not known yet")
 	}
 	return nil
 }
 
-// run serves until the context ends, and then for the drain: a client that still has a connection must open
-// another one, and the Service stops to send new ones here once the replica is not ready. The webhook does not
-// end with the manager: a replica that loses its Lease drains, too.
+// run serves until the context ends, and then for the drain: a client that still has a connection
+// must open another one, and the Service stops to send new ones here once the replica is not ready.
+// The webhook does not end with the manager: a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)
 	serving, stopServing := context.WithCancel(background)
@@ -238,7 +238,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	case err = <-managed: // the Lease is lost, or the API server refused a request at the start
 		managed <- nil
-		s.drain(max(s.options.Drain, unannounced))
+		s.drain(max(s.options.Drain, leastDrain))
 	case <-ctx.Done():
 		s.drain(s.options.Drain)
 	}
@@ -257,9 +257,9 @@ func (s *server) serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-// unannounced is the least drain of a pod that is not being deleted: its Service removes it only when two
-// readiness probes, two seconds apart, have failed.
-const unannounced = 10 * time.Second
+// leastDrain is the least drain of a pod that is not being deleted: its Service removes it only
+// when two readiness probes, two seconds apart, have failed.
+const leastDrain = 10 * time.Second
 
 // drain answers for a while longer, or until a second signal.
 func (s *server) drain(duration time.Duration) {
@@ -288,14 +288,16 @@ func wait(stopped ...chan error) error {
 	return errors.Join(errs...)
 }
 
-// firstCertificate gets a certificate while the manager still starts, so that the replica is ready early.
+// firstCertificate gets a certificate while the manager still starts, so that the replica is ready
+// early.
 func (s *server) firstCertificate(ctx context.Context) {
 	if err := s.certificates.Load(ctx); err != nil {
 		s.log.Info("no certificate yet, trying again", "reason", err.Error())
 	}
 }
 
-// freeMemory returns memory to the system once the caches are filled: starting needs about 2 MiB more than running.
+// freeMemory returns memory to the system once the caches are filled: starting needs about 2 MiB
+// more than running.
 type freeMemory struct{}
 
 // Start implements manager.Runnable.

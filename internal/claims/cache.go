@@ -52,7 +52,8 @@ func CacheOptions(o Options) cache.Options {
 }
 
 // unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise
-// count as users forever.
+// count as users forever. The API server supports status.phase as a field selector of pods.
+// Source: Kubernetes, Field Selectors, "List of supported fields".
 func unfinished() fields.Selector {
 	return fields.AndSelectors(
 		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
@@ -60,6 +61,8 @@ func unfinished() fields.Selector {
 	)
 }
 
+// stripPod returns the transform for pods. It reads the configuration for each pod, because
+// profiles may have changed since the last one.
 func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 		stripped := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: kube.Identity(&pod.ObjectMeta)}

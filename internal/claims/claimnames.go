@@ -56,6 +56,8 @@ func (c *claimNames) follow(ctx context.Context, config *storage.Config) error {
 	return nil
 }
 
+// start watches the names of all claims until ctx ends or the set is stopped. It returns before the
+// first list has arrived. An error leaves no goroutine behind.
 func (c *claimNames) start(ctx context.Context) error {
 	// The manager's cache has the claims of this installation only, so this is a second one.
 	all, err := cache.New(c.manager.GetConfig(), cache.Options{
@@ -86,6 +88,8 @@ func (c *claimNames) start(ctx context.Context) error {
 	return nil
 }
 
+// stripToName returns what the informer itself needs (it compares UID and resourceVersion) and the
+// name.
 func stripToName(claim *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: claim.Name, Namespace: claim.Namespace, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
@@ -109,6 +113,7 @@ func (s *nameSet) OnDelete(object any) {
 	}
 }
 
+// nameOf returns the name of the claim that an informer passes to its handler.
 func nameOf(object any) (types.NamespacedName, bool) {
 	claim, ok := kube.HandledMetadata(object)
 	if !ok {

@@ -105,7 +105,8 @@ func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string 
 	return why
 }
 
-// sizeOf returns the size of a claim: its request, or its capacity where the volume is larger.
+// sizeOf returns the size of a claim: its request, or its capacity where the volume is larger. A
+// driver may round up: a claim for 1Gi may have a volume of 4Gi.
 func sizeOf(claim *corev1.PersistentVolumeClaim) resource.Quantity {
 	size, capacity := diagnose.Requested(claim), claim.Status.Capacity[corev1.ResourceStorage]
 	if capacity.Cmp(size) > 0 {
@@ -136,7 +137,9 @@ func reclaimPolicy(class *storagev1.StorageClass) corev1.PersistentVolumeReclaim
 	return ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 }
 
-// classDifferences returns how a class that can be used differs from the wanted one.
+// classDifferences returns how a class that can be used differs from the wanted one. A nil
+// volumeBindingMode is Immediate, a nil allowVolumeExpansion is false.
+// Source: Kubernetes, pkg/apis/storage/v1/defaults.go and storage/v1 StorageClass.
 func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 	what := valueDifferences("parameter", existing.Parameters, wanted.Parameters)
 	for _, key := range slices.Sorted(maps.Keys(existing.Parameters)) {
@@ -157,7 +160,8 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 	return what
 }
 
-// valueDifferences returns which wanted values are missing or different.
+// valueDifferences returns which wanted values are missing or different. kind is the singular word
+// for a value in the sentence, such as parameter. The order is that of the sorted keys.
 func valueDifferences(kind string, have, want map[string]string) []string {
 	var what []string
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -170,6 +174,9 @@ func valueDifferences(kind string, have, want map[string]string) []string {
 	return what
 }
 
+// optionDifferences compares mount options in their order, because a later option may override an
+// earlier one.
+// Source: mount(8), "the last option wins if there are conflicting ones".
 func optionDifferences(have, want []string) []string {
 	if slices.Equal(have, want) {
 		return nil
@@ -190,7 +197,9 @@ func volumeRefusal(existing, wanted *corev1.PersistentVolume) string {
 }
 
 // volumeDifferences returns how a volume holds other data than the wanted one, or treats it
-// otherwise. Attributes that only the existing one has come from its driver or its author.
+// otherwise. Attributes that only the existing one has come from its driver or its author. Capacity
+// and access modes are left out: they do not locate the data, and [diagnose.VolumeMisfits]
+// checks them against the claim.
 func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 	var what []string
 	have, want := existing.Spec, wanted.Spec
@@ -212,6 +221,8 @@ func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 }
 
 // dataSource describes where the data of a volume is, for the kinds of sources that profiles have.
+// The text is compared, and stands in notes. For some CSI drivers the attributes locate the data as
+// well, see [volumeDifferences].
 func dataSource(spec *corev1.PersistentVolumeSpec) string {
 	switch {
 	case spec.CSI != nil:
@@ -226,27 +237,34 @@ func dataSource(spec *corev1.PersistentVolumeSpec) string {
 
 // Findings about differences. Each note has the difference and the next step.
 
+// finding formats a note. The reason is one of package diagnose.
 func finding(reason, format string, args ...any) diagnose.Finding {
 	return diagnose.Finding{Reason: reason, Note: fmt.Sprintf(format, args...)}
 }
 
+// blockClaim is about a claim for a raw block device.
 func blockClaim(claim string) diagnose.Finding {
 	const format = "claim %s has volumeMode Block, but pods mount a file system: use another claim"
 	return finding(diagnose.ReasonClaimDiffers, format, claim)
 }
 
+// unmanagedMisfit is about a claim that exists under the profile's name and cannot replace its own.
 func unmanagedMisfit(profile, claim string, why []string) diagnose.Finding {
 	const format = "claim %s exists, was not created by this installation and does not fit the profile %s: %s. " +
 		"It is left as it is: give the profile another claim.name, or use this claim with claim.create: false"
 	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(why, "; "))
 }
 
+// ownDifference is about a claim of this installation whose profile was changed afterwards. Only
+// the size and the VolumeAttributesClass of a bound claim can be changed.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
 func ownDifference(profile, claim string, what []string) diagnose.Finding {
 	const format = "claim %s no longer matches the profile %s: %s. A claim cannot be changed so: " +
 		"restore the profile, or give it another claim.name and copy the data"
 	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(what, "; "))
 }
 
+// classDifference is about a class that pods can use in spite of its parameters.
 func classDifference(profile, class string, what []string) diagnose.Finding {
 	const format = "StorageClass %s exists and differs from the profile %s: %s. It is used as it is: " +
 		"give the profile another storageClass.name, or put the profile in line with it"

@@ -35,12 +35,17 @@ func (r *reconciliation) inform(related *corev1.ObjectReference, f diagnose.Find
 	r.send(corev1.EventTypeNormal, r.claimReference(), related, f)
 }
 
+// send sends an Event at most once in ten minutes, see [kube.Events.SendOnce]: a problem is reconciled far
+// more often.
 func (r *reconciliation) send(eventType string, about, related *corev1.ObjectReference, f diagnose.Finding) {
 	r.events.SendOnce(kube.Event{
 		Type: eventType, About: about, Related: related, Reason: f.Reason, Action: actionProvide, Note: f.Note,
 	})
 }
 
+// claimReference needs r.claim. It has the UID, so that kubectl describe shows the Event for this
+// claim and not for a later one of the name.
+// Source: kubectl, pkg/describe (Events are searched by name and UID).
 func (r *reconciliation) claimReference() *corev1.ObjectReference {
 	return &corev1.ObjectReference{
 		APIVersion: "v1", Kind: kube.KindClaim, Namespace: r.claim.Namespace, Name: r.claim.Name, UID: r.claim.UID,
@@ -59,6 +64,7 @@ func (r *reconciliation) wantedClaimReference() *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: kube.KindClaim, Namespace: r.ref.Namespace, Name: r.names.Claim}
 }
 
+// podReference refers to a pod by its metadata: the cache has no more of it.
 func podReference(pod *metav1.PartialObjectMetadata) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
 }

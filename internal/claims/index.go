@@ -50,6 +50,9 @@ func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	return warnings
 }
 
+// sharedWarning is about a claim that has other users already: others is at least 1. The warning
+// differs by access mode: one pod in the cluster, or the pods of one node.
+// Source: Kubernetes, Persistent Volumes, Access Modes.
 func sharedWarning(claim string, modes []corev1.PersistentVolumeAccessMode, others int64) string {
 	users := "another pod uses it"
 	if others > 1 {
@@ -61,7 +64,8 @@ func sharedWarning(claim string, modes []corev1.PersistentVolumeAccessMode, othe
 	return fmt.Sprintf("claim %s is ReadWriteOnce and %s: they must run on one node", claim, users)
 }
 
-// podsOf returns the number of live pods that mount a profile in a namespace.
+// podsOf returns the number of live pods that mount a profile in a namespace. A pod that
+// is being admitted counts only after the API server has stored it.
 func (i *Index) podsOf(ref storage.ProfileRef) int64 {
 	if count, ok := i.pods.Load(ref); ok {
 		return count.(*atomic.Int64).Load()
@@ -69,7 +73,8 @@ func (i *Index) podsOf(ref storage.ProfileRef) int64 {
 	return 0
 }
 
-// refs returns the profiles that have live pods, with their namespaces.
+// refs returns the profiles that have live pods, with their namespaces. They have
+// no order. Pods that come meanwhile may be missing: they are enqueued by their own events.
 func (i *Index) refs() []storage.ProfileRef {
 	var refs []storage.ProfileRef
 	for ref := range i.pods.Range {
@@ -91,6 +96,8 @@ func (i *Index) handler() toolscache.ResourceEventHandler {
 	}
 }
 
+// count adds n to the number of users of each profile of a pod, and forgets a profile without
+// users.
 func (i *Index) count(object any, n int64) {
 	pod, ok := kube.HandledMetadata(object)
 	if !ok {
@@ -122,7 +129,8 @@ func refsOf(pod *metav1.PartialObjectMetadata) []storage.ProfileRef {
 	return refs
 }
 
-// refOfClaim returns the profile for which this installation created a claim.
+// refOfClaim returns the profile for which this installation created a claim. Without the label
+// of the profile the name is empty, and no configuration has such a profile.
 func refOfClaim(claim *corev1.PersistentVolumeClaim) storage.ProfileRef {
 	return storage.ProfileRef{Profile: claim.Labels[storage.LabelProfile], Namespace: claim.Namespace}
 }

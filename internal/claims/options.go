@@ -9,9 +9,13 @@ import (
 
 // Defaults of [Options].
 const (
+	// DefaultPendingAfter gives a driver the time to create a volume: a claim that is bound by then
+	// causes no Event.
 	DefaultPendingAfter = 30 * time.Second
-	DefaultRecheck      = time.Minute
-	DefaultWorkers      = 2
+	// DefaultRecheck is the pause between two reconciliations of a problem that people must solve.
+	DefaultRecheck = time.Minute
+	// DefaultWorkers is small: most items are in sync and cost no request.
+	DefaultWorkers = 2
 )
 
 // Options configure the controller. Config and Installation are required, the other fields have
@@ -37,6 +41,7 @@ type Options struct {
 	Workers int
 }
 
+// withDefaults returns the options with the default in place of each zero.
 func (o Options) withDefaults() Options {
 	o.PendingAfter = cmp.Or(o.PendingAfter, DefaultPendingAfter)
 	o.Recheck = cmp.Or(o.Recheck, DefaultRecheck)

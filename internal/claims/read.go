@@ -61,7 +61,8 @@ func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.Partial
 }
 
 // readNamespace reads the namespace from the cache, or, when it was created a moment ago, from the
-// API server.
+// API server. A namespace that does not exist ends the reconciliation as one that is being deleted
+// does.
 func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace := kube.MetadataOf("Namespace")
 	key := client.ObjectKey{Name: r.ref.Namespace}
@@ -79,7 +80,8 @@ func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObje
 }
 
 // readClaim reads the claim of the profile: from the cache, which has those of this installation,
-// or from the API server.
+// or from the API server. Without pods an unmanaged claim does not matter, and no request is made
+// for it. r.claim stays nil when there is none.
 func (r *reconciliation) readClaim(ctx context.Context) error {
 	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: r.ref.Namespace, Name: r.names.Claim}
 	err := r.cached.Get(ctx, key, claim)
@@ -105,6 +107,8 @@ func (r *reconciliation) readVolume(ctx context.Context) (*corev1.PersistentVolu
 	return readByName(ctx, r.live, r.claim.Spec.VolumeName, &corev1.PersistentVolume{}, kube.KindVolume)
 }
 
+// readByName reads a cluster-wide object. It returns the zero T, nil for a pointer, when the name
+// is empty or the object does not exist. kind is for the error.
 func readByName[T client.Object](ctx context.Context, from client.Reader, name string, into T, kind string) (T, error) {
 	var none T
 	if name == "" {

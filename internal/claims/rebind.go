@@ -52,7 +52,8 @@ func (r *reconciliation) chooseVolume(
 }
 
 // candidateVolumes returns the volume that the claim is to name, or those with the label of the
-// namespace.
+// namespace. A list may be long in a cluster with many volumes, so the API server selects by label.
+// Volumes that never had the label are no candidates.
 func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]corev1.PersistentVolume, error) {
 	if name != "" {
 		volume, err := readByName(ctx, r.live, name, &corev1.PersistentVolume{}, kube.KindVolume)
@@ -69,7 +70,9 @@ func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]c
 }
 
 // claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is
-// bound), and of the volume's class.
+// bound), and of the volume's class. Kubernetes compares class, size, modes and volumeMode of a
+// claim that names its volume.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume checkVolumeSatisfyClaim.
 func (r *reconciliation) claimFor(
 	wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume,
 ) (*corev1.PersistentVolumeClaim, error) {
@@ -147,7 +150,8 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 }
 
 // labelVolume writes on the volume of the claim which namespace it serves, for
-// [reconciliation.chooseVolume].
+// [reconciliation.chooseVolume]. It reads the namespace and then the claim without a cache, so that
+// the UID on the volume is that of the namespace in which the claim is.
 func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
 	if volume.Labels[storage.LabelNamespace] == r.ref.Namespace &&
 		volume.Labels[storage.LabelNamespaceUID] == string(r.namespaceUID) {
@@ -168,7 +172,8 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 }
 
 // patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason
-// is that of a refusal, and action its verb.
+// is that of a refusal, and action its verb. An error is a refusal where the API server refused the
+// change, see [asRefusal]. The guardrail policies let the controller change nothing else of a volume.
 func (r *reconciliation) patchVolume(
 	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch kube.Object,
 ) error {

@@ -31,7 +31,9 @@ const (
 	inSyncFor = 10 * time.Minute
 )
 
-// reconciler reconciles one profile in one namespace at a time.
+// reconciler reconciles one profile in one namespace at a time. It is safe for concurrent use:
+// the queue never passes one [storage.ProfileRef] to two workers at once.
+// Source: client-go, util/workqueue, package comment.
 type reconciler struct {
 	Options
 	cached    client.Reader // pods and namespaces as metadata, claims of this installation
@@ -43,6 +45,8 @@ type reconciler struct {
 	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
 }
 
+// newReconciler reads live objects by the manager's API reader, which has no cache: a list of every
+// StorageClass and volume would cost memory for what is read once.
 func newReconciler(mgr manager.Manager, o Options) *reconciler {
 	return &reconciler{
 		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
@@ -51,6 +55,7 @@ func newReconciler(mgr manager.Manager, o Options) *reconciler {
 }
 
 // source lets requeue reach the controller's queue, which exists on the leader only.
+// controller-runtime starts a source with the queue when the controller starts.
 func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
 	type queue = workqueue.TypedRateLimitingInterface[storage.ProfileRef]
 	return source.TypedFunc[storage.ProfileRef](func(_ context.Context, q queue) error {
@@ -60,6 +65,8 @@ func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
 }
 
 // requeue enqueues the profiles that have pods, and those that have a claim of this installation.
+// Without a queue this replica is not the leader, and nothing is enqueued. The queue drops
+// duplicates. An error means that the cache could not list the claims.
 func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) error {
 	queue := r.queue.Load()
 	if queue == nil {
@@ -96,7 +103,10 @@ var (
 
 // asRefusal turns an answer that will stay the same until someone changes something (rights, quota,
 // policies, values that the API does not accept) into a refusal. Any other error is retried. action
-// is an infinitive, for the message.
+// is an infinitive, for the message. Quota answers Forbidden. A
+// ValidatingAdmissionPolicy answers Invalid, unless it sets another reason.
+// Source: Kubernetes, apiserver, pkg/admission/plugin: resourcequota/controller.go and
+// policy/validating/dispatcher.go.
 func asRefusal(err error, reason, action string) error {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
@@ -108,7 +118,11 @@ func asRefusal(err error, reason, action string) error {
 	return fmt.Errorf("%s: %w", action, err)
 }
 
-// Reconcile creates the missing storage objects of a profile in a namespace.
+// Reconcile creates the missing storage objects of a profile in a namespace. controller-runtime
+// calls it on the leader only, from [Options.Workers] goroutines.
+//
+// An error is retried with a growing pause, and counted. A refusal is an Event, and comes again
+// after [Options.Recheck] while pods wait. Everything else ends until an object changes.
 func (r *reconciler) Reconcile(ctx context.Context, ref storage.ProfileRef) (reconcile.Result, error) {
 	current := &reconciliation{reconciler: r, ref: ref}
 	after, err := current.reconcile(ctx)
@@ -142,7 +156,8 @@ type reconciliation struct {
 	earlier      []corev1.PersistentVolume // of an earlier namespace of this name; see chooseVolume
 }
 
-// reconcile returns the time until the next reconciliation; 0: when something changes.
+// reconcile returns the time until the next reconciliation; 0: when something changes. It reads
+// the cache first: without pods and without a claim of this installation it makes no request.
 func (r *reconciliation) reconcile(ctx context.Context) (time.Duration, error) {
 	if err := r.readPods(ctx); err != nil {
 		return 0, err
@@ -221,11 +236,15 @@ func (r *reconciliation) own() bool {
 	return r.claim != nil && diagnose.OwnedBy(r.Installation, r.claim)
 }
 
+// bound reports whether the claim has its volume. Kubernetes sets the phase last, after volume and
+// claim name each other. A nil claim is not bound.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go, bind.
 func bound(claim *corev1.PersistentVolumeClaim) bool {
 	return claim != nil && claim.Status.Phase == corev1.ClaimBound
 }
 
-// syncState is the state in which a bound claim was found in sync.
+// syncState is the state in which a bound claim was found in sync. The configuration is compared by
+// its pointer: a changed file makes a new one, see [Options.Config].
 type syncState struct {
 	config  *storage.Config
 	uid     types.UID
@@ -248,6 +267,8 @@ func (r *reconciliation) isInSync() bool {
 		time.Since(s.at) < inSyncFor
 }
 
+// recordInSync remembers a bound claim of this installation. An unmanaged
+// claim is not in the cache, so that its changes are not seen: it is compared each time.
 func (r *reconciliation) recordInSync() {
 	if r.own() {
 		r.inSync.Store(r.ref, syncState{config: r.config, uid: r.claim.UID, version: r.claim.ResourceVersion, at: time.Now()})

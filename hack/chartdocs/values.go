@@ -17,7 +17,8 @@ const (
 	directiveSchema = "+docs:schema="
 )
 
-// value is one key of values.yaml.
+// value is one key of values.yaml. It is read once from values.yaml, and then serves the schema and
+// the README, so that the two cannot differ.
 type value struct {
 	// path is the key with those above it: image.tag.
 	path string
@@ -36,7 +37,7 @@ type value struct {
 }
 
 // parseValues reads values.yaml. Every key must have a comment, and a type: of its default or in
-// its schema.
+// its schema. Errors have the line of the file.
 func parseValues(text []byte) ([]*value, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -62,7 +63,9 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	return values, nil
 }
 
-// parseKey reads one key with its comment, and the keys below it.
+// parseKey reads one key with its comment, and the keys below it. A $ref in the directive stands
+// for the whole schema: keys below it are not described. Other keys of the directive are added to
+// the inferred schema, and win.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
 	if err := node.Decode(&v.defaultValue); err != nil {
@@ -92,7 +95,8 @@ func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	return v, nil
 }
 
-// readComment takes the comment apart and returns what the directive adds to the schema.
+// readComment takes the comment apart and returns what the directive adds to the schema. A
+// directive holds for one line. Its text does not get into the README.
 func (v *value) readComment(comment string) (map[string]any, error) {
 	added := map[string]any{}
 	var sentences []string
@@ -116,7 +120,8 @@ func (v *value) readComment(comment string) (map[string]any, error) {
 }
 
 // inferred is the schema that follows from the default. A mapping takes its own keys and no others;
-// an empty list or mapping holds what the directive allows.
+// an empty list or mapping holds what the directive allows. A default without a type, such as null,
+// has none in the schema either: the directive must name it.
 func (v *value) inferred(node *yaml.Node) map[string]any {
 	schema := map[string]any{"description": v.text}
 	if v.children == nil {
@@ -137,9 +142,12 @@ func (v *value) inferred(node *yaml.Node) map[string]any {
 	return schema
 }
 
+// jsonTypes are the types of JSON Schema by the tags of YAML.
+// Source: YAML 1.2, 10.2 JSON Schema.
 var jsonTypes = map[string]string{"!!str": "string", "!!bool": "boolean", "!!int": "integer", "!!float": "number"}
 
-// properties are the schemas of values by their last name.
+// properties are the schemas of values by their last name. The last name is the part of the path
+// behind the last dot.
 func properties(values []*value) map[string]any {
 	all := map[string]any{}
 	for _, v := range values {

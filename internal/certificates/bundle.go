@@ -41,6 +41,7 @@ func parseBundle(text []byte) bundle {
 	}
 }
 
+// encode returns PEM, one block a certificate, without headers. It is what a caBundle has.
 func (b bundle) encode() []byte {
 	var text bytes.Buffer
 	for _, c := range b {
@@ -49,10 +50,12 @@ func (b bundle) encode() []byte {
 	return text.Bytes()
 }
 
+// has compares whole certificates: two with the same name and key but other dates differ.
 func (b bundle) has(c *x509.Certificate) bool {
 	return slices.ContainsFunc(b, c.Equal)
 }
 
+// equal needs no sorting: [newBundle] has put both into the same order.
 func (b bundle) equal(other bundle) bool {
 	return slices.EqualFunc(b, other, (*x509.Certificate).Equal)
 }
@@ -73,6 +76,7 @@ func (b bundle) unexpired(now time.Time) bundle {
 	return b.only(func(c *x509.Certificate) bool { return now.Before(c.NotAfter) })
 }
 
+// pool returns the members as the roots of a verification.
 func (b bundle) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, c := range b {

@@ -78,6 +78,7 @@ func New(api client.WithWatch, options Options) (*Certificates, error) {
 	}, nil
 }
 
+// source returns where certificates come from: the CA in the Secret, or a directory.
 func (o Options) source(api client.Client, logger logr.Logger) source {
 	if !o.Self {
 		return &files{dir: o.Dir, needsCA: o.InjectCA}
@@ -94,10 +95,11 @@ func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, e
 	return nil, errors.New("there is no certificate to serve yet")
 }
 
-// Ready returns nil when the served certificate is valid and verifies against the caBundle of the
-// live configuration, under the host name of that configuration, and API servers had the time to
-// receive that caBundle. Otherwise it returns the reason. It is cheap: a round has verified, and
-// this compares times.
+// Ready returns nil when API servers trust the served certificate, and the reason otherwise. The
+// certificate must be valid and verify against the caBundle of the live configuration, under the
+// host name of that configuration. API servers must have had the time to receive that caBundle.
+//
+// It is cheap: a round has verified, and this compares times. It is safe for concurrent use.
 func (c *Certificates) Ready() error {
 	return c.view.Load().ready(c.options.Clock.Now(), c.stale())
 }
@@ -209,12 +211,16 @@ func (c *Certificates) readLive(ctx context.Context) error {
 	return nil
 }
 
+// seen stores a configuration that was just read or written, and the time at which its roots
+// appeared. The caller holds c.round.
 func (c *Certificates) seen(live configuration) {
 	c.live = live
 	c.trust = c.trust.observe(live.roots(), c.options.Clock.Now(), c.options.Propagation)
 }
 
-// inject writes the caBundle if it differs from the wanted one.
+// inject writes the caBundle if it differs from the wanted one. It fails with a conflict when
+// another replica has written since the read: then the whole round is repeated, see
+// [Certificates.Load].
 func (c *Certificates) inject(ctx context.Context, own bundle) error {
 	roots, thirdParty := wanted(own, c.live.held(), c.thirdParty, c.options.Clock.Now(), c.options.Overlap)
 	c.thirdParty = thirdParty
@@ -242,6 +248,8 @@ func (c *Certificates) serve(candidate *leaf, hasRead bool, trouble error) {
 	c.view.Store(c.newView(chosen, hasRead, now, trouble))
 }
 
+// newView judges what is served now. A round that could not read the configuration retains the time
+// of the last one that could: [Certificates.Ready] fails when that is too long ago.
 func (c *Certificates) newView(served *leaf, hasRead bool, now time.Time, trouble error) *view {
 	v := newView(served, c.live, c.trust, now)
 	v.trouble = trouble

@@ -44,6 +44,7 @@ func readConfiguration(ctx context.Context, api client.Reader, name string) (con
 	return newConfiguration(&object), nil
 }
 
+// newConfiguration parses each caBundle once, because a round compares them several times.
 func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 	c := configuration{name: object.Name, resourceVersion: object.ResourceVersion}
 	for i := range object.Webhooks {
@@ -94,6 +95,8 @@ func (c configuration) held() bundle {
 	return newBundle(all...)
 }
 
+// hosts returns the names that the certificate must have, one of each webhook. A webhook whose URL
+// cannot be parsed has an empty name, which no certificate has.
 func (c configuration) hosts() []string {
 	hosts := make([]string, len(c.hooks))
 	for i, h := range c.hooks {

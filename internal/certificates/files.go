@@ -59,6 +59,8 @@ func (f *files) load() error {
 	return nil
 }
 
+// readCAs returns the certificates of ca.crt. The errors are for the operator: they name the file
+// and the flag.
 func (f *files) readCAs() (bundle, error) {
 	text, err := f.read(KeyCACertificate)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,6 +77,9 @@ func (f *files) readCAs() (bundle, error) {
 	return own, nil
 }
 
+// read returns a file of the directory. A mounted Secret replaces all its files at once, by a
+// symbolic link.
+// Source: Kubernetes, pkg/volume/util AtomicWriter.
 func (f *files) read(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(f.dir, name))
 	if err != nil {

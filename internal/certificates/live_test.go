@@ -460,7 +460,8 @@ func TestWatchesRing(t *testing.T) {
 	s.setBundle("")
 	s.eventually(func() bool { return s.bundle() == first }, "a change of the configuration starts a round")
 	s.rotate("1")
-	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" }, "a change of the Secret starts a round")
+	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" },
+		"a change of the Secret starts a round")
 	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first },
 		"and propagation needs no ring")
 	s.ready(r)

@@ -49,7 +49,7 @@ type Options struct {
 	// Lifetime is the life of a certificate, see [DefaultLifetime].
 	Lifetime time.Duration
 	// Propagation is how long the live configuration must have carried a CA before a certificate by
-	// it takes over from one that is still good, see [DefaultPropagation].
+	// it replaces one that is still good. See [DefaultPropagation].
 	Propagation time.Duration
 	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any
 	// more: another replica may still serve a certificate by it. It must be longer than Propagation

@@ -43,6 +43,8 @@ func (s signers) plan(propagated bundle, now time.Time) action {
 	}
 }
 
+// requested reports whether an operator has set [AnnotationRotate] to a value for which no rotation
+// has begun.
 func (s signers) requested() bool {
 	return s.rotateRequest != "" && s.rotateRequest != s.rotateDone
 }

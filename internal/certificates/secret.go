@@ -98,6 +98,8 @@ func (s *selfMade) read(ctx context.Context) (*corev1.Secret, error) {
 	return &object, nil
 }
 
+// newSecret returns an empty Secret with the product's label, by which [isThirdParty] recognizes it
+// even when its CA was removed.
 func (s *selfMade) newSecret() *corev1.Secret {
 	object := &corev1.Secret{Type: corev1.SecretTypeOpaque}
 	object.Namespace, object.Name = s.name.Namespace, s.name.Name
@@ -139,6 +141,7 @@ func decodeSigners(object *corev1.Secret) signers {
 	}
 }
 
+// decodeCA returns nil for a CA that is missing or that [parseCA] refuses.
 func decodeCA(object *corev1.Secret, certificate, key string) *ca {
 	a, err := parseCA(object.Data[certificate], object.Data[key])
 	if err != nil {
@@ -169,6 +172,7 @@ func (s signers) encode(object *corev1.Secret) error {
 	return nil
 }
 
+// encodeCA writes the two keys of a CA into data, or removes both when there is none.
 func encodeCA(data map[string][]byte, a *ca, certificate, key string) (err error) {
 	if a == nil {
 		delete(data, certificate)

@@ -103,6 +103,7 @@ func (l *leaf) verify(roots bundle, hosts []string, now time.Time) (verified, er
 	return best, nil
 }
 
+// chainEnd returns the root of a chain, its last certificate, and when the first member expires.
 func chainEnd(chain []*x509.Certificate) verified {
 	end := verified{root: chain[len(chain)-1], until: chain[0].NotAfter}
 	for _, c := range chain {
@@ -111,6 +112,8 @@ func chainEnd(chain []*x509.Certificate) verified {
 	return end
 }
 
+// intermediates returns what the server sends behind its own certificate. One that cannot be parsed
+// is left out.
 func (l *leaf) intermediates() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, raw := range l.Certificate.Certificate[1:] {
@@ -137,6 +140,7 @@ func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, pro
 	return candidate
 }
 
+// either returns the first that is not nil, or nil.
 func either(a, b *leaf) *leaf {
 	if a != nil {
 		return a

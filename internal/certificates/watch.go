@@ -24,6 +24,9 @@ type watched struct {
 	options []client.ListOption
 }
 
+// watched returns the objects whose changes start a round. Field selectors on metadata.name are
+// served for every kind.
+// Source: Kubernetes, Field Selectors.
 func (o Options) watched() []watched {
 	objects := []watched{{
 		list:    &v1.MutatingWebhookConfigurationList{},
@@ -40,10 +43,10 @@ func (o Options) watched() []watched {
 	return objects
 }
 
-// follow notifies of every change of an object until the context ends. An error is logged and the watch
-// is repeated. No change between two watches is lost: each begins with the object as it is.
-// Source: Kubernetes, API Concepts, "Semantics for watch" (resourceVersion unset: "Get State and Start at
-// Most Recent").
+// follow notifies of every change of an object until the context ends. An error is logged and the
+// watch is repeated. No change between two watches is lost: each begins with the object as it is.
+// Source: Kubernetes, API Concepts, "Semantics for watch" (resourceVersion unset: "Get State and
+// Start at Most Recent").
 func (w watched) follow(
 	ctx context.Context, api client.WithWatch, changed kube.Signal, log logr.Logger,
 ) {

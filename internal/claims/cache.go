@@ -93,7 +93,7 @@ func boundedProfiles(config *storage.Config, annotation string) string {
 }
 
 // stripClaim returns the part of a claim that the controller compares. Anyone who can write claims
-// in a namespace can give them the label of this installation, so nothing is stored that grows with
+// in a namespace can give them the label of this installation. So nothing is stored that grows with
 // its author's input.
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	stripped := &corev1.PersistentVolumeClaim{ObjectMeta: kube.Identity(&claim.ObjectMeta)}

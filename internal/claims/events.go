@@ -11,10 +11,11 @@ import (
 // actionProvide is the action of every Event of this package.
 const actionProvide = "ProvideStorage"
 
-// warn sends a Warning about the claim, if there is one, and about the pods. A pod's Event is
-// related to the claim even while the claim does not exist: client-go counts an Event with the same
-// object, reason and related object as another one of the first, and drops its note, so that of a
-// pod's two profiles only the first would be reported.
+// warn sends a Warning about the claim, if there is one, and about the pods.
+//
+// A pod's Event is related to the claim even while the claim does not exist. client-go counts an
+// Event with the same object, reason and related object as a repetition, and drops its note. So of
+// a pod's two profiles only the first would be reported.
 // Source: client-go, tools/events/event_broadcaster.go getKey.
 func (r *reconciliation) warn(f diagnose.Finding) {
 	if r.claim != nil {
@@ -35,8 +36,8 @@ func (r *reconciliation) inform(related *corev1.ObjectReference, f diagnose.Find
 	r.send(corev1.EventTypeNormal, r.claimReference(), related, f)
 }
 
-// send sends an Event at most once in ten minutes, see [kube.Events.SendOnce]: a problem is reconciled far
-// more often.
+// send sends an Event at most once in ten minutes, see [kube.Events.SendOnce]: a problem is
+// reconciled far more often.
 func (r *reconciliation) send(eventType string, about, related *corev1.ObjectReference, f diagnose.Finding) {
 	r.events.SendOnce(kube.Event{
 		Type: eventType, About: about, Related: related, Reason: f.Reason, Action: actionProvide, Note: f.Note,

@@ -109,8 +109,8 @@ func stripToNode(pod *corev1.Pod) corev1.Pod {
 
 // reportMultiNode reports when pods on several nodes use a volume that one node at a time can
 // mount. The nodes are read at most once per [Options.PendingAfter]: a Job with hundreds of pods
-// costs one read. It returns the time until the next read is allowed or a pod has
-// waited long enough, and 0 when only a change of an object matters.
+// costs one read. It returns the time until the next read, and 0 when only a change of an object
+// matters.
 func (r *reconciliation) reportMultiNode(ctx context.Context) (time.Duration, error) {
 	if !*r.profile.Claim.Create || !r.profile.SingleNode() || len(r.pods) < 2 {
 		return 0, nil

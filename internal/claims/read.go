@@ -81,7 +81,7 @@ func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObje
 
 // readClaim reads the claim of the profile: from the cache, which has those of this installation,
 // or from the API server. Without pods an unmanaged claim does not matter, and no request is made
-// for it. r.claim stays nil when there is none.
+// for it. r.claim stays nil when the claim does not exist.
 func (r *reconciliation) readClaim(ctx context.Context) error {
 	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: r.ref.Namespace, Name: r.names.Claim}
 	err := r.cached.Get(ctx, key, claim)

@@ -87,8 +87,8 @@ func (r *reconciliation) claimFor(
 	return claim, nil
 }
 
-// rebind binds the volume that a waiting claim of this installation names to that claim, if it
-// holds the data of a claim of that name in this very namespace.
+// rebind binds a Released volume to the waiting claim of this installation that names it. The
+// volume must hold the data of a claim of that name in this very namespace.
 //
 // The order of the reads is the proof: the volume, with its version; the namespace; then the claim.
 // The claim exists, so it is in this namespace. The other claim, whose UID the volume has, is
@@ -150,8 +150,8 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 }
 
 // labelVolume writes on the volume of the claim which namespace it serves, for
-// [reconciliation.chooseVolume]. It reads the namespace and then the claim without a cache, so that
-// the UID on the volume is that of the namespace in which the claim is.
+// [reconciliation.chooseVolume]. It reads the namespace and then the claim without a cache. So the
+// UID on the volume is that of the namespace in which the claim is.
 func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
 	if volume.Labels[storage.LabelNamespace] == r.ref.Namespace &&
 		volume.Labels[storage.LabelNamespaceUID] == string(r.namespaceUID) {
@@ -173,7 +173,8 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 
 // patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason
 // is that of a refusal, and action its verb. An error is a refusal where the API server refused the
-// change, see [asRefusal]. The guardrail policies let the controller change nothing else of a volume.
+// change, see [asRefusal]. The guardrail policies let the controller change nothing else of a
+// volume.
 func (r *reconciliation) patchVolume(
 	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch kube.Object,
 ) error {

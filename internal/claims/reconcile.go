@@ -101,9 +101,11 @@ var (
 	errRequeueSoon = errors.New("objects are changing")
 )
 
-// asRefusal turns an answer that will stay the same until someone changes something (rights, quota,
-// policies, values that the API does not accept) into a refusal. Any other error is retried. action
-// is an infinitive, for the message. Quota answers Forbidden. A
+// asRefusal turns an answer of the API server into a refusal when it stays the same until someone
+// changes rights, quota, policies or values. Any other error is retried. action is an infinitive,
+// for the message.
+//
+// Quota answers Forbidden. A
 // ValidatingAdmissionPolicy answers Invalid, unless it sets another reason.
 // Source: Kubernetes, apiserver, pkg/admission/plugin: resourcequota/controller.go and
 // policy/validating/dispatcher.go.

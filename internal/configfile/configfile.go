@@ -55,7 +55,9 @@ type File struct {
 }
 
 // Open reads the file for the first time. It must be valid then: no earlier configuration could be
-// in force. The warnings are for people.
+// in force. The warnings are for people. interval is the time between two reads by [File.Start],
+// usually [Interval]. Both results of a reload get a metric at once, so that a rate has a first
+// value.
 func Open(path string, interval time.Duration) (*File, []string, error) {
 	f := &File{path: path, interval: interval}
 	text, err := os.ReadFile(path)
@@ -101,7 +103,8 @@ func (f *File) Start(ctx context.Context) error {
 // NeedLeaderElection is false: every replica decides by its file.
 func (f *File) NeedLeaderElection() bool { return false }
 
-// reload reads the file, and puts it in force when it has changed and is valid.
+// reload reads the file, and puts it in force when it has changed and is valid. Only the goroutine
+// of Start calls it.
 func (f *File) reload() {
 	text, err := os.ReadFile(f.path)
 	if err != nil {
@@ -130,6 +133,7 @@ func (f *File) reload() {
 	}
 }
 
+// refuse keeps the configuration in force, and reports the reason by metric and OnRefused.
 func (f *File) refuse(reason error) {
 	f.reason.Store(&reason)
 	refused.Set(1)

@@ -76,7 +76,8 @@ type cause struct{ reason, because, next string }
 // causes are the checks in the order in which people resolve them.
 var causes = []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause}
 
-// Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first.
+// Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first. It
+// is pure and safe for concurrent use, as everything in this package is.
 func Claim(s Snapshot) Finding {
 	if s.Claim == nil {
 		return advise(ReasonClaimMissing, fmt.Sprintf("claim %s does not exist in namespace %s: ", s.Name, s.Namespace),
@@ -91,6 +92,7 @@ func Claim(s Snapshot) Finding {
 		fmt.Sprintf("kubectl describe persistentvolumeclaim %s --namespace %s shows its events", s.Name, s.Namespace))
 }
 
+// phase returns Pending for a claim whose status is not written yet.
 func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhase {
 	if claim.Status.Phase == "" {
 		return corev1.ClaimPending
@@ -105,6 +107,9 @@ func BeingDeleted(claim string) Finding {
 		"End them to have it recreated; its volume is retained where the reclaim policy is Retain")
 }
 
+// lost is about a claim that was bound and whose volume does not exist any more, or belongs to
+// another claim. Kubernetes binds it again only when a volume of that name is free for it.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go, syncBoundClaim.
 func lost(s *Snapshot) *cause {
 	if s.Claim.Status.Phase != corev1.ClaimLost {
 		return nil
@@ -228,7 +233,9 @@ func driverCause(s *Snapshot) *cause {
 	}
 }
 
-// consumerCause finds the pod that a class with WaitForFirstConsumer waits for.
+// consumerCause finds the pod that a class with WaitForFirstConsumer waits for. Such a claim is
+// bound after the scheduler has chosen a node for a pod, and has written it on the claim.
+// Source: Kubernetes, Storage Classes, Volume Binding Mode.
 func consumerCause(s *Snapshot) *cause {
 	if s.Claim.Spec.VolumeName != "" || s.Class == nil || s.Class.VolumeBindingMode == nil ||
 		*s.Class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer ||
@@ -251,6 +258,7 @@ func consumerCause(s *Snapshot) *cause {
 	return nil
 }
 
+// whyNotScheduled returns the scheduler's own message: it names the nodes and their reasons.
 func whyNotScheduled(pod *corev1.Pod) string {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {

@@ -81,8 +81,8 @@ func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolum
 		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
 }
 
-// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace,
-// because the volume is reserved for a claim of that name.
+// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace:
+// the volume is reserved for a claim of that name.
 func Reserved(key types.NamespacedName, volume string) Finding {
 	return advise(ReasonVolumeReleased,
 		fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
@@ -102,6 +102,7 @@ func ConsentCommand(volume, namespace string) string {
 // mostListed is how many volumes a sentence names: an Event has room for a command behind it.
 const mostListed = 3
 
+// listed returns the names of the first volumes, and how many more there are.
 func listed(volumes []corev1.PersistentVolume) string {
 	var names []string
 	for i := range volumes[:min(len(volumes), mostListed)] {

@@ -47,7 +47,8 @@ func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.Partial
 	if !slices.ContainsFunc(nodes, fits) {
 		f := advise(ReasonWrongZone, fmt.Sprintf("claim %s has its data on PersistentVolume %s, which only nodes with %s "+
 			"reach, and the cluster has no such node: ",
-			claim, volume.Name, describeSelector(selector)), "add a node there, or copy the data to a volume of a zone that has nodes")
+			claim, volume.Name, describeSelector(selector)),
+			"add a node there, or copy the data to a volume of a zone that has nodes")
 		return &f
 	}
 	for i := range pods {
@@ -64,8 +65,8 @@ func Reach(claim string, volume *corev1.PersistentVolume, nodes []metav1.Partial
 	return nil
 }
 
-// whyUnreachable returns why a pod cannot mount the volume where it is. Empty: it can, or it waits for
-// something else.
+// whyUnreachable returns why a pod cannot mount the volume where it is. Empty: it can, or it waits
+// for something else.
 func whyUnreachable(selector *corev1.NodeSelector, pod *corev1.Pod, nodes []metav1.PartialObjectMetadata) string {
 	if name := pod.Spec.NodeName; name != "" {
 		i := slices.IndexFunc(nodes, func(n metav1.PartialObjectMetadata) bool { return n.Name == name })
@@ -96,13 +97,17 @@ func matchesNode(selector *corev1.NodeSelector, node *metav1.PartialObjectMetada
 	})
 }
 
-// operators maps the operators of node selectors to those of label selectors.
+// operators maps the operators of node selectors to those of label selectors. Both have the same
+// meaning.
+// Source: Kubernetes, component-helpers, scheduling/corev1/nodeaffinity.
 var operators = map[corev1.NodeSelectorOperator]selection.Operator{
 	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn,
 	corev1.NodeSelectorOpExists: selection.Exists, corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist,
 	corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
 }
 
+// satisfies reports whether the labels meet all requirements. A requirement that cannot be parsed
+// is met by no node.
 func satisfies(all []corev1.NodeSelectorRequirement, set labels.Set) bool {
 	for _, r := range all {
 		requirement, err := labels.NewRequirement(r.Key, operators[r.Operator], r.Values)

@@ -87,6 +87,8 @@ func (e *Expected) restored(live []v1.MutatingWebhook) []v1.MutatingWebhook {
 	return webhooks
 }
 
+// byName maps webhooks by their names, which are unique in one object.
+// Source: Kubernetes, pkg/apis/admissionregistration/validation.
 func byName(webhooks []v1.MutatingWebhook) map[string]*v1.MutatingWebhook {
 	named := make(map[string]*v1.MutatingWebhook, len(webhooks))
 	for i := range webhooks {
@@ -109,6 +111,7 @@ func added(want, actual *v1.MutatingWebhook) []metav1.LabelSelectorRequirement {
 	return more
 }
 
+// has compares with semantic equality, for which a nil list equals an empty one.
 func has(all []metav1.LabelSelectorRequirement, one metav1.LabelSelectorRequirement) bool {
 	return slices.ContainsFunc(all, func(r metav1.LabelSelectorRequirement) bool {
 		return apiequality.Semantic.DeepEqual(r, one)
@@ -182,6 +185,7 @@ func defaulted(webhooks []v1.MutatingWebhook) []v1.MutatingWebhook {
 	return all
 }
 
+// setDefault sets a field that is nil.
 func setDefault[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value

@@ -15,11 +15,11 @@
 // The leader restores the webhooks only when all of this holds:
 //
 //   - [Options.Repair] is set;
-//   - the object's annotation [AnnotationInstalled] is the hash of this replica's file, so that a
-//     replica with the file of another release never undoes an upgrade: Helm writes annotation and
+//   - the object's annotation [AnnotationInstalled] is the hash of this replica's file: a replica
+//     with the file of another release never undoes an upgrade, because Helm writes annotation and
 //     webhooks in one request;
-//   - the difference has lasted [Options.RepairAfter], doubled after each repair up to an hour, so
-//     that another controller that also writes the object is not fought;
+//   - the difference has lasted [Options.RepairAfter], doubled after each repair up to an hour:
+//     this ends a fight with another controller that also writes the object;
 //   - the object exists and is not being deleted.
 //
 // Without the annotation (kustomize installs none, and an administrator may remove it) differences

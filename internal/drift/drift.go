@@ -70,6 +70,7 @@ type Options struct {
 	Clock clock.WithTicker
 }
 
+// complete returns the options with the default in place of each zero.
 func (o Options) complete() Options {
 	o.RepairAfter = cmp.Or(o.RepairAfter, DefaultRepairAfter)
 	o.Grace = cmp.Or(o.Grace, DefaultGrace)
@@ -165,6 +166,8 @@ func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	return w.Poll
 }
 
+// readFile reads and parses the file. Its size is bounded by that of a ConfigMap, 1 MiB.
+// Source: Kubernetes, ConfigMaps.
 func (w *Watcher) readFile() (*Expected, error) {
 	text, err := os.ReadFile(w.File)
 	if err != nil {
@@ -205,6 +208,8 @@ func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.Mutat
 	w.warn(ctx, live, note)
 }
 
+// set stores the note and the gauge. A note without a difference, such as an exclusion of a cloud
+// or a file that cannot be read, leaves the gauge at 0.
 func (w *Watcher) set(note string, differs bool) {
 	w.note.Set(note)
 	drifted.Set(0)
@@ -233,6 +238,8 @@ const (
 	adviceByHand = "find out who changed it, and install it again"
 )
 
+// driftNote returns the sentence of note, log and Event: the differences and the next step. live is
+// not nil. An empty annotation means that the object was not installed by the chart.
 func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfiguration, differences []string) string {
 	advice := adviceByHand
 	switch hash := live.Annotations[AnnotationInstalled]; {
@@ -259,6 +266,7 @@ func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguratio
 	}
 }
 
+// logOnce logs why nothing can be compared, once for each reason.
 func (w *Watcher) logOnce(ctx context.Context, problem string) {
 	if problem != w.logged {
 		w.logged = problem
@@ -266,6 +274,7 @@ func (w *Watcher) logOnce(ctx context.Context, problem string) {
 	}
 }
 
+// logEnd logs the end of a difference, or of a problem, that was logged.
 func (w *Watcher) logEnd(ctx context.Context) {
 	if w.logged != "" {
 		w.logged = ""

@@ -20,7 +20,11 @@ import (
 const fieldManager = "pipeline-storage-drift"
 
 // repair restores the webhooks. It does nothing when the object, read without a cache, is not to be
-// restored any more.
+// restored any more. After a conflict it reads and decides again.
+//
+// A replica that ends between the two requests leaves its field manager in the object. The next
+// repair removes it.
+// Source: client-go, util/retry RetryOnConflict.
 func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	var restored *v1.MutatingWebhookConfiguration
 	var differences []string

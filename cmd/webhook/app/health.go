@@ -23,6 +23,8 @@ type health struct {
 	checks []check
 }
 
+// mux returns both paths. /healthz answers as soon as the port is open: restarting helps against
+// nothing that /readyz reports.
 func (h *health) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -53,6 +55,9 @@ func (c *check) failure() error {
 	return c.err()
 }
 
+// ready answers 200 when no check fails, and 503 otherwise. The text has every check either way,
+// with its reason or note. A kubelet reads the code only.
+// Source: Kubernetes, Configure Liveness, Readiness and Startup Probes.
 func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	status := http.StatusOK
 	var text strings.Builder

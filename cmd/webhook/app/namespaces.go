@@ -23,10 +23,11 @@ type namespaces struct {
 	waiting atomic.Int64
 }
 
-// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment
-// ago, and namespacePoll the time between two reads. The API server waits for five seconds.
 const (
+	// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment
+	// ago. The API server waits five seconds for the answer.
 	namespaceWait = time.Second
+	// namespacePoll is the time between two reads while a pod waits.
 	namespacePoll = 10 * time.Millisecond
 )
 
@@ -53,20 +54,24 @@ func (n *namespaces) follow(mgr manager.Manager) error {
 	return nil
 }
 
+// put stores the labels of a namespace. The map belongs to the cache and never changes: an update
+// brings another object.
 func (n *namespaces) put(object any) {
 	if namespace, ok := kube.HandledMetadata(object); ok {
 		n.labels.Store(namespace.Name, namespace.Labels)
 	}
 }
 
+// remove forgets a namespace that was deleted.
 func (n *namespaces) remove(object any) {
 	if namespace, ok := kube.HandledMetadata(object); ok {
 		n.labels.Delete(namespace.Name)
 	}
 }
 
-// labelsOf returns the labels of a namespace, and false when the cache does not have it in time, or when
-// many reviews wait already.
+// labelsOf returns the labels of a namespace, and false when the cache does not have it in time, or
+// when many reviews wait already. It is called by every review of a profile with a
+// namespaceSelector, concurrently.
 func (n *namespaces) labelsOf(ctx context.Context, name string) (map[string]string, bool) {
 	if labels, ok := n.cached(name); ok {
 		return labels, true
@@ -91,6 +96,7 @@ func (n *namespaces) labelsOf(ctx context.Context, name string) (map[string]stri
 	}
 }
 
+// cached returns the labels without waiting. A namespace without labels has a nil map, and true.
 func (n *namespaces) cached(name string) (map[string]string, bool) {
 	value, ok := n.labels.Load(name)
 	labels, _ := value.(map[string]string)

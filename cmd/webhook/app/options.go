@@ -183,6 +183,7 @@ func (o *Options) validateDeletion() error {
 	return nil
 }
 
+// validate returns every problem at once. It reads no file: newServer does.
 func (o *Options) validate() error {
 	var problems []error
 	required := func(flag, value, why string) {
@@ -218,6 +219,8 @@ func (o *Options) validate() error {
 	return errors.Join(problems...)
 }
 
+// drift returns the options of the comparison of webhooks. Only a program that maintains the
+// caBundle has the right to patch, and so to repair.
 func (o *Options) drift() drift.Options {
 	return drift.Options{
 		File:                 o.ExpectedWebhooks,
@@ -226,6 +229,8 @@ func (o *Options) drift() drift.Options {
 	}
 }
 
+// certificates returns the options for the source that --certificates names. Those of the other
+// source are ignored.
 func (o *Options) certificates() certificates.Options {
 	return certificates.Options{
 		Self:                 o.Certificates == certificatesSelf,

@@ -39,7 +39,8 @@ const Path = "/inject"
 // shutdownTimeout is how long requests and the controller may take to end after the drain.
 const shutdownTimeout = 15 * time.Second
 
-// server is the running program.
+// server is the running program. Everything in it is made before anything runs, so that a wrong
+// flag ends the program at once.
 type server struct {
 	options      *Options
 	log          logr.Logger
@@ -57,6 +58,8 @@ type server struct {
 	isClosing    atomic.Bool
 }
 
+// newServer makes everything and starts nothing, but it listens for reviews and probes: a port in
+// use is an error here. Without --pprof-bind-address it turns memory profiling off.
 func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, error) {
 	if o.PprofAddress == "" {
 		runtime.MemProfileRate = 0 // the profile takes 1.4 MiB, and no client can read it
@@ -81,6 +84,8 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	return s, s.add()
 }
 
+// claims returns the options of the claims controller. The cache needs them also
+// with --claims=false.
 func (s *server) claims() claims.Options {
 	return claims.Options{
 		Config: s.file.Current, Changed: s.changed, PendingAfter: s.options.PendingAfter,
@@ -88,6 +93,10 @@ func (s *server) claims() claims.Options {
 	}
 }
 
+// newManager makes the manager. Leader election serves the claims controller: without it every
+// replica counts as the leader. The Lease is released at the end, so that the next leader need not
+// wait until it expires.
+// Source: controller-runtime, manager.Options.LeaderElectionReleaseOnCancel.
 func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 	o := s.options
 	timeout := shutdownTimeout
@@ -107,13 +116,15 @@ func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// mapper makes no discovery request.
+// mapper makes no discovery request. controller-runtime's own mapper makes some at its first use.
+// Source: controller-runtime, pkg/client/apiutil NewDynamicRESTMapper.
 func mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	return kube.Mapper(kube.Groups()...), nil
 }
 
 // tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service,
 // unless a flag adds HTTP/2.
+// Source: k8s.io/apiserver, pkg/util/webhook/client.go (NextProtos http/1.1 for a Service).
 func (s *server) tls() *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"},
@@ -174,9 +185,12 @@ func (s *server) addClaims() (err error) {
 	return err
 }
 
+// handler decides reviews by what is in memory. Without the claims controller there is no index,
+// and so no warning about claims.
 func (s *server) handler() http.Handler {
 	h := &admission.Handler{
-		Config: s.file.Current, NamespaceLabels: s.namespaces.labelsOf, Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
+		Config: s.file.Current, NamespaceLabels: s.namespaces.labelsOf,
+		Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
 	}
 	if s.index != nil {
 		h.Warnings = s.index.Warnings
@@ -184,6 +198,8 @@ func (s *server) handler() http.Handler {
 	return h
 }
 
+// addHealth adds /healthz and /readyz. /readyz prints the checks in this order. The metric of
+// readiness exists even when the address is off.
 func (s *server) addHealth() error {
 	h := &health{checks: []check{
 		{name: "process", err: notClosing(&s.isClosing)},
@@ -218,9 +234,9 @@ func (s *server) namespacesSynced() error {
 	return nil
 }
 
-// run serves until the context ends, and then for the drain: a client that still has a connection
-// must open another one, and the Service stops to send new ones here once the replica is not ready.
-// The webhook does not end with the manager: a replica that loses its Lease drains, too.
+// run serves until the context ends, and then for the drain. Meanwhile a client that still has a
+// connection must open another one. The Service sends no new ones here once the replica is not
+// ready. The webhook does not end with the manager: a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)
 	serving, stopServing := context.WithCancel(background)

@@ -62,7 +62,8 @@ func deleteWebhookConfiguration(o *Options, out io.Writer) error {
 	return nil
 }
 
-// run returns when the object is gone and the API servers had time to notice.
+// run returns when the object is gone and the API servers had time to notice. It fails when the
+// limit ends first, or on SIGTERM. The wait for the API servers does not count against the limit.
 func (d deletion) run(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, d.limit)
 	defer cancel()
@@ -72,8 +73,8 @@ func (d deletion) run(ctx context.Context) error {
 	return sleep(ctx, d.propagation)
 }
 
-// untilDeleted deletes until the API server answers that the object does not exist. The error has the
-// last answer.
+// untilDeleted deletes until the API server answers that the object does not exist. The error has
+// the last answer.
 func (d deletion) untilDeleted(ctx context.Context) error {
 	last := errors.New("no answer")
 	for {
@@ -92,6 +93,7 @@ func (d deletion) untilDeleted(ctx context.Context) error {
 	}
 }
 
+// request deletes once. The object may still exist afterwards, with a finalizer.
 func (d deletion) request(ctx context.Context) error {
 	return d.api.Delete(ctx, &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: d.name}})
 }

@@ -55,16 +55,16 @@ func (s signers) carryOut(do action, now time.Time, lifetime time.Duration) (sig
 		s.current, s.next = s.next, nil
 		return s, nil
 	}
-	fresh, err := newCA(now, lifetime)
+	created, err := newCA(now, lifetime)
 	if err != nil {
 		return signers{}, err
 	}
 	s.rotateDone = s.rotateRequest
 	if do == beginRotation {
-		s.next = fresh
+		s.next = created
 		return s, nil
 	}
-	s.current, s.next = fresh, nil
+	s.current, s.next = created, nil
 	return s, nil
 }
 

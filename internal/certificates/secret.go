@@ -74,11 +74,11 @@ func (s *selfMade) sign(by *ca, now time.Time) error {
 	if s.signed != nil && s.signed.issuer.same(by) && !due(s.signed.Leaf, now) {
 		return nil
 	}
-	fresh, err := by.sign(s.names, now, s.life)
+	signed, err := by.sign(s.names, now, s.life)
 	if err != nil {
 		return err
 	}
-	s.signed = fresh
+	s.signed = signed
 	return nil
 }
 
@@ -172,7 +172,7 @@ func (s signers) encode(object *corev1.Secret) error {
 	return nil
 }
 
-// encodeCA writes the two keys of a CA into data, or removes both when there is none.
+// encodeCA writes the two keys of a CA into data, or removes both when a is nil.
 func encodeCA(data map[string][]byte, a *ca, certificate, key string) (err error) {
 	if a == nil {
 		delete(data, certificate)

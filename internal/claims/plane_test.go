@@ -45,11 +45,7 @@ const (
 func admin(t *testing.T) (client.Client, *rest.Config) {
 	t.Helper()
 
-	p := plane.Require(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
-		CAData: p.CA, CertData: p.Cert,
-		KeyData: p.Key,
-	}}
+	root := plane.Require(t).RESTConfig()
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})

@@ -50,11 +50,7 @@ type fixture struct {
 // clusterrole.yaml for the certificate mode: patch is false for certManager.
 func newFixture(t *testing.T, annotated, patch bool) *fixture {
 	t.Helper()
-	p := plane.Require(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
-		CAData: p.CA, CertData: p.Cert,
-		KeyData: p.Key,
-	}}
+	root := plane.Require(t).RESTConfig()
 	c, err := client.New(root, client.Options{Scheme: clientgoscheme.Scheme})
 	require.NoError(t, err)
 	f := &fixture{

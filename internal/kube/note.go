@@ -2,8 +2,8 @@ package kube
 
 import "sync/atomic"
 
-// Note is a sentence for people that a loop sets and any number of readers read, such as /readyz. The zero value
-// is a note that is not set. It is safe for concurrent use, and must not be copied.
+// Note is a sentence for people that a loop sets and any number of readers read, such as /readyz.
+// The zero value is a note that is not set. It is safe for concurrent use, and must not be copied.
 type Note struct{ text atomic.Pointer[string] }
 
 // Set replaces the sentence. An empty one means that there is nothing to report.

@@ -1,7 +1,7 @@
 package kube
 
-// Signal wakes a loop that receives from it. Several calls of [Signal.Notify] before the loop receives
-// wake it once: it reads the newest state anyway. Make one with [NewSignal].
+// Signal wakes a loop that receives from it. Several calls of [Signal.Notify] before the loop
+// receives wake it once: it reads the newest state anyway. Make one with [NewSignal].
 type Signal chan struct{}
 
 // NewSignal returns a signal that is not set.

@@ -26,12 +26,13 @@ const (
 	// server a moment late.
 	deletionInterval = 500 * time.Millisecond
 	// deletionPropagation is the time that API servers get to take the deletion over. Each has a
-	// cache, filled by a watch: for a moment after the object is gone, they still call the webhook.
+	// cache, filled by a watch: for a moment after the object is deleted, they still call the
+	// webhook.
 	deletionPropagation = 5 * time.Second
 )
 
 // deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the
-// right to delete that one object and no other right: an object is gone when its next deletion
+// right to delete that one object and no other right: an object is deleted when its next deletion
 // finds none.
 type deletion struct {
 	api                          client.Writer
@@ -62,7 +63,7 @@ func deleteWebhookConfiguration(o *Options, out io.Writer) error {
 	return nil
 }
 
-// run returns when the object is gone and the API servers had time to notice. It fails when the
+// run returns when the object is deleted and the API servers had time to notice. It fails when the
 // limit ends first, or on SIGTERM. The wait for the API servers does not count against the limit.
 func (d deletion) run(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, d.limit)

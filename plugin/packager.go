@@ -32,7 +32,7 @@ type Packager struct {
 // archive format that is in use can hold an earlier time.
 var epoch = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// Package builds the plugin, packs it into destination, signs it if there is a key, and installs
+// Package builds the plugin, packs it into destination, and signs it if there is a key. It installs
 // the result in a directory of its own to prove that Helm accepts it. It returns the path of the
 // package; a signature is beside it, with .prov behind.
 func (p Packager) Package(ctx context.Context, destination string) (string, error) {
@@ -69,6 +69,9 @@ func (p Packager) Package(ctx context.Context, destination string) (string, erro
 }
 
 // pack runs Helm's own packager. What an earlier run signed must not stand beside a new package.
+// Helm names the file by the plugin's name and version, so file must have that name. The signature
+// is a file beside it.
+// Source: Helm 4, helm plugin package --help.
 func (p Packager) pack(ctx context.Context, work, staged, file string) error {
 	for _, old := range []string{file, file + ".prov"} {
 		if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +91,9 @@ func (p Packager) pack(ctx context.Context, work, staged, file string) error {
 	return err
 }
 
-// verify lets Helm check the signature and install the package.
+// verify lets Helm check the signature and install the package. A package that Helm installs and
+// then does not list is an error: Helm skips a plugin whose description it cannot read.
+// Source: Helm 4, internal/plugin FindPlugins.
 func (p Packager) verify(ctx context.Context, work, file string, m manifest) error {
 	check := []string{"--verify=false"}
 	if p.SignKey != "" {
@@ -112,7 +117,9 @@ func (p Packager) verify(ctx context.Context, work, file string, m manifest) err
 	return fmt.Errorf("helm installed the package but does not list %s %s:\n%s", m.Name, m.Version, list)
 }
 
-// helm runs Helm with directories of its own, so that it neither reads nor changes what you have installed.
+// helm runs Helm with directories of its own, so that it neither reads nor changes what you have
+// installed. It returns what Helm writes to both streams. The error has that output as well, and
+// names the subcommand without its arguments.
 func (p Packager) helm(ctx context.Context, home string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, p.Helm, args...)
 	for _, variable := range os.Environ() {
@@ -129,6 +136,8 @@ func (p Packager) helm(ctx context.Context, home string, args ...string) (string
 	return string(out), nil
 }
 
+// setTimes gives every file and directory below dir the same time. os.Root keeps it inside of dir,
+// also where a link leads out of it.
 func setTimes(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

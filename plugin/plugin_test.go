@@ -146,7 +146,8 @@ func TestReleaseVersionReplacesThatOfDescription(t *testing.T) {
 func TestRefusesKeyWithoutKeyring(t *testing.T) {
 	t.Parallel()
 	_, err := plugin.Packager{SignKey: signer}.Package(t.Context(), t.TempDir())
-	assert.EqualError(t, err, `to sign with the key "`+signer+`", name a keyring that holds it: gpg --export-secret-keys NAME >FILE`)
+	assert.EqualError(t, err, `to sign with the key "`+signer+`", name a keyring that holds it: `+
+		`gpg --export-secret-keys NAME >FILE`)
 }
 
 func TestRefusesKeyOutsideKeyring(t *testing.T) {
@@ -161,7 +162,8 @@ func TestRefusesKeyOutsideKeyring(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(destination, fileName))
 }
 
-// pack packs the plugin for this platform only: the other ones take minutes to build, and "make plugin" does.
+// pack packs the plugin for this platform only: the other ones take minutes to build, and "make
+// plugin" does.
 func pack(t *testing.T, p plugin.Packager) string {
 	t.Helper()
 	p.Helm = parts.Require(t, "helm4")["helm4"]
@@ -193,7 +195,7 @@ func entriesOf(t *testing.T, file string) map[string]*tar.Header {
 // newKeyring makes a key that is thrown away with the test.
 func newKeyring(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gpg") //nolint:usetesting // gpg's agent has a socket there, whose path may have 107 bytes
+	dir, err := os.MkdirTemp("", "gpg") //nolint:usetesting // gpg's agent has a socket there: a path of 107 bytes at most
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	t.Cleanup(func() { gpg(t, dir, "gpgconf", "--kill", "all") })

@@ -10,11 +10,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// backendsHeader is the first line of files/backends.yaml: people must not edit it.
 const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates read of the " +
 	"backends and the defaults.\n"
 
 // inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage
-// translates are aliases.
+// translates are aliases. The list never grows: in-tree plugins were replaced by CSI drivers.
+// Source: Kubernetes, Volumes, "Out-of-tree volume plugins"; csi-translation-lib, plugins.
 var inTree = []string{
 	"kubernetes.io/aws-ebs", "awsElasticBlockStore", "kubernetes.io/azure-disk", "azureDisk", "kubernetes.io/azure-file",
 	"azureFile", "kubernetes.io/gce-pd", "gcePersistentDisk", "kubernetes.io/host-path", "hostPath",
@@ -23,29 +25,44 @@ var inTree = []string{
 	"kubernetes.io/vsphere-volume", "vsphereVolume", "kubernetes.io/portworx-volume", "portworxVolume",
 }
 
-// backend is what the chart reads of a backend.
+// backend is what the chart reads of a backend. A field is never null in the file: a template can
+// range over it without a check.
 type backend struct {
-	Driver     string            `json:"driver"`
-	Source     string            `json:"source"`
+	// Driver is the provisioner of its StorageClasses; empty: the profile names it.
+	Driver string `json:"driver"`
+	// Source is csi, local or hostPath: the field of a PersistentVolume that a guardrail policy
+	// checks.
+	Source string `json:"source"`
+	// Parameters are those of a StorageClass; the profile's own win.
 	Parameters map[string]string `json:"parameters"`
-	Required   []string          `json:"required"`
+	// Required are the parameters that the profile must set.
+	Required []string `json:"required"`
 	// Performance are the parameters of each preset.
 	Performance map[string]map[string]string `json:"performance"`
-	Attributes  map[string]string            `json:"attributes"`
-	TopologyKey string                       `json:"topologyKey"`
-	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the handle is not changed.
+	// Attributes are the volumeAttributes of a static CSI volume.
+	Attributes map[string]string `json:"attributes"`
+	// TopologyKey is the node label that a static volume's zone is matched with; empty: every node
+	// reaches the volume.
+	TopologyKey string `json:"topologyKey"`
+	// HandleSeparator stands before the namespace in the handle of a shared volume; empty: the
+	// handle is not changed.
 	HandleSeparator string `json:"handleSeparator"`
-	Handle          string `json:"handle"`
+	// Handle describes volume.handle, for the message about a profile without one.
+	Handle string `json:"handle"`
 	// ReadOnlyOption and ReadOnlyAttach make a static volume read-only for every pod.
 	ReadOnlyOption string `json:"readOnlyOption"`
 	ReadOnlyAttach bool   `json:"readOnlyAttach"`
 	// AccessMode is that of a claim that names none.
 	AccessMode corev1.PersistentVolumeAccessMode `json:"accessMode"`
-	// BelongsTo are parameters that go when another one is changed.
+	// BelongsTo maps a parameter to another one that its default suits: a profile that changes the
+	// other one gets no default.
 	BelongsTo map[string]string `json:"belongsTo"`
 }
 
-// makeBackends returns files/backends.yaml.
+// makeBackends returns files/backends.yaml. The templates cannot call Go, and a second list by hand
+// would drift apart. So drivers, parameters and defaults come from package
+// storage, and the templates look them up by name. Keys are sorted, so that the file changes only
+// with its content.
 func makeBackends() ([]byte, error) {
 	backends := map[string]backend{}
 	for _, b := range storage.Backends {
@@ -88,7 +105,8 @@ func performance(b storage.Backend) map[string]map[string]string {
 	return presets
 }
 
-// accessMode is the one that package storage gives a claim of the backend.
+// accessMode is the one that package storage gives a claim of the backend. It sets the
+// defaults of an example, because the rule depends on several fields of a backend.
 func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
 	c := storage.Config{
 		Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: b.Name}}},
@@ -97,8 +115,9 @@ func accessMode(b storage.Backend) corev1.PersistentVolumeAccessMode {
 	return c.Profiles[0].Claim.AccessModes[0]
 }
 
-// separator stands before the namespace in the handle of a shared volume. It is empty where the driver
-// reads the handle.
+// separator stands before the namespace in the handle of a shared volume. It is empty where the
+// driver reads the handle. A handle that the driver only compares may have any suffix; # occurs in
+// no namespace name.
 func separator(b storage.Backend) string {
 	if !b.FreeHandle {
 		return ""
@@ -114,7 +133,9 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// sourceOf is the source of a volume of the backend, as package storage makes it.
+// sourceOf is the source of a volume of the backend, as package storage makes it. The example has
+// every field that any backend requires. A source that the chart cannot handle is an error, so that
+// a new backend does not end up without guardrails.
 func sourceOf(b storage.Backend) (string, error) {
 	c := storage.Config{Profiles: []storage.Profile{{
 		Name:         storage.DefaultProfile,
@@ -142,7 +163,8 @@ func sourceOf(b storage.Backend) (string, error) {
 		"it to templates/_guardrails.tpl", b.Name)
 }
 
-// aliases are the other names of backends: their drivers' and the in-tree plugins'.
+// aliases are the other names of backends: their drivers' and the in-tree plugins'. Without this
+// the chart would take a name that package storage translates for an unknown driver.
 func aliases() map[string]string {
 	names := map[string]string{}
 	for _, b := range storage.Backends {
@@ -151,15 +173,16 @@ func aliases() map[string]string {
 		}
 	}
 	for _, name := range inTree {
-		if preset := presetOf(name); preset != name {
+		if preset := backendOf(name); preset != name {
 			names[name] = preset
 		}
 	}
 	return names
 }
 
-// presetOf is the backend into which package storage translates a name.
-func presetOf(name string) string {
+// backendOf is the backend into which package storage translates a name. A name that it does not
+// translate comes back as it is.
+func backendOf(name string) string {
 	c := storage.Config{
 		Profiles: []storage.Profile{{Name: storage.DefaultProfile, StorageClass: storage.StorageClass{Backend: name}}},
 	}

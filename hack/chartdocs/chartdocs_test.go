@@ -116,7 +116,8 @@ func TestReadmeKeepsTheTextAroundTheTable(t *testing.T) {
 	require.ErrorContains(t, err, "the table belongs between the lines")
 }
 
-// Every profile that package storage takes, the schema takes too: a file for the post-renderer is one for the chart.
+// Every profile that package storage takes, the schema takes too: a file for the post-renderer is
+// one for the chart.
 func TestSchemaTakesTheObjectsOfPackageStorage(t *testing.T) {
 	values, err := parseValues([]byte("# The file.\n# +docs:schema={$ref: \"#/definitions/Config\"}\n" +
 		"config:\n  # Storages.\n  # +docs:schema={items: {type: object}}\n  profiles: [{name: a}]\n"))

@@ -1,6 +1,6 @@
-// Command chartdocs writes the generated files of the chart: values.schema.json and the table of README.md
-// from the comments of values.yaml, the schema of a profile and files/backends.yaml, which the templates
-// read, from package storage.
+// Command chartdocs writes the generated files of the chart: values.schema.json and the table of
+// README.md from the comments of values.yaml, the schema of a profile and files/backends.yaml,
+// which the templates read, from package storage.
 //
 //	go run ./hack/chartdocs charts/pipeline-storage
 package main
@@ -23,7 +23,8 @@ func main() {
 	}
 }
 
-// generate writes the generated files of the chart in dir.
+// generate writes the generated files of the chart in dir. A file that cannot be written does not
+// keep the others from being written.
 func generate(dir string) error {
 	files, err := makeFiles(dir)
 	if err != nil {
@@ -36,7 +37,9 @@ func generate(dir string) error {
 	return errors.Join(errs...)
 }
 
-// makeFiles returns the text of every generated file of the chart in dir, by its name there.
+// makeFiles returns the text of every generated file of the chart in dir, by its name there. It
+// writes nothing, so that a test can compare the files that are checked in with what make generate
+// would write.
 func makeFiles(dir string) (map[string][]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
 	if err != nil {

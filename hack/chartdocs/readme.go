@@ -14,7 +14,8 @@ const (
 	tableEnd   = "<!-- /values -->\n"
 )
 
-// makeTables returns a table of values for each section.
+// makeTables returns a table of values for each section. A section begins at the value whose
+// comment names it, and ends at the next one.
 func makeTables(values []*value) string {
 	var text strings.Builder
 	for _, v := range values {
@@ -26,10 +27,11 @@ func makeTables(values []*value) string {
 	return text.String() + "\n"
 }
 
-// writeRows writes the row of a value, or of those below it after a row about all of them.
+// writeRows writes the row of a value, or of those below it after a row about all of them. A value
+// that a definition describes has one row: its keys are in docs/configuration.md.
 func writeRows(text *strings.Builder, v *value) {
 	if len(v.children) == 0 || v.ref != "" {
-		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), presetText(v), escape(v.text))
+		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", v.path, v.typeName(), defaultText(v), escape(v.text))
 	} else {
 		fmt.Fprintf(text, "| `%s` | | | **%s** |\n", v.path, escape(v.text))
 	}
@@ -46,7 +48,8 @@ func (v *value) typeName() string {
 	return typeOf(v.schema)
 }
 
-// typeOf is the type of a schema, for people.
+// typeOf is the type of a schema, for people. A list of types, as a quantity has, is joined by
+// "or". The schema was decoded from YAML, so its lists are []any.
 func typeOf(schema map[string]any) string {
 	if ref, ok := schema["$ref"].(string); ok {
 		return ref[strings.LastIndex(ref, "/")+1:]
@@ -63,7 +66,8 @@ func typeOf(schema map[string]any) string {
 	return fmt.Sprint(schema["type"])
 }
 
-// joined writes all items in a format, with a separator between them. An empty text is written as a word.
+// joined writes all items in a format, with a separator between them. An empty text is written as a
+// word. format has one verb, such as %v.
 func joined(all []any, separator, format string) string {
 	texts := make([]string, len(all))
 	for i, one := range all {
@@ -75,25 +79,29 @@ func joined(all []any, separator, format string) string {
 	return strings.Join(texts, separator)
 }
 
-// presetText is the default of a value for the table. A value with keys below it has none.
-func presetText(v *value) string {
-	if len(v.children) > 0 || v.preset == "" {
+// defaultText is the default of a value for the table. A value with keys below it has none. Text
+// stands without quotes, everything else as JSON, both as code. An empty text gives an empty cell.
+func defaultText(v *value) string {
+	if len(v.children) > 0 || v.defaultValue == "" {
 		return ""
 	}
-	if text, ok := v.preset.(string); ok {
+	if text, ok := v.defaultValue.(string); ok {
 		return "`" + text + "`"
 	}
-	asJSON, err := json.Marshal(v.preset)
+	asJSON, err := json.Marshal(v.defaultValue)
 	if err != nil {
-		return fmt.Sprint(v.preset)
+		return fmt.Sprint(v.defaultValue)
 	}
 	return "`" + string(asJSON) + "`"
 }
 
-// escape keeps a text in its cell of the table.
+// escape keeps a text in its cell of the table. Markdown would end the cell at the bar, also in
+// code.
+// Source: GitHub Flavored Markdown, 4.10 Tables.
 func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// makeReadme returns the text of a file with the tables between the two lines.
+// makeReadme returns the text of a file with the tables between the two lines. The rest of the file
+// is written by people and stays byte for byte. A file without the two lines is an error.
 func makeReadme(file, tables string) ([]byte, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

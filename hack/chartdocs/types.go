@@ -20,7 +20,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// configSources are where the types of the configuration and their comments are, from the repository's root.
+// configSources are where the types of the configuration and their comments are, from the
+// repository's root.
 var configSources = []string{"pkg/inject/storage", "pkg/inject/kinds"}
 
 var (
@@ -42,7 +43,8 @@ var (
 			string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
 		},
 	}
-	// additions are the parts of a schema that the types do not have.
+	// additions are the parts of a schema that the types do not have. A field of properties
+	// replaces the schema of that field. Every other key is added to the definition.
 	additions = map[string]map[string]any{
 		"Config": {"required": []string{"profiles"}, "properties": map[string]any{
 			"apiVersion": map[string]any{"const": storage.APIVersion},
@@ -57,6 +59,7 @@ var (
 )
 
 // backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.
+// An editor can offer the names. A driver of your own is set by storageClass.driver.
 func backendSchema() map[string]any {
 	var names []string
 	for _, b := range storage.Backends {
@@ -66,13 +69,15 @@ func backendSchema() map[string]any {
 	return map[string]any{"type": "string", "enum": names}
 }
 
-// definitions makes schemas of Go types, each struct under its own name.
+// definitions makes schemas of Go types, each struct under its own name. comments are by Type and
+// Type.Field. schemas grow with each struct that is met.
 type definitions struct {
 	comments map[string]string
 	schemas  map[string]any
 }
 
-// makeDefinitions returns the schemas of the configuration's types.
+// makeDefinitions returns the schemas of the configuration's types. It starts at storage.Config and
+// follows every field, so that a new field is in the schema without more code.
 func makeDefinitions() (map[string]any, error) {
 	d := definitions{comments: map[string]string{}, schemas: map[string]any{}}
 	for _, source := range configSources {
@@ -86,7 +91,9 @@ func makeDefinitions() (map[string]any, error) {
 	return d.schemas, nil
 }
 
-// schema returns the schema of a type, for a struct a reference to its definition.
+// schema returns the schema of a type, for a struct a reference to its definition. A type that has
+// few values becomes an enum. A quantity may be a number, because YAML reads 10 as one. A type of
+// another kind, such as an interface, may be anything.
 func (d definitions) schema(t reflect.Type) map[string]any {
 	switch {
 	case enums[t] != nil:
@@ -115,7 +122,9 @@ func (d definitions) schema(t reflect.Type) map[string]any {
 	}
 }
 
-// define adds the definition of a struct, once.
+// define adds the definition of a struct, once. It stores the definition before it follows the
+// fields, so that types that contain themselves end. Fields without a name in JSON are left out.
+// [additions] take precedence over the type.
 func (d definitions) define(t reflect.Type) {
 	if d.schemas[t.Name()] != nil {
 		return
@@ -127,7 +136,7 @@ func (d definitions) define(t reflect.Type) {
 		definition["description"] = text
 	}
 	added := maps.Clone(additions[t.Name()])
-	instead, _ := added["properties"].(map[string]any)
+	replaced, _ := added["properties"].(map[string]any)
 	delete(added, "properties")
 	maps.Copy(definition, added)
 	for field := range t.Fields() {
@@ -136,14 +145,17 @@ func (d definitions) define(t reflect.Type) {
 			continue
 		}
 		schema := d.schema(field.Type) // also where another stands instead: it defines the types below
-		if other, ok := instead[name].(map[string]any); ok {
+		if other, ok := replaced[name].(map[string]any); ok {
 			schema = maps.Clone(other)
 		}
 		fields[name] = described(schema, d.comments[t.Name()+"."+field.Name])
 	}
 }
 
-// described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an allOf.
+// described adds a text to a schema. In draft-07 nothing counts beside a $ref, so that goes into an
+// allOf.
+// Source: JSON Schema draft-07, core, 8.3: "All other properties in a "$ref" object MUST be
+// ignored."
 func described(schema map[string]any, text string) map[string]any {
 	if text == "" {
 		return schema
@@ -156,6 +168,8 @@ func described(schema map[string]any, text string) map[string]any {
 }
 
 // readComments returns the comments of a package's types and their fields, by Type and Type.Field.
+// Comments are no part of a compiled program, so the source is parsed. It must run in the
+// repository's root.
 func readComments(dir string) (map[string]string, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -176,7 +190,8 @@ func readComments(dir string) (map[string]string, error) {
 	return comments, nil
 }
 
-// typeComments adds the comments of a declaration's types and of their fields.
+// typeComments adds the comments of a declaration's types and of their fields. Embedded fields have
+// no name, and are left out.
 func typeComments(comments map[string]string, declaration *ast.GenDecl) {
 	for _, spec := range declaration.Specs {
 		s, ok := spec.(*ast.TypeSpec)
@@ -196,7 +211,8 @@ func typeComments(comments map[string]string, declaration *ast.GenDecl) {
 	}
 }
 
-// plain is a comment as one line, without the brackets of links.
+// plain is a comment as one line, without the brackets of links. The schema and the README are no
+// Go documentation: [Name] would be a broken link there. Line breaks become spaces.
 func plain(group *ast.CommentGroup) string {
 	if group == nil {
 		return ""

@@ -17,7 +17,8 @@ const (
 	directiveSchema = "+docs:schema="
 )
 
-// value is one key of values.yaml.
+// value is one key of values.yaml. It is read once from values.yaml, and then serves the schema and
+// the README, so that the two cannot differ.
 type value struct {
 	// path is the key with those above it: image.tag.
 	path string
@@ -29,13 +30,14 @@ type value struct {
 	schema map[string]any
 	// ref is the definition that stands for the schema, or empty.
 	ref string
-	// preset is the default.
-	preset any
+	// defaultValue is the default.
+	defaultValue any
 	// children are the keys below, in their order.
 	children []*value
 }
 
-// parseValues reads values.yaml. Every key must have a comment, and a type: of its default or in its schema.
+// parseValues reads values.yaml. Every key must have a comment, and a type: of its default or in
+// its schema. Errors have the line of the file.
 func parseValues(text []byte) ([]*value, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -47,7 +49,8 @@ func parseValues(text []byte) ([]*value, error) {
 	return parseKeys(document.Content[0], "")
 }
 
-// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with a dot behind it.
+// parseKeys reads the keys of a mapping in their order. The prefix is the path of the mapping, with
+// a dot behind it.
 func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	var values []*value
 	for i := 0; i < len(mapping.Content); i += 2 {
@@ -60,10 +63,12 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 	return values, nil
 }
 
-// parseKey reads one key with its comment, and the keys below it.
+// parseKey reads one key with its comment, and the keys below it. A $ref in the directive stands
+// for the whole schema: keys below it are not described. Other keys of the directive are added to
+// the inferred schema, and win.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
-	if err := node.Decode(&v.preset); err != nil {
+	if err := node.Decode(&v.defaultValue); err != nil {
 		return nil, fmt.Errorf("line %d: %s: %w", node.Line, v.path, err)
 	}
 	added, err := v.readComment(key.HeadComment)
@@ -90,7 +95,8 @@ func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	return v, nil
 }
 
-// readComment takes the comment apart and returns what the directive adds to the schema.
+// readComment takes the comment apart and returns what the directive adds to the schema. A
+// directive holds for one line. Its text does not get into the README.
 func (v *value) readComment(comment string) (map[string]any, error) {
 	added := map[string]any{}
 	var sentences []string
@@ -113,12 +119,13 @@ func (v *value) readComment(comment string) (map[string]any, error) {
 	return added, nil
 }
 
-// inferred is the schema that follows from the default. A mapping takes its own keys and no others; an
-// empty list or mapping holds what the directive allows.
+// inferred is the schema that follows from the default. A mapping takes its own keys and no others;
+// an empty list or mapping holds what the directive allows. A default without a type, such as null,
+// has none in the schema either: the directive must name it.
 func (v *value) inferred(node *yaml.Node) map[string]any {
 	schema := map[string]any{"description": v.text}
 	if v.children == nil {
-		schema["default"] = v.preset
+		schema["default"] = v.defaultValue
 	}
 	switch {
 	case node.Kind == yaml.MappingNode:
@@ -135,9 +142,12 @@ func (v *value) inferred(node *yaml.Node) map[string]any {
 	return schema
 }
 
+// jsonTypes are the types of JSON Schema by the tags of YAML.
+// Source: YAML 1.2, 10.2 JSON Schema.
 var jsonTypes = map[string]string{"!!str": "string", "!!bool": "boolean", "!!int": "integer", "!!float": "number"}
 
-// properties are the schemas of values by their last name.
+// properties are the schemas of values by their last name. The last name is the part of the path
+// behind the last dot.
 func properties(values []*value) map[string]any {
 	all := map[string]any{}
 	for _, v := range values {

@@ -23,8 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Trap 25 with the API server itself as the client that must be convinced, with its watch of the configuration and its
-// cache of connections.
+// Trap 25 with the API server itself as the client that must be convinced, with its watch of the
+// configuration and its cache of connections.
 func TestTrap25RotationsFailNoAdmission(t *testing.T) {
 	s := newSite(t)
 	replicas := s.startMany(2)
@@ -51,7 +51,8 @@ func TestTrap25RotationsFailNoAdmission(t *testing.T) {
 	s.eventually(func() bool { return contains(s.admit(), "certificate") }, "or this test would see no failure")
 }
 
-// balance serves admissions on one address, each connection by another replica, and installs a configuration for it.
+// balance serves admissions on one address, each connection by another replica, and installs a
+// configuration for it.
 func (s *site) balance(replicas []*replica) *atomic.Int64 {
 	var connections atomic.Int64
 	server := &http.Server{

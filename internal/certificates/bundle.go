@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// bundle is a set of certificates in an order that only its members decide, so that all replicas write the same bytes.
+// bundle is a set of certificates in an order that only its members decide, so that all replicas
+// write the same bytes.
 type bundle []*x509.Certificate
 
 // newBundle sorts the newest certificates to the front and drops repeated ones.
@@ -22,7 +23,8 @@ func newBundle(certs ...*x509.Certificate) bundle {
 	return slices.CompactFunc(sorted, (*x509.Certificate).Equal)
 }
 
-// parseBundle reads PEM as API servers do: other blocks are skipped. Source: crypto/x509, AppendCertsFromPEM.
+// parseBundle reads PEM as API servers do: other blocks are skipped.
+// Source: crypto/x509, AppendCertsFromPEM.
 func parseBundle(text []byte) bundle {
 	var certs []*x509.Certificate
 	for {
@@ -39,6 +41,7 @@ func parseBundle(text []byte) bundle {
 	}
 }
 
+// encode returns PEM, one block a certificate, without headers. It is what a caBundle has.
 func (b bundle) encode() []byte {
 	var text bytes.Buffer
 	for _, c := range b {
@@ -47,10 +50,12 @@ func (b bundle) encode() []byte {
 	return text.Bytes()
 }
 
+// has compares whole certificates: two with the same name and key but other dates differ.
 func (b bundle) has(c *x509.Certificate) bool {
 	return slices.ContainsFunc(b, c.Equal)
 }
 
+// equal needs no sorting: [newBundle] has put both into the same order.
 func (b bundle) equal(other bundle) bool {
 	return slices.EqualFunc(b, other, (*x509.Certificate).Equal)
 }
@@ -71,6 +76,7 @@ func (b bundle) unexpired(now time.Time) bundle {
 	return b.only(func(c *x509.Certificate) bool { return now.Before(c.NotAfter) })
 }
 
+// pool returns the members as the roots of a verification.
 func (b bundle) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, c := range b {
@@ -79,14 +85,16 @@ func (b bundle) pool() *x509.CertPool {
 	return pool
 }
 
-// sightings has the time at which each of some certificates was first seen. The key is the certificate itself.
-type sightings map[string]time.Time
+// firstSeen has the time at which each of some certificates was first seen. The key is the
+// certificate itself.
+type firstSeen map[string]time.Time
 
-// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate that it has
-// now. Another replica, or a third party that signed before this installation, may still serve by those.
-// thirdParty has the time since when each of them was not own. Pass the returned sightings to the next call.
-func wanted(own, live bundle, thirdParty sightings, now time.Time, overlap time.Duration) (bundle, sightings) {
-	seen := sightings{}
+// wanted returns the certificates for the caBundle: own, and for an overlap every other certificate
+// that it has now. Another replica, or a third party that signed before this installation, may
+// still serve by those. thirdParty has the time since when each of them was not own. Pass the
+// returned firstSeen to the next call.
+func wanted(own, live bundle, thirdParty firstSeen, now time.Time, overlap time.Duration) (bundle, firstSeen) {
+	seen := firstSeen{}
 	remaining := live.unexpired(now).only(func(c *x509.Certificate) bool {
 		if own.has(c) {
 			return false

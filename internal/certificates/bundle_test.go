@@ -36,16 +36,16 @@ func TestParseBundlePassesOverWhatIsNoCertificate(t *testing.T) {
 func TestWanted(t *testing.T) {
 	const overlap = time.Hour
 	own, old, expired := caAt(t, noon), caAt(t, noon.Add(-day)), caAt(t, noon.Add(-2*DefaultCALifetime))
-	since := func(a *ca, ago time.Duration) sightings { return sightings{string(a.cert.Raw): noon.Add(-ago)} }
+	since := func(a *ca, ago time.Duration) firstSeen { return firstSeen{string(a.cert.Raw): noon.Add(-ago)} }
 
 	for name, tt := range map[string]struct {
 		live       bundle
-		thirdParty sightings
+		thirdParty firstSeen
 		exp        bundle
-		expSeen    sightings
+		expSeen    firstSeen
 	}{
-		"an empty caBundle gets the own one": {nil, nil, certs(own), sightings{}},
-		"the own one stays":                  {certs(own), nil, certs(own), sightings{}},
+		"an empty caBundle gets the own one": {nil, nil, certs(own), firstSeen{}},
+		"the own one stays":                  {certs(own), nil, certs(own), firstSeen{}},
 		"another stays at first":             {certs(old), nil, certs(own, old), since(old, 0)},
 		"another stays during the overlap": {
 			certs(own, old), since(old, overlap-1), certs(own, old),
@@ -55,10 +55,10 @@ func TestWanted(t *testing.T) {
 			certs(own, old), since(old, overlap), certs(own),
 			since(old, overlap),
 		},
-		"one that expired goes at once":                       {certs(own, expired), nil, certs(own), sightings{}},
-		"one that went and came back gets the overlap again":  {certs(own, old), sightings{}, certs(own, old), since(old, 0)},
-		"a certificate that is own again is no third party's": {certs(own), since(own, overlap), certs(own), sightings{}},
-		"what is gone is forgotten":                           {certs(own), since(old, time.Minute), certs(own), sightings{}},
+		"one that expired goes at once":                       {certs(own, expired), nil, certs(own), firstSeen{}},
+		"one that went and came back gets the overlap again":  {certs(own, old), firstSeen{}, certs(own, old), since(old, 0)},
+		"a certificate that is own again is no third party's": {certs(own), since(own, overlap), certs(own), firstSeen{}},
+		"what is gone is forgotten":                           {certs(own), since(old, time.Minute), certs(own), firstSeen{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			roots, seen := wanted(certs(own), tt.live, tt.thirdParty, noon, overlap)

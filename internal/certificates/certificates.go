@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 const (
@@ -23,7 +25,8 @@ const (
 	conflictRetries = 10
 	// firstPause is the time after a round that failed. It doubles up to Poll.
 	firstPause = 100 * time.Millisecond
-	// rate and burst limit the rounds that watches cause: a third party may rewrite the caBundle again and again.
+	// rate and burst limit the rounds that watches cause: a third party may rewrite the caBundle
+	// again and again.
 	rate  = 1
 	burst = 20
 )
@@ -33,7 +36,8 @@ var (
 	_ manager.LeaderElectionRunnable = (*Certificates)(nil)
 )
 
-// Certificates serves a certificate that the live MutatingWebhookConfiguration trusts. Make one with [New].
+// Certificates serves a certificate that the live MutatingWebhookConfiguration trusts. Make one
+// with [New].
 type Certificates struct {
 	options Options
 	api     client.WithWatch
@@ -46,19 +50,19 @@ type Certificates struct {
 	// round guards the fields below: Load and Start may run at the same time.
 	round      sync.Mutex
 	trust      trust
-	thirdParty sightings
+	thirdParty firstSeen
 	served     *leaf
 	live       configuration
 	// judged is when the last round judged which roots are propagated.
 	judged time.Time
-	// proven is true once this replica was ready. From then on it serves only certificates of propagated CAs, unless its
-	// certificate is no longer trusted: then it has nothing to wait for.
+	// proven is true once this replica was ready. From then on it serves only certificates of
+	// propagated CAs, unless its certificate is no longer trusted: then it has nothing to wait for.
 	proven bool
 }
 
-// New returns an instance without a certificate: [Certificates.Load] or [Certificates.Start] gets one. It makes
-// no request. The error has a sentence for each option that is missing. api may be [NewClient]'s, or any client
-// that reads without a cache.
+// New returns an instance without a certificate: [Certificates.Load] or [Certificates.Start] gets
+// one. It makes no request. The error has a sentence for each option that is missing. api may be
+// [NewClient]'s, or any client that reads without a cache.
 func New(api client.WithWatch, options Options) (*Certificates, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -74,6 +78,7 @@ func New(api client.WithWatch, options Options) (*Certificates, error) {
 	}, nil
 }
 
+// source returns where certificates come from: the CA in the Secret, or a directory.
 func (o Options) source(api client.Client, logger logr.Logger) source {
 	if !o.Self {
 		return &files{dir: o.Dir, needsCA: o.InjectCA}
@@ -81,7 +86,8 @@ func (o Options) source(api client.Client, logger logr.Logger) source {
 	return &selfMade{api: api, name: o.Secret, names: o.DNSNames, ca: o.CALifetime, life: o.Lifetime, log: logger}
 }
 
-// GetCertificate is for tls.Config. It takes no lock and does no I/O. It fails until the first round has ended.
+// GetCertificate is for tls.Config. It takes no lock and does no I/O. It fails until the first
+// round has ended.
 func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if v := c.view.Load(); v != nil && v.certificate != nil {
 		return v.certificate, nil
@@ -89,9 +95,11 @@ func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, e
 	return nil, errors.New("there is no certificate to serve yet")
 }
 
-// Ready returns nil when the served certificate is valid and verifies against the caBundle of the live
-// configuration, under the host name of that configuration, and API servers had the time to receive that
-// caBundle. Otherwise it returns the reason. It is cheap: a round has verified, and this compares times.
+// Ready returns nil when API servers trust the served certificate, and the reason otherwise. The
+// certificate must be valid and verify against the caBundle of the live configuration, under the
+// host name of that configuration. API servers must have had the time to receive that caBundle.
+//
+// It is cheap: a round has verified, and this compares times. It is safe for concurrent use.
 func (c *Certificates) Ready() error {
 	return c.view.Load().ready(c.options.Clock.Now(), c.stale())
 }
@@ -101,8 +109,8 @@ func (c *Certificates) NeedLeaderElection() bool {
 	return false
 }
 
-// Load does one round, so that a certificate is served before a manager has synced its caches and calls Start.
-// Its error need not end the program: Start retries.
+// Load does one round, so that a certificate is served before a manager has synced its caches and
+// calls Start. Its error need not end the program: Start retries.
 func (c *Certificates) Load(ctx context.Context) error {
 	var err error
 	for range conflictRetries {
@@ -113,9 +121,10 @@ func (c *Certificates) Load(ctx context.Context) error {
 	return err
 }
 
-// Start does rounds until the context ends, and then returns nil. No failure ends it, see [Certificates.Ready].
+// Start does rounds until the context ends, and then returns nil. No failure ends it, see
+// [Certificates.Ready].
 func (c *Certificates) Start(ctx context.Context) error {
-	changed := make(bell, 1)
+	changed := kube.NewSignal()
 	var watches sync.WaitGroup
 	for _, object := range c.options.watched() {
 		watches.Go(func() { object.follow(ctx, c.api, changed, c.log) })
@@ -139,7 +148,7 @@ func (c *Certificates) Start(ctx context.Context) error {
 }
 
 // sleep returns when it is time for another round.
-func (c *Certificates) sleep(ctx context.Context, changed bell, next time.Duration) {
+func (c *Certificates) sleep(ctx context.Context, changed kube.Signal, next time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-c.options.Clock.After(next):
@@ -153,9 +162,9 @@ func (c *Certificates) sleep(ctx context.Context, changed bell, next time.Durati
 	}
 }
 
-// untilDue returns the time until a round has something to do, or Poll. It counts from the moment at which the
-// last round judged which roots are propagated: a root that became so during that round is due now, and would
-// else wait for Poll.
+// untilDue returns the time until a round has something to do, or Poll. It counts from the moment
+// at which the last round judged which roots are propagated: a root that became so during that
+// round is due now, and would else wait for Poll.
 func (c *Certificates) untilDue() time.Duration {
 	c.round.Lock()
 	defer c.round.Unlock()
@@ -202,12 +211,16 @@ func (c *Certificates) readLive(ctx context.Context) error {
 	return nil
 }
 
+// seen stores a configuration that was just read or written, and the time at which its roots
+// appeared. The caller holds c.round.
 func (c *Certificates) seen(live configuration) {
 	c.live = live
 	c.trust = c.trust.observe(live.roots(), c.options.Clock.Now(), c.options.Propagation)
 }
 
-// inject writes the caBundle if it differs from the wanted one.
+// inject writes the caBundle if it differs from the wanted one. It fails with a conflict when
+// another replica has written since the read: then the whole round is repeated, see
+// [Certificates.Load].
 func (c *Certificates) inject(ctx context.Context, own bundle) error {
 	roots, thirdParty := wanted(own, c.live.held(), c.thirdParty, c.options.Clock.Now(), c.options.Overlap)
 	c.thirdParty = thirdParty
@@ -235,6 +248,8 @@ func (c *Certificates) serve(candidate *leaf, hasRead bool, trouble error) {
 	c.view.Store(c.newView(chosen, hasRead, now, trouble))
 }
 
+// newView judges what is served now. A round that could not read the configuration retains the time
+// of the last one that could: [Certificates.Ready] fails when that is too long ago.
 func (c *Certificates) newView(served *leaf, hasRead bool, now time.Time, trouble error) *view {
 	v := newView(served, c.live, c.trust, now)
 	v.trouble = trouble
@@ -248,8 +263,8 @@ func (c *Certificates) newView(served *leaf, hasRead bool, now time.Time, troubl
 	return v
 }
 
-// stale returns how old the last reading may be. Other replicas remove a CA after the overlap, and this one
-// would miss that.
+// stale returns how old the last reading may be. Other replicas remove a CA after the overlap, and
+// this one would miss that.
 func (c *Certificates) stale() time.Duration {
 	return c.options.Overlap / 2
 }

@@ -23,13 +23,15 @@ type configuration struct {
 	hooks []hook
 }
 
-// hook is one webhook of a configuration: how API servers reach it, and which roots they trust there.
+// hook is one webhook of a configuration: how API servers reach it, and which roots they trust
+// there.
 type hook struct {
 	name, host string
 	roots      bundle
 }
 
-// readConfiguration reads from the API server itself: a cache would be older than the Secret that is read next.
+// readConfiguration reads from the API server itself: a cache would be older than the Secret that
+// is read next.
 func readConfiguration(ctx context.Context, api client.Reader, name string) (configuration, error) {
 	var object v1.MutatingWebhookConfiguration
 	err := api.Get(ctx, types.NamespacedName{Name: name}, &object)
@@ -42,6 +44,7 @@ func readConfiguration(ctx context.Context, api client.Reader, name string) (con
 	return newConfiguration(&object), nil
 }
 
+// newConfiguration parses each caBundle once, because a round compares them several times.
 func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 	c := configuration{name: object.Name, resourceVersion: object.ResourceVersion}
 	for i := range object.Webhooks {
@@ -55,8 +58,8 @@ func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 	return c
 }
 
-// serverName returns the name that an API server requires in the certificate. Source: k8s.io/apiserver,
-// pkg/util/webhook/client.go.
+// serverName returns the name that an API server requires in the certificate.
+// Source: k8s.io/apiserver, pkg/util/webhook/client.go.
 func serverName(config v1.WebhookClientConfig) string {
 	if config.Service != nil {
 		return serviceHost(config.Service.Name, config.Service.Namespace)
@@ -92,6 +95,8 @@ func (c configuration) held() bundle {
 	return newBundle(all...)
 }
 
+// hosts returns the names that the certificate must have, one of each webhook. A webhook whose URL
+// cannot be parsed has an empty name, which no certificate has.
 func (c configuration) hosts() []string {
 	hosts := make([]string, len(c.hooks))
 	for i, h := range c.hooks {
@@ -100,7 +105,8 @@ func (c configuration) hosts() []string {
 	return hosts
 }
 
-// carries reports whether every webhook trusts exactly these. A configuration without webhooks lacks nothing.
+// carries reports whether every webhook trusts exactly these. A configuration without webhooks
+// lacks nothing.
 func (c configuration) carries(roots bundle) bool {
 	for _, h := range c.hooks {
 		if !h.roots.equal(roots) {
@@ -110,9 +116,9 @@ func (c configuration) carries(roots bundle) bool {
 	return true
 }
 
-// writeBundle makes every webhook trust exactly these roots and returns the new configuration. By server-side
-// apply it owns the caBundle alone, so that Helm, which renders none, never conflicts with it. It fails with a
-// conflict when the configuration has changed since it was read.
+// writeBundle makes every webhook trust exactly these roots and returns the new configuration. By
+// server-side apply it owns the caBundle alone, so that Helm, which renders none, never conflicts
+// with it. It fails with a conflict when the configuration has changed since it was read.
 func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots bundle) (configuration, error) {
 	patch, err := c.apply(roots)
 	if err != nil {
@@ -128,7 +134,8 @@ func (c configuration) writeBundle(ctx context.Context, api client.Writer, roots
 	return newConfiguration(&object), nil
 }
 
-// apply returns the fields to own. A typed object would be no shorter, and would own fields that it cannot leave out.
+// apply returns the fields to own. A typed object would be no shorter, and would own fields that it
+// cannot leave out.
 func (c configuration) apply(roots bundle) ([]byte, error) {
 	hooks := make([]map[string]any, len(c.hooks))
 	for i, h := range c.hooks {

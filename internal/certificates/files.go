@@ -24,7 +24,8 @@ type files struct {
 	loaded           *leaf
 }
 
-// current reads the directory again. When it cannot be used, the certificate that was read before stays.
+// current reads the directory again. When it cannot be used, the certificate that was read before
+// stays.
 func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, error) {
 	if err := f.load(); err != nil {
 		return nil, f.loaded, err
@@ -36,8 +37,8 @@ func (f *files) current(context.Context, bundle, time.Time) (bundle, *leaf, erro
 	return own, f.loaded, err
 }
 
-// load parses the pair if it has changed. A pair that does not match is a directory in the middle of a change,
-// or a mistake.
+// load parses the pair if it has changed. A pair that does not match is a directory in the middle
+// of a change, or a mistake.
 func (f *files) load() error {
 	certificate, err := f.read(corev1.TLSCertKey)
 	if err != nil {
@@ -58,6 +59,8 @@ func (f *files) load() error {
 	return nil
 }
 
+// readCAs returns the certificates of ca.crt. The errors are for the operator: they name the file
+// and the flag.
 func (f *files) readCAs() (bundle, error) {
 	text, err := f.read(KeyCACertificate)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,6 +77,9 @@ func (f *files) readCAs() (bundle, error) {
 	return own, nil
 }
 
+// read returns a file of the directory. A mounted Secret replaces all its files at once, by a
+// symbolic link.
+// Source: Kubernetes, pkg/volume/util AtomicWriter.
 func (f *files) read(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(f.dir, name))
 	if err != nil {

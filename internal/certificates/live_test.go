@@ -33,7 +33,8 @@ func (s *site) startMany(count int) []*replica {
 	return replicas
 }
 
-// Trap 24: several replicas with different CAs, or a leader that died and took the rotation with it.
+// Trap 24: several replicas with different CAs, or a leader that died and took the rotation with
+// it.
 func TestTrap24ReplicasAgreeWhenSomeDie(t *testing.T) {
 	s := newSite(t)
 	s.install()
@@ -112,8 +113,8 @@ func TestTrap25RotationsFailNoHandshake(t *testing.T) {
 	s.ready(replicas...)
 }
 
-// Trap 25 with a replica that slept between reading and writing, and would remove a CA that another one has
-// added since.
+// Trap 25 with a replica that slept between reading and writing, and would remove a CA that another
+// one has added since.
 func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 	s := newSite(t)
 	s.install()
@@ -127,7 +128,9 @@ func TestTrap25SleeperRemovesNoCA(t *testing.T) {
 	var results []error
 	asleep := true
 	api := interceptor.NewClient(s.account(), interceptor.Funcs{
-		Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, o ...client.PatchOption) error {
+		Patch: func(
+			ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, o ...client.PatchOption,
+		) error {
 			if asleep {
 				asleep = false
 				s.start(s.account(), options)
@@ -345,7 +348,8 @@ func (s *site) rendered(timeout int32) *v1.MutatingWebhookConfiguration {
 	return object
 }
 
-// applyLikeHelm4 applies on the server, as Helm 4 does (helm v4, pkg/kube/client.go, patchResourceServerSide).
+// applyLikeHelm4 applies on the server, as Helm 4 does (helm v4, pkg/kube/client.go,
+// patchResourceServerSide).
 func (s *site) applyLikeHelm4(timeout int32) error {
 	object := s.rendered(timeout)
 	text, err := json.Marshal(object)
@@ -357,7 +361,8 @@ func (s *site) createLikeHelm3(timeout int32) error {
 	return s.admin.Create(s.t.Context(), s.rendered(timeout), client.FieldOwner("helm"))
 }
 
-// patchLikeHelm3 merges the last release, the new one and the live object (helm v3, pkg/kube/client.go, createPatch).
+// patchLikeHelm3 merges the last release, the new one and the live object (helm v3,
+// pkg/kube/client.go, createPatch).
 func (s *site) patchLikeHelm3(timeout int32) error {
 	old, err := json.Marshal(s.rendered(timeout - 1))
 	require.NoError(s.t, err)
@@ -453,9 +458,10 @@ func TestWatchesRing(t *testing.T) {
 	s.ready(r)
 	first := s.bundle()
 	s.setBundle("")
-	s.eventually(func() bool { return s.bundle() == first }, "the configuration rings")
+	s.eventually(func() bool { return s.bundle() == first }, "a change of the configuration starts a round")
 	s.rotate("1")
-	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" }, "the Secret rings")
+	s.eventually(func() bool { return s.secret().Annotations[AnnotationRotated] == "1" },
+		"a change of the Secret starts a round")
 	s.eventually(func() bool { return string(s.secret().Data[KeyCACertificate]) != first },
 		"and propagation needs no ring")
 	s.ready(r)
@@ -467,7 +473,9 @@ func TestWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	var away atomic.Bool
 	away.Store(true)
 	api := interceptor.NewClient(s.account(), interceptor.Funcs{
-		Get: func(ctx context.Context, api client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption) error {
+		Get: func(
+			ctx context.Context, api client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption,
+		) error {
 			if away.Load() {
 				return errors.NewServiceUnavailable("away")
 			}

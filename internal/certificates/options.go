@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -14,23 +15,25 @@ const (
 	DefaultCALifetime = 365 * 24 * time.Hour
 	// DefaultLifetime is how long a certificate is valid. It is renewed when two thirds are over.
 	DefaultLifetime = 30 * 24 * time.Hour
-	// DefaultPropagation is the time in which API servers receive a new caBundle. They watch it, and mostly take
-	// milliseconds.
+	// DefaultPropagation is the time in which API servers receive a new caBundle. They watch it,
+	// and mostly take milliseconds.
 	DefaultPropagation = 10 * time.Second
 	// DefaultOverlap is how long a CA that is not used any more is still trusted.
 	DefaultOverlap = time.Hour
-	// DefaultPoll is the time between two rounds when no watch rings.
+	// DefaultPoll is the time between two rounds when no watch reports a change.
 	DefaultPoll = 10 * time.Second
 )
 
-// Options configure the source of the certificates, and the configuration that must trust them. Zero durations
-// mean the defaults.
+// Options configure the source of the certificates, and the configuration that must trust them.
+// Zero durations mean the defaults.
 type Options struct {
-	// Self makes and rotates the certificates: Secret and DNSNames are needed. Otherwise they are read from Dir.
+	// Self makes and rotates the certificates: Secret and DNSNames are needed. Otherwise they are
+	// read from Dir.
 	Self bool
 	// Secret holds the CAs with Self. It is created when it is missing.
 	Secret types.NamespacedName
-	// DNSNames are the names, or IP addresses, that certificates are signed for with Self, see [ServiceNames].
+	// DNSNames are the names, or IP addresses, that certificates are signed for with Self, see
+	// [ServiceNames].
 	DNSNames []string
 
 	// Dir holds tls.crt, tls.key and, for InjectCA, ca.crt.
@@ -45,21 +48,22 @@ type Options struct {
 	CALifetime time.Duration
 	// Lifetime is the life of a certificate, see [DefaultLifetime].
 	Lifetime time.Duration
-	// Propagation is how long the live configuration must have carried a CA before a certificate by it takes over from
-	// one that is still good, see [DefaultPropagation].
+	// Propagation is how long the live configuration must have carried a CA before a certificate by
+	// it replaces one that is still good. See [DefaultPropagation].
 	Propagation time.Duration
-	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any more: another
-	// replica may still serve a certificate by it. It must be longer than Propagation and Poll together. See
-	// [DefaultOverlap].
+	// Overlap is how long the caBundle retains a CA that this installation does not use, or not any
+	// more: another replica may still serve a certificate by it. It must be longer than Propagation
+	// and Poll together. See [DefaultOverlap].
 	Overlap time.Duration
-	// Poll is the time between two rounds when no watch rings, see [DefaultPoll].
+	// Poll is the time between two rounds when no watch reports a change, see [DefaultPoll].
 	Poll time.Duration
 	// Clock is the real one by default.
 	Clock clock.Clock
 }
 
-// ServiceNames returns the names under which API servers and other clients in the cluster reach a Service. The
-// first is the one that an API server checks. Source: k8s.io/apiserver, pkg/util/webhook.
+// ServiceNames returns the names under which API servers and other clients in the cluster reach a
+// Service. The first is the one that an API server checks.
+// Source: k8s.io/apiserver, pkg/util/webhook.
 func ServiceNames(service, namespace string) []string {
 	name := serviceHost(service, namespace)
 	return []string{name, name + ".cluster.local"}
@@ -75,20 +79,11 @@ func (o Options) complete() (Options, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	for _, d := range []struct {
-		value    *time.Duration
-		standard time.Duration
-	}{
-		{&o.CALifetime, DefaultCALifetime},
-		{&o.Lifetime, DefaultLifetime},
-		{&o.Propagation, DefaultPropagation},
-		{&o.Overlap, DefaultOverlap},
-		{&o.Poll, DefaultPoll},
-	} {
-		if *d.value == 0 {
-			*d.value = d.standard
-		}
-	}
+	o.CALifetime = cmp.Or(o.CALifetime, DefaultCALifetime)
+	o.Lifetime = cmp.Or(o.Lifetime, DefaultLifetime)
+	o.Propagation = cmp.Or(o.Propagation, DefaultPropagation)
+	o.Overlap = cmp.Or(o.Overlap, DefaultOverlap)
+	o.Poll = cmp.Or(o.Poll, DefaultPoll)
 	return o, o.check()
 }
 

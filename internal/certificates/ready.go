@@ -37,7 +37,7 @@ func newView(served *leaf, live configuration, t trust, now time.Time) *view {
 			"MutatingWebhookConfiguration %s: %w", live.name, err)
 		return v
 	}
-	v.from, v.until = t.known(proof.root), proof.until
+	v.from, v.until = t.receivedAt(proof.root), proof.until
 	return v
 }
 
@@ -81,7 +81,9 @@ func (v *view) ready(now time.Time, stale time.Duration) error {
 	case v.problem != nil:
 		return v.problem
 	case now.Before(v.from):
-		return fmt.Errorf("the CA of the served certificate is new in the caBundle: API servers get another %s to receive it", v.from.Sub(now).Round(time.Millisecond))
+		left := v.from.Sub(now).Round(time.Millisecond)
+		return fmt.Errorf("the CA of the served certificate is new in the caBundle: "+
+			"API servers get another %s to receive it", left)
 	case !now.Before(v.until):
 		return fmt.Errorf("the served certificate, or its CA, expired at %s", v.until.UTC().Format(time.RFC3339))
 	case now.Sub(v.seen) > stale:

@@ -9,7 +9,8 @@ import (
 type signers struct {
 	// current signs what is served. next is on its way into the caBundle.
 	current, next *ca
-	// rotateRequest is the value of AnnotationRotate, and rotateDone the last value for which a rotation began.
+	// rotateRequest is the value of AnnotationRotate, and rotateDone the last value for which a
+	// rotation began.
 	rotateRequest, rotateDone string
 }
 
@@ -23,8 +24,8 @@ const (
 	promoteNext   action = "promoted the next CA: the live configuration trusts it"
 )
 
-// plan returns the next step of a rotation. propagated are the roots of the live configuration that API servers
-// have received by now.
+// plan returns the next step of a rotation. propagated are the roots of the live configuration that
+// API servers have received by now.
 func (s signers) plan(propagated bundle, now time.Time) action {
 	switch {
 	case !s.current.usable(now) && s.next.usable(now):
@@ -42,6 +43,8 @@ func (s signers) plan(propagated bundle, now time.Time) action {
 	}
 }
 
+// requested reports whether an operator has set [AnnotationRotate] to a value for which no rotation
+// has begun.
 func (s signers) requested() bool {
 	return s.rotateRequest != "" && s.rotateRequest != s.rotateDone
 }
@@ -52,16 +55,16 @@ func (s signers) carryOut(do action, now time.Time, lifetime time.Duration) (sig
 		s.current, s.next = s.next, nil
 		return s, nil
 	}
-	fresh, err := newCA(now, lifetime)
+	created, err := newCA(now, lifetime)
 	if err != nil {
 		return signers{}, err
 	}
 	s.rotateDone = s.rotateRequest
 	if do == beginRotation {
-		s.next = fresh
+		s.next = created
 		return s, nil
 	}
-	s.current, s.next = fresh, nil
+	s.current, s.next = created, nil
 	return s, nil
 }
 

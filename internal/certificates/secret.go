@@ -46,8 +46,8 @@ type selfMade struct {
 	signed *leaf
 }
 
-// current does the next step of a rotation, if there is one. It fails with a conflict when another replica did
-// it first.
+// current does the next step of a rotation, if there is one. It fails with a conflict when another
+// replica did it first.
 func (s *selfMade) current(ctx context.Context, propagated bundle, now time.Time) (bundle, *leaf, error) {
 	object, err := s.read(ctx)
 	if err != nil {
@@ -74,11 +74,11 @@ func (s *selfMade) sign(by *ca, now time.Time) error {
 	if s.signed != nil && s.signed.issuer.same(by) && !due(s.signed.Leaf, now) {
 		return nil
 	}
-	fresh, err := by.sign(s.names, now, s.life)
+	signed, err := by.sign(s.names, now, s.life)
 	if err != nil {
 		return err
 	}
-	s.signed = fresh
+	s.signed = signed
 	return nil
 }
 
@@ -98,6 +98,8 @@ func (s *selfMade) read(ctx context.Context) (*corev1.Secret, error) {
 	return &object, nil
 }
 
+// newSecret returns an empty Secret with the product's label, by which [isThirdParty] recognizes it
+// even when its CA was removed.
 func (s *selfMade) newSecret() *corev1.Secret {
 	object := &corev1.Secret{Type: corev1.SecretTypeOpaque}
 	object.Namespace, object.Name = s.name.Namespace, s.name.Name
@@ -111,7 +113,8 @@ func isThirdParty(object *corev1.Secret) bool {
 	return len(object.Data) > 0 && !own && object.Labels[kube.LabelName] != kube.ProductName
 }
 
-// write creates or updates the Secret. The resourceVersion that was read makes a lost race a conflict.
+// write creates or updates the Secret. The resourceVersion that was read makes a lost race a
+// conflict.
 func (s *selfMade) write(ctx context.Context, object *corev1.Secret, state signers) error {
 	if err := state.encode(object); err != nil {
 		return err
@@ -138,6 +141,7 @@ func decodeSigners(object *corev1.Secret) signers {
 	}
 }
 
+// decodeCA returns nil for a CA that is missing or that [parseCA] refuses.
 func decodeCA(object *corev1.Secret, certificate, key string) *ca {
 	a, err := parseCA(object.Data[certificate], object.Data[key])
 	if err != nil {
@@ -168,6 +172,7 @@ func (s signers) encode(object *corev1.Secret) error {
 	return nil
 }
 
+// encodeCA writes the two keys of a CA into data, or removes both when a is nil.
 func encodeCA(data map[string][]byte, a *ca, certificate, key string) (err error) {
 	if a == nil {
 		delete(data, certificate)

@@ -88,6 +88,8 @@ func (a *ca) sign(names []string, now time.Time, lifetime time.Duration) (*leaf,
 	}, nil
 }
 
+// newKey makes an ECDSA key of the curve P-256. It signs a handshake in a fraction of the CPU time
+// that RSA takes.
 func newKey() (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -96,6 +98,8 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
+// create signs a template. It parses the result, because callers need its final fields, such as
+// Raw.
 func create(
 	template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer,
 ) (*x509.Certificate, error) {
@@ -141,6 +145,8 @@ func parseCA(certificate, key []byte) (*ca, error) {
 	return &ca{cert: certs[0], key: signer}, nil
 }
 
+// sameKey compares by the method Equal, which all public keys of the standard library have.
+// Source: crypto.PublicKey.
 func sameKey(a, b crypto.PublicKey) bool {
 	key, ok := a.(interface {
 		Equal(other crypto.PublicKey) bool
@@ -148,12 +154,13 @@ func sameKey(a, b crypto.PublicKey) bool {
 	return ok && key.Equal(b)
 }
 
-// usable reports whether there is a CA that has not expired. One that is not valid yet is usable: it comes from
-// a node whose clock is ahead, and that node would replace another one again.
+// usable reports whether there is a CA that has not expired. One that is not valid yet is usable:
+// it comes from a node whose clock is ahead, and that node would replace another one again.
 func (a *ca) usable(now time.Time) bool {
 	return a != nil && now.Before(a.cert.NotAfter)
 }
 
+// same reports whether both are the same certificate. A nil CA equals none.
 func (a *ca) same(b *ca) bool {
 	return a != nil && b != nil && bytes.Equal(a.cert.Raw, b.cert.Raw)
 }

@@ -40,7 +40,8 @@ const (
 	pause           = 5 * time.Millisecond // between two handshakes of a load
 )
 
-// site is a namespace with a ServiceAccount that has the rights of the chart, and a MutatingWebhookConfiguration.
+// site is a namespace with a ServiceAccount that has the rights of the chart, and a
+// MutatingWebhookConfiguration.
 type site struct {
 	t         *testing.T
 	namespace string
@@ -53,7 +54,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	t.Parallel()
-	config, err := clientcmd.BuildConfigFromFlags("", requirePlane(t).Kubeconfig)
+	config, err := clientcmd.BuildConfigFromFlags("", plane.Require(t).Kubeconfig)
 	require.NoError(t, err)
 	config.QPS = -1
 	admin, err := client.NewWithWatch(config, client.Options{Scheme: scheme.Scheme})
@@ -288,7 +289,8 @@ func (s *site) ready(replicas ...*replica) {
 	}
 }
 
-// load shakes hands with all replicas in turn, until it is stopped, and returns how often, and what failed.
+// load shakes hands with all replicas in turn, until it is stopped, and returns how often, and what
+// failed.
 func (s *site) load(replicas func() []*replica) (stop func() (int64, []string)) {
 	var (
 		count    atomic.Int64

@@ -8,53 +8,54 @@ import (
 // trust has the roots of the live configuration, and since when this replica has seen them there.
 type trust struct {
 	roots   bundle
-	seen    map[string]sighting
+	seen    map[string]arrival
 	hasRead bool
 }
 
-// sighting is how a root appeared. The key of a map of them is the certificate itself.
-type sighting struct {
+// arrival is how a root appeared. The key of a map of them is the certificate itself.
+type arrival struct {
 	at time.Time
-	// known is when every API server has received it.
-	known time.Time
+	// received is when every API server has received it.
+	received time.Time
 }
 
 // observe returns the trust after another reading of the live configuration.
 func (t trust) observe(live bundle, now time.Time, propagation time.Duration) trust {
-	after := trust{roots: live, seen: map[string]sighting{}, hasRead: true}
+	after := trust{roots: live, seen: map[string]arrival{}, hasRead: true}
 	for _, c := range live {
 		key := string(c.Raw)
 		s, known := t.seen[key]
 		if !known {
-			s = sighting{at: now, known: t.received(c, live, now, propagation)}
+			s = arrival{at: now, received: t.whenReceived(c, live, now, propagation)}
 		}
 		after.seen[key] = s
 	}
 	return after
 }
 
-// received returns when API servers will have received a root that was just seen first.
-func (t trust) received(c *x509.Certificate, live bundle, now time.Time, propagation time.Duration) time.Time {
+// whenReceived returns when API servers will have received a root that was just seen first.
+func (t trust) whenReceived(c *x509.Certificate, live bundle, now time.Time, propagation time.Duration) time.Time {
 	switch others := len(live.unexpired(now)) > 1; {
 	case t.hasRead && len(t.roots.unexpired(now)) > 0:
 		return now.Add(propagation) // it came in addition to others
 	case t.hasRead || !others:
 		return now // it came where no root was, so no API server could be late
 	default:
-		// It was there at the start, with others: perhaps it is the successor of a Secret that was deleted a moment ago.
+		// It was there at the start, with others: perhaps it is the successor of a Secret that was
+		// deleted a moment ago.
 		return latest(now, earliest(signedAt(c).Add(propagation), now.Add(propagation)))
 	}
 }
 
-// propagated returns the roots that this replica has seen there for at least that long. A root that it found at
-// its start may have come a moment before, so no root is propagated at first.
+// propagated returns the roots that this replica has seen there for at least that long. A root that
+// it found at its start may have come a moment before, so no root is propagated at first.
 func (t trust) propagated(now time.Time, propagation time.Duration) bundle {
 	return t.roots.only(func(c *x509.Certificate) bool { return !now.Before(t.seen[string(c.Raw)].at.Add(propagation)) })
 }
 
-// known returns when every API server has received a root of the live configuration.
-func (t trust) known(root *x509.Certificate) time.Time {
-	return t.seen[string(root.Raw)].known
+// receivedAt returns when every API server has received a root of the live configuration.
+func (t trust) receivedAt(root *x509.Certificate) time.Time {
+	return t.seen[string(root.Raw)].received
 }
 
 // pending returns the time until the next root is propagated, and 0 when all are.
@@ -75,8 +76,8 @@ type verified struct {
 	until time.Time
 }
 
-// verify does what an API server does with a served certificate (crypto/tls, a client's verifyServerCertificate), for
-// every host of the live configuration.
+// verify does what an API server does with a served certificate (crypto/tls, a client's
+// verifyServerCertificate), for every host of the live configuration.
 func (l *leaf) verify(roots bundle, hosts []string, now time.Time) (verified, error) {
 	options := x509.VerifyOptions{
 		Roots:         roots.pool(),
@@ -102,6 +103,7 @@ func (l *leaf) verify(roots bundle, hosts []string, now time.Time) (verified, er
 	return best, nil
 }
 
+// chainEnd returns the root of a chain, its last certificate, and when the first member expires.
 func chainEnd(chain []*x509.Certificate) verified {
 	end := verified{root: chain[len(chain)-1], until: chain[0].NotAfter}
 	for _, c := range chain {
@@ -110,6 +112,8 @@ func chainEnd(chain []*x509.Certificate) verified {
 	return end
 }
 
+// intermediates returns what the server sends behind its own certificate. One that cannot be parsed
+// is left out.
 func (l *leaf) intermediates() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, raw := range l.Certificate.Certificate[1:] {
@@ -120,9 +124,9 @@ func (l *leaf) intermediates() *x509.CertPool {
 	return pool
 }
 
-// choose returns the certificate to serve: the candidate as soon as the propagated roots trust it, and the one
-// served already for as long as it is trusted. When neither is trusted, the candidate: its CA is on its way
-// into the caBundle.
+// choose returns the certificate to serve: the candidate as soon as the propagated roots trust it,
+// and the one served already for as long as it is trusted. When neither is trusted, the candidate:
+// its CA is on its way into the caBundle.
 func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, propagation time.Duration) *leaf {
 	if served == nil || candidate == nil || served == candidate {
 		return either(candidate, served)
@@ -136,6 +140,7 @@ func choose(served, candidate *leaf, t trust, hosts []string, now time.Time, pro
 	return candidate
 }
 
+// either returns the first that is not nil, or nil.
 func either(a, b *leaf) *leaf {
 	if a != nil {
 		return a

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readings is the trust after some readings of the live configuration, one a second, the last one at noon.
+// readings is the trust after some readings of the live configuration, one a second, the last one
+// at noon.
 func readings(bundles ...bundle) trust {
 	var seen trust
 	for i, b := range bundles {
@@ -60,10 +61,10 @@ func TestWhenAPIServersHaveReceivedARoot(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tt.exp, readings(tt.readings...).known(fresh.cert).Sub(noon))
+			assert.Equal(t, tt.exp, readings(tt.readings...).receivedAt(fresh.cert).Sub(noon))
 		})
 	}
-	assert.False(t, readings(certs(fresh, old)).known(old.cert).After(noon), "an old one is no successor")
+	assert.False(t, readings(certs(fresh, old)).receivedAt(old.cert).After(noon), "an old one is no successor")
 }
 
 func TestChoose(t *testing.T) {
@@ -110,7 +111,8 @@ func TestChainsEndWithTheirFirstCertificate(t *testing.T) {
 	assert.Equal(t, l.Leaf.NotAfter, proof.until)
 }
 
-// A round that a watch causes may begin just before a root is propagated, and end after it: another one must follow soon.
+// A round that a watch causes may begin just before a root is propagated, and end after it: another
+// one must follow soon.
 func TestRoundThatEndsAfterThePropagationIsRepeatedSoon(t *testing.T) {
 	clock := fixedClock()
 	c := &Certificates{options: Options{Clock: clock, Propagation: propagation, Poll: time.Hour}}

@@ -26,8 +26,8 @@ type past struct {
 	roots bundle
 }
 
-// Whatever happens, and in whatever order: a replica that is ready serves a certificate that each API server
-// trusts, even one that receives a change as late as Propagation allows.
+// Whatever happens, and in whatever order: a replica that is ready serves a certificate that each
+// API server trusts, even one that receives a change as late as Propagation allows.
 func TestRandomWalks(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {

@@ -9,27 +9,24 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
-// watchAgain is the shortest time between two watches of one object: an API server ends each after some minutes.
+// watchAgain is the shortest time between two watches of one object: an API server ends each after
+// some minutes.
 const watchAgain = time.Second
 
-// bell wakes a loop. Ringing it often before the loop wakes is ringing it once.
-type bell chan struct{}
-
-func (b bell) ring() {
-	select {
-	case b <- struct{}{}:
-	default:
-	}
-}
-
-// watched is one object by its name: the rights allow no more, and a cache of all of them would cost memory.
+// watched is one object by its name: the rights allow no more, and a cache of all of them would
+// cost memory.
 type watched struct {
 	list    client.ObjectList
 	options []client.ListOption
 }
 
+// watched returns the objects whose changes start a round. Field selectors on metadata.name are
+// served for every kind.
+// Source: Kubernetes, Field Selectors.
 func (o Options) watched() []watched {
 	objects := []watched{{
 		list:    &v1.MutatingWebhookConfigurationList{},
@@ -46,9 +43,13 @@ func (o Options) watched() []watched {
 	return objects
 }
 
-// follow rings for every change of an object until the context ends. No change between two watches is lost:
-// each begins with the object as it is.
-func (w watched) follow(ctx context.Context, api client.WithWatch, b bell, log logr.Logger) {
+// follow notifies of every change of an object until the context ends. An error is logged and the
+// watch is repeated. No change between two watches is lost: each begins with the object as it is.
+// Source: Kubernetes, API Concepts, "Semantics for watch" (resourceVersion unset: "Get State and
+// Start at Most Recent").
+func (w watched) follow(
+	ctx context.Context, api client.WithWatch, changed kube.Signal, log logr.Logger,
+) {
 	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
 		events, err := api.Watch(ctx, w.list, w.options...)
 		if err != nil {
@@ -57,7 +58,7 @@ func (w watched) follow(ctx context.Context, api client.WithWatch, b bell, log l
 		}
 		defer events.Stop()
 		for range events.ResultChan() {
-			b.ring()
+			changed.Notify()
 		}
 	}, watchAgain, 1, true)
 }

@@ -20,17 +20,19 @@ import (
 )
 
 const (
-	// maxUnknownProfiles is how many names the cache stores of a pod's injected annotation that are no profiles in
-	// force. The replica that wrote them may have read a newer file, and a profile that was removed is reported.
+	// maxUnknownProfiles is how many names the cache stores of a pod's injected annotation that are
+	// no profiles in force. The replica that wrote them may have read a newer file, and a profile
+	// that was removed is reported.
 	maxUnknownProfiles = 4
-	// maxValue is how many bytes of a value are stored: as many as a name has. Source: Kubernetes, IsDNS1123Subdomain.
+	// maxValue is how many bytes of a value are stored: as many as a name has.
+	// Source: Kubernetes, IsDNS1123Subdomain.
 	maxValue = 253
 )
 
-// CacheOptions returns what the manager's cache must hold and what it leaves out. The API server selects, so
-// that pods without the label, finished pods and unmanaged claims never arrive. Objects that arrive are
-// stripped. Another reader of the same cache gets the same selection; the MutatingWebhookConfiguration of the
-// installation itself retains all its fields.
+// CacheOptions returns what the manager's cache must hold and what it leaves out. The API server
+// selects, so that pods without the label, finished pods and unmanaged claims never arrive. Objects
+// that arrive are stripped. Another reader of the same cache gets the same selection; the
+// MutatingWebhookConfiguration of the installation itself retains all its fields.
 func CacheOptions(o Options) cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
@@ -49,7 +51,9 @@ func CacheOptions(o Options) cache.Options {
 	}
 }
 
-// unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise count as users forever.
+// unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise
+// count as users forever. The API server supports status.phase as a field selector of pods.
+// Source: Kubernetes, Field Selectors, "List of supported fields".
 func unfinished() fields.Selector {
 	return fields.AndSelectors(
 		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
@@ -57,6 +61,8 @@ func unfinished() fields.Selector {
 	)
 }
 
+// stripPod returns the transform for pods. It reads the configuration for each pod, because
+// profiles may have changed since the last one.
 func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return func(pod *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 		stripped := &metav1.PartialObjectMetadata{TypeMeta: pod.TypeMeta, ObjectMeta: kube.Identity(&pod.ObjectMeta)}
@@ -67,9 +73,9 @@ func stripPod(config func() *storage.Config) func(*metav1.PartialObjectMetadata)
 	}
 }
 
-// boundedProfiles returns the part of an injected annotation that the cache stores: the profiles in force,
-// whose number the administrator decides, and at most [maxUnknownProfiles] other names. The author of a pod can
-// write 256 KiB there.
+// boundedProfiles returns the part of an injected annotation that the cache stores: the profiles in
+// force, whose number the administrator decides, and at most [maxUnknownProfiles] other names. The
+// author of a pod can write 256 KiB there.
 func boundedProfiles(config *storage.Config, annotation string) string {
 	if config.Profile(annotation) != nil { // the usual pod
 		return strings.Clone(annotation)
@@ -86,9 +92,9 @@ func boundedProfiles(config *storage.Config, annotation string) string {
 	return strings.Clone(bounded) // a part of the annotation would retain all of it in memory
 }
 
-// stripClaim returns the part of a claim that the controller compares. Anyone who can write claims in a
-// namespace can give them the label of this installation, so nothing is stored that grows with its author's
-// input.
+// stripClaim returns the part of a claim that the controller compares. Anyone who can write claims
+// in a namespace can give them the label of this installation. So nothing is stored that grows with
+// its author's input.
 func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	stripped := &corev1.PersistentVolumeClaim{ObjectMeta: kube.Identity(&claim.ObjectMeta)}
 	stripped.Labels = subset(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)

@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -18,9 +17,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// claimNames holds the names of all claims of the cluster, and no other field of them. It watches only while a
-// profile has claim.create: false. For other profiles the controller creates missing claims, so their names are
-// not needed.
+// claimNames holds the names of all claims of the cluster, and no other field of them. It watches
+// only while a profile has claim.create: false. For other profiles the controller creates missing
+// claims, so their names are not needed.
 type claimNames struct {
 	manager manager.Manager
 	running atomic.Pointer[nameSet]
@@ -57,6 +56,8 @@ func (c *claimNames) follow(ctx context.Context, config *storage.Config) error {
 	return nil
 }
 
+// start watches the names of all claims until ctx ends or the set is stopped. It returns before the
+// first list has arrived. An error leaves no goroutine behind.
 func (c *claimNames) start(ctx context.Context) error {
 	// The manager's cache has the claims of this installation only, so this is a second one.
 	all, err := cache.New(c.manager.GetConfig(), cache.Options{
@@ -87,6 +88,8 @@ func (c *claimNames) start(ctx context.Context) error {
 	return nil
 }
 
+// stripToName returns what the informer itself needs (it compares UID and resourceVersion) and the
+// name.
 func stripToName(claim *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: claim.Name, Namespace: claim.Namespace, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
@@ -110,11 +113,9 @@ func (s *nameSet) OnDelete(object any) {
 	}
 }
 
+// nameOf returns the name of the claim that an informer passes to its handler.
 func nameOf(object any) (types.NamespacedName, bool) {
-	if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
-	}
-	claim, ok := object.(*metav1.PartialObjectMetadata)
+	claim, ok := kube.HandledMetadata(object)
 	if !ok {
 		return types.NamespacedName{}, false
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
-// compare compares an existing claim with the profile. A claim of this installation grows where the profile is
-// larger; every other difference is reported.
+// compare compares an existing claim with the profile. A claim of this installation grows where the
+// profile is larger; every other difference is reported.
 func (r *reconciliation) compare(ctx context.Context) error {
 	if r.claim == nil {
 		return nil
@@ -41,7 +41,8 @@ func (r *reconciliation) compare(ctx context.Context) error {
 	return r.expand(ctx, wanted)
 }
 
-// unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would create.
+// unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would
+// create.
 func (r *reconciliation) unmanagedMisfits() []string {
 	if r.claim == nil || r.own() || len(r.wanted.Claims) == 0 {
 		return nil
@@ -49,9 +50,9 @@ func (r *reconciliation) unmanagedMisfits() []string {
 	return misfits(r.claim, r.wanted.Claims[0])
 }
 
-// compareVolume returns how a volume differs from the wanted one, and warns of one that only lacks the option
-// of a read-only profile. Such a volume was created before mount.readOnly made volumes read-only: it holds the
-// right data, so pods use it.
+// compareVolume returns how a volume differs from the wanted one, and warns of one that only lacks
+// the option of a read-only profile. Such a volume was created before mount.readOnly made volumes
+// read-only: it holds the right data, so pods use it.
 func (r *reconciliation) compareVolume(existing, wanted *corev1.PersistentVolume) []string {
 	option := r.profile.ReadOnlyVolumeOption()
 	if !slices.Contains(wanted.Spec.MountOptions, option) || slices.Contains(existing.Spec.MountOptions, option) {
@@ -76,7 +77,8 @@ func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	return append(why, sourceDifferences(existing, wanted)...)
 }
 
-// differences returns how an own claim differs from the profile, except for its size, which can grow.
+// differences returns how an own claim differs from the profile, except for its size, which can
+// grow.
 func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var what []string
 	have, want := existing.Spec.AccessModes, wanted.Spec.AccessModes
@@ -86,8 +88,8 @@ func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	return append(what, sourceDifferences(existing, wanted)...)
 }
 
-// sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim with the
-// wanted volume has the wanted data, whatever its class is called.
+// sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim
+// with the wanted volume has the wanted data, whatever its class is called.
 func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
 	have, want := existing.Spec, wanted.Spec
@@ -103,7 +105,8 @@ func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string 
 	return why
 }
 
-// sizeOf returns the size of a claim: its request, or its capacity where the volume is larger.
+// sizeOf returns the size of a claim: its request, or its capacity where the volume is larger. A
+// driver may round up: a claim for 1Gi may have a volume of 4Gi.
 func sizeOf(claim *corev1.PersistentVolumeClaim) resource.Quantity {
 	size, capacity := diagnose.Requested(claim), claim.Status.Capacity[corev1.ResourceStorage]
 	if capacity.Cmp(size) > 0 {
@@ -128,12 +131,15 @@ func classRefusal(existing, wanted *storagev1.StorageClass) string {
 	return ""
 }
 
-// reclaimPolicy returns Delete where a class names none. Source: Kubernetes, Storage Classes, Reclaim policy.
+// reclaimPolicy returns Delete where a class names none.
+// Source: Kubernetes, Storage Classes, Reclaim policy.
 func reclaimPolicy(class *storagev1.StorageClass) corev1.PersistentVolumeReclaimPolicy {
 	return ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 }
 
-// classDifferences returns how a class that can be used differs from the wanted one.
+// classDifferences returns how a class that can be used differs from the wanted one. A nil
+// volumeBindingMode is Immediate, a nil allowVolumeExpansion is false.
+// Source: Kubernetes, pkg/apis/storage/v1/defaults.go and storage/v1 StorageClass.
 func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 	what := valueDifferences("parameter", existing.Parameters, wanted.Parameters)
 	for _, key := range slices.Sorted(maps.Keys(existing.Parameters)) {
@@ -154,7 +160,8 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 	return what
 }
 
-// valueDifferences returns which wanted values are missing or different.
+// valueDifferences returns which wanted values are missing or different. kind is the singular word
+// for a value in the sentence, such as parameter. The order is that of the sorted keys.
 func valueDifferences(kind string, have, want map[string]string) []string {
 	var what []string
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -167,6 +174,9 @@ func valueDifferences(kind string, have, want map[string]string) []string {
 	return what
 }
 
+// optionDifferences compares mount options in their order, because a later option may override an
+// earlier one.
+// Source: mount(8), "the last option wins if there are conflicting ones".
 func optionDifferences(have, want []string) []string {
 	if slices.Equal(have, want) {
 		return nil
@@ -174,8 +184,8 @@ func optionDifferences(have, want []string) []string {
 	return []string{fmt.Sprintf("its mount options are %q, not %q", have, want)}
 }
 
-// volumeRefusal returns why a volume of that name cannot be used. Empty: it can. Without a claimRef it is free, and the
-// claim's volumeName reserves it.
+// volumeRefusal returns why a volume of that name cannot be used. Empty: it can. Without a claimRef
+// it is free, and the claim's volumeName reserves it.
 func volumeRefusal(existing, wanted *corev1.PersistentVolume) string {
 	ref, want := existing.Spec.ClaimRef, wanted.Spec.ClaimRef
 	if ref == nil || (ref.Namespace == want.Namespace && ref.Name == want.Name) {
@@ -186,8 +196,10 @@ func volumeRefusal(existing, wanted *corev1.PersistentVolume) string {
 		existing.Name, ref.Namespace, ref.Name, want.Namespace, want.Name)
 }
 
-// volumeDifferences returns how a volume holds other data than the wanted one, or treats it otherwise.
-// Attributes that only the existing one has come from its driver or its author.
+// volumeDifferences returns how a volume holds other data than the wanted one, or treats it
+// otherwise. Attributes that only the existing one has come from its driver or its author. Capacity
+// and access modes are left out: they do not locate the data, and [diagnose.VolumeMisfits]
+// checks them against the claim.
 func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 	var what []string
 	have, want := existing.Spec, wanted.Spec
@@ -209,6 +221,8 @@ func volumeDifferences(existing, wanted *corev1.PersistentVolume) []string {
 }
 
 // dataSource describes where the data of a volume is, for the kinds of sources that profiles have.
+// The text is compared, and stands in notes. For some CSI drivers the attributes locate the data as
+// well, see [volumeDifferences].
 func dataSource(spec *corev1.PersistentVolumeSpec) string {
 	switch {
 	case spec.CSI != nil:
@@ -223,27 +237,34 @@ func dataSource(spec *corev1.PersistentVolumeSpec) string {
 
 // Findings about differences. Each note has the difference and the next step.
 
+// finding formats a note. The reason is one of package diagnose.
 func finding(reason, format string, args ...any) diagnose.Finding {
 	return diagnose.Finding{Reason: reason, Note: fmt.Sprintf(format, args...)}
 }
 
+// blockClaim is about a claim for a raw block device.
 func blockClaim(claim string) diagnose.Finding {
 	const format = "claim %s has volumeMode Block, but pods mount a file system: use another claim"
 	return finding(diagnose.ReasonClaimDiffers, format, claim)
 }
 
+// unmanagedMisfit is about a claim that exists under the profile's name and cannot replace its own.
 func unmanagedMisfit(profile, claim string, why []string) diagnose.Finding {
 	const format = "claim %s exists, was not created by this installation and does not fit the profile %s: %s. " +
 		"It is left as it is: give the profile another claim.name, or use this claim with claim.create: false"
 	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(why, "; "))
 }
 
+// ownDifference is about a claim of this installation whose profile was changed afterwards. Only
+// the size and the VolumeAttributesClass of a bound claim can be changed.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
 func ownDifference(profile, claim string, what []string) diagnose.Finding {
 	const format = "claim %s no longer matches the profile %s: %s. A claim cannot be changed so: " +
 		"restore the profile, or give it another claim.name and copy the data"
 	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, strings.Join(what, "; "))
 }
 
+// classDifference is about a class that pods can use in spite of its parameters.
 func classDifference(profile, class string, what []string) diagnose.Finding {
 	const format = "StorageClass %s exists and differs from the profile %s: %s. It is used as it is: " +
 		"give the profile another storageClass.name, or put the profile in line with it"
@@ -266,8 +287,9 @@ func boundVolume(profile, claim, volume string, what []string) diagnose.Finding 
 	return finding(diagnose.ReasonVolumeDiffers, format, claim, volume, profile, strings.Join(what, "; "))
 }
 
-// writableVolume is about a volume that can be made read-only. Its source, and csi.readOnly with it, cannot be
-// changed; its mount options can. Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeUpdate.
+// writableVolume is about a volume that can be made read-only. Its source, and csi.readOnly with
+// it, cannot be changed; its mount options can.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeUpdate.
 func writableVolume(profile string, existing *corev1.PersistentVolume, options []string) diagnose.Finding {
 	const format = "PersistentVolume %s is writable for a pod that names the claim itself, " +
 		"though the profile %s is read-only. " +

@@ -80,10 +80,11 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 	}
 }
 
-// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one namespace, and
-// an unmanaged claim in another one has nothing to do with it.
+// TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one
+// namespace, and an unmanaged claim in another one has nothing to do with it.
 func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T) {
-	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, volume: {handle: v, namespace: another, create: false}}`)
+	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, `+
+		`volume: {handle: v, namespace: another, create: false}}`)
 	good, none := f.namespace(), f.namespace()
 	f.bind(f.claim(good, "theirs", "any", "1Gi"), "another."+good)
 	f.pod(good, "one", "theirs")
@@ -95,7 +96,8 @@ func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T)
 	assert.Empty(t, f.notes(none, "one", diagnose.ReasonProfileRefused))
 }
 
-// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be kept, and a volume with other data.
+// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be kept, and a volume
+// with other data.
 func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
@@ -165,12 +167,13 @@ func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 		f.event(namespace, claim.Name, diagnose.ReasonVolumeDiffers))
 }
 
-// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made their
-// volumes read-only.
+// TestReportsWritableVolumeOfReadOnlyProfile: the volume was created before read-only profiles made
+// their volumes read-only.
 func TestReportsWritableVolumeOfReadOnlyProfile(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
-	config := claimtest.Config(t, `{name: models, storageClass: {name: models-nfs, backend: nfs, parameters: {server: s, share: /m}}, `+
+	config := claimtest.Config(t, `{name: models, `+
+		`storageClass: {name: models-nfs, backend: nfs, parameters: {server: s, share: /m}}, `+
 		`claim: {accessModes: [ReadOnlyMany]}, volume: {handle: m, shared: true, mountOptions: [noatime]}}`)
 	config.Profiles[0].Mount.ReadOnly = true
 	f.current.Store(config)
@@ -240,7 +243,10 @@ func TestMisfits(t *testing.T) {
 			claimtest.Claim(claimtest.Class("gp2")), claimtest.Claim(),
 			[]string{`its StorageClass is "gp2", not "fast"`},
 		},
-		"no class does not": {claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), claimtest.Claim(), []string{`its StorageClass is "", not "fast"`}},
+		"no class does not": {
+			claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil }), claimtest.Claim(),
+			[]string{`its StorageClass is "", not "fast"`},
+		},
 		"another volume does not": {
 			claimtest.Claim(claimtest.Volume("x")), claimtest.Claim(claimtest.Volume("v")),
 			[]string{`its volume is "x", not "v"`},
@@ -401,7 +407,8 @@ func TestVolumeDifferences(t *testing.T) {
 	hostPath := func(path string, kind *corev1.HostPathType) volumeSource {
 		return volumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: kind}}
 	}
-	volume := func(source volumeSource, policy corev1.PersistentVolumeReclaimPolicy, class string) *corev1.PersistentVolume {
+	type policy = corev1.PersistentVolumeReclaimPolicy
+	volume := func(source volumeSource, policy policy, class string) *corev1.PersistentVolume {
 		return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeSource:        source,
 			PersistentVolumeReclaimPolicy: policy, StorageClassName: class,

@@ -28,14 +28,18 @@ import (
 )
 
 const (
+	// controllerName stands in the labels of the metrics of controller-runtime, such as
+	// controller_runtime_reconcile_total.
 	controllerName = "claims"
 	// The first wait after an error, and the longest.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = time.Minute
 )
 
-// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and returns the
-// index of this replica. The controller runs on the leader only, the index everywhere.
+// Add adds the controller to a manager that was made with [CacheOptions] of the same options, and
+// returns the index of this replica. The controller runs on the leader only, the index everywhere.
+// The account needs the verbs that cmd/webhook/app lists in its markers. An error means that the
+// manager cannot watch: it must not be started then.
 func Add(mgr manager.Manager, o Options) (*Index, error) {
 	o = o.withDefaults()
 	index, err := newIndex(mgr)
@@ -52,8 +56,8 @@ func Add(mgr manager.Manager, o Options) (*Index, error) {
 	return index, nil
 }
 
-// newIndex makes the index and the informers that feed it and the controller, so that a replica that becomes the leader
-// has them filled.
+// newIndex makes the index and the informers that feed it and the controller, so that a replica
+// that becomes the leader has them filled.
 func newIndex(mgr manager.Manager) (*Index, error) {
 	ctx := context.Background() // nothing blocks here: the cache has not started
 	pod := kube.MetadataOf("Pod")
@@ -78,7 +82,13 @@ func newIndex(mgr manager.Manager) (*Index, error) {
 	return index, nil
 }
 
-// watch makes the controller with the sources of its work.
+// watch makes the controller with the sources of its work. A source is where changes come from; its
+// work is a profile in a namespace, not the object that has changed. So a Job with hundreds of pods
+// is one item in the queue.
+//
+// A failed item waits for [firstRetry], doubled up to [lastRetry]. controller-runtime adds no limit
+// for all items together, because the rate limiter is replaced.
+// Source: client-go, util/workqueue DefaultTypedControllerRateLimiter.
 func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[storage.ProfileRef](firstRetry, lastRetry)
 	c, err := controller.NewTyped(controllerName, mgr, controller.TypedOptions[storage.ProfileRef]{
@@ -101,8 +111,9 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	return nil
 }
 
-// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No other update
-// of a pod matters here, and its deletion frees nothing.
+// podSource enqueues the profiles of a pod when it appears or its injected annotation changes. No
+// other update of a pod matters here, and its deletion frees nothing. Every pod comes as a create
+// event when this replica becomes the leader, which reconciles everything once.
 func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type pods = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Pod"),
@@ -117,7 +128,8 @@ func podSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 		})
 }
 
-// claimSource enqueues a claim of this installation at every change: bound, grown, deleted while pods need it.
+// claimSource enqueues a claim of this installation at every change: bound, grown, deleted while
+// pods need it. The cache has no other claims, see [CacheOptions].
 func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 	type claims = corev1.PersistentVolumeClaim
 	return source.TypedKind(c, &claims{},
@@ -126,7 +138,8 @@ func claimSource(c cache.Cache) source.TypedSource[storage.ProfileRef] {
 		}))
 }
 
-// namespaceSource enqueues the profiles of a namespace when its labels change: a profile may serve it now.
+// namespaceSource enqueues the profiles of a namespace when its labels change: a profile may serve
+// it now. A new namespace has no pods yet, and a deleted one needs nothing.
 func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.ProfileRef] {
 	type namespaces = metav1.PartialObjectMetadata
 	return source.TypedKind(c, kube.MetadataOf("Namespace"),
@@ -148,7 +161,9 @@ func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.Pro
 		})
 }
 
-// webhookSource enqueues everything when the own webhook selects other namespaces.
+// webhookSource enqueues everything when the own webhook selects other namespaces. Other
+// installations' webhooks have other names. A new caBundle changes no selector, so it enqueues
+// nothing.
 func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[storage.ProfileRef] {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return source.TypedKind(c, &configuration{},
@@ -165,6 +180,8 @@ func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[s
 		})
 }
 
+// namespaceSelectors returns the selector of each webhook, in their order. Nil selects every
+// namespace.
 func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration) []*metav1.LabelSelector {
 	selectors := make([]*metav1.LabelSelector, len(c.Webhooks))
 	for i := range c.Webhooks {
@@ -173,8 +190,8 @@ func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration)
 	return selectors
 }
 
-// configurationFollower carries a change of the configuration to everything that depends on it. It runs on
-// every replica.
+// configurationFollower carries a change of the configuration to everything that depends on it. It
+// runs on every replica.
 type configurationFollower struct {
 	options Options
 	index   *Index
@@ -205,6 +222,8 @@ func (f *configurationFollower) Start(ctx context.Context) error {
 	}
 }
 
+// follow starts or stops the watch of claim names, and enqueues every profile with pods or a claim.
+// On a replica that is not the leader it enqueues nothing.
 func (f *configurationFollower) follow(ctx context.Context) error {
 	return errors.Join(f.index.names.follow(ctx, f.options.Config()), f.requeue(ctx, f.index.refs()))
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// create creates the missing storage objects of pods whose claim is not bound: class, volume, claim. Existing
-// objects are compared before any is created, because a claim's class and volume cannot be changed later. For
-// an unmanaged claim that does not fit, neither class nor volume is created, which could bind it:
-// [reconciliation.compare] reports it.
+// create creates the missing storage objects of pods whose claim is not bound: class, volume,
+// claim. Existing objects are compared before any is created, because a claim's class and volume
+// cannot be changed later. For an unmanaged claim that does not fit, neither class nor volume is
+// created, which could bind it: [reconciliation.compare] reports it.
 func (r *reconciliation) create(ctx context.Context) error {
 	if bound(r.claim) || len(r.pods) == 0 || len(r.unmanagedMisfits()) > 0 {
 		return nil
@@ -49,6 +49,8 @@ type supplied struct {
 	check            func() error // returns why existing, once read, cannot be used
 }
 
+// supplies returns the class before the volume, the order in which they are created. A profile that
+// creates neither has none.
 func (r *reconciliation) supplies() []supplied {
 	var all []supplied
 	for _, class := range r.wanted.StorageClasses {
@@ -60,6 +62,9 @@ func (r *reconciliation) supplies() []supplied {
 	return all
 }
 
+// classSupply accepts a class whose parameters differ, and reports that: an administrator may have
+// tuned them. Provisioner and reclaim policy decide where data is and how long, so they must be
+// equal.
 func (r *reconciliation) classSupply(wanted *storagev1.StorageClass) supplied {
 	existing := &storagev1.StorageClass{}
 	return supplied{kube.KindStorageClass, wanted, existing, func() error {
@@ -73,6 +78,8 @@ func (r *reconciliation) classSupply(wanted *storagev1.StorageClass) supplied {
 	}}
 }
 
+// volumeSupply accepts no volume with another source or policy: a claim that is bound to it would
+// have the wrong data, and could not be bound to another volume later.
 func (r *reconciliation) volumeSupply(wanted *corev1.PersistentVolume) supplied {
 	existing := &corev1.PersistentVolume{}
 	return supplied{kube.KindVolume, wanted, existing, func() error {
@@ -86,7 +93,8 @@ func (r *reconciliation) volumeSupply(wanted *corev1.PersistentVolume) supplied 
 	}}
 }
 
-// supply reads and checks all, and then creates the missing ones in their order.
+// supply reads and checks all, and then creates the missing ones in their order. Each is checked
+// again after a third party was faster to create it.
 func (r *reconciliation) supply(ctx context.Context, all []supplied) error {
 	var missing []supplied
 	for _, s := range all {
@@ -117,6 +125,8 @@ func (r *reconciliation) supply(ctx context.Context, all []supplied) error {
 	return nil
 }
 
+// ensureClaim sets r.claim: to the existing claim, or to a created one. Only the latter is
+// reported, on the claim and with the pod for which it was created.
 func (r *reconciliation) ensureClaim(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	existing, created := &corev1.PersistentVolumeClaim{}, wanted.DeepCopy()
 	found, err := r.readObject(ctx, created, existing, kube.KindClaim)
@@ -139,7 +149,8 @@ func (r *reconciliation) ensureClaim(ctx context.Context, wanted *corev1.Persist
 	return nil
 }
 
-// readObject reads the object of the wanted one's name into existing.
+// readObject reads the object of the wanted one's name into existing. It reads without a cache. Not
+// found is no error.
 func (r *reconciliation) readObject(
 	ctx context.Context, wanted, existing client.Object, kind string,
 ) (found bool, err error) {
@@ -151,8 +162,9 @@ func (r *reconciliation) readObject(
 	return err == nil, nil
 }
 
-// createObject creates the wanted object. Where a third party was faster, found is true, and its object is read
-// into existing.
+// createObject creates the wanted object. Where a third party was faster, found is true, and its
+// object is read into existing. The object gets the label of this installation, without which
+// the controller never changes it, see [reconciliation.own]. Other errors go through [asRefusal].
 func (r *reconciliation) createObject(
 	ctx context.Context, wanted, existing client.Object, kind string,
 ) (found bool, err error) {

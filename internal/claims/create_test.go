@@ -62,8 +62,8 @@ func TestCreatesStorageObjectsOfEachProfile(t *testing.T) {
 	f.missing(other, "pvc-data-pipeline-disk", &corev1.PersistentVolumeClaim{})
 }
 
-// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the webhook injects
-// into one pod.
+// TestCreatesThreeStoragesOfOnePod makes the claims of the example's configuration, which the
+// webhook injects into one pod.
 func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	text, err := os.ReadFile("../../examples/three-storages.yaml")
 	require.NoError(t, err)
@@ -86,9 +86,11 @@ func TestCreatesThreeStoragesOfOnePod(t *testing.T) {
 	assert.Equal(t, "datasets#"+namespace, volume.Spec.CSI.VolumeHandle)
 }
 
-// TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the same data.
+// TestSharedVolumeServesEveryNamespace: each namespace has a PersistentVolume of its own with the
+// same data.
 func TestSharedVolumeServesEveryNamespace(t *testing.T) {
-	f := newFixture(t, `{name: files, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: files, backend: nfs, parameters: {server: s, share: /x}}, volume: {handle: h, shared: true}}`)
+	f := newFixture(t, `{name: files, claim: {accessModes: [ReadWriteMany]}, `+
+		`storageClass: {name: files, backend: nfs, parameters: {server: s, share: /x}}, volume: {handle: h, shared: true}}`)
 	f.run()
 	for _, namespace := range []string{f.namespace(), f.namespace()} {
 		f.pod(namespace, "one", "files")
@@ -130,7 +132,8 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	namespace, other := f.namespace(), f.namespace()
 	f.current.Store(claimtest.Config(t,
 		`{name: class, storageClass: {name: taken-class}}`,
-		`{name: volume, storageClass: {name: refuse-fast}, volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
+		`{name: volume, storageClass: {name: refuse-fast}, `+
+			`volume: {name: taken-volume.`+namespace+`, handle: vol-1, namespace: `+namespace+`}}`))
 	require.NoError(t, f.Create(t.Context(), &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: "taken-class"},
 		Provisioner: "example.com/other",
@@ -155,14 +158,15 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a claim that a
-// third party made for something else.
+// TestCreatesNothingForPendingUnmanagedClaims: a class or a volume of the wanted name could bind a
+// claim that a third party made for something else.
 func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f := newFixture(t)
 	small, fits := f.namespace(), f.namespace()
 	f.current.Store(claimtest.Config(t,
 		`{name: disk, claim: {name: theirs}, storageClass: {name: hijack-disk}}`,
-		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
+		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, `+
+			`volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
 	f.claim(small, "theirs", "hijack-disk", "1Gi")
 	f.claim(small, "static", "hijack-static", "100Gi")
 	f.pod(small, "one", "disk")
@@ -206,7 +210,8 @@ func (*race) Create(_ context.Context, o client.Object, _ ...client.CreateOption
 	return apierrors.NewAlreadyExists(schema.GroupResource{Resource: "storageclasses"}, o.GetName())
 }
 
-// TestUsesObjectThatThirdPartyCreatesFirst needs a fake: no real API server loses this race on demand.
+// TestUsesObjectThatThirdPartyCreatesFirst needs a fake: no real API server loses this race on
+// demand.
 func TestUsesObjectThatThirdPartyCreatesFirst(t *testing.T) {
 	t.Parallel()
 

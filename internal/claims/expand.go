@@ -2,18 +2,17 @@ package claims
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
-// expand requests the profile's size when it is larger. The API accepts that for a bound claim only, and if its
-// class allows it. The version makes sure that no other client has requested more in between.
+// expand requests the profile's size when it is larger. The API accepts that for a bound claim
+// only, and if its class allows it. The version makes sure that no other client has requested more
+// in between.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
 func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := diagnose.Requested(r.claim), diagnose.Requested(wanted)
 	if to.Cmp(from) < 0 {
@@ -30,9 +29,9 @@ func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVo
 		r.warn(expansionNotAllowed(r.profile.Name, r.claim, from.String(), to.String()))
 		return nil
 	}
-	err = r.patch(ctx, r.claim, object{
-		"metadata": object{"resourceVersion": r.claim.ResourceVersion},
-		"spec":     object{"resources": object{"requests": object{"storage": to.String()}}},
+	err = kube.MergePatch(ctx, r.writer, r.claim, kube.Object{
+		"metadata": kube.Object{"resourceVersion": r.claim.ResourceVersion},
+		"spec":     kube.Object{"resources": kube.Object{"requests": kube.Object{"storage": to.String()}}},
 	})
 	if err != nil {
 		return asRefusal(err, diagnose.ReasonExpandRefused, "expand claim "+r.claim.Name)
@@ -47,31 +46,25 @@ func (r *reconciliation) allowsExpansion(ctx context.Context) (bool, error) {
 	return class != nil && class.AllowVolumeExpansion != nil && *class.AllowVolumeExpansion, err
 }
 
+// neverShrinks is about a profile that is smaller than its claim. Kubernetes supports no shrinking.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
 func neverShrinks(profile, claim, from, to string) diagnose.Finding {
 	const format = "claim %s has %s and the profile %s has %s: claims never shrink, so the claim stays as it is; " +
 		"restore the size, or give the profile another claim.name and copy the data"
 	return finding(diagnose.ReasonNeverShrinks, format, claim, from, profile, to)
 }
 
+// expansionNotAllowed is about a class without allowVolumeExpansion, or one that does not exist any
+// more.
 func expansionNotAllowed(profile string, claim *corev1.PersistentVolumeClaim, from, to string) diagnose.Finding {
 	const format = "claim %s has %s and the profile %s has %s, but its StorageClass %q does not allow expansion: " +
 		"set allowVolumeExpansion: true in the class if its driver can, or restore the size"
 	return finding(diagnose.ReasonExpandRefused, format, claim.Name, from, profile, to, diagnose.ClassOf(claim))
 }
 
+// expanding is about a request that was sent. The driver grows the volume later, and reports that
+// itself.
 func expanding(profile, from, to string) diagnose.Finding {
 	const format = "requested %s in place of %s, as the profile %s requires"
 	return finding(diagnose.ReasonExpanding, format, to, from, profile)
-}
-
-// object is a JSON object.
-type object map[string]any
-
-// patch sends a JSON merge patch with the fields to change only.
-func (r *reconciliation) patch(ctx context.Context, target client.Object, patch object) error {
-	text, err := json.Marshal(patch)
-	if err != nil {
-		return fmt.Errorf("encode a patch: %w", err)
-	}
-	return r.writer.Patch(ctx, target, client.RawPatch(types.MergePatchType, text))
 }

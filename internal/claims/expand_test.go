@@ -70,7 +70,8 @@ func TestExpandsOwnClaims(t *testing.T) {
 		profiles("10Gi")[1], profiles("10Gi")[2])
 	assert.Equal(t, "claim pvc-data-pipeline-grows no longer matches the profile grows: its access modes are "+
 		"ReadWriteOnce, not ReadWriteOncePod; "+
-		`its StorageClass is "expand-yes", not "expand-other". A claim cannot be changed so: restore the profile, or give it another claim.name and copy the data`,
+		`its StorageClass is "expand-yes", not "expand-other". A claim cannot be changed so: `+
+		`restore the profile, or give it another claim.name and copy the data`,
 		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
 	assert.Equal(t, grown.ResourceVersion, get(f, namespace, "pvc-data-pipeline-grows",
 		&corev1.PersistentVolumeClaim{}).ResourceVersion)

@@ -43,7 +43,8 @@ func TestInjectedProfiles(t *testing.T) {
 	}
 }
 
-// TestCacheKeepsFewNames holds that the cache keeps little of what a pod's author writes into the injected annotation.
+// TestCacheKeepsFewNames holds that the cache keeps little of what a pod's author writes into the
+// injected annotation.
 func TestCacheKeepsFewNames(t *testing.T) {
 	t.Parallel()
 
@@ -81,11 +82,15 @@ func TestIndexFollowsPods(t *testing.T) {
 	assert.Empty(t, index.Warnings("ml", profile))
 
 	h.OnAdd(one, true)
-	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and another pod uses it: they must run on one node"}, index.Warnings("ml", profile))
+	assert.Equal(t,
+		[]string{"claim pvc-data-pipeline is ReadWriteOnce and another pod uses it: they must run on one node"},
+		index.Warnings("ml", profile))
 	assert.Empty(t, index.Warnings("etl", profile), "another namespace has another claim")
 
 	h.OnAdd(two, false)
-	assert.Equal(t, []string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"}, index.Warnings("ml", profile))
+	assert.Equal(t,
+		[]string{"claim pvc-data-pipeline is ReadWriteOnce and 2 other pods use it: they must run on one node"},
+		index.Warnings("ml", profile))
 	assert.ElementsMatch(t, []storage.ProfileRef{use, {Profile: "other", Namespace: "ml"}}, index.refs())
 
 	assert.Empty(t, index.Warnings("ml", &claimtest.Config(t, `{name: default, colocate: true}`).Profiles[0]),
@@ -132,7 +137,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"claim pvc-data-pipeline-pod is ReadWriteOncePod and another pod uses it: only one pod at a time can"},
 		},
 		"a claim that many nodes can use": {
-			filled(), `{name: shared, claim: {accessModes: [ReadWriteMany]}, storageClass: {backend: nfs, parameters: {server: s, share: /x}}}`, nil,
+			filled(), `{name: shared, claim: {accessModes: [ReadWriteMany]}, ` +
+				`storageClass: {backend: nfs, parameters: {server: s, share: /x}}}`, nil,
 		},
 		"a claim that is missing and not created": {
 			filled(), `{name: other, claim: {name: gone, create: false}}`,

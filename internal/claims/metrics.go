@@ -7,6 +7,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
+// The leader counts; the other replicas report 0. docs/operations.md has a table of all metrics,
+// which a test compares with the code.
 var (
 	createdTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pipeline_storage_claims_created_total",

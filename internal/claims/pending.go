@@ -20,7 +20,8 @@ const (
 	podsPerPage = 4  // of these
 )
 
-// reportPending reports on the claim and its pods why the claim is not bound, once they have waited long enough.
+// reportPending reports on the claim and its pods why the claim is not bound, once they have waited
+// long enough.
 func (r *reconciliation) reportPending(ctx context.Context) (time.Duration, error) {
 	if len(r.pods) == 0 {
 		return 0, nil // with WaitForFirstConsumer this is as it should be
@@ -40,7 +41,8 @@ func (r *reconciliation) reportPending(ctx context.Context) (time.Duration, erro
 	return r.Recheck, nil
 }
 
-// readSnapshot reads the objects that a diagnosis of a claim needs.
+// readSnapshot reads the objects that a diagnosis of a claim needs. Drivers are left out: the
+// account may not read CSIDriver objects, which only the status command does.
 func (r *reconciliation) readSnapshot(ctx context.Context, s *diagnose.Snapshot) (err error) {
 	if s.Volume, err = r.readVolume(ctx); err != nil {
 		return err
@@ -52,7 +54,9 @@ func (r *reconciliation) readSnapshot(ctx context.Context, s *diagnose.Snapshot)
 	return err
 }
 
-// waited returns how long the oldest pod has waited: not longer than the claim has existed.
+// waited returns how long the oldest pod has waited: not longer than the claim has existed. The
+// clocks of the API server and of this replica may differ: the result may be negative, and then
+// means "not long enough".
 func (r *reconciliation) waited(now time.Time) time.Duration {
 	since := now
 	for i := range r.pods {
@@ -66,8 +70,10 @@ func (r *reconciliation) waited(now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata does not have.
-// It reads a bounded number in small pages: the author of a pod can make it as large as etcd accepts, 1.5 MiB.
+// readNodes reads the nodes and conditions of the live pods of the profile, which their metadata
+// does not have. It reads a bounded number in small pages: the author of a pod can make it as large
+// as etcd accepts, 1.5 MiB. The API server selects by label and phase, and the injected annotation
+// is compared here: annotations cannot be selected.
 func (r *reconciliation) readNodes(ctx context.Context) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for read, next := 0, ""; read < maxPodsRead; {
@@ -101,8 +107,10 @@ func stripToNode(pod *corev1.Pod) corev1.Pod {
 	return stripped
 }
 
-// reportMultiNode reports when pods on several nodes use a volume that one node at a time can mount. The nodes
-// are read at most once per [Options.PendingAfter]: a Job with hundreds of pods costs one read.
+// reportMultiNode reports when pods on several nodes use a volume that one node at a time can
+// mount. The nodes are read at most once per [Options.PendingAfter]: a Job with hundreds of pods
+// costs one read. It returns the time until the next read, and 0 when only a change of an object
+// matters.
 func (r *reconciliation) reportMultiNode(ctx context.Context) (time.Duration, error) {
 	if !*r.profile.Claim.Create || !r.profile.SingleNode() || len(r.pods) < 2 {
 		return 0, nil

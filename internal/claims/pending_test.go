@@ -56,8 +56,10 @@ func TestReportsWhyClaimIsPending(t *testing.T) {
 	f.current.Store(claimtest.Config(t,
 		`{name: noclass, storageClass: {name: pending-none, create: false}}`,
 		`{name: nopod, storageClass: {name: pending-fast}}`,
-		`{name: released, storageClass: {name: pending-released, backend: host-path}, volume: {name: released.`+namespace+`, handle: /data, namespace: `+namespace+`}}`,
-		`{name: novolume, storageClass: {name: pending-novolume}, volume: {name: novolume, handle: vol, namespace: `+namespace+`, create: false}}`))
+		`{name: released, storageClass: {name: pending-released, backend: host-path}, `+
+			`volume: {name: released.`+namespace+`, handle: /data, namespace: `+namespace+`}}`,
+		`{name: novolume, storageClass: {name: pending-novolume}, `+
+			`volume: {name: novolume, handle: vol, namespace: `+namespace+`, create: false}}`))
 	// What a reinstallation finds: the volume of a claim that was deleted.
 	old := f.claim(namespace, "pvc-data-pipeline-released", "pending-released", "100Gi")
 	f.bind(old, "released."+namespace)

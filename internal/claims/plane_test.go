@@ -29,7 +29,6 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
 const (
@@ -40,23 +39,13 @@ const (
 	poll         = 20 * time.Millisecond
 )
 
-// admin returns a client with every right, and the credentials of a ServiceAccount with the rights of the
-// chart. It waits for no other test: these tests do not run beside each other, because every controller looks
-// at all pods.
+// admin returns a client with every right, and the credentials of a ServiceAccount with the rights
+// of the chart. It waits for no other test: these tests do not run beside each other, because every
+// controller looks at all pods.
 func admin(t *testing.T) (client.Client, *rest.Config) {
 	t.Helper()
 
-	if testing.Short() {
-		t.Skip("this test needs a control plane: run it without -short")
-	}
-	shared.Do(func() { shared.plane, shared.err = controlplane.Start(context.Background()) })
-	require.NoError(t, shared.err)
-
-	p := shared.plane
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
-		CAData: p.CA, CertData: p.Cert,
-		KeyData: p.Key,
-	}}
+	root := plane.Require(t).RESTConfig()
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})
@@ -199,7 +188,8 @@ func (f *fixture) set(r *replica, profiles ...string) {
 	r.changed <- struct{}{}
 }
 
-// namespace makes a namespace. Its pods are gone when the test ends: the next test's controller must not see them.
+// namespace makes a namespace. Its pods are gone when the test ends: the next test's controller
+// must not see them.
 func (f *fixture) namespace(labels ...string) string {
 	f.t.Helper()
 
@@ -286,8 +276,8 @@ func (f *fixture) event(namespace, about, reason string) string {
 	return notes[0]
 }
 
-// barrier returns when the controller has reconciled everything that was enqueued before: its one worker
-// reconciles a profile of another namespace after them, and its Event comes after theirs.
+// barrier returns when the controller has reconciled everything that was enqueued before: its one
+// worker reconciles a profile of another namespace after them, and its Event comes after theirs.
 func (f *fixture) barrier() {
 	f.t.Helper()
 
@@ -344,7 +334,8 @@ func (f *fixture) bind(claim *corev1.PersistentVolumeClaim, volume string) {
 	}))
 }
 
-// metric reads what the program's metrics endpoint would return; label is the value of the only label, or empty.
+// metric reads what the program's metrics endpoint would return; label is the value of the only
+// label, or empty.
 func metric(t *testing.T, name, label string) float64 {
 	t.Helper()
 

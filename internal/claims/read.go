@@ -20,7 +20,8 @@ import (
 // maxReportedPods is how many pods get an Event about one problem.
 const maxReportedPods = 10
 
-// readPods reads the live pods of the profile from the cache. Their number is bounded, because they only get Events.
+// readPods reads the live pods of the profile from the cache. Their number is bounded, because they
+// only get Events.
 func (r *reconciliation) readPods(ctx context.Context) error {
 	list := kube.MetadataListOf("Pod")
 	err := r.cached.List(ctx, list, client.InNamespace(r.ref.Namespace),
@@ -32,16 +33,16 @@ func (r *reconciliation) readPods(ctx context.Context) error {
 	return nil
 }
 
-// selectedNamespace returns the namespace unless it is being deleted or the installation's own webhook does not
-// select it: webhook and controller share one selector, and an injected annotation can be another
-// installation's, or forged.
+// selectedNamespace returns the namespace unless it is being deleted or the installation's own
+// webhook does not select it: webhook and controller share one selector, and an injected annotation
+// can be another installation's, or forged.
 func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace, err := r.readNamespace(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if namespace.DeletionTimestamp != nil {
-		return nil, errNamespaceEnds
+		return nil, errNamespaceTerminating
 	}
 	r.namespaceUID = namespace.UID
 	if r.WebhookConfiguration == "" {
@@ -59,7 +60,9 @@ func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.Partial
 	return namespace, nil
 }
 
-// readNamespace reads the namespace from the cache, or, when it was created a moment ago, from the API server.
+// readNamespace reads the namespace from the cache, or, when it was created a moment ago, from the
+// API server. A namespace that does not exist ends the reconciliation as one that is being deleted
+// does.
 func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace := kube.MetadataOf("Namespace")
 	key := client.ObjectKey{Name: r.ref.Namespace}
@@ -69,15 +72,16 @@ func (r *reconciliation) readNamespace(ctx context.Context) (*metav1.PartialObje
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, errNamespaceEnds
+		return nil, errNamespaceTerminating
 	case err != nil:
 		return nil, fmt.Errorf("read the namespace: %w", err)
 	}
 	return namespace, nil
 }
 
-// readClaim reads the claim of the profile: from the cache, which has those of this installation, or from the
-// API server.
+// readClaim reads the claim of the profile: from the cache, which has those of this installation,
+// or from the API server. Without pods an unmanaged claim does not matter, and no request is made
+// for it. r.claim stays nil when the claim does not exist.
 func (r *reconciliation) readClaim(ctx context.Context) error {
 	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKey{Namespace: r.ref.Namespace, Name: r.names.Claim}
 	err := r.cached.Get(ctx, key, claim)
@@ -103,6 +107,8 @@ func (r *reconciliation) readVolume(ctx context.Context) (*corev1.PersistentVolu
 	return readByName(ctx, r.live, r.claim.Spec.VolumeName, &corev1.PersistentVolume{}, kube.KindVolume)
 }
 
+// readByName reads a cluster-wide object. It returns the zero T, nil for a pointer, when the name
+// is empty or the object does not exist. kind is for the error.
 func readByName[T client.Object](ctx context.Context, from client.Reader, name string, into T, kind string) (T, error) {
 	var none T
 	if name == "" {
@@ -117,8 +123,8 @@ func readByName[T client.Object](ctx context.Context, from client.Reader, name s
 	return into, nil
 }
 
-// confirmClaim returns nil if the API server has the claim with the UID of this reconciliation's: a cache may
-// be behind.
+// confirmClaim returns nil if the API server has the claim with the UID of this reconciliation's: a
+// cache may be behind.
 func (r *reconciliation) confirmClaim(ctx context.Context) error {
 	var live corev1.PersistentVolumeClaim
 	err := r.live.Get(ctx, client.ObjectKeyFromObject(r.claim), &live)
@@ -131,14 +137,14 @@ func (r *reconciliation) confirmClaim(ctx context.Context) error {
 	return nil
 }
 
-// liveNamespaceUID returns the UID of the namespace as the API server has it: a cache may still have the one of
-// the same name that was deleted.
+// liveNamespaceUID returns the UID of the namespace as the API server has it: a cache may still
+// have the one of the same name that was deleted.
 func (r *reconciliation) liveNamespaceUID(ctx context.Context) (types.UID, error) {
 	namespace := kube.MetadataOf("Namespace")
 	err := r.live.Get(ctx, client.ObjectKey{Name: r.ref.Namespace}, namespace)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && namespace.DeletionTimestamp != nil:
-		return "", errNamespaceEnds
+		return "", errNamespaceTerminating
 	case err != nil:
 		return "", asRefusal(err, diagnose.ReasonCreateRefused, "read namespace "+r.ref.Namespace)
 	}

@@ -13,14 +13,15 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// A Released volume has the UID of the deleted claim, and Kubernetes never binds it again. Source: Kubernetes,
-// Persistent Volumes, Retain. It is re-bound in two steps: the new claim is created with its name, and then the
-// volume gets the UID of that claim. So there is no moment at which a third party's claim of the name could be
-// bound to it.
+// A Released volume has the UID of the deleted claim, and Kubernetes never binds it again.
+// Source: Kubernetes, Persistent Volumes, Retain. It is re-bound in two steps: the new claim is
+// created with its name, and then the volume gets the UID of that claim. So there is no moment at
+// which a third party's claim of the name could be bound to it.
 
-// chooseVolume returns the wanted claim as it is to be created: for the volume that a claim of its name had, if
-// there is one. Only a volume with the labels of this very namespace is chosen: [reconciliation.labelVolume]
-// writes them while it is bound, and an administrator who writes them consents.
+// chooseVolume returns the wanted claim as it is to be created: for the volume that a claim of its
+// name had, if there is one. Only a volume with the labels of this very namespace is chosen:
+// [reconciliation.labelVolume] writes them while it is bound, and an administrator who writes them
+// consents.
 func (r *reconciliation) chooseVolume(
 	ctx context.Context, wanted *corev1.PersistentVolumeClaim,
 ) (*corev1.PersistentVolumeClaim, error) {
@@ -50,7 +51,9 @@ func (r *reconciliation) chooseVolume(
 	return wanted, nil
 }
 
-// candidateVolumes returns the volume that the claim is to name, or those with the label of the namespace.
+// candidateVolumes returns the volume that the claim is to name, or those with the label of the
+// namespace. A list may be long in a cluster with many volumes, so the API server selects by label.
+// Volumes that never had the label are no candidates.
 func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]corev1.PersistentVolume, error) {
 	if name != "" {
 		volume, err := readByName(ctx, r.live, name, &corev1.PersistentVolume{}, kube.KindVolume)
@@ -66,8 +69,10 @@ func (r *reconciliation) candidateVolumes(ctx context.Context, name string) ([]c
 	return list.Items, nil
 }
 
-// claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is bound), and of
-// the volume's class.
+// claimFor returns the wanted claim for a volume that exists: not larger (it grows once it is
+// bound), and of the volume's class. Kubernetes compares class, size, modes and volumeMode of a
+// claim that names its volume.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume checkVolumeSatisfyClaim.
 func (r *reconciliation) claimFor(
 	wanted *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume,
 ) (*corev1.PersistentVolumeClaim, error) {
@@ -82,12 +87,12 @@ func (r *reconciliation) claimFor(
 	return claim, nil
 }
 
-// rebind binds the volume that a waiting claim of this installation names to that claim, if it holds the data
-// of a claim of that name in this very namespace.
+// rebind binds a Released volume to the waiting claim of this installation that names it. The
+// volume must hold the data of a claim of that name in this very namespace.
 //
-// The order of the reads is the proof: the volume, with its version; the namespace; then the claim. The claim
-// exists, so it is in this namespace. The other claim, whose UID the volume has, is deleted forever, because
-// two cannot have one name.
+// The order of the reads is the proof: the volume, with its version; the namespace; then the claim.
+// The claim exists, so it is in this namespace. The other claim, whose UID the volume has, is
+// deleted forever, because two cannot have one name.
 func (r *reconciliation) rebind(ctx context.Context) error {
 	if !r.own() || bound(r.claim) {
 		return nil
@@ -111,9 +116,9 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 	if err := r.confirmClaim(ctx); err != nil {
 		return err
 	}
-	err = r.patchVolume(ctx, volume, diagnose.ReasonVolumeReleased, "re-bind", object{
-		"metadata": object{"resourceVersion": volume.ResourceVersion},
-		"spec":     object{"claimRef": object{"uid": r.claim.UID, "resourceVersion": nil}},
+	err = r.patchVolume(ctx, volume, diagnose.ReasonVolumeReleased, "re-bind", kube.Object{
+		"metadata": kube.Object{"resourceVersion": volume.ResourceVersion},
+		"spec":     kube.Object{"claimRef": kube.Object{"uid": r.claim.UID, "resourceVersion": nil}},
 	})
 	if err != nil {
 		return err
@@ -123,8 +128,8 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 	return nil
 }
 
-// maintainVolume labels the volume of a bound claim of this installation, and reports when a static volume no
-// longer matches the profile: a changed volume.handle changes no volume.
+// maintainVolume labels the volume of a bound claim of this installation, and reports when a static
+// volume no longer matches the profile: a changed volume.handle changes no volume.
 func (r *reconciliation) maintainVolume(ctx context.Context) error {
 	if !r.own() {
 		return nil
@@ -144,7 +149,9 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 	return r.labelVolume(ctx, volume)
 }
 
-// labelVolume writes on the volume of the claim which namespace it serves, for [reconciliation.chooseVolume].
+// labelVolume writes on the volume of the claim which namespace it serves, for
+// [reconciliation.chooseVolume]. It reads the namespace and then the claim without a cache. So the
+// UID on the volume is that of the namespace in which the claim is.
 func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
 	if volume.Labels[storage.LabelNamespace] == r.ref.Namespace &&
 		volume.Labels[storage.LabelNamespaceUID] == string(r.namespaceUID) {
@@ -157,19 +164,21 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 	if err := r.confirmClaim(ctx); err != nil { // read after the namespace, so it is in this one
 		return err
 	}
-	patch := object{"metadata": object{
+	patch := kube.Object{"metadata": kube.Object{
 		"resourceVersion": volume.ResourceVersion,
-		"labels":          object{storage.LabelNamespace: r.ref.Namespace, storage.LabelNamespaceUID: namespaceUID},
+		"labels":          kube.Object{storage.LabelNamespace: r.ref.Namespace, storage.LabelNamespaceUID: namespaceUID},
 	}}
 	return r.patchVolume(ctx, volume, diagnose.ReasonCreateRefused, "write the namespace's labels on", patch)
 }
 
-// patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason is that of a
-// refusal, and action its verb.
+// patchVolume patches a volume that has not changed since it was read. A conflict requeues; reason
+// is that of a refusal, and action its verb. An error is a refusal where the API server refused the
+// change, see [asRefusal]. The guardrail policies let the controller change nothing else of a
+// volume.
 func (r *reconciliation) patchVolume(
-	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch object,
+	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch kube.Object,
 ) error {
-	err := r.patch(ctx, volume, patch)
+	err := kube.MergePatch(ctx, r.writer, volume, patch)
 	switch {
 	case err == nil:
 		return nil

@@ -65,8 +65,8 @@ func TestLabelsNoVolumeForAProfileThatCreatesNoClaim(t *testing.T) {
 
 const gone types.UID = "a-claim-that-is-gone"
 
-// released makes a volume as it is when its claim was deleted, labelled by the controller for the namespace of
-// that UID.
+// released makes a volume as it is when its claim was deleted, labelled by the controller for the
+// namespace of that UID.
 func (f *fixture) released(name, namespace string, home types.UID,
 	change ...func(*corev1.PersistentVolume),
 ) *corev1.PersistentVolume {
@@ -157,18 +157,20 @@ func TestRebindsReleasedVolume(t *testing.T) {
 }
 
 func TestRebindsNoOtherVolume(t *testing.T) {
+	type volume = corev1.PersistentVolume
 	cases := map[string]struct {
-		change  func(*corev1.PersistentVolume)
+		change  func(*volume)
 		earlier bool // and is reported
 	}{
-		"of an earlier namespace of this name":     {func(v *corev1.PersistentVolume) { v.Labels[storage.LabelNamespaceUID] = "gone" }, true},
-		"of another namespace, with forged labels": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Namespace = "another" }, false},
-		"of another claim": {
-			func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.Name = "another" },
-			false,
+		"of an earlier namespace of this name": {
+			func(v *volume) { v.Labels[storage.LabelNamespaceUID] = "deleted" }, true,
 		},
-		"without a claimRef":       {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, false},
-		"that goes with its claim": {func(v *corev1.PersistentVolume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false},
+		"of another namespace, with forged labels": {func(v *volume) { v.Spec.ClaimRef.Namespace = "another" }, false},
+		"of another claim":                         {func(v *volume) { v.Spec.ClaimRef.Name = "another" }, false},
+		"without a claimRef":                       {func(v *volume) { v.Spec.ClaimRef = nil }, false},
+		"that is deleted with its claim": {
+			func(v *volume) { v.Spec.PersistentVolumeReclaimPolicy = "Delete" }, false,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +218,8 @@ func TestRefusesAmbiguousVolumes(t *testing.T) {
 }
 
 func TestRefusesReleasedVolumeThatDoesNotFit(t *testing.T) {
-	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
+	f := newFixture(t, `{name: default, claim: {accessModes: [ReadWriteMany]}, `+
+		`storageClass: {name: back-fast, backend: nfs, parameters: {server: a, share: /b}}}`)
 	namespace := f.namespace()
 	volume := f.released("old", namespace, get(f, "", namespace, &corev1.Namespace{}).UID)
 	f.pod(namespace, "one", "default")
@@ -278,7 +281,8 @@ func TestRebindsStaticVolume(t *testing.T) {
 	}
 }
 
-// A volume that is free for the claim's name would be bound to the new claim, whatever that claim requests.
+// A volume that is free for the claim's name would be bound to the new claim, whatever that claim
+// requests.
 func TestDoesNotBindDataOfEarlierNamespace(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
@@ -315,7 +319,8 @@ func TestWaitsUntilVolumeIsReleased(t *testing.T) {
 	assert.InDelta(t, errors, metric(t, "pipeline_storage_claims_errors_total", ""), 0, "to wait is no error")
 }
 
-// A claim that was made for its old volume before a restart gets it after, though its profile names no volume.
+// A claim that was made for its old volume before a restart gets it after, though its profile names
+// no volume.
 func TestCompletesInterruptedRebind(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: back-fast}}`)
 	namespace := f.namespace()
@@ -359,8 +364,8 @@ func (f *fixture) behind(namespace string, phase corev1.PersistentVolumeClaimPha
 	}
 }
 
-// The namespace was deleted and made again, and the claim of the one before is still in a cache: its volume is
-// not this one's.
+// The namespace was deleted and made again, and the claim of the one before is still in a cache:
+// its volume is not this one's.
 func TestLabelsNoVolumeByStaleCache(t *testing.T) {
 	f := newFixture(t)
 	namespace := f.namespace()
@@ -379,6 +384,6 @@ func TestRebindsNoVolumeByStaleCache(t *testing.T) {
 	require.ErrorIs(t, r.rebind(t.Context()), errRequeueSoon)
 
 	require.NoError(t, f.Delete(t.Context(), home)) // it stays, because nothing empties it here
-	require.ErrorIs(t, r.rebind(t.Context()), errNamespaceEnds)
+	require.ErrorIs(t, r.rebind(t.Context()), errNamespaceTerminating)
 	assert.Equal(t, volume.ResourceVersion, get(f, "", volume.Name, &corev1.PersistentVolume{}).ResourceVersion)
 }

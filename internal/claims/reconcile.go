@@ -26,11 +26,14 @@ import (
 const (
 	// requeueSoon is the pause after [errRequeueSoon].
 	requeueSoon = 500 * time.Millisecond
-	// inSyncFor is how long a bound claim that is in sync is not compared again while it does not change.
+	// inSyncFor is how long a bound claim that is in sync is not compared again while it does not
+	// change.
 	inSyncFor = 10 * time.Minute
 )
 
-// reconciler reconciles one profile in one namespace at a time.
+// reconciler reconciles one profile in one namespace at a time. It is safe for concurrent use:
+// the queue never passes one [storage.ProfileRef] to two workers at once.
+// Source: client-go, util/workqueue, package comment.
 type reconciler struct {
 	Options
 	cached    client.Reader // pods and namespaces as metadata, claims of this installation
@@ -42,6 +45,8 @@ type reconciler struct {
 	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
 }
 
+// newReconciler reads live objects by the manager's API reader, which has no cache: a list of every
+// StorageClass and volume would cost memory for what is read once.
 func newReconciler(mgr manager.Manager, o Options) *reconciler {
 	return &reconciler{
 		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
@@ -50,6 +55,7 @@ func newReconciler(mgr manager.Manager, o Options) *reconciler {
 }
 
 // source lets requeue reach the controller's queue, which exists on the leader only.
+// controller-runtime starts a source with the queue when the controller starts.
 func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
 	type queue = workqueue.TypedRateLimitingInterface[storage.ProfileRef]
 	return source.TypedFunc[storage.ProfileRef](func(_ context.Context, q queue) error {
@@ -59,6 +65,8 @@ func (r *reconciler) source() source.TypedSource[storage.ProfileRef] {
 }
 
 // requeue enqueues the profiles that have pods, and those that have a claim of this installation.
+// Without a queue this replica is not the leader, and nothing is enqueued. The queue drops
+// duplicates. An error means that the cache could not list the claims.
 func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) error {
 	queue := r.queue.Load()
 	if queue == nil {
@@ -77,28 +85,34 @@ func (r *reconciler) requeue(ctx context.Context, refs []storage.ProfileRef) err
 	return nil
 }
 
-// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again after
-// [Options.Recheck], less often than errors are.
+// refusal ends a reconciliation with a problem that people have to solve. It is reconciled again
+// after [Options.Recheck], less often than errors are.
 type refusal diagnose.Finding
 
 func (r refusal) Error() string { return r.Note }
 
 // Errors that end a reconciliation without an Event.
 var (
-	errNamespaceEnds = errors.New("the namespace is being deleted")
+	errNamespaceTerminating = errors.New("the namespace is being deleted")
 	// The injected annotation there is another installation's, or forged.
 	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
-	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as no error.
+	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as
+	// no error.
 	errRequeueSoon = errors.New("objects are changing")
 )
 
-// asRefusal turns an answer that will stay the same until someone changes something (rights, quota, policies,
-// values that the API does not accept) into a refusal. Any other error is retried. action is an infinitive, for
-// the message.
+// asRefusal turns an answer of the API server into a refusal when it stays the same until someone
+// changes rights, quota, policies or values. Any other error is retried. action is an infinitive,
+// for the message.
+//
+// Quota answers Forbidden. A
+// ValidatingAdmissionPolicy answers Invalid, unless it sets another reason.
+// Source: Kubernetes, apiserver, pkg/admission/plugin: resourcequota/controller.go and
+// policy/validating/dispatcher.go.
 func asRefusal(err error, reason, action string) error {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return errNamespaceEnds
+		return errNamespaceTerminating
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		errorsTotal.Inc()
 		return refusal{Reason: reason, Note: fmt.Sprintf("the API server refused to %s: %v", action, err)}
@@ -106,13 +120,17 @@ func asRefusal(err error, reason, action string) error {
 	return fmt.Errorf("%s: %w", action, err)
 }
 
-// Reconcile creates the missing storage objects of a profile in a namespace.
+// Reconcile creates the missing storage objects of a profile in a namespace. controller-runtime
+// calls it on the leader only, from [Options.Workers] goroutines.
+//
+// An error is retried with a growing pause, and counted. A refusal is an Event, and comes again
+// after [Options.Recheck] while pods wait. Everything else ends until an object changes.
 func (r *reconciler) Reconcile(ctx context.Context, ref storage.ProfileRef) (reconcile.Result, error) {
 	current := &reconciliation{reconciler: r, ref: ref}
 	after, err := current.reconcile(ctx)
 	var refused refusal
 	switch {
-	case errors.Is(err, errNamespaceEnds), errors.Is(err, errNotSelected):
+	case errors.Is(err, errNamespaceTerminating), errors.Is(err, errNotSelected):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRequeueSoon):
 		return reconcile.Result{RequeueAfter: requeueSoon}, nil
@@ -140,7 +158,8 @@ type reconciliation struct {
 	earlier      []corev1.PersistentVolume // of an earlier namespace of this name; see chooseVolume
 }
 
-// reconcile returns the time until the next reconciliation; 0: when something changes.
+// reconcile returns the time until the next reconciliation; 0: when something changes. It reads
+// the cache first: without pods and without a claim of this installation it makes no request.
 func (r *reconciliation) reconcile(ctx context.Context) (time.Duration, error) {
 	if err := r.readPods(ctx); err != nil {
 		return 0, err
@@ -177,8 +196,8 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	if err := r.computeWanted(); err != nil {
 		return 0, err
 	}
-	// First of all, because the data is found again by these labels only. A profile that creates no claim re-binds
-	// no volume, and the guardrail policies refuse its label.
+	// First of all, because the data is found again by these labels only. A profile that creates no
+	// claim re-binds no volume, and the guardrail policies refuse its label.
 	if bound(r.claim) && *r.profile.Claim.Create {
 		if err := r.maintainVolume(ctx); err != nil {
 			return 0, err
@@ -200,8 +219,9 @@ func (r *reconciliation) provide(ctx context.Context) (time.Duration, error) {
 	return r.reportMultiNode(ctx)
 }
 
-// computeWanted makes the objects of the profile. No object is wanted where the profile's volume serves another
-// namespace and claim.create is false: the volume of such a claim is its author's choice.
+// computeWanted makes the objects of the profile. No object is wanted where the profile's volume
+// serves another namespace and claim.create is false: the volume of such a claim is its author's
+// choice.
 func (r *reconciliation) computeWanted() error {
 	wanted, err := storage.Objects(r.config, storage.Release{}, r.ref)
 	switch {
@@ -218,11 +238,15 @@ func (r *reconciliation) own() bool {
 	return r.claim != nil && diagnose.OwnedBy(r.Installation, r.claim)
 }
 
+// bound reports whether the claim has its volume. Kubernetes sets the phase last, after volume and
+// claim name each other. A nil claim is not bound.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go, bind.
 func bound(claim *corev1.PersistentVolumeClaim) bool {
 	return claim != nil && claim.Status.Phase == corev1.ClaimBound
 }
 
-// syncState is the state in which a bound claim was found in sync.
+// syncState is the state in which a bound claim was found in sync. The configuration is compared by
+// its pointer: a changed file makes a new one, see [Options.Config].
 type syncState struct {
 	config  *storage.Config
 	uid     types.UID
@@ -230,7 +254,8 @@ type syncState struct {
 	at      time.Time
 }
 
-// isInSync reports whether neither claim nor configuration has changed since the claim was found in sync.
+// isInSync reports whether neither claim nor configuration has changed since the claim was found in
+// sync.
 func (r *reconciliation) isInSync() bool {
 	if !r.own() || !bound(r.claim) {
 		return false
@@ -244,6 +269,8 @@ func (r *reconciliation) isInSync() bool {
 		time.Since(s.at) < inSyncFor
 }
 
+// recordInSync remembers a bound claim of this installation. An unmanaged
+// claim is not in the cache, so that its changes are not seen: it is compared each time.
 func (r *reconciliation) recordInSync() {
 	if r.own() {
 		r.inSync.Store(r.ref, syncState{config: r.config, uid: r.claim.UID, version: r.claim.ResourceVersion, at: time.Now()})

@@ -34,7 +34,8 @@ func TestReportsUnknownProfileUntilItIsConfigured(t *testing.T) {
 }
 
 func TestRefusesForgedAnnotationInUnselectedNamespace(t *testing.T) {
-	f := newFixture(t, `{name: default, namespaceSelector: {matchLabels: {gpu: "true"}}, storageClass: {name: forged-fast}}`)
+	f := newFixture(t, `{name: default, namespaceSelector: {matchLabels: {gpu: "true"}}, `+
+		`storageClass: {name: forged-fast}}`)
 	namespace, allowed := f.namespace(), f.namespace("gpu")
 	f.run()
 	f.pod(namespace, "one", "default")
@@ -61,7 +62,7 @@ func TestCreatesNothingInTerminatingNamespace(t *testing.T) {
 	err := f.Create(t.Context(), &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: namespace}, Spec: claimtest.Claim().Spec,
 	})
-	require.ErrorIs(t, asRefusal(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceEnds,
+	require.ErrorIs(t, asRefusal(err, diagnose.ReasonCreateRefused, "create a claim"), errNamespaceTerminating,
 		"the API server's own answer: %v", err)
 
 	f.run()
@@ -96,7 +97,8 @@ func TestReportsRefusalOfAPIServer(t *testing.T) {
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
 }
 
-// TestFailsOverWhenLeaderIsKilled: what comes between two leaders is not lost, and the standby can warn.
+// TestFailsOverWhenLeaderIsKilled: what comes between two leaders is not lost, and the standby can
+// warn.
 func TestFailsOverWhenLeaderIsKilled(t *testing.T) {
 	f := newFixture(t, `{name: default, storageClass: {name: leader-fast}}`)
 	elect := func(_ *Options, m *manager.Options) {
@@ -133,7 +135,7 @@ func TestRefused(t *testing.T) {
 	ending.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 
 	var refusal refusal
-	require.ErrorIs(t, asRefusal(ending, "R", "create x"), errNamespaceEnds)
+	require.ErrorIs(t, asRefusal(ending, "R", "create x"), errNamespaceTerminating)
 	require.ErrorAs(t, asRefusal(apierrors.NewForbidden(claims, "x", nil), "R", "create x"), &refusal)
 	require.ErrorAs(t, asRefusal(apierrors.NewInvalid(schema.GroupKind{}, "x", nil), "R", "create x"), &refusal)
 	require.ErrorAs(t, asRefusal(apierrors.NewBadRequest("x"), "R", "create x"), &refusal)

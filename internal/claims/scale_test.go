@@ -35,7 +35,8 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// TestPodsWithoutTheLabelCostNothing: the API server selects, so however many there are, none is cached.
+// TestPodsWithoutTheLabelCostNothing: the API server selects, so however many there are, none is
+// cached.
 func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 	const many = 3000
 	f := newFixture(t, `{name: default, storageClass: {name: scale-fast}}`)
@@ -75,9 +76,7 @@ func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
 }
 
 // TestStrippedPodIsSmall holds the cost of a labelled pod in the cache, whatever the pod is like.
-func TestStrippedPodIsSmall(t *testing.T) {
-	t.Parallel()
-
+func TestStrippedPodIsSmall(t *testing.T) { // not parallel: a benchmark counts the memory of the whole process
 	large := func(i int) *metav1.PartialObjectMetadata {
 		pod := injectedPod("team-namespace", fmt.Sprintf("training-job-worker-%d", i), "default")
 		pod.UID = types.UID(fmt.Sprintf("0b5e8f6e-3e0c-4f0c-8f0a-%012d", i))
@@ -113,7 +112,8 @@ func TestStrippedPodIsSmall(t *testing.T) {
 	assert.Less(t, result.AllocedBytesPerOp(), int64(1024))
 }
 
-// TestStrippedClaimIsSmall holds the cost of a claim in the cache: anyone who can write claims can give them the label.
+// TestStrippedClaimIsSmall holds the cost of a claim in the cache: anyone who can write claims can
+// give them the label.
 func TestStrippedClaimIsSmall(t *testing.T) {
 	t.Parallel()
 
@@ -163,7 +163,8 @@ func (p *pages) List(_ context.Context, list client.ObjectList, options ...clien
 	return nil
 }
 
-// TestReadsLargePodsInSmallPages holds that the memory of reading the nodes of a namespace does not grow with its pods.
+// TestReadsLargePodsInSmallPages holds that the memory of reading the nodes of a namespace does not
+// grow with its pods.
 func TestReadsLargePodsInSmallPages(t *testing.T) {
 	t.Parallel()
 

@@ -17,7 +17,8 @@ import (
 // Change is one difference to the claim that [Claim] makes.
 type Change func(*corev1.PersistentVolumeClaim)
 
-// Claim is ml/data, 100Gi ReadWriteOnce of the class fast, with changes.
+// Claim is ml/data, 100Gi ReadWriteOnce of the class fast, with changes. The changes are made in
+// their order. Each call returns a claim of its own, so that parallel tests may change it.
 func Claim(changes ...Change) *corev1.PersistentVolumeClaim {
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "ml", UID: "claim-uid"},
@@ -35,14 +36,14 @@ func Claim(changes ...Change) *corev1.PersistentVolumeClaim {
 	return claim
 }
 
-// Size makes it request that much.
+// Size makes it request that much. It must be a valid quantity, such as 10Gi: anything else panics.
 func Size(size string) Change {
 	return func(c *corev1.PersistentVolumeClaim) {
 		c.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
 	}
 }
 
-// Modes are its access modes.
+// Modes are its access modes. None at all is a claim that the API server refuses.
 func Modes(modes ...corev1.PersistentVolumeAccessMode) Change {
 	return func(c *corev1.PersistentVolumeClaim) { c.Spec.AccessModes = modes }
 }
@@ -67,7 +68,9 @@ func Block(c *corev1.PersistentVolumeClaim) {
 	c.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)
 }
 
-// Config loads a configuration of profiles in YAML's flow style, each at a mount path of its own.
+// Config loads a configuration of profiles in YAML's flow style, each at a mount path of its own. A
+// profile is a text such as {name: models}, without mount. A configuration that package storage
+// refuses fails the test.
 func Config(tb testing.TB, profiles ...string) *storage.Config {
 	tb.Helper()
 

@@ -1,6 +1,6 @@
-// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a mounted
-// ConfigMap, which is read again when it changes. A file that is refused changes nothing: the one before stays
-// in force as a whole.
+// Package configfile holds the webhook's configuration: a StorageConfig file, most often from a
+// mounted ConfigMap, which is read again when it changes. A file that is refused changes nothing:
+// the one before stays in force as a whole.
 package configfile
 
 import (
@@ -17,8 +17,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Interval is how often a file is read. It is read and compared rather than watched: the kubelet updates a mounted
-// ConfigMap within a minute or so, by replacing a symbolic link, and a few kilobytes a second cost nothing.
+// Interval is how often a file is read. It is read and compared rather than watched: the kubelet
+// updates a mounted ConfigMap within a minute or so, by replacing a symbolic link, and a few
+// kilobytes a second cost nothing.
 const Interval = time.Second
 
 var (
@@ -40,10 +41,11 @@ func init() {
 type File struct {
 	path     string
 	interval time.Duration
-	// OnChange is called with a new configuration after it has come into force, and the warnings about it. Set it before
-	// Start.
+	// OnChange is called with a new configuration after it has come into force, and the warnings
+	// about it. Set it before Start.
 	OnChange func(config *storage.Config, warnings []string)
-	// OnRefused is called with the reason why a new file does not come into force. Set it before Start.
+	// OnRefused is called with the reason why a new file does not come into force. Set it before
+	// Start.
 	OnRefused func(reason error)
 
 	current atomic.Pointer[storage.Config]
@@ -52,8 +54,10 @@ type File struct {
 	text []byte
 }
 
-// Open reads the file for the first time. It must be valid then: no earlier configuration could be in force. The
-// warnings are for people.
+// Open reads the file for the first time. It must be valid then: no earlier configuration could be
+// in force. The warnings are for people. interval is the time between two reads by [File.Start],
+// usually [Interval]. Both results of a reload get a metric at once, so that a rate has a first
+// value.
 func Open(path string, interval time.Duration) (*File, []string, error) {
 	f := &File{path: path, interval: interval}
 	text, err := os.ReadFile(path)
@@ -99,7 +103,8 @@ func (f *File) Start(ctx context.Context) error {
 // NeedLeaderElection is false: every replica decides by its file.
 func (f *File) NeedLeaderElection() bool { return false }
 
-// reload reads the file, and puts it in force when it has changed and is valid.
+// reload reads the file, and puts it in force when it has changed and is valid. Only the goroutine
+// of Start calls it.
 func (f *File) reload() {
 	text, err := os.ReadFile(f.path)
 	if err != nil {
@@ -128,6 +133,7 @@ func (f *File) reload() {
 	}
 }
 
+// refuse keeps the configuration in force, and reports the reason by metric and OnRefused.
 func (f *File) refuse(reason error) {
 	f.reason.Store(&reason)
 	refused.Set(1)

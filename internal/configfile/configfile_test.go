@@ -16,8 +16,8 @@ import (
 
 const head = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
 
-// mounted is a directory as the kubelet makes it of a ConfigMap: a file is a link into a directory that is
-// replaced as a whole.
+// mounted is a directory as the kubelet makes it of a ConfigMap: a file is a link into a directory
+// that is replaced as a whole.
 // Source: Kubernetes, pkg/volume/util/atomic_writer.go.
 type mounted struct {
 	t       *testing.T

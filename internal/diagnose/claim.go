@@ -14,13 +14,16 @@ import (
 
 // Metadata of claims that is read.
 const (
-	// AnnotationHelmRelease is on everything that belongs to a Helm release, with app.kubernetes.io/managed-by.
+	// AnnotationHelmRelease is on everything that belongs to a Helm release, with
+	// app.kubernetes.io/managed-by.
 	// Source: Helm, pkg/action/validate.go.
 	AnnotationHelmRelease = "meta.helm.sh/release-name"
-	// LabelManagedBy with the value Helm is on the same objects. Source: Kubernetes, Recommended Labels.
+	// LabelManagedBy with the value Helm is on the same objects.
+	// Source: Kubernetes, Recommended Labels.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	managedByHelm  = "Helm"
-	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for its first consumer.
+	// AnnotationSelectedNode is what the scheduler writes on a claim when it has chosen a node for
+	// its first consumer.
 	// Source: Kubernetes, component-helpers/storage/volume.AnnSelectedNode.
 	AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
 )
@@ -36,7 +39,7 @@ func Lacking(have, want []corev1.PersistentVolumeAccessMode) []corev1.Persistent
 	return missing
 }
 
-// Modes returns access modes in one line.
+// Modes returns access modes in one line. It uses the names of the API: ReadWriteOnce, not RWO.
 func Modes(list []corev1.PersistentVolumeAccessMode) string {
 	names := make([]string, len(list))
 	for i, mode := range list {
@@ -45,12 +48,14 @@ func Modes(list []corev1.PersistentVolumeAccessMode) string {
 	return strings.Join(names, ", ")
 }
 
-// Requested returns the size that a claim requests.
+// Requested returns the size that a claim requests. It is zero for a claim that requests nothing,
+// which the API server refuses.
 func Requested(claim *corev1.PersistentVolumeClaim) resource.Quantity {
 	return claim.Spec.Resources.Requests[corev1.ResourceStorage]
 }
 
-// ClassOf returns the name of the class of a claim, empty where it names none.
+// ClassOf returns the name of the class of a claim, empty where it names none. An empty name is
+// also what a claim without dynamic provisioning has.
 func ClassOf(claim *corev1.PersistentVolumeClaim) string {
 	if claim.Spec.StorageClassName == nil {
 		return ""
@@ -63,17 +68,21 @@ func IsBlock(claim *corev1.PersistentVolumeClaim) bool {
 	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
 }
 
-// OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's, with any other label.
+// OwnedBy reports whether an installation created the claim. A claim of a Helm release is Helm's,
+// with any other label.
 func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
 	return claim.Labels[storage.LabelInstallation] == installation && !helm &&
 		claim.Labels[LabelManagedBy] != managedByHelm
 }
 
-// Selects reports whether a webhook's selector matches the labels. The API server has checked the selector.
+// Selects reports whether a webhook's selector matches the labels. The API server has checked the
+// selector. A nil selector of a webhook selects everything, but for
+// metav1.LabelSelectorAsSelector it matches nothing.
+// Source: Kubernetes, admissionregistration/v1 MutatingWebhook; apimachinery, metav1.
 func Selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	if selector == nil {
-		return true // of a webhook; LabelSelectorAsSelector of nil matches nothing
+		return true
 	}
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && s.Matches(labels.Set(set))

@@ -10,9 +10,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// MultiNode returns a note when pods on several nodes use a volume that one node at a time can mount. The note
-// is empty while that does no harm. Then after is the time until a pod that is not scheduled has waited longer
-// than podWait, or 0.
+// MultiNode returns a note when pods on several nodes use a volume that one node at a time can
+// mount. The note is empty while that does no harm. Then after is the time until a pod that is not
+// scheduled has waited longer than podWait, or 0. pods are the live ones with their node names, in
+// any order. ReadWriteOnce permits several pods, as long as they run on one node.
+// Source: Kubernetes, Persistent Volumes, Access Modes.
 func MultiNode(
 	p *storage.Profile, claim string, pods []corev1.Pod, now time.Time, podWait time.Duration,
 ) (note string, after time.Duration) {
@@ -44,6 +46,8 @@ func MultiNode(
 	return "", after
 }
 
+// multiNodeNote returns the sentence of [MultiNode]. what is a clause about the pods and their
+// nodes.
 func multiNodeNote(p *storage.Profile, claim, what string) string {
 	return fmt.Sprintf("claim %s is %s on %s, but %s: pods on other nodes wait; %s",
 		claim, Modes(p.Claim.AccessModes), p.StorageClass.Backend, what, MultiNodeNext)

@@ -12,7 +12,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// noProvisioner is the provisioner of classes for volumes that people make. Source: Kubernetes, Storage Classes, Local.
+// noProvisioner is the provisioner of classes for volumes that people make.
+// Source: Kubernetes, Storage Classes, Local.
 const noProvisioner = "kubernetes.io/no-provisioner"
 
 // Finding is a problem.
@@ -25,7 +26,8 @@ type Finding struct {
 	Next string
 }
 
-// advise returns a finding. what is the problem, with the colon or full stop behind it; next is the next step.
+// advise returns a finding. what is the problem, with the colon or full stop behind it; next is the
+// next step.
 func advise(reason, what, next string) Finding { return Finding{reason, what + next, next} }
 
 // What returns the part of Note with the problem.
@@ -49,15 +51,18 @@ type Snapshot struct {
 	Class *storagev1.StorageClass
 	// Pods are those that use the claim.
 	Pods []corev1.Pod
-	// Own is true where a claims controller created the claim, and re-binds its old volume by consent.
+	// Own is true where a claims controller created the claim, and re-binds its old volume by
+	// consent.
 	Own bool
 	// Drivers are the names of the CSIDriver objects; nil: they were not read.
 	Drivers []string
-	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not mean missing.
+	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not
+	// mean missing.
 	VolumesUnread, ClassesUnread bool
 }
 
-// profileHint returns the end of a next step with the field of the profile that would do it, where there is a profile.
+// profileHint returns the end of a next step with the field of the profile that would do it, where
+// there is a profile.
 func (s *Snapshot) profileHint(before, field string) string {
 	if s.Profile == nil {
 		return ""
@@ -71,7 +76,8 @@ type cause struct{ reason, because, next string }
 // causes are the checks in the order in which people resolve them.
 var causes = []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause}
 
-// Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first.
+// Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first. It
+// is pure and safe for concurrent use, as everything in this package is.
 func Claim(s Snapshot) Finding {
 	if s.Claim == nil {
 		return advise(ReasonClaimMissing, fmt.Sprintf("claim %s does not exist in namespace %s: ", s.Name, s.Namespace),
@@ -86,6 +92,7 @@ func Claim(s Snapshot) Finding {
 		fmt.Sprintf("kubectl describe persistentvolumeclaim %s --namespace %s shows its events", s.Name, s.Namespace))
 }
 
+// phase returns Pending for a claim whose status is not written yet.
 func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhase {
 	if claim.Status.Phase == "" {
 		return corev1.ClaimPending
@@ -100,6 +107,9 @@ func BeingDeleted(claim string) Finding {
 		"End them to have it recreated; its volume is retained where the reclaim policy is Retain")
 }
 
+// lost is about a claim that was bound and whose volume does not exist any more, or belongs to
+// another claim. Kubernetes binds it again only when a volume of that name is free for it.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go, syncBoundClaim.
 func lost(s *Snapshot) *cause {
 	if s.Claim.Status.Phase != corev1.ClaimLost {
 		return nil
@@ -137,8 +147,9 @@ func volumeCause(s *Snapshot) *cause {
 	return nil
 }
 
-// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a deleted claim, and
-// people decide whether its data is meant for the new one: the command is reported, never run.
+// claimRefCause checks which claim the volume belongs to. A Released volume has the UID of a
+// deleted claim, and people decide whether its data is meant for the new one: the command is
+// reported, never run.
 func claimRefCause(s *Snapshot) *cause {
 	ref := s.Volume.Spec.ClaimRef
 	switch {
@@ -165,7 +176,8 @@ func (s *Snapshot) release() string {
 	if s.Own {
 		return ConsentCommand(s.Volume.Name, s.Claim.Namespace)
 	}
-	return fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, s.Volume.Name)
+	return fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge -p `+
+		`'{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, s.Volume.Name)
 }
 
 // VolumeMisfits returns why a claim cannot be bound to a volume that it names.
@@ -187,8 +199,8 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 	return why
 }
 
-// classCause checks the class. A claim that names its volume needs no class object: there the name only has to
-// be equal.
+// classCause checks the class. A claim that names its volume needs no class object: there the name
+// only has to be equal.
 func classCause(s *Snapshot) *cause {
 	name := ClassOf(s.Claim)
 	switch {
@@ -221,7 +233,9 @@ func driverCause(s *Snapshot) *cause {
 	}
 }
 
-// consumerCause finds the pod that a class with WaitForFirstConsumer waits for.
+// consumerCause finds the pod that a class with WaitForFirstConsumer waits for. Such a claim is
+// bound after the scheduler has chosen a node for a pod, and has written it on the claim.
+// Source: Kubernetes, Storage Classes, Volume Binding Mode.
 func consumerCause(s *Snapshot) *cause {
 	if s.Claim.Spec.VolumeName != "" || s.Class == nil || s.Class.VolumeBindingMode == nil ||
 		*s.Class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer ||
@@ -244,6 +258,7 @@ func consumerCause(s *Snapshot) *cause {
 	return nil
 }
 
+// whyNotScheduled returns the scheduler's own message: it names the nodes and their reasons.
 func whyNotScheduled(pod *corev1.Pod) string {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {
@@ -272,7 +287,8 @@ func provisionerCause(s *Snapshot) *cause {
 	}
 }
 
-// UnknownProfile is about a pod whose injected annotation names a profile that the configuration does not have.
+// UnknownProfile is about a pod whose injected annotation names a profile that the configuration
+// does not have.
 func UnknownProfile(name string) Finding {
 	return advise(ReasonProfileUnknown,
 		fmt.Sprintf("the annotation %s names the profile %q, which the configuration does not have: "+

@@ -104,7 +104,8 @@ func TestDiagnose(t *testing.T) {
 				Reason: ReasonVolumeReleased,
 				Note: "claim data is Pending because its PersistentVolume v is Released: it still holds the data of a claim of " +
 					"this name that was deleted. " +
-					`To give this data to the new claim: kubectl patch persistentvolume v --type=merge -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`,
+					`To give this data to the new claim: kubectl patch persistentvolume v --type=merge -p ` +
+					`'{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`,
 			},
 		},
 		"the named volume is too small, of another class and read by many": {

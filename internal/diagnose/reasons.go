@@ -1,7 +1,7 @@
 package diagnose
 
-// Reasons of Events. Each problem has its own: the API's client counts Events of one object, reason and action as one
-// series and drops the note of a later one.
+// Reasons of Events. Each problem has its own: the API's client counts Events of one object, reason
+// and action as one series and drops the note of a later one.
 const (
 	ReasonCreated          = "StorageCreated"
 	ReasonExpanding        = "ClaimExpanding"

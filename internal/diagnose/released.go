@@ -13,16 +13,18 @@ import (
 
 // Released are the volumes that have the data of a deleted claim.
 type Released struct {
-	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or labels by which
-	// an administrator consents.
+	// Volumes, the newest first, have the data of a claim of this name in this very namespace, or
+	// labels by which an administrator consents.
 	Volumes []corev1.PersistentVolume
-	// Earlier, the newest first, have the data of a claim of this name in an earlier or unknown namespace of this name.
+	// Earlier, the newest first, have the data of a claim of this name in an earlier or unknown
+	// namespace of this name.
 	Earlier []corev1.PersistentVolume
 }
 
-// ReleasedFor returns the volumes that a claim had. Their claimRef names it, with the UID of a deleted claim or
-// without a UID. A volume that is deleted with its claim is left out. claim is the UID of the claim that exists
-// now, empty where it does not. namespaceUID is the UID of its namespace.
+// ReleasedFor returns the volumes that a claim had. Their claimRef names it, with the UID of a
+// deleted claim or without a UID. A volume that is deleted with its claim is left out. claim is the
+// UID of the claim that exists now, empty where it does not. namespaceUID is the UID of its
+// namespace.
 func ReleasedFor(key types.NamespacedName, claim, namespaceUID types.UID, volumes []corev1.PersistentVolume) Released {
 	var released Released
 	for i := range volumes {
@@ -51,7 +53,8 @@ func Rebound(volume string) Finding {
 	return advise(ReasonRebound, what, "")
 }
 
-// Ambiguous is about a claim for which several volumes have data, the newest first: people decide which is meant.
+// Ambiguous is about a claim for which several volumes have data, the newest first: people decide
+// which is meant.
 func Ambiguous(claim string, volumes []corev1.PersistentVolume) Finding {
 	return advise(ReasonVolumesAmbiguous,
 		fmt.Sprintf("PersistentVolumes %s all have data of deleted claims of the name %s: "+
@@ -69,8 +72,8 @@ func Unfit(claim, volume, profile string, why []string) Finding {
 		"restore the profile, or give it another claim.name to begin with an empty volume")
 }
 
-// EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same name. The newest
-// volume is the first.
+// EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same
+// name. The newest volume is the first.
 func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
 	return advise(ReasonVolumeReleased,
 		fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
@@ -78,8 +81,8 @@ func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolum
 		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
 }
 
-// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace, because the
-// volume is reserved for a claim of that name.
+// Reserved is about a claim that would be bound to a volume with the data of an earlier namespace:
+// the volume is reserved for a claim of that name.
 func Reserved(key types.NamespacedName, volume string) Finding {
 	return advise(ReasonVolumeReleased,
 		fmt.Sprintf("PersistentVolume %s is free for the claim %s, but has the data of an earlier namespace %s, "+
@@ -88,8 +91,8 @@ func Reserved(key types.NamespacedName, volume string) Finding {
 		"To use that data, consent: "+ConsentCommand(volume, key.Namespace))
 }
 
-// ConsentCommand returns the command by which an administrator gives a Released volume to the claim that its
-// claimRef names.
+// ConsentCommand returns the command by which an administrator gives a Released volume to the claim
+// that its claimRef names.
 func ConsentCommand(volume, namespace string) string {
 	return fmt.Sprintf("kubectl label persistentvolume %s %s=%s %s=$(kubectl get namespace %s "+
 		"--output=jsonpath={.metadata.uid}) --overwrite",
@@ -99,6 +102,7 @@ func ConsentCommand(volume, namespace string) string {
 // mostListed is how many volumes a sentence names: an Event has room for a command behind it.
 const mostListed = 3
 
+// listed returns the names of the first volumes, and how many more there are.
 func listed(volumes []corev1.PersistentVolume) string {
 	var names []string
 	for i := range volumes[:min(len(volumes), mostListed)] {

@@ -131,8 +131,8 @@ func TestDriver(t *testing.T) {
 	assert.Equal(t, ReasonNotProvisioned, pending("rancher.io/local-path", []string{}), "which is no CSI driver")
 }
 
-// TestWhatWasNotReadIsNotMissing is about callers without the rights of the claims controller, and without its
-// configuration.
+// TestWhatWasNotReadIsNotMissing is about callers without the rights of the claims controller, and
+// without its configuration.
 func TestWhatWasNotReadIsNotMissing(t *testing.T) {
 	t.Parallel()
 

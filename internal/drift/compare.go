@@ -12,30 +12,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxDifferences is how many webhooks a report names. The writer of the live object chooses their number.
+// maxDifferences is how many webhooks a report names. The writer of the live object chooses their
+// number.
 const maxDifferences = 5
 
-// exclusions are the requirements that a cloud adds to the namespaceSelector of every webhook. They only exclude that
-// cloud's own namespaces, so they are no drift.
+// exclusions are the requirements that a cloud adds to the namespaceSelector of every webhook. They
+// only exclude that cloud's own namespaces, so they are no drift.
 //
-// Source: AKS, FAQ, "Can admission controller webhooks impact kube-system and internal AKS namespaces?"; the
-// requirements are those of github.com/Azure/AKS issues 1771 and 4002.
+// Source: AKS, FAQ, "Can admission controller webhooks impact kube-system and internal AKS
+// namespaces?"; the requirements are those of github.com/Azure/AKS issues 1771 and 4002.
 var exclusions = []metav1.LabelSelectorRequirement{
 	{Key: "control-plane", Operator: metav1.LabelSelectorOpDoesNotExist},
 	{Key: "control-plane", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"true"}},
 	{Key: "kubernetes.azure.com/managedby", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"aks"}},
 }
 
-// Differences returns a phrase for each webhook that is not as expected, with the names of its fields and none of their
-// values. It is empty when the live webhooks are as installed. It ignores caBundles, the order of the webhooks and of a
-// selector's requirements, and the exclusions that a cloud adds.
+// Differences returns a phrase for each webhook that is not as expected, with the names of its
+// fields and none of their values. It is empty when the live webhooks are as installed. It ignores
+// caBundles, the order of the webhooks and of a selector's requirements, and the exclusions that a
+// cloud adds.
 func (e *Expected) Differences(live []v1.MutatingWebhook) []string {
 	var found []string
 	have := byName(defaulted(live))
 	for i := range e.Webhooks {
 		want := &e.Webhooks[i]
-		is, ok := have[want.Name]
-		switch fields := changed(want, is); {
+		actual, ok := have[want.Name]
+		switch fields := changed(want, actual); {
 		case !ok:
 			found = append(found, fmt.Sprintf("webhook %s is missing", want.Name))
 		case len(fields) > 0:
@@ -67,23 +69,26 @@ func (e *Expected) excluded(live []v1.MutatingWebhook) []string {
 	return slices.Compact(keys)
 }
 
-// restored returns the webhooks to write: those expected, with the caBundles and a cloud's exclusions of the live ones.
+// restored returns the webhooks to write: those expected, with the caBundles and a cloud's
+// exclusions of the live ones.
 func (e *Expected) restored(live []v1.MutatingWebhook) []v1.MutatingWebhook {
 	have := byName(live)
 	webhooks := make([]v1.MutatingWebhook, len(e.Webhooks))
 	for i := range e.Webhooks {
 		e.Webhooks[i].DeepCopyInto(&webhooks[i])
-		is, ok := have[e.Webhooks[i].Name]
+		actual, ok := have[e.Webhooks[i].Name]
 		if !ok {
 			continue
 		}
-		webhooks[i].ClientConfig.CABundle = is.ClientConfig.CABundle
+		webhooks[i].ClientConfig.CABundle = actual.ClientConfig.CABundle
 		selector := webhooks[i].NamespaceSelector
-		selector.MatchExpressions = append(selector.MatchExpressions, added(&e.Webhooks[i], is)...)
+		selector.MatchExpressions = append(selector.MatchExpressions, added(&e.Webhooks[i], actual)...)
 	}
 	return webhooks
 }
 
+// byName maps webhooks by their names, which are unique in one object.
+// Source: Kubernetes, pkg/apis/admissionregistration/validation.
 func byName(webhooks []v1.MutatingWebhook) map[string]*v1.MutatingWebhook {
 	named := make(map[string]*v1.MutatingWebhook, len(webhooks))
 	for i := range webhooks {
@@ -93,12 +98,12 @@ func byName(webhooks []v1.MutatingWebhook) map[string]*v1.MutatingWebhook {
 }
 
 // added returns the exclusions that the live webhook has in addition to those expected.
-func added(want, is *v1.MutatingWebhook) []metav1.LabelSelectorRequirement {
-	if is == nil || is.NamespaceSelector == nil {
+func added(want, actual *v1.MutatingWebhook) []metav1.LabelSelectorRequirement {
+	if actual == nil || actual.NamespaceSelector == nil {
 		return nil
 	}
 	var more []metav1.LabelSelectorRequirement
-	for _, r := range is.NamespaceSelector.MatchExpressions {
+	for _, r := range actual.NamespaceSelector.MatchExpressions {
 		if has(exclusions, r) && !has(want.NamespaceSelector.MatchExpressions, r) {
 			more = append(more, r)
 		}
@@ -106,6 +111,7 @@ func added(want, is *v1.MutatingWebhook) []metav1.LabelSelectorRequirement {
 	return more
 }
 
+// has compares with semantic equality, for which a nil list equals an empty one.
 func has(all []metav1.LabelSelectorRequirement, one metav1.LabelSelectorRequirement) bool {
 	return slices.ContainsFunc(all, func(r metav1.LabelSelectorRequirement) bool {
 		return apiequality.Semantic.DeepEqual(r, one)
@@ -113,33 +119,33 @@ func has(all []metav1.LabelSelectorRequirement, one metav1.LabelSelectorRequirem
 }
 
 // changed returns the JSON names of the fields that differ. A nil webhook has none.
-func changed(want, is *v1.MutatingWebhook) []string {
-	if is == nil {
+func changed(want, actual *v1.MutatingWebhook) []string {
+	if actual == nil {
 		return nil
 	}
-	more := added(want, is)
-	want, is = want.DeepCopy(), is.DeepCopy()
-	is.NamespaceSelector.MatchExpressions = slices.DeleteFunc(is.NamespaceSelector.MatchExpressions,
+	more := added(want, actual)
+	want, actual = want.DeepCopy(), actual.DeepCopy()
+	actual.NamespaceSelector.MatchExpressions = slices.DeleteFunc(actual.NamespaceSelector.MatchExpressions,
 		func(r metav1.LabelSelectorRequirement) bool { return has(more, r) })
-	for _, w := range []*v1.MutatingWebhook{want, is} {
+	for _, w := range []*v1.MutatingWebhook{want, actual} {
 		w.ClientConfig.CABundle = nil
 		sortSelector(w.NamespaceSelector)
 		sortSelector(w.ObjectSelector)
 	}
-	return changedFields("", reflect.ValueOf(*want), reflect.ValueOf(*is))
+	return changedFields("", reflect.ValueOf(*want), reflect.ValueOf(*actual))
 }
 
-// changedFields compares two structs field by field, so that a field that a later API version adds is compared
-// as well. The fields of clientConfig are named one by one.
-func changedFields(prefix string, want, is reflect.Value) []string {
+// changedFields compares two structs field by field, so that a field that a later API version adds
+// is compared as well. The fields of clientConfig are named one by one.
+func changedFields(prefix string, want, actual reflect.Value) []string {
 	var names []string
 	for i := range want.NumField() {
 		field := want.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Type == reflect.TypeFor[v1.WebhookClientConfig]():
-			names = append(names, changedFields(name+".", want.Field(i), is.Field(i))...)
-		case !apiequality.Semantic.DeepEqual(want.Field(i).Interface(), is.Field(i).Interface()):
+			names = append(names, changedFields(name+".", want.Field(i), actual.Field(i))...)
+		case !apiequality.Semantic.DeepEqual(want.Field(i).Interface(), actual.Field(i).Interface()):
 			names = append(names, prefix+name)
 		}
 	}
@@ -179,6 +185,7 @@ func defaulted(webhooks []v1.MutatingWebhook) []v1.MutatingWebhook {
 	return all
 }
 
+// setDefault sets a field that is nil.
 func setDefault[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value

@@ -95,7 +95,8 @@ func TestChangesHaveEveryField(t *testing.T) {
 
 func TestDifferences(t *testing.T) {
 	t.Parallel()
-	requirement := func(key string, operator metav1.LabelSelectorOperator, values ...string) metav1.LabelSelectorRequirement {
+	type operator = metav1.LabelSelectorOperator
+	requirement := func(key string, operator operator, values ...string) metav1.LabelSelectorRequirement {
 		return metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: values}
 	}
 	for name, row := range map[string]struct {

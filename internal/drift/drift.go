@@ -1,11 +1,11 @@
 package drift
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	v1 "k8s.io/api/admissionregistration/v1"
@@ -21,11 +21,12 @@ import (
 
 // Defaults of [Options].
 const (
-	// DefaultRepairAfter is longer than the usual time between two scrapes, so that the gauge shows a difference before it
-	// is repaired.
+	// DefaultRepairAfter is longer than the usual time between two scrapes, so that the gauge shows
+	// a difference before it is repaired.
 	DefaultRepairAfter = time.Minute
 	// DefaultGrace is longer than a kubelet takes to update a mounted ConfigMap.
-	// Source: Kubernetes, ConfigMaps, "Mounted ConfigMaps are updated automatically" (sync period plus cache delay).
+	// Source: Kubernetes, ConfigMaps, "Mounted ConfigMaps are updated automatically" (sync period
+	// plus cache delay).
 	DefaultGrace = 2 * time.Minute
 	// DefaultPoll is the time between two comparisons when no watch reports a change.
 	DefaultPoll = 30 * time.Second
@@ -34,7 +35,8 @@ const (
 // Bounds.
 const (
 	maxRepairPause = time.Hour
-	// Comparisons and reports are limited: the holder of a stolen token may change the object as often as it likes.
+	// Comparisons and reports are limited: the holder of a stolen token may change the object as
+	// often as it likes.
 	leastPause       = time.Second
 	reportsBurst     = 10
 	reportsPerSecond = 1.0 / 60
@@ -59,8 +61,8 @@ type Options struct {
 	Repair bool
 	// RepairAfter is how long a difference lasts before it is repaired.
 	RepairAfter time.Duration
-	// Grace is how long a difference is not reported by Event and log while the object was not installed with this
-	// replica's file: during an upgrade the file comes later.
+	// Grace is how long a difference is not reported by Event and log while the object was not
+	// installed with this replica's file: during an upgrade the file comes later.
 	Grace time.Duration
 	// Poll is the time between two comparisons when no watch reports a change.
 	Poll time.Duration
@@ -68,23 +70,19 @@ type Options struct {
 	Clock clock.WithTicker
 }
 
+// complete returns the options with the default in place of each zero.
 func (o Options) complete() Options {
-	for _, d := range []struct {
-		value    *time.Duration
-		standard time.Duration
-	}{{&o.RepairAfter, DefaultRepairAfter}, {&o.Grace, DefaultGrace}, {&o.Poll, DefaultPoll}} {
-		if *d.value == 0 {
-			*d.value = d.standard
-		}
-	}
+	o.RepairAfter = cmp.Or(o.RepairAfter, DefaultRepairAfter)
+	o.Grace = cmp.Or(o.Grace, DefaultGrace)
+	o.Poll = cmp.Or(o.Poll, DefaultPoll)
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
 	return o
 }
 
-// Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader sends
-// Events and repairs.
+// Watcher compares the live MutatingWebhookConfiguration with the file on every replica; the leader
+// sends Events and repairs.
 type Watcher struct {
 	Options
 	cached client.Reader
@@ -93,19 +91,20 @@ type Watcher struct {
 	events kube.Events
 	limit  flowcontrol.PassiveRateLimiter // of log messages and Events
 	loop   kube.WebhookLoop
-	note   atomic.Pointer[string] // nil: not compared yet
+	note   kube.Note
 
 	// The fields below belong to the loop.
-	since     time.Time // of the difference; zero: no difference
-	sinceSame time.Time // of the difference while the object is installed with this file
-	logged    string
-	repairs   int // since the object was last in sync for long
-	lastTry   time.Time
+	since          time.Time // of the difference; zero: no difference
+	sinceInstalled time.Time // of the difference while the object is installed with this file
+	logged         string
+	repairs        int // since the object was last in sync for long
+	lastTry        time.Time
 }
 
-// Add adds the comparison to a manager whose cache keeps all fields of the own MutatingWebhookConfiguration. It
-// needs get, list and watch of MutatingWebhookConfigurations, and patch of the own one to repair. It returns
-// nil, which is of use as it is, when the options name no file or no MutatingWebhookConfiguration.
+// Add adds the comparison to a manager whose cache keeps all fields of the own
+// MutatingWebhookConfiguration. It needs get, list and watch of MutatingWebhookConfigurations, and
+// patch of the own one to repair. It returns nil, which is of use as it is, when the options name
+// no file or no MutatingWebhookConfiguration.
 func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	if o.File == "" || o.WebhookConfiguration == "" {
 		return nil, nil
@@ -126,16 +125,13 @@ func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 	return w, nil
 }
 
-// Note returns what differs, or an empty string. It is safe for concurrent use and makes no request. A nil
-// Watcher has none.
+// Note returns what differs, or an empty string. It is safe for concurrent use and makes no
+// request. A nil Watcher has none.
 func (w *Watcher) Note() string {
 	if w == nil {
 		return ""
 	}
-	if note := w.note.Load(); note != nil {
-		return *note
-	}
-	return ""
+	return w.note.Text()
 }
 
 // reconcile compares, repairs where that is due, and returns the time until the next comparison.
@@ -170,6 +166,8 @@ func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	return w.Poll
 }
 
+// readFile reads and parses the file. Its size is bounded by that of a ConfigMap, 1 MiB.
+// Source: Kubernetes, ConfigMaps.
 func (w *Watcher) readFile() (*Expected, error) {
 	text, err := os.ReadFile(w.File)
 	if err != nil {
@@ -185,7 +183,7 @@ func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.Mutat
 		differences = expected.Differences(live.Webhooks)
 	}
 	if len(differences) == 0 {
-		w.since, w.sinceSame = time.Time{}, time.Time{}
+		w.since, w.sinceInstalled = time.Time{}, time.Time{}
 		w.set(exclusionNote(expected, live), false)
 		w.logEnd(ctx)
 		if live != nil {
@@ -198,9 +196,9 @@ func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.Mutat
 		w.since = now
 	}
 	if !expected.installed(live) {
-		w.sinceSame = time.Time{}
-	} else if w.sinceSame.IsZero() {
-		w.sinceSame = now
+		w.sinceInstalled = time.Time{}
+	} else if w.sinceInstalled.IsZero() {
+		w.sinceInstalled = now
 	}
 	note := w.driftNote(expected, live, differences)
 	w.set(note, true)
@@ -210,8 +208,10 @@ func (w *Watcher) report(ctx context.Context, expected *Expected, live *v1.Mutat
 	w.warn(ctx, live, note)
 }
 
+// set stores the note and the gauge. A note without a difference, such as an exclusion of a cloud
+// or a file that cannot be read, leaves the gauge at 0.
 func (w *Watcher) set(note string, differs bool) {
-	w.note.Store(&note)
+	w.note.Set(note)
 	drifted.Set(0)
 	if differs {
 		drifted.Set(1)
@@ -238,6 +238,8 @@ const (
 	adviceByHand = "find out who changed it, and install it again"
 )
 
+// driftNote returns the sentence of note, log and Event: the differences and the next step. live is
+// not nil. An empty annotation means that the object was not installed by the chart.
 func (w *Watcher) driftNote(expected *Expected, live *v1.MutatingWebhookConfiguration, differences []string) string {
 	advice := adviceByHand
 	switch hash := live.Annotations[AnnotationInstalled]; {
@@ -264,6 +266,7 @@ func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguratio
 	}
 }
 
+// logOnce logs why nothing can be compared, once for each reason.
 func (w *Watcher) logOnce(ctx context.Context, problem string) {
 	if problem != w.logged {
 		w.logged = problem
@@ -271,6 +274,7 @@ func (w *Watcher) logOnce(ctx context.Context, problem string) {
 	}
 }
 
+// logEnd logs the end of a difference, or of a problem, that was logged.
 func (w *Watcher) logEnd(ctx context.Context) {
 	if w.logged != "" {
 		w.logged = ""
@@ -280,14 +284,14 @@ func (w *Watcher) logEnd(ctx context.Context) {
 
 // due returns the time until the repair, and whether a repair is due at all.
 func (w *Watcher) due(expected *Expected, live *v1.MutatingWebhookConfiguration) (time.Duration, bool) {
-	if !w.Repair || w.sinceSame.IsZero() || !w.loop.IsLeader() || live == nil || !expected.installed(live) {
+	if !w.Repair || w.sinceInstalled.IsZero() || !w.loop.IsLeader() || live == nil || !expected.installed(live) {
 		return 0, false
 	}
 	now := w.Clock.Now()
 	if now.Sub(w.lastTry) > 2*maxRepairPause {
 		w.repairs = 0
 	}
-	return w.sinceSame.Add(w.pause()).Sub(now), true
+	return w.sinceInstalled.Add(w.pause()).Sub(now), true
 }
 
 // pause is how long a difference must last before the next repair: it doubles with each repair.

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// AnnotationInstalled is the annotation of the MutatingWebhookConfiguration that names the file it was
-// installed with, by [Expected.Hash].
+// AnnotationInstalled is the annotation of the MutatingWebhookConfiguration that names the file it
+// was installed with, by [Expected.Hash].
 const AnnotationInstalled = "pipeline-storage.io/webhooks-sha256"
 
 // Expected is what the chart installed.
@@ -24,7 +24,8 @@ type Expected struct {
 }
 
 // Parse reads the file of the expected webhooks: YAML with the one field webhooks, as a
-// MutatingWebhookConfiguration has it. An unknown field is an error, and so is a file without webhooks.
+// MutatingWebhookConfiguration has it. An unknown field is an error, and so is a file without
+// webhooks.
 func Parse(text []byte) (*Expected, error) {
 	var file struct {
 		Webhooks []v1.MutatingWebhook `json:"webhooks"`

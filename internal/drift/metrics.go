@@ -5,6 +5,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
+// Each replica compares for itself; only the leader repairs, and so counts.
 var (
 	drifted = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pipeline_storage_webhook_configuration_drift",

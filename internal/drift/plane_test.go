@@ -36,7 +36,8 @@ const (
 	soon = 3 * time.Second
 )
 
-// fixture is an installation: an object, the file it was made of, and a ServiceAccount with the chart's rights.
+// fixture is an installation: an object, the file it was made of, and a ServiceAccount with the
+// chart's rights.
 type fixture struct {
 	client.Client
 	t       *testing.T
@@ -45,15 +46,11 @@ type fixture struct {
 	limited *rest.Config
 }
 
-// newFixture installs the webhooks, with the annotation or without. The rights are those of clusterrole.yaml for the
-// certificate mode: patch is false for certManager.
+// newFixture installs the webhooks, with the annotation or without. The rights are those of
+// clusterrole.yaml for the certificate mode: patch is false for certManager.
 func newFixture(t *testing.T, annotated, patch bool) *fixture {
 	t.Helper()
-	p := requirePlane(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
-		CAData: p.CA, CertData: p.Cert,
-		KeyData: p.Key,
-	}}
+	root := plane.Require(t).RESTConfig()
 	c, err := client.New(root, client.Options{Scheme: clientgoscheme.Scheme})
 	require.NoError(t, err)
 	f := &fixture{
@@ -137,7 +134,7 @@ func (f *fixture) run(change ...func(*Options)) *Watcher {
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	f.t.Cleanup(sync.OnceFunc(func() { cancel(); assert.NoError(f.t, <-done) }))
-	require.Eventually(f.t, func() bool { return w.note.Load() != nil }, timeout, poll, "the first comparison")
+	require.Eventually(f.t, w.note.IsSet, timeout, poll, "the first comparison")
 	return w
 }
 
@@ -217,7 +214,8 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 
 	require.NoError(t, f.attack(f.thief()))
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
-	assert.Contains(t, w.Note(), "MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
+	assert.Contains(t, w.Note(),
+		"MutatingWebhookConfiguration "+f.name+" differs from the installed one ("+attacked+"): "+adviceRestored)
 	assert.InDelta(t, 1, gauge(t), 0)
 	assert.Contains(t, f.event(ReasonDrift), attacked)
 
@@ -231,7 +229,9 @@ func TestStolenTokenIsReportedAndUndone(t *testing.T) {
 	encoded, err := json.Marshal(live.Webhooks[0].ClientConfig.CABundle)
 	require.NoError(t, err)
 	assert.Equal(t, caBundle(t), strings.Trim(string(encoded), `"`), "the caBundle is another package's")
-	upgrade := fmt.Appendf(nil, `{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": %q},
+	upgrade := fmt.Appendf(nil, `{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+		"metadata": {"name": %q},
 		"webhooks": [{"name": "storage.pipeline-storage.io", "failurePolicy": "Ignore"}]}`, f.name)
 	require.NoError(t, f.Patch(t.Context(), f.configuration(), client.RawPatch(types.ApplyPatchType, upgrade),
 		client.FieldOwner("helm4")),
@@ -260,12 +260,13 @@ func TestExclusionsOfACloudAreNoDrift(t *testing.T) {
 // caBundle is base64 of any certificate, which the API server checks.
 func caBundle(t *testing.T) string {
 	t.Helper()
-	text, err := json.Marshal(requirePlane(t).CA)
+	text, err := json.Marshal(plane.Require(t).CA)
 	require.NoError(t, err)
 	return strings.Trim(string(text), `"`)
 }
 
-// A replica whose file is older, or newer, than the object reports after a while, and never restores.
+// A replica whose file is older, or newer, than the object reports after a while, and never
+// restores.
 func TestAnUpgradeIsNotUndone(t *testing.T) {
 	f := newFixture(t, true, true)
 	w := f.run()
@@ -286,8 +287,8 @@ func TestAnUpgradeIsNotUndone(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll, "the file has arrived")
 }
 
-// In the mode certManager the token has no right to patch, so there is nothing to undo; others who change it
-// are reported.
+// In the mode certManager the token has no right to patch, so there is nothing to undo; others who
+// change it are reported.
 func TestWithoutTheRightToPatch(t *testing.T) {
 	f := newFixture(t, true, false)
 	w := f.run(func(o *Options) { o.Repair = false })
@@ -300,8 +301,8 @@ func TestWithoutTheRightToPatch(t *testing.T) {
 	assert.Contains(t, f.event(ReasonDrift), adviceByHand)
 }
 
-// Without the annotation (kustomize, or an administrator who removed it) and without the label by which the
-// cache finds it.
+// Without the annotation (kustomize, or an administrator who removed it) and without the label by
+// which the cache finds it.
 func TestWithoutTheAnnotation(t *testing.T) {
 	f := newFixture(t, false, true)
 	w := f.run()

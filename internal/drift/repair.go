@@ -2,16 +2,13 @@ package drift
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -22,7 +19,12 @@ import (
 // fieldManager writes the webhooks. It owns no field afterwards, see disown.
 const fieldManager = "pipeline-storage-drift"
 
-// repair restores the webhooks. It does nothing when the object, read without a cache, is not to be restored any more.
+// repair restores the webhooks. It does nothing when the object, read without a cache, is not to be
+// restored any more. After a conflict it reads and decides again.
+//
+// A replica that ends between the two requests leaves its field manager in the object. The next
+// repair removes it.
+// Source: client-go, util/retry RetryOnConflict.
 func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	var restored *v1.MutatingWebhookConfiguration
 	var differences []string
@@ -43,16 +45,19 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return w.disown(ctx) })
 }
 
-// restore writes the whole list, which removes additional webhooks. It fails with a conflict when the object
-// has changed since it was read.
+// restore writes the whole list, which removes additional webhooks. It fails with a conflict when
+// the object has changed since it was read.
 func (w *Watcher) restore(
 	ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration,
 ) (*v1.MutatingWebhookConfiguration, error) {
-	return w.patch(ctx, live, map[string]any{"webhooks": expected.restored(live.Webhooks)}, nil)
+	return w.patch(ctx, live.Name, kube.Object{
+		"metadata": kube.Object{"resourceVersion": live.ResourceVersion},
+		"webhooks": expected.restored(live.Webhooks),
+	})
 }
 
-// disown removes the repair from managedFields, so that the next upgrade by server-side apply (Helm 4) changes them
-// without a conflict.
+// disown removes the repair from managedFields, so that the next upgrade by server-side apply (Helm
+// 4) changes them without a conflict.
 // Source: Kubernetes, Server-Side Apply, conflicts and managedFields.
 func (w *Watcher) disown(ctx context.Context) error {
 	live, err := kube.ReadWebhookConfiguration(ctx, w.WebhookConfiguration, w.live)
@@ -65,26 +70,19 @@ func (w *Watcher) disown(ctx context.Context) error {
 	if len(others) == len(live.ManagedFields) {
 		return nil
 	}
-	_, err = w.patch(ctx, live, nil, map[string]any{"managedFields": others})
+	_, err = w.patch(ctx, live.Name, kube.Object{
+		"metadata": kube.Object{"resourceVersion": live.ResourceVersion, "managedFields": others},
+	})
 	return err
 }
 
-// patch sends fields and metadata with the resourceVersion that was read.
+// patch changes fields of the MutatingWebhookConfiguration and returns it as it is then.
 func (w *Watcher) patch(
-	ctx context.Context, read *v1.MutatingWebhookConfiguration, fields, metadata map[string]any,
+	ctx context.Context, name string, fields kube.Object,
 ) (*v1.MutatingWebhookConfiguration, error) {
-	content, meta := map[string]any{}, map[string]any{"resourceVersion": read.ResourceVersion}
-	maps.Copy(content, fields)
-	maps.Copy(meta, metadata)
-	content["metadata"] = meta
-	text, err := json.Marshal(content)
-	if err != nil {
-		return nil, fmt.Errorf("encode the MutatingWebhookConfiguration %s: %w", read.Name, err)
-	}
-	object := &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: read.Name}}
-	merge := client.RawPatch(types.MergePatchType, text)
-	if err := w.writer.Patch(ctx, object, merge, client.FieldOwner(fieldManager)); err != nil {
-		return nil, fmt.Errorf("restore the MutatingWebhookConfiguration %s: %w", read.Name, err)
+	object := &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := kube.MergePatch(ctx, w.writer, object, fields, client.FieldOwner(fieldManager)); err != nil {
+		return nil, fmt.Errorf("restore the MutatingWebhookConfiguration %s: %w", name, err)
 	}
 	return object, nil
 }

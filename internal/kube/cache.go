@@ -8,7 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// Strip makes a cache transform of a function for one type. An object of another type, such as a tombstone, passes.
+// Strip makes a cache transform of a function for one type. An object of another type, such as a
+// tombstone, passes.
 func Strip[T any](strip func(T) T) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		if typed, ok := object.(T); ok {
@@ -35,9 +36,9 @@ func CacheNamespaces() cache.ByObject {
 	})}
 }
 
-// CacheWebhooks stores the MutatingWebhookConfigurations of every installation. Of the one named own it stores
-// all fields but managedFields, so that a reader can compare its caBundle. Of the others it stores only which
-// pods they select.
+// CacheWebhooks stores the MutatingWebhookConfigurations of every installation. Of the one named
+// own it stores all fields but managedFields, so that a reader can compare its caBundle. Of the
+// others it stores only which pods they select.
 func CacheWebhooks(own string) cache.ByObject {
 	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 	return cache.ByObject{

@@ -53,8 +53,8 @@ type Events struct {
 	sent map[sentNote]time.Time // when it was last sent
 }
 
-// sentNote is a note about an object. The related object does not count: a pod's claim may have been created
-// since the problem was first reported.
+// sentNote is a note about an object. The related object does not count: a pod's claim may have
+// been created since the problem was first reported.
 type sentNote struct {
 	about types.UID
 	note  string
@@ -70,8 +70,8 @@ func (e *Events) Send(event Event) {
 	e.Recorder.Eventf(event.About, event.Related, event.Type, event.Reason, event.Action, "%s", note)
 }
 
-// SendOnce sends an Event unless the same note about the same object was sent in the last ten minutes, or the
-// limit is reached.
+// SendOnce sends an Event unless the same note about the same object was sent in the last ten
+// minutes, or the limit is reached.
 func (e *Events) SendOnce(event Event) {
 	if e.isNew(sentNote{about: event.About.UID, note: shorten(event.Note)}) {
 		e.Send(event)

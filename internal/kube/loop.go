@@ -10,11 +10,11 @@ import (
 
 // WebhookLoop reconciles when MutatingWebhookConfigurations change. It runs on every replica.
 type WebhookLoop struct {
-	// Reconcile is called at the start, at every change, when this replica becomes the leader, and after the time that it
-	// returned last. It must log its own errors.
+	// Reconcile is called at the start, at every change, when this replica becomes the leader, and
+	// after the time that it returned last. It must log its own errors.
 	Reconcile func(context.Context) (next time.Duration)
-	// LeastPause is the least time between two calls, by default none: a third party may change the objects again
-	// and again.
+	// LeastPause is the least time between two calls, by default none: a third party may change the
+	// objects again and again.
 	LeastPause time.Duration
 	// Clock is the real one by default.
 	Clock clock.Clock
@@ -22,8 +22,8 @@ type WebhookLoop struct {
 	elected, changed <-chan struct{}
 }
 
-// Watch connects the loop with the cache and the election of a manager, before the manager starts. Add the loop
-// to it afterwards.
+// Watch connects the loop with the cache and the election of a manager, before the manager starts.
+// Add the loop to it afterwards.
 func (l *WebhookLoop) Watch(c cache.Cache, elected <-chan struct{}) (err error) {
 	if l.Clock == nil {
 		l.Clock = clock.RealClock{}

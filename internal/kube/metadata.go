@@ -3,6 +3,7 @@ package kube
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 )
 
 // Labels that every object of an installation has. Source: Kubernetes, Recommended Labels.
@@ -20,6 +21,18 @@ func MetadataOf(kind string) *metav1.PartialObjectMetadata {
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	return object
+}
+
+// HandledMetadata returns the metadata that an informer passes to an event handler. Of an object
+// whose deletion the watch missed, it returns the last known state. False: the informer is for
+// another type.
+// Source: client-go, tools/cache DeletedFinalStateUnknown.
+func HandledMetadata(object any) (*metav1.PartialObjectMetadata, bool) {
+	if missed, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = missed.Obj
+	}
+	metadata, ok := object.(*metav1.PartialObjectMetadata)
+	return metadata, ok
 }
 
 // MetadataListOf is [MetadataOf] for a list of the kind.

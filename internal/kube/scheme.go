@@ -31,8 +31,8 @@ type Group struct {
 	Namespaced, Cluster []string
 }
 
-// Groups returns what the webhook program uses. client-go's own scheme registers every group, which costs
-// memory and time at the start.
+// Groups returns what the webhook program uses. client-go's own scheme registers every group, which
+// costs memory and time at the start.
 func Groups() []Group {
 	return []Group{
 		{
@@ -49,7 +49,8 @@ func Groups() []Group {
 	}
 }
 
-// Scheme returns the types of the groups, and no others. It panics only if Kubernetes' own types clash.
+// Scheme returns the types of the groups, and no others. It panics only if Kubernetes' own types
+// clash.
 func Scheme(groups ...Group) *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, group := range groups {
@@ -58,8 +59,8 @@ func Scheme(groups ...Group) *runtime.Scheme {
 	return scheme
 }
 
-// Mapper returns where the kinds of the groups are served. With it a client makes no discovery request, which
-// takes several at the start.
+// Mapper returns where the kinds of the groups are served. With it a client makes no discovery
+// request, which takes several at the start.
 func Mapper(groups ...Group) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, group := range groups {

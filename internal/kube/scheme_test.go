@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// TestMapperHasEveryKindOfTheGroups holds Mapper to Scheme: a kind of a group has its type, and the place where
-// it is served.
+// TestMapperHasEveryKindOfTheGroups holds Mapper to Scheme: a kind of a group has its type, and the
+// place where it is served.
 func TestMapperHasEveryKindOfTheGroups(t *testing.T) {
 	t.Parallel()
 	scheme, mapper := Scheme(Groups()...), Mapper(Groups()...)

@@ -12,25 +12,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache has changed
-// since the last one was taken. It makes no request: the cache may not have started.
+// watchWebhooks returns a channel that has a value when a MutatingWebhookConfiguration of the cache
+// has changed since the last one was taken. It makes no request: the cache may not have started.
 func watchWebhooks(c cache.Cache) (<-chan struct{}, error) {
 	object := &admissionregistrationv1.MutatingWebhookConfiguration{}
 	informer, err := c.GetInformer(context.Background(), object, cache.BlockUntilSynced(false))
 	if err != nil {
 		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
 	}
-	changed := make(chan struct{}, 1)
-	notify := func() {
-		select {
-		case changed <- struct{}{}:
-		default: // a value waits already
-		}
-	}
+	changed := NewSignal()
 	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { notify() },
-		UpdateFunc: func(_, _ any) { notify() },
-		DeleteFunc: func(any) { notify() },
+		AddFunc:    func(any) { changed.Notify() },
+		UpdateFunc: func(_, _ any) { changed.Notify() },
+		DeleteFunc: func(any) { changed.Notify() },
 	}); err != nil {
 		return nil, fmt.Errorf("watch MutatingWebhookConfigurations: %w", err)
 	}
@@ -45,9 +39,9 @@ func WebhookReference(c *admissionregistrationv1.MutatingWebhookConfiguration) *
 	}
 }
 
-// ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it, and returns
-// nil when none has. A cache has only those with the product's label, which a third party may have removed:
-// give the API server's reader behind it.
+// ReadWebhookConfiguration reads a MutatingWebhookConfiguration from the first reader that has it,
+// and returns nil when none has. A cache has only those with the product's label, which a third
+// party may have removed: give the API server's reader behind it.
 func ReadWebhookConfiguration(
 	ctx context.Context, name string, from ...client.Reader,
 ) (*admissionregistrationv1.MutatingWebhookConfiguration, error) {

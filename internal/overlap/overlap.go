@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -21,26 +20,34 @@ import (
 )
 
 const (
+	// actionSelect is the action of the Event: what the webhook did when the problem was found.
 	actionSelect = "SelectPods"
-	interval     = 10 * time.Minute // labels of namespaces change, too
-	maxNamed     = 3                // namespaces in a sentence
+	// interval is the time between two comparisons when no MutatingWebhookConfiguration changes.
+	// The labels of namespaces change as well, and no watch of them wakes the loop: an overlap by a
+	// label is reported up to this late.
+	interval = 10 * time.Minute
+	// maxNamed is how many namespaces a note names. An Event has room for 1024 bytes.
+	maxNamed = 3
 )
 
 type configuration = admissionregistrationv1.MutatingWebhookConfiguration
 
-// Watcher compares the own webhook with those of other installations.
+// Watcher compares the own webhook with those of other installations. Make one with [Add]. All its
+// methods but [Watcher.Note] belong to the goroutine of the loop.
 type Watcher struct {
 	own    string // the name of the own MutatingWebhookConfiguration
 	cached client.Reader
 	live   client.Reader
 	events kube.Events
 	loop   kube.WebhookLoop
-	note   atomic.Pointer[string] // nil: not compared yet
+	note   kube.Note
 }
 
-// Add adds the comparison to a manager whose cache has namespaces and the MutatingWebhookConfigurations of
-// every installation ([kube.CacheNamespaces], [kube.CacheWebhooks]). It needs get, list and watch of both. It
-// returns nil, which is of use as it is, when own, the name of the own MutatingWebhookConfiguration, is empty.
+// Add adds the comparison to a manager whose cache has namespaces and the
+// MutatingWebhookConfigurations of every installation ([kube.CacheNamespaces],
+// [kube.CacheWebhooks]). It needs get, list and watch of both. It returns nil, which is of use as
+// it is, when own, the name of the own MutatingWebhookConfiguration, is empty. Call it before the
+// manager starts. An error means that the manager cannot watch.
 func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	if own == "" {
 		return nil, nil
@@ -61,19 +68,17 @@ func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	return w, nil
 }
 
-// Note returns a sentence about another installation that selects the pods of some namespace, too, or an empty
-// string. It is safe for concurrent use and makes no request. A nil Watcher has none.
+// Note returns a sentence about another installation that selects the pods of some namespace, too,
+// or an empty string. It is safe for concurrent use and makes no request. A nil Watcher has none.
 func (w *Watcher) Note() string {
 	if w == nil {
 		return ""
 	}
-	if note := w.note.Load(); note != nil {
-		return *note
-	}
-	return ""
+	return w.note.Text()
 }
 
-// reconcile compares, and returns the time until the next comparison.
+// reconcile compares, and returns the time until the next comparison. It logs an
+// error: the next comparison repeats the work.
 func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	if err := w.compare(ctx); err != nil && ctx.Err() == nil {
 		log.FromContext(ctx).Error(err, "Could not look for other installations; it is tried again")
@@ -81,6 +86,9 @@ func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	return interval
 }
 
+// compare reads the caches and reports what they show. Only the own configuration is read from the
+// API server when the cache has none. Without it there is nothing to compare, and an earlier note
+// is removed. When a list fails, the note stays.
 func (w *Watcher) compare(ctx context.Context) error {
 	own, err := kube.ReadWebhookConfiguration(ctx, w.own, w.cached, w.live)
 	if err != nil || own == nil {
@@ -99,10 +107,12 @@ func (w *Watcher) compare(ctx context.Context) error {
 	return nil
 }
 
-// report sets note and gauge. The leader also logs a new note, and sends an Event.
+// report sets note and gauge. The leader also logs a new note, and sends an Event. own may be nil
+// when the note is empty. The Event is about the own configuration, because the other one belongs
+// to a third party.
 func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 	before := w.Note()
-	w.note.Store(&note)
+	w.note.Set(note)
 	if note == "" {
 		overlapping.Set(0)
 		return
@@ -125,8 +135,9 @@ const overlapFormat = "another installation (MutatingWebhookConfiguration %s) al
 	"which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
-// overlapNote names the other configuration that selects pods of the same namespaces as the own one. Empty: no
-// other does.
+// overlapNote names the other configuration that selects pods of the same namespaces as the own
+// one. Empty: no other does. Of several it names the first in the order of all. A configuration
+// that is being deleted selects nothing for long, and is left out.
 func overlapNote(own *configuration, all []configuration, namespaces []metav1.PartialObjectMetadata) string {
 	for i := range all {
 		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {
@@ -139,7 +150,10 @@ func overlapNote(own *configuration, all []configuration, namespaces []metav1.Pa
 	return ""
 }
 
-// selectedByBoth returns the names of the namespaces of which a webhook of each selects pods, sorted.
+// selectedByBoth returns the names of the namespaces of which a webhook of each selects pods,
+// sorted. It compares each pair of webhooks: first the object selectors, which is cheap, then the
+// labels of each namespace. A webhook selects a pod when both of its selectors match.
+// Source: Kubernetes, Dynamic Admission Control, "Matching requests".
 func selectedByBoth(one, other *configuration, namespaces []metav1.PartialObjectMetadata) []string {
 	var both []string
 	for i := range one.Webhooks {
@@ -159,7 +173,8 @@ func selectedByBoth(one, other *configuration, namespaces []metav1.PartialObject
 	return slices.Compact(both)
 }
 
-// listed names the first few.
+// listed returns the noun and the first names, with the number of those left out. what is the noun
+// in the singular. names must not be empty.
 func listed(what string, names []string) string {
 	if len(names) > 1 {
 		what += "s"

@@ -30,7 +30,8 @@ const (
 	account = "overlap-test"
 )
 
-// fixture is a cluster with a namespace, and a ServiceAccount with the rights that the chart gives for the comparison.
+// fixture is a cluster with a namespace, and a ServiceAccount with the rights that the chart gives
+// for the comparison.
 type fixture struct {
 	client.Client
 	t         *testing.T
@@ -40,11 +41,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	p := requirePlane(t)
-	root := &rest.Config{Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{
-		CAData: p.CA, CertData: p.Cert,
-		KeyData: p.Key,
-	}}
+	root := plane.Require(t).RESTConfig()
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
 	c, err := client.New(root, client.Options{Scheme: scheme})
@@ -84,7 +81,7 @@ func (f *fixture) webhook(name string) *configuration {
 	c.Webhooks = []v1.MutatingWebhook{{
 		Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"},
 		SideEffects:       new(v1.SideEffectClassNone),
-		ClientConfig:      v1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: plane.CA},
+		ClientConfig:      v1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: plane.Require(f.t).CA},
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: f.namespace}},
 		// Never called: this test is about selectors.
 		Rules: []v1.RuleWithOperations{{
@@ -115,7 +112,7 @@ func (f *fixture) run(own string) (*Watcher, cache.Cache) {
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	f.t.Cleanup(sync.OnceFunc(func() { cancel(); assert.NoError(f.t, <-done) }))
-	require.Eventually(f.t, func() bool { return w.note.Load() != nil }, timeout, poll, "the first comparison")
+	require.Eventually(f.t, w.note.IsSet, timeout, poll, "the first comparison")
 	return w, mgr.GetCache()
 }
 
@@ -156,7 +153,9 @@ func TestReportsAnotherInstallation(t *testing.T) {
 
 	other := f.webhook("other-" + f.namespace)
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
-	assert.Contains(t, w.Note(), "(MutatingWebhookConfiguration "+other.Name+") also selects pods of the namespace "+f.namespace+", which "+own.Name+" selects")
+	assert.Contains(t, w.Note(),
+		"(MutatingWebhookConfiguration "+other.Name+") also selects pods of the namespace "+f.namespace+", "+
+			"which "+own.Name+" selects")
 	assert.InDelta(t, 1, gauge(t), 0)
 	require.Eventually(t, func() bool { return len(f.notes(own.Name)) > 0 }, timeout, poll)
 	assert.Equal(t, []string{w.Note()}, f.notes(own.Name), "a problem is reported once")

@@ -8,9 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// disjoint reports whether no labels can satisfy both selectors. It compares one key at a time, which is exact:
-// labels may have any value for each key. A selector that cannot be parsed counts as one that selects
-// everything.
+// disjoint reports whether no labels can satisfy both selectors. It compares one key at a time,
+// which is exact: labels may have any value for each key. A selector that cannot be parsed counts
+// as one that selects everything. A nil selector restricts nothing.
+//
+// Two selectors that both match some labels are an overlap even when no pod has these labels today.
 func disjoint(a, b *metav1.LabelSelector) bool {
 	limits := map[string]*limit{}
 	for _, selector := range []*metav1.LabelSelector{a, b} {
@@ -47,6 +49,9 @@ type limit struct {
 	without         []string // forbidden
 }
 
+// add restricts the limit by one more requirement. In and Equals need the label; NotIn and
+// NotEquals also match an object without it.
+// Source: Kubernetes, apimachinery, labels.Requirement.Matches.
 func (l *limit) add(r labels.Requirement) {
 	values := r.ValuesUnsorted()
 	switch r.Operator() {
@@ -67,6 +72,8 @@ func (l *limit) add(r labels.Requirement) {
 	}
 }
 
+// impossible reports whether no object can meet the limit: the label must be present and absent, or
+// every allowed value is forbidden.
 func (l *limit) impossible() bool {
 	if l.present && l.absent {
 		return true

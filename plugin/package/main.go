@@ -32,6 +32,8 @@ func main() {
 	}
 }
 
+// run prints the path of the package, and whether it is signed. It builds Helm first where that is
+// missing.
 func run(ctx context.Context, stdout io.Writer) error {
 	helm, err := parts.Path(ctx, "helm4")
 	if err != nil {

@@ -4,23 +4,9 @@
 //
 // One test starts one by [Require]. A package shares one by its TestMain:
 //
-//	var plane *controlplane.ControlPlane
+//	var plane controlplane.Shared
 //
-//	func TestMain(m *testing.M) {
-//		var err error
-//		if plane, err = controlplane.Start(context.Background()); err != nil {
-//			fmt.Fprintln(os.Stderr, err)
-//			os.Exit(1)
-//		}
-//
-//		code := m.Run()
-//		if err := plane.Stop(); err != nil {
-//			fmt.Fprintln(os.Stderr, err)
-//			code = 1
-//		}
-//
-//		os.Exit(code)
-//	}
+//	func TestMain(m *testing.M) { os.Exit(plane.Run(m)) }
 //
 // [Start] runs no controller manager. So a Deployment is stored and nothing makes its pods, no
 // claim gets bound, and no namespace has a default ServiceAccount; for the last reason the

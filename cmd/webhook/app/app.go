@@ -22,7 +22,8 @@ import (
 // version is set by the build.
 var version = "(unknown)"
 
-// Main runs the program and returns its exit code.
+// Main runs the program and returns its exit code. args has the flags without the program's name.
+// Results go to out, the log and errors to errs. The code is 0 for success and 1 for every error.
 func Main(args []string, out, errs io.Writer) int {
 	o, err := ParseOptions(args)
 	switch {
@@ -47,6 +48,8 @@ func Main(args []string, out, errs io.Writer) int {
 	return 0
 }
 
+// run serves until SIGINT or SIGTERM, and then drains. controller-runtime and client-go write to
+// the same log.
 func run(o *Options, errs io.Writer) error {
 	logger := newLogger(o, errs)
 	log.SetLogger(logger)
@@ -73,8 +76,8 @@ func printAdmitted(injected string, out io.Writer) error {
 	return nil
 }
 
-// newLogger writes one JSON object a line, or text. The standard library's log, such as a failed handshake,
-// goes there too.
+// newLogger writes one JSON object a line, or text. The standard library's log, such as a failed
+// handshake, goes there too.
 func newLogger(o *Options, to io.Writer) logr.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "error": slog.LevelError}
 	options := &slog.HandlerOptions{Level: levels[o.LogLevel]}
@@ -86,8 +89,9 @@ func newLogger(o *Options, to io.Writer) logr.Logger {
 	return logr.FromSlogHandler(handler)
 }
 
-// restConfig returns the own pod's, or that of a kubeconfig. It sets no rate limit: the API server's priority
-// and fairness limits clients, and a new leader of hundreds of namespaces has much to read.
+// restConfig returns the own pod's, or that of a kubeconfig. It sets no rate limit: the API
+// server's priority and fairness limits clients, and a new leader of hundreds of namespaces has
+// much to read. The error means that there is neither a ServiceAccount nor a usable kubeconfig.
 func restConfig(kubeconfig string) (config *rest.Config, err error) {
 	if kubeconfig == "" {
 		config, err = rest.InClusterConfig()

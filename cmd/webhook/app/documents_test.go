@@ -49,8 +49,8 @@ func (m metric) row() string {
 	return fmt.Sprintf("| `%s` | %s | %s |", m.name, labels, m.help)
 }
 
-// registered returns the metrics of this program: all packages of the program register theirs when they are
-// imported, but for the gauge of /readyz.
+// registered returns the metrics of this program: all packages of the program register theirs when
+// they are imported, but for the gauge of /readyz.
 func registered(t *testing.T) []metric {
 	t.Helper()
 	registry, ok := metrics.Registry.(prometheus.Collector)
@@ -118,7 +118,8 @@ func TestEveryMetricIsOnTheDashboard(t *testing.T) {
 	}
 }
 
-// TestNoMetricIsForgotten holds the two tests above to the source: they must find each metric that any file names.
+// TestNoMetricIsForgotten holds the two tests above to the source: they must find each metric that
+// any file names.
 func TestNoMetricIsForgotten(t *testing.T) {
 	t.Parallel()
 	var named []string

@@ -17,11 +17,14 @@ type check struct {
 	note func() string
 }
 
-// health serves /healthz and /readyz as text with one line a check, so that people see why a replica is not ready.
+// health serves /healthz and /readyz as text with one line a check, so that people see why a
+// replica is not ready.
 type health struct {
 	checks []check
 }
 
+// mux returns both paths. /healthz answers as soon as the port is open: restarting helps against
+// nothing that /readyz reports.
 func (h *health) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -52,6 +55,9 @@ func (c *check) failure() error {
 	return c.err()
 }
 
+// ready answers 200 when no check fails, and 503 otherwise. The text has every check either way,
+// with its reason or note. A kubelet reads the code only.
+// Source: Kubernetes, Configure Liveness, Readiness and Startup Probes.
 func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 	status := http.StatusOK
 	var text strings.Builder
@@ -82,8 +88,8 @@ func started(isServing *atomic.Bool) func() error {
 	}
 }
 
-// open returns a check that fails while the process closes.
-func open(isClosing *atomic.Bool) func() error {
+// notClosing returns a check that fails while the process closes.
+func notClosing(isClosing *atomic.Bool) func() error {
 	return func() error {
 		if isClosing.Load() {
 			return errors.New("the process is about to end")

@@ -59,7 +59,7 @@ func TestNotReadyBeforeItServes(t *testing.T) {
 
 func TestClosingIsNotReady(t *testing.T) {
 	var isClosing atomic.Bool
-	require.NoError(t, open(&isClosing)())
+	require.NoError(t, notClosing(&isClosing)())
 	isClosing.Store(true)
-	require.Error(t, open(&isClosing)())
+	require.Error(t, notClosing(&isClosing)())
 }

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -15,7 +14,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
-// namespaces has the labels of every namespace, as the manager's cache last saw them, read without a lock or a request.
+// namespaces has the labels of every namespace, as the manager's cache last saw them, read without
+// a lock or a request.
 type namespaces struct {
 	labels sync.Map // name → map[string]string, never changed
 	synced toolscache.InformerSynced
@@ -23,15 +23,16 @@ type namespaces struct {
 	waiting atomic.Int64
 }
 
-// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment ago, and
-// namespacePoll the time between two reads. The API server waits for five seconds.
 const (
+	// namespaceWait is how long a pod waits for the labels of a namespace that was created a moment
+	// ago. The API server waits five seconds for the answer.
 	namespaceWait = time.Second
+	// namespacePoll is the time between two reads while a pod waits.
 	namespacePoll = 10 * time.Millisecond
 )
 
-// maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is refused at
-// once: any client that reaches the port can name a namespace that does not exist.
+// maxWaiting is how many reviews wait at once for namespaces that are not known. A further one is
+// refused at once: any client that reaches the port can name a namespace that does not exist.
 const maxWaiting = 64
 
 // follow fills it from the manager's cache.
@@ -53,25 +54,26 @@ func (n *namespaces) follow(mgr manager.Manager) error {
 	return nil
 }
 
+// put stores the labels of a namespace. The map belongs to the cache and never changes: an update
+// brings another object.
 func (n *namespaces) put(object any) {
-	if namespace, ok := object.(*metav1.PartialObjectMetadata); ok {
+	if namespace, ok := kube.HandledMetadata(object); ok {
 		n.labels.Store(namespace.Name, namespace.Labels)
 	}
 }
 
+// remove forgets a namespace that was deleted.
 func (n *namespaces) remove(object any) {
-	if lost, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = lost.Obj
-	}
-	if namespace, ok := object.(*metav1.PartialObjectMetadata); ok {
+	if namespace, ok := kube.HandledMetadata(object); ok {
 		n.labels.Delete(namespace.Name)
 	}
 }
 
-// of returns the labels of a namespace, and false when the cache does not have it in time, or when many reviews
-// wait already.
-func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bool) {
-	if labels, ok := n.known(name); ok {
+// labelsOf returns the labels of a namespace, and false when the cache does not have it in time, or
+// when many reviews wait already. It is called by every review of a profile with a
+// namespaceSelector, concurrently.
+func (n *namespaces) labelsOf(ctx context.Context, name string) (map[string]string, bool) {
+	if labels, ok := n.cached(name); ok {
 		return labels, true
 	}
 	defer n.waiting.Add(-1)
@@ -85,7 +87,7 @@ func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bo
 	for {
 		select {
 		case <-tick.C:
-			if labels, ok := n.known(name); ok {
+			if labels, ok := n.cached(name); ok {
 				return labels, true
 			}
 		case <-ctx.Done():
@@ -94,7 +96,8 @@ func (n *namespaces) of(ctx context.Context, name string) (map[string]string, bo
 	}
 }
 
-func (n *namespaces) known(name string) (map[string]string, bool) {
+// cached returns the labels without waiting. A namespace without labels has a nil map, and true.
+func (n *namespaces) cached(name string) (map[string]string, bool) {
 	value, ok := n.labels.Load(name)
 	labels, _ := value.(map[string]string)
 	return labels, ok

@@ -19,30 +19,32 @@ func namespace(name string, labels map[string]string) *metav1.PartialObjectMetad
 func TestNamespacesAreFollowed(t *testing.T) {
 	var n namespaces
 	n.put(namespace("ml", map[string]string{"team": "gpu"}))
-	labels, known := n.of(t.Context(), "ml")
+	labels, known := n.labelsOf(t.Context(), "ml")
 	assert.True(t, known)
 	assert.Equal(t, "gpu", labels["team"])
 
 	n.put(namespace("ml", nil))
-	labels, known = n.of(t.Context(), "ml")
+	labels, known = n.labelsOf(t.Context(), "ml")
 	assert.True(t, known, "a namespace without labels is known")
 	assert.Empty(t, labels)
 
 	n.remove(toolscache.DeletedFinalStateUnknown{Obj: namespace("ml", nil)})
-	_, known = n.of(t.Context(), "ml")
+	_, known = n.labelsOf(t.Context(), "ml")
 	assert.False(t, known)
 }
 
-// TestANamespaceOfAMomentAgoIsWaitedFor holds that a pod which comes with its namespace is not refused.
+// TestANamespaceOfAMomentAgoIsWaitedFor holds that a pod which comes with its namespace is not
+// refused.
 func TestANamespaceOfAMomentAgoIsWaitedFor(t *testing.T) {
 	var n namespaces
 	time.AfterFunc(5*namespacePoll, func() { n.put(namespace("new", map[string]string{"team": "gpu"})) })
-	labels, known := n.of(t.Context(), "new")
+	labels, known := n.labelsOf(t.Context(), "new")
 	assert.True(t, known)
 	assert.Equal(t, "gpu", labels["team"])
 }
 
-// TestFewReviewsWaitForNamespaces holds that names which no namespace has cost a client little, and others nothing.
+// TestFewReviewsWaitForNamespaces holds that names which no namespace has cost a client little, and
+// others nothing.
 func TestFewReviewsWaitForNamespaces(t *testing.T) {
 	var n namespaces
 	n.put(namespace("ml", nil))
@@ -50,16 +52,16 @@ func TestFewReviewsWaitForNamespaces(t *testing.T) {
 	var waiting sync.WaitGroup
 	for range maxWaiting {
 		waiting.Go(func() {
-			_, known := n.of(ctx, "nowhere")
+			_, known := n.labelsOf(ctx, "nowhere")
 			assert.False(t, known)
 		})
 	}
 	require.Eventually(t, func() bool { return n.waiting.Load() == maxWaiting }, time.Second, time.Millisecond)
 	begun := time.Now()
-	_, known := n.of(t.Context(), "nowhere")
+	_, known := n.labelsOf(t.Context(), "nowhere")
 	assert.False(t, known)
 	assert.Less(t, time.Since(begun), namespaceWait, "one more does not wait")
-	_, known = n.of(t.Context(), "ml")
+	_, known = n.labelsOf(t.Context(), "ml")
 	assert.True(t, known)
 
 	cancel()

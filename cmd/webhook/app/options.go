@@ -21,15 +21,17 @@ import (
 type Options struct {
 	// Config is the path of the StorageConfig file.
 	Config string
-	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on created objects.
+	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on
+	// created objects.
 	Namespace, PodName, PodUID, Installation string
-	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the own Service.
+	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the
+	// own Service.
 	WebhookConfiguration, Service string
-	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is compared with; empty:
-	// it is not.
+	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is
+	// compared with; empty: it is not.
 	ExpectedWebhooks string
-	// RepairWebhooks restores the webhooks of the own MutatingWebhookConfiguration. It needs InjectCA, which has
-	// the right.
+	// RepairWebhooks restores the webhooks of the own MutatingWebhookConfiguration. It needs
+	// InjectCA, which has the right.
 	RepairWebhooks bool
 	// Certificates is self or files.
 	Certificates, CertificateSecret, CertificateDir string
@@ -54,10 +56,12 @@ type Options struct {
 	HTTP2 bool
 	// Kubeconfig is for running outside of a cluster.
 	Kubeconfig string
-	// Version and Help print and stop. So does Admitted, the injected annotation of a pod, which fails when it is empty.
+	// Version and Help print and stop. So does Admitted, the injected annotation of a pod, which
+	// fails when it is empty.
 	Version, Help bool
 	Admitted      *string
-	// DeleteWebhookConfiguration is the MutatingWebhookConfiguration to delete before the program stops.
+	// DeleteWebhookConfiguration is the MutatingWebhookConfiguration to delete before the program
+	// stops.
 	DeleteWebhookConfiguration string
 
 	flags *pflag.FlagSet
@@ -179,6 +183,7 @@ func (o *Options) validateDeletion() error {
 	return nil
 }
 
+// validate returns every problem at once. It reads no file: newServer does.
 func (o *Options) validate() error {
 	var problems []error
 	required := func(flag, value, why string) {
@@ -214,6 +219,8 @@ func (o *Options) validate() error {
 	return errors.Join(problems...)
 }
 
+// drift returns the options of the comparison of webhooks. Only a program that maintains the
+// caBundle has the right to patch, and so to repair.
 func (o *Options) drift() drift.Options {
 	return drift.Options{
 		File:                 o.ExpectedWebhooks,
@@ -222,6 +229,8 @@ func (o *Options) drift() drift.Options {
 	}
 }
 
+// certificates returns the options for the source that --certificates names. Those of the other
+// source are ignored.
 func (o *Options) certificates() certificates.Options {
 	return certificates.Options{
 		Self:                 o.Certificates == certificatesSelf,

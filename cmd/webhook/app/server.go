@@ -39,7 +39,8 @@ const Path = "/inject"
 // shutdownTimeout is how long requests and the controller may take to end after the drain.
 const shutdownTimeout = 15 * time.Second
 
-// server is the running program.
+// server is the running program. Everything in it is made before anything runs, so that a wrong
+// flag ends the program at once.
 type server struct {
 	options      *Options
 	log          logr.Logger
@@ -52,11 +53,13 @@ type server struct {
 	drift        *drift.Watcher
 	events       kube.Events
 	namespaces   namespaces
-	changed      chan struct{}
+	changed      kube.Signal
 	isServing    atomic.Bool
 	isClosing    atomic.Bool
 }
 
+// newServer makes everything and starts nothing, but it listens for reviews and probes: a port in
+// use is an error here. Without --pprof-bind-address it turns memory profiling off.
 func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, error) {
 	if o.PprofAddress == "" {
 		runtime.MemProfileRate = 0 // the profile takes 1.4 MiB, and no client can read it
@@ -65,7 +68,7 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	if err != nil {
 		return nil, err
 	}
-	s := &server{options: o, log: logger, file: file, changed: make(chan struct{}, 1)}
+	s := &server{options: o, log: logger, file: file, changed: kube.NewSignal()}
 	s.logWarnings(file.Current(), warnings)
 	client, err := certificates.NewClient(config)
 	if err != nil {
@@ -81,6 +84,8 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	return s, s.add()
 }
 
+// claims returns the options of the claims controller. The cache needs them also
+// with --claims=false.
 func (s *server) claims() claims.Options {
 	return claims.Options{
 		Config: s.file.Current, Changed: s.changed, PendingAfter: s.options.PendingAfter,
@@ -88,6 +93,10 @@ func (s *server) claims() claims.Options {
 	}
 }
 
+// newManager makes the manager. Leader election serves the claims controller: without it every
+// replica counts as the leader. The Lease is released at the end, so that the next leader need not
+// wait until it expires.
+// Source: controller-runtime, manager.Options.LeaderElectionReleaseOnCancel.
 func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 	o := s.options
 	timeout := shutdownTimeout
@@ -107,13 +116,15 @@ func (s *server) newManager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// mapper makes no discovery request.
+// mapper makes no discovery request. controller-runtime's own mapper makes some at its first use.
+// Source: controller-runtime, pkg/client/apiutil NewDynamicRESTMapper.
 func mapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	return kube.Mapper(kube.Groups()...), nil
 }
 
-// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service, unless a flag
-// adds HTTP/2.
+// tls returns TLS 1.3 with the current certificate, over HTTP/1.1, as API servers call a Service,
+// unless a flag adds HTTP/2.
+// Source: k8s.io/apiserver, pkg/util/webhook/client.go (NextProtos http/1.1 for a Service).
 func (s *server) tls() *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.certificates.GetCertificate, NextProtos: []string{"http/1.1"},
@@ -124,8 +135,8 @@ func (s *server) tls() *tls.Config {
 	return c
 }
 
-// addWebhook serves reviews. The server is not controller-runtime's, which limits neither connections nor the
-// bytes that they hold.
+// addWebhook serves reviews. The server is not controller-runtime's, which limits neither
+// connections nor the bytes that they hold.
 func (s *server) addWebhook() error {
 	address := net.JoinHostPort("", strconv.Itoa(s.options.Port))
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
@@ -174,9 +185,12 @@ func (s *server) addClaims() (err error) {
 	return err
 }
 
+// handler decides reviews by what is in memory. Without the claims controller there is no index,
+// and so no warning about claims.
 func (s *server) handler() http.Handler {
 	h := &admission.Handler{
-		Config: s.file.Current, NamespaceLabels: s.namespaces.of, Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
+		Config: s.file.Current, NamespaceLabels: s.namespaces.labelsOf,
+		Closing: s.isClosing.Load, Log: s.log.WithName("admission"),
 	}
 	if s.index != nil {
 		h.Warnings = s.index.Warnings
@@ -184,12 +198,14 @@ func (s *server) handler() http.Handler {
 	return h
 }
 
+// addHealth adds /healthz and /readyz. /readyz prints the checks in this order. The metric of
+// readiness exists even when the address is off.
 func (s *server) addHealth() error {
 	h := &health{checks: []check{
-		{name: "process", err: open(&s.isClosing)},
+		{name: "process", err: notClosing(&s.isClosing)},
 		{name: "server", err: started(&s.isServing)},
 		{name: "certificate", err: s.certificates.Ready},
-		{name: "namespaces", err: s.namespacesKnown},
+		{name: "namespaces", err: s.namespacesSynced},
 		{name: "configuration", note: s.configurationNote},
 		{name: "installations", note: s.overlap.Note},
 		{name: "webhooks", note: s.drift.Note},
@@ -209,18 +225,18 @@ func (s *server) addHealth() error {
 	return nil
 }
 
-// namespacesKnown returns an error while pods would be refused because the labels of their namespaces are not
-// cached yet.
-func (s *server) namespacesKnown() error {
+// namespacesSynced returns an error while pods would be refused because the labels of their
+// namespaces are not cached yet.
+func (s *server) namespacesSynced() error {
 	if s.file.Current().SelectsNamespaces() && !s.namespaces.synced() {
 		return errors.New("the labels of the namespaces are not known yet")
 	}
 	return nil
 }
 
-// run serves until the context ends, and then for the drain: a client that still has a connection must open
-// another one, and the Service stops to send new ones here once the replica is not ready. The webhook does not
-// end with the manager: a replica that loses its Lease drains, too.
+// run serves until the context ends, and then for the drain. Meanwhile a client that still has a
+// connection must open another one. The Service sends no new ones here once the replica is not
+// ready. The webhook does not end with the manager: a replica that loses its Lease drains, too.
 func (s *server) run(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)
 	serving, stopServing := context.WithCancel(background)
@@ -238,7 +254,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	case err = <-managed: // the Lease is lost, or the API server refused a request at the start
 		managed <- nil
-		s.drain(max(s.options.Drain, unannounced))
+		s.drain(max(s.options.Drain, leastDrain))
 	case <-ctx.Done():
 		s.drain(s.options.Drain)
 	}
@@ -257,9 +273,9 @@ func (s *server) serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-// unannounced is the least drain of a pod that is not being deleted: its Service removes it only when two
-// readiness probes, two seconds apart, have failed.
-const unannounced = 10 * time.Second
+// leastDrain is the least drain of a pod that is not being deleted: its Service removes it only
+// when two readiness probes, two seconds apart, have failed.
+const leastDrain = 10 * time.Second
 
 // drain answers for a while longer, or until a second signal.
 func (s *server) drain(duration time.Duration) {
@@ -288,14 +304,16 @@ func wait(stopped ...chan error) error {
 	return errors.Join(errs...)
 }
 
-// firstCertificate gets a certificate while the manager still starts, so that the replica is ready early.
+// firstCertificate gets a certificate while the manager still starts, so that the replica is ready
+// early.
 func (s *server) firstCertificate(ctx context.Context) {
 	if err := s.certificates.Load(ctx); err != nil {
 		s.log.Info("no certificate yet, trying again", "reason", err.Error())
 	}
 }
 
-// freeMemory returns memory to the system once the caches are filled: starting needs about 2 MiB more than running.
+// freeMemory returns memory to the system once the caches are filled: starting needs about 2 MiB
+// more than running.
 type freeMemory struct{}
 
 // Start implements manager.Runnable.

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestServesTLS13Only has clients of either version connect with the configuration that serves reviews.
+// TestServesTLS13Only has clients of either version connect with the configuration that serves
+// reviews.
 func TestServesTLS13Only(t *testing.T) {
 	t.Parallel()
 	certified := httptest.NewTLSServer(http.NotFoundHandler())

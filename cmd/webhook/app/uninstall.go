@@ -19,17 +19,21 @@ import (
 )
 
 const (
-	// deletionLimit ends the deletion before the Job of the chart ends it, so that the log has the reason.
+	// deletionLimit ends the deletion before the Job of the chart ends it, so that the log has the
+	// reason.
 	deletionLimit = 30 * time.Second
-	// deletionInterval is the time between two requests: the right to delete may reach the API server a moment late.
+	// deletionInterval is the time between two requests: the right to delete may reach the API
+	// server a moment late.
 	deletionInterval = 500 * time.Millisecond
-	// deletionPropagation is the time that API servers get to take the deletion over. Each has a cache, filled by
-	// a watch: for a moment after the object is gone, they still call the webhook.
+	// deletionPropagation is the time that API servers get to take the deletion over. Each has a
+	// cache, filled by a watch: for a moment after the object is deleted, they still call the
+	// webhook.
 	deletionPropagation = 5 * time.Second
 )
 
-// deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the right to delete
-// that one object and no other right: an object is gone when its next deletion finds none.
+// deletion deletes a MutatingWebhookConfiguration while its webhook still answers. It needs the
+// right to delete that one object and no other right: an object is deleted when its next deletion
+// finds none.
 type deletion struct {
 	api                          client.Writer
 	name                         string
@@ -59,21 +63,23 @@ func deleteWebhookConfiguration(o *Options, out io.Writer) error {
 	return nil
 }
 
-// run returns when the object is gone and the API servers had time to notice.
+// run returns when the object is deleted and the API servers had time to notice. It fails when the
+// limit ends first, or on SIGTERM. The wait for the API servers does not count against the limit.
 func (d deletion) run(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, d.limit)
 	defer cancel()
-	if err := d.untilGone(limited); err != nil {
+	if err := d.untilDeleted(limited); err != nil {
 		return fmt.Errorf("delete the MutatingWebhookConfiguration %s: %w", d.name, err)
 	}
 	return sleep(ctx, d.propagation)
 }
 
-// untilGone deletes until the API server answers that the object does not exist. The error has the last answer.
-func (d deletion) untilGone(ctx context.Context) error {
+// untilDeleted deletes until the API server answers that the object does not exist. The error has
+// the last answer.
+func (d deletion) untilDeleted(ctx context.Context) error {
 	last := errors.New("no answer")
 	for {
-		err := d.once(ctx)
+		err := d.request(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
 			return nil
@@ -88,7 +94,8 @@ func (d deletion) untilGone(ctx context.Context) error {
 	}
 }
 
-func (d deletion) once(ctx context.Context) error {
+// request deletes once. The object may still exist afterwards, with a finalizer.
+func (d deletion) request(ctx context.Context) error {
 	return d.api.Delete(ctx, &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: d.name}})
 }
 

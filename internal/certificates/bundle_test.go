@@ -58,7 +58,7 @@ func TestWanted(t *testing.T) {
 		"one that expired goes at once":                       {certs(own, expired), nil, certs(own), firstSeen{}},
 		"one that went and came back gets the overlap again":  {certs(own, old), firstSeen{}, certs(own, old), since(old, 0)},
 		"a certificate that is own again is no third party's": {certs(own), since(own, overlap), certs(own), firstSeen{}},
-		"what is gone is forgotten":                           {certs(own), since(old, time.Minute), certs(own), firstSeen{}},
+		"a removed one is forgotten":                          {certs(own), since(old, time.Minute), certs(own), firstSeen{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			roots, seen := wanted(certs(own), tt.live, tt.thirdParty, noon, overlap)

@@ -26,8 +26,8 @@ func TestNoRootIsPropagatedBeforeItsTime(t *testing.T) {
 	assert.True(t, certs(a).equal(seen.propagated(noon.Add(propagation-time.Second), propagation)))
 	assert.True(t, certs(a, b).equal(seen.propagated(noon.Add(propagation), propagation)))
 
-	gone := readings(certs(a), certs(a, b), certs(a), certs(a, b))
-	assert.True(t, certs(a).equal(gone.propagated(noon.Add(propagation-time.Second), propagation)),
+	removed := readings(certs(a), certs(a, b), certs(a), certs(a, b))
+	assert.True(t, certs(a).equal(removed.propagated(noon.Add(propagation-time.Second), propagation)),
 		"b went, and began again")
 }
 

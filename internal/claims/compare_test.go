@@ -48,7 +48,7 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 			"its access modes are ReadWriteMany, which lacks ReadWriteOnce",
 		},
 		"one with a block device":              {"100Gi", claimtest.Block, "its volumeMode is Block"},
-		"one that was made with a volume name": {"100Gi", claimtest.Volume("theirs"), ""},
+		"one that was made with a volume name": {"100Gi", claimtest.Volume("unmanaged"), ""},
 	}
 	type made struct{ namespace, version, want string }
 	all := map[string]made{}
@@ -83,12 +83,12 @@ func TestNeverChangesUnmanagedClaims(t *testing.T) {
 // TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace: a profile's volume serves one
 // namespace, and an unmanaged claim in another one has nothing to do with it.
 func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T) {
-	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}, `+
+	f := newFixture(t, `{name: unmanaged, claim: {name: unmanaged, create: false}, `+
 		`volume: {handle: v, namespace: another, create: false}}`)
 	good, none := f.namespace(), f.namespace()
-	f.bind(f.claim(good, "theirs", "any", "1Gi"), "another."+good)
-	f.pod(good, "one", "theirs")
-	f.pod(none, "one", "theirs")
+	f.bind(f.claim(good, "unmanaged", "any", "1Gi"), "another."+good)
+	f.pod(good, "one", "unmanaged")
+	f.pod(none, "one", "unmanaged")
 	f.run()
 	assert.Contains(t, f.event(none, "one", diagnose.ReasonClaimMissing), "create it")
 	f.barrier()
@@ -96,7 +96,7 @@ func TestAcceptsUnmanagedClaimWhereTheVolumeServesAnotherNamespace(t *testing.T)
 	assert.Empty(t, f.notes(none, "one", diagnose.ReasonProfileRefused))
 }
 
-// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be kept, and a volume
+// TestRefusesClassOrVolumeThatDiffers: a class that deletes data that was to be retained, and a volume
 // with other data.
 func TestRefusesClassOrVolumeThatDiffers(t *testing.T) {
 	f := newFixture(t)

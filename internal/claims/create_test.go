@@ -138,7 +138,7 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 		ObjectMeta:  metav1.ObjectMeta{Name: "taken-class"},
 		Provisioner: "example.com/other",
 	}))
-	f.bind(f.claim(other, "theirs", "refuse-fast", "100Gi"), "taken-volume."+namespace)
+	f.bind(f.claim(other, "unmanaged", "refuse-fast", "100Gi"), "taken-volume."+namespace)
 	class, volume := get(f, "", "taken-class", &storagev1.StorageClass{}),
 		get(f, "", "taken-volume."+namespace, &corev1.PersistentVolume{})
 
@@ -147,7 +147,7 @@ func TestRefusesClassesAndVolumesOfThirdParties(t *testing.T) {
 	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClassDiffers),
 		"exists with the provisioner example.com/other, but the profile's backend needs ebs.csi.aws.com")
 	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonVolumeTaken),
-		"belongs to the claim "+other+"/theirs, not to "+namespace+"/pvc-data-pipeline-volume")
+		"belongs to the claim "+other+"/unmanaged, not to "+namespace+"/pvc-data-pipeline-volume")
 	f.missing(namespace, "pvc-data-pipeline-class", &corev1.PersistentVolumeClaim{})
 	f.missing(namespace, "pvc-data-pipeline-volume", &corev1.PersistentVolumeClaim{})
 	assert.Equal(t, class.ResourceVersion, get(f, "", "taken-class", class).ResourceVersion)
@@ -164,10 +164,10 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f := newFixture(t)
 	small, fits := f.namespace(), f.namespace()
 	f.current.Store(claimtest.Config(t,
-		`{name: disk, claim: {name: theirs}, storageClass: {name: hijack-disk}}`,
+		`{name: disk, claim: {name: unmanaged}, storageClass: {name: hijack-disk}}`,
 		`{name: static, claim: {name: static}, storageClass: {name: hijack-static, backend: host-path}, `+
 			`volume: {name: hijack.`+small+`, handle: /x, namespace: `+small+`}}`))
-	f.claim(small, "theirs", "hijack-disk", "1Gi")
+	f.claim(small, "unmanaged", "hijack-disk", "1Gi")
 	f.claim(small, "static", "hijack-static", "100Gi")
 	f.pod(small, "one", "disk")
 	f.pod(small, "two", "static")
@@ -181,7 +181,7 @@ func TestCreatesNothingForPendingUnmanagedClaims(t *testing.T) {
 	f.missing("", "hijack."+small, &corev1.PersistentVolume{})
 
 	// One that fits gets its class.
-	f.claim(fits, "theirs", "hijack-disk", "100Gi")
+	f.claim(fits, "unmanaged", "hijack-disk", "100Gi")
 	f.pod(fits, "one", "disk")
 	eventually(f, "", "hijack-disk", &storagev1.StorageClass{}, exists)
 }

@@ -59,7 +59,7 @@ func TestExpandsOwnClaims(t *testing.T) {
 		&corev1.PersistentVolumeClaim{}).ResourceVersion, "a claim never shrinks")
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused),
-		"nor does anybody ask for it")
+		"and no client requests it")
 	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows has 5Gi: claims never shrink, so the "+
 		"claim stays as it is; "+
 		"restore the size, or give the profile another claim.name and copy the data",

@@ -62,9 +62,9 @@ func TestCacheKeepsFewNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			kept := stripPod(config)(injectedPod("ml", "one", row.annotation))
-			assert.Equal(t, row.want, kept.Annotations[inject.AnnotationInjected])
-			assert.Len(t, refsOf(kept), strings.Count(row.want, ",")+1)
+			stripped := stripPod(config)(injectedPod("ml", "one", row.annotation))
+			assert.Equal(t, row.want, stripped.Annotations[inject.AnnotationInjected])
+			assert.Len(t, refsOf(stripped), strings.Count(row.want, ",")+1)
 		})
 	}
 	assert.Empty(t, stripPod(config)(&metav1.PartialObjectMetadata{}).Annotations)
@@ -141,17 +141,17 @@ func TestWarnings(t *testing.T) {
 				`storageClass: {backend: nfs, parameters: {server: s, share: /x}}}`, nil,
 		},
 		"a claim that is missing and not created": {
-			filled(), `{name: other, claim: {name: gone, create: false}}`,
-			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
+			filled(), `{name: other, claim: {name: missing, create: false}}`,
+			[]string{"claim missing does not exist in namespace ml: the pod waits until someone creates it"},
 		},
-		"a claim that is missing and will be created": {filled(), `{name: other, claim: {name: gone}}`, nil},
+		"a claim that is missing and will be created": {filled(), `{name: other, claim: {name: missing}}`, nil},
 		"a claim that is there":                       {filled(), `{name: other, claim: {name: there, create: false}}`, nil},
 		"an unmanaged claim, whose modes are not read": {
-			filled(), `{name: use, claim: {name: gone, create: false}}`,
-			[]string{"claim gone does not exist in namespace ml: the pod waits until someone creates it"},
+			filled(), `{name: use, claim: {name: missing, create: false}}`,
+			[]string{"claim missing does not exist in namespace ml: the pod waits until someone creates it"},
 		},
-		"caches that are not filled": {empty, `{name: use, claim: {name: gone, create: false}}`, nil},
-		"no index":                   {nil, `{name: use, claim: {name: gone, create: false}}`, nil},
+		"caches that are not filled": {empty, `{name: use, claim: {name: missing, create: false}}`, nil},
+		"no index":                   {nil, `{name: use, claim: {name: missing, create: false}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,34 +18,34 @@ import (
 )
 
 func TestReportsMissingClaimThatItDoesNotCreate(t *testing.T) {
-	f := newFixture(t, `{name: theirs, claim: {name: theirs, create: false}}`)
+	f := newFixture(t, `{name: unmanaged, claim: {name: unmanaged, create: false}}`)
 	namespace := f.namespace()
-	f.pod(namespace, "one", "theirs")
+	f.pod(namespace, "one", "unmanaged")
 	r := f.run()
-	profile := f.current.Load().Profile("theirs")
+	profile := f.current.Load().Profile("unmanaged")
 
-	assert.Equal(t, "claim theirs does not exist in namespace "+namespace+": create it or set claim.create: true in "+
-		"the profile theirs",
+	assert.Equal(t, "claim unmanaged does not exist in namespace "+namespace+": create it or set claim.create: true in "+
+		"the profile unmanaged",
 		f.event(namespace, "one", diagnose.ReasonClaimMissing))
-	f.missing(namespace, "theirs", &corev1.PersistentVolumeClaim{})
-	f.missing("", "fast-theirs", &storagev1.StorageClass{})
+	f.missing(namespace, "unmanaged", &corev1.PersistentVolumeClaim{})
+	f.missing("", "fast-unmanaged", &storagev1.StorageClass{})
 	const warning = "the pod waits until someone creates it"
 	require.Eventually(t, func() bool {
 		return strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""),
 			warning)
 	}, timeout, poll)
 
-	claim := f.claim(namespace, "theirs", "whatever", "1Gi")
+	claim := f.claim(namespace, "unmanaged", "whatever", "1Gi")
 	require.Eventually(t, func() bool {
 		return !strings.Contains(strings.Join(r.index.Warnings(namespace, profile), ""),
 			warning)
 	}, timeout, poll)
 	f.barrier()
-	assert.Equal(t, claim.ResourceVersion, get(f, namespace, "theirs", &corev1.PersistentVolumeClaim{}).ResourceVersion)
-	assert.Empty(t, f.notes(namespace, "theirs", diagnose.ReasonClaimDiffers),
+	assert.Equal(t, claim.ResourceVersion, get(f, namespace, "unmanaged", &corev1.PersistentVolumeClaim{}).ResourceVersion)
+	assert.Empty(t, f.notes(namespace, "unmanaged", diagnose.ReasonClaimDiffers),
 		"its size and class are its maker's business")
 
-	f.set(r, `{name: theirs, claim: {name: theirs}}`)
+	f.set(r, `{name: unmanaged, claim: {name: unmanaged}}`)
 	require.Eventually(t, func() bool { return r.index.names.running.Load() == nil }, timeout, poll,
 		"claims are watched only while a profile needs it")
 }

@@ -188,7 +188,7 @@ func (f *fixture) set(r *replica, profiles ...string) {
 	r.changed <- struct{}{}
 }
 
-// namespace makes a namespace. Its pods are gone when the test ends: the next test's controller
+// namespace makes a namespace. Its pods are deleted when the test ends: the next test's controller
 // must not see them.
 func (f *fixture) namespace(labels ...string) string {
 	f.t.Helper()

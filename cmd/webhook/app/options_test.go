@@ -30,7 +30,7 @@ func TestParseOptions(t *testing.T) {
 	assert.True(t, o.LeaderElect)
 	assert.True(t, o.Claims)
 	assert.False(t, o.HTTP2, "API servers call a Service over HTTP/1.1")
-	assert.Empty(t, o.PprofAddress, "profiles are for those who ask")
+	assert.Empty(t, o.PprofAddress, "profiles are served on request only")
 
 	c := o.certificates()
 	assert.True(t, c.Self)

@@ -244,22 +244,22 @@ func (a *analysis) add(p Problem) { a.namespace.Problems = append(a.namespace.Pr
 
 // merged joins problems with the same sentence.
 func merged(all []Problem) []Problem {
-	kept := []Problem{}
+	unique := []Problem{}
 	for _, p := range all {
 		i := slices.IndexFunc(
-			kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
+			unique, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
 		)
 		if i < 0 {
-			kept = append(kept, p)
+			unique = append(unique, p)
 			continue
 		}
 		for _, about := range p.About {
-			if !slices.Contains(kept[i].About, about) {
-				kept[i].About = append(kept[i].About, about)
+			if !slices.Contains(unique[i].About, about) {
+				unique[i].About = append(unique[i].About, about)
 			}
 		}
 	}
-	return kept
+	return unique
 }
 
 // labels finds the label where it does nothing.

@@ -139,7 +139,8 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 	profile := a.profile(a.profiles[name])
 	if profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
 		if note, _ := diagnose.MultiNode(profile, name, pods, a.Now, 0); note != "" {
-			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext}, about))
+			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext},
+				about))
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (s *Snapshot) latest(namespace string) []corev1.Event {
 		reason string
 	}
 	index := map[key]int{}
-	var kept []corev1.Event
+	var last []corev1.Event
 	for i := range s.Events {
 		e := s.Events[i]
 		if e.Namespace != namespace {
@@ -34,13 +34,13 @@ func (s *Snapshot) latest(namespace string) []corev1.Event {
 		}
 		k := key{e.InvolvedObject.UID, e.Reason}
 		if at, ok := index[k]; !ok {
-			index[k] = len(kept)
-			kept = append(kept, e)
-		} else if timeOf(&e).After(timeOf(&kept[at])) {
-			kept[at] = e
+			index[k] = len(last)
+			last = append(last, e)
+		} else if timeOf(&e).After(timeOf(&last[at])) {
+			last[at] = e
 		}
 	}
-	return kept
+	return last
 }
 
 // timeOf is when an Event was last seen: old and new clients write it in different fields.

@@ -86,8 +86,8 @@ const (
 	events     = "events"
 )
 
-// lost is what remains unknown without a resource.
-var lost = map[string]string{
+// consequences are what remains unknown without a resource.
+var consequences = map[string]string{
 	webhooks:  "which namespaces the webhook selects, and since when, is unknown",
 	endpoints: "whether the webhook is ready is unknown",
 	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
@@ -112,10 +112,12 @@ var lost = map[string]string{
 var groups = []kube.Group{
 	{
 		Version: corev1.SchemeGroupVersion, Register: corev1.AddToScheme,
-		Namespaced: []string{"Pod", kube.KindClaim, "ConfigMap", "Event"}, Cluster: []string{"Namespace", "Node", kube.KindVolume},
+		Namespaced: []string{"Pod", kube.KindClaim, "ConfigMap", "Event"},
+		Cluster:    []string{"Namespace", "Node", kube.KindVolume},
 	},
 	{
-		Version: storagev1.SchemeGroupVersion, Register: storagev1.AddToScheme, Cluster: []string{kube.KindStorageClass, "CSIDriver"},
+		Version: storagev1.SchemeGroupVersion, Register: storagev1.AddToScheme,
+		Cluster: []string{kube.KindStorageClass, "CSIDriver"},
 	},
 	{
 		Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
@@ -315,7 +317,7 @@ func list[T any, L client.ObjectList](
 // noteUnread notes that a resource could not be read.
 func (g *gathering) noteUnread(resource string, err error) {
 	if err != nil {
-		g.note(resource, err, lost[resource])
+		g.note(resource, err, consequences[resource])
 	}
 }
 

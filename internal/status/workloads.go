@@ -13,17 +13,17 @@ import (
 func (g *gathering) workloads(ctx context.Context) {
 	s, labeled := g.snapshot, g.labeled()
 	into(g, ctx, "deployments", &s.Workloads, &appsv1.DeploymentList{}, func(l *appsv1.DeploymentList) []Workload {
-		return each(l.Items, func(d *appsv1.Deployment) Workload {
+		return workloadsFrom(l.Items, func(d *appsv1.Deployment) Workload {
 			return Workload{"Deployment", d.ObjectMeta, d.Spec.Template.Labels, d.Status.Replicas < wanted(d.Spec.Replicas)}
 		})
 	}, labeled...)
 	into(g, ctx, "statefulsets", &s.Workloads, &appsv1.StatefulSetList{}, func(l *appsv1.StatefulSetList) []Workload {
-		return each(l.Items, func(o *appsv1.StatefulSet) Workload {
+		return workloadsFrom(l.Items, func(o *appsv1.StatefulSet) Workload {
 			return Workload{"StatefulSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
 		})
 	}, labeled...)
 	into(g, ctx, "daemonsets", &s.Workloads, &appsv1.DaemonSetList{}, func(l *appsv1.DaemonSetList) []Workload {
-		return each(l.Items, func(o *appsv1.DaemonSet) Workload {
+		return workloadsFrom(l.Items, func(o *appsv1.DaemonSet) Workload {
 			return Workload{
 				"DaemonSet", o.ObjectMeta, o.Spec.Template.Labels,
 				o.Status.CurrentNumberScheduled < o.Status.DesiredNumberScheduled,
@@ -31,23 +31,23 @@ func (g *gathering) workloads(ctx context.Context) {
 		})
 	}, labeled...)
 	into(g, ctx, "replicasets", &s.Workloads, &appsv1.ReplicaSetList{}, func(l *appsv1.ReplicaSetList) []Workload {
-		return each(l.Items, func(o *appsv1.ReplicaSet) Workload {
+		return workloadsFrom(l.Items, func(o *appsv1.ReplicaSet) Workload {
 			return Workload{"ReplicaSet", o.ObjectMeta, o.Spec.Template.Labels, o.Status.Replicas < wanted(o.Spec.Replicas)}
 		})
 	}, labeled...)
 	into(g, ctx, "jobs", &s.Workloads, &batchv1.JobList{}, func(l *batchv1.JobList) []Workload {
-		return each(l.Items, func(o *batchv1.Job) Workload {
+		return workloadsFrom(l.Items, func(o *batchv1.Job) Workload {
 			return Workload{"Job", o.ObjectMeta, o.Spec.Template.Labels, o.Status.CompletionTime == nil && o.Status.Active == 0}
 		})
 	}, labeled...)
 	into(g, ctx, "cronjobs", &s.Workloads, &batchv1.CronJobList{}, func(l *batchv1.CronJobList) []Workload {
-		return each(l.Items, func(o *batchv1.CronJob) Workload {
+		return workloadsFrom(l.Items, func(o *batchv1.CronJob) Workload {
 			return Workload{"CronJob", o.ObjectMeta, o.Spec.JobTemplate.Spec.Template.Labels, false}
 		})
 	}, labeled...)
 }
 
-func each[T any](items []T, workload func(*T) Workload) []Workload {
+func workloadsFrom[T any](items []T, workload func(*T) Workload) []Workload {
 	all := make([]Workload, len(items))
 	for i := range items {
 		all[i] = workload(&items[i])

@@ -1,7 +1,8 @@
-// Package strictyaml reads one YAML document into a Go value, and reports every mistake with its line and its field.
+// Package strictyaml reads one YAML document into a Go value, and reports every mistake with its
+// line and its field.
 //
-// Unknown and repeated fields, a second document, and values that JSON does not have are mistakes. The fields are those of
-// the JSON tags of the Go type.
+// Unknown and repeated fields, a second document, and values that JSON does not have are mistakes.
+// The fields are those of the JSON tags of the Go type.
 package strictyaml
 
 import (
@@ -25,8 +26,8 @@ type Document struct{ root *yaml.Node }
 
 // Read reads a document into a value. The kind is the name of the document in messages.
 //
-// The document is nil on errors, but for one: where the type of a field refuses its text, such as a quantity, its error has
-// no place. The caller finds the place by [Document.Value].
+// The document is nil on errors, but for one: where the type of a field refuses its text, such as a
+// quantity, its error has no place. The caller finds the place by [Document.Value].
 func Read(data []byte, kind string, into any) (*Document, error) {
 	root, err := parse(data, kind)
 	if err != nil {
@@ -49,7 +50,8 @@ func Read(data []byte, kind string, into any) (*Document, error) {
 	return d, nil
 }
 
-// Line returns the line of a field path such as name.list[3].key, or of the nearest parent that is there.
+// Line returns the line of a field path such as name.list[3].key, or of the nearest parent that is
+// there.
 func (d *Document) Line(path string) int {
 	n := d.root
 	line := n.Line
@@ -106,8 +108,8 @@ func toJSON(root *yaml.Node) ([]byte, error) {
 	return asJSON, nil
 }
 
-// plain refuses values that JSON does not have. It retains the text of a date, which YAML would write in
-// another form.
+// plain refuses values that JSON does not have. It retains the text of a date, which YAML would
+// write in another form.
 func plain(n *yaml.Node) error {
 	switch tag := n.ShortTag(); {
 	case tag == "!!timestamp":
@@ -158,7 +160,8 @@ func (d *Document) unknownFields(unknown []error) error {
 	return errors.Join(problems...)
 }
 
-// pathAt returns the field path of the value that ends, or for a list or mapping begins, at an offset of JSON.
+// pathAt returns the field path of the value that ends, or for a list or mapping begins, at an
+// offset of JSON.
 func pathAt(asJSON []byte, offset int64) string {
 	type level struct {
 		list, isValue bool

@@ -204,7 +204,7 @@ func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 		u.text = text
 		p.addPodInConfigMap(u, object)
 		return nil, nil
-	case !object.Known && quietKinds[object.Kind]:
+	case !object.Known && podFreeKinds[object.Kind]:
 		return nil, nil
 	case !object.Known:
 		u.text, _ = manifest.Encode(object.Content) // to search it for the label
@@ -230,7 +230,7 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	had, _ := l.content["results"].([]any)
 	var added []functionResult
 	for _, result := range results {
-		if !slices.ContainsFunc(had, result.is) {
+		if !slices.ContainsFunc(had, result.matches) {
 			added = append(added, result)
 		}
 	}

@@ -44,8 +44,8 @@ const (
 	severityInfo    = "info"
 )
 
-// is reports whether a decoded result has the same message about the same object.
-func (f functionResult) is(have any) bool {
+// matches reports whether a decoded result has the same message about the same object.
+func (f functionResult) matches(have any) bool {
 	result, _ := have.(map[string]any)
 	ref, _ := result["resourceRef"].(map[string]any)
 	if result["message"] != f.Message || result["severity"] != f.Severity || (ref == nil) != (f.ResourceRef == nil) {

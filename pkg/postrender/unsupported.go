@@ -12,8 +12,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// quietKinds hold the word containers for other reasons than pods of their own.
-var quietKinds = map[string]bool{
+// podFreeKinds hold the word containers for other reasons than pods of their own.
+var podFreeKinds = map[string]bool{
 	"CustomResourceDefinition":  true,
 	"Secret":                    true,
 	"PrometheusRule":            true,
@@ -25,7 +25,7 @@ var quietKinds = map[string]bool{
 // text may hold a pod.
 func seemsToHoldPod(doc *manifest.Document) bool {
 	kinds := doc.Header.Kinds
-	if len(kinds) == 0 || quietKinds[kinds[0]] {
+	if len(kinds) == 0 || podFreeKinds[kinds[0]] {
 		return false
 	}
 	return isConfigMap(doc) == mentionsPod(doc.Body) && mentionsPodKey(doc.Body)

@@ -79,7 +79,7 @@ func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 		}
 		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but "+
 			"several pods in namespace %q want it: %s; %s",
-			p.Name, reach(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
+			p.Name, mountLimit(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
 	}
 	return warnings
 }
@@ -88,7 +88,7 @@ func isOfOnePod(p *storage.Profile) bool {
 	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
 }
 
-func reach(p *storage.Profile) string {
+func mountLimit(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "by one pod"
 	}

@@ -96,8 +96,8 @@ func (o options) validate() error {
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	}
 	if o.rounds < leastRounds && o.complete() {
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name "+
-			"with --only what a quick look is for",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; set more rounds, or choose "+
+			"some candidates with --only for a first estimate",
 			o.rounds, leastRounds)
 	}
 	return nil

@@ -50,13 +50,8 @@ func (o *Options) run(s Streams) error {
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
 		return errors.New("--explain and --diff print for people, and Helm would take that for the " +
 			"release: run helm template CHART | postrender … instead")
-	}
-	if o.PrintConfig {
-		renderer, _, err := o.renderer(s.Err)
-		if err != nil {
-			return err
-		}
-		return printConfig(s.Out, renderer)
+	case o.PrintConfig:
+		return o.printConfig(s)
 	}
 	stream, err := readAll(s.In)
 	if err != nil {
@@ -69,6 +64,10 @@ func (o *Options) run(s Streams) error {
 	if list != nil {
 		return o.function(s, list)
 	}
+	return o.render(s, stream)
+}
+
+func (o *Options) render(s Streams, stream []byte) error {
 	renderer, overrides, err := o.renderer(s.Err)
 	if err != nil {
 		return err

@@ -97,27 +97,27 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionStatic, name: "volume-handle", path: "volume.handle", value: "HANDLE",
 		usage: "existing volume to use instead of a new one, as its driver names it",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Handle }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Handle }),
 	},
 	{
 		section: sectionStatic, name: "volume", path: "volume.name", value: "NAME",
 		usage: "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Name }),
 	},
 	{
 		section: sectionStatic, name: "volume-zone", path: "volume.zone", value: "ZONE",
 		usage: "zone of the volume, or the host name of its node",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Zone }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Zone }),
 	},
 	{
 		section: sectionStatic, name: "volume-topology-key", path: "volume.topologyKey", value: "KEY",
 		usage: "node label that the zone is a value of, for the backend csi",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).TopologyKey }),
 	},
 	{
 		section: sectionStatic, name: "volume-namespace", path: "volume.namespace", value: "NAMESPACE",
 		usage: "the one namespace that the volume serves (default: the release's)",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Namespace }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Namespace }),
 	},
 	{
 		section: sectionStatic, name: "volume-shared", path: "volume.shared", value: "BOOL",
@@ -128,12 +128,12 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionStatic, name: "volume-attribute", path: "volume.attributes", value: "KEY=VALUE",
 		usage: "attribute of the volume for its driver; may be repeated",
-		apply: pairsField(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &staticVolume(p).Attributes }),
 	},
 	{
 		section: sectionStatic, name: "volume-mount-option", path: "volume.mountOptions", value: "OPTION",
 		usage: "mount option of the volume; may be repeated",
-		apply: valuesField(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
+		apply: valuesField(func(p *storage.Profile) *[]string { return &staticVolume(p).MountOptions }),
 	},
 	{
 		section: sectionStatic, name: "volume-node-stage-secret", path: "volume.nodeStageSecret", value: "NAMESPACE/NAME",

@@ -80,12 +80,16 @@ func warn(w io.Writer, report *postrender.Report) {
 	}
 }
 
-func printConfig(w io.Writer, r *postrender.Renderer) error {
-	text, err := manifest.Encode(r.Config)
+func (o *Options) printConfig(s Streams) error {
+	renderer, _, err := o.renderer(s.Err)
 	if err != nil {
 		return err
 	}
-	return writeString(w, string(text))
+	text, err := manifest.Encode(renderer.Config)
+	if err != nil {
+		return err
+	}
+	return writeString(s.Out, string(text))
 }
 
 func writeString(w io.Writer, text string) error {

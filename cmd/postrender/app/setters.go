@@ -16,7 +16,7 @@ import (
 
 // This file has the functions with which the flags of the table set fields of the profile.
 
-func static(p *storage.Profile) *storage.Volume {
+func staticVolume(p *storage.Profile) *storage.Volume {
 	if p.Volume == nil {
 		p.Volume = &storage.Volume{}
 	}
@@ -92,7 +92,7 @@ func boolField(field func(*storage.Profile) **bool) func(*storage.Profile, []str
 var (
 	setReadOnly = plainBoolField(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
 	setColocate = plainBoolField(func(p *storage.Profile) *bool { return &p.Colocate })
-	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &static(p).Shared })
+	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &staticVolume(p).Shared })
 )
 
 // plainBoolField sets a field that is false when absent.
@@ -142,7 +142,7 @@ func setStageSecret(p *storage.Profile, values []string) error {
 	if !ok || namespace == "" || name == "" {
 		return fmt.Errorf("%q is not NAMESPACE/NAME", last(values))
 	}
-	static(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
+	staticVolume(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
 	return nil
 }
 

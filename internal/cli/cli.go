@@ -1,4 +1,5 @@
-// Package cli has what the commands for people share.
+// Package cli has what the commands for people share. They are postrender and
+// kubectl-pipeline_storage; the webhook writes logs and has no use for it.
 package cli
 
 import (
@@ -8,7 +9,8 @@ import (
 	"strings"
 )
 
-// Version is the version that the linker set, or that of the module.
+// Version is the version that the linker set, or that of the module. It is "unknown" for a
+// program that was built outside a module, and "(devel)" for one built from a working tree.
 func Version(linked string) string {
 	if linked != "" {
 		return linked

@@ -23,7 +23,8 @@ const FileHead = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\
 // Release is the release of most tests.
 var Release = storage.Release{Name: "demo", Namespace: "ml"}
 
-// Load reads a configuration file without its head.
+// Load reads a configuration file without its head. Defaults are set and warnings dropped. It
+// fails the test for an invalid configuration.
 func Load(t testing.TB, text string) *storage.Config {
 	t.Helper()
 	config, _, err := storage.Load([]byte(FileHead + text))
@@ -31,7 +32,9 @@ func Load(t testing.TB, text string) *storage.Config {
 	return config
 }
 
-// LoadForAdmission reads a configuration file without its head, as the webhook does.
+// LoadForAdmission reads a configuration file without its head, as the webhook does. It allows
+// and refuses what admission allows and refuses: for example, names with a release, which the
+// webhook does not have.
 func LoadForAdmission(t testing.TB, text string) *storage.Config {
 	t.Helper()
 	config, _, err := storage.LoadForAdmission([]byte(FileHead + text))
@@ -39,7 +42,8 @@ func LoadForAdmission(t testing.TB, text string) *storage.Config {
 	return config
 }
 
-// Decode reads a YAML document as both paths decode it: numbers keep their text.
+// Decode reads a YAML document as both paths decode it: numbers keep their text. The result is
+// what package kinds gets from a stream or an AdmissionReview.
 func Decode(t testing.TB, text string) map[string]any {
 	t.Helper()
 	asJSON, err := yaml.YAMLToJSON([]byte(text))
@@ -57,7 +61,8 @@ func DecodeJSON(t testing.TB, text []byte) map[string]any {
 	return content
 }
 
-// Find returns the objects of a document.
+// Find returns the objects of a document. It uses the kinds of the configuration in addition to
+// the built-in ones.
 func Find(t testing.TB, config *storage.Config, document map[string]any) []kinds.Object {
 	t.Helper()
 	objects, err := kinds.NewTable(config.Kinds).Find(document)
@@ -65,7 +70,8 @@ func Find(t testing.TB, config *storage.Config, document map[string]any) []kinds
 	return objects
 }
 
-// Apply carries operations out with an independent JSON patch library.
+// Apply carries operations out with an independent JSON patch library. The document is not
+// changed: the result is a copy. A patch that does not fit the document fails the test.
 func Apply(t testing.TB, document map[string]any, result inject.Result) map[string]any {
 	t.Helper()
 	before, err := json.Marshal(document)
@@ -82,7 +88,9 @@ func Apply(t testing.TB, document map[string]any, result inject.Result) map[stri
 	return DecodeJSON(t, after)
 }
 
-// Pod wraps the fields of a pod's spec, and of its metadata in front of a line "---".
+// Pod wraps the fields of a pod's spec, and of its metadata in front of a line "---". Text is in
+// block style and not indented: its lines are moved below spec, so that a case of a test states
+// only what it is about.
 func Pod(t testing.TB, text string) map[string]any {
 	t.Helper()
 	meta, spec, ok := strings.Cut(text, "---\n")

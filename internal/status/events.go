@@ -13,13 +13,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// webhookName is in what the API server reports about the webhook. Source: charts/pipeline-storage, webhooks[].name.
+// webhookName is in what the API server reports about the webhook. Source:
+// charts/pipeline-storage, webhooks[].name.
 const webhookName = "storage.pipeline-storage.io"
 
-// eventMaxAge is how long an Event about an object that was not read counts.
+// eventMaxAge is how long an Event about an object that was not read counts. Its cause may be
+// over: such an object is not read again to check.
 const eventMaxAge = 10 * time.Minute
 
-// latest returns the last Event of each object and reason in a namespace.
+// latest returns the last Event of each object and reason in a namespace. An object whose problem
+// repeats has many Events; the last one has the current message. The order is that of the first
+// Event of each.
 func (s *Snapshot) latest(namespace string) []corev1.Event {
 	type key struct {
 		uid    types.UID
@@ -44,6 +48,7 @@ func (s *Snapshot) latest(namespace string) []corev1.Event {
 }
 
 // timeOf is when an Event was last seen: old and new clients write it in different fields.
+// Source: k8s.io/api, core/v1 Event: lastTimestamp, series.lastObservedTime, eventTime.
 func timeOf(e *corev1.Event) time.Time {
 	at := e.LastTimestamp.Time
 	if e.Series != nil && e.Series.LastObservedTime.After(at) {
@@ -55,7 +60,7 @@ func timeOf(e *corev1.Event) time.Time {
 	return at
 }
 
-// about finds the Event of an object.
+// about finds the Event of an object. It is nil without one, and for an object without a UID.
 func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 	i := slices.IndexFunc(a.events, func(e corev1.Event) bool { return e.InvolvedObject.UID == uid && e.Reason == reason })
 	if i < 0 || uid == "" {
@@ -69,6 +74,8 @@ func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 var otherNodeMessages = []string{"Multi-Attach", "Waiting for detach"}
 
 // volumeEvents adds what keeps the volumes of a pod from its containers, while they do not run.
+// The reasons are those of the kubelet and of the attach-detach controller. Source: Kubernetes,
+// pkg/kubelet/events/event.go.
 func (a *analysis) volumeEvents(pod *corev1.Pod) {
 	if pod.Status.Phase == corev1.PodRunning {
 		return
@@ -90,13 +97,14 @@ func (a *analysis) volumeEvents(pod *corev1.Pod) {
 	}
 }
 
-// controllerReasons are the reasons of Events that only the claims controller can find.
+// controllerReasons are the reasons of Events that only the claims controller can find. Everything else that it reports is found from the snapshot here, and not repeated.
 var controllerReasons = []string{
 	diagnose.ReasonProfileRefused, diagnose.ReasonCreateRefused, diagnose.ReasonExpandRefused, diagnose.ReasonClaimDiffers,
 	diagnose.ReasonClassDiffers, diagnose.ReasonVolumeDiffers, diagnose.ReasonVolumeTaken,
 }
 
-// controllerEvents repeats what the claims controller reported about an object.
+// controllerEvents repeats what the claims controller reported about an object. A quota has its
+// own reason, because people mend it in another place than what the reason suggests.
 func (a *analysis) controllerEvents(uid types.UID, claim string) {
 	for _, reason := range controllerReasons {
 		e := a.about(uid, reason)
@@ -114,6 +122,7 @@ func (a *analysis) controllerEvents(uid types.UID, claim string) {
 	}
 }
 
+// quota is the problem of a quota that is used up. Or is the alternative to a larger quota.
 func (a *analysis) quota(message, or, about string) Problem {
 	return found(
 		ReasonQuota, message,
@@ -122,7 +131,11 @@ func (a *analysis) quota(message, or, about string) Problem {
 	)
 }
 
-// notCreated adds labeled pods that could not be created.
+// notCreated adds labeled pods that could not be created. The pod does not exist, so that only
+// the Event of its owner shows the problem. The texts that tell the causes apart are those of the
+// API server. Source: apiserver, pkg/util/webhook/error.go,
+// pkg/admission/plugin/webhook/errors/statuserror.go,
+// pkg/admission/plugin/resourcequota/controller.go.
 func (a *analysis) notCreated() {
 	for i := range a.events {
 		e := &a.events[i]
@@ -143,6 +156,8 @@ func (a *analysis) notCreated() {
 	}
 }
 
+// selectedService is the Service of the webhook that selects the namespace, or the zero value
+// without one.
 func (a *analysis) selectedService() types.NamespacedName {
 	if a.selected == nil {
 		return types.NamespacedName{}

@@ -108,7 +108,7 @@ type Claim struct {
 	ReclaimPolicy string `json:"reclaimPolicy,omitempty"`
 	// CreatedBy is controller or Helm; empty for a third party.
 	CreatedBy string `json:"createdBy,omitempty"`
-	// Nodes are those of the running pods that use it.
+	// Nodes are those of the running pods that use it. Each is there once, in order.
 	Nodes []string `json:"nodes"`
 	// Pods is how many labeled pods that have not finished use it.
 	Pods int `json:"pods"`
@@ -124,7 +124,8 @@ type Released struct {
 	Rebinds bool `json:"rebinds"`
 }
 
-// Problem is one thing that is wrong.
+// Problem is one thing that is wrong. Programs may depend on its reason; its sentences are for
+// people and may change.
 type Problem struct {
 	// Reason is one of those of docs/status.md.
 	Reason string `json:"reason"`
@@ -136,7 +137,7 @@ type Problem struct {
 	Next string `json:"next"`
 }
 
-// Problems returns how many things are wrong.
+// Problems returns how many things are wrong. Those of installations count, too.
 func (s *Status) Problems() int {
 	count := 0
 	for i := range s.Installations {

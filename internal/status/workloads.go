@@ -9,7 +9,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// workloads reads labeled objects that create pods, one kind after the other.
+// workloads reads labeled objects that create pods, one kind after the other. They share a field
+// of the snapshot, so they are read by one goroutine. A workload is short of pods by the numbers
+// of its own status: no pod is counted for it.
 func (g *gathering) workloads(ctx context.Context) {
 	s, labeled := g.snapshot, g.labeled()
 	into(g, ctx, "deployments", &s.Workloads, &appsv1.DeploymentList{}, func(l *appsv1.DeploymentList) []Workload {
@@ -47,6 +49,8 @@ func (g *gathering) workloads(ctx context.Context) {
 	}, labeled...)
 }
 
+// workloadsFrom reduces the items of a list to workloads. It passes pointers, because the items
+// are large.
 func workloadsFrom[T any](items []T, workload func(*T) Workload) []Workload {
 	all := make([]Workload, len(items))
 	for i := range items {
@@ -55,7 +59,7 @@ func workloadsFrom[T any](items []T, workload func(*T) Workload) []Workload {
 	return all
 }
 
-// wanted is the number of replicas: 1 where none is given.
+// wanted is the number of replicas: 1 where none is given. Source: Kubernetes, pkg/apis/apps/v1/defaults.go.
 func wanted(replicas *int32) int32 {
 	if replicas == nil {
 		return 1
@@ -64,7 +68,8 @@ func wanted(replicas *int32) int32 {
 }
 
 // unlabeled returns the workloads of a namespace that have the label themselves while their pods
-// have none. A ReplicaSet has its labels from its template.
+// have none. A ReplicaSet has its labels from its template. They are in the order in which they
+// were read.
 func unlabeled(all []Workload, namespace string) []*Workload {
 	var found []*Workload
 	for i := range all {

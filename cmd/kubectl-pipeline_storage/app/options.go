@@ -16,7 +16,8 @@ const (
 	commandVersion = "version"
 )
 
-// Options are the command line, read and checked.
+// Options are the command line, read and checked. The connection flags are those of kubectl, from
+// its own library.
 type Options struct {
 	// Command is status, version or help.
 	Command string
@@ -37,7 +38,8 @@ type Options struct {
 	flags, connection *pflag.FlagSet
 }
 
-// ParseOptions reads a command line. It is pure: it opens no file and sends no request.
+// ParseOptions reads a command line. It is pure: it opens no file and sends no request. Args are
+// those without the program's name. Without a command, or with --help, the command is help.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{Command: commandHelp}
 	all := o.flagSet()
@@ -57,6 +59,7 @@ func ParseOptions(args []string) (*Options, error) {
 	return o, o.validate()
 }
 
+// validate refuses values and combinations that no command has. The error names the flag.
 func (o *Options) validate() error {
 	switch {
 	case !slices.Contains([]string{"", "wide", "json"}, o.Output):
@@ -71,7 +74,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// flagSet defines the flags with their defaults.
+// flagSet defines the flags with their defaults. The returned set has those of both sections of
+// the help; parsing it fills the options.
 func (o *Options) flagSet() *pflag.FlagSet {
 	o.flags = pflag.NewFlagSet("Flags", pflag.ContinueOnError)
 	o.flags.BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "look at all namespaces")
@@ -100,7 +104,7 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	return all
 }
 
-// Usage is the text of the help.
+// Usage is the text of the help. It needs [ParseOptions] first, which defines the flags.
 func (o *Options) Usage() string {
 	var b strings.Builder
 	b.WriteString(

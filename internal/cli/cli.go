@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Version is the version that the linker set, or that of the module. It is "unknown" for a
-// program that was built outside a module, and "(devel)" for one built from a working tree.
+// Version is the version that the linker set, or that of the module. It is "unknown" for a program without build information.
 func Version(linked string) string {
 	if linked != "" {
 		return linked

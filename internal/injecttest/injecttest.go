@@ -32,9 +32,7 @@ func Load(t testing.TB, text string) *storage.Config {
 	return config
 }
 
-// LoadForAdmission reads a configuration file without its head, as the webhook does. It allows
-// and refuses what admission allows and refuses: for example, names with a release, which the
-// webhook does not have.
+// LoadForAdmission reads a configuration file without its head, as the webhook does. It fails the test for names that need a release, because the webhook has none.
 func LoadForAdmission(t testing.TB, text string) *storage.Config {
 	t.Helper()
 	config, _, err := storage.LoadForAdmission([]byte(FileHead + text))

@@ -117,7 +117,9 @@ func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
 	return edits, nil
 }
 
-// verify parses the edited body and compares it with the patched original.
+// verify parses the edited body and compares it with the patched original. This is the promise of
+// the package: no rule above needs to be right for every text, because a wrong edit is refused
+// here.
 func (t *Tree) verify(want any, edits []Edit) error {
 	root, err := parse(Splice(t.body, edits))
 	if err != nil {
@@ -178,6 +180,7 @@ type addition struct {
 	value   any
 }
 
+// newAddition reads an operation. It refuses every operation but add, and the root as its target.
 func newAddition(op jsonpatch.Operation) (addition, error) {
 	if op.Operation != "add" {
 		return addition{}, fmt.Errorf("operation %q is not supported, only add is", op.Operation)
@@ -194,6 +197,7 @@ func newAddition(op jsonpatch.Operation) (addition, error) {
 	return addition{pointer: op.Path, path: path, node: node, value: value}, err
 }
 
+// plan finds the edit of one addition. The tree is not changed: later additions see it as it was.
 func (p *additions) plan(a addition) error {
 	last := a.path[len(a.path)-1]
 	parent := p.tree.find(a.path[:len(a.path)-1])
@@ -232,7 +236,8 @@ func (p *additions) addItem(list *yaml.Node, token string, a addition) error {
 	return p.add(p.collection(list).insertFirst(itemNode(a.node)))
 }
 
-// addKey adds a key to a mapping, or gives one that is null or empty its value.
+// addKey adds a key to a mapping, or gives one that is null or empty its value. A key that has a
+// value is refused: an addition never replaces.
 func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
 	if p.keys[mapping] == nil {
 		p.keys[mapping] = map[string]any{}
@@ -306,6 +311,8 @@ type removals struct {
 	edits   []Edit
 }
 
+// plan notes what one operation removes. Edits are made later, when everything is noted, so that
+// neighbors are removed together.
 func (p *removals) plan(op jsonpatch.Operation) error {
 	if op.Operation != "remove" {
 		return fmt.Errorf("operation %q is not supported, only remove is", op.Operation)
@@ -421,7 +428,8 @@ func (p *removals) firstLine() int {
 	return first
 }
 
-// want returns a copy of the decoded body with the operations applied.
+// want returns a copy of the decoded body with the operations applied. A retained key gets an
+// empty value there, or null.
 func (p *removals) want(ops []jsonpatch.Operation) (any, error) {
 	value := clone(p.tree.value)
 	for _, op := range ops {

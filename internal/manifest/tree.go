@@ -17,7 +17,8 @@ import (
 // server accepts can hold.
 const maxAliased = 100_000
 
-// Tree is a decoded document together with its text.
+// Tree is a decoded document together with its text. It is not safe for concurrent use: lines are
+// found at the first need.
 type Tree struct {
 	body  []byte
 	root  *yaml.Node
@@ -29,7 +30,8 @@ type Tree struct {
 }
 
 // Decode parses the body of one document. Errors have the line and what is wrong with it, and
-// nothing of the text.
+// nothing of the text. The body is retained and must not change. An empty body has a nil value
+// and no error.
 func Decode(body []byte) (*Tree, error) {
 	root, err := parse(body)
 	if err != nil {
@@ -85,6 +87,7 @@ func newExpander() *expander { return &expander{open: map[*yaml.Node]bool{}} }
 // valueOf decodes a node.
 func valueOf(n *yaml.Node) (any, error) { return newExpander().expand(n) }
 
+// expand decodes a node. It refuses aliases that contain themselves or stand for too many values.
 func (e *expander) expand(n *yaml.Node) (any, error) {
 	if len(e.open) > 0 {
 		e.aliased++
@@ -104,6 +107,7 @@ func (e *expander) expand(n *yaml.Node) (any, error) {
 	}
 }
 
+// alias decodes what an alias stands for, and refuses one inside itself.
 func (e *expander) alias(n *yaml.Node) (any, error) {
 	if e.open[n.Alias] {
 		return nil, fmt.Errorf("line %d: an alias contains itself", n.Line)
@@ -113,6 +117,7 @@ func (e *expander) alias(n *yaml.Node) (any, error) {
 	return e.expand(n.Alias)
 }
 
+// sequence decodes a list.
 func (e *expander) sequence(n *yaml.Node) (any, error) {
 	list := make([]any, len(n.Content))
 	for i, item := range n.Content {
@@ -125,6 +130,7 @@ func (e *expander) sequence(n *yaml.Node) (any, error) {
 	return list, nil
 }
 
+// mapping decodes a mapping with text keys. Merge keys are carried out in their place.
 func (e *expander) mapping(n *yaml.Node) (any, error) {
 	m := make(map[string]any, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
@@ -162,6 +168,7 @@ func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
 	return err == nil && equal(want, value), err
 }
 
+// equalsList compares a list item by item, up to the first difference.
 func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
 	list, ok := want.([]any)
 	if !ok || len(list) != len(n.Content) {
@@ -175,6 +182,8 @@ func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
 	return true, nil
 }
 
+// equalsMap compares a mapping without merge keys and repeated keys, for which the number of keys
+// shows that none is missing.
 func (e *expander) equalsMap(n *yaml.Node, want any) (bool, error) {
 	m, ok := want.(map[string]any)
 	if !ok || len(m) != len(n.Content)/2 {
@@ -297,7 +306,8 @@ func child(n *yaml.Node, token string) *yaml.Node {
 	return value
 }
 
-// entry returns a mapping's key and value by name.
+// entry returns a mapping's key and value by name. Of repeated keys it is the last one; a key of
+// the mapping has precedence over merged ones. Both are nil without such a key.
 func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		return nil, nil
@@ -320,6 +330,7 @@ func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
+// mergeSources returns the mappings that a merge key names, in the order of their precedence.
 func mergeSources(n *yaml.Node) []*yaml.Node {
 	n = follow(n)
 	if n.Kind != yaml.SequenceNode {
@@ -422,7 +433,7 @@ func (t *Tree) end(n *yaml.Node) (int, bool) {
 	return textEnd(t.body, start, n.Value)
 }
 
-// line returns the text of a line, counted from 1.
+// line returns the text of a line, counted from 1. It includes the line break.
 func (t *Tree) line(n int) []byte { return t.body[t.offset(n, 1):t.offset(n+1, 1)] }
 
 // restOfLine returns what follows an offset on its line, without the space around it.

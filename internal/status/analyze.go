@@ -138,8 +138,7 @@ func installations(s *Snapshot) []installation {
 	return all
 }
 
-// webhookNotReady is the problem of a webhook that does not answer. The chart calls it with
-// failurePolicy Fail, so that labeled pods are refused meanwhile.
+// webhookNotReady is the problem of a webhook that does not answer. With the chart's default, failurePolicy Fail, labeled pods are refused meanwhile.
 func webhookNotReady(service types.NamespacedName, message, about string) Problem {
 	return found(
 		ReasonWebhookNotReady, message,

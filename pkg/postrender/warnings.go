@@ -14,6 +14,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// addWarnings adds warnings about the run as a whole.
 func (r *run) addWarnings(warnings ...string) {
 	r.report.Warnings = append(r.report.Warnings, warnings...)
 }
@@ -84,10 +85,12 @@ func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 	return warnings
 }
 
+// isOfOnePod reports whether the access modes of the claim limit it to one pod.
 func isOfOnePod(p *storage.Profile) bool {
 	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
 }
 
+// mountLimit returns how far a volume that is not shared can be mounted, for messages.
 func mountLimit(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "by one pod"
@@ -95,6 +98,7 @@ func mountLimit(p *storage.Profile) string {
 	return "on one node"
 }
 
+// remedy returns what to do about several pods that want such a volume.
 func remedy(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
@@ -103,6 +107,7 @@ func remedy(p *storage.Profile) string {
 		"or use a file backend with ReadWriteMany"
 }
 
+// joinModes writes the access modes of the claim for messages.
 func joinModes(p *storage.Profile) string {
 	modes := make([]string, len(p.Claim.AccessModes))
 	for i, m := range p.Claim.AccessModes {

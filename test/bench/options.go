@@ -32,23 +32,28 @@ var tableNames = []string{
 }
 
 const (
+	// The numbers of rounds. An odd number has a median that was measured; warm-up rounds are in
+	// addition to it.
 	defaultRounds = 21
 	leastRounds   = 15
 	warmups       = 2
 )
 
-// options are the flags.
+// options are the flags. Every field is valid after parse returned no error.
 type options struct {
-	rounds    int
-	only      []string
-	sizes     []string
-	markdown  string
+	rounds int
+	only   []string
+	sizes  []string
+	// markdown is the file for the table; empty: none.
+	markdown string
+	// streams is the directory to write the streams to; empty: measure instead.
 	streams   string
 	skipCheck bool
 	paths     map[string]string // programs that are not to be built, by candidate
 }
 
-// parse reads the flags.
+// parse reads the flags. The predecessor joins the others when its program is named. Help is the
+// error of pflag.
 func parse(args []string) (options, error) {
 	var o options
 	var postrender, predecessor, kustomize, yq string
@@ -85,6 +90,8 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
+// validate refuses values that would end in figures nobody can use. A few rounds are allowed for
+// some of the candidates only, as for a first estimate.
 func (o options) validate() error {
 	if err := known("--only", o.only, candidateNames); err != nil {
 		return err
@@ -106,7 +113,8 @@ func (o options) validate() error {
 // complete reports whether every candidate is measured, as for figures that are published.
 func (o options) complete() bool { return len(o.only) == len(candidateNames) }
 
-// known refuses names that are not allowed or given twice.
+// known refuses names that are not allowed or given twice. The error names the flag, and for an
+// unknown name those that are allowed.
 func known(flag string, given, allowed []string) error {
 	for i, name := range given {
 		if slices.Contains(given[:i], name) {
@@ -119,6 +127,7 @@ func known(flag string, given, allowed []string) error {
 	return nil
 }
 
+// sizeNames are the names of the streams, smallest first.
 func sizeNames() []string {
 	var names []string
 	for _, size := range stream.Sizes() {

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	// The names and the size of the original.
 	class  = "fast"
 	volume = "pv-data-pipeline"
 	claim  = "pvc-data-pipeline"
@@ -21,11 +22,13 @@ const (
 
 // backend is a cloud's disk, by the name of the plugin that was part of Kubernetes.
 type backend struct {
+	// provisioner creates volumes of the class.
 	provisioner string
 	// source is the part of a PersistentVolume that names a disk.
 	source func(disk string) (field string, value pulumi.Map)
 }
 
+// Kubernetes has since moved these plugins to CSI drivers, which is why the project uses drivers.
 var backends = map[string]backend{
 	"aws-ebs": {"kubernetes.io/aws-ebs", func(disk string) (string, pulumi.Map) {
 		return "awsElasticBlockStore", pulumi.Map{"volumeID": pulumi.String(disk), "fsType": pulumi.String("ext4")}
@@ -41,8 +44,11 @@ var backends = map[string]backend{
 	}},
 }
 
+// The Pulumi engine starts the program and gives it the settings of the stack.
 func main() { pulumi.Run(program) }
 
+// program registers everything. It requires the settings backend and disk, and fails for an
+// unknown backend.
 func program(ctx *pulumi.Context) error {
 	settings := config.New(ctx, "")
 	backend, ok := backends[settings.Require("backend")]
@@ -55,7 +61,7 @@ func program(ctx *pulumi.Context) error {
 	return pipeline(ctx)
 }
 
-// storage registers the three objects.
+// storage registers the three objects. Disk is the cloud's own name of an existing disk. Volume and claim name the same class, so that the claim is bound to this volume.
 func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	_, err := kubernetes.Object(ctx, "storage.k8s.io/v1", "StorageClass", class, pulumi.Map{
 		"metadata":             named(class),
@@ -117,4 +123,6 @@ func pipeline(ctx *pulumi.Context) error {
 	return err
 }
 
+// named is the metadata of an object that has no more than a name: its namespace is the
+// provider's default.
 func named(name string) pulumi.Map { return pulumi.Map{"name": pulumi.String(name)} }

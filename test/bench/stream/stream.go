@@ -22,7 +22,8 @@ const (
 	Release   = "rel"
 )
 
-// Size is one of the three charts.
+// Size is one of the three charts. Its numbers are counts of objects, except where a comment has
+// another unit.
 type Size struct {
 	Name  string
 	Chart string
@@ -37,8 +38,9 @@ type Size struct {
 	CRDBytes   int // the least size of one
 }
 
-// Sizes are the three charts, smallest first: an application of two processes, one of eight, and an
-// operator whose stream is mostly CustomResourceDefinitions.
+// Sizes are the three charts, smallest first: an application of two processes, one of eight, and
+// an operator whose stream is mostly CustomResourceDefinitions. Tests hold their sizes in bytes
+// to limits.
 func Sizes() []Size {
 	return []Size{
 		{Name: "small", Chart: "tracker", Deployments: 2, Env: 4, Settings: 8},
@@ -56,7 +58,8 @@ func (s Size) Workloads() int { return s.Deployments + s.StatefulSets + s.Jobs }
 //go:embed chart/*.tmpl
 var chart embed.FS
 
-// Generate is the stream of one size, the same bytes at every call.
+// Generate is the stream of one size, the same bytes at every call. The random numbers have a
+// fixed seed for each size.
 func Generate(size Size) ([]byte, error) {
 	templates, err := template.ParseFS(chart, "chart/*.tmpl")
 	if err != nil {
@@ -66,7 +69,8 @@ func Generate(size Size) ([]byte, error) {
 	return g.generate()
 }
 
-// generator holds what one stream is written with.
+// generator holds what one stream is written with. Its methods must be called in a fixed order,
+// because they share the random numbers.
 type generator struct {
 	size      Size
 	templates *template.Template
@@ -106,6 +110,8 @@ func (g *generator) generate() ([]byte, error) {
 	return g.out.Bytes(), nil
 }
 
+// document writes one object by the template of its kind. The schema of a
+// CustomResourceDefinition is too deep for a template and is written by code.
 func (g *generator) document(kind string, part component) error {
 	if kind == "CustomResourceDefinition" {
 		g.crd(part)

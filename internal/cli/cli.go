@@ -21,7 +21,8 @@ func Version(linked string) string {
 }
 
 // Color decides about colour: when is always, never or auto, which means on a terminal without
-// NO_COLOR (no-color.org).
+// NO_COLOR (no-color.org). W is where the output goes: a pipe and a file are not terminals. Every
+// value but these three is never.
 func Color(when string, w io.Writer) bool {
 	if when != "auto" {
 		return when == "always"

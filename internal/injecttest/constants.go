@@ -62,7 +62,7 @@ func constantsOf(group *ast.GenDecl, prefix string) map[string]string {
 }
 
 // textOf evaluates text literals, sums of them, and the API group. Every other expression is
-// reported as false.
+// reported as false. A selector such as storage.Group is recognized by its last name.
 func textOf(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

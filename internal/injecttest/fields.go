@@ -8,7 +8,7 @@ import (
 // FieldPaths are the paths of all fields of a configuration's type that hold no further fields of
 // the configuration, as a file spells them: profiles[].claim.size. A field that a file cannot
 // have has no path. T is a struct. Fields of types from other modules, such as resource.Quantity,
-// are values in a file and end a path.
+// are values in a file and end a path. They are in the order of the type.
 func FieldPaths(t reflect.Type) []string {
 	var paths []string
 	for field := range t.Fields() {

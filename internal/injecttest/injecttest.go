@@ -17,10 +17,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// FileHead begins every configuration file. The text behind it starts on line 3.
+// FileHead begins every configuration file. The text behind it starts on line 3. Line numbers in
+// expected messages count these two lines.
 const FileHead = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
 
-// Release is the release of most tests.
+// Release is the release of most tests. Tests of the webhook have none. The names that tests
+// expect are made of it.
 var Release = storage.Release{Name: "demo", Namespace: "ml"}
 
 // Load reads a configuration file without its head. Defaults are set and warnings dropped. It
@@ -49,7 +51,8 @@ func Decode(t testing.TB, text string) map[string]any {
 	return DecodeJSON(t, asJSON)
 }
 
-// DecodeJSON reads a JSON document; numbers keep their text.
+// DecodeJSON reads a JSON document; numbers keep their text. The text has one object; what
+// follows it is not read. It fails the test for a text that is not JSON.
 func DecodeJSON(t testing.TB, text []byte) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))

@@ -17,7 +17,8 @@ import (
 //
 // It encodes only what is set. encoding/json would first build encoders for every type that a
 // PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time. Either costs more
-// than the rest of a small run (make bench).
+// than the rest of a small run (make bench). An error means a type that JSON lacks; the text ends
+// with a line break.
 func Encode(value any) ([]byte, error) {
 	n, err := toNode(value)
 	if err != nil {
@@ -37,7 +38,7 @@ func apiVersionFirst(n *yaml.Node) {
 	}
 }
 
-// toNode turns a Go value into a node.
+// toNode turns a Go value into a node. The node has no positions, because it was not parsed.
 func toNode(value any) (*yaml.Node, error) {
 	return reflectNode(reflect.ValueOf(value))
 }
@@ -165,7 +166,7 @@ func scalarNode(tag, value string) *yaml.Node {
 }
 
 // stringNode returns a string that is plain where no decoder of YAML 1.1 or 1.2 could read
-// something else, and quoted otherwise.
+// something else, and quoted otherwise. Thus every decoder reads the same string.
 func stringNode(s string) *yaml.Node {
 	n := scalarNode("!!str", s)
 	if !isPlain(s) {

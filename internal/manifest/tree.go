@@ -14,7 +14,7 @@ import (
 )
 
 // maxAliased bounds how many values aliases may stand for: far more than an object that the API
-// server accepts can hold.
+// server accepts can hold. A small text can stand for billions of values by aliases of aliases.
 const maxAliased = 100_000
 
 // Tree is a decoded document together with its text. It is not safe for concurrent use: lines are
@@ -47,7 +47,8 @@ func Decode(body []byte) (*Tree, error) {
 	return t, nil
 }
 
-// parse returns the root of a document, or nil when the document is empty.
+// parse returns the root of a document, or nil when the document is empty. Documents behind the
+// first one are ignored: a body has one. The error has been cleaned of the text.
 func parse(body []byte) (*yaml.Node, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(body, &document); err != nil {
@@ -76,9 +77,10 @@ func sanitize(err error) error {
 
 // expander turns nodes into values.
 type expander struct {
-	// aliased counts the values that were read through aliases.
+	// aliased counts the values that were read through aliases. It stays 0 for a document without
+	// aliases, whose size is the bound.
 	aliased int
-	// open are the aliases that are being expanded.
+	// open are the aliases that are being expanded. They show an alias that contains itself.
 	open map[*yaml.Node]bool
 }
 
@@ -153,8 +155,9 @@ func (e *expander) mapping(n *yaml.Node) (any, error) {
 	return m, nil
 }
 
-// equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of a
-// document is compared as it stands.
+// equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of
+// a document is compared as it stands. The error is that of decoding; the values then count as
+// different.
 func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode:
@@ -289,8 +292,8 @@ func follow(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// child returns an item of a list, or the value of a key: the last of repeated keys, else a merged
-// one.
+// child returns an item of a list, or the value of a key: the last of repeated keys, else a
+// merged one. It is nil without one.
 func child(n *yaml.Node, token string) *yaml.Node {
 	n = follow(n)
 	if n == nil {
@@ -343,7 +346,8 @@ func mergeSources(n *yaml.Node) []*yaml.Node {
 	return sources
 }
 
-// owner returns the mapping that has a key: the mapping itself, or one that it merges.
+// owner returns the mapping that has a key: the mapping itself, or one that it merges. It is nil
+// for a key that neither has.
 func owner(mapping, key *yaml.Node) *yaml.Node {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i] == key {
@@ -392,7 +396,8 @@ func (t *Tree) offset(line, column int) int {
 	return i
 }
 
-// lineStarts returns the offset of every line, as go-yaml counts them.
+// lineStarts returns the offset of every line, as go-yaml counts them. A byte order mark does not
+// belong to the first line.
 func lineStarts(body []byte) []int {
 	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
 	next := lineEnd
@@ -442,7 +447,8 @@ func (t *Tree) restOfLine(offset int) []byte {
 	return bytes.TrimSpace(t.body[offset:end])
 }
 
-// beginsLine reports whether nothing but indentation stands in front of a node.
+// beginsLine reports whether nothing but indentation stands in front of a node. A dash or a
+// bracket in front of it counts as something.
 func (t *Tree) beginsLine(n *yaml.Node) bool {
 	return len(bytes.Trim(t.body[t.offset(n.Line, 1):t.offsetOf(n)], " ")) == 0
 }

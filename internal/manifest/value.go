@@ -157,7 +157,8 @@ func remove(from any, path []string, instead *replacement) (any, error) {
 	return nil, errNoCollection
 }
 
-// clone copies a decoded value, parts of which aliases may share, into a tree.
+// clone copies a decoded value, parts of which aliases may share, into a tree. The result has no
+// part twice, so that a change of one place changes no other.
 func clone(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -282,7 +282,8 @@ func merged(all []Problem) []Problem {
 }
 
 // labels finds the label where it does nothing. The webhook sees pods only, so that nothing else
-// reports this mistake.
+// reports this mistake. Each such workload is a problem of its own, with the command that mends
+// it.
 func (a *analysis) labels() {
 	for _, w := range unlabeled(a.Workloads, a.name) {
 		a.add(found(

@@ -265,7 +265,7 @@ func anyRuns(pods []corev1.Pod) bool {
 
 // released finds volumes with the data of deleted claims of the namespace, as far as these were a
 // profile's. The volumes of other deleted claims, of which the cluster may have many, are not
-// reported.
+// reported. It adds a row for each and a problem where people must act.
 func (a *analysis) released() {
 	byClaim := map[string][]corev1.PersistentVolume{}
 	for i := range a.Volumes {

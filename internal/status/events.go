@@ -70,7 +70,8 @@ func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 }
 
 // otherNodeMessages are parts of the messages about a volume that another node has, of several
-// versions. Source: Kubernetes, pkg/controller/volume/attachdetach/reconciler.
+// versions. Source: Kubernetes, pkg/controller/volume/attachdetach/reconciler. A message with one
+// of them has other advice: the driver works, and the node must release the volume.
 var otherNodeMessages = []string{"Multi-Attach", "Waiting for detach"}
 
 // volumeEvents adds what keeps the volumes of a pod from its containers, while they do not run.
@@ -132,7 +133,7 @@ func (a *analysis) quota(message, or, about string) Problem {
 }
 
 // notCreated adds labeled pods that could not be created. The pod does not exist, so that only
-// the Event of its owner shows the problem. The texts that tell the causes apart are those of the
+// the Event of its owner shows the problem. The texts that distinguish the causes are those of the
 // API server. Source: apiserver, pkg/util/webhook/error.go,
 // pkg/admission/plugin/webhook/errors/statuserror.go,
 // pkg/admission/plugin/resourcequota/controller.go.

@@ -63,8 +63,7 @@ type Snapshot struct {
 	Events  []corev1.Event
 
 	// Unread are the resources that could not be read, and why, as a sentence. The keys are
-	// resources such as persistentvolumes. A list whose resource is here is empty, which does not
-	// mean that there is none.
+	// resources such as persistentvolumes. A list whose resource is here is empty, although the cluster may have such objects.
 	Unread map[string]string
 	// Failed is true where a request failed for another reason than a missing right. Then the
 	// snapshot may lack more than Unread explains, and the exit code is 1.

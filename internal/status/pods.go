@@ -250,7 +250,8 @@ func (a *analysis) unknownProfiles(pod *corev1.Pod) {
 }
 
 // recreate is how a pod is recreated, by what created it. Those that kubectl can restart get a
-// command; for the rest it is advice in words.
+// command; for the rest it is advice in words. A pod without a controller has no name to use,
+// because its author must recreate it.
 func recreate(pod *corev1.Pod) string {
 	owner := ownerOf(pod)
 	kind, name, _ := strings.Cut(owner, "/")

@@ -129,6 +129,7 @@ func (p *printer) table(rows [][]string) {
 }
 
 // head is the word of a heading beside a column of colored words, which is as wide as they are.
+// Without color it is the text itself.
 func (p *printer) head(text string) string {
 	if !p.style.Color {
 		return text

@@ -50,6 +50,7 @@ type Reason struct {
 }
 
 // Reasons is the table of what can be wrong. docs/status.md has it, and a test compares the two.
+// A reason that another package adds and the table lacks fails a test of this package.
 var Reasons = []Reason{
 	{
 		ReasonWebhookMissing, "A pod has the label and no webhook is installed",

@@ -22,7 +22,8 @@ type Status struct {
 	Installations []Installation `json:"installations"`
 	// Namespaces are those that were requested, without those in which there is nothing to report.
 	Namespaces []Namespace `json:"namespaces"`
-	// Unread are sentences about what could not be read.
+	// Unread are sentences about what could not be read. They are there to be shown: a status
+	// without problems proves nothing about them.
 	Unread []string `json:"unread"`
 }
 
@@ -55,7 +56,8 @@ type Namespace struct {
 	Problems []Problem `json:"problems"`
 }
 
-// Storage is whether a pod has its storage.
+// Storage is whether a pod has its storage. Only the mounts of containers count, not the injected
+// annotation.
 type Storage string
 
 // What a pod's storage can be.

@@ -69,7 +69,7 @@ func wanted(replicas *int32) int32 {
 
 // unlabeled returns the workloads of a namespace that have the label themselves while their pods
 // have none. A ReplicaSet has its labels from its template. They are in the order in which they
-// were read.
+// were read. The webhook injects none of their pods.
 func unlabeled(all []Workload, namespace string) []*Workload {
 	var found []*Workload
 	for i := range all {

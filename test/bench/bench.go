@@ -13,7 +13,8 @@ import (
 
 // bench builds the candidates into one directory, and checks and measures them on every stream in
 // the other. Streams are measured one after the other, in the order of their sizes. The first
-// candidate that fails or makes a wrong edit ends the run.
+// candidate that fails or makes a wrong edit ends the run. The load of the machine is read before
+// and after.
 func bench(ctx context.Context, o options, programDir, dataDir string) (report, error) {
 	programs, err := buildAll(ctx, o, programDir)
 	if err != nil {
@@ -77,7 +78,8 @@ type subject struct {
 }
 
 // newSubject generates a stream and prepares the directory that its candidates run in. Dir is
-// created. It gets the stream and the files that yq and kustomize need beside it.
+// created. It gets the stream and the files that yq and kustomize need beside it. The documents
+// are decoded once, for the checks of all candidates.
 func newSubject(size stream.Size, dir string) (subject, error) {
 	text, err := stream.Generate(size)
 	if err != nil {
@@ -120,7 +122,7 @@ func (s subject) bench(ctx context.Context, o options, l launcher,
 }
 
 // candidates are the programs with their arguments, in the order of the table. The programs that
-// copy need no arguments.
+// copy need no arguments. One without a program is not measured.
 func (s subject) candidates(programs map[string]string) []candidate {
 	args := map[string][]string{
 		candidatePostrender:  postrenderArgs(),
@@ -164,7 +166,8 @@ func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 }
 
 // measure runs the candidates in turns, every round beginning with another one, so that none
-// always follows the same. The first rounds warm up the page cache and are not counted.
+// always follows the same. The first rounds warm up the page cache and are not counted. A cost
+// includes the start of the program, as Helm starts a post-renderer for each command.
 func (s subject) measure(ctx context.Context, l launcher, candidates []candidate,
 	rounds int,
 ) (map[string][]cost, error) {

@@ -13,14 +13,16 @@ import (
 // go build accepts import paths, so that bench needs no path of the source.
 const module = "github.com/pipeline-storage/pipeline-storage/"
 
-// packages are the programs of this repository that are measured.
+// packages are the programs of this repository that are measured. The others are programs that
+// people install.
 var packages = map[string]string{
 	candidateCopy:       "test/bench/copy",
 	candidateImports:    "test/bench/imports",
 	candidatePostrender: "cmd/postrender",
 }
 
-// launcherPackage is the program that the others are started by.
+// launcherPackage is the program that the others are started by. It is built each time, too: its
+// own cost is part of every figure.
 const launcherPackage = "test/bench/launch"
 
 // program finds or builds the program of one candidate. A program that a flag names is copied;
@@ -50,7 +52,7 @@ func copyProgram(name, path, to string) error {
 }
 
 // build compiles one program as it is released: static, without symbols. Pkg is a path in this
-// module. The compiler's output is a part of the error. 
+// module. The compiler's output is a part of the error.
 func build(ctx context.Context, pkg, dir string) (string, error) {
 	path := filepath.Join(dir, filepath.Base(pkg))
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, module+pkg)

@@ -48,7 +48,8 @@ func checkEdit(in []document, out []byte) error {
 
 // checkDocument compares one document: a workload has the claim and nothing else is new, any
 // other is the same. After is nil for a lost document. It is changed by the check: the claim is
-// removed from it before both are compared.
+// removed from it before both are compared. The error does not show the document, which may be
+// long.
 func checkDocument(before, after document) error {
 	if after == nil {
 		return errors.New("is missing from the output")
@@ -84,6 +85,7 @@ func checkPod(pod map[string]any) error {
 }
 
 // claimVolume is the name of the volume that holds the claim. It is empty without such a volume.
+// The first one counts.
 func claimVolume(pod map[string]any) string {
 	for _, volume := range items(pod, "volumes") {
 		if stringOf(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
@@ -131,7 +133,8 @@ func removeNamed(object map[string]any, field, name string) {
 }
 
 // prune returns the value without fields that are null, which mean to Kubernetes what absent ones
-// do: kustomize drops them from what it patches.
+// do: kustomize drops them from what it patches. The value itself remains as it is. Lists retain
+// their nulls, because a position has a meaning.
 func prune(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -51,7 +51,7 @@ func (d document) id() string {
 }
 
 // workload reports whether the document's pod template stands where Deployments have it. The
-// streams have no other kinds with pods.
+// streams have no other kinds with pods. A CronJob, for example, has it one level deeper.
 func (d document) workload() bool {
 	switch d.kind() {
 	case "Deployment", "StatefulSet", "Job":
@@ -60,7 +60,8 @@ func (d document) workload() bool {
 	return false
 }
 
-// pod is the spec of a workload's pod template.
+// pod is the spec of a workload's pod template. It is empty for a document without one, and its
+// changes are changes of the document.
 func (d document) pod() map[string]any { return child(child(child(d, "spec"), "template"), "spec") }
 
 // workloads are the documents with a pod template. They are in the order of the stream.
@@ -84,13 +85,15 @@ func stringOf(object map[string]any, field string) string {
 	return value
 }
 
-// child is a field that holds an object, else an empty one.
+// child is a field that holds an object, else an empty one. It can be read but must not be
+// changed when the field is missing.
 func child(object map[string]any, field string) map[string]any {
 	value, _ := object[field].(map[string]any)
 	return value
 }
 
-// items are the objects of a field that holds a list of them.
+// items are the objects of a field that holds a list of them. Items that are not objects are left
+// out.
 func items(object map[string]any, field string) []map[string]any {
 	list, _ := object[field].([]any)
 	var found []map[string]any

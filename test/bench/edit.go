@@ -13,6 +13,7 @@ import (
 
 // The edit that every tool makes: this claim in every pod, mounted here in every container.
 const (
+	// They are the defaults of postrender for this release, so that it needs no further flags.
 	claimName  = "pvc-data-pipeline." + stream.Release
 	className  = "fast." + stream.Namespace + "." + stream.Release
 	volumeName = "pipeline-storage"
@@ -59,6 +60,7 @@ const (
 )
 
 // postrenderArgs are the flags for a chart without labels: an empty selector selects every pod.
+// The predecessor gets the same ones.
 func postrenderArgs() []string {
 	return []string{"--selector=", "--namespace=" + stream.Namespace, "--release=" + stream.Release}
 }
@@ -77,7 +79,8 @@ func yqExpression() string {
 		`(.containers, select(has("initContainers")).initContainers)[].volumeMounts += ` + mount + `)`
 }
 
-// kustomizeArgs build the directory that prepareKustomize made.
+// kustomizeArgs build the directory that prepareKustomize made. The directory is the one that it
+// runs in.
 func kustomizeArgs() []string { return []string{"build", "."} }
 
 // prepareStorage writes what yq and kustomize add. It is a file of its own for both.

@@ -75,7 +75,7 @@ func benchIn(ctx context.Context, o options) (report, error) {
 
 // memory is a directory that lives in memory, if there is one: a disk must not be measured.
 // Programs cannot live there, because containers mount it noexec. Without one, figures of large
-// streams include the disk.
+// streams include the disk. Streams and outputs live there.
 func memory() string {
 	const shm = "/dev/shm"
 	if info, err := os.Stat(shm); err == nil && info.IsDir() {

@@ -14,9 +14,12 @@ import (
 
 // cost is what one run of a program took. The kernel counts CPU time and memory; the launcher measures the wall time.
 type cost struct {
-	cpu  time.Duration // user and system
+	// cpu is user and system time.
+	cpu time.Duration
+	// wall is the time from the start to the end of the program.
 	wall time.Duration
-	rss  int64 // the peak, in bytes
+	// rss is the peak of the resident memory, in bytes.
+	rss int64
 }
 
 // candidate is a program that is measured. Its name is that of a row in the table.
@@ -24,10 +27,12 @@ type candidate struct {
 	name string
 	path string
 	args []string
-	dir  string // where it runs
+	// dir is the directory that it runs in.
+	dir string
 }
 
-// launcher starts programs so that their peak memory is their own: see command launch.
+// launcher starts programs so that their peak memory is their own: see command launch. Without it
+// the peak would include the memory of the harness.
 type launcher struct{ path string }
 
 // run starts the candidate with a file as stdin and another as stdout, and waits. Both are paths.

@@ -12,6 +12,8 @@ import (
 
 // The candidates.
 const (
+	// copy only reads and writes, and imports links postrender's libraries as well: together they
+	// show the least cost. The predecessor is an earlier postrender.
 	candidateCopy        = "copy"
 	candidateImports     = "imports"
 	candidatePostrender  = "postrender"
@@ -42,18 +44,21 @@ const (
 // options are the flags. Every field is valid after parse returned no error.
 type options struct {
 	rounds int
-	only   []string
-	sizes  []string
+	// only are the candidates to measure, in any order.
+	only  []string
+	sizes []string
 	// markdown is the file for the table; empty: none.
 	markdown string
 	// streams is the directory to write the streams to; empty: measure instead.
-	streams   string
+	streams string
+	// skipCheck measures without checking the outputs.
 	skipCheck bool
-	paths     map[string]string // programs that are not to be built, by candidate
+	// paths are the programs that flags name and that are not built, by candidate.
+	paths map[string]string
 }
 
 // parse reads the flags. The predecessor joins the others when its program is named. Help is the
-// error of pflag.
+// error of pflag. The first problem is returned.
 func parse(args []string) (options, error) {
 	var o options
 	var postrender, predecessor, kustomize, yq string
@@ -90,7 +95,7 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// validate refuses values that would end in figures nobody can use. A few rounds are allowed for
+// validate refuses values that would end in useless figures. A few rounds are allowed for
 // some of the candidates only, as for a first estimate.
 func (o options) validate() error {
 	if err := known("--only", o.only, candidateNames); err != nil {
@@ -110,11 +115,12 @@ func (o options) validate() error {
 	return nil
 }
 
-// complete reports whether every candidate is measured, as for figures that are published.
+// complete reports whether every candidate is measured, as for figures that are published. The
+// predecessor does not count: it is measured on request.
 func (o options) complete() bool { return len(o.only) == len(candidateNames) }
 
 // known refuses names that are not allowed or given twice. The error names the flag, and for an
-// unknown name those that are allowed.
+// unknown name those that are allowed. The order of the names does not matter.
 func known(flag string, given, allowed []string) error {
 	for i, name := range given {
 		if slices.Contains(given[:i], name) {

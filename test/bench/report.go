@@ -15,12 +15,14 @@ import (
 // report is everything that one run of the benchmark found out. The load averages show whether
 // something else ran meanwhile.
 type report struct {
-	rounds                int
+	rounds int
+	// checked reports whether the outputs were checked.
 	checked               bool
 	machine               figures.Machine
 	loadBefore, loadAfter string
-	floor                 int64
-	sizes                 []sized
+	// floor is the peak memory of a program that does nothing, in bytes.
+	floor int64
+	sizes []sized
 }
 
 // sized is what the candidates cost on one stream. Costs has the costs of every measured round,
@@ -39,7 +41,7 @@ var columns = []string{
 }
 
 // table is the report for a terminal; the lines at its end are for programs that read it. Figures
-// are aligned to the right.
+// are aligned to the right. Those lines begin with RATIO and have a fixed form.
 func (r report) table() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -133,7 +135,8 @@ func (r report) ratios() []string {
 	return lines
 }
 
-// names are the candidates that were measured, in the order of the table.
+// names are the candidates that were measured, in the order of the table. They have at least one
+// cost each.
 func (s sized) names() []string {
 	var names []string
 	for _, name := range tableNames {
@@ -166,7 +169,7 @@ func spreadOf(costs []cost, figure func(cost) float64) figures.Spread {
 	return figures.SpreadOf(all)
 }
 
-// cells are the columns of one figure.
+// cells are the columns of one figure. They are the median, the least and the most.
 func cells(s figures.Spread) []string {
 	return []string{decimal(s.Median), decimal(s.Least), decimal(s.Most)}
 }

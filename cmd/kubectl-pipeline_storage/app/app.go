@@ -31,6 +31,8 @@ const (
 
 // What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd NewDefaultKubectlCommand.
 const (
+	// The defaults of the client, 5 and 10, would make a status of many namespaces wait. Source:
+	// client-go, rest/config.go DefaultQPS, DefaultBurst.
 	requestsPerSecond = 50
 	requestBurst      = 300
 )
@@ -134,5 +136,6 @@ func (o *Options) config() (*storage.Config, error) {
 	return config, nil
 }
 
-// Version is the version that the linker set, or that of the module.
+// Version is the version that the linker set, or that of the module. It is also in the User-Agent
+// of the requests, which the audit log of the API server has.
 func Version() string { return cli.Version(version) }

@@ -11,6 +11,7 @@ import (
 
 // Commands of the plugin.
 const (
+	// help prints the usage, status the status of pods and claims, version the version.
 	commandHelp    = "help"
 	commandStatus  = "status"
 	commandVersion = "version"
@@ -21,20 +22,25 @@ const (
 type Options struct {
 	// Command is status, version or help.
 	Command string
-	// AllNamespaces looks at all that the caller may list pods of.
+	// AllNamespaces looks at all that the caller may list pods of. A caller who may not list the
+	// pods of all namespaces gets those of one.
 	AllNamespaces bool
 	// Config is the file that takes the place of the installation's configuration; empty: it is looked for in the cluster.
 	Config string
-	// Output is empty for tables, or wide, or json.
+	// Output is empty for tables, or wide, or json. The form of JSON is stable, those of the tables
+	// are not.
 	Output string
 	// Color is auto, always or never.
 	Color string
-	// ExitCode makes the exit code show whether something is wrong.
+	// ExitCode makes the exit code show whether something is wrong. Without it the exit code shows
+	// only whether the cluster answered.
 	ExitCode bool
-	// Kubeconfig and Connection choose the cluster, the user and the namespace.
+	// Kubeconfig and Connection choose the cluster, the user and the namespace. They have the
+	// meaning that kubectl gives them, with the same defaults.
 	Kubeconfig string
 	Connection clientcmd.ConfigOverrides
 
+	// flags and connection are the two sections of the help.
 	flags, connection *pflag.FlagSet
 }
 

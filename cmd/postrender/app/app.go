@@ -1,5 +1,5 @@
 // Package app is the command line of postrender. It turns flags and a configuration file into a
-// [postrender.Renderer], and its output into what the caller asked to see. Every decision about
+// [postrender.Renderer], and its output into manifests, a diff or a table. Every decision about
 // manifests is the renderer's.
 //
 // A run has these steps, each in the file of its name: options.go parses the flags and

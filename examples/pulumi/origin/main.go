@@ -20,7 +20,8 @@ const (
 	size   = "100Gi"
 )
 
-// backend is a cloud's disk, by the name of the plugin that was part of Kubernetes.
+// backend is a cloud's disk, by the name of the plugin that was part of Kubernetes. They were
+// in-tree volume plugins.
 type backend struct {
 	// provisioner creates volumes of the class.
 	provisioner string
@@ -44,7 +45,8 @@ var backends = map[string]backend{
 	}},
 }
 
-// The Pulumi engine starts the program and gives it the settings of the stack.
+// The Pulumi engine starts the program and gives it the settings of the stack. An error of the
+// program ends the update.
 func main() { pulumi.Run(program) }
 
 // program registers everything. It requires the settings backend and disk, and fails for an
@@ -61,7 +63,9 @@ func program(ctx *pulumi.Context) error {
 	return pipeline(ctx)
 }
 
-// storage registers the three objects. Disk is the cloud's own name of an existing disk. Volume and claim name the same class, so that the claim is bound to this volume.
+// storage registers the three objects. Disk is the cloud's own name of an existing disk. Volume
+// and claim name the same class, so that the claim is bound to this volume. An error is that of
+// the registration, which the engine reports.
 func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	_, err := kubernetes.Object(ctx, "storage.k8s.io/v1", "StorageClass", class, pulumi.Map{
 		"metadata":             named(class),
@@ -100,8 +104,9 @@ func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	return err
 }
 
-// pipeline registers the pod that works with the data. Volume and mount are written by hand, again in each
-// pod template.
+// pipeline registers the pod that works with the data. Volume and mount are written by hand,
+// again in each pod template. This is the repetition that the project removes: the examples
+// beside this one have none of it.
 func pipeline(ctx *pulumi.Context) error {
 	_, err := kubernetes.Object(ctx, "v1", "Pod", "data-pipeline", pulumi.Map{
 		"metadata": named("data-pipeline"),

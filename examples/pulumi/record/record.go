@@ -19,7 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the expected files")
 
-// Resource is a resource as the program registered it.
+// Resource is a resource as the program registered it. Its JSON is the form of the expected
+// files.
 type Resource struct {
 	Type   string         `json:"type"`
 	Name   string         `json:"name"`
@@ -84,7 +85,8 @@ type recorder struct {
 	resources []Resource
 }
 
-// NewResource is called for each resource that the program registers; the stack itself is one.
+// NewResource is called for each resource that the program registers; the stack itself is one. It
+// answers with the inputs as the state of the resource.
 func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
 	if args.TypeToken != "pulumi:pulumi:Stack" {
 		r.mutex.Lock()

@@ -10,17 +10,22 @@ import (
 // what belongs to it. Its fields are exported for the templates. Numbered objects use some of
 // them only.
 type component struct {
+	// The first four are the same for every component of a stream.
 	Chart, Version, Release, Namespace string
-	File                               string // the template's file name
-	Kind                               string // the workload's
-	Component, Name                    string
-	Port, MetricsPort                  int
-	Checksum                           string
-	Init, Containers                   []container
-	Secrets                            []pair
-	Settings                           []string
-	Dashboard                          string
-	Alerts                             []alert
+	// File is the name of the template's file.
+	File string
+	// Kind is the kind of the workload.
+	Kind            string
+	Component, Name string
+	// Port serves the application, MetricsPort its metrics.
+	Port, MetricsPort int
+	Checksum          string
+	// Init are the containers that run before the others.
+	Init, Containers []container
+	Secrets          []pair
+	Settings         []string
+	Dashboard        string
+	Alerts           []alert
 }
 
 // container is what the templates need to write a container. A port of 0 has no line.

@@ -28,14 +28,19 @@ type Size struct {
 	Name  string
 	Chart string
 
+	// The workloads: each has one pod template.
 	Deployments, StatefulSets, Jobs int
 
-	Env        int // environment variables a container
-	Settings   int // lines of a ConfigMap
-	Dashboards int // ConfigMaps with one long line of JSON
-	Rules      int // PrometheusRules
-	CRDs       int // CustomResourceDefinitions
-	CRDBytes   int // the least size of one
+	// Env is the number of environment variables of each container.
+	Env int
+	// Settings is the number of lines in the ConfigMap of a component.
+	Settings int
+	// Dashboards is the number of ConfigMaps with one long line of JSON.
+	Dashboards int
+	// Rules is the number of PrometheusRules.
+	Rules int
+	// CRDs is the number of CustomResourceDefinitions; CRDBytes is the least size of one.
+	CRDs, CRDBytes int
 }
 
 // Sizes are the three charts, smallest first: an application of two processes, one of eight, and
@@ -55,6 +60,8 @@ func Sizes() []Size {
 // Workloads is the number of documents that hold a pod.
 func (s Size) Workloads() int { return s.Deployments + s.StatefulSets + s.Jobs }
 
+// chart has a template for each kind, with the values of a component.
+//
 //go:embed chart/*.tmpl
 var chart embed.FS
 
@@ -121,7 +128,8 @@ func (g *generator) document(kind string, part component) error {
 	return g.templates.ExecuteTemplate(&g.out, kind, part)
 }
 
-// fileNames are the templates that Helm would name as sources.
+// fileNames are the templates that Helm would name as sources. A CustomResourceDefinition names
+// its own.
 var fileNames = map[string]string{
 	"NetworkPolicy":       "networkpolicy",
 	"PodDisruptionBudget": "pdb",

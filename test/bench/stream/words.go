@@ -23,7 +23,7 @@ func (g *generator) sentence(length int) string {
 	return strings.Join(text, " ")
 }
 
-// hex is a number of so many digits, as checksums are written.
+// hex is a number of so many digits, as checksums are written.  Its digits are random.
 func (g *generator) hex(length int) string {
 	digits := make([]byte, length)
 	for i := range digits {

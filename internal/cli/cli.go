@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Version is the version that the linker set, or that of the module. It is "unknown" for a program without build information.
+// Version is the version that the linker set, or that of the module. It is "unknown" for a
+// program without build information.
 func Version(linked string) string {
 	if linked != "" {
 		return linked

@@ -1,5 +1,6 @@
-// Package injecttest has what the tests of pkg/inject and of the packages below it share: they read configurations and
-// documents, find pods, and carry operations out with an independent library.
+// Package injecttest has what the tests of pkg/inject and of the packages below it share: they
+// read configurations and documents, find pods, and carry operations out with an independent
+// library.
 package injecttest
 
 import (
@@ -34,7 +35,8 @@ func Load(t testing.TB, text string) *storage.Config {
 	return config
 }
 
-// LoadForAdmission reads a configuration file without its head, as the webhook does. It fails the test for names that need a release, because the webhook has none.
+// LoadForAdmission reads a configuration file without its head, as the webhook does. It fails the
+// test for names that need a release, because the webhook has none.
 func LoadForAdmission(t testing.TB, text string) *storage.Config {
 	t.Helper()
 	config, _, err := storage.LoadForAdmission([]byte(FileHead + text))

@@ -59,7 +59,8 @@ func (b *blockCollection) append(elements *yaml.Node) (Edit, error) {
 	return b.insertElements(line, elements)
 }
 
-// insertElements writes elements above a line, in the column of those that are there. It fails for a list whose dashes cannot be found.
+// insertElements writes elements above a line, in the column of those that are there. It fails
+// for a list whose dashes cannot be found.
 func (b *blockCollection) insertElements(line int, elements *yaml.Node) (Edit, error) {
 	if b.node.Kind == yaml.MappingNode {
 		column := b.node.Content[0].Column - 1

@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// flowCollection is a list or a mapping in flow style, in brackets. New elements are written on one line.
+// flowCollection is a list or a mapping in flow style, in brackets. New elements are written on
+// one line.
 type flowCollection struct {
 	tree *Tree
 	node *yaml.Node

@@ -138,7 +138,8 @@ func installations(s *Snapshot) []installation {
 	return all
 }
 
-// webhookNotReady is the problem of a webhook that does not answer. With the chart's default, failurePolicy Fail, labeled pods are refused meanwhile.
+// webhookNotReady is the problem of a webhook that does not answer. With the chart's default,
+// failurePolicy Fail, labeled pods are refused meanwhile.
 func webhookNotReady(service types.NamespacedName, message, about string) Problem {
 	return found(
 		ReasonWebhookNotReady, message,
@@ -173,7 +174,8 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 	}
 }
 
-// ready counts the addresses of a Service that answer. An address counts once, although EndpointSlices may repeat it.
+// ready counts the addresses of a Service that answer. An address counts once, although
+// EndpointSlices may repeat it.
 func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
 	addresses := map[string]bool{}
 	for i := range all {

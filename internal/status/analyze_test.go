@@ -48,10 +48,12 @@ func waiting(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "", corev1.PodPe
 func aClaim(change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")}
 	claim := corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim",
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim",
 			Labels: map[string]string{
 				storage.LabelProfile: storage.DefaultProfile, storage.LabelInstallation: "storage-system.storage",
-			}},
+			},
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: new("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			VolumeName: "pv-1",

@@ -103,13 +103,16 @@ func (a *analysis) claimRow(name string, claim *corev1.PersistentVolumeClaim) Cl
 	return row
 }
 
-// isOwn reports whether a claims controller created the claim, of any installation. A claim of a Helm release is not: see [diagnose.OwnedBy].
+// isOwn reports whether a claims controller created the claim, of any installation. A claim of a
+// Helm release is not: see [diagnose.OwnedBy].
 func isOwn(claim *corev1.PersistentVolumeClaim) bool {
 	installation := claim.Labels[storage.LabelInstallation]
 	return installation != "" && diagnose.OwnedBy(installation, claim)
 }
 
-// claimProblems adds why pods wait for a claim, and why the next ones would. What the claims controller has reported comes first. Findings about the driver, the nodes and the pods that share the volume follow.
+// claimProblems adds why pods wait for a claim, and why the next ones would. What the claims
+// controller has reported comes first. Findings about the driver, the nodes and the pods that
+// share the volume follow.
 func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClaim) {
 	about := "PersistentVolumeClaim/" + name
 	pods := podsOf(a.used[name])

@@ -98,7 +98,8 @@ func (a *analysis) volumeEvents(pod *corev1.Pod) {
 	}
 }
 
-// controllerReasons are the reasons of Events that only the claims controller can find. Everything else that it reports is found from the snapshot here, and not repeated.
+// controllerReasons are the reasons of Events that only the claims controller can find.
+// Everything else that it reports is found from the snapshot here, and not repeated.
 var controllerReasons = []string{
 	diagnose.ReasonProfileRefused, diagnose.ReasonCreateRefused, diagnose.ReasonExpandRefused, diagnose.ReasonClaimDiffers,
 	diagnose.ReasonClassDiffers, diagnose.ReasonVolumeDiffers, diagnose.ReasonVolumeTaken,
@@ -166,8 +167,8 @@ func (a *analysis) selectedService() types.NamespacedName {
 	return serviceOf(a.selected.webhook)
 }
 
-// concerns reports whether an Event is about a workload whose pods have the label and are still missing, or names the
-// webhook and is not old.
+// concerns reports whether an Event is about a workload whose pods have the label and are still
+// missing, or names the webhook and is not old.
 func (a *analysis) concerns(e *corev1.Event) bool {
 	for i := range a.Workloads {
 		if w := &a.Workloads[i]; w.UID == e.InvolvedObject.UID {

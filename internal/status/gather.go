@@ -63,7 +63,8 @@ type Snapshot struct {
 	Events  []corev1.Event
 
 	// Unread are the resources that could not be read, and why, as a sentence. The keys are
-	// resources such as persistentvolumes. A list whose resource is here is empty, although the cluster may have such objects.
+	// resources such as persistentvolumes. A list whose resource is here is empty, although the
+	// cluster may have such objects.
 	Unread map[string]string
 	// Failed is true where a request failed for another reason than a missing right. Then the
 	// snapshot may lack more than Unread explains, and the exit code is 1.
@@ -160,7 +161,8 @@ type Options struct {
 }
 
 // Gather reads what there is. An error means that the cluster does not answer; a missing right is
-// not an error. It sends about twenty requests to a small cluster, and one more for each further page. From has no cache: a cache would watch all of these objects.
+// not an error. It sends about twenty requests to a small cluster, and one more for each further
+// page. From has no cache: a cache would watch all of these objects.
 func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, error) {
 	g := &gathering{
 		from:     from,

@@ -29,7 +29,8 @@ type Status struct {
 
 // Installation is one webhook and its configuration.
 type Installation struct {
-	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and configuration are.
+	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and
+	// configuration are.
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	// Ready is how many addresses answer for its Service; null where it could not be read.
@@ -96,7 +97,8 @@ type Claim struct {
 	Name string `json:"name"`
 	// Profile is the one that created it or that its pods use; empty where neither is known.
 	Profile string `json:"profile,omitempty"`
-	// Phase is its phase: Pending, Bound or Lost, Missing where pods use one that does not exist, or Deleting.
+	// Phase is its phase: Pending, Bound or Lost, Missing where pods use one that does not exist, or
+	// Deleting.
 	Phase string `json:"phase"`
 	// Volume is the name of the bound volume.
 	Volume string `json:"volume,omitempty"`
@@ -122,7 +124,8 @@ type Released struct {
 	Volume string `json:"volume"`
 	Claim  string `json:"claim"`
 	Size   string `json:"size,omitempty"`
-	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the claim again.
+	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the
+	// claim again.
 	Rebinds bool `json:"rebinds"`
 }
 

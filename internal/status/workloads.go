@@ -59,7 +59,8 @@ func workloadsFrom[T any](items []T, workload func(*T) Workload) []Workload {
 	return all
 }
 
-// wanted is the number of replicas: 1 where none is given. Source: Kubernetes, pkg/apis/apps/v1/defaults.go.
+// wanted is the number of replicas: 1 where none is given. Source: Kubernetes,
+// pkg/apis/apps/v1/defaults.go.
 func wanted(replicas *int32) int32 {
 	if replicas == nil {
 		return 1

@@ -138,7 +138,8 @@ func plain(n *yaml.Node) error {
 	return nil
 }
 
-// typeError is the error for a value of the wrong type, with its line. The decoder returns an offset in the JSON text; the field path leads from there to the line of the YAML text.
+// typeError is the error for a value of the wrong type, with its line. The decoder returns an
+// offset in the JSON text; the field path leads from there to the line of the YAML text.
 func (d *Document) typeError(asJSON []byte, wrong *json.UnmarshalTypeError) error {
 	path := pathAt(asJSON, wrong.Offset)
 	found, _, _ := strings.Cut(wrong.Value, " ")

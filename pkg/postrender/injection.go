@@ -125,7 +125,8 @@ func (p *injection) missing() ([]storage.Object, error) {
 	return missing, nil
 }
 
-// needsRelease returns a profile whose objects cannot be named without the release that is not given, or "".
+// needsRelease returns a profile whose objects cannot be named without the release that is not
+// given, or "".
 func (p *injection) needsRelease() string {
 	if p.Release.Name != "" && p.Release.Namespace != "" {
 		return ""
@@ -157,7 +158,8 @@ func (p *injection) withholdHook(object kinds.Object, result inject.Result) inje
 	return result
 }
 
-// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the better one.
+// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the
+// better one.
 func isUntouched(d *inject.Decision) bool {
 	isLabelled := d.Reason == inject.ReasonLabelled && len(d.Added) == 0
 	return isLabelled || d.Reason == inject.ReasonNotSelected || d.Reason == inject.ReasonNoPods

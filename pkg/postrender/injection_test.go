@@ -72,8 +72,10 @@ func TestSelection(t *testing.T) {
 		},
 		"by name": {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is " +
 			"not among the selected names"},
-		"by a selector": {func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0,
-			`its labels do not match "x=y"`},
+		"by a selector": {
+			func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0,
+			`its labels do not match "x=y"`,
+		},
 		"the label on the workload is not on its pods": {
 			stream: onWorkload,
 			expMessage: "the label is on the Deployment, not on its pods: put it into the labels of its pod " +

@@ -43,7 +43,8 @@ const (
 	// filenameAnnotation is that of Helm 4, which otherwise renumbers the documents with every change
 	// of the stream. Source: Helm 4, pkg/action/action.go.
 	filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
-	// filename is the name of the added documents. It must not begin with an underscore: Helm would drop them.
+	// filename is the name of the added documents. It must not begin with an underscore: Helm would
+	// drop them.
 	filename = "pipeline-storage/storage.yaml"
 )
 

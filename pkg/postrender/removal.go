@@ -27,7 +27,8 @@ const (
 	// RemovePods removes what was injected into pods. The storage objects remain: a tool that deletes
 	// what a stream no longer has would delete a claim.
 	RemovePods Removal = "pods"
-	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was rendered.
+	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was
+	// rendered.
 	RemoveAll Removal = "all"
 )
 
@@ -40,7 +41,8 @@ type removal struct {
 	unparsed []unparsed
 }
 
-// decide removes from the pods of an object what was injected. It notes the claims that the pods retain, for the removal of storage objects.
+// decide removes from the pods of an object what was injected. It notes the claims that the pods
+// retain, for the removal of storage objects.
 func (p *removal) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
 	if err := p.requireRelease(object); err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// What a KRM function reads and writes. Source: kustomize, cmd/config/docs/api-conventions/functions-spec.md.
+// What a KRM function reads and writes. Source: kustomize,
+// cmd/config/docs/api-conventions/functions-spec.md.
 const (
 	resourceListGroup = "config.kubernetes.io"
 	resourceListKind  = "ResourceList"
@@ -153,7 +154,8 @@ func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 	return &Output{Report: pass.report, stream: list.stream, edits: edits}, nil
 }
 
-// Refuse returns the list as it came, with an error that concerns the configuration or the list as a whole.
+// Refuse returns the list as it came, with an error that concerns the configuration or the list
+// as a whole.
 func (l *ResourceList) Refuse(err error) *Output {
 	report := refusal(err)
 	return l.refused(&report)

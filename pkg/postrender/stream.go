@@ -269,9 +269,9 @@ func (d *document) where() string {
 	return (&unit{number: d.number, kind: d.parseKind}).String()
 }
 
-// kindToParse reports whether a document must be parsed, and for which kind, if its text shows one. Text
-// that does not show the kind is parsed when it could name such a kind, or a Namespace, behind which
-// storage must stand.
+// kindToParse reports whether a document must be parsed, and for which kind, if its text shows
+// one. Text that does not show the kind is parsed when it could name such a kind, or a Namespace,
+// behind which storage must stand.
 func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) {
 	for _, kind := range doc.Header.Kinds {
 		if r.names[kind] {

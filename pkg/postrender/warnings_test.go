@@ -57,9 +57,11 @@ func TestWarnings(t *testing.T) {
 				`"pipelines" want it: document 1 Deployment/a; ` +
 				"all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany",
 		}},
-		"colocate on a file system": {labelled(files,
-			func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"),
-			[]string{"colocate has no effect"}},
+		"colocate on a file system": {
+			labelled(files,
+				func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"),
+			[]string{"colocate has no effect"},
+		},
 		"two namespaces, a disk each": {labelled(), workload("Deployment",
 			"a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
 		"replicas on a file system": {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},

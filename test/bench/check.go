@@ -117,7 +117,8 @@ func removeClaim(pod map[string]any) {
 	}
 }
 
-// removeNamed removes the items of that name from a list, and the list if it is empty then.  Thus a list that the edit has created leaves nothing behind.
+// removeNamed removes the items of that name from a list, and the list if it is empty then. Thus
+// a list that the edit has created leaves nothing behind.
 func removeNamed(object map[string]any, field, name string) {
 	var rest []any
 	for _, item := range items(object, field) {

@@ -114,7 +114,8 @@ func prepareKustomize(dir string, text []byte, all []document) error {
 }
 
 // patch is a workload reduced to its identity, the volume, and the mount in each of its
-// containers. It is a strategic merge patch: lists are merged by the keys of their items, such as their names.
+// containers. It is a strategic merge patch: lists are merged by the keys of their items, such as
+// their names.
 func patch(d document) map[string]any {
 	pod := map[string]any{
 		"volumes": []any{map[string]any{

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// cost is what one run of a program took. The kernel counts CPU time and memory; the launcher measures the wall time.
+// cost is what one run of a program took. The kernel counts CPU time and memory; the launcher
+// measures the wall time.
 type cost struct {
 	// cpu is user and system time.
 	cpu time.Duration

@@ -185,7 +185,8 @@ func (w *world) deployment(namespace, name string, own, template map[string]stri
 
 // claim makes a claim of a profile, as the controller of the installation does.
 func (w *world) claim(namespace, name, profile, class, volume string,
-	change ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
+	change ...func(*corev1.PersistentVolumeClaim),
+) *corev1.PersistentVolumeClaim {
 	w.t.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{
@@ -207,7 +208,8 @@ func (w *world) claim(namespace, name, profile, class, volume string,
 
 // volume makes a volume of the driver that the cluster has, for a claim.
 func (w *world) volume(name, class, namespace, claim string,
-	change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
+	change ...func(*corev1.PersistentVolume),
+) *corev1.PersistentVolume {
 	w.t.Helper()
 	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{storage.LabelProfile: class}},
@@ -230,7 +232,8 @@ func (w *world) volume(name, class, namespace, claim string,
 
 // bound makes a claim of the profile disk with its volume and waits for the binder.
 func (w *world) bound(namespace, claim, volume string,
-	change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolumeClaim {
+	change ...func(*corev1.PersistentVolume),
+) *corev1.PersistentVolumeClaim {
 	w.t.Helper()
 	w.volume(volume, "disk", namespace, claim, change...)
 	c := w.claim(namespace, claim, "disk", "disk", volume)

@@ -202,8 +202,10 @@ func assertProblem(t *testing.T, s *status.Status, namespace, about, reason, mes
 func (w *world) prepare() {
 	w.t.Helper()
 	on := map[string]string{"storage": "on"}
-	for _, name := range []string{"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone",
-		"nowhere", "shared", "released", "well"} {
+	for _, name := range []string{
+		"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone",
+		"nowhere", "shared", "released", "well",
+	} {
 		w.namespace(name, on)
 	}
 	w.namespace("off", nil)
@@ -237,13 +239,15 @@ func (w *world) addWebhookProblems() {
 	w.deployment("label", "wrong", enabled, nil)
 	w.make(&batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "label", Name: "wrong", Labels: enabled},
-		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *",
+		Spec: batchv1.CronJobSpec{
+			Schedule: "0 0 1 1 *",
 			JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
 				Spec: corev1.PodSpec{
 					RestartPolicy: corev1.RestartPolicyNever,
 					Containers:    []corev1.Container{{Name: "main", Image: "example.com/main"}},
 				},
-			}}}},
+			}}},
+		},
 	})
 
 	quota := &corev1.ResourceQuota{
@@ -469,8 +473,10 @@ func (w *world) oneNamespace() {
 	for _, args := range [][]string{nil, {"--all-namespaces"}} {
 		got := runStatus(t, kubeconfig, args...)
 		unread := strings.Join(got.Unread, "\n")
-		for _, what := range []string{"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers",
-			"nodes"} {
+		for _, what := range []string{
+			"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers",
+			"nodes",
+		} {
 			assert.Contains(t, unread, what+": you may not list them, so ")
 		}
 		require.Len(t, got.Namespaces, 1)

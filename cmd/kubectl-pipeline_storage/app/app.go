@@ -29,7 +29,8 @@ const (
 	exitProblem = 3 // with --exit-code: something is wrong
 )
 
-// What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd NewDefaultKubectlCommand.
+// What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd
+// NewDefaultKubectlCommand.
 const (
 	// The defaults of the client, 5 and 10, would make a status of many namespaces wait. Source:
 	// client-go, rest/config.go DefaultQPS, DefaultBurst.

@@ -25,7 +25,8 @@ type Options struct {
 	// AllNamespaces looks at all that the caller may list pods of. A caller who may not list the
 	// pods of all namespaces gets those of one.
 	AllNamespaces bool
-	// Config is the file that takes the place of the installation's configuration; empty: it is looked for in the cluster.
+	// Config is the file that takes the place of the installation's configuration; empty: it is
+	// looked for in the cluster.
 	Config string
 	// Output is empty for tables, or wide, or json. The form of JSON is stable, those of the tables
 	// are not.

@@ -79,7 +79,9 @@ func (o *Options) overrideSentences() []string {
 	return sentences
 }
 
-// inFlags speaks of flags where a problem speaks of fields. Without a file there is no profiles[0] that people could look up. The error keeps its text otherwise, but is no longer of its type.
+// inFlags speaks of flags where a problem speaks of fields. Without a file there is no
+// profiles[0] that people could look up. The error keeps its text otherwise, but is no longer of
+// its type.
 func inFlags(err error) error {
 	if err == nil {
 		return nil

@@ -123,7 +123,8 @@ func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, [
 	}
 }
 
-// setSize sets the size that the claim requests. It refuses a size that is not positive, so that the error has the name of the flag.
+// setSize sets the size that the claim requests. It refuses a size that is not positive, so that
+// the error has the name of the flag.
 func setSize(p *storage.Profile, values []string) error {
 	size, err := resource.ParseQuantity(last(values))
 	if err != nil {

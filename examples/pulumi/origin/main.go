@@ -1,6 +1,6 @@
-// Command origin is the Pulumi program that this project began with: a StorageClass, a PersistentVolume and
-// a PersistentVolumeClaim for data pipelines, and a pod that mounts the claim. docs/pulumi.md lists what of
-// it is assumed.
+// Command origin is the Pulumi program that this project began with: a StorageClass, a
+// PersistentVolume and a PersistentVolumeClaim for data pipelines, and a pod that mounts the
+// claim. docs/pulumi.md lists what of it is assumed.
 package main
 
 import (

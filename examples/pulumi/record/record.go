@@ -64,7 +64,8 @@ func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Re
 }
 
 // Equal compares what was registered with a file of expected resources. The repository's other
-// tests read these files. The flag -update writes the file instead. Its form is JSON, indented by two spaces.
+// tests read these files. The flag -update writes the file instead. Its form is JSON, indented by
+// two spaces.
 func Equal(t *testing.T, file string, resources []Resource) {
 	t.Helper()
 	text, err := json.MarshalIndent(resources, "", "  ")

@@ -44,7 +44,8 @@ type alert struct {
 	Threshold          int
 }
 
-// components are the processes of the application, one for every workload. Their number and kinds are those of the size, which has at most eight.
+// components are the processes of the application, one for every workload. Their number and kinds
+// are those of the size, which has at most eight.
 func (g *generator) components() []component {
 	names := []string{"api", "worker", "scheduler", "ingest", "query", "index", "train", "migrate"}
 	var parts []component

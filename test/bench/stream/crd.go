@@ -50,7 +50,8 @@ spec:
 }
 
 // property writes one field of a schema: an object of more fields, a list of them, or a plain
-// value. Left is how many levels may follow below it.  Four of ten are plain values, and all on the lowest level.
+// value. Left is how many levels may follow below it. Four of ten are plain values, and all on
+// the lowest level.
 func (g *generator) property(name string, indent, left int) {
 	g.line(indent, name+":")
 	g.description(indent + 2)
@@ -90,7 +91,8 @@ func (g *generator) properties(indent, left int) {
 	}
 }
 
-// description writes a block scalar of one to four lines. Real CustomResourceDefinitions describe every field.
+// description writes a block scalar of one to four lines. Real CustomResourceDefinitions describe
+// every field.
 func (g *generator) description(indent int) {
 	g.line(indent, "description: |-")
 	for range 1 + g.random.IntN(4) {

@@ -1,4 +1,5 @@
-// Package cli has what the commands for people share.
+// Package cli has what the commands for people share. They are postrender and
+// kubectl-pipeline_storage; the webhook writes logs and has no use for it.
 package cli
 
 import (
@@ -8,7 +9,8 @@ import (
 	"strings"
 )
 
-// Version is the version that the linker set, or that of the module.
+// Version is the version that the linker set, or that of the module. It is "unknown" for a
+// program without build information.
 func Version(linked string) string {
 	if linked != "" {
 		return linked
@@ -20,7 +22,8 @@ func Version(linked string) string {
 }
 
 // Color decides about colour: when is always, never or auto, which means on a terminal without
-// NO_COLOR (no-color.org).
+// NO_COLOR (no-color.org). W is where the output goes: a pipe and a file are not terminals. Every
+// value but these three is never.
 func Color(when string, w io.Writer) bool {
 	if when != "auto" {
 		return when == "always"

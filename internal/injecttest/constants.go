@@ -15,9 +15,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// Constants returns the text constants of a directory's package whose names begin with a prefix, by
-// their names. A test that ranges over them fails for a new constant that is forgotten in another
-// place.
+// Constants returns the text constants of a directory's package whose names begin with a prefix,
+// by their names. A test that ranges over them fails for a new constant that is forgotten in
+// another place. It reads the source, because Go has no reflection for constants. It fails the
+// test when no constant is found, which means that the prefix is wrong.
 func Constants(t testing.TB, dir, prefix string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -39,6 +40,8 @@ func Constants(t testing.TB, dir, prefix string) map[string]string {
 	return found
 }
 
+// constantsOf returns the constants of one declaration. Constants without a value of their own,
+// as with iota, are not text and are left out.
 func constantsOf(group *ast.GenDecl, prefix string) map[string]string {
 	found := map[string]string{}
 	for _, spec := range group.Specs {
@@ -58,7 +61,8 @@ func constantsOf(group *ast.GenDecl, prefix string) map[string]string {
 	return found
 }
 
-// textOf evaluates text literals, sums of them, and the API group.
+// textOf evaluates text literals, sums of them, and the API group. Every other expression is
+// reported as false. A selector such as storage.Group is recognized by its last name.
 func textOf(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -28,7 +28,8 @@ func (b *blockCollection) insertFirst(elements *yaml.Node) (Edit, error) {
 	return b.insertElements(line, elements)
 }
 
-// firstLine returns the line above which a new first element goes.
+// firstLine returns the line above which a new first element goes. It returns false where the
+// first key shares its line with something that cannot be passed.
 func (b *blockCollection) firstLine() (int, bool) {
 	t, content := b.tree, b.node.Content
 	if b.node.Kind == yaml.SequenceNode {
@@ -47,8 +48,9 @@ func (b *blockCollection) firstLine() (int, bool) {
 	return 0, false
 }
 
-// append puts elements behind the last one. The end is known of the root mapping and of the values
-// of its keys only: it is the line of the next root key, or the end of the document.
+// append puts elements behind the last one. The end is known of the root mapping and of the
+// values of its keys only: it is the line of the next root key, or the end of the document.
+// It fails for every other collection.
 func (b *blockCollection) append(elements *yaml.Node) (Edit, error) {
 	line, ok := b.tree.lineBehind(b.node)
 	if !ok {
@@ -57,7 +59,8 @@ func (b *blockCollection) append(elements *yaml.Node) (Edit, error) {
 	return b.insertElements(line, elements)
 }
 
-// insertElements writes elements above a line, in the column of those that are there.
+// insertElements writes elements above a line, in the column of those that are there. It fails
+// for a list whose dashes cannot be found.
 func (b *blockCollection) insertElements(line int, elements *yaml.Node) (Edit, error) {
 	if b.node.Kind == yaml.MappingNode {
 		column := b.node.Content[0].Column - 1
@@ -82,7 +85,8 @@ func (b *blockCollection) setKey(key, null, value *yaml.Node) Edit {
 	return b.tree.insertLines(key.Line+1, key.Column-1+indent, value, 0)
 }
 
-// remove removes the lines of elements, with the comments on them.
+// remove removes the lines of elements, with the comments on them. Comments above an element
+// stay: they may be about what follows.
 func (b *blockCollection) remove(first, last int) (Edit, error) {
 	t, content := b.tree, b.node.Content
 	end, ok := t.linesEnd(content[last])
@@ -122,8 +126,10 @@ func (b *blockCollection) listIndent() int {
 	return 0
 }
 
-// insertLines writes a list or a mapping in block style above a line, at a column and with the line
-// breaks of the place. Lists that are values of its keys are indented by listIndent.
+// insertLines writes a list or a mapping in block style above a line, at a column and with the
+// line breaks of the place. Lists that are values of its keys are indented by listIndent. Where
+// the text ends without a line break, each line begins with one instead, so that the end stays as
+// it is.
 func (t *Tree) insertLines(line, column int, value *yaml.Node, listIndent int) Edit {
 	var text bytes.Buffer
 	writeBlock(value, 0, listIndent, &text)
@@ -145,7 +151,8 @@ func (t *Tree) insertLines(line, column int, value *yaml.Node, listIndent int) E
 	return Edit{Start: offset, End: offset, New: out.Bytes(), column: column}
 }
 
-// lineBehind returns the line behind the root mapping, or behind the value of one of its keys.
+// lineBehind returns the line behind the root mapping, or behind the value of one of its keys. It
+// returns false for every other value.
 func (t *Tree) lineBehind(value *yaml.Node) (int, bool) {
 	if t.root.Kind != yaml.MappingNode {
 		return 0, false
@@ -167,6 +174,8 @@ func (t *Tree) lineBehind(value *yaml.Node) (int, bool) {
 }
 
 // lastLine returns the line of the marker that ends the document, or the one behind the last.
+//
+//	Lines are counted from 1.
 func (t *Tree) lastLine() int {
 	end := 1
 	for t.offset(end, 1) < len(t.body) {
@@ -208,7 +217,9 @@ func (t *Tree) endsOnLine(value *yaml.Node, column int) bool {
 	return indent < column || len(bytes.TrimSpace(next)) == 0
 }
 
-// firstDash returns the line and the column, counted from 0, of the dash in front of an item.
+// firstDash returns the line and the column, counted from 0, of the dash in front of an item. It
+// may stand on a line above the item, with comments between. Ok is false where something else
+// stands there.
 func (t *Tree) firstDash(item *yaml.Node) (line, column int, ok bool) {
 	start, end := t.offset(item.Line, 1), t.offsetOf(item)
 	for line = item.Line; line > 0; line-- {

@@ -12,7 +12,7 @@ var separator = []byte("---")
 
 var bom = []byte("\uFEFF")
 
-// Document is one document of a stream.
+// Document is one document of a stream. Its slices share the bytes of the stream.
 type Document struct {
 	// Number counts the documents from 1. Blank text and comments in front of the first separator
 	// are no document.
@@ -43,7 +43,8 @@ type Header struct {
 func (d Document) BodyOffset() int { return d.Offset + len(d.Raw) - len(d.Body) }
 
 // Split divides a stream into documents. Their Raw bytes, joined, are the stream. It looks at the
-// beginning of every line once and finds the kind of every document that Helm itself prints.
+// beginning of every line once and finds the kind of every document that Helm itself prints. It
+// parses nothing and accepts any bytes, also those that are not YAML.
 func Split(stream []byte) []Document {
 	var docs []Document
 	oddBreak := hasOddBreak(stream)
@@ -66,6 +67,8 @@ func Split(stream []byte) []Document {
 	return docs
 }
 
+// newDocument makes a document of a piece of the stream. OddBreak reports whether the stream has
+// a line break that Split does not see.
 func newDocument(raw []byte, offset int, header Header, oddBreak bool) Document {
 	body := raw
 	if offset == 0 {
@@ -80,6 +83,7 @@ func newDocument(raw []byte, offset int, header Header, oddBreak bool) Document 
 	return Document{Raw: raw, Offset: offset, Body: body, Header: header}
 }
 
+// number counts the documents as people count them, see [Document].
 func number(docs []Document) {
 	n := 0
 	for i := range docs {
@@ -152,6 +156,8 @@ func hasOddBreak(body []byte) bool {
 	})
 }
 
+// hasLoneCR reports whether a carriage return stands without a line feed, which ends a line in
+// YAML.
 func hasLoneCR(body []byte) bool {
 	for i := bytes.IndexByte(body, '\r'); i >= 0; {
 		if i+1 == len(body) || body[i+1] != '\n' {

@@ -35,7 +35,7 @@ func Splice(body []byte, edits []Edit) []byte {
 }
 
 // Write writes the body with the edits carried out, in pieces and without a copy. It returns how
-// many bytes it wrote.
+// many bytes it wrote. It stops at the first error.
 func Write(w io.Writer, body []byte, edits []Edit) (int64, error) {
 	var total int64
 	written := 0
@@ -55,7 +55,8 @@ func Write(w io.Writer, body []byte, edits []Edit) (int64, error) {
 	return total, nil
 }
 
-// LineBreak returns the line break that the text around an offset uses: LF or CR LF.
+// LineBreak returns the line break that the text around an offset uses: LF or CR LF. At the end
+// of a text it is that of the last line. A text without line breaks gets LF.
 func LineBreak(body []byte, offset int) string {
 	end := bytes.IndexByte(body[offset:], '\n')
 	if end < 0 {

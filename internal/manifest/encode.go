@@ -17,7 +17,8 @@ import (
 //
 // It encodes only what is set. encoding/json would first build encoders for every type that a
 // PersistentVolume can hold, and go-yaml's encoder reserves 128 KiB each time. Either costs more
-// than the rest of a small run (make bench).
+// than the rest of a small run (make bench). An error means a type that JSON lacks; the text ends
+// with a line break.
 func Encode(value any) ([]byte, error) {
 	n, err := toNode(value)
 	if err != nil {
@@ -37,13 +38,15 @@ func apiVersionFirst(n *yaml.Node) {
 	}
 }
 
-// toNode turns a Go value into a node.
+// toNode turns a Go value into a node. The node has no positions, because it was not parsed.
 func toNode(value any) (*yaml.Node, error) {
 	return reflectNode(reflect.ValueOf(value))
 }
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
 
+// reflectNode turns a reflected value into a node. It returns an error for kinds that JSON lacks,
+// such as a channel.
 func reflectNode(v reflect.Value) (*yaml.Node, error) {
 	if !v.IsValid() {
 		return scalarNode("!!null", "null"), nil
@@ -89,6 +92,8 @@ func marshalNode(m json.Marshaler) (*yaml.Node, error) {
 	return toNode(value)
 }
 
+// structNode turns a struct into a mapping, by its json tags: name, "-" and inline. Empty fields
+// are left out, whether or not the tag has omitempty.
 func structNode(v reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for i := range v.NumField() {
@@ -124,6 +129,8 @@ func isEmpty(v reflect.Value) bool {
 	}
 }
 
+// mapNode turns a map with text keys into a mapping, sorted by key, so that the output is the
+// same each time.
 func mapNode(v reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	keys := v.MapKeys()
@@ -140,6 +147,7 @@ func mapNode(v reflect.Value) (*yaml.Node, error) {
 	return n, nil
 }
 
+// sliceNode turns a slice or an array into a list.
 func sliceNode(v reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range v.Len() {
@@ -152,12 +160,13 @@ func sliceNode(v reflect.Value) (*yaml.Node, error) {
 	return n, nil
 }
 
+// scalarNode returns a scalar with the tag of its type.
 func scalarNode(tag, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
 }
 
 // stringNode returns a string that is plain where no decoder of YAML 1.1 or 1.2 could read
-// something else, and quoted otherwise.
+// something else, and quoted otherwise. Thus every decoder reads the same string.
 func stringNode(s string) *yaml.Node {
 	n := scalarNode("!!str", s)
 	if !isPlain(s) {
@@ -170,6 +179,8 @@ func stringNode(s string) *yaml.Node {
 // Source: yaml.org/type/bool.html.
 var yaml11Words = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
+// isPlain reports whether a string needs no quotes. It is stricter than YAML: when in doubt,
+// quotes do no harm.
 func isPlain(s string) bool {
 	if s == "" || slices.Contains(yaml11Words, strings.ToLower(s)) {
 		return false
@@ -188,6 +199,7 @@ func isPlain(s string) bool {
 	return true
 }
 
+// isLetter is for ASCII: other letters get quotes.
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
 // isQuantity reports whether a string is a number with a binary suffix, such as 100Gi, which no

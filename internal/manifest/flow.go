@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// flowCollection is a list or a mapping in flow style, in brackets.
+// flowCollection is a list or a mapping in flow style, in brackets. New elements are written on
+// one line.
 type flowCollection struct {
 	tree *Tree
 	node *yaml.Node
@@ -14,6 +15,7 @@ type flowCollection struct {
 	hasNew bool
 }
 
+// isFlow reports whether a node is written in brackets.
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 
 // insertFirst puts elements behind the opening bracket, with the comma that they need.

@@ -31,7 +31,8 @@ func addSeeds(f *testing.F, add func([]byte)) {
 func FuzzSplit(f *testing.F) {
 	addSeeds(f, func(text []byte) { f.Add(text) })
 	for _, text := range []string{
-		"a: 1\nkind: Pod\t# x", "a: 1\n!x kind: Pod", "a: 1\n&a kind: Pod", "a: 1\u0085kind: Pod", "a: 1\u2028kind: Pod", "a: 1\u2029kind: Pod",
+		"a: 1\nkind: Pod\t# x", "a: 1\n!x kind: Pod", "a: 1\n&a kind: Pod", "a: 1\u0085kind: Pod", "a: 1\u2028kind: Pod",
+		"a: 1\u2029kind: Pod",
 		"a: &k kind\n*k : Pod", "kind: \"Po\\\nd\"",
 	} {
 		f.Add([]byte(text))
@@ -73,7 +74,8 @@ func requireKindSeen(t *testing.T, doc manifest.Document) {
 func FuzzApply(f *testing.F) {
 	pointers := []string{
 		"/spec/volumes", "/spec/volumes/0",
-		"/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0", "/items/-",
+		"/spec/template/spec/containers/0/volumeMounts", "/spec/containers/0", "/metadata/labels", "/spec/containers/0/env/0",
+		"/items/-",
 	}
 	addSeeds(f, func(text []byte) {
 		for _, doc := range manifest.Split(text) {

@@ -16,20 +16,25 @@ import (
 //
 // New elements are handed over as a node of the collection's own kind, which holds them.
 type collection interface {
-	// insertFirst puts elements in front of the first one.
+	// insertFirst puts elements in front of the first one. Called again, it puts the next ones
+	// behind those that it put there before.
 	insertFirst(elements *yaml.Node) (Edit, error)
-	// append puts elements behind the last one.
+	// append puts elements behind the last one. It returns errStyle where the end of the collection
+	// is not certain.
 	append(elements *yaml.Node) (Edit, error)
-	// setKey gives a key that is null its value.
+	// setKey gives a key that is null its value. The null may have no text at all, as behind a key
+	// with nothing after the colon.
 	setKey(key, null, value *yaml.Node) Edit
-	// remove removes elements. First and last are the first and the last of their nodes.
+	// remove removes elements. First and last are the first and the last of their nodes. They are
+	// indexes in the node's content, where a key and its value count as two.
 	remove(first, last int) (Edit, error)
 }
 
-// errStyle refuses a place that no rule covers.
+// errStyle refuses a place that no rule covers. Callers add the line, see withLine.
 var errStyle = errors.New("this style of YAML cannot be edited safely")
 
-// OperationError is an operation that cannot be carried out.
+// OperationError is an operation that cannot be carried out. The caller can find the object that
+// the operation is about by its path.
 type OperationError struct {
 	// Path is the operation's JSON pointer.
 	Path string
@@ -117,7 +122,9 @@ func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
 	return edits, nil
 }
 
-// verify parses the edited body and compares it with the patched original.
+// verify parses the edited body and compares it with the patched original. This is the promise of
+// the package: no rule above needs to be right for every text, because a wrong edit is refused
+// here.
 func (t *Tree) verify(want any, edits []Edit) error {
 	root, err := parse(Splice(t.body, edits))
 	if err != nil {
@@ -178,6 +185,7 @@ type addition struct {
 	value   any
 }
 
+// newAddition reads an operation. It refuses every operation but add, and the root as its target.
 func newAddition(op jsonpatch.Operation) (addition, error) {
 	if op.Operation != "add" {
 		return addition{}, fmt.Errorf("operation %q is not supported, only add is", op.Operation)
@@ -194,6 +202,7 @@ func newAddition(op jsonpatch.Operation) (addition, error) {
 	return addition{pointer: op.Path, path: path, node: node, value: value}, err
 }
 
+// plan finds the edit of one addition. The tree is not changed: later additions see it as it was.
 func (p *additions) plan(a addition) error {
 	last := a.path[len(a.path)-1]
 	parent := p.tree.find(a.path[:len(a.path)-1])
@@ -232,7 +241,8 @@ func (p *additions) addItem(list *yaml.Node, token string, a addition) error {
 	return p.add(p.collection(list).insertFirst(itemNode(a.node)))
 }
 
-// addKey adds a key to a mapping, or gives one that is null or empty its value.
+// addKey adds a key to a mapping, or gives one that is null or empty its value. A key that has a
+// value is refused: an addition never replaces.
 func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
 	if p.keys[mapping] == nil {
 		p.keys[mapping] = map[string]any{}
@@ -251,7 +261,8 @@ func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
 	return p.add(p.collection(mapping).insertFirst(keyNode(name, a.node)))
 }
 
-// setKey gives a key that is null or empty its value.
+// setKey gives a key that is null or empty its value. It refuses what has an anchor or a tag:
+// other places of the document may depend on it.
 func (p *additions) setKey(mapping, key, old, value *yaml.Node) error {
 	isEmpty := old.Kind != yaml.ScalarNode && len(old.Content) == 0
 	switch {
@@ -275,7 +286,8 @@ func (p *additions) add(e Edit, err error) error {
 	return err
 }
 
-// collection returns the collection of a node, the same one each time.
+// collection returns the collection of a node, the same one each time. A flow collection
+// remembers whether it has new elements, which need commas between them.
 func (p *additions) collection(n *yaml.Node) collection {
 	if p.collections[n] == nil {
 		p.collections[n] = p.tree.collection(n)
@@ -306,6 +318,8 @@ type removals struct {
 	edits   []Edit
 }
 
+// plan notes what one operation removes. Edits are made later, when everything is noted, so that
+// neighbors are removed together.
 func (p *removals) plan(op jsonpatch.Operation) error {
 	if op.Operation != "remove" {
 		return fmt.Errorf("operation %q is not supported, only remove is", op.Operation)
@@ -335,7 +349,8 @@ func (p *removals) plan(op jsonpatch.Operation) error {
 	return nil
 }
 
-// note notes that an item or a key is removed.
+// note notes that an item or a key is removed. Holders are in the order in which they were noted,
+// so that edits and errors are the same each time.
 func (p *removals) note(holder, element *yaml.Node) {
 	p.removed[element] = true
 	if !slices.Contains(p.holders, holder) {
@@ -421,7 +436,8 @@ func (p *removals) firstLine() int {
 	return first
 }
 
-// want returns a copy of the decoded body with the operations applied.
+// want returns a copy of the decoded body with the operations applied. A retained key gets an
+// empty value there, or null.
 func (p *removals) want(ops []jsonpatch.Operation) (any, error) {
 	value := clone(p.tree.value)
 	for _, op := range ops {
@@ -439,8 +455,8 @@ func (p *removals) want(ops []jsonpatch.Operation) (any, error) {
 	return value, nil
 }
 
-// emptied is the value of a collection without its elements. In block style no text remains of it,
-// which is null.
+// emptied is the value of a collection without its elements. In block style no text remains of
+// it, which is null. It returns the same for an alias as for what the alias stands for.
 func emptied(n *yaml.Node) any {
 	n = follow(n)
 	switch {

@@ -77,7 +77,8 @@ func TestApply(t *testing.T) {
 		"strings that a decoder could mistake are quoted": {
 			body: "a:\n  z: 1\n",
 			ops: []jsonpatch.Operation{add("/a/l", []string{
-				"yes", "1e3", "0x1F", "null", "", "a b", "a: b", "- a", "#", "é", "012", "1_000", "100Gi", "/data", "a.b-c_d", "y", ".5",
+				"yes", "1e3", "0x1F", "null", "", "a b", "a: b", "- a", "#", "é", "012", "1_000", "100Gi", "/data", "a.b-c_d", "y",
+				".5",
 			})},
 			exp: "a:\n  l:\n  - \"yes\"\n  - \"1e3\"\n  - \"0x1F\"\n  - \"null\"\n  - \"\"\n  - \"a b\"\n  - " +
 				"\"a: b\"\n  - \"- a\"\n  - \"#\"\n" +
@@ -275,7 +276,8 @@ func TestRemove(t *testing.T) {
 	}{
 		"no operation changes nothing": {body: "a: 1\n", exp: "a: 1\n"},
 		"an item goes with its lines, the comments around it stay": {
-			"l:\n# above\n- name: x # on it\n  b: 1\n# about y\n- name: y\n", remove("/l/0"), "l:\n# above\n# about y\n- name: y\n",
+			"l:\n# above\n- name: x # on it\n  b: 1\n# about y\n- name: y\n", remove("/l/0"),
+			"l:\n# above\n# about y\n- name: y\n",
 		},
 		"items go from the end of a list": {
 			"l:\n- x\n- y\n- z\n", remove("/l/1", "/l/0"), "l:\n- z\n",

@@ -11,7 +11,8 @@ import (
 // starts at i, behind the opening bracket.
 //
 // A quote opens a quoted scalar only where a token begins: the one in it's is text. Plain scalars
-// end where go-yaml ends them. Source: go-yaml, scannerc.go yaml_parser_scan_plain_scalar.
+// end where go-yaml ends them. Source: go-yaml, scannerc.go yaml_parser_scan_plain_scalar. It
+// returns false when the bracket is not closed.
 func closingBracket(body []byte, i int) (int, bool) {
 	depth, inPlain := 1, false
 	for ; i < len(body); i++ {
@@ -46,7 +47,8 @@ func closingBracket(body []byte, i int) (int, bool) {
 	return 0, false
 }
 
-// closingQuote returns the offset behind the quoted scalar that begins at start.
+// closingQuote returns the offset behind the quoted scalar that begins at start. In double quotes
+// a backslash escapes; in single quotes a quote is doubled.
 func closingQuote(body []byte, start int) (int, bool) {
 	quote := body[start]
 	for i := start + 1; i < len(body); i++ {
@@ -91,6 +93,7 @@ func textEnd(body []byte, start int, text string) (int, bool) {
 	return start + len(text), bytes.HasPrefix(body[start:], []byte(text))
 }
 
+// isBlank reports whether a byte is a space, a tab or a part of a line break.
 func isBlank(c byte) bool { return strings.IndexByte(" \t\r\n", c) >= 0 }
 
 // isBlankAt reports whether a blank or the end of the body is at i.

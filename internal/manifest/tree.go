@@ -14,10 +14,11 @@ import (
 )
 
 // maxAliased bounds how many values aliases may stand for: far more than an object that the API
-// server accepts can hold.
+// server accepts can hold. A small text can stand for billions of values by aliases of aliases.
 const maxAliased = 100_000
 
-// Tree is a decoded document together with its text.
+// Tree is a decoded document together with its text. It is not safe for concurrent use: lines are
+// found at the first need.
 type Tree struct {
 	body  []byte
 	root  *yaml.Node
@@ -29,7 +30,8 @@ type Tree struct {
 }
 
 // Decode parses the body of one document. Errors have the line and what is wrong with it, and
-// nothing of the text.
+// nothing of the text. The body is retained and must not change. An empty body has a nil value
+// and no error.
 func Decode(body []byte) (*Tree, error) {
 	root, err := parse(body)
 	if err != nil {
@@ -45,7 +47,8 @@ func Decode(body []byte) (*Tree, error) {
 	return t, nil
 }
 
-// parse returns the root of a document, or nil when the document is empty.
+// parse returns the root of a document, or nil when the document is empty. Documents behind the
+// first one are ignored: a body has one. The error has been cleaned of the text.
 func parse(body []byte) (*yaml.Node, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(body, &document); err != nil {
@@ -74,9 +77,10 @@ func sanitize(err error) error {
 
 // expander turns nodes into values.
 type expander struct {
-	// aliased counts the values that were read through aliases.
+	// aliased counts the values that were read through aliases. It stays 0 for a document without
+	// aliases, whose size is the bound.
 	aliased int
-	// open are the aliases that are being expanded.
+	// open are the aliases that are being expanded. They show an alias that contains itself.
 	open map[*yaml.Node]bool
 }
 
@@ -85,6 +89,7 @@ func newExpander() *expander { return &expander{open: map[*yaml.Node]bool{}} }
 // valueOf decodes a node.
 func valueOf(n *yaml.Node) (any, error) { return newExpander().expand(n) }
 
+// expand decodes a node. It refuses aliases that contain themselves or stand for too many values.
 func (e *expander) expand(n *yaml.Node) (any, error) {
 	if len(e.open) > 0 {
 		e.aliased++
@@ -104,6 +109,7 @@ func (e *expander) expand(n *yaml.Node) (any, error) {
 	}
 }
 
+// alias decodes what an alias stands for, and refuses one inside itself.
 func (e *expander) alias(n *yaml.Node) (any, error) {
 	if e.open[n.Alias] {
 		return nil, fmt.Errorf("line %d: an alias contains itself", n.Line)
@@ -113,6 +119,7 @@ func (e *expander) alias(n *yaml.Node) (any, error) {
 	return e.expand(n.Alias)
 }
 
+// sequence decodes a list.
 func (e *expander) sequence(n *yaml.Node) (any, error) {
 	list := make([]any, len(n.Content))
 	for i, item := range n.Content {
@@ -125,6 +132,7 @@ func (e *expander) sequence(n *yaml.Node) (any, error) {
 	return list, nil
 }
 
+// mapping decodes a mapping with text keys. Merge keys are carried out in their place.
 func (e *expander) mapping(n *yaml.Node) (any, error) {
 	m := make(map[string]any, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
@@ -147,8 +155,9 @@ func (e *expander) mapping(n *yaml.Node) (any, error) {
 	return m, nil
 }
 
-// equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of a
-// document is compared as it stands.
+// equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of
+// a document is compared as it stands. The error is that of decoding; the values then count as
+// different.
 func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode:
@@ -162,6 +171,7 @@ func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
 	return err == nil && equal(want, value), err
 }
 
+// equalsList compares a list item by item, up to the first difference.
 func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
 	list, ok := want.([]any)
 	if !ok || len(list) != len(n.Content) {
@@ -175,6 +185,8 @@ func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
 	return true, nil
 }
 
+// equalsMap compares a mapping without merge keys and repeated keys, for which the number of keys
+// shows that none is missing.
 func (e *expander) equalsMap(n *yaml.Node, want any) (bool, error) {
 	m, ok := want.(map[string]any)
 	if !ok || len(m) != len(n.Content)/2 {
@@ -280,8 +292,8 @@ func follow(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// child returns an item of a list, or the value of a key: the last of repeated keys, else a merged
-// one.
+// child returns an item of a list, or the value of a key: the last of repeated keys, else a
+// merged one. It is nil without one.
 func child(n *yaml.Node, token string) *yaml.Node {
 	n = follow(n)
 	if n == nil {
@@ -297,7 +309,8 @@ func child(n *yaml.Node, token string) *yaml.Node {
 	return value
 }
 
-// entry returns a mapping's key and value by name.
+// entry returns a mapping's key and value by name. Of repeated keys it is the last one; a key of
+// the mapping has precedence over merged ones. Both are nil without such a key.
 func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		return nil, nil
@@ -320,6 +333,7 @@ func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
+// mergeSources returns the mappings that a merge key names, in the order of their precedence.
 func mergeSources(n *yaml.Node) []*yaml.Node {
 	n = follow(n)
 	if n.Kind != yaml.SequenceNode {
@@ -332,7 +346,8 @@ func mergeSources(n *yaml.Node) []*yaml.Node {
 	return sources
 }
 
-// owner returns the mapping that has a key: the mapping itself, or one that it merges.
+// owner returns the mapping that has a key: the mapping itself, or one that it merges. It is nil
+// for a key that neither has.
 func owner(mapping, key *yaml.Node) *yaml.Node {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i] == key {
@@ -381,7 +396,8 @@ func (t *Tree) offset(line, column int) int {
 	return i
 }
 
-// lineStarts returns the offset of every line, as go-yaml counts them.
+// lineStarts returns the offset of every line, as go-yaml counts them. A byte order mark does not
+// belong to the first line.
 func lineStarts(body []byte) []int {
 	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
 	next := lineEnd
@@ -422,7 +438,7 @@ func (t *Tree) end(n *yaml.Node) (int, bool) {
 	return textEnd(t.body, start, n.Value)
 }
 
-// line returns the text of a line, counted from 1.
+// line returns the text of a line, counted from 1. It includes the line break.
 func (t *Tree) line(n int) []byte { return t.body[t.offset(n, 1):t.offset(n+1, 1)] }
 
 // restOfLine returns what follows an offset on its line, without the space around it.
@@ -431,7 +447,8 @@ func (t *Tree) restOfLine(offset int) []byte {
 	return bytes.TrimSpace(t.body[offset:end])
 }
 
-// beginsLine reports whether nothing but indentation stands in front of a node.
+// beginsLine reports whether nothing but indentation stands in front of a node. A dash or a
+// bracket in front of it counts as something.
 func (t *Tree) beginsLine(n *yaml.Node) bool {
 	return len(bytes.Trim(t.body[t.offset(n.Line, 1):t.offsetOf(n)], " ")) == 0
 }

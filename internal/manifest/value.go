@@ -66,6 +66,7 @@ func (p *patch) add(into any, path []string, value any) (any, error) {
 	return nil, errNoCollection
 }
 
+// addToMap adds to a map, or to a value inside it. Every level between must exist.
 func (p *patch) addToMap(m map[string]any, path []string, value any) error {
 	key := path[0]
 	old, isThere := m[key]
@@ -112,6 +113,7 @@ func (p *patch) addToList(list []any, path []string, value any) (any, error) {
 	return list, nil
 }
 
+// isMap reports whether a decoded value is a mapping.
 func isMap(value any) bool {
 	_, ok := value.(map[string]any)
 	return ok
@@ -121,7 +123,8 @@ func isMap(value any) bool {
 type replacement struct{ value any }
 
 // remove is the RFC 6902 operation, which changes the collection and returns it. A key with a
-// replacement is retained.
+// replacement is retained. The result shares everything else with the original, so its caller
+// passes a copy.
 func remove(from any, path []string, instead *replacement) (any, error) {
 	switch from := from.(type) {
 	case map[string]any:
@@ -154,7 +157,8 @@ func remove(from any, path []string, instead *replacement) (any, error) {
 	return nil, errNoCollection
 }
 
-// clone copies a decoded value, parts of which aliases may share, into a tree.
+// clone copies a decoded value, parts of which aliases may share, into a tree. The result has no
+// part twice, so that a change of one place changes no other.
 func clone(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -173,7 +177,7 @@ func clone(value any) any {
 	return value
 }
 
-// equal compares decoded values.
+// equal compares decoded values. Numbers are compared as text: 1.0 and 1 differ.
 func equal(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -187,12 +191,14 @@ func equal(a, b any) bool {
 	}
 }
 
-// tokens splits a JSON pointer (RFC 6901).
+// tokens splits a JSON pointer (RFC 6901). The escapes ~0 and ~1 are replaced. The pointer of the
+// root has no tokens.
 func tokens(pointer string) []string {
 	return slices.Collect(jsontext.Pointer(pointer).Tokens())
 }
 
-// index reads a token as an index of a list.
+// index reads a token as an index of a list. It refuses signs and leading zeros, as RFC 6901
+// does.
 func index(token string) (int, bool) {
 	i, err := strconv.Atoi(token)
 	return i, err == nil && i >= 0 && strconv.Itoa(i) == token

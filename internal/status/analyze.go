@@ -20,15 +20,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// installation is a webhook with its configuration.
+// installation is a webhook with its configuration. It has what the report prints and, next to
+// it, what the analysis of namespaces needs.
 type installation struct {
 	Installation
 	webhook *admissionregistrationv1.MutatingWebhookConfiguration
 	config  *storage.Config // nil: unknown
-	since   time.Time
+	// since is when the webhook was created: pods that are older cannot have been injected by it.
+	since time.Time
 }
 
-// Analyze returns the status that a snapshot shows.
+// Analyze returns the status that a snapshot shows. It is pure: the same snapshot gives the same
+// status, byte for byte, because every list is sorted or in the order of the snapshot. Nothing in
+// the snapshot is changed.
 func Analyze(s *Snapshot) *Status {
 	status := &Status{
 		APIVersion: APIVersion, Kind: Kind, Installations: []Installation{}, Namespaces: []Namespace{},
@@ -48,7 +52,8 @@ func Analyze(s *Snapshot) *Status {
 	return status
 }
 
-// names are the namespaces in which there is anything.
+// names are the namespaces in which there is anything. With a namespace in the snapshot it is
+// that one, even when nothing is in it. They are sorted.
 func (s *Snapshot) names() []string {
 	if s.Namespace != "" {
 		return []string{s.Namespace}
@@ -74,7 +79,8 @@ func (s *Snapshot) names() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// namespace returns the metadata of a namespace, or nil.
+// namespace returns the metadata of a namespace, or nil. It is nil where the namespace does not
+// exist and where namespaces could not be read; unread distinguishes the two.
 func (s *Snapshot) namespace(name string) *metav1.PartialObjectMetadata {
 	if i := slices.IndexFunc(s.Namespaces, func(n metav1.PartialObjectMetadata) bool { return n.Name == name }); i >= 0 {
 		return &s.Namespaces[i]
@@ -82,13 +88,15 @@ func (s *Snapshot) namespace(name string) *metav1.PartialObjectMetadata {
 	return nil
 }
 
-// unread reports whether a resource could not be read.
+// unread reports whether a resource could not be read. Resource is one of the names above, such
+// as claims. Without the right to read a resource, its absence proves nothing.
 func (s *Snapshot) unread(resource string) bool {
 	_, ok := s.Unread[resource]
 	return ok
 }
 
-// serviceOf is the Service of a webhook.
+// serviceOf is the Service of a webhook. It is that of the first webhook that has one, and the
+// zero value for webhooks that are called by URL.
 func serviceOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.NamespacedName {
 	for i := range w.Webhooks {
 		if service := w.Webhooks[i].ClientConfig.Service; service != nil {
@@ -98,6 +106,8 @@ func serviceOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.Na
 	return types.NamespacedName{}
 }
 
+// installations returns every webhook with its configuration, its ready addresses and the
+// problems that concern all of its namespaces. They are in the order of the snapshot.
 func installations(s *Snapshot) []installation {
 	var all []installation
 	for i := range s.Webhooks {
@@ -128,6 +138,8 @@ func installations(s *Snapshot) []installation {
 	return all
 }
 
+// webhookNotReady is the problem of a webhook that does not answer. With the chart's default,
+// failurePolicy Fail, labeled pods are refused meanwhile.
 func webhookNotReady(service types.NamespacedName, message, about string) Problem {
 	return found(
 		ReasonWebhookNotReady, message,
@@ -139,7 +151,9 @@ func webhookNotReady(service types.NamespacedName, message, about string) Proble
 	)
 }
 
-// readConfig finds the configuration in the webhook's namespace.
+// readConfig finds the configuration in the webhook's namespace. It is the ConfigMap of the same
+// Helm release as the webhook. A ConfigMap that cannot be read as a configuration is a problem,
+// and config stays nil.
 func (one *installation) readConfig(s *Snapshot, about string) {
 	for i := range s.ConfigMaps {
 		m := &s.ConfigMaps[i]
@@ -160,7 +174,8 @@ func (one *installation) readConfig(s *Snapshot, about string) {
 	}
 }
 
-// ready counts the addresses of a Service that answer.
+// ready counts the addresses of a Service that answer. An address counts once, although
+// EndpointSlices may repeat it.
 func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
 	addresses := map[string]bool{}
 	for i := range all {
@@ -178,7 +193,8 @@ func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
 	return len(addresses)
 }
 
-// analysis is the work on one namespace.
+// analysis is the work on one namespace. Its methods add pods, claims, volumes and problems to
+// the namespace of the report. It belongs to one goroutine.
 type analysis struct {
 	*Snapshot
 	name      string
@@ -192,7 +208,8 @@ type analysis struct {
 }
 
 // choose finds the installation whose webhook selects the pods of the namespace. Without one the
-// configuration of the first installation decides what pods would get.
+// configuration of the first installation decides what pods would get. A configuration that the
+// caller passed has precedence over both.
 func (a *analysis) choose(all []installation) {
 	a.config = a.Config
 	for i := range all {
@@ -208,13 +225,16 @@ func (a *analysis) choose(all []installation) {
 	}
 }
 
+// selects reports whether one of the webhooks of a configuration selects a namespace with these
+// labels. A nil selector selects every namespace.
 func selects(w *admissionregistrationv1.MutatingWebhookConfiguration, of map[string]string) bool {
 	return slices.ContainsFunc(w.Webhooks, func(hook admissionregistrationv1.MutatingWebhook) bool {
 		return diagnose.Selects(hook.NamespaceSelector, of)
 	})
 }
 
-// analyze returns what there is in the namespace; nil: nothing.
+// analyze returns what there is in the namespace; nil: nothing. Pods come first: claims are
+// reported as far as pods use them, and the problems of claims depend on the pods that wait.
 func (a *analysis) analyze() *Namespace {
 	a.namespace = Namespace{Name: a.name, Pods: []Pod{}, Claims: []Claim{}, Released: []Released{}, Problems: []Problem{}}
 	a.used, a.profiles = map[string][]*corev1.Pod{}, map[string]string{}
@@ -239,30 +259,33 @@ func (a *analysis) analyze() *Namespace {
 	return n
 }
 
-// add notes a problem.
+// add notes a problem. Equal ones are merged at the end.
 func (a *analysis) add(p Problem) { a.namespace.Problems = append(a.namespace.Problems, p) }
 
-// merged joins problems with the same sentence.
+// merged joins problems with the same sentence. The first of them gets the objects of the others,
+// so that a Deployment of a hundred pods makes one problem. The order of the rest stays.
 func merged(all []Problem) []Problem {
-	kept := []Problem{}
+	unique := []Problem{}
 	for _, p := range all {
 		i := slices.IndexFunc(
-			kept, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
+			unique, func(k Problem) bool { return k.Reason == p.Reason && k.Message == p.Message && k.Next == p.Next },
 		)
 		if i < 0 {
-			kept = append(kept, p)
+			unique = append(unique, p)
 			continue
 		}
 		for _, about := range p.About {
-			if !slices.Contains(kept[i].About, about) {
-				kept[i].About = append(kept[i].About, about)
+			if !slices.Contains(unique[i].About, about) {
+				unique[i].About = append(unique[i].About, about)
 			}
 		}
 	}
-	return kept
+	return unique
 }
 
-// labels finds the label where it does nothing.
+// labels finds the label where it does nothing. The webhook sees pods only, so that nothing else
+// reports this mistake. Each such workload is a problem of its own, with the command that mends
+// it.
 func (a *analysis) labels() {
 	for _, w := range unlabeled(a.Workloads, a.name) {
 		a.add(found(
@@ -276,7 +299,9 @@ func (a *analysis) labels() {
 	}
 }
 
-// labelCommand puts the label where it belongs. The template of a Job cannot be changed.
+// labelCommand puts the label where it belongs. The template of a Job cannot be changed. For a
+// Job it is advice in words instead of a command. The result stands behind "put it into the pod
+// template: ".
 func labelCommand(w *Workload) string {
 	template := fmt.Sprintf(`{"template":{"metadata":{"labels":{"%s":"%s"}}}}`, kinds.Label, kinds.LabelEnabled)
 	switch w.Kind {

@@ -48,12 +48,16 @@ func waiting(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "", corev1.PodPe
 func aClaim(change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("100Gi")}
 	claim := corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim", Labels: map[string]string{
-			storage.LabelProfile: storage.DefaultProfile, storage.LabelInstallation: "storage-system.storage",
-		}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ml", Name: "pvc-data-pipeline", UID: "uid-of-claim",
+			Labels: map[string]string{
+				storage.LabelProfile: storage.DefaultProfile, storage.LabelInstallation: "storage-system.storage",
+			},
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: new("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: "pv-1",
-			Resources: corev1.VolumeResourceRequirements{Requests: size},
+			StorageClassName: new("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			VolumeName: "pv-1",
+			Resources:  corev1.VolumeResourceRequirements{Requests: size},
 		},
 		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound, Capacity: size},
 	}
@@ -86,7 +90,8 @@ var namespaceLabels = map[string]string{storage.LabelNamespace: "ml", storage.La
 // anEvent is about the pod.
 func anEvent(reason, message string) corev1.Event {
 	return corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ml"}, Reason: reason, Message: message, LastTimestamp: metav1.NewTime(now.Add(-time.Minute)),
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ml"}, Reason: reason, Message: message,
+		LastTimestamp:  metav1.NewTime(now.Add(-time.Minute)),
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "a", UID: "uid-of-pod"},
 	}
 }
@@ -112,7 +117,15 @@ webhooks:
 apiVersion: v1
 kind: ConfigMap
 metadata: {namespace: storage-system, name: storage, labels: {app.kubernetes.io/instance: storage}}
-data: {config.yaml: "{apiVersion: pipeline-storage.io/v1alpha1, kind: StorageConfig, profiles: [{name: default}, {name: other, mount: {path: /other}, namespaceSelector: {matchLabels: {team: other}}}]}"}
+data:
+  config.yaml: |
+    apiVersion: pipeline-storage.io/v1alpha1
+    kind: StorageConfig
+    profiles:
+    - {name: default}
+    - name: other
+      mount: {path: /other}
+      namespaceSelector: {matchLabels: {team: other}}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

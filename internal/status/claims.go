@@ -15,7 +15,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// claim finds a claim of the namespace.
+// claim finds a claim of the namespace. It is nil where the claim does not exist or could not be
+// read.
 func (a *analysis) claim(name string) *corev1.PersistentVolumeClaim {
 	i := slices.IndexFunc(
 		a.Claims, func(c corev1.PersistentVolumeClaim) bool { return c.Namespace == a.name && c.Name == name },
@@ -26,6 +27,8 @@ func (a *analysis) claim(name string) *corev1.PersistentVolumeClaim {
 	return &a.Claims[i]
 }
 
+// volume finds a PersistentVolume of the cluster. It is nil where the volume does not exist or
+// could not be read, and for the empty name.
 func (a *analysis) volume(name string) *corev1.PersistentVolume {
 	i := slices.IndexFunc(a.Volumes, func(v corev1.PersistentVolume) bool { return v.Name == name })
 	if i < 0 {
@@ -34,7 +37,9 @@ func (a *analysis) volume(name string) *corev1.PersistentVolume {
 	return &a.Volumes[i]
 }
 
-// claims reads those that pods use or that profiles created.
+// claims reads those that pods use or that profiles created. The second sort includes claims that
+// no pod uses now: their data costs money, too. A claim that pods use and that is missing gets a
+// row, unless claims could not be read.
 func (a *analysis) claims() {
 	names := map[string]bool{}
 	for name := range a.used {
@@ -55,6 +60,8 @@ func (a *analysis) claims() {
 	}
 }
 
+// claimRow describes a claim for the report. Claim is nil for one that is missing. Before a claim
+// is bound, size and access modes are those that it requests; afterwards those that it has.
 func (a *analysis) claimRow(name string, claim *corev1.PersistentVolumeClaim) Claim {
 	row := Claim{
 		Name: name, Profile: a.profiles[name], Phase: "Missing", AccessModes: []string{}, Nodes: []string{},
@@ -96,13 +103,16 @@ func (a *analysis) claimRow(name string, claim *corev1.PersistentVolumeClaim) Cl
 	return row
 }
 
-// isOwn reports whether a claims controller created the claim, of any installation.
+// isOwn reports whether a claims controller created the claim, of any installation. A claim of a
+// Helm release is not: see [diagnose.OwnedBy].
 func isOwn(claim *corev1.PersistentVolumeClaim) bool {
 	installation := claim.Labels[storage.LabelInstallation]
 	return installation != "" && diagnose.OwnedBy(installation, claim)
 }
 
-// claimProblems adds why pods wait for a claim, and why the next ones would.
+// claimProblems adds why pods wait for a claim, and why the next ones would. What the claims
+// controller has reported comes first. Findings about the driver, the nodes and the pods that
+// share the volume follow.
 func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClaim) {
 	about := "PersistentVolumeClaim/" + name
 	pods := podsOf(a.used[name])
@@ -139,12 +149,14 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 	profile := a.profile(a.profiles[name])
 	if profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
 		if note, _ := diagnose.MultiNode(profile, name, pods, a.Now, 0); note != "" {
-			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext}, about))
+			a.add(problem(diagnose.Finding{Reason: diagnose.ReasonSharedByNodes, Note: note, Next: diagnose.MultiNodeNext},
+				about))
 		}
 	}
 }
 
-// missingNext is what to do about a claim that is missing.
+// missingNext is what to do about a claim that is missing. Otherwise is the advice of package
+// diagnose, for a claim that this product does not create.
 func (a *analysis) missingNext(name, otherwise string) string {
 	profile := a.profile(a.profiles[name])
 	switch {
@@ -159,7 +171,8 @@ func (a *analysis) missingNext(name, otherwise string) string {
 	return "the claims controller creates it while it runs: " + a.logs()
 }
 
-// logs is how to find out why the claims controller has not done something.
+// logs is how to find out why the claims controller has not done something. It is a command with
+// a placeholder for a namespace that could not be read.
 func (a *analysis) logs() string {
 	return fmt.Sprintf(
 		"kubectl logs --namespace %s --selector %s=%s shows why it has not",
@@ -167,20 +180,23 @@ func (a *analysis) logs() string {
 	)
 }
 
-// rebinds reports whether the volume has the labels of this very namespace.
+// rebinds reports whether the volume has the labels of this very namespace. A namespace that was
+// deleted and created again has another UID: its volumes need consent.
 func (a *analysis) rebinds(v *corev1.PersistentVolume) bool {
 	return v != nil && a.meta != nil && v.Labels[storage.LabelNamespace] == a.name &&
 		v.Labels[storage.LabelNamespaceUID] == string(a.meta.UID)
 }
 
+// addFinding adds a finding of package diagnose, if there is one.
 func (a *analysis) addFinding(f *diagnose.Finding, about string) {
 	if f != nil {
 		a.add(problem(*f, about))
 	}
 }
 
-// addControllerEvents adds what the claims controller reported about the claim, and about its pods
-// while they wait. It reports whether it added something.
+// addControllerEvents adds what the claims controller reported about the claim, and about its
+// pods while they wait. It reports whether it added something. A bound claim needs nothing from
+// the controller, so that Events of its pods are old then.
 func (a *analysis) addControllerEvents(name string, claim *corev1.PersistentVolumeClaim) bool {
 	before := len(a.namespace.Problems)
 	if claim != nil {
@@ -194,6 +210,8 @@ func (a *analysis) addControllerEvents(name string, claim *corev1.PersistentVolu
 	return len(a.namespace.Problems) > before
 }
 
+// profile returns a profile of the configuration. It is nil for an unknown name and without a
+// configuration.
 func (a *analysis) profile(name string) *storage.Profile {
 	if a.config == nil {
 		return nil
@@ -201,6 +219,8 @@ func (a *analysis) profile(name string) *storage.Profile {
 	return a.config.Profile(name)
 }
 
+// snapshotOf returns what package diagnose needs to find why a claim waits. Drivers stay nil
+// where they could not be read, so that none is reported as missing.
 func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) diagnose.Snapshot {
 	s := diagnose.Snapshot{
 		Profile: a.profile(a.profiles[name]), Name: name, Namespace: a.name, Claim: claim, Pods: pods,
@@ -221,6 +241,8 @@ func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, 
 	return s
 }
 
+// driverNames are the CSI drivers that are registered in the cluster, by name. An empty list
+// means that none is.
 func (a *analysis) driverNames() []string {
 	names := make([]string, len(a.Drivers))
 	for i := range a.Drivers {
@@ -229,6 +251,7 @@ func (a *analysis) driverNames() []string {
 	return names
 }
 
+// podsOf copies pods into the form that package diagnose takes.
 func podsOf(list []*corev1.Pod) []corev1.Pod {
 	var pods []corev1.Pod
 	for _, p := range list {
@@ -237,11 +260,15 @@ func podsOf(list []*corev1.Pod) []corev1.Pod {
 	return pods
 }
 
+// anyRuns reports whether a pod of the list runs. Its volume is mounted then, which proves that
+// its driver works.
 func anyRuns(pods []corev1.Pod) bool {
 	return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
 }
 
-// released finds volumes with the data of deleted claims of the namespace, as far as these were a profile's.
+// released finds volumes with the data of deleted claims of the namespace, as far as these were a
+// profile's. The volumes of other deleted claims, of which the cluster may have many, are not
+// reported. It adds a row for each and a problem where people must act.
 func (a *analysis) released() {
 	byClaim := map[string][]corev1.PersistentVolume{}
 	for i := range a.Volumes {
@@ -264,6 +291,9 @@ func (a *analysis) isProfileVolume(v *corev1.PersistentVolume) bool {
 		len(a.used[v.Spec.ClaimRef.Name]) > 0
 }
 
+// releasedFor reports the Released volumes of one claim, and a problem where they need an
+// administrator. One volume that has the labels of this namespace is re-bound by the controller
+// and is not a problem.
 func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 	if a.meta == nil { // which namespace they belong to is unknown
 		for i := range all {
@@ -304,12 +334,14 @@ func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 	}
 }
 
-// names reports whether the claim names one of the volumes.
+// names reports whether the claim names one of the volumes. Claim may be nil.
 func (a *analysis) names(claim *corev1.PersistentVolumeClaim, all []corev1.PersistentVolume) bool {
 	return claim != nil &&
 		slices.ContainsFunc(all, func(v corev1.PersistentVolume) bool { return v.Name == claim.Spec.VolumeName })
 }
 
+// addReleased adds the row of one volume. Rebinds reports whether the controller re-binds it
+// without consent.
 func (a *analysis) addReleased(claim string, v *corev1.PersistentVolume, rebinds bool) {
 	size := v.Spec.Capacity[corev1.ResourceStorage]
 	a.namespace.Released = append(

@@ -13,20 +13,24 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// webhookName is in what the API server reports about the webhook. Source: charts/pipeline-storage, webhooks[].name.
+// webhookName is in what the API server reports about the webhook. Source:
+// charts/pipeline-storage, webhooks[].name.
 const webhookName = "storage.pipeline-storage.io"
 
-// eventMaxAge is how long an Event about an object that was not read counts.
+// eventMaxAge is how long an Event about an object that was not read counts. Its cause may be
+// over: such an object is not read again to check.
 const eventMaxAge = 10 * time.Minute
 
-// latest returns the last Event of each object and reason in a namespace.
+// latest returns the last Event of each object and reason in a namespace. An object whose problem
+// repeats has many Events; the last one has the current message. The order is that of the first
+// Event of each.
 func (s *Snapshot) latest(namespace string) []corev1.Event {
 	type key struct {
 		uid    types.UID
 		reason string
 	}
 	index := map[key]int{}
-	var kept []corev1.Event
+	var last []corev1.Event
 	for i := range s.Events {
 		e := s.Events[i]
 		if e.Namespace != namespace {
@@ -34,16 +38,17 @@ func (s *Snapshot) latest(namespace string) []corev1.Event {
 		}
 		k := key{e.InvolvedObject.UID, e.Reason}
 		if at, ok := index[k]; !ok {
-			index[k] = len(kept)
-			kept = append(kept, e)
-		} else if timeOf(&e).After(timeOf(&kept[at])) {
-			kept[at] = e
+			index[k] = len(last)
+			last = append(last, e)
+		} else if timeOf(&e).After(timeOf(&last[at])) {
+			last[at] = e
 		}
 	}
-	return kept
+	return last
 }
 
 // timeOf is when an Event was last seen: old and new clients write it in different fields.
+// Source: k8s.io/api, core/v1 Event: lastTimestamp, series.lastObservedTime, eventTime.
 func timeOf(e *corev1.Event) time.Time {
 	at := e.LastTimestamp.Time
 	if e.Series != nil && e.Series.LastObservedTime.After(at) {
@@ -55,7 +60,7 @@ func timeOf(e *corev1.Event) time.Time {
 	return at
 }
 
-// about finds the Event of an object.
+// about finds the Event of an object. It is nil without one, and for an object without a UID.
 func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 	i := slices.IndexFunc(a.events, func(e corev1.Event) bool { return e.InvolvedObject.UID == uid && e.Reason == reason })
 	if i < 0 || uid == "" {
@@ -65,10 +70,13 @@ func (a *analysis) about(uid types.UID, reason string) *corev1.Event {
 }
 
 // otherNodeMessages are parts of the messages about a volume that another node has, of several
-// versions. Source: Kubernetes, pkg/controller/volume/attachdetach/reconciler.
+// versions. Source: Kubernetes, pkg/controller/volume/attachdetach/reconciler. A message with one
+// of them has other advice: the driver works, and the node must release the volume.
 var otherNodeMessages = []string{"Multi-Attach", "Waiting for detach"}
 
 // volumeEvents adds what keeps the volumes of a pod from its containers, while they do not run.
+// The reasons are those of the kubelet and of the attach-detach controller. Source: Kubernetes,
+// pkg/kubelet/events/event.go.
 func (a *analysis) volumeEvents(pod *corev1.Pod) {
 	if pod.Status.Phase == corev1.PodRunning {
 		return
@@ -91,12 +99,14 @@ func (a *analysis) volumeEvents(pod *corev1.Pod) {
 }
 
 // controllerReasons are the reasons of Events that only the claims controller can find.
+// Everything else that it reports is found from the snapshot here, and not repeated.
 var controllerReasons = []string{
 	diagnose.ReasonProfileRefused, diagnose.ReasonCreateRefused, diagnose.ReasonExpandRefused, diagnose.ReasonClaimDiffers,
 	diagnose.ReasonClassDiffers, diagnose.ReasonVolumeDiffers, diagnose.ReasonVolumeTaken,
 }
 
-// controllerEvents repeats what the claims controller reported about an object.
+// controllerEvents repeats what the claims controller reported about an object. A quota has its
+// own reason, because people mend it in another place than what the reason suggests.
 func (a *analysis) controllerEvents(uid types.UID, claim string) {
 	for _, reason := range controllerReasons {
 		e := a.about(uid, reason)
@@ -114,6 +124,7 @@ func (a *analysis) controllerEvents(uid types.UID, claim string) {
 	}
 }
 
+// quota is the problem of a quota that is used up. Or is the alternative to a larger quota.
 func (a *analysis) quota(message, or, about string) Problem {
 	return found(
 		ReasonQuota, message,
@@ -122,7 +133,11 @@ func (a *analysis) quota(message, or, about string) Problem {
 	)
 }
 
-// notCreated adds labeled pods that could not be created.
+// notCreated adds labeled pods that could not be created. The pod does not exist, so that only
+// the Event of its owner shows the problem. The texts that distinguish the causes are those of the
+// API server. Source: apiserver, pkg/util/webhook/error.go,
+// pkg/admission/plugin/webhook/errors/statuserror.go,
+// pkg/admission/plugin/resourcequota/controller.go.
 func (a *analysis) notCreated() {
 	for i := range a.events {
 		e := &a.events[i]
@@ -143,6 +158,8 @@ func (a *analysis) notCreated() {
 	}
 }
 
+// selectedService is the Service of the webhook that selects the namespace, or the zero value
+// without one.
 func (a *analysis) selectedService() types.NamespacedName {
 	if a.selected == nil {
 		return types.NamespacedName{}
@@ -150,8 +167,8 @@ func (a *analysis) selectedService() types.NamespacedName {
 	return serviceOf(a.selected.webhook)
 }
 
-// concerns reports whether an Event is about a workload whose pods have the label and are still missing, or names the
-// webhook and is not old.
+// concerns reports whether an Event is about a workload whose pods have the label and are still
+// missing, or names the webhook and is not old.
 func (a *analysis) concerns(e *corev1.Event) bool {
 	for i := range a.Workloads {
 		if w := &a.Workloads[i]; w.UID == e.InvolvedObject.UID {

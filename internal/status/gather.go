@@ -27,7 +27,8 @@ import (
 )
 
 const (
-	// pageSize is how many objects come with one request.
+	// pageSize is how many objects come with one request. It is the page size of kubectl get, too.
+	// Source: cli-runtime and kubectl, flag --chunk-size.
 	pageSize = 500
 	// configKey is the file in the ConfigMap of an installation.
 	configKey = "config.yaml"
@@ -42,30 +43,41 @@ type Snapshot struct {
 	// Config is the configuration that was given in place of that of every installation; nil: none was.
 	Config *storage.Config
 
+	// Webhooks are those of this product, by its label; Endpoints and ConfigMaps are those in the
+	// namespaces of their Services.
 	Webhooks   []admissionregistrationv1.MutatingWebhookConfiguration
 	Endpoints  []discoveryv1.EndpointSlice
 	ConfigMaps []corev1.ConfigMap
+	// Namespaces and Nodes have metadata only: their labels are all that is used.
 	Namespaces []metav1.PartialObjectMetadata
 	Nodes      []metav1.PartialObjectMetadata
-	Pods       []corev1.Pod
-	Workloads  []Workload
-	Claims     []corev1.PersistentVolumeClaim
-	Volumes    []corev1.PersistentVolume
-	Classes    []storagev1.StorageClass
-	Drivers    []storagev1.CSIDriver
-	Events     []corev1.Event
+	// Pods and Workloads are those with the opt-in label.
+	Pods      []corev1.Pod
+	Workloads []Workload
+	// Claims and Events are all of the namespaces that are read, because pods may use any claim.
+	// Events are those of type Warning.
+	Claims  []corev1.PersistentVolumeClaim
+	Volumes []corev1.PersistentVolume
+	Classes []storagev1.StorageClass
+	Drivers []storagev1.CSIDriver
+	Events  []corev1.Event
 
-	// Unread are the resources that could not be read, and why, as a sentence.
+	// Unread are the resources that could not be read, and why, as a sentence. The keys are
+	// resources such as persistentvolumes. A list whose resource is here is empty, although the
+	// cluster may have such objects.
 	Unread map[string]string
-	// Failed is true where a request failed for another reason than a missing right.
+	// Failed is true where a request failed for another reason than a missing right. Then the
+	// snapshot may lack more than Unread explains, and the exit code is 1.
 	Failed bool
 }
 
-// Workload is an object with the label that creates pods.
+// Workload is an object with the label that creates pods. It is one of the types below apps and
+// batch, reduced to the fields that the analysis needs.
 type Workload struct {
 	Kind string
 	metav1.ObjectMeta
-	// Template are the labels of the pods that it creates.
+	// Template are the labels of the pods that it creates. They are nil for a template without
+	// labels.
 	Template map[string]string
 	// Short is true where it has fewer pods than it should have.
 	Short bool
@@ -86,8 +98,9 @@ const (
 	events     = "events"
 )
 
-// lost is what remains unknown without a resource.
-var lost = map[string]string{
+// consequences are what remains unknown without a resource. Each completes the sentence
+// "RESOURCE: you may not list them, so …".
+var consequences = map[string]string{
 	webhooks:  "which namespaces the webhook selects, and since when, is unknown",
 	endpoints: "whether the webhook is ready is unknown",
 	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
@@ -108,14 +121,17 @@ var lost = map[string]string{
 	"cronjobs":     "a label in the wrong place is not found there",
 }
 
-// groups are the kinds that are read, and no others.
+// groups are the kinds that are read, and no others. Their served versions are fixed here, so
+// that a client needs no discovery.
 var groups = []kube.Group{
 	{
 		Version: corev1.SchemeGroupVersion, Register: corev1.AddToScheme,
-		Namespaced: []string{"Pod", kube.KindClaim, "ConfigMap", "Event"}, Cluster: []string{"Namespace", "Node", kube.KindVolume},
+		Namespaced: []string{"Pod", kube.KindClaim, "ConfigMap", "Event"},
+		Cluster:    []string{"Namespace", "Node", kube.KindVolume},
 	},
 	{
-		Version: storagev1.SchemeGroupVersion, Register: storagev1.AddToScheme, Cluster: []string{kube.KindStorageClass, "CSIDriver"},
+		Version: storagev1.SchemeGroupVersion, Register: storagev1.AddToScheme,
+		Cluster: []string{kube.KindStorageClass, "CSIDriver"},
 	},
 	{
 		Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
@@ -129,7 +145,7 @@ var groups = []kube.Group{
 	{Version: discoveryv1.SchemeGroupVersion, Register: discoveryv1.AddToScheme, Namespaced: []string{"EndpointSlice"}},
 }
 
-// Scheme returns the types that are read, and no others.
+// Scheme returns the types that are read, and no others. A client with it refuses every other type.
 func Scheme() *runtime.Scheme { return kube.Scheme(groups...) }
 
 // Mapper returns where they are served: with it a client makes no discovery request.
@@ -144,7 +160,9 @@ type Options struct {
 	Config *storage.Config
 }
 
-// Gather reads what there is. An error means that the cluster does not answer; a missing right is not an error.
+// Gather reads what there is. An error means that the cluster does not answer; a missing right is
+// not an error. It sends about twenty requests to a small cluster, and one more for each further
+// page. From has no cache: a cache would watch all of these objects.
 func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, error) {
 	g := &gathering{
 		from:     from,
@@ -157,6 +175,8 @@ func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, erro
 	return g.snapshot, nil
 }
 
+// gathering is the work of one [Gather]. Several goroutines read; each fills fields of the
+// snapshot of its own, and mu guards those that they share: Unread and Failed.
 type gathering struct {
 	from     client.Reader
 	mu       sync.Mutex
@@ -164,6 +184,8 @@ type gathering struct {
 }
 
 // pods comes first: it shows whether the cluster answers, and how far the caller's rights reach.
+// An error is returned for a cluster that does not answer. A caller who may not list the pods of
+// all namespaces gets those of one, which is noted.
 func (g *gathering) pods(ctx context.Context, o Options) (err error) {
 	s := g.snapshot
 	if o.All {
@@ -189,7 +211,8 @@ func (g *gathering) labeled() []client.ListOption {
 	}
 }
 
-// all reads everything else, at once.
+// all reads everything else, at once. The resources do not depend on each other, except those of
+// an installation. It returns when all reads are done; errors are in Unread.
 func (g *gathering) all(ctx context.Context) {
 	s, scope := g.snapshot, client.InNamespace(g.snapshot.Namespace)
 	product := client.MatchingLabels{kube.LabelName: kube.ProductName}
@@ -221,7 +244,9 @@ func (g *gathering) all(ctx context.Context) {
 	group.Wait()
 }
 
-// installations reads the webhooks, and then, where those are, their configurations and addresses.
+// installations reads the webhooks, and then, where those are, their configurations and
+// addresses. It must precede the ConfigMaps and EndpointSlices: these are read in the namespaces
+// of the webhooks only, where people may have rights that they lack in others.
 func (g *gathering) installations(ctx context.Context, product client.MatchingLabels) {
 	s := g.snapshot
 	into(g, ctx, webhooks, &s.Webhooks, &admissionregistrationv1.MutatingWebhookConfigurationList{},
@@ -240,7 +265,8 @@ func (g *gathering) installations(ctx context.Context, product client.MatchingLa
 	}
 }
 
-// namespaces reads the labels of all, or of the one.
+// namespaces reads the labels of all, or of the one. Metadata is enough and much smaller. A
+// namespace that does not exist is not an error.
 func (g *gathering) namespaces(ctx context.Context) {
 	s := g.snapshot
 	if s.Namespace == "" {
@@ -283,7 +309,8 @@ func metadataItems(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMe
 }
 
 // into adds what there is of a resource to where it belongs, or notes why it could not be read.
-// What was read is never nil.
+// What was read is never nil. Where is a field that no other goroutine uses. Page is an empty
+// list of the resource, and items returns the items of a page.
 func into[T any, L client.ObjectList](
 	g *gathering, ctx context.Context, //nolint:revive // the receiver of a generic method would come first, too
 	resource string, where *[]T, page L, items func(L) []T, o ...client.ListOption,
@@ -295,7 +322,8 @@ func into[T any, L client.ObjectList](
 	}
 }
 
-// list reads all pages of a list.
+// list reads all pages of a list. A page is decoded into the same object as the one before. An
+// error drops the pages that were read: half a list would be misleading.
 func list[T any, L client.ObjectList](
 	ctx context.Context, from client.Reader, page L, items func(L) []T, o ...client.ListOption,
 ) ([]T, error) {
@@ -312,13 +340,15 @@ func list[T any, L client.ObjectList](
 	}
 }
 
-// noteUnread notes that a resource could not be read.
+// noteUnread notes that a resource could not be read. A nil error notes nothing.
 func (g *gathering) noteUnread(resource string, err error) {
 	if err != nil {
-		g.note(resource, err, lost[resource])
+		g.note(resource, err, consequences[resource])
 	}
 }
 
+// note writes the sentence about a resource that could not be read. It is safe for concurrent
+// use. An error that is not a refusal makes the whole snapshot a failure.
 func (g *gathering) note(what string, err error, so string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

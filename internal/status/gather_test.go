@@ -99,7 +99,7 @@ func TestGather(t *testing.T) {
 		assert.Contains(t, s.Unread["pods"], "no pod is read")
 		for what, text := range s.Unread {
 			assert.NotContains(t, text, "so \n", what)
-			assert.NotEmpty(t, lost[what], what)
+			assert.NotEmpty(t, consequences[what], what)
 		}
 		assert.False(t, s.Failed)
 	})

@@ -16,7 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// pod reads one labeled pod.
+// pod reads one labeled pod. It adds the row of the pod and its problems. Pods that have finished
+// or are being deleted have a row, but use no claim.
 func (a *analysis) pod(pod *corev1.Pod) {
 	row := Pod{
 		Name:   pod.Name,
@@ -48,11 +49,13 @@ func (a *analysis) pod(pod *corev1.Pod) {
 	a.volumeEvents(pod)
 }
 
+// ended reports whether the pod has finished: nothing can be done about its storage any more.
 func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// mounts finds the volumes of profiles and where containers mount them: by their names, or by their claims.
+// mounts finds the volumes of profiles and where containers mount them: by their names, or by
+// their claims. An ephemeral container is not read: nothing injects it.
 func (a *analysis) mounts(pod *corev1.Pod, row *Pod) {
 	claims := map[string]string{} // by volume
 	for _, v := range pod.Spec.Volumes {
@@ -74,7 +77,8 @@ func (a *analysis) mounts(pod *corev1.Pod, row *Pod) {
 	}
 }
 
-// isClaim reports whether a claim of that name is one of a profile.
+// isClaim reports whether a claim of that name is one of a profile. It is found by its label, or
+// by the name that the configuration gives it in this namespace.
 func (a *analysis) isClaim(name string) bool {
 	if claim := a.claim(name); claim != nil && claim.Labels[storage.LabelProfile] != "" {
 		return true
@@ -84,7 +88,9 @@ func (a *analysis) isClaim(name string) bool {
 	})
 }
 
-// judge sets whether the pod has its storage, and returns what is wrong if it lacks some.
+// judge sets whether the pod has its storage, and returns what is wrong if it lacks some. It lets
+// package inject decide about the pod as admission would decide today: a pod to which nothing
+// would be added has its storage. The result is nil for a pod that has what it should have.
 func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	row.Storage = StorageNotMounted
 	if len(row.Mounts) > 0 {
@@ -121,7 +127,8 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	return a.judgeContainers(pod, row, containersIn(d.Added))
 }
 
-// judgeContainers is judge for a pod in which some containers would get a mount.
+// judgeContainers is judge for a pod in which some containers would get a mount. Lacking are the
+// names of those containers.
 func (a *analysis) judgeContainers(pod *corev1.Pod, row *Pod, lacking []string) *Problem {
 	about := "Pod/" + pod.Name
 	switch {
@@ -139,7 +146,8 @@ func (a *analysis) judgeContainers(pod *corev1.Pod, row *Pod, lacking []string) 
 	return a.whyNot(pod, about)
 }
 
-// judgeWithoutConfig is judge where the configuration could not be read.
+// judgeWithoutConfig is judge where the configuration could not be read. Any mount of a claim
+// then counts as the storage; containers that lack it cannot be found.
 func (a *analysis) judgeWithoutConfig(pod *corev1.Pod, row *Pod, about string) *Problem {
 	for _, profile := range inject.InjectedProfiles(pod.Annotations) {
 		for _, claim := range row.Claims {
@@ -156,6 +164,8 @@ func (a *analysis) judgeWithoutConfig(pod *corev1.Pod, row *Pod, about string) *
 	return a.whyNot(pod, about)
 }
 
+// forWindows is the problem of a labeled pod that runs on Windows nodes. The webhook leaves it as
+// it is.
 func forWindows(about string) Problem {
 	return found(
 		string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing",
@@ -163,6 +173,8 @@ func forWindows(about string) Problem {
 	)
 }
 
+// refusalNext is what to do about a pod that admission would refuse today, by the reason of the
+// refusal.
 func refusalNext(reason inject.Reason) string {
 	if reason == inject.ReasonConflict {
 		return "change that in the pod template, or give the pod another path with the annotation " +
@@ -171,7 +183,8 @@ func refusalNext(reason inject.Reason) string {
 	return "change that in the pod template's annotations, or ask the administrator of the profiles"
 }
 
-// containersIn are the containers that would get a mount.
+// containersIn are the containers that would get a mount. Each name is returned once, in the
+// order of the pod.
 func containersIn(added []inject.Addition) []string {
 	var names []string
 	for _, a := range added {
@@ -182,7 +195,9 @@ func containersIn(added []inject.Addition) []string {
 	return names
 }
 
-// whyNot returns why a pod lacks what it would get today.
+// whyNot returns why a pod lacks what it would get today. The causes are tried from the most
+// general one to the most special one. The last one is what remains when the webhook exists,
+// selects the namespace and is older than the pod.
 func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 	switch {
 	case a.unread(webhooks), a.unread(namespaces), a.meta == nil:
@@ -211,7 +226,8 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 	return new(found(ReasonNotInjected, message, recreate(pod), about))
 }
 
-// selectorOf writes the selector of the first webhook that has one.
+// selectorOf writes the selector of the first webhook that has one. It is in the form of
+// kubectl's --selector.
 func selectorOf(hooks []admissionregistrationv1.MutatingWebhook) string {
 	for i := range hooks {
 		if s := hooks[i].NamespaceSelector; s != nil {
@@ -221,7 +237,7 @@ func selectorOf(hooks []admissionregistrationv1.MutatingWebhook) string {
 	return "none"
 }
 
-// unknownProfiles finds profiles that no longer exist.
+// unknownProfiles finds profiles that no longer exist. Such a pod keeps running with its mount.
 func (a *analysis) unknownProfiles(pod *corev1.Pod) {
 	if a.config == nil {
 		return
@@ -233,7 +249,9 @@ func (a *analysis) unknownProfiles(pod *corev1.Pod) {
 	}
 }
 
-// recreate is how a pod is recreated, by what created it.
+// recreate is how a pod is recreated, by what created it. Those that kubectl can restart get a
+// command; for the rest it is advice in words. A pod without a controller has no name to use,
+// because its author must recreate it.
 func recreate(pod *corev1.Pod) string {
 	owner := ownerOf(pod)
 	kind, name, _ := strings.Cut(owner, "/")
@@ -247,7 +265,8 @@ func recreate(pod *corev1.Pod) string {
 }
 
 // ownerOf is KIND/NAME of what created a pod. A ReplicaSet's name is that of its Deployment with
-// the hash of the pods' label.
+// the hash of the pods' label. It is empty for a pod without a controller. Source: Kubernetes,
+// pkg/controller/deployment/sync.go generateReplicaSetName.
 func ownerOf(pod *corev1.Pod) string {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil {

@@ -14,13 +14,14 @@ import (
 
 // Style is how a status is printed for people.
 type Style struct {
-	// Color colors what is well and what is not.
+	// Color colors what is well and what is not. It must be off when the output is not a terminal,
+	// such as a file.
 	Color bool
 	// Wide adds columns, and pods that finished with their storage.
 	Wide bool
 }
 
-// JSON prints the status for programs.
+// JSON prints the status for programs. Its form is stable: see [APIVersion].
 func JSON(w io.Writer, s *Status) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -31,7 +32,8 @@ func JSON(w io.Writer, s *Status) error {
 }
 
 // Print prints the status for people: a table of pods and one of claims for each namespace, and
-// below them what is wrong, each with a line about what to do next.
+// below them what is wrong, each with a line about what to do next. It writes to w once, so that
+// an error leaves nothing half printed. Without problems it ends with a sentence that states so.
 func Print(w io.Writer, s *Status, style Style) error {
 	p := &printer{style: style}
 	for i := range s.Installations {
@@ -45,6 +47,7 @@ func Print(w io.Writer, s *Status, style Style) error {
 	return err
 }
 
+// printer collects the output for people in memory.
 type printer struct {
 	out   bytes.Buffer
 	style Style
@@ -67,11 +70,14 @@ var colors = map[string]string{
 }
 
 const (
+	// The words that begin the lines of a problem. Scripts may search for them.
 	problemWord = "PROBLEM:"
 	nextWord    = "NEXT:"
 )
 
-// word colors a word. All words of a column get a color, so that the columns stay in line.
+// word colors a word. All words of a column get a color, so that the columns stay in line. Escape
+// sequences count as characters for the tabwriter. Therefore a word without a color of its own
+// gets the default color.
 func (p *printer) word(text string) string {
 	if !p.style.Color {
 		return text
@@ -79,6 +85,8 @@ func (p *printer) word(text string) string {
 	return cmp.Or(colors[text], plain) + text + reset
 }
 
+// installation prints one line about a webhook, and its problems. What could not be read is left
+// out of the line.
 func (p *printer) installation(i *Installation) {
 	fmt.Fprintf(&p.out, "WEBHOOK %s", i.Name)
 	if i.Namespace != "" {
@@ -95,6 +103,7 @@ func (p *printer) installation(i *Installation) {
 	p.out.WriteByte('\n')
 }
 
+// namespace prints the tables of one namespace, each only if it has rows, and then its problems.
 func (p *printer) namespace(n *Namespace) {
 	fmt.Fprintf(&p.out, "NAMESPACE %s\n", n.Name)
 	p.pods(n.Pods)
@@ -104,7 +113,8 @@ func (p *printer) namespace(n *Namespace) {
 	p.out.WriteByte('\n')
 }
 
-// table prints rows in columns, with an empty line before. The first row is the head.
+// table prints rows in columns, with an empty line before. The first row is the head. Blanks at
+// the end of a line are removed, so that a narrow terminal does not wrap them.
 func (p *printer) table(rows [][]string) {
 	var text bytes.Buffer
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -119,6 +129,7 @@ func (p *printer) table(rows [][]string) {
 }
 
 // head is the word of a heading beside a column of colored words, which is as wide as they are.
+// Without color it is the text itself.
 func (p *printer) head(text string) string {
 	if !p.style.Color {
 		return text
@@ -126,6 +137,8 @@ func (p *printer) head(text string) string {
 	return plain + text + reset
 }
 
+// pods prints the table of pods. A namespace of batch jobs has thousands that finished with their
+// storage: without --output wide these are one number.
 func (p *printer) pods(pods []Pod) {
 	rows, ended := [][]string{p.podHead()}, 0
 	for i := range pods {
@@ -148,6 +161,7 @@ func (p *printer) pods(pods []Pod) {
 	}
 }
 
+// podHead is the first row of the table of pods, with the columns of pods.
 func (p *printer) podHead() []string {
 	head := []string{"POD", p.head("STORAGE"), "CLAIM", "PHASE", "NODE"}
 	if p.style.Wide {
@@ -156,6 +170,7 @@ func (p *printer) podHead() []string {
 	return append(head, "REASON")
 }
 
+// claims prints the table of claims, with more columns for --output wide.
 func (p *printer) claims(claims []Claim) {
 	if len(claims) == 0 {
 		return
@@ -179,6 +194,8 @@ func (p *printer) claims(claims []Claim) {
 	p.table(rows)
 }
 
+// released prints the table of Released volumes, and for each whether an administrator must
+// consent.
 func (p *printer) released(all []Released) {
 	if len(all) == 0 {
 		return
@@ -194,9 +211,11 @@ func (p *printer) released(all []Released) {
 	p.table(rows)
 }
 
-// maxAbout is how many names a problem is printed with.
+// maxAbout is how many names a problem is printed with. JSON has all of them.
 const maxAbout = 3
 
+// problems prints two lines for each problem: what is wrong with which objects, and what to do
+// next.
 func (p *printer) problems(problems []Problem) {
 	for i := range problems {
 		about := problems[i].About
@@ -209,6 +228,8 @@ func (p *printer) problems(problems []Problem) {
 	}
 }
 
+// end prints what could not be read, and the number of problems. "Nothing is wrong" needs
+// everything to be read.
 func (p *printer) end(s *Status) {
 	for _, what := range s.Unread {
 		fmt.Fprintf(&p.out, "NOT READ: %s\n", what)
@@ -230,4 +251,5 @@ func (p *printer) end(s *Status) {
 // cell writes a list in one cell.
 func cell(list []string) string { return orDash(strings.Join(list, ",")) }
 
+// orDash keeps columns aligned for people and for awk: no cell is empty.
 func orDash(text string) string { return cmp.Or(text, "-") }

@@ -10,19 +10,33 @@ import (
 
 // Reasons in addition to those of package diagnose and those of package inject that refuse.
 const (
-	ReasonWebhookMissing  = "WebhookMissing"
+	// ReasonWebhookMissing: the cluster has no webhook of this product.
+	ReasonWebhookMissing = "WebhookMissing"
+	// ReasonWebhookNotReady: no pod answers behind the webhook's Service.
 	ReasonWebhookNotReady = "WebhookNotReady"
-	ReasonConfigUnusable  = "ConfigurationUnusable"
-	ReasonNotSelected     = "NamespaceNotSelected"
-	ReasonBeforeWebhook   = "AdmittedBeforeWebhook"
-	ReasonNotInjected     = "NotInjected"
-	ReasonPartlyInjected  = "PartlyInjected"
-	ReasonWrongPlace      = "LabelNotOnPods"
-	ReasonPodsRefused     = "PodsRefused"
-	ReasonPodsNotCreated  = "PodsNotCreated"
-	ReasonQuota           = "QuotaExceeded"
-	ReasonAttachFailed    = "AttachFailed"
-	ReasonMountFailed     = "MountFailed"
+	// ReasonConfigUnusable: the ConfigMap of an installation is not a valid configuration.
+	ReasonConfigUnusable = "ConfigurationUnusable"
+	// ReasonNotSelected: the namespaceSelector of every webhook excludes the namespace.
+	ReasonNotSelected = "NamespaceNotSelected"
+	// ReasonBeforeWebhook: the pod was created before the webhook.
+	ReasonBeforeWebhook = "AdmittedBeforeWebhook"
+	// ReasonNotInjected: no other reason applies; an example is a label that was added to a running pod.
+	ReasonNotInjected = "NotInjected"
+	// ReasonPartlyInjected: a container lacks the mount that another one has.
+	ReasonPartlyInjected = "PartlyInjected"
+	// ReasonWrongPlace: a workload has the label, and its pod template lacks it.
+	ReasonWrongPlace = "LabelNotOnPods"
+	// ReasonPodsRefused: an admission webhook denied the pods, with a message.
+	ReasonPodsRefused = "PodsRefused"
+	// ReasonPodsNotCreated: the pods of a labeled workload are missing for a cause that only the
+	// message has.
+	ReasonPodsNotCreated = "PodsNotCreated"
+	// ReasonQuota: a ResourceQuota of the namespace is used up, for pods or for claims.
+	ReasonQuota = "QuotaExceeded"
+	// ReasonAttachFailed: the volume is not attached to the node, so that nothing can mount it yet.
+	ReasonAttachFailed = "AttachFailed"
+	// ReasonMountFailed: the volume is attached, and the kubelet cannot mount it.
+	ReasonMountFailed = "MountFailed"
 )
 
 // Reason is a row of the table of reasons.
@@ -36,6 +50,7 @@ type Reason struct {
 }
 
 // Reasons is the table of what can be wrong. docs/status.md has it, and a test compares the two.
+// A reason that another package adds and the table lacks fails a test of this package.
 var Reasons = []Reason{
 	{
 		ReasonWebhookMissing, "A pod has the label and no webhook is installed",
@@ -136,6 +151,7 @@ var Reasons = []Reason{
 }
 
 // problem makes a problem of a finding. Next comes from the table where the finding has none.
+// About are KIND/NAME of the objects that it concerns.
 func problem(f diagnose.Finding, about ...string) Problem {
 	next := f.Next
 	if next == "" {
@@ -146,10 +162,12 @@ func problem(f diagnose.Finding, about ...string) Problem {
 	return Problem{Reason: f.Reason, About: about, Message: sentence(f.What()), Next: next}
 }
 
-// found makes a problem of what is wrong and what to do.
+// found makes a problem of what is wrong and what to do. It is for reasons of this package, whose
+// advice has the names of the objects.
 func found(reason, message, next string, about ...string) Problem {
 	return Problem{Reason: reason, About: about, Message: sentence(message), Next: next}
 }
 
-// sentence writes a message on one line.
+// sentence writes a message on one line. Messages of the API server and of drivers may have line
+// breaks, which would break the tables.
 func sentence(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -22,13 +22,15 @@ type Status struct {
 	Installations []Installation `json:"installations"`
 	// Namespaces are those that were requested, without those in which there is nothing to report.
 	Namespaces []Namespace `json:"namespaces"`
-	// Unread are sentences about what could not be read.
+	// Unread are sentences about what could not be read. They are there to be shown: a status
+	// without problems proves nothing about them.
 	Unread []string `json:"unread"`
 }
 
 // Installation is one webhook and its configuration.
 type Installation struct {
-	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and configuration are.
+	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and
+	// configuration are.
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	// Ready is how many addresses answer for its Service; null where it could not be read.
@@ -55,7 +57,8 @@ type Namespace struct {
 	Problems []Problem `json:"problems"`
 }
 
-// Storage is whether a pod has its storage.
+// Storage is whether a pod has its storage. Only the mounts of containers count, not the injected
+// annotation.
 type Storage string
 
 // What a pod's storage can be.
@@ -94,7 +97,8 @@ type Claim struct {
 	Name string `json:"name"`
 	// Profile is the one that created it or that its pods use; empty where neither is known.
 	Profile string `json:"profile,omitempty"`
-	// Phase is its phase: Pending, Bound or Lost, Missing where pods use one that does not exist, or Deleting.
+	// Phase is its phase: Pending, Bound or Lost, Missing where pods use one that does not exist, or
+	// Deleting.
 	Phase string `json:"phase"`
 	// Volume is the name of the bound volume.
 	Volume string `json:"volume,omitempty"`
@@ -108,7 +112,7 @@ type Claim struct {
 	ReclaimPolicy string `json:"reclaimPolicy,omitempty"`
 	// CreatedBy is controller or Helm; empty for a third party.
 	CreatedBy string `json:"createdBy,omitempty"`
-	// Nodes are those of the running pods that use it.
+	// Nodes are those of the running pods that use it. Each is there once, in order.
 	Nodes []string `json:"nodes"`
 	// Pods is how many labeled pods that have not finished use it.
 	Pods int `json:"pods"`
@@ -120,11 +124,13 @@ type Released struct {
 	Volume string `json:"volume"`
 	Claim  string `json:"claim"`
 	Size   string `json:"size,omitempty"`
-	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the claim again.
+	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the
+	// claim again.
 	Rebinds bool `json:"rebinds"`
 }
 
-// Problem is one thing that is wrong.
+// Problem is one thing that is wrong. Programs may depend on its reason; its sentences are for
+// people and may change.
 type Problem struct {
 	// Reason is one of those of docs/status.md.
 	Reason string `json:"reason"`
@@ -136,7 +142,7 @@ type Problem struct {
 	Next string `json:"next"`
 }
 
-// Problems returns how many things are wrong.
+// Problems returns how many things are wrong. Those of installations count, too.
 func (s *Status) Problems() int {
 	count := 0
 	for i := range s.Installations {

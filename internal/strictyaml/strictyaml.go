@@ -1,7 +1,9 @@
-// Package strictyaml reads one YAML document into a Go value, and reports every mistake with its line and its field.
+// Package strictyaml reads one YAML document into a Go value, and reports every mistake with its
+// line and its field.
 //
-// Unknown and repeated fields, a second document, and values that JSON does not have are mistakes. The fields are those of
-// the JSON tags of the Go type.
+// Unknown and repeated fields, a second document, and values that JSON does not have are
+// mistakes. The fields are those of the JSON tags of the Go type. Messages are for the person who
+// wrote the file: they name fields as the file does, and no Go type.
 package strictyaml
 
 import (
@@ -20,13 +22,16 @@ import (
 // ErrEmpty is the error for a text without a document.
 var ErrEmpty = errors.New("the file is empty")
 
-// Document is a document that was read. It finds the places of its fields.
+// Document is a document that was read. It finds the places of its fields. Later checks of the
+// value, such as validation, use it to give their messages a line.
 type Document struct{ root *yaml.Node }
 
 // Read reads a document into a value. The kind is the name of the document in messages.
 //
-// The document is nil on errors, but for one: where the type of a field refuses its text, such as a quantity, its error has
-// no place. The caller finds the place by [Document.Value].
+// The document is nil on errors, but for one: where the type of a field refuses its text, such as
+// a quantity, its error has no place. The caller finds the place by [Document.Value]. Into is a
+// pointer to a struct and may be filled in part when an error is returned. Names of fields are
+// compared exactly. Source: sigs.k8s.io/json, UnmarshalStrict.
 func Read(data []byte, kind string, into any) (*Document, error) {
 	root, err := parse(data, kind)
 	if err != nil {
@@ -49,7 +54,8 @@ func Read(data []byte, kind string, into any) (*Document, error) {
 	return d, nil
 }
 
-// Line returns the line of a field path such as name.list[3].key, or of the nearest parent that is there.
+// Line returns the line of a field path such as name.list[3].key, or of the nearest parent that
+// is there. The line is counted from 1. For an empty path it is the line of the root.
 func (d *Document) Line(path string) int {
 	n := d.root
 	line := n.Line
@@ -62,7 +68,8 @@ func (d *Document) Line(path string) int {
 	return line
 }
 
-// Value returns the text and the line of a field. The text of a list or a mapping is empty.
+// Value returns the text and the line of a field. The text of a list or a mapping is empty. The
+// text is without quotes, and aliases are not followed.
 func (d *Document) Value(path string) (text string, line int, found bool) {
 	n := d.root
 	for _, step := range steps(path) {
@@ -73,7 +80,9 @@ func (d *Document) Value(path string) (text string, line int, found bool) {
 	return n.Value, n.Line, true
 }
 
-// parse returns the root of the one document of a text.
+// parse returns the root of the one document of a text. It refuses a text with more documents
+// than one, unless the others are empty: they would be ignored otherwise. Kind names the document
+// in messages. The error of the parser has the line.
 func parse(data []byte, kind string) (*yaml.Node, error) {
 	var document, second yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
@@ -93,7 +102,8 @@ func parse(data []byte, kind string) (*yaml.Node, error) {
 	return root, plain(root)
 }
 
-// toJSON returns a document as JSON.
+// toJSON returns a document as JSON. The detour keeps one reader of field names: the JSON tags,
+// which Kubernetes types have.
 func toJSON(root *yaml.Node) ([]byte, error) {
 	var content any
 	if err := root.Decode(&content); err != nil {
@@ -106,8 +116,9 @@ func toJSON(root *yaml.Node) ([]byte, error) {
 	return asJSON, nil
 }
 
-// plain refuses values that JSON does not have. It retains the text of a date, which YAML would write in
-// another form.
+// plain refuses values that JSON does not have. It retains the text of a date, which YAML would
+// write in another form. It is called for every node of the document, and changes the tag of a
+// date in place. JSON has neither infinity nor NaN, and its keys are text.
 func plain(n *yaml.Node) error {
 	switch tag := n.ShortTag(); {
 	case tag == "!!timestamp":
@@ -127,7 +138,8 @@ func plain(n *yaml.Node) error {
 	return nil
 }
 
-// typeError is the error for a value of the wrong type, with its line.
+// typeError is the error for a value of the wrong type, with its line. The decoder returns an
+// offset in the JSON text; the field path leads from there to the line of the YAML text.
 func (d *Document) typeError(asJSON []byte, wrong *json.UnmarshalTypeError) error {
 	path := pathAt(asJSON, wrong.Offset)
 	found, _, _ := strings.Cut(wrong.Value, " ")
@@ -146,7 +158,8 @@ var (
 	}
 )
 
-// unknownFields is the error for fields that the type does not have, each with its line.
+// unknownFields is the error for fields that the type does not have, each with its line. It joins
+// them in the order in which the decoder found them. Repeated fields are among them.
 func (d *Document) unknownFields(unknown []error) error {
 	problems := make([]error, len(unknown))
 	for i, err := range unknown {
@@ -158,7 +171,9 @@ func (d *Document) unknownFields(unknown []error) error {
 	return errors.Join(problems...)
 }
 
-// pathAt returns the field path of the value that ends, or for a list or mapping begins, at an offset of JSON.
+// pathAt returns the field path of the value that ends, or for a list or mapping begins, at an
+// offset of JSON. It is empty for a text that is not JSON. Reading token by token again is slow,
+// but happens for an error only.
 func pathAt(asJSON []byte, offset int64) string {
 	type level struct {
 		list, isValue bool
@@ -204,12 +219,15 @@ func pathAt(asJSON []byte, offset int64) string {
 	return strings.TrimPrefix(path.String(), ".")
 }
 
-// steps splits a field path such as name.list[3].map[key].
+// steps splits a field path such as name.list[3].map[key]. Indexes and keys are steps alike; the
+// node that a step is applied to decides which it is.
 func steps(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) })
 }
 
-// childOf returns the value of a mapping's key or an item of a sequence.
+// childOf returns the value of a mapping's key or an item of a sequence. It is nil without such a
+// child. The line of a key's value is that of the key, where people look for a field; the copy
+// leaves the document unchanged.
 func childOf(n *yaml.Node, step string) *yaml.Node {
 	if n.Kind == yaml.SequenceNode {
 		if i, err := strconv.Atoi(step); err == nil && i < len(n.Content) {

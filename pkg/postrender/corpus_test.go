@@ -66,7 +66,8 @@ func TestRealChartsWithTheDefaultPath(t *testing.T) {
 			require.NoError(t, err)
 			r := newRenderer(t, storage.DefaultMountPath)
 			if _, err := r.Render(in); err != nil {
-				assert.Regexp(t, `^document \d+ \w+/\S+: container "[^"]+": mount path /data is taken by volume "[^"]+"`, err.Error())
+				assert.Regexp(t, `^document \d+ \w+/\S+: container "[^"]+": mount path /data is taken by volume "[^"]+"`,
+					err.Error())
 			}
 			requireProperties(t, r, in)
 		})
@@ -167,7 +168,8 @@ func countKinds(report *postrender.Report, describe func(*postrender.Workload) s
 // noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods
 // of others.
 var noPods = []string{
-	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", "ValidatingWebhookConfiguration",
+	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy",
+	"ValidatingWebhookConfiguration",
 	"MutatingWebhookConfiguration",
 }
 

@@ -71,7 +71,8 @@ var hostile = map[string]func(size int) string{
 		return jobHead + "    spec:\n      containers: [" + fill(n, cost.Numbered("{name: c%d},")) + "]\n"
 	},
 	"JSON containers": func(n int) string {
-		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` + fill(n, cost.Numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
+		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` +
+			fill(n, cost.Numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
 	},
 	"mounts": func(n int) string {
 		return jobHead + oneJob + "        volumeMounts:\n" + fill(n, cost.Numbered("        - {name: "+
@@ -86,12 +87,14 @@ var hostile = map[string]func(size int) string{
 			"persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"volumes of our names": func(n int) string {
-		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: w%d, mountPath: /data}\n")) +
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" +
+			fill(n/2, cost.Numbered("        - {name: w%d, mountPath: /data}\n")) +
 			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: pipeline-storage-%d, "+
 			"persistentVolumeClaim: {claimName: c}}\n"))
 	},
 	"mounts and volumes": func(n int) string {
-		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" + fill(n/2, cost.Numbered("        - {name: v%d, mountPath: /m%d}\n")) +
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" +
+			fill(n/2, cost.Numbered("        - {name: v%d, mountPath: /m%d}\n")) +
 			"      volumes:\n" + fill(n/2, cost.Numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c%d}}\n"))
 	},
 	"variables": func(n int) string {

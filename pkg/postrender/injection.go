@@ -16,7 +16,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// injection is the pass that adds storage.
+// injection is the pass that adds storage. Its consumers are complete after the last unit; only
+// then are storage objects and warnings decided on.
 type injection struct {
 	*run
 	// consumers are the workloads that mount the claims, in the order of the stream.
@@ -41,7 +42,8 @@ type consumer struct {
 	isDeferred bool
 }
 
-// decide decides about the pods of an object.
+// decide decides about the pods of an object. A pod that is refused refuses the run: the error
+// has the message of the first one. The decisions are reported in any case.
 func (p *injection) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
 	namespace := p.namespaceOf(object)
 	result := p.withholdHook(object, inject.Patch(p.Config, p.request(namespace), object.Pods...))
@@ -61,15 +63,20 @@ func (p *injection) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 	return result.Operations, nil
 }
 
+// edit turns additions into edits. Several documents are edited at the same time, so it only
+// reads p.
 func (p *injection) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
 	return tree.Apply(ops)
 }
 
+// addSkipped does nothing: an object that stays as it is needs no storage.
 func (p *injection) addSkipped(*unit, kinds.Object) {}
 
+// addUnparsed does nothing, for the same reason.
 func (p *injection) addUnparsed(*unit) {}
 
-// storage adds the objects that the pods need and that the stream does not have.
+// storage adds the objects that the pods need and that the stream does not have. It is called
+// once, when every pod has been decided about.
 func (p *injection) storage() error {
 	if profile := p.needsRelease(); profile != "" {
 		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which "+
@@ -86,7 +93,8 @@ func (p *injection) storage() error {
 
 // missing notes the objects that the pods need and returns those that the stream does not have.
 // Where nothing was mounted, it returns none: a claim without a consumer would keep helm --wait
-// waiting.
+// waiting. An object of the stream that has the name of a needed one and differs from it is an
+// error.
 func (p *injection) missing() ([]storage.Object, error) {
 	var mounted []storage.ProfileRef
 	for _, c := range p.consumers {
@@ -117,7 +125,8 @@ func (p *injection) missing() ([]storage.Object, error) {
 	return missing, nil
 }
 
-// needsRelease returns a profile whose objects cannot be named without the release that is not given, or "".
+// needsRelease returns a profile whose objects cannot be named without the release that is not
+// given, or "".
 func (p *injection) needsRelease() string {
 	if p.Release.Name != "" && p.Release.Namespace != "" {
 		return ""
@@ -130,7 +139,9 @@ func (p *injection) needsRelease() string {
 	return ""
 }
 
-// withholdHook drops the operations on a hook that must not be injected. A pod whose claims exist already is injected.
+// withholdHook drops the operations on a hook that must not be injected. A pod whose claims exist
+// already is injected. The decision then has a reason of its own, so that the report does not
+// claim an injection.
 func (p *injection) withholdHook(object kinds.Object, result inject.Result) inject.Result {
 	message := p.hookMessage(object.Annotations[kinds.AnnotationHook])
 	if message == "" {
@@ -147,13 +158,15 @@ func (p *injection) withholdHook(object kinds.Object, result inject.Result) inje
 	return result
 }
 
-// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the better one.
+// isUntouched reports whether there is nothing to withhold, so that the hook's own reason is the
+// better one.
 func isUntouched(d *inject.Decision) bool {
 	isLabelled := d.Reason == inject.ReasonLabelled && len(d.Added) == 0
 	return isLabelled || d.Reason == inject.ReasonNotSelected || d.Reason == inject.ReasonNoPods
 }
 
-// hookMessage returns why hooks of these events are left out, or "".
+// hookMessage returns why hooks of these events are left out, or "". Events are the value of the
+// hook annotation, separated by commas; "" is an object that is not a hook.
 func (p *injection) hookMessage(events string) string {
 	switch {
 	case events == "" || p.Hooks == HooksAll:
@@ -183,6 +196,8 @@ func (p *injection) claimsExist(d *inject.Decision) bool {
 // noContainers is the message about an object whose pods are defined in another one.
 const noContainers = "it has no containers of its own"
 
+// noPodsMessage prefers the advice of the row of the table, which names where such pods are
+// defined.
 func (p *injection) noPodsMessage(object kinds.Object) string {
 	if object.Advice != "" {
 		return object.Advice
@@ -190,12 +205,16 @@ func (p *injection) noPodsMessage(object kinds.Object) string {
 	return noContainers
 }
 
+// podInConfigMapMessage offers the webhook: it sees the pod when the program that reads the
+// ConfigMap creates it.
 func (p *injection) podInConfigMapMessage() string {
 	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook " +
 		"mount the claim, or set the volume in the chart's values"
 }
 
-// explainLabel adds where the label belongs, when it is on the workload instead of its pod template.
+// explainLabel adds where the label belongs, when it is on the workload instead of its pod
+// template. Kubernetes copies labels from the pod template only, so that the label has no effect
+// where it is.
 func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
 	if p.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
 		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
@@ -206,6 +225,7 @@ func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision in
 	return decision
 }
 
+// selector returns the selector that counts: the one that was set, or the opt-in label.
 func (p *injection) selector() labels.Selector {
 	if p.Selector == nil {
 		return inject.DefaultSelector()
@@ -229,7 +249,8 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	}
 }
 
-// namesLabels reports whether a text has the key of every selected label.
+// namesLabels reports whether a text has the key of every selected label. A text search is
+// enough: the result decides only whether a report entry is also a warning.
 func (p *injection) namesLabels(u *unit) bool {
 	requirements, _ := p.selector().Requirements()
 	return !slices.ContainsFunc(requirements,

@@ -72,7 +72,10 @@ func TestSelection(t *testing.T) {
 		},
 		"by name": {func(r *postrender.Renderer) { r.Names = []string{"a"} }, both, 1, "its name is " +
 			"not among the selected names"},
-		"by a selector": {func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0, `its labels do not match "x=y"`},
+		"by a selector": {
+			func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"x": "y"}) }, both, 0,
+			`its labels do not match "x=y"`,
+		},
 		"the label on the workload is not on its pods": {
 			stream: onWorkload,
 			expMessage: "the label is on the Deployment, not on its pods: put it into the labels of its pod " +
@@ -158,7 +161,8 @@ func TestHooks(t *testing.T) {
 }
 
 func TestPodRetainsClaimOfAnotherConfiguration(t *testing.T) {
-	first, err := labelled(func(p *storage.Profile) { p.Claim.Name = "of-yesterday" }).Render([]byte(workload("Deployment", "a")))
+	first, err := labelled(func(p *storage.Profile) { p.Claim.Name = "of-yesterday" }).Render([]byte(workload("Deployment",
+		"a")))
 	require.NoError(t, err)
 	out, err := labelled().Render(first.Bytes())
 	require.NoError(t, err)
@@ -183,7 +187,8 @@ profiles:
 	out := requireProperties(t, r, []byte(in))
 	text := string(out.Bytes())
 	for _, exp := range []string{
-		"claimName: pvc-data-pipeline.rel\n", "claimName: pvc-data-pipeline-models.rel\n", "mountPath: /models\n", "mountPath: /data\n", "name: MODELS\n",
+		"claimName: pvc-data-pipeline.rel\n", "claimName: pvc-data-pipeline-models.rel\n", "mountPath: /models\n",
+		"mountPath: /data\n", "name: MODELS\n",
 		"name: fast.pipelines.rel\n", "name: fast-models.pipelines.rel\n",
 	} {
 		assert.Contains(t, text, exp)

@@ -20,6 +20,8 @@ var storageGroups = map[string]string{
 	"PersistentVolumeClaim": "",
 }
 
+// isStorage reports whether an object is of a kind that profiles make. A kind of the same name in
+// another group is not.
 func isStorage(object kinds.Object) bool {
 	group, ok := storageGroups[object.Kind]
 	return ok && group == object.Group
@@ -41,11 +43,13 @@ const (
 	// filenameAnnotation is that of Helm 4, which otherwise renumbers the documents with every change
 	// of the stream. Source: Helm 4, pkg/action/action.go.
 	filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
-	// filename is the name of the added documents. It must not begin with an underscore: Helm would drop them.
+	// filename is the name of the added documents. It must not begin with an underscore: Helm would
+	// drop them.
 	filename = "pipeline-storage/storage.yaml"
 )
 
-// fromHelm3 reports whether the stream has the comments of Helm 3.
+// fromHelm3 reports whether the stream has the comments of Helm 3. The first document with text
+// decides.
 func (r *run) fromHelm3() bool {
 	for _, doc := range r.docs {
 		if line := bytes.TrimLeft(doc.Body, "\r\n"); len(line) > 0 {
@@ -55,13 +59,14 @@ func (r *run) fromHelm3() bool {
 	return false
 }
 
-// presentObject is a storage object of the stream.
+// presentObject is a storage object of the stream. An earlier run wrote it, or the chart has it.
 type presentObject struct {
 	unit *unit
 	kinds.Object
 }
 
-// place writes objects into the stream.
+// place writes objects into the stream. They go there in one edit, in the order of the list: a
+// class in front of the claim that names it. An empty list changes nothing.
 func (r *run) place(objects []storage.Object) error {
 	var text bytes.Buffer
 	for _, object := range objects {
@@ -75,7 +80,8 @@ func (r *run) place(objects []storage.Object) error {
 	return nil
 }
 
-// write writes an object as a document with what Helm identifies it by.
+// write writes an object as a document with what Helm identifies it by. Helm 4 gets an annotation
+// and Helm 3 a comment, without which helm template --show-only would not find the document.
 func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	if r.Helm4 {
 		object.Meta.Annotations[filenameAnnotation] = filename
@@ -92,7 +98,8 @@ func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	return nil
 }
 
-// find returns the object of the stream with the same kind, name and namespace, or nil.
+// find returns the object of the stream with the same kind, name and namespace, or nil. A
+// cluster-scoped object has no namespace to compare.
 func (r *run) find(object storage.Object) *presentObject {
 	for i := range r.present {
 		if r.isNamed(&r.present[i], object) {
@@ -108,8 +115,9 @@ func (r *run) isNamed(have *presentObject, object storage.Object) bool {
 	return have.Kind == object.Kind && have.Name == object.Meta.Name && sameNamespace
 }
 
-// compare accepts an object that this run would write in the same way, and refuses every other one
-// of its name.
+// compare accepts an object that this run would write in the same way, and refuses every other
+// one of its name. Metadata is not compared: Helm and people add labels and annotations. The
+// label with the profile is the exception.
 func (r *run) compare(have *presentObject, want storage.Object) error {
 	where := have.unit.in(have.Object)
 	profile := want.Meta.Labels[storage.LabelProfile]
@@ -134,6 +142,7 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 	return nil
 }
 
+// withoutMetadata returns a shallow copy, so that the object of the stream remains whole.
 func withoutMetadata(object map[string]any) map[string]any {
 	rest := maps.Clone(object)
 	delete(rest, "metadata")
@@ -162,6 +171,7 @@ func (r *run) placeText(text []byte) {
 	r.insert(at, append(bytes.TrimPrefix(text, []byte("---\n")), "---\n"...))
 }
 
+// insert adds a text at an offset of the stream, with the line breaks that the stream has there.
 func (r *run) insert(offset int, text []byte) {
 	if manifest.LineBreak(r.stream, offset) == "\r\n" {
 		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
@@ -177,6 +187,8 @@ func (r *run) append(text []byte) {
 	r.insert(len(r.stream), text)
 }
 
+// placeBefore returns the index of the document in front of which the objects go, or the number
+// of documents for the end of the stream.
 func (r *run) placeBefore() int {
 	before, afterNamespaces := len(r.docs), 0
 	for i, doc := range r.docs {
@@ -192,7 +204,8 @@ func (r *run) placeBefore() int {
 }
 
 // directivesBefore returns where the directives (%YAML, %TAG) of a document begin, at the end of
-// the text before it.
+// the text before it. A directive belongs to the document behind the next separator. Objects that
+// were inserted between the two would get it instead.
 func (r *run) directivesBefore(i int) (int, bool) {
 	if i == 0 {
 		return 0, false

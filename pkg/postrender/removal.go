@@ -27,7 +27,8 @@ const (
 	// RemovePods removes what was injected into pods. The storage objects remain: a tool that deletes
 	// what a stream no longer has would delete a claim.
 	RemovePods Removal = "pods"
-	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was rendered.
+	// RemoveAll removes the storage objects, too, so that the stream is what it was before it was
+	// rendered.
 	RemoveAll Removal = "all"
 )
 
@@ -40,7 +41,8 @@ type removal struct {
 	unparsed []unparsed
 }
 
-// decide removes from the pods of an object what was injected.
+// decide removes from the pods of an object what was injected. It notes the claims that the pods
+// retain, for the removal of storage objects.
 func (p *removal) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
 	if err := p.requireRelease(object); err != nil {
 		return nil, err
@@ -60,17 +62,22 @@ func (p *removal) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, e
 	return result.Operations, nil
 }
 
+// edit turns removals into edits. Several documents are edited at the same time, so it only reads
+// p.
 func (p *removal) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
 	return tree.Remove(ops)
 }
 
+// noPodsMessage has no advice: there is nothing to remove from an object without pods.
 func (p *removal) noPodsMessage(kinds.Object) string { return noContainers }
 
+// podInConfigMapMessage leaves the removal to people, because text is not edited.
 func (p *removal) podInConfigMapMessage() string {
 	return podInConfigMap + "if it mounts the claim, remove the volume and its mounts from it by hand"
 }
 
-// isMissed reports whether an object whose pods are not defined in it names a claim.
+// isMissed reports whether an object whose pods are not defined in it names a claim. Such an
+// object may refer to pods that still use the claim.
 func (p *removal) isMissed(u *unit, object kinds.Object, _ inject.Reason) bool {
 	return len(object.Pods) == 0 && p.mentionsClaim(u)
 }
@@ -86,7 +93,8 @@ func (p *removal) storage() error {
 	return nil
 }
 
-// contents counts the documents that are not blank.
+// contents counts the documents that are not blank. Those that remain when every storage object
+// is removed must be at least one: Helm refuses an empty output.
 func (p *removal) contents() int {
 	n := 0
 	for i := range p.docs {
@@ -118,7 +126,8 @@ func (p *removal) requireRelease(object kinds.Object) error {
 	return nil
 }
 
-// mentionsClaim reports whether the text of a unit names the claim of a profile.
+// mentionsClaim reports whether the text of a unit names the claim of a profile. The text is
+// searched and not parsed, so that any kind can name it in any field.
 func (p *removal) mentionsClaim(u *unit) bool {
 	return slices.ContainsFunc(p.Config.Profiles, func(profile storage.Profile) bool {
 		return namesObject(u.text, profile.Names(p.Release, p.Release.Namespace).Claim)
@@ -281,7 +290,8 @@ func (p *removal) storageNamespaces() []string {
 }
 
 // removeObject returns the edit that removes a storage object, or why the object is retained:
-// something in the stream uses the claim, or the object is not what a run writes.
+// something in the stream uses the claim, or the object is not what a run writes. The edit is the
+// zero value when why is set.
 func (p *removal) removeObject(have *presentObject, want *storage.Object) (edit manifest.Edit, why string) {
 	if why := p.usedBy(have.Labels[storage.LabelProfile]); why != "" {
 		return manifest.Edit{}, why
@@ -320,7 +330,8 @@ func (p *removal) usedBy(profile string) string {
 	return ""
 }
 
-// isWritten reports whether an object is the one that a text makes, apart from the annotation of Helm 4.
+// isWritten reports whether an object is the one that a text makes, apart from the annotation of
+// Helm 4. Values are compared, not texts: Helm 4 writes documents in its own way.
 func isWritten(have map[string]any, text []byte) bool {
 	tree, err := manifest.Decode(text)
 	if err != nil {
@@ -373,7 +384,8 @@ func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manif
 var bom = []byte("\uFEFF")
 
 // removeSeparator removes the separator behind storage at the start of a stream that has no
-// separator there: it was added together with that storage.
+// separator there: it was added together with that storage. It returns the edits with one more,
+// or as they are.
 func (p *removal) removeSeparator(edits []manifest.Edit) []manifest.Edit {
 	start := len(p.stream) - len(bytes.TrimPrefix(p.stream, bom))
 	end := start

@@ -19,7 +19,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// HookPolicy is which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer.
+// HookPolicy is which Helm hooks are injected. Only Helm 4 sends hooks to a post-renderer. A hook
+// is an object with the annotation helm.sh/hook, which Helm runs apart from the release.
 type HookPolicy string
 
 // The hook policies.
@@ -32,8 +33,8 @@ const (
 	HooksNone HookPolicy = "none"
 )
 
-// Renderer adds storage to the manifests of one release. Its zero value but for Config and Release
-// is ready to use.
+// Renderer adds storage to the manifests of one release. Its zero value but for Config and
+// Release is ready to use. A run does not change it, so one renderer serves any number of streams.
 type Renderer struct {
 	// Config is a configuration with its defaults set, such as [storage.Default] or [storage.Load] return.
 	Config *storage.Config
@@ -54,7 +55,8 @@ type Renderer struct {
 	Helm4 bool
 }
 
-// Output is the result of a run: the stream with its edits, and what was decided.
+// Output is the result of a run: the stream with its edits, and what was decided. It shares the
+// bytes of the input, which therefore must not change.
 type Output struct {
 	// Report has what was decided about every workload.
 	Report Report
@@ -66,7 +68,8 @@ type Output struct {
 // noDocuments is what Helm 4 gets for an empty stream, because it takes empty output for a failure.
 const noDocuments = "# pipeline-storage: no documents\n"
 
-// Run is the PostRenderer interface of Helm's SDK, versions 3 and 4.
+// Run is the PostRenderer interface of Helm's SDK, versions 3 and 4. The input is not changed.
+// The report of [Renderer.Render], with its warnings, is dropped here.
 func (r *Renderer) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
 	out, err := r.Render(manifests.Bytes())
 	if err != nil {
@@ -146,6 +149,8 @@ type pass interface {
 	warn()
 }
 
+// newRun prepares a run of a stream, which is empty for a ResourceList. It splits the stream, but
+// parses nothing yet.
 func newRun(r *Renderer, stream []byte) *run {
 	table := kinds.NewTable(r.Config.Kinds)
 	names := table.Names()
@@ -171,7 +176,9 @@ func newRun(r *Renderer, stream []byte) *run {
 	return run
 }
 
-// decideObject decides about one object and returns the operations on its unit.
+// decideObject decides about one object and returns the operations on its unit. Objects of
+// storage are noted and never changed here: the end of the run compares them with those that are
+// needed.
 func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
 	if isStorage(object) {
 		r.present = append(r.present, presentObject{u, object})
@@ -233,10 +240,11 @@ func (r *Renderer) check() error {
 // Changed reports whether the output differs from the input.
 func (o *Output) Changed() bool { return len(o.edits) > 0 }
 
-// Bytes returns the whole output.
+// Bytes returns the whole output. Each call makes a new copy.
 func (o *Output) Bytes() []byte { return manifest.Splice(o.stream, o.edits) }
 
-// WriteTo writes the output in pieces, without a copy of the stream.
+// WriteTo writes the output in pieces, without a copy of the stream. It returns how many bytes it
+// wrote, also with an error.
 func (o *Output) WriteTo(w io.Writer) (int64, error) {
 	return manifest.Write(w, o.stream, o.edits)
 }
@@ -244,5 +252,5 @@ func (o *Output) WriteTo(w io.Writer) (int64, error) {
 // Edits returns the edits in the order of the stream, for a diff.
 func (o *Output) Edits() []manifest.Edit { return o.edits }
 
-// Stream returns the input.
+// Stream returns the input. It is nil after a refused [Renderer.Render].
 func (o *Output) Stream() []byte { return o.stream }

@@ -18,7 +18,8 @@ func workload(kind, name string, more ...string) string {
 	if group == "" {
 		group = "apps/v1"
 	}
-	return "---\napiVersion: " + group + "\nkind: " + kind + "\nmetadata:\n  name: " + name + "\nspec:\n" + strings.Join(more, "") +
+	return "---\napiVersion: " + group + "\nkind: " + kind + "\nmetadata:\n  name: " + name + "\nspec:\n" +
+		strings.Join(more, "") +
 		"  template:\n    metadata:\n      labels:\n        pipeline-storage: enabled\n    spec:\n      " +
 		"containers:\n      - name: main\n        image: x\n"
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// Report has what was decided, for programs and, as a table, for people.
+// Report has what was decided, for programs and, as a table, for people. Its JSON is what
+// --report writes. Lists that are always there are empty instead of null.
 type Report struct {
 	// Release and Namespace are the release's, as given.
 	Release   string `json:"release,omitempty"`
@@ -24,7 +25,8 @@ type Report struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Workload is what was decided about one pod or pod template.
+// Workload is what was decided about one pod or pod template. One object has several entries when
+// it holds several pods, as a workflow does.
 type Workload struct {
 	// Document is the number of the document in the stream, counted from 1.
 	Document   int    `json:"document"`
@@ -77,6 +79,7 @@ func (r *Report) Count(reason inject.Reason) int {
 }
 
 // Matched reports whether any pod has the storage, or the label with which the webhook mounts it.
+// Without any, a warning names the nearest candidates.
 func (r *Report) Matched() bool {
 	return r.Count(inject.ReasonInjected)+r.Count(inject.ReasonAlreadyMounted)+r.Count(inject.ReasonLabelled) > 0
 }
@@ -86,7 +89,8 @@ func refusal(err error) Report {
 	return Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}
 }
 
-// addWorkload reports a decision. One that may surprise is a warning, too.
+// addWorkload reports a decision. One that may surprise is a warning, too. It is called in the
+// order of the stream.
 func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision) {
 	apiVersion, _ := object.Content["apiVersion"].(string)
 	if r.pass.isMissed(u, object, d.Reason) {

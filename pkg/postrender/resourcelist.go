@@ -15,14 +15,16 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// What a KRM function reads and writes. Source: kustomize, cmd/config/docs/api-conventions/functions-spec.md.
+// What a KRM function reads and writes. Source: kustomize,
+// cmd/config/docs/api-conventions/functions-spec.md.
 const (
 	resourceListGroup = "config.kubernetes.io"
 	resourceListKind  = "ResourceList"
 )
 
 // ResourceList is the input of a KRM function, as kustomize and kpt send it: the objects of a
-// package under items, and the function's own configuration.
+// package under items, and the function's own configuration. It is read by [ReadResourceList] and
+// not changed by a run.
 type ResourceList struct {
 	// Config is functionConfig as a YAML document for [storage.Load]. Nil: the list has none.
 	Config []byte
@@ -83,7 +85,9 @@ func readResourceList(doc manifest.Document) (*ResourceList, error) {
 	return &ResourceList{doc: doc, tree: tree, content: content}, nil
 }
 
-// readConfig reads the configuration of the list. It refuses a list that has no place for results.
+// readConfig reads the configuration of the list. It refuses a list that has no place for
+// results. Config is encoded again from the decoded value, because anchors of the list may be
+// used in it.
 func (l *ResourceList) readConfig() error {
 	if results := l.content["results"]; results != nil && !isList(results) {
 		return fmt.Errorf("%s: results is no list: leave it out, or write results: []", resourceListKind)
@@ -150,7 +154,8 @@ func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 	return &Output{Report: pass.report, stream: list.stream, edits: edits}, nil
 }
 
-// Refuse returns the list as it came, with an error that concerns the configuration or the list as a whole.
+// Refuse returns the list as it came, with an error that concerns the configuration or the list
+// as a whole.
 func (l *ResourceList) Refuse(err error) *Output {
 	report := refusal(err)
 	return l.refused(&report)
@@ -196,7 +201,8 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	return ops, err
 }
 
-// item decides about one item, which counts as a document of its own.
+// item decides about one item, which counts as a document of its own. Its number in the report is
+// its position in the list. The pointer of a pod starts at the item, not at the list.
 func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 	u := &unit{number: itemNumber(object.Path)}
 	switch text := configMapText(object); {
@@ -204,7 +210,7 @@ func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 		u.text = text
 		p.addPodInConfigMap(u, object)
 		return nil, nil
-	case !object.Known && quietKinds[object.Kind]:
+	case !object.Known && podFreeKinds[object.Kind]:
 		return nil, nil
 	case !object.Known:
 		u.text, _ = manifest.Encode(object.Content) // to search it for the label
@@ -225,12 +231,14 @@ func itemNumber(pointer string) int {
 	return n + 1
 }
 
-// edits carries out operations on the list and adds the results, unless the list has them already.
+// edits carries out operations on the list and adds the results, unless the list has them
+// already. A function that runs twice thus reports nothing twice.
+// The edits are those of the stream.
 func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult) ([]manifest.Edit, error) {
 	had, _ := l.content["results"].([]any)
 	var added []functionResult
 	for _, result := range results {
-		if !slices.ContainsFunc(had, result.is) {
+		if !slices.ContainsFunc(had, result.matches) {
 			added = append(added, result)
 		}
 	}
@@ -256,8 +264,8 @@ func (l *ResourceList) edits(ops []jsonpatch.Operation, results []functionResult
 	return edits, nil
 }
 
-// inItem names the item that an operation could not be carried out on, unless it concerns the list
-// as a whole, as one does that appends to it.
+// inItem names the item that an operation could not be carried out on, unless it concerns the
+// list as a whole, as one does that appends to it. It has the form of the errors about documents.
 func (l *ResourceList) inItem(err error) error {
 	var operation *manifest.OperationError
 	if !errors.As(err, &operation) || !strings.HasPrefix(operation.Path, "/items/") || operation.Path == "/items/-" {

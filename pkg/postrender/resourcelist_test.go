@@ -202,6 +202,34 @@ func TestEditsListOnOneLineWithQuotesInText(t *testing.T) {
 	assert.Contains(t, edited, `], "results": [{"message": "mounted `)
 }
 
+// TestRefusesRemovalFromResourceList covers each removal, also for a list that has nothing to remove.
+func TestRefusesRemovalFromResourceList(t *testing.T) {
+	t.Parallel()
+	const refusal = "storage cannot be removed from a ResourceList"
+	for name, tc := range map[string]struct {
+		remove postrender.Removal
+		items  string
+	}{
+		"from pods":              {postrender.RemovePods, "items:\n- " + flowPod + "\n"},
+		"with the objects":       {postrender.RemoveAll, "items:\n- " + flowPod + "\n"},
+		"from a list of nothing": {postrender.RemoveAll, "items: []\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			renderer := newRenderer(t, storage.DefaultMountPath)
+			renderer.Remove = tc.remove
+			out, err := renderer.RenderResourceList(readList(t, listHead+tc.items))
+
+			require.EqualError(t, err, refusal)
+			assert.Equal(t, refusal, out.Report.Error)
+			assert.Empty(t, out.Report.Workloads, "no item was decided about")
+			assert.Empty(t, out.Report.Objects)
+			assert.Equal(t, listHead+tc.items+"results:\n- message: \""+refusal+"\"\n  severity: error\n",
+				string(out.Bytes()), "the list as it came, with the reason")
+		})
+	}
+}
+
 // TestRefusesItems shows errors that no single pod is the cause of.
 func TestRefusesItems(t *testing.T) {
 	t.Parallel()
@@ -265,8 +293,10 @@ func TestWarnsAboutItems(t *testing.T) {
 // the items that went in, in their order, or the list as it came.
 func FuzzResourceList(f *testing.F) {
 	for _, text := range []string{
-		"items:\n- " + flowPod + "\n", "items: [" + flowPod + "]\nresults:\n- message: x\n", "items: []\n...\n", "items: &a\n- 1\nx: *a\n",
-		"functionConfig: {kind: x}\nitems:\n  - " + flowPod + "\n# end", "results: {}\nitems: ~\n", "items:\n- kind: List\n  apiVersion: v1\n  items: [" + flowPod + "]\n",
+		"items:\n- " + flowPod + "\n", "items: [" + flowPod + "]\nresults:\n- message: x\n", "items: []\n...\n",
+		"items: &a\n- 1\nx: *a\n",
+		"functionConfig: {kind: x}\nitems:\n  - " + flowPod + "\n# end", "results: {}\nitems: ~\n",
+		"items:\n- kind: List\n  apiVersion: v1\n  items: [" + flowPod + "]\n",
 	} {
 		f.Add([]byte(listHead + text))
 	}

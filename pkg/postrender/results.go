@@ -21,6 +21,7 @@ type functionResult struct {
 	File        *resourceFile  `json:"file,omitempty"`
 }
 
+// resourceRef refers to the object that a result is about.
 type resourceRef struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -28,10 +29,13 @@ type resourceRef struct {
 	Name       string `json:"name"`
 }
 
+// resourceField is the place in that object, as a path from its root.
 type resourceField struct {
 	Path string `json:"path"`
 }
 
+// resourceFile is the file that the orchestrator read the object from. Index counts its documents
+// from 0.
 type resourceFile struct {
 	Path  string `json:"path"`
 	Index int    `json:"index,omitempty"`
@@ -44,8 +48,8 @@ const (
 	severityInfo    = "info"
 )
 
-// is reports whether a decoded result has the same message about the same object.
-func (f functionResult) is(have any) bool {
+// matches reports whether a decoded result has the same message about the same object.
+func (f functionResult) matches(have any) bool {
 	result, _ := have.(map[string]any)
 	ref, _ := result["resourceRef"].(map[string]any)
 	if result["message"] != f.Message || result["severity"] != f.Severity || (ref == nil) != (f.ResourceRef == nil) {
@@ -56,7 +60,8 @@ func (f functionResult) is(have any) bool {
 		namespace == f.ResourceRef.Namespace
 }
 
-// results writes a report as the specification has it.
+// results writes a report as the specification has it. A report with an error has no results
+// about what was added, because nothing was.
 func (l *ResourceList) results(report *Report) []functionResult {
 	var all []functionResult
 	refused := false
@@ -142,7 +147,8 @@ func fileOf(meta map[string]any) *resourceFile {
 	return &resourceFile{path, index}
 }
 
-// mountedClaims returns in a few words what a pod mounts.
+// mountedClaims returns in a few words what a pod mounts. It names containers, so that people
+// find the mount.
 func mountedClaims(w *Workload) string {
 	var parts []string
 	for _, a := range w.Added {

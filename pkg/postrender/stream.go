@@ -25,6 +25,7 @@ type unit struct {
 	doc *manifest.Document
 }
 
+// String names the unit in messages: document 3 Job.
 func (u *unit) String() string {
 	return strings.TrimSpace(fmt.Sprintf("document %d %s", u.number, u.kind))
 }
@@ -85,7 +86,8 @@ type pipeline struct {
 	edited chan int64
 }
 
-// documents decides about every document. It returns all refusals of a stream at once.
+// documents decides about every document. It returns all refusals of a stream at once. It is the
+// only goroutine that decides.  Other goroutines read and edit.
 func (r *run) documents() error {
 	p := &pipeline{run: r, room: maxParsed, edited: make(chan int64, maxParsed/minWeight)}
 	decided := 0
@@ -134,6 +136,7 @@ func (p *pipeline) startReading(i int) bool {
 }
 
 // await waits until a document is read. Documents that are edited meanwhile make room for others.
+// It also panics if the task panicked, in the goroutine that can recover.
 func (p *pipeline) await(d *document) {
 	for {
 		select {
@@ -147,7 +150,8 @@ func (p *pipeline) await(d *document) {
 	}
 }
 
-// startEditing begins to edit a document that has operations. Every other one is done.
+// startEditing begins to edit a document that has operations. Every other one is done. The tree
+// is released as early as possible: it takes most of the memory.
 func (p *pipeline) startEditing(d *document) {
 	if d.err != nil || len(d.ops) == 0 {
 		d.tree = nil
@@ -265,9 +269,9 @@ func (d *document) where() string {
 	return (&unit{number: d.number, kind: d.parseKind}).String()
 }
 
-// kindToParse reports whether a document must be parsed, and for which kind, if its text shows one. Text
-// that does not show the kind is parsed when it could name such a kind, or a Namespace, behind which
-// storage must stand.
+// kindToParse reports whether a document must be parsed, and for which kind, if its text shows
+// one. Text that does not show the kind is parsed when it could name such a kind, or a Namespace,
+// behind which storage must stand.
 func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) {
 	for _, kind := range doc.Header.Kinds {
 		if r.names[kind] {
@@ -291,11 +295,14 @@ func (r *run) namesKind(body []byte) bool {
 	return false
 }
 
+// rootKind returns the kind of a decoded document, or "" without one.
 func rootKind(content map[string]any) string {
 	kind, _ := content["kind"].(string)
 	return kind
 }
 
+// metadata returns the metadata of a decoded object. It is nil without any, and may be read like
+// that.
 func metadata(object map[string]any) map[string]any {
 	meta, _ := object["metadata"].(map[string]any)
 	return meta

@@ -52,7 +52,9 @@ func mixedStream() string {
 	return fill(1<<20, cost.Numbered("---\n"+jobHead+oneJob+
 		"---\nkind: ConfigMap\nmetadata:\n  name: c%d\ndata:\n  pod: |\n    kind: Pod\n    containers: []\n"+
 		"---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"+
-		"---\n"+`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%d","labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"a"}]}}`+"\n"))
+		"---\n"+
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%d","labels":{"pipeline-storage":"enabled"}},`+
+		`"spec":{"containers":[{"name":"a"}]}}`+"\n"))
 }
 
 // TestOutputDoesNotDependOnProcessors renders with one worker and with many: output, report and
@@ -118,8 +120,9 @@ func TestErrorsHaveOrderOfStream(t *testing.T) {
 // TestFindsKindsInOddPlaces has pods whose kind the scan of lines could miss.
 func TestFindsKindsInOddPlaces(t *testing.T) {
 	for name, line := range map[string]string{
-		"a tab before the comment": "kind: Pod\t# x\n", "a tagged key": "!!str kind: Pod\n", "an anchored key": "&a kind: Pod\n",
-		"a folded value": "kind: \"Po\\\n  d\"\n", "a value on the next line": "kind:\n  Pod\n",
+		"a tab before the comment": "kind: Pod\t# x\n", "a tagged key": "!!str kind: Pod\n",
+		"an anchored key": "&a kind: Pod\n",
+		"a folded value":  "kind: \"Po\\\n  d\"\n", "a value on the next line": "kind:\n  Pod\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRenderer(t, storage.DefaultMountPath)

@@ -34,6 +34,8 @@ func (t *task) wait() {
 	}
 }
 
+// recover catches a panic of the task: it would end the program before the caller could handle
+// it.
 func (t *task) recover() {
 	if value := recover(); value != nil {
 		t.panicked = &taskPanic{value: value, stack: debug.Stack()}

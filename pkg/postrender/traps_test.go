@@ -55,7 +55,8 @@ var traps = map[string]trap{
 	"44-init-and-sidecars":    {injected: 1},
 	"45-name-collision": {
 		refused: 1,
-		expErr:  `^document 1 Deployment/d: container "e": mount path /mnt/pipeline is taken by volume "other": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
+		expErr: `^document 1 Deployment/d: container "e": mount path /mnt/pipeline is taken by volume "other": choose ` +
+			`another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
 	},
 	"46-second-run":           {reported: 1},
 	"47-list-kind":            {injected: 1},
@@ -67,7 +68,8 @@ var traps = map[string]trap{
 	"58-cr-podspecs":          {injected: 6},
 	"59-statefulset-vct": {
 		path: "/data", refused: 1,
-		expErr: `^document 1 StatefulSet/s: container "c": mount path /data is taken by volume "data": choose another by mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
+		expErr: `^document 1 StatefulSet/s: container "c": mount path /data is taken by volume "data": choose another by ` +
+			`mount.path, --mount-path or the pod annotation pipeline-storage.io/mount-path$`,
 	},
 	"60-no-metadata":               {injected: 1},
 	"61-windows-and-hostile-names": {injected: 3},

@@ -12,8 +12,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
 
-// quietKinds hold the word containers for other reasons than pods of their own.
-var quietKinds = map[string]bool{
+// podFreeKinds hold the word containers for other reasons than pods of their own.
+var podFreeKinds = map[string]bool{
 	"CustomResourceDefinition":  true,
 	"Secret":                    true,
 	"PrometheusRule":            true,
@@ -25,12 +25,13 @@ var quietKinds = map[string]bool{
 // text may hold a pod.
 func seemsToHoldPod(doc *manifest.Document) bool {
 	kinds := doc.Header.Kinds
-	if len(kinds) == 0 || quietKinds[kinds[0]] {
+	if len(kinds) == 0 || podFreeKinds[kinds[0]] {
 		return false
 	}
 	return isConfigMap(doc) == mentionsPod(doc.Body) && mentionsPodKey(doc.Body)
 }
 
+// isConfigMap reports whether the text of a document shows that it is a ConfigMap.
 func isConfigMap(doc *manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
 
 // reportUnsupported reports a document that seems to hold a pod although no row of the table has
@@ -63,6 +64,8 @@ func (r *run) addPodInConfigMap(u *unit, object kinds.Object) {
 // podInConfigMap begins the messages about a pod that is text in a ConfigMap.
 const podInConfigMap = "a pod inside a ConfigMap (Airflow calls it pod_template_file) is text and is not edited: "
 
+// unsupportedMessage offers the row of the table that the object needs, if its text shows where
+// the pod is.
 func unsupportedMessage(object kinds.Object) string {
 	advice := "add a row for it under kinds: in the configuration file"
 	if template := templatePath(object.Content, ""); template != "" {
@@ -132,6 +135,8 @@ func mentionsPodKey(body []byte) bool {
 	return slices.ContainsFunc(podKeys, func(key []byte) bool { return mentionsKey(body, key) })
 }
 
+// mentionsKey reports whether a key stands at the start of a line, of a list item or of a flow
+// mapping, with a colon behind it.
 func mentionsKey(body, key []byte) bool {
 	for rest := body; ; {
 		i := bytes.Index(rest, key)
@@ -146,9 +151,10 @@ func mentionsKey(body, key []byte) bool {
 	}
 }
 
-// holdsPods reports whether a decoded value seems to have a pod in it: lists of containers, volumes
-// or mounts, a list of things with images (Tekton's steps), one such thing (Argo's templates), or
-// Spark's pair of driver and executor.
+// holdsPods reports whether a decoded value seems to have a pod in it: lists of containers,
+// volumes or mounts, a list of things with images (Tekton's steps), one such thing (Argo's
+// templates), or Spark's pair of driver and executor. It may be wrong both ways: the result is a
+// report entry, never a change.
 func holdsPods(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:

@@ -34,8 +34,11 @@ spec:
 `
 	out, err := newRenderer(t, storage.DefaultMountPath).Render([]byte(in))
 	require.NoError(t, err)
-	assert.Equal(t, `it seems to hold a pod, but kind Training of group "example.com" is not known: add a row for it under kinds: in the configuration file, `+
-		`such as {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}`, out.Report.Workloads[0].Message)
+	assert.Equal(t,
+		`it seems to hold a pod, but kind Training of group "example.com" is not known: add a row for it under kinds: in `+
+			`the configuration file, `+
+			`such as {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}`,
+		out.Report.Workloads[0].Message)
 
 	config, _, err := storage.Load([]byte(`
 apiVersion: pipeline-storage.io/v1alpha1
@@ -83,7 +86,8 @@ func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 		},
 		"this kind is not selected": {
 			in:     fmt.Sprintf(taskRun, enabled),
-			change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected, expMessage: "its kind is not among the selected kinds",
+			change: func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }, exp: inject.ReasonNotSelected,
+			expMessage: "its kind is not among the selected kinds",
 		},
 		"the label is not there": {
 			in: fmt.Sprintf(taskRun, ""), change: func(r *postrender.Renderer) { r.Selector = nil },
@@ -109,7 +113,8 @@ func TestReportsPodsThatCannotBeMounted(t *testing.T) {
 			expMessage: "its pods are those of the training runtime",
 		},
 		"a label that reaches no pod": {
-			in: fmt.Sprintf(trainJob, "  labels:\n    pipeline-storage: enabled\n"), change: func(r *postrender.Renderer) { r.Selector = nil }, exp: inject.ReasonNoPods,
+			in:     fmt.Sprintf(trainJob, "  labels:\n    pipeline-storage: enabled\n"),
+			change: func(r *postrender.Renderer) { r.Selector = nil }, exp: inject.ReasonNoPods,
 			expMessage: "its pods are those of the training runtime", expWarn: true,
 		},
 		"a kind without advice": {in: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: " +

@@ -14,6 +14,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
+// addWarnings adds warnings about the run as a whole.
 func (r *run) addWarnings(warnings ...string) {
 	r.report.Warnings = append(r.report.Warnings, warnings...)
 }
@@ -79,22 +80,25 @@ func sharedDisk(p *storage.Profile, consumers []consumer) []string {
 		}
 		warnings = append(warnings, fmt.Sprintf("profile %q: its volume can be mounted %s only (%s), but "+
 			"several pods in namespace %q want it: %s; %s",
-			p.Name, reach(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
+			p.Name, mountLimit(p), joinModes(p), namespace, strings.Join(firstOf(workloads), ", "), remedy(p)))
 	}
 	return warnings
 }
 
+// isOfOnePod reports whether the access modes of the claim limit it to one pod.
 func isOfOnePod(p *storage.Profile) bool {
 	return slices.Contains(p.Claim.AccessModes, corev1.ReadWriteOncePod)
 }
 
-func reach(p *storage.Profile) string {
+// mountLimit returns how far a volume that is not shared can be mounted, for messages.
+func mountLimit(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "by one pod"
 	}
 	return "on one node"
 }
 
+// remedy returns what to do about several pods that want such a volume.
 func remedy(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
@@ -103,6 +107,7 @@ func remedy(p *storage.Profile) string {
 		"or use a file backend with ReadWriteMany"
 }
 
+// joinModes writes the access modes of the claim for messages.
 func joinModes(p *storage.Profile) string {
 	modes := make([]string, len(p.Claim.AccessModes))
 	for i, m := range p.Claim.AccessModes {

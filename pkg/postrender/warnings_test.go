@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
@@ -29,7 +30,11 @@ func TestWarnings(t *testing.T) {
 	volume := func(zone string) func(*storage.Profile) {
 		return func(p *storage.Profile) { p.Volume = &storage.Volume{Handle: "vol-1", Zone: zone} }
 	}
-	const sharedDisk, zone, late = "set colocate: true (--colocate) to keep them on one node", "volume.zone is empty", "helm --wait would time out"
+	const sharedDisk, zone, late = "set colocate: true (--colocate) to keep them on one node", "volume.zone is empty",
+		"helm --wait would time out"
+	onePod := func(p *storage.Profile) {
+		p.Claim.AccessModes = append(p.Claim.AccessModes, corev1.ReadWriteOncePod)
+	}
 	cases := map[string]struct {
 		renderer *postrender.Renderer
 		stream   string
@@ -43,16 +48,20 @@ func TestWarnings(t *testing.T) {
 			labelled(), workload("Deployment", "a") + workload("Job", "b"),
 			[]string{sharedDisk},
 		},
-		"replicas that are kept together": {
+		"replicas on one node": {
 			labelled(func(p *storage.Profile) { p.Colocate = true }),
 			workload("Deployment", "a", "  replicas: 2\n"), nil,
 		},
-		"replicas on a claim of one pod": {labelled(func(p *storage.Profile) { p.Claim.AccessModes = append(p.Claim.AccessModes, "ReadWriteOncePod") }), workload("Deployment", "a", "  replicas: 2\n"), []string{
-			`profile "default": its volume can be mounted by one pod only (ReadWriteOncePod), but several pods in namespace "pipelines" want it: document 1 Deployment/a; ` +
+		"replicas on a claim of one pod": {labelled(onePod), workload("Deployment", "a", "  replicas: 2\n"), []string{
+			`profile "default": its volume can be mounted by one pod only (ReadWriteOncePod), but several pods in namespace ` +
+				`"pipelines" want it: document 1 Deployment/a; ` +
 				"all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany",
 		}},
-		"a file system needs no keeping together": {labelled(files,
-			func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"), []string{"colocate has no effect"}},
+		"colocate on a file system": {
+			labelled(files,
+				func(p *storage.Profile) { p.Colocate = true }), workload("Deployment", "a", "  replicas: 2\n"),
+			[]string{"colocate has no effect"},
+		},
 		"two namespaces, a disk each": {labelled(), workload("Deployment",
 			"a") + strings.Replace(workload("Job", "b"), "  name: b\n", "  name: b\n  namespace: other\n", 1), nil},
 		"replicas on a file system": {labelled(files), workload("Deployment", "a", "  replicas: 2\n"), nil},

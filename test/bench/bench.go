@@ -11,7 +11,10 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
-// bench builds the candidates into one directory, and checks and measures them on every stream in the other.
+// bench builds the candidates into one directory, and checks and measures them on every stream in
+// the other. Streams are measured one after the other, in the order of their sizes. The first
+// candidate that fails or makes a wrong edit ends the run. The load of the machine is read before
+// and after.
 func bench(ctx context.Context, o options, programDir, dataDir string) (report, error) {
 	programs, err := buildAll(ctx, o, programDir)
 	if err != nil {
@@ -44,7 +47,8 @@ func bench(ctx context.Context, o options, programDir, dataDir string) (report, 
 	return r, nil
 }
 
-// buildAll finds or builds the candidates' programs.
+// buildAll finds or builds the candidates' programs. The paths are returned by the names of the
+// candidates.
 func buildAll(ctx context.Context, o options, dir string) (map[string]string, error) {
 	programs := map[string]string{}
 	for _, name := range o.only {
@@ -57,22 +61,25 @@ func buildAll(ctx context.Context, o options, dir string) (map[string]string, er
 	return programs, nil
 }
 
-// floor is the peak memory that the launcher reports of a program that does nothing: itself without
-// arguments.
+// floor is the peak memory that the launcher reports of a program that does nothing: itself
+// without arguments. It is in bytes. Peak memory below or near it shows the launcher, not the
+// program.
 func floor(ctx context.Context, l launcher) (int64, error) {
 	nothing := candidate{name: "launch", path: l.path}
 	measured, err := l.run(ctx, nothing, os.DevNull, os.DevNull)
 	return measured.rss, err
 }
 
-// subject is one stream, in files and decoded.
+// subject is one stream, in files and decoded. Every candidate runs in its directory.
 type subject struct {
 	dir  string
 	text []byte
 	docs []document
 }
 
-// newSubject generates a stream and prepares the directory that its candidates run in.
+// newSubject generates a stream and prepares the directory that its candidates run in. Dir is
+// created. It gets the stream and the files that yq and kustomize need beside it. The documents
+// are decoded once, for the checks of all candidates.
 func newSubject(size stream.Size, dir string) (subject, error) {
 	text, err := stream.Generate(size)
 	if err != nil {
@@ -95,10 +102,13 @@ func newSubject(size stream.Size, dir string) (subject, error) {
 	return s, prepareKustomize(dir, text, docs)
 }
 
+// The files that every candidate reads and writes. The next candidate overwrites the output.
 func (s subject) stdin() string  { return filepath.Join(s.dir, "stdin") }
 func (s subject) stdout() string { return filepath.Join(s.dir, "stdout") }
 
-// bench checks all candidates and measures them.
+// bench checks all candidates and measures them. The costs are returned by the names of the
+// candidates, one for each round. Checks come first, so that a wrong candidate ends the run
+// before minutes of measuring.
 func (s subject) bench(ctx context.Context, o options, l launcher,
 	programs map[string]string,
 ) (map[string][]cost, error) {
@@ -111,7 +121,8 @@ func (s subject) bench(ctx context.Context, o options, l launcher,
 	return s.measure(ctx, l, candidates, o.rounds)
 }
 
-// candidates are the programs with their arguments, in the order of the table.
+// candidates are the programs with their arguments, in the order of the table. The programs that
+// copy need no arguments. One without a program is not measured.
 func (s subject) candidates(programs map[string]string) []candidate {
 	args := map[string][]string{
 		candidatePostrender:  postrenderArgs(),
@@ -128,6 +139,7 @@ func (s subject) candidates(programs map[string]string) []candidate {
 	return found
 }
 
+// checkAll checks one candidate after the other, and stops at the first wrong one.
 func (s subject) checkAll(ctx context.Context, l launcher, candidates []candidate) error {
 	for _, c := range candidates {
 		if err := s.check(ctx, l, c); err != nil {
@@ -137,7 +149,8 @@ func (s subject) checkAll(ctx context.Context, l launcher, candidates []candidat
 	return nil
 }
 
-// check runs a candidate once and checks what it wrote.
+// check runs a candidate once and checks what it wrote. Two of them must change nothing; all
+// others must make the same edit, by whatever means.
 func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 	if _, err := l.run(ctx, c, s.stdin(), s.stdout()); err != nil {
 		return err
@@ -152,8 +165,9 @@ func (s subject) check(ctx context.Context, l launcher, c candidate) error {
 	return checkEdit(s.docs, out)
 }
 
-// measure runs the candidates in turns, every round beginning with another one, so that none always
-// follows the same.
+// measure runs the candidates in turns, every round beginning with another one, so that none
+// always follows the same. The first rounds warm up the page cache and are not counted. A cost
+// includes the start of the program, as Helm starts a post-renderer for each command.
 func (s subject) measure(ctx context.Context, l launcher, candidates []candidate,
 	rounds int,
 ) (map[string][]cost, error) {
@@ -173,7 +187,8 @@ func (s subject) measure(ctx context.Context, l launcher, candidates []candidate
 	return costs, nil
 }
 
-// writeStreams writes the streams as files.
+// writeStreams writes the streams as files. Each is named for its size, such as large.yaml. Dir
+// is created. They are for profilers and for trying a tool by hand.
 func writeStreams(dir string, names []string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("--write-streams: %w", err)

@@ -7,7 +7,8 @@ import (
 	"reflect"
 )
 
-// checkCopy returns an error if a program that must change nothing changed something.
+// checkCopy returns an error if a program that must change nothing changed something. It shows
+// only the lengths, because a diff of two streams would be too long to read.
 func checkCopy(in, out []byte) error {
 	if !bytes.Equal(in, out) {
 		return fmt.Errorf("the output (%d bytes) differs from the input (%d bytes)", len(out), len(in))
@@ -16,7 +17,8 @@ func checkCopy(in, out []byte) error {
 }
 
 // checkEdit returns an error unless the output is the input with the claim in every workload and
-// the claim itself, so that no tool is measured for less than the others do.
+// the claim itself, so that no tool is measured for less than the others do. Where the volume
+// stands in its list, and what it is called, is up to the tool.
 func checkEdit(in []document, out []byte) error {
 	after, err := documents(out)
 	if err != nil {
@@ -44,8 +46,10 @@ func checkEdit(in []document, out []byte) error {
 	return nil
 }
 
-// checkDocument compares one document: a workload has the claim and nothing else is new, any other
-// is the same.
+// checkDocument compares one document: a workload has the claim and nothing else is new, any
+// other is the same. After is nil for a lost document. It is changed by the check: the claim is
+// removed from it before both are compared. The error does not show the document, which may be
+// long.
 func checkDocument(before, after document) error {
 	if after == nil {
 		return errors.New("is missing from the output")
@@ -62,7 +66,8 @@ func checkDocument(before, after document) error {
 	return nil
 }
 
-// checkPod looks for the volume, and for its mount in every container.
+// checkPod looks for the volume, and for its mount in every container. A mount that is there
+// twice is refused, too: the API server would refuse it. Init containers count.
 func checkPod(pod map[string]any) error {
 	name := claimVolume(pod)
 	if name == "" {
@@ -79,7 +84,8 @@ func checkPod(pod map[string]any) error {
 	return nil
 }
 
-// claimVolume is the name of the volume that holds the claim.
+// claimVolume is the name of the volume that holds the claim. It is empty without such a volume.
+// The first one counts.
 func claimVolume(pod map[string]any) string {
 	for _, volume := range items(pod, "volumes") {
 		if stringOf(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
@@ -89,6 +95,7 @@ func claimVolume(pod map[string]any) string {
 	return ""
 }
 
+// mountsOf counts the mounts of a volume at the path that the edit promises.
 func mountsOf(container map[string]any, volume string) int {
 	found := 0
 	for _, mount := range items(container, "volumeMounts") {
@@ -99,7 +106,7 @@ func mountsOf(container map[string]any, volume string) int {
 	return found
 }
 
-// removeClaim reverses the edit.
+// removeClaim reverses the edit. Without the claim it changes nothing.
 func removeClaim(pod map[string]any) {
 	name := claimVolume(pod)
 	removeNamed(pod, "volumes", name)
@@ -110,7 +117,8 @@ func removeClaim(pod map[string]any) {
 	}
 }
 
-// removeNamed removes the items of that name from a list, and the list if it is empty then.
+// removeNamed removes the items of that name from a list, and the list if it is empty then. Thus
+// a list that the edit has created leaves nothing behind.
 func removeNamed(object map[string]any, field, name string) {
 	var rest []any
 	for _, item := range items(object, field) {
@@ -126,7 +134,8 @@ func removeNamed(object map[string]any, field, name string) {
 }
 
 // prune returns the value without fields that are null, which mean to Kubernetes what absent ones
-// do: kustomize drops them from what it patches.
+// do: kustomize drops them from what it patches. The value itself remains as it is. Lists retain
+// their nulls, because a position has a meaning.
 func prune(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -65,11 +65,11 @@ spec:
       - {name: added, persistentVolumeClaim: {claimName: pvc-data-pipeline.rel}}
 `
 
-func TestCheckEditAcceptsTheEdit(t *testing.T) {
+func TestAcceptsCorrectEdit(t *testing.T) {
 	assert.NoError(t, checkEdit(decode(t, before), []byte(after)))
 }
 
-func TestCheckEditRefuses(t *testing.T) {
+func TestRefusesIncorrectEdit(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
 		"no claim object":             {"kind: PersistentVolumeClaim", "kind: Secret", "0 PersistentVolumeClaims"},
 		"another claim in the pod":    {"claimName: pvc-data-pipeline.rel", "claimName: other", "no volume holds the claim"},
@@ -90,11 +90,11 @@ func TestCheckEditRefuses(t *testing.T) {
 	}
 }
 
-func TestCheckEditRefusesADocumentTwice(t *testing.T) {
+func TestRefusesRepeatedDocument(t *testing.T) {
 	assert.ErrorContains(t, checkEdit(decode(t, before), []byte(after+"---\n"+after)), "twice")
 }
 
-func TestCheckCopy(t *testing.T) {
+func TestRefusesChangedCopy(t *testing.T) {
 	require.NoError(t, checkCopy([]byte("a"), []byte("a")))
 	assert.ErrorContains(t, checkCopy([]byte("a"), []byte("a\n")), "differs from the input")
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// main ends with exit code 1 on an error. An interrupt ends the programs that are measured and
+// removes the directories.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
@@ -28,7 +30,9 @@ func main() {
 	}
 }
 
-// run is the whole of the command: read the flags, prepare, check, measure, report.
+// run is the whole of the command: read the flags, prepare, check, measure, report. The table
+// goes to out, and as Markdown to the file of --markdown. With --write-streams nothing is
+// measured. Help is not an error: pflag has printed it.
 func run(ctx context.Context, args []string, out *os.File) error {
 	options, err := parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -53,7 +57,8 @@ func run(ctx context.Context, args []string, out *os.File) error {
 	return err
 }
 
-// benchIn makes the directories that bench works in, and removes them.
+// benchIn makes the directories that bench works in, and removes them. They are removed after an
+// error, too.
 func benchIn(ctx context.Context, o options) (report, error) {
 	programs, err := os.MkdirTemp("", "bench-")
 	if err != nil {
@@ -69,7 +74,8 @@ func benchIn(ctx context.Context, o options) (report, error) {
 }
 
 // memory is a directory that lives in memory, if there is one: a disk must not be measured.
-// Programs cannot live there, because containers mount it noexec.
+// Programs cannot live there, because containers mount it noexec. Without one, figures of large
+// streams include the disk. Streams and outputs live there.
 func memory() string {
 	const shm = "/dev/shm"
 	if info, err := os.Stat(shm); err == nil && info.IsDir() {

@@ -12,25 +12,33 @@ import (
 	"time"
 )
 
-// cost is what one run of a program took.
+// cost is what one run of a program took. The kernel counts CPU time and memory; the launcher
+// measures the wall time.
 type cost struct {
-	cpu  time.Duration // user and system
+	// cpu is user and system time.
+	cpu time.Duration
+	// wall is the time from the start to the end of the program.
 	wall time.Duration
-	rss  int64 // the peak, in bytes
+	// rss is the peak of the resident memory, in bytes.
+	rss int64
 }
 
-// candidate is a program that is measured.
+// candidate is a program that is measured. Its name is that of a row in the table.
 type candidate struct {
 	name string
 	path string
 	args []string
-	dir  string // where it runs
+	// dir is the directory that it runs in.
+	dir string
 }
 
-// launcher starts programs so that their peak memory is their own: see command launch.
+// launcher starts programs so that their peak memory is their own: see command launch. Without it
+// the peak would include the memory of the harness.
 type launcher struct{ path string }
 
-// run starts the candidate with a file as stdin and another as stdout, and waits.
+// run starts the candidate with a file as stdin and another as stdout, and waits. Both are paths.
+// The output file is emptied first. A program that fails is an error, with its standard error as
+// the reason.
 func (l launcher) run(ctx context.Context, c candidate, stdin, stdout string) (cost, error) {
 	in, err := os.Open(stdin)
 	if err != nil {
@@ -45,8 +53,10 @@ func (l launcher) run(ctx context.Context, c candidate, stdin, stdout string) (c
 	return l.start(ctx, c, in, out)
 }
 
-// start runs the candidate under the launcher. Its environment is empty but for what kustomize and
-// Go's runtime look for, so that no GOGC or GOMAXPROCS of the caller is measured.
+// start runs the candidate under the launcher. Its environment is empty but for what kustomize
+// and Go's runtime look for, so that no GOGC or GOMAXPROCS of the caller is measured. The
+// launcher writes the cost to a pipe that only it inherits, so that the program cannot disturb
+// the line.
 func (l launcher) start(ctx context.Context, c candidate, in, out *os.File) (cost, error) {
 	read, written, err := os.Pipe()
 	if err != nil {
@@ -78,7 +88,8 @@ func (l launcher) start(ctx context.Context, c candidate, in, out *os.File) (cos
 	return measured, nil
 }
 
-// parseCost reads the launcher's line.
+// parseCost reads the launcher's line. Its numbers are the exit code, CPU and wall time in
+// microseconds, and the peak memory in KiB: see command launch.
 func parseCost(line string) (code int, c cost, err error) {
 	var cpu, wall, rss int64
 	if _, err := fmt.Sscanf(line, "%d %d %d %d\n", &code, &cpu, &wall, &rss); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseCost(t *testing.T) {
+func TestParsesCost(t *testing.T) {
 	code, measured, err := parseCost("3 1500 2500 2048\n")
 
 	require.NoError(t, err)
@@ -18,7 +18,7 @@ func TestParseCost(t *testing.T) {
 	assert.Equal(t, cost{cpu: 1500 * time.Microsecond, wall: 2500 * time.Microsecond, rss: 2 << 20}, measured)
 }
 
-func TestParseCostRefusesAnotherLine(t *testing.T) {
+func TestRefusesMalformedCost(t *testing.T) {
 	for _, line := range []string{"", "0 1 2\n", "killed\n"} {
 		_, _, err := parseCost(line)
 		assert.ErrorContains(t, err, "not four numbers")

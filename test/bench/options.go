@@ -12,6 +12,8 @@ import (
 
 // The candidates.
 const (
+	// copy only reads and writes, and imports links postrender's libraries as well: together they
+	// show the least cost. The predecessor is an earlier postrender.
 	candidateCopy        = "copy"
 	candidateImports     = "imports"
 	candidatePostrender  = "postrender"
@@ -32,23 +34,31 @@ var tableNames = []string{
 }
 
 const (
+	// The numbers of rounds. An odd number has a median that was measured; warm-up rounds are in
+	// addition to it.
 	defaultRounds = 21
 	leastRounds   = 15
 	warmups       = 2
 )
 
-// options are the flags.
+// options are the flags. Every field is valid after parse returned no error.
 type options struct {
-	rounds    int
-	only      []string
-	sizes     []string
-	markdown  string
-	streams   string
+	rounds int
+	// only are the candidates to measure, in any order.
+	only  []string
+	sizes []string
+	// markdown is the file for the table; empty: none.
+	markdown string
+	// streams is the directory to write the streams to; empty: measure instead.
+	streams string
+	// skipCheck measures without checking the outputs.
 	skipCheck bool
-	paths     map[string]string // programs that are not to be built, by candidate
+	// paths are the programs that flags name and that are not built, by candidate.
+	paths map[string]string
 }
 
-// parse reads the flags.
+// parse reads the flags. The predecessor joins the others when its program is named. Help is the
+// error of pflag. The first problem is returned.
 func parse(args []string) (options, error) {
 	var o options
 	var postrender, predecessor, kustomize, yq string
@@ -85,6 +95,8 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
+// validate refuses values that would end in useless figures. A few rounds are allowed for
+// some of the candidates only, as for a first estimate.
 func (o options) validate() error {
 	if err := known("--only", o.only, candidateNames); err != nil {
 		return err
@@ -96,17 +108,19 @@ func (o options) validate() error {
 		return fmt.Errorf("--rounds=%d: at least one round must be measured", o.rounds)
 	}
 	if o.rounds < leastRounds && o.complete() {
-		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; ask for more, or name "+
-			"with --only what a quick look is for",
+		return fmt.Errorf("--rounds=%d: medians of fewer than %d rounds are noise; set more rounds, or choose "+
+			"some candidates with --only for a first estimate",
 			o.rounds, leastRounds)
 	}
 	return nil
 }
 
-// complete reports whether every candidate is measured, as for figures that are published.
+// complete reports whether every candidate is measured, as for figures that are published. The
+// predecessor does not count: it is measured on request.
 func (o options) complete() bool { return len(o.only) == len(candidateNames) }
 
-// known refuses names that are not allowed or given twice.
+// known refuses names that are not allowed or given twice. The error names the flag, and for an
+// unknown name those that are allowed. The order of the names does not matter.
 func known(flag string, given, allowed []string) error {
 	for i, name := range given {
 		if slices.Contains(given[:i], name) {
@@ -119,6 +133,7 @@ func known(flag string, given, allowed []string) error {
 	return nil
 }
 
+// sizeNames are the names of the streams, smallest first.
 func sizeNames() []string {
 	var names []string
 	for _, size := range stream.Sizes() {

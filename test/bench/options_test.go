@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseDefaults(t *testing.T) {
+func TestMeasuresEveryCandidateByDefault(t *testing.T) {
 	o, err := parse(nil)
 
 	require.NoError(t, err)
@@ -18,7 +18,7 @@ func TestParseDefaults(t *testing.T) {
 	assert.False(t, o.skipCheck)
 }
 
-func TestParseAQuickLook(t *testing.T) {
+func TestParsesSelectionWithFewRounds(t *testing.T) {
 	o, err := parse([]string{"--only=postrender,copy", "--sizes=large", "--rounds=3", "--postrender=bin/postrender"})
 
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestParseAQuickLook(t *testing.T) {
 	assert.Equal(t, "bin/postrender", o.paths[candidatePostrender])
 }
 
-func TestParsePredecessor(t *testing.T) {
+func TestMeasuresNamedPredecessor(t *testing.T) {
 	o, err := parse([]string{"--predecessor=old/postrender"})
 
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestParsePredecessor(t *testing.T) {
 	assert.Equal(t, "old/postrender", o.paths[candidatePredecessor])
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestRefusesInvalidFlags(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		want string

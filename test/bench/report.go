@@ -12,30 +12,36 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
-// report is everything that one run of the benchmark found out.
+// report is everything that one run of the benchmark found out. The load averages show whether
+// something else ran meanwhile.
 type report struct {
-	rounds                int
+	rounds int
+	// checked reports whether the outputs were checked.
 	checked               bool
 	machine               figures.Machine
 	loadBefore, loadAfter string
-	floor                 int64
-	sizes                 []sized
+	// floor is the peak memory of a program that does nothing, in bytes.
+	floor int64
+	sizes []sized
 }
 
-// sized is what the candidates cost on one stream.
+// sized is what the candidates cost on one stream. Costs has the costs of every measured round,
+// by candidate.
 type sized struct {
 	size  stream.Size
 	bytes int
 	costs map[string][]cost
 }
 
-// columns of the table; after the first three each holds a spread.
+// columns of the table; after the first three each holds a spread. Times are in milliseconds of
+// one run, memory in MiB.
 var columns = []string{
 	"stream", "bytes", "program", "CPU ms", "min", "max", "wall ms", "min", "max",
 	"RSS MiB", "min", "max",
 }
 
-// table is the report for a terminal; the lines at its end are for programs that read it.
+// table is the report for a terminal; the lines at its end are for programs that read it. Figures
+// are aligned to the right. Those lines begin with RATIO and have a fixed form.
 func (r report) table() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -54,7 +60,8 @@ func (r report) table() string {
 	return out.String()
 }
 
-// markdown is the report for the documentation.
+// markdown is the report for the documentation. It has the same figures as the table, so that one
+// run makes both.
 func (r report) markdown() string {
 	var out strings.Builder
 	line := func(cells []string) { out.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
@@ -71,7 +78,8 @@ func (r report) markdown() string {
 	return out.String()
 }
 
-// notes are how the figures came about.
+// notes are how the figures came about. Figures without them cannot be compared with those of
+// another machine.
 func (r report) notes() []string {
 	notes := []string{
 		fmt.Sprintf("medians of %d rounds after %d to warm up; the programs took turns", r.rounds, warmups),
@@ -85,6 +93,7 @@ func (r report) notes() []string {
 	return notes
 }
 
+// rows are the cells of the table without its head: a row for each stream and candidate.
 func (r report) rows() [][]string {
 	var rows [][]string
 	for _, s := range r.sizes {
@@ -99,8 +108,9 @@ func (r report) rows() [][]string {
 	return rows
 }
 
-// ratios are the lines that other programs read: what postrender costs in units of the others, and
-// for the tools that it replaces, how many times less.
+// ratios are the lines that other programs read: what postrender costs in units of the others,
+// and for the tools that it replaces, how many times less. A ratio is left out when one of the
+// two was not measured. Each is of medians.
 func (r report) ratios() []string {
 	var lines []string
 	for _, s := range r.sizes {
@@ -125,7 +135,8 @@ func (r report) ratios() []string {
 	return lines
 }
 
-// names are the candidates that were measured, in the order of the table.
+// names are the candidates that were measured, in the order of the table. They have at least one
+// cost each.
 func (s sized) names() []string {
 	var names []string
 	for _, name := range tableNames {
@@ -136,6 +147,7 @@ func (s sized) names() []string {
 	return names
 }
 
+// cpu, wall and rss are the spreads of one figure of a candidate, in the units of the table.
 func (s sized) cpu(name string) figures.Spread {
 	return spreadOf(s.costs[name], func(c cost) float64 { return milliseconds(c.cpu) })
 }
@@ -148,7 +160,7 @@ func (s sized) rss(name string) figures.Spread {
 	return spreadOf(s.costs[name], func(c cost) float64 { return figures.Mebibytes(float64(c.rss)) })
 }
 
-// spreadOf is the spread of one figure of the costs.
+// spreadOf is the spread of one figure of the costs. There must be at least one cost.
 func spreadOf(costs []cost, figure func(cost) float64) figures.Spread {
 	var all []float64
 	for _, c := range costs {
@@ -157,11 +169,13 @@ func spreadOf(costs []cost, figure func(cost) float64) figures.Spread {
 	return figures.SpreadOf(all)
 }
 
-// cells are the columns of one figure.
+// cells are the columns of one figure. They are the median, the least and the most.
 func cells(s figures.Spread) []string {
 	return []string{decimal(s.Median), decimal(s.Least), decimal(s.Most)}
 }
 
+// decimal writes a figure with one decimal: more would be noise.
 func decimal(figure float64) string { return fmt.Sprintf("%.1f", figure) }
 
+// milliseconds keeps the fraction, unlike [time.Duration.Milliseconds].
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -11,7 +11,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
-func TestRatios(t *testing.T) {
+func TestPrintsRatiosToEveryCandidate(t *testing.T) {
 	assert.Equal(t, []string{
 		"RATIO postrender small cpu-vs-copy 3.00",
 		"RATIO postrender small cpu-vs-imports 1.50",
@@ -22,7 +22,7 @@ func TestRatios(t *testing.T) {
 	}, example().ratios())
 }
 
-func TestRatiosOfAQuickLook(t *testing.T) {
+func TestPrintsRatiosToMeasuredCandidatesOnly(t *testing.T) {
 	r := example()
 	for _, name := range []string{candidateImports, candidateYq, candidateKustomize} {
 		delete(r.sizes[0].costs, name)
@@ -33,7 +33,7 @@ func TestRatiosOfAQuickLook(t *testing.T) {
 	}, r.ratios())
 }
 
-func TestRatiosToPredecessor(t *testing.T) {
+func TestPrintsRatiosToPredecessor(t *testing.T) {
 	r := example()
 	costs := r.sizes[0].costs
 	costs[candidatePredecessor] = []cost{{cpu: 4 * time.Millisecond, wall: 8 * time.Millisecond, rss: 8 << 20}}
@@ -44,13 +44,13 @@ func TestRatiosToPredecessor(t *testing.T) {
 	assert.Contains(t, r.table(), "predecessor     4.0   4.0   4.0      8.0  8.0  8.0")
 }
 
-func TestRatiosWithoutPostrender(t *testing.T) {
+func TestPrintsNoRatiosWithoutPostrender(t *testing.T) {
 	r := example()
 	delete(r.sizes[0].costs, candidatePostrender)
 	assert.Empty(t, r.ratios())
 }
 
-func TestText(t *testing.T) {
+func TestPrintsTable(t *testing.T) {
 	text := example().table()
 
 	assert.Contains(t, text, "postrender     3.0   2.0   9.0      4.0  4.0  4.0      8.0   8.0   8.0")
@@ -60,13 +60,13 @@ func TestText(t *testing.T) {
 	assert.True(t, strings.HasSuffix(text, "\nRATIO postrender small rss-vs-imports 1.14\n"), text)
 }
 
-func TestTextWarnsOfSkippedCheck(t *testing.T) {
+func TestWarnsOfSkippedCheck(t *testing.T) {
 	r := example()
 	r.checked = false
 	assert.Contains(t, r.table(), "OUTPUTS WERE NOT CHECKED")
 }
 
-func TestMarkdown(t *testing.T) {
+func TestPrintsMarkdownTable(t *testing.T) {
 	markdown := example().markdown()
 
 	assert.Contains(t, markdown, "| small | 20000 | postrender | 3.0 | 2.0 | 9.0 | 4.0 | 4.0 | 4.0 | 8.0 | 8.0 | 8.0 |\n")

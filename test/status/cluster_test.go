@@ -184,7 +184,9 @@ func (w *world) deployment(namespace, name string, own, template map[string]stri
 }
 
 // claim makes a claim of a profile, as the controller of the installation does.
-func (w *world) claim(namespace, name, profile, class, volume string, change ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
+func (w *world) claim(namespace, name, profile, class, volume string,
+	change ...func(*corev1.PersistentVolumeClaim),
+) *corev1.PersistentVolumeClaim {
 	w.t.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{
@@ -205,7 +207,9 @@ func (w *world) claim(namespace, name, profile, class, volume string, change ...
 }
 
 // volume makes a volume of the driver that the cluster has, for a claim.
-func (w *world) volume(name, class, namespace, claim string, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
+func (w *world) volume(name, class, namespace, claim string,
+	change ...func(*corev1.PersistentVolume),
+) *corev1.PersistentVolume {
 	w.t.Helper()
 	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{storage.LabelProfile: class}},
@@ -227,7 +231,9 @@ func (w *world) volume(name, class, namespace, claim string, change ...func(*cor
 }
 
 // bound makes a claim of the profile disk with its volume and waits for the binder.
-func (w *world) bound(namespace, claim, volume string, change ...func(*corev1.PersistentVolume)) *corev1.PersistentVolumeClaim {
+func (w *world) bound(namespace, claim, volume string,
+	change ...func(*corev1.PersistentVolume),
+) *corev1.PersistentVolumeClaim {
 	w.t.Helper()
 	w.volume(volume, "disk", namespace, claim, change...)
 	c := w.claim(namespace, claim, "disk", "disk", volume)
@@ -288,7 +294,8 @@ func webhook(policy admissionregistrationv1.FailurePolicyType) *admissionregistr
 			"app.kubernetes.io/name": "pipeline-storage", "app.kubernetes.io/instance": "storage",
 		}},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none, FailurePolicy: &policy,
+			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none,
+			FailurePolicy: &policy,
 			ClientConfig: admissionregistrationv1.WebhookClientConfig{
 				Service: &admissionregistrationv1.ServiceReference{Namespace: installedIn, Name: "storage"},
 			},

@@ -34,8 +34,8 @@ func documentedRole(t *testing.T) *rbacv1.ClusterRole {
 	return role
 }
 
-// TestEveryCommandOfTheDocumentWorks runs them with the real kubectl, as an administrator.
-func TestEveryCommandOfTheDocumentWorks(t *testing.T) {
+// TestRunsDocumentedCommands runs them with the real kubectl, as an administrator.
+func TestRunsDocumentedCommands(t *testing.T) {
 	start(t)
 	blocks := commandBlock.FindAllStringSubmatch(document(t), -1)
 	require.NotEmpty(t, blocks)

@@ -50,17 +50,17 @@ profiles:
 
 var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 
-// TestStatus makes each thing that can be wrong happen, runs the plugin once, and checks that it
+// TestReportsEveryProblem makes each thing that can be wrong happen, runs the plugin once, and checks that it
 // reports each with what to do next.
-func TestStatus(t *testing.T) {
+func TestReportsEveryProblem(t *testing.T) {
 	start(t)
 	w := newWorld(t)
 	w.prepare()
-	w.webhookWrongs()
-	w.claimWrongs()
-	w.volumeWrongs()
+	w.addWebhookProblems()
+	w.addClaimProblems()
+	w.addVolumeProblems()
 
-	got := ask(t, shared.plane.Kubeconfig, "--all-namespaces")
+	got := runStatus(t, shared.plane.Kubeconfig, "--all-namespaces")
 	require.Empty(t, got.Unread, "an administrator sees all")
 	require.Len(t, got.Installations, 1)
 	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
@@ -162,8 +162,8 @@ func reasons(all []status.Problem) []string {
 	return names
 }
 
-// ask runs the plugin through kubectl and reads its JSON.
-func ask(t *testing.T, kubeconfig string, args ...string) *status.Status {
+// runStatus runs the plugin through kubectl and reads its JSON.
+func runStatus(t *testing.T, kubeconfig string, args ...string) *status.Status {
 	t.Helper()
 	out, problems, code := kubectl(
 		t, kubeconfig, append([]string{"pipeline-storage", "status", "--output", "json"}, args...)...,
@@ -202,7 +202,10 @@ func assertProblem(t *testing.T, s *status.Status, namespace, about, reason, mes
 func (w *world) prepare() {
 	w.t.Helper()
 	on := map[string]string{"storage": "on"}
-	for _, name := range []string{"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone", "nowhere", "shared", "released", "well"} {
+	for _, name := range []string{
+		"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone",
+		"nowhere", "shared", "released", "well",
+	} {
 		w.namespace(name, on)
 	}
 	w.namespace("off", nil)
@@ -225,8 +228,8 @@ func (w *world) prepare() {
 	w.make(webhook(admissionregistrationv1.Ignore))
 }
 
-// webhookWrongs are about the way into a pod.
-func (w *world) webhookWrongs() {
+// addWebhookProblems are about the way into a pod.
+func (w *world) addWebhookProblems() {
 	w.t.Helper()
 	w.pod("off", "one", nil)
 	w.pod("ignored", "one", nil)
@@ -236,12 +239,15 @@ func (w *world) webhookWrongs() {
 	w.deployment("label", "wrong", enabled, nil)
 	w.make(&batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "label", Name: "wrong", Labels: enabled},
-		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
-			Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever,
-				Containers:    []corev1.Container{{Name: "main", Image: "example.com/main"}},
-			},
-		}}}},
+		Spec: batchv1.CronJobSpec{
+			Schedule: "0 0 1 1 *",
+			JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
+				Spec: corev1.PodSpec{
+					RestartPolicy: corev1.RestartPolicyNever,
+					Containers:    []corev1.Container{{Name: "main", Image: "example.com/main"}},
+				},
+			}}},
+		},
 	})
 
 	quota := &corev1.ResourceQuota{
@@ -254,8 +260,8 @@ func (w *world) webhookWrongs() {
 	w.event("quota", "FailedCreate", "exceeded quota")
 }
 
-// claimWrongs are about claims that wait.
-func (w *world) claimWrongs() {
+// addClaimProblems are about claims that wait.
+func (w *world) addClaimProblems() {
 	w.t.Helper()
 	w.class("fast", "ebs.csi.aws.com", storagev1.VolumeBindingWaitForFirstConsumer)
 	w.claim("pending", "pvc-data-pipeline", "default", "fast", "")
@@ -282,8 +288,8 @@ func (w *world) claimWrongs() {
 	w.running(w.pod("well", "one", &mounts{"disk", "data"}, on("east-1")))
 }
 
-// volumeWrongs are about volumes that exist.
-func (w *world) volumeWrongs() {
+// addVolumeProblems are about volumes that exist.
+func (w *world) addVolumeProblems() {
 	w.t.Helper()
 	w.bound("zone", "data", "zone", in("west"))
 	w.pod(
@@ -323,11 +329,12 @@ func (w *world) volumeWrongs() {
 // in is a volume of a zone.
 func in(name string) func(*corev1.PersistentVolume) {
 	return func(v *corev1.PersistentVolume) {
-		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-			MatchExpressions: []corev1.NodeSelectorRequirement{
-				{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
-			},
-		}}}}
+		term := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{
+			{Key: zone, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
+		}}
+		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{
+			Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{term}},
+		}
 	}
 }
 
@@ -381,10 +388,12 @@ func assertWell(t *testing.T, got *status.Status) {
 	assert.Equal(t, installedIn+".storage", well.Installation)
 	assert.Empty(t, well.Problems)
 	assert.Equal(t, []status.Pod{{
-		Name: "one", Storage: status.StorageMounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"}, Phase: "Running", Node: "east-1",
+		Name: "one", Storage: status.StorageMounted, Claims: []string{"data"}, Mounts: []string{"main:/disk"},
+		Phase: "Running", Node: "east-1",
 	}}, well.Pods)
 	assert.Equal(t, []status.Claim{{
-		Name: "data", Profile: "disk", Phase: "Bound", Volume: "well", Size: "1Gi", AccessModes: []string{"ReadWriteOnce"}, StorageClass: "disk",
+		Name: "data", Profile: "disk", Phase: "Bound", Volume: "well", Size: "1Gi", AccessModes: []string{"ReadWriteOnce"},
+		StorageClass:  "disk",
 		ReclaimPolicy: "Retain", CreatedBy: "controller", Nodes: []string{"east-1"}, Pods: 1,
 	}}, well.Claims)
 	for _, name := range []string{"kube-system", "default", installedIn} {
@@ -434,7 +443,7 @@ func (w *world) readsOnly(want *status.Status) {
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
 	})
 	require.EventuallyWithT(w.t, func(c *assert.CollectT) { // the authorizer reads roles from a cache
-		got := ask(w.t, kubeconfig, "--all-namespaces")
+		got := runStatus(w.t, kubeconfig, "--all-namespaces")
 		assert.Empty(c, got.Unread)
 		for i := range want.Namespaces { // Events count on, and change their words
 			other := namespaceOf(got, want.Namespaces[i].Name)
@@ -452,18 +461,22 @@ func (w *world) oneNamespace() {
 	t := w.t
 	kubeconfig := w.account("pending", "user")
 	role := documentedRole(t)
-	w.make(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Rules: role.Rules}, &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Subjects: subject("pending", "user"),
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "status"},
-	})
+	w.make(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Rules: role.Rules},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "pending", Name: "status"}, Subjects: subject("pending", "user"),
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "status"},
+		})
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.NotContains(c, strings.Join(ask(t, kubeconfig).Unread, "\n"), "no pod is read")
+		assert.NotContains(c, strings.Join(runStatus(t, kubeconfig).Unread, "\n"), "no pod is read")
 	}, eventTimeout, time.Second)
 
 	for _, args := range [][]string{nil, {"--all-namespaces"}} {
-		got := ask(t, kubeconfig, args...)
+		got := runStatus(t, kubeconfig, args...)
 		unread := strings.Join(got.Unread, "\n")
-		for _, what := range []string{"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers", "nodes"} {
+		for _, what := range []string{
+			"mutatingwebhookconfigurations", "persistentvolumes", "storageclasses", "csidrivers",
+			"nodes",
+		} {
 			assert.Contains(t, unread, what+": you may not list them, so ")
 		}
 		require.Len(t, got.Namespaces, 1)
@@ -482,7 +495,7 @@ func (w *world) oneNamespace() {
 		assert.NotContains(t, reasons(n.Problems), diagnose.ReasonVolumeMissing)
 	}
 	assert.Contains(
-		t, strings.Join(ask(t, kubeconfig, "--all-namespaces").Unread, "\n"),
+		t, strings.Join(runStatus(t, kubeconfig, "--all-namespaces").Unread, "\n"),
 		"pods of all namespaces: you may not list them, so only the namespace pending is read",
 	)
 	_, _, code := kubectl(t, kubeconfig, "pipeline-storage", "status", "--exit-code")
@@ -516,7 +529,7 @@ func (w *world) serve() {
 	}
 	require.NoError(w.t, w.Status().Patch(w.t.Context(), pod, client.MergeFrom(before)))
 	require.EventuallyWithT(w.t, func(c *assert.CollectT) {
-		got := ask(w.t, shared.plane.Kubeconfig).Installations
+		got := runStatus(w.t, shared.plane.Kubeconfig).Installations
 		if assert.Len(c, got, 1) && assert.NotNil(c, got[0].Ready) {
 			assert.Equal(c, 1, *got[0].Ready)
 			assert.Empty(c, got[0].Problems)
@@ -555,9 +568,10 @@ func (w *world) next(got *status.Status) {
 		})
 	}
 	w.event("full", diagnose.ReasonCreateRefused, "exceeded quota: none")
-	assertProblem(t, ask(t, shared.plane.Kubeconfig, "--namespace", "full"), "full", "PersistentVolumeClaim/pvc-data-pipeline-disk",
+	assertProblem(t, runStatus(t, shared.plane.Kubeconfig, "--namespace", "full"), "full",
+		"PersistentVolumeClaim/pvc-data-pipeline-disk",
 		status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace full")
-	after := ask(t, shared.plane.Kubeconfig, "--namespace", "label")
+	after := runStatus(t, shared.plane.Kubeconfig, "--namespace", "label")
 	for _, n := range after.Namespaces {
 		assert.NotContains(t, reasons(n.Problems), status.ReasonWrongPlace)
 	}

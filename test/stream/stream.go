@@ -10,7 +10,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Objects decodes the documents of a stream with the decoder that Helm uses. Comments alone make no document.
+// Objects decodes the documents of a stream with the decoder that Helm uses. Comments alone make
+// no document. A document that is not a mapping fails the test. The order is that of the stream.
+// Splitting is simple on purpose: it must not share mistakes with package manifest. An empty
+// stream has none.
 func Objects(t testing.TB, stream string) []unstructured.Unstructured {
 	t.Helper()
 	var all []unstructured.Unstructured

@@ -120,25 +120,26 @@ func tracked(t *testing.T) []string {
 	t.Helper()
 
 	var files []string
-	require.NoError(t, filepath.WalkDir(filepath.Join(root, *under), func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			if hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; hidden || slices.Contains(skipped, entry.Name()) {
-				return filepath.SkipDir
+	require.NoError(t,
+		filepath.WalkDir(filepath.Join(root, *under), func(path string, entry os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() {
+				if hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; hidden || slices.Contains(skipped, entry.Name()) {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+			if name = filepath.ToSlash(name); !slices.Contains(unchecked, name) && slices.Contains(texts, kindOf(name)) {
+				files = append(files, name)
 			}
 			return nil
-		}
-		if name = filepath.ToSlash(name); !slices.Contains(unchecked, name) && slices.Contains(texts, kindOf(name)) {
-			files = append(files, name)
-		}
-		return nil
-	}))
+		}))
 	require.NotEmpty(t, files)
 	return files
 }

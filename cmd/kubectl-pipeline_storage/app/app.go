@@ -1,4 +1,6 @@
-// Package app is the command line of kubectl-pipeline_storage.
+// Package app is the command line of kubectl-pipeline_storage. kubectl finds the program by its
+// name on the PATH and runs it for kubectl pipeline-storage. The work is package status's: this
+// package connects to the cluster, and prints.
 package app
 
 import (
@@ -27,13 +29,18 @@ const (
 	exitProblem = 3 // with --exit-code: something is wrong
 )
 
-// What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd NewDefaultKubectlCommand.
+// What many requests at once may be, as kubectl has it. Source: kubectl, pkg/cmd
+// NewDefaultKubectlCommand.
 const (
+	// The defaults of the client, 5 and 10, would make a status of many namespaces wait. Source:
+	// client-go, rest/config.go DefaultQPS, DefaultBurst.
 	requestsPerSecond = 50
 	requestBurst      = 300
 )
 
-// Run runs the command and returns its exit code.
+// Run runs the command and returns its exit code. Args are those without the program's name. The
+// context ends the requests that are open. The status goes to stdout; an error goes to stderr on
+// one line.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	log.SetLogger(logr.Discard()) // the client's warnings are not for people who look
 	o, err := ParseOptions(args)
@@ -48,6 +55,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
+// run carries out the command. The exit code counts only without an error.
 func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
 	switch o.Command {
 	case commandHelp:
@@ -70,7 +78,8 @@ func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
 	return o.exitCode(snapshot, s), err
 }
 
-// exitCode is 1 when an answer is missing, with or without the flag.
+// exitCode is 1 when an answer is missing, with or without the flag. A caller such as a CI job
+// needs the flag; people do not expect an error code from a command that printed an answer.
 func (o *Options) exitCode(snapshot *status.Snapshot, s *status.Status) int {
 	switch {
 	case snapshot.Failed:
@@ -85,7 +94,8 @@ func (o *Options) exitCode(snapshot *status.Snapshot, s *status.Status) int {
 	return 0
 }
 
-// gather connects as kubectl does, and reads.
+// gather connects as kubectl does, and reads. The errors of the kubeconfig come before any
+// request. The client has no cache and never writes.
 func (o *Options) gather(ctx context.Context) (*status.Snapshot, error) {
 	config, err := o.config()
 	if err != nil {
@@ -110,7 +120,8 @@ func (o *Options) gather(ctx context.Context) (*status.Snapshot, error) {
 	return status.Gather(ctx, c, status.Options{Namespace: namespace, All: o.AllNamespaces, Config: config})
 }
 
-// config reads the file of --config; nil without one.
+// config reads the file of --config; nil without one. The file is read as the webhook reads it,
+// so that pods are judged as at admission.
 func (o *Options) config() (*storage.Config, error) {
 	if o.Config == "" {
 		return nil, nil
@@ -126,5 +137,6 @@ func (o *Options) config() (*storage.Config, error) {
 	return config, nil
 }
 
-// Version is the version that the linker set, or that of the module.
+// Version is the version that the linker set, or that of the module. It is also in the User-Agent
+// of the requests, which the audit log of the API server has.
 func Version() string { return cli.Version(version) }

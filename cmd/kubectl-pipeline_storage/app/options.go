@@ -11,33 +11,42 @@ import (
 
 // Commands of the plugin.
 const (
+	// help prints the usage, status the status of pods and claims, version the version.
 	commandHelp    = "help"
 	commandStatus  = "status"
 	commandVersion = "version"
 )
 
-// Options are the command line, read and checked.
+// Options are the command line, read and checked. The connection flags are those of kubectl, from
+// its own library.
 type Options struct {
 	// Command is status, version or help.
 	Command string
-	// AllNamespaces looks at all that the caller may list pods of.
+	// AllNamespaces looks at all that the caller may list pods of. A caller who may not list the
+	// pods of all namespaces gets those of one.
 	AllNamespaces bool
-	// Config is the file that takes the place of the installation's configuration; empty: it is looked for in the cluster.
+	// Config is the file that takes the place of the installation's configuration; empty: it is
+	// looked for in the cluster.
 	Config string
-	// Output is empty for tables, or wide, or json.
+	// Output is empty for tables, or wide, or json. The form of JSON is stable, those of the tables
+	// are not.
 	Output string
 	// Color is auto, always or never.
 	Color string
-	// ExitCode makes the exit code show whether something is wrong.
+	// ExitCode makes the exit code show whether something is wrong. Without it the exit code shows
+	// only whether the cluster answered.
 	ExitCode bool
-	// Kubeconfig and Connection choose the cluster, the user and the namespace.
+	// Kubeconfig and Connection choose the cluster, the user and the namespace. They have the
+	// meaning that kubectl gives them, with the same defaults.
 	Kubeconfig string
 	Connection clientcmd.ConfigOverrides
 
+	// flags and connection are the two sections of the help.
 	flags, connection *pflag.FlagSet
 }
 
-// ParseOptions reads a command line. It is pure: it opens no file and sends no request.
+// ParseOptions reads a command line. It is pure: it opens no file and sends no request. Args are
+// those without the program's name. Without a command, or with --help, the command is help.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{Command: commandHelp}
 	all := o.flagSet()
@@ -57,6 +66,7 @@ func ParseOptions(args []string) (*Options, error) {
 	return o, o.validate()
 }
 
+// validate refuses values and combinations that no command has. The error names the flag.
 func (o *Options) validate() error {
 	switch {
 	case !slices.Contains([]string{"", "wide", "json"}, o.Output):
@@ -71,7 +81,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// flagSet defines the flags with their defaults.
+// flagSet defines the flags with their defaults. The returned set has those of both sections of
+// the help; parsing it fills the options.
 func (o *Options) flagSet() *pflag.FlagSet {
 	o.flags = pflag.NewFlagSet("Flags", pflag.ContinueOnError)
 	o.flags.BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "look at all namespaces")
@@ -100,7 +111,7 @@ func (o *Options) flagSet() *pflag.FlagSet {
 	return all
 }
 
-// Usage is the text of the help.
+// Usage is the text of the help. It needs [ParseOptions] first, which defines the flags.
 func (o *Options) Usage() string {
 	var b strings.Builder
 	b.WriteString(

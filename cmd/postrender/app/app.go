@@ -1,4 +1,13 @@
-// Package app is the command line of postrender.
+// Package app is the command line of postrender. It turns flags and a configuration file into a
+// [postrender.Renderer], and its output into manifests, a diff or a table. Every decision about
+// manifests is the renderer's.
+//
+// A run has these steps, each in the file of its name: options.go parses the flags and
+// fieldflags.go those that set a field of a profile; configuration.go merges them with the file;
+// krm.go handles a ResourceList; output.go, explain.go and diff.go print.
+//
+// Standard output has the manifests and nothing else, because Helm installs what it reads there.
+// Warnings and errors go to standard error.
 package app
 
 import (
@@ -13,9 +22,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// Streams are the standard streams of a run.
+// Streams are the standard streams of a run. Tests pass buffers; main passes those of the
+// process.
 type Streams struct {
-	In       io.Reader
+	// In is read to its end before anything is written.
+	In io.Reader
+	// Out gets the manifests, a diff or a table. Err gets warnings and errors, a line each.
 	Out, Err io.Writer
 }
 
@@ -23,7 +35,8 @@ type Streams struct {
 var version string
 
 // Run runs the command and returns its exit code: 0, or 1 with an error on standard error and
-// nothing on standard output.
+// nothing on standard output. The one exception is a ResourceList: a refused list is written back
+// with the reasons as results. Args are those without the program's name.
 func Run(args []string, s Streams) int {
 	ignoreBrokenPipe()
 	o, err := ParseOptions(args)
@@ -41,6 +54,8 @@ func Run(args []string, s Streams) int {
 	return 1
 }
 
+// run carries out the options. What needs no manifests comes first, so that help and version work
+// at a terminal without input.
 func (o *Options) run(s Streams) error {
 	switch {
 	case o.Help:
@@ -50,13 +65,8 @@ func (o *Options) run(s Streams) error {
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
 		return errors.New("--explain and --diff print for people, and Helm would take that for the " +
 			"release: run helm template CHART | postrender … instead")
-	}
-	if o.PrintConfig {
-		renderer, _, err := o.renderer(s.Err)
-		if err != nil {
-			return err
-		}
-		return printConfig(s.Out, renderer)
+	case o.PrintConfig:
+		return o.printConfig(s)
 	}
 	stream, err := readAll(s.In)
 	if err != nil {
@@ -69,6 +79,13 @@ func (o *Options) run(s Streams) error {
 	if list != nil {
 		return o.function(s, list)
 	}
+	return o.render(s, stream)
+}
+
+// render adds storage to a stream of manifests, or removes it. The report is written before the
+// manifests and also when the run is refused: it has the reasons. On an error nothing of the
+// stream is written.
+func (o *Options) render(s Streams, stream []byte) error {
 	renderer, overrides, err := o.renderer(s.Err)
 	if err != nil {
 		return err
@@ -88,7 +105,9 @@ func (o *Options) run(s Streams) error {
 	return o.write(s.Out, out)
 }
 
-// renderer makes the renderer from the options and the configuration file.
+// renderer makes the renderer from the options and the configuration file. The sentences that it
+// returns name the flags that override a field of the file; they are for the report. It prints
+// them and the warnings about the configuration to stderr.
 func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, error) {
 	var file []byte
 	if o.ConfigFile != "" {
@@ -108,6 +127,8 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 	return o.newRenderer(config, storage.Release{Name: o.Release, Namespace: o.Namespace}), overrides, nil
 }
 
+// newRenderer combines a configuration and a release with the flags that no configuration file
+// has: the selection, the hook policy and the removal.
 func (o *Options) newRenderer(config *storage.Config, release storage.Release) *postrender.Renderer {
 	return &postrender.Renderer{
 		Config:   config,
@@ -125,7 +146,9 @@ func (o *Options) newRenderer(config *storage.Config, release storage.Release) *
 // costs nothing, while a buffer that grows is copied again and again (make bench).
 const readAhead = 8 << 20
 
-// readAll reads a stream whole: nothing is written before everything is decided.
+// readAll reads a stream whole: nothing is written before everything is decided. A regular file,
+// such as a shell's < FILE, gets a buffer of its size. MinRead more saves the copy that
+// [bytes.Buffer.ReadFrom] would make to find the end of the file.
 func readAll(in io.Reader) ([]byte, error) {
 	size := readAhead
 	if f, ok := in.(*os.File); ok {
@@ -138,5 +161,5 @@ func readAll(in io.Reader) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Version is the version that the linker set, or that of the module.
+// Version is the version that the linker set, or that of the module. It has no leading v.
 func Version() string { return cli.Version(version) }

@@ -8,13 +8,19 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// override is one field of the configuration that a flag sets.
+// override is one field of the configuration that a flag sets. Overrides are applied in the order
+// of the table of flags, not of the command line.
 type override struct {
-	field  fieldFlag
+	field fieldFlag
+	// values are the texts of the flag in the order of the command line, at least one. How several
+	// are combined is up to the field.
 	values []string
 }
 
-// Config makes the configuration from the file, if there is one, and the flags.
+// Config makes the configuration from the file, if there is one, and the flags. File is the
+// content of the configuration file; it is ignored without --config. The configuration has its
+// defaults set and is valid. The strings are warnings about it. An error names the flag or the
+// line that caused it, and joins several problems by line breaks.
 func (o *Options) Config(file []byte) (*storage.Config, []string, error) {
 	if o.ConfigFile == "" {
 		c, warnings, err := storage.New(o.override)
@@ -27,7 +33,8 @@ func (o *Options) Config(file []byte) (*storage.Config, []string, error) {
 	return c, warnings, nil
 }
 
-// override applies the flags to a configuration. All but --profile speak of one profile.
+// override applies the flags to a configuration. All but --profile speak of one profile. It
+// refuses a field flag for a file with several profiles: no flag chooses among them.
 func (o *Options) override(c *storage.Config) error {
 	if len(o.Profiles) > 0 {
 		if err := c.SetDefaultProfiles(o.Profiles...); err != nil {
@@ -49,7 +56,8 @@ func (o *Options) override(c *storage.Config) error {
 	return nil
 }
 
-// Overrides returns a sentence for every flag that changed a field of the configuration file.
+// Overrides returns a sentence for every flag that changed a field of the configuration file. It
+// is nil without a file: flags alone override nothing.
 func (o *Options) Overrides() []string {
 	if o.ConfigFile == "" {
 		return nil
@@ -57,7 +65,8 @@ func (o *Options) Overrides() []string {
 	return o.overrideSentences()
 }
 
-// overrideSentences returns a sentence for every flag that sets a field.
+// overrideSentences returns a sentence for every flag that sets a field. A ResourceList has its
+// configuration in the list, so its caller needs them without --config, too.
 func (o *Options) overrideSentences() []string {
 	var sentences []string
 	if len(o.Profiles) > 0 {
@@ -70,7 +79,9 @@ func (o *Options) overrideSentences() []string {
 	return sentences
 }
 
-// inFlags speaks of flags where a problem speaks of fields.
+// inFlags speaks of flags where a problem speaks of fields. Without a file there is no
+// profiles[0] that people could look up. The error keeps its text otherwise, but is no longer of
+// its type.
 func inFlags(err error) error {
 	if err == nil {
 		return nil

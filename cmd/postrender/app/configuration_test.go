@@ -60,7 +60,8 @@ var fields = map[string]struct {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}
 	}},
 	"access-mode, many": {"--backend gce-pd --access-mode ReadWriteOnce,ReadOnlyMany", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd", []corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
+		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd",
+			[]corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
 	}},
 	"class":   {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
 	"backend": {"--backend local-path", func(p *storage.Profile) { p.StorageClass.Backend = "local-path" }},
@@ -229,7 +230,8 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		"a missing handle": {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
 		"a missing volume": {"--backend host-path", "--volume-handle: Required value: " +
 			"nothing provisions volumes of the backend host-path"},
-		"a zone that means nothing": {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h --volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
+		"a zone that means nothing": {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h " +
+			"--volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
 		"a zone without its key": {
 			"--backend csi --driver d --volume-handle h --volume-zone z",
 			"--volume-topology-key: Required value",

@@ -13,7 +13,9 @@ import (
 // diffContext is how many unchanged lines a diff shows around a change.
 const diffContext = 3
 
-// diff prints a unified diff, made from the edits themselves.
+// diff prints a unified diff, made from the edits themselves. After names the changed side in the
+// header. The edits are known, so no algorithm compares the two texts: the cost depends on the
+// edits, not on the size of the stream.
 func diff(w io.Writer, out *postrender.Output, after string, color bool) error {
 	if !out.Changed() {
 		return writeString(w, notYAML+"no changes\n")
@@ -37,6 +39,7 @@ var lineColors = []struct{ prefix, code string }{
 	{"--- ", "\x1b[1m"}, {"+++ ", "\x1b[1m"}, {"@@", "\x1b[36m"}, {"+", "\x1b[32m"}, {"-", "\x1b[31m"},
 }
 
+// colored adds terminal colors to a unified diff, line by line, so that no color spans a line break.
 func colored(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -45,6 +48,8 @@ func colored(text string) string {
 	return b.String()
 }
 
+// colorLine resets the color in front of the line break: some terminals would otherwise color the
+// rest of the next line.
 func colorLine(line string) string {
 	for _, c := range lineColors {
 		if strings.HasPrefix(line, c.prefix) {

@@ -13,11 +13,13 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// notYAML begins everything that is printed for people: no YAML document can begin with an at sign,
-// so that a program that takes it for manifests fails instead of installing it.
+// notYAML begins everything that is printed for people: no YAML document can begin with an at
+// sign, so that a program that takes it for manifests fails instead of installing it. Source:
+// YAML 1.2, section 5.3, reserved indicators.
 const notYAML = "@ pipeline-storage: "
 
-// explain prints the report as a table.
+// explain prints the report as a table. Below the table are the storage objects and the warnings.
+// It writes all at once, so that an error of the table leaves no half of it.
 func explain(w io.Writer, report *postrender.Report) error {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%swhat would be done (no manifests)\n\n", notYAML)
@@ -45,7 +47,8 @@ func explain(w io.Writer, report *postrender.Report) error {
 	return writeString(w, out.String())
 }
 
-// plans are the actions of a report as what would be done.
+// plans are the actions of a report as what would be done. The verbs are conditional: --explain
+// changes nothing.
 var plans = map[postrender.Action]string{
 	postrender.Created:  "would create",
 	postrender.Present:  "finds",
@@ -53,7 +56,8 @@ var plans = map[postrender.Action]string{
 	postrender.Retained: "retains",
 }
 
-// summary returns in one line what was added to a workload or removed from it, or why nothing was.
+// summary returns in one line what was added to a workload or removed from it, or why nothing
+// was. The first case that has a field decides how an addition is printed.
 func summary(load *postrender.Workload) string {
 	if load.Reason != inject.ReasonInjected && load.Reason != inject.ReasonRemoved {
 		return load.Message

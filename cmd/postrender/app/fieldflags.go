@@ -6,18 +6,26 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// fieldFlag is a flag that sets one field of the profile.
+// fieldFlag is a flag that sets one field of the profile. The table of these flags is the only
+// place that names them: help, parsing and messages come from it.
 type fieldFlag struct {
+	// section is the heading in the help, one of fieldSections. A flag without one would not be
+	// defined.
 	section string
-	name    string
-	// path is the field in the configuration file.
+	// name is the flag without its dashes. It is unique in the table.
+	name string
+	// path is the field in the configuration file. It is also what messages of the configuration
+	// begin with.
 	path string
 	// value names the value in the help.
 	value string
+	// usage is one line of the help, with the default in parentheses at its end.
 	usage string
 	// isBool flags need no value.
 	isBool bool
-	apply  func(p *storage.Profile, values []string) error
+	// apply sets the field. Values has the texts of the flag, at least one. An error is without the
+	// flag's name, which the caller adds. It runs before defaults are set, so fields may be nil.
+	apply func(p *storage.Profile, values []string) error
 }
 
 // The sections of the field flags, in the order of the help.
@@ -28,9 +36,12 @@ const (
 	sectionMount  = "Mount"
 )
 
+// fieldSections are all sections, in the order of the help.
 var fieldSections = []string{sectionCreate, sectionStatic, sectionMore, sectionMount}
 
-// fieldFlags is the table of flags that set a field of the profile, one for every field.
+// fieldFlags is the table of flags that set a field of the profile, one for every field. Flags
+// are applied in this order, whatever the order of the command line. TestEveryFieldHasAFlag
+// compares the table with the fields of the type.
 var fieldFlags = []fieldFlag{
 	{
 		section: sectionCreate, name: "claim", path: "claim.name", value: "NAME",
@@ -97,27 +108,27 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionStatic, name: "volume-handle", path: "volume.handle", value: "HANDLE",
 		usage: "existing volume to use instead of a new one, as its driver names it",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Handle }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Handle }),
 	},
 	{
 		section: sectionStatic, name: "volume", path: "volume.name", value: "NAME",
 		usage: "name of its PersistentVolume (default pv-data-pipeline.<namespace>.<release>)",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Name }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Name }),
 	},
 	{
 		section: sectionStatic, name: "volume-zone", path: "volume.zone", value: "ZONE",
 		usage: "zone of the volume, or the host name of its node",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Zone }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Zone }),
 	},
 	{
 		section: sectionStatic, name: "volume-topology-key", path: "volume.topologyKey", value: "KEY",
 		usage: "node label that the zone is a value of, for the backend csi",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).TopologyKey }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).TopologyKey }),
 	},
 	{
 		section: sectionStatic, name: "volume-namespace", path: "volume.namespace", value: "NAMESPACE",
 		usage: "the one namespace that the volume serves (default: the release's)",
-		apply: stringField(func(p *storage.Profile) *string { return &static(p).Namespace }),
+		apply: stringField(func(p *storage.Profile) *string { return &staticVolume(p).Namespace }),
 	},
 	{
 		section: sectionStatic, name: "volume-shared", path: "volume.shared", value: "BOOL",
@@ -128,12 +139,12 @@ var fieldFlags = []fieldFlag{
 	{
 		section: sectionStatic, name: "volume-attribute", path: "volume.attributes", value: "KEY=VALUE",
 		usage: "attribute of the volume for its driver; may be repeated",
-		apply: pairsField(func(p *storage.Profile) *map[string]string { return &static(p).Attributes }),
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &staticVolume(p).Attributes }),
 	},
 	{
 		section: sectionStatic, name: "volume-mount-option", path: "volume.mountOptions", value: "OPTION",
 		usage: "mount option of the volume; may be repeated",
-		apply: valuesField(func(p *storage.Profile) *[]string { return &static(p).MountOptions }),
+		apply: valuesField(func(p *storage.Profile) *[]string { return &staticVolume(p).MountOptions }),
 	},
 	{
 		section: sectionStatic, name: "volume-node-stage-secret", path: "volume.nodeStageSecret", value: "NAMESPACE/NAME",
@@ -220,7 +231,10 @@ var fieldFlags = []fieldFlag{
 	},
 }
 
-// define adds the flag to a set. Every value is text until it is applied, so that one table serves all.
+// define adds the flag to a set. Every value is text until it is applied, so that one table
+// serves all. The returned slice is filled when the set is parsed. Commas in a value stay: pflag
+// splits those of a StringSlice, but not those of a StringArray. A flag without a value, such as
+// --read-only, sets true.
 func (f fieldFlag) define(fs *pflag.FlagSet) *[]string {
 	values := &[]string{}
 	fs.StringArrayVar(values, f.name, nil, f.usage)
@@ -232,14 +246,17 @@ func (f fieldFlag) define(fs *pflag.FlagSet) *[]string {
 	return values
 }
 
-// namedValue shows the name of a flag's value in the help, in the place of its Go type.
+// namedValue shows the name of a flag's value in the help, in the place of its Go type. pflag
+// takes the name from Type, which would print stringArray for every flag here.
 type namedValue struct {
 	pflag.Value
 	name string
 }
 
-// Type is what pflag prints behind the flag.
+// Type is what pflag prints behind the flag. It is in capitals, as in the usage of other
+// commands.
 func (v namedValue) Type() string { return v.name }
 
-// String hides the default, which the usage has.
+// String hides the default, which the usage has. pflag prints a default behind the usage, which
+// would repeat it.
 func (v namedValue) String() string { return "" }

@@ -37,7 +37,8 @@ func TestEveryFieldHasAFlag(t *testing.T) {
 	}
 	for _, f := range fieldFlags {
 		assert.Contains(t, fieldSections, f.section, "--%s would be no flag at all", f.name)
-		assert.True(t, f.name == "create" || slices.ContainsFunc(fields, f.sets), "--%s sets the unknown field %s", f.name, f.path)
+		assert.True(t, f.name == "create" || slices.ContainsFunc(fields, f.sets), "--%s sets the unknown field %s", f.name,
+			f.path)
 	}
 	for field := range withoutFlag {
 		assert.Contains(t, fields, field)

@@ -9,20 +9,24 @@ import (
 
 // underHelm reports whether Helm, not a person, reads what the program prints. The flag --helm
 // states it. A plugin such as helm-diff sets HELM_BIN. Plain Helm 3 sets nothing: the parent
-// process shows it, on Linux.
+// process shows it, on Linux. Version is that of --helm, 0 when the flag is not set. It can
+// return false under Helm, as on Windows: then the output for people fails as YAML, see notYAML.
 func underHelm(version int) bool {
 	return version != 0 || os.Getenv("HELM_BIN") != "" || os.Getenv("HELM_PLUGIN_DIR") != "" || parentIsHelm()
 }
 
-// parentIsHelm reports whether the parent process is called helm, helm3 or the like. It works on Linux.
+// parentIsHelm reports whether the parent process is called helm, helm3 or the like. It works on
+// Linux. Without /proc it returns false.
 func parentIsHelm() bool {
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", os.Getppid()))
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "helm")
 }
 
 // reportPastHelm writes a message where the person at the keyboard sees it. Helm 4 loses the
-// standard error of a post-renderer that fails (internal/plugin/runtime_subprocess.go); its own is
-// still open, and where the system does not show that, there may be a terminal.
+// standard error of a post-renderer that fails (internal/plugin/runtime_subprocess.go); its own
+// is still open, and where the system does not show that, there may be a terminal. It is a best
+// effort and returns no error: the exit code reports the failure in any case. It writes to the
+// first of the two places that accepts the message.
 func reportPastHelm(message string) {
 	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
 		if isFile(os.Stderr, name) {
@@ -39,9 +43,9 @@ func reportPastHelm(message string) {
 	}
 }
 
-// clearOf returns blanks in front of a message to a regular file, and nothing for every other file.
-// A file that is opened again has an offset of its own, so that Helm writes its next line over the
-// beginning.
+// clearOf returns blanks in front of a message to a regular file, and nothing for every other
+// file. A file that is opened again has an offset of its own, so that Helm writes its next line
+// over the beginning. Terminals and pipes have no offset.
 func clearOf(f *os.File) string {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -50,5 +54,6 @@ func clearOf(f *os.File) string {
 	return strings.Repeat(" ", helmsOwnLines) + "\n"
 }
 
-// helmsOwnLines is more than Helm writes when a post-renderer fails.
+// helmsOwnLines is more than Helm writes when a post-renderer fails. Those lines then overwrite
+// blanks instead of the message.
 const helmsOwnLines = 4096

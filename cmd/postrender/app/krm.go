@@ -12,10 +12,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// function works as a KRM function: standard input is a ResourceList, with the configuration in its
-// functionConfig. On failure it writes the list as it came, with the reasons as results, and the
-// exit code is not zero: kpt shows these results. Standard error has the reasons, too, because
-// kustomize shows nothing else.
+// function works as a KRM function: standard input is a ResourceList, with the configuration in
+// its functionConfig. On failure it writes the list as it came, with the reasons as results, and
+// the exit code is not zero: kpt shows these results. Standard error has the reasons, too,
+// because kustomize shows nothing else. With --explain or --diff standard output is for people,
+// so that a refused list is not written.
 func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 	renderer, overrides, err := o.functionRenderer(s.Err, list)
 	if o.Remove != postrender.RemoveNothing {
@@ -45,7 +46,9 @@ func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 }
 
 // functionRenderer makes the renderer from the options and the functionConfig. A flag overrides a
-// field of the object.
+// field of the object. A list without functionConfig is configured by flags and --config alone.
+// The name and the namespace of the object are the release, unless flags set them: kustomize has
+// no releases.
 func (o *Options) functionRenderer(stderr io.Writer,
 	list *postrender.ResourceList,
 ) (*postrender.Renderer, []string, error) {
@@ -77,10 +80,11 @@ func (o *Options) functionRenderer(stderr io.Writer,
 }
 
 // lineNumber is the place of a problem in a file. The lines of a functionConfig are those of the
-// orchestrator, which people do not see.
+// orchestrator, which people do not see. Field paths in a message remain.
 var lineNumber = regexp.MustCompile(`^line \d+: `)
 
-// inFunctionConfig names the functionConfig where a problem names a line.
+// inFunctionConfig names the functionConfig where a problem names a line. An error may have
+// several lines, one for each problem; each line gets the name.
 func inFunctionConfig(err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {

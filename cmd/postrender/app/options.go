@@ -13,23 +13,28 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
 
-// Options are the command line, read and checked, before any file is.
+// Options are the command line, read and checked, before any file is. Files that flags name are
+// not opened yet. [ParseOptions] has checked all that can be checked without them.
 type Options struct {
-	// ConfigFile is the configuration file; empty: the flags alone make one profile.
+	// ConfigFile is the configuration file; empty: the flags alone make one profile. A ResourceList
+	// with a functionConfig has its own.
 	ConfigFile string
-	// Release and Namespace complete the names of what is created.
+	// Release and Namespace complete the names of what is created. Helm passes neither to a
+	// post-renderer, so both may be empty.
 	Release, Namespace string
-	// Selector chooses pods by their labels; nil is the default label.
+	// Selector chooses pods by their labels; nil is the default label. With --remove and no
+	// --selector it is nil, which then selects every pod.
 	Selector labels.Selector
 	// Profiles are those of pods that name none; empty: those of the configuration.
 	Profiles []string
-	// Kinds and Names narrow the selection.
+	// Kinds and Names narrow the selection. Kinds are compared without regard to case, names
+	// exactly; empty: any.
 	Kinds, Names []string
 	// Hooks is the hook policy.
 	Hooks postrender.HookPolicy
 	// Remove removes what was injected, instead.
 	Remove postrender.Removal
-	// Report is the file for the report; empty: none.
+	// Report is the file for the report; empty: none. It is never -, which would be standard output.
 	Report string
 	// Explain and Diff print for people instead of the stream.
 	Explain, Diff bool
@@ -38,6 +43,7 @@ type Options struct {
 	// PrintConfig prints the effective configuration; Version the version; Help the help.
 	PrintConfig, Version, Help bool
 	// Helm is the major version of the Helm that runs the program, where that matters; 0: unknown.
+	// The plugin for Helm 4 sets it, because that Helm loses what a failed post-renderer writes.
 	Helm int
 
 	// overrides are the fields of the configuration that flags set, in the order of the table.
@@ -45,12 +51,16 @@ type Options struct {
 	sections  *sections
 }
 
-// sections are the groups of flags in the help.
+// sections are the groups of flags in the help. pflag prints one list of flags; the help has one
+// for each topic.
 type sections struct {
+	// order has one set of flags for each section, in the order of the help; all has the flags of
+	// every section and is the one that is parsed.
 	order []*pflag.FlagSet
 	all   *pflag.FlagSet
 }
 
+// add defines a section of the help. Flags appear in the order in which define adds them.
 func (s *sections) add(title string, define func(*pflag.FlagSet)) {
 	fs := pflag.NewFlagSet(title, pflag.ContinueOnError)
 	fs.SortFlags = false
@@ -59,7 +69,7 @@ func (s *sections) add(title string, define func(*pflag.FlagSet)) {
 	s.all.AddFlagSet(fs)
 }
 
-// usage is the text of --help.
+// usage is the text of --help. It is generated from the flags, so that no flag can lack its line.
 func (s *sections) usage() string {
 	var b strings.Builder
 	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on " +
@@ -77,8 +87,10 @@ func (s *sections) usage() string {
 	return b.String()
 }
 
-// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An error
-// comes with the options that were read before it: they show whether Helm 4 would lose it.
+// ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An
+// error comes with the options that were read before it: they show whether Helm 4 would lose it.
+// Args are those without the program's name. The options of a failed parse are for the reporting
+// of that error only.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
 	s, values := o.flags()
@@ -97,7 +109,9 @@ func ParseOptions(args []string) (*Options, error) {
 	return o, o.complete(s.all)
 }
 
-// flags defines every flag. The values of those that set a field of the configuration are returned by name.
+// flags defines every flag. The values of those that set a field of the configuration are
+// returned by name. They are filled when the set is parsed. Defaults of field flags are not set
+// here: a field that no flag sets must not override the file.
 func (o *Options) flags() (*sections, map[string]*[]string) {
 	s := &sections{all: pflag.NewFlagSet("postrender", pflag.ContinueOnError)}
 	s.all.SortFlags = false
@@ -144,7 +158,8 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 	return s, values
 }
 
-// complete checks flags against each other.
+// complete checks flags against each other. The first problem is returned, by the name of its
+// flag. It runs after parsing, because it reads which flags were set.
 func (o *Options) complete(fs *pflag.FlagSet) error {
 	text, _ := fs.GetString("selector")
 	selector, err := labels.Parse(text)

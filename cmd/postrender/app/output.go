@@ -17,7 +17,9 @@ import (
 // written as it is.
 const writeSize = 32 << 10
 
-// write prints the manifests, or the diff.
+// write prints the manifests, or the diff. It is called once for each run, after every decision.
+// A write that fails may leave a part of the output: the exit code is then 1, and Helm drops the
+// output.
 func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	if o.Diff {
 		after := "with storage"
@@ -37,7 +39,9 @@ func (o *Options) write(w io.Writer, out *postrender.Output) error {
 	return nil
 }
 
-// writeReport writes the report before any manifest is: an output without the requested report is no success.
+// writeReport writes the report before any manifest is: an output without the requested report is
+// no success. It does nothing without --report. It refuses a report on standard output, also by a
+// path such as /dev/stdout, because JSON among the manifests would be installed or fail.
 func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error {
 	if o.Report == "" {
 		return nil
@@ -56,7 +60,8 @@ func (o *Options) writeReport(report *postrender.Report, stdout io.Writer) error
 }
 
 // isFile reports whether a path names the very file that a stream writes to. Devices such as
-// /dev/null may be shared.
+// /dev/null may be shared. It returns false for a stream that is not a file, and for a path that
+// does not exist.
 func isFile(stream io.Writer, path string) bool {
 	f, ok := stream.(*os.File)
 	if !ok {
@@ -67,7 +72,8 @@ func isFile(stream io.Writer, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
 }
 
-// warn prints the warnings of a report. Helm shows them on failure only; the report has them in any case.
+// warn prints the warnings of a report. Helm shows them on failure only; the report has them in
+// any case. Those of workloads come first, in the order of the stream.
 func warn(w io.Writer, report *postrender.Report) {
 	for i := range report.Workloads {
 		load := &report.Workloads[i]
@@ -80,14 +86,21 @@ func warn(w io.Writer, report *postrender.Report) {
 	}
 }
 
-func printConfig(w io.Writer, r *postrender.Renderer) error {
-	text, err := manifest.Encode(r.Config)
+// printConfig writes the configuration as the run would use it, with defaults and flags applied.
+// Its output is a valid file for --config.
+func (o *Options) printConfig(s Streams) error {
+	renderer, _, err := o.renderer(s.Err)
 	if err != nil {
 		return err
 	}
-	return writeString(w, string(text))
+	text, err := manifest.Encode(renderer.Config)
+	if err != nil {
+		return err
+	}
+	return writeString(s.Out, string(text))
 }
 
+// writeString writes a text to standard output. The error of a closed pipe names the stream.
 func writeString(w io.Writer, text string) error {
 	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("standard output: %w", err)

@@ -16,13 +16,17 @@ import (
 
 // This file has the functions with which the flags of the table set fields of the profile.
 
-func static(p *storage.Profile) *storage.Volume {
+// staticVolume returns the existing volume of the profile, and adds an empty one first. Thus any
+// of the volume flags makes the profile use an existing volume; validation reports a missing
+// handle.
+func staticVolume(p *storage.Profile) *storage.Volume {
 	if p.Volume == nil {
 		p.Volume = &storage.Volume{}
 	}
 	return p.Volume
 }
 
+// attributesClass returns the VolumeAttributesClass of the profile, and adds an empty one first.
 func attributesClass(p *storage.Profile) *storage.AttributesClass {
 	if p.AttributesClass == nil {
 		p.AttributesClass = &storage.AttributesClass{}
@@ -30,6 +34,7 @@ func attributesClass(p *storage.Profile) *storage.AttributesClass {
 	return p.AttributesClass
 }
 
+// snapshotClass returns the VolumeSnapshotClass of the profile, and adds an empty one first.
 func snapshotClass(p *storage.Profile) *storage.SnapshotClass {
 	if p.SnapshotClass == nil {
 		p.SnapshotClass = &storage.SnapshotClass{}
@@ -37,8 +42,12 @@ func snapshotClass(p *storage.Profile) *storage.SnapshotClass {
 	return p.SnapshotClass
 }
 
+// last returns the value that counts of a flag that is set several times, as is usual for
+// commands. Values is never empty.
 func last(values []string) string { return values[len(values)-1] }
 
+// stringField sets a text. Validation of the whole configuration judges it later, so no error is
+// returned here.
 func stringField(field func(*storage.Profile) *string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = last(values)
@@ -46,6 +55,8 @@ func stringField(field func(*storage.Profile) *string) func(*storage.Profile, []
 	}
 }
 
+// listField sets a list of names. It replaces the list of the file. A value may hold several
+// names, with commas between them.
 func listField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = commaSeparated(values)
@@ -53,7 +64,8 @@ func listField(field func(*storage.Profile) *[]string) func(*storage.Profile, []
 	}
 }
 
-// valuesField sets every value as it is: mount options may have commas.
+// valuesField sets every value as it is: mount options may have commas. It replaces the list of
+// the file.
 func valuesField(field func(*storage.Profile) *[]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		*field(p) = values
@@ -61,6 +73,8 @@ func valuesField(field func(*storage.Profile) *[]string) func(*storage.Profile, 
 	}
 }
 
+// pairsField sets entries of a map from KEY=VALUE. Unlike a list, a map keeps the entries of the
+// file that no flag names. A value may be empty and may have equals signs.
 func pairsField(field func(*storage.Profile) *map[string]string) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		m := field(p)
@@ -78,6 +92,8 @@ func pairsField(field func(*storage.Profile) *map[string]string) func(*storage.P
 	}
 }
 
+// boolField sets a field whose absence is not false: the pointer distinguishes the two. It
+// accepts the texts of [strconv.ParseBool].
 func boolField(field func(*storage.Profile) **bool) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		b, err := strconv.ParseBool(last(values))
@@ -92,10 +108,10 @@ func boolField(field func(*storage.Profile) **bool) func(*storage.Profile, []str
 var (
 	setReadOnly = plainBoolField(func(p *storage.Profile) *bool { return &p.Mount.ReadOnly })
 	setColocate = plainBoolField(func(p *storage.Profile) *bool { return &p.Colocate })
-	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &static(p).Shared })
+	setShared   = plainBoolField(func(p *storage.Profile) *bool { return &staticVolume(p).Shared })
 )
 
-// plainBoolField sets a field that is false when absent.
+// plainBoolField sets a field that is false when absent. It reads the same texts as boolField.
 func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, []string) error {
 	return func(p *storage.Profile, values []string) error {
 		var value *bool
@@ -107,6 +123,8 @@ func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, [
 	}
 }
 
+// setSize sets the size that the claim requests. It refuses a size that is not positive, so that
+// the error has the name of the flag.
 func setSize(p *storage.Profile, values []string) error {
 	size, err := resource.ParseQuantity(last(values))
 	if err != nil {
@@ -119,6 +137,7 @@ func setSize(p *storage.Profile, values []string) error {
 	return nil
 }
 
+// setAccessModes replaces the access modes of the file. Validation refuses an unknown mode.
 func setAccessModes(p *storage.Profile, values []string) error {
 	p.Claim.AccessModes = nil
 	for _, mode := range commaSeparated(values) {
@@ -127,30 +146,40 @@ func setAccessModes(p *storage.Profile, values []string) error {
 	return nil
 }
 
+// setReclaimPolicy sets what becomes of a volume when its claim is deleted. Validation refuses an
+// unknown policy.
 func setReclaimPolicy(p *storage.Profile, values []string) error {
 	p.StorageClass.ReclaimPolicy = corev1.PersistentVolumeReclaimPolicy(last(values))
 	return nil
 }
 
+// setDeletionPolicy sets what becomes of a snapshot's data when its VolumeSnapshot is deleted. It
+// adds the snapshot class, so that this flag alone requests one.
 func setDeletionPolicy(p *storage.Profile, values []string) error {
 	snapshotClass(p).DeletionPolicy = storage.DeletionPolicy(last(values))
 	return nil
 }
 
+// setStageSecret sets the Secret from NAMESPACE/NAME. A Secret without a namespace is refused: a
+// PersistentVolume belongs to none.
 func setStageSecret(p *storage.Profile, values []string) error {
 	namespace, name, ok := strings.Cut(last(values), "/")
 	if !ok || namespace == "" || name == "" {
 		return fmt.Errorf("%q is not NAMESPACE/NAME", last(values))
 	}
-	static(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
+	staticVolume(p).NodeStageSecret = &storage.SecretReference{Name: name, Namespace: namespace}
 	return nil
 }
 
+// setBindingMode sets when a volume is created: with the claim, or with its first pod. Validation
+// refuses an unknown mode.
 func setBindingMode(p *storage.Profile, values []string) error {
 	p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingMode(last(values))
 	return nil
 }
 
+// setFSGroup sets the group that owns the volume's files. 0 is a valid group, so the field is a
+// pointer.
 func setFSGroup(p *storage.Profile, values []string) error {
 	gid, err := strconv.ParseInt(last(values), 10, 64)
 	if err != nil {
@@ -160,7 +189,8 @@ func setFSGroup(p *storage.Profile, values []string) error {
 	return nil
 }
 
-// creatable are the objects that --create names, each with how it is set; false: the profile has none.
+// creatable are the objects that --create names, each with how it is set; false: the profile has
+// none. The pointer that set gets may be stored, so each call needs one of its own.
 var creatable = []struct {
 	name string
 	set  func(p *storage.Profile, create *bool) bool
@@ -188,13 +218,16 @@ var creatable = []struct {
 }
 
 // nothingToCreate are the messages for objects that --create names and the profile does not have.
+// Class and claim are missing here, because every profile has them.
 var nothingToCreate = map[string]string{
 	"volume":           "there is no volume to create: name one with --volume-handle",
 	"attributes-class": "there is no attributes class to create: name one with --attributes-class",
 	"snapshot-class":   "there is no snapshot class to create: name one with --snapshot-class",
 }
 
-// setCreate sets for every object whether it is created.
+// setCreate sets for every object whether it is created. The flag lists all that is created:
+// objects that it does not name are not created. It refuses an unknown name and an object that
+// the profile does not have.
 func setCreate(p *storage.Profile, values []string) error {
 	names := commaSeparated(values)
 	if len(names) == 0 {
@@ -219,6 +252,8 @@ func setCreate(p *storage.Profile, values []string) error {
 	return nil
 }
 
+// commaSeparated splits values at commas, and drops blanks and empty parts. It returns nil when
+// nothing remains.
 func commaSeparated(values []string) []string {
 	var all []string
 	for _, value := range values {
@@ -231,6 +266,7 @@ func commaSeparated(values []string) []string {
 	return all
 }
 
+// backendNames lists the backends for the help, in the order of their table.
 func backendNames() string {
 	names := make([]string, len(storage.Backends))
 	for i, b := range storage.Backends {

@@ -1,17 +1,19 @@
 // Package kubernetes registers resources with Pulumi's Kubernetes provider through Pulumi's own SDK.
 //
-// The typed SDK of the provider, github.com/pulumi/pulumi-kubernetes/sdk/v4, registers the same types with
-// the same inputs. Inputs are plain maps here, with the field names of the Kubernetes API.
+// The typed SDK of the provider, github.com/pulumi/pulumi-kubernetes/sdk/v4, registers the same
+// types with the same inputs. Inputs are plain maps here, with the field names of the Kubernetes
+// API.
 package kubernetes
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// Version is the provider that the programs are written for. Pulumi installs it when it first runs a program.
+// Version is the provider that the programs are written for. Pulumi installs it when it first
+// runs a program.
 const Version = "4.34.2"
 
-// Object registers an object of the cluster. As in the typed SDK, the type is "kubernetes:" with the API
-// version and the kind, and both are inputs as well; the core group is called "core" (pulumi-kubernetes,
-// sdk/go/kubernetes/core/v1/pod.go, NewPod).
+// Object registers an object of the cluster. As in the typed SDK, the type is "kubernetes:" with
+// the API version and the kind, and both are inputs as well; the core group is called "core"
+// (pulumi-kubernetes, sdk/go/kubernetes/core/v1/pod.go, NewPod).
 func Object(ctx *pulumi.Context, apiVersion, kind, name string, inputs pulumi.Map, opts ...pulumi.ResourceOption) (
 	pulumi.Resource, error,
 ) {
@@ -25,8 +27,8 @@ func Object(ctx *pulumi.Context, apiVersion, kind, name string, inputs pulumi.Ma
 	return &object, err
 }
 
-// Chart registers a Helm chart that Pulumi renders, and whose objects it then manages one by one (pulumi-kubernetes,
-// sdk/go/kubernetes/helm/v4/chart.go, NewChart).
+// Chart registers a Helm chart that Pulumi renders, and whose objects it then manages one by one
+// (pulumi-kubernetes, sdk/go/kubernetes/helm/v4/chart.go, NewChart).
 func Chart(ctx *pulumi.Context, name string, inputs pulumi.Map, opts ...pulumi.ResourceOption) error {
 	var chart pulumi.ResourceState
 	return ctx.RegisterRemoteComponentResource("kubernetes:helm.sh/v4:Chart", name, inputs, &chart, withVersion(opts)...)

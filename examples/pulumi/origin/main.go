@@ -1,6 +1,6 @@
-// Command origin is the Pulumi program that this project began with: a StorageClass, a PersistentVolume and
-// a PersistentVolumeClaim for data pipelines, and a pod that mounts the claim. docs/pulumi.md lists what of
-// it is assumed.
+// Command origin is the Pulumi program that this project began with: a StorageClass, a
+// PersistentVolume and a PersistentVolumeClaim for data pipelines, and a pod that mounts the
+// claim. docs/pulumi.md lists what of it is assumed.
 package main
 
 import (
@@ -13,19 +13,23 @@ import (
 )
 
 const (
+	// The names and the size of the original.
 	class  = "fast"
 	volume = "pv-data-pipeline"
 	claim  = "pvc-data-pipeline"
 	size   = "100Gi"
 )
 
-// backend is a cloud's disk, by the name of the plugin that was part of Kubernetes.
+// backend is a cloud's disk, by the name of the plugin that was part of Kubernetes. They were
+// in-tree volume plugins.
 type backend struct {
+	// provisioner creates volumes of the class.
 	provisioner string
 	// source is the part of a PersistentVolume that names a disk.
 	source func(disk string) (field string, value pulumi.Map)
 }
 
+// Kubernetes has since moved these plugins to CSI drivers, which is why the project uses drivers.
 var backends = map[string]backend{
 	"aws-ebs": {"kubernetes.io/aws-ebs", func(disk string) (string, pulumi.Map) {
 		return "awsElasticBlockStore", pulumi.Map{"volumeID": pulumi.String(disk), "fsType": pulumi.String("ext4")}
@@ -41,8 +45,12 @@ var backends = map[string]backend{
 	}},
 }
 
+// The Pulumi engine starts the program and gives it the settings of the stack. An error of the
+// program ends the update.
 func main() { pulumi.Run(program) }
 
+// program registers everything. It requires the settings backend and disk, and fails for an
+// unknown backend.
 func program(ctx *pulumi.Context) error {
 	settings := config.New(ctx, "")
 	backend, ok := backends[settings.Require("backend")]
@@ -55,7 +63,9 @@ func program(ctx *pulumi.Context) error {
 	return pipeline(ctx)
 }
 
-// storage registers the three objects.
+// storage registers the three objects. Disk is the cloud's own name of an existing disk. Volume
+// and claim name the same class, so that the claim is bound to this volume. An error is that of
+// the registration, which the engine reports.
 func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	_, err := kubernetes.Object(ctx, "storage.k8s.io/v1", "StorageClass", class, pulumi.Map{
 		"metadata":             named(class),
@@ -94,8 +104,9 @@ func storage(ctx *pulumi.Context, backend backend, disk string) error {
 	return err
 }
 
-// pipeline registers the pod that works with the data. Volume and mount are written by hand, again in each
-// pod template.
+// pipeline registers the pod that works with the data. Volume and mount are written by hand,
+// again in each pod template. This is the repetition that the project removes: the examples
+// beside this one have none of it.
 func pipeline(ctx *pulumi.Context) error {
 	_, err := kubernetes.Object(ctx, "v1", "Pod", "data-pipeline", pulumi.Map{
 		"metadata": named("data-pipeline"),
@@ -117,4 +128,6 @@ func pipeline(ctx *pulumi.Context) error {
 	return err
 }
 
+// named is the metadata of an object that has no more than a name: its namespace is the
+// provider's default.
 func named(name string) pulumi.Map { return pulumi.Map{"name": pulumi.String(name)} }

@@ -19,7 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the expected files")
 
-// Resource is a resource as the program registered it.
+// Resource is a resource as the program registered it. Its JSON is the form of the expected
+// files.
 type Resource struct {
 	Type   string         `json:"type"`
 	Name   string         `json:"name"`
@@ -34,8 +35,9 @@ type Resource struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// Run runs the program of the test's directory and returns what it registered, by type and name. Settings
-// are over the defaults of the directory's Pulumi.yaml.
+// Run runs the program of the test's directory and returns what it registered, by type and name.
+// Settings are over the defaults of the directory's Pulumi.yaml. The mocks of Pulumi's SDK answer
+// for the engine: no plugin is started, and no network is used. An error is that of the program.
 func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Resource, error) {
 	t.Helper()
 	project, err := workspace.LoadProject("Pulumi.yaml")
@@ -61,8 +63,9 @@ func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Re
 	return recorder.resources, err
 }
 
-// Equal compares what was registered with a file of expected resources. The repository's other tests read
-// these files.
+// Equal compares what was registered with a file of expected resources. The repository's other
+// tests read these files. The flag -update writes the file instead. Its form is JSON, indented by
+// two spaces.
 func Equal(t *testing.T, file string, resources []Resource) {
 	t.Helper()
 	text, err := json.MarshalIndent(resources, "", "  ")
@@ -76,12 +79,15 @@ func Equal(t *testing.T, file string, resources []Resource) {
 	assert.Equal(t, string(expected), string(text), "if this is intended: go test ./... -update")
 }
 
+// recorder collects the registrations. The SDK registers resources concurrently, so that a mutex
+// guards the list.
 type recorder struct {
 	mutex     sync.Mutex
 	resources []Resource
 }
 
-// NewResource is called for each resource that the program registers; the stack itself is one.
+// NewResource is called for each resource that the program registers; the stack itself is one. It
+// answers with the inputs as the state of the resource.
 func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
 	if args.TypeToken != "pulumi:pulumi:Stack" {
 		r.mutex.Lock()
@@ -100,6 +106,7 @@ func (*recorder) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	return resource.PropertyMap{}, nil
 }
 
+// names are the last parts of URNs, which are the names that the program gave.
 func names(urns []string) []string {
 	var names []string
 	for _, urn := range urns {

@@ -1,6 +1,6 @@
-// Command storage is a Pulumi program that deploys a Helm chart with pipeline-storage as its post-renderer:
-// the chart's labelled pods get the storage, and the program writes neither objects nor mounts.
-// docs/pulumi.md compares it with origin.
+// Command storage is a Pulumi program that deploys a Helm chart with pipeline-storage as its
+// post-renderer: the chart's labelled pods get the storage, and the program writes neither
+// objects nor mounts. docs/pulumi.md compares it with origin.
 package main
 
 import (
@@ -16,7 +16,8 @@ import (
 const (
 	name  = "nightly"
 	chart = "../../etl-cronjob"
-	// command is found in $PATH of the machine that runs Pulumi; a path that begins with a dot begins at Pulumi.yaml.
+	// command is found in $PATH of the machine that runs Pulumi; a path that begins with a dot
+	// begins at Pulumi.yaml.
 	command = "postrender"
 	// script is command with its arguments, for Release, which takes none.
 	script = "./postrender.sh"
@@ -41,9 +42,10 @@ func program(ctx *pulumi.Context) error {
 
 // asChart lets Pulumi render the chart and manage each object.
 //
-// With a disk that exists, Pulumi waits for nothing: a claim that is bound in advance may be bound before
-// Pulumi looks, which then waits for "Pending", the phase of a claim that waits for a pod
-// (pulumi-kubernetes, provider/pkg/await/awaiters.go, untilCoreV1PersistentVolumeClaimReady).
+// With a disk that exists, Pulumi waits for nothing: a claim that is bound in advance may be
+// bound before Pulumi looks, which then waits for "Pending", the phase of a claim that waits for
+// a pod (pulumi-kubernetes, provider/pkg/await/awaiters.go,
+// untilCoreV1PersistentVolumeClaimReady).
 func asChart(ctx *pulumi.Context, settings *config.Config) error {
 	opts, err := inNamespace(ctx, settings)
 	if err != nil {
@@ -58,9 +60,9 @@ func asChart(ctx *pulumi.Context, settings *config.Config) error {
 	}, opts...)
 }
 
-// inNamespace registers the chart's namespace and returns what makes the chart wait for it. The namespace
-// stays when it leaves the stack, because the claim in it would go with it. That of a claim that exists is
-// there already.
+// inNamespace registers the chart's namespace and returns what makes the chart wait for it. The
+// namespace stays when it leaves the stack, because the claim in it would go with it. That of a
+// claim that exists is there already.
 func inNamespace(ctx *pulumi.Context, settings *config.Config) ([]pulumi.ResourceOption, error) {
 	if settings.Get("claim") != "" {
 		return nil, nil

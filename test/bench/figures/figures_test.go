@@ -6,31 +6,31 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestMedian(t *testing.T) {
+func TestReturnsMedian(t *testing.T) {
 	assert.InDelta(t, 3, Median([]float64{3}), 0)
 	assert.InDelta(t, 2, Median([]float64{9, 1, 2}), 0)
 	assert.InDelta(t, 2.5, Median([]float64{4, 1, 3, 2}), 0)
 }
 
-func TestMedianLeavesTheFiguresAlone(t *testing.T) {
+func TestMedianRetainsOrder(t *testing.T) {
 	figures := []float64{9, 1, 2}
 	Median(figures)
 	assert.Equal(t, []float64{9, 1, 2}, figures)
 }
 
-func TestSpreadOf(t *testing.T) {
+func TestReturnsMedianAndRange(t *testing.T) {
 	assert.Equal(t, Spread{Median: 2, Least: 1, Most: 9}, SpreadOf([]float64{9, 1, 2}))
 }
 
-func TestMebibytes(t *testing.T) {
+func TestConvertsBytesToMebibytes(t *testing.T) {
 	assert.InDelta(t, 1.5, Mebibytes(1_572_864), 0)
 }
 
-func TestModel(t *testing.T) {
+func TestFindsModelOfCPU(t *testing.T) {
 	assert.Equal(t, "Fast CPU 9000", model("processor\t: 0\nmodel name\t: Fast CPU 9000\n"))
 	assert.Equal(t, "unknown", model("processor : 0\n"))
 }
 
-func TestMachineIsOneLine(t *testing.T) {
+func TestWritesMachineOnOneLine(t *testing.T) {
 	assert.Equal(t, "go1.0, Linux 6.1, 2 x CPU", Machine{GoVersion: "go1.0", Kernel: "6.1", CPU: "2 x CPU"}.String())
 }

@@ -6,36 +6,46 @@ import (
 	"strings"
 )
 
-// component is what a chart's templates are rendered with: one process of the application and what
-// belongs to it.
+// component is what a chart's templates are rendered with: one process of the application and
+// what belongs to it. Its fields are exported for the templates. Numbered objects use some of
+// them only.
 type component struct {
+	// The first four are the same for every component of a stream.
 	Chart, Version, Release, Namespace string
-	File                               string // the template's file name
-	Kind                               string // the workload's
-	Component, Name                    string
-	Port, MetricsPort                  int
-	Checksum                           string
-	Init, Containers                   []container
-	Secrets                            []pair
-	Settings                           []string
-	Dashboard                          string
-	Alerts                             []alert
+	// File is the name of the template's file.
+	File string
+	// Kind is the kind of the workload.
+	Kind            string
+	Component, Name string
+	// Port serves the application, MetricsPort its metrics.
+	Port, MetricsPort int
+	Checksum          string
+	// Init are the containers that run before the others.
+	Init, Containers []container
+	Secrets          []pair
+	Settings         []string
+	Dashboard        string
+	Alerts           []alert
 }
 
+// container is what the templates need to write a container. A port of 0 has no line.
 type container struct {
 	Name, Image, PortName string
 	Port                  int
 	Env                   []pair
 }
 
+// pair is an entry of a list of names and values: a variable or a key of a Secret.
 type pair struct{ Name, Value string }
 
+// alert is a rule of a PrometheusRule.
 type alert struct {
 	Name, Text, Metric string
 	Threshold          int
 }
 
-// components are the processes of the application, one for every workload.
+// components are the processes of the application, one for every workload. Their number and kinds
+// are those of the size, which has at most eight.
 func (g *generator) components() []component {
 	names := []string{"api", "worker", "scheduler", "ingest", "query", "index", "train", "migrate"}
 	var parts []component
@@ -45,7 +55,7 @@ func (g *generator) components() []component {
 	return parts
 }
 
-// kinds are the workloads' kinds, in Helm's order.
+// kinds are the workloads' kinds, in Helm's order. Each kind is there as often as the size states.
 func (g *generator) kinds() []string {
 	var kinds []string
 	for _, each := range []struct {
@@ -60,7 +70,8 @@ func (g *generator) kinds() []string {
 }
 
 // component is one process: a main container, every second time one that exports metrics, every
-// third time one that runs before.
+// third time one that runs before. The random numbers decide which it has, the same ones at every
+// run.
 func (g *generator) component(kind, name string) component {
 	part := g.named(name)
 	part.Kind = kind
@@ -84,6 +95,8 @@ func (g *generator) component(kind, name string) component {
 	return part
 }
 
+// container makes a container with the variables of the size. PortName is empty for one without a
+// port.
 func (g *generator) container(name, portName string, port int) container {
 	c := container{
 		Name:     name,
@@ -98,7 +111,8 @@ func (g *generator) container(name, portName string, port int) container {
 	return c
 }
 
-// numbered are objects that belong to no process.
+// numbered are objects that belong to no process. Their names end with a number, so that none is
+// there twice. Name decides what the objects hold.
 func (g *generator) numbered(name string, count int) []component {
 	parts := make([]component, count)
 	for i := range parts {
@@ -113,8 +127,10 @@ func (g *generator) numbered(name string, count int) []component {
 	return parts
 }
 
+// The version of the charts and of their images.
 const version = "2.4.1"
 
+// named is a component with the names and labels that every object of a chart has.
 func (g *generator) named(name string) component {
 	return component{
 		Chart: g.size.Chart, Version: version, Release: Release, Namespace: Namespace,
@@ -122,7 +138,7 @@ func (g *generator) named(name string) component {
 	}
 }
 
-// dashboard is one long line of JSON.
+// dashboard is one long line of JSON. Charts put the dashboards of Grafana into ConfigMaps like that.
 func (g *generator) dashboard() string {
 	panels := make([]string, 30)
 	for i := range panels {
@@ -134,6 +150,7 @@ func (g *generator) dashboard() string {
 	return `{"editable":false,"schemaVersion":39,"panels":[` + strings.Join(panels, ",") + `]}`
 }
 
+// alerts are the ten rules of one PrometheusRule.
 func (g *generator) alerts() []alert {
 	alerts := make([]alert, 10)
 	for i := range alerts {

@@ -6,11 +6,12 @@ import (
 )
 
 // depth is how far the objects of a schema nest, as far as the pod templates inside an operator's
-// resources do.
+// resources do.  The parser of a post-renderer must walk all of them.
 const depth = 9
 
 // crd writes a CustomResourceDefinition as controller-gen does: two spaces of indent, list items
-// not indented, every field described by a folded text or a block scalar.
+// not indented, every field described by a folded text or a block scalar. It adds fields until
+// the size is reached.
 func (g *generator) crd(part component) {
 	plural := strings.ReplaceAll(part.Component, "-", "") + "s"
 	fmt.Fprintf(&g.out, `---
@@ -48,7 +49,9 @@ spec:
 `)
 }
 
-// property writes one field of a schema: an object of more fields, a list of them, or a plain value.
+// property writes one field of a schema: an object of more fields, a list of them, or a plain
+// value. Left is how many levels may follow below it. Four of ten are plain values, and all on
+// the lowest level.
 func (g *generator) property(name string, indent, left int) {
 	g.line(indent, name+":")
 	g.description(indent + 2)
@@ -80,6 +83,7 @@ func (g *generator) property(name string, indent, left int) {
 	}
 }
 
+// properties writes two or three fields of an object, one level deeper.
 func (g *generator) properties(indent, left int) {
 	g.line(indent, "properties:")
 	for i := range 2 + g.random.IntN(2) {
@@ -87,7 +91,8 @@ func (g *generator) properties(indent, left int) {
 	}
 }
 
-// description writes a block scalar of one to four lines.
+// description writes a block scalar of one to four lines. Real CustomResourceDefinitions describe
+// every field.
 func (g *generator) description(indent int) {
 	g.line(indent, "description: |-")
 	for range 1 + g.random.IntN(4) {
@@ -95,6 +100,7 @@ func (g *generator) description(indent int) {
 	}
 }
 
+// line writes a line behind so many spaces.
 func (g *generator) line(indent int, text string) {
 	g.out.WriteString(strings.Repeat(" ", indent))
 	g.out.WriteString(text)

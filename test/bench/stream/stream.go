@@ -22,23 +22,30 @@ const (
 	Release   = "rel"
 )
 
-// Size is one of the three charts.
+// Size is one of the three charts. Its numbers are counts of objects, except where a comment has
+// another unit.
 type Size struct {
 	Name  string
 	Chart string
 
+	// The workloads: each has one pod template.
 	Deployments, StatefulSets, Jobs int
 
-	Env        int // environment variables a container
-	Settings   int // lines of a ConfigMap
-	Dashboards int // ConfigMaps with one long line of JSON
-	Rules      int // PrometheusRules
-	CRDs       int // CustomResourceDefinitions
-	CRDBytes   int // the least size of one
+	// Env is the number of environment variables of each container.
+	Env int
+	// Settings is the number of lines in the ConfigMap of a component.
+	Settings int
+	// Dashboards is the number of ConfigMaps with one long line of JSON.
+	Dashboards int
+	// Rules is the number of PrometheusRules.
+	Rules int
+	// CRDs is the number of CustomResourceDefinitions; CRDBytes is the least size of one.
+	CRDs, CRDBytes int
 }
 
-// Sizes are the three charts, smallest first: an application of two processes, one of eight, and an
-// operator whose stream is mostly CustomResourceDefinitions.
+// Sizes are the three charts, smallest first: an application of two processes, one of eight, and
+// an operator whose stream is mostly CustomResourceDefinitions. Tests hold their sizes in bytes
+// to limits.
 func Sizes() []Size {
 	return []Size{
 		{Name: "small", Chart: "tracker", Deployments: 2, Env: 4, Settings: 8},
@@ -53,10 +60,13 @@ func Sizes() []Size {
 // Workloads is the number of documents that hold a pod.
 func (s Size) Workloads() int { return s.Deployments + s.StatefulSets + s.Jobs }
 
+// chart has a template for each kind, with the values of a component.
+//
 //go:embed chart/*.tmpl
 var chart embed.FS
 
-// Generate is the stream of one size, the same bytes at every call.
+// Generate is the stream of one size, the same bytes at every call. The random numbers have a
+// fixed seed for each size.
 func Generate(size Size) ([]byte, error) {
 	templates, err := template.ParseFS(chart, "chart/*.tmpl")
 	if err != nil {
@@ -66,7 +76,8 @@ func Generate(size Size) ([]byte, error) {
 	return g.generate()
 }
 
-// generator holds what one stream is written with.
+// generator holds what one stream is written with. Its methods must be called in a fixed order,
+// because they share the random numbers.
 type generator struct {
 	size      Size
 	templates *template.Template
@@ -106,6 +117,8 @@ func (g *generator) generate() ([]byte, error) {
 	return g.out.Bytes(), nil
 }
 
+// document writes one object by the template of its kind. The schema of a
+// CustomResourceDefinition is too deep for a template and is written by code.
 func (g *generator) document(kind string, part component) error {
 	if kind == "CustomResourceDefinition" {
 		g.crd(part)
@@ -115,7 +128,8 @@ func (g *generator) document(kind string, part component) error {
 	return g.templates.ExecuteTemplate(&g.out, kind, part)
 }
 
-// fileNames are the templates that Helm would name as sources.
+// fileNames are the templates that Helm would name as sources. A CustomResourceDefinition names
+// its own.
 var fileNames = map[string]string{
 	"NetworkPolicy":       "networkpolicy",
 	"PodDisruptionBudget": "pdb",

@@ -20,7 +20,7 @@ var limits = map[string]struct{ least, most, workloads, crds int }{
 	"large":  {least: 4_000_001, most: 6_000_000, workloads: 5, crds: 10},
 }
 
-func TestGenerateHasTheStatedSize(t *testing.T) {
+func TestGeneratesStatedSize(t *testing.T) {
 	for _, size := range Sizes() {
 		t.Run(size.Name, func(t *testing.T) {
 			want := limits[size.Name]
@@ -36,7 +36,7 @@ func TestGenerateHasTheStatedSize(t *testing.T) {
 	}
 }
 
-func TestGenerateIsDeterministic(t *testing.T) {
+func TestGeneratesSameBytes(t *testing.T) {
 	for _, size := range Sizes() {
 		assert.True(t, bytes.Equal(generate(t, size), generate(t, size)), "the %s stream differs from "+
 			"call to call", size.Name)
@@ -44,7 +44,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 }
 
 // Every object has an identity of its own, or kustomize refuses the stream.
-func TestGenerateRepeatsNoObject(t *testing.T) {
+func TestGeneratesUniqueObjects(t *testing.T) {
 	for _, size := range Sizes() {
 		seen := map[string]bool{}
 		for _, document := range documents(t, generate(t, size)) {
@@ -56,7 +56,7 @@ func TestGenerateRepeatsNoObject(t *testing.T) {
 	}
 }
 
-func TestGenerateLeavesRoomForTheClaim(t *testing.T) {
+func TestGeneratesNoConflictWithClaim(t *testing.T) {
 	for _, size := range Sizes() {
 		stream := generate(t, size)
 		assert.NotRegexp(t, `mountPath: "?/data\b`, string(stream))
@@ -64,7 +64,7 @@ func TestGenerateLeavesRoomForTheClaim(t *testing.T) {
 	}
 }
 
-func TestGenerateLooksLikeHelm(t *testing.T) {
+func TestGeneratesHelmOutput(t *testing.T) {
 	for _, size := range Sizes() {
 		stream := generate(t, size)
 		separators := bytes.Count(stream, []byte("\n---\n")) + 1

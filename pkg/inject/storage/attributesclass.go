@@ -13,8 +13,7 @@ import (
 )
 
 // AttributesClass describes the VolumeAttributesClass of a profile: how a driver can modify an
-// existing volume.
-// Source: Kubernetes, Volume Attributes Classes; stable since 1.34.
+// existing volume. Source: Kubernetes, Volume Attributes Classes; stable since 1.34.
 type AttributesClass struct {
 	// Name is used as it is written, with {namespace} and {release} replaced. Default: as the
 	// StorageClass's default, see [Profile.Names].

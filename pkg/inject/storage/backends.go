@@ -116,8 +116,7 @@ var (
 )
 
 // ClassParameterFSType is the parameter that every CSI provisioner understands as the file system
-// of new volumes.
-// Source: kubernetes-csi/external-provisioner, README.
+// of new volumes. Source: kubernetes-csi/external-provisioner, README.
 const ClassParameterFSType = "csi.storage.k8s.io/fstype"
 
 // cephSecrets are the parameters that name the Secret with the Ceph user.
@@ -163,8 +162,7 @@ var Backends = []Backend{
 		TopologyKey: "topology.ebs.csi.aws.com/zone",
 		AccessModes: oneNode, Block: true,
 		Handle:         "the EBS volume ID (vol-0123456789abcdef0)",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "aws-efs", Driver: "efs.csi.aws.com",
@@ -175,8 +173,7 @@ var Backends = []Backend{
 		ToProvision:    [][]string{{"fileSystemId", "fileSystemIdConfigRef", "fileSystemIdSecretRef"}},
 		AccessModes:    shared,
 		Handle:         "FILESYSTEM[:DIRECTORY[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "aws-fsx-lustre", Driver: "fsx.csi.aws.com",
@@ -198,8 +195,7 @@ var Backends = []Backend{
 		ToMount:        []string{"dnsname", "mountname"},
 		AccessModes:    shared,
 		Handle:         "the file system's ID (fs-0123456789abcdef0)",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "azure-disk", Driver: "disk.csi.azure.com",
@@ -216,8 +212,7 @@ var Backends = []Backend{
 		TopologyKey: "topology.disk.csi.azure.com/zone",
 		AccessModes: oneNode, Block: true,
 		Handle:         "the disk's resource ID (/subscriptions/…/providers/Microsoft.Compute/disks/NAME)",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "azure-file", Driver: "file.csi.azure.com",
@@ -233,8 +228,7 @@ var Backends = []Backend{
 		AccessModes: shared,
 		Handle:      "any name that is unique in the cluster, without # (ACCOUNT_SHARE)",
 		FreeHandle:  true, HandleSeparator: "_",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "gce-pd", Driver: "pd.csi.storage.gke.io",
@@ -252,8 +246,7 @@ var Backends = []Backend{
 		AccessModes: disk, Block: true,
 		Handle: "projects/PROJECT/zones/ZONE/disks/NAME",
 		// Its capabilities: the driver, pkg/gce-pd-csi-driver/gce-pd-driver.go.
-		ReadOnlyOption: "ro", ReadOnlyAttach: true,
-		source: sourceCSI,
+		ReadOnlyOption: "ro", ReadOnlyAttach: true, source: sourceCSI,
 	},
 	{
 		Name: "gce-filestore", Driver: "filestore.csi.storage.gke.io",
@@ -268,8 +261,7 @@ var Backends = []Backend{
 		Snapshots: true, SnapshotParameters: map[string]string{"type": "backup"},
 		AccessModes:    shared,
 		Handle:         "modeInstance/ZONE/INSTANCE/SHARE",
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "gcs-fuse", Driver: "gcsfuse.csi.storage.gke.io",
@@ -282,8 +274,7 @@ var Backends = []Backend{
 		Handle:         "the bucket's name, or _ for all that the pod's service account may read",
 		// The driver keeps ro for mount(8), and hands the others to gcsfuse:
 		// pkg/csi_mounter/csi_mounter.go.
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "mountpoint-s3", Driver: "s3.csi.aws.com",
@@ -295,8 +286,7 @@ var Backends = []Backend{
 		FreeHandle:  true,
 		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the
 		// driver, pkg/mountpoint (ArgReadOnly).
-		ReadOnlyOption: "read-only",
-		source:         sourceCSI,
+		ReadOnlyOption: "read-only", source: sourceCSI,
 	},
 	{
 		Name: "ceph-rbd", Driver: "rbd.csi.ceph.com",
@@ -316,8 +306,7 @@ var Backends = []Backend{
 		AccessModes: disk, Block: true,
 		Handle: "the image's name",
 		// internal/csi-common (ConstructMountOptions) takes the mount flags.
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "cephfs", Driver: "cephfs.csi.ceph.com",
@@ -333,8 +322,7 @@ var Backends = []Backend{
 		Handle:      "any name that is unique in the cluster",
 		FreeHandle:  true,
 		// As ceph-rbd.
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "nfs", Driver: "nfs.csi.k8s.io",
@@ -344,8 +332,7 @@ var Backends = []Backend{
 		AccessModes:    shared,
 		Handle:         "any name that is unique in the cluster (SERVER#SHARE#)",
 		FreeHandle:     true,
-		ReadOnlyOption: "ro",
-		source:         sourceCSI,
+		ReadOnlyOption: "ro", source: sourceCSI,
 	},
 	{
 		Name: "local-path", Driver: "rancher.io/local-path",
@@ -370,14 +357,12 @@ var Backends = []Backend{
 		Handle: "the driver's own volume handle",
 		// An option of every file system, mount(8). A driver that cannot attach read-only never
 		// gets csi.readOnly.
-		ReadOnlyOption: "ro", ReadOnlyAttach: true,
-		source: sourceCSI,
+		ReadOnlyOption: "ro", ReadOnlyAttach: true, source: sourceCSI,
 	},
 }
 
 // inTreeNames translates what users of the removed in-tree plugins still write: the provisioner of
-// a StorageClass or the field of a PersistentVolume.
-// Source: Kubernetes, csi-translation-lib.
+// a StorageClass or the field of a PersistentVolume. Source: Kubernetes, csi-translation-lib.
 var inTreeNames = map[string]string{
 	"kubernetes.io/aws-ebs":    "aws-ebs",
 	"awsElasticBlockStore":     "aws-ebs",

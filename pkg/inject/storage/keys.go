@@ -33,8 +33,7 @@ const (
 // Annotations of other projects that keep data when a release or an application is removed.
 const (
 	// annotationResourcePolicy with the value "keep" makes helm uninstall and helm upgrade retain
-	// an object.
-	// Source: Helm, pkg/kube/resource_policy.go.
+	// an object. Source: Helm, pkg/kube/resource_policy.go.
 	annotationResourcePolicy = "helm.sh/resource-policy"
 	// annotationSyncOptions with [syncOptionsKeep] makes Argo CD neither prune an object nor delete
 	// it with its application.
@@ -43,8 +42,7 @@ const (
 	// syncOptionsKeep is the value of [annotationSyncOptions] on everything that holds data.
 	syncOptionsKeep = "Prune=false,Delete=false"
 	// annotationFluxPrune with [fluxPruneKeep] makes Flux neither prune an object nor delete it
-	// with its Kustomization.
-	// Source: Flux, Kustomization, Prune.
+	// with its Kustomization. Source: Flux, Kustomization, Prune.
 	annotationFluxPrune = "kustomize.toolkit.fluxcd.io/prune"
 	// fluxPruneKeep is the value of [annotationFluxPrune] on everything that holds data.
 	fluxPruneKeep = "disabled"

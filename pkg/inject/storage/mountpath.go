@@ -11,8 +11,7 @@ import (
 )
 
 // serviceAccountPath is where the API server mounts a pod's token; a mount there would take it
-// away.
-// Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
+// away. Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
 const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // SetPath changes the mount path, or refuses one at which a volume would hide what the container

@@ -65,8 +65,7 @@ const placeholderKey = "KEY"
 //
 // The kubelet fills the rows with a FieldPath when a container starts: the mount gets a
 // subPathExpr, which may use the container's own variables only, and the container gets these
-// variables, which the downward API fills.
-// Source: Kubernetes, core/v1 VolumeMount subPathExpr.
+// variables, which the downward API fills. Source: Kubernetes, core/v1 VolumeMount subPathExpr.
 var Placeholders = []Placeholder{
 	{
 		Pattern: placeholderNamespace,
@@ -177,8 +176,7 @@ func placeholderOf(text string) (*Placeholder, string) {
 }
 
 // inBraces is what stands in braces. What stands in double ones is Argo's, which fills its
-// templates itself before it makes pods of them.
-// Source: Argo Workflows, Workflow Variables.
+// templates itself before it makes pods of them. Source: Argo Workflows, Workflow Variables.
 var inBraces = regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
 
 // isArgos reports whether a text in braces is a placeholder of Argo Workflows.

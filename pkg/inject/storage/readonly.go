@@ -41,8 +41,7 @@ func (p *Profile) volumeOptions() []string {
 }
 
 // attachesReadOnly reports whether csi.readOnly is set. A driver without the capability never gets
-// it.
-// Source: external-attacher, pkg/controller/csi_handler.go (csiAttach).
+// it. Source: external-attacher, pkg/controller/csi_handler.go (csiAttach).
 func (p *Profile) attachesReadOnly() bool {
 	return p.Mount.ReadOnly && p.Backend().ReadOnlyAttach
 }

@@ -51,7 +51,8 @@ func TestEveryPlaceholderIsComplete(t *testing.T) {
 			require.NotNil(t, row.Value)
 			if row.FieldPath != "" && row.Pattern != "{pod.name}" { // whose name may come later, so that it is not read
 				field := row.EnvVar("x").ValueFrom.FieldRef.FieldPath
-				assert.Equal(t, injecttest.PodField(t, pod, field), row.Value(subject, "x"), "Value reads what FieldPath names: %s", field)
+				value := injecttest.PodField(t, pod, field)
+				assert.Equal(t, value, row.Value(subject, "x"), "Value reads what FieldPath names: %s", field)
 			}
 			require.NotNil(t, row.Safe)
 			for _, value := range []string{"", ".", "..", "../x", "a/b", "/"} {

@@ -388,7 +388,8 @@ func TestEveryAnnotationHasAnEffect(t *testing.T) {
 			assert.NotEqual(t, without, lines(t, result), "%s needs a row in narrowing of pkg/inject/annotation.go "+
 				"that changes the profile", name)
 			patched := injecttest.Apply(t, document, result)
-			assert.Equal(t, document, injecttest.Apply(t, patched, remove(t, config, patched)), "Remove must undo what Patch adds")
+			removed := injecttest.Apply(t, patched, remove(t, config, patched))
+			assert.Equal(t, document, removed, "Remove must undo what Patch adds")
 		})
 	}
 }

@@ -345,14 +345,51 @@ func TestEveryAnnotationIsDocumented(t *testing.T) {
 	config := injecttest.Load(t, "profiles: [{name: default}]\n")
 	for name, key := range injecttest.Constants(t, ".", "Annotation") {
 		require.True(t, strings.HasPrefix(key, storage.Group+"/"), name)
-		assert.Contains(t, string(text), "`"+key, "%s in docs/configuration.md", name)
-		if key != inject.AnnotationInjected { // only the webhook writes it
-			assert.Contains(t, string(text), "| `"+key+"` |", "%s in the table of docs/configuration.md", name)
+		row := "| `" + key + "` |"
+		if key == inject.AnnotationInjected { // only the webhook writes it
+			row = "`" + key
 		}
+		isDocumented := strings.Contains(string(text), row)
+		assert.True(t, isDocumented, "%s needs %q in docs/configuration.md", name, row)
 		pod := injecttest.Pod(
 			t, "labels: {pipeline-storage: enabled}\nannotations: {"+key+": x}\n---\ncontainers: [{name: main}]",
 		)
 		result := inject.Patch(config, inject.Request{Namespace: "ml"}, injecttest.Find(t, config, pod)[0].Pods...)
 		assert.NotContains(t, strings.Join(result.Decisions[0].Warnings, "\n"), "not known", name)
+	}
+}
+
+// effects has a value of every annotation that narrows a profile, by the names of their constants. Each
+// changes what a pod gets of [twoProfiles].
+var effects = map[string]string{
+	"AnnotationProfiles":          "shared",
+	"AnnotationMountPath":         "/x",
+	"AnnotationSubPath":           "run",
+	"AnnotationReadOnly":          "true",
+	"AnnotationContainers":        "main",
+	"AnnotationExcludeContainers": "main",
+}
+
+// TestEveryAnnotationHasAnEffect finds the annotations in the source. Each changes what is added to a pod,
+// and Remove follows it back.
+func TestEveryAnnotationHasAnEffect(t *testing.T) {
+	config := injecttest.Load(t, twoProfiles)
+	without := lines(t, patch(t, config, annotated(t)))
+	for name, key := range injecttest.Constants(t, ".", "Annotation") {
+		if key == inject.AnnotationInjected { // only the webhook writes it
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			value := effects[name]
+			require.NotEmpty(t, value, "%s needs a value in effects of pkg/inject/annotation_test.go", name)
+			document := annotated(t, key+": "+value)
+			result := patch(t, config, document)
+			require.Nil(t, result.Refused())
+			assert.NotEqual(t, without, lines(t, result), "%s needs a row in narrowing of pkg/inject/annotation.go "+
+				"that changes the profile", name)
+			patched := injecttest.Apply(t, document, result)
+			removed := injecttest.Apply(t, patched, remove(t, config, patched))
+			assert.Equal(t, document, removed, "Remove must undo what Patch adds")
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
@@ -35,6 +36,17 @@ var projects = []project{
 	{"lws", []string{"leaderworkerset.x-k8s.io_*.yaml"}},
 	{"volcano", []string{"batch.volcano.sh_*.yaml", "flow.volcano.sh_*.yaml"}},
 	{"appwrapper", []string{"workload.codeflare.dev_*.yaml"}},
+}
+
+// TestEverySampleFileHasAProject needs no API server: a file that no project names would be no test.
+func TestEverySampleFileHasAProject(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*.in.yaml"))
+	require.NoError(t, err)
+	var expected []string
+	for _, p := range projects {
+		expected = append(expected, filepath.Join("testdata", p.name+".in.yaml"))
+	}
+	assert.ElementsMatch(t, expected, files, "projects of test/kinds/samples_test.go names every file of samples once")
 }
 
 // kubeflowJobs belong together, because MPIJob is in both.

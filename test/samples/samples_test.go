@@ -139,7 +139,8 @@ func TestEveryBackendHasASample(t *testing.T) {
 	require.NoError(t, err)
 
 	for _, file := range files {
-		assert.Contains(t, string(readme), "["+file+"]("+file+")")
+		hasRow := strings.Contains(string(readme), "["+file+"]("+file+")")
+		assert.True(t, hasRow, "%s needs a row in config/samples/README.md", file)
 	}
 }
 

@@ -2,6 +2,10 @@ package kinds
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +25,59 @@ func TestBuiltinRowsAreValid(t *testing.T) {
 		row.Pods = slices.DeleteFunc(slices.Clone(row.Pods), isOnlyReported)
 		assert.Empty(t, row.Validate(field.NewPath(row.Kind)), "%s of %s", row.Kind, row.Group)
 	}
+}
+
+// TestEveryProjectIsInTheTable finds the variables with the rows of a project in the source. The table of
+// builtin.go must have each of them.
+func TestEveryProjectIsInTheTable(t *testing.T) {
+	files, err := filepath.Glob("builtin_*.go")
+	require.NoError(t, err)
+	table := kindsVariables(t, "builtin.go", func(n ast.Node) []*ast.Ident {
+		call, isCall := n.(*ast.CallExpr)
+		if !isCall {
+			return nil
+		}
+		var names []*ast.Ident
+		for _, argument := range call.Args {
+			if name, isName := argument.(*ast.Ident); isName {
+				names = append(names, name)
+			}
+		}
+		return names
+	})
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		rows := kindsVariables(t, file, func(n ast.Node) []*ast.Ident {
+			if spec, isSpec := n.(*ast.ValueSpec); isSpec {
+				return spec.Names
+			}
+			return nil
+		})
+		assert.NotEmpty(t, rows, "pkg/inject/kinds/%s needs a variable …Kinds with the rows of its project", file)
+		for _, name := range rows {
+			isInTable := slices.Contains(table, name)
+			assert.True(t, isInTable, "%s of %s needs its line in builtinKinds of pkg/inject/kinds/builtin.go", name, file)
+		}
+	}
+}
+
+// kindsVariables returns the names that end in Kinds, of those that find returns for a node of the file.
+func kindsVariables(t *testing.T, file string, find func(ast.Node) []*ast.Ident) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	var names []string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		for _, name := range find(n) {
+			if strings.HasSuffix(name.Name, "Kinds") {
+				names = append(names, name.Name)
+			}
+		}
+		return true
+	})
+	return names
 }
 
 // isOnlyReported reports whether nothing can be done for a pod but to report why.

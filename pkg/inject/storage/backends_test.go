@@ -5,16 +5,67 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
+
+// TestEveryBackendIsComplete comes before all tests that build volumes: a row without its source would end
+// the first of them without a name.
+func TestEveryBackendIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for _, b := range storage.Backends {
+		assert.False(t, seen[b.Name] || seen[b.Driver], "the name and the driver of %s are those of one row", b.Name)
+		seen[b.Name], seen[b.Driver] = true, true
+		t.Run(b.Name, func(t *testing.T) {
+			assert.NotEmpty(t, b.Handle, "the documentation describes a handle")
+			assert.NotEmpty(t, b.Docs, "the documentation has the sources")
+			assert.Equal(t, b.Name == "csi", b.Driver == "")
+			require.True(t, b.HasSource(), "%s needs its source in pkg/inject/storage/backends.go", b.Name)
+			config := staticConfig(t, b)
+			require.Len(t, config.Profiles[0].Claim.AccessModes, 1)
+			assert.Contains(t, b.AccessModes, config.Profiles[0].Claim.AccessModes[0], "the default must work")
+			for name, preset := range b.Performance {
+				assert.Contains(t, []string{"standard", "fast", "throughput"}, name)
+				assert.NotEmpty(t, preset.Parameters)
+				if preset.MinSize != "" {
+					_, err := resource.ParseQuantity(preset.MinSize)
+					require.NoError(t, err)
+				}
+			}
+			if standard, ok := b.Performance["standard"]; ok {
+				for key, value := range standard.Parameters {
+					assert.Equal(t, b.Parameters[key], value, "standard is the default")
+				}
+			}
+			if len(b.SnapshotParameters)+len(b.ToSnapshot) > 0 {
+				assert.True(t, b.Snapshots)
+			}
+		})
+	}
+}
+
+// TestReadmeNamesEveryBackend holds the sentence of README.md that lists the backends.
+func TestReadmeNamesEveryBackend(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(docs, "..", "README.md"))
+	require.NoError(t, err)
+	_, list, hasList := strings.Cut(string(text), "\nStorage backends: ")
+	require.True(t, hasList, "README.md needs a sentence that begins with %q", "Storage backends: ")
+	list, _, _ = strings.Cut(list, ";")
+	names := regexp.MustCompile(`[a-z0-9-]+`).FindAllString(list, -1)
+	for _, b := range storage.Backends {
+		isNamed := slices.Contains(names, b.Name)
+		assert.True(t, isNamed, "README.md needs %s in the sentence that begins with %q", b.Name, "Storage backends: ")
+	}
+}
 
 // TestBackendsDocument holds the tables of docs/backends.md to the table of backends, with a section for
 // each of them.

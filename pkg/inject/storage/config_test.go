@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -893,12 +892,6 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 		"/runs",
 		injecttest.Load(t, "profiles:\n- name: a\n  "+strings.ReplaceAll(blocks[2][1], "\n", "\n  ")).Profiles[0].Mount.Path,
 	)
-	for _, key := range []string{
-		inject.AnnotationProfiles, inject.AnnotationMountPath, inject.AnnotationSubPath, inject.AnnotationReadOnly,
-		inject.AnnotationContainers, inject.AnnotationExcludeContainers,
-	} {
-		assert.Contains(t, string(text), "`"+key+"`")
-	}
 }
 
 // TestEveryFieldIsDocumented walks the types of the configuration: docs/configuration.md has each field in

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
@@ -213,38 +212,6 @@ func TestObjectsAreNotSharedBetweenCalls(t *testing.T) {
 	expected, err := storage.Objects(storage.Default(), injecttest.Release, use)
 	require.NoError(t, err)
 	assert.Equal(t, expected, second)
-}
-
-func TestEveryBackendIsComplete(t *testing.T) {
-	seen := map[string]bool{}
-	for _, b := range storage.Backends {
-		assert.False(t, seen[b.Name] || seen[b.Driver], "the name and the driver of %s are those of one row", b.Name)
-		seen[b.Name], seen[b.Driver] = true, true
-		t.Run(b.Name, func(t *testing.T) {
-			assert.NotEmpty(t, b.Handle, "the documentation describes a handle")
-			assert.NotEmpty(t, b.Docs, "the documentation has the sources")
-			assert.Equal(t, b.Name == "csi", b.Driver == "")
-			config := staticConfig(t, b)
-			require.Len(t, config.Profiles[0].Claim.AccessModes, 1)
-			assert.Contains(t, b.AccessModes, config.Profiles[0].Claim.AccessModes[0], "the default must work")
-			for name, preset := range b.Performance {
-				assert.Contains(t, []string{"standard", "fast", "throughput"}, name)
-				assert.NotEmpty(t, preset.Parameters)
-				if preset.MinSize != "" {
-					_, err := resource.ParseQuantity(preset.MinSize)
-					require.NoError(t, err)
-				}
-			}
-			if standard, ok := b.Performance["standard"]; ok {
-				for key, value := range standard.Parameters {
-					assert.Equal(t, b.Parameters[key], value, "standard is the default")
-				}
-			}
-			if len(b.SnapshotParameters)+len(b.ToSnapshot) > 0 {
-				assert.True(t, b.Snapshots)
-			}
-		})
-	}
 }
 
 // TestClassesFollowTheProfile is about the optional classes and what names them.

@@ -18,7 +18,7 @@ import (
 const notYAML = "@ pipeline-storage: "
 
 // explain prints the report as a table.
-func explain(w io.Writer, report *postrender.Report) error {
+func (o *Options) explain(w io.Writer, report *postrender.Report) error {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%swhat would be done (no manifests)\n\n", notYAML)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -41,7 +41,7 @@ func explain(w io.Writer, report *postrender.Report) error {
 		}
 		out.WriteByte('\n')
 	}
-	warn(&out, report)
+	o.warn(&out, warningsOf(report))
 	return writeString(w, out.String())
 }
 

@@ -67,19 +67,6 @@ func isFile(stream io.Writer, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
 }
 
-// warn prints the warnings of a report. Helm shows them on failure only; the report has them in any case.
-func warn(w io.Writer, report *postrender.Report) {
-	for i := range report.Workloads {
-		load := &report.Workloads[i]
-		for _, warning := range load.Warnings {
-			fmt.Fprintf(w, "warning: document %d %s/%s: %s\n", load.Document, load.Kind, load.Name, warning)
-		}
-	}
-	for _, warning := range report.Warnings {
-		fmt.Fprintln(w, "warning:", warning)
-	}
-}
-
 func printConfig(w io.Writer, r *postrender.Renderer) error {
 	text, err := manifest.Encode(r.Config)
 	if err != nil {

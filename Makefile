@@ -128,7 +128,7 @@ lint:
 	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run --allow-serial-runners ./...
 
 .PHONY: generate
-## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md and docs/configuration.md, expected test files, the chart's schema, config/.
+## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md, expected test files, the chart's schema, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
@@ -136,6 +136,7 @@ generate:
 	@go test ./pkg/inject/storage -run 'TestObjects|Document' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null
 	@go test ./internal/admission -run TestThreatModelHasTheLimits -update >/dev/null
+	@go test ./cmd/webhook/app -run 'TestEveryMetricIsDocumented|TestEveryFlagIsDocumented' -update >/dev/null
 	@go test ./test/samples -run TestOrigin -update >/dev/null
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null

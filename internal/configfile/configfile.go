@@ -11,9 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
-
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -21,21 +18,6 @@ import (
 // updates a mounted ConfigMap within a minute or so, by replacing a symbolic link, and a few
 // kilobytes a second cost nothing.
 const Interval = time.Second
-
-var (
-	refused = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pipeline_storage_config_refused",
-		Help: "1 while the configuration file is refused and the one before is in force.",
-	})
-	reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pipeline_storage_config_reloads_total",
-		Help: "Changes of the configuration file that came into force (ok) or were refused.",
-	}, []string{"result"})
-)
-
-func init() {
-	metrics.Registry.MustRegister(refused, reloads)
-}
 
 // File is a configuration file that may change. Its methods are safe for concurrent use.
 type File struct {

@@ -96,12 +96,12 @@ func (o *Options) render(s Streams, stream []byte) error {
 		return errors.Join(err, reportErr)
 	}
 	if o.Explain { // the table has the reasons, above all when the run is refused
-		return errors.Join(err, explain(s.Out, &out.Report))
+		return errors.Join(err, o.explain(s.Out, &out.Report))
 	}
 	if err != nil {
 		return err
 	}
-	warn(s.Err, &out.Report)
+	o.warn(s.Err, warningsOf(&out.Report))
 	return o.write(s.Out, out)
 }
 
@@ -121,9 +121,7 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 		return nil, nil, err
 	}
 	overrides := o.Overrides()
-	for _, w := range append(warnings, overrides...) {
-		fmt.Fprintln(stderr, "warning:", w)
-	}
+	o.warn(stderr, append(warnings, overrides...))
 	return o.newRenderer(config, storage.Release{Name: o.Release, Namespace: o.Namespace}), overrides, nil
 }
 

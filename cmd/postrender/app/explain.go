@@ -20,7 +20,7 @@ const notYAML = "@ pipeline-storage: "
 
 // explain prints the report as a table. Below the table are the storage objects and the warnings.
 // It writes all at once, so that an error of the table leaves no half of it.
-func explain(w io.Writer, report *postrender.Report) error {
+func (o *Options) explain(w io.Writer, report *postrender.Report) error {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%swhat would be done (no manifests)\n\n", notYAML)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -43,7 +43,7 @@ func explain(w io.Writer, report *postrender.Report) error {
 		}
 		out.WriteByte('\n')
 	}
-	warn(&out, report)
+	o.warn(&out, warningsOf(report))
 	return writeString(w, out.String())
 }
 

@@ -35,10 +35,10 @@ func (o *Options) function(s Streams, list *postrender.ResourceList) error {
 		return errors.Join(err, reportErr)
 	}
 	if o.Explain {
-		return errors.Join(err, explain(s.Out, &out.Report))
+		return errors.Join(err, o.explain(s.Out, &out.Report))
 	}
 	if err == nil {
-		warn(s.Err, &out.Report)
+		o.warn(s.Err, warningsOf(&out.Report))
 	} else if o.Diff {
 		return err
 	}
@@ -69,9 +69,7 @@ func (o *Options) functionRenderer(stderr io.Writer,
 		return nil, nil, inFunctionConfig(err)
 	}
 	overrides := o.overrideSentences()
-	for _, w := range append(warnings, overrides...) {
-		fmt.Fprintln(stderr, "warning:", w)
-	}
+	o.warn(stderr, append(warnings, overrides...))
 	release := storage.Release{
 		Name:      cmp.Or(o.Release, list.Release.Name),
 		Namespace: cmp.Or(o.Namespace, list.Release.Namespace),

@@ -72,20 +72,6 @@ func isFile(stream io.Writer, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b) && a.Mode()&os.ModeDevice == 0
 }
 
-// warn prints the warnings of a report. Helm shows them on failure only; the report has them in
-// any case. Those of workloads come first, in the order of the stream.
-func warn(w io.Writer, report *postrender.Report) {
-	for i := range report.Workloads {
-		load := &report.Workloads[i]
-		for _, warning := range load.Warnings {
-			fmt.Fprintf(w, "warning: document %d %s/%s: %s\n", load.Document, load.Kind, load.Name, warning)
-		}
-	}
-	for _, warning := range report.Warnings {
-		fmt.Fprintln(w, "warning:", warning)
-	}
-}
-
 // printConfig writes the configuration as the run would use it, with defaults and flags applied.
 // Its output is a valid file for --config.
 func (o *Options) printConfig(s Streams) error {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"flag"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -15,64 +14,49 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
 const (
 	repository = "../../.."
 	operations = repository + "/docs/operations.md"
-	dashboard  = repository + "/charts/pipeline-storage/files/dashboard.json"
 )
 
 var (
-	update = flag.Bool("update", false, "write the table of metrics in docs/operations.md")
+	update = flag.Bool("update", false, "write the tables of metrics and flags in docs/operations.md")
 
-	metricRows = regexp.MustCompile(`(?s)(\| Metric \|[^\n]*\n\|---[^\n]*\n)(.*?)(\n\n)`)
-	eventRows  = regexp.MustCompile(`(?s)\| Reason \| About \|[^\n]*\n\|---[^\n]*\n(.*?)\n\n`)
-	firstCell  = regexp.MustCompile("(?m)^\\| `(\\w+)`")
-	// described is how prometheus prints a description.
-	described = regexp.MustCompile(`fqName: ("[^"]*"), help: ("(?:[^"\\]|\\.)*"), .*variableLabels: \{(.*)\}\}$`)
-	ownMetric = regexp.MustCompile(`"(pipeline_storage_\w+)"`)
+	eventRows = regexp.MustCompile(`(?s)\| Reason \| About \|[^\n]*\n\|---[^\n]*\n(.*?)\n\n`)
+	firstCell = regexp.MustCompile("(?m)^\\| `(\\w+)`")
 )
 
-// metric is what the program registers.
-type metric struct{ name, labels, help string }
-
-func (m metric) row() string {
-	labels := ""
-	if m.labels != "" {
-		labels = "`" + m.labels + "`"
-	}
-	return fmt.Sprintf("| `%s` | %s | %s |", m.name, labels, m.help)
-}
-
-// registered returns the metrics of this program: all packages of the program register theirs when
-// they are imported, but for the gauge of /readyz.
-func registered(t *testing.T) []metric {
+// generatedTable compares the rows of a table in docs/operations.md with those of the code. The
+// header is the beginning of the table's first line. With -update it writes them.
+func generatedTable(t *testing.T, header string, rows []string) {
 	t.Helper()
-	registry, ok := metrics.Registry.(prometheus.Collector)
-	require.True(t, ok)
-	descriptions := make(chan *prometheus.Desc, 1000)
-	registry.Describe(descriptions)
-	(&health{}).gauge().Describe(descriptions)
-	close(descriptions)
-	var all []metric
-	for d := range descriptions {
-		match := described.FindStringSubmatch(d.String())
-		require.NotNil(t, match, d.String())
-		name, err := strconv.Unquote(match[1])
-		require.NoError(t, err)
-		help, err := strconv.Unquote(match[2])
-		require.NoError(t, err)
-		if strings.HasPrefix(name, "pipeline_storage_") {
-			all = append(all, metric{name, match[3], help})
-		}
+	text, err := os.ReadFile(operations)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), "\n"+header)
+	require.True(t, found, "docs/operations.md needs a table that begins with %q", header)
+	lines := strings.SplitAfter(rest, "\n")
+	end := 2 // the header and the line below it
+	for end < len(lines) && strings.HasPrefix(lines[end], "|") {
+		end++
 	}
-	slices.SortFunc(all, func(a, b metric) int { return strings.Compare(a.name, b.name) })
-	return slices.Compact(all)
+	if *update {
+		before += "\n" + header + lines[0] + lines[1] + strings.Join(rows, "\n") + "\n"
+		require.NoError(t, os.WriteFile(operations, []byte(before+strings.Join(lines[end:], "")), 0o644))
+		return
+	}
+	documented := strings.Split(strings.TrimSuffix(strings.Join(lines[2:end], ""), "\n"), "\n")
+	for _, row := range rows {
+		assert.True(t, slices.Contains(documented, row), "docs/operations.md lacks the row %s", row)
+	}
+	for _, row := range documented {
+		assert.True(t, slices.Contains(rows, row), "docs/operations.md has the row %s, and the code does not", row)
+	}
+	assert.True(t, slices.Equal(documented, rows), "write the table %s… of docs/operations.md by make generate, or by "+
+		"go test ./cmd/webhook/app -run 'Metric|Flag' -update", header)
 }
 
 // sources calls a function with each Go file of the program that is no test.
@@ -87,56 +71,6 @@ func sources(t *testing.T, each func(path string)) {
 				return err
 			}))
 	}
-}
-
-// TestEveryMetricIsDocumented compares the table in docs/operations.md with the registered metrics.
-func TestEveryMetricIsDocumented(t *testing.T) {
-	var rows []string
-	for _, m := range registered(t) {
-		rows = append(rows, m.row())
-	}
-	text, err := os.ReadFile(operations)
-	require.NoError(t, err)
-	want := strings.Join(rows, "\n")
-	if *update {
-		text = metricRows.ReplaceAll(text, []byte("${1}"+want+"${3}"))
-		require.NoError(t, os.WriteFile(operations, text, 0o644))
-	}
-	found := metricRows.FindSubmatch(text)
-	require.NotNil(t, found, "docs/operations.md has a table of metrics")
-	assert.Equal(t, want, string(found[2]), "write it by go test ./cmd/webhook/app -run Metric -update")
-}
-
-// TestEveryMetricIsOnTheDashboard: a metric that no panel shows helps in no incident.
-func TestEveryMetricIsOnTheDashboard(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(dashboard)
-	require.NoError(t, err)
-	for _, m := range registered(t) {
-		// A histogram has a suffix there.
-		assert.Regexp(t, `\b`+m.name+`(_bucket|_sum|_count)?\{`, string(text), "no panel has the metric %s", m.name)
-	}
-}
-
-// TestNoMetricIsForgotten holds the two tests above to the source: they must find each metric that
-// any file names.
-func TestNoMetricIsForgotten(t *testing.T) {
-	t.Parallel()
-	var named []string
-	sources(t, func(path string) {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, match := range ownMetric.FindAllStringSubmatch(string(text), -1) {
-			named = append(named, match[1])
-		}
-	})
-	slices.Sort(named)
-	var names []string
-	for _, m := range registered(t) {
-		names = append(names, m.name)
-	}
-	assert.Equal(t, slices.Compact(named), names)
-	assert.Contains(t, names, "pipeline_storage_ready")
 }
 
 // eventReasons returns the values of the constants named reason… in the packages that send Events.

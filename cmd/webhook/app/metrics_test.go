@@ -126,7 +126,7 @@ func TestEveryMetricIsObserved(t *testing.T) {
 				"function other than init", path, variable)
 		}
 	}
-	assert.Equal(t, len(registered(t))-1, count, "declare each metric as a variable of metrics.go, "+
+	assert.GreaterOrEqual(t, count, len(registered(t))-1, "declare each metric as a variable of metrics.go, "+
 		"NAME = prometheus.New…: this test finds no other one, and only the gauge of /readyz needs none")
 }
 

@@ -53,13 +53,13 @@ type source struct {
 // The sources by when they have their value: known before the mount is added, or later. A row of
 // [storage.Placeholders] that reads a new place needs an entry.
 var (
-	known = []source{
+	knownSources = []source{
 		{"namespace", func(s *subject, value string) { s.Namespace = value }},
 		{"release", func(s *subject, value string) { s.release = value }},
 		{"label", func(s *subject, value string) { s.Labels[knownKey] = value }},
 		{"annotation", func(s *subject, value string) { s.Annotations[knownKey] = value }},
 	}
-	later = []source{
+	laterSources = []source{
 		{"name", func(s *subject, value string) { s.Name = value }},
 		{"label of a controller", func(s *subject, value string) { s.Labels[laterKey] = value }},
 	}
@@ -69,7 +69,7 @@ var (
 func newSubject() *subject {
 	s := &subject{}
 	s.Labels, s.Annotations = map[string]string{}, map[string]string{}
-	for _, source := range slices.Concat(known, later) {
+	for _, source := range slices.Concat(knownSources, laterSources) {
 		source.set(s, "x")
 	}
 	return s
@@ -86,7 +86,7 @@ func TestEveryPlaceholderReadsOneSource(t *testing.T) {
 			plain, isMounted := mountedDirectory(t, config, newSubject())
 			require.True(t, isMounted)
 			var read []string
-			for _, source := range slices.Concat(known, later) {
+			for _, source := range slices.Concat(knownSources, laterSources) {
 				changed := newSubject()
 				source.set(changed, "y")
 				if directory, _ := mountedDirectory(t, config, changed); directory != plain {
@@ -118,14 +118,14 @@ func FuzzPlaceholders(f *testing.F) {
 		}
 		row := &storage.Placeholders[n]
 		if row.Later == nil || row.Noun != "" {
-			requireInPlace(t, known, before+row.Text(knownKey)+after, value)
+			requireInPlace(t, knownSources, before+row.Text(knownKey)+after, value)
 		}
 		if row.Later == nil {
 			return
 		}
 		require.Contains(t, accepted, row.Pattern, "a value that comes later is one that the API server accepts")
 		if len(accepted[row.Pattern](value)) == 0 {
-			requireInPlace(t, later, before+row.Text(laterKey)+after, value)
+			requireInPlace(t, laterSources, before+row.Text(laterKey)+after, value)
 		}
 	})
 }

@@ -60,6 +60,11 @@ var hostile = map[string]func(size int) string{
 	"custom documents": func(n int) string {
 		return fill(n, cost.Numbered("---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"))
 	},
+	// The last document has no room until the pod in front of it is decided.
+	"documents before one that waits": func(n int) string {
+		return fill(n/2, cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n")) + "---\n" + jobHead + oneJob +
+			"---\n{a: [" + fill(n/2, cost.Numbered("v%d,")) + "], kind: Pod}\n"
+	},
 	"items of a list": func(n int) string {
 		return "apiVersion: v1\nkind: List\nitems:\n" + fill(n, cost.Numbered("- apiVersion: v1\n  kind: "+
 			"Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))

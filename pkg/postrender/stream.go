@@ -80,6 +80,9 @@ type pipeline struct {
 	*run
 	// next is the index of the first document that was not considered for reading.
 	next int
+	// waiting is the document at next when it has no room yet. Its text is searched once only, however
+	// many documents are decided meanwhile.
+	waiting *document
 	// room is how much may be parsed in addition.
 	room int64
 	// edited receives the weight of every document that was edited.
@@ -87,7 +90,7 @@ type pipeline struct {
 }
 
 // documents decides about every document. It returns all refusals of a stream at once. It is the
-// only goroutine that decides.  Other goroutines read and edit.
+// only goroutine that decides. Other goroutines read and edit.
 func (r *run) documents() error {
 	p := &pipeline{run: r, room: maxParsed, edited: make(chan int64, maxParsed/minWeight)}
 	decided := 0
@@ -110,29 +113,43 @@ func (r *run) documents() error {
 
 // readAhead begins to read documents while there is room.
 func (p *pipeline) readAhead() {
-	for p.next < len(p.docs) && p.startReading(p.next) {
+	for p.next < len(p.docs) && p.startReading() {
 		p.next++
 	}
 }
 
-// startReading begins to read a document, if it must be parsed. It returns false when there is no room
-// for the document.
-func (p *pipeline) startReading(i int) bool {
-	doc := &p.docs[i]
-	kind, isRequired := p.kindToParse(doc)
-	if !isRequired && !seemsToHoldPod(doc) {
-		return true
+// startReading begins to read the next document, if it must be parsed. It returns false when there is
+// no room for the document.
+func (p *pipeline) startReading() bool {
+	if p.waiting == nil {
+		p.waiting = p.toParse(p.next)
 	}
-	weight := min(max(int64(len(doc.Raw)), minWeight), maxParsed)
-	if weight > p.room {
+	d := p.waiting
+	switch {
+	case d == nil:
+		return true
+	case d.weight > p.room:
 		return false
 	}
-	p.room -= weight
-	d := &document{unit: unitOf(doc), index: i, isRequired: isRequired, parseKind: kind, weight: weight}
-	d.kind = cmp.Or(kind, d.kind)
+	p.waiting = nil
+	p.room -= d.weight
 	d.reading = start(d.read)
 	p.parsed = append(p.parsed, d)
 	return true
+}
+
+// toParse returns the document with an index, or nil when it need not be parsed. It searches the whole
+// text where the text leaves the kind open.
+func (r *run) toParse(i int) *document {
+	doc := &r.docs[i]
+	kind, isRequired := r.kindToParse(doc)
+	if !isRequired && !seemsToHoldPod(doc) {
+		return nil
+	}
+	d := &document{unit: unitOf(doc), index: i, isRequired: isRequired, parseKind: kind}
+	d.kind = cmp.Or(kind, d.kind)
+	d.weight = min(max(int64(len(doc.Raw)), minWeight), maxParsed)
+	return d
 }
 
 // await waits until a document is read. Documents that are edited meanwhile make room for others.
@@ -174,9 +191,10 @@ func unitOf(doc *manifest.Document) unit {
 	return u
 }
 
-// read parses the document, unless it is too large: the decision refuses it.
+// read parses the document, unless it is too large. Then the decision refuses it, or reports it without
+// its pods.
 func (d *document) read() {
-	if !d.isRequired || len(d.doc.Body) <= maxDocument {
+	if len(d.doc.Body) <= maxDocument {
 		d.tree, d.err = manifest.Decode(d.doc.Body)
 	}
 }

@@ -62,7 +62,8 @@ func parse(body []byte) (*yaml.Node, error) {
 
 // Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil.
 // Numbers keep their text. Aliases and merge keys are expanded; of repeated keys the last one
-// counts, as it does for Helm.
+// counts, as it does for Helm. [Tree.Apply] and [Tree.Remove] change the value while they run, and
+// restore it: do not read it at the same time.
 func (t *Tree) Value() any { return t.value }
 
 // sanitize keeps the place and the kind of a syntax error. It drops the name of an anchor, the one

@@ -60,6 +60,9 @@ func (r *run) fromHelm3() bool {
 }
 
 // presentObject is a storage object of the stream. An earlier run wrote it, or the chart has it.
+//
+// Its content belongs to the tree of its document. Read it while deciding, or after collect: an edit
+// of the document changes it meanwhile.
 type presentObject struct {
 	unit *unit
 	kinds.Object

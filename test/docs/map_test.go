@@ -16,7 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const architecture = "docs/architecture.md"
+const (
+	architecture = "docs/architecture.md"
+	module       = "github.com/pipeline-storage/pipeline-storage/"
+)
 
 var (
 	// row is a line of a table whose first cell is a code span.
@@ -156,4 +159,50 @@ func receiver(expression ast.Expr) string {
 	default:
 		return ""
 	}
+}
+
+// TestMapHasTheImports holds the third column: the packages of pkg and internal that a package of the product imports. A package
+// of the table without a name there is not held.
+func TestMapHasTheImports(t *testing.T) {
+	t.Parallel()
+
+	rows := 0
+	for line := range strings.Lines(section(t, architecture, "Packages")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		match := row.FindStringSubmatch(line)
+		if match == nil || len(cells) != 3 || strings.Contains(cells[2], "its app") || strings.TrimSpace(cells[2]) == "" {
+			continue
+		}
+		rows++
+		written := strings.Split(strings.TrimSpace(cells[2]), ", ")
+		slices.Sort(written)
+		assert.Equal(t, strings.Join(imports(t, match[1]), ", "), strings.Join(written, ", "), "the imports of %s", match[1])
+	}
+	assert.Greater(t, rows, 15)
+}
+
+// imports returns the packages of pkg and internal that the files of a directory import, by the last elements of their paths, or
+// "none".
+func imports(t *testing.T, directory string) []string {
+	t.Helper()
+	var found []string
+	for _, file := range files(t, ".go") {
+		if path.Dir(file) != directory || strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			if inModule, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module); ok {
+				if strings.HasPrefix(inModule, "pkg/") || strings.HasPrefix(inModule, "internal/") {
+					found = append(found, path.Base(inModule))
+				}
+			}
+		}
+	}
+	slices.Sort(found)
+	if found = slices.Compact(found); len(found) == 0 {
+		return []string{"none"}
+	}
+	return found
 }

@@ -161,8 +161,8 @@ func receiver(expression ast.Expr) string {
 	}
 }
 
-// TestMapHasTheImports holds the third column: the packages of pkg and internal that a package of the product imports. A package
-// of the table without a name there is not held.
+// TestMapHasTheImports holds the third column: the packages of pkg and internal that a package of the
+// product imports. A row whose column is empty is not held.
 func TestMapHasTheImports(t *testing.T) {
 	t.Parallel()
 
@@ -181,8 +181,8 @@ func TestMapHasTheImports(t *testing.T) {
 	assert.Greater(t, rows, 15)
 }
 
-// imports returns the packages of pkg and internal that the files of a directory import, by the last elements of their paths, or
-// "none".
+// imports returns the packages of pkg and internal that the files of a directory import, by the last
+// elements of their paths, or "none".
 func imports(t *testing.T, directory string) []string {
 	t.Helper()
 	var found []string

@@ -40,7 +40,7 @@ type Watcher struct {
 	live   client.Reader
 	events kube.Events
 	loop   kube.WebhookLoop
-	note   kube.Note
+	note   kube.ReadyNote
 }
 
 // Add adds the comparison to a manager whose cache has namespaces and the

@@ -103,7 +103,8 @@ func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhas
 // BeingDeleted is about a claim that pods still need, whether it is bound or not.
 func BeingDeleted(claim string) Finding {
 	return advise(ReasonClaimDeleting,
-		fmt.Sprintf("claim %s is being deleted: Kubernetes removes it when no pod uses it any more, and new pods wait. ", claim),
+		fmt.Sprintf("claim %s is being deleted: Kubernetes removes it when no pod uses it any more, "+
+			"and new pods wait. ", claim),
 		"Delete these pods; then the claim is recreated, and its volume is retained where the reclaim policy is Retain")
 }
 

@@ -135,8 +135,7 @@ func (r *reader) request(into *request) error {
 	})
 }
 
-// groupKind reads the kind of the object. Its version is not needed: a core/v1
-// Pod is the only one.
+// groupKind reads the kind of the object. Its version is not needed: a core/v1 Pod is the only one.
 func (r *reader) groupKind(into *request) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {

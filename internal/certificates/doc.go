@@ -3,7 +3,7 @@
 //
 //	c, err := certificates.New(api, certificates.Options{
 //		Self:                 true,
-//		Secret:               types.NamespacedName{Namespace: "storage", Name: "pipeline-storage-ca"},
+//		Secret:               types.NamespacedName{Namespace: "storage", Name: "pipeline-storage-webhook-ca"},
 //		DNSNames:             certificates.ServiceNames("pipeline-storage", "storage"),
 //		WebhookConfiguration: "pipeline-storage",
 //	})

@@ -119,7 +119,7 @@ func TestRecreatesDeletedClaim(t *testing.T) {
 	first := claim.UID
 	require.NoError(t, f.Delete(t.Context(), claim))
 	assert.Contains(t, f.event(namespace, "one", diagnose.ReasonClaimDeleting),
-		"claim pvc-data-pipeline is being deleted: it ends when the pods that use it have ended")
+		"claim pvc-data-pipeline is being deleted: Kubernetes removes it when no pod uses it any more")
 	f.unfinalize(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
 	eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{},
 		func(c *corev1.PersistentVolumeClaim) bool {

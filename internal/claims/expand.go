@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
@@ -29,9 +30,9 @@ func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVo
 		r.warn(expansionNotAllowed(r.profile.Name, r.claim, from.String(), to.String()))
 		return nil
 	}
-	err = kube.MergePatch(ctx, r.writer, r.claim, kube.Object{
-		"metadata": kube.Object{"resourceVersion": r.claim.ResourceVersion},
-		"spec":     kube.Object{"resources": kube.Object{"requests": kube.Object{"storage": to.String()}}},
+	err = kube.MergePatch(ctx, r.writer, r.claim, kube.Fields{
+		"metadata": kube.Fields{"resourceVersion": r.claim.ResourceVersion},
+		"spec":     kube.Fields{"resources": kube.Fields{"requests": kube.Fields{"storage": to.String()}}},
 	})
 	if err != nil {
 		return asRefusal(err, diagnose.ReasonExpandRefused, "expand claim "+r.claim.Name)
@@ -43,7 +44,7 @@ func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVo
 // allowsExpansion reports whether the claim's class exists and allows expansion.
 func (r *reconciliation) allowsExpansion(ctx context.Context) (bool, error) {
 	class, err := r.readClass(ctx)
-	return class != nil && class.AllowVolumeExpansion != nil && *class.AllowVolumeExpansion, err
+	return class != nil && ptr.Deref(class.AllowVolumeExpansion, false), err
 }
 
 // neverShrinks is about a profile that is smaller than its claim. Kubernetes supports no shrinking.

@@ -116,9 +116,9 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 	if err := r.confirmClaim(ctx); err != nil {
 		return err
 	}
-	err = r.patchVolume(ctx, volume, diagnose.ReasonVolumeReleased, "re-bind", kube.Object{
-		"metadata": kube.Object{"resourceVersion": volume.ResourceVersion},
-		"spec":     kube.Object{"claimRef": kube.Object{"uid": r.claim.UID, "resourceVersion": nil}},
+	err = r.patchVolume(ctx, volume, diagnose.ReasonVolumeReleased, "re-bind", kube.Fields{
+		"metadata": kube.Fields{"resourceVersion": volume.ResourceVersion},
+		"spec":     kube.Fields{"claimRef": kube.Fields{"uid": r.claim.UID, "resourceVersion": nil}},
 	})
 	if err != nil {
 		return err
@@ -164,9 +164,9 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 	if err := r.confirmClaim(ctx); err != nil { // read after the namespace, so it is in this one
 		return err
 	}
-	patch := kube.Object{"metadata": kube.Object{
+	patch := kube.Fields{"metadata": kube.Fields{
 		"resourceVersion": volume.ResourceVersion,
-		"labels":          kube.Object{storage.LabelNamespace: r.ref.Namespace, storage.LabelNamespaceUID: namespaceUID},
+		"labels":          kube.Fields{storage.LabelNamespace: r.ref.Namespace, storage.LabelNamespaceUID: namespaceUID},
 	}}
 	return r.patchVolume(ctx, volume, diagnose.ReasonCreateRefused, "write the namespace's labels on", patch)
 }
@@ -176,7 +176,7 @@ func (r *reconciliation) labelVolume(ctx context.Context, volume *corev1.Persist
 // change, see [asRefusal]. The guardrail policies let the controller change nothing else of a
 // volume.
 func (r *reconciliation) patchVolume(
-	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch kube.Object,
+	ctx context.Context, volume *corev1.PersistentVolume, reason, action string, patch kube.Fields,
 ) error {
 	err := kube.MergePatch(ctx, r.writer, volume, patch)
 	switch {

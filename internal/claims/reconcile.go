@@ -105,8 +105,8 @@ var (
 // changes rights, quota, policies or values. Any other error is retried. action is an infinitive,
 // for the message.
 //
-// Quota answers Forbidden. A
-// ValidatingAdmissionPolicy answers Invalid, unless it sets another reason.
+// Quota answers Forbidden. A ValidatingAdmissionPolicy answers Invalid, unless it sets another
+// reason.
 // Source: Kubernetes, apiserver, pkg/admission/plugin: resourcequota/controller.go and
 // policy/validating/dispatcher.go.
 func asRefusal(err error, reason, action string) error {
@@ -269,8 +269,8 @@ func (r *reconciliation) isInSync() bool {
 		time.Since(s.at) < inSyncFor
 }
 
-// recordInSync remembers a bound claim of this installation. An unmanaged
-// claim is not in the cache, so that its changes are not seen: it is compared each time.
+// recordInSync remembers a bound claim of this installation. An unmanaged claim is not in the cache,
+// so that its changes are not seen: it is compared each time.
 func (r *reconciliation) recordInSync() {
 	if r.own() {
 		r.inSync.Store(r.ref, syncState{config: r.config, uid: r.claim.UID, version: r.claim.ResourceVersion, at: time.Now()})

@@ -103,8 +103,9 @@ func phase(claim *corev1.PersistentVolumeClaim) corev1.PersistentVolumeClaimPhas
 // BeingDeleted is about a claim that pods still need, whether it is bound or not.
 func BeingDeleted(claim string) Finding {
 	return advise(ReasonClaimDeleting,
-		fmt.Sprintf("claim %s is being deleted: it ends when the pods that use it have ended, and new pods wait. ", claim),
-		"End them to have it recreated; its volume is retained where the reclaim policy is Retain")
+		fmt.Sprintf("claim %s is being deleted: Kubernetes removes it when no pod uses it any more, "+
+			"and new pods wait. ", claim),
+		"Delete these pods; then the claim is recreated, and its volume is retained where the reclaim policy is Retain")
 }
 
 // lost is about a claim that was bound and whose volume does not exist any more, or belongs to

@@ -109,7 +109,7 @@ func listed(volumes []corev1.PersistentVolume) string {
 		names = append(names, volumes[i].Name)
 	}
 	if more := len(volumes) - mostListed; more > 0 {
-		return fmt.Sprintf("%s (and %d more)", strings.Join(names, ", "), more)
+		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), more)
 	}
 	return strings.Join(names, ", ")
 }

@@ -86,3 +86,13 @@ func volumeNames(volumes []corev1.PersistentVolume) []string {
 	}
 	return names
 }
+
+func TestNamesFirstVolumes(t *testing.T) {
+	t.Parallel()
+	volumes := make([]corev1.PersistentVolume, 5)
+	for i := range volumes {
+		volumes[i].Name = string(rune('a' + i))
+	}
+	assert.Contains(t, Ambiguous("data", volumes[:3]).Note, "PersistentVolumes a, b, c all have data")
+	assert.Contains(t, Ambiguous("data", volumes).Note, "PersistentVolumes a, b, c and 2 more all have data")
+}

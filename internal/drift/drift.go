@@ -91,7 +91,7 @@ type Watcher struct {
 	events kube.Events
 	limit  flowcontrol.PassiveRateLimiter // of log messages and Events
 	loop   kube.WebhookLoop
-	note   kube.Note
+	note   kube.ReadyNote
 
 	// The fields below belong to the loop.
 	since          time.Time // of the difference; zero: no difference

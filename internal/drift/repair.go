@@ -50,8 +50,8 @@ func (w *Watcher) repair(ctx context.Context, expected *Expected) error {
 func (w *Watcher) restore(
 	ctx context.Context, expected *Expected, live *v1.MutatingWebhookConfiguration,
 ) (*v1.MutatingWebhookConfiguration, error) {
-	return w.patch(ctx, live.Name, kube.Object{
-		"metadata": kube.Object{"resourceVersion": live.ResourceVersion},
+	return w.patch(ctx, live.Name, kube.Fields{
+		"metadata": kube.Fields{"resourceVersion": live.ResourceVersion},
 		"webhooks": expected.restored(live.Webhooks),
 	})
 }
@@ -70,15 +70,15 @@ func (w *Watcher) disown(ctx context.Context) error {
 	if len(others) == len(live.ManagedFields) {
 		return nil
 	}
-	_, err = w.patch(ctx, live.Name, kube.Object{
-		"metadata": kube.Object{"resourceVersion": live.ResourceVersion, "managedFields": others},
+	_, err = w.patch(ctx, live.Name, kube.Fields{
+		"metadata": kube.Fields{"resourceVersion": live.ResourceVersion, "managedFields": others},
 	})
 	return err
 }
 
 // patch changes fields of the MutatingWebhookConfiguration and returns it as it is then.
 func (w *Watcher) patch(
-	ctx context.Context, name string, fields kube.Object,
+	ctx context.Context, name string, fields kube.Fields,
 ) (*v1.MutatingWebhookConfiguration, error) {
 	object := &v1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if err := kube.MergePatch(ctx, w.writer, object, fields, client.FieldOwner(fieldManager)); err != nil {

@@ -13,9 +13,11 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Names of the programs that report Events. The chart's guardrail policies allow these two only.
+// Names under which Events are reported. The chart's guardrail policies allow these two only.
 const (
-	Reporter       = "pipeline-storage"
+	// Reporter reports about the webhook, also without the claims controller.
+	Reporter = "pipeline-storage"
+	// ClaimsReporter is the claims controller. It reports about claims and the pods that need them.
 	ClaimsReporter = "pipeline-storage-claims"
 )
 

@@ -6,9 +6,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestNoteIsEmptyUntilSet(t *testing.T) {
+func TestReadyNoteIsEmptyUntilSet(t *testing.T) {
 	t.Parallel()
-	var note Note
+	var note ReadyNote
 	assert.False(t, note.IsSet())
 	assert.Empty(t, note.Text())
 	note.Set("two installations select the same pods")

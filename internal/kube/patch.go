@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Object is a JSON object.
-type Object map[string]any
+// Fields are the fields of a JSON object.
+type Fields map[string]any
 
 // MergePatch sends the fields to change, and reads the answer into target. A nil value removes its
 // field.
@@ -20,7 +20,7 @@ type Object map[string]any
 // the like apply to it.
 // Source: Kubernetes, API Concepts, "JSON Merge Patch" and "Resource versions"; RFC 7386.
 func MergePatch(
-	ctx context.Context, api client.Writer, target client.Object, fields Object, options ...client.PatchOption,
+	ctx context.Context, api client.Writer, target client.Object, fields Fields, options ...client.PatchOption,
 ) error {
 	text, err := json.Marshal(fields)
 	if err != nil {

@@ -40,7 +40,7 @@ type Watcher struct {
 	live   client.Reader
 	events kube.Events
 	loop   kube.WebhookLoop
-	note   kube.Note
+	note   kube.ReadyNote
 }
 
 // Add adds the comparison to a manager whose cache has namespaces and the
@@ -53,7 +53,7 @@ func Add(mgr manager.Manager, own string) (*Watcher, error) {
 		return nil, nil
 	}
 	w := &Watcher{own: own, cached: mgr.GetCache(), live: mgr.GetAPIReader()}
-	w.events.Recorder = mgr.GetEventRecorder(kube.ClaimsReporter)
+	w.events.Recorder = mgr.GetEventRecorder(kube.Reporter)
 	w.loop.Reconcile = w.reconcile
 	ctx := context.Background() // nothing blocks here: the cache has not started
 	if _, err := mgr.GetCache().GetInformer(ctx, kube.MetadataOf("Namespace"), cache.BlockUntilSynced(false)); err != nil {

@@ -124,6 +124,7 @@ func (f *fixture) notes(about string) []string {
 	var notes []string
 	for _, e := range list.Items {
 		if e.Regarding.Name == about && e.Reason == diagnose.ReasonOverlap {
+			assert.Equal(f.t, kube.Reporter, e.ReportingController)
 			notes = append(notes, e.Note)
 		}
 	}

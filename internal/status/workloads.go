@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
@@ -61,12 +62,7 @@ func workloadsFrom[T any](items []T, workload func(*T) Workload) []Workload {
 
 // wanted is the number of replicas: 1 where none is given. Source: Kubernetes,
 // pkg/apis/apps/v1/defaults.go.
-func wanted(replicas *int32) int32 {
-	if replicas == nil {
-		return 1
-	}
-	return *replicas
-}
+func wanted(replicas *int32) int32 { return ptr.Deref(replicas, 1) }
 
 // unlabeled returns the workloads of a namespace that have the label themselves while their pods
 // have none. A ReplicaSet has its labels from its template. They are in the order in which they

@@ -265,25 +265,25 @@ func (p *podPatch) takesVariables() error {
 }
 
 // container removes injected mounts, and what came with them.
-func (r *removal) container(i int, c *kinds.Container, uses []injectedProfile) {
+func (r *removal) container(i int, c *kinds.Container, injected []injectedProfile) {
 	var removed []*chosenProfile
 	mounts := c.Path + "/volumeMounts"
-	for _, u := range uses {
-		if !u.profile.includes(c.Name) {
+	for _, p := range injected {
+		if !p.profile.includes(c.Name) {
 			continue
 		}
 		isInjected := false
 		for n, raw := range r.list(mounts) {
-			if isJSON(raw, u.mount) {
+			if isJSON(raw, p.mount) {
 				isInjected = true
 				r.removeItem(mounts, n)
 			}
 		}
 		if isInjected {
-			removed = append(removed, u.profile)
+			removed = append(removed, p.profile)
 			r.removed(
 				i,
-				Addition{Profile: u.profile.Name, Container: c.Name, Volume: u.volume.name, MountPath: u.profile.Mount.Path},
+				Addition{Profile: p.profile.Name, Container: c.Name, Volume: p.volume.name, MountPath: p.profile.Mount.Path},
 			)
 		}
 	}

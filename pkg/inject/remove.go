@@ -23,15 +23,15 @@ import (
 // Remove is for users who uninstall. Neither path of injection calls it.
 func Remove(config *storage.Config, req Request, object *kinds.Object) Result {
 	r := removal{config: config, request: req, object: object, decisions: make([]Decision, len(object.Pods))}
-	uses := make([][]injectedProfile, len(object.Pods))
+	injected := make([][]injectedProfile, len(object.Pods))
 	for i := range object.Pods {
-		uses[i] = r.pod(i)
+		injected[i] = r.pod(i)
 	}
 	for _, v := range r.volumes {
 		r.removeVolume(v)
 	}
 	for i := range object.Pods {
-		r.fields(i, uses[i])
+		r.fields(i, injected[i])
 		r.conclude(i)
 	}
 	result := Result{Decisions: r.decisions}
@@ -96,14 +96,14 @@ func (r *removal) pod(i int) []injectedProfile {
 		d.Reason, d.Message = ReasonNotSelected, fmt.Sprintf("its labels do not match %q", s)
 		return nil
 	}
-	var uses []injectedProfile
+	var injected []injectedProfile
 	for p := range r.config.Profiles {
-		found, err := r.injectedProfiles(i, &r.config.Profiles[p])
+		found, err := r.findInjected(i, &r.config.Profiles[p])
 		if err != nil {
 			d.Reason, d.Message = ReasonInvalid, err.Error()
 			return nil
 		}
-		uses = append(uses, found...)
+		injected = append(injected, found...)
 		claim := r.claim(i, &r.config.Profiles[p])
 		if slices.ContainsFunc(
 			pod.AllVolumes(),
@@ -118,19 +118,19 @@ func (r *removal) pod(i int) []injectedProfile {
 		}
 	}
 	for c := range pod.Containers {
-		r.container(i, &pod.Containers[c], uses)
+		r.container(i, &pod.Containers[c], injected)
 	}
 	if pod.Label != nil && pod.Label.Value == kinds.LabelEnabled {
 		r.warn(i, "the label %s stays: it may be the pod's own, and without the webhook it does nothing", pod.Label.Key)
 	}
-	return uses
+	return injected
 }
 
-// injectedProfiles finds the volumes of a profile in a pod. Any other volume of that name is warned
+// findInjected finds the volumes of a profile in a pod. Any other volume of that name is warned
 // of and remains.
-func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedProfile, error) {
+func (r *removal) findInjected(i int, profile *storage.Profile) ([]injectedProfile, error) {
 	pod, name, claim := &r.object.Pods[i], profile.VolumeName(), r.claim(i, profile)
-	var uses []injectedProfile
+	var injected []injectedProfile
 	for n, raw := range r.list(pod.VolumesPath) {
 		if v := pod.Volumes[n]; v.Name != name {
 			if v.Claim == claim {
@@ -158,9 +158,9 @@ func (r *removal) injectedProfiles(i int, profile *storage.Profile) ([]injectedP
 		if err != nil { // injection would have refused it
 			r.warn(i, "%s", err)
 		}
-		uses = append(uses, injectedProfile{chosen, volume, mount})
+		injected = append(injected, injectedProfile{chosen, volume, mount})
 	}
-	return uses, nil
+	return injected, nil
 }
 
 // warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own.
@@ -201,23 +201,23 @@ func (r *removal) claim(i int, profile *storage.Profile) string {
 }
 
 // fields removes what was set on a pod for profiles whose volume is removed.
-func (r *removal) fields(i int, uses []injectedProfile) {
+func (r *removal) fields(i int, injected []injectedProfile) {
 	pod := &r.object.Pods[i]
 	var removed []string
-	for _, u := range uses {
-		if u.volume.isRetained {
+	for _, p := range injected {
+		if p.volume.isRetained {
 			continue
 		}
-		removed = append(removed, u.profile.Name)
-		r.colocation(i, &u.profile.Profile, u.volume.claim)
+		removed = append(removed, p.profile.Name)
+		r.colocation(i, &p.profile.Profile, p.volume.claim)
 		for _, row := range podTraces {
 			found := r.lookup(row.at(pod))
-			for _, t := range row.traces(u.profile) {
+			for _, t := range row.traces(p.profile) {
 				if isJSON(found, t.value) {
 					if r.removeField(row.at(pod)) {
 						r.removed(i, t.addition)
 					}
-				} else if warning := row.beside(found, u.profile); warning != "" {
+				} else if warning := row.beside(found, p.profile); warning != "" {
 					r.warn(i, "%s", warning)
 				}
 			}

@@ -15,7 +15,9 @@ type Report struct {
 	Namespace string `json:"namespace,omitempty"`
 	// Workloads has one entry for every pod or pod template, and for every object that seems to hold one.
 	Workloads []Workload `json:"workloads"`
-	// Objects are the StorageClass, PersistentVolume and PersistentVolumeClaims that the release needs.
+	// Objects are the storage objects that the release needs: StorageClasses, PersistentVolumes,
+	// PersistentVolumeClaims, VolumeAttributesClasses and VolumeSnapshotClasses. Of a removal they are
+	// those that were removed or retained.
 	Objects []Object `json:"objects"`
 	// Overrides are the flags that changed a field of the configuration file.
 	Overrides []string `json:"overrides,omitempty"`

@@ -42,6 +42,7 @@ func TestGuardrailsHoldEventsToWhatIsReported(t *testing.T) {
 			Kind:       "MutatingWebhookConfiguration",
 			Name:       name,
 		}
+		event.ReportingController = "pipeline-storage"
 		return event
 	}
 	unmanaged := eventAbout(namespace, "Pod")

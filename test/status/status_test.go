@@ -108,7 +108,7 @@ func TestReportsEveryProblem(t *testing.T) {
 			"full", "PersistentVolumeClaim/pvc-data-pipeline-disk", diagnose.ReasonClaimMissing, "does not exist",
 			"the claims controller creates it while it runs: kubectl logs --namespace storage-system",
 		},
-		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "End them"},
+		{"deleting", "PersistentVolumeClaim/data", diagnose.ReasonClaimDeleting, "is being deleted", "Delete these pods"},
 		{
 			"zone", "PersistentVolumeClaim/data", diagnose.ReasonWrongZone,
 			"only nodes with " + zone + " in west reach, and the pod one is not scheduled", "let the pod run there",

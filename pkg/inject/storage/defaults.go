@@ -58,9 +58,9 @@ func (p *Profile) setDefaults() []string {
 	if len(p.Claim.AccessModes) == 0 {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{p.Backend().defaultAccessMode()}
 	}
-	p.Claim.Create = boolOr(p.Claim.Create, true)
-	p.StorageClass.Create = boolOr(p.StorageClass.Create, *p.Claim.Create)
-	p.StorageClass.AllowVolumeExpansion = boolOr(p.StorageClass.AllowVolumeExpansion, true)
+	p.Claim.Create = cmp.Or(p.Claim.Create, new(true))
+	p.StorageClass.Create = cmp.Or(p.StorageClass.Create, new(*p.Claim.Create))
+	p.StorageClass.AllowVolumeExpansion = cmp.Or(p.StorageClass.AllowVolumeExpansion, new(true))
 	if p.StorageClass.ReclaimPolicy == "" {
 		p.StorageClass.ReclaimPolicy = defaultReclaim
 	}
@@ -68,7 +68,7 @@ func (p *Profile) setDefaults() []string {
 		p.StorageClass.VolumeBindingMode = defaultBindingMode
 	}
 	if p.Volume != nil {
-		p.Volume.Create = boolOr(p.Volume.Create, *p.Claim.Create)
+		p.Volume.Create = cmp.Or(p.Volume.Create, new(*p.Claim.Create))
 	}
 	p.setClassDefaults()
 	if p.Mount.Path == "" {
@@ -100,21 +100,13 @@ func (s *StorageClass) setBackend(profile string) []string {
 	return nil
 }
 
-// boolOr returns a pointer to a value, or to the fallback where there is no value.
-func boolOr(value *bool, fallback bool) *bool {
-	if value != nil {
-		return value
-	}
-	return &fallback
-}
-
 // setClassDefaults completes the optional classes.
 func (p *Profile) setClassDefaults() {
 	if a := p.AttributesClass; a != nil {
-		a.Create = boolOr(a.Create, *p.Claim.Create)
+		a.Create = cmp.Or(a.Create, new(*p.Claim.Create))
 	}
 	if s := p.SnapshotClass; s != nil {
-		s.Create = boolOr(s.Create, *p.Claim.Create)
+		s.Create = cmp.Or(s.Create, new(*p.Claim.Create))
 		s.DeletionPolicy = cmp.Or(s.DeletionPolicy, DeletionRetain)
 	}
 }

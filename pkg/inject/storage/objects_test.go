@@ -310,6 +310,25 @@ func lustre(parameters string) string {
 	return "storageClass: {backend: aws-fsx-lustre, parameters: {subnetId: s, " + parameters + "}}"
 }
 
+func TestWarnsOfVolumeWithoutZone(t *testing.T) {
+	for name, tt := range map[string]struct{ profile, exp string }{
+		"the backend has the key": {
+			"volume: {handle: vol-1}",
+			"set it to the volume's topology.ebs.csi.aws.com/zone",
+		},
+		"the volume has the key": {
+			"storageClass: {backend: csi, driver: d}, volume: {handle: vol-1, topologyKey: topology.example.com/zone}",
+			"set it to the volume's topology.example.com/zone",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := injecttest.Load(t, "profiles: [{name: default, "+tt.profile+"}]\n")
+			assert.Equal(t, []string{`profile "default": volume.zone is empty, so the scheduler may put pods where the ` +
+				"volume cannot be reached; " + tt.exp}, config.Profiles[0].Warnings())
+		})
+	}
+}
+
 func TestPerformanceIsUnderTheProfilesOwnParameters(t *testing.T) {
 	for name, tt := range map[string]struct {
 		profile string

@@ -273,7 +273,7 @@ func (p *Profile) Warnings() []string {
 	var warnings []string
 	if p.Volume != nil && *p.Volume.Create && p.Volume.Zone == "" && p.topologyKey() != "" {
 		warnings = append(warnings, p.warning("volume.zone is empty, so the scheduler may put pods where the volume "+
-			"cannot be reached; set it to the volume's %s", p.Backend().TopologyKey))
+			"cannot be reached; set it to the volume's %s", p.topologyKey()))
 	}
 	if p.FSGroup != nil && p.onHostPath() {
 		warnings = append(warnings, p.warning("fsGroup has no effect on hostPath volumes, which the backend %s uses here: "+

@@ -111,9 +111,9 @@ func (r *Renderer) Render(stream []byte) (*Output, error) {
 type run struct {
 	*Renderer
 	pass pass
-	// kinds is the table of the kinds that hold pods, and names are those that must be parsed.
-	kinds kinds.Table
-	names map[string]bool
+	// table has the kinds that hold pods. kindsToParse are the names of these and of the storage objects.
+	table        kinds.Table
+	kindsToParse map[string]bool
 	// stream and docs are empty for a ResourceList.
 	stream []byte
 	docs   []manifest.Document
@@ -153,12 +153,12 @@ type pass interface {
 // parses nothing yet.
 func newRun(r *Renderer, stream []byte) *run {
 	table := kinds.NewTable(r.Config.Kinds)
-	names := table.Names()
+	toParse := table.Names()
 	for kind := range storageGroups {
-		names[kind] = true
+		toParse[kind] = true
 	}
 	run := &run{
-		Renderer: r, kinds: table, names: names, stream: stream,
+		Renderer: r, table: table, kindsToParse: toParse, stream: stream,
 		report: Report{
 			Release: r.Release.Name, Namespace: r.Release.Namespace,
 			Workloads: []Workload{}, Objects: []Object{},

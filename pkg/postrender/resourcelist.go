@@ -171,7 +171,7 @@ func (l *ResourceList) refused(report *Report) *Output {
 // list decides about every item and then about the storage that they need. It returns all
 // conflicts at once.
 func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
-	objects, err := p.kinds.Find(list.content)
+	objects, err := p.table.Find(list.content)
 	if err != nil {
 		return nil, err
 	}

@@ -267,7 +267,7 @@ func (r *run) decideObjects(d *document) error {
 		r.pass.addUnparsed(&d.unit)
 		return nil
 	}
-	objects, err := r.kinds.Find(content)
+	objects, err := r.table.Find(content)
 	if err != nil {
 		return fmt.Errorf("document %d %w", d.number, err)
 	}
@@ -292,7 +292,7 @@ func (d *document) where() string {
 // behind which storage must stand.
 func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) {
 	for _, kind := range doc.Header.Kinds {
-		if r.names[kind] {
+		if r.kindsToParse[kind] {
 			return kind, true
 		}
 	}
@@ -305,7 +305,7 @@ func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) 
 
 // namesKind reports whether a text names a kind that must be parsed, anywhere.
 func (r *run) namesKind(body []byte) bool {
-	for kind := range r.names {
+	for kind := range r.kindsToParse {
 		if bytes.Contains(body, []byte(kind)) {
 			return true
 		}

@@ -42,7 +42,7 @@ func (r *run) reportUnsupported(u *unit, tree *manifest.Tree) {
 		return
 	}
 	content, _ := tree.Value().(map[string]any)
-	objects, err := r.kinds.Find(content)
+	objects, err := r.table.Find(content)
 	if err != nil || len(objects) != 1 {
 		return
 	}

@@ -86,9 +86,9 @@ e2e-full: parts-node
 		-figures "$(abspath $(FIGURES))"
 
 .PHONY: test-unit
-## Run the tests that need nothing but Go: seconds.
+## Run the tests that need nothing but Go, without those that measure time and memory.
 test-unit:
-	@go test -short ./pkg/... ./internal/... ./cmd/...
+	@go test -short -skip '^(TestCostGrowsWithSize|TestSlowBodiesKeepNoOtherClientOut)$$' ./pkg/... ./internal/... ./cmd/...
 
 .PHONY: parts
 ## Build what the tests need, once: minutes on a cold cache.

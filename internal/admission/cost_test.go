@@ -217,9 +217,6 @@ var costProfiles = []string{
 // TestCostGrowsWithSize measures what a review costs at four sizes, for every field that a stranger
 // can fill.
 func TestCostGrowsWithSize(t *testing.T) {
-	if testing.Short() {
-		t.Skip("this test measures CPU time: run it without -short")
-	}
 	for _, profiles := range costProfiles {
 		h := &admission.Handler{Config: config(t, profiles), Log: logr.Discard()}
 		for name, review := range hostile {

@@ -75,9 +75,6 @@ func (f *flooded) hold(ctx context.Context, text string) {
 // TestSlowBodiesKeepNoOtherClientOut holds connections that send most of a body and stop, more of
 // them than the server takes. Meanwhile it sends reviews from another address.
 func TestSlowBodiesKeepNoOtherClientOut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("this test measures a load of seconds: run it without -short")
-	}
 	for name, text := range map[string]string{
 		"almost whole bodies": "POST /inject HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
 			"1048000\r\n\r\n" +

@@ -180,9 +180,6 @@ const costConfig = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfi
 // TestCostGrowsWithSize measures what a stream costs at four sizes, for everything that the author
 // of a chart can choose. A refusal is an answer, too.
 func TestCostGrowsWithSize(t *testing.T) {
-	if testing.Short() {
-		t.Skip("this test measures CPU time: run it without -short")
-	}
 	config, _, err := storage.Load([]byte(costConfig))
 	require.NoError(t, err)
 	for mode, remove := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {

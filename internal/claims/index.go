@@ -35,7 +35,7 @@ func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
 	}
-	name := profile.Names(storage.Release{}, namespace).Claim
+	name := profile.ClaimName(storage.Release{}, namespace)
 	var warnings []string
 	// The access modes of an unmanaged claim are not in memory.
 	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() {

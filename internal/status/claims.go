@@ -162,7 +162,7 @@ func (a *analysis) missingNext(name, otherwise string) string {
 	switch {
 	case profile == nil || !*profile.Claim.Create:
 		return otherwise
-	case profile.Names(storage.Release{}, a.name).Claim != name:
+	case profile.ClaimName(storage.Release{}, a.name) != name:
 		return "create it: the profile would create another one, so it came with the rendered pods " +
 			"(helm upgrade creates it again)"
 	case a.selected == nil:

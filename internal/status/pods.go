@@ -84,7 +84,7 @@ func (a *analysis) isClaim(name string) bool {
 		return true
 	}
 	return a.config != nil && slices.ContainsFunc(a.config.Profiles, func(p storage.Profile) bool {
-		return p.Names(storage.Release{}, a.name).Claim == name
+		return p.ClaimName(storage.Release{}, a.name) == name
 	})
 }
 

@@ -264,7 +264,7 @@ func (p *injection) addConsumers(u *unit, object kinds.Object, pod kinds.Pod, d 
 		return
 	}
 	for i, name := range d.Profiles {
-		if d.Claims[i] != p.Config.Profile(name).Names(p.Release, namespace).Claim {
+		if d.Claims[i] != p.Config.Profile(name).ClaimName(p.Release, namespace) {
 			continue
 		}
 		p.consumers = append(p.consumers, consumer{

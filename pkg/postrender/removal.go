@@ -130,7 +130,7 @@ func (p *removal) requireRelease(object kinds.Object) error {
 // searched and not parsed, so that any kind can name it in any field.
 func (p *removal) mentionsClaim(u *unit) bool {
 	return slices.ContainsFunc(p.Config.Profiles, func(profile storage.Profile) bool {
-		return namesObject(u.text, profile.Names(p.Release, p.Release.Namespace).Claim)
+		return namesObject(u.text, profile.ClaimName(p.Release, p.Release.Namespace))
 	})
 }
 
@@ -315,12 +315,12 @@ func (p *removal) removeObject(have *presentObject, want *storage.Object) (edit 
 // usedBy returns what uses the claim of a profile, or may use it, or "".
 func (p *removal) usedBy(profile string) string {
 	for _, m := range p.mounts {
-		if p.Config.Profile(profile).Names(p.Release, m.namespace).Claim == m.claim {
+		if p.Config.Profile(profile).ClaimName(p.Release, m.namespace) == m.claim {
 			return m.workload + " mounts the claim"
 		}
 	}
 	for _, namespace := range p.storageNamespaces() {
-		claim := p.Config.Profile(profile).Names(p.Release, namespace).Claim
+		claim := p.Config.Profile(profile).ClaimName(p.Release, namespace)
 		for _, u := range p.unparsed {
 			if namesObject(u.text, claim) {
 				return u.name + " names the claim for an unknown purpose: remove the claim from it first"

@@ -86,7 +86,7 @@ func serve(t *testing.T, config release) string {
 
 // claim is the name of the first profile's claim.
 func (r release) claim(namespace string) string {
-	return r.Profiles[0].Names(storage.Release{}, namespace).Claim
+	return r.Profiles[0].ClaimName(storage.Release{}, namespace)
 }
 
 // claimFor is the claim of a profile in a namespace.

@@ -145,7 +145,7 @@ func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	_, notes, found := strings.Cut(out, "NOTES:")
 	require.True(t, found)
 	for _, profile := range config.Profiles {
-		line := profile.Name + ": the claim " + profile.Names(storage.Release{}, "any").Claim + " at " + profile.Mount.Path
+		line := profile.Name + ": the claim " + profile.ClaimName(storage.Release{}, "any") + " at " + profile.Mount.Path
 		assert.Contains(t, notes, line)
 	}
 	assert.NotContains(t, notes, "\n\n\n")

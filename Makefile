@@ -14,14 +14,21 @@ MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
 	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
 
-# Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
-PARTS := go run ./test/parts/cmd/parts
+# Builds the named tools, if they are not there yet, and prints "name path seconds" for each. -trimpath as in GO_BUILD: what both
+# compile is compiled once.
+PARTS := go run -trimpath ./test/parts/cmd/parts
+# Sets the shell's variable $part to the path of a tool. The recipe ends where the tool cannot be built.
+PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
-NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner gosh
-TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen promql image
+NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
+TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen \
+	promql image
+# Packages whose tests wait or compute for a minute. They begin first, so that nothing waits for them in the end.
+SLOW_TESTS := ./test/webhook ./test/cost ./test/kinds ./test/chart
 # How long one fuzzer runs.
 FUZZTIME ?= 60s
-# Where the tests on a real node append their figures: go run ./test/e2e/disasters makes the table of docs/reliability.md of them.
+# Where the tests on a real node append their figures: go test ./test/docs -run Disasters -args -figures FILE
+# makes the table of docs/reliability.md of them.
 FIGURES ?=
 
 .PHONY: help
@@ -36,8 +43,9 @@ help:
 
 .PHONY: demo
 ## Render an example chart with real Helm and the post-renderer, and show the difference and the report.
-demo: build
-	@hack/demo.sh "$$($(PARTS) helm3 | awk '{print $$2}')" bin/postrender
+demo:
+	@$(GO_BUILD) -o bin/ ./cmd/postrender
+	@$(call PART,helm3); hack/demo.sh "$$part" bin/postrender
 
 .PHONY: build
 ## Build bin/postrender, bin/webhook and bin/kubectl-pipeline_storage.
@@ -52,21 +60,21 @@ plugin:
 .PHONY: image
 ## Build the image of the Dockerfile for every platform into dist/image, without a container engine.
 image:
-	@"$$($(PARTS) image | awk '{print $$2}')" build -context . -output dist/image -build-arg VERSION=$(VERSION) \
+	@$(call PART,image); "$$part" build -context . -output dist/image -build-arg VERSION=$(VERSION) \
 		-build-arg REVISION="$$(git rev-parse HEAD)"
 
 .PHONY: chart
 ## Package the chart into dist/.
 chart:
-	@"$$($(PARTS) helm3 | awk '{print $$2}')" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination dist
+	@$(call PART,helm3); "$$part" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination dist
 
 .PHONY: test
-## Run every test, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
+## Run every test but those on a real node, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
-	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m \
-		$$(go list ./... | grep -v -e /test/webhook$$ -e /test/e2e$$)
-	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format pkgname-and-test-fails -- -timeout 30m ./test/webhook
+	@$(call PART,gotestsum); LEFT_OUT='test/e2e and test/cluster, which need a real node. Run: make e2e' hack/test.sh "$$part" \
+		--format pkgname-and-test-fails -- -p 4 -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
+		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$)
 
 .PHONY: example-pulumi
 ## Compile and test the Pulumi programs of examples/pulumi, a module of its own: minutes and half a gigabyte on a cold cache.
@@ -76,19 +84,20 @@ example-pulumi:
 .PHONY: e2e
 ## Run the short tests on a real one-node cluster: kubelet, containerd and runc in namespaces of their own. Linux, root.
 e2e: parts-node
-	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 15m ./test/e2e -args \
+	@go test -count 1 ./test/cluster
+	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 -parallel 6 -timeout 15m ./test/e2e -args \
 		-figures "$(abspath $(FIGURES))"
 
 .PHONY: e2e-full
 ## Run all tests on the real node, with ten minutes of faults.
 e2e-full: parts-node
-	@"$$($(PARTS) gotestsum | awk '{print $$2}')" --format testname -- -count 1 -parallel 6 -timeout 60m ./test/e2e -args -full \
+	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 -parallel 6 -timeout 60m ./test/e2e -args -full \
 		-figures "$(abspath $(FIGURES))"
 
 .PHONY: test-unit
-## Run the tests that need nothing but Go, without those that measure time and memory.
+## Run the tests that need nothing but Go.
 test-unit:
-	@go test -short -skip '^(TestCostGrowsWithSize|TestSlowBodiesKeepNoOtherClientOut)$$' ./pkg/... ./internal/... ./cmd/...
+	@go test ./pkg/... ./internal/... ./cmd/...
 
 .PHONY: parts
 ## Build what the tests need, once: minutes on a cold cache.
@@ -96,8 +105,8 @@ parts:
 	@$(PARTS) $(TEST_PARTS) gotestsum >/dev/null
 
 .PHONY: parts-node
-parts-node: parts
-	@$(PARTS) $(NODE_PARTS) >/dev/null
+parts-node:
+	@$(PARTS) $(TEST_PARTS) gotestsum $(NODE_PARTS) >/dev/null
 
 .PHONY: bench
 ## Measure CPU time and memory beside a plain copy, kustomize and yq, as ratios.
@@ -125,10 +134,11 @@ fuzz:
 .PHONY: lint
 ## Check the code with the linters of .golangci.yaml.
 lint:
-	@"$$($(PARTS) golangci-lint | awk '{print $$2}')" run --allow-serial-runners ./...
+	@$(call PART,golangci-lint); "$$part" run --allow-serial-runners ./...
 
 .PHONY: generate
-## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md, expected test files, the chart's schema, config/.
+## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md,
+## expected test files, the chart's schema, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
@@ -142,7 +152,7 @@ generate:
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
-	@"$$($(PARTS) controller-gen | awk '{print $$2}')" rbac:roleName=pipeline-storage.pipeline-storage webhook \
+	@$(call PART,controller-gen); "$$part" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 .PHONY: verify

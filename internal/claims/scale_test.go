@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,62 +19,13 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// heap is what is in use after a collection, in bytes.
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what finalizers freed
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
-}
-
-// TestPodsWithoutTheLabelCostNothing: the API server selects, so however many there are, none is
-// cached.
-func TestPodsWithoutTheLabelCostNothing(t *testing.T) {
-	const many = 3000
-	f := newFixture(t, `{name: default, storageClass: {name: scale-fast}}`)
-	namespace := "claims-scale" // not emptied at the end: no test sees these pods
-	require.NoError(t, client.IgnoreAlreadyExists(f.Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})))
-	r := f.run()
-	f.barrier()
-	before := heap()
-
-	var makers sync.WaitGroup
-	for range 20 {
-		makers.Go(func() {
-			for range many / 20 {
-				pod := &corev1.Pod{
-					ObjectMeta: metav1.ObjectMeta{
-						GenerateName: "pod-", Namespace: namespace, Annotations: map[string]string{inject.AnnotationInjected: "default"},
-					},
-					Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
-				}
-				if !assert.NoError(t, f.Create(t.Context(), pod)) {
-					return
-				}
-			}
-		})
-	}
-	makers.Wait()
-	f.barrier()
-
-	cached := kube.MetadataListOf("Pod")
-	require.NoError(t, r.manager.GetCache().List(t.Context(), cached, client.InNamespace(namespace)))
-	assert.Empty(t, cached.Items)
-	grown := heap() - before
-	t.Logf("the heap grew by %d KiB", grown>>10)
-	assert.Less(t, grown, int64(many*200), "less than 200 bytes for each pod, which a name alone would take")
-	f.missing(namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{})
-}
-
 // TestStrippedPodIsSmall holds the cost of a labelled pod in the cache, whatever the pod is like.
 func TestStrippedPodIsSmall(t *testing.T) { // not parallel: a benchmark counts the memory of the whole process
+
 	large := func(i int) *metav1.PartialObjectMetadata {
 		pod := injectedPod("team-namespace", fmt.Sprintf("training-job-worker-%d", i), "default")
 		pod.UID = types.UID(fmt.Sprintf("0b5e8f6e-3e0c-4f0c-8f0a-%012d", i))

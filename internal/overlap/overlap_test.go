@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -124,4 +125,11 @@ func TestOverlapNote(t *testing.T) {
 			assert.Equal(t, row.want, overlapNote(&own, append(row.others, own), seen))
 		})
 	}
+}
+
+func TestComparesNothingWithoutAName(t *testing.T) {
+	t.Parallel()
+	w, err := Add(nil, "")
+	require.NoError(t, err)
+	assert.Empty(t, w.Note())
 }

@@ -142,7 +142,7 @@ func shared(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join("..", "..", "..", "shared", name)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("the data in %s is not part of the repository", filepath.Base(path))
+		t.Skipf("not covered: the data in ../shared/%s, which is not part of the repository", name)
 	}
 	return path
 }

@@ -16,6 +16,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
+const (
+	jobHead = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: train\nspec:\n  template:\n    " +
+		"metadata:\n      labels: {pipeline-storage: enabled}\n"
+	oneJob = "    spec:\n      containers:\n      - name: main\n"
+)
+
 func TestEmptyStreams(t *testing.T) {
 	for name, stream := range map[string]string{"nothing": "", "blanks": " \n\n"} {
 		t.Run(name, func(t *testing.T) {
@@ -47,9 +53,9 @@ func TestLargeStreams(t *testing.T) {
 	})
 }
 
-// mixedStream has documents of every sort, in several batches.
+// mixedStream has documents of every sort, more than are in work at one time.
 func mixedStream() string {
-	return fill(1<<20, cost.Numbered("---\n"+jobHead+oneJob+
+	return cost.Fill(256<<10, "", cost.Numbered("---\n"+jobHead+oneJob+
 		"---\nkind: ConfigMap\nmetadata:\n  name: c%d\ndata:\n  pod: |\n    kind: Pod\n    containers: []\n"+
 		"---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"+
 		"---\n"+

@@ -1,14 +1,85 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/claim"
 )
 
-// checkCopy returns an error if a program that must change nothing changed something. It shows
-// only the lengths, because a diff of two streams would be too long to read.
+// document is one decoded document of a stream.
+type document struct {
+	unstructured.Unstructured
+	// workload is the same as its type, and pod is in it. Both are nil for all but the kinds of the streams
+	// that hold pods.
+	workload any
+	pod      *corev1.PodSpec
+}
+
+// id identifies a document of one stream. The API version is a part of it, because kinds of two groups may
+// have one name.
+func (d document) id() string {
+	return d.GetAPIVersion() + " " + d.GetKind() + " " + d.GetNamespace() + "/" + d.GetName()
+}
+
+// documents decodes a stream; comments and empty documents vanish. It uses the decoder of Kubernetes instead of
+// this project's own, so that the check is independent of what it checks.
+func documents(text []byte) ([]document, error) {
+	var found []document
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for number := 1; ; number++ {
+		one, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read document %d: %w", number, err)
+		}
+		d, err := decode(one)
+		if err != nil {
+			return nil, fmt.Errorf("decode document %d: %w", number, err)
+		}
+		if len(d.Object) > 0 {
+			found = append(found, d)
+		}
+	}
+}
+
+// decode refuses a workload with fields that its type does not have.
+func decode(text []byte) (d document, err error) {
+	if err := yaml.Unmarshal(text, &d.Object); err != nil {
+		return d, err
+	}
+	switch d.GetKind() {
+	case "Deployment":
+		typed := &appsv1.Deployment{}
+		d.workload, d.pod = typed, &typed.Spec.Template.Spec
+	case "StatefulSet":
+		typed := &appsv1.StatefulSet{}
+		d.workload, d.pod = typed, &typed.Spec.Template.Spec
+	case "Job":
+		typed := &batchv1.Job{}
+		d.workload, d.pod = typed, &typed.Spec.Template.Spec
+	default:
+		return d, nil
+	}
+	return d, yaml.UnmarshalStrict(text, d.workload)
+}
+
+// checkCopy returns an error if a program that must change nothing changed something. It shows only the
+// lengths, because a diff of two streams would be too long to read.
 func checkCopy(in, out []byte) error {
 	if !bytes.Equal(in, out) {
 		return fmt.Errorf("the output (%d bytes) differs from the input (%d bytes)", len(out), len(in))
@@ -16,9 +87,8 @@ func checkCopy(in, out []byte) error {
 	return nil
 }
 
-// checkEdit returns an error unless the output is the input with the claim in every workload and
-// the claim itself, so that no tool is measured for less than the others do. Where the volume
-// stands in its list, and what it is called, is up to the tool.
+// checkEdit returns an error unless the output is the input with the claim in every workload and the claim
+// itself, so that no tool is measured for less than the others do.
 func checkEdit(in []document, out []byte) error {
 	after, err := documents(out)
 	if err != nil {
@@ -27,11 +97,11 @@ func checkEdit(in []document, out []byte) error {
 	byID := map[string]document{}
 	claims := 0
 	for _, d := range after {
-		if byID[d.id()] != nil {
+		if byID[d.id()].Object != nil {
 			return fmt.Errorf("%s is in the output twice", d.id())
 		}
 		byID[d.id()] = d
-		if d.kind() == "PersistentVolumeClaim" && d.name() == claimName {
+		if d.GetKind() == "PersistentVolumeClaim" && d.GetName() == claimName {
 			claims++
 		}
 	}
@@ -46,112 +116,22 @@ func checkEdit(in []document, out []byte) error {
 	return nil
 }
 
-// checkDocument compares one document: a workload has the claim and nothing else is new, any
-// other is the same. After is nil for a lost document. It is changed by the check: the claim is
-// removed from it before both are compared. The error does not show the document, which may be
-// long.
+// checkDocument compares one document: a workload has the claim and nothing else is new, any other is the same.
+// It removes the claim from after. Fields of a workload that are null mean what absent ones do: kustomize drops
+// them from what it patches. The error does not show the document, which may be long.
 func checkDocument(before, after document) error {
-	if after == nil {
+	if after.Object == nil {
 		return errors.New("is missing from the output")
 	}
-	if before.workload() {
-		if err := checkPod(after.pod()); err != nil {
+	isSame := reflect.DeepEqual(before.Object, after.Object)
+	if before.pod != nil {
+		if err := claim.Remove(after.pod, claimName, mountPath); err != nil {
 			return err
 		}
-		removeClaim(after.pod())
+		isSame = equality.Semantic.DeepEqual(before.workload, after.workload)
 	}
-	if !reflect.DeepEqual(prune(map[string]any(before)), prune(map[string]any(after))) {
+	if !isSame {
 		return errors.New("is changed beyond the volume and its mounts")
 	}
 	return nil
-}
-
-// checkPod looks for the volume, and for its mount in every container. A mount that is there
-// twice is refused, too: the API server would refuse it. Init containers count.
-func checkPod(pod map[string]any) error {
-	name := claimVolume(pod)
-	if name == "" {
-		return fmt.Errorf("no volume holds the claim %s", claimName)
-	}
-	for _, list := range containerLists {
-		for _, container := range items(pod, list) {
-			if mountsOf(container, name) != 1 {
-				return fmt.Errorf("container %q mounts volume %q at %s %d times instead of once",
-					stringOf(container, "name"), name, mountPath, mountsOf(container, name))
-			}
-		}
-	}
-	return nil
-}
-
-// claimVolume is the name of the volume that holds the claim. It is empty without such a volume.
-// The first one counts.
-func claimVolume(pod map[string]any) string {
-	for _, volume := range items(pod, "volumes") {
-		if stringOf(child(volume, "persistentVolumeClaim"), "claimName") == claimName {
-			return stringOf(volume, "name")
-		}
-	}
-	return ""
-}
-
-// mountsOf counts the mounts of a volume at the path that the edit promises.
-func mountsOf(container map[string]any, volume string) int {
-	found := 0
-	for _, mount := range items(container, "volumeMounts") {
-		if stringOf(mount, "name") == volume && stringOf(mount, "mountPath") == mountPath {
-			found++
-		}
-	}
-	return found
-}
-
-// removeClaim reverses the edit. Without the claim it changes nothing.
-func removeClaim(pod map[string]any) {
-	name := claimVolume(pod)
-	removeNamed(pod, "volumes", name)
-	for _, list := range containerLists {
-		for _, container := range items(pod, list) {
-			removeNamed(container, "volumeMounts", name)
-		}
-	}
-}
-
-// removeNamed removes the items of that name from a list, and the list if it is empty then. Thus
-// a list that the edit has created leaves nothing behind.
-func removeNamed(object map[string]any, field, name string) {
-	var rest []any
-	for _, item := range items(object, field) {
-		if stringOf(item, "name") != name {
-			rest = append(rest, item)
-		}
-	}
-	if rest == nil {
-		delete(object, field)
-		return
-	}
-	object[field] = rest
-}
-
-// prune returns the value without fields that are null, which mean to Kubernetes what absent ones
-// do: kustomize drops them from what it patches. The value itself remains as it is. Lists retain
-// their nulls, because a position has a meaning.
-func prune(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		rest := map[string]any{}
-		for field, each := range value {
-			if each != nil {
-				rest[field] = prune(each)
-			}
-		}
-		return rest
-	case []any:
-		rest := make([]any, len(value))
-		for i, each := range value {
-			rest[i] = prune(each)
-		}
-		return rest
-	}
-	return value
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/bench/claim"
 )
 
 const before = `---
@@ -66,32 +68,40 @@ spec:
 `
 
 func TestAcceptsCorrectEdit(t *testing.T) {
-	assert.NoError(t, checkEdit(decode(t, before), []byte(after)))
+	assert.NoError(t, checkEdit(read(t, before), []byte(after)))
 }
 
 func TestRefusesIncorrectEdit(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
 		"no claim object":             {"kind: PersistentVolumeClaim", "kind: Secret", "0 PersistentVolumeClaims"},
 		"another claim in the pod":    {"claimName: pvc-data-pipeline.rel", "claimName: other", "no volume holds the claim"},
-		"an init container forgotten": {"- {name: added, mountPath: /data} # prepare", "", `container "prepare" mounts`},
-		"a container forgotten":       {"- {name: added, mountPath: /data} # api", "", `container "api" mounts`},
+		"an init container forgotten": {"- {name: added, mountPath: /data} # prepare", "", `"prepare" does not mount`},
+		"a container forgotten":       {"- {name: added, mountPath: /data} # api", "", `container "api" does not mount`},
 		"a lost mount":                {"- {name: tmp, mountPath: /tmp}", "", "changed beyond"},
 		"a changed ConfigMap": {
 			"    kind: Deployment\n---", "    kind: Job\n---",
 			"ConfigMap pipelines/settings: is changed",
 		},
-		"a lost document": {"name: settings", "name: others", "is missing"},
+		"a mount twice": {
+			"- {name: tmp, mountPath: /tmp}", "- {name: tmp, mountPath: /tmp}\n        - {name: added, mountPath: /data}",
+			"changed beyond",
+		},
+		"a mount that is read-only": {
+			"mountPath: /data} # api", "mountPath: /data, readOnly: true}", `container "api" does not mount`,
+		},
+		"an unknown field": {"      containers:", "      kontainers: []\n      containers:", "unknown field"},
+		"a lost document":  {"name: settings", "name: others", "is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, after, test.old)
-			err := checkEdit(decode(t, before), []byte(strings.Replace(after, test.old, test.new, 1)))
+			err := checkEdit(read(t, before), []byte(strings.Replace(after, test.old, test.new, 1)))
 			assert.ErrorContains(t, err, test.want)
 		})
 	}
 }
 
 func TestRefusesRepeatedDocument(t *testing.T) {
-	assert.ErrorContains(t, checkEdit(decode(t, before), []byte(after+"---\n"+after)), "twice")
+	assert.ErrorContains(t, checkEdit(read(t, before), []byte(after+"---\n"+after)), "twice")
 }
 
 func TestRefusesChangedCopy(t *testing.T) {
@@ -100,15 +110,18 @@ func TestRefusesChangedCopy(t *testing.T) {
 }
 
 func TestPatchMountsInEveryContainer(t *testing.T) {
-	text, err := yaml.Marshal(patch(workloads(decode(t, before))[0]))
+	workload := read(t, before)[1]
+	text, err := yaml.Marshal(patch(workload))
 	require.NoError(t, err)
-	patched := decode(t, string(text))[0]
+	patched := read(t, string(text))[0]
 
 	assert.Equal(t, "apps/v1 Deployment pipelines/api", patched.id())
-	assert.NoError(t, checkPod(patched.pod()))
+	require.NoError(t, claim.Remove(patched.pod, claimName, mountPath))
+	assert.Len(t, patched.pod.InitContainers, 1)
+	assert.Len(t, patched.pod.Containers, 1)
 }
 
-func decode(t *testing.T, text string) []document {
+func read(t *testing.T, text string) []document {
 	t.Helper()
 	all, err := documents([]byte(text))
 	require.NoError(t, err)

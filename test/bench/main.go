@@ -9,68 +9,38 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"slices"
 
-	"github.com/spf13/pflag"
+	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
+	"github.com/pipeline-storage/pipeline-storage/test/bench/stream"
 )
 
-// main ends with exit code 1 on an error. An interrupt ends the programs that are measured and
-// removes the directories.
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(figures.Main("bench", run)) }
 
-// run is the whole of the command: read the flags, prepare, check, measure, report. The table
-// goes to out, and as Markdown to the file of --markdown. With --write-streams nothing is
-// measured. Help is not an error: pflag has printed it.
-func run(ctx context.Context, args []string, out *os.File) error {
-	options, err := parse(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		return nil
-	}
+// run is the whole of the command: read the flags, prepare, check, measure, report.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	if options.streams != "" {
-		return writeStreams(options.streams, options.sizes)
-	}
-	report, err := benchIn(ctx, options)
-	if err != nil {
-		return err
-	}
-	if options.markdown != "" {
-		if err := os.WriteFile(options.markdown, []byte(report.markdown()), 0o644); err != nil {
-			return fmt.Errorf("write the table for the documentation: %w", err)
-		}
-	}
-	_, err = fmt.Fprint(out, report.table())
-	return err
-}
-
-// benchIn makes the directories that bench works in, and removes them. They are removed after an
-// error, too.
-func benchIn(ctx context.Context, o options) (report, error) {
 	programs, err := os.MkdirTemp("", "bench-")
 	if err != nil {
-		return report{}, fmt.Errorf("make a directory for programs: %w", err)
+		return fmt.Errorf("make a directory for programs: %w", err)
 	}
 	defer os.RemoveAll(programs)
 	data, err := os.MkdirTemp(memory(), "bench-")
 	if err != nil {
-		return report{}, fmt.Errorf("make a directory for streams and outputs: %w", err)
+		return fmt.Errorf("make a directory for streams and outputs: %w", err)
 	}
 	defer os.RemoveAll(data)
-	return bench(ctx, o, programs, data)
+	r, err := bench(ctx, o, programs, data)
+	if err != nil {
+		return err
+	}
+	return r.figures().Write(out, o.Markdown)
 }
 
 // memory is a directory that lives in memory, if there is one: a disk must not be measured.
@@ -82,4 +52,36 @@ func memory() string {
 		return shm
 	}
 	return os.TempDir()
+}
+
+// options are the flags.
+type options struct {
+	figures.Options
+	// paths are the programs that flags name, by candidate.
+	paths map[string]*string
+}
+
+// parse reads the flags. The predecessor joins the others when its program is named.
+func parse(args []string) (options, error) {
+	o := options{paths: map[string]*string{}, Options: figures.Options{
+		Rounds: 21, LeastRounds: 15, // an odd number has a median that was measured
+		Candidates: figures.Choice{Flag: "only", All: defaultNames()}, Sizes: figures.Choice{Flag: "sizes", All: sizeNames()},
+	}}
+	flags := o.Flags("bench")
+	o.paths[postrender] = flags.String(postrender, "", "measure this program instead of building ./cmd/postrender")
+	o.paths[predecessor] = flags.String(predecessor, "", "measure this earlier postrender as well, and print its ratios")
+	err := o.Parse(flags, args)
+	if err == nil && *o.paths[predecessor] != "" {
+		o.Candidates.Names = append(slices.Clip(o.Candidates.Names), predecessor)
+	}
+	return o, err
+}
+
+// sizeNames are the names of the streams, smallest first.
+func sizeNames() []string {
+	var names []string
+	for _, size := range stream.Sizes() {
+		names = append(names, size.Name)
+	}
+	return names
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,27 +11,26 @@ func TestMeasuresEveryCandidateByDefault(t *testing.T) {
 	o, err := parse(nil)
 
 	require.NoError(t, err)
-	assert.Equal(t, 21, o.rounds)
-	assert.Equal(t, candidateNames, o.only)
-	assert.Equal(t, []string{"small", "medium", "large"}, o.sizes)
-	assert.False(t, o.skipCheck)
+	assert.Equal(t, 21, o.Rounds)
+	assert.Equal(t, defaultNames(), o.Candidates.Names)
+	assert.Equal(t, []string{"small", "medium", "large"}, o.Sizes.Names)
 }
 
 func TestParsesSelectionWithFewRounds(t *testing.T) {
 	o, err := parse([]string{"--only=postrender,copy", "--sizes=large", "--rounds=3", "--postrender=bin/postrender"})
 
 	require.NoError(t, err)
-	assert.Equal(t, []string{"postrender", "copy"}, o.only)
-	assert.Equal(t, []string{"large"}, o.sizes)
-	assert.Equal(t, "bin/postrender", o.paths[candidatePostrender])
+	assert.Equal(t, []string{"postrender", "copy"}, o.Candidates.Names)
+	assert.Equal(t, []string{"large"}, o.Sizes.Names)
+	assert.Equal(t, "bin/postrender", *o.paths[postrender])
 }
 
 func TestMeasuresNamedPredecessor(t *testing.T) {
 	o, err := parse([]string{"--predecessor=old/postrender"})
 
 	require.NoError(t, err)
-	assert.Equal(t, append(slices.Clone(candidateNames), candidatePredecessor), o.only)
-	assert.Equal(t, "old/postrender", o.paths[candidatePredecessor])
+	assert.Equal(t, append(defaultNames(), predecessor), o.Candidates.Names)
+	assert.Equal(t, "old/postrender", *o.paths[predecessor])
 }
 
 func TestRefusesInvalidFlags(t *testing.T) {

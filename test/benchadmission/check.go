@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/test/bench/claim"
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
 )
 
@@ -24,10 +24,6 @@ const (
 	mountPath = "/data"
 )
 
-// cachedAnswers bounds how many different answers to one review are cached: a diff has its
-// operations in any order.
-const cachedAnswers = 1000
-
 // checker checks every answer of one server to the reviews of one size. An answer that is byte for
 // byte one that was good for the same review is good: the uid is among those bytes. So the patch is
 // applied once for each different answer.
@@ -35,14 +31,19 @@ type checker struct {
 	candidate candidate
 	reviews   []reviews.Review
 
-	mu   sync.RWMutex
-	good []map[string]struct{}
+	mutex  sync.RWMutex
+	good   []map[string]bool // by the review
+	length int               // of a good answer
 }
 
+// cachedAnswers bounds how many different answers to one review are cached: a diff has its
+// operations in any order.
+const cachedAnswers = 1000
+
 func newChecker(c candidate, all []reviews.Review) *checker {
-	k := &checker{candidate: c, reviews: all, good: make([]map[string]struct{}, len(all))}
-	for i := range k.good {
-		k.good[i] = map[string]struct{}{}
+	k := &checker{candidate: c, reviews: all}
+	for range all {
+		k.good = append(k.good, map[string]bool{})
 	}
 	return k
 }
@@ -52,39 +53,21 @@ func (k *checker) check(index, status int, body []byte) error {
 	if status != http.StatusOK {
 		return fmt.Errorf("%s answered with status %d: %.200s", k.candidate.name, status, body)
 	}
-	if k.known(index, body) {
+	k.mutex.RLock()
+	isKnown := k.good[index][string(body)]
+	k.mutex.RUnlock()
+	if isKnown {
 		return nil
 	}
 	if err := k.verify(k.reviews[index], body); err != nil {
 		return fmt.Errorf("%s answered wrongly: %w: %.200s", k.candidate.name, err, body)
 	}
-	k.cache(index, body)
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	if k.length = len(body); len(k.good[index]) < cachedAnswers {
+		k.good[index][string(body)] = true
+	}
 	return nil
-}
-
-func (k *checker) known(index int, body []byte) bool {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	_, found := k.good[index][string(body)]
-	return found
-}
-
-func (k *checker) cache(index int, body []byte) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.good[index]) < cachedAnswers {
-		k.good[index][string(body)] = struct{}{}
-	}
-}
-
-// answerBytes is the length of a good answer.
-func (k *checker) answerBytes() int {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	for body := range k.good[0] {
-		return len(body)
-	}
-	return 0
 }
 
 // verify reads one answer in full.
@@ -148,39 +131,12 @@ func checkPatch(pod, patch []byte) error {
 	if err := strict(patched, &after); err != nil {
 		return fmt.Errorf("the patched pod: %w", err)
 	}
-	if err := removeStorage(&after.Spec); err != nil {
+	if err := claim.Remove(&after.Spec, claimName, mountPath); err != nil {
 		return err
 	}
 	delete(after.Annotations, inject.AnnotationInjected)
 	if !equality.Semantic.DeepEqual(before, after) {
 		return errors.New("the pod is changed beyond the volume, its mounts and the annotation")
-	}
-	return nil
-}
-
-// removeStorage removes the volume with the claim and its mounts, each of which must exist once.
-func removeStorage(spec *corev1.PodSpec) error {
-	isWebhook := func(v corev1.Volume) bool {
-		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claimName &&
-			!v.PersistentVolumeClaim.ReadOnly
-	}
-	at := slices.IndexFunc(spec.Volumes, isWebhook)
-	if at < 0 {
-		return fmt.Errorf("no volume holds the claim %s", claimName)
-	}
-	wanted := corev1.VolumeMount{Name: spec.Volumes[at].Name, MountPath: mountPath}
-	spec.Volumes = slices.Delete(spec.Volumes, at, at+1)
-	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range list {
-			c := &list[i]
-			at := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-				return equality.Semantic.DeepEqual(m, wanted)
-			})
-			if at < 0 {
-				return fmt.Errorf("container %q does not mount the claim at %s", c.Name, mountPath)
-			}
-			c.VolumeMounts = slices.Delete(c.VolumeMounts, at, at+1)
-		}
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func TestCheckAcceptsRightAnswers(t *testing.T) {
 			k := newChecker(test.candidate, []reviews.Review{sent})
 			require.NoError(t, k.check(0, http.StatusOK, []byte(test.body)))
 			assert.NoError(t, k.check(0, http.StatusOK, []byte(test.body)), "and again, from memory")
-			assert.Equal(t, len(test.body), k.answerBytes())
+			assert.Equal(t, len(test.body), k.length)
 		})
 	}
 }

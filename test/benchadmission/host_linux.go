@@ -6,8 +6,6 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,35 +65,14 @@ func (h host) pinSelf() error {
 	return nil
 }
 
-// start starts a server on its CPU. The calling goroutine must be locked to its thread, which the
-// kernel watches: when the thread ends, the server is killed.
-func (h host) start(command *exec.Cmd) (err error) {
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if !h.isPinned {
-		return command.Start()
+// launch starts a server on its CPU, see process.Options.
+func (h host) launch(command *exec.Cmd) error {
+	if h.isPinned {
+		if err := unix.SchedSetaffinity(0, &h.server); err != nil {
+			return fmt.Errorf("pin the server: %w", err)
+		}
 	}
-	if err := unix.SchedSetaffinity(0, &h.server); err != nil {
-		return fmt.Errorf("pin the server: %w", err)
-	}
-	if err := command.Start(); err != nil {
-		return err
-	}
-	if err := unix.SchedSetaffinity(0, &h.client); err != nil {
-		return fmt.Errorf("pin a thread: %w", err)
-	}
-	return nil
+	return command.Start()
 }
 
 func (h host) clientCPUs() int { return h.client.Count() }
-
-// cpuTime returns the CPU time that a process has used, in user and system mode, in nanoseconds.
-// The kernel derives the clock's number from the process's.
-// Source: clock_getcpuclockid(3).
-func cpuTime(pid int) (time.Duration, error) {
-	const scheduled = 2 // CPUCLOCK_SCHED
-	var used unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &used); err != nil {
-		return 0, fmt.Errorf("read the CPU clock of process %d: %w", pid, err)
-	}
-	return time.Duration(used.Nano()), nil
-}

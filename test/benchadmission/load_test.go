@@ -1,17 +1,24 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/pem"
 	"errors"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
+	"github.com/pipeline-storage/pipeline-storage/test/latency"
 )
 
 // stub answers without a server.
@@ -35,10 +42,13 @@ func TestClosedLoadSendsReviewsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &stub{takes: time.Millisecond}, &stub{takes: time.Millisecond}
 
-		result, err := load{clients: []client{first, second}, check: good, reviews: 3}.closed(t.Context(), 5*time.Millisecond)
+		l := load{posters: []poster{first, second}, check: good, reviews: 3}
+
+		requests, elapsed, err := l.closed(t.Context(), 5*time.Millisecond)
 
 		require.NoError(t, err)
-		assert.Equal(t, done{requests: 10, elapsed: 5 * time.Millisecond}, result)
+		assert.Equal(t, 10, requests)
+		assert.Equal(t, 5*time.Millisecond, elapsed)
 		assert.Equal(t, []int{0, 1, 2, 0, 1}, first.sent)
 		assert.Equal(t, []int{1, 2, 0, 1, 2}, second.sent)
 	})
@@ -46,21 +56,21 @@ func TestClosedLoadSendsReviewsInTurns(t *testing.T) {
 
 func TestLoadEndsWithFirstError(t *testing.T) {
 	for name, test := range map[string]struct {
-		client *stub
+		poster *stub
 		check  func(int, int, []byte) error
 	}{
 		"when a request fails":  {&stub{err: errors.New("torn")}, good},
 		"when an answer is bad": {&stub{}, func(int, int, []byte) error { return errors.New("torn") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := load{clients: []client{test.client}, check: test.check, reviews: 1}
+			l := load{posters: []poster{test.poster}, check: test.check, reviews: 1}
 
-			_, err := l.closed(t.Context(), time.Minute)
+			_, _, err := l.closed(t.Context(), time.Minute)
 			require.EqualError(t, err, "torn")
 
 			_, err = l.paced(t.Context(), time.Minute, 1000)
 			require.EqualError(t, err, "torn")
-			assert.Len(t, test.client.sent, 2)
+			assert.Len(t, test.poster.sent, 2)
 		})
 	}
 }
@@ -69,10 +79,10 @@ func TestPacedLoadKeepsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, sent := time.Now(), &stub{takes: time.Millisecond}
 
-		latencies, err := load{clients: []client{sent}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
+		latencies, err := load{posters: []poster{sent}, check: good, reviews: 1}.paced(t.Context(), 100*time.Millisecond, 500)
 
 		require.NoError(t, err)
-		assert.Equal(t, slices.Repeat([]time.Duration{time.Millisecond}, 50), latencies)
+		assert.Equal(t, latency.Series{slices.Repeat([]time.Duration{time.Millisecond}, 50)}, latencies)
 		assert.Equal(t, 99*time.Millisecond, time.Since(begun))
 	})
 }
@@ -83,11 +93,11 @@ func TestPacedLoadCountsTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &stub{takes: 10 * time.Millisecond}
 
-		latencies, err := load{clients: []client{slow}, check: good, reviews: 1}.paced(t.Context(), 20*time.Millisecond, 200)
+		latencies, err := load{posters: []poster{slow}, check: good, reviews: 1}.paced(t.Context(), 20*time.Millisecond, 200)
 
 		require.NoError(t, err)
 		assert.Equal(t,
-			[]time.Duration{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond},
+			latency.Series{{10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond}},
 			latencies)
 	})
 }
@@ -96,34 +106,70 @@ func TestLoadStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	_, err := load{clients: []client{&stub{}}, check: good, reviews: 1}.closed(ctx, time.Minute)
+	_, _, err := load{posters: []poster{&stub{}}, check: good, reviews: 1}.closed(ctx, time.Minute)
 
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-func TestEachClientHasItsOwnNumber(t *testing.T) {
-	var mu sync.Mutex
-	seen := map[int]client{}
-	clients := []client{&stub{takes: 1}, &stub{takes: 2}}
+// A net/http server sends short bodies with their length and long ones in chunks.
+func TestPostToNetHTTP(t *testing.T) {
+	for _, isHTTP2 := range []bool{false, true} {
+		sent := small(t)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			text, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			assert.Equal(t, "/inject?timeout=5s", r.URL.String())
+			for name, value := range header {
+				assert.Equal(t, value, r.Header[name])
+			}
+			assert.Equal(t, sent.Body, append(text, sent.Body[len(text):]...))
+			_, _ = w.Write(text)
+		}))
+		server.EnableHTTP2 = isHTTP2
+		server.StartTLS()
+		defer server.Close()
+		short := reviews.Review{Body: sent.Body[:10]}
+		d := dialer{
+			address: server.Listener.Addr().String(), http2: isHTTP2,
+			ca: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+		}
+		posters, err := d.posters(t.Context(), []reviews.Review{sent, short})
+		require.NoError(t, err)
+		require.Len(t, posters, inFlight)
 
-	err := load{clients: clients}.each(func(number int, c client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		seen[number] = c
-		return nil
-	})
-
-	require.NoError(t, err)
-	assert.Equal(t, map[int]client{0: clients[0], 1: clients[1]}, seen)
+		for index, want := range []string{string(sent.Body), string(short.Body), string(sent.Body)} {
+			status, body, err := posters[index].post(t.Context(), index%2)
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusOK, status)
+			assert.Equal(t, want, string(body))
+		}
+		for _, p := range posters {
+			p.close()
+		}
+	}
 }
 
-func TestPercentile(t *testing.T) {
-	var sorted []time.Duration
-	for i := range 100 {
-		sorted = append(sorted, time.Duration(i))
+func TestPostRefuses(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"another protocol": {"SSH-2.0-x\r\n", "malformed HTTP"},
+		"a truncated body": {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "EOF"},
+		"truncated chunks": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", "EOF"},
+		"another version":  {"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "the server speaks HTTP/2.0"},
+		"a connection that closes": {
+			"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno",
+			"closes the connection after status 400: no",
+		},
+		"nothing": {"", "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own, other := net.Pipe()
+			go func() {
+				_, _ = other.Read(make([]byte, 1))
+				_, _ = io.WriteString(other, test.text)
+				_ = other.Close()
+			}()
+			_, _, err := (&http1{connection: own, reader: bufio.NewReader(own), requests: [][]byte{{0}}}).post(t.Context(), 0)
+			assert.ErrorContains(t, err, test.want)
+		})
 	}
-	assert.Equal(t, time.Duration(50), percentile(sorted, 0.5))
-	assert.Equal(t, time.Duration(99), percentile(sorted, 0.99))
-	assert.Equal(t, time.Duration(99), percentile(sorted, 1))
-	assert.Zero(t, percentile(nil, 0.5))
 }

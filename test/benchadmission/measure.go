@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
+	"github.com/pipeline-storage/pipeline-storage/test/latency"
 )
 
 const (
@@ -24,11 +24,34 @@ const (
 	mallocs = "go_memstats_mallocs_total"
 )
 
+// table is what the servers cost over one version of HTTP.
+type table struct {
+	protocol string
+	rounds   int
+	subjects []*subject
+}
+
+// subject is what they cost for reviews of one size, by the candidate's name.
+type subject struct {
+	name    string
+	bytes   int
+	reviews []reviews.Review
+	results map[string]*result
+}
+
+// result are the figures of one server, and the checker of its answers.
+type result struct {
+	*checker
+	samples   []sample
+	latencies latency.Series // at the offered rate
+}
+
 // sample is one period of load.
 type sample struct {
-	done
-	cpu    time.Duration // of the server
-	allocs float64       // of the server, for reviews only
+	requests int
+	elapsed  time.Duration
+	cpu      time.Duration // of the server
+	allocs   float64       // of the server, for reviews only
 }
 
 // cost is the server's CPU time for a review, in microseconds.
@@ -43,18 +66,43 @@ func (s sample) busy() float64 { return 100 * s.cpu.Seconds() / s.elapsed.Second
 
 func (s sample) allocsPerReview() float64 { return s.allocs / float64(s.requests) }
 
-// idleness is what a server allocates without reviews.
-type idleness struct {
-	scrape float64 // for one request for metrics
-	second float64
+func newSubjects(o options) ([]*subject, error) {
+	var all []*subject
+	for _, size := range reviews.Sizes() {
+		if !o.Sizes.Has(size.Name) {
+			continue
+		}
+		made, err := size.Make(variants)
+		if err != nil {
+			return nil, err
+		}
+		s := &subject{name: size.Name, bytes: len(made[0].Body), reviews: made, results: map[string]*result{}}
+		for _, c := range o.candidates() {
+			s.results[c.name] = &result{checker: newChecker(c, made)}
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
-// during returns what a server allocates in a period with one metrics request.
-func (i idleness) during(elapsed time.Duration) float64 { return i.scrape + i.second*elapsed.Seconds() }
+// measured reports whether there are samples of a server.
+func (s *subject) measured(name string) bool {
+	return s.results[name] != nil && len(s.results[name].samples) > 0
+}
 
-// measureIdle leaves servers idle and reads their memory and allocations.
+// spread returns the spread of one figure of a server.
+func (s *subject) spread(name string, figure func(sample) float64) figures.Spread {
+	return figures.SpreadBy(s.results[name].samples, figure)
+}
+
+// capacity is how many times the capacity of allow a server has.
+func (s *subject) capacity(name string) float64 {
+	return s.spread(allow, sample.cost).Median / s.spread(name, sample.cost).Median
+}
+
+// measureIdle leaves servers idle and returns their memory. It measures what they allocate meanwhile.
 func measureIdle(ctx context.Context, servers []*server, wait time.Duration) (map[string]float64, error) {
-	before := map[string]float64{}
+	before, memory := map[string]float64{}, map[string]float64{}
 	for _, s := range servers {
 		count, err := s.measureScrape(ctx)
 		if err != nil {
@@ -68,18 +116,17 @@ func measureIdle(ctx context.Context, servers []*server, wait time.Duration) (ma
 		return nil, ctx.Err()
 	case <-time.After(wait): // no work on purpose: the idle server is what is measured
 	}
-	memory := map[string]float64{}
 	for _, s := range servers {
-		size, err := rss(s.pid())
+		used, err := s.Usage()
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		count, err := s.metric(ctx, mallocs)
 		if err != nil {
 			return nil, err
 		}
-		count, err := metric(ctx, s.metricsURL(), mallocs)
-		if err != nil {
-			return nil, err
-		}
-		memory[s.name] = size
-		s.idle.second = max(0, count-before[s.name]-s.idle.scrape) / time.Since(begun).Seconds()
+		memory[s.name] = float64(used.Resident)
+		s.perSecond = max(0, count-before[s.name]-s.perScrape) / time.Since(begun).Seconds()
 	}
 	return memory, nil
 }
@@ -90,150 +137,30 @@ func (s *server) measureScrape(ctx context.Context) (count float64, err error) {
 	var costs []float64
 	for number := range metricsScrapes + 1 {
 		before := count
-		if count, err = metric(ctx, s.metricsURL(), mallocs); err != nil {
-			return 0, fmt.Errorf("%s: %w", s.name, err)
+		if count, err = s.metric(ctx, mallocs); err != nil {
+			return 0, err
 		}
 		if number > 0 {
 			costs = append(costs, count-before)
 		}
 	}
-	s.idle.scrape = figures.Median(costs)
+	s.perScrape = figures.Median(costs)
 	return count, nil
-}
-
-// loaded is a warm server with open connections.
-func (s *server) loaded(ctx context.Context, check *checker, work func(load) error) error {
-	clients, err := dial(ctx, s, check.reviews)
-	if err != nil {
-		return err
-	}
-	defer closeAll(clients)
-	l := load{clients: clients, check: check.check, reviews: len(check.reviews)}
-	if _, err := l.closed(ctx, s.warmUp); err != nil {
-		return err
-	}
-	return work(l)
-}
-
-// sample measures the cost of one period of load.
-func (s *server) sample(ctx context.Context, check *checker, duration time.Duration) (taken sample, err error) {
-	err = s.loaded(ctx, check, func(l load) error {
-		count, err := metric(ctx, s.metricsURL(), mallocs)
-		if err != nil {
-			return err
-		}
-		used, err := cpuTime(s.pid())
-		if err != nil {
-			return err
-		}
-		if taken.done, err = l.closed(ctx, duration); err != nil {
-			return err
-		}
-		total, err := cpuTime(s.pid())
-		if err != nil {
-			return err
-		}
-		taken.cpu = total - used
-		after, err := metric(ctx, s.metricsURL(), mallocs)
-		if err != nil {
-			return err
-		}
-		taken.allocs = max(0, after-count-s.idle.during(taken.elapsed))
-		return nil
-	})
-	return taken, s.explain(err)
-}
-
-// latency measures latencies at a rate of requests per second.
-func (s *server) latency(ctx context.Context, check *checker, duration time.Duration,
-	rate float64,
-) (taken latency, err error) {
-	err = s.loaded(ctx, check, func(l load) error {
-		sorted, err := l.paced(ctx, duration, rate)
-		taken = latency{rate: rate, middle: percentile(sorted, 0.5), slow: percentile(sorted, 0.99)}
-		return err
-	})
-	return taken, s.explain(err)
-}
-
-// latency at one offered rate.
-type latency struct {
-	rate         float64
-	middle, slow time.Duration // p50 and p99
-}
-
-// explain adds to an error why the server has ended, if it has.
-func (s *server) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	if ended := s.exitError(); ended != nil {
-		return fmt.Errorf("%w; %w", err, ended)
-	}
-	return fmt.Errorf("%w\n%s", err, s.tail())
-}
-
-// table is what the servers cost over one version of HTTP.
-type table struct {
-	protocol string
-	rounds   int
-	sizes    []sized
-}
-
-// sized is what they cost for reviews of one size, by the candidate's name.
-type sized struct {
-	name      string
-	bytes     int
-	samples   map[string][]sample
-	answers   map[string]int
-	latencies map[string]latency
-}
-
-// subject are the reviews of one size, with a checker for each server.
-type subject struct {
-	sized
-	reviews  []reviews.Review
-	checkers map[string]*checker
-}
-
-func newSubjects(o options) ([]*subject, error) {
-	var all []*subject
-	for _, size := range reviews.Sizes() {
-		if !slices.Contains(o.sizes, size.Name) {
-			continue
-		}
-		made, err := size.Make(variants)
-		if err != nil {
-			return nil, err
-		}
-		s := &subject{reviews: made, checkers: map[string]*checker{}, sized: sized{
-			name: size.Name, bytes: len(made[0].Body),
-			samples: map[string][]sample{}, answers: map[string]int{}, latencies: map[string]latency{},
-		}}
-		for _, c := range o.candidates() {
-			s.checkers[c.name] = newChecker(c, made)
-		}
-		all = append(all, s)
-	}
-	return all, nil
 }
 
 // measureRounds lets the servers take turns. Every round begins with another server, so that none
 // always follows the same one.
-func measureRounds(ctx context.Context, servers []*server, subjects []*subject, rounds int,
-	duration time.Duration,
-) error {
-	for round := range rounds {
-		for _, subject := range subjects {
+func measureRounds(ctx context.Context, servers []*server, t *table, o options) error {
+	for round := range t.rounds {
+		for _, subject := range t.subjects {
 			for i := range servers {
 				s := servers[(round+i)%len(servers)]
-				check := subject.checkers[s.name]
-				taken, err := s.sample(ctx, check, duration)
+				result := subject.results[s.name]
+				taken, err := s.sample(ctx, result.checker, o)
 				if err != nil {
 					return fmt.Errorf("%s reviews: %w", subject.name, err)
 				}
-				subject.samples[s.name] = append(subject.samples[s.name], taken)
-				subject.answers[s.name] = check.answerBytes()
+				result.samples = append(result.samples, taken)
 			}
 		}
 	}
@@ -242,9 +169,9 @@ func measureRounds(ctx context.Context, servers []*server, subjects []*subject, 
 
 // measureLatencies sends the same rate to all servers, except those that it would overload. Without
 // allow there is no rate to derive it from.
-func measureLatencies(ctx context.Context, servers []*server, subjects []*subject, duration time.Duration) error {
-	for _, subject := range subjects {
-		if len(subject.samples[allow]) == 0 {
+func measureLatencies(ctx context.Context, servers []*server, t *table, o options) error {
+	for _, subject := range t.subjects {
+		if !subject.measured(allow) {
 			continue
 		}
 		rate := offered * float64(time.Second.Microseconds()) / subject.spread(allow, sample.cost).Median
@@ -252,21 +179,58 @@ func measureLatencies(ctx context.Context, servers []*server, subjects []*subjec
 			if subject.capacity(s.name) < bearable*offered {
 				continue
 			}
-			taken, err := s.latency(ctx, subject.checkers[s.name], duration, rate)
-			if err != nil {
+			result := subject.results[s.name]
+			if err := s.loaded(ctx, result.checker, o, func(l load) (err error) {
+				result.latencies, err = l.paced(ctx, o.duration, rate)
+				return err
+			}); err != nil {
 				return fmt.Errorf("%s reviews: %w", subject.name, err)
 			}
-			subject.latencies[s.name] = taken
 		}
 	}
 	return nil
 }
 
-// spread returns the spread of one figure of a server.
-func (s *sized) spread(name string, figure func(sample) float64) figures.Spread {
-	var all []float64
-	for _, taken := range s.samples[name] {
-		all = append(all, figure(taken))
+// loaded hands over a warm server with open connections.
+func (s *server) loaded(ctx context.Context, check *checker, o options, work func(load) error) error {
+	posters, err := s.dialer.posters(ctx, check.reviews)
+	defer func() {
+		for _, p := range posters {
+			p.close()
+		}
+	}()
+	if err != nil {
+		return s.explain(err)
 	}
-	return figures.SpreadOf(all)
+	l := load{posters: posters, check: check.check, reviews: len(check.reviews)}
+	if _, _, err := l.closed(ctx, o.warmUp); err != nil {
+		return s.explain(err)
+	}
+	return s.explain(work(l))
+}
+
+// sample measures the cost of one period of load.
+func (s *server) sample(ctx context.Context, check *checker, o options) (taken sample, err error) {
+	return taken, s.loaded(ctx, check, o, func(l load) error {
+		count, err := s.metric(ctx, mallocs)
+		if err != nil {
+			return err
+		}
+		before, err := s.Usage()
+		if err != nil {
+			return err
+		}
+		if taken.requests, taken.elapsed, err = l.closed(ctx, o.duration); err != nil {
+			return err
+		}
+		after, err := s.Usage()
+		if err != nil {
+			return err
+		}
+		total, err := s.metric(ctx, mallocs)
+		taken.cpu = after.CPU - before.CPU
+		// One request for metrics is in the count.
+		taken.allocs = max(0, total-count-s.perScrape-s.perSecond*taken.elapsed.Seconds())
+		return err
+	})
 }

@@ -9,16 +9,12 @@ import (
 )
 
 func TestSample(t *testing.T) {
-	taken := sample{done: done{requests: 4000, elapsed: 2 * time.Second}, cpu: time.Second, allocs: 160_000}
+	taken := sample{requests: 4000, elapsed: 2 * time.Second, cpu: time.Second, allocs: 160_000}
 
 	assert.InDelta(t, 250, taken.cost(), 0, "microseconds a review")
 	assert.InDelta(t, 2000, taken.rate(), 0)
 	assert.InDelta(t, 50, taken.busy(), 0)
 	assert.InDelta(t, 40, taken.allocsPerReview(), 0)
-}
-
-func TestIdleTimeExcludesReviews(t *testing.T) {
-	assert.InDelta(t, 700, idleness{scrape: 500, second: 100}.during(2*time.Second), 0)
 }
 
 func TestSubjectsFollowOptions(t *testing.T) {
@@ -33,5 +29,5 @@ func TestSubjectsFollowOptions(t *testing.T) {
 	assert.Equal(t, "large", subjects[1].name)
 	assert.Len(t, subjects[0].reviews, variants)
 	assert.Equal(t, len(subjects[0].reviews[0].Body), subjects[0].bytes)
-	assert.Len(t, subjects[0].checkers, 2)
+	assert.Len(t, subjects[0].results, 2)
 }

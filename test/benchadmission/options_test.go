@@ -12,12 +12,11 @@ func TestParseDefaults(t *testing.T) {
 	o, err := parse(nil)
 
 	require.NoError(t, err)
-	assert.Equal(t, 5, o.rounds)
+	assert.Equal(t, 5, o.Rounds)
 	assert.Equal(t, 7, o.starts)
 	assert.Equal(t, 10*time.Second, o.idle)
-	assert.Equal(t, []string{"constant", "allow", "usual", "webhook"}, o.servers)
-	assert.Equal(t, []string{"small", "medium", "large"}, o.sizes)
-	assert.True(t, o.complete())
+	assert.Equal(t, []string{"constant", "allow", "usual", "webhook"}, o.Candidates.Names)
+	assert.Equal(t, []string{"small", "medium", "large"}, o.Sizes.Names)
 	assert.Len(t, o.candidates(), 4)
 }
 
@@ -25,7 +24,7 @@ func TestDefaultRunIsShort(t *testing.T) {
 	o, err := parse(nil)
 	require.NoError(t, err)
 
-	periods := len(o.sizes) * len(o.servers) * (o.rounds + o.http2Rounds + 1)
+	periods := len(o.Sizes.Names) * len(o.Candidates.Names) * (o.Rounds + o.http2Rounds + 1)
 	assert.Less(t, time.Duration(periods)*(o.duration+o.warmUp)+o.idle, 330*time.Second, "6 minutes with all starts")
 }
 
@@ -36,7 +35,6 @@ func TestParseQuickRun(t *testing.T) {
 	})
 
 	require.NoError(t, err)
-	assert.False(t, o.complete())
 	chosen := o.candidates()
 	require.Len(t, chosen, 2)
 	assert.Equal(t, "allow", chosen[0].name, "the order is the table's")

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 )
@@ -14,13 +16,17 @@ import (
 type report struct {
 	options               options
 	machine               figures.Machine
-	experiments           string
+	experiments           string // of the toolchain
 	isPinned              bool
 	loadBefore, loadAfter string
-	// By the candidate's name: milliseconds until ready, and bytes.
-	ready                  map[string][]float64
-	idle, loaded, programs map[string]float64
-	tables                 []table
+	servers               map[string]*serverFigures
+	tables                []*table
+}
+
+// serverFigures are those of one server that do not depend on reviews: milliseconds until ready, and bytes.
+type serverFigures struct {
+	ready                 []float64
+	idle, loaded, program float64
 }
 
 // Columns. "CPU us" is for one review; "vs allow" is how many times the capacity of allow a server
@@ -33,128 +39,64 @@ var (
 	startColumns = []string{"server", "ready ms", "min", "max", "idle RSS MiB", "loaded RSS MiB", "program MB"}
 )
 
-// terminal is the report for a terminal; the lines at its end are for programs that read it.
-func (r *report) terminal() string {
-	var out strings.Builder
+// figures returns a table for each version of HTTP, and one of the servers.
+func (r *report) figures() figures.Report {
+	made := figures.Report{Notes: r.notes(), Ratios: r.ratios()}
 	for _, t := range r.tables {
-		fmt.Fprintf(&out, "%s\n", t.title())
-		align(&out, costColumns, t.rows())
-		out.WriteString("\n")
-	}
-	align(&out, startColumns, r.starts())
-	out.WriteString("\n")
-	for _, line := range r.notes() {
-		out.WriteString(line + "\n")
-	}
-	out.WriteString("\n")
-	for _, line := range r.ratios() {
-		out.WriteString(line + "\n")
-	}
-	return out.String()
-}
-
-// markdown is the report for the documentation.
-func (r *report) markdown() string {
-	var out strings.Builder
-	for _, t := range r.tables {
-		fmt.Fprintf(&out, "%s:\n\n", t.title())
-		bars(&out, costColumns, t.rows())
-		out.WriteString("\n")
-	}
-	bars(&out, startColumns, r.starts())
-	out.WriteString("\n")
-	for _, note := range r.notes() {
-		out.WriteString("- " + note + "\n")
-	}
-	if ratios := r.ratios(); len(ratios) > 0 {
-		out.WriteString("\n```text\n" + strings.Join(ratios, "\n") + "\n```\n")
-	}
-	return out.String()
-}
-
-func align(out *strings.Builder, columns []string, rows [][]string) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range append([][]string{columns}, rows...) {
-		fmt.Fprintln(table, strings.Join(row, "\t")+"\t")
-	}
-	_ = table.Flush() // a strings.Builder takes everything
-}
-
-func bars(out *strings.Builder, columns []string, rows [][]string) {
-	lines := append([][]string{columns, slices.Repeat([]string{"---"}, len(columns))}, rows...)
-	for _, cells := range lines {
-		out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
-	}
-}
-
-func (t table) title() string {
-	return fmt.Sprintf("TLS 1.3 and %s, medians of %d rounds in which the servers took turns", t.protocol, t.rounds)
-}
-
-func (t table) rows() [][]string {
-	var rows [][]string
-	for _, s := range t.sizes {
-		for _, name := range candidateNames() {
-			if len(s.samples[name]) > 0 {
-				rows = append(rows, s.row(name))
+		title := fmt.Sprintf("TLS 1.3 and %s, medians of %d rounds in which the servers took turns", t.protocol, t.rounds)
+		one := figures.Table{Title: title, Columns: costColumns}
+		for _, s := range t.subjects {
+			for _, c := range candidates {
+				if s.measured(c.name) {
+					one.Rows = append(one.Rows, s.row(c.name))
+				}
 			}
 		}
+		made.Tables = append(made.Tables, one)
 	}
-	return rows
+	starts := figures.Table{Columns: startColumns}
+	for _, c := range candidates {
+		if f := r.servers[c.name]; f != nil {
+			starts.Rows = append(starts.Rows, slices.Concat([]string{c.name}, figures.SpreadOf(f.ready).Cells(0), []string{
+				figures.Decimal(figures.Mebibytes(f.idle), 1), figures.Decimal(figures.Mebibytes(f.loaded), 1),
+				figures.Decimal(f.program/1e6, 1),
+			}))
+		}
+	}
+	made.Tables = append(made.Tables, starts)
+	return made
 }
 
-func (s *sized) row(name string) []string {
-	row := []string{s.name, strconv.Itoa(s.bytes), name}
-	row = append(row, cells(s.spread(name, sample.cost), 1)...)
-	row = append(row, s.comparison(name)...)
-	row = append(row,
-		decimal(s.spread(name, sample.rate).Median, 0),
-		decimal(s.spread(name, sample.busy).Median, 0),
-		decimal(s.spread(name, sample.allocsPerReview).Median, 0),
+// row are the cells of one server. A dash is for a figure that was not measured.
+func (s *subject) row(name string) []string {
+	latencies := []string{"-", "-"}
+	if all := s.results[name].latencies; all.Count() > 0 {
+		latencies = []string{micros(all.Quantile(0.5)), micros(all.Quantile(0.99))}
+	}
+	return slices.Concat(
+		[]string{s.name, strconv.Itoa(s.bytes), name}, s.spread(name, sample.cost).Cells(1), s.comparison(name),
+		[]string{
+			figures.Decimal(s.spread(name, sample.rate).Median, 0), figures.Decimal(s.spread(name, sample.busy).Median, 0),
+			figures.Decimal(s.spread(name, sample.allocsPerReview).Median, 0),
+		},
+		latencies, []string{strconv.Itoa(s.results[name].length)},
 	)
-	row = append(row, s.latencies[name].cells()...)
-	return append(row, strconv.Itoa(s.answers[name]))
 }
 
-// capacity is how many times the capacity of allow a server has.
-func (s *sized) capacity(name string) float64 {
-	return s.spread(allow, sample.cost).Median / s.spread(name, sample.cost).Median
-}
+func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }
 
 // comparison returns the capacity, and its minimum and maximum within one round.
-func (s *sized) comparison(name string) []string {
-	if len(s.samples[allow]) == 0 {
+func (s *subject) comparison(name string) []string {
+	if !s.measured(allow) {
 		return []string{"-", "-", "-"}
 	}
-	var all []float64
-	for round, taken := range s.samples[name] {
-		all = append(all, s.samples[allow][round].cost()/taken.cost())
+	var within []float64
+	for round, taken := range s.results[name].samples {
+		within = append(within, s.results[allow].samples[round].cost()/taken.cost())
 	}
-	within := figures.SpreadOf(all)
-	return []string{decimal(s.capacity(name), 2), decimal(within.Least, 2), decimal(within.Most, 2)}
-}
-
-func (l latency) cells() []string {
-	if l.rate == 0 {
-		return []string{"-", "-"}
-	}
-	return []string{strconv.FormatInt(l.middle.Microseconds(), 10), strconv.FormatInt(l.slow.Microseconds(), 10)}
-}
-
-func (r *report) starts() [][]string {
-	var rows [][]string
-	for _, name := range candidateNames() {
-		if len(r.ready[name]) == 0 {
-			continue
-		}
-		row := append([]string{name}, cells(figures.SpreadOf(r.ready[name]), 0)...)
-		rows = append(rows, append(row,
-			decimal(figures.Mebibytes(r.idle[name]), 1),
-			decimal(figures.Mebibytes(r.loaded[name]), 1),
-			decimal(r.programs[name]/1e6, 1),
-		))
-	}
-	return rows
+	spread := figures.SpreadOf(within)
+	spread.Median = s.capacity(name)
+	return spread.Cells(2)
 }
 
 // notes describe how the figures were measured.
@@ -192,8 +134,8 @@ const satisfied = 85
 // faster than allow.
 func (r *report) leastBusy() float64 {
 	least := 100.0
-	for _, s := range r.tables[0].sizes {
-		if len(s.samples[allow]) > 0 {
+	for _, s := range r.tables[0].subjects {
+		if s.measured(allow) {
 			least = min(least, s.spread(allow, sample.busy).Median)
 		}
 	}
@@ -204,9 +146,9 @@ func (r *report) leastBusy() float64 {
 func (r *report) answers() int {
 	all := 0
 	for _, t := range r.tables {
-		for _, s := range t.sizes {
-			for _, samples := range s.samples {
-				for _, taken := range samples {
+		for _, s := range t.subjects {
+			for _, result := range s.results {
+				for _, taken := range result.samples {
 					all += taken.requests
 				}
 			}
@@ -217,27 +159,32 @@ func (r *report) answers() int {
 
 // ratios are the lines for other programs. They are about the webhook, over HTTP/1.1.
 func (r *report) ratios() []string {
-	var lines []string
-	if len(r.ready[webhookName]) == 0 {
+	webhook := r.servers[webhookName]
+	if webhook == nil {
 		return nil
 	}
-	for _, s := range r.tables[0].sizes {
-		if len(s.samples[allow]) > 0 {
-			lines = append(lines, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(webhookName)))
+	var capacities, allocs []string
+	for _, s := range r.tables[0].subjects {
+		if s.measured(allow) {
+			capacities = append(capacities, fmt.Sprintf("RATIO capacity %s %.2f", s.name, s.capacity(webhookName)))
 		}
+		median := s.spread(webhookName, sample.allocsPerReview).Median
+		allocs = append(allocs, fmt.Sprintf("RATIO allocs %s %.0f", s.name, median))
 	}
-	for _, s := range r.tables[0].sizes {
-		lines = append(lines,
-			fmt.Sprintf("RATIO allocs %s %.0f", s.name, s.spread(webhookName, sample.allocsPerReview).Median))
-	}
-	return append(lines,
-		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(r.idle[webhookName])),
-		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(r.ready[webhookName])),
-	)
+	return slices.Concat(capacities, allocs, []string{
+		fmt.Sprintf("RATIO rss-idle-mib %.1f", figures.Mebibytes(webhook.idle)),
+		fmt.Sprintf("RATIO ready-ms %.0f", figures.Median(webhook.ready)),
+	})
 }
 
-func cells(s figures.Spread, places int) []string {
-	return []string{decimal(s.Median, places), decimal(s.Least, places), decimal(s.Most, places)}
+// experiments are those of the toolchain. They decide which encoding/json is measured.
+func experiments(ctx context.Context) (string, error) {
+	text, err := exec.CommandContext(ctx, "go", "env", "GOEXPERIMENT").Output()
+	if err != nil {
+		return "", fmt.Errorf("read Go's experiments: %w", err)
+	}
+	if found := strings.TrimSpace(string(text)); found != "" {
+		return found, nil
+	}
+	return "none", nil
 }
-
-func decimal(figure float64, places int) string { return strconv.FormatFloat(figure, 'f', places, 64) }

@@ -2,74 +2,67 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 const (
 	readyPoll  = 2 * time.Millisecond
 	leaderPoll = 50 * time.Millisecond
+	// serverTimeout is the limit for anything that should take milliseconds.
+	serverTimeout = 20 * time.Second
+	stopGrace     = 15 * time.Second
 )
-
-// launcher starts servers.
-type launcher struct {
-	host         host
-	programs     map[string]string // by the candidate's name
-	certificates certificates
-	cluster      *cluster // nil without the webhook
-	dir          string   // for logs
-	warmUp       time.Duration
-	profiles     bool // the webhook serves them
-	started      int
-}
 
 // server is a candidate that runs.
 type server struct {
-	*process
-	candidate    candidate
-	certificates certificates
-	http2        bool
-	warmUp       time.Duration
-	ports        ports
+	*process.Process
+	candidate
+	// The addresses of reviews, metrics, readiness and profiles. Only the webhook has the last two.
+	address, metrics, health, profiles string
+	dialer                             dialer // for reviews
 	// ready is the time from its start to the first TLS handshake, and for the webhook to its
 	// readiness too.
 	ready time.Duration
-	// idle is what it allocates without requests.
-	idle idleness
+	// What it allocates without reviews: for one request for metrics, and in a second.
+	perScrape, perSecond float64
 }
 
-// ports of 127.0.0.1 that a server listens on.
-type ports struct{ reviews, metrics, health, profiles int }
-
-func (s *server) address() string    { return join(s.ports.reviews) }
-func (s *server) metricsURL() string { return "http://" + join(s.ports.metrics) + "/metrics" }
-func (s *server) readyURL() string   { return "http://" + join(s.ports.health) + "/readyz" }
-
-func join(port int) string { return net.JoinHostPort(listen.Host, strconv.Itoa(port)) }
-
 // start starts one server and waits until it is ready.
-func (l *launcher) start(ctx context.Context, c candidate, http2 bool) (*server, error) {
-	free, err := freePorts()
+func (b *bench) start(ctx context.Context, c candidate, http2 bool) (*server, error) {
+	addresses, err := freeAddresses()
 	if err != nil {
 		return nil, err
 	}
-	l.started++
-	s := &server{candidate: c, certificates: l.certificates, http2: http2, warmUp: l.warmUp, ports: free}
-	log := filepath.Join(l.dir, fmt.Sprintf("%s-%d.log", c.name, l.started))
+	b.started++
+	s := &server{candidate: c, address: addresses[0], metrics: addresses[1], health: addresses[2], profiles: addresses[3]}
+	s.dialer = dialer{address: s.address, ca: b.ca, http2: http2}
 	begun := time.Now()
-	s.process, err = startProcess(l.host, c.name, l.programs[c.name], log, l.args(s))
+	s.Process, err = process.Start(process.Options{
+		Name: c.name, Program: b.programs[c.name], Args: b.args(s), Poll: readyPoll, Launch: b.host.launch,
+		Log: filepath.Join(b.dir, fmt.Sprintf("%s-%d.log", c.name, b.started)),
+		// One CPU to use, and nothing else, so that no GOGC of the caller is measured.
+		Env: []string{"GOMAXPROCS=1", "HOME=" + os.TempDir()},
+	})
 	if err != nil {
 		return nil, err
 	}
 	if err := s.waitReady(ctx); err != nil {
-		s.stop()
+		s.Kill()
 		return nil, err
 	}
 	s.ready = time.Since(begun)
@@ -77,105 +70,129 @@ func (l *launcher) start(ctx context.Context, c candidate, http2 bool) (*server,
 }
 
 // args are the flags of all servers, and those that only the webhook has.
-func (l *launcher) args(s *server) []string {
-	args := []string{
-		"--port=" + strconv.Itoa(s.ports.reviews),
-		"--certificate-dir=" + l.certificates.dir,
-		"--metrics-bind-address=" + join(s.ports.metrics),
-		"--http2=" + strconv.FormatBool(s.http2),
-	}
-	if s.candidate.name != webhookName {
+func (b *bench) args(s *server) []string {
+	args := append([]string{
+		"--port=" + s.address[strings.LastIndexByte(s.address, ':')+1:],
+		"--certificate-dir=" + b.dir,
+		"--metrics-bind-address=" + s.metrics,
+		"--http2=" + strconv.FormatBool(s.dialer.http2),
+	}, s.args...)
+	if s.name != webhookName {
 		return args
 	}
 	args = append(args,
-		"--health-probe-bind-address="+join(s.ports.health),
+		"--health-probe-bind-address="+s.health,
 		// A lease of its own, so that it does not wait for that of its predecessor.
-		"--leader-election-id=benchadmission-"+strconv.Itoa(l.started),
+		"--leader-election-id=benchadmission-"+strconv.Itoa(b.started),
 	)
-	if l.profiles {
-		args = append(args, "--pprof-bind-address="+join(s.ports.profiles))
+	if b.options.profile != "" {
+		args = append(args, "--pprof-bind-address="+s.profiles)
 	}
-	return append(args, l.cluster.args()...)
+	return append(args, b.cluster.args()...)
 }
 
 // waitReady returns when the server has completed a handshake and, if it is the webhook, reports
 // that it is ready.
 func (s *server) waitReady(ctx context.Context) error {
-	shaken := false
-	return s.poll(ctx, readyPoll, func() error {
-		if !shaken {
-			if err := s.shakeHands(ctx); err != nil {
+	hasShaken := false
+	return s.wait(ctx, func(ctx context.Context) error {
+		if !hasShaken {
+			connection, err := s.dialer.dial(ctx)
+			if err != nil {
 				return err
 			}
-			shaken = true
+			_ = connection.Close()
+			hasShaken = true
 		}
-		if s.candidate.name != webhookName {
+		if s.name != webhookName {
 			return nil
 		}
-		_, err := get(ctx, s.readyURL())
+		_, err := get(ctx, "http://"+s.health+"/readyz")
 		return err
 	})
-}
-
-func (s *server) shakeHands(ctx context.Context) error {
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: serverTimeout}, Config: s.certificates.client(s.http2)}
-	connection, err := dialer.DialContext(ctx, "tcp", s.address())
-	if err != nil {
-		return err
-	}
-	return connection.Close()
 }
 
 // waitLeader returns when the webhook is the leader, so that its controller runs. The other servers
 // have nothing to wait for.
 func (s *server) waitLeader(ctx context.Context) error {
-	if s.candidate.name != webhookName {
+	if s.name != webhookName {
 		return nil
 	}
-	return s.poll(ctx, leaderPoll, func() error {
-		leads, err := metric(ctx, s.metricsURL(), "leader_election_master_status")
+	return s.wait(ctx, func(ctx context.Context) error {
+		leads, err := s.metric(ctx, "leader_election_master_status")
 		if err == nil && leads != 1 {
+			time.Sleep(leaderPoll) // reading metrics costs the webhook something
 			err = errors.New("it does not lead, so that its controller does not run")
 		}
 		return err
 	})
 }
 
-// poll calls check until it returns nil, up to serverTimeout and while the server lives.
-func (s *server) poll(ctx context.Context, every time.Duration, send func() error) error {
+func (s *server) wait(ctx context.Context, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		err := send()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.done:
-			return s.exitError()
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s: %w\n%s", s.candidate.name, serverTimeout, err, s.tail())
-		case <-tick.C:
-		}
-	}
+	return s.WaitReady(ctx, check)
 }
 
-// freePorts are ports that were free a moment ago.
-func freePorts() (ports, error) {
-	var free [4]int
+// explain adds to an error why the server has ended, if it has, and the end of its log.
+func (s *server) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if ended := s.ExitError(); ended != nil {
+		return fmt.Errorf("%w; %w", err, ended)
+	}
+	return fmt.Errorf("%w\n%s", err, s.LogTail())
+}
+
+// metric reads a counter or gauge without labels, or the first of several.
+func (s *server) metric(ctx context.Context, name string) (float64, error) {
+	text, err := get(ctx, "http://"+s.metrics+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		return 0, fmt.Errorf("read the metrics of %s: %w", s.name, err)
+	}
+	for _, m := range families[name].GetMetric() {
+		return m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue(), nil
+	}
+	return 0, fmt.Errorf("%s has no metric %s", s.name, name)
+}
+
+// plain requests metrics and readiness, without TLS and over connections that are closed after each
+// request.
+var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// get returns the text of a page, or an error unless it was answered with 200.
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", fmt.Errorf("make a request: %w", err)
+	}
+	response, err := plain.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %s", url, response.Status, text)
+	}
+	return string(text), err
+}
+
+// freeAddresses are addresses on 127.0.0.1 that were free a moment ago.
+func freeAddresses() (free [4]string, err error) {
 	for i := range free {
-		listener, err := net.Listen("tcp", join(0))
+		listener, err := net.Listen("tcp", net.JoinHostPort(listen.Host, "0"))
 		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
+			return free, fmt.Errorf("find a free port: %w", err)
 		}
 		defer listener.Close() // all closed at the end, so that they differ
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return ports{}, fmt.Errorf("find a free port: %v is no TCP address", listener.Addr())
-		}
-		free[i] = address.Port
+		free[i] = listener.Addr().String()
 	}
-	return ports{reviews: free[0], metrics: free[1], health: free[2], profiles: free[3]}, nil
+	return free, nil
 }

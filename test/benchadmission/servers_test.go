@@ -1,15 +1,15 @@
 package main
 
 import (
-	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,7 +40,7 @@ func TestServers(t *testing.T) {
 func checkProfile(t *testing.T, b *bench) {
 	t.Helper()
 	out := &strings.Builder{}
-	b.options.sizes, b.options.profile = []string{"small"}, filepath.Join(t.TempDir(), "profiles")
+	b.options.Sizes.Names, b.options.profile = []string{"small"}, filepath.Join(t.TempDir(), "profiles")
 
 	require.NoError(t, b.runProfile(t.Context(), out))
 
@@ -58,19 +58,19 @@ func checkServer(t *testing.T, b *bench, s *server) {
 	subjects, err := newSubjects(b.options)
 	require.NoError(t, err)
 	for _, subject := range subjects {
-		taken, err := s.sample(t.Context(), subject.checkers[s.name], b.options.duration)
+		taken, err := s.sample(t.Context(), subject.results[s.name].checker, b.options)
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, taken.requests, inFlight)
 		assert.Positive(t, taken.cpu)
 		assert.Positive(t, taken.allocs)
 	}
-	size, err := rss(s.pid())
+	used, err := s.Usage()
 	require.NoError(t, err)
-	assert.Greater(t, size, float64(1<<20))
+	assert.Greater(t, used.Resident, int64(1<<20))
 
 	for _, c := range candidates {
-		isSame := c.constant == s.candidate.constant && c.mutates == s.candidate.mutates
-		_, err := s.sample(t.Context(), newChecker(c, subjects[0].reviews), time.Millisecond)
+		isSame := c.constant == s.constant && c.mutates == s.mutates
+		_, err := s.sample(t.Context(), newChecker(c, subjects[0].reviews), b.options)
 		assert.Equal(t, isSame, err == nil, "the checker of %s: %v", c.name, err)
 	}
 	checkPlace(t, b, s)
@@ -79,7 +79,7 @@ func checkServer(t *testing.T, b *bench, s *server) {
 // checkPlace checks that the server has its own CPU, on a machine with two.
 func checkPlace(t *testing.T, b *bench, s *server) {
 	t.Helper()
-	assert.Equal(t, runtime.NumCPU() > 1, b.launcher.host.isPinned)
+	assert.Equal(t, runtime.NumCPU() > 1, b.host.isPinned)
 	allowed := func(pid string) string {
 		text, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
 		require.NoError(t, err)
@@ -87,8 +87,8 @@ func checkPlace(t *testing.T, b *bench, s *server) {
 		line, _, _ := strings.Cut(rest, "\n")
 		return line
 	}
-	if b.launcher.host.isPinned {
-		assert.NotEqual(t, allowed("self"), allowed(strconv.Itoa(s.pid())))
+	if b.host.isPinned {
+		assert.NotEqual(t, allowed("self"), allowed(strconv.Itoa(s.PID())))
 	}
 }
 
@@ -114,51 +114,71 @@ func TestWholeRun(t *testing.T) {
 
 func TestReportsWhyServerEnded(t *testing.T) {
 	b := prepared(t, "--servers=constant")
-	b.launcher.certificates.dir = "/nowhere"
+	require.NoError(t, os.Remove(filepath.Join(b.dir, "tls.crt")))
 
-	_, err := b.launcher.start(t.Context(), candidates[0], false)
+	_, err := b.start(t.Context(), candidates[0], false)
 
 	require.ErrorContains(t, err, "constant ended: exit status 1")
-	assert.ErrorContains(t, err, "read the certificate: open /nowhere/tls.crt")
+	assert.ErrorContains(t, err, "read the certificate: open "+b.dir+"/tls.crt")
 }
 
 func TestStopEndsServer(t *testing.T) {
 	b := prepared(t, "--servers=constant")
-	s, err := b.launcher.start(t.Context(), candidates[0], false)
+	s, err := b.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
 
-	s.stop()
+	require.NoError(t, s.Stop(stopGrace))
 
-	require.ErrorContains(t, s.exitError(), "constant ended without an error")
-	_, err = get(context.WithoutCancel(t.Context()), s.metricsURL())
+	require.ErrorContains(t, s.ExitError(), "constant ended without an error")
+	_, err = s.metric(t.Context(), mallocs)
 	assert.Error(t, err)
 }
 
 // A server that speaks another version of HTTP than requested is an error, not another column.
 func TestClientUsesRequestedProtocol(t *testing.T) {
 	b := prepared(t, "--servers=constant")
-	s, err := b.launcher.start(t.Context(), candidates[0], false)
+	s, err := b.start(t.Context(), candidates[0], false)
 	require.NoError(t, err)
-	defer s.stop()
-	subjects, err := newSubjects(b.options)
-	require.NoError(t, err)
-	s.http2 = true
+	defer s.Kill()
+	s.dialer.http2 = true
 
-	_, err = dial(t.Context(), s, subjects[0].reviews)
+	posters, err := s.dialer.posters(t.Context(), []reviews.Review{small(t)})
+	require.NoError(t, err)
+	_, _, err = posters[0].post(t.Context(), 0)
 
 	assert.ErrorContains(t, err, "the server speaks HTTP/1.1")
 }
 
-func TestRequestsMatchAPIServer(t *testing.T) {
-	sent := small(t)
+// metricsText is of a server, whose metrics have labels, types and lines that are not numbers.
+const metricsText = `# HELP go_memstats_mallocs_total Total number of heap objects allocated.
+# TYPE go_memstats_mallocs_total counter
+go_memstats_mallocs_total 1.234567e+06
+# TYPE leader_election_master_status gauge
+leader_election_master_status{name="a b"} 1
+go_memstats_mallocs_total_before 1
+`
 
-	text := string(requests("127.0.0.1:1", slices.Repeat([]reviews.Review{sent}, 2))[1])
-
-	head, body, found := strings.Cut(text, "\r\n\r\n")
-	require.True(t, found)
-	assert.Equal(t, string(sent.Body), body)
-	assert.True(t, strings.HasPrefix(head, "POST /inject?timeout=5s HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"))
-	assert.Contains(t, head, "Content-Type: application/json\r\n")
+func TestReadsMetrics(t *testing.T) {
+	answers := []string{metricsText, metricsText, metricsText, "wrong_total many\n"}
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if len(answers) == 0 {
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, answers[0])
+		answers = answers[1:]
+	}))
+	defer page.Close()
+	s := &server{metrics: page.Listener.Addr().String(), candidate: candidate{name: allow}}
+	for name, want := range map[string]float64{mallocs: 1234567, "leader_election_master_status": 1} {
+		value, err := s.metric(t.Context(), name)
+		require.NoError(t, err)
+		assert.InDelta(t, want, value, 0)
+	}
+	for _, want := range []string{"allow has no metric other", "read the metrics of allow", "503 Service Unavailable"} {
+		_, err := s.metric(t.Context(), "other")
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 // prepared is a bench with its programs built and its control plane started, if it needs one.

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // alertTests are the unit tests of the rules, in the format of "promtool test rules".
@@ -206,7 +207,7 @@ func watch(
 	call admissionv1.WebhookClientConfig,
 ) {
 	t.Helper()
-	configurations := typed.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	configurations := webhookConfigurations(t)
 	none := admissionv1.SideEffectClassNone
 	made, err := configurations.Create(t.Context(), &admissionv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace + "." + name},
@@ -230,7 +231,7 @@ func watch(
 // createProbe creates a pod in a dry run. The metrics have whether it was admitted.
 func createProbe(t *testing.T, namespace, name string) {
 	t.Helper()
-	_, _ = typed.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{
+	_, _ = suite.Kubernetes(t).CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"case": name}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none"}}},
 	}, dryRun)
@@ -239,7 +240,7 @@ func createProbe(t *testing.T, namespace, name string) {
 // seriesOf returns the series about a webhook, without their values.
 func seriesOf(t *testing.T, webhook string) (found []string) {
 	t.Helper()
-	text, err := typed.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	text, err := suite.Kubernetes(t).Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, `name="`+webhook+`"`) {

@@ -123,8 +123,7 @@ func TestStolenTokenAndTheWebhookConfiguration(t *testing.T) {
 
 func liveConfiguration(t *testing.T, name string) *admissionv1.MutatingWebhookConfiguration {
 	t.Helper()
-	live, err := typed.AdmissionregistrationV1().MutatingWebhookConfigurations().
-		Get(t.Context(), name, metav1.GetOptions{})
+	live, err := webhookConfigurations(t).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return live
 }

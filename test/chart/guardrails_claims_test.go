@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // createClaim has the API server decide about a claim.
@@ -221,13 +222,13 @@ func provisionedClaim(t *testing.T, config release, profile, namespace string) *
 // label labels a namespace.
 func label(t *testing.T, namespace string, labels map[string]string) {
 	t.Helper()
-	live, err := typed.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	live, err := suite.Kubernetes(t).CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	if live.Labels == nil {
 		live.Labels = map[string]string{}
 	}
 	maps.Copy(live.Labels, labels)
-	_, err = typed.CoreV1().Namespaces().Update(t.Context(), live, metav1.UpdateOptions{})
+	_, err = suite.Kubernetes(t).CoreV1().Namespaces().Update(t.Context(), live, metav1.UpdateOptions{})
 	require.NoError(t, err)
 }
 

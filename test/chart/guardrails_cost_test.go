@@ -17,6 +17,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -28,24 +29,18 @@ const (
 )
 
 // Every namespace is a parameter of the policy .namespaces, and every volume of .rebinds. Both must decide
-// within their budgets, and soon.
+// within their budgets, and soon. No other test runs beside it, because it measures durations.
 func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
-	t.Parallel()
-	plane := controlplane.RequireWith(t, controlplane.Options{}) // the others must not wait for so many
-	admin := &rest.Config{
-		Host:            plane.Host,
-		QPS:             -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	}
-	typed, err := kubernetes.NewForConfig(admin)
+	plane := controlplane.Require(t, controlplane.Options{}) // the others must not wait for so many
+	typed, err := kubernetes.NewForConfig(plane.RESTConfig())
 	require.NoError(t, err)
-	stolen := rest.CopyConfig(admin)
+	stolen := plane.RESTConfig()
 	stolen.Impersonate = rest.ImpersonationConfig{UserName: account("storage")}
 	client, err := kubernetes.NewForConfig(stolen)
 	require.NoError(t, err)
-	h := helm4
-	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
-	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace")
+	helm, err := suite.NewHelm(t.Context(), "helm4", t.TempDir(), plane.Kubeconfig)
+	require.NoError(t, err)
+	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace")
 
 	var uid types.UID
 	for i := range manyNamespaces {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // eventAbout is an Event about an object of a kind, as the claims controller writes them.
@@ -77,7 +78,7 @@ func TestGuardrailsLeaveEventsOfThirdPartiesAlone(t *testing.T) {
 	patch := func(controller string) error {
 		event := eventAbout(namespace, "Pod")
 		event.ReportingController = controller
-		event, err := typed.EventsV1().Events(namespace).Create(t.Context(), event, metav1.CreateOptions{})
+		event, err := suite.Kubernetes(t).EventsV1().Events(namespace).Create(t.Context(), event, metav1.CreateOptions{})
 		require.NoError(t, err)
 		_, err = client.EventsV1().Events(namespace).Patch(t.Context(), event.Name, types.MergePatchType,
 			[]byte(

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // dryRun has the API server decide and create nothing.
@@ -36,7 +38,7 @@ func account(namespace string) string {
 // as returns a client with the rights of the release's ServiceAccount.
 func as(t *testing.T, namespace string) kubernetes.Interface {
 	t.Helper()
-	config := rest.CopyConfig(server)
+	config := suite.RESTConfig(t)
 	config.Impersonate = rest.ImpersonationConfig{UserName: account(namespace)}
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
@@ -49,16 +51,36 @@ type release struct {
 	namespace, installation string
 }
 
-// guarded installs the chart with profiles and returns when its guardrail policies are in force.
+// guards are the installations of guarded, by their values.
+var guards sync.Map
+
+// guard is an installation that is made once.
+type guard struct {
+	once    sync.Once
+	release release
+}
+
+// guarded returns a client with the rights of an installation with profiles whose guardrail policies are in
+// force. Tests with the same profiles share the installation: each makes its own namespaces with serve.
 func guarded(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, release) {
 	t.Helper()
-	text, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
+	values, err := yaml.Marshal(map[string]any{"config": map[string]any{"profiles": profiles}})
 	require.NoError(t, err)
+	stored, _ := guards.LoadOrStore(string(values), new(guard))
+	installed := stored.(*guard)
+	installed.once.Do(func() { installed.release = installGuarded(t, values) })
+	require.NotNil(t, installed.release.Config, "another test could not install it")
+	return as(t, installed.release.namespace), installed.release
+}
+
+// installGuarded installs the chart and returns when its guardrail policies are in force.
+func installGuarded(t *testing.T, values []byte) release {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "values.yaml")
-	require.NoError(t, os.WriteFile(file, text, 0o600))
+	require.NoError(t, os.WriteFile(file, values, 0o600))
 
 	namespace := newNamespace(t, restricted)
-	install(t, helm4, "ps", namespace, "--values", file)
+	install(t, suite.Helm(t, "helm4"), "ps", namespace, "--values", file)
 	client := as(t, namespace)
 	config := release{configOf(t, render(t, namespace, "--values", file)), namespace, namespace + ".ps"}
 	patch := patcherWith(
@@ -75,7 +97,7 @@ func guarded(t *testing.T, profiles []storage.Profile) (kubernetes.Interface, re
 		return denied(class) && denied(claim) && denied(event) && denied(patch(`{"metadata":{"labels":{"other":"1"}}}`)) &&
 			(config.Profiles[0].Volume != nil || denied(patch(labelPatch("default", "of-an-earlier-namespace"))))
 	}, "the guardrail policies are not in force")
-	return client, config
+	return config
 }
 
 // serve makes a namespace that the release serves.
@@ -474,12 +496,12 @@ func toNFS(v *corev1.PersistentVolume) {
 // The guardrail policies hold one ServiceAccount: they must not refuse anything to another user.
 func TestGuardrailsHoldOnlyTheOwnServiceAccount(t *testing.T) {
 	t.Parallel()
-	guarded(t, []storage.Profile{ofBackend(backend("aws-ebs"))})
-	_, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), otherVolume(), dryRun)
+	guarded(t, []storage.Profile{provisioned()})
+	_, err := suite.Kubernetes(t).CoreV1().PersistentVolumes().Create(t.Context(), otherVolume(), dryRun)
 	require.NoError(t, err)
-	_, err = typed.StorageV1().StorageClasses().Create(t.Context(), otherClass(), dryRun)
+	_, err = suite.Kubernetes(t).StorageV1().StorageClasses().Create(t.Context(), otherClass(), dryRun)
 	require.NoError(t, err)
-	_, err = typed.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), otherClaim(), dryRun)
+	_, err = suite.Kubernetes(t).CoreV1().PersistentVolumeClaims("default").Create(t.Context(), otherClaim(), dryRun)
 	require.NoError(t, err)
 }
 
@@ -592,11 +614,11 @@ func boundClaim(t *testing.T, claim *corev1.PersistentVolumeClaim) *corev1.Persi
 	t.Helper()
 	class := otherClass()
 	class.Name, class.GenerateName, class.AllowVolumeExpansion = "", "grows-", new(true)
-	class, err := typed.StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
+	class, err := suite.Kubernetes(t).StorageV1().StorageClasses().Create(t.Context(), class, metav1.CreateOptions{})
 	require.NoError(t, err)
 	claim.Spec.StorageClassName, claim.Spec.VolumeName = &class.Name, "a-volume"
 	claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
-	claims := typed.CoreV1().PersistentVolumeClaims(claim.Namespace)
+	claims := suite.Kubernetes(t).CoreV1().PersistentVolumeClaims(claim.Namespace)
 	claim, err = claims.Create(t.Context(), claim, metav1.CreateOptions{})
 	require.NoError(t, err)
 	claim.Status.Phase, claim.Status.Capacity = corev1.ClaimBound, claim.Spec.Resources.Requests
@@ -668,7 +690,7 @@ func TestGuardrailsRefuseAClaimThatChoosesItsVolume(t *testing.T) {
 func TestRights(t *testing.T) {
 	t.Parallel()
 	namespace, other := newNamespace(t, restricted), newNamespace(t, restricted)
-	install(t, helm4, "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), "ps", namespace)
 	const fullname = "ps-pipeline-storage"
 	always := map[string]bool{
 		"get pods": false, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,
@@ -713,7 +735,8 @@ func may(t *testing.T, home, namespace, request string) bool {
 	if !found {
 		group, resource = "", words[1]
 	}
-	review, err := typed.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+	reviews := suite.Kubernetes(t).AuthorizationV1().SubjectAccessReviews()
+	review, err := reviews.Create(t.Context(), &authorizationv1.SubjectAccessReview{
 		Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: account(home),
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
@@ -729,25 +752,18 @@ func may(t *testing.T, home, namespace, request string) bool {
 // writes warnings.
 func TestPoliciesFitTheirTypes(t *testing.T) {
 	t.Parallel()
-	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
-	client, err := kubernetes.NewForConfig(&rest.Config{
-		Host:            plane.Host,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	})
+	plane := controlplane.Require(t, controlplane.Options{Controllers: true})
+	client, err := kubernetes.NewForConfig(plane.RESTConfig())
 	require.NoError(t, err)
-	h := helm4
-	h.env = append(slices.Clone(h.env), "KUBECONFIG="+plane.Kubeconfig)
-	h.must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
+	helm, err := suite.NewHelm(t.Context(), "helm4", t.TempDir(), plane.Kubeconfig)
+	require.NoError(t, err)
+	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
-	for _, policy := range []string{
-		"storage.ps-pipeline-storage.volumes", "storage.ps-pipeline-storage.classes", "storage.ps-pipeline-storage.claims",
-		"storage.ps-pipeline-storage.namespaces", "storage.ps-pipeline-storage.events",
-		"storage.ps-pipeline-storage.rebinds",
-	} {
+	for _, policy := range guardrails {
 		var status admissionv1.ValidatingAdmissionPolicyStatus
 		eventually(t, func() bool {
 			live, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().
-				Get(t.Context(), policy, metav1.GetOptions{})
+				Get(t.Context(), clusterName("ps", "storage")+"."+policy, metav1.GetOptions{})
 			require.NoError(t, err)
 			status = live.Status
 			return status.TypeChecking != nil

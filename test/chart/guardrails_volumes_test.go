@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // A stolen token must not take the data of a released volume of a third party: label it in one request,
@@ -50,7 +51,7 @@ func labelPatch(namespace string, uid types.UID) string {
 
 func uidOf(t *testing.T, namespace string) types.UID {
 	t.Helper()
-	live, err := typed.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	live, err := suite.Kubernetes(t).CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 	require.NoError(t, err)
 	return live.UID
 }
@@ -91,10 +92,10 @@ func volumeInPhase(
 func inPhase(t *testing.T, volume *corev1.PersistentVolume, phase corev1.PersistentVolumePhase) string {
 	t.Helper()
 	since := volume.Status.LastPhaseTransitionTime
-	volume, err := typed.CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
+	volume, err := suite.Kubernetes(t).CoreV1().PersistentVolumes().Create(t.Context(), volume, metav1.CreateOptions{})
 	require.NoError(t, err)
 	volume.Status.Phase, volume.Status.LastPhaseTransitionTime = phase, since
-	_, err = typed.CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
+	_, err = suite.Kubernetes(t).CoreV1().PersistentVolumes().UpdateStatus(t.Context(), volume, metav1.UpdateOptions{})
 	require.NoError(t, err)
 	return volume.Name
 }

@@ -3,7 +3,6 @@ package chart_test
 import (
 	"cmp"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // kustomizations are the components that config/default can have, by what they are for.
@@ -42,12 +42,8 @@ func build(t *testing.T, components ...string) []*unstructured.Unstructured {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o600))
 
-	command := exec.CommandContext(t.Context(), parts.Require(t, "kustomize")["kustomize"], "build", dir)
-	var stderr strings.Builder
-	command.Stderr = &stderr
-	out, err := command.Output()
-	require.NoError(t, err, stderr.String())
-	return parse(t, string(out))
+	kustomize := parts.Require(t, "kustomize")["kustomize"]
+	return parse(t, suite.Shell{}.Exec(t.Context(), t, kustomize, "build", dir).Must(t))
 }
 
 // What "helm install pipeline-storage --namespace pipeline-storage" makes and what config/default makes is
@@ -65,7 +61,7 @@ func TestConfigIsTheChart(t *testing.T) {
 			for _, component := range components {
 				args = append(args, flags[component]...)
 			}
-			want := normalized(t, parse(t, helm4.must(t, args...)))
+			want := normalized(t, parse(t, suite.Helm(t, "helm4").Must(t, args...)))
 			got := normalized(t, build(t, components...))
 			delete(got, "Namespace/pipeline-storage") // Helm creates it only with --create-namespace
 			for key := range want {

@@ -17,18 +17,19 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // template renders the chart for the release ps in a namespace.
-func template(t *testing.T, h tool, namespace string, args ...string) string {
+func template(t *testing.T, h *suite.HelmCLI, namespace string, args ...string) string {
 	t.Helper()
-	return h.must(t, append([]string{"template", "ps", chart, "--namespace", namespace}, args...)...)
+	return h.Must(t, append([]string{"template", "ps", chart, "--namespace", namespace}, args...)...)
 }
 
 // render returns the objects of the chart.
 func render(t *testing.T, namespace string, args ...string) []*unstructured.Unstructured {
 	t.Helper()
-	return parse(t, template(t, helm4, namespace, args...))
+	return parse(t, template(t, suite.Helm(t, "helm4"), namespace, args...))
 }
 
 func parse(t *testing.T, stream string) []*unstructured.Unstructured {
@@ -59,10 +60,9 @@ func one(t *testing.T, all []*unstructured.Unstructured, kind string) *unstructu
 
 func TestLint(t *testing.T) {
 	t.Parallel()
-	withBoth(t, func(t *testing.T, h tool) {
+	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		for name, file := range valueSets(t) {
-			_, err := h.run(t.Context(), "lint", "--strict", chart, "--values", file)
-			assert.NoError(t, err, name)
+			assert.NoError(t, h.Run(t.Context(), "lint", "--strict", chart, "--values", file).Err, name)
 		}
 	})
 }
@@ -72,10 +72,10 @@ func TestBothHelmsRenderTheSameBytesTwice(t *testing.T) {
 	for name, file := range valueSets(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			three := template(t, helm3, "storage", "--values", file)
-			assert.Equal(t, three, template(t, helm3, "storage", "--values", file))
-			four := template(t, helm4, "storage", "--values", file)
-			assert.Equal(t, four, template(t, helm4, "storage", "--values", file))
+			three := template(t, suite.Helm(t, "helm3"), "storage", "--values", file)
+			assert.Equal(t, three, template(t, suite.Helm(t, "helm3"), "storage", "--values", file))
+			four := template(t, suite.Helm(t, "helm4"), "storage", "--values", file)
+			assert.Equal(t, four, template(t, suite.Helm(t, "helm4"), "storage", "--values", file))
 			assert.ElementsMatch(t, parse(t, three), parse(t, four), "Helm 3 and 4 should render the same objects")
 			assert.NotContains(t, three, "caBundle:")
 		})
@@ -100,9 +100,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"a pod label that the Service looks for":  {`podLabels.app\.kubernetes\.io/name=a`, "podLabels"},
 		"a label that the Service looks for":      {`commonLabels.app\.kubernetes\.io/instance=a`, "commonLabels"},
 	}
-	withBoth(t, func(t *testing.T, h tool) {
+	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		for name, c := range cases {
-			_, err := h.run(t.Context(), "template", "ps", chart, "--set", c.set)
+			err := h.Run(t.Context(), "template", "ps", chart, "--set", c.set).Err
 			require.ErrorContains(t, err, c.exp, name)
 			require.ErrorContains(t, err, "values don't meet the specifications of the schema", name)
 		}
@@ -140,7 +140,7 @@ func TestNotesNameTheClaimsOfTheProfiles(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/values/everything.yaml"
 	config := configOf(t, render(t, "storage", "--values", file))
-	out := helm3.must(t, "install", "ps", chart, "--namespace", "storage", "--dry-run=client",
+	out := suite.Helm(t, "helm3").Must(t, "install", "ps", chart, "--namespace", "storage", "--dry-run=client",
 		"--values", file, "--set", "metrics.enabled=false") // whose kinds this API server does not have
 	_, notes, found := strings.Cut(out, "NOTES:")
 	require.True(t, found)

@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // unserved are the groups whose definitions the API server of the tests does not have.
@@ -23,7 +25,7 @@ var unserved = []string{"cert-manager.io", "monitoring.coreos.com"}
 // newNamespace makes a namespace that no other test uses.
 func newNamespace(t *testing.T, labels map[string]string) string {
 	t.Helper()
-	made, err := typed.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+	made, err := suite.Kubernetes(t).CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "chart-", Labels: labels},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -52,7 +54,7 @@ func TestServerAcceptsEveryObject(t *testing.T) {
 
 func TestServerAcceptsConfig(t *testing.T) {
 	t.Parallel()
-	_, err := typed.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+	_, err := suite.Kubernetes(t).CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: "pipeline-storage", Labels: restricted},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -115,7 +117,7 @@ func looksComplete(t *testing.T, object *unstructured.Unstructured) {
 
 func newMapper(t *testing.T) meta.RESTMapper {
 	t.Helper()
-	client, err := discovery.NewDiscoveryClientForConfig(server)
+	client, err := discovery.NewDiscoveryClientForConfig(suite.RESTConfig(t))
 	require.NoError(t, err)
 	groups, err := restmapper.GetAPIGroupResources(client)
 	require.NoError(t, err)
@@ -128,9 +130,9 @@ func resourceOf(t *testing.T, mapper meta.RESTMapper, object *unstructured.Unstr
 	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	require.NoError(t, err, kind.String())
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		return objects.Resource(mapping.Resource).Namespace(object.GetNamespace())
+		return suite.Dynamic(t).Resource(mapping.Resource).Namespace(object.GetNamespace())
 	}
-	return objects.Resource(mapping.Resource)
+	return suite.Dynamic(t).Resource(mapping.Resource)
 }
 
 // eventually polls: a policy takes a second or two to take effect.

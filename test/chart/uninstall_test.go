@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,13 +21,13 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/cmd/webhook/app"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // uninstall uninstalls a release as Helm does, but for the Job, which no kubelet runs here: test/e2e runs it.
-func uninstall(t *testing.T, h tool, release, namespace string) {
+func uninstall(t *testing.T, h *suite.HelmCLI, release, namespace string) {
 	t.Helper()
-	h.must(t, "uninstall", release, "--namespace", namespace, "--no-hooks")
+	h.Must(t, "uninstall", release, "--namespace", namespace, "--no-hooks")
 }
 
 // hooksOf returns the objects that Helm makes before it uninstalls a release.
@@ -41,8 +40,9 @@ func hooksOf(t *testing.T, namespace string) []*unstructured.Unstructured {
 
 // prepare makes the objects of the hooks but the Job, and returns the Job's arguments, and a configuration
 // for its token.
-func prepare(t *testing.T, namespace string) (args []string, config *rest.Config) {
+func prepare(t *testing.T, namespace string) ([]string, *rest.Config) {
 	t.Helper()
+	var args []string
 	mapper := newMapper(t)
 	for _, object := range hooksOf(t, namespace) {
 		if object.GetKind() == "Job" {
@@ -53,19 +53,17 @@ func prepare(t *testing.T, namespace string) (args []string, config *rest.Config
 		require.NoError(t, err, object.GetKind())
 	}
 	require.NotEmpty(t, args)
-	token, err := typed.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), "ps-pipeline-storage-uninstall",
-		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	config, err := suite.ServiceAccountConfig(
+		t.Context(), suite.Kubernetes(t), suite.Plane(t), namespace, "ps-pipeline-storage-uninstall")
 	require.NoError(t, err)
-	return args, &rest.Config{
-		Host: server.Host, BearerToken: token.Status.Token, TLSClientConfig: rest.TLSClientConfig{CAData: server.CAData},
-	}
+	return args, config
 }
 
 // runProgram runs the program of the webhook with the rights of a configuration.
 func runProgram(t *testing.T, config *rest.Config, args ...string) (code int, out, errs string) {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, cluster.WriteKubeconfig(config, kubeconfig))
+	require.NoError(t, suite.WriteKubeconfig(config, kubeconfig))
 	var stdout, stderr bytes.Buffer
 	code = app.Main(append(slices.Clone(args), "--kubeconfig="+kubeconfig), &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
@@ -73,14 +71,14 @@ func runProgram(t *testing.T, config *rest.Config, args ...string) (code int, ou
 
 func isGone(t *testing.T, name string) bool {
 	t.Helper()
-	_, err := typed.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
+	_, err := webhookConfigurations(t).Get(t.Context(), name, metav1.GetOptions{})
 	return apierrors.IsNotFound(err)
 }
 
 func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)
-	install(t, helm4, "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), "ps", namespace)
 	name := clusterName("ps", namespace)
 	args, config := prepare(t, namespace)
 
@@ -94,11 +92,11 @@ func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 
 	require.Error(t, writeCertificate(t, namespace), "a replica that still runs must not create what is deleted")
 	assert.True(t, isGone(t, name))
-	for _, h := range []tool{helm3, helm4} {
-		if h.name == "helm4" {
-			install(t, h, "ps", namespace)
+	for _, h := range []string{"helm3", "helm4"} {
+		if h == "helm4" {
+			install(t, suite.Helm(t, h), "ps", namespace)
 		}
-		uninstall(t, h, "ps", namespace)
+		uninstall(t, suite.Helm(t, h), "ps", namespace)
 		gone(t, name)
 	}
 }
@@ -120,7 +118,7 @@ func writeCertificate(t *testing.T, namespace string) error {
 func TestUninstallHookReportsWhatItCannotDelete(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)
-	install(t, helm4, "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), "ps", namespace)
 	name := clusterName("ps", namespace)
 	args, config := prepare(t, namespace)
 	patchFinalizers(t, name, "example.com/held")
@@ -136,7 +134,7 @@ func patchFinalizers(t *testing.T, name string, finalizers ...string) {
 	t.Helper()
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": finalizers}})
 	require.NoError(t, err)
-	_, err = typed.AdmissionregistrationV1().MutatingWebhookConfigurations().
+	_, err = webhookConfigurations(t).
 		Patch(context.WithoutCancel(t.Context()), name, types.MergePatchType, patch, metav1.PatchOptions{})
 	require.NoError(t, err)
 }
@@ -145,7 +143,7 @@ func TestUninstallHookMayDeleteOneObject(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)
 	_, config := prepare(t, namespace)
-	other := rest.CopyConfig(server)
+	other := suite.RESTConfig(t)
 	other.Impersonate = rest.ImpersonationConfig{
 		UserName: "system:serviceaccount:" + namespace + ":other",
 		Groups:   []string{"system:serviceaccounts", "system:authenticated"},

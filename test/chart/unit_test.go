@@ -2,7 +2,6 @@ package chart_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,13 +11,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 func TestSuitesOfHelmUnittest(t *testing.T) {
 	t.Parallel()
 	program := parts.Require(t, "helm-unittest")["helm-unittest"]
-	out, err := exec.CommandContext(t.Context(), program, "--strict", chart).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	suite.Shell{}.Exec(t.Context(), t, program, "--strict", chart).Must(t)
 }
 
 // Every value must be set in a suite, or no test would find that it has no effect.
@@ -28,13 +27,13 @@ func TestSuitesSetEveryValue(t *testing.T) {
 	files, err := filepath.Glob(chart + "/tests/*_test.yaml")
 	require.NoError(t, err)
 	for _, file := range files {
-		var suite struct {
+		var content struct {
 			Tests []struct {
 				Set map[string]any `json:"set"`
 			} `json:"tests"`
 		}
-		readYAML(t, file, &suite)
-		for _, test := range suite.Tests {
+		readYAML(t, file, &content)
+		for _, test := range content.Tests {
 			collect(set, "", test.Set)
 		}
 	}

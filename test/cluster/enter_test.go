@@ -3,6 +3,7 @@ package cluster
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // trialEnv makes this test program enter namespaces with a directory, as Main does, and there run
@@ -48,6 +51,19 @@ func trial() int {
 	<-signals
 
 	return trialExit
+}
+
+func TestNetworkIsIsolated(t *testing.T) {
+	t.Parallel()
+	requireIsolation(t, "that no packet leaves the machine")
+
+	_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", "192.0.2.1:80")
+	require.ErrorContains(t, err, "network is unreachable")
+
+	devices, err := net.Interfaces()
+	require.NoError(t, err)
+	require.Len(t, devices, 1)
+	assert.Equal(t, "lo", devices[0].Name)
 }
 
 func TestPassesSignalsAndExitCode(t *testing.T) {
@@ -102,33 +118,6 @@ func startTrial(t *testing.T) (command *exec.Cmd, inner int, network string) {
 	return command, inner, fields[1]
 }
 
-func TestRemovesDirectoriesOfKilledRuns(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-
-	dead := filepath.Join(os.TempDir(), dirPrefix+"dead")
-	require.NoError(t, os.MkdirAll(dead, dirMode))
-
-	living, releaseLiving, err := newDir()
-	require.NoError(t, err)
-	assert.NoDirExists(t, dead)
-
-	_, releaseOther, err := newDir()
-	require.NoError(t, err)
-	assert.DirExists(t, living)
-
-	require.NoError(t, releaseOther())
-	require.NoError(t, releaseLiving())
-	assert.NoDirExists(t, living)
-}
-
-func TestReportsBuildFailure(t *testing.T) {
-	t.Parallel()
-
-	err := build(t.Context(), "./testdata/missing", filepath.Join(t.TempDir(), "missing"))
-	require.ErrorContains(t, err, "build ./testdata/missing for the cluster")
-	require.ErrorContains(t, err, "directory not found")
-}
-
 // running is false for a zombie too: a process that adopts orphans may be slow to reap them.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -141,24 +130,20 @@ func running(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-func TestRetainsLogsOfKilledTests(t *testing.T) {
+func TestRetainsLogsOfFailedRuns(t *testing.T) {
 	dir, saved := t.TempDir(), filepath.Join(t.TempDir(), "saved")
-	t.Setenv(LogsEnv, saved)
+	t.Setenv(suite.LogsEnv, saved)
 
-	for _, name := range []string{"logs/pod.log", "tmp/plane/etcd.log"} {
+	for _, name := range []string{"logs/kubelet.log", "logs/pods/a_b_1/main/0.log", "tmp/plane/etcd.log"} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), dirMode))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), fileMode))
 	}
 
-	salvage(dir, 0)
-	assert.NoDirExists(t, saved, "the tests passed")
+	reportLogs(dir)
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, reportedFile), nil, fileMode))
-	salvage(dir, exitFailure)
-	assert.NoDirExists(t, saved, "the tests reported themselves")
-
-	require.NoError(t, os.Remove(filepath.Join(dir, reportedFile)))
-	salvage(dir, exitFailure)
-	assert.FileExists(t, filepath.Join(saved, "pod.log"))
-	assert.FileExists(t, filepath.Join(saved, "etcd.log"))
+	for _, name := range []string{"kubelet.log", "a_b_1_main_0.log", "etcd.log"} {
+		files, err := filepath.Glob(filepath.Join(saved, "*", name))
+		require.NoError(t, err)
+		assert.Len(t, files, 1, name)
+	}
 }

@@ -28,7 +28,6 @@ func inspectMachine() machine {
 	m.addMounts()
 	m.addNetwork()
 	m.addValues()
-
 	return m
 }
 
@@ -37,7 +36,6 @@ func (m machine) addMounts() {
 	if err != nil {
 		m["mounts: "+err.Error()] = true
 	}
-
 	for line := range strings.Lines(string(text)) {
 		m["mount "+strings.TrimSpace(line)] = true
 	}
@@ -48,22 +46,18 @@ func (m machine) addNetwork() {
 	if err != nil {
 		m["devices: "+err.Error()] = true
 	}
-
 	for _, link := range links {
 		name := link.Attrs().Name
 		m[fmt.Sprintf("device %s %s %s", name, link.Type(), link.Attrs().HardwareAddr)] = true
-
 		addresses, _ := netlink.AddrList(link, netlink.FAMILY_ALL)
 		for _, address := range addresses {
 			m[fmt.Sprintf("address %s of %s", address.IPNet, name)] = true
 		}
 	}
-
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		m["routes: "+err.Error()] = true
 	}
-
 	for _, route := range routes {
 		m[fmt.Sprintf("route %v by %v device %d table %d", route.Dst, route.Gw, route.LinkIndex, route.Table)] = true
 	}
@@ -78,11 +72,9 @@ func (m machine) addValues() {
 			if err != nil || !entry.Type().IsRegular() || isCount(path) {
 				return nil //nolint:nilerr // what cannot be read cannot be compared
 			}
-
 			if text, err := fs.ReadFile(values, path); err == nil {
 				m["value "+path+" = "+strings.TrimSpace(string(text))] = true
 			}
-
 			return nil
 		})
 	}
@@ -97,26 +89,22 @@ func isCount(path string) bool {
 		// Values that the kernel computes itself.
 		"kernel/perf_event_max_sample_rate", "kernel/sched_domain/",
 	}
-
 	return slices.ContainsFunc(counts, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
 // changes returns what differs.
 func (m machine) changes(now machine) error {
 	var all []error
-
 	for _, fact := range slices.Sorted(maps.Keys(m)) {
 		if !now[fact] {
 			all = append(all, fmt.Errorf("the machine had: %s", fact))
 		}
 	}
-
 	for _, fact := range slices.Sorted(maps.Keys(now)) {
 		if !m[fact] {
 			all = append(all, fmt.Errorf("the machine has now: %s", fact))
 		}
 	}
-
 	return errors.Join(all...)
 }
 
@@ -125,13 +113,11 @@ type namespacesOfRun []*os.File
 
 func holdNamespaces(pid int) namespacesOfRun {
 	var held namespacesOfRun
-
 	for _, kind := range kinds {
 		if file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, kind)); err == nil {
 			held = append(held, file)
 		}
 	}
-
 	return held
 }
 
@@ -143,13 +129,11 @@ func (n namespacesOfRun) close() {
 
 func (n namespacesOfRun) names() []string {
 	var names []string
-
 	for _, file := range n {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd())); err == nil {
 			names = append(names, name)
 		}
 	}
-
 	return names
 }
 
@@ -157,27 +141,22 @@ func (n namespacesOfRun) names() []string {
 // its groups, or with its directory in their command line or among their mounts.
 func remains(dir string, namespaces namespacesOfRun) error {
 	var all []error
-
 	for _, name := range node.Groups(groupOf(dir)) {
 		all = append(all, fmt.Errorf("the control group %s remains", name))
 	}
-
 	names := namespaces.names()
 	if len(names) != len(kinds) {
 		all = append(all, fmt.Errorf("of the namespaces of the run only %q are known", names))
 	}
-
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, process := range processes {
 		if process == fmt.Sprintf("/proc/%d", os.Getpid()) {
 			continue
 		}
-
 		if why := belongs(process, dir, names); why != "" {
 			all = append(all, fmt.Errorf("the process %s remains: %s", filepath.Base(process), why))
 		}
 	}
-
 	return errors.Join(all...)
 }
 
@@ -188,16 +167,13 @@ func belongs(process, dir string, namespaces []string) string {
 			return "it is in " + name
 		}
 	}
-
 	for _, file := range []string{"cmdline", "mountinfo", "cgroup"} {
 		if text, err := os.ReadFile(filepath.Join(process, file)); err == nil && strings.Contains(string(text), dir) {
 			return "its " + file + " has " + dir
 		}
 	}
-
 	if text, err := os.ReadFile(process + "/cgroup"); err == nil && strings.Contains(string(text), groupOf(dir)) {
 		return "it is in the control group of the run"
 	}
-
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,160 +24,92 @@ type relay struct {
 	listener net.Listener
 	target   string
 	delay    atomic.Int64
-
-	mutex       sync.Mutex
-	connections map[net.Conn]bool
-	ended       bool
 }
 
-// newRelay listens on the Service's address, which it gives to this network namespace.
-func newRelay(target string) (*relay, error) {
-	if err := addService(kubernetesService); err != nil {
-		return nil, err
-	}
-
+// newRelay listens on the Service's address, for the API server with this URL.
+func newRelay(server string) (*relay, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(kubernetesService, "443"))
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API server: %w", err)
 	}
-
-	return serveRelay(listener, target), nil
+	return serveRelay(listener, strings.TrimPrefix(server, "https://")), nil
 }
 
 func serveRelay(listener net.Listener, target string) *relay {
-	r := &relay{listener: listener, target: target, connections: map[net.Conn]bool{}}
-	go r.accept()
-
+	r := &relay{listener: listener, target: target}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go r.serve(client)
+		}
+	}()
 	return r
 }
 
-func (r *relay) accept() {
-	for {
-		client, err := r.listener.Accept()
-		if err != nil {
-			return
-		}
-
-		go r.serve(client)
-	}
-}
+func (r *relay) close() error { return r.listener.Close() }
 
 func (r *relay) serve(client net.Conn) {
-	defer r.forget(client)
-
-	if !r.track(client) {
-		return
-	}
-
+	defer client.Close()
 	server, err := net.Dial("tcp", r.target)
 	if err != nil {
-		reset(client) // as a node does where no process listens
-
+		if tcp, ok := client.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // resets it, as a node does where no process listens
+		}
 		return
 	}
-
-	defer r.forget(server)
-
-	if !r.track(server) {
-		return
-	}
-
+	defer server.Close()
 	var both sync.WaitGroup
-
-	both.Go(func() { r.pass(server, client, true) })
-	both.Go(func() { r.pass(client, server, false) })
+	both.Go(func() { pass(server, client, &r.delay) })
+	both.Go(func() { pass(client, server, &atomic.Int64{}) })
 	both.Wait()
+}
+
+// message is what was read at once, and when to write it.
+type message struct {
+	due  time.Time
+	text []byte
 }
 
 // pass copies until one side ends. A message is late by the delay that was set when it came, so
 // many small messages are not slower than one.
-func (r *relay) pass(to, from net.Conn, late bool) {
-	type message struct {
-		due  time.Time
-		text []byte
-	}
-
+func pass(to, from net.Conn, delay *atomic.Int64) {
 	queue := make(chan message, relayQueue)
-
 	var writing sync.WaitGroup
-
-	writing.Go(func() {
-		for m := range queue {
-			time.Sleep(time.Until(m.due))
-
-			if _, err := to.Write(m.text); err != nil {
-				_ = from.Close() // ends the reading
-			}
-		}
-
-		closeWrite(to)
-	})
-
+	writing.Go(func() { write(to, from, queue) })
 	for {
 		buffer := make([]byte, relayBuffer)
-
 		n, err := from.Read(buffer)
 		if n > 0 {
-			m := message{text: buffer[:n]}
-			if late {
-				m.due = time.Now().Add(time.Duration(r.delay.Load()))
-			}
-
-			queue <- m
+			queue <- message{due: time.Now().Add(time.Duration(delay.Load())), text: buffer[:n]}
 		}
+		if err == nil {
+			continue
+		}
+		close(queue)
+		writing.Wait()
+		if !errors.Is(err, io.EOF) { // it was reset, and the other side must see that
+			_ = to.Close()
+		}
+		return
+	}
+}
 
-		if err != nil {
-			close(queue)
-			writing.Wait()
-
-			if !errors.Is(err, io.EOF) { // it was reset, and the other side must see that
-				_ = to.Close()
-			}
-
-			return
+// write writes messages until there are no more, and then ends that direction of the connection.
+func write(to, from net.Conn, queue <-chan message) {
+	for m := range queue {
+		time.Sleep(time.Until(m.due))
+		if _, err := to.Write(m.text); err != nil {
+			_ = from.Close() // ends the reading
 		}
 	}
+	closeWrite(to)
 }
 
 func closeWrite(connection net.Conn) {
 	if tcp, ok := connection.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
-}
-
-func reset(connection net.Conn) {
-	if tcp, ok := connection.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-}
-
-func (r *relay) track(connection net.Conn) bool {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-
-	r.connections[connection] = true
-
-	return !r.ended
-}
-
-func (r *relay) forget(connection net.Conn) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-
-	delete(r.connections, connection)
-
-	_ = connection.Close()
-}
-
-func (r *relay) close() error {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-
-	r.ended = true
-
-	for connection := range r.connections {
-		_ = connection.Close()
-	}
-
-	return r.listener.Close()
 }

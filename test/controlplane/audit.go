@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 const (
@@ -61,26 +63,22 @@ func (e AuditEvent) Actor() string {
 	if e.Impersonated != nil {
 		return e.Impersonated.Username
 	}
-
 	return e.User.Username
 }
 
 // Audit returns the requests to an API server with Options.AuditLog so far, in the order of the
 // answers. Requests that were under way when the API server was killed are not in it.
 func (c *ControlPlane) Audit() ([]AuditEvent, error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "audit*.json"))
+	files, err := filepath.Glob(c.file("audit*.json"))
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("read the audit log: it is not enabled: %w", os.ErrNotExist)
 	}
-
 	var events []AuditEvent
-
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read the audit log: %w", err)
 		}
-
 		// A line may be incomplete: the API server writes at this moment, or was killed while it
 		// did.
 		for line := range bytes.Lines(text) {
@@ -90,18 +88,15 @@ func (c *ControlPlane) Audit() ([]AuditEvent, error) {
 			}
 		}
 	}
-
 	return events, nil
 }
 
-func (s settings) writeAuditPolicy() error {
-	if !s.AuditLog {
-		return nil
-	}
-
-	if err := os.WriteFile(s.file(auditPolicyFile), []byte(auditPolicy), privateFile); err != nil {
+func (c *ControlPlane) configureAudit(flags *envtest.Arguments) error {
+	flags.Set("audit-policy-file", c.file(auditPolicyFile))
+	flags.Set("audit-log-path", c.file(auditFile))
+	flags.Set("audit-log-maxsize", "1000") // megabytes, before it begins another file
+	if err := os.WriteFile(c.file(auditPolicyFile), []byte(auditPolicy), privateFile); err != nil {
 		return fmt.Errorf("write the audit policy: %w", err)
 	}
-
 	return nil
 }

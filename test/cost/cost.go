@@ -1,13 +1,9 @@
 //go:build unix
 
-// Package cost measures in tests what work costs in relation to the size of its input, and makes
-// input of a size.
 package cost
 
 import (
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -31,23 +27,3 @@ func cpuTime() time.Duration {
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
-
-// Fill joins items until the text has at least so many bytes.
-func Fill(bytes int, separator string, item func(i int) string) string {
-	var b strings.Builder
-	for i := 0; b.Len() < bytes; i++ {
-		if i > 0 {
-			b.WriteString(separator)
-		}
-		b.WriteString(item(i))
-	}
-	return b.String()
-}
-
-// Numbered is an item with its position for every %d.
-func Numbered(format string) func(i int) string {
-	return func(i int) string { return strings.ReplaceAll(format, "%d", strconv.Itoa(i)) }
-}
-
-// Same is an item that does not depend on its position.
-func Same(item string) func(i int) string { return func(int) string { return item } }

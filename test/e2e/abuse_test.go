@@ -22,7 +22,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -202,8 +202,7 @@ func (a *abuse) tenant(t *testing.T) podClient {
 
 // admitBare has a pod without the label admitted, which never reaches the webhook.
 func (a *abuse) admitBare(ctx context.Context) error {
-	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, withoutStorageLabel(idle("dry")),
-		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := a.client.CoreV1().Pods(a.usual).Create(ctx, withoutStorageLabel(idle("dry")), dryRun)
 	return err
 }
 
@@ -226,14 +225,14 @@ func (a *abuse) under(t *testing.T, name string, attack func(context.Context)) {
 				}
 			}
 		})
-		stats, control := make(chan cluster.Stats, 1), make(chan cluster.Stats, 1)
+		stats, control := make(chan suite.Stats, 1), make(chan suite.Stats, 1)
 		go func() {
-			stats <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error {
+			stats <- suite.Load(ctx, usualRate, func(ctx context.Context, _ int) error {
 				return admit(ctx, a.client, a.usual)
 			})
 		}()
 		go func() {
-			control <- cluster.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return a.admitBare(ctx) })
+			control <- suite.Load(ctx, usualRate, func(ctx context.Context, _ int) error { return a.admitBare(ctx) })
 		}()
 		attack(ctx)
 		s, without := <-stats, <-control

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // timesInARow is how often in a row the API server must act by its configuration before the test
@@ -84,10 +84,9 @@ func (c *configurationUnderTest) remove(t *testing.T, namespace string) {
 func awaitMounted(t *testing.T, namespace string, mounted bool) {
 	t.Helper()
 	times := 0
-	cluster.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted),
+	suite.Eventually(t, fmt.Sprintf("pods should be admitted with storage: %t", mounted),
 		func(ctx context.Context) error {
-			made, err := shared.Client.CoreV1().Pods(namespace).
-				Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pricePod(true), dryRun)
 			if err != nil || isMounted(made) != mounted {
 				times = 0
 				return fmt.Errorf("they are not: %w", err)
@@ -134,7 +133,7 @@ func priceNamespaces(t *testing.T, count int) []string {
 		names[i] = name
 		return err
 	}))
-	cluster.EventuallyWithin(t, podLimit, "every namespace should get its account", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "every namespace should get its account", func(ctx context.Context) error {
 		list, err := client.ServiceAccounts("").List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=default"})
 		if err == nil && len(list.Items) < count {
 			err = fmt.Errorf("%d of %d have one", len(list.Items), count)

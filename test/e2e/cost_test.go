@@ -22,8 +22,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/latency"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 var (
@@ -381,5 +381,5 @@ func awaitClaimOf(t *testing.T, namespaces ...string) {
 		_, err := shared.Client.CoreV1().Pods(namespaces[i]).Create(t.Context(), pod, metav1.CreateOptions{})
 		return err
 	}))
-	cluster.EventuallyWithin(t, podLimit, "every namespace should get its claim", claimsAreIn(namespaces))
+	suite.EventuallyWithin(t, podLimit, "every namespace should get its claim", claimsAreIn(namespaces))
 }

@@ -19,8 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
-	"github.com/pipeline-storage/pipeline-storage/test/node"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -97,7 +97,7 @@ func TestCostOfWebhook(t *testing.T) {
 // cost of a replica.
 func awaitOld(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "every replica should be ready for a while", func(context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "every replica should be ready for a while", func(context.Context) error {
 		for _, pod := range replicas(t) {
 			for _, condition := range pod.Status.Conditions {
 				if condition.Type == corev1.PodReady && time.Since(condition.LastTransitionTime.Time) < stageTime {
@@ -120,9 +120,9 @@ func replicas(t *testing.T) []corev1.Pod {
 // rest measures without admissions.
 func (u *usageTable) rest(t *testing.T, name string) {
 	t.Helper()
-	u.stage(t, name, func(ctx context.Context) cluster.Stats {
+	u.stage(t, name, func(ctx context.Context) suite.Stats {
 		<-ctx.Done()
-		return cluster.Stats{}
+		return suite.Stats{}
 	})
 }
 
@@ -130,8 +130,8 @@ func (u *usageTable) rest(t *testing.T, name string) {
 func (u *usageTable) load(t *testing.T, name string, namespaces []string) {
 	t.Helper()
 	client := ownConnection(t).CoreV1()
-	u.stage(t, name, func(ctx context.Context) cluster.Stats {
-		return cluster.Load(ctx, loadRate, func(ctx context.Context, i int) error {
+	u.stage(t, name, func(ctx context.Context) suite.Stats {
+		return suite.Load(ctx, loadRate, func(ctx context.Context, i int) error {
 			made, err := client.Pods(namespaces[i%len(namespaces)]).
 				Create(ctx, pricePod(true), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			if err == nil && !isMounted(made) {
@@ -143,7 +143,7 @@ func (u *usageTable) load(t *testing.T, name string, namespaces []string) {
 }
 
 // stage measures both replicas while do runs, which it does for stageTime.
-func (u *usageTable) stage(t *testing.T, name string, do func(ctx context.Context) cluster.Stats) {
+func (u *usageTable) stage(t *testing.T, name string, do func(ctx context.Context) suite.Stats) {
 	t.Helper()
 	load := figures.Load()
 	var all []*observed
@@ -153,7 +153,7 @@ func (u *usageTable) stage(t *testing.T, name string, do func(ctx context.Contex
 
 	ctx, cancel := context.WithTimeout(t.Context(), stageTime)
 	defer cancel()
-	done := make(chan cluster.Stats, 1)
+	done := make(chan suite.Stats, 1)
 	go func() { done <- do(ctx) }()
 	for ctx.Err() == nil {
 		time.Sleep(time.Second)
@@ -183,7 +183,7 @@ type observed struct {
 	pid        int
 	memory     string // of the container's control group
 	begun      time.Time
-	before     node.Usage
+	before     process.Usage
 	metrics    map[string]float64
 	workingSet int64
 }
@@ -198,7 +198,7 @@ func observe(t *testing.T, pod corev1.Pod) *observed {
 	// The highest memory is that of this stage: see proc(5), clear_refs.
 	require.NoError(t, os.WriteFile(o.process+"/clear_refs", []byte("5"), 0))
 	o.metrics = replicaMetrics(t, pod)
-	o.before, err = shared.Node.Usage(pod.UID)
+	o.before, err = process.UsageOf(o.pid)
 	require.NoError(t, err)
 	o.begun = time.Now()
 	o.sampleWorkingSet(t)
@@ -215,18 +215,12 @@ func (o *observed) sampleWorkingSet(t *testing.T) {
 func (o *observed) ended(t *testing.T) stageUsage {
 	t.Helper()
 	elapsed := time.Since(o.begun)
-	now, err := shared.Node.Usage(o.pod.UID)
-	require.NoError(t, err)
-	process, err := node.Stat(o.pid)
-	require.NoError(t, err)
-	fields := strings.Fields(statusOf(t, o.process)["VmHWM"])
-	require.NotEmpty(t, fields)
-	highest, err := strconv.ParseInt(fields[0], 10, 64)
+	now, err := process.UsageOf(o.pid)
 	require.NoError(t, err)
 
 	s := stageUsage{
 		Millicores: 1000 * (now.CPU - o.before.CPU).Seconds() / elapsed.Seconds(),
-		Resident:   figures.Mebibytes(float64(process.Memory)), HighestResident: figures.Mebibytes(float64(highest << 10)),
+		Resident:   figures.Mebibytes(float64(now.Resident)), HighestResident: figures.Mebibytes(float64(now.Peak)),
 		WorkingSet: figures.Mebibytes(float64(o.workingSet)),
 	}
 	after := replicaMetrics(t, o.pod)

@@ -1,6 +1,6 @@
 // Package e2e tests the product as users have it, on a real node: the image, built from the
 // Dockerfile, installed by Helm from the chart, beside a real provisioner; pods that write, are
-// deleted, and read again what they wrote. See package cluster (Options.RealNode) and package node
+// deleted, and read again what they wrote. See packages cluster and node
 // for what is real.
 //
 //	go test ./test/e2e                     # the short form: minutes
@@ -30,8 +30,8 @@
 //
 // [boxPod] is a pod with the label, as users write it: without a volume. Change it before it is
 // created as a test needs. [withoutStorageLabel] removes the label. The comment of package box has
-// the commands of the box program; its output is file, verified, trained, recorded, owned, identity
-// and filled here, one JSON object a line.
+// the commands of the box program; its output is file, verified, trained, recorded, owned and identity
+// here, one JSON object a line.
 //
 //   - [runPod] and [runJob] create, wait for the end, and return the log; they fail the test if the
 //     program failed, and then the test's output has the pod, its events and its log. [tryPod]

@@ -23,7 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -49,7 +49,7 @@ const (
 func TestRenewsExpiredCertificates(t *testing.T) {
 	requireFull(t)
 	s := second(t, "certificates.mode=self")
-	namespace := shared.Namespace(t, secondName, secondLabels())
+	namespace := s.namespace(t)
 	s.awaitServing(t, namespace)
 	rotations := 0
 	stats := underLoad(t, namespace, certificateRate, func() {
@@ -83,7 +83,7 @@ func TestReloadsExternalCertificates(t *testing.T) {
 	requireFull(t)
 	ca := newPair(t, "first CA", time.Hour, nil)
 	s := secondBy(t, newPair(t, "first", shortLife, &ca), ca)
-	namespace := shared.Namespace(t, secondName, secondLabels())
+	namespace := s.namespace(t)
 	s.awaitServing(t, namespace)
 
 	var end time.Time
@@ -108,7 +108,7 @@ func TestReloadsExternalCertificates(t *testing.T) {
 
 	begun := time.Now()
 	s.setCertificate(t, newPair(t, "late", time.Hour, &ca), ca)
-	cluster.EventuallyWithin(t, 2*time.Minute, "labelled pods should be admitted again", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, 2*time.Minute, "labelled pods should be admitted again", func(ctx context.Context) error {
 		err := admit(ctx, shared.Client, namespace)
 		require.NotErrorIs(t, err, errNoStorage)
 		return err
@@ -159,10 +159,19 @@ func (i *installation) setCA(t *testing.T, ca pair) {
 	})
 }
 
-// rotate requests another CA as an operator does, and waits until it is used.
+// rotate requests another CA and waits until it is used.
 func (i *installation) rotate(t *testing.T) {
 	t.Helper()
-	var before *x509.Certificate
+	before := i.requestRotation(t)
+	begun := time.Now()
+	i.awaitServedByAnother(t, time.Minute, before)
+	t.Logf("every replica serves a certificate of another CA %s after an operator requested it",
+		time.Since(begun).Round(100*time.Millisecond))
+}
+
+// requestRotation requests another CA, as an operator does, and returns the one before.
+func (i *installation) requestRotation(t *testing.T) (before *x509.Certificate) {
+	t.Helper()
 	i.changeSecret(t, i.ca(), func(s *corev1.Secret) {
 		before = parsed(t, s.Data[certificates.KeyCACertificate])
 		if s.Annotations == nil {
@@ -170,10 +179,7 @@ func (i *installation) rotate(t *testing.T) {
 		}
 		s.Annotations[certificates.AnnotationRotate] = time.Now().Format(time.RFC3339Nano)
 	})
-	begun := time.Now()
-	i.awaitServedByAnother(t, time.Minute, before)
-	t.Logf("every replica serves a certificate of another CA %s after an operator requested it",
-		time.Since(begun).Round(100*time.Millisecond))
+	return before
 }
 
 func (i *installation) ca() string { return i.deployment + "-webhook-ca" }
@@ -196,7 +202,7 @@ func (i *installation) changeSecret(t *testing.T, name string, change func(*core
 // awaitServedBy waits until every replica serves a certificate of a CA.
 func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA",
+	suite.EventuallyWithin(t, limit, "every replica should serve a certificate of the CA",
 		func(ctx context.Context) error {
 			_, err := i.served(ctx, ca)
 			return err
@@ -206,7 +212,7 @@ func (i *installation) awaitServedBy(t *testing.T, limit time.Duration, ca *x509
 // awaitServed waits until every replica serves this very certificate.
 func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificate, ca *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve the certificate", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, limit, "every replica should serve the certificate", func(ctx context.Context) error {
 		leaves, err := i.served(ctx, ca)
 		for _, leaf := range leaves {
 			if !leaf.Equal(certificate) {
@@ -221,7 +227,7 @@ func (i *installation) awaitServed(t *testing.T, limit time.Duration, certificat
 // of it.
 func (i *installation) awaitServedByAnother(t *testing.T, limit time.Duration, old *x509.Certificate) {
 	t.Helper()
-	cluster.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA",
+	suite.EventuallyWithin(t, limit, "every replica should serve a certificate of another CA",
 		func(ctx context.Context) error {
 			object, err := shared.Client.CoreV1().Secrets(i.releaseNamespace).Get(ctx, i.ca(), metav1.GetOptions{})
 			if err != nil {

@@ -25,7 +25,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -222,7 +222,7 @@ func (c *chaos) killWebhook(ctx context.Context, victim *installation, r *rand.R
 // steady creates pods at an even rate, and counts.
 func (c *chaos) steady(ctx context.Context) {
 	c.admitted = time.Now()
-	stats := cluster.Load(ctx, steadyRate, func(ctx context.Context, i int) error {
+	stats := suite.Load(ctx, steadyRate, func(ctx context.Context, i int) error {
 		namespace := c.namespaces[i%len(c.namespaces)]
 		pod, err := c.client.CoreV1().Pods(namespace).Create(ctx, idle(unique("idle")), metav1.CreateOptions{})
 		switch {

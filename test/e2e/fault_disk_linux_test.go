@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
-	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -79,7 +79,7 @@ func TestFullDisk(t *testing.T) {
 	assert.Contains(t, files, before)
 	assert.Contains(t, files, after)
 	t.Logf("%d records and %d files were found again", found, len(files))
-	record(t, figure.Figure{
+	record(t, figure{
 		Disaster: "the disk of a volume is full", Bytes: before.Bytes + epoch1, Seconds: time.Since(begun).Seconds(),
 	})
 }
@@ -92,7 +92,7 @@ const epoch1 = 1 << 20
 func TestFullDiskOfNode(t *testing.T) {
 	requireFull(t)
 	s := second(t)
-	namespace := shared.Namespace(t, secondName, secondLabels())
+	namespace := s.namespace(t)
 	s.awaitServing(t, namespace)
 	pods, _ := s.podsAndLeader(t.Context())
 	require.Len(t, pods, 2)
@@ -130,7 +130,7 @@ func TestFullDiskOfNode(t *testing.T) {
 // awaitRestarts waits until a replica is ready after this many ends of its process.
 func (i *installation) awaitRestarts(t *testing.T, name string, count int32) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the replica should be ready again", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "the replica should be ready again", func(ctx context.Context) error {
 		pod, err := shared.Client.CoreV1().Pods(i.releaseNamespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil &&
 			(len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].RestartCount < count || !isReady(pod)) {
@@ -180,7 +180,7 @@ func createStaticVolume(t *testing.T, namespace, directory string) {
 	t.Helper()
 	created(t, namespace, idle("first"))
 	var class *string
-	cluster.Eventually(t, "the claim should be made", func(ctx context.Context) error {
+	suite.Eventually(t, "the claim should be made", func(ctx context.Context) error {
 		found, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, claim, metav1.GetOptions{})
 		if err == nil {
 			class = found.Spec.StorageClassName
@@ -216,20 +216,6 @@ func onNode(name string) *corev1.VolumeNodeAffinity {
 			{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
 		},
 	}}}}
-}
-
-// pidOf is the process of a replica.
-func pidOf(t *testing.T, pod *corev1.Pod) int {
-	t.Helper()
-	processes, err := shared.Node.Processes(pod.UID)
-	require.NoError(t, err)
-	for _, p := range processes {
-		if p.Name == program {
-			return p.PID
-		}
-	}
-	require.Fail(t, "the webhook does not run", pod.Name)
-	return 0
 }
 
 // writableDisks are the places of a disk that a process sees and may write to. Its user is not

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -90,7 +90,7 @@ func TestUselessAPIServer(t *testing.T) {
 	require.Equal(t, []file{second}, last[verified](t, readIn(t, other, mountPath)()).Files)
 
 	afterTransitions, afterRestarts := sharedInstallation().changes(t)
-	cluster.Eventually(t, "a replica should be the leader", func(ctx context.Context) error {
+	suite.Eventually(t, "a replica should be the leader", func(ctx context.Context) error {
 		lease, err := shared.Client.CoordinationV1().Leases(releaseNamespace).Get(ctx, deployment, metav1.GetOptions{})
 		if err == nil && time.Since(lease.Spec.RenewTime.Time) > 5*time.Second {
 			err = fmt.Errorf("the Lease was renewed %s ago", time.Since(lease.Spec.RenewTime.Time))

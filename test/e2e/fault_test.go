@@ -5,9 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -30,11 +30,9 @@ const (
 	// noScheduler is a scheduler that does not exist: its pods cost no node anything.
 	noScheduler = "no-scheduler"
 
-	secondName       = "second"
-	secondValues     = "testdata/second.yaml"
-	secondDeployment = "second-pipeline-storage"
-
 	retryPause = 200 * time.Millisecond
+	// admitLimit is how long one admission of a load may take.
+	admitLimit = 30 * time.Second
 )
 
 var seed = flag.Uint64("seed", 0, "choose faults by this number; 0 is another one each time, which is logged")
@@ -99,7 +97,9 @@ var errNoStorage = errors.New("a labelled pod was admitted without storage")
 
 // hasStorage returns an error unless every container of an admitted pod has the volume of the
 // default profile.
-func hasStorage(pod *corev1.Pod) error {
+func hasStorage(pod *corev1.Pod) error { return hasStorageAt(pod, mountPath) }
+
+func hasStorageAt(pod *corev1.Pod, path string) error {
 	volume := ""
 	for _, v := range pod.Spec.Volumes {
 		if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim {
@@ -109,7 +109,7 @@ func hasStorage(pod *corev1.Pod) error {
 	for i := range pod.Spec.Containers {
 		found := false
 		for _, m := range pod.Spec.Containers[i].VolumeMounts {
-			found = found || volume != "" && m.Name == volume && m.MountPath == mountPath
+			found = found || volume != "" && m.Name == volume && m.MountPath == path
 		}
 		if !found {
 			return fmt.Errorf("%w: %s/%s", errNoStorage, pod.Namespace, pod.Name)
@@ -131,24 +131,44 @@ func loadClient(t *testing.T) kubernetes.Interface {
 
 // admit has a labelled pod admitted without creating it.
 func admit(ctx context.Context, client kubernetes.Interface, namespace string) error {
-	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"),
-		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return admitAt(ctx, client, namespace, mountPath)
+}
+
+// admitAt is admit where the default profile has another mount path.
+func admitAt(ctx context.Context, client kubernetes.Interface, namespace, path string) error {
+	pod, err := client.CoreV1().Pods(namespace).Create(ctx, idle("dry"), dryRun)
 	if err != nil {
 		return err
 	}
-	return hasStorage(pod)
+	return hasStorageAt(pod, path)
 }
+
+// dryRun has an object admitted and not stored.
+var dryRun = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 
 // underLoad runs do while labelled pods are admitted in a namespace, and returns the outcome. The
 // test fails if one was admitted without storage.
-func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stats {
+func underLoad(t *testing.T, namespace string, rate int, do func()) suite.Stats {
+	t.Helper()
+	return underLoadOf(t, namespace, rate, math.MaxInt16, do)
+}
+
+// underLoadOf is underLoad with a limit of the admissions that are under way. Further ones wait, so
+// that a busy machine makes fewer of them, and none fails for lack of CPU time.
+func underLoadOf(t *testing.T, namespace string, rate, most int, do func()) suite.Stats {
 	t.Helper()
 	client := loadClient(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan cluster.Stats, 1)
+	done := make(chan suite.Stats, 1)
+	underWay := make(chan struct{}, most)
 	go func() {
-		done <- cluster.Load(ctx, rate, func(ctx context.Context, _ int) error {
+		done <- suite.Load(ctx, rate, func(ctx context.Context, _ int) error {
+			underWay <- struct{}{}
+			defer func() { <-underWay }()
+			// Time that was spent waiting is not the API server's.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitLimit)
+			defer cancel()
 			err := admit(ctx, client, namespace)
 			if errors.Is(err, errNoStorage) {
 				t.Error(err)
@@ -166,63 +186,10 @@ func underLoad(t *testing.T, namespace string, rate int, do func()) cluster.Stat
 }
 
 // assertNoneFailed checks that there was a load, and that every pod of it got its storage.
-func assertNoneFailed(t *testing.T, stats cluster.Stats, rate int) {
+func assertNoneFailed(t *testing.T, stats suite.Stats, rate int) {
 	t.Helper()
 	assert.Zero(t, stats.Failed, "%v", stats.Errors)
 	assert.Greater(t, stats.Done, rate*int(stats.Elapsed.Seconds())/2, "this was no load")
-}
-
-// installation names an installation, with what the test last read of it: an API server that is
-// down returns nothing.
-type installation struct {
-	releaseNamespace, deployment string
-
-	mutex      sync.Mutex
-	lastPods   []corev1.Pod
-	leaderName string
-}
-
-// sharedInstallation is the installation that all tests share.
-func sharedInstallation() *installation {
-	return &installation{releaseNamespace: releaseNamespace, deployment: deployment}
-}
-
-// second installs the chart once more, for the namespaces with the label installation=second. It is
-// uninstalled when the test ends.
-func second(t *testing.T, more ...string) *installation {
-	t.Helper()
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		helm, err := shared.Helm(ctx, "helm4")
-		require.NoError(t, err)
-		_, err = helm.Uninstall(ctx, secondName, secondName)
-		assert.NoError(t, err)
-		removeNamespace(t, secondName)
-	})
-	require.NoError(t,
-		install(t.Context(), secondName, secondName, append([]string{"--values=" + secondValues}, more...)...))
-	return &installation{releaseNamespace: secondName, deployment: secondDeployment}
-}
-
-// secondLabels are those of a namespace that the second installation serves.
-func secondLabels() map[string]string { return map[string]string{"installation": secondName} }
-
-// podsAndLeader returns the pods of the webhook and the name of the leader, as they are or as they
-// were last read.
-func (i *installation) podsAndLeader(ctx context.Context) (pods []corev1.Pod, leader string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
-	if list, err := shared.Client.CoreV1().Pods(i.releaseNamespace).List(ctx,
-		metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=pipeline-storage"}); err == nil {
-		i.lastPods = list.Items
-	}
-	if lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(ctx, i.deployment,
-		metav1.GetOptions{}); err == nil && lease.Spec.HolderIdentity != nil {
-		i.leaderName, _, _ = strings.Cut(*lease.Spec.HolderIdentity, "_")
-	}
-	return i.lastPods, i.leaderName
 }
 
 // kill ends the processes of a replica as a crash would, and reports whether there were any. The
@@ -245,62 +212,6 @@ func kill(pod *corev1.Pod) (bool, error) {
 		}
 	}
 	return killed, nil
-}
-
-// awaitServing waits until all replicas of an installation are ready and a labelled pod is
-// admitted.
-func (i *installation) awaitServing(t *testing.T, namespace string) {
-	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the webhook should serve", func(ctx context.Context) error {
-		d, err := shared.Client.AppsV1().Deployments(i.releaseNamespace).Get(ctx, i.deployment, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if d.Status.ReadyReplicas != *d.Spec.Replicas {
-			return fmt.Errorf("%d of %d replicas are ready", d.Status.ReadyReplicas, *d.Spec.Replicas)
-		}
-		return admit(ctx, shared.Client, namespace)
-	})
-}
-
-// transitions is how often the leader has changed, restarts how often a replica has ended.
-func (i *installation) changes(t *testing.T) (transitions, restarts int) {
-	t.Helper()
-	lease, err := shared.Client.CoordinationV1().Leases(i.releaseNamespace).Get(t.Context(), i.deployment,
-		metav1.GetOptions{})
-	require.NoError(t, err)
-	pods, _ := i.podsAndLeader(t.Context())
-	for _, pod := range pods {
-		for _, status := range pod.Status.ContainerStatuses {
-			restarts += int(status.RestartCount)
-		}
-	}
-	return int(*lease.Spec.LeaseTransitions), restarts
-}
-
-// user is the ServiceAccount of an installation, as the audit log has it.
-func (i *installation) user() string {
-	return "system:serviceaccount:" + i.releaseNamespace + ":" + i.deployment
-}
-
-// assertNothingDeleted checks that an installation has requested the deletion of no claim and no
-// volume, and returns the number of its requests.
-func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]int) {
-	t.Helper()
-	events, err := shared.Plane.Audit()
-	require.NoError(t, err)
-	requests = map[string]int{}
-	for _, e := range events {
-		if e.Actor() != i.user() || e.Object == nil {
-			continue
-		}
-		requests[e.Verb+" "+e.Object.Resource]++
-		if strings.HasPrefix(e.Verb, "delete") && strings.HasPrefix(e.Object.Resource, "persistentvolume") {
-			assert.Fail(t, "deletion of data was requested", "%s %s", e.Verb, e.RequestURI)
-		}
-	}
-	assert.NotEmpty(t, requests, "the audit log must have the webhook's requests, or their absence proves nothing")
-	return requests
 }
 
 // isRefusal distinguishes an answer of the webhook, or of the API server in its place, from an API

@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 )
 
 var figuresFile = flag.String("figures", "",
@@ -20,7 +18,18 @@ var figuresFile = flag.String("figures", "",
 
 var figuresMutex sync.Mutex
 
-func record(t *testing.T, f figure.Figure) {
+// figure is one disaster, survived. The tests of package docs make the table of docs/reliability.md of them.
+type figure struct {
+	// Disaster describes the event, in the words of the document. Test shows it.
+	Disaster, Test string
+	// Bytes were written before, with checksums, and found again. Lost are those that were not found: it is 0, or the test
+	// fails.
+	Bytes, Lost int64
+	// Seconds passed from the disaster until the next pod had read all bytes.
+	Seconds float64
+}
+
+func record(t *testing.T, f figure) {
 	t.Helper()
 	f.Test = t.Name()
 	line, err := json.Marshal(f)
@@ -45,7 +54,7 @@ func survives(t *testing.T, disaster string, written []file, reader func() strin
 	happen()
 	found := last[verified](t, reader())
 	require.Equal(t, written, found.Files)
-	f := figure.Figure{Disaster: disaster, Seconds: time.Since(begun).Seconds()}
+	f := figure{Disaster: disaster, Seconds: time.Since(begun).Seconds()}
 	for _, w := range written {
 		f.Bytes += w.Bytes
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -33,7 +34,28 @@ func TestImageServes(t *testing.T) {
 		assert.True(t, isReady(&pod))
 		assert.Contains(t, pod.Status.ContainerStatuses[0].Image, cluster.ProductRepository+":")
 		checkProcess(t, pod)
+		for line := range strings.Lines(logs(t, releaseNamespace, pod.Name)) {
+			isEnd := strings.HasPrefix(line, program+": ") // the reason why a process ended, such as a lost Lease
+			assert.True(t, isEnd || json.Valid([]byte(line)) && line[0] == '{', "a log has one JSON object a line: %s", line)
+		}
 	}
+	assert.Empty(t, eventsAboutWebhook(t), "a healthy cluster has none")
+}
+
+// eventsAboutWebhook are those about the shared installation itself: its configuration, and other
+// installations.
+func eventsAboutWebhook(t *testing.T) (notes []string) {
+	t.Helper()
+	events, err := shared.Client.EventsV1().Events("").List(t.Context(),
+		metav1.ListOptions{FieldSelector: "reportingController=pipeline-storage"})
+	require.NoError(t, err)
+	for i := range events.Items {
+		e := &events.Items[i]
+		if e.Regarding.Namespace == releaseNamespace || e.Regarding.Name == releaseNamespace+"."+deployment {
+			notes = append(notes, e.Reason+" "+e.Note)
+		}
+	}
+	return notes
 }
 
 func checkProcess(t *testing.T, pod corev1.Pod) {
@@ -96,25 +118,26 @@ func TestRestrictedPod(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	namespace := shared.Namespace(t, "e2e", map[string]string{enforceLabel: restricted})
-	yes, no, user := true, false, int64(1000)
-	harden := func(pod *corev1.Pod) *corev1.Pod {
-		pod.Spec.SecurityContext = &corev1.PodSecurityContext{
-			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		}
-		pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
-			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		}
-		return pod
-	}
-
-	who := last[identity](t, runPod(t, namespace, harden(boxPod("who", "whoami"))))
+	who := last[identity](t, runPod(t, namespace, hardened(boxPod("who", "whoami"))))
 	assert.Equal(t, identity{
 		User: 1000, Group: 1000, Groups: []int{1000}, Seccomp: 2, NoNewPrivs: 1,
 		Capabilities: "0000000000000000", WritableRoot: false,
 	}, who)
-	written := last[file](t, runPod(t, namespace, harden(boxPod("writer", "write", "/data", "numbers", "1024"))))
-	found := last[verified](t, runPod(t, namespace, harden(boxPod("reader", "verify", "/data"))))
+	written := last[file](t, runPod(t, namespace, hardened(boxPod("writer", "write", "/data", "numbers", "1024"))))
+	found := last[verified](t, runPod(t, namespace, hardened(boxPod("reader", "verify", "/data"))))
 	assert.Equal(t, []file{written}, found.Files)
+}
+
+// hardened has a pod meet the restricted Pod Security Standard, as the user 1000.
+func hardened(pod *corev1.Pod) *corev1.Pod {
+	yes, no, user := true, false, int64(1000)
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
+		AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+	return pod
 }

@@ -33,10 +33,10 @@ var (
 
 func TestMain(m *testing.M) {
 	os.Exit(cluster.Main(m, cluster.Setup{
-		Options: cluster.Options{RealNode: true, AuditLog: true},
+		Options: cluster.Options{AuditLog: true},
 		Programs: map[string]string{
-			"postrender":               "../../cmd/postrender",
-			"kubectl-pipeline_storage": "../../cmd/kubectl-pipeline_storage",
+			"postrender":               "cmd/postrender",
+			"kubectl-pipeline_storage": "cmd/kubectl-pipeline_storage",
 		},
 		Before: func(ctx context.Context, c *cluster.Cluster) error {
 			shared = c
@@ -76,7 +76,7 @@ func requireFull(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if !*full {
-		t.Skip("it is slow: run it with -args -full")
+		t.Skip("not covered, because it is slow. Run: make e2e-full")
 	}
 }
 
@@ -85,6 +85,6 @@ func requireCost(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
 	if *costs == "" {
-		t.Skip("it measures: run it with -args -cost FILE")
+		t.Skip("not covered: it measures a cost. Run: make bench-cost")
 	}
 }

@@ -23,9 +23,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
-	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
-	"github.com/pipeline-storage/pipeline-storage/test/node"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -82,7 +81,7 @@ func TestServesManyNamespaces(t *testing.T) {
 	_, restarts := s.changes(t)
 	assert.Zero(t, restarts, "no replica may end")
 	record(t,
-		figure.Figure{
+		figure{
 			Disaster: fmt.Sprintf("%d of %d claims deleted by mistake at once", len(old), *manyNamespaces),
 			Bytes:    int64(len(sums)) * evidenceBytes, Seconds: time.Since(begun).Seconds(),
 		})
@@ -176,7 +175,7 @@ func (m *many) createPods() {
 func (m *many) awaitBound(old map[string]types.UID) {
 	t := m.t
 	t.Helper()
-	cluster.EventuallyWithin(t, manyLimit, "every claim should be bound", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, manyLimit, "every claim should be bound", func(ctx context.Context) error {
 		list, err := m.client.CoreV1().PersistentVolumeClaims("").List(ctx,
 			metav1.ListOptions{LabelSelector: storage.LabelInstallation})
 		if err != nil {
@@ -201,7 +200,7 @@ func (m *many) awaitBound(old map[string]types.UID) {
 func (m *many) awaitNamespaceLabels() {
 	t := m.t
 	t.Helper()
-	cluster.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, manyLimit, "every volume should be labelled", func(ctx context.Context) error {
 		list, err := m.client.CoreV1().PersistentVolumes().List(ctx,
 			metav1.ListOptions{LabelSelector: storage.LabelNamespaceUID})
 		if err != nil {
@@ -297,13 +296,13 @@ func (m *many) watchMemory(s *installation) (stop func() usage) {
 		defer close(done)
 		for pause(ctx, time.Second) {
 			for i := range pods {
-				if used, err := shared.Node.Usage(pods[i].UID); err == nil {
-					most.group = max(most.group, used.Memory)
+				if used, err := shared.Node.Memory(pods[i].UID); err == nil {
+					most.group = max(most.group, used)
 				}
 				processes, _ := shared.Node.Processes(pods[i].UID)
 				for _, p := range processes {
-					if used, err := node.Stat(p.PID); err == nil {
-						most.resident = max(most.resident, used.Memory)
+					if used, err := process.UsageOf(p.PID); err == nil {
+						most.resident = max(most.resident, used.Resident)
 					}
 				}
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // recorded is what "box append" prints.
@@ -141,7 +142,7 @@ func TestSlowAPI(t *testing.T) {
 	defer shared.SlowAPI(0)
 	assert.Greater(t, versionTime(), delay)
 	shared.SlowAPI(0)
-	cluster.Eventually(t, "it should be fast again", func(context.Context) error {
+	suite.Eventually(t, "it should be fast again", func(context.Context) error {
 		if now := versionTime(); now >= delay {
 			return fmt.Errorf("it took %s", now) // after everything that was under way
 		}
@@ -160,7 +161,7 @@ type owned struct {
 // awaitRecords waits until "box append" has reported this many records.
 func awaitRecords(t *testing.T, namespace, name string, count int) {
 	t.Helper()
-	cluster.Eventually(t, "records should be written", func(context.Context) error {
+	suite.Eventually(t, "records should be written", func(context.Context) error {
 		if found := last[recorded](t, awaitLogs(t, namespace, name)).Sequence; found < count {
 			return fmt.Errorf("there are %d of %d", found, count)
 		}
@@ -171,7 +172,7 @@ func awaitRecords(t *testing.T, namespace, name string, count int) {
 // awaitLogs is logs while the kubelet may not answer yet.
 func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	t.Helper()
-	cluster.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
+	suite.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
 		raw, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
 		if err == nil && len(raw) == 0 {
 			err = errors.New("it is empty")
@@ -189,7 +190,7 @@ func awaitRelease(t *testing.T) {
 	t.Helper()
 	const stableFor = 4 * time.Second
 	var since time.Time
-	cluster.EventuallyWithin(t, podLimit, "the webhook should be ready again", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "the webhook should be ready again", func(ctx context.Context) error {
 		if err := checkRelease(ctx); err != nil {
 			since = time.Time{}
 			return err
@@ -213,7 +214,6 @@ func checkRelease(ctx context.Context) error {
 	if found.Status.ReadyReplicas != *found.Spec.Replicas {
 		return fmt.Errorf("%d of %d replicas are ready", found.Status.ReadyReplicas, *found.Spec.Replicas)
 	}
-	_, err = shared.Client.CoreV1().Pods("default").
-		Create(ctx, boxPod("trial", "sleep", "1s"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err = shared.Client.CoreV1().Pods("default").Create(ctx, boxPod("trial", "sleep", "1s"), dryRun)
 	return err
 }

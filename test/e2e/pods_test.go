@@ -15,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // podLimit is how long a pod may take to end, including the creation of its volume on a busy
@@ -108,7 +108,7 @@ func startPod(t *testing.T, namespace string, pod *corev1.Pod) *corev1.Pod {
 // awaitPod waits until a pod is as it should be and returns it.
 func awaitPod(t *testing.T, namespace, name string, is func(*corev1.Pod) bool) (found *corev1.Pod) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there",
+	suite.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should get there",
 		func(ctx context.Context) error {
 			pod, err := shared.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
@@ -128,7 +128,7 @@ func deletePod(t *testing.T, namespace, name string) {
 	t.Helper()
 	pods := shared.Client.CoreV1().Pods(namespace)
 	require.NoError(t, pods.Delete(t.Context(), name, metav1.DeleteOptions{}))
-	cluster.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should go", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "the pod "+namespace+"/"+name+" should go", func(ctx context.Context) error {
 		_, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -155,7 +155,7 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 	require.NoError(t, err)
 
 	failed := false
-	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end",
+	suite.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+pod.Name+" should end",
 		func(ctx context.Context) error {
 			job, err := jobs.Get(ctx, pod.Name, metav1.GetOptions{})
 			if err != nil {

@@ -21,9 +21,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
-	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -65,7 +64,7 @@ func TestJobResumesFromCheckpoint(t *testing.T) {
 		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
 		if epoch > 0 {
 			record(t,
-				figure.Figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+				figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
 		}
 	}
 }
@@ -266,7 +265,7 @@ func deleteClaim(t *testing.T, namespace, name string) {
 	require.NoError(t, err)
 	awaitNamespaceLabels(t, before.Spec.VolumeName, namespace)
 	require.NoError(t, claims.Delete(t.Context(), name, metav1.DeleteOptions{}))
-	cluster.Eventually(t, "the claim "+name+" should go", func(ctx context.Context) error {
+	suite.Eventually(t, "the claim "+name+" should go", func(ctx context.Context) error {
 		now, err := claims.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) || err == nil && now.UID != before.UID {
 			return nil
@@ -278,7 +277,7 @@ func deleteClaim(t *testing.T, namespace, name string) {
 // boundClaim returns a claim once it is bound.
 func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentVolumeClaim) {
 	t.Helper()
-	cluster.Eventually(t, "the claim "+namespace+"/"+name+" should be bound", func(ctx context.Context) error {
+	suite.Eventually(t, "the claim "+namespace+"/"+name+" should be bound", func(ctx context.Context) error {
 		c, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && c.Status.Phase != corev1.ClaimBound {
 			err = fmt.Errorf("it is %s", c.Status.Phase)
@@ -292,7 +291,7 @@ func boundClaim(t *testing.T, namespace, name string) (found *corev1.PersistentV
 // awaitNamespaceLabels waits until a volume names the namespace that it serves.
 func awaitNamespaceLabels(t *testing.T, volume, namespace string) {
 	t.Helper()
-	cluster.Eventually(t, "the volume "+volume+" should have the labels of its namespace",
+	suite.Eventually(t, "the volume "+volume+" should have the labels of its namespace",
 		func(ctx context.Context) error {
 			v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
 			if err != nil {
@@ -311,7 +310,7 @@ func makeNamespace(t *testing.T, name string) {
 	_, err := shared.Client.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	cluster.Eventually(t, "the namespace "+name+" should get its account", func(ctx context.Context) error {
+	suite.Eventually(t, "the namespace "+name+" should get its account", func(ctx context.Context) error {
 		_, err := shared.Client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	})
@@ -337,7 +336,7 @@ func removeNamespace(t *testing.T, name string) {
 // awaitEvent waits for an Event about an object and returns its note.
 func awaitEvent(t *testing.T, namespace, about, reason string) (output string) {
 	t.Helper()
-	cluster.Eventually(t, "an Event "+reason+" about "+about, func(ctx context.Context) error {
+	suite.Eventually(t, "an Event "+reason+" about "+about, func(ctx context.Context) error {
 		list, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

@@ -17,8 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
-	"github.com/pipeline-storage/pipeline-storage/test/e2e/figure"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // helmRun runs a Helm and fails the test if it fails.
@@ -26,7 +26,7 @@ func helmRun(t *testing.T, helm string, args ...string) string {
 	t.Helper()
 	h, err := shared.Helm(t.Context(), helm)
 	require.NoError(t, err)
-	out, err := h.Run(t.Context(), args...)
+	out, err := h.Output(t.Context(), args...)
 	require.NoError(t, err, out)
 	return out
 }
@@ -47,10 +47,9 @@ func uninstallShared(t *testing.T, release string) {
 // watch.
 func awaitWebhook(t *testing.T, name string) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "labelled pods should get storage from "+name, func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "labelled pods should get storage from "+name, func(ctx context.Context) error {
 		pod := boxPod("trial", "sleep", "1s")
-		made, err := shared.Client.CoreV1().Pods("default").Create(ctx, pod,
-			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		made, err := shared.Client.CoreV1().Pods("default").Create(ctx, pod, dryRun)
 		if err == nil && !mounted(made) {
 			err = errors.New("a pod gets none")
 		}
@@ -77,8 +76,8 @@ func TestReinstallsWebhook(t *testing.T) {
 		helm, err := shared.Helm(context.WithoutCancel(t.Context()), "helm4")
 		require.NoError(t, err)
 		ctx := context.WithoutCancel(t.Context())
-		_, _ = helm.Run(ctx, "uninstall", "other", "--namespace", releaseNamespace, "--wait", "--ignore-not-found")
-		_, err = helm.Run(ctx, "upgrade", "--install", release, chart, "--namespace", releaseNamespace, "--values", values,
+		_, _ = helm.Output(ctx, "uninstall", "other", "--namespace", releaseNamespace, "--wait", "--ignore-not-found")
+		_, err = helm.Output(ctx, "upgrade", "--install", release, chart, "--namespace", releaseNamespace, "--values", values,
 			"--wait", "--timeout", "3m")
 		assert.NoError(t, err)
 	})
@@ -87,10 +86,12 @@ func TestReinstallsWebhook(t *testing.T) {
 
 	survives(t, "the webhook is uninstalled and installed under the same name", written, readIn(t, namespace, "/data"),
 		func() {
+			trusted := sharedInstallation().caBundle(t)
 			uninstallShared(t, release)
 			phase, log := tryPod(t, namespace, boxPod("between", "stat", "/data"))
 			assert.Equal(t, corev1.PodFailed, phase, "without the webhook a pod has no storage: %s", log)
 			installShared(t, release)
+			sharedInstallation().assertTrusted(t, string(trusted), "the Secret with the CAs is used again")
 		})
 	survives(t, "the webhook is uninstalled and installed under another name", written, readIn(t, namespace, "/data"),
 		func() {
@@ -136,7 +137,7 @@ func TestReinstallsRenderedRelease(t *testing.T) {
 		helmRun(t, "helm3", "uninstall", release, "--namespace", namespace, "--wait")
 	}
 	figureOf := func(begun time.Time, disaster string) {
-		record(t, figure.Figure{Disaster: disaster, Bytes: 1 << 20, Seconds: time.Since(begun).Seconds()})
+		record(t, figure{Disaster: disaster, Bytes: 1 << 20, Seconds: time.Since(begun).Seconds()})
 	}
 
 	run(1, "train")
@@ -159,7 +160,7 @@ func TestReinstallsRenderedRelease(t *testing.T) {
 // jobLog waits until a Job has ended and returns the log of its pod.
 func jobLog(t *testing.T, namespace, name string) string {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+name+" should end", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "the Job "+namespace+"/"+name+" should end", func(ctx context.Context) error {
 		job, err := shared.Client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && job.Status.Succeeded+job.Status.Failed == 0 {
 			err = fmt.Errorf("%d of its pods run", job.Status.Active)
@@ -181,7 +182,7 @@ func deleteJob(t *testing.T, namespace, name string) error {
 		metav1.DeleteOptions{PropagationPolicy: &now}); err != nil {
 		return err
 	}
-	cluster.Eventually(t, "the Job "+name+" should go", func(ctx context.Context) error {
+	suite.Eventually(t, "the Job "+name+" should go", func(ctx context.Context) error {
 		_, err := shared.Client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/status"
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // TestStatusReportsPendingPod has a real kubelet fail to mount, and a real scheduler find no node,
@@ -47,7 +48,7 @@ func TestStatusReportsPendingPod(t *testing.T) {
 			created(t, namespace, pod)
 
 			var problem status.Problem
-			cluster.EventuallyWithin(t, podLimit, "the plugin should report "+c.reason, func(context.Context) error {
+			suite.EventuallyWithin(t, podLimit, "the plugin should report "+c.reason, func(context.Context) error {
 				report := reportOf(t, namespace)
 				i := slices.IndexFunc(report.Problems, func(p status.Problem) bool { return p.Reason == c.reason })
 				if i < 0 {

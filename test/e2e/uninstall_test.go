@@ -12,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -24,7 +24,7 @@ const (
 
 // uninstallCase is a release that a test uninstalls, and the namespace that it serves.
 type uninstallCase struct {
-	helm            *cluster.Helm
+	helm            *suite.HelmCLI
 	name, namespace string
 	served          string
 }
@@ -43,22 +43,18 @@ func newUninstallCase(t *testing.T, helm, name string) uninstallCase {
 	t.Cleanup(func() { l.remove(context.WithoutCancel(t.Context()), t) })
 	_, err = h.Install(t.Context(), chart, name, l.namespace, l.values()...)
 	require.NoError(t, err)
-	cluster.EventuallyWithin(t, podLimit, "labelled pods should get storage", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "labelled pods should get storage", func(ctx context.Context) error {
 		return admit(ctx, shared.Client, l.served)
 	})
 	return l
 }
 
 func (l uninstallCase) values() []string {
-	return []string{
-		"--values=" + values,
-		`--set-json=namespaceSelector={"matchExpressions":[{"key":"installation","operator":"In","values":["` + l.name +
-			`"]}]}`,
-	}
+	return []string{"--values=" + values, servingOnly(l.name)}
 }
 
 func (l uninstallCase) uninstall(ctx context.Context, more ...string) error {
-	_, err := l.helm.Run(ctx,
+	_, err := l.helm.Output(ctx,
 		append([]string{"uninstall", l.name, "--namespace", l.namespace, "--timeout", "3m"}, more...)...)
 	return err
 }
@@ -89,9 +85,9 @@ func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 	client := loadClient(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan cluster.Stats, 1)
+	done := make(chan suite.Stats, 1)
 	go func() {
-		done <- cluster.Load(ctx, admissionsPerSecond, func(ctx context.Context, _ int) error {
+		done <- suite.Load(ctx, admissionsPerSecond, func(ctx context.Context, _ int) error {
 			if err := admit(ctx, client, l.served); !errors.Is(err, errNoStorage) {
 				return err
 			}
@@ -111,7 +107,7 @@ func (l uninstallCase) underAdmissions(t *testing.T, do func()) {
 // awaitNoConfiguration waits until the MutatingWebhookConfiguration no longer exists.
 func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
+	suite.EventuallyWithin(t, podLimit, "the hook should delete "+l.configuration(), func(ctx context.Context) error {
 		_, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, l.configuration(),
 			metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -125,7 +121,7 @@ func (l uninstallCase) awaitNoConfiguration(t *testing.T) {
 // are retained.
 func (l uninstallCase) assertNothingLeft(t *testing.T) {
 	t.Helper()
-	cluster.Eventually(t, "no pod should remain", func(ctx context.Context) error {
+	suite.Eventually(t, "no pod should remain", func(ctx context.Context) error {
 		pods, err := shared.Client.CoreV1().Pods(l.namespace).List(ctx, metav1.ListOptions{})
 		if err == nil && len(pods.Items) > 0 {
 			err = fmt.Errorf("%d are", len(pods.Items))
@@ -184,7 +180,7 @@ func TestUninstallWithoutTheImageRemovesNothing(t *testing.T) {
 	requireNode(t)
 	t.Parallel()
 	l := newUninstallCase(t, "helm4", "without-image")
-	_, err := l.helm.Run(t.Context(), append([]string{
+	_, err := l.helm.Output(t.Context(), append([]string{
 		"upgrade", l.name, chart, "--namespace", l.namespace, "--set", "image.tag=missing,image.pullPolicy=Never",
 	}, l.values()...)...)
 	require.NoError(t, err)

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // plugin has the fields of a ConfigManagementPlugin that the example uses.
@@ -54,12 +56,13 @@ func argoEnv(app string, more ...string) []string {
 // generate runs init and generate as Argo CD does: in the Application's directory, the arguments
 // behind the command, with no interpolation.
 // Source: argo-cd, cmpserver/plugin/plugin.go runCommand.
-func generate(t *testing.T, dir string, env []string) result {
+func generate(t *testing.T, dir string, env []string) suite.Result {
 	t.Helper()
 	p := readPlugin(t)
-	var r result
+	var r suite.Result
 	for _, c := range []pluginCommand{p.Spec.Init, p.Spec.Generate} {
-		if r = command(t, dir, env, c.Command[0], append(c.Command[1:], c.Args...)...); r.err != nil {
+		r = shell(t, dir, env...).Exec(t.Context(), t, c.Command[0], append(c.Command[1:], c.Args...)...)
+		if r.Err != nil {
 			return r
 		}
 	}
@@ -83,11 +86,11 @@ func TestPluginRendersAsHelm(t *testing.T) {
 		t.Run(chart, func(t *testing.T) {
 			t.Parallel()
 			dir := copied(t, "examples/"+chart)
-			got := must(t, generate(t, dir, argoEnv("nightly")))
-			want := must(t, command(t, dir, nil, "helm", "template", "nightly", ".", "--namespace", "pipelines",
+			got := generate(t, dir, argoEnv("nightly")).Must(t)
+			want := shell(t, dir).Exec(t.Context(), t, "helm", "template", "nightly", ".", "--namespace", "pipelines",
 				"--kube-version", "1.33.0", "--api-versions", "ray.io/v1/RayCluster",
-				"--post-renderer", filepath.Join(bin, "postrender"), "--post-renderer-args=--namespace=pipelines",
-				"--post-renderer-args=--release=nightly"))
+				"--post-renderer", suite.Program(t, "cmd/postrender"), "--post-renderer-args=--namespace=pipelines",
+				"--post-renderer-args=--release=nightly").Must(t)
 			require.Contains(t, got, "claimName: pvc-data-pipeline.nightly")
 			assert.Equal(t, withoutHooks(objects(t, want)), withoutHooks(objects(t, got)))
 		})
@@ -104,7 +107,7 @@ func TestPluginReadsApplicationFiles(t *testing.T) {
 	write(t, dir, "storage.yaml", string(config))
 	write(t, dir, "prod.yaml", "storageProfiles: [default, checkpoints]\n")
 	env := argoEnv("team-a_run-7", "ARGOCD_ENV_VALUES=prod.yaml", "ARGOCD_ENV_STORAGE_CONFIG=storage.yaml")
-	got := keys(objects(t, must(t, generate(t, dir, env))))
+	got := keys(objects(t, generate(t, dir, env).Must(t)))
 	claims := 0
 	for _, key := range got {
 		if strings.HasPrefix(key, "PersistentVolumeClaim/pipelines/") {
@@ -120,8 +123,8 @@ func TestPluginBuildsKustomization(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "transformers:\n- storage.yaml\n", "")
-	got := objects(t, must(t, generate(t, dir, argoEnv("nightly", "ARGOCD_ENV_STORAGE_CONFIG=storage.yaml"))))
-	assert.Equal(t, objects(t, must(t, build(t, copied(t, "examples/kustomize")))), got)
+	got := objects(t, generate(t, dir, argoEnv("nightly", "ARGOCD_ENV_STORAGE_CONFIG=storage.yaml")).Must(t))
+	assert.Equal(t, objects(t, build(t, copied(t, "examples/kustomize")).Must(t)), got)
 }
 
 // Argo CD must not read a failed rendering as an empty Application.
@@ -143,9 +146,9 @@ func TestPluginFailsWithoutOutput(t *testing.T) {
 			dir := copied(t, "examples/etl-cronjob")
 			write(t, dir, tc.file, tc.text)
 			r := generate(t, dir, argoEnv("nightly"))
-			require.Error(t, r.err)
-			assert.Empty(t, r.stdout)
-			assert.Contains(t, r.stderr, tc.exp)
+			require.Error(t, r.Err)
+			assert.Empty(t, r.Stdout)
+			assert.Contains(t, r.Stderr, tc.exp)
 		})
 	}
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // build builds a kustomization with the functions that it names.
-func build(t *testing.T, dir string) result {
+func build(t *testing.T, dir string) suite.Result {
 	t.Helper()
-	return command(t, dir, nil, "kustomize", "build", "--enable-alpha-plugins", "--enable-exec", dir)
+	return shell(t, dir).Exec(t.Context(), t, "kustomize", "build", "--enable-alpha-plugins", "--enable-exec", dir)
 }
 
 // edit replaces text of a file, which must have it.
@@ -67,8 +69,8 @@ var exampleObjects = []string{
 func TestFunctionMountsKustomizeOutput(t *testing.T) {
 	t.Parallel()
 	r := build(t, copied(t, "examples/kustomize"))
-	built := objects(t, must(t, r))
-	assert.Empty(t, r.stderr)
+	built := objects(t, r.Must(t))
+	assert.Empty(t, r.Stderr)
 	assert.Equal(t, exampleObjects, keys(built))
 	for _, name := range exampleObjects[:2] {
 		assert.Equal(t, map[string]string{"pvc-data-pipeline.nightly": "/data"}, mounts(t, built[name]), name)
@@ -84,10 +86,10 @@ func TestFunctionMountsKustomizeOutput(t *testing.T) {
 func TestSecondBuildChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	once := must(t, build(t, dir))
+	once := build(t, dir).Must(t)
 	write(t, dir, "once.yaml", once)
 	write(t, dir, "kustomization.yaml", "resources: [once.yaml]\ntransformers: [storage.yaml]\n")
-	assert.Equal(t, once, must(t, build(t, dir)))
+	assert.Equal(t, once, build(t, dir).Must(t))
 }
 
 // Each namespace in which pods mount the claim gets one.
@@ -96,7 +98,7 @@ func TestEachNamespaceGetsClaim(t *testing.T) {
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "kustomization.yaml", "namespace: pipelines\n", "")
 	edit(t, dir, "base/api.yaml", "  name: api\nspec", "  name: api\n  namespace: serving\nspec")
-	built := keys(objects(t, must(t, build(t, dir))))
+	built := keys(objects(t, build(t, dir).Must(t)))
 	assert.Contains(t, built, "PersistentVolumeClaim/serving/pvc-data-pipeline.nightly")
 	assert.Contains(t, built, "PersistentVolumeClaim/pipelines/pvc-data-pipeline.nightly")
 	assert.Len(t, built, 5, "and one class")
@@ -135,9 +137,9 @@ func TestKustomizeShowsReason(t *testing.T) {
 			dir := copied(t, "examples/kustomize")
 			edit(t, dir, tc.file, tc.edit...)
 			r := build(t, dir)
-			require.Error(t, r.err)
-			assert.Empty(t, r.stdout)
-			assert.Contains(t, r.stderr, tc.exp)
+			require.Error(t, r.Err)
+			assert.Empty(t, r.Stdout)
+			assert.Contains(t, r.Stderr, tc.exp)
 		})
 	}
 }
@@ -149,8 +151,8 @@ func TestKustomizeShowsWarnings(t *testing.T) {
 	edit(t, dir, "storage.yaml", "accessModes: [ReadWriteMany]", "accessModes: [ReadWriteOnce]",
 		"backend: nfs\n    parameters:\n      server: nfs.example.com\n      share: /exports/pipelines", "backend: aws-ebs")
 	r := build(t, dir)
-	assert.Len(t, objects(t, must(t, r)), 4)
-	assert.Contains(t, r.stderr, `warning: profile "default": its volume can be mounted on one node only`)
+	assert.Len(t, objects(t, r.Must(t)), 4)
+	assert.Contains(t, r.Stderr, `warning: profile "default": its volume can be mounted on one node only`)
 }
 
 // Arguments of the function are flags, which go before the metadata.
@@ -159,7 +161,7 @@ func TestArgumentsAreFlags(t *testing.T) {
 	dir := copied(t, "examples/kustomize")
 	edit(t, dir, "storage.yaml", "        path: postrender\n",
 		"        path: postrender\n        args: [--release=other, --size=1Ti]\n")
-	built := objects(t, must(t, build(t, dir)))
+	built := objects(t, build(t, dir).Must(t))
 	claim := built["PersistentVolumeClaim/pipelines/pvc-data-pipeline.other"]
 	require.NotNil(t, claim, "%v", keys(built))
 	size, _, _ := unstructured.NestedString(claim.Object, "spec", "resources", "requests", "storage")
@@ -170,14 +172,14 @@ func TestArgumentsAreFlags(t *testing.T) {
 func TestKustomizeLimitations(t *testing.T) {
 	t.Parallel()
 	dir := copied(t, "examples/kustomize")
-	r := command(t, dir, nil, "kustomize", "build", "--enable-alpha-plugins", dir)
-	assert.NotContains(t, must(t, r), "pvc-data-pipeline", "without --enable-exec the function is skipped")
-	assert.Empty(t, r.stderr, "without a word")
+	r := shell(t, dir).Exec(t.Context(), t, "kustomize", "build", "--enable-alpha-plugins", dir)
+	assert.NotContains(t, r.Must(t), "pvc-data-pipeline", "without --enable-exec the function is skipped")
+	assert.Empty(t, r.Stderr, "without a word")
 
 	for _, args := range [][]string{{"kustomize", "build", dir}, {"kubectl", "kustomize", dir}} {
-		r := command(t, dir, nil, args[0], args[1:]...)
-		require.Error(t, r.err, "%v", args)
-		assert.Contains(t, r.stderr, "external plugins disabled", "%v", args)
+		r := shell(t, dir).Exec(t.Context(), t, args[0], args[1:]...)
+		require.Error(t, r.Err, "%v", args)
+		assert.Contains(t, r.Stderr, "external plugins disabled", "%v", args)
 	}
 
 	edit(t, dir, "storage.yaml", "  storageClass:",
@@ -185,7 +187,7 @@ func TestKustomizeLimitations(t *testing.T) {
 	parent := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(parent, "inner"), os.DirFS(dir)))
 	write(t, parent, "kustomization.yaml", "namespace: other\nresources: [inner]\n")
-	built := objects(t, must(t, build(t, parent)))
+	built := objects(t, build(t, parent).Must(t))
 	assert.Contains(t, built, "PersistentVolumeClaim/other/pvc-data-pipeline.nightly")
 	volume := built["PersistentVolume//pv-data-pipeline.pipelines.nightly"]
 	require.NotNil(t, volume, "%v", keys(built))

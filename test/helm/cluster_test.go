@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,8 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // The resources that these tests read.
@@ -48,10 +48,21 @@ var (
 	ofReleases = append([]schema.GroupVersionResource{claims, accounts, configmaps, secrets, services}, workloads...)
 )
 
+// cluster returns a client for all kinds of a cluster that has RayClusters.
+func cluster(t *testing.T) dynamic.Interface {
+	t.Helper()
+	client := suite.Dynamic(t)
+	rayClusters.Do(func() { installRayCluster(t, client) })
+	return client
+}
+
+// rayProjects is KubeRay's own definition of RayCluster.
+const rayProjects = "../../../shared/crds/ray.io_rayclusters.yaml"
+
 // rayDefinition is KubeRay's own definition, if a clone beside this repository has it, or else one
 // that accepts any fields.
 func rayDefinition() ([]byte, error) {
-	text, err := os.ReadFile("../../../shared/crds/ray.io_rayclusters.yaml")
+	text, err := os.ReadFile(rayProjects)
 	if errors.Is(err, fs.ErrNotExist) {
 		return os.ReadFile("testdata/raycluster.yaml")
 	}
@@ -59,44 +70,30 @@ func rayDefinition() ([]byte, error) {
 }
 
 // installRayCluster adds RayClusters to the API server and returns when its discovery has them.
-func installRayCluster(ctx context.Context, config *rest.Config) error {
+func installRayCluster(t *testing.T, cluster dynamic.Interface) {
+	t.Helper()
 	text, err := rayDefinition()
-	if err != nil {
-		return fmt.Errorf("read the definition of RayCluster: %w", err)
-	}
+	require.NoError(t, err)
 	definition := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal(text, &definition.Object); err != nil {
-		return fmt.Errorf("read the definition of RayCluster: %w", err)
-	}
-	if _, err := cluster.Resource(definitions).Create(ctx, definition, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("install the definition of RayCluster: %w", err)
-	}
-	client, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for !discovered(client, rayclusters) {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for RayCluster: %w", ctx.Err())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return nil
+	require.NoError(t, yaml.Unmarshal(text, &definition.Object))
+	_, err = cluster.Resource(definitions).Create(t.Context(), definition, metav1.CreateOptions{})
+	require.NoError(t, err)
+	discovery := suite.Kubernetes(t).Discovery()
+	suite.Eventually(t, "the API server should have RayClusters", func(context.Context) error {
+		return discovered(discovery, rayclusters)
+	})
 }
 
-// discovered reports whether the API server names the resource. An error means that it does not
-// yet.
-func discovered(client discovery.DiscoveryInterface, kind schema.GroupVersionResource) bool {
-	_, lists, err := client.ServerGroupsAndResources()
-	return err == nil && slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool {
-		return l.GroupVersion == kind.GroupVersion().String() &&
-			slices.ContainsFunc(l.APIResources, func(r metav1.APIResource) bool {
-				return r.Name == kind.Resource
-			})
-	})
+// discovered returns nil when the API server names the resource.
+func discovered(client discovery.DiscoveryInterface, kind schema.GroupVersionResource) error {
+	list, err := client.ServerResourcesForGroupVersion(kind.GroupVersion().String())
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == kind.Resource }) {
+		return fmt.Errorf("%s has no %s", list.GroupVersion, kind.Resource)
+	}
+	return nil
 }
 
 // newNamespace creates a namespace that no other test uses.
@@ -105,36 +102,37 @@ func newNamespace(t *testing.T) string {
 	namespace := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"generateName": "test-"},
 	}}
-	made, err := cluster.Resource(namespaces).Create(t.Context(), namespace, metav1.CreateOptions{})
+	made, err := cluster(t).Resource(namespaces).Create(t.Context(), namespace, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return made.GetName()
 }
 
 // in returns a client for a namespace; an empty one is for objects of the cluster.
-func in(kind schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+func in(t *testing.T, kind schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+	t.Helper()
 	if namespace == "" {
-		return cluster.Resource(kind)
+		return cluster(t).Resource(kind)
 	}
-	return cluster.Resource(kind).Namespace(namespace)
+	return cluster(t).Resource(kind).Namespace(namespace)
 }
 
 func get(t *testing.T, kind schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
 	t.Helper()
-	object, err := in(kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
+	object, err := in(t, kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return object
 }
 
 func list(t *testing.T, kind schema.GroupVersionResource, namespace string) []unstructured.Unstructured {
 	t.Helper()
-	objects, err := in(kind, namespace).List(t.Context(), metav1.ListOptions{})
+	objects, err := in(t, kind, namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	return objects.Items
 }
 
 func assertGone(t *testing.T, kind schema.GroupVersionResource, namespace, name string) {
 	t.Helper()
-	_, err := in(kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
+	_, err := in(t, kind, namespace).Get(t.Context(), name, metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%s/%s: %v", kind.Resource, name, err)
 }
 
@@ -142,7 +140,7 @@ func patchObject(t *testing.T, kind schema.GroupVersionResource, namespace, name
 	subresources ...string,
 ) {
 	t.Helper()
-	_, err := in(kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{},
+	_, err := in(t, kind, namespace).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{},
 		subresources...)
 	require.NoError(t, err)
 }

@@ -2,7 +2,6 @@ package helm_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,28 +10,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/plugin"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
-
-// commandBlock is a block of commands to copy from a document.
-var commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // TestDocumentCommands runs them as a user would, in a directory with the examples and the packaged
 // plugin, against the API server. Helm is Helm 4 from the block on that installs the plugin.
 func TestDocumentCommands(t *testing.T) {
-	dir := documentsDir(t)
+	t.Parallel()
 	for _, document := range []string{"README.md", "examples/README.md", "docs/kinds.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", document))
-		require.NoError(t, err)
-		blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
-		require.NotEmpty(t, blocks, document)
-		for _, block := range blocks {
-			if targets := makeTargets(block[1]); len(targets) > 0 {
-				assertMakeTargets(t, targets)
-				continue
-			}
-			t.Run(document+"/"+strings.Fields(block[1])[1], func(t *testing.T) { runBlock(t, dir, newNamespace(t), block[1]) })
+		for _, block := range suite.Blocks(t, document, "sh") {
+			t.Run(document+"/"+strings.Fields(block)[1], func(t *testing.T) {
+				t.Parallel()
+				if targets := makeTargets(block); len(targets) > 0 {
+					assertMakeTargets(t, targets)
+					return
+				}
+				runBlock(t, documentsDir(t), newNamespace(t), block)
+			})
 		}
 	}
 }
@@ -40,13 +35,10 @@ func TestDocumentCommands(t *testing.T) {
 // TestLeavingDocumentCommands runs them in their order and in one namespace: each needs the ones
 // before it.
 func TestLeavingDocumentCommands(t *testing.T) {
+	t.Parallel()
 	dir, namespace := documentsDir(t), newNamespace(t)
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "leaving.md"))
-	require.NoError(t, err)
-	blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		runBlock(t, dir, namespace, block[1])
+	for _, block := range suite.Blocks(t, "docs/leaving.md", "sh") {
+		runBlock(t, dir, namespace, block)
 	}
 }
 
@@ -59,33 +51,23 @@ func documentsDir(t *testing.T) string {
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
 	}
-	packager := plugin.Packager{Helm: helm4.program, Version: "0.1.0", Platforms: []plugin.Platform{plugin.Host()}}
-	_, err := packager.Package(t.Context(), filepath.Join(dir, "dist"))
-	require.NoError(t, err)
+	require.NoError(t, os.Symlink(dist(t), filepath.Join(dir, "dist")))
 	return dir
 }
 
 // runBlock runs the commands of one block in a namespace.
 func runBlock(t *testing.T, dir, namespace, block string) {
 	t.Helper()
-	h := helm3
+	h := helm3(t)
 	if strings.Contains(block, "plugin install") {
-		h = helm4
+		h = helm4(t)
 	}
-	bin, homeDir := t.TempDir(), t.TempDir()
-	require.NoError(t, os.Symlink(h.program, filepath.Join(bin, "helm")))
-	require.NoError(t, os.Symlink(postrenderer, filepath.Join(bin, "postrender")))
-	require.NoError(t, os.Symlink(parts.Require(t, "kubectl")["kubectl"], filepath.Join(bin, "kubectl")))
-	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c",
-		strings.ReplaceAll(asDryRun(block), "pipelines", namespace))
-	command.Dir = dir
-	command.Env = []string{
-		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + homeDir, "KUBECONFIG=" + kubeconfig,
-		"HELM_DATA_HOME=" + homeDir, "HELM_CACHE_HOME=" + homeDir, "HELM_CONFIG_HOME=" + homeDir,
-	}
-	out, err := command.CombinedOutput()
-	require.NoError(t, err, "%s\n%s", block, out)
-	assert.NotContains(t, string(out), "nothing was selected", "%s", block)
+	shell := suite.Shell{Dir: dir, Env: []string{"KUBECONFIG=" + suite.Plane(t).Kubeconfig}, Programs: map[string]string{
+		"helm": h.Program, "postrender": postrenderer(t), "kubectl": parts.Require(t, "kubectl")["kubectl"],
+	}}
+	r := shell.Run(t.Context(), t, strings.ReplaceAll(asDryRun(block), "pipelines", namespace))
+	r.Must(t)
+	assert.NotContains(t, r.Stdout+r.Stderr, "nothing was selected", "%s", block)
 }
 
 // asDryRun sends the webhook's chart to the API server as a dry run: no controller here would start
@@ -118,11 +100,9 @@ func assertMakeTargets(t *testing.T, targets []string) {
 	for _, target := range targets {
 		assert.Contains(t, string(makefile), "\n"+target+":", "make %s", target)
 	}
-	demo := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "demo.sh"),
-		parts.Require(t, "helm3")["helm3"], postrenderer)
-	out, err := demo.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), `"reason": "Injected"`)
+	out := suite.Shell{}.Exec(t.Context(), t, filepath.Join("..", "..", "hack", "demo.sh"),
+		parts.Require(t, "helm3")["helm3"], postrenderer(t)).Must(t)
+	assert.Contains(t, out, `"reason": "Injected"`)
 }
 
 // link is a Markdown link to a file of the repository.

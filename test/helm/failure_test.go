@@ -16,7 +16,7 @@ const conflict = `document 2 Deployment/train: container "main": mount path /dat
 func TestConflictIsReportedAndCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		assert.Contains(t, h.fails(t, h.install("rel", testchart("conflict"), namespace)...), conflict)
+		assert.Contains(t, h.Fails(t, h.install("rel", testchart("conflict"), namespace)...), conflict)
 		assertNothingIn(t, namespace)
 	})
 }
@@ -24,10 +24,10 @@ func TestConflictIsReportedAndCreatesNothing(t *testing.T) {
 func TestConflictOnUpgradeRetainsRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storageOf("rel", namespace).uids(t)
 
-		assert.Contains(t, h.fails(t, h.upgrade("rel", testchart("conflict"), namespace)...), conflict)
+		assert.Contains(t, h.Fails(t, h.upgrade("rel", testchart("conflict"), namespace)...), conflict)
 		assert.Equal(t, uids, storageOf("rel", namespace).uids(t))
 		get(t, cronjobs, namespace, "rel-etl")
 		assert.Len(t, list(t, deployments, namespace), 1, "only the API that was there")
@@ -40,8 +40,8 @@ func TestReportsReasonWithStandardErrorInFile(t *testing.T) {
 		require.NoError(t, err)
 		defer file.Close()
 
-		command := exec.CommandContext(t.Context(), h.program, h.template(testchart("conflict"))...)
-		command.Env, command.Stderr = h.env, file
+		command := exec.CommandContext(t.Context(), h.Program, h.template(testchart("conflict"))...)
+		command.Env, command.Stderr = h.Env, file
 		require.Error(t, command.Run())
 
 		output, err := os.ReadFile(file.Name())
@@ -52,7 +52,7 @@ func TestReportsReasonWithStandardErrorInFile(t *testing.T) {
 
 func TestReportsArgumentsForMissingRelease(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		output := h.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
+		output := h.Fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", h.renderer)
 		assert.Contains(t, output, "--post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE")
 	})
 }
@@ -60,11 +60,11 @@ func TestReportsArgumentsForMissingRelease(t *testing.T) {
 func TestRefusesToInstallVersionOutput(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, flag := range []string{"--explain", "--diff"} {
-			output := h.fails(t, h.template(example("etl-cronjob"), flag)...)
+			output := h.Fails(t, h.template(example("etl-cronjob"), flag)...)
 			assert.Contains(t, output, "--explain and --diff print for people", flag)
 
 			namespace := newNamespace(t)
-			h.fails(t, h.install("rel", example("etl-cronjob"), namespace, flag)...)
+			h.Fails(t, h.install("rel", example("etl-cronjob"), namespace, flag)...)
 			assertNothingIn(t, namespace)
 		}
 	})
@@ -74,7 +74,7 @@ func TestUnwritableReportFailsInstallation(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		report := filepath.Join(t.TempDir(), "missing", "report.json")
-		output := h.fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
+		output := h.Fails(t, h.install("rel", example("etl-cronjob"), namespace, "--report="+report)...)
 		assert.Contains(t, output, report)
 		assertNothingIn(t, namespace)
 	})

@@ -13,18 +13,20 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
 func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	t.Parallel()
+	h := helm4(t)
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
 	ran := runPods(t, namespace)
 
-	helm4.must(t, helm4.install("rel", example("training-job"), namespace, "--report="+report)...)
-	helm4.must(t, "test", "rel", "--namespace", namespace)
+	h.Must(t, h.install("rel", example("training-job"), namespace, "--report="+report)...)
+	h.Must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{
 		"Job/rel-train":     {inject.ReasonInjected},
@@ -52,12 +54,13 @@ func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 
 func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 	t.Parallel()
+	h := helm3(t)
 	namespace := newNamespace(t)
 	report := filepath.Join(t.TempDir(), "report.json")
 	ran := runPods(t, namespace)
 
-	helm3.must(t, helm3.install("rel", example("training-job"), namespace, "--report="+report)...)
-	helm3.must(t, "test", "rel", "--namespace", namespace)
+	h.Must(t, h.install("rel", example("training-job"), namespace, "--report="+report)...)
+	h.Must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{"Job/rel-train": {inject.ReasonInjected}}, reasons(readReport(t, report)),
 		"if Helm 3 has learned this, change the documentation")
@@ -72,10 +75,11 @@ func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 
 func TestHooksMountExistingClaim(t *testing.T) {
 	t.Parallel()
+	h := helm4(t)
 	namespace := newNamespace(t)
 	ran := runPods(t, namespace)
 
-	helm4.must(t, helm4.install("rel", example("training-job"), namespace, "--claim=existing", "--create=none")...)
+	h.Must(t, h.install("rel", example("training-job"), namespace, "--claim=existing", "--create=none")...)
 	for _, name := range []string{"rel-preflight", "rel-train", "rel-register"} {
 		assert.True(t, mounts(podOf(t, *ran.object(t, name)), "existing", "/data"), name)
 	}
@@ -84,6 +88,7 @@ func TestHooksMountExistingClaim(t *testing.T) {
 
 func TestHooksFollowFlag(t *testing.T) {
 	t.Parallel()
+	h := helm4(t)
 	for policy, want := range map[string]map[string][]inject.Reason{
 		"all": {
 			"Job/rel-train":     {inject.ReasonInjected},
@@ -99,7 +104,7 @@ func TestHooksFollowFlag(t *testing.T) {
 		},
 	} {
 		report := filepath.Join(t.TempDir(), "report.json")
-		helm4.must(t, helm4.template(example("training-job"), "--hooks="+policy, "--report="+report)...)
+		h.Must(t, h.template(example("training-job"), "--hooks="+policy, "--report="+report)...)
 		assert.Equal(t, want, reasons(readReport(t, report)), policy)
 	}
 }
@@ -128,11 +133,12 @@ func runPods(t *testing.T, namespace string) *runner {
 	r := &runner{seen: map[string]*unstructured.Unstructured{}}
 	var running sync.WaitGroup
 	for kind, done := range map[schema.GroupVersionResource]string{jobs: jobDone, pods: podDone} {
-		events, err := in(kind, namespace).Watch(ctx, metav1.ListOptions{})
+		resource := in(t, kind, namespace)
+		events, err := resource.Watch(ctx, metav1.ListOptions{})
 		require.NoError(t, err)
 		running.Go(func() {
 			for event := range events.ResultChan() {
-				r.handle(ctx, kind, event, done)
+				r.handle(ctx, resource, event, done)
 			}
 		})
 	}
@@ -144,7 +150,7 @@ func runPods(t *testing.T, namespace string) *runner {
 	return r
 }
 
-func (r *runner) handle(ctx context.Context, kind schema.GroupVersionResource, event watch.Event, done string) {
+func (r *runner) handle(ctx context.Context, resource dynamic.ResourceInterface, event watch.Event, done string) {
 	object, ok := event.Object.(*unstructured.Unstructured)
 	if !ok || event.Type != watch.Added {
 		return
@@ -152,7 +158,7 @@ func (r *runner) handle(ctx context.Context, kind schema.GroupVersionResource, e
 	r.mu.Lock()
 	r.seen[object.GetName()] = object // before Helm can see that it has ended
 	r.mu.Unlock()
-	_, err := in(kind, object.GetNamespace()).Patch(ctx, object.GetName(), types.MergePatchType, []byte(done),
+	_, err := resource.Patch(ctx, object.GetName(), types.MergePatchType, []byte(done),
 		metav1.PatchOptions{}, "status")
 	if err != nil && ctx.Err() == nil {
 		r.mu.Lock()

@@ -17,7 +17,7 @@ func TestInstallCreatesStorageFirst(t *testing.T) {
 		for _, name := range []string{"etl-cronjob", "ray-cluster"} {
 			t.Run(name, func(t *testing.T) {
 				namespace := newNamespace(t)
-				h.must(t,
+				h.Must(t,
 					h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
 
 				class := revision(t, get(t, classes, "", "fast."+namespace+".rel"))
@@ -45,7 +45,7 @@ func TestInstallCreatesStorageFirst(t *testing.T) {
 func TestInstallStripsHelmAnnotations(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 
 		objects := []unstructured.Unstructured{*get(t, classes, "", storageOf("rel", namespace).class)}
 		for _, kind := range ofReleases {
@@ -65,7 +65,7 @@ func TestInstallStripsHelmAnnotations(t *testing.T) {
 func TestExistingVolumeIsPreBoundInItsZone(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t,
+		h.Must(t,
 			h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0",
 				"--volume-zone=us-east-1a")...)
 
@@ -89,23 +89,23 @@ func TestUnchangedUpgradeChangesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := storageOf("rel", namespace)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		class, claim := withoutRevision(t, classes, "", storage.class), withoutRevision(t, claims, namespace, storage.claim)
 
-		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
 		assert.Equal(t, class, withoutRevision(t, classes, "", storage.class))
 		assert.Equal(t, claim, withoutRevision(t, claims, namespace, storage.claim))
-		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "claimName: pvc-data-pipeline.rel")
+		assert.Contains(t, h.Must(t, "get", "manifest", "rel", "--namespace", namespace), "claimName: pvc-data-pipeline.rel")
 	})
 }
 
 func TestPendingClaimRefusesExpansion(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storageOf("rel", namespace).uids(t)
 
-		output := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
+		output := h.Fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
 		assert.Contains(t, output, "spec is immutable after creation except resources.requests")
 		assert.Equal(t, "100Gi", requested(t, namespace))
 		assert.Equal(t, uids, storageOf("rel", namespace).uids(t))
@@ -115,13 +115,13 @@ func TestPendingClaimRefusesExpansion(t *testing.T) {
 func TestBoundClaimExpandsAndNeverShrinks(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		bind(t, namespace, "pvc-data-pipeline.rel")
 
-		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
+		h.Must(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=200Gi")...)
 		assert.Equal(t, "200Gi", requested(t, namespace))
 
-		output := h.fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=50Gi")...)
+		output := h.Fails(t, h.upgrade("rel", example("etl-cronjob"), namespace, "--size=50Gi")...)
 		assert.Contains(t, output, "field can not be less than")
 		assert.Equal(t, "200Gi", requested(t, namespace))
 	})
@@ -131,15 +131,15 @@ func TestStorageOutlivesReleaseAndIsAdopted(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := storageOf("rel", namespace)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
-		out := h.must(t, "uninstall", "rel", "--namespace", namespace)
+		out := h.Must(t, "uninstall", "rel", "--namespace", namespace)
 		assert.Contains(t, out, "kept due to the resource policy")
 		assert.Equal(t, uids, storage.uids(t))
 		assertGone(t, cronjobs, namespace, "rel-etl")
 
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		assert.Equal(t, uids, storage.uids(t), "the same objects, not new ones")
 		get(t, cronjobs, namespace, "rel-etl")
 	})
@@ -149,15 +149,15 @@ func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		storage := storageOf("rel", namespace)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
-		h.must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
 		assert.Equal(t, uids, storage.uids(t))
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage",
 			"the pods have lost it")
 
-		h.must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
 		assert.Equal(t, uids, storage.uids(t))
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage")
 	})
@@ -166,28 +166,29 @@ func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 func TestRollbackRestoresMount(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		h.must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
-		h.must(t, "rollback", "rel", "1", "--namespace", namespace)
+		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
+		h.Must(t, "rollback", "rel", "1", "--namespace", namespace)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage")
 	})
 }
 
 func TestReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	t.Parallel()
+	before, after := helm3(t), helm4(t)
 	namespace := newNamespace(t)
 	storage := storageOf("rel", namespace)
 	static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
-	helm3.must(t, helm3.install("rel", example("etl-cronjob"), namespace, static...)...)
+	before.Must(t, before.install("rel", example("etl-cronjob"), namespace, static...)...)
 	uids := storage.uids(t)
 	volume := get(t, volumes, "", "pv-data-pipeline."+namespace+".rel").GetUID()
 
-	helm4.must(t, helm4.upgrade("rel", example("etl-cronjob"), namespace, static...)...)
+	after.Must(t, after.upgrade("rel", example("etl-cronjob"), namespace, static...)...)
 	assert.Equal(t, uids, storage.uids(t))
 	assert.Equal(t, volume, get(t, volumes, "", "pv-data-pipeline."+namespace+".rel").GetUID())
 	assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 
-	helm4.must(t, "uninstall", "rel", "--namespace", namespace)
+	after.Must(t, "uninstall", "rel", "--namespace", namespace)
 	assert.Equal(t, uids, storage.uids(t))
 }
 
@@ -195,9 +196,9 @@ func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		one, two := newNamespace(t), newNamespace(t)
 		static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
-		h.must(t, h.install("a", example("etl-cronjob"), one, static...)...)
-		h.must(t, h.install("b", example("etl-cronjob"), one, static...)...)
-		h.must(t, h.install("a", example("etl-cronjob"), two, static...)...)
+		h.Must(t, h.install("a", example("etl-cronjob"), one, static...)...)
+		h.Must(t, h.install("b", example("etl-cronjob"), one, static...)...)
+		h.Must(t, h.install("a", example("etl-cronjob"), two, static...)...)
 
 		for _, s := range []storageObjects{storageOf("a", one), storageOf("b", one), storageOf("a", two)} {
 			claim := get(t, claims, s.namespace, s.claim)
@@ -207,8 +208,8 @@ func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 		assert.Len(t, list(t, claims, one), 2)
 		assert.Len(t, list(t, claims, two), 1)
 
-		h.must(t, "uninstall", "b", "--namespace", one)
-		h.must(t, h.upgrade("a", example("etl-cronjob"), one, static...)...)
+		h.Must(t, "uninstall", "b", "--namespace", one)
+		h.Must(t, h.upgrade("a", example("etl-cronjob"), one, static...)...)
 		assert.Len(t, list(t, claims, one), 2, "what b stored is still there")
 	})
 }
@@ -217,7 +218,7 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		first, other := newNamespace(t), newNamespace(t)
 		setSecond := []string{"--set", "second=" + other}
-		h.must(t, append(h.install("rel", testchart("two-namespaces"), first), setSecond...)...)
+		h.Must(t, append(h.install("rel", testchart("two-namespaces"), first), setSecond...)...)
 
 		for _, namespace := range []string{first, other} {
 			claim := get(t, claims, namespace, "pvc-data-pipeline.rel")
@@ -225,7 +226,7 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 			assert.Less(t, revision(t, claim), revision(t, get(t, deployments, namespace, "train")))
 		}
 
-		output := h.fails(t,
+		output := h.Fails(t,
 			append(h.upgrade("rel", testchart("two-namespaces"), first, "--volume-handle=vol-0123456789abcdef0"),
 				setSecond...)...)
 		assert.Contains(t, output,
@@ -237,13 +238,13 @@ func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		named := []string{"--class=named." + namespace, "--claim=shared"}
-		h.must(t, h.install("a", example("etl-cronjob"), namespace, named...)...)
-		h.must(t, "uninstall", "a", "--namespace", namespace)
+		h.Must(t, h.install("a", example("etl-cronjob"), namespace, named...)...)
+		h.Must(t, "uninstall", "a", "--namespace", namespace)
 
-		output := h.fails(t, h.install("b", example("etl-cronjob"), namespace, named...)...)
+		output := h.Fails(t, h.install("b", example("etl-cronjob"), namespace, named...)...)
 		assert.Contains(t, output, "invalid ownership metadata")
 
-		h.must(t, h.install("b", example("etl-cronjob"), namespace, append(named, "--create=none")...)...)
+		h.Must(t, h.install("b", example("etl-cronjob"), namespace, append(named, "--create=none")...)...)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "b-etl")), "shared", "--create=none uses what is there")
 	})
 }
@@ -251,7 +252,7 @@ func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 func TestDryRunCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.must(t, append(h.install("rel", example("etl-cronjob"), namespace), "--dry-run=server")...)
+		h.Must(t, append(h.install("rel", example("etl-cronjob"), namespace), "--dry-run=server")...)
 		assertNothingIn(t, namespace)
 	})
 }

@@ -5,111 +5,45 @@
 package helm_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
+	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/plugin"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
-	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// What TestMain prepares once for all tests.
-var (
-	helm3, helm4 tool
-	cluster      dynamic.Interface
-	// postrenderer is the program under test, for a shell pipe.
-	postrenderer string
-	kubeconfig   string
-)
+func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
 
-func TestMain(m *testing.M) {
-	code, err := runTests(context.Background(), m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+// What the first test that needs it makes, for all.
+var rayClusters, plugins, packages sync.Once
 
-func runTests(ctx context.Context, m *testing.M) (code int, err error) {
-	dir, err := os.MkdirTemp("", "pipeline-storage-helm-")
-	if err != nil {
-		return 1, fmt.Errorf("make a directory for Helm: %w", err)
-	}
-	defer os.RemoveAll(dir)
-
-	plane, err := controlplane.Start(ctx)
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, plane.Stop()) }()
-	kubeconfig = plane.Kubeconfig
-
-	config := &rest.Config{
-		Host: plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	}
-	cluster, err = dynamic.NewForConfig(config)
-	if err != nil {
-		return 1, fmt.Errorf("make a client: %w", err)
-	}
-	if err := installRayCluster(ctx, config); err != nil {
-		return 1, err
-	}
-	if err := prepareHelm(ctx, dir); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
-}
-
-// prepareHelm builds the post-renderer and gives each Helm a home directory of its own: a Helm 4
-// plugin makes Helm 3 complain.
-func prepareHelm(ctx context.Context, dir string) error {
-	staged := filepath.Join(dir, "pipeline-storage")
-	host := plugin.Host()
-	if err := plugin.Stage(ctx, staged, "", host); err != nil {
-		return err
-	}
-	postrenderer = filepath.Join(staged, "bin", "postrender-"+host.OS+"-"+host.Arch)
-
-	var err error
-	if helm3, err = newTool(ctx, "helm3", dir); err != nil {
-		return err
-	}
-	helm3.renderer = postrenderer
-
-	if helm4, err = newTool(ctx, "helm4", dir); err != nil {
-		return err
-	}
-	helm4.renderer = "pipeline-storage"
-	for _, plugin := range []string{staged, filepath.Join("testdata", "copy")} {
-		if r := helm4.run(ctx, "plugin", "install", plugin); r.err != nil {
-			return fmt.Errorf("install the plugin %s: %w\n%s", plugin, r.err, r.stderr)
+// postrenderer returns the path of the program under test. Helm 4 has it as a plugin, and another one that copies.
+func postrenderer(t *testing.T) string {
+	t.Helper()
+	host, staged := plugin.Host(), filepath.Join(suite.Dir(t), "pipeline-storage")
+	plugins.Do(func() {
+		require.NoError(t, plugin.Stage(t.Context(), staged, "", host))
+		for _, dir := range []string{staged, filepath.Join("testdata", "copy")} {
+			suite.Helm(t, "helm4").Must(t, "plugin", "install", dir)
 		}
-	}
-	return nil
+	})
+	return filepath.Join(staged, "bin", "postrender-"+host.OS+"-"+host.Arch)
 }
 
-func newTool(ctx context.Context, name, dir string) (tool, error) {
-	program, err := parts.Path(ctx, name)
-	if err != nil {
-		return tool{}, err
-	}
-	homeDir := filepath.Join(dir, name)
-	if err := os.MkdirAll(homeDir, 0o755); err != nil {
-		return tool{}, fmt.Errorf("make a home for %s: %w", name, err)
-	}
-	return tool{name: name, program: program, env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + homeDir, "KUBECONFIG=" + kubeconfig,
-		"HELM_DATA_HOME=" + filepath.Join(homeDir, "data"),
-		"HELM_CACHE_HOME=" + filepath.Join(homeDir, "cache"),
-		"HELM_CONFIG_HOME=" + filepath.Join(homeDir, "config"),
-	}}, nil
+// dist returns the directory of the packaged plugin.
+func dist(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(suite.Dir(t), "dist")
+	packages.Do(func() {
+		packager := plugin.Packager{
+			Helm: suite.Helm(t, "helm4").Program, Version: "0.1.0", Platforms: []plugin.Platform{plugin.Host()},
+		}
+		_, err := packager.Package(t.Context(), dir)
+		require.NoError(t, err)
+	})
+	return dir
 }

@@ -17,7 +17,7 @@ import (
 // committed manifests have it.
 func committedChart(t *testing.T, h tool, release, namespace string) string {
 	t.Helper()
-	text := h.must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
+	text := h.Must(t, append([]string{"template", release, example("etl-cronjob")}, h.storage(release, namespace)...)...)
 	chart := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(chart, "templates"), 0o755))
 	require.NoError(t,
@@ -33,19 +33,19 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		chart, storage := committedChart(t, h, "rel", namespace), storageOf("rel", namespace)
-		h.must(t, "install", "rel", chart, "--namespace", namespace)
+		h.Must(t, "install", "rel", chart, "--namespace", namespace)
 		uids := storage.uids(t)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 
-		h.must(t, h.upgrade("rel", chart, namespace, "--remove")...)
+		h.Must(t, h.upgrade("rel", chart, namespace, "--remove")...)
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
-		assert.Contains(t, h.must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim",
+		assert.Contains(t, h.Must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim",
 			"unless a flag requests it")
 		assert.Equal(t, uids, storage.uids(t))
 
 		report := filepath.Join(t.TempDir(), "report.json")
-		h.must(t, h.upgrade("rel", chart, namespace, "--remove=all", "--report="+report)...)
-		manifest := h.must(t, "get", "manifest", "rel", "--namespace", namespace)
+		h.Must(t, h.upgrade("rel", chart, namespace, "--remove=all", "--report="+report)...)
+		manifest := h.Must(t, "get", "manifest", "rel", "--namespace", namespace)
 		assert.NotContains(t, manifest, "PersistentVolumeClaim")
 		assert.NotContains(t, manifest, "StorageClass")
 		assert.Equal(t, uids, storage.uids(t), "the claim and its class are retained")
@@ -56,7 +56,7 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 			assert.Equal(t, postrender.Removed, object.Action, object.Kind)
 		}
 
-		h.must(t, "uninstall", "rel", "--namespace", namespace)
+		h.Must(t, "uninstall", "rel", "--namespace", namespace)
 		assert.Equal(t, uids, storage.uids(t))
 	})
 }
@@ -65,7 +65,7 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 func TestRemovalRestoresChartByteForByte(t *testing.T) {
 	t.Parallel()
 	for _, name := range examples {
-		plain := helm3.must(t, "template", "rel", example(name), "--namespace", "team")
+		plain := helm3(t).Must(t, "template", "rel", example(name), "--namespace", "team")
 		renderer := func(remove postrender.Removal) *postrender.Renderer {
 			return &postrender.Renderer{
 				Config: storage.Default(), Release: storage.Release{Name: "rel", Namespace: "team"},

@@ -15,6 +15,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 var _ helmpostrender.PostRenderer = (*postrender.Renderer)(nil)
@@ -31,7 +32,8 @@ func TestSDKRendersAsCommand(t *testing.T) {
 			release, err := install.Run(chart, nil)
 			require.NoError(t, err)
 
-			command := helm3.must(t, append(helm3.template(example(name)), "--no-hooks")...)
+			h := helm3(t)
+			command := h.Must(t, append(h.template(example(name)), "--no-hooks")...)
 			assert.Equal(t, stream.Objects(t, command), stream.Objects(t, release.Manifest))
 		})
 	}
@@ -41,7 +43,7 @@ func TestSDKInstalls(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	settings := cli.New()
-	settings.KubeConfig = kubeconfig
+	settings.KubeConfig = suite.Plane(t).Kubeconfig
 	settings.SetNamespace(namespace)
 	configuration := new(action.Configuration)
 	require.NoError(t, configuration.Init(settings.RESTClientGetter(), namespace, "secrets", func(string, ...any) {}))

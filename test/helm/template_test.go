@@ -19,8 +19,8 @@ func TestTemplateMountsClaimInLabelledPods(t *testing.T) {
 		for _, name := range examples {
 			t.Run(name, func(t *testing.T) {
 				labelled := 0
-				for _, d := range stream.Objects(t, h.must(t, h.template(example(name), "--hooks=all")...)) {
-					if h.name == "helm3" && d.GetAnnotations()["helm.sh/hook"] != "" {
+				for _, d := range stream.Objects(t, h.Must(t, h.template(example(name), "--hooks=all")...)) {
+					if h.Name == "helm3" && d.GetAnnotations()["helm.sh/hook"] != "" {
 						continue // a later test is about them
 					}
 					for _, pod := range podsOf(t, d.Object) {
@@ -35,7 +35,7 @@ func TestTemplateMountsClaimInLabelledPods(t *testing.T) {
 					"helm3": {"etl-cronjob": 2, "training-job": 1, "ray-cluster": 2},
 					"helm4": {"etl-cronjob": 2, "training-job": 4, "ray-cluster": 2},
 				}
-				assert.Equal(t, want[h.name][name], labelled, "labelled pods")
+				assert.Equal(t, want[h.Name][name], labelled, "labelled pods")
 			})
 		}
 	})
@@ -44,12 +44,12 @@ func TestTemplateMountsClaimInLabelledPods(t *testing.T) {
 func TestTemplateNamesSourceOfStorage(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		const source = "# Source: pipeline-storage/storage.yaml\n"
-		out := h.must(t, h.template(example("etl-cronjob"))...)
+		out := h.Must(t, h.template(example("etl-cronjob"))...)
 		assert.Equal(t, 2, strings.Count(out, source))
 		assert.NotContains(t, out, "postrender-filename", "Helm 4's annotation is removed again")
 		assert.NotContains(t, out, "generated-by-postrender", "every document has a name that stays")
 
-		only := h.must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
+		only := h.Must(t, append(h.template(example("etl-cronjob")), "--show-only", "storage.yaml")...)
 		assert.Equal(t, []string{"StorageClass/fast.team.rel", "PersistentVolumeClaim/pvc-data-pipeline.rel"},
 			names(stream.Objects(t, only)))
 	})
@@ -58,8 +58,8 @@ func TestTemplateNamesSourceOfStorage(t *testing.T) {
 func TestTemplateIsDeterministic(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
-			first := h.must(t, h.template(example(name))...)
-			assert.Equal(t, first, h.must(t, h.template(example(name))...), name)
+			first := h.Must(t, h.template(example(name))...)
+			assert.Equal(t, first, h.Must(t, h.template(example(name))...), name)
 		}
 	})
 }
@@ -74,12 +74,12 @@ func TestTemplateOnlyAddsLines(t *testing.T) {
 		},
 		"helm3": func(name string) []string { return []string{"template", "rel", example(name)} },
 	}
-	for _, h := range []tool{helm3, helm4} {
+	for _, h := range []tool{helm3(t), helm4(t)} {
 		for _, name := range examples {
-			t.Run(h.name+" "+name, func(t *testing.T) {
+			t.Run(h.Name+" "+name, func(t *testing.T) {
 				t.Parallel()
-				before := h.must(t, append(plain[h.name](name), "--namespace", "team")...)
-				after := h.must(t, h.template(example(name))...)
+				before := h.Must(t, append(plain[h.Name](name), "--namespace", "team")...)
+				after := h.Must(t, h.template(example(name))...)
 
 				require.Contains(t, before, "#", "the example has comments")
 				assert.Empty(t, missingLines(before, after), "lines that were lost or changed")
@@ -91,9 +91,10 @@ func TestTemplateOnlyAddsLines(t *testing.T) {
 
 func TestRenderingIsIdempotent(t *testing.T) {
 	t.Parallel()
+	h := helm3(t)
 	for _, name := range examples {
-		once := helm3.must(t, helm3.template(example(name))...)
-		again := exec.Command(postrenderer, "--namespace=team", "--release=rel", "--hooks=none")
+		once := h.Must(t, h.template(example(name))...)
+		again := exec.Command(postrenderer(t), "--namespace=team", "--release=rel", "--hooks=none")
 		again.Stdin = strings.NewReader(once)
 		twice, err := again.Output()
 		require.NoError(t, err)
@@ -105,12 +106,12 @@ func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 	t.Parallel()
 	const filenameAnnotation = "postrenderer.helm.sh/postrender-filename"
 	sent := filepath.Join(t.TempDir(), "sent.yaml")
-	helm4.must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
+	helm4(t).Must(t, "template", "rel", example("training-job"), "--post-renderer", "copy", "--post-renderer-args", sent)
 
 	input, err := os.Open(sent)
 	require.NoError(t, err)
 	defer input.Close()
-	render := exec.Command(postrenderer, "--helm=4", "--namespace=team", "--release=rel")
+	render := exec.Command(postrenderer(t), "--helm=4", "--namespace=team", "--release=rel")
 	render.Stdin = input
 	out, err := render.Output()
 	require.NoError(t, err)
@@ -131,7 +132,7 @@ func TestHelm4AnnotatesEveryDocument(t *testing.T) {
 
 func TestRendersListItems(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		out := h.must(t, h.template(testchart("list"))...)
+		out := h.Must(t, h.template(testchart("list"))...)
 		assert.Contains(t, out, "- name: main # stays")
 
 		pods := 0
@@ -144,7 +145,7 @@ func TestRendersListItems(t *testing.T) {
 			}
 		}
 		assert.Equal(t, 2, pods)
-		if h.name == "helm3" {
+		if h.Name == "helm3" {
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "List"}, kinds)
 		} else { // it splits the list before it calls a post-renderer
 			assert.Equal(t, []string{"StorageClass", "PersistentVolumeClaim", "Deployment", "Deployment"}, kinds)
@@ -156,14 +157,14 @@ func TestEmptyChartStaysEmpty(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range []string{"empty", "comments"} {
 			report := filepath.Join(t.TempDir(), "report.json")
-			out := h.must(t, h.template(testchart(name), "--report="+report)...)
+			out := h.Must(t, h.template(testchart(name), "--report="+report)...)
 			assert.Empty(t, stream.Objects(t, out), name)
 			assert.Equal(t, []string{"nothing was selected: the stream holds no pods"}, readReport(t, report).Warnings, name)
 		}
-		out := h.must(t, h.template(testchart("empty"))...)
+		out := h.Must(t, h.template(testchart("empty"))...)
 		assert.Equal(t, "\n", out, "not a comment either")
-		if h.name == "helm3" { // Helm 4 drops comments before any post-renderer
-			assert.Equal(t, h.must(t, "template", "rel", testchart("comments")), h.must(t, h.template(testchart("comments"))...))
+		if h.Name == "helm3" { // Helm 4 drops comments before any post-renderer
+			assert.Equal(t, h.Must(t, "template", "rel", testchart("comments")), h.Must(t, h.template(testchart("comments"))...))
 		}
 	})
 }
@@ -171,7 +172,7 @@ func TestEmptyChartStaysEmpty(t *testing.T) {
 func TestUnlabelledChartIsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		report := filepath.Join(t.TempDir(), "report.json")
-		out := h.must(t, h.template(testchart("unlabelled"), "--report="+report)...)
+		out := h.Must(t, h.template(testchart("unlabelled"), "--report="+report)...)
 		assert.Equal(t, []string{"Deployment/train"}, names(stream.Objects(t, out)))
 		assert.NotContains(t, out, "volumes:")
 
@@ -182,8 +183,9 @@ func TestUnlabelledChartIsUnchanged(t *testing.T) {
 
 func TestHelm3SkipsPostRendererWhenWritingFiles(t *testing.T) {
 	t.Parallel()
+	h := helm3(t)
 	dir := t.TempDir()
-	helm3.must(t, append(helm3.template(example("etl-cronjob")), "--output-dir", dir)...)
+	h.Must(t, append(h.template(example("etl-cronjob")), "--output-dir", dir)...)
 	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
 	require.NoError(t, err)
 	assert.NotContains(t, string(text), "pvc-data-pipeline.rel", "if Helm 3 has learned this, change the documentation")
@@ -192,8 +194,9 @@ func TestHelm3SkipsPostRendererWhenWritingFiles(t *testing.T) {
 
 func TestHelm4WritesFilesWithStorage(t *testing.T) {
 	t.Parallel()
+	h := helm4(t)
 	dir := t.TempDir()
-	helm4.must(t, append(helm4.template(example("etl-cronjob")), "--output-dir", dir)...)
+	h.Must(t, append(h.template(example("etl-cronjob")), "--output-dir", dir)...)
 	text, err := os.ReadFile(filepath.Join(dir, "etl-cronjob", "templates", "cronjob.yaml"))
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "pvc-data-pipeline.rel")
@@ -204,7 +207,7 @@ func TestHelm4WritesFilesWithStorage(t *testing.T) {
 
 func TestConfigurationFileMountsTwoProfiles(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		out := h.must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
+		out := h.Must(t, append(h.template(example("training-job"), "--config="+example("storageconfig.yaml")),
 			"--no-hooks", "--set", "storageProfiles={default,checkpoints}")...)
 		var pod corev1.PodTemplateSpec
 		all := stream.Objects(t, out)
@@ -230,7 +233,7 @@ func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		render := func(arguments ...string) ([]string, corev1.PodTemplateSpec) {
 			all := stream.Objects(t,
-				h.must(t,
+				h.Must(t,
 					append(h.template(example("training-job"), append(arguments, "--config="+example("three-storages.yaml"))...),
 						"--no-hooks")...))
 			return names(all), podOf(t, all[len(all)-1])
@@ -260,14 +263,14 @@ func TestPodsWithoutProfileGetDefaults(t *testing.T) {
 func TestExamplesPassLint(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		for _, name := range examples {
-			h.must(t, "lint", "--strict", example(name))
+			h.Must(t, "lint", "--strict", example(name))
 		}
 	})
 }
 
 func TestPassesArgumentsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
-		out := h.must(t, h.template(example("etl-cronjob"),
+		out := h.Must(t, h.template(example("etl-cronjob"),
 			"--claim={release}-data", "--parameter=tag=a b,$HOME ${HELM_PLUGIN_DIR}")...)
 		assert.Contains(t, out, "claimName: rel-data\n")
 		assert.Contains(t, out, `tag: "a b,$HOME ${HELM_PLUGIN_DIR}"`)
@@ -276,7 +279,7 @@ func TestPassesArgumentsUnchanged(t *testing.T) {
 
 func TestHelm4RequiresPlugin(t *testing.T) {
 	t.Parallel()
-	output := helm4.fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer)
+	output := helm4(t).Fails(t, "template", "rel", example("etl-cronjob"), "--post-renderer", postrenderer(t))
 	assert.Contains(t, output, "not found", "if Helm 4 accepts a path now, change the documentation")
 }
 

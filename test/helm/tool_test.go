@@ -1,11 +1,8 @@
 package helm_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -14,44 +11,35 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// tool is one Helm.
+// tool is a Helm that adds storage.
 type tool struct {
-	name, program string
+	*suite.HelmCLI
 	// renderer is the value of --post-renderer: a path for Helm 3, the name of a plugin for Helm 4.
 	renderer string
-	env      []string
 }
 
-// result is the output of a command.
-type result struct {
-	stdout, stderr string
-	err            error
-}
-
-func (h tool) run(ctx context.Context, args ...string) result {
-	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(ctx, h.program, args...)
-	command.Env, command.Stdout, command.Stderr = h.env, &stdout, &stderr
-	err := command.Run()
-	return result{stdout.String(), stderr.String(), err}
-}
-
-// must runs a command that has to succeed and returns what it prints.
-func (h tool) must(t *testing.T, args ...string) string {
+func helm3(t *testing.T) tool {
 	t.Helper()
-	r := h.run(t.Context(), args...)
-	require.NoError(t, r.err, "%s %v\n%s", h.name, args, r.stderr)
-	return r.stdout
+	return withRenderer(t, suite.Helm(t, "helm3"))
 }
 
-// fails runs a command that has to fail and returns its output.
-func (h tool) fails(t *testing.T, args ...string) string {
+func helm4(t *testing.T) tool {
 	t.Helper()
-	r := h.run(t.Context(), args...)
-	require.Error(t, r.err, "%s %v\n%s", h.name, args, r.stdout)
-	return r.stderr
+	return withRenderer(t, suite.Helm(t, "helm4"))
+}
+
+// withRenderer returns a Helm for a cluster that has RayClusters.
+func withRenderer(t *testing.T, helm *suite.HelmCLI) tool {
+	t.Helper()
+	cluster(t)
+	renderer := postrenderer(t)
+	if helm.Name == "helm4" {
+		renderer = "pipeline-storage"
+	}
+	return tool{HelmCLI: helm, renderer: renderer}
 }
 
 // storage are the arguments that add storage to the release.
@@ -82,12 +70,7 @@ func (h tool) upgrade(release, chart, namespace string, args ...string) []string
 func withBoth(t *testing.T, test func(t *testing.T, h tool)) {
 	t.Helper()
 	t.Parallel()
-	for _, h := range []tool{helm3, helm4} {
-		t.Run(h.name, func(t *testing.T) {
-			t.Parallel()
-			test(t, h)
-		})
-	}
+	suite.BothHelms(t, func(t *testing.T, helm *suite.HelmCLI) { test(t, withRenderer(t, helm)) })
 }
 
 // example is one of the repository's own charts.

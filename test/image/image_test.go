@@ -47,17 +47,21 @@ func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return out.String(), messages.String(), err
 }
 
-func build(t *testing.T, args ...string) string {
+// build builds the image into a new directory.
+func build(t *testing.T, dir string, args ...string) {
 	t.Helper()
 
-	dir := filepath.Join(t.TempDir(), "layout")
 	_, stderr, err := run(t, append([]string{
 		"build", "-context", repository, "-output", dir,
 		"-build-arg", "VERSION=" + version, "-build-arg", "REVISION=" + revision,
 	}, args...)...)
 	require.NoError(t, err, stderr)
+}
 
-	return dir
+func newLayout(t *testing.T) string {
+	t.Helper()
+
+	return filepath.Join(t.TempDir(), "layout")
 }
 
 // TestImage builds the image from the Dockerfile, for every platform, and checks what a container
@@ -65,7 +69,19 @@ func build(t *testing.T, args ...string) string {
 func TestImage(t *testing.T) {
 	t.Parallel()
 
-	dir := build(t, "-name", name)
+	dir, second := newLayout(t), newLayout(t)
+
+	t.Run("build", func(t *testing.T) { // a link uses one core
+		t.Run("all platforms", func(t *testing.T) {
+			t.Parallel()
+			build(t, dir, "-name", name)
+		})
+		t.Run("one again", func(t *testing.T) {
+			t.Parallel()
+			build(t, second, "-platform", "linux/amd64")
+		})
+	})
+
 	images, entry := readLayout(t, dir)
 
 	assert.Equal(t, map[string]string{
@@ -95,7 +111,7 @@ func TestImage(t *testing.T) {
 
 	t.Run("the same sources give the same image", func(t *testing.T) {
 		// Each build is made in a directory of its own.
-		again, _ := readLayout(t, build(t, "-platform", "linux/amd64"))
+		again, _ := readLayout(t, second)
 		assert.Equal(t, images["linux/amd64"].digest, again["linux/amd64"].digest)
 	})
 }
@@ -181,14 +197,14 @@ func checkBinary(t *testing.T, path string, machine elf.Machine) {
 		"the label has the revision, so that a commit need not change the binary")
 }
 
-// checkPrograms runs the programs for this machine in the image's own files, as its own user where
-// this test may do so.
+// checkPrograms runs the programs for this machine, as root in the image's own files and as its own
+// user.
 func checkPrograms(t *testing.T, images map[string]platformImage) {
 	t.Helper()
 
 	image, ok := images[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
-		t.Skip("the image is not for this machine")
+		t.Skipf("not covered: the programs run. No platform of the image is %s/%s", runtime.GOOS, runtime.GOARCH)
 	}
 
 	for _, program := range []string{"webhook", "postrender"} {
@@ -203,13 +219,15 @@ func checkPrograms(t *testing.T, images map[string]platformImage) {
 			command.SysProcAttr = &syscall.SysProcAttr{
 				Chroot: image.root, Credential: &syscall.Credential{Uid: user, Gid: user, NoSetGroups: true},
 			}
-		} else {
-			t.Log("without root, the programs run in this machine's files, not in the image's alone")
 		}
 
 		out, err := command.CombinedOutput()
 		require.NoError(t, err, "%s: %s", program, out)
 		assert.Contains(t, string(out), version, program)
+	}
+
+	if os.Geteuid() != 0 {
+		t.Skip("not covered: the programs run in the image's own files. Without root they ran in this machine's")
 	}
 }
 
@@ -234,7 +252,10 @@ func TestContext(t *testing.T) {
 
 	file := write(t,
 		"# check=error=true;experimental=all\nFROM gcr.io/distroless/static-debian12:nonroot\nCOPY . /context/\n")
-	images, _ := readLayout(t, build(t, "-file", file, "-platform", "linux/amd64"))
+	dir := newLayout(t)
+	build(t, dir, "-file", file, "-platform", "linux/amd64")
+
+	images, _ := readLayout(t, dir)
 
 	var entries []string
 
@@ -375,7 +396,7 @@ func TestBuildRefuses(t *testing.T) {
 
 			_, message, err := run(t, append([]string{
 				"build", "-context", repository, "-file", write(t, tc.dockerfile),
-				"-output", filepath.Join(t.TempDir(), "layout"), "-platform", "linux/amd64",
+				"-output", newLayout(t), "-platform", "linux/amd64",
 			}, tc.args...)...)
 			require.Error(t, err)
 			assert.Contains(t, message, tc.expected)
@@ -400,4 +421,25 @@ func write(t *testing.T, text string) string {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 
 	return path
+}
+
+// TestAppendsStages builds stages of a Dockerfile into one layout, from a context that ignores nothing.
+func TestAppendsStages(t *testing.T) {
+	t.Parallel()
+
+	context, layout := t.TempDir(), filepath.Join(t.TempDir(), "layout")
+	require.NoError(t, os.WriteFile(filepath.Join(context, "a"), []byte("text"), 0o600))
+
+	file := write(t, "FROM gcr.io/distroless/static-debian12 AS base\n\n"+
+		"FROM base AS first\nCOPY a /first\n\nFROM base AS last\nCOPY a /last\n")
+	for _, stage := range []string{"first", "last"} {
+		_, stderr, err := run(t, "build", "-context", context, "-file", file, "-target", stage, "-platform", "linux/amd64",
+			"-output", layout, "-append", "-name", "registry.example.com/"+stage+":1")
+		require.NoError(t, err, stderr)
+	}
+
+	index, err := os.ReadFile(filepath.Join(layout, "index.json"))
+	require.NoError(t, err)
+	assert.Contains(t, string(index), `"registry.example.com/first:1"`)
+	assert.Contains(t, string(index), `"registry.example.com/last:1"`)
 }

@@ -1,23 +1,25 @@
 package kinds_test
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // definitionsFile is the table of the definitions that validate the samples. They are third-party
@@ -74,9 +76,11 @@ var source = regexp.MustCompile(`(?m)^\| (\S+\.yaml) \| (\S+) \| (\S+) \|$`)
 func TestDefinitions(t *testing.T) {
 	list, err := os.ReadFile(filepath.Join(shared(t, "crds"), "README.md"))
 	require.NoError(t, err)
+	crds := definitions(t)
 	var all []definition
 	for _, line := range source.FindAllStringSubmatch(string(list), -1) {
-		crd := load(t, filepath.Join(shared(t, "crds"), line[1]))
+		require.Contains(t, crds, line[1])
+		crd := crds[line[1]]
 		d := definition{Group: crd.Spec.Group, Kind: crd.Spec.Names.Kind, Source: line[2], Path: line[3]}
 		for _, v := range crd.Spec.Versions {
 			if v.Served {
@@ -96,9 +100,31 @@ func shared(t *testing.T, elem ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared"}, elem...)...)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("the data in %s is not part of the repository", filepath.Join(elem...))
+		t.Skipf("not covered: the data in ../shared/%s, which is not part of the repository", filepath.Join(elem...))
 	}
 	return path
+}
+
+// loading ends when loaded has the definitions by file name.
+var (
+	loading sync.Once
+	loaded  map[string]*apiextensionsv1.CustomResourceDefinition
+)
+
+// definitions returns the projects' definitions by file name. Do not change them.
+func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	dir := shared(t, "crds")
+	loading.Do(func() {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		loaded = map[string]*apiextensionsv1.CustomResourceDefinition{}
+		for _, file := range files {
+			loaded[filepath.Base(file)] = load(t, file)
+		}
+	})
+	return loaded
 }
 
 // load reads a definition without its descriptions, which are most of its text and validate
@@ -119,47 +145,41 @@ func load(t *testing.T, file string) *apiextensionsv1.CustomResourceDefinition {
 	return crd
 }
 
-// defined are the installed definitions, by name.
-var defined = map[string]bool{}
+// installTimeout is how long a machine that is busy with other work may take.
+const installTimeout = 5 * time.Minute
 
-// define installs definitions, each once, and returns when all their kinds are served. Versions are
-// converted by their name alone: no webhook of a project runs here.
-func define(t *testing.T, patterns ...string) {
+// installing ends when the definitions are installed.
+var installing sync.Once
+
+// define installs all definitions together, once, and returns when their kinds are served: after each
+// change of the served kinds the API server builds the OpenAPI document of all of them.
+func define(t *testing.T) {
 	t.Helper()
-	crds := map[string]*apiextensionsv1.CustomResourceDefinition{}
-	for _, pattern := range patterns {
-		files, err := filepath.Glob(filepath.Join(shared(t, "crds"), pattern))
-		require.NoError(t, err)
-		require.NotEmpty(t, files, pattern)
-		for _, file := range files {
-			crd := load(t, file)
-			crd.Spec.Conversion = nil
-			if other := crds[crd.Name]; other != nil { // two projects define MPIJob, each in a version of its own
-				addVersions(other, crd)
-				continue
-			}
-			crds[crd.Name] = crd
-		}
-	}
-	maps.DeleteFunc(crds, func(name string, _ *apiextensionsv1.CustomResourceDefinition) bool { return defined[name] })
-	for name, crd := range crds {
-		require.Eventually(t, func() bool { // a busy API server may answer that it had no time
-			err := cluster(t).Create(t.Context(), crd.DeepCopy())
-			return err == nil || apierrors.IsAlreadyExists(err)
-		}, waitTimeout, time.Second, name)
-		defined[name] = true
-	}
-	for _, crd := range crds {
-		for _, v := range crd.Spec.Versions {
-			if v.Served {
-				waitFor(t, schema.GroupVersionKind{Group: crd.Spec.Group, Version: v.Name, Kind: crd.Spec.Names.Kind + "List"})
-			}
-		}
-	}
+	files := definitions(t)
+	installing.Do(func() {
+		crds := merge(files)
+		suite.EventuallyWithin(t, installTimeout, "the definitions should be served", func(context.Context) error {
+			_, err := envtest.InstallCRDs(suite.RESTConfig(t), envtest.CRDInstallOptions{CRDs: crds, MaxTime: installTimeout})
+			return err // a busy API server may answer that it had no time
+		})
+	})
 }
 
-// waitTimeout is how long a machine that is busy with other work may take.
-const waitTimeout = 5 * time.Minute
+// merge returns one definition for each kind. Versions are converted by their name alone: no webhook
+// of a project runs here.
+func merge(files map[string]*apiextensionsv1.CustomResourceDefinition) []*apiextensionsv1.CustomResourceDefinition {
+	crds := map[string]*apiextensionsv1.CustomResourceDefinition{}
+	for _, file := range files {
+		crd := file.DeepCopy()
+		crd.Spec.Conversion = nil
+		if other := crds[crd.Name]; other != nil { // two projects define MPIJob, each in a version of its own
+			addVersions(other, crd)
+			continue
+		}
+		crds[crd.Name] = crd
+	}
+	return slices.Collect(maps.Values(crds))
+}
 
 // addVersions adds the versions of another definition of a kind. Only one version can be the stored
 // one.
@@ -168,14 +188,4 @@ func addVersions(crd, other *apiextensionsv1.CustomResourceDefinition) {
 		v.Storage = false
 		crd.Spec.Versions = append(crd.Spec.Versions, v)
 	}
-}
-
-// waitFor returns when the API server serves a kind.
-func waitFor(t *testing.T, list schema.GroupVersionKind) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		objects := &unstructured.UnstructuredList{}
-		objects.SetGroupVersionKind(list)
-		return cluster(t).List(t.Context(), objects) == nil
-	}, waitTimeout, 50*time.Millisecond, "%s is not served", list)
 }

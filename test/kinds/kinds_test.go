@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,6 +26,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -37,55 +39,61 @@ const (
 // server must accept it without storage and with it, and return it with every mount: the API server
 // prunes what a definition does not have.
 func TestSamplesAreInjectedAndAccepted(t *testing.T) {
-	for _, p := range projects {
-		t.Run(p.name, func(t *testing.T) {
-			define(t, p.definitions...)
-			for _, s := range samples(t, p.name) {
-				t.Run(s.name, func(t *testing.T) {
-					before := objects(t, []byte(s.text))
-					for _, object := range before {
-						_, err := create(t, object, client.DryRunAll)
-						require.NoError(t, err, "the sample itself is wrong")
-					}
-					if s.refused != "" {
-						return
-					}
-					everything, err := renderer(t, labels.Everything()).Render([]byte(s.text))
-					require.NoError(t, err)
-					for _, object := range objects(t, everything.Bytes()) {
-						_, err := create(t, object, client.DryRunAll)
-						require.NoError(t, err, "with every pod selected: %s", reasons(everything))
-					}
-					out, err := renderer(t, inject.DefaultSelector()).Render([]byte(s.text))
-					require.NoError(t, err)
-					mounts := 0
-					for _, object := range objects(t, out.Bytes()) {
-						stored, err := create(t, object)
-						require.NoError(t, err)
-						require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(stored), stored))
-						assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server retained")
-						mounts += countMounts(stored.Object)
-					}
-					assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
-				})
+	for _, project := range projects(t) {
+		t.Run(project, func(t *testing.T) {
+			t.Parallel()
+			if project != builtinProject {
+				define(t)
+			}
+			for _, s := range samples(t, project) {
+				t.Run(s.name, func(t *testing.T) { s.accepted(t) })
 			}
 		})
 	}
 }
 
+// accepted lets the API server judge a sample.
+func (s *sample) accepted(t *testing.T) {
+	t.Helper()
+	for _, object := range objects(t, []byte(s.text)) {
+		_, err := create(t, object, client.DryRunAll)
+		require.NoError(t, err, "the sample itself is wrong")
+	}
+	if s.refused != "" {
+		return
+	}
+	everything, err := renderer(t, labels.Everything()).Render([]byte(s.text))
+	require.NoError(t, err)
+	for _, object := range objects(t, everything.Bytes()) {
+		_, err := create(t, object, client.DryRunAll)
+		require.NoError(t, err, "with every pod selected: %s", reasons(everything))
+	}
+	out, err := renderer(t, inject.DefaultSelector()).Render([]byte(s.text))
+	require.NoError(t, err)
+	mounts := 0
+	for _, object := range objects(t, out.Bytes()) {
+		stored, err := create(t, object)
+		require.NoError(t, err)
+		require.NoError(t, cluster(t).Get(t.Context(), client.ObjectKeyFromObject(stored), stored))
+		assert.Equal(t, countMounts(object.Object), countMounts(stored.Object), "mounts that the API server retained")
+		mounts += countMounts(stored.Object)
+	}
+	assert.Equal(t, s.mounts, mounts, "containers that mount the claim: %s", reasons(out))
+}
+
 // TestSamplesAreInjectedAsExpected compares with NAME.out.yaml, and needs no API server and no
 // definitions.
 func TestSamplesAreInjectedAsExpected(t *testing.T) {
-	for _, p := range projects {
-		t.Run(p.name, func(t *testing.T) {
+	for _, project := range projects(t) {
+		t.Run(project, func(t *testing.T) {
 			var expected strings.Builder
-			for i, s := range samples(t, p.name) {
+			for i, s := range samples(t, project) {
 				if i > 0 {
 					expected.WriteString("---\n")
 				}
 				expected.WriteString(s.render(t))
 			}
-			path := filepath.Join("testdata", p.name+".out.yaml")
+			path := filepath.Join("testdata", project+".out.yaml")
 			if *update {
 				require.NoError(t, os.WriteFile(path, []byte(expected.String()), 0o644))
 			}
@@ -127,8 +135,8 @@ func (s *sample) render(t *testing.T) string {
 // sample that is reported.
 func TestEveryKindHasASample(t *testing.T) {
 	mounted, reported := map[schema.GroupVersionKind]bool{}, map[schema.GroupVersionKind]bool{}
-	for _, p := range projects {
-		for _, s := range samples(t, p.name) {
+	for _, project := range projects(t) {
+		for _, s := range samples(t, project) {
 			for _, object := range decode(t, []byte(s.text)) {
 				mounted[object.GroupVersionKind()] = mounted[object.GroupVersionKind()] || s.mounts > 0
 				reported[object.GroupVersionKind()] = reported[object.GroupVersionKind()] || s.reported != ""
@@ -157,28 +165,23 @@ func TestEveryKindHasASample(t *testing.T) {
 // with storage, as a strict dry run. What the API server accepts without storage it must accept
 // with it. The results are counted in corpus.txt, which -update writes.
 func TestRealResourcesAreInjectedAndAccepted(t *testing.T) {
-	var table strings.Builder
-	for _, stream := range []project{
-		{"cr-argo-workflows", []string{"argoproj.io_*.yaml"}},
-		{"cr-jobset", []string{"jobset.x-k8s.io_*.yaml"}},
-		{"cr-kueue", append([]string{
-			"300-*.yaml", "ray.io_*.yaml", "jobset.x-k8s.io_*.yaml", "sparkoperator.k8s.io_*.yaml",
-			"workload.codeflare.dev_*.yaml",
-			"leaderworkerset.x-k8s.io_*.yaml", "trainer.kubeflow.org_*.yaml",
-		}, kubeflowJobs...)},
-		{"cr-ray-samples", []string{"ray.io_*.yaml"}},
-		{"cr-spark-applications", []string{"sparkoperator.k8s.io_*.yaml"}},
-		{"cr-trainer-runtimes", []string{"trainer.kubeflow.org_*.yaml"}},
-	} {
-		t.Run(stream.name, func(t *testing.T) {
-			text, err := os.ReadFile(shared(t, "corpus", stream.name+".yaml"))
-			require.NoError(t, err)
-			define(t, stream.definitions...)
-			fmt.Fprintf(&table, "%s: %s\n", stream.name, validate(t, text))
-		})
+	streams := []string{
+		"cr-argo-workflows", "cr-jobset", "cr-kueue", "cr-ray-samples", "cr-spark-applications", "cr-trainer-runtimes",
 	}
-	if table.Len() > 0 {
-		requireFile(t, filepath.Join("testdata", "corpus.txt"), table.String())
+	table := make([]string, len(streams))
+	t.Run("streams", func(t *testing.T) {
+		for i, stream := range streams {
+			t.Run(stream, func(t *testing.T) {
+				t.Parallel()
+				text, err := os.ReadFile(shared(t, "corpus", stream+".yaml"))
+				require.NoError(t, err)
+				define(t)
+				table[i] = fmt.Sprintf("%s: %s\n", stream, validate(t, text))
+			})
+		}
+	})
+	if text := strings.Join(table, ""); text != "" {
+		requireFile(t, filepath.Join("testdata", "corpus.txt"), text)
 	}
 }
 
@@ -314,6 +317,22 @@ func objects(t *testing.T, stream []byte) []*unstructured.Unstructured {
 		}))
 	}
 	return all
+}
+
+// mapping is the client that the tests share: each one reads which kinds are served.
+var mapping struct {
+	sync.Once
+	client.Client
+}
+
+func cluster(t *testing.T) client.Client {
+	t.Helper()
+	mapping.Do(func() {
+		var err error
+		mapping.Client, err = client.New(suite.RESTConfig(t), client.Options{})
+		require.NoError(t, err)
+	})
+	return mapping.Client
 }
 
 // create lets the API server validate an object, with strict field validation, and returns the API

@@ -29,7 +29,6 @@ func (s Series) Count() int {
 	for _, round := range s {
 		count += len(round)
 	}
-
 	return count
 }
 
@@ -39,7 +38,6 @@ func (s Series) Merge(other Series) Series {
 	for i := range s {
 		merged[i] = slices.Concat(s[i], other[i])
 	}
-
 	return merged
 }
 
@@ -63,19 +61,16 @@ func Compare(one, other Series, shares ...float64) []Difference {
 	drawn := make([][]time.Duration, len(shares))
 	// The figures must not depend on the run of the comparison.
 	random := rand.New(rand.NewPCG(1, uint64(len(one))))
-
 	for range resamples {
 		rounds := make([]int, len(one))
 		for i := range rounds {
 			rounds[i] = random.IntN(len(one))
 		}
-
 		first, second := one.draw(rounds), other.draw(rounds)
 		for i, share := range shares {
 			drawn[i] = append(drawn[i], quantile(first, share)-quantile(second, share))
 		}
 	}
-
 	for i, share := range shares {
 		slices.Sort(drawn[i])
 		differences[i] = Difference{
@@ -83,7 +78,6 @@ func Compare(one, other Series, shares ...float64) []Difference {
 			Low: quantile(drawn[i], tail), High: quantile(drawn[i], 1-tail),
 		}
 	}
-
 	return differences
 }
 
@@ -94,9 +88,7 @@ func (s Series) draw(rounds []int) []time.Duration {
 	for _, i := range rounds {
 		all = append(all, s[i]...)
 	}
-
 	slices.Sort(all)
-
 	return all
 }
 
@@ -105,8 +97,6 @@ func quantile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-
 	rank := int(math.Ceil(share * float64(len(sorted))))
-
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }

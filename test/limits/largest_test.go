@@ -26,12 +26,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
+
+func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
 
 // Limits of the API server and of etcd that end the growth of a pod.
 const (
@@ -87,17 +89,20 @@ func TestLargestReview(t *testing.T) {
 	r := register(t, c)
 	h := newHandler(t)
 
-	table := []string{
-		"",
-		"| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |",
-		"| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
-	}
-	for _, s := range shapes {
+	rows := make([]string, len(shapes))
+	t.Cleanup(func() {
+		t.Logf(`
+| shape of pod | sent by | pod, bytes of JSON | stored, bytes | review, bytes | of MaxBody | ended by | answer |
+| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |
+%s`, strings.Join(rows, "\n"))
+	})
+	for i, s := range shapes {
 		t.Run(s.name+" by "+s.way.name, func(t *testing.T) {
-			l := largest(t, c, r, s)
+			t.Parallel()
+			l := largest(t, c, r, s, fmt.Sprintf("largest-%02d", i))
 			code := answerTo(t, h, l.review)
-			table = append(table, fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f %% | %s | %d |",
-				s.name, s.way.name, l.sent, l.stored, len(l.review), 100*float64(len(l.review))/admission.MaxBody, l.endedBy, code))
+			rows[i] = fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f %% | %s | %d |",
+				s.name, s.way.name, l.sent, l.stored, len(l.review), 100*float64(len(l.review))/admission.MaxBody, l.endedBy, code)
 			switch {
 			case !s.pathological:
 				assert.LessOrEqual(t, len(l.review), admission.MaxBody, "raise MaxBody: users have such pods")
@@ -107,7 +112,6 @@ func TestLargestReview(t *testing.T) {
 			}
 		})
 	}
-	t.Log(strings.Join(table, "\n"))
 }
 
 // found is the largest pod of a shape that the API server creates.
@@ -127,25 +131,24 @@ type sizes struct {
 	sent, annotations int
 }
 
-// largest searches the largest pod of a shape. All sizes grow linearly with the pod, so that two
-// small pods predict it.
-func largest(t *testing.T, c *cluster, r *recorder, s shape) found {
+// largest searches the largest pod of a shape, under a name of its own. All sizes grow linearly with
+// the pod, so that two small pods predict it.
+func largest(t *testing.T, c *cluster, r *recorder, s shape, name string) found {
 	t.Helper()
 	var l found
 	var low, high int
 	try := func(n int) {
 		pod := s.pod(n)
-		pod.Namespace = c.namespace
-		r.reset()
+		pod.Namespace, pod.Name = c.namespace, name
 		created, err := s.way.send(t, c, pod)
 		if err != nil {
 			high, l.endedBy = n, limitOf(t, err)
 			return
 		}
-		low, l.sizes, l.review = n, sizesOf(t, s.way, pod, created), r.last()
+		low, l.sizes, l.review = n, sizesOf(t, s.way, pod, created), r.take(name)
 		require.NotEmpty(t, l.review, "the API server has not called the webhook")
 		now := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}
-		require.NoError(t, c.inJSON.CoreV1().Pods(c.namespace).Delete(t.Context(), pod.Name, now))
+		require.NoError(t, c.inProtobuf.CoreV1().Pods(c.namespace).Delete(t.Context(), pod.Name, now))
 	}
 
 	try(s.start)
@@ -251,32 +254,21 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	plane := controlplane.Require(t)
 	client := func(contentType string) kubernetes.Interface {
-		config := &rest.Config{
-			Host: plane.Host, QPS: -1, WarningHandler: rest.NoWarnings{},
-			TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-			ContentConfig:   rest.ContentConfig{ContentType: contentType},
-		}
+		config := suite.RESTConfig(t)
+		config.ContentType = contentType
 		client, err := kubernetes.NewForConfig(config)
 		require.NoError(t, err)
 		return client
 	}
-	c := &cluster{
-		namespace: "largest", inJSON: client(runtime.ContentTypeJSON),
-		inProtobuf: client(runtime.ContentTypeProtobuf),
+	return &cluster{
+		namespace: suite.Namespace(t, suite.Kubernetes(t), "largest", nil),
+		inJSON:    client(runtime.ContentTypeJSON), inProtobuf: client(runtime.ContentTypeProtobuf),
 	}
-	_, err := c.inJSON.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	return c
 }
 
-// recorder is a webhook that allows everything and records the last review.
-type recorder struct {
-	mutex sync.Mutex
-	body  []byte
-}
+// recorder is a webhook that allows everything and records the last review of each pod by name.
+type recorder struct{ reviews sync.Map }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
@@ -289,24 +281,17 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	r.mutex.Lock()
-	r.body = body
-	r.mutex.Unlock()
+	r.reviews.Store(review.Request.Name, body)
 	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	review.Request = nil
 	_ = json.NewEncoder(w).Encode(review) // an answer that does not arrive fails the creation
 }
 
-func (r *recorder) reset() {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	r.body = nil
-}
-
-func (r *recorder) last() []byte {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return r.body
+// take returns the last review of a pod and forgets it. It is nil without one.
+func (r *recorder) take(name string) []byte {
+	body, _ := r.reviews.LoadAndDelete(name)
+	review, _ := body.([]byte)
+	return review
 }
 
 // register has the API server send every new pod of the namespace to a recorder, and returns when
@@ -318,7 +303,7 @@ func register(t *testing.T, c *cluster) *recorder {
 	t.Cleanup(server.Close)
 	_, err := c.inJSON.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(),
 		&admissionregistrationv1.MutatingWebhookConfiguration{
-			ObjectMeta: metav1.ObjectMeta{Name: "largest"},
+			ObjectMeta: metav1.ObjectMeta{Name: c.namespace},
 			Webhooks: []admissionregistrationv1.MutatingWebhook{{
 				Name: "largest.example.com", AdmissionReviewVersions: []string{"v1"},
 				FailurePolicy:     new(admissionregistrationv1.Fail),
@@ -341,7 +326,7 @@ func register(t *testing.T, c *cluster) *recorder {
 	require.Eventually(t, func() bool {
 		_, err := c.inJSON.CoreV1().Pods(c.namespace).Create(t.Context(), newPod(),
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return err == nil && r.last() != nil
+		return err == nil && r.take("largest") != nil
 	}, 30*time.Second, 100*time.Millisecond)
 	return r
 }

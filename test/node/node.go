@@ -14,7 +14,7 @@
 //     address of the Service kubernetes, if the test has something there (package cluster has), and
 //     other pods by their own addresses.
 //   - DNS and NetworkPolicies.
-//   - Images as they are pulled: they are imported from an [Archive].
+//   - Images as they are pulled: they are imported from an archive, see [Images].
 //   - CSI drivers, block devices, user namespaces, AppArmor and SELinux.
 //   - The kubelet's settings of the whole kernel, which it writes to files of its own: the
 //     machine's are not changed.
@@ -28,13 +28,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 const (
@@ -43,12 +44,13 @@ const (
 	// Kubelet is the name of the other part for Kill and Restart.
 	Kubelet = "kubelet"
 
+	// Box is the name of the program of package box in Options.Programs. It is the first process of the node.
+	Box = "box"
+	// Archive is the name of the images in Options.Programs.
+	Archive = "images.tar"
+
 	startTimeout = time.Minute
 	healthPort   = 10248
-	poll         = 20 * time.Millisecond
-	dirMode      = 0o755
-	fileMode     = 0o644
-	privateMode  = 0o600
 )
 
 // Parts are the programs of a node, which [Start] builds if they are missing.
@@ -60,8 +62,8 @@ var Parts = []string{
 type Options struct {
 	// Name is that of the Node object.
 	Name string
-	// Labels are the Node's.
-	Labels map[string]string
+	// Labels are the Node's, as the kubelet takes them: KEY=VALUE, separated by commas.
+	Labels string
 	// Address is the node's own, which a device of this network namespace must have.
 	Address netip.Addr
 	// Pods is the network of the pods.
@@ -74,87 +76,55 @@ type Options struct {
 	// Group names the control groups of the node. No other node on the machine may have the same;
 	// see [Sweep].
 	Group string
-	// Archive is a file that [WriteArchive] wrote.
-	Archive string
-	// Box is the program of package box, the first process of the node.
-	Box string
+	// Programs is a directory with the files Box and Archive.
+	Programs string
 }
 
 // Credentials are those of a node, in PEM.
 type Credentials struct {
 	// Kubeconfig is that of system:node:NAME.
 	Kubeconfig []byte
-	// CA is that of the API server's client; Cert and Key are the kubelet's own, as a server.
-	CA, Cert, Key []byte
+	// ClientCA is that of the API server's client. The kubelet's certificate as a server is its own.
+	ClientCA []byte
 }
 
 // Node is a running node.
 type Node struct {
 	options  Options
-	programs map[string]string
+	programs map[string]string // of the machine, by the names that they have in the node
 
 	mutex     sync.Mutex // a test may kill a part while another reads
-	processes map[string]*process
-	space     *space
+	processes map[string]*process.Process
 	joined    bool
-	removed   bool
+	stopped   bool
 }
 
 // Start makes the node's file system, starts its first process and containerd, and imports the
 // images. ctx limits the start only: call Stop to end it. The node is not part of a cluster before
 // Join, so that this can go on beside the start of one.
 func Start(ctx context.Context, options Options) (*Node, error) {
-	n := &Node{options: options, programs: map[string]string{}, processes: map[string]*process{}}
-
+	n := &Node{options: options, processes: map[string]*process.Process{}, programs: map[string]string{
+		Box: filepath.Join(options.Programs, Box),
+	}}
 	for _, name := range Parts {
 		path, err := parts.Path(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("start a node: %w", err)
 		}
-
 		n.programs[name] = path
 	}
-
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-
-	if err := n.start(ctx); err != nil {
+	err := n.writeRoot()
+	if err == nil {
+		err = n.Boot(ctx)
+	}
+	if err == nil {
+		_, err = n.Run(ctx, "ctr", "--namespace=k8s.io", "images", "import", "--local",
+			filepath.Join(options.Programs, Archive))
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start a node: %w", err), n.Stop())
 	}
-
 	return n, nil
-}
-
-func (n *Node) start(ctx context.Context) error {
-	if err := n.writeRoot(); err != nil {
-		return err
-	}
-
-	if err := makeGroups(n.options.Group); err != nil {
-		return err
-	}
-
-	if err := n.boot(ctx); err != nil {
-		return err
-	}
-
-	_, err := n.Run(ctx, "ctr", "--namespace=k8s.io", "images", "import", "--local", archivePath)
-
-	return err
-}
-
-// boot starts the first process and containerd.
-func (n *Node) boot(ctx context.Context) error {
-	space, err := newSpace(n)
-	if err != nil {
-		return err
-	}
-
-	n.mutex.Lock()
-	n.space = space
-	n.mutex.Unlock()
-
-	return n.startContainerd(ctx)
 }
 
 // Join starts the kubelet, which makes the Node in the cluster, and returns when it answers.
@@ -162,10 +132,8 @@ func (n *Node) Join(ctx context.Context, credentials Credentials) error {
 	if err := n.writeCredentials(credentials); err != nil {
 		return err
 	}
-
 	n.joined = true
-
-	return n.startKubelet(ctx)
+	return n.Restart(ctx, Kubelet)
 }
 
 // Kill ends a part at once and without a warning, as a crash would. The pods continue.
@@ -174,13 +142,10 @@ func (n *Node) Kill(name string) error {
 	p := n.processes[name]
 	delete(n.processes, name)
 	n.mutex.Unlock()
-
 	if p == nil {
 		return fmt.Errorf("kill %s: it does not run", name)
 	}
-
-	p.kill()
-
+	p.Kill()
 	return nil
 }
 
@@ -189,81 +154,87 @@ func (n *Node) Kill(name string) error {
 func (n *Node) Restart(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-
 	switch name {
 	case Containerd:
-		return n.startContainerd(ctx)
+		return n.start(ctx, n.inside(name, "--config", containerdConfig), func(ctx context.Context) error {
+			_, err := n.Run(ctx, "ctr", "--namespace=k8s.io", "images", "list", "--quiet")
+			return err
+		})
 	case Kubelet:
-		return n.startKubelet(ctx)
+		return n.start(ctx, n.inside(name,
+			"--config="+kubeletConfig, "--kubeconfig="+kubeconfigFile, "--hostname-override="+n.options.Name,
+			"--node-ip="+n.options.Address.String(), "--node-labels="+n.options.Labels, "--v=2",
+		), n.checkKubelet)
 	default:
 		return fmt.Errorf("restart %s: a node has %s and %s", name, Containerd, Kubelet)
 	}
+}
+
+func (n *Node) checkKubelet(ctx context.Context) error {
+	address := netip.AddrPortFrom(n.options.Address, healthPort)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address.String()+"/healthz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
 }
 
 // Crash ends every process of the node at once, those of the pods too, as a loss of power would.
 // Disks remain.
 func (n *Node) Crash() error {
 	n.mutex.Lock()
-	space, processes := n.space, n.processes
-	n.space, n.processes = nil, map[string]*process{}
-	n.mutex.Unlock()
-
-	if space == nil {
-		return nil
+	defer n.mutex.Unlock()
+	if first := n.processes[Box]; first != nil {
+		first.Kill()
 	}
-
-	space.close()
-
-	for _, p := range processes {
-		<-p.done // they have ended with their namespace
+	for _, p := range n.processes {
+		<-p.Done() // they have ended with their namespace
 	}
-
-	return cleanGroups(n.options.Group)
+	clear(n.processes)
+	return Sweep(n.options.Group)
 }
 
 // Boot starts the node again after Crash.
 func (n *Node) Boot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-
 	if err := makeGroups(n.options.Group); err != nil {
 		return err
 	}
-
-	if err := n.boot(ctx); err != nil {
-		return fmt.Errorf("boot the node: %w", err)
+	first := n.inside(Box, "pause")
+	first.Launch = n.isolate
+	if err := n.start(ctx, first, n.mountKernel); err != nil {
+		return err
 	}
-
-	if !n.joined {
-		return nil
+	if err := n.Restart(ctx, Containerd); err != nil || !n.joined {
+		return err
 	}
-
-	return n.startKubelet(ctx)
+	return n.Restart(ctx, Kubelet)
 }
 
 // Stop ends the node and removes its control groups. The files in Options.Dir and Options.Logs
 // remain. It fails if a part had ended before: a test must not pass on a node that died under it.
 // It may be called again.
 func (n *Node) Stop() error {
-	n.mutex.Lock()
-
-	var exitError []error
-	for _, p := range n.processes {
-		exitError = append(exitError, p.exitError())
-	}
-
-	removed := n.removed
-	n.removed = true
-	n.mutex.Unlock()
-
-	if removed {
+	if n.stopped {
 		return nil
 	}
-
-	if err := errors.Join(errors.Join(exitError...), n.Crash(), Sweep(n.options.Group)); err != nil {
+	n.stopped = true
+	var failed []error
+	for _, p := range n.processes {
+		failed = append(failed, p.ExitError())
+	}
+	if err := errors.Join(errors.Join(failed...), n.Crash()); err != nil {
 		return fmt.Errorf("stop the node: %w", err)
 	}
-
 	return nil
 }
 
@@ -271,212 +242,81 @@ func (n *Node) Stop() error {
 func (n *Node) Path(path string) string { return filepath.Join(n.options.Dir, path) }
 
 // Run runs a program of the node, in the node, and returns what it prints. Programs of Parts are
-// found by their names.
+// found by their names, others by their paths.
 func (n *Node) Run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
-
-	command := exec.CommandContext(ctx, program(args[0]), args[1:]...)
-	command.Args[0] = args[0]
-	command.Env, command.Stdout, command.Stderr = environment(), &stdout, &stderr
-
-	space := n.inside()
-	if space == nil {
-		return "", errDown
+	o := n.inside(args[0], args[1:]...)
+	command := exec.CommandContext(ctx, o.Program, o.Args...)
+	command.Env, command.Dir, command.Stdout, command.Stderr = o.Env, o.Dir, &stdout, &stderr
+	err := n.Within(command.Start)
+	if err == nil {
+		err = command.Wait()
 	}
-
-	if err := space.start(command); err != nil {
-		return "", fmt.Errorf("run %s in the node: %w", args[0], err)
-	}
-
-	if err := command.Wait(); err != nil {
+	if err != nil {
 		return stdout.String(), fmt.Errorf("run %q in the node: %w\n%s", args, err, &stderr)
 	}
-
 	return stdout.String(), nil
 }
 
 // Within calls do on a thread that sees the files and mounts of the node, to mount something for
 // instance. It must not start goroutines that should see them too.
 func (n *Node) Within(do func() error) error {
-	space := n.inside()
-	if space == nil {
-		return errDown
-	}
-
-	return space.within(do)
-}
-
-// PID returns the number of a part's process on the machine.
-func (n *Node) PID(name string) (int, error) {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-
-	if p := n.processes[name]; p != nil {
-		return p.cmd.Process.Pid, nil
-	}
-
-	return 0, fmt.Errorf("%s does not run", name)
-}
-
-var errDown = errors.New("the node is down: call Boot")
-
-func (n *Node) inside() *space {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-
-	return n.space
-}
-
-func (n *Node) startContainerd(ctx context.Context) error {
-	if err := n.startPart(Containerd, "--config", containerdConfig); err != nil {
-		return err
-	}
-
-	return n.awaitPart(ctx, Containerd, func() error {
-		_, err := n.Run(ctx, "ctr", "--namespace=k8s.io", "images", "list", "--quiet")
-
-		return err
-	})
-}
-
-func (n *Node) startKubelet(ctx context.Context) error {
-	if err := n.startPart(Kubelet, n.kubeletArguments()...); err != nil {
-		return err
-	}
-
-	const path = "/healthz"
-
-	url := "http://" + netip.AddrPortFrom(n.options.Address, healthPort).String() + path
-
-	return n.awaitPart(ctx, Kubelet, func() error { return get(ctx, url) })
-}
-
-func get(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, response.Status)
-	}
-
-	return nil
-}
-
-// awaitPart returns when check returns nil, or fails at once when the part has ended.
-func (n *Node) awaitPart(ctx context.Context, name string, check func() error) error {
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-
-		n.mutex.Lock()
-		exitError := n.processes[name].exitError()
-		n.mutex.Unlock()
-
-		if exitError != nil {
-			return exitError
-		}
-
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s was not ready in time: %w", name, err)
-		case <-time.After(poll):
-		}
-	}
-}
-
-func (n *Node) startPart(name string, args ...string) error {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-
-	if n.processes[name] != nil {
-		return fmt.Errorf("start %s: it runs: call Kill first", name)
-	}
-
-	if n.space == nil {
-		return errDown
-	}
-
-	p, err := startProcess(n.space, name, filepath.Join(n.options.Logs, name+".log"), args)
-	if err != nil {
-		return err
-	}
-
-	n.processes[name] = p
-
-	return nil
-}
-
-// process is a started part. Its done is closed when it has ended; then err is the reason.
-type process struct {
-	name string
-	log  string
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
-}
-
-func startProcess(s *space, name, logFile string, args []string) (*process, error) {
-	// A part that is started again continues the same log.
-	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, fileMode)
-	if err != nil {
-		return nil, fmt.Errorf("make a log for %s: %w", name, err)
-	}
-	defer log.Close()
-
-	p := &process{name: name, log: logFile, cmd: exec.Command(program(name), args...), done: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environment(), log, log
-
-	if err := s.start(p.cmd); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-
+	done := make(chan error)
 	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := n.enter()
+		if err == nil {
+			err = do()
+		}
+		done <- err
 	}()
-
-	return p, nil
+	return <-done
 }
 
-func (p *process) kill() {
-	// A failure to signal means that the process has ended, and then done is closed.
-	_ = p.cmd.Process.Kill()
-	<-p.done
-}
-
-// exitError returns why the process has ended, and nil while it runs.
-func (p *process) exitError() error {
-	if p == nil {
-		return nil
+// inside returns the start of a program in the node.
+func (n *Node) inside(name string, args ...string) process.Options {
+	program := name
+	if !filepath.IsAbs(name) {
+		program = filepath.Join(binDir, name)
 	}
-
-	select {
-	case <-p.done:
-		return fmt.Errorf("%s ended: %w\n%s", p.name, errors.Join(errEnded, p.err), tail(p.log))
-	default:
-		return nil
+	return process.Options{
+		Name: name, Program: program, Args: args, Dir: "/", Log: filepath.Join(n.options.Logs, name+".log"),
+		Env: []string{"PATH=" + binDir + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=/tmp"},
+		Launch: func(command *exec.Cmd) error {
+			if err := n.enter(); err != nil {
+				return err
+			}
+			// It ends with the first process. Package syscall would take a parent outside of the node for a dead one.
+			command.SysProcAttr = nil
+			return command.Start()
+		},
 	}
 }
 
-var errEnded = errors.New("without a signal from the test")
-
-func tail(file string) []byte {
-	const size = 4096
-
-	text, err := os.ReadFile(file)
+// start starts a part and waits until it is ready.
+func (n *Node) start(ctx context.Context, o process.Options, ready func(context.Context) error) error {
+	n.mutex.Lock()
+	running := n.processes[o.Name]
+	n.mutex.Unlock()
+	if running != nil {
+		return fmt.Errorf("start %s: it runs: call Kill first", o.Name)
+	}
+	p, err := process.Start(o)
 	if err != nil {
-		return []byte(err.Error())
+		return err
 	}
+	n.mutex.Lock()
+	n.processes[o.Name] = p
+	n.mutex.Unlock()
+	return p.WaitReady(ctx, ready)
+}
 
-	return text[max(0, len(text)-size):]
+// first returns the number of the first process.
+func (n *Node) first() (pid int, err error) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	if p := n.processes[Box]; p != nil && !p.Exited() {
+		return p.PID(), nil
+	}
+	return 0, errors.New("the node is down: call Boot")
 }

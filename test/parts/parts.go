@@ -6,16 +6,16 @@
 // checksum database vouches for all of it.
 //
 // The first build of the control plane takes longer than the time that "go test" allows by default.
-// Build ahead:
-//
-//	go run ./test/parts/cmd/parts helm3 helm4 etcd kube-apiserver
+// Build ahead: make parts.
 package parts
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,40 +41,39 @@ func Names() []string {
 // none for this pin. Many processes may call it at the same time: one of them builds and the others
 // wait for it.
 func Path(ctx context.Context, name string) (string, error) {
-	wanted, ok := table[name]
-	if !ok {
-		return "", fmt.Errorf("there is no part %q: use one of %s", name, strings.Join(Names(), ", "))
-	}
-
-	if dir := os.Getenv(AssetsEnv); dir != "" && wanted.asset {
-		return asset(dir, name)
-	}
-
-	b, err := newBuilder()
+	built, err := Build(ctx, io.Discard, name)
 	if err != nil {
 		return "", err
 	}
-
-	return b.path(ctx, name, wanted)
+	return built[0].Path, nil
 }
 
 // Require returns the paths of the named parts by name. A part that cannot be built fails the test,
 // it never skips it: a skipped test would look like a proof.
 func Require(tb testing.TB, names ...string) map[string]string {
 	tb.Helper()
-
 	paths := make(map[string]string, len(names))
-
 	for _, name := range names {
 		path, err := Path(tb.Context(), name)
 		if err != nil {
 			tb.Fatalf("this test needs the program %s: %v", name, err)
 		}
-
 		paths[name] = path
 	}
-
 	return paths
+}
+
+// locate returns where the program called name is, or would be once it is built.
+func (b builder) locate(ctx context.Context, name string) (program, error) {
+	wanted, ok := table[name]
+	if !ok {
+		return program{}, fmt.Errorf("there is no part %q: use one of %s", name, strings.Join(Names(), ", "))
+	}
+	if dir := os.Getenv(AssetsEnv); dir != "" && wanted.asset {
+		file, err := asset(dir, name)
+		return program{name: name, file: file}, err
+	}
+	return b.find(ctx, name, wanted)
 }
 
 func asset(dir, name string) (string, error) {
@@ -82,26 +81,22 @@ func asset(dir, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find %s in the directory that %s names: %w", name, AssetsEnv, err)
 	}
-
 	if !executable(path) {
 		return "", fmt.Errorf("%s names %s, which holds no program %s: put it there, or unset %s to have it built",
 			AssetsEnv, dir, name, AssetsEnv)
 	}
-
 	return path, nil
 }
 
 func newBuilder() (builder, error) {
-	root, err := repository()
+	root, err := Repository()
 	if err != nil {
 		return builder{}, err
 	}
-
 	cache, err := cacheDir()
 	if err != nil {
 		return builder{}, err
 	}
-
 	return builder{tools: filepath.Join(root, "tools"), cache: cache}, nil
 }
 
@@ -112,31 +107,41 @@ func cacheDir() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("find a directory for the built parts: %w; set %s to one", err, CacheEnv)
 		}
-
 		base = filepath.Join(user, "pipeline-storage")
 	}
-
 	dir, err := filepath.Abs(filepath.Join(base, "parts"))
 	if err != nil {
 		return "", fmt.Errorf("find the directory that %s names: %w", CacheEnv, err)
 	}
-
 	return dir, nil
 }
 
-// repository finds this repository's directory above the working directory, which "go test" sets to
+// Compile builds a program of this repository as it is released, static and without symbols, into a file. The
+// package is relative to the repository, such as "cmd/webhook".
+func Compile(ctx context.Context, pkg, file string) error {
+	root, err := Repository()
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "./"+pkg)
+	command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// Repository finds this repository's directory above the working directory, which "go test" sets to
 // the package's own.
-func repository() (string, error) {
+func Repository() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
 	}
-
 	for start := dir; ; dir = filepath.Dir(dir) {
 		if isModule(filepath.Join(dir, "go.mod"), modulePath) {
 			return dir, nil
 		}
-
 		if dir == filepath.Dir(dir) {
 			return "", fmt.Errorf("no directory above %s is the module %s: run inside a clone of it", start, modulePath)
 		}
@@ -145,12 +150,10 @@ func repository() (string, error) {
 
 func isModule(file, path string) bool {
 	text, err := os.ReadFile(file)
-
 	return err == nil && slices.Contains(strings.Split(string(text), "\n"), "module "+path)
 }
 
 func executable(path string) bool {
 	info, err := os.Stat(path)
-
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ func TestBuildsOnceAndCaches(t *testing.T) {
 
 	b := newHello(t)
 
-	path, err := b.path(t.Context(), "hello", hello)
+	path, err := pathOf(t, b, hello)
 	require.NoError(t, err)
 	assert.Equal(t, "nothing", output(t, path))
 	assert.True(t, filepath.IsAbs(path))
@@ -35,7 +36,7 @@ func TestBuildsOnceAndCaches(t *testing.T) {
 	built, err := os.Stat(path)
 	require.NoError(t, err)
 
-	again, err := b.path(t.Context(), "hello", hello)
+	again, err := pathOf(t, b, hello)
 	require.NoError(t, err)
 	assert.Equal(t, path, again)
 
@@ -59,16 +60,14 @@ func TestParallelCallsBuildOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
-			_, err := b.path(t.Context(), "hello", hello)
+			_, err := pathOf(t, b, hello)
 			assert.NoError(t, err)
 		})
 	}
 
 	wait.Wait()
 
-	builds, err := os.ReadFile(log)
-	require.NoError(t, err)
-	assert.Equal(t, "build\n", string(builds))
+	assert.Equal(t, "build\n", string(read(t, log)))
 }
 
 func TestPathDependsOnInputs(t *testing.T) {
@@ -117,7 +116,7 @@ func TestStampsPinnedVersion(t *testing.T) {
 
 	b := newHello(t)
 
-	path, err := b.path(t.Context(), "hello", part{
+	path, err := pathOf(t, b, part{
 		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/pinned", minor}},
 	})
 
@@ -128,7 +127,7 @@ func TestStampsPinnedVersion(t *testing.T) {
 func TestStampRequiresPinnedModule(t *testing.T) {
 	t.Parallel()
 
-	_, err := newHello(t).path(t.Context(), "hello", part{
+	_, err := pathOf(t, newHello(t), part{
 		module: "hello", pkg: ".", stamps: []stamp{{"main.stamped", "example.com/other", whole}},
 	})
 
@@ -142,17 +141,22 @@ func TestFailedBuildReportsCompilerOutput(t *testing.T) {
 	b := newHello(t)
 	write(t, filepath.Join(b.tools, "hello", "main.go"), "package main\n\nfunc main() { missing() }\n")
 
-	_, err := b.path(t.Context(), "hello", hello)
+	_, err := pathOf(t, b, hello)
 
-	require.ErrorContains(t, err, "build hello: go build in tools/hello")
+	require.ErrorContains(t, err, "build hello in tools/hello: exit status 1")
 	require.ErrorContains(t, err, "undefined: missing")
-	require.ErrorContains(t, err, `run "go mod download" in tools/hello`)
-	assert.Empty(t, left(t, b), "a failed build should leave nothing that looks built")
+	require.ErrorContains(t, err, `run "go mod download" there`)
+
+	log := filepath.Join(b.cache, "hello-"+keyOf(t, b, hello), logName)
+	assert.True(t, strings.HasSuffix(err.Error(), "\nthe whole output of the build is in "+log), "%s", err)
+	assert.Equal(t, []string{log}, left(t, b), "a failed build should leave nothing that looks built")
+	assert.Contains(t, string(read(t, log)), "undefined: missing")
 
 	write(t, filepath.Join(b.tools, "hello", "main.go"), helloMain)
 
-	_, err = b.path(t.Context(), "hello", hello)
+	path, err := pathOf(t, b, hello)
 	require.NoError(t, err, "a fixed build should work")
+	assert.NoFileExists(t, filepath.Join(filepath.Dir(path), logName))
 }
 
 func TestRemovesRemainsOfKilledBuild(t *testing.T) {
@@ -160,17 +164,17 @@ func TestRemovesRemainsOfKilledBuild(t *testing.T) {
 
 	b := newHello(t)
 	dir := filepath.Join(b.cache, "hello-"+keyOf(t, b, hello))
-	write(t, filepath.Join(dir, "building-1", "hello"), "half a program")
+	write(t, filepath.Join(dir, "building", "hello"), "half a program")
 
-	_, err := b.path(t.Context(), "hello", hello)
+	_, err := pathOf(t, b, hello)
 
 	require.NoError(t, err)
-	assert.NoDirExists(t, filepath.Join(dir, "building-1"))
+	assert.NoDirExists(t, filepath.Join(dir, "building"))
 }
 
 func TestEnvironmentDoesNotChangeProgram(t *testing.T) {
 	b := newHello(t)
-	want, err := b.path(t.Context(), "hello", hello)
+	want, err := pathOf(t, b, hello)
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(want))
 
@@ -183,7 +187,7 @@ func TestEnvironmentDoesNotChangeProgram(t *testing.T) {
 	t.Setenv("GOOS", other)
 	t.Setenv("GOWORK", "/nowhere/go.work")
 
-	got, err := b.path(t.Context(), "hello", hello)
+	got, err := pathOf(t, b, hello)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, "nothing", output(t, got), "it should run on this machine")
@@ -238,6 +242,11 @@ func TestRequiresRepository(t *testing.T) {
 	require.ErrorContains(t, err, "run inside a clone of it")
 }
 
+func TestCompileReportsCompilersOutput(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nothing")
+	require.ErrorContains(t, Compile(t.Context(), "test/parts/nothing", file), "build test/parts/nothing: exit status 1")
+}
+
 func TestRequireFailsTest(t *testing.T) {
 	t.Parallel()
 
@@ -270,6 +279,14 @@ func TestHelmsReportTheirVersionAndKubernetes(t *testing.T) {
 		assert.Equal(t, pins[module], output(t, helm, "version", "--template", "{{.Version}}"), name)
 
 		assert.Contains(t, output(t, helm, "template", chart), "version: v1."+minor(pins[clientGo])+".", name)
+	}
+}
+
+func TestEveryPartHasEstimate(t *testing.T) {
+	t.Parallel()
+
+	for _, name := range Names() {
+		assert.Positive(t, table[name].cpu, name)
 	}
 }
 
@@ -318,6 +335,23 @@ func newHello(t *testing.T) builder {
 	return b
 }
 
+// pathOf builds a part of the module hello and returns its path.
+func pathOf(t *testing.T, b builder, p part) (string, error) {
+	t.Helper()
+
+	found, err := b.find(t.Context(), "hello", p)
+	if err != nil {
+		return "", err
+	}
+
+	built, err := b.all(t.Context(), io.Discard, []program{found})
+	if err != nil {
+		return "", err
+	}
+
+	return built[0].Path, nil
+}
+
 func keyOf(t *testing.T, b builder, p part) string {
 	t.Helper()
 
@@ -353,6 +387,15 @@ func output(t *testing.T, program string, args ...string) string {
 	require.NoError(t, err, "%s", out)
 
 	return strings.TrimSpace(string(out))
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	return text
 }
 
 func write(t *testing.T, path, text string) {

@@ -14,17 +14,16 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
-	namespace   = "default"
 	waitTimeout = time.Minute
 	poll        = 50 * time.Millisecond
 )
@@ -40,12 +39,16 @@ profiles:
 - {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
 `
 
-// TestPodsOfOneDiskShareNode runs in one control plane, because the scheduler's state is under
-// test.
-func TestPodsOfOneDiskShareNode(t *testing.T) {
-	t.Parallel()
+func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
 
-	c := cluster(t)
+func TestPodsOfOneDiskShareNode(t *testing.T) {
+	c := newCluster(t)
+	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
+		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany,
+		"single": corev1.ReadWriteOncePod,
+	} {
+		addClaim(t, c, name, mode)
+	}
 
 	t.Run("the first pod may run on any node, and the others follow it past a node with more room", func(t *testing.T) {
 		first := nodeOf(t, c, create(t, c, "disk", pod("first", "6")))
@@ -59,7 +62,8 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 
 	t.Run("a term beside the injected one would select only pods that match both", func(t *testing.T) {
 		both := pod("both", "100m")
-		patched := patch(t, "disk", both)
+		both.Namespace = c.namespace
+		patched := c.patch(t, "disk", both)
 		patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(
 			patched.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
 			corev1.PodAffinityTerm{
@@ -88,30 +92,25 @@ func TestPodsOfOneDiskShareNode(t *testing.T) {
 	})
 }
 
-// cluster is a control plane with two nodes and the claims of the configuration, bound.
-func cluster(t *testing.T) client.Client {
+// cluster is two nodes, which end with the test, and a namespace: the scheduler's state is under test,
+// so the tests of this package run one after the other.
+type cluster struct {
+	client.Client
+	namespace string
+}
+
+func newCluster(t *testing.T) cluster {
 	t.Helper()
 
-	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
-	c, err := client.New(&rest.Config{
-		Host: plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	}, client.Options{})
+	admin, err := client.New(suite.RESTConfig(t), client.Options{})
 	require.NoError(t, err)
-
-	for _, name := range []string{"a", "b"} {
-		addNode(t, c, name)
-	}
-	for name, mode := range map[string]corev1.PersistentVolumeAccessMode{
-		"disk": corev1.ReadWriteOnce, "other": corev1.ReadWriteOnce, "runs": corev1.ReadWriteMany,
-		"single": corev1.ReadWriteOncePod,
-	} {
-		addClaim(t, c, name, mode)
-	}
+	c := cluster{Client: admin, namespace: suite.Namespace(t, suite.Kubernetes(t), "placement", nil)}
+	addNode(t, c, "a")
+	addNode(t, c, "b")
 	return c
 }
 
-func addNode(t *testing.T, c client.Client, name string) {
+func addNode(t *testing.T, c cluster, name string) {
 	t.Helper()
 	createNode(t, c, newNode(name))
 }
@@ -123,10 +122,11 @@ func newNode(name string) *corev1.Node {
 }
 
 // createNode creates a node that is ready and has room.
-func createNode(t *testing.T, c client.Client, node *corev1.Node) {
+func createNode(t *testing.T, c cluster, node *corev1.Node) {
 	t.Helper()
 
 	require.NoError(t, c.Create(t.Context(), node))
+	t.Cleanup(func() { removeNode(t, c, node.Name) })
 	before := node.DeepCopy()
 	room := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"),
@@ -139,25 +139,35 @@ func createNode(t *testing.T, c client.Client, node *corev1.Node) {
 		"whatever controllers have written meanwhile")
 }
 
-func addClaim(t *testing.T, c client.Client, name string, mode corev1.PersistentVolumeAccessMode) {
+// removeNode removes a node, and the pods of the test at once: those that wait must not go to the
+// nodes of another test.
+func removeNode(t *testing.T, c cluster, name string) {
+	t.Helper()
+
+	ctx := context.WithoutCancel(t.Context())
+	assert.NoError(t, c.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(c.namespace), client.GracePeriodSeconds(0)))
+	assert.NoError(t, c.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+}
+
+func addClaim(t *testing.T, c cluster, name string, mode corev1.PersistentVolumeAccessMode) {
 	t.Helper()
 
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	modes := []corev1.PersistentVolumeAccessMode{mode}
 	require.NoError(t, c.Create(t.Context(), &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: metav1.ObjectMeta{Name: c.namespace + "-" + name},
 		Spec: corev1.PersistentVolumeSpec{
 			AccessModes: modes, Capacity: size, StorageClassName: "none",
-			ClaimRef: &corev1.ObjectReference{Namespace: namespace, Name: name},
+			ClaimRef: &corev1.ObjectReference{Namespace: c.namespace, Name: name},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
 				CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: name},
 			},
 		},
 	}))
 	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes: modes, StorageClassName: new("none"), VolumeName: name,
+			AccessModes: modes, StorageClassName: new("none"), VolumeName: c.namespace + "-" + name,
 			Resources: corev1.VolumeResourceRequirements{Requests: size},
 		},
 	}
@@ -171,7 +181,7 @@ func addClaim(t *testing.T, c client.Client, name string, mode corev1.Persistent
 func pod(name, cpu string) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"name": name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"name": name}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
 			Name: "main", Image: "example/train",
 			Resources: corev1.ResourceRequirements{
@@ -182,7 +192,7 @@ func pod(name, cpu string) *corev1.Pod {
 }
 
 // patch is the pod as the webhook would make it for the profile.
-func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
+func (c cluster) patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 
 	config, _, err := storage.LoadForAdmission([]byte(configuration))
@@ -196,7 +206,7 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 	require.NoError(t, decoder.Decode(&document))
 	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
-	result := inject.Patch(config, inject.Request{Namespace: namespace, Admission: true, Selector: labels.Everything()},
+	result := inject.Patch(config, inject.Request{Namespace: c.namespace, Admission: true, Selector: labels.Everything()},
 		objects[0].Pods...)
 	require.Nil(t, result.Refused())
 	operations, err := json.Marshal(result.Operations)
@@ -211,18 +221,19 @@ func patch(t *testing.T, profile string, pod *corev1.Pod) *corev1.Pod {
 }
 
 // create creates the pod, patched for a profile or, with none, as it is.
-func create(t *testing.T, c client.Client, profile string, pod *corev1.Pod) *corev1.Pod {
+func create(t *testing.T, c cluster, profile string, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 
+	pod.Namespace = c.namespace
 	if profile != "" {
-		pod = patch(t, profile, pod)
+		pod = c.patch(t, profile, pod)
 	}
 	require.NoError(t, c.Create(t.Context(), pod))
 	return pod
 }
 
 // nodeOf waits until the scheduler has found a node.
-func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
+func nodeOf(t *testing.T, c cluster, pod *corev1.Pod) string {
 	t.Helper()
 
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
@@ -233,7 +244,7 @@ func nodeOf(t *testing.T, c client.Client, pod *corev1.Pod) string {
 }
 
 // unschedulable waits until the scheduler has reported why there is no node.
-func unschedulable(t *testing.T, c client.Client, pod *corev1.Pod) string {
+func unschedulable(t *testing.T, c cluster, pod *corev1.Pod) string {
 	t.Helper()
 
 	var message string

@@ -1,7 +1,6 @@
 package placement
 
 import (
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const chart = "../../charts/pipeline-storage"
@@ -23,8 +22,7 @@ const chart = "../../charts/pipeline-storage"
 // TestReplicasOfLargeClustersShareNoNode creates the pods of the webhook as a ReplicaSet does, for
 // a node of another operating system, too.
 func TestReplicasOfLargeClustersShareNoNode(t *testing.T) {
-	t.Parallel()
-	c := cluster(t)
+	c := newCluster(t)
 	windows := newNode("windows")
 	windows.Labels[corev1.LabelOSStable] = "windows"
 	createNode(t, c, windows)
@@ -53,8 +51,7 @@ func TestReplicasOfLargeClustersShareNoNode(t *testing.T) {
 // By default replicas share a node rather than wait, but none waits for a node of another operating
 // system.
 func TestReplicasPreferSeparateNodes(t *testing.T) {
-	t.Parallel()
-	c := cluster(t)
+	c := newCluster(t)
 	deployment := prepare(t, c, "--set", "replicas=3")
 	for _, name := range []string{"r-1", "r-2", "r-3"} {
 		assert.Contains(t, []string{"a", "b"}, nodeOf(t, c, replica(t, c, deployment, name, "only")))
@@ -62,13 +59,12 @@ func TestReplicasPreferSeparateNodes(t *testing.T) {
 }
 
 // prepare renders the chart, creates what its pods need, and returns the Deployment.
-func prepare(t *testing.T, c client.Client, args ...string) *appsv1.Deployment {
+func prepare(t *testing.T, c cluster, args ...string) *appsv1.Deployment {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), parts.Require(t, "helm4")["helm4"],
-		append([]string{"template", "ps", chart, "--namespace", namespace}, args...)...).Output()
-	require.NoError(t, err)
+	out := suite.Helm(t, "helm4").
+		Must(t, append([]string{"template", "ps", chart, "--namespace", c.namespace}, args...)...)
 	deployment := &appsv1.Deployment{}
-	for document := range strings.SplitSeq(string(out), "\n---\n") {
+	for document := range strings.SplitSeq(out, "\n---\n") {
 		var kind metav1.TypeMeta
 		require.NoError(t, yaml.Unmarshal([]byte(document), &kind))
 		switch kind.Kind {
@@ -84,19 +80,19 @@ func prepare(t *testing.T, c client.Client, args ...string) *appsv1.Deployment {
 	return deployment
 }
 
-func createFrom(t *testing.T, c client.Client, document string, object client.Object) {
+func createFrom(t *testing.T, c cluster, document string, object client.Object) {
 	t.Helper()
 	require.NoError(t, yaml.Unmarshal([]byte(document), object))
 	require.NoError(t, c.Create(t.Context(), object))
 }
 
 // replica creates a pod of a revision of the Deployment.
-func replica(t *testing.T, c client.Client, deployment *appsv1.Deployment, name, revision string) *corev1.Pod {
+func replica(t *testing.T, c cluster, deployment *appsv1.Deployment, name, revision string) *corev1.Pod {
 	t.Helper()
 	template := deployment.Spec.Template.DeepCopy()
 	template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = revision
 	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
-	pod.Namespace, pod.Name = namespace, name
+	pod.Namespace, pod.Name = c.namespace, name
 	require.NoError(t, c.Create(t.Context(), pod))
 	return pod
 }

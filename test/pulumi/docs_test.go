@@ -2,7 +2,6 @@ package pulumi_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,41 +11,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-var (
-	// commandBlock is a block of commands to copy from the document.
-	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
-	// pulumiBlock is what needs Pulumi's engine.
-	pulumiBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
-	setting     = regexp.MustCompile(`--config (\w+)=`)
-)
+// setting is a setting of a program in a command of the document.
+var setting = regexp.MustCompile(`--config (\w+)=`)
 
 // TestDocumentCommands runs those that need no Pulumi. The others are Pulumi's, with settings that
 // the program has.
 func TestDocumentCommands(t *testing.T) {
-	text, err := os.ReadFile(document)
-	require.NoError(t, err)
-
-	blocks := commandBlock.FindAllStringSubmatch(string(text), -1)
+	blocks := suite.Blocks(t, document, "sh")
 	require.Len(t, blocks, 2)
-	bin := t.TempDir()
-	require.NoError(t, os.Symlink(parts.Require(t, "helm3")["helm3"], filepath.Join(bin, "helm")))
-	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	shell := suite.Shell{Dir: root, Programs: map[string]string{
+		"helm": parts.Require(t, "helm3")["helm3"], "postrender": suite.Program(t, "cmd/postrender"),
+	}}
 	for _, block := range blocks {
-		command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", block[1])
-		command.Dir = "../.."
-		out, err := command.CombinedOutput()
-		require.NoError(t, err, "%s\n%s", block[1], out)
-		assert.Contains(t, string(out), "nightly-etl", block[1])
+		assert.Contains(t, shell.Run(t.Context(), t, block).Must(t), "nightly-etl", block)
 	}
 
 	settings, err := os.ReadFile(filepath.Join(programs, "storage", "Pulumi.yaml"))
 	require.NoError(t, err)
-	blocks = pulumiBlock.FindAllStringSubmatch(string(text), -1)
+	blocks = suite.Blocks(t, document, "console") // what needs Pulumi's engine
 	require.Len(t, blocks, 4)
 	for _, block := range blocks {
-		for line := range strings.Lines(block[1]) {
+		for line := range strings.Lines(block) {
 			assert.Regexp(t, `^\$ (pulumi|cd examples/pulumi/storage)`, line)
 			for _, found := range setting.FindAllStringSubmatch(line, -1) {
 				assert.Contains(t, string(settings), "\n  "+found[1]+":\n")

@@ -11,8 +11,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// programs is the directory of the Pulumi programs.
-const programs = "../../examples/pulumi"
+const (
+	root = "../.."
+	// programs is the directory of the Pulumi programs.
+	programs = root + "/examples/pulumi"
+)
 
 // registered is a resource as a program registers it with Pulumi.
 type registered struct {

@@ -9,6 +9,8 @@ import (
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/postrender"
 	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // renderChart does what the provider does for helm.v4.Chart, in preview and update alike
@@ -41,6 +43,7 @@ func installRelease(t *testing.T, configuration *action.Configuration, inputs ch
 
 func run(t *testing.T, install *action.Install, chart, command string, args ...string) (*release.Release, error) {
 	t.Helper()
+	usePostrender(t)
 	renderer, err := postrender.NewExec(command, args...)
 	require.NoError(t, err)
 	install.PostRenderer = renderer
@@ -50,10 +53,10 @@ func run(t *testing.T, install *action.Install, chart, command string, args ...s
 }
 
 // helm returns a configuration for a namespace of the cluster.
-func helm(t *testing.T, kubeconfig, namespace string) *action.Configuration {
+func helm(t *testing.T, namespace string) *action.Configuration {
 	t.Helper()
 	settings := cli.New()
-	settings.KubeConfig = kubeconfig
+	settings.KubeConfig = suite.Plane(t).Kubeconfig
 	settings.SetNamespace(namespace)
 	configuration := new(action.Configuration)
 	require.NoError(t, configuration.Init(settings.RESTClientGetter(), namespace, "secrets", func(string, ...any) {}))

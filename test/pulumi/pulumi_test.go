@@ -1,7 +1,6 @@
 package pulumi_test
 
 import (
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -12,11 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
-	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
-	"github.com/pipeline-storage/pipeline-storage/test/parts"
 	"github.com/pipeline-storage/pipeline-storage/test/stream"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -34,14 +31,13 @@ func TestPulumiChartRendersAsHelm(t *testing.T) {
 
 			args := []string{
 				"template", inputs.Name, inputs.Chart, "--namespace", inputs.Namespace, "--no-hooks", "--include-crds",
-				"--post-renderer", postrenderer,
+				"--post-renderer", suite.Program(t, "cmd/postrender"),
 			}
 			for _, arg := range inputs.PostRenderer.Args {
 				args = append(args, "--post-renderer-args="+arg)
 			}
-			command, err := exec.CommandContext(t.Context(), parts.Require(t, "helm3")["helm3"], args...).Output()
-			require.NoError(t, err)
-			assert.Equal(t, stream.Objects(t, string(command)), stream.Objects(t, rendered))
+			command := suite.Helm(t, "helm3").Must(t, args...)
+			assert.Equal(t, stream.Objects(t, command), stream.Objects(t, rendered))
 			assert.Contains(t, rendered, "mountPath: /data")
 		})
 	}
@@ -79,21 +75,14 @@ func TestReleaseScriptHasChartArguments(t *testing.T) {
 	assert.Equal(t, expected, actual)
 }
 
-func TestPulumiOnAPIServer(t *testing.T) {
-	plane := controlplane.Require(t)
-	cluster := client(t, plane)
-	t.Run("a release retains its storage", func(t *testing.T) { testReleaseRetainsStorage(t, cluster, plane.Kubeconfig) })
-	t.Run("the origin's objects are accepted", func(t *testing.T) { testOriginIsAccepted(t, cluster) })
-}
-
-// testReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release
+// TestReleaseRetainsStorage installs, uninstalls and installs again, as Pulumi does when a release
 // is removed from the stack and added again.
-func testReleaseRetainsStorage(t *testing.T, cluster dynamic.Interface, kubeconfig string) {
-	t.Helper()
+func TestReleaseRetainsStorage(t *testing.T) {
+	cluster := suite.Dynamic(t)
 	inputs := readChart(t, "release", releaseType)
 	inputs.Postrender = filepath.Join(programs, "storage", inputs.Postrender)
 	inputs.SkipAwait = true // no controller runs that would make the pods ready
-	configuration := helm(t, kubeconfig, inputs.Namespace)
+	configuration := helm(t, inputs.Namespace)
 
 	require.NoError(t, installRelease(t, configuration, inputs))
 	first := claimOf(t, cluster, inputs)
@@ -119,18 +108,10 @@ var resources = map[string]schema.GroupVersionResource{
 	"Pod":                   {Version: "v1", Resource: "pods"},
 }
 
-// testOriginIsAccepted lets the API server validate the origin's objects, because the program
+// TestOriginIsAccepted lets the API server validate the origin's objects, because the program
 // writes fields as plain maps.
-func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
-	t.Helper()
-	account := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"},
-	}}
-	// Pods need the account, and no controller here creates it.
-	accounts := cluster.Resource(schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"})
-	_, err := accounts.Namespace("default").Create(t.Context(), account, metav1.CreateOptions{})
-	require.NoError(t, err)
-
+func TestOriginIsAccepted(t *testing.T) {
+	cluster := suite.Dynamic(t)
 	for _, backend := range []string{"aws-ebs", "azure-disk", "gce-pd"} {
 		t.Run(backend, func(t *testing.T) {
 			program := read(t, "origin", backend)
@@ -148,14 +129,4 @@ func testOriginIsAccepted(t *testing.T, cluster dynamic.Interface) {
 			}
 		})
 	}
-}
-
-func client(t *testing.T, plane *controlplane.ControlPlane) dynamic.Interface {
-	t.Helper()
-	cluster, err := dynamic.NewForConfig(&rest.Config{
-		Host: plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	})
-	require.NoError(t, err)
-	return cluster
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ var update = flag.Bool("update", false, "update the table of docs/pulumi.md")
 
 // document has the table between tableBegin and tableEnd.
 const (
-	document   = "../../docs/pulumi.md"
+	document   = "docs/pulumi.md"
 	tableBegin = "<!-- fields -->\n"
 	tableEnd   = "<!-- /fields -->"
 )
@@ -85,7 +86,8 @@ func TestDocumentHasTable(t *testing.T) {
 	require.NoError(t, err)
 	expected := rows(t, originFields(t), renderedFields(t, rendered))
 
-	text, err := os.ReadFile(document)
+	file := filepath.Join(root, document)
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	before, rest, begins := bytes.Cut(text, []byte(tableBegin))
 	table, after, ends := bytes.Cut(rest, []byte(tableEnd))
@@ -93,7 +95,7 @@ func TestDocumentHasTable(t *testing.T) {
 	if *update {
 		table = []byte(expected)
 		require.NoError(t,
-			os.WriteFile(document, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
+			os.WriteFile(file, slices.Concat(before, []byte(tableBegin), table, []byte(tableEnd), after), 0o644))
 	}
 	assert.Equal(t, expected, string(table), "if this is intended: go test ./test/pulumi -run Table -update")
 }

@@ -20,12 +20,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -58,6 +58,9 @@ var resources = map[string]schema.GroupVersionResource{
 	"PersistentVolume":      {Version: "v1", Resource: "persistentvolumes"},
 	"PersistentVolumeClaim": {Version: "v1", Resource: "persistentvolumeclaims"},
 }
+
+// TestMain has the controllers: the binder binds the claims.
+func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
 
 // load reads every sample, by file name, and requires that none has a warning.
 func load(t *testing.T) map[string]*storage.Config {
@@ -149,12 +152,7 @@ func TestEveryBackendHasASample(t *testing.T) {
 func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
-	plane := controlplane.RequireWith(t, controlplane.Options{Controllers: true})
-	client, err := dynamic.NewForConfig(&rest.Config{
-		Host: plane.Host, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA, CertData: plane.Cert, KeyData: plane.Key},
-	})
-	require.NoError(t, err)
+	client := suite.Dynamic(t)
 	installSnapshots(t, client)
 
 	configs := load(t)
@@ -173,29 +171,40 @@ func TestObjectsAreAccepted(t *testing.T) {
 		}
 	}
 
-	for file, config := range configs {
-		t.Run(file, func(t *testing.T) {
-			for _, profile := range config.Profiles {
-				use := use(&profile)
+	t.Run("releases", func(t *testing.T) {
+		for file, config := range configs {
+			t.Run(file, func(t *testing.T) {
+				t.Parallel()
+				bindsVolumes(t, client, strings.TrimSuffix(file, ".yaml"), config)
+			})
+		}
+	})
+	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
+	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client) })
+	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client) })
+}
 
-				objects, err := storage.Objects(
-					config,
-					storage.Release{Name: strings.TrimSuffix(file, ".yaml"), Namespace: use.Namespace},
-					use,
-				)
-				require.NoError(t, err)
-				create(t, client, &objects)
+// bindsVolumes makes the objects of a release of a configuration, and waits for the claims of volumes that exist.
+func bindsVolumes(t *testing.T, client dynamic.Interface, release string, config *storage.Config) {
+	t.Helper()
 
-				if profile.Volume != nil {
-					bound(t, client, objects.Claims[0])
-				}
-			}
-		})
+	var bindable []*corev1.PersistentVolumeClaim
+
+	for _, profile := range config.Profiles {
+		use := use(&profile)
+
+		objects, err := storage.Objects(config, storage.Release{Name: release, Namespace: use.Namespace}, use)
+		require.NoError(t, err)
+		create(t, client, &objects)
+
+		if profile.Volume != nil {
+			bindable = append(bindable, objects.Claims[0])
+		}
 	}
 
-	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
-	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client, plane.Kubeconfig) })
-	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client, plane.Kubeconfig) })
+	for _, claim := range bindable {
+		bound(t, client, claim)
+	}
 }
 
 // installSnapshots installs the CRDs of external-snapshotter, as its module has them.
@@ -237,17 +246,13 @@ func installSnapshots(t *testing.T, client dynamic.Interface) {
 func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
-	text, err := os.ReadFile("../../docs/backends.md")
-	require.NoError(t, err)
-
-	_, block, found := strings.Cut(string(text), "```yaml\napiVersion:")
-	require.True(t, found)
-
-	block, _, _ = strings.Cut(block, "```")
+	blocks := suite.Blocks(t, "docs/backends.md", "yaml")
+	first := slices.IndexFunc(blocks, func(block string) bool { return strings.HasPrefix(block, "apiVersion:") })
+	require.NotEqual(t, -1, first)
 
 	var kinds []string
 
-	for _, object := range parse(t, "apiVersion:"+block) {
+	for _, object := range parse(t, blocks[first]) {
 		kinds = append(kinds, object.GetKind())
 		_, err := client.Resource(resources[object.GetKind()]).Create(t.Context(), object,
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
@@ -258,21 +263,14 @@ func acceptsDocumentedClasses(t *testing.T, client dynamic.Interface) {
 }
 
 // takesDocumentedPatch gives the origin's claim another attributes class, as docs/backends.md shows.
-func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig string) {
+func takesDocumentedPatch(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
-	text, err := os.ReadFile("../../docs/backends.md")
-	require.NoError(t, err)
-
-	_, command, found := strings.Cut(string(text), "`kubectl patch ")
+	_, command, found := strings.Cut(suite.Document(t, "docs/backends.md"), "`kubectl patch ")
 	require.True(t, found)
 
 	command, _, _ = strings.Cut(command, "`")
-
-	shell := exec.CommandContext(t.Context(), "bash", "-c", parts.Require(t, "kubectl")["kubectl"]+" patch "+command)
-	shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
-	out, err := shell.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	kubectl(t).Run(t.Context(), t, "kubectl patch "+command).Must(t)
 
 	claim, err := client.Resource(resources["PersistentVolumeClaim"]).
 		Namespace("default").
@@ -283,8 +281,15 @@ func takesDocumentedPatch(t *testing.T, client dynamic.Interface, kubeconfig str
 	assert.Equal(t, "ebs-16k", name)
 }
 
+// kubectl is a shell with an administrator's kubectl.
+func kubectl(t *testing.T) suite.Shell {
+	t.Helper()
+
+	return suite.Shell{Programs: parts.Require(t, "kubectl"), Env: []string{"KUBECONFIG=" + suite.Plane(t).Kubeconfig}}
+}
+
 // takesSnapshots creates the objects of the schedule and does by kubectl what its pod would do.
-func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
+func takesSnapshots(t *testing.T, client dynamic.Interface) {
 	t.Helper()
 
 	var manifest string
@@ -325,10 +330,8 @@ func takesSnapshots(t *testing.T, client dynamic.Interface, kubeconfig string) {
 	args[slices.Index(args, "/snapshot/snapshot.yaml")] = file
 
 	for range 2 { // every night another one, with the rights of the schedule's account
-		command := exec.CommandContext(t.Context(), parts.Require(t, "kubectl")["kubectl"],
-			append(args, "--kubeconfig", kubeconfig, "--as", "system:serviceaccount:research:nightly-snapshot")...)
-		out, err := command.CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		kubectl(t).Exec(t.Context(), t, "kubectl",
+			append(args, "--as", "system:serviceaccount:research:nightly-snapshot")...).Must(t)
 	}
 
 	made, err := client.Resource(snapshots).

@@ -15,11 +15,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -35,7 +34,7 @@ const (
 // TestScale makes the pods and prints a table.
 func TestScale(t *testing.T) {
 	if !*enabled {
-		t.Skip("it takes minutes: run it with -args -scale")
+		t.Skip("not covered: the scale of docs/scale.md, which takes minutes. Run: go test ./test/scale -v -args -scale")
 	}
 	m := newMeasurement(t)
 	m.idle = m.observe(t, "installed")
@@ -75,6 +74,7 @@ func pod(i int, labels map[string]string) *corev1.Pod {
 
 // measurement is one run.
 type measurement struct {
+	webhook    *suite.Webhook
 	client     kubernetes.Interface
 	bystanders string
 	users      []string
@@ -91,13 +91,16 @@ type measurement struct {
 
 func newMeasurement(t *testing.T) *measurement {
 	t.Helper()
-	config := rest.CopyConfig(shared.Config)
+	config := suite.RESTConfig(t)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.QPS, config.Burst = float32(*rate), *rate
-	config.WarningHandler = rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	m := &measurement{client: client, bystanders: "bystanders"}
+	m.webhook = suite.InstallWebhook(t.Context(), t, suite.Installation{
+		Release: "ps", Namespace: "storage", Replicas: 2, Helm: []string{"--values=testdata/values.yaml"},
+	})
+	t.Cleanup(func() { require.NoError(t, m.webhook.Stop()) })
 	for i := range *namespaces {
 		m.users = append(m.users, fmt.Sprintf("team-%d", i))
 	}
@@ -114,7 +117,7 @@ func (m *measurement) makeNamespaces(t *testing.T, names []string) {
 		return err
 	})
 	require.NoError(t, err)
-	cluster.EventuallyWithin(t, 2*time.Minute, "every namespace should get its account", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, 2*time.Minute, "every namespace should get its account", func(ctx context.Context) error {
 		list, err := m.client.CoreV1().ServiceAccounts("").List(ctx,
 			metav1.ListOptions{FieldSelector: "metadata.name=default"})
 		if err == nil && len(list.Items) < len(names) {
@@ -148,7 +151,7 @@ func each(t *testing.T, count int, do func(ctx context.Context, i int) error) er
 // awaitClaims waits until each namespace of users has a bound claim.
 func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 	t.Helper()
-	cluster.EventuallyWithin(t, claimsLimit, "every namespace should get its claim", func(ctx context.Context) error {
+	suite.EventuallyWithin(t, claimsLimit, "every namespace should get its claim", func(ctx context.Context) error {
 		bound, err := m.boundClaims(ctx)
 		if err != nil {
 			return err
@@ -169,7 +172,7 @@ func (m *measurement) awaitClaims(t *testing.T, begun time.Time) {
 // controller's last step.
 func (m *measurement) awaitNamespaceUIDs(t *testing.T) {
 	t.Helper()
-	cluster.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace",
+	suite.EventuallyWithin(t, claimsLimit, "every volume should have the UID of its namespace",
 		func(ctx context.Context) error {
 			volumes, err := m.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 			done := 0
@@ -212,11 +215,11 @@ func (m *measurement) listen(t *testing.T) {
 func (m *measurement) observe(t *testing.T, name string) observation {
 	t.Helper()
 	var last observation
-	cluster.Eventually(t, "the replicas should be done", func(ctx context.Context) error {
+	suite.Eventually(t, "the replicas should be done", func(ctx context.Context) error {
 		last = m.read(t, name)
 		for _, r := range last.replicas {
-			if r.values["workqueue_depth"] > 0 {
-				return fmt.Errorf("%s has work queued", r.pod)
+			if queued, _ := r.Sum("workqueue_depth"); queued > 0 { // the metric appears with the first one
+				return fmt.Errorf("%s has %v reconciliations queued", r.pod, queued)
 			}
 		}
 		return ctx.Err()
@@ -235,7 +238,8 @@ func (m *measurement) logTable(t *testing.T) {
 	row("memory in MiB", "replica", "resident", "heap in use")
 	for _, o := range m.observations {
 		for i, r := range o.replicas {
-			row(o.name, i+1, mib(r.resident), mib(r.values["go_gc_heap_live_bytes"]))
+			heap, _ := r.Sum("go_gc_heap_live_bytes")
+			row(o.name, i+1, mib(float64(r.resident)), mib(heap))
 		}
 	}
 	calls := m.loaded.requests() - m.idle.requests() - m.perSecond*m.loaded.at.Sub(m.idle.at).Seconds()
@@ -249,8 +253,8 @@ func (m *measurement) logTable(t *testing.T) {
 	row("requests while nothing happens", fmt.Sprintf("%.2f/s", m.perSecond), "both replicas")
 	row("requests for the claims", fmt.Sprintf("%.0f", calls),
 		fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))
-	for method, count := range m.loaded.methods() {
-		row("  of all: "+method, count-m.idle.methods()[method])
+	for _, method := range []string{"GET", "POST", "PATCH", "PUT"} {
+		row("  of all: "+method, m.grown(requestsTotal, `method="`+method+`"`))
 	}
 	row("duration of a reconciliation", m.mean("controller_runtime_reconcile_time_seconds"),
 		fmt.Sprintf("%.1f reconciliations a namespace",
@@ -262,7 +266,9 @@ func (m *measurement) logTable(t *testing.T) {
 }
 
 // grown is by how much a counter is higher than in the idle state.
-func (m *measurement) grown(name string) float64 { return m.loaded.sum(name) - m.idle.sum(name) }
+func (m *measurement) grown(name string, labels ...string) float64 {
+	return m.loaded.sum(name, labels...) - m.idle.sum(name, labels...)
+}
 
 // mean is the mean of a histogram since then.
 func (m *measurement) mean(name string) time.Duration {

@@ -1,11 +1,9 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,17 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -36,6 +28,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
@@ -54,9 +48,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 
-	scheme := runtime.NewScheme()
-	require.NoError(t, clientgoscheme.AddToScheme(scheme))
-	c, err := client.New(administrator(), client.Options{Scheme: scheme})
+	c, err := client.New(suite.RESTConfig(t), client.Options{})
 	require.NoError(t, err)
 	return &world{c, t}
 }
@@ -263,7 +255,7 @@ func (w *world) controller() {
 			".storage", WebhookConfiguration: webhook("").Name,
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
-	m, err := manager.New(administrator(), manager.Options{
+	m, err := manager.New(suite.RESTConfig(w.t), manager.Options{
 		Scheme: kube.Scheme(kube.Groups()...), Cache: claims.CacheOptions(o), Metrics: server.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)}, // -count runs it again
 	})
@@ -279,11 +271,16 @@ func (w *world) controller() {
 	})
 }
 
-func administrator() *rest.Config {
-	p := shared.plane
-	return &rest.Config{
-		Host: p.Host, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.CA, CertData: p.Cert, KeyData: p.Key},
+// admits waits until the API server, which reads its webhooks from a cache, admits a labelled pod or refuses it.
+func (w *world) admits(namespace string, wanted bool) {
+	w.t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "admitted-", Labels: enabled},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/main"}}},
 	}
+	require.Eventually(w.t, func() bool {
+		return wanted == (w.Create(w.t.Context(), pod.DeepCopy(), client.DryRunAll) == nil)
+	}, eventTimeout, poll, "pods in %s are admitted: %t", namespace, wanted)
 }
 
 // webhook is the chart's MutatingWebhookConfiguration, with nothing behind it.
@@ -316,16 +313,11 @@ func (w *world) account(namespace, name string) string {
 	w.t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	w.make(account)
-	token := &authenticationv1.TokenRequest{}
-	require.NoError(w.t, w.SubResource("token").Create(w.t.Context(), account, token))
-
-	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: shared.plane.Host, CertificateAuthorityData: shared.plane.CA}
-	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
-	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: namespace}
-	config.CurrentContext = "x"
+	config, err := suite.ServiceAccountConfig(w.t.Context(), suite.Kubernetes(w.t), suite.Plane(w.t), namespace, name)
+	require.NoError(w.t, err)
 	file := w.t.TempDir() + "/kubeconfig"
-	require.NoError(w.t, clientcmd.WriteToFile(*config, file))
+	require.NoError(w.t, suite.WriteKubeconfig(config, file))
+	shell(w.t, file, "kubectl config set-context --current --namespace "+namespace).Must(w.t)
 	return file
 }
 
@@ -336,25 +328,23 @@ func subject(namespace, name string) []rbacv1.Subject {
 // kubectl runs the real kubectl as the user of the kubeconfig, and returns what it printed and its exit code.
 func kubectl(t *testing.T, kubeconfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), shared.path+"/kubectl", args...)
-	command.Env = []string{"PATH=" + shared.path, "KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir()}
-	var out, problems bytes.Buffer
-	command.Stdout, command.Stderr = &out, &problems
-	err := command.Run()
-	if _, exited := errors.AsType[*exec.ExitError](err); !exited {
-		require.NoError(t, err)
+	result := shell(t, kubeconfig, "kubectl "+strings.Join(args, " "))
+	if exited, ok := errors.AsType[*exec.ExitError](result.Err); ok {
+		code = exited.ExitCode()
+	} else {
+		require.NoError(t, result.Err)
 	}
-	return out.String(), problems.String(), command.ProcessState.ExitCode()
+	return result.Stdout, result.Stderr, code
 }
 
-// shell runs a command that the plugin printed.
-func shell(t *testing.T, line string) {
+// shell runs commands of the document, or of the plugin's report, as the user of the kubeconfig.
+func shell(t *testing.T, kubeconfig, lines string) suite.Result {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "sh", "-c", line)
-	command.Env = []string{
-		"PATH=" + shared.path + ":" + os.Getenv("PATH"), "KUBECONFIG=" + shared.plane.Kubeconfig,
-		"HOME=" + t.TempDir(),
-	}
-	out, err := command.CombinedOutput()
-	require.NoError(t, err, "%s\n%s", line, out)
+	return suite.Shell{
+		Programs: map[string]string{
+			"kubectl":                  parts.Require(t, "kubectl")["kubectl"],
+			"kubectl-pipeline_storage": suite.Program(t, "cmd/kubectl-pipeline_storage"),
+		},
+		Env: []string{"KUBECONFIG=" + kubeconfig},
+	}.Run(t.Context(), t, lines)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // configuration is what the chart puts into its ConfigMap.
@@ -53,14 +54,13 @@ var enabled = map[string]string{kinds.Label: kinds.LabelEnabled}
 // TestReportsEveryProblem makes each thing that can be wrong happen, runs the plugin once, and checks that it
 // reports each with what to do next.
 func TestReportsEveryProblem(t *testing.T) {
-	start(t)
 	w := newWorld(t)
 	w.prepare()
 	w.addWebhookProblems()
 	w.addClaimProblems()
 	w.addVolumeProblems()
 
-	got := runStatus(t, shared.plane.Kubeconfig, "--all-namespaces")
+	got := runStatus(t, suite.Plane(t).Kubeconfig, "--all-namespaces")
 	require.Empty(t, got.Unread, "an administrator sees all")
 	require.Len(t, got.Installations, 1)
 	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
@@ -219,12 +219,12 @@ func (w *world) prepare() {
 			Data:       map[string]string{"config.yaml": configuration},
 		})
 	w.deployment("before", "old", nil, enabled)
+	var old corev1.PodList
 	require.Eventually(w.t, func() bool {
-		var list corev1.PodList
-		require.NoError(w.t, w.List(w.t.Context(), &list, client.InNamespace("before")))
-		return len(list.Items) == 1
+		require.NoError(w.t, w.List(w.t.Context(), &old, client.InNamespace("before")))
+		return len(old.Items) == 1
 	}, eventTimeout, poll)
-	time.Sleep(1100 * time.Millisecond) // times have whole seconds
+	time.Sleep(time.Until(old.Items[0].CreationTimestamp.Add(time.Second))) // times have whole seconds
 	w.make(webhook(admissionregistrationv1.Ignore))
 }
 
@@ -321,7 +321,7 @@ func (w *world) addVolumeProblems() {
 
 	live := webhook(admissionregistrationv1.Fail)
 	require.NoError(w.t, w.Patch(w.t.Context(), live, client.Merge))
-	time.Sleep(time.Second) // the API server reads its webhooks from a cache
+	w.admits("blocked", false)
 	w.deployment("blocked", "blocked", nil, enabled)
 	w.event("blocked", "FailedCreate", "failed calling webhook")
 }
@@ -403,7 +403,7 @@ func assertWell(t *testing.T, got *status.Status) {
 
 func printed(t *testing.T) {
 	t.Helper()
-	out, problems, code := kubectl(t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--namespace", "well")
+	out, problems, code := kubectl(t, suite.Plane(t).Kubeconfig, "pipeline-storage", "status", "--namespace", "well")
 	assert.Empty(t, problems)
 	assert.Equal(t, 0, code)
 	assert.Contains(
@@ -413,19 +413,19 @@ func printed(t *testing.T) {
 	assert.NotContains(t, out, "\x1b", "no colours where there is no terminal")
 
 	out, _, code = kubectl(
-		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code",
+		t, suite.Plane(t).Kubeconfig, "pipeline-storage", "status", "-A", "-o", "wide", "--color=always", "--exit-code",
 	)
 	assert.Equal(t, 3, code, "something is wrong")
 	assert.Contains(t, out, "\x1b[31mNotMounted")
 	assert.Contains(t, out, "NEXT:")
 	assert.Contains(t, out, "RELEASED VOLUME")
 
-	out, _, code = kubectl(t, shared.plane.Kubeconfig, "pipeline-storage")
+	out, _, code = kubectl(t, suite.Plane(t).Kubeconfig, "pipeline-storage")
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage status")
 
 	_, problems, code = kubectl(
-		t, shared.plane.Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A",
+		t, suite.Plane(t).Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A",
 	)
 	assert.Equal(t, 1, code, "a cluster that does not answer is an error")
 	assert.Contains(t, problems, "error: list pods: ")
@@ -453,7 +453,7 @@ func (w *world) readsOnly(want *status.Status) {
 				assert.Subset(c, reasons(other.Problems), reasons(want.Namespaces[i].Problems))
 			}
 		}
-	}, eventTimeout, time.Second)
+	}, eventTimeout, poll)
 }
 
 // oneNamespace runs the plugin as a user of a namespace, who may read nothing of the cluster.
@@ -468,7 +468,7 @@ func (w *world) oneNamespace() {
 		})
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		assert.NotContains(c, strings.Join(runStatus(t, kubeconfig).Unread, "\n"), "no pod is read")
-	}, eventTimeout, time.Second)
+	}, eventTimeout, poll)
 
 	for _, args := range [][]string{nil, {"--all-namespaces"}} {
 		got := runStatus(t, kubeconfig, args...)
@@ -508,7 +508,7 @@ func (w *world) serve() {
 	silent := webhook(admissionregistrationv1.Ignore)
 	silent.Webhooks[0].ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"no-pod": "has-this"}}
 	require.NoError(w.t, w.Patch(w.t.Context(), silent, client.Merge))
-	time.Sleep(time.Second) // the API server reads its webhooks from a cache
+	w.admits("blocked", true)
 	w.make(&corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installedIn, Name: "storage", Labels: webhook("").Labels},
 		Spec: corev1.ServiceSpec{
@@ -529,7 +529,7 @@ func (w *world) serve() {
 	}
 	require.NoError(w.t, w.Status().Patch(w.t.Context(), pod, client.MergeFrom(before)))
 	require.EventuallyWithT(w.t, func(c *assert.CollectT) {
-		got := runStatus(w.t, shared.plane.Kubeconfig).Installations
+		got := runStatus(w.t, suite.Plane(w.t).Kubeconfig).Installations
 		if assert.Len(c, got, 1) && assert.NotNil(c, got[0].Ready) {
 			assert.Equal(c, 1, *got[0].Ready)
 			assert.Empty(c, got[0].Problems)
@@ -555,7 +555,7 @@ func (w *world) next(got *status.Status) {
 		require.GreaterOrEqual(t, i, 0, "%+v", fix)
 		_, command, found := strings.Cut(n.Problems[i].Next, "kubectl ")
 		require.True(t, found, n.Problems[i].Next)
-		shell(t, "kubectl "+command)
+		shell(t, suite.Plane(t).Kubeconfig, "kubectl "+command).Must(t)
 	}
 	until(
 		w, &corev1.PersistentVolumeClaim{}, "released", "earlier",
@@ -568,10 +568,10 @@ func (w *world) next(got *status.Status) {
 		})
 	}
 	w.event("full", diagnose.ReasonCreateRefused, "exceeded quota: none")
-	assertProblem(t, runStatus(t, shared.plane.Kubeconfig, "--namespace", "full"), "full",
+	assertProblem(t, runStatus(t, suite.Plane(t).Kubeconfig, "--namespace", "full"), "full",
 		"PersistentVolumeClaim/pvc-data-pipeline-disk",
 		status.ReasonQuota, "exceeded quota: none", "kubectl describe resourcequota --namespace full")
-	after := runStatus(t, shared.plane.Kubeconfig, "--namespace", "label")
+	after := runStatus(t, suite.Plane(t).Kubeconfig, "--namespace", "label")
 	for _, n := range after.Namespaces {
 		assert.NotContains(t, reasons(n.Problems), status.ReasonWrongPlace)
 	}

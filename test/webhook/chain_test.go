@@ -1,15 +1,10 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/stretchr/testify/assert"
@@ -30,7 +24,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // TestMountsContainersOfAnotherWebhook has another webhook add containers, before or after this
@@ -42,13 +36,13 @@ func TestMountsContainersOfAnotherWebhook(t *testing.T) {
 	for name, called := range map[string]string{"called after this webhook": "zz-", "called before this webhook": "aa-"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "chain", nil)
+			namespace := newNamespace(t, "chain", nil)
 			addSidecarWebhook(t, called+namespace, namespace)
 			made := create(t, shared.Client, namespace, pipeline("train"))
 			assert.Equal(t, []string{"agent", "main", "logs", "istio-proxy"}, containersOf(made))
 			assertMounts(t, made, claimName, map[string][]string{"agent": {"/data"}, "main": {"/data"}, "logs": {"/data"}})
 			assert.Equal(t, "default", made.Annotations[inject.AnnotationInjected])
-			runningPods(t, namespace, 1)
+			scheduledPods(t, namespace, 1)
 			assertOwnClaim(t, boundClaim(t, namespace, claimName))
 			assertAuditIsNotOverwritten(t)
 		})
@@ -62,7 +56,7 @@ func assertAuditIsNotOverwritten(t *testing.T) {
 	t.Helper()
 
 	logs := t.TempDir()
-	require.NoError(t, shared.Plane.SaveLogs(logs))
+	require.NoError(t, suite.Plane(t).SaveLogs(logs))
 	text, err := os.ReadFile(filepath.Join(logs, "kube-apiserver.log"))
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
@@ -118,7 +112,7 @@ func addSidecarWebhook(t *testing.T, name, namespace string) {
 	t.Cleanup(func() {
 		assert.NoError(t, configurations.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}))
 	})
-	cluster.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
+	suite.Eventually(t, "the API server should call the other webhook", func(ctx context.Context) error {
 		pod := pipeline("probe")
 		delete(pod.Labels, kinds.Label)
 		made, err := shared.Client.CoreV1().Pods(namespace).Create(ctx, pod,
@@ -176,7 +170,7 @@ func TestReviewOfPodWithUnknownFields(t *testing.T) {
 			"initContainers": [{"name": "fetch", "future": "x",
 				"volumeMounts": [` + mount + `, {"name": "tape", "mountPath": "/tape", "speed": 9}]}],
 			"containers": [{"name": "main", "future": "y", "volumeMounts": [` + mount + `]}]}}`
-	response := review(t, shared.Namespace(t, "unknown", nil), []byte(pod))
+	response := review(t, newNamespace(t, "unknown", nil), []byte(pod))
 	require.True(t, response.Allowed)
 	patch, err := jsonpatch.DecodePatch(response.Patch)
 	require.NoError(t, err)
@@ -192,7 +186,7 @@ func TestReviewReportsReason(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "audit", nil)
+	namespace := newNamespace(t, "audit", nil)
 	cases := map[string]struct {
 		pod     string
 		allowed bool
@@ -230,8 +224,7 @@ func TestReviewReportsReason(t *testing.T) {
 	}
 }
 
-// review sends a replica the review of a new pod, as the API server does: at an address behind the
-// Service, with the Service's name and the live CA.
+// review sends a replica the review of a new pod, as the API server does.
 func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionResponse {
 	t.Helper()
 
@@ -245,42 +238,8 @@ func review(t *testing.T, namespace string, pod []byte) *admissionv1.AdmissionRe
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Request: request,
 	})
 	require.NoError(t, err)
-	answer, err := post(t, body)
+	response, err := shared.direct(t, shared.Replicas[0]).post(t.Context(), body)
 	require.NoError(t, err)
-	require.NotNil(t, answer.Response)
-	assert.Equal(t, request.UID, answer.Response.UID)
-	return answer.Response
-}
-
-func post(t *testing.T, body []byte) (*admissionv1.AdmissionReview, error) {
-	t.Helper()
-
-	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), configuration,
-		metav1.GetOptions{})
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	require.True(t, roots.AppendCertsFromPEM(live.Webhooks[0].ClientConfig.CABundle))
-	replicas := shared.Kubelet.Processes(releaseNamespace)
-	require.NotEmpty(t, replicas)
-	client := &http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-			RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS13,
-		}},
-	}
-	url := fmt.Sprintf("https://%s:9443/inject", replicas[0].Address)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	answer := &admissionv1.AdmissionReview{}
-	return answer, json.Unmarshal(text, answer)
+	assert.Equal(t, request.UID, response.UID)
+	return response
 }

@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // No other test creates or needs volumes of the class scratch without a claim's name in them.
@@ -24,7 +24,7 @@ func TestClaimWaitsForConsumer(t *testing.T) {
 	t.Parallel()
 
 	const claim, node = "pvc-data-pipeline-scratch", "node-2"
-	namespace := shared.Namespace(t, "scratch", nil)
+	namespace := newNamespace(t, "scratch", nil)
 	create(t, shared.Client, namespace, pipeline("train", using("scratch")))
 	note := eventOf(t, namespace, "Pod", "train", "PodNotScheduled")
 	assert.Contains(t, note, "claim "+claim+" is Pending because its StorageClass scratch waits for the first consumer, "+
@@ -32,7 +32,7 @@ func TestClaimWaitsForConsumer(t *testing.T) {
 	waiting, err := shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(t.Context(), claim, metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, corev1.ClaimPending, waiting.Status.Phase)
-	assert.Equal(t, installation, waiting.Labels[storage.LabelInstallation])
+	assert.Equal(t, shared.owner(), waiting.Labels[storage.LabelInstallation])
 
 	volume := newVolume(namespace+"-local", "scratch", "1Gi", corev1.ReadWriteOnce)
 	volume.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/mnt/disk"}}
@@ -42,7 +42,7 @@ func TestClaimWaitsForConsumer(t *testing.T) {
 		}}}},
 	}}
 	addVolume(t, volume)
-	pod := runningPods(t, namespace, 1)[0]
+	pod := scheduledPods(t, namespace, 1)[0]
 	assert.Equal(t, node, pod.Spec.NodeName)
 	assert.Equal(t, volume.Name, boundClaim(t, namespace, claim).Spec.VolumeName)
 	assertNamespaceUID(t, volume.Name, namespace)
@@ -53,7 +53,7 @@ func TestReportsMissingUnmanagedClaim(t *testing.T) {
 	t.Parallel()
 
 	const claim = "team-data"
-	namespace := shared.Namespace(t, "existing", nil)
+	namespace := newNamespace(t, "existing", nil)
 	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("train", using("existing")))
 	missing := "claim team-data does not exist in namespace " + namespace
@@ -62,14 +62,14 @@ func TestReportsMissingUnmanagedClaim(t *testing.T) {
 	assert.Equal(t, missing+": create it or set claim.create: true in the profile existing", note)
 	pod, err := shared.Client.CoreV1().Pods(namespace).Get(t.Context(), "train", metav1.GetOptions{})
 	require.NoError(t, err)
-	assert.Equal(t, corev1.PodPending, pod.Status.Phase)
+	assert.Empty(t, pod.Spec.NodeName)
 	assertNoClaims(t, namespace)
 
 	volume := newVolume(namespace+"-team", "", "1Gi", corev1.ReadWriteMany)
 	volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: claim}
 	addVolume(t, volume)
 	addClaim(t, namespace, newClaim(claim, volume.Name, "", "1Gi", corev1.ReadWriteMany))
-	runningPods(t, namespace, 1)
+	scheduledPods(t, namespace, 1)
 	assertUnchanged(t, namespace, claim)
 	create(t, client, namespace, pipeline("second", using("existing")))
 	assert.Empty(t, received.all(), "the claim is there")
@@ -88,7 +88,7 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 	boundClaim(t, namespace, claim)
 
 	const warning = "claim " + claim + " is ReadWriteOnce and another pod uses it: they must run on one node"
-	cluster.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
+	suite.Eventually(t, "a second pod should be warned of", func(ctx context.Context) error {
 		second := pipeline("second", using("disk"))
 		_, err := client.CoreV1().Pods(namespace).Create(ctx, second,
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
@@ -107,7 +107,7 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 	t.Helper()
 
 	core := shared.Client.CoreV1()
-	cluster.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist",
+	suite.Eventually(t, "an earlier namespace "+namespace+" and its volume should not exist",
 		func(ctx context.Context) error {
 			if _, err := core.PersistentVolumes().Get(ctx, volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 				return errors.Join(errors.New("the volume is there"), err)
@@ -121,7 +121,7 @@ func newDiskTeam(t *testing.T, namespace, volume string) {
 		assert.NoError(t, core.Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}))
 		assert.NoError(t, core.PersistentVolumes().Delete(ctx, volume, metav1.DeleteOptions{}))
 	})
-	cluster.Eventually(t, "the namespace should get its account", func(ctx context.Context) error {
+	suite.Eventually(t, "the namespace should get its account", func(ctx context.Context) error {
 		_, err := core.ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	})
@@ -144,7 +144,7 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 			claim: func(namespace string) *corev1.PersistentVolumeClaim {
 				claim := newClaim(claimName, namespace+"-other", "", "1Gi", corev1.ReadWriteOnce)
 				claim.Labels = map[string]string{
-					"app.kubernetes.io/managed-by": "Helm", storage.LabelInstallation: installation, storage.LabelProfile: "default",
+					"app.kubernetes.io/managed-by": "Helm", storage.LabelInstallation: shared.owner(), storage.LabelProfile: "default",
 				}
 				claim.Annotations = map[string]string{
 					"meta.helm.sh/release-name":      "train",
@@ -165,7 +165,7 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "unmanaged", nil)
+			namespace := newNamespace(t, "unmanaged", nil)
 			before := tc.claim(namespace)
 			if tc.note != "" {
 				volume := newVolume(before.Spec.VolumeName, "", "1Gi", corev1.ReadWriteOnce)
@@ -178,7 +178,7 @@ func TestUnmanagedClaimIsUsedUnchanged(t *testing.T) {
 				assert.Contains(t, eventOf(t, namespace, "Pod", "train", "ClaimDiffers"), tc.note)
 				assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claimName, "ClaimDiffers"), tc.note)
 			}
-			runningPods(t, namespace, 1)
+			scheduledPods(t, namespace, 1)
 			awaitReconciled(t)
 			after := assertUnchanged(t, namespace, claimName)
 			assert.Equal(t, before.Labels, after.Labels)
@@ -254,7 +254,7 @@ func boundClaim(t *testing.T, namespace, name string) *corev1.PersistentVolumeCl
 	t.Helper()
 
 	var claim *corev1.PersistentVolumeClaim
-	cluster.Eventually(t, "the claim "+name+" should be bound", func(ctx context.Context) (err error) {
+	suite.Eventually(t, "the claim "+name+" should be bound", func(ctx context.Context) (err error) {
 		claim, err = shared.Client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && claim.Status.Phase != corev1.ClaimBound {
 			err = fmt.Errorf("it is %s", claim.Status.Phase)
@@ -291,7 +291,7 @@ func assertNoClaims(t *testing.T, namespace string) {
 func awaitReconciled(t *testing.T) {
 	t.Helper()
 
-	namespace := shared.Namespace(t, "later", nil)
+	namespace := newNamespace(t, "later", nil)
 	create(t, shared.Client, namespace, pipeline("later"))
 	boundClaim(t, namespace, claimName)
 }
@@ -301,7 +301,7 @@ func eventOf(t *testing.T, namespace, kind, name, reason string) string {
 	t.Helper()
 
 	var note string
-	cluster.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name),
+	suite.Eventually(t, fmt.Sprintf("an Event %s of %s %s should appear", reason, kind, name),
 		func(ctx context.Context) error {
 			events, err := shared.Client.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
 			if err != nil {

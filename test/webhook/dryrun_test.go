@@ -15,7 +15,7 @@ func TestDryRunCreatesNothing(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "dry", nil)
+	namespace := newNamespace(t, "dry", nil)
 	pods := shared.Client.CoreV1().Pods(namespace)
 	made, err := pods.Create(t.Context(), pipeline("train"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)

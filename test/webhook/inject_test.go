@@ -22,21 +22,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// Names in the shared installation.
-const (
-	installation = releaseNamespace + "." + release
-	podVolume    = "pipeline-storage"
-)
+// podVolume is the name of the volume in the pods.
+const podVolume = "pipeline-storage"
 
 // mounted are the containers of testdata/workloads.yaml that get the storage, and where.
 var mounted = map[string][]string{"fetch": {"/data"}, "logs": {"/data"}, "main": {"/data"}}
@@ -51,9 +47,9 @@ func TestWorkloadsGetStorage(t *testing.T) {
 	for _, workload := range workloads(t) {
 		t.Run(workload.GetKind(), func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "workload", nil)
+			namespace := newNamespace(t, "workload", nil)
 			apply(t, namespace, workload)
-			for _, pod := range runningPods(t, namespace, max(1, podsOf[workload.GetKind()])) {
+			for _, pod := range scheduledPods(t, namespace, max(1, podsOf[workload.GetKind()])) {
 				assertMounts(t, &pod, claimName, mounted)
 				assert.Equal(t, "default", pod.Annotations[inject.AnnotationInjected])
 			}
@@ -90,7 +86,7 @@ func assertRetained(t *testing.T, object metav1.Object) {
 	maps.DeleteFunc(labels, func(key, _ string) bool { // a volume has these once it is bound, see assertNamespaceUID
 		return key == storage.LabelNamespace || key == storage.LabelNamespaceUID
 	})
-	assert.Equal(t, map[string]string{storage.LabelProfile: "default", storage.LabelInstallation: installation}, labels)
+	assert.Equal(t, map[string]string{storage.LabelProfile: "default", storage.LabelInstallation: shared.owner()}, labels)
 	assert.Equal(t, "keep", object.GetAnnotations()["helm.sh/resource-policy"])
 	assert.Equal(t, "Prune=false,Delete=false", object.GetAnnotations()["argocd.argoproj.io/sync-options"])
 	assert.Equal(t, "disabled", object.GetAnnotations()["kustomize.toolkit.fluxcd.io/prune"])
@@ -102,7 +98,7 @@ func assertNamespaceUID(t *testing.T, volume, namespace string) {
 
 	object, err := shared.Client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 	require.NoError(t, err)
-	cluster.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
+	suite.Eventually(t, "the volume should have the UID of its claim's namespace", func(ctx context.Context) error {
 		v, err := shared.Client.CoreV1().PersistentVolumes().Get(ctx, volume, metav1.GetOptions{})
 		if err == nil && v.Labels[storage.LabelNamespaceUID] != string(object.UID) {
 			err = fmt.Errorf("its labels are %v", v.Labels)
@@ -115,7 +111,7 @@ func TestUnlabelledPodIsUnchanged(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	served := shared.Namespace(t, "unlabelled", nil)
+	served := newNamespace(t, "unlabelled", nil)
 	pod := func(label string) *unstructured.Unstructured {
 		p := workload(t, "Pod").DeepCopy()
 		labels := map[string]string{"app": "pod"}
@@ -163,7 +159,7 @@ func TestConflictIsDenied(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "conflict", nil)
+	namespace := newNamespace(t, "conflict", nil)
 	scratchAt := func(path string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{{
@@ -229,7 +225,7 @@ func TestWarningReachesTheClient(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "warning", nil)
+	namespace := newNamespace(t, "warning", nil)
 	client, received := recordWarnings(t)
 	create(t, client, namespace, pipeline("misspelt", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{"pipeline-storage.io/mountpath": "/work"}
@@ -237,11 +233,14 @@ func TestWarningReachesTheClient(t *testing.T) {
 	assert.Equal(t, []string{"annotation pipeline-storage.io/mountpath is not known and does nothing"}, received.all())
 }
 
-// pipeline is a pod that requests storage, with one container.
+// pipeline is a pod that requests storage, with one container. It is deleted at once, because no kubelet ends it.
 func pipeline(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{kinds.Label: kinds.LabelEnabled}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/pipeline"}}},
+		Spec: corev1.PodSpec{
+			Containers:                    []corev1.Container{{Name: "main", Image: "example/pipeline"}},
+			TerminationGracePeriodSeconds: new(int64(0)),
+		},
 	}
 	for _, change := range changes {
 		change(pod)
@@ -254,7 +253,7 @@ func using(profiles string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationProfiles: profiles} }
 }
 
-// on makes a pod run on the node.
+// on makes the scheduler use the node.
 func on(node string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node} }
 }
@@ -294,7 +293,7 @@ func recordWarnings(t *testing.T) (kubernetes.Interface, *warnings) {
 	t.Helper()
 
 	received := &warnings{}
-	config := rest.CopyConfig(shared.Config)
+	config := suite.RESTConfig(t)
 	config.WarningHandler = received
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
@@ -359,13 +358,13 @@ func apply(t *testing.T, namespace string, object *unstructured.Unstructured) {
 	}
 }
 
-// runningPods returns the pods of the namespace when there are as many as wanted, and all have
-// started.
-func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
+// scheduledPods returns the pods of the namespace when there are as many as wanted, and all have a node. So
+// every claim that they need is bound.
+func scheduledPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 	t.Helper()
 
 	var pods *corev1.PodList
-	cluster.Eventually(t, "the pods should run", func(ctx context.Context) (err error) {
+	suite.Eventually(t, "the pods should be scheduled", func(ctx context.Context) (err error) {
 		if pods, err = shared.Client.CoreV1().Pods(namespace).List(ctx,
 			metav1.ListOptions{LabelSelector: "pipeline-storage=enabled"}); err != nil {
 			return err
@@ -374,8 +373,8 @@ func runningPods(t *testing.T, namespace string, wanted int) []corev1.Pod {
 			return fmt.Errorf("there are %d pods, not %d", len(pods.Items), wanted)
 		}
 		for _, pod := range pods.Items {
-			if pod.Status.Phase != corev1.PodRunning && pod.Status.Phase != corev1.PodSucceeded {
-				return fmt.Errorf("the pod %s is %s: %v", pod.Name, pod.Status.Phase, pod.Status.Conditions)
+			if pod.Spec.NodeName == "" {
+				return fmt.Errorf("the pod %s has no node: %v", pod.Name, pod.Status.Conditions)
 			}
 		}
 		return nil

@@ -1,78 +1,49 @@
 // Package webhook tests the webhook as users have it: its chart, installed by real Helm into a real
-// control plane, whose API server calls the program's replicas through their Service.
+// control plane, whose API server calls the program through its Service. The Nodes have no kubelet: the
+// scheduler binds pods to them, and no container runs. What a running pod adds is that its processes find
+// the data: see TestRetainsDataOfDeletedPod and TestJobResumesFromCheckpoint of test/e2e.
 package webhook
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
+	"flag"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 const (
-	chart            = "../../charts/pipeline-storage"
-	image            = "ghcr.io/pipeline-storage/pipeline-storage"
 	release          = "ps"
 	releaseNamespace = "storage"
-	deployment       = "ps-pipeline-storage"
+	webhookName      = "storage.pipeline-storage.io"
+	claimName        = "pvc-data-pipeline"
 )
 
-// shared is the cluster of the tests that do not harm it, with one installation for all of them.
-var shared *cluster.Cluster
+// shared is the installation of the tests that do not harm it.
+var (
+	shared     *site
+	sharedOnce sync.Once
+)
 
 func TestMain(m *testing.M) {
-	os.Exit(cluster.Main(m, cluster.Setup{
-		Programs: map[string]string{"webhook": "../../cmd/webhook"},
-		Before: func(ctx context.Context, c *cluster.Cluster) error {
-			shared = c
-			if !cluster.Isolated() {
-				return nil
-			}
-			return install(ctx, c, release, releaseNamespace)
-		},
-	}))
+	// Most tests wait, for a controller or for a minute's pause, so more of them than CPUs run at once. A -parallel
+	// of the command line wins.
+	_ = flag.Set("test.parallel", "12")
+
+	suite.Main(m, controlplane.Options{Controllers: true})
 }
 
-// install installs the chart with Helm 4 and returns when its replicas are ready.
-func install(ctx context.Context, c *cluster.Cluster, release, namespace string, values ...string) error {
-	c.Kubelet.Register(image,
-		cluster.Image{Program: cluster.Program("webhook"), Entrypoint: "/webhook", User: 65532, Group: 65532})
-	helm, err := c.Helm(ctx, "helm4")
-	if err != nil {
-		return err
-	}
-	out, err := helm.Run(ctx, append(append(arguments("install", release, namespace), "--create-namespace"), values...)...)
-	if err != nil {
-		return errors.Join(fmt.Errorf("install the chart: %w", err), errors.New(out))
-	}
-	return nil
-}
-
-// arguments are Helm's, to install or upgrade the chart.
-func arguments(command, release, namespace string) []string {
-	return []string{
-		command, release, chart, "--namespace", namespace, "--wait", "--timeout", "2m",
-		"--values", "testdata/values.yaml",
-	}
-}
-
-// isolate skips where pods cannot run their program.
-func isolate(t *testing.T) {
-	t.Helper()
-	if !cluster.Isolated() {
-		cluster.Uncovered(t, "the webhook behind its Service")
-		t.Skip("no network namespace")
-	}
-}
-
-// requireWebhook is for tests that need the shared installation.
+// requireWebhook is for tests that need the shared installation, and two Nodes in a zone each.
 func requireWebhook(t *testing.T) {
 	t.Helper()
-	isolate(t)
-	require.NotNil(t, shared)
+	sharedOnce.Do(func() {
+		client := suite.Kubernetes(t)
+		suite.AddNode(t, client, "node-1", "zone-a")
+		suite.AddNode(t, client, "node-2", "zone-b")
+		shared = install(t, suite.Installation{Release: release, Namespace: releaseNamespace})
+	})
+	require.NotNil(t, shared, "another test could not install the webhook")
 }

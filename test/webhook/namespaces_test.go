@@ -2,9 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,14 +12,14 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
-	"github.com/pipeline-storage/pipeline-storage/test/cluster"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 func TestProfileServesSelectedNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "gpu", map[string]string{"team": "cpu"})
+	namespace := newNamespace(t, "gpu", map[string]string{"team": "cpu"})
 	pods := shared.Client.CoreV1().Pods(namespace)
 	_, err := pods.Create(t.Context(), pipeline("train", using("gpu")), metav1.CreateOptions{})
 	require.Error(t, err)
@@ -37,7 +34,7 @@ func TestProfileServesSelectedNamespaces(t *testing.T) {
 	_, err = shared.Client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType,
 		[]byte(`{"metadata":{"labels":{"team":"gpu"}}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
-	cluster.Eventually(t, "the profile should serve the namespace with its new label", func(ctx context.Context) error {
+	suite.Eventually(t, "the profile should serve the namespace with its new label", func(ctx context.Context) error {
 		made, err := pods.Create(ctx, pipeline("train", using("gpu")), metav1.CreateOptions{})
 		if err == nil {
 			assert.Equal(t, "gpu", made.Annotations[inject.AnnotationInjected])
@@ -50,7 +47,7 @@ func TestExcludedNamespacesAreUntouched(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	unserved := shared.Namespace(t, "excluded", map[string]string{"installation": "none"})
+	unserved := newNamespace(t, "excluded", map[string]string{"installation": "none"})
 	for name, namespace := range map[string]string{
 		"kube-system": "kube-system", "the installation's own": releaseNamespace,
 		"not selected by the installation": unserved,
@@ -78,7 +75,7 @@ func TestForgedAnnotationCreatesNothing(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "forged", map[string]string{"installation": "none"})
+	namespace := newNamespace(t, "forged", map[string]string{"installation": "none"})
 	create(t, shared.Client, namespace, pipeline("forged", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{inject.AnnotationInjected: "default"}
 	}))
@@ -90,48 +87,20 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	const second = "two"
-	secondNamespace := shared.Namespace(t, "storage-two", nil)
-	require.NoError(t, install(t.Context(), shared, second, secondNamespace, "--set=replicas=1,drainSeconds=0",
-		`--set-json=namespaceSelector={"matchLabels":{"installation":"two"},"matchExpressions":[]}`))
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		helm, err := shared.Helm(ctx, "helm4")
-		if assert.NoError(t, err) {
-			_, err = helm.Uninstall(ctx, second, secondNamespace)
-			assert.NoError(t, err)
-		}
-	})
-
-	first, other := shared.Namespace(t, "first", nil),
-		shared.Namespace(t, "second", map[string]string{"installation": "two"})
-	for namespace, owner := range map[string]string{first: installation, other: secondNamespace + "." + second} {
+	second, labels := installOwn(t, "two", 1)
+	first, other := newNamespace(t, "first", nil), newNamespace(t, "second", labels)
+	for namespace, owner := range map[string]string{first: shared.owner(), other: second.owner()} {
 		create(t, shared.Client, namespace, pipeline("train"))
-		runningPods(t, namespace, 1)
+		scheduledPods(t, namespace, 1)
 		boundClaim(t, namespace, claimName)
 		claims := claimsIn(t, namespace)
 		assert.Len(t, claims, 1)
 		assert.Equal(t, owner, claims[claimName].Labels[storage.LabelInstallation])
 		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
 	}
-	for _, namespace := range []string{releaseNamespace, secondNamespace} {
-		assert.Contains(t, readiness(t, namespace), "installations: ok\n", "the other one is seen, and does not overlap")
+	for _, s := range []*site{shared, second} {
+		_, readiness, err := suite.Fetch(t.Context(), "http://"+s.Replicas[0].Health+"/readyz?verbose")
+		require.NoError(t, err)
+		assert.Contains(t, readiness, "installations: ok\n", "the other one is seen, and does not overlap")
 	}
-}
-
-// readiness returns the body of a replica's readiness endpoint.
-func readiness(t *testing.T, namespace string) string {
-	t.Helper()
-
-	replicas := shared.Kubelet.Processes(namespace)
-	require.NotEmpty(t, replicas)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-		fmt.Sprintf("http://%s:8081/readyz?verbose", replicas[0].Address), http.NoBody)
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return string(text)
 }

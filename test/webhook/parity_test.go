@@ -37,7 +37,7 @@ func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := shared.Namespace(t, "rendered", nil)
+			namespace := newNamespace(t, "rendered", nil)
 			rendered := render(t, namespace, tc.name)
 			pods := 0
 			for _, object := range rendered {
@@ -46,7 +46,7 @@ func TestRenderedWorkloadsAreAdmittedUnchanged(t *testing.T) {
 					pods += max(1, podsOf[object.GetKind()])
 				}
 			}
-			for _, pod := range runningPods(t, namespace, pods) {
+			for _, pod := range scheduledPods(t, namespace, pods) {
 				assertMounts(t, &pod, tc.claim, mounted)
 				assert.NotContains(t, pod.Annotations, inject.AnnotationInjected, pod.Name)
 				assertEmptyPatch(t, &pod)
@@ -76,7 +76,7 @@ func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	requireWebhook(t)
 	t.Parallel()
 
-	namespace := shared.Namespace(t, "sidecar", nil)
+	namespace := newNamespace(t, "sidecar", nil)
 	var pod corev1.Pod
 	for _, object := range render(t, namespace, "") {
 		switch {
@@ -98,7 +98,7 @@ func TestSidecarOfRenderedPodGetsExistingClaim(t *testing.T) {
 	maps.Copy(with, mounted)
 	assertMounts(t, made, "pvc-data-pipeline.train", with)
 	assert.NotContains(t, made.Annotations, inject.AnnotationInjected)
-	runningPods(t, namespace, 1)
+	scheduledPods(t, namespace, 1)
 	awaitReconciled(t)
 	assert.Len(t, claimsIn(t, namespace), 1)
 }

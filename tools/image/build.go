@@ -56,7 +56,7 @@ func build(ctx context.Context, o options, stdout io.Writer) error {
 		return err
 	}
 
-	if _, err := os.Stat(o.output); err == nil {
+	if _, err := os.Stat(o.output); err == nil && !o.append {
 		return fmt.Errorf("%s exists: name a new directory", o.output)
 	}
 
@@ -104,9 +104,13 @@ func finish(index v1.ImageIndex, images []imageSummary, o options, stdout io.Wri
 	return encoder.Encode(summary{Digest: digest.String(), Images: images})
 }
 
-// write writes a layout that holds one index, under its name if it has one.
+// write adds an index to a layout, under its name if it has one. It makes the layout if that does not exist.
 func write(index v1.ImageIndex, o options) error {
-	path, err := layout.Write(o.output, empty.Index)
+	path, err := layout.FromPath(o.output)
+	if err != nil {
+		path, err = layout.Write(o.output, empty.Index)
+	}
+
 	if err != nil {
 		return err
 	}
@@ -275,7 +279,7 @@ func layerOf(files []file) (v1.Layer, error) {
 
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
-	}, tarball.WithMediaType(types.OCILayer))
+	}, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
 }
 
 func header(f file) *tar.Header {

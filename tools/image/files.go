@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -42,6 +43,10 @@ func copyContext(from, to string) error {
 
 func ignorePatterns(dir string) (*patternmatcher.PatternMatcher, error) {
 	text, err := os.Open(filepath.Join(dir, ignoreFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return patternmatcher.New(nil)
+	}
+
 	if err != nil {
 		return nil, fmt.Errorf("read what the build context ignores: %w", err)
 	}

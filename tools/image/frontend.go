@@ -19,6 +19,8 @@ type dockerfile struct {
 	path string
 	text []byte
 	args map[string]string
+	// target is a stage; empty for the last.
+	target string
 }
 
 func readDockerfile(o options) (dockerfile, error) {
@@ -27,11 +29,11 @@ func readDockerfile(o options) (dockerfile, error) {
 		return dockerfile{}, fmt.Errorf("read the Dockerfile: %w", err)
 	}
 
-	return dockerfile{path: o.file, text: text, args: o.buildArgs}, nil
+	return dockerfile{path: o.file, text: text, args: o.buildArgs, target: o.target}, nil
 }
 
-// options are what the frontend gets from "docker buildx build --platform target".
-func (d dockerfile) options(target ocispecs.Platform) dockerfile2llb.ConvertOpt {
+// options are what the frontend gets from "docker buildx build --platform PLATFORM --target TARGET".
+func (d dockerfile) options(platform ocispecs.Platform) dockerfile2llb.ConvertOpt {
 	source := llb.NewSourceMap(nil, filepath.Base(d.path), "Dockerfile", d.text)
 	source.Definition = &llb.Definition{} // not from a build context; the checks read it all the same
 
@@ -39,17 +41,18 @@ func (d dockerfile) options(target ocispecs.Platform) dockerfile2llb.ConvertOpt 
 		Config: dockerui.Config{
 			// A copy, because the frontend writes to it.
 			BuildArgs:      maps.Clone(d.args),
+			Target:         d.target,
 			BuildPlatforms: []ocispecs.Platform{platforms.DefaultSpec()},
 		},
-		TargetPlatform: &target,
+		TargetPlatform: &platform,
 		MetaResolver:   registry{},
 		SourceMap:      source,
 	}
 }
 
 // convert returns the graph of steps that make the image for a platform, and its configuration.
-func (d dockerfile) convert(ctx context.Context, target ocispecs.Platform) (*dockerfile2llb.Result, error) {
-	result, err := dockerfile2llb.Dockerfile2LLB(ctx, d.text, d.options(target))
+func (d dockerfile) convert(ctx context.Context, platform ocispecs.Platform) (*dockerfile2llb.Result, error) {
+	result, err := dockerfile2llb.Dockerfile2LLB(ctx, d.text, d.options(platform))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.path, err)
 	}

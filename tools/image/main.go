@@ -28,7 +28,8 @@ import (
 
 const usage = `usage:
   image check [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]...
-  image build [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]... -output DIR [-platform LIST] [-name NAME]`
+  image build [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]... -output DIR [-append] [-target STAGE]
+    [-platform LIST] [-name NAME]`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -47,6 +48,8 @@ type options struct {
 	context   string
 	file      string
 	output    string
+	target    string
+	append    bool
 	platforms string
 	name      string
 	buildArgs arguments
@@ -94,6 +97,8 @@ func parse(command string, args []string) (options, error) {
 
 	if command == "build" {
 		flags.StringVar(&o.output, "output", "", "new directory for the OCI layout")
+		flags.BoolVar(&o.append, "append", false, "add the image to the layout, if there is one")
+		flags.StringVar(&o.target, "target", "", "stage of the Dockerfile to build (default: the last)")
 		flags.StringVar(&o.platforms, "platform", "linux/amd64,linux/arm64", "platforms, comma separated")
 		flags.StringVar(&o.name, "name", "", "name of the image in the layout (registry/repository:tag)")
 	}

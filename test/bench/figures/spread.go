@@ -23,3 +23,12 @@ func Median(figures []float64) float64 {
 
 // Mebibytes are bytes in units of 1,048,576.
 func Mebibytes(bytes float64) float64 { return bytes / (1 << 20) }
+
+// SpreadBy is the spread of one figure of the samples, of which there must be at least one.
+func SpreadBy[T any](samples []T, figure func(T) float64) Spread {
+	all := make([]float64, len(samples))
+	for i, sample := range samples {
+		all[i] = figure(sample)
+	}
+	return SpreadOf(all)
+}

@@ -3,6 +3,7 @@ package stream
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ import (
 type component struct {
 	// The first four are the same for every component of a stream.
 	Chart, Version, Release, Namespace string
-	// File is the name of the template's file.
+	// File is set by In.
 	File string
 	// Kind is the kind of the workload.
 	Kind            string
@@ -33,6 +34,12 @@ type container struct {
 	Name, Image, PortName string
 	Port                  int
 	Env                   []pair
+}
+
+// In returns the component in the template of that file, which Helm names as the source.
+func (c component) In(file string) component {
+	c.File = file
+	return c
 }
 
 // pair is an entry of a list of names and values: a variable or a key of a Secret.
@@ -57,16 +64,8 @@ func (g *generator) components() []component {
 
 // kinds are the workloads' kinds, in Helm's order. Each kind is there as often as the size states.
 func (g *generator) kinds() []string {
-	var kinds []string
-	for _, each := range []struct {
-		kind  string
-		count int
-	}{{"Deployment", g.size.Deployments}, {"StatefulSet", g.size.StatefulSets}, {"Job", g.size.Jobs}} {
-		for range each.count {
-			kinds = append(kinds, each.kind)
-		}
-	}
-	return kinds
+	return slices.Concat(slices.Repeat([]string{"Deployment"}, g.size.Deployments),
+		slices.Repeat([]string{"StatefulSet"}, g.size.StatefulSets), slices.Repeat([]string{"Job"}, g.size.Jobs))
 }
 
 // component is one process: a main container, every second time one that exports metrics, every
@@ -164,11 +163,5 @@ func (g *generator) alerts() []alert {
 
 // ofKind are the components whose workload is of that kind.
 func ofKind(kind string, parts []component) []component {
-	var found []component
-	for _, part := range parts {
-		if part.Kind == kind {
-			found = append(found, part)
-		}
-	}
-	return found
+	return slices.DeleteFunc(slices.Clone(parts), func(c component) bool { return c.Kind != kind })
 }

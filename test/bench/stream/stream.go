@@ -124,24 +124,5 @@ func (g *generator) document(kind string, part component) error {
 		g.crd(part)
 		return nil
 	}
-	part.File = fileNames[kind]
 	return g.templates.ExecuteTemplate(&g.out, kind, part)
-}
-
-// fileNames are the templates that Helm would name as sources. A CustomResourceDefinition names
-// its own.
-var fileNames = map[string]string{
-	"NetworkPolicy":       "networkpolicy",
-	"PodDisruptionBudget": "pdb",
-	"ServiceAccount":      "service-account",
-	"Secret":              "secret",
-	"ConfigMap":           "configmap",
-	"Dashboard":           "dashboard",
-	"Role":                "role",
-	"RoleBinding":         "rolebinding",
-	"Service":             "service",
-	"Deployment":          "deployment",
-	"StatefulSet":         "statefulset",
-	"Job":                 "job",
-	"PrometheusRule":      "rules",
 }

@@ -6,6 +6,8 @@ package reviews
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -24,20 +26,22 @@ type Size struct {
 	// Bytes is the length of its reviews, within five percent.
 	Bytes int
 
-	containers, initContainers int
-	// variables of each container
-	variables int
-	// rich pods have what long charts give theirs: probes, ports, mounts, security contexts
-	rich bool
+	// The fields below are for the template.
+
+	Containers, InitContainers int
+	// Variables is the number of variables of each container.
+	Variables int
+	// Rich pods have what long charts give theirs: probes, ports, mounts, security contexts.
+	Rich bool
 }
 
 // Sizes are the pods that are measured: a lone container, a job with sidecars, and what operators
 // and sidecar injectors together can make of a pod.
 func Sizes() []Size {
 	return []Size{
-		{Name: "small", Bytes: 3950, containers: 1, variables: 1},
-		{Name: "medium", Bytes: 17889, containers: 4, initContainers: 1, variables: 3, rich: true},
-		{Name: "large", Bytes: 71347, containers: 17, initContainers: 3, variables: 6, rich: true},
+		{Name: "small", Bytes: 3950, Containers: 1, Variables: 1},
+		{Name: "medium", Bytes: 17889, Containers: 4, InitContainers: 1, Variables: 3, Rich: true},
+		{Name: "large", Bytes: 71347, Containers: 17, InitContainers: 3, Variables: 6, Rich: true},
 	}
 }
 
@@ -66,7 +70,7 @@ func (s Size) Make(count int) ([]Review, error) {
 }
 
 func (s Size) review(number int) (Review, error) {
-	pod, err := s.encodedPod(number)
+	pod, err := s.pod(number)
 	if err != nil {
 		return Review{}, err
 	}
@@ -106,9 +110,7 @@ func request(uid string, pod []byte) *admissionv1.AdmissionRequest {
 
 // uid has the form of the API server's UIDs and is the same each time.
 func uid(of string, number int) string {
-	var sum uint32 = 2166136261 // FNV-1a
-	for _, letter := range []byte(of) {
-		sum = (sum ^ uint32(letter)) * 16777619
-	}
-	return fmt.Sprintf("%08x-7c1e-4d35-9a40-%012x", sum, 0x51f0a2b4c000+number)
+	sum := fnv.New32a()
+	_, _ = io.WriteString(sum, of) // never fails
+	return fmt.Sprintf("%08x-7c1e-4d35-9a40-%012x", sum.Sum32(), 0x51f0a2b4c000+number)
 }

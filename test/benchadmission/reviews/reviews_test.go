@@ -47,8 +47,8 @@ func TestReviewsNeedInjection(t *testing.T) {
 			assert.Equal(t, Namespace, request.Namespace)
 			assert.JSONEq(t, string(made.Pod), string(request.Object.Raw))
 			assert.Equal(t, kinds.LabelEnabled, pod.Labels[kinds.Label])
-			assert.Len(t, pod.Spec.Containers, size.containers)
-			assert.Len(t, pod.Spec.InitContainers, size.initContainers)
+			assert.Len(t, pod.Spec.Containers, size.Containers)
+			assert.Len(t, pod.Spec.InitContainers, size.InitContainers)
 			for _, volume := range pod.Spec.Volumes {
 				assert.Nil(t, volume.PersistentVolumeClaim)
 			}
@@ -65,7 +65,7 @@ func TestManagedFieldsCoverPod(t *testing.T) {
 	var fields map[string]map[string]map[string]map[string]any
 	require.NoError(t, json.Unmarshal(pod.ManagedFields[0].FieldsV1.GetRawBytes(), &fields))
 	containers := fields["f:spec"]["f:containers"]
-	assert.Len(t, containers, len(pod.Spec.Containers))
+	assert.Len(t, containers, len(pod.Spec.Containers)+1, "each, and the list itself")
 	assert.Contains(t, containers[`k:{"name":"stage-00"}`]["f:env"], `k:{"name":"PIPELINE_SETTING_00"}`)
 	assert.Contains(t, containers[`k:{"name":"stage-00"}`]["f:ports"], `k:{"containerPort":9100,"protocol":"TCP"}`)
 	assert.Empty(t, containers[`k:{"name":"stage-00"}`]["f:args"])

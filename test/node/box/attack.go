@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,12 +55,9 @@ var attacks = map[string]struct {
 
 // attack sends requests to HOST:PORT for a while: attack NAME ADDRESS DURATION.
 func attack(args []string, _ io.Writer) (any, error) {
-	if len(args) != 3 {
-		return nil, errUsage
-	}
 	chosen, ok := attacks[args[0]]
 	if !ok {
-		return nil, fmt.Errorf("%q is no attack: %w", args[0], errUsage)
+		return nil, fmt.Errorf("%q is no attack", args[0])
 	}
 	duration, err := time.ParseDuration(args[2])
 	if err != nil {
@@ -134,10 +129,9 @@ func repeated(item string, bytes int) string {
 
 // numbered is a list of this many bytes of different names.
 func numbered(bytes int) string {
-	names := make([]string, 0, bytes/5)
-	for i, n := 0, 0; n < bytes; i++ {
-		names = append(names, strconv.Itoa(i))
-		n += len(names[i]) + 1
+	var names strings.Builder
+	for i := 0; names.Len() < bytes; i++ {
+		fmt.Fprintf(&names, "%d,", i)
 	}
-	return strings.Join(slices.Clip(names), ",")
+	return strings.TrimSuffix(names.String(), ",")
 }

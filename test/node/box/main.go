@@ -6,13 +6,10 @@
 //	box train DIR BYTES           finds the newest checkpoint whose checksum is right and writes the next
 //	box append FILE [PAUSE]       checks the records of a file, then adds one after another until a signal ends it
 //	box stat PATH...              reports owner, group and mode
-//	box fill DIR                  writes until nothing fits, and removes what it wrote
 //	box whoami                    reports its user, its groups and what the kernel forbids it
 //	box sleep [DURATION]          waits, forever without a duration
 //	box attack NAME ADDR DURATION sends requests to a webhook that no API server sends
-//
-// By other names it is the minimum of a machine: pause and init, which wait for orphans, and sh,
-// mkdir and rm.
+//	box pause                     waits for orphans until a signal ends it; a program named pause does so, too
 package main
 
 import (
@@ -20,28 +17,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
-var errUsage = errors.New("see the comment of this command for its arguments")
+// command is one of the words above, with the least and the greatest number of its arguments. What run returns
+// is printed, also beside an error.
+type command struct {
+	least, most int
+	run         func(args []string, out io.Writer) (any, error)
+}
 
-// command is one of the words above. Its result is printed, also beside an error.
-type command func(args []string, out io.Writer) (any, error)
-
-var (
-	commands = map[string]command{
-		"write": write, "verify": verify, "train": train, "append": appendRecords,
-		"stat": stat, "fill": fill, "whoami": whoami, "sleep": sleep,
-		"attack": attack,
-	}
-	// tools are commands by the name of the program. They print nothing of their own.
-	tools = map[string]func(args []string) error{
-		"init": initialize, "pause": pause, "sh": shell, "mkdir": makeDirectory, "rm": remove,
-	}
-)
+var commands = map[string]command{
+	"write":  {3, 3, write},
+	"verify": {1, 1, verify},
+	"train":  {2, 2, train},
+	"append": {1, 2, appendRecords},
+	"stat":   {1, math.MaxInt, stat},
+	"whoami": {0, 0, whoami},
+	"sleep":  {0, 1, sleep},
+	"attack": {3, 3, attack},
+	"pause":  {0, 0, pause},
+}
 
 func main() {
 	if err := run(os.Args, os.Stdout); err != nil {
@@ -50,23 +48,20 @@ func main() {
 	}
 }
 
-func run(args []string, stdout io.Writer) error {
-	if tool := tools[filepath.Base(args[0])]; tool != nil {
-		return tool(args[1:])
+func run(args []string, out io.Writer) error {
+	if filepath.Base(args[0]) == "pause" {
+		args = []string{args[0], "pause"}
 	}
-
 	if len(args) < 2 {
-		return errUsage
+		return errors.New("name a command")
 	}
-
-	do := commands[args[1]]
-	if do == nil {
-		return fmt.Errorf("%q is no command: %w", args[1], errUsage)
+	name, rest := args[1], args[2:]
+	chosen, ok := commands[name]
+	if !ok || len(rest) < chosen.least || len(rest) > chosen.most {
+		return fmt.Errorf("%q is no command with %d arguments: see the comment of package main", name, len(rest))
 	}
-
-	result, err := do(args[2:], stdout)
-
-	return errors.Join(report(stdout, result), err)
+	result, err := chosen.run(rest, out)
+	return errors.Join(report(out, result), err)
 }
 
 // report prints one line.
@@ -74,21 +69,5 @@ func report(out io.Writer, result any) error {
 	if result == nil {
 		return nil
 	}
-
 	return json.NewEncoder(out).Encode(result)
-}
-
-// flags separates the arguments that begin with a dash.
-func flags(args []string) (letters, rest []string) {
-	for _, arg := range args {
-		if strings.HasPrefix(arg, "-") {
-			letters = append(letters, strings.Split(arg[1:], "")...)
-		} else {
-			rest = append(rest, arg)
-		}
-	}
-
-	slices.Sort(letters)
-
-	return letters, rest
 }

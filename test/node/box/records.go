@@ -2,17 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -34,107 +30,82 @@ type recorded struct {
 // appendRecords adds a record after each pause. One is "NUMBER PAYLOAD SHA256", and it is reported
 // only when it is on disk: so every reported record must be found again.
 func appendRecords(args []string, out io.Writer) (any, error) {
-	if len(args) == 0 || len(args) > 2 {
-		return nil, errUsage
-	}
-
 	rest := defaultPause
-
 	if len(args) == 2 {
 		var err error
 		if rest, err = time.ParseDuration(args[1]); err != nil {
 			return nil, fmt.Errorf("how long to pause: %w", err)
 		}
 	}
-
 	f, err := os.OpenFile(args[0], os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-
-	found, err := readRecords(f)
+	result, err := readRecords(f)
 	if err != nil {
-		found.Error = err.Error()
-
-		return found, err
+		result.Error = err.Error()
+		return result, err
 	}
-
-	if err := report(out, found); err != nil {
+	if err := report(out, result); err != nil {
 		return nil, err
 	}
-
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	ctx, stop := untilSignal()
 	defer stop()
-
-	for sequence := found.Found + 1; ; sequence++ {
-		if _, err := f.WriteString(record(sequence)); err != nil {
+	result = recorded{Found: result.Found, Sequence: result.Found}
+	for ctx.Err() == nil {
+		result.Sequence++
+		_, err := f.WriteString(record(result.Sequence))
+		if err == nil {
+			err = f.Sync()
+		}
+		if err == nil {
+			err = report(out, result)
+		}
+		if err != nil {
 			return nil, err
 		}
-
-		if err := f.Sync(); err != nil {
-			return nil, err
-		}
-
-		if err := report(out, recorded{Found: found.Found, Sequence: sequence}); err != nil {
-			return nil, err
-		}
-
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-time.After(rest):
-		}
+		wait(ctx, rest)
 	}
+	return nil, nil
 }
 
 func record(sequence int) string {
 	random := make([]byte, payload)
 	_, _ = rand.Read(random) // it never fails
-
 	text := fmt.Sprintf("%d %x", sequence, random)
-
 	return fmt.Sprintf("%s %x\n", text, sha256.Sum256([]byte(text)))
 }
 
 // readRecords checks all records and truncates the file after the last complete one.
 func readRecords(f *os.File) (recorded, error) {
 	var result recorded
-
 	text, err := io.ReadAll(f)
 	if err != nil {
 		return result, err
 	}
-
 	whole := bytes.LastIndexByte(text, '\n') + 1
 	result.Torn = whole < len(text)
-
 	for line := range strings.Lines(string(text[:whole])) {
 		if err := checkRecord(strings.TrimSuffix(line, "\n"), result.Found+1); err != nil {
 			return result, err
 		}
-
 		result.Found++
 	}
-
 	_, err = f.Seek(int64(whole), io.SeekStart)
-
 	return result, errors.Join(err, f.Truncate(int64(whole)))
 }
 
 func checkRecord(line string, sequence int) error {
 	last := strings.LastIndexByte(line, ' ')
-	if last < 0 {
+	switch {
+	case last < 0:
 		return fmt.Errorf("record %d is %q", sequence, line)
-	}
-
-	if sum := sha256.Sum256([]byte(line[:last])); hex.EncodeToString(sum[:]) != line[last+1:] {
+	case fmt.Sprintf("%x", sha256.Sum256([]byte(line[:last]))) != line[last+1:]:
 		return fmt.Errorf("the checksum of record %d is wrong: %q", sequence, line)
-	}
-
-	if !strings.HasPrefix(line, fmt.Sprintf("%d ", sequence)) {
+	case !strings.HasPrefix(line, fmt.Sprintf("%d ", sequence)):
 		return fmt.Errorf("record %d is not where it should be: %q", sequence, line)
+	default:
+		return nil
 	}
-
-	return nil
 }

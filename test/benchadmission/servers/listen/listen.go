@@ -42,7 +42,7 @@ type Options struct {
 	Metrics string
 }
 
-// Parse reads the flags of the program, whose names are those of cmd/webhook.
+// Parse reads the flags of the program, whose names are those of cmd/webhook, and those that it has defined itself.
 func Parse() Options {
 	var o Options
 	pflag.IntVar(&o.Port, "port", 9443, "port of 127.0.0.1")

@@ -1,0 +1,212 @@
+//go:build unix
+
+package cost_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/cost"
+)
+
+// A stream of four times the size may cost so many times as much CPU, and a moment, because short
+// times are measured badly. The largest may cost so much for each byte, on any machine that runs
+// these tests.
+const (
+	smallestStream    = 8 << 10
+	largestStream     = 512 << 10
+	growthOfStream    = 4 * 2.5
+	streamMoment      = 100 * time.Millisecond
+	cpuPerStreamByte  = 6 * time.Microsecond
+	heapPerStreamByte = 1500
+	heapOfAnyStream   = 16 << 20
+)
+
+// fillStream is items of about so many bytes.
+func fillStream(size int, item func(i int) string) string { return cost.Fill(size, "", item) }
+
+const (
+	jobHead = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: train\nspec:\n  template:\n    " +
+		"metadata:\n      labels: {pipeline-storage: enabled}\n"
+	oneJob   = "    spec:\n      containers:\n      - name: main\n"
+	workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata:\n  name: flow\nspec:\n" +
+		"  podMetadata:\n    labels: {pipeline-storage: enabled}\n"
+)
+
+func annotated(key, value string) string {
+	return jobHead + "      annotations:\n        " + key + ": " + value + "\n" + oneJob
+}
+
+// hostileStreams are streams of a size in which one thing that the author of a chart chooses is as large
+// as the stream.
+var hostileStreams = map[string]func(size int) string{
+	"documents": func(n int) string { return fillStream(n, cost.Numbered("---\n"+jobHead+oneJob)) },
+	"documents in many namespaces": func(n int) string {
+		return fillStream(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  "+
+			"namespace: ns-%d", 1)+oneJob))
+	},
+	"empty documents": func(n int) string { return fillStream(n, cost.Numbered("---\n")) },
+	"other documents": func(n int) string {
+		return fillStream(n,
+			cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n"))
+	},
+	"custom documents": func(n int) string {
+		return fillStream(n, cost.Numbered("---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"))
+	},
+	// The last document has no room until the pod in front of it is decided.
+	"documents before one that waits": func(n int) string {
+		return fillStream(n/2, cost.Numbered("---\nkind: ConfigMap\nmetadata:\n  name: c%d\n")) + "---\n" + jobHead + oneJob +
+			"---\n{a: [" + fillStream(n/2, cost.Numbered("v%d,")) + "], kind: Pod}\n"
+	},
+	"items of a list": func(n int) string {
+		return "apiVersion: v1\nkind: List\nitems:\n" + fillStream(n, cost.Numbered("- apiVersion: v1\n  kind: "+
+			"Pod\n  metadata:\n    labels: {pipeline-storage: enabled}\n  spec:\n    containers:\n    - name: a\n"))
+	},
+	"containers": func(n int) string {
+		return jobHead + "    spec:\n      containers:\n" + fillStream(n, cost.Numbered("      - name: c%d\n"))
+	},
+	"flow containers": func(n int) string {
+		return jobHead + "    spec:\n      containers: [" + fillStream(n, cost.Numbered("{name: c%d},")) + "]\n"
+	},
+	"JSON containers": func(n int) string {
+		return `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[` +
+			fillStream(n, cost.Numbered(`{"name":"c%d"},`)) + `{"name":"last"}]}}`
+	},
+	"mounts": func(n int) string {
+		return jobHead + oneJob + "        volumeMounts:\n" + fillStream(n, cost.Numbered("        - {name: "+
+			"v%d, mountPath: /m/%d}\n"))
+	},
+	"nested mounts": func(n int) string {
+		return jobHead + oneJob + "        volumeMounts:\n" + fillStream(n, cost.Numbered("        - {name: "+
+			"v%d, mountPath: /data/%d}\n"))
+	},
+	"volumes": func(n int) string {
+		return jobHead + oneJob + "      volumes:\n" + fillStream(n, cost.Numbered("      - {name: v%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n"))
+	},
+	"volumes of our names": func(n int) string {
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" +
+			fillStream(n/2, cost.Numbered("        - {name: w%d, mountPath: /data}\n")) +
+			"      volumes:\n" + fillStream(n/2, cost.Numbered("      - {name: pipeline-storage-%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n"))
+	},
+	"mounts and volumes": func(n int) string {
+		return jobHead + "    spec:\n      containers:\n      - name: main\n        volumeMounts:\n" +
+			fillStream(n/2, cost.Numbered("        - {name: v%d, mountPath: /m%d}\n")) +
+			"      volumes:\n" + fillStream(n/2, cost.Numbered("      - {name: v%d, persistentVolumeClaim: {claimName: c%d}}\n"))
+	},
+	"variables": func(n int) string {
+		return jobHead + oneJob + "        env:\n" + fillStream(n, cost.Numbered("        - {name: A%d, value: a}\n"))
+	},
+	"labels": func(n int) string {
+		return jobHead[:len(jobHead)-2] + fillStream(n, cost.Numbered(", l%d: a")) + "}\n" + oneJob
+	},
+	"annotations": func(n int) string {
+		return jobHead + "      annotations:\n" + fillStream(n, cost.Numbered("        a%d: b\n")) + oneJob
+	},
+	"our annotations": func(n int) string {
+		return jobHead + "      annotations:\n" + fillStream(n, cost.Numbered("        p%d.pipeline-storage.io/a: b\n")) + oneJob
+	},
+	"profiles": func(n int) string { return annotated(inject.AnnotationProfiles, fillStream(n, cost.Numbered("n%d,"))) },
+	"container names": func(n int) string {
+		return annotated(inject.AnnotationContainers,
+			fillStream(n, cost.Numbered("n%d,")))
+	},
+	"excluded names": func(n int) string {
+		return annotated(inject.AnnotationExcludeContainers, fillStream(n, cost.Numbered("n%d,")))
+	},
+	"injected names": func(n int) string { return annotated(inject.AnnotationInjected, fillStream(n, cost.Numbered("n%d,"))) },
+	"templates": func(n int) string {
+		return workflow + "  templates:\n" + fillStream(n, cost.Numbered("  - name: t%d\n    container:\n      image: a\n"))
+	},
+	"shared volumes": func(n int) string {
+		return workflow + "  volumes:\n" + fillStream(n/2, cost.Numbered("  - {name: v%d, "+
+			"persistentVolumeClaim: {claimName: c}}\n")) +
+			"  templates:\n" + fillStream(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
+	},
+	"shared mounts": func(n int) string {
+		return workflow + "  templateDefaults:\n    container:\n      volumeMounts:\n" + fillStream(n/2,
+			cost.Numbered("      - {name: v%d, mountPath: /m%d}\n")) +
+			"  templates:\n" + fillStream(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
+	},
+	"sidecars": func(n int) string {
+		return workflow + "  templates:\n  - name: t\n    container: {image: a}\n    sidecars:\n" + fillStream(n,
+			cost.Numbered("    - {name: s%d, mirrorVolumeMounts: true}\n"))
+	},
+	"aliases": func(n int) string {
+		return "x: &x [a]\n" + jobHead + oneJob + "        x:\n" + fillStream(n, cost.Numbered("        - *x\n"))
+	},
+	"anchors of anchors": func(n int) string {
+		return jobHead + oneJob + "        x:\n        - &a0 [a]\n" + fillStream(n,
+			func(i int) string { return fmt.Sprintf("        - &a%d [*a%d, *a%d]\n", i+1, i, i) })
+	},
+	"comments":    func(n int) string { return jobHead + "# " + fillStream(n, cost.Numbered("a\n# ")) + "\n" + oneJob },
+	"one comment": func(n int) string { return jobHead + "# " + strings.Repeat("a", n) + "\n" + oneJob },
+	"blank lines": func(n int) string { return jobHead + strings.Repeat("\n", n) + oneJob },
+	"a block scalar": func(n int) string {
+		return jobHead + oneJob + "        x: |\n" + fillStream(n, cost.Numbered("          line %d\n"))
+	},
+	"a long line": func(n int) string { return jobHead + oneJob + "        x: \"" + strings.Repeat("a", n) + "\"\n" },
+	"deep flow": func(n int) string {
+		return jobHead + oneJob + "        x: " + strings.Repeat("[", n/2) + strings.Repeat("]", n/2) + "\n"
+	},
+	"deep blocks": func(n int) string {
+		return jobHead + oneJob + "        x:\n" + fillStream(min(n, 200_000),
+			func(i int) string { return strings.Repeat(" ", 9+i) + "a:\n" })
+	},
+	"merge keys": func(n int) string {
+		return "x: &x {a: b}\n" + jobHead + oneJob + fillStream(n, cost.Numbered("        y%d: {<<: *x}\n"))
+	},
+	"text that is a pod": func(n int) string {
+		return "kind: ConfigMap\ndata:\n" + fillStream(n, cost.Numbered("  p%d: |\n    kind: Pod\n"))
+	},
+	"hooks": func(n int) string {
+		return fillStream(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  "+
+			"annotations: {helm.sh/hook: pre-install}", 1)+oneJob))
+	},
+}
+
+const configHead = "apiVersion: pipeline-storage.io/v1alpha1\nkind: StorageConfig\n"
+
+// streamConfig is a configuration that reads all there is of a pod.
+const streamConfig = configHead + "profiles:\n" +
+	"- {name: default, env: DATA, fsGroup: 1, colocate: true}\n- {name: models, default: true, mount: {path: /models}}\n"
+
+// TestCostOfStreamGrowsWithSize measures what a stream costs at four sizes, for everything that the author
+// of a chart can choose. A refusal is an answer, too.
+func TestCostOfStreamGrowsWithSize(t *testing.T) {
+	config, _, err := storage.Load([]byte(streamConfig))
+	require.NoError(t, err)
+	for mode, remove := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {
+		r := &postrender.Renderer{Config: config, Release: storage.Release{Name: "rel", Namespace: "ns"}, Remove: remove}
+		for name, stream := range hostileStreams {
+			t.Run(mode+" "+name, func(t *testing.T) {
+				var last time.Duration
+				for size := smallestStream; size <= largestStream; size *= 4 {
+					text := []byte(stream(size))
+					took, heap := cost.Of(func() {
+						if out, err := r.Render(text); err == nil {
+							_ = out.Bytes()
+						}
+					})
+					t.Logf("%9d bytes: %s, %d bytes of heap a byte", len(text), took, heap/uint64(len(text)))
+					assert.Less(t, took, streamMoment+time.Duration(len(text))*cpuPerStreamByte, "%d bytes", len(text))
+					assert.Less(t, heap, uint64(heapOfAnyStream+heapPerStreamByte*len(text)), "%d bytes", len(text))
+					if last > 0 {
+						assert.Less(t, took, time.Duration(growthOfStream*float64(last))+streamMoment, "%d bytes, after %s at "+
+							"a fourth", len(text), last)
+					}
+					last = took
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+)
+
+func TestMain(m *testing.M) { Main(m, controlplane.Options{}) }
+
+// TestReplicasServeTheInstallation shows that the chart is installed unmodified and that the API server
+// calls both replicas in place of its pods.
+func TestReplicasServeTheInstallation(t *testing.T) {
+	client := Kubernetes(t)
+	namespace := Namespace(t, client, "pods", nil)
+	webhook := InstallWebhook(t.Context(), t, Installation{Release: "ps", Namespace: "storage", Replicas: 2})
+	t.Cleanup(func() { assert.NoError(t, webhook.Stop()) })
+	admit := func(ctx context.Context) (*corev1.Pod, error) {
+		return client.CoreV1().Pods(namespace).Create(ctx, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "a-", Labels: map[string]string{"pipeline-storage": "enabled"}},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example/image"}}},
+		}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	}
+	Eventually(t, "labeled pods should be mounted", func(ctx context.Context) error {
+		made, err := admit(ctx)
+		if err == nil && len(made.Spec.Volumes) == 0 {
+			err = errors.New("the pod has no volume")
+		}
+		return err
+	})
+	webhook.Replicas[0].Kill()
+	require.ErrorContains(t, webhook.Replicas[0].Ready(t.Context()), "connection refused")
+	require.NoError(t, webhook.Start(t.Context(), 0), "the rest serves")
+	_, err := admit(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, webhook.Stop())
+	_, err = admit(t.Context())
+	require.ErrorContains(t, err, "502 Bad Gateway")
+}
+
+func TestHelmsHaveHomesOfTheirOwn(t *testing.T) {
+	BothHelms(t, func(t *testing.T, helm *HelmCLI) {
+		assert.Contains(t, helm.Must(t, "env"), filepath.Join(shared.dir.Path, helm.Name))
+		assert.Contains(t, helm.Fails(t, "status", "missing"), "not found")
+	})
+}
+
+func TestShellRunsBlocksOfADocument(t *testing.T) {
+	t.Parallel()
+	assert.NotEmpty(t, Blocks(t, "README.md", "sh"))
+	assert.Equal(t, []string{"true\n"}, BlocksIn("a\n```sh\ntrue\n```\n```yaml\na: b\n```\n", "sh"))
+	shell := Shell{Env: []string{"NAME=value"}}.With(map[string]string{"show": "/bin/echo"})
+	assert.Equal(t, "value\n", shell.Run(t.Context(), t, `show "$NAME"`).Must(t))
+	assert.Equal(t, "$NAME\n", shell.Exec(t.Context(), t, "show", "$NAME").Must(t), "no shell reads it")
+	failed := shell.Run(t.Context(), t, "false | true; echo reached")
+	require.ErrorContains(t, failed.Err, "exit status 1")
+	assert.Empty(t, failed.Stdout, "the first error ends it")
+}
+
+func TestSavesLogsInDirectoryOfPackage(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	t.Setenv(LogsEnv, dir)
+	var out strings.Builder
+	save := func(dir string) error { return os.WriteFile(filepath.Join(dir, "a.log"), nil, privateMode) }
+	SaveLogs(&out, t.TempDir(), save)
+	SaveLogs(io.Discard, t.TempDir(), save)
+	saved, err := filepath.Glob(filepath.Join(dir, "suite-logs-*", "a.log"))
+	require.NoError(t, err)
+	assert.Len(t, saved, 2)
+	assert.Contains(t, out.String(), "the whole logs are in "+filepath.Join(dir, "suite-logs-"))
+	out.Reset()
+	SaveLogs(&out, t.TempDir(), func(string) error { return io.ErrShortWrite })
+	assert.Contains(t, out.String(), "short write")
+}

@@ -4,6 +4,7 @@
 package chart_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ const (
 	chart = root + "/charts/pipeline-storage"
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // valueSets are the files of values by name: those of the tests, and the one that the chart has for large clusters.
 func valueSets(t *testing.T) map[string]string {

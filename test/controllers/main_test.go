@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 	poll    = 20 * time.Millisecond
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // metric reads what the program's metrics endpoint would return; label is the value of the only
 // label, or empty.

@@ -80,8 +80,10 @@ func (f *overlapFixture) webhook(name string) *v1.MutatingWebhookConfiguration {
 	}}
 	c.Webhooks = []v1.MutatingWebhook{{
 		Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"},
-		SideEffects:       new(v1.SideEffectClassNone),
-		ClientConfig:      v1.WebhookClientConfig{URL: new("https://127.0.0.1:1/inject"), CABundle: suite.RESTConfig(f.t).CAData},
+		SideEffects: new(v1.SideEffectClassNone),
+		ClientConfig: v1.WebhookClientConfig{
+			URL: new("https://127.0.0.1:1/inject"), CABundle: suite.RESTConfig(f.t).CAData,
+		},
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: f.namespace}},
 		// Never called: this test is about selectors.
 		Rules: []v1.RuleWithOperations{{

@@ -125,7 +125,9 @@ func bindsStaticVolume(t *testing.T, _ *ControlPlane, client kubernetes.Interfac
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity: size, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
-			PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example", Path: "/"}},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				NFS: &corev1.NFSVolumeSource{Server: "nfs.example", Path: "/"},
+			},
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -148,7 +150,9 @@ func bindsStaticVolume(t *testing.T, _ *ControlPlane, client kubernetes.Interfac
 }
 
 func schedules(t *testing.T, _ *ControlPlane, client kubernetes.Interface) {
-	resources := corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("8Gi"), "pods": resource.MustParse("9")}
+	resources := corev1.ResourceList{
+		"cpu": resource.MustParse("4"), "memory": resource.MustParse("8Gi"), "pods": resource.MustParse("9"),
+	}
 	_, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "node"},
 		Status: corev1.NodeStatus{
@@ -210,8 +214,11 @@ func callsWebhook(t *testing.T, plane *ControlPlane, client kubernetes.Interface
 		eventually(t, func(ctx context.Context) error {
 			_, err := client.CoreV1().ConfigMaps("default").Create(ctx,
 				&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "a-"}}, metav1.CreateOptions{})
-			if err == nil || !strings.Contains(err.Error(), reason) {
-				return fmt.Errorf("the answer is %v", err)
+			if err == nil {
+				return errors.New("it is admitted")
+			}
+			if !strings.Contains(err.Error(), reason) {
+				return err
 			}
 			return nil
 		})

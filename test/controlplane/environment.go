@@ -80,7 +80,8 @@ func (c *ControlPlane) configure() error {
 		BinaryAssetsDirectory:    assets,
 		ControlPlaneStartTimeout: startTimeout, ControlPlaneStopTimeout: startTimeout,
 	}
-	if err := errors.Join(os.Mkdir(assets, 0o755), os.Mkdir(c.file(etcd), 0o700), os.Mkdir(c.file("pki"), 0o700)); err != nil {
+	err := errors.Join(os.Mkdir(assets, 0o755), os.Mkdir(c.file(etcd), 0o700), os.Mkdir(c.file("pki"), 0o700))
+	if err != nil {
 		return fmt.Errorf("make directories for the state: %w", err)
 	}
 	for _, name := range []string{etcd, apiserver} {
@@ -134,7 +135,7 @@ func (c *ControlPlane) configureServers() error {
 	if c.egress != nil {
 		flags.Set("egress-selector-config-file", c.egress.config)
 	} else {
-		server.SecureServing.ListenAddr = envtest.ListenAddr{Address: c.options.Address, Port: strconv.Itoa(publicPort)}
+		server.ListenAddr = envtest.ListenAddr{Address: c.options.Address, Port: strconv.Itoa(publicPort)}
 		// Calls to the Service of a webhook go to its ready endpoints: there is no kube-proxy for its virtual address.
 		flags.Set("enable-aggregator-routing", "true")
 	}

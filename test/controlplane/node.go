@@ -59,7 +59,7 @@ func (l lazily) Get([]string) []string { return []string{l()} }
 // certificate. Without the files the API server reports that and does not start.
 func (c *ControlPlane) writeKubeletClient() string {
 	file := c.file(kubeletClientCert)
-	user, err := c.env.ControlPlane.APIServer.SecureServing.AddUser(
+	user, err := c.env.ControlPlane.APIServer.AddUser(
 		envtest.User{Name: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"}}, &rest.Config{})
 	if err == nil {
 		_ = os.WriteFile(file, user.CertData, privateFile)

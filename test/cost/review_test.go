@@ -98,7 +98,8 @@ var hostileReviews = map[string]func(size int) string{
 		return withMeta(`"managedFields":[{"fieldsV1":{` + fillReview(n, cost.Numbered(`"f:x%d":{}`)) + `}}]`)
 	},
 	"another object": func(n int) string {
-		return strings.Replace(createOf(`{"x":[`+fillReview(n, cost.Same("null"))+`]}`), `"kind":"Pod"}`, `"kind":"Report"}`, 1)
+		review := createOf(`{"x":[` + fillReview(n, cost.Same("null")) + `]}`)
+		return strings.Replace(review, `"kind":"Pod"}`, `"kind":"Report"}`, 1)
 	},
 	"an object of another type": func(n int) string { return createOf(`[` + fillReview(n, cost.Same(`{}`)) + `]`) },
 	"the pod's name":            func(n int) string { return withMeta(`"name":"` + strings.Repeat("a", n) + `"`) },
@@ -112,11 +113,15 @@ var hostileReviews = map[string]func(size int) string{
 	"one label": func(n int) string {
 		return withMeta(`"labels":{"pipeline-storage":"enabled","a":"` + strings.Repeat("a", n) + `"}`)
 	},
-	"annotations": func(n int) string { return withMeta(`"annotations":{` + fillReview(n, cost.Numbered(`"%d":""`)) + `}`) },
+	"annotations": func(n int) string {
+		return withMeta(`"annotations":{` + fillReview(n, cost.Numbered(`"%d":""`)) + `}`)
+	},
 	"our annotations": func(n int) string {
 		return withMeta(`"annotations":{` + fillReview(n, cost.Numbered(`"%d.pipeline-storage.io/a":""`)) + `}`)
 	},
-	"empty annotations": func(n int) string { return withMeta(`"annotations":{` + fillReview(n, cost.Same(`"":""`)) + `}`) },
+	"empty annotations": func(n int) string {
+		return withMeta(`"annotations":{` + fillReview(n, cost.Same(`"":""`)) + `}`)
+	},
 	"an escaped annotation": func(n int) string {
 		return annotation("a", strings.Repeat(`\u0061`, n/6))
 	},
@@ -162,7 +167,8 @@ var hostileReviews = map[string]func(size int) string{
 		return createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},` +
 			`"annotations":{"pipeline-storage.io/exclude-containers":"` +
 			fillReview(min(n/2, 4000), func(i int) string { return "n" + strconv.Itoa(i) }) + `"}},"spec":{"containers":[` +
-			fillReview(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` + strings.Repeat("x", max(0, n-16_000)) + `"}}`)
+			fillReview(min(n/2, 12_000), cost.Numbered(`{"name":"c%d"}`)) + `],"x":"` +
+			strings.Repeat("x", max(0, n-16_000)) + `"}}`)
 	},
 	"one container's name": func(n int) string {
 		return withSpec(`"containers":[{"name":"` + strings.Repeat("c", n) + `"}]`)
@@ -179,12 +185,14 @@ var hostileReviews = map[string]func(size int) string{
 	"mounts and volumes": func(n int) string {
 		return withSpec(`"volumes":[` +
 			fillReview(min(n/3, 50_000), cost.Numbered(`{"name":"v%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
-			`],"containers":[{"volumeMounts":[` + fillReview(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/m"}`)) +
+			`],"containers":[{"volumeMounts":[` +
+			fillReview(min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/m"}`)) +
 			`]}],"x":"` + strings.Repeat("x", max(0, n-350_000)) + `"`)
 	},
 	"volumes of our names": func(n int) string {
 		return withSpec(`"volumes":[` +
-			fillReview(min(n/3, 80_000), cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
+			fillReview(min(n/3, 80_000),
+				cost.Numbered(`{"name":"pipeline-storage-%d","persistentVolumeClaim":{"claimName":"c"}}`)) +
 			`],"containers":[{"volumeMounts":[` + fillReview(
 			min(n/3, 300_000), cost.Numbered(`{"name":"w%d","mountPath":"/data"}`),
 		) +
@@ -216,7 +224,8 @@ var hostileReviews = map[string]func(size int) string{
 	"affinity of 60 KB": func(n int) string {
 		return withSpec(`"containers":[{}],` +
 			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[` +
-			fillReview(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) + `]}},"x":"` +
+			fillReview(min(n, 60_000), cost.Same(`{"labelSelector":{"matchLabels":{"a":"b"}},"topologyKey":"a"}`)) +
+			`]}},"x":"` +
 			strings.Repeat("x", max(0, n-60_000)) + `"`)
 	},
 	"spread": func(n int) string {

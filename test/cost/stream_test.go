@@ -113,7 +113,8 @@ var hostileStreams = map[string]func(size int) string{
 		return jobHead + "      annotations:\n" + fillStream(n, cost.Numbered("        a%d: b\n")) + oneJob
 	},
 	"our annotations": func(n int) string {
-		return jobHead + "      annotations:\n" + fillStream(n, cost.Numbered("        p%d.pipeline-storage.io/a: b\n")) + oneJob
+		annotations := fillStream(n, cost.Numbered("        p%d.pipeline-storage.io/a: b\n"))
+		return jobHead + "      annotations:\n" + annotations + oneJob
 	},
 	"profiles": func(n int) string { return annotated(inject.AnnotationProfiles, fillStream(n, cost.Numbered("n%d,"))) },
 	"container names": func(n int) string {
@@ -123,7 +124,9 @@ var hostileStreams = map[string]func(size int) string{
 	"excluded names": func(n int) string {
 		return annotated(inject.AnnotationExcludeContainers, fillStream(n, cost.Numbered("n%d,")))
 	},
-	"injected names": func(n int) string { return annotated(inject.AnnotationInjected, fillStream(n, cost.Numbered("n%d,"))) },
+	"injected names": func(n int) string {
+		return annotated(inject.AnnotationInjected, fillStream(n, cost.Numbered("n%d,")))
+	},
 	"templates": func(n int) string {
 		return workflow + "  templates:\n" + fillStream(n, cost.Numbered("  - name: t%d\n    container:\n      image: a\n"))
 	},

@@ -20,7 +20,7 @@ import (
 const root = "../.."
 
 // No test needs the control plane, so none is started.
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // shell has all programs that the documents name, in a directory.
 func shell(t *testing.T, dir string, env ...string) suite.Shell {

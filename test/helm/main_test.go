@@ -5,6 +5,7 @@
 package helm_test
 
 import (
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // What the first test that needs it makes, for all.
 var rayClusters, plugins, packages sync.Once

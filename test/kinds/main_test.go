@@ -4,6 +4,7 @@ package kinds_test
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -13,4 +14,4 @@ import (
 var update = flag.Bool("update", false, "update the expected files and the table of docs/kinds.md")
 
 // The generators of documents need no control plane, and start none.
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }

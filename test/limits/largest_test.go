@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // Limits of the API server and of etcd that end the growth of a pod.
 const (

@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ profiles:
 - {name: runs, claim: {name: runs, create: false}, mount: {path: /runs, subPath: "{pod.labels['job-name']}/{pod.name}"}}
 `
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{Controllers: true})) }
 
 func TestPodsOfOneDiskShareNode(t *testing.T) {
 	c := newCluster(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 
 // usePostrender puts the program under test into $PATH, where the provider searches for it, and returns its path.
 func usePostrender(t *testing.T) string {

@@ -60,7 +60,7 @@ var resources = map[string]schema.GroupVersionResource{
 }
 
 // TestMain has the controllers: the binder binds the claims.
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{Controllers: true})) }
 
 // load reads every sample, by file name, and requires that none has a warning.
 func load(t *testing.T) map[string]*storage.Config {

@@ -12,6 +12,7 @@ package scale
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -26,4 +27,4 @@ var (
 	rate       = flag.Int("rate", 250, "pods created a second, at most")
 )
 
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{Controllers: true})) }

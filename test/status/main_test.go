@@ -3,6 +3,7 @@
 package status
 
 import (
+	"os"
 	"testing"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -10,4 +11,4 @@ import (
 )
 
 // What happens in the control plane cannot be undone, so the tests run once in a process: -count 1.
-func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{Controllers: true}) }
+func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{Controllers: true})) }

@@ -130,7 +130,8 @@ func result(command *exec.Cmd, name string) Result {
 // is ready. Each value is either KEY=VALUE, for --set, or a flag as Helm takes it, such as
 // --values=FILE.
 func (h *HelmCLI) Install(ctx context.Context, chart, release, namespace string, values ...string) (string, error) {
-	return h.Output(ctx, append([]string{"install", release, chart, "--create-namespace"}, common(namespace, values)...)...)
+	args := append([]string{"install", release, chart, "--create-namespace"}, common(namespace, values)...)
+	return h.Output(ctx, args...)
 }
 
 // Upgrade upgrades a release as Install installs it.

@@ -1,7 +1,7 @@
 // Package suite is what the tests of one package share: a control plane, Helm, programs of this
 // repository, and directories, all of which end with the tests.
 //
-//	func TestMain(m *testing.M) { suite.Main(m, controlplane.Options{}) }
+//	func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{})) }
 //
 //	func TestInstall(t *testing.T) {
 //		suite.Helm(t, "helm4").Must(t, "install", "ps", "../../charts/pipeline-storage")
@@ -60,17 +60,17 @@ var shared struct {
 	programs sync.Map // the path of a program, or its error, by package
 }
 
-// Main runs the tests of a package and exits, four per core at a time where the command line does not set
-// -parallel. The options are those of the control plane that the tests share. When a test has failed, Main
-// saves the logs of the control plane and prints their ends.
-func Main(m *testing.M, options controlplane.Options) {
+// Main runs the tests of a package and returns the exit code. Four tests per core run at a time where the
+// command line does not set -parallel. The options are those of the control plane that the tests share.
+// When a test has failed, Main saves the logs of the control plane and prints their ends.
+func Main(m *testing.M, options controlplane.Options) int {
 	log.SetLogger(logr.Discard())
 	code, err := run(m, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
-	os.Exit(code)
+	return code
 }
 
 func run(m *testing.M, options controlplane.Options) (code int, err error) {

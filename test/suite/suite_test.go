@@ -17,7 +17,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 )
 
-func TestMain(m *testing.M) { Main(m, controlplane.Options{}) }
+func TestMain(m *testing.M) { os.Exit(Main(m, controlplane.Options{})) }
 
 // TestReplicasServeTheInstallation shows that the chart is installed unmodified and that the API server
 // calls both replicas in place of its pods.

@@ -172,7 +172,8 @@ func (w *Webhook) WriteConfiguration(ctx context.Context) error {
 	}
 	for name, text := range stored.Data {
 		file := filepath.Join(w.dir, name)
-		if err := errors.Join(os.WriteFile(file+".new", []byte(text), privateMode), os.Rename(file+".new", file)); err != nil {
+		err := errors.Join(os.WriteFile(file+".new", []byte(text), privateMode), os.Rename(file+".new", file))
+		if err != nil {
 			return fmt.Errorf("write the configuration: %w", err)
 		}
 	}

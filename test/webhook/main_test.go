@@ -6,6 +6,7 @@ package webhook
 
 import (
 	"flag"
+	"os"
 	"sync"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	// of the command line wins.
 	_ = flag.Set("test.parallel", "12")
 
-	suite.Main(m, controlplane.Options{Controllers: true})
+	os.Exit(suite.Main(m, controlplane.Options{Controllers: true}))
 }
 
 // requireWebhook is for tests that need the shared installation, and two Nodes in a zone each.

@@ -64,7 +64,10 @@ func NewHelm(ctx context.Context, name, home, kubeconfig string) (*HelmCLI, erro
 	if err := os.MkdirAll(home, dirMode); err != nil {
 		return nil, fmt.Errorf("make a home for %s: %w", name, err)
 	}
-	env := append([]string{"PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + kubeconfig}, homeEnv(home)...)
+	env := append([]string{
+		"PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + kubeconfig,
+		"GOGC=400", // a run ends before its garbage counts
+	}, homeEnv(home)...)
 	return &HelmCLI{Name: name, Program: program, Env: env}, nil
 }
 

@@ -85,7 +85,7 @@ example-pulumi:
 .PHONY: e2e
 ## Run the short tests on a real one-node cluster: kubelet, containerd and runc in namespaces of their own. Linux, root.
 e2e: parts-node
-	@go test -count 1 ./test/cluster
+	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 ./test/cluster
 	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 -parallel 6 -timeout 15m ./test/e2e -args \
 		-figures "$(abspath $(FIGURES))"
 

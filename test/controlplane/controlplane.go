@@ -176,8 +176,8 @@ func (c *ControlPlane) remove() error {
 			failed = append(failed, c.Kill(name))
 		}
 	}
+	// Not by envtest's Stop, which fails when it has not yet noticed the end, and has nothing else to do.
 	if c.release != nil {
-		failed = append(failed, c.env.Stop())
 		c.release()
 		c.release = nil
 	}

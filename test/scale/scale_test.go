@@ -100,7 +100,7 @@ func newMeasurement(t *testing.T) *measurement {
 	m.webhook = suite.InstallWebhook(t.Context(), t, suite.Installation{
 		Release: "ps", Namespace: "storage", Replicas: 2, Helm: []string{"--values=testdata/values.yaml"},
 	})
-	t.Cleanup(func() { require.NoError(t, m.webhook.Stop()) })
+	t.Cleanup(m.webhook.Stop)
 	for i := range *namespaces {
 		m.users = append(m.users, fmt.Sprintf("team-%d", i))
 	}

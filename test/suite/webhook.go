@@ -86,7 +86,8 @@ func InstallWebhook(ctx context.Context, tb testing.TB, wanted Installation) *We
 		"--namespace", w.Namespace, "--create-namespace",
 	}, wanted.Helm)...)
 	if err := w.Start(ctx, cmp.Or(wanted.Replicas, 1)); err != nil {
-		tb.Fatal(errors.Join(err, w.Stop()))
+		w.Stop()
+		tb.Fatal(err)
 	}
 	return w
 }
@@ -119,7 +120,7 @@ func (w *Webhook) Start(ctx context.Context, replicas int) error {
 }
 
 // Stop ends all replicas at once.
-func (w *Webhook) Stop() error {
+func (w *Webhook) Stop() {
 	for _, replica := range w.Replicas {
 		replica.Kill()
 	}
@@ -127,7 +128,6 @@ func (w *Webhook) Stop() error {
 	if w.service != "" {
 		w.plane.Route(w.service)
 	}
-	return nil
 }
 
 // route has the API server call the replicas that run.

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -53,7 +52,7 @@ func installOwn(t *testing.T, release string, replicas int) (s *site, served map
 	s = install(t, suite.Installation{Release: release, Namespace: namespace, Replicas: replicas, Helm: []string{
 		fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, namespace),
 	}})
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	t.Cleanup(s.Stop)
 	return s, map[string]string{"installation": namespace}
 }
 

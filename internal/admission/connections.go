@@ -20,9 +20,12 @@ const maxConnections = 512
 // Timeouts of a connection. The first also limits the TLS handshake.
 const (
 	headerTimeout = 5 * time.Second
-	idleTimeout   = 90 * time.Second
-	writeTimeout  = 5 * time.Second
-	maxHeader     = 16 << 10
+	// idleTimeout is longer than an API server's own of 90 s, so that the API server is the one to close: a review
+	// that is sent while the other end closes fails, and net/http sends no POST again.
+	// Source: k8s.io/apimachinery/pkg/util/net/http.go, SetOldTransportDefaults; net/http, shouldRetryRequest.
+	idleTimeout  = 2 * time.Minute
+	writeTimeout = 5 * time.Second
+	maxHeader    = 16 << 10
 )
 
 // NewServer returns a server for the handler with the limits of this package, and the listener to

@@ -74,7 +74,7 @@ func (c *cluster) install(ctx context.Context) error {
 
 // stop ends the control plane. If that had ended before, the error has the end of its logs.
 func (c *cluster) stop() error {
-	logs := c.plane.Logs()
+	logs := c.plane.Logs().Tails()
 	if err := c.plane.Stop(); err != nil {
 		return fmt.Errorf("the control plane: %w\n%s", err, logs)
 	}

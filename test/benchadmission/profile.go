@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 // profiles are the kinds of profile: where one is served, and how its top is sorted.
@@ -58,7 +60,8 @@ func (s *server) profile(ctx context.Context, check *checker, o options, name, f
 			answered, _, err = l.closed(ctx, profiled)
 			ended <- err
 		}()
-		text, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%.0f", s.profiles, name, profiled.Seconds()))
+		url := fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%.0f", s.profiles, name, profiled.Seconds())
+		text, err := process.Get(ctx, url)
 		if failed := <-ended; failed != nil {
 			return failed
 		}

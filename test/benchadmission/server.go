@@ -4,19 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
-	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/servers/listen"
 	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
@@ -44,7 +37,7 @@ type server struct {
 
 // start starts one server and waits until it is ready.
 func (b *bench) start(ctx context.Context, c candidate, http2 bool) (*server, error) {
-	addresses, err := freeAddresses()
+	addresses, err := process.FreeAddresses(4)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +100,7 @@ func (s *server) waitReady(ctx context.Context) error {
 		if s.name != webhookName {
 			return nil
 		}
-		_, err := get(ctx, "http://"+s.health+"/readyz")
+		_, err := process.Get(ctx, "http://"+s.health+"/readyz")
 		return err
 	})
 }
@@ -145,54 +138,11 @@ func (s *server) explain(err error) error {
 	return fmt.Errorf("%w\n%s", err, s.LogTail())
 }
 
-// metric reads a counter or gauge without labels, or the first of several.
+// metric reads a counter or gauge.
 func (s *server) metric(ctx context.Context, name string) (float64, error) {
-	text, err := get(ctx, "http://"+s.metrics+"/metrics")
+	metrics, err := process.ReadMetrics(ctx, s.metrics)
 	if err != nil {
 		return 0, err
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		return 0, fmt.Errorf("read the metrics of %s: %w", s.name, err)
-	}
-	for _, m := range families[name].GetMetric() {
-		return m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue(), nil
-	}
-	return 0, fmt.Errorf("%s has no metric %s", s.name, name)
-}
-
-// plain requests metrics and readiness, without TLS and over connections that are closed after each
-// request.
-var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-
-// get returns the text of a page, or an error unless it was answered with 200.
-func get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return "", fmt.Errorf("make a request: %w", err)
-	}
-	response, err := plain.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %s", url, response.Status, text)
-	}
-	return string(text), err
-}
-
-// freeAddresses are addresses on 127.0.0.1 that were free a moment ago.
-func freeAddresses() (free [4]string, err error) {
-	for i := range free {
-		listener, err := net.Listen("tcp", net.JoinHostPort(listen.Host, "0"))
-		if err != nil {
-			return free, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close() // all closed at the end, so that they differ
-		free[i] = listener.Addr().String()
-	}
-	return free, nil
+	return metrics.Sum(name)
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -147,38 +144,6 @@ func TestClientUsesRequestedProtocol(t *testing.T) {
 	_, _, err = posters[0].post(t.Context(), 0)
 
 	assert.ErrorContains(t, err, "the server speaks HTTP/1.1")
-}
-
-// metricsText is of a server, whose metrics have labels, types and lines that are not numbers.
-const metricsText = `# HELP go_memstats_mallocs_total Total number of heap objects allocated.
-# TYPE go_memstats_mallocs_total counter
-go_memstats_mallocs_total 1.234567e+06
-# TYPE leader_election_master_status gauge
-leader_election_master_status{name="a b"} 1
-go_memstats_mallocs_total_before 1
-`
-
-func TestReadsMetrics(t *testing.T) {
-	answers := []string{metricsText, metricsText, metricsText, "wrong_total many\n"}
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if len(answers) == 0 {
-			http.Error(w, "not yet", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, answers[0])
-		answers = answers[1:]
-	}))
-	defer page.Close()
-	s := &server{metrics: page.Listener.Addr().String(), candidate: candidate{name: allow}}
-	for name, want := range map[string]float64{mallocs: 1234567, "leader_election_master_status": 1} {
-		value, err := s.metric(t.Context(), name)
-		require.NoError(t, err)
-		assert.InDelta(t, want, value, 0)
-	}
-	for _, want := range []string{"allow has no metric other", "read the metrics of allow", "503 Service Unavailable"} {
-		_, err := s.metric(t.Context(), "other")
-		assert.ErrorContains(t, err, want)
-	}
 }
 
 // prepared is a bench with its programs built and its control plane started, if it needs one.

@@ -178,7 +178,7 @@ func inside(ctx context.Context, m *testing.M, setup Setup) (code int, err error
 func (c *Cluster) report() error {
 	var failed []error
 	if c.Plane != nil {
-		failed = append(failed, c.Plane.SaveLogs(filepath.Join(runDir, logsDir)))
+		failed = append(failed, c.Plane.Logs().CopyTo(filepath.Join(runDir, logsDir)))
 	}
 	if c.Client != nil {
 		failed = append(failed, c.reportEvents(os.Stderr))

@@ -2,12 +2,13 @@ package controlplane
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
@@ -23,57 +24,17 @@ rules: [{level: Metadata}]
 `
 )
 
-// AuditEvent is a request that the API server answered.
-type AuditEvent struct {
-	AuditID string `json:"auditID"`
-	// Verb is get, list, watch, create, update, patch, delete or deletecollection.
-	Verb       string `json:"verb"`
-	RequestURI string `json:"requestURI"`
-	// User made the request; Impersonated is the user that it was made as, if any.
-	User         AuditUser  `json:"user"`
-	Impersonated *AuditUser `json:"impersonatedUser"`
-	UserAgent    string     `json:"userAgent"`
-	// Object is the object of the request, or nil for a request without one, such as /healthz.
-	Object *AuditObject `json:"objectRef"`
-	// Status has the code of the answer.
-	Status struct {
-		Code int `json:"code"`
-	} `json:"responseStatus"`
-	Received time.Time `json:"requestReceivedTimestamp"`
-	Answered time.Time `json:"stageTimestamp"`
-}
-
-// AuditUser is a user of the API server.
-type AuditUser struct {
-	Username string   `json:"username"`
-	Groups   []string `json:"groups"`
-}
-
-// AuditObject names an object, or all of a kind without a Name.
-type AuditObject struct {
-	Resource    string `json:"resource"`
-	Namespace   string `json:"namespace"`
-	Name        string `json:"name"`
-	APIGroup    string `json:"apiGroup"`
-	Subresource string `json:"subresource"`
-}
-
 // Actor is the user for whom a request counts: the impersonated one, or else the user itself.
-func (e AuditEvent) Actor() string {
-	if e.Impersonated != nil {
-		return e.Impersonated.Username
-	}
-	return e.User.Username
-}
+func Actor(e auditv1.Event) string { return cmp.Or(e.ImpersonatedUser, &e.User).Username }
 
 // Audit returns the requests to an API server with Options.AuditLog so far, in the order of the
 // answers. Requests that were under way when the API server was killed are not in it.
-func (c *ControlPlane) Audit() ([]AuditEvent, error) {
+func (c *ControlPlane) Audit() ([]auditv1.Event, error) {
 	files, err := filepath.Glob(c.file("audit*.json"))
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("read the audit log: it is not enabled: %w", os.ErrNotExist)
 	}
-	var events []AuditEvent
+	var events []auditv1.Event
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -82,7 +43,7 @@ func (c *ControlPlane) Audit() ([]AuditEvent, error) {
 		// A line may be incomplete: the API server writes at this moment, or was killed while it
 		// did.
 		for line := range bytes.Lines(text) {
-			var event AuditEvent
+			var event auditv1.Event
 			if json.Unmarshal(line, &event) == nil {
 				events = append(events, event)
 			}

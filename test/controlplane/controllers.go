@@ -3,9 +3,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"strconv"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -68,7 +66,7 @@ func (c *ControlPlane) startControllers(ctx context.Context) error {
 
 // startController starts a component and returns when it is ready.
 func (c *ControlPlane) startController(ctx context.Context, name string) error {
-	port, err := freePort()
+	addresses, err := process.FreeAddresses(1)
 	if err != nil {
 		return err
 	}
@@ -81,8 +79,8 @@ func (c *ControlPlane) startController(ctx context.Context, name string) error {
 		Env: []string{"HOME=" + c.dir.Path, "TMPDIR=" + c.dir.Path},
 		Args: append(controllers[name].args(c),
 			"--kubeconfig="+kubeconfig,
-			"--bind-address="+loopback,
-			"--secure-port="+strconv.Itoa(port),
+			"--bind-address="+process.Loopback,
+			"--secure-port="+addresses[0][len(process.Loopback+":"):],
 			"--leader-elect=false", // one of each: an election would only delay the start
 			// By default they limit their own request rate: the first account takes six seconds, and 50
 			// pods one.
@@ -97,7 +95,7 @@ func (c *ControlPlane) startController(ctx context.Context, name string) error {
 	c.components[name] = component
 	c.mutex.Unlock()
 	own := &rest.Config{
-		Host:            "https://" + net.JoinHostPort(loopback, strconv.Itoa(port)),
+		Host:            "https://" + addresses[0],
 		TLSClientConfig: rest.TLSClientConfig{Insecure: true}, // its certificate is its own
 	}
 	return component.WaitReady(ctx, func(ctx context.Context) error { return get(ctx, own, "/healthz") })

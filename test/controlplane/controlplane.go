@@ -13,9 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,7 +101,7 @@ func Require(tb testing.TB, options Options) *ControlPlane {
 	}
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			tb.Log(plane.Logs())
+			tb.Log(plane.Logs().Tails())
 		}
 		if err := plane.Stop(); err != nil {
 			tb.Error(err)
@@ -120,36 +118,8 @@ func (c *ControlPlane) RESTConfig() *rest.Config {
 	return config
 }
 
-// Logs returns the end of the log of every part.
-func (c *ControlPlane) Logs() string {
-	tails := make([]string, 0, len(c.programs))
-	for _, log := range c.logs() {
-		tails = append(tails, logTail(log))
-	}
-	return strings.Join(tails, "\n")
-}
-
-// SaveLogs copies the whole log of every part into the directory dir, as NAME.log. Stop removes the
-// originals.
-func (c *ControlPlane) SaveLogs(dir string) error {
-	var failed []error
-	for _, log := range c.logs() {
-		text, err := os.ReadFile(log)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(log)), text, privateFile)
-		}
-		failed = append(failed, err)
-	}
-	if err := errors.Join(failed...); err != nil {
-		return fmt.Errorf("save the logs of the control plane: %w", err)
-	}
-	return nil
-}
-
-func (c *ControlPlane) logs() []string {
-	logs, _ := filepath.Glob(c.file("*.log"))
-	return logs
-}
+// Logs returns the log of every part, NAME.log. Stop removes them.
+func (c *ControlPlane) Logs() process.Logs { return process.LogsIn(c.file("*")) }
 
 func (c *ControlPlane) file(name string) string { return filepath.Join(c.dir.Path, name) }
 
@@ -159,7 +129,7 @@ func (c *ControlPlane) Stop() error {
 	var ended []error
 	for name := range c.programs {
 		if c.release != nil && !c.runs(name) {
-			ended = append(ended, fmt.Errorf("%s ended before\n%s", name, logTail(c.file(name+".log"))))
+			ended = append(ended, fmt.Errorf("%s ended before\n%s", name, process.LogsIn(c.file(name)).Tails()))
 		}
 	}
 	if err := errors.Join(errors.Join(ended...), c.remove()); err != nil {
@@ -186,13 +156,4 @@ func (c *ControlPlane) remove() error {
 		c.egress = nil
 	}
 	return errors.Join(errors.Join(failed...), c.dir.Remove())
-}
-
-// logTail returns the end of a log, with a heading.
-func logTail(log string) string {
-	text, err := os.ReadFile(log)
-	if err != nil {
-		return fmt.Sprintf("the log %s cannot be read: %v", filepath.Base(log), err)
-	}
-	return fmt.Sprintf("end of the log %s:\n%s", filepath.Base(log), text[max(0, len(text)-logTailSize):])
 }

@@ -242,8 +242,8 @@ func recordsRequests(t *testing.T, plane *ControlPlane, _ kubernetes.Interface) 
 	eventually(t, func(context.Context) error {
 		events, err := plane.Audit()
 		for _, e := range events {
-			if e.Object != nil && e.Object.Name == name && e.Verb == "delete" && e.Actor() == "auditor" &&
-				e.User.Username != "auditor" && e.Status.Code == http.StatusNotFound {
+			if e.ObjectRef != nil && e.ObjectRef.Name == name && e.Verb == "delete" && Actor(e) == "auditor" &&
+				e.User.Username != "auditor" && e.ResponseStatus.Code == http.StatusNotFound {
 				return nil
 			}
 		}
@@ -294,16 +294,16 @@ func givesAccount(t *testing.T, client kubernetes.Interface, namespace string) {
 
 func savesLogs(t *testing.T, plane *ControlPlane, _ kubernetes.Interface) {
 	dir := t.TempDir()
-	require.NoError(t, plane.SaveLogs(dir))
+	require.NoError(t, plane.Logs().CopyTo(dir))
 	for _, name := range []string{etcd, apiserver, controllerManager, scheduler} {
 		assert.FileExists(t, filepath.Join(dir, name+".log"))
-		assert.Contains(t, plane.Logs(), "end of the log "+name+".log")
+		assert.Contains(t, plane.Logs().Tails(), "end of the log of "+name+".log, ")
 	}
 }
 
 func reportsEndedPart(t *testing.T, plane *ControlPlane, _ kubernetes.Interface) {
 	require.NoError(t, plane.Kill(apiserver))
-	require.ErrorContains(t, plane.Stop(), "kube-apiserver ended before\nend of the log kube-apiserver.log")
+	require.ErrorContains(t, plane.Stop(), "kube-apiserver ended before\nend of the log of kube-apiserver.log, ")
 	assert.NoDirExists(t, plane.dir.Path)
 	require.NoError(t, plane.Stop(), "again")
 }

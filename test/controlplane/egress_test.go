@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 // connect requests a connection from the proxy, as the API server does.
@@ -34,7 +36,7 @@ func TestEgressPassesBothWays(t *testing.T) {
 	e, err := newEgress(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, e.close()) })
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(process.Loopback, "0"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
 	go func() { // answers what it gets

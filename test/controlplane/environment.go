@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,13 +19,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 const (
 	etcd      = "etcd"
 	apiserver = "kube-apiserver"
 
-	loopback   = "127.0.0.1"
 	publicPort = 6443
 	readyPoll  = 20 * time.Millisecond
 )
@@ -127,7 +125,7 @@ func (c *ControlPlane) configureServers() error {
 	flags.Set("enable-admission-plugins", "NodeRestriction")
 	flags.Set("service-cluster-ip-range", "10.96.0.0/24")
 	flags.Set("service-account-issuer", "https://kubernetes.default.svc")
-	flags.Set("advertise-address", cmp.Or(c.options.Address, loopback))
+	flags.Set("advertise-address", cmp.Or(c.options.Address, process.Loopback))
 	flags.Set("endpoint-reconciler-type", "none") // it refuses a loopback address
 	if c.options.Controllers {
 		flags.Disable("disable-admission-plugins") // a controller creates the accounts
@@ -162,7 +160,7 @@ func (c *ControlPlane) launch() (config *rest.Config, err error) {
 	}()
 	<-started
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, c.Logs())
+		return nil, fmt.Errorf("%w\n%s", err, c.Logs().Tails())
 	}
 	return config, nil
 }
@@ -233,7 +231,7 @@ func (c *ControlPlane) restart(start func() error) error {
 		<-ended
 	}()
 	if err := <-result; err != nil {
-		return fmt.Errorf("%w\n%s", err, c.Logs())
+		return fmt.Errorf("%w\n%s", err, c.Logs().Tails())
 	}
 	return nil
 }
@@ -264,7 +262,7 @@ func (c *ControlPlane) waitReady(ctx context.Context, path string) error {
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for %s of the API server: %w: %w\n%s", path, err, last, c.Logs())
+		return fmt.Errorf("wait for %s of the API server: %w: %w\n%s", path, err, last, c.Logs().Tails())
 	}
 	return nil
 }
@@ -275,27 +273,6 @@ func get(ctx context.Context, config *rest.Config, path string) error {
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(config.Host, "/")+path, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("make a request: %w", err)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return fmt.Errorf("request readiness: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, response.Status)
-	}
-	return nil
-}
-
-// freePort returns a port that was free a moment ago.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // of a TCP listener
+	_, err = process.GetBy(ctx, client, strings.TrimSuffix(config.Host, "/")+path)
+	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/cluster"
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -32,15 +33,17 @@ func deletions(t *testing.T, since time.Time) (found []string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, events)
 	for _, e := range events {
-		if isDeletion(e) && e.Received.After(since) && !slices.Contains(garbageCollectors, e.Actor()) {
-			found = append(found, e.Actor()+" "+e.Verb+" "+e.RequestURI)
+		actor := controlplane.Actor(e)
+		if isDeletion(e) && e.RequestReceivedTimestamp.After(since) && !slices.Contains(garbageCollectors, actor) {
+			found = append(found, actor+" "+e.Verb+" "+e.RequestURI)
 		}
 	}
 	return found
 }
 
-func isDeletion(e controlplane.AuditEvent) bool {
-	return e.Object != nil && strings.HasPrefix(e.Verb, "delete") && slices.Contains(dataResources, e.Object.Resource)
+func isDeletion(e auditv1.Event) bool {
+	return strings.HasPrefix(e.Verb, "delete") && e.ObjectRef != nil &&
+		slices.Contains(dataResources, e.ObjectRef.Resource)
 }
 
 // TestComponentsDeleteNothing runs every command of the product, and checks the API server's audit
@@ -107,11 +110,11 @@ func onlyReadAndNeverDeleted(context.Context, *cluster.Cluster) error {
 	}
 	var failed []error
 	for _, e := range events {
-		ofProduct := strings.HasPrefix(e.Actor(), "system:serviceaccount:") &&
-			strings.Contains(e.Actor(), "pipeline-storage")
+		actor := controlplane.Actor(e)
+		ofProduct := strings.HasPrefix(actor, "system:serviceaccount:") && strings.Contains(actor, "pipeline-storage")
 		plugin := strings.HasPrefix(e.UserAgent, "kubectl-pipeline_storage/")
 		if ofProduct && isDeletion(e) || plugin && !slices.Contains([]string{"get", "list"}, e.Verb) {
-			failed = append(failed, fmt.Errorf("%s (%s) requested to %s %s", e.Actor(), e.UserAgent, e.Verb, e.RequestURI))
+			failed = append(failed, fmt.Errorf("%s (%s) requested to %s %s", actor, e.UserAgent, e.Verb, e.RequestURI))
 		}
 	}
 	return errors.Join(failed...)

@@ -15,6 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -209,11 +210,11 @@ func (i *installation) assertNothingDeleted(t *testing.T) (requests map[string]i
 	require.NoError(t, err)
 	requests = map[string]int{}
 	for _, e := range events {
-		if e.Actor() != i.user() || e.Object == nil {
+		if controlplane.Actor(e) != i.user() || e.ObjectRef == nil {
 			continue
 		}
-		requests[e.Verb+" "+e.Object.Resource]++
-		if strings.HasPrefix(e.Verb, "delete") && strings.HasPrefix(e.Object.Resource, "persistentvolume") {
+		requests[e.Verb+" "+e.ObjectRef.Resource]++
+		if strings.HasPrefix(e.Verb, "delete") && strings.HasPrefix(e.ObjectRef.Resource, "persistentvolume") {
 			assert.Fail(t, "deletion of data was requested", "%s %s", e.Verb, e.RequestURI)
 		}
 	}

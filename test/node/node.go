@@ -26,7 +26,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -172,19 +171,8 @@ func (n *Node) Restart(ctx context.Context, name string) error {
 
 func (n *Node) checkKubelet(ctx context.Context) error {
 	address := netip.AddrPortFrom(n.options.Address, healthPort)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address.String()+"/healthz", http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	return nil
+	_, err := process.Get(ctx, "http://"+address.String()+"/healthz")
+	return err
 }
 
 // Crash ends every process of the node at once, those of the pods too, as a loss of power would.

@@ -184,9 +184,5 @@ func (p *Process) LogTail() string {
 	if p.Log == "" {
 		return p.Name + " has no log"
 	}
-	text, err := os.ReadFile(p.Log)
-	if err != nil {
-		return fmt.Sprintf("the log of %s cannot be read: %v", p.Name, err)
-	}
-	return fmt.Sprintf("end of the log of %s, %s:\n%s", p.Name, p.Log, text[max(0, len(text)-logTailSize):])
+	return tail(p.Name, p.Log)
 }

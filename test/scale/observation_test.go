@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/pipeline-storage/pipeline-storage/test/suite"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 const requestsTotal = "rest_client_requests_total"
@@ -22,14 +22,14 @@ type observation struct {
 type replica struct {
 	pod      string
 	resident int64
-	suite.Metrics
+	process.Metrics
 }
 
 func (m *measurement) read(t *testing.T, name string) observation {
 	t.Helper()
 	o := observation{name: name, at: time.Now()}
 	for _, r := range m.webhook.Replicas {
-		metrics, err := r.ReadMetrics(t.Context())
+		metrics, err := process.ReadMetrics(t.Context(), r.Metrics)
 		require.NoError(t, err)
 		used, err := r.Usage()
 		require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,6 +33,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 	"github.com/pipeline-storage/pipeline-storage/test/scratch"
 )
 
@@ -87,36 +89,24 @@ func run(m *testing.M, options controlplane.Options) (code int, err error) {
 		return code, nil
 	}
 	if code != 0 {
-		fmt.Fprintln(os.Stderr, shared.plane.Logs())
-		SaveLogs(os.Stderr, os.TempDir(), saveLogs)
+		logs := shared.plane.Logs()
+		fmt.Fprintln(os.Stderr, logs.Tails())
+		replicas := process.LogsIn(filepath.Join(shared.dir.Path, "*", "*"))
+		SaveLogs(os.Stderr, slices.Concat(logs, replicas), shared.dir.Path)
 	}
 	return code, shared.plane.Stop()
 }
 
-// saveLogs copies the logs of the control plane and of replicas into a directory.
-func saveLogs(dir string) error {
-	failed := shared.plane.SaveLogs(dir)
-	replicas, _ := filepath.Glob(filepath.Join(shared.dir.Path, "*", "*.log"))
-	for _, log := range replicas {
-		text, err := os.ReadFile(log)
-		if err == nil {
-			name := filepath.Base(filepath.Dir(log)) + "_" + filepath.Base(log)
-			err = os.WriteFile(filepath.Join(dir, name), text, privateMode)
-		}
-		failed = errors.Join(failed, err)
-	}
-	return failed
-}
-
-// SaveLogs has save write logs into a new directory below the one that LogsEnv names, or else below temp, and
-// prints which one that is. Packages that run beside each other have a directory each.
-func SaveLogs(out io.Writer, temp string, save func(dir string) error) {
-	below := cmp.Or(os.Getenv(LogsEnv), temp)
+// SaveLogs copies logs into a new directory below the one that LogsEnv names, or else below that for temporary
+// files, and prints which one that is. Packages that run beside each other have a directory each. The roots are
+// those of [process.Logs.CopyTo].
+func SaveLogs(out io.Writer, logs process.Logs, roots ...string) {
+	below := cmp.Or(os.Getenv(LogsEnv), os.TempDir())
 	err := os.MkdirAll(below, dirMode)
 	wd, _ := os.Getwd() // the package's
 	dir, failed := os.MkdirTemp(below, filepath.Base(wd)+"-logs-")
 	if err = errors.Join(err, failed); err == nil {
-		err = save(dir)
+		err = logs.CopyTo(dir, roots...)
 	}
 	if err != nil {
 		fmt.Fprintln(out, err)

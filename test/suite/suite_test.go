@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
 func TestMain(m *testing.M) { os.Exit(Main(m, controlplane.Options{})) }
@@ -69,17 +70,17 @@ func TestShellRunsBlocksOfADocument(t *testing.T) {
 }
 
 func TestSavesLogsInDirectoryOfPackage(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "logs")
+	dir, log := filepath.Join(t.TempDir(), "logs"), filepath.Join(t.TempDir(), "a.log")
 	t.Setenv(LogsEnv, dir)
+	require.NoError(t, os.WriteFile(log, nil, privateMode))
 	var out strings.Builder
-	save := func(dir string) error { return os.WriteFile(filepath.Join(dir, "a.log"), nil, privateMode) }
-	SaveLogs(&out, t.TempDir(), save)
-	SaveLogs(io.Discard, t.TempDir(), save)
+	SaveLogs(&out, process.Logs{log})
+	SaveLogs(io.Discard, process.Logs{log})
 	saved, err := filepath.Glob(filepath.Join(dir, "suite-logs-*", "a.log"))
 	require.NoError(t, err)
 	assert.Len(t, saved, 2)
 	assert.Contains(t, out.String(), "the whole logs are in "+filepath.Join(dir, "suite-logs-"))
 	out.Reset()
-	SaveLogs(&out, t.TempDir(), func(string) error { return io.ErrShortWrite })
-	assert.Contains(t, out.String(), "short write")
+	SaveLogs(&out, process.Logs{log + ".missing"})
+	assert.Contains(t, out.String(), "no such file")
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,11 +25,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/process"
 )
 
-const (
-	loopback = "127.0.0.1"
-	// configDir is where the chart mounts the ConfigMap.
-	configDir = "/etc/pipeline-storage"
-)
+// configDir is where the chart mounts the ConfigMap.
+const configDir = "/etc/pipeline-storage"
 
 // Webhook is an installation of the chart. Processes on loopback run in place of its pods, with the
 // arguments of its Deployment and the token of its ServiceAccount. What the API server does and what
@@ -182,7 +177,7 @@ func (w *Webhook) WriteConfiguration(ctx context.Context) error {
 
 func (w *Webhook) startReplica(ctx context.Context, deployment *appsv1.Deployment) (*Replica, error) {
 	spec := deployment.Spec.Template.Spec
-	number := len(w.logs())
+	number := len(process.LogsIn(filepath.Join(w.dir, "*")))
 	pod := fmt.Sprintf("%s-%d", w.Name, number)
 	kubeconfig := filepath.Join(w.dir, pod+".kubeconfig")
 	config, err := ServiceAccountConfig(ctx, w.client, w.plane, w.Namespace, spec.ServiceAccountName)
@@ -192,7 +187,7 @@ func (w *Webhook) startReplica(ctx context.Context, deployment *appsv1.Deploymen
 	if err := WriteKubeconfig(config, kubeconfig); err != nil {
 		return nil, err
 	}
-	addresses, err := freeAddresses(3)
+	addresses, err := process.FreeAddresses(3)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +198,6 @@ func (w *Webhook) startReplica(ctx context.Context, deployment *appsv1.Deploymen
 		Args: append(w.arguments(spec.Containers[0].Args), replica.flags(kubeconfig)...),
 	})
 	return replica, err
-}
-
-func (w *Webhook) logs() []string {
-	logs, _ := filepath.Glob(filepath.Join(w.dir, "*.log"))
-	return logs
 }
 
 // arguments are those of the container with the files of this machine.
@@ -246,48 +236,8 @@ func (r *Replica) flags(kubeconfig string) []string {
 
 // Ready returns nil when the replica is ready to get requests.
 func (r *Replica) Ready(ctx context.Context) error {
-	return Get(ctx, "http://"+r.Health+"/readyz")
-}
-
-// Get returns nil when a URL answers 200.
-func Get(ctx context.Context, url string) error {
-	status, _, err := Fetch(ctx, url)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("GET %s: %d", url, status)
-	}
+	_, err := process.Get(ctx, "http://"+r.Health+"/readyz")
 	return err
-}
-
-// Fetch returns the status code and the body of an answer.
-func Fetch(ctx context.Context, url string) (status int, body string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return 0, "", fmt.Errorf("make a request: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, "", fmt.Errorf("read the answer of %s: %w", url, err)
-	}
-	return response.StatusCode, string(text), nil
-}
-
-// freeAddresses are addresses of 127.0.0.1 that were free a moment ago.
-func freeAddresses(count int) ([]string, error) {
-	var addresses []string
-	for range count {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close() // all closed at the end, so that they differ
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
 }
 
 // ServiceAccountConfig returns a configuration with a token of the ServiceAccount, valid for an hour,

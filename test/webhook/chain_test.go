@@ -56,7 +56,7 @@ func assertAuditIsNotOverwritten(t *testing.T) {
 	t.Helper()
 
 	logs := t.TempDir()
-	require.NoError(t, suite.Plane(t).SaveLogs(logs))
+	require.NoError(t, suite.Plane(t).Logs().CopyTo(logs))
 	text, err := os.ReadFile(filepath.Join(logs, "kube-apiserver.log"))
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {

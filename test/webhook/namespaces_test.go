@@ -12,6 +12,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -99,7 +100,7 @@ func TestInstallationsServeTheirOwnNamespaces(t *testing.T) {
 		assertNamespaceUID(t, "pv-data-pipeline."+namespace, namespace)
 	}
 	for _, s := range []*site{shared, second} {
-		_, readiness, err := suite.Fetch(t.Context(), "http://"+s.Replicas[0].Health+"/readyz?verbose")
+		readiness, err := process.Get(t.Context(), "http://"+s.Replicas[0].Health+"/readyz?verbose")
 		require.NoError(t, err)
 		assert.Contains(t, readiness, "installations: ok\n", "the other one is seen, and does not overlap")
 	}

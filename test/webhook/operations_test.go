@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/pipeline-storage/pipeline-storage/test/benchadmission/reviews"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -83,7 +84,7 @@ func (s *site) awaitServing(t *testing.T, namespace string) {
 
 // sumOf reads a metric of a replica.
 func sumOf(ctx context.Context, replica *suite.Replica, name string) (float64, error) {
-	metrics, err := replica.ReadMetrics(ctx)
+	metrics, err := process.ReadMetrics(ctx, replica.Metrics)
 	if err != nil {
 		return 0, err
 	}

@@ -13,9 +13,16 @@ import (
 
 var update = flag.Bool("update", false, "write the expected files of the scripts")
 
+// dialEnv has the test program contact a network in place of running tests.
+const dialEnv = "POSTRENDER_TEST_DIAL"
+
 // TestMain lets the scripts run the command itself.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postrender": main})
+	if os.Getenv(dialEnv) != "" {
+		withoutNetwork(dial)()
+		return
+	}
+	testscript.Main(m, map[string]func(){"postrender": withoutNetwork(main)})
 }
 
 // TestScripts shows what the command does, one behavior a file.

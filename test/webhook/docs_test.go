@@ -3,8 +3,12 @@ package webhook
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
@@ -24,4 +28,14 @@ func TestRunbookCommands(t *testing.T) {
 			return result.Err
 		})
 	}
+	namespace := newNamespace(t, "probe", nil)
+	probe := probeCommand.FindStringSubmatch(suite.Document(t, "docs/operations.md"))
+	require.NotEmpty(t, probe)
+	read := " --namespace=" + namespace + " --output='jsonpath={.spec.volumes[*].persistentVolumeClaim.claimName}'"
+	assert.Equal(t, claimName, shell.Run(t.Context(), t, probe[1]+read).Must(t))
+	awaitReconciled(t)
+	assertNoClaims(t, namespace)
 }
+
+// probeCommand is in a sentence of the runbook.
+var probeCommand = regexp.MustCompile("`(kubectl run probe [^`]*)`")

@@ -132,6 +132,27 @@ func TestUnlabelledPodIsUnchanged(t *testing.T) {
 	assertNoClaims(t, served)
 }
 
+// The label is read when a pod is created. Its volumes cannot change later.
+func TestLaterLabelHasNoEffect(t *testing.T) {
+	requireWebhook(t)
+	t.Parallel()
+	namespace := newNamespace(t, "late", nil)
+	pod := workload(t, "Pod").DeepCopy()
+	pod.SetLabels(nil)
+	pods := resourceOf(shared.Dynamic, namespace, pod)
+	before, err := pods.Create(t.Context(), pod, metav1.CreateOptions{})
+	require.NoError(t, err)
+	label := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, kinds.Label, kinds.LabelEnabled)
+	after, err := pods.Patch(t.Context(), pod.GetName(), types.MergePatchType, label, metav1.PatchOptions{})
+	require.NoError(t, err)
+	unstructured.RemoveNestedField(after.Object, "spec", "nodeName") // it may be scheduled meanwhile
+	unstructured.RemoveNestedField(before.Object, "spec", "nodeName")
+	assert.Equal(t, before.Object["spec"], after.Object["spec"])
+	assert.Empty(t, after.GetAnnotations())
+	awaitReconciled(t)
+	assertNoClaims(t, namespace)
+}
+
 // tokenVolume is the random name of the volume with the ServiceAccount's token.
 var tokenVolume = regexp.MustCompile(`kube-api-access-[a-z0-9]+`)
 

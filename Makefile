@@ -70,11 +70,12 @@ chart:
 	@$(call PART,helm3); "$$part" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination dist
 
 .PHONY: test
+# Without vet, which make lint runs and which would read every dependency again.
 ## Run every test but those on a real node, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
 	@$(call PART,gotestsum); export GOGC=300; LEFT_OUT='test/e2e and test/cluster, which need a real node. Run: make e2e' hack/test.sh "$$part" \
-		--format pkgname-and-test-fails -- -p 4 -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
+		--format pkgname-and-test-fails -- -p 4 -vet=off -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
 		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$)
 
 .PHONY: example-pulumi

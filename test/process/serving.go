@@ -71,16 +71,23 @@ func ReadMetrics(ctx context.Context, address string) (Metrics, error) {
 	return families, nil
 }
 
-// Sum adds the series of a counter or gauge that have all of the labels, such as `method="GET"`. It is an
-// error when the metric has no series at all.
+// Sum adds the series that have all of the labels, such as `method="GET"`: of a counter or gauge, or of the _count or
+// _sum of a histogram. It is an error when the metric has no series at all.
 func (m Metrics) Sum(name string, labels ...string) (total float64, err error) {
-	series := m[name].GetMetric()
+	family, part := name, ""
+	if end := strings.LastIndexByte(name, '_'); m[name] == nil && end > 0 {
+		family, part = name[:end], name[end:]
+	}
+	series := m[family].GetMetric()
 	if len(series) == 0 {
 		return 0, fmt.Errorf("there is no metric %s", name)
 	}
 	for _, s := range series {
 		if hasLabels(s, labels) {
-			total += s.GetCounter().GetValue() + s.GetGauge().GetValue() + s.GetUntyped().GetValue()
+			total += map[string]float64{
+				"":       s.GetCounter().GetValue() + s.GetGauge().GetValue() + s.GetUntyped().GetValue(),
+				"_count": float64(s.GetHistogram().GetSampleCount()), "_sum": s.GetHistogram().GetSampleSum(),
+			}[part]
 		}
 	}
 	return total, nil

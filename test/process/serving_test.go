@@ -13,7 +13,8 @@ import (
 func TestSumsSeriesOfAMetric(t *testing.T) {
 	t.Parallel()
 	metrics := metricsOf(t, "# TYPE requests counter\nrequests{code=\"200\",method=\"GET\"} 2\n"+
-		"requests{code=\"200\",method=\"PUT\"} 1e+1\nrequests_failed 7\n# TYPE up gauge\nup{name=\"a b\"} 1\n")
+		"requests{code=\"200\",method=\"PUT\"} 1e+1\nrequests_failed 7\n# TYPE up gauge\nup{name=\"a b\"} 1\n"+
+		"# TYPE time histogram\ntime_bucket{le=\"1\"} 2\ntime_bucket{le=\"+Inf\"} 3\ntime_sum 7.5\ntime_count 3\n")
 	cases := map[string]struct {
 		name   string
 		labels []string
@@ -24,6 +25,8 @@ func TestSumsSeriesOfAMetric(t *testing.T) {
 		"no series with a label":                            {"requests", []string{`method="POST"`}, 0},
 		"a metric without a type":                           {"requests_failed", nil, 7},
 		"a gauge":                                           {"up", []string{`name="a b"`}, 1},
+		"how often a duration was measured":                 {"time_count", nil, 3},
+		"all durations":                                     {"time_sum", nil, 7.5},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

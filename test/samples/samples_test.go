@@ -1,3 +1,5 @@
+// Package samples_test lets a real API server validate the objects of the configurations in
+// config/samples.
 package samples_test
 
 import (

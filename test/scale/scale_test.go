@@ -242,14 +242,15 @@ func (m *measurement) logTable(t *testing.T) {
 			row(o.name, i+1, mib(float64(r.resident)), mib(heap))
 		}
 	}
+	admissions := m.grown("pipeline_storage_admission_duration_seconds_count")
+	require.InDelta(t, *pods, admissions, 0, "no pod was admitted twice")
 	calls := m.loaded.requests() - m.idle.requests() - m.perSecond*m.loaded.at.Sub(m.idle.at).Seconds()
 	row()
 	row("labelled pods created in", m.createdIn.Round(100*time.Millisecond),
 		fmt.Sprintf("%.0f/s", float64(*pods)/m.createdIn.Seconds()))
 	row("half of the claims bound", m.halfClaims.Round(100*time.Millisecond), "after the first pod")
 	row("all claims bound", m.allClaims.Round(100*time.Millisecond), "after the first pod")
-	row("admissions", m.grown("pipeline_storage_admission_duration_seconds_count"),
-		m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
+	row("admissions", admissions, m.mean("pipeline_storage_admission_duration_seconds"), "each in the handler")
 	row("requests while nothing happens", fmt.Sprintf("%.2f/s", m.perSecond), "both replicas")
 	row("requests for the claims", fmt.Sprintf("%.0f", calls),
 		fmt.Sprintf("%.1f a namespace", calls/float64(len(m.users))))

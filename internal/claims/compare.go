@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
@@ -38,7 +39,10 @@ func (r *reconciliation) compare(ctx context.Context) error {
 	if what := differences(r.claim, wanted); len(what) > 0 {
 		r.warn(ownDifference(r.profile.Name, r.claim.Name, what))
 	}
-	return r.expand(ctx, wanted)
+	if err := r.expand(ctx, wanted); err != nil {
+		return err
+	}
+	return r.addMetadata(ctx, wanted)
 }
 
 // unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would
@@ -89,14 +93,16 @@ func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 }
 
 // sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim
-// with the wanted volume has the wanted data, whatever its class is called.
+// with the wanted volume has the wanted data, whatever its class is called. Where the profile leaves
+// the class to the cluster ([storage.ClusterDefault]), every class is the wanted one: the API server
+// has filled in the one that was the default then.
 func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
 	have, want := existing.Spec, wanted.Spec
 	switch {
 	case want.VolumeName != "" && have.VolumeName != want.VolumeName:
 		why = append(why, fmt.Sprintf("its volume is %q, not %q", have.VolumeName, want.VolumeName))
-	case want.VolumeName == "" && diagnose.ClassOf(existing) != diagnose.ClassOf(wanted):
+	case want.VolumeName == "" && want.StorageClassName != nil && diagnose.ClassOf(existing) != diagnose.ClassOf(wanted):
 		why = append(why, fmt.Sprintf("its StorageClass is %q, not %q", diagnose.ClassOf(existing), diagnose.ClassOf(wanted)))
 	}
 	if diagnose.IsBlock(existing) {
@@ -156,6 +162,9 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 	if have, want := ptr.Deref(existing.AllowVolumeExpansion, false),
 		ptr.Deref(wanted.AllowVolumeExpansion, false); have != want {
 		what = append(what, fmt.Sprintf("its allowVolumeExpansion is %t, not %t", have, want))
+	}
+	if !apiequality.Semantic.DeepEqual(existing.AllowedTopologies, wanted.AllowedTopologies) {
+		what = append(what, "its allowedTopologies are others")
 	}
 	return what
 }

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
@@ -163,10 +163,23 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 		ptr.Deref(wanted.AllowVolumeExpansion, false); have != want {
 		what = append(what, fmt.Sprintf("its allowVolumeExpansion is %t, not %t", have, want))
 	}
-	if !apiequality.Semantic.DeepEqual(existing.AllowedTopologies, wanted.AllowedTopologies) {
-		what = append(what, "its allowedTopologies are others")
+	if have, want := topologies(existing), topologies(wanted); have != want {
+		what = append(what, fmt.Sprintf("its allowedTopologies are %s, not %s", have, want))
 	}
 	return what
+}
+
+// topologies returns the allowed topologies of a class in one line: "zone=a,b or rack=1 and row=2".
+func topologies(class *storagev1.StorageClass) string {
+	var terms []string
+	for _, term := range class.AllowedTopologies {
+		var all []string
+		for _, expression := range term.MatchLabelExpressions {
+			all = append(all, expression.Key+"="+strings.Join(expression.Values, ","))
+		}
+		terms = append(terms, strings.Join(all, " and "))
+	}
+	return cmp.Or(strings.Join(terms, " or "), "unlimited")
 }
 
 // valueDifferences returns which wanted values are missing or different. kind is the singular word

@@ -101,7 +101,7 @@ func TestChartAcceptsWhatTheWebhookAccepts(t *testing.T) {
 		"a variable like a reserved":  "{name: a, env: PATH_TO_DATA}",
 		"the default class":           "{name: a, storageClass: {name: ClusterDefault}}",
 		"a class that exists":         "{name: a, storageClass: {name: gold, create: false}}",
-		"a volume, no class":          "{name: a, storageClass: {create: false}, volume: {handle: v, zone: z, namespace: ml}}",
+		"no class, a volume":          "{name: a, storageClass: {create: false}, volume: {handle: v, zone: z, namespace: e}}",
 		"sizes in every form":         "{name: a, claim: {size: 1048576}}",
 		"a size with a fraction":      "{name: a, claim: {size: 0.5Gi}}",
 		"a size with an exponent":     "{name: a, claim: {size: '1e9'}}",

@@ -12,7 +12,7 @@ import (
 
 // backendsHeader is the first line of files/backends.yaml: people must not edit it.
 const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates read of the " +
-	"backends and the defaults.\n"
+	"backends, the defaults and the reserved names.\n"
 
 // inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage
 // translates are aliases. The list never grows: in-tree plugins were replaced by CSI drivers.
@@ -89,11 +89,34 @@ func makeBackends() ([]byte, error) {
 			"size": profile.Claim.Size.String(), "path": profile.Mount.Path,
 			"reclaimPolicy": string(profile.StorageClass.ReclaimPolicy),
 			"class":         names.StorageClass, "volume": names.Volume,
-			"bindingMode": string(profile.StorageClass.VolumeBindingMode),
-			"fsType":      storage.ClassParameterFSType,
+			"bindingMode":    string(profile.StorageClass.VolumeBindingMode),
+			"fsType":         storage.ClassParameterFSType,
+			"clusterDefault": storage.ClusterDefault,
+		},
+		"reserved": map[string][]reserved{
+			"paths":     rows(storage.ReservedPaths),
+			"variables": rows(storage.ReservedVariables),
+			"keys":      rows(storage.ReservedKeys),
 		},
 	})
 	return append([]byte(backendsHeader), text...), err
+}
+
+// reserved is a row of what a profile must not take, so that the chart refuses it as the webhook
+// does.
+type reserved struct {
+	Name  string `json:"name"`
+	Below bool   `json:"below"`
+	Why   string `json:"why"`
+}
+
+// rows are the rows of a table of package storage.
+func rows(table []storage.Reserved) []reserved {
+	all := make([]reserved, len(table))
+	for i, row := range table {
+		all[i] = reserved(row)
+	}
+	return all
 }
 
 // performance are the parameters of a backend's presets, by their names.

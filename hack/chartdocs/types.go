@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -53,10 +54,40 @@ var (
 				"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/definitions/Profile"},
 			},
 		}},
-		"Profile":      {"required": []string{"name"}},
+		"Profile": {"required": []string{"name"}, "properties": map[string]any{
+			"fsGroup": map[string]any{"type": "integer", "minimum": 0, "maximum": math.MaxInt32},
+		}},
+		"Claim":        {"properties": map[string]any{"size": sizeSchema()}},
 		"StorageClass": {"properties": map[string]any{"backend": backendSchema()}},
+		"Volume": {"properties": map[string]any{
+			"zone": map[string]any{"type": "string", "maxLength": 63, "pattern": labelValue},
+		}},
+		"MountConfig": {"properties": map[string]any{
+			"path": map[string]any{"type": "string", "pattern": mountPath},
+		}},
 	}
 )
+
+const (
+	// labelValue is what the value of a label looks like. Source: Kubernetes, apimachinery,
+	// pkg/api/validate/content (labelValueFmt).
+	labelValue = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+	// mountPath is an absolute path without a colon or control characters. The templates refuse
+	// those that are reserved.
+	mountPath = `^(/[^:\x00-\x1f\x7f]*)?$`
+	// noUnit are sizes below 1Mi as people write them: negative ones, up to six digits without a
+	// unit, and thousandths.
+	noUnit = `^(-.*|\+?[0-9]{0,6}(\.[0-9]*)?|.*[0-9]m|\+?[0-9]{0,3}(\.[0-9]*)?(k|Ki))$`
+)
+
+// sizeSchema takes a quantity. It may be a number, because YAML reads 10 as one. The webhook reads
+// sizes exactly; here those are refused that lack their unit.
+func sizeSchema() map[string]any {
+	return map[string]any{
+		"type": []string{"string", "number"}, "minimum": 1 << 20,
+		"not": map[string]any{"type": "string", "pattern": noUnit},
+	}
+}
 
 // backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.
 // An editor can offer the names. A driver of your own is set by storageClass.driver.

@@ -29,6 +29,8 @@ var (
 	parityMeta = []string{
 		`"labels":{"pipeline-storage":"enabled"}`,
 		`"labels":{"pipeline-storage":"enabled","job-name":"train-1"},"annotations":{"pipeline-storage.io/sub-path":"out"}`,
+		`"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/run/secrets/` +
+			`kubernetes.io/serviceaccount"}`,
 		`"labels":{"pipeline-storage":"enabled","disk.pipeline-storage.io/claim":"pvc-data-pipeline-disk"}`,
 	}
 	paritySpecs = []string{

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,7 +39,10 @@ func (r *reconciliation) compare(ctx context.Context) error {
 	if what := differences(r.claim, wanted); len(what) > 0 {
 		r.warn(ownDifference(r.profile.Name, r.claim.Name, what))
 	}
-	return r.expand(ctx, wanted)
+	if err := r.expand(ctx, wanted); err != nil {
+		return err
+	}
+	return r.addMetadata(ctx, wanted)
 }
 
 // unmanagedMisfits returns why an unmanaged claim cannot replace the one that the profile would
@@ -89,14 +93,16 @@ func differences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 }
 
 // sourceDifferences returns how the origin of a claim's data differs from the wanted one. A claim
-// with the wanted volume has the wanted data, whatever its class is called.
+// with the wanted volume has the wanted data, whatever its class is called. Where the profile leaves
+// the class to the cluster ([storage.ClusterDefault]), every class is the wanted one: the API server
+// has filled in the one that was the default then.
 func sourceDifferences(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	var why []string
 	have, want := existing.Spec, wanted.Spec
 	switch {
 	case want.VolumeName != "" && have.VolumeName != want.VolumeName:
 		why = append(why, fmt.Sprintf("its volume is %q, not %q", have.VolumeName, want.VolumeName))
-	case want.VolumeName == "" && diagnose.ClassOf(existing) != diagnose.ClassOf(wanted):
+	case want.VolumeName == "" && want.StorageClassName != nil && diagnose.ClassOf(existing) != diagnose.ClassOf(wanted):
 		why = append(why, fmt.Sprintf("its StorageClass is %q, not %q", diagnose.ClassOf(existing), diagnose.ClassOf(wanted)))
 	}
 	if diagnose.IsBlock(existing) {
@@ -157,7 +163,23 @@ func classDifferences(existing, wanted *storagev1.StorageClass) []string {
 		ptr.Deref(wanted.AllowVolumeExpansion, false); have != want {
 		what = append(what, fmt.Sprintf("its allowVolumeExpansion is %t, not %t", have, want))
 	}
+	if have, want := topologies(existing), topologies(wanted); have != want {
+		what = append(what, fmt.Sprintf("its allowedTopologies are %s, not %s", have, want))
+	}
 	return what
+}
+
+// topologies returns the allowed topologies of a class in one line: "zone=a,b or rack=1 and row=2".
+func topologies(class *storagev1.StorageClass) string {
+	var terms []string
+	for _, term := range class.AllowedTopologies {
+		var all []string
+		for _, expression := range term.MatchLabelExpressions {
+			all = append(all, expression.Key+"="+strings.Join(expression.Values, ","))
+		}
+		terms = append(terms, strings.Join(all, " and "))
+	}
+	return cmp.Or(strings.Join(terms, " or "), "unlimited")
 }
 
 // valueDifferences returns which wanted values are missing or different. kind is the singular word

@@ -41,6 +41,7 @@ type reconciler struct {
 	writer    client.Writer
 	events    *kube.Events
 	inSync    sync.Map // storage.ProfileRef to syncState
+	completed sync.Map // storage.ProfileRef to metadataState
 	nodesRead sync.Map // storage.ProfileRef to time.Time, when the nodes of its pods were last read
 	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[storage.ProfileRef]]
 }
@@ -182,6 +183,7 @@ func (r *reconciliation) reconcile(ctx context.Context) (time.Duration, error) {
 	}
 	if len(r.pods) == 0 && !r.own() {
 		r.inSync.Delete(r.ref)
+		r.completed.Delete(r.ref)
 		r.nodesRead.Delete(r.ref)
 		return 0, nil
 	}

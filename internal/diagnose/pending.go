@@ -205,8 +205,13 @@ func VolumeMisfits(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 func classCause(s *Snapshot) *cause {
 	name := ClassOf(s.Claim)
 	switch {
-	case s.Claim.Spec.VolumeName != "" || s.Claim.Spec.StorageClassName == nil:
+	case s.Claim.Spec.VolumeName != "":
 		return nil
+	case s.Claim.Spec.StorageClassName == nil: // Kubernetes fills it in as soon as there is a default class
+		return &cause{
+			ReasonClassMissing, "it names no StorageClass, and the cluster has no default one: ",
+			"annotate a class with storageclass.kubernetes.io/is-default-class: \"true\", and the claim gets it",
+		}
 	case name == "":
 		return &cause{
 			ReasonVolumeMissing, "it has no StorageClass that could make a volume: ",

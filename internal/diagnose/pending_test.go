@@ -194,8 +194,9 @@ func TestDiagnose(t *testing.T) {
 		"no class is named, and the cluster has no default one": {
 			Snapshot{Claim: claimtest.Claim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = nil })},
 			Finding{
-				Reason: ReasonPending,
-				Note:   "claim data is Pending: kubectl describe persistentvolumeclaim data --namespace ml shows its events",
+				Reason: ReasonClassMissing,
+				Note: "claim data is Pending because it names no StorageClass, and the cluster has no default one: annotate a " +
+					"class with storageclass.kubernetes.io/is-default-class: \"true\", and the claim gets it",
 			},
 		},
 	} {

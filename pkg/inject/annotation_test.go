@@ -230,6 +230,21 @@ func TestAnnotationsNeverWiden(t *testing.T) {
 			[]string{"mount-path: /var/run/secrets/kubernetes.io/serviceaccount/x"},
 			"would hide the pod's service account token",
 		},
+		"the token by its other name": {
+			[]string{"mount-path: /run/secrets/kubernetes.io/serviceaccount"},
+			"would hide the pod's service account token in /var/run/secrets/kubernetes.io/serviceaccount",
+		},
+		"a path of the kernel": {
+			[]string{"mount-path: /proc/data/"},
+			`annotation pipeline-storage.io/mount-path: "/proc/data/" is in /proc, where container runtimes mount no volume`,
+		},
+		"the container's programs":          {[]string{"mount-path: /usr/bin"}, "would hide the container's programs"},
+		"a file that Kubernetes mounts":     {[]string{"mount-path: /etc/hosts"}, "is a file that Kubernetes mounts"},
+		"a control character in a path":     {[]string{"mount-path: /a\x00"}, "must not contain control characters"},
+		"a control character in a sub-path": {[]string{"sub-path: a\x00"}, "must not contain control characters"},
+		"a sub-path that is too long with the profile's": {
+			[]string{"sub-path: " + strings.Repeat("abc/", 1023)}, "must not be longer than 4095 bytes",
+		},
 		"a mount path with two dots": {[]string{"mount-path: /a/.."}, "must not contain two dots"},
 		"a mount path with a colon":  {[]string{"mount-path: /a:/b"}, "must not contain a colon"},
 		"an absolute sub-path": {

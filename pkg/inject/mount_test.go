@@ -357,7 +357,7 @@ func TestSubPathPlaceholdersAreChecked(t *testing.T) {
 	_, _, err := storage.Load(
 		[]byte(injecttest.FileHead + "profiles: [{name: default, env: PIPELINE_STORAGE_POD_NAME}]\n"),
 	)
-	require.ErrorContains(t, err, "must not begin with PIPELINE_STORAGE_POD_")
+	require.ErrorContains(t, err, "begins with PIPELINE_STORAGE_POD_")
 
 	result := patch(t, injecttest.Load(t, withSubPath("team")), annotated(t, "sub-path: {pod.name}"))
 	assert.Contains(t, result.Refused().Message, "placeholders are for mount.subPath of the profile only")

@@ -51,7 +51,9 @@ var snapshots = schema.GroupVersionResource{
 var update = flag.Bool("update", false, "write the expected files")
 
 // more are samples beside those that every backend has, each with its backend.
-var more = map[string]string{origin: "aws-ebs", "classes.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi"}
+var more = map[string]string{
+	origin: "aws-ebs", "classes.yaml": "aws-ebs", "labels.yaml": "aws-ebs", "lustre.yaml": "csi", "portworx.yaml": "csi",
+}
 
 var resources = map[string]schema.GroupVersionResource{
 	"StorageClass":          {Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},

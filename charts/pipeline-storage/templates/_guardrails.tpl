@@ -108,12 +108,25 @@ object.reclaimPolicy == {{ toRawJson .reclaimPolicy }} &&
 object.volumeBindingMode == {{ toRawJson .bindingMode }} &&
 object.?allowVolumeExpansion.orValue(false) == {{ .expansion }} &&
 variables.parameters == {{ toRawJson .parameters }} &&
+variables.topologies == {{ toRawJson .topologies }} &&
 variables.mountOptions == {{ toRawJson .classMountOptions }}
 {{- end -}}
 
 {{/*
-Whether an object is the claim of a profile, in CEL. An update changes the size only, so that the rest needs no second look. A
-claim for a volume to re-bind has the class of that volume, and its size until it is bound.
+Whether all labels or annotations that an update adds are a profile's own, in CEL: list OWN NEW OLD, the latter two in CEL.
+*/}}
+{{- define "pipeline-storage.guardrails.added" -}}
+{{- $entries := list -}}
+{{- range $key, $value := index . 0 -}}
+  {{- $entries = append $entries (printf "%s: %s" (toRawJson $key) (include "pipeline-storage.guardrails.name" (list $value "request.namespace"))) -}}
+{{- end -}}
+{{ index . 1 }}.all(k, k in {{ index . 2 }}{{ if $entries }} || {{ printf "{%s}" (join ", " $entries) }}[?k] == {{ index . 1 }}[?k]{{ end }})
+{{- end -}}
+
+{{/*
+Whether an object is the claim of a profile, in CEL. An update changes the size and adds labels and annotations, so that the rest
+needs no second look. A claim for a volume to re-bind has the class of that volume, and its size until it is bound. The API server
+fills in the cluster's default class before this is evaluated, and its name is not known here.
 */}}
 {{- define "pipeline-storage.guardrails.claim" -}}
 {{ include "pipeline-storage.guardrails.claimKey" (list . "object.metadata.name" "request.namespace") }} &&
@@ -121,14 +134,18 @@ variables.profile == {{ toRawJson .name }} &&
 {{- with .namespaceSelector }}
 {{ include "pipeline-storage.guardrails.selects" (list . "variables.namespaceLabels") }} &&
 {{- end }}
-variables.size.compareTo(quantity({{ toRawJson .size }})) <= 0 &&
-(request.operation == 'UPDATE' || (
+(variables.size.compareTo(quantity({{ toRawJson .size }})) <= 0 || variables.keepsSize) &&
+(request.operation == 'UPDATE' ?
+{{ include "pipeline-storage.guardrails.added" (list .claimLabels "variables.labels" "variables.oldLabels") }} &&
+{{ include "pipeline-storage.guardrails.added" (list .claimAnnotations "variables.annotations" "variables.oldAnnotations") }} : (
 {{- if .volume }}
 variables.volumeName == {{ include "pipeline-storage.guardrails.name" (list .volume "request.namespace") }} &&
 {{- else }}
 (variables.volumeName != '' || (
-variables.size.compareTo(quantity({{ toRawJson .size }})) == 0 &&
-object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }})) &&
+variables.size.compareTo(quantity({{ toRawJson .size }})) == 0
+{{- if not .isClusterDefault }} &&
+object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }}
+{{- end }})) &&
 {{- end }}
 {{ include "pipeline-storage.guardrails.attributesClass" (list . "request.namespace") }} &&
 variables.accessModes == {{ toRawJson .accessModes }}))

@@ -2,6 +2,9 @@
 What the profiles of the configuration create, as a JSON list of
   name, claim, class, volume, attributesClass
                                        the profile, and its objects at admission; {namespace} stands for that of the claim
+  isClusterDefault                     whether the class is the cluster's default one, so that its name is not known here
+  claimLabels, claimAnnotations        of the profile's own
+  topologies                           the allowedTopologies of the class: per term a list of KEY=VALUE,VALUE
   size, accessModes, bindingMode, expansion
   namespace, shared, zone              of its volume; zone is KEY=VALUE or empty
   namespaceSelector
@@ -25,7 +28,8 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
   {{- $backend := get $known.backends (get $known.aliases $backendName | default $backendName) -}}
 
   {{- $claimCreated := dig "create" true $claim -}}
-  {{- $classCreated := dig "create" $claimCreated $class -}}
+  {{- $isClusterDefault := eq ($class.name | default "") $known.defaults.clusterDefault -}}
+  {{- $classCreated := dig "create" (and $claimCreated (not $isClusterDefault)) $class -}}
   {{- $volumeCreated := and (kindIs "map" .volume) (dig "create" $claimCreated $volume) -}}
 
   {{- $parameters := deepCopy $backend.parameters -}}
@@ -80,11 +84,21 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
       {{- fail (printf "config.profiles: at admission no release is known: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}
   {{- end -}}
+  {{- include "pipeline-storage.refuse" (list . $known $classCreated) -}}
   {{- if and $volumeCreated (not $volume.handle) -}}
     {{- fail (printf "config.profiles: profile %q: volume.handle is required: %s" .name $backend.handle) -}}
   {{- end -}}
   {{- if and (kindIs "map" .volume) (or $claimCreated $volumeCreated) (not $volume.namespace) (not $volume.shared) -}}
     {{- fail (printf "config.profiles: profile %q: the volume needs the namespace that it serves, volume.namespace, or volume.shared: true" .name) -}}
+  {{- end -}}
+
+  {{- $topologies := list -}}
+  {{- range $class.allowedTopologies -}}
+    {{- $term := list -}}
+    {{- range .matchLabelExpressions -}}
+      {{- $term = append $term (printf "%s=%s" .key (join "," .values)) -}}
+    {{- end -}}
+    {{- $topologies = append $topologies $term -}}
   {{- end -}}
 
   {{- $readOnly := dig "readOnly" false (.mount | default dict) -}}
@@ -97,6 +111,10 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
         "name" .name
         "claim" ($claim.name | default (printf "%s%s" $known.defaults.claim $suffix))
         "class" ($class.name | default $defaultClass)
+        "isClusterDefault" $isClusterDefault
+        "claimLabels" ($claim.labels | default dict)
+        "claimAnnotations" ($claim.annotations | default dict)
+        "topologies" $topologies
         "volume" $volumeName
         "attributesClass" $attributesClass
         "accessModes" ($claim.accessModes | default (list $backend.accessMode))

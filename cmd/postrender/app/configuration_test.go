@@ -63,7 +63,22 @@ var fields = map[string]struct {
 		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd",
 			[]corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
 	}},
-	"class":   {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
+	"class": {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
+	"class, the cluster's default one": {"--class ClusterDefault", func(p *storage.Profile) {
+		p.StorageClass.Name, p.StorageClass.Create = storage.ClusterDefault, new(false)
+	}},
+	"claim-label": {"--claim-label team={namespace} --claim-label a=", func(p *storage.Profile) {
+		p.Claim.Labels = map[string]string{"team": "{namespace}", "a": ""}
+	}},
+	"claim-annotation": {"--claim-annotation a=b,c=d", func(p *storage.Profile) {
+		p.Claim.Annotations = map[string]string{"a": "b,c=d"}
+	}},
+	"allowed-topology": {"--allowed-topology zone=a,b --allowed-topology zone=c", func(p *storage.Profile) {
+		p.StorageClass.AllowedTopologies = []corev1.TopologySelectorTerm{
+			{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "zone", Values: []string{"a", "b"}}}},
+			{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "zone", Values: []string{"c"}}}},
+		}
+	}},
 	"backend": {"--backend local-path", func(p *storage.Profile) { p.StorageClass.Backend = "local-path" }},
 	"driver": {"--backend csi --driver d.io", func(p *storage.Profile) {
 		p.StorageClass.Backend,
@@ -135,9 +150,9 @@ var fields = map[string]struct {
 		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
 	}},
 	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold " +
-		"--attributes-parameter a=b --snapshot-class s", func(p *storage.Profile) {
+		"--attributes-parameter a=b --snapshot-class s --class c", func(p *storage.Profile) {
 		gold(p)
-		p.StorageClass.Create = new(false)
+		p.StorageClass.Name, p.StorageClass.Create = "c", new(false)
 		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
 	}},
 	"mount-path":     {"--mount-path /m", func(p *storage.Profile) { p.Mount.Path = "/m" }},
@@ -154,8 +169,8 @@ var fields = map[string]struct {
 	},
 	"fs-group": {"--fs-group 0", func(p *storage.Profile) { p.FSGroup = new(int64(0)) }},
 	"env":      {"--env E", func(p *storage.Profile) { p.Env = "E" }},
-	"create": {"--create claim", func(p *storage.Profile) {
-		p.StorageClass.Create, p.Claim.Create = new(false), new(true)
+	"create": {"--create claim --class s", func(p *storage.Profile) {
+		p.StorageClass.Name, p.StorageClass.Create, p.Claim.Create = "s", new(false), new(true)
 	}},
 	"create, none": {"--create none", func(p *storage.Profile) {
 		p.StorageClass.Create, p.Claim.Create = new(false), new(false)
@@ -186,9 +201,24 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		exp  string
 	}{
 		"a size that is not a quantity": {"--size 10Gib", `--size: "10Gib" is not a quantity such as 100Gi`},
-		"a size of zero":                {"--size 0", "--size: must be greater than zero"},
+		"a size of zero":                {"--size 0", `--size: "0" must be greater than zero`},
+		"a class that nothing creates":  {"--create claim", "--class: Required value: the class is not created"},
+		"the cluster's class, created": {
+			"--create class,claim --class ClusterDefault",
+			`--class: Invalid value: "ClusterDefault": is a class that exists: do not create one`,
+		},
+		"a label without a value": {"--claim-label team", `--claim-label: "team" is not KEY=VALUE`},
+		"a label that breaks things": {
+			"--claim-label app.kubernetes.io/managed-by=me", "--claim-label[app.kubernetes.io/managed-by]: Invalid value",
+		},
+		"a size without its unit": {
+			"--size 10", `--size: "10" is 10 bytes, and a claim has 1Mi at least: write the unit, such as 10Gi`,
+		},
+		"a topology without values":     {"--allowed-topology zone", `--allowed-topology: "zone" is not KEY=VALUE,VALUE`},
+		"a path that breaks things":     {"--mount-path /proc", `--mount-path: Invalid value: "/proc": is in /proc`},
+		"a variable that breaks things": {"--env PATH", `--env: Invalid value: "PATH": is the list of directories`},
 		"a group that is not a number":  {"--fs-group staff", `--fs-group: "staff" is no group number`},
-		"a negative group":              {"--fs-group -1", "--fs-group: Invalid value: -1: must not be negative"},
+		"a negative group":              {"--fs-group -1", "--fs-group: Invalid value: -1: must be between 0 and 2147483647"},
 		"a parameter without =":         {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
 		"an attribute without key":      {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
 		"a yes":                         {"--read-only=yes", `--read-only: "yes" is neither true nor false`},

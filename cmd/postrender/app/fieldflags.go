@@ -59,8 +59,19 @@ var fieldFlags = []fieldFlag{
 		apply: setAccessModes,
 	},
 	{
+		section: sectionCreate, name: "claim-label", path: "claim.labels", value: "KEY=VALUE",
+		usage: "label of the claim; {namespace} and {release} are replaced; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &p.Claim.Labels }),
+	},
+	{
+		section: sectionCreate, name: "claim-annotation", path: "claim.annotations", value: "KEY=VALUE",
+		usage: "annotation of the claim; {namespace} and {release} are replaced; may be repeated",
+		apply: pairsField(func(p *storage.Profile) *map[string]string { return &p.Claim.Annotations }),
+	},
+	{
 		section: sectionCreate, name: "class", path: "storageClass.name", value: "NAME",
-		usage: "storage class (default fast.<namespace>.<release>)",
+		usage: "storage class; " + storage.ClusterDefault + " is the cluster's default one " +
+			"(default fast.<namespace>.<release>)",
 		apply: stringField(func(p *storage.Profile) *string { return &p.StorageClass.Name }),
 	},
 	{
@@ -103,6 +114,11 @@ var fieldFlags = []fieldFlag{
 		usage:  "whether claims may grow (default true)",
 		isBool: true,
 		apply:  boolField(func(p *storage.Profile) **bool { return &p.StorageClass.AllowVolumeExpansion }),
+	},
+	{
+		section: sectionCreate, name: "allowed-topology", path: "storageClass.allowedTopologies", value: "KEY=VALUE,VALUE",
+		usage: "node label, and the values of it where new volumes may be; may be repeated (default: everywhere)",
+		apply: setTopologies,
 	},
 
 	{

@@ -14,17 +14,21 @@ import (
 
 // withoutFlag are the fields of a configuration file that no flag sets, each with the reason.
 var withoutFlag = map[string]string{
-	"apiVersion":                        "flags have no version",
-	"kind":                              "flags have no kind",
-	"metadata":                          "it is for kustomize",
-	"profiles[].name":                   "flags set the fields of the only profile, whatever its name",
-	"profiles[].default":                "there is only one profile; --profile chooses among several",
-	"profiles[].namespaceSelector":      "it is for admission",
-	"profiles[].claim.create":           "--create lists the objects",
-	"profiles[].storageClass.create":    "--create lists the objects",
-	"profiles[].volume.create":          "--create lists the objects",
-	"profiles[].attributesClass.create": "--create lists the objects",
-	"profiles[].snapshotClass.create":   "--create lists the objects",
+	"apiVersion":                          "flags have no version",
+	"kind":                                "flags have no kind",
+	"metadata":                            "it is for kustomize",
+	"profiles[].name":                     "flags set the fields of the only profile, whatever its name",
+	"profiles[].default":                  "there is only one profile; --profile chooses among several",
+	"profiles[].namespaceSelector":        "it is for admission",
+	"profiles[].claim.create":             "--create lists the objects",
+	"profiles[].storageClass.create":      "--create lists the objects",
+	"profiles[].volume.create":            "--create lists the objects",
+	"profiles[].attributesClass.create":   "--create lists the objects",
+	"profiles[].snapshotClass.create":     "--create lists the objects",
+	"profiles[].storageClass.labels":      "a file has them: policies require those of claims most often",
+	"profiles[].storageClass.annotations": "a file has them: policies require those of claims most often",
+	"profiles[].volume.labels":            "a file has them: policies require those of claims most often",
+	"profiles[].volume.annotations":       "a file has them: policies require those of claims most often",
 }
 
 // TestEveryFieldHasAFlag walks the types of the configuration. A new field needs a row in fieldFlags or in withoutFlag.

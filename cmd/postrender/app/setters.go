@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -123,17 +122,24 @@ func plainBoolField(field func(*storage.Profile) *bool) func(*storage.Profile, [
 	}
 }
 
-// setSize sets the size that the claim requests. It refuses a size that is not positive, so that
-// the error has the name of the flag.
-func setSize(p *storage.Profile, values []string) error {
-	size, err := resource.ParseQuantity(last(values))
-	if err != nil {
-		return fmt.Errorf("%q is not a quantity such as 100Gi", last(values))
+// setSize sets the size that the claim requests. It refuses a wrong size here, so that the error
+// has the name of the flag.
+func setSize(p *storage.Profile, values []string) error { return p.Claim.SetSize(last(values)) }
+
+// setTopologies replaces the topologies of the file by one for each KEY=VALUE,VALUE.
+func setTopologies(p *storage.Profile, values []string) error {
+	p.StorageClass.AllowedTopologies = nil
+	for _, text := range values {
+		key, list, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("%q is not KEY=VALUE,VALUE", text)
+		}
+		p.StorageClass.AllowedTopologies = append(p.StorageClass.AllowedTopologies, corev1.TopologySelectorTerm{
+			MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{
+				{Key: key, Values: commaSeparated([]string{list})},
+			},
+		})
 	}
-	if size.Sign() <= 0 {
-		return errors.New("must be greater than zero")
-	}
-	p.Claim.Size = size
 	return nil
 }
 

@@ -54,8 +54,8 @@ type Profile struct {
 	Volume *Volume `json:"volume,omitempty"`
 	// Mount is where the storage appears.
 	Mount MountConfig `json:"mount,omitzero"`
-	// FSGroup is set on pods that have none, with fsGroupChangePolicy OnRootMismatch. Default:
-	// none.
+	// FSGroup is set on pods that have none, with fsGroupChangePolicy OnRootMismatch: a group from 0
+	// to 2147483647. Default: none.
 	FSGroup *int64 `json:"fsGroup,omitempty"`
 	// Env is the name of an environment variable that holds the mount path in every container with
 	// the mount. Default: none.
@@ -79,19 +79,25 @@ type Claim struct {
 	// Name is used as it is written, with {namespace} and {release} replaced. Default: see
 	// [Profile.Names].
 	Name string `json:"name,omitempty"`
-	// Size is what the claim requests. Default: 100Gi.
+	// Size is what the claim requests, 1Mi at least. Default: 100Gi.
 	Size resource.Quantity `json:"size,omitzero"`
 	// AccessModes are those of the claim. Default: ReadWriteOnce, or the first mode of a backend
 	// without it.
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 	// Create is whether the claim is created; false uses an existing one. Default: true.
 	Create *bool `json:"create,omitempty"`
+	// Labels are those of the claim, in addition to pipeline-storage's own. {namespace} and {release}
+	// in a value are replaced. Default: none.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations are those of the claim, as Labels are. Default: none.
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // StorageClass describes the StorageClass of a profile.
 type StorageClass struct { //nolint:revive // it is what Kubernetes calls it, and the name of its schema
-	// Name is used as it is written, with {namespace} and {release} replaced. Default: see
-	// [Profile.Names].
+	// Name is used as it is written, with {namespace} and {release} replaced. ClusterDefault stands
+	// for the default class of the cluster. Default: see [Profile.Names]. Where the class is not
+	// created, the claim's has no default.
 	Name string `json:"name,omitempty"`
 	// Backend is the preset, one of [Backends]. Default: aws-ebs.
 	Backend string `json:"backend,omitempty"`
@@ -112,8 +118,17 @@ type StorageClass struct { //nolint:revive // it is what Kubernetes calls it, an
 	VolumeBindingMode storagev1.VolumeBindingMode `json:"volumeBindingMode,omitempty"`
 	// AllowVolumeExpansion is whether claims can be expanded. Default: true.
 	AllowVolumeExpansion *bool `json:"allowVolumeExpansion,omitempty"`
-	// Create is whether the class is created; false uses an existing one. Default: as the claim's.
+	// AllowedTopologies are where the class may make volumes. Default: everywhere.
+	// Source: Kubernetes, Storage Classes, Allowed Topologies.
+	AllowedTopologies []corev1.TopologySelectorTerm `json:"allowedTopologies,omitempty"`
+	// Create is whether the class is created; false uses an existing one. Default: as the claim's, and
+	// false for ClusterDefault.
 	Create *bool `json:"create,omitempty"`
+	// Labels are those of the class, in addition to pipeline-storage's own. {namespace} and {release}
+	// in a value are replaced, by the release's. Default: none.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations are those of the class, as Labels are. Default: none.
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // Volume describes an existing volume, for a PersistentVolume that is bound to the claim in
@@ -146,11 +161,16 @@ type Volume struct {
 	// Create is whether the PersistentVolume is created; false uses an existing one. Default: as
 	// the claim's.
 	Create *bool `json:"create,omitempty"`
+	// Labels are those of the PersistentVolume, in addition to pipeline-storage's own. {namespace} and
+	// {release} in a value are replaced. Default: none.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations are those of the PersistentVolume, as Labels are. Default: none.
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // MountConfig is where and how a storage appears in a pod's containers.
 type MountConfig struct {
-	// Path is the absolute mount path. Default: /data.
+	// Path is the absolute mount path, and none of [ReservedPaths]. Default: /data.
 	Path string `json:"path,omitempty"`
 	// SubPath is a directory of the volume, without "..". Default: its root. Its [Placeholders] are
 	// replaced, so that pods, runs or namespaces have directories of their own.

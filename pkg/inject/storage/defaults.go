@@ -59,7 +59,7 @@ func (p *Profile) setDefaults() []string {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{p.Backend().defaultAccessMode()}
 	}
 	p.Claim.Create = cmp.Or(p.Claim.Create, new(true))
-	p.StorageClass.Create = cmp.Or(p.StorageClass.Create, new(*p.Claim.Create))
+	p.StorageClass.Create = cmp.Or(p.StorageClass.Create, new(*p.Claim.Create && !p.StorageClass.UsesClusterDefault()))
 	p.StorageClass.AllowVolumeExpansion = cmp.Or(p.StorageClass.AllowVolumeExpansion, new(true))
 	if p.StorageClass.ReclaimPolicy == "" {
 		p.StorageClass.ReclaimPolicy = defaultReclaim

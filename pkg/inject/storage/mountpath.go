@@ -1,18 +1,14 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// serviceAccountPath is where the API server mounts a pod's token; a mount there would take it
-// away. Source: Kubernetes, plugin/pkg/admission/serviceaccount DefaultAPITokenMountPath.
-const serviceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // SetPath changes the mount path, or refuses one at which a volume would hide what the container
 // needs.
@@ -30,7 +26,11 @@ func (m *MountConfig) AddSubPath(directory string) error {
 	if err := errors.Join(checkSubPath(directory), checkNoPlaceholders(directory)); err != nil {
 		return err
 	}
-	m.SubPath = path.Join(m.SubPath, directory)
+	joined := path.Join(m.SubPath, directory)
+	if err := checkPathText(joined); err != nil {
+		return err
+	}
+	m.SubPath = joined
 	return nil
 }
 
@@ -51,7 +51,6 @@ func (m *MountConfig) validate(at *field.Path) field.ErrorList {
 
 // checkMountPath refuses paths at which a volume would hide what the container needs.
 func checkMountPath(p string) error {
-	clean := path.Clean(p)
 	switch {
 	case !path.IsAbs(p):
 		return errors.New("must be an absolute path")
@@ -59,20 +58,17 @@ func checkMountPath(p string) error {
 		return errors.New("must not contain a colon")
 	case hasDotDot(p):
 		return errors.New("must not contain two dots")
-	case clean == "/":
-		return errors.New("would hide the container's whole file system")
-	case IsBelow(clean, serviceAccountPath):
-		return fmt.Errorf("would hide the pod's service account token in %s", serviceAccountPath)
 	}
-	return nil
+	return cmp.Or(checkPathText(p), checkReservedPath(path.Clean(p)))
 }
 
-// checkSubPath refuses what the API server refuses: absolute paths and "..".
+// checkSubPath refuses what the API server refuses, absolute paths and "..", and what no file
+// system takes.
 func checkSubPath(p string) error {
 	if path.IsAbs(p) || hasDotDot(p) {
 		return errors.New("must be a relative path without two dots")
 	}
-	return nil
+	return checkPathText(longest(p))
 }
 
 // hasDotDot reports whether an element of a path leads to its parent directory.

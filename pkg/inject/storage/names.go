@@ -19,7 +19,7 @@ type Release struct {
 
 // Names are the names of a profile's objects.
 type Names struct {
-	StorageClass, Volume, Claim string
+	StorageClass, Volume, Claim string // the class is empty where it is [ClusterDefault]
 	// AttributesClass and SnapshotClass are empty where the profile has none.
 	AttributesClass, SnapshotClass string
 }
@@ -39,6 +39,9 @@ func (p *Profile) Names(r Release, namespace string) Names {
 	n := Names{
 		StorageClass: cmp.Or(complete(p.StorageClass.Name, releaseNamespace, r.Name), class),
 		Claim:        p.ClaimName(r, namespace),
+	}
+	if p.StorageClass.UsesClusterDefault() {
+		n.StorageClass = ""
 	}
 	p.nameClasses(&n, class, releaseNamespace, r.Name)
 	if p.Volume != nil {

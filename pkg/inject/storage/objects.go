@@ -110,13 +110,13 @@ func (p *Profile) addObjects(s *ObjectSet, r Release, namespaces []string) error
 	}
 	p.addClasses(s, r, namespaces)
 	for _, namespace := range served {
-		s.Volumes = append(s.Volumes, p.persistentVolume(p.Names(r, namespace), namespace))
+		s.Volumes = append(s.Volumes, p.persistentVolume(r, namespace))
 	}
 	if !*p.Claim.Create {
 		return nil
 	}
 	for _, namespace := range namespaces {
-		s.Claims = append(s.Claims, p.claim(p.Names(r, namespace), namespace))
+		s.Claims = append(s.Claims, p.claim(r, namespace))
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	for _, namespace := range namespaces {
 		n := p.Names(r, namespace)
 		if *p.StorageClass.Create && once("StorageClass", n.StorageClass) {
-			s.StorageClasses = append(s.StorageClasses, p.storageClass(n))
+			s.StorageClasses = append(s.StorageClasses, p.storageClass(r, namespace))
 		}
 		if p.createsAttributesClass() && once("VolumeAttributesClass", n.AttributesClass) {
 			s.AttributesClasses = append(s.AttributesClasses, p.attributesClass(n))
@@ -193,30 +193,37 @@ func (p *Profile) addClasses(s *ObjectSet, r Release, namespaces []string) {
 	}
 }
 
-// storageClass is the StorageClass of the profile. Its fields are copies: the caller may change
-// them.
-func (p *Profile) storageClass(n Names) *storagev1.StorageClass {
+// storageClass is the StorageClass of the profile, for the release or, without one, for the
+// claim's namespace. Its fields are copies: the caller may change them.
+func (p *Profile) storageClass(r Release, namespace string) *storagev1.StorageClass {
+	meta := p.meta(p.Names(r, namespace).StorageClass, "")
+	addMetadata(&meta, p.StorageClass.Labels, p.StorageClass.Annotations, cmp.Or(r.Namespace, namespace), r.Name)
 	return &storagev1.StorageClass{
 		TypeMeta:             metav1.TypeMeta{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"},
-		ObjectMeta:           p.meta(n.StorageClass, ""),
+		ObjectMeta:           meta,
 		Provisioner:          p.driver(),
 		Parameters:           p.parameters(),
 		MountOptions:         slices.Clone(p.StorageClass.MountOptions),
 		ReclaimPolicy:        new(p.StorageClass.ReclaimPolicy),
 		VolumeBindingMode:    new(p.StorageClass.VolumeBindingMode),
 		AllowVolumeExpansion: new(*p.StorageClass.AllowVolumeExpansion),
+		AllowedTopologies:    p.StorageClass.allowedTopologies(),
 	}
 }
 
 // claim is the PersistentVolumeClaim of the profile in a namespace. Without a static volume its
-// volumeName is empty, and the class provisions the volume.
-func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim {
+// volumeName is empty, and the class provisions the volume. [ClusterDefault] leaves the class to
+// the API server.
+func (p *Profile) claim(r Release, namespace string) *corev1.PersistentVolumeClaim {
+	n := p.Names(r, namespace)
+	meta := p.meta(n.Claim, namespace)
+	addMetadata(&meta, p.Claim.Labels, p.Claim.Annotations, namespace, r.Name)
 	return &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-		ObjectMeta: p.meta(n.Claim, namespace),
+		ObjectMeta: meta,
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
-			StorageClassName: &n.StorageClass,
+			StorageClassName: stringPointer(n.StorageClass),
 			VolumeName:       n.Volume,
 			// The binder requires the volume to have the same class.
 			// Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
@@ -231,10 +238,13 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 // persistentVolume is the static volume of the profile, bound in advance to its claim in a
 // namespace. The claimRef has no UID, so that a recreated claim binds again.
 // Source: Kubernetes, Persistent Volumes, Reserving a PersistentVolume.
-func (p *Profile) persistentVolume(n Names, namespace string) *corev1.PersistentVolume {
+func (p *Profile) persistentVolume(r Release, namespace string) *corev1.PersistentVolume {
+	n := p.Names(r, namespace)
+	meta := p.meta(n.Volume, "")
+	addMetadata(&meta, p.Volume.Labels, p.Volume.Annotations, namespace, r.Name)
 	return &corev1.PersistentVolume{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"},
-		ObjectMeta: p.meta(n.Volume, ""),
+		ObjectMeta: meta,
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: p.Claim.Size},
 			AccessModes:                   slices.Clone(p.Claim.AccessModes),

@@ -83,23 +83,21 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 		errs = append(errs, field.NotSupported(at.Child("storageClass", "backend"), p.StorageClass.Backend, backendNames()))
 	}
 	errs = append(errs, p.Claim.validate(at.Child("claim"), backend)...)
+	errs = append(errs, p.validateClassName(at.Child("storageClass", "name"))...)
 	errs = append(errs, p.StorageClass.validate(at.Child("storageClass"), backend)...)
 	errs = append(errs, p.validateDriver(at.Child("storageClass", "driver"), backend)...)
 	errs = append(errs, p.validateProvisioning(at.Child("storageClass"), backend)...)
 	errs = append(errs, p.validateVolume(at.Child("volume"), backend)...)
 	errs = append(errs, p.validateClasses(at, backend)...)
 	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
+	errs = append(errs, p.validateMetadata(at)...)
 	if p.Env != "" {
-		for _, problem := range validation.IsEnvVarName(p.Env) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
-		}
-		if strings.HasPrefix(p.Env, podVariablePrefix) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env,
-				"must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
-		}
+		errs = append(errs, validateVariable(at.Child("env"), p.Env)...)
 	}
-	if p.FSGroup != nil && *p.FSGroup < 0 {
-		errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, "must not be negative"))
+	if p.FSGroup != nil {
+		for _, problem := range validation.IsValidGroupID(*p.FSGroup) {
+			errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, problem))
+		}
 	}
 	if _, err := metav1.LabelSelectorAsSelector(p.NamespaceSelector); err != nil {
 		errs = append(errs, field.Invalid(at.Child("namespaceSelector"), "", err.Error()))
@@ -110,8 +108,8 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 // validate checks the claim: the name, the size, and access modes that the backend can serve.
 func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 	errs := validateName(at.Child("name"), c.Name)
-	if c.Size.Sign() <= 0 {
-		errs = append(errs, field.Invalid(at.Child("size"), c.Size.String(), "must be greater than zero"))
+	if err := checkSize(c.Size); err != nil {
+		errs = append(errs, field.Invalid(at.Child("size"), c.Size.String(), err.Error()))
 	}
 	for i, mode := range c.AccessModes {
 		if len(backend.AccessModes) > 0 && !slices.Contains(backend.AccessModes, mode) {
@@ -125,9 +123,9 @@ func (c *Claim) validate(at *field.Path, backend Backend) field.ErrorList {
 	return errs
 }
 
-// validate checks the class, but for its driver and the parameters of provisioning.
+// validate checks the class, but for its name, its driver and the parameters of provisioning.
 func (s *StorageClass) validate(at *field.Path, backend Backend) field.ErrorList {
-	errs := validateName(at.Child("name"), s.Name)
+	errs := s.validateTopologies(at.Child("allowedTopologies"))
 	for _, name := range backend.Required {
 		if s.Parameters[name] == "" && *s.Create {
 			errs = append(errs, field.Required(at.Child("parameters").Key(name),
@@ -159,6 +157,9 @@ func (p *Profile) validateDriver(at *field.Path, backend Backend) field.ErrorLis
 			fmt.Sprintf("the backend %s uses %s; choose the backend csi to name another driver", backend.Name, backend.Driver))}
 	case backend.Name == "csi" && driver == "" && needed:
 		return field.ErrorList{field.Required(at, "the backend csi needs the name of its CSI driver")}
+	case driver != "":
+		isCSI := p.Volume != nil && *p.Volume.Create || p.createsAttributesClass() || p.createsSnapshotClass()
+		return validateDriverName(at, driver, isCSI)
 	}
 	return nil
 }
@@ -219,6 +220,10 @@ func (p *Profile) validateNewVolume(at *field.Path, backend Backend) field.Error
 		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle,
 			"must be an absolute path of a directory below / without .."))
 	}
+	if err := checkPathText(v.Handle); isDirectory && err != nil {
+		errs = append(errs, field.Invalid(at.Child("handle"), v.Handle, err.Error()))
+	}
+	errs = append(errs, validateMapKeys(at.Child("attributes"), v.Attributes)...)
 	errs = append(errs, p.validateReadOnly(at)...)
 	errs = append(errs, p.validateStage(at, backend)...)
 	errs = append(errs, v.validateTopology(at, backend)...)
@@ -243,6 +248,9 @@ func (v *Volume) validateTopology(at *field.Path, backend Backend) field.ErrorLi
 			errs = append(errs, field.Invalid(at.Child("topologyKey"), v.TopologyKey, problem))
 		}
 	}
+	for _, problem := range validation.IsValidLabelValue(v.Zone) {
+		errs = append(errs, field.Invalid(at.Child("zone"), v.Zone, problem))
+	}
 	switch {
 	case backend.Name == "csi":
 		if v.Zone != "" && v.TopologyKey == "" {
@@ -262,7 +270,7 @@ func validateName(at *field.Path, name string) field.ErrorList {
 	if name == "" {
 		return nil
 	}
-	for _, problem := range validation.IsDNS1123Subdomain(complete(name, "x", "x")) {
+	for _, problem := range filled(name, validation.IsDNS1123Subdomain) {
 		errs = append(errs, field.Invalid(at, name, problem))
 	}
 	return errs

@@ -44,6 +44,10 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 		literal(at.Child("attributesClass", "name"), p.AttributesClass.Name)
 	}
 	errs = append(errs, p.validateClassesForAdmission(at)...)
+	for _, m := range p.metadata() {
+		m.each(at, literal)
+	}
+	errs = append(errs, p.validateClassMetadataForAdmission(at)...)
 	if p.Volume == nil {
 		return errs
 	}

@@ -5,19 +5,38 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // validateClasses checks presets, mount options and the optional classes.
 func (p *Profile) validateClasses(at *field.Path, backend Backend) field.ErrorList {
 	return slices.Concat(
+		p.validateAllParameters(at),
 		p.validatePerformance(at, backend),
 		p.validateMountOptions(at, backend),
 		p.validateAttributesClass(at.Child("attributesClass"), backend),
 		p.validateSnapshotClass(at.Child("snapshotClass"), backend),
 	)
+}
+
+// validateAllParameters checks the number and size of the parameters of the classes that are
+// created, those of the backend with them.
+func (p *Profile) validateAllParameters(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if *p.StorageClass.Create {
+		errs = append(errs, validateParameters(at.Child("storageClass", "parameters"), p.parameters())...)
+	}
+	if p.createsAttributesClass() {
+		errs = append(errs, validateParameters(at.Child("attributesClass", "parameters"), p.AttributesClass.Parameters)...)
+	}
+	if p.createsSnapshotClass() {
+		errs = append(errs, validateParameters(at.Child("snapshotClass", "parameters"), p.snapshotParameters())...)
+	}
+	return errs
 }
 
 // validatePerformance refuses a preset that the backend does not have, or that has no effect
@@ -76,8 +95,11 @@ func mountOptionErrors(at *field.Path, options []string, backend Backend) field.
 		errs = append(errs, field.Invalid(at, options, fmt.Sprintf("volumes of the backend %s take none", backend.Name)))
 	}
 	for i, option := range options {
-		if strings.TrimSpace(option) == "" {
+		switch {
+		case strings.TrimSpace(option) == "":
 			errs = append(errs, field.Invalid(at.Index(i), option, "must not be empty"))
+		case strings.ContainsFunc(option, unicode.IsControl):
+			errs = append(errs, field.Invalid(at.Index(i), option, "must not contain control characters"))
 		}
 	}
 	return errs
@@ -103,6 +125,13 @@ func (p *Profile) validateStage(at *field.Path, backend Backend) field.ErrorList
 			fmt.Sprintf("volumes of the backend %s need none", backend.Name)))
 	case secret.Name == "" || secret.Namespace == "":
 		errs = append(errs, field.Required(here, "it needs a name and a namespace"))
+	default:
+		for _, problem := range validation.IsDNS1123Subdomain(secret.Name) {
+			errs = append(errs, field.Invalid(here.Child("name"), secret.Name, problem))
+		}
+		for _, problem := range validation.IsDNS1123Label(secret.Namespace) {
+			errs = append(errs, field.Invalid(here.Child("namespace"), secret.Namespace, problem))
+		}
 	}
 	return errs
 }

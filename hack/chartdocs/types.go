@@ -34,6 +34,9 @@ var (
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
 		},
+		reflect.TypeFor[corev1.PodSELinuxChangePolicy](): {
+			string(corev1.SELinuxChangePolicyMountOption), string(corev1.SELinuxChangePolicyRecursive),
+		},
 		reflect.TypeFor[storage.DeletionPolicy](): {string(storage.DeletionRetain), string(storage.DeletionDelete)},
 		reflect.TypeFor[storagev1.VolumeBindingMode](): {
 			string(storagev1.VolumeBindingWaitForFirstConsumer), string(storagev1.VolumeBindingImmediate),
@@ -53,10 +56,16 @@ var (
 				"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/definitions/Profile"},
 			},
 		}},
-		"Profile":      {"required": []string{"name"}},
+		"Profile":      {"required": []string{"name"}, "properties": map[string]any{"env": variablesSchema()}},
 		"StorageClass": {"properties": map[string]any{"backend": backendSchema()}},
 	}
 )
+
+// variablesSchema takes a name, or a list of names.
+func variablesSchema() map[string]any {
+	name := map[string]any{"type": "string"}
+	return map[string]any{"oneOf": []any{name, map[string]any{"type": "array", "items": name}}}
+}
 
 // backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.
 // An editor can offer the names. A driver of your own is set by storageClass.driver.

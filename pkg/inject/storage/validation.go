@@ -53,7 +53,9 @@ func (c *Config) validateUnique(at *field.Path) field.ErrorList {
 	for i := range c.Profiles {
 		p, here := &c.Profiles[i], at.Index(i)
 		once(here.Child("name"), "profile", p.Name)
-		once(here.Child("env"), "env", p.Env)
+		for j, name := range p.Env {
+			once(p.Env.path(here.Child("env"), j), "env", name)
+		}
 		once(here.Child("mount", "path"), "path", path.Clean(p.Mount.Path))
 		once(here.Child("claim", "name"), "claim", p.Claim.Name)
 		if p.Volume != nil {
@@ -89,15 +91,8 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, p.validateVolume(at.Child("volume"), backend)...)
 	errs = append(errs, p.validateClasses(at, backend)...)
 	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
-	if p.Env != "" {
-		for _, problem := range validation.IsEnvVarName(p.Env) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env, problem))
-		}
-		if strings.HasPrefix(p.Env, podVariablePrefix) {
-			errs = append(errs, field.Invalid(at.Child("env"), p.Env,
-				"must not begin with "+podVariablePrefix+", as the variables of mount.subPath do"))
-		}
-	}
+	errs = append(errs, p.Env.validate(at.Child("env"))...)
+	errs = append(errs, p.validateSELinux(at.Child("seLinuxChangePolicy"))...)
 	if p.FSGroup != nil && *p.FSGroup < 0 {
 		errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, "must not be negative"))
 	}

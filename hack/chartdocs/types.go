@@ -35,6 +35,9 @@ var (
 		reflect.TypeFor[corev1.PersistentVolumeReclaimPolicy](): {
 			string(corev1.PersistentVolumeReclaimRetain), string(corev1.PersistentVolumeReclaimDelete),
 		},
+		reflect.TypeFor[corev1.PodSELinuxChangePolicy](): {
+			string(corev1.SELinuxChangePolicyMountOption), string(corev1.SELinuxChangePolicyRecursive),
+		},
 		reflect.TypeFor[storage.DeletionPolicy](): {string(storage.DeletionRetain), string(storage.DeletionDelete)},
 		reflect.TypeFor[storagev1.VolumeBindingMode](): {
 			string(storagev1.VolumeBindingWaitForFirstConsumer), string(storagev1.VolumeBindingImmediate),
@@ -56,6 +59,7 @@ var (
 		}},
 		"Profile": {"required": []string{"name"}, "properties": map[string]any{
 			"fsGroup": map[string]any{"type": "integer", "minimum": 0, "maximum": math.MaxInt32},
+			"env":     variablesSchema(),
 		}},
 		"Claim":        {"properties": map[string]any{"size": sizeSchema()}},
 		"StorageClass": {"properties": map[string]any{"backend": backendSchema()}},
@@ -87,6 +91,12 @@ func sizeSchema() map[string]any {
 		"type": []string{"string", "number"}, "minimum": 1 << 20,
 		"not": map[string]any{"type": "string", "pattern": noUnit},
 	}
+}
+
+// variablesSchema takes a name, or a list of names.
+func variablesSchema() map[string]any {
+	name := map[string]any{"type": "string"}
+	return map[string]any{"oneOf": []any{name, map[string]any{"type": "array", "items": name}}}
 }
 
 // backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.

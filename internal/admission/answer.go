@@ -144,23 +144,26 @@ func (a *answer) appendAudit(out []byte) []byte {
 	return append(out, '}')
 }
 
-// appendWarnings writes at most maxWarnings warnings, and behind them how many more there were.
+// appendWarnings writes the first warnings that have maxWarnings bytes together, and behind them how
+// many more there were.
 func (a *answer) appendWarnings(out []byte) []byte {
-	if more := len(a.warnings) - maxWarnings; more > 0 {
-		a.warnings = append(a.warnings[:maxWarnings], fmt.Sprintf("and %d more warnings", more))
+	if len(a.warnings) == 0 {
+		return out
 	}
+	out = append(out, `,"warnings":[`...)
+	room := maxWarnings
 	for i, warning := range a.warnings {
-		if i == 0 {
-			out = append(out, `,"warnings":[`...)
-		} else {
+		text := shortened(warning, maxWarning)
+		if room -= len(text); room < 0 {
+			out = appendText(out, fmt.Sprintf("and %d more warnings", len(a.warnings)-i))
+			break
+		}
+		out = appendText(out, text)
+		if i < len(a.warnings)-1 {
 			out = append(out, ',')
 		}
-		out = appendText(out, shortened(warning, maxMessage))
 	}
-	if len(a.warnings) > 0 {
-		out = append(out, ']')
-	}
-	return out
+	return append(out, ']')
 }
 
 // appendText writes a JSON string. Its only error is about text that is no UTF-8, which it has

@@ -46,8 +46,9 @@ func documented() []struct{ name, what, limit, beyond string } {
 		{"maxHeader", "a header", size(maxHeader), "refused (431)"},
 		{"maxUID", "the `uid` of a review", size(maxUID), "refused (400)"},
 		{"maxName", "a name in a sentence", size(maxName), "shortened"},
-		{"maxMessage", "a sentence or a warning of an answer", size(maxMessage), "shortened"},
-		{"maxWarnings", "warnings of an answer", number(maxWarnings), "counted"},
+		{"maxMessage", "a sentence of an answer", size(maxMessage), "shortened"},
+		{"maxWarning", "a warning of an answer", size(maxWarning), "shortened"},
+		{"maxWarnings", "the warnings of an answer", size(maxWarnings), "counted"},
 		{"maxLogged", "a sentence of a log line; of bad requests one line a second", size(maxLogged), "shortened"},
 		{"inject.MaxNames", "names in an annotation", number(inject.MaxNames), "refused (403)"},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -170,11 +171,14 @@ func (h *Handler) admit(config *storage.Config, r *request, namespace map[string
 		return
 	}
 	a.operations = result.Operations
-	if h.Warnings != nil {
-		for _, name := range decision.Profiles {
-			a.warnings = append(a.warnings, h.Warnings(r.namespace, config.Profile(name))...)
-		}
+	if h.Warnings == nil {
+		return
 	}
+	var ofClaims []string // these first: a client may see the first ones only
+	for _, name := range decision.Profiles {
+		ofClaims = append(ofClaims, h.Warnings(r.namespace, config.Profile(name))...)
+	}
+	a.warnings = slices.Concat(ofClaims, a.warnings)
 }
 
 // isSelected reports whether the pod has the opt-in label: no other pod waits for anything.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/go-logr/logr"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
@@ -346,8 +348,8 @@ func TestWarns(t *testing.T) {
 	}
 	pod := strings.Replace(plainPod, `"labels"`, `"annotations":{"pipeline-storage.io/mount-pth":"/x"},"labels"`, 1)
 	assert.Equal(t, []string{
-		"annotation pipeline-storage.io/mount-pth is not known and does nothing",
 		`claim of "default" in ml: "shared"`,
+		"annotation pipeline-storage.io/mount-pth is not known and does nothing",
 	}, post(t, h, createOf(pod)).Response.Warnings)
 }
 
@@ -439,4 +441,40 @@ func TestNeverLogsAPod(t *testing.T) {
 	}
 	assert.NotContains(t, log.String(), "hunter2")
 	assert.Contains(t, log.String(), "bad request")
+}
+
+// TestImportantWarningsReachTheClient has a pod of 60 containers with paths that nest, and more
+// warnings than an API server passes on. Past its limit it cuts all of them.
+// Source: Kubernetes, apiserver/pkg/endpoints/filters/warning.go.
+func TestImportantWarningsReachTheClient(t *testing.T) {
+	const ofClaim = "claim pvc-data-pipeline is ReadWriteOnce and another pod uses it"
+	containers := make([]string, 60)
+	for i := range containers {
+		containers[i] = fmt.Sprintf(
+			`{"name":"%s-%d","volumeMounts":[{"name":"s-%d","mountPath":"/data/%s/%d"}]}`, strings.Repeat("c", 60), i, i,
+			strings.Repeat("some/where/", 40), i,
+		)
+	}
+	annotations := make([]string, 60)
+	for i := range annotations {
+		annotations[i] = fmt.Sprintf(`"pipeline-storage.io/unknown-%s-%d":"x"`, strings.Repeat("a", 40), i)
+	}
+	h := handler(t)
+	h.Warnings = func(string, *storage.Profile) []string { return []string{ofClaim} }
+	review := post(t, h, createOf(`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{`+
+		strings.Join(annotations, ",")+`}},"spec":{"containers":[`+strings.Join(containers, ",")+`]}}`))
+	require.True(t, review.Response.Allowed)
+	warnings := review.Response.Warnings
+	require.Greater(t, len(warnings), 3)
+	assert.Equal(t, ofClaim, warnings[0])
+	assert.Regexp(t, `^and \d+ more warnings$`, warnings[len(warnings)-1])
+
+	const cut, room = 4096, 1000 // the API server's limit, and what others need of it
+	characters := 0
+	for _, text := range warnings {
+		characters += utf8.RuneCountInString(text)
+		_, err := utilnet.NewWarningHeader(299, "", text)
+		require.NoError(t, err, "the API server drops it")
+	}
+	assert.Less(t, characters, cut-room)
 }

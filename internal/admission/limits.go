@@ -51,7 +51,10 @@ const (
 	// maxMessage is the longest sentence of an answer in bytes, and maxLogged of a log line.
 	maxMessage = 4 << 10
 	maxLogged  = 1 << 10
-	// maxWarnings is how many warnings an answer has. An API server cuts them at 4 KiB in all.
+	// maxWarning is the longest warning in bytes, and maxWarnings how many bytes all have together.
+	// Past 4096 characters, those of all webhooks and its own together, an API server cuts each
+	// warning at 256 characters and drops the last ones.
 	// Source: Kubernetes, apiserver/pkg/endpoints/filters/warning.go.
-	maxWarnings = 20
+	maxWarning  = 1 << 10
+	maxWarnings = 3 << 10
 )

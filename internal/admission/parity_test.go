@@ -25,6 +25,8 @@ var (
 		"profiles: [{name: default, mount: {subPath: \"{namespace}/{pod.name}/{pod.labels['job-name']}\"}}]\n",
 		"profiles: [{name: default, colocate: true}, {name: disk, colocate: true, default: true, fsGroup: 7, mount: " +
 			"{path: /disk, subPath: '{pod.name}'}}]\n",
+		"profiles: [{name: default, env: [DATA, HF_HOME], seLinuxChangePolicy: Recursive, fsGroup: 7, storageClass: " +
+			"{backend: nfs, parameters: {server: s, share: /x}}}]\n",
 	}
 	parityMeta = []string{
 		`"labels":{"pipeline-storage":"enabled"}`,
@@ -50,6 +52,15 @@ var (
 			`"labelSelector":{"matchLabels":{"pipeline-storage":"enabled"}}}]`,
 		`"hostNetwork":true`,
 		`"volumes":[{"name":"mine","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]`,
+		`"volumes":[{"name":"mine","persistentVolumeClaim":{"claimName":"pvc-data-pipeline","readOnly":true}}]`,
+		`"volumes":[{"name":"a","persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}},{"name":"mine",` +
+			`"persistentVolumeClaim":{"claimName":"pvc-data-pipeline","readOnly":true}}]`,
+		`"hostUsers":false,"securityContext":{"seLinuxOptions":{"level":"s0:c1"}}`,
+		`"securityContext":{"seLinuxChangePolicy":"MountOption"}`,
+		`"nodeSelector":{"beta.kubernetes.io/os":"windows"}`,
+		`"securityContext":{"windowsOptions":{"hostProcess":true}}`,
+		`"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[` +
+			`{"matchExpressions":[{"key":"kubernetes.io/os","operator":"In","values":["windows"]}]}]}}}`,
 	}
 	parityContainers = []string{
 		`{"name":"main"}`,
@@ -60,6 +71,9 @@ var (
 			`"fieldPath":"metadata.name"}}}]}`,
 		`{"name":"main","env":[{"name":"PIPELINE_STORAGE_POD_NAME","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}},` +
 			`{"name":"DATA","valueFrom":null}]}`,
+		`{"name":"main","securityContext":{"seLinuxOptions":{"level":"s0:c2"}}},{"name":"b","volumeMounts":[{"name":"x",` +
+			`"mountPath":"/data/x"}]},{"name":"c","volumeMounts":[{"name":"x","mountPath":"/data/x"}],"env":[{"name":` +
+			`"HF_HOME","value":"/data"}]}`,
 	}
 )
 

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -95,10 +96,14 @@ func (r *reader) optIn(p *pod) error {
 func (r *reader) spec(p *pod) error {
 	return r.object(func(name []byte) error {
 		switch string(name) {
-		case "os": // source: Kubernetes, core/v1 PodOS
-			return r.isWindows("name", &p.Windows)
-		case "nodeSelector": // source: Kubernetes, the label kubernetes.io/os
-			return r.isWindows("kubernetes.io/os", &p.Windows)
+		case "os":
+			return r.isWindows(func(name string) bool { return name == "name" }, &p.Windows)
+		case "nodeSelector":
+			return r.isWindows(kinds.IsOSLabel, &p.Windows)
+		case "affinity":
+			return r.affinity(p)
+		case "hostUsers":
+			return r.hostUsers(p)
 		case "volumes":
 			return r.volumes(p)
 		case "initContainers":
@@ -115,20 +120,40 @@ func (r *reader) spec(p *pod) error {
 	})
 }
 
-// scheduling reads one field of a spec that decides where the pod can run. Affinity and spread
-// constraints remain as JSON decodes them: pkg/inject reads them as typed values where it needs
-// them.
+// affinity reads the pod's affinity, as JSON decodes it. Where no profile needs it, one that has no
+// word of Windows is passed over: to decode an affinity takes many times its bytes. JSON could
+// escape the word, though an API server does not.
+func (r *reader) affinity(p *pod) error {
+	text, err := r.decoder.ReadValue()
+	if err != nil || !r.needs.scheduling && !bytes.ContainsRune(text, '\\') && !bytes.Contains(text, []byte("windows")) {
+		return err
+	}
+	value, err := r.decoded(text, schedulingBytes)
+	affinity, _ := value.(map[string]any)
+	p.Windows = p.Windows || kinds.RequiresWindows(affinity)
+	if r.needs.scheduling {
+		p.Affinity = affinity
+	}
+	return err
+}
+
+// hostUsers reads whether the pod runs in a user namespace of its own. Without the field it does
+// not. Source: Kubernetes, core/v1 PodSpec.hostUsers.
+func (r *reader) hostUsers(p *pod) error {
+	hostUsers := !p.UserNamespace
+	err := r.bool(&hostUsers)
+	p.UserNamespace = !hostUsers
+	return err
+}
+
+// scheduling reads one field of a spec that decides where the pod can run. Spread constraints
+// remain as JSON decodes them: pkg/inject reads them as typed values where it needs them.
 func (r *reader) scheduling(p *pod, name []byte) (err error) {
 	switch string(name) {
 	case "nodeName":
 		return r.stringInto(&p.NodeName)
 	case "hostNetwork":
 		return r.bool(&p.HostNetwork)
-	case "affinity":
-		var affinity any
-		affinity, err = r.value(schedulingBytes)
-		p.Affinity, _ = affinity.(map[string]any)
-		return err
 	case "topologySpreadConstraints":
 		p.Spread, err = r.value(schedulingBytes)
 		return err
@@ -136,10 +161,10 @@ func (r *reader) scheduling(p *pod, name []byte) (err error) {
 	return r.skip()
 }
 
-// isWindows reads the one field that names the operating system.
-func (r *reader) isWindows(field string, into *bool) error {
+// isWindows reads the fields that name the operating system.
+func (r *reader) isWindows(isSystem func(name string) bool, into *bool) error {
 	return r.object(func(name []byte) error {
-		if string(name) != field {
+		if !isSystem(string(name)) {
 			return r.skip()
 		}
 		var system string
@@ -164,10 +189,23 @@ func (r *reader) volumes(p *pod) error {
 			case "name":
 				return r.stringInto(&v.Name)
 			case "persistentVolumeClaim":
-				return r.field("claimName", &v.Claim)
+				return r.claim(v)
 			}
 			return r.skip()
 		})
+	})
+}
+
+// claim reads the source of a volume that is a claim.
+func (r *reader) claim(v *kinds.PodVolume) error {
+	return r.object(func(name []byte) error {
+		switch string(name) {
+		case "claimName":
+			return r.stringInto(&v.Claim)
+		case "readOnly":
+			return r.bool(&v.ReadOnly)
+		}
+		return r.skip()
 	})
 }
 
@@ -205,6 +243,8 @@ func (r *reader) container(c *kinds.Container, p *pod) error {
 			return r.mounts(c)
 		case "volumeDevices":
 			return r.devices(c)
+		case "securityContext":
+			return r.context(&c.SELinux, &p.Windows, nil)
 		case "env":
 			if r.needs.env {
 				return r.env(c)
@@ -234,6 +274,8 @@ func (r *reader) mounts(c *kinds.Container) error {
 				return r.stringInto(&m.Volume)
 			case "mountPath":
 				return r.stringInto(&m.Path)
+			case "readOnly":
+				return r.bool(&m.ReadOnly)
 			}
 			return r.skip()
 		})
@@ -306,17 +348,63 @@ func (r *reader) securityContext(p *pod) error {
 	if r.decoder.PeekKind() != '{' {
 		return r.skip()
 	}
-	return r.object(func(name []byte) error {
-		if p.SecurityContext == nil {
-			p.SecurityContext = &kinds.SecurityContext{}
-		}
+	var c kinds.SecurityContext
+	return r.context(&c.SELinux, &p.Windows, func(name []byte) {
+		p.SecurityContext = &c
 		isSet := r.decoder.PeekKind() != 'n'
 		switch string(name) {
 		case "fsGroup":
-			p.SecurityContext.HasFSGroup = p.SecurityContext.HasFSGroup || isSet
+			c.HasFSGroup = c.HasFSGroup || isSet
 		case "fsGroupChangePolicy":
-			p.SecurityContext.HasFSGroupChangePolicy = p.SecurityContext.HasFSGroupChangePolicy || isSet
+			c.HasFSGroupChangePolicy = c.HasFSGroupChangePolicy || isSet
+		case "seLinuxChangePolicy":
+			c.HasSELinuxChangePolicy = c.HasSELinuxChangePolicy || isSet
+		}
+	})
+}
+
+// context reads what the security contexts of pods and containers share: the SELinux label, and
+// whether it is of a HostProcess container. Field, unless it is nil, sees the name of each field
+// first, and must not read its value.
+func (r *reader) context(seLinux *string, isWindows *bool, field func(name []byte)) error {
+	return r.object(func(name []byte) error {
+		if field != nil {
+			field(name)
+		}
+		switch string(name) {
+		case "seLinuxOptions":
+			return r.seLinux(seLinux)
+		case "windowsOptions":
+			return r.object(func(name []byte) error {
+				if string(name) != "hostProcess" {
+					return r.skip()
+				}
+				isHostProcess := *isWindows
+				err := r.bool(&isHostProcess)
+				*isWindows = *isWindows || isHostProcess
+				return err
+			})
 		}
 		return r.skip()
 	})
+}
+
+// seLinux reads the label of SELinux options.
+func (r *reader) seLinux(into *string) error {
+	var user, role, kind, level string
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "user":
+			return r.stringInto(&user)
+		case "role":
+			return r.stringInto(&role)
+		case "type":
+			return r.stringInto(&kind)
+		case "level":
+			return r.stringInto(&level)
+		}
+		return r.skip()
+	})
+	*into = kinds.SELinuxLabel(user, role, kind, level)
+	return err
 }

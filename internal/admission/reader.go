@@ -222,10 +222,18 @@ func (r *reader) textMap(into *map[string]string, what counted) error {
 }
 
 // value reads a value of any type, within a limit of its bytes.
-func (r *reader) value(what counted) (value any, err error) {
+func (r *reader) value(what counted) (any, error) {
 	text, err := r.decoder.ReadValue()
-	if err != nil || text.Kind() == 'n' {
+	if err != nil {
 		return nil, err
+	}
+	return r.decoded(text, what)
+}
+
+// decoded decodes a value that was just read, within a limit of its bytes.
+func (r *reader) decoded(text jsontext.Value, what counted) (value any, err error) {
+	if text.Kind() == 'n' {
+		return nil, nil
 	}
 	if err := r.count(what, len(text)); err != nil {
 		return nil, err

@@ -178,16 +178,28 @@ var (
 		{
 			``, `"volumes":null,`, `"volumes":[],`, `"volumes":[{}],`, `"volumes":[{"name":"v","persistentVolumeClaim":null}],`,
 			`"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}},{"name":"e","emptyDir":{}}],`,
+			`"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c","readOnly":true}},` +
+				`{"name":"w","persistentVolumeClaim":{"claimName":"c","readOnly":null}}],`,
 		},
 		{
 			``, `"securityContext":null,`, `"securityContext":{},`, `"securityContext":{"runAsUser":0},`,
 			`"securityContext":{"fsGroup":null},`,
 			`"securityContext":{"fsGroup":0,"fsGroupChangePolicy":"Always"},`,
 			`"securityContext":{"fsGroupChangePolicy":"Always"},`,
+			`"securityContext":{"seLinuxChangePolicy":"Recursive"},`, `"securityContext":{"seLinuxChangePolicy":null},`,
+			`"securityContext":{"seLinuxOptions":{"level":"s0:c1"},"windowsOptions":{"runAsUserName":"a"}},`,
+			`"securityContext":{"seLinuxOptions":{}},`, `"securityContext":{"seLinuxOptions":null,"windowsOptions":null},`,
+			`"securityContext":{"windowsOptions":{"hostProcess":true}},`,
+			`"securityContext":{"windowsOptions":{"hostProcess":null}},`,
 		},
 		{
 			``, `"affinity":null,`, `"affinity":{},`, `"affinity":{"podAffinity":{}},`, `"affinity":{"nodeAffinity":null},`,
 			`"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"t"}]}},`,
+			nodeAffinity(""), nodeAffinity(`{}`), nodeAffinity(`{"matchExpressions":[` + onWindows + `]}`),
+			nodeAffinity(`{"matchExpressions":[{"key":"a","operator":"Exists"},` + onWindows + `]},{}`),
+			nodeAffinity(`{"matchExpressions":[` + onWindows + `]},{"matchExpressions":[{"key":"a","operator":"Exists"}]}`),
+			nodeAffinity(`{"matchExpressions":[{"key":"kubernetes.io/os","operator":"NotIn","values":["windows"]}]}`),
+			nodeAffinity(`{"matchFields":[{"key":"metadata.name","operator":"In","values":["windows"]}]}`),
 		},
 		{
 			``, `"topologySpreadConstraints":null,`, `"topologySpreadConstraints":[],`,
@@ -196,7 +208,9 @@ var (
 		{
 			``, `"os":null,`, `"os":{"name":"windows"},`, `"os":{"name":"linux"},`,
 			`"nodeSelector":{"kubernetes.io/os":"windows"},`, `"nodeSelector":{},`,
+			`"nodeSelector":{"beta.kubernetes.io/os":"windows"},`, `"nodeSelector":{"beta.kubernetes.io/os":"linux"},`,
 		},
+		{``, `"hostUsers":null,`, `"hostUsers":true,`, `"hostUsers":false,`},
 		{``, `"nodeName":"n",`, `"hostNetwork":true,`, `"hostNetwork":false,"nodeName":"",`},
 		{
 			``, `"initContainers":null,`, `"initContainers":[],`,
@@ -214,10 +228,36 @@ var (
 			`{"name":"D",` +
 			`"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},{"name":"E","valueFrom":{"fieldRef":null,` +
 			`"secretKeyRef":{"name":"s","key":"k"}}}]}`,
+		`{"name":"main","volumeMounts":[{"name":"v","mountPath":"/a","readOnly":true},{"name":"v","mountPath":"/b",` +
+			`"readOnly":null}],"securityContext":{"seLinuxOptions":{"user":"u","role":"r","type":"t","level":"l"}}}`,
+		`{"name":"main","securityContext":null},{"name":"b","securityContext":{"windowsOptions":{"hostProcess":true}}}`,
+		`{"name":"main","securityContext":{}},{"name":"b","securityContext":{"windowsOptions":{"hostProcess":false}}}`,
 		`{"name":"main"},{"name":"main","ports":[{"containerPort":80,"hostPort":8080}]},{"name":"c",` +
 			`"volumeMounts":[{"name":"w","mountPath":"/w"}]}`,
 	}
 )
+
+// onWindows is a requirement of a node affinity.
+const onWindows = `{"key":"kubernetes.io/os","operator":"In","values":["windows"]}`
+
+// nodeAffinity is a required one with these terms.
+func nodeAffinity(terms string) string {
+	return `"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[` + terms +
+		`]}}},`
+}
+
+// TestWindowsIsReadWithoutAnyNeed: a profile may need neither the affinity nor anything else of a pod.
+func TestWindowsIsReadWithoutAnyNeed(t *testing.T) {
+	for _, text := range append(generatedPods(t), `{"apiVersion":"v1","kind":"Pod","metadata":{},"spec":{`+
+		strings.ReplaceAll(nodeAffinity(`{"matchExpressions":[`+onWindows+`]}`), "windows", `w\u0069ndows`)+
+		`"containers":[{"name":"a"}]}}`) {
+		body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","object":` + text + `}}`
+		read := &review{}
+		require.NoError(t, decode([]byte(body), needs{}, read), text)
+		require.Equal(t, decodedPod(t, text).Windows, read.request.object.Windows, text)
+		require.Empty(t, read.request.object.Affinity, "nothing needs it")
+	}
+}
 
 // generatedPods are pods of random parts, the same in every run.
 func generatedPods(t testing.TB) []string {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,19 +66,26 @@ func newIndex(mgr manager.Manager) (*Index, error) {
 		return nil, fmt.Errorf("index pods by profile: %w", err)
 	}
 	index := &Index{names: claimNames{manager: mgr}}
-	for _, object := range []client.Object{pod, kube.MetadataOf("Namespace"), &corev1.PersistentVolumeClaim{}} {
-		informer, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false))
+	for _, watched := range []struct {
+		object  client.Object
+		handler toolscache.ResourceEventHandler // nil: only the controller needs it
+	}{
+		{pod, index.handler()}, {&corev1.PersistentVolumeClaim{}, &index.lost}, {kube.MetadataOf("Namespace"), nil},
+	} {
+		informer, err := mgr.GetCache().GetInformer(ctx, watched.object, cache.BlockUntilSynced(false))
 		if err != nil {
-			return nil, fmt.Errorf("watch %T: %w", object, err)
+			return nil, fmt.Errorf("watch %T: %w", watched.object, err)
 		}
-		if object != client.Object(pod) {
+		if watched.handler == nil {
 			continue
 		}
-		registration, err := informer.AddEventHandler(index.handler())
+		registration, err := informer.AddEventHandler(watched.handler)
 		if err != nil {
-			return nil, fmt.Errorf("watch pods: %w", err)
+			return nil, fmt.Errorf("watch %T: %w", watched.object, err)
 		}
-		index.synced = registration.HasSynced
+		if watched.object == client.Object(pod) {
+			index.synced = registration.HasSynced
+		}
 	}
 	return index, nil
 }

@@ -26,17 +26,18 @@ type Index struct {
 	pods   sync.Map // storage.ProfileRef to *atomic.Int64, the number of its live pods
 	synced func() bool
 	names  claimNames
+	lost   lostClaims
 }
 
 // Warnings returns warnings for people about a pod that is admitted to the namespace and mounts the
-// profile: a claim for one node has other users, or a claim that this installation does not create
-// is missing. Before the caches are filled it returns no warning.
+// profile: its claim is lost, a claim for one node has other users, or a claim that this
+// installation does not create is missing. Before the caches are filled it returns no warning.
 func (i *Index) Warnings(namespace string, profile *storage.Profile) []string {
 	if i == nil {
 		return nil
 	}
 	name := profile.ClaimName(storage.Release{}, namespace)
-	var warnings []string
+	warnings := i.lost.warnings(namespace, name)
 	// The access modes of an unmanaged claim are not in memory.
 	if *profile.Claim.Create && profile.SingleNode() && !profile.Colocates() && i.synced() {
 		if others := i.podsOf(storage.ProfileRef{Profile: profile.Name, Namespace: namespace}); others > 0 {

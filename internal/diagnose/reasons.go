@@ -30,4 +30,5 @@ const (
 	ReasonPending          = "ClaimPending"
 	ReasonSharedByNodes    = "ClaimSharedByNodes"
 	ReasonOverlap          = "InstallationsOverlap"
+	ReasonSELinuxLabels    = "SELinuxLabelConflict"
 )

@@ -146,6 +146,9 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 		a.addFinding(diagnose.Driver(name, volume, a.driverNames()), about)
 	}
 	a.addFinding(diagnose.Reach(name, volume, a.Nodes, pods), about)
+	if a.mountsLabels(volume) {
+		a.addFinding(diagnose.SELinux(name, pods), about)
+	}
 	profile := a.profile(a.profiles[name])
 	if profile != nil && profile.SingleNode() && claim.Status.Phase == corev1.ClaimBound {
 		if note, _ := diagnose.MultiNode(profile, name, pods, a.Now, 0); note != "" {
@@ -249,6 +252,14 @@ func (a *analysis) driverNames() []string {
 		names[i] = a.Drivers[i].Name
 	}
 	return names
+}
+
+// mountsLabels reports whether nodes mount a volume with the SELinux label of its pod: its driver has
+// seLinuxMount: true. Source: Kubernetes, storage/v1 CSIDriverSpec.seLinuxMount.
+func (a *analysis) mountsLabels(volume *corev1.PersistentVolume) bool {
+	return volume != nil && volume.Spec.CSI != nil && slices.ContainsFunc(a.Drivers, func(d storagev1.CSIDriver) bool {
+		return d.Name == volume.Spec.CSI.Driver && d.Spec.SELinuxMount != nil && *d.Spec.SELinuxMount
+	})
 }
 
 // podsOf copies pods into the form that package diagnose takes.

@@ -109,6 +109,9 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	for i, profile := range d.Profiles {
 		a.profiles[d.Claims[i]] = profile
 	}
+	if row.Storage == StorageMounted && !ended(pod) {
+		a.podProblems(pod, d.Problems)
+	}
 	switch {
 	case d.Reason == inject.ReasonWindows:
 		row.Storage = StorageExcluded
@@ -125,6 +128,15 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 		return new(found(string(d.Reason), "it has no storage: "+d.Message, refusalNext(d.Reason), about))
 	}
 	return a.judgeContainers(pod, row, containersIn(d.Added))
+}
+
+// podProblems adds what keeps a pod from using the storage that it has. A pod that runs has started.
+func (a *analysis) podProblems(pod *corev1.Pod, problems []inject.Problem) {
+	for i := range problems {
+		if p := &problems[i]; pod.Status.Phase != corev1.PodRunning || !p.PreventsStart() {
+			a.add(found(string(p.Reason), p.What, p.Next, "Pod/"+pod.Name))
+		}
+	}
 }
 
 // judgeContainers is judge for a pod in which some containers would get a mount. Lacking are the

@@ -148,6 +148,29 @@ var Reasons = []Reason{
 		diagnose.ReasonSharedByNodes, "Pods on several nodes want a volume that one node at a time can have",
 		"Use a shared backend, or keep the pods on one node with colocate: true",
 	},
+	{
+		string(inject.ProblemReadOnlyVolume),
+		"A container cannot write to what the profile mounts writable: the pod's own volume has readOnly: true",
+		"Remove readOnly from the volume and set it on the mounts that only read, or annotate the pod with read-only",
+	},
+	{
+		string(inject.ProblemSeveralVolumes),
+		"Containers mount one claim by several volumes of the pod, which never starts before Kubernetes 1.35",
+		"Mount one volume wherever the claim is needed",
+	},
+	{
+		string(inject.ProblemNoIDMap),
+		"The pod has hostUsers: false, and the file system of the backend has no idmapped mounts",
+		"Remove hostUsers: false, or use a backend that has them",
+	},
+	{
+		string(inject.ProblemSELinuxLabels), "Containers of one pod mount the claim with different SELinux labels",
+		"Give the containers the same seLinuxOptions, or exclude one of them",
+	},
+	{
+		diagnose.ReasonSELinuxLabels, "Pods with different SELinux labels want one volume on one node",
+		"Give the pods the same seLinuxOptions, or set seLinuxChangePolicy: Recursive in the profile",
+	},
 }
 
 // problem makes a problem of a finding. Next comes from the table where the finding has none.

@@ -80,6 +80,23 @@ func (d *Document) Value(path string) (text string, line int, found bool) {
 	return n.Value, n.Line, true
 }
 
+// IsText reports whether a field is there and is text. Aliases are not followed.
+func (d *Document) IsText(path string) bool { return d.tag(path) == "!!str" }
+
+// IsList reports whether a field is there and is a list.
+func (d *Document) IsList(path string) bool { return d.tag(path) == "!!seq" }
+
+// tag is the short YAML tag of a field, or "" where it is not there.
+func (d *Document) tag(path string) string {
+	n := d.root
+	for _, step := range steps(path) {
+		if n = childOf(n, step); n == nil {
+			return ""
+		}
+	}
+	return n.ShortTag()
+}
+
 // parse returns the root of the one document of a text. It refuses a text with more documents
 // than one, unless the others are empty: they would be ignored otherwise. Kind names the document
 // in messages. The error of the parser has the line.

@@ -81,9 +81,9 @@ type Addition struct {
 	Profile string `json:"profile,omitempty"`
 	// Container is empty for what concerns the whole pod.
 	Container string `json:"container,omitempty"`
-	// Volume, MountPath, Env, FSGroup, Label (KEY=VALUE, the opt-in label where there is no
-	// profile) and Affinity (a topology key): one kind of addition each; a mount has both Volume
-	// and MountPath.
+	// Volume, MountPath, Env, FSGroup, SELinuxChangePolicy, Label (KEY=VALUE, the opt-in label where
+	// there is no profile) and Affinity (a topology key): one kind of addition each; a mount has
+	// both Volume and MountPath.
 	Volume    string `json:"volume,omitempty"`
 	Claim     string `json:"claim,omitempty"`
 	MountPath string `json:"mountPath,omitempty"`
@@ -91,6 +91,8 @@ type Addition struct {
 	FSGroup   *int64 `json:"fsGroup,omitempty"`
 	Label     string `json:"label,omitempty"`
 	Affinity  string `json:"affinity,omitempty"`
+	// SELinuxChangePolicy is that of the pod.
+	SELinuxChangePolicy string `json:"seLinuxChangePolicy,omitempty"`
 }
 
 // Decision is what was decided about one pod.
@@ -106,7 +108,10 @@ type Decision struct {
 	Claims []string
 	Added  []Addition
 	// Removed is what [Remove] removed.
-	Removed  []Addition
+	Removed []Addition
+	// Problems are what keeps the pod from using the storage though it is mounted.
+	Problems []Problem
+	// Warnings are sentences for people, those about problems first.
 	Warnings []string
 }
 

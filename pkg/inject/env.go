@@ -16,37 +16,54 @@ func variable(name, mountPath string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: mountPath}
 }
 
-// env adds the variables of a mount to its container: those that the subPath needs, and the one
-// with the mount path.
+// env adds the variables of a mount to its container: those that the subPath needs, and those with
+// the mount path.
 func (p *podPatch) env(profile *chosenProfile, variables []corev1.EnvVar, mountPath string, c *kinds.Container) error {
-	if err := p.addVariables(profile, variables, c); err != nil || profile.Env == "" {
+	if err := p.addVariables(profile, variables, c); err != nil {
 		return err
 	}
-	name, isSet := profile.Env, false
-	for _, e := range c.AllEnv() {
-		if e.Name != name {
-			continue
-		}
-		isSet = true
-		if e.FromSource || e.Value != mountPath {
-			return fmt.Errorf(
-				"environment variable %s is set to something else than %s: remove it or change env of the profile", name,
-				mountPath,
-			)
-		}
+	missing, err := lacking(profile.Env, mountPath, c)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
-	switch {
-	case isSet:
-	case c.NoEnv:
+	if c.NoEnv {
 		p.warn(
-			"container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name, name,
-			mountPath,
+			"container %q gets no variable %s, because this kind refuses one here; the storage is at %s", c.Name,
+			strings.Join(missing, ", "), mountPath,
 		)
-	default:
+		return nil
+	}
+	for _, name := range missing {
 		c.Env = append(c.Env, kinds.Env{Name: name, Value: mountPath})
 		p.addVariable(profile, variable(name, mountPath), c)
 	}
 	return nil
+}
+
+// lacking returns the names of the variables that the container does not have. One that has another
+// value than the mount path is an error.
+func lacking(names []string, mountPath string, c *kinds.Container) ([]string, error) {
+	var missing []string
+	all := c.AllEnv()
+	for _, name := range names {
+		isSet := false
+		for _, e := range all {
+			if e.Name != name {
+				continue
+			}
+			isSet = true
+			if e.FromSource || e.Value != mountPath {
+				return nil, fmt.Errorf(
+					"environment variable %s is set to something else than %s: remove it or change env of the profile", name,
+					mountPath,
+				)
+			}
+		}
+		if !isSet {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
 }
 
 // addVariable adds a variable that has been added to what is read of the container.
@@ -84,16 +101,15 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 	return nil
 }
 
-// variables are those of the profile's subPath, and the one with the mount path.
+// variables are those of the profile's subPath, and those with the mount path.
 func variables(p *chosenProfile) []trace {
 	var traces []trace
 	for _, v := range p.variables {
 		traces = append(traces, trace{"environment variable " + v.Name, v, Addition{Profile: p.Name, Env: v.Name}})
 	}
-	if p.Env != "" {
+	for _, name := range p.Env {
 		traces = append(
-			traces,
-			trace{"environment variable " + p.Env, variable(p.Env, p.Mount.Path), Addition{Profile: p.Name, Env: p.Env}},
+			traces, trace{"environment variable " + name, variable(name, p.Mount.Path), Addition{Profile: p.Name, Env: name}},
 		)
 	}
 	return traces

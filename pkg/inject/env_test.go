@@ -1,6 +1,7 @@
 package inject_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,4 +57,55 @@ func TestADirectoryNeedsItsVariables(t *testing.T) {
 		`container "node": this kind refuses the variables here that mount.subPath needs: leave these pods to the webhook, `+
 			`or leave the container out`,
 		result.Refused().Message)
+}
+
+func TestSeveralVariables(t *testing.T) {
+	const config = "profiles: [{name: default, env: [HF_HOME, DATA]}]\n"
+	const list = "add /spec/containers/0/env"
+	for name, tt := range map[string]struct {
+		env, conflict string
+		exp           []string
+	}{
+		"a container without variables": {
+			"", "", []string{list + ` [{"name":"HF_HOME","value":"/data"},{"name":"DATA","value":"/data"}]`},
+		},
+		"one with others": {
+			", env: [{name: A, value: b}]", "",
+			[]string{list + `/0 {"name":"HF_HOME","value":"/data"}`, list + `/1 {"name":"DATA","value":"/data"}`},
+		},
+		"one that has one of them": {
+			", env: [{name: HF_HOME, value: /data}]", "", []string{list + `/0 {"name":"DATA","value":"/data"}`},
+		},
+		"one that has all": {", env: [{name: DATA, value: /data}, {name: HF_HOME, value: /data}]", "", nil},
+		"one that has the second with another value": {
+			", env: [{name: DATA, value: /other}]", "environment variable DATA is set to something else than /data", nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := patch(t, injecttest.Load(t, config), injecttest.Pod(t, "containers: [{name: main"+tt.env+"}]"))
+			if tt.conflict != "" {
+				require.NotNil(t, result.Refused())
+				assert.Contains(t, result.Refused().Message, tt.conflict)
+				return
+			}
+			var variables []string
+			for _, line := range lines(t, result) {
+				if strings.HasPrefix(line, list) {
+					variables = append(variables, line)
+				}
+			}
+			assert.Equal(t, tt.exp, variables)
+		})
+	}
+}
+
+func TestRemovesSeveralVariables(t *testing.T) {
+	config := injecttest.Load(t, "profiles: [{name: default, env: [HF_HOME, DATA]}]\n")
+	const pod = "containers: [{name: main, env: [{name: A, value: b}]}]"
+	injected := injecttest.Apply(t, injecttest.Pod(t, pod), patch(t, config, injecttest.Pod(t, pod)))
+	result := remove(t, config, injected)
+	assert.Equal(t, []string{
+		"/spec/containers/0/volumeMounts", "/spec/containers/0/env/1", "/spec/containers/0/env/0", "/spec/volumes",
+	}, paths(t, result))
+	assert.Empty(t, result.Decisions[0].Warnings)
 }

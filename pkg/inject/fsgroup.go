@@ -1,19 +1,12 @@
 package inject
 
 import (
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 )
-
-// groupContext is the security context of a pod that has none of its own.
-func groupContext(group *int64) corev1.PodSecurityContext {
-	policy := corev1.FSGroupChangeOnRootMismatch
-	return corev1.PodSecurityContext{FSGroup: group, FSGroupChangePolicy: &policy}
-}
 
 // fsGroup sets the profile's group where the pod has none, so that a process that is not root can
 // write.
@@ -25,8 +18,8 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
 		)
 		return
 	}
-	context := p.pod.SecurityContext
-	if context != nil && context.HasFSGroup {
+	context := p.context()
+	if context.HasFSGroup {
 		if p.group != nil && *p.group != *profile.FSGroup {
 			p.warn(
 				"fsGroup %d of profile %q is not set: the pod has %d for another profile", *profile.FSGroup, profile.Name,
@@ -36,16 +29,12 @@ func (p *podPatch) fsGroup(profile *chosenProfile, volume kinds.PodVolume) {
 		return
 	}
 	p.group = profile.FSGroup
-	report := Addition{Profile: profile.Name, FSGroup: profile.FSGroup}
-	if group := groupContext(profile.FSGroup); context == nil {
-		p.setField(p.pod.SecurityContextPath, group, report)
-	} else {
-		p.setField(p.pod.SecurityContextPath+"/fsGroup", group.FSGroup, report)
-		if !context.HasFSGroupChangePolicy {
-			p.setField(p.pod.SecurityContextPath+"/fsGroupChangePolicy", *group.FSGroupChangePolicy)
-		}
+	p.setContext(fieldFSGroup, profile.FSGroup, Addition{Profile: profile.Name, FSGroup: profile.FSGroup})
+	if !context.HasFSGroupChangePolicy {
+		p.setContext(fieldFSGroupChangePolicy, corev1.FSGroupChangeOnRootMismatch)
 	}
-	p.pod.SecurityContext = &kinds.SecurityContext{HasFSGroup: true, HasFSGroupChangePolicy: true}
+	context.HasFSGroup, context.HasFSGroupChangePolicy = true, true
+	p.pod.SecurityContext = &context
 	if others := p.otherClaims(volume); len(others) > 0 {
 		p.warn("fsGroup %d applies to the pod's other claims too: %s", *profile.FSGroup, strings.Join(others, ", "))
 	}
@@ -67,26 +56,4 @@ func (p *podPatch) otherClaims(volume kinds.PodVolume) []string {
 		others = append(others, v.Claim)
 	}
 	return others
-}
-
-// podGroup is what [Remove] compares a security context with: the whole of one that fsGroup added to
-// a pod without its own. It is nil where the profile sets no group.
-func podGroup(p *chosenProfile) []trace {
-	if p.FSGroup == nil {
-		return nil
-	}
-	return []trace{{"fsGroup", groupContext(p.FSGroup), Addition{Profile: p.Name, FSGroup: p.FSGroup}}}
-}
-
-// groupBeside returns a warning about a group in a security context with other fields, which the
-// pod's author may have set.
-func groupBeside(found any, p *chosenProfile) string {
-	if context, _ := found.(map[string]any); p.FSGroup == nil || !isJSON(context["fsGroup"], p.FSGroup) {
-		return ""
-	}
-	return fmt.Sprintf(
-		"fsGroup %d stays: the security context has fields of the pod's own, and the group may be one of them; "+
-			"remove it yourself if the profile %q has set it",
-		*p.FSGroup, p.Name,
-	)
 }

@@ -38,8 +38,9 @@ func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
 		}
 		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: volumeList{list: pod.AllVolumes()}}
 		decision := p.decide()
+		decision.problemsFirst()
 		if decision.Reason.Refuses() { // an object that is refused gets nothing
-			decision.Added, decision.Profiles, decision.Claims = nil, nil, nil
+			decision.Added, decision.Profiles, decision.Claims, decision.Problems = nil, nil, nil, nil
 			isRefused = true
 		}
 		result.Decisions = append(result.Decisions, decision)
@@ -61,8 +62,13 @@ type podPatch struct {
 	// something looks for one.
 	volumes    volumeList
 	containers map[string]*kinds.Container
-	// group is the fsGroup that a profile has set.
-	group *int64
+	// addsContext is true where the pod's security context is an addition. group and seLinuxPolicy
+	// are the fsGroup and the seLinuxChangePolicy that a profile has set in it.
+	addsContext   bool
+	group         *int64
+	seLinuxPolicy corev1.PodSELinuxChangePolicy
+	// nested are the mounts that nest with those of profiles.
+	nested nestedPaths
 	// follows is the term that a profile has added to the pod's affinity.
 	follows *corev1.PodAffinityTerm
 }
@@ -87,6 +93,9 @@ func (p *podPatch) decide() Decision {
 	}
 	if reason == ReasonInjected && p.request.Admission {
 		p.annotate()
+	}
+	if nested := p.nested.warning(); nested != "" {
+		p.warn("%s", nested)
 	}
 	p.decision.Reason, p.decision.Message = reason, message
 	return p.decision
@@ -173,13 +182,23 @@ func (p *podPatch) mountProfile(profile *chosenProfile) (bool, error) {
 	if profile.FSGroup != nil {
 		p.fsGroup(profile, volume)
 	}
+	p.seLinuxChangePolicy(profile)
 	if profile.Colocates() {
 		if err := p.colocate(profile, volume.Claim); err != nil {
 			return false, err
 		}
 	}
 	p.warnMissingAnnotations(profile)
+	p.check(profile, volume)
 	p.decision.Profiles = append(p.decision.Profiles, profile.Name)
 	p.decision.Claims = append(p.decision.Claims, volume.Claim)
 	return true, nil
+}
+
+// check finds what keeps the pod from using a profile's storage though it is mounted.
+func (p *podPatch) check(profile *chosenProfile, volume kinds.PodVolume) {
+	p.checkReadOnly(profile, volume)
+	p.checkOneVolume(volume)
+	p.checkUserNamespace(profile)
+	p.checkSELinux(volume)
 }

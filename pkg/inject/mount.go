@@ -64,11 +64,13 @@ func (p *podPatch) mountInto(profile *chosenProfile, volume kinds.PodVolume, c *
 		if added, variables, err = p.volumeMount(profile, volume.Name); err != nil {
 			return err
 		}
-		c.Mounts = append(c.Mounts, kinds.VolumeMount{Volume: volume.Name, Path: mountPath})
+		c.Mounts = append(c.Mounts, kinds.VolumeMount{
+			Volume: volume.Name, Path: mountPath, ReadOnly: profile.Mount.ReadOnly,
+		})
 		p.addItem(c.Path+"/volumeMounts", len(c.Mounts) == 1, volume.Name, added,
 			Addition{Profile: profile.Name, Container: c.Name, Volume: volume.Name, MountPath: mountPath})
 	}
-	if profile.Env == "" && len(variables) == 0 {
+	if len(profile.Env) == 0 && len(variables) == 0 {
 		return nil
 	}
 	return p.env(profile, variables, mountPath, c)
@@ -83,10 +85,10 @@ func (p *podPatch) mirror(profile *chosenProfile, volume kinds.PodVolume, c *kin
 	if err := p.checkPath(mountPath, c); err != nil {
 		return err
 	}
-	if profile.Env != "" {
+	if len(profile.Env) > 0 {
 		p.warn(
 			"container %q has the mounts of %q, but gets no variable %s; the storage is at %s", c.Name, c.MirrorOf,
-			profile.Env, mountPath,
+			strings.Join(profile.Env, ", "), mountPath,
 		)
 	}
 	return nil
@@ -120,15 +122,12 @@ func (p *podPatch) mountedAt(volume kinds.PodVolume, c *kinds.Container) (string
 	return "", false
 }
 
-// namedNested is how many mounts that nest with a path are named, each in a warning.
-const namedNested = 3
-
-// checkPath refuses a path that another volume has and warns of one that nests with another.
+// checkPath refuses a path that another volume has and notes one that nests with another.
 func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 	if slices.ContainsFunc(c.Devices, func(device string) bool { return absolute(device) == absolute(mountPath) }) {
 		return fmt.Errorf("mount path %s is taken by a raw block device", mountPath)
 	}
-	clean, nested := absolute(mountPath), 0
+	clean := absolute(mountPath)
 	for _, m := range c.AllMounts() {
 		switch other := absolute(m.Path); {
 		case other == clean:
@@ -137,16 +136,9 @@ func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 					AnnotationMountPath,
 				mountPath, m.Volume,
 			)
-		case !storage.IsBelow(other, clean) && !storage.IsBelow(clean, other):
-		case nested < namedNested:
-			p.warn("container %q: mount path %s nests with %s of volume %q", c.Name, mountPath, m.Path, m.Volume)
-			nested++
-		default:
-			nested++
+		case storage.IsBelow(other, clean) || storage.IsBelow(clean, other):
+			p.nested.add(c.Name, mountPath, &m)
 		}
-	}
-	if more := nested - namedNested; more > 0 {
-		p.warn("container %q: mount path %s nests with %d more mounts", c.Name, mountPath, more)
 	}
 	return nil
 }

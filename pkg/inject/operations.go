@@ -204,7 +204,7 @@ func (p *podPatch) setField(path string, value any, reports ...Addition) {
 
 // mergeField gives a field a value, or adds to the objects that another pod of the document has set
 // there. It reports whether something is new.
-func (p *podPatch) mergeField(path string, value any, report Addition) bool {
+func (p *podPatch) mergeField(path string, value any, reports ...Addition) bool {
 	position, isNew := p.edits.placeOf(path, false, false)
 	if isNew {
 		p.edits.put(position, "", value)
@@ -212,7 +212,9 @@ func (p *podPatch) mergeField(path string, value any, report Addition) bool {
 		isNew = mergeInto(p.edits.items[p.edits.places[position].first].value, value)
 	}
 	if isNew {
-		p.report(report)
+		for _, a := range reports {
+			p.report(a)
+		}
 	}
 	return isNew
 }

@@ -32,11 +32,14 @@ var (
 		"volumes: [{name: scratch, emptyDir: {}}, {name: pipeline-storage, persistentVolumeClaim: {claimName: old}}]\n",
 		"volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n",
 		"volumes: [{name: pipeline-storage, emptyDir: {}}]\n",
+		"volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo, readOnly: true}}]\n",
+		"volumes: [{name: mine, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo, readOnly: true}}, " +
+			"{name: scratch, persistentVolumeClaim: {claimName: pvc-data-pipeline.demo}}]\n",
 	}
 	contextParts = []string{
 		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n",
 		"securityContext: {fsGroup: null}\n",
-		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n",
+		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n", "securityContext: {seLinuxChangePolicy: MountOption}\n",
 		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: " +
 			"{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
 	}
@@ -54,7 +57,7 @@ var (
 )
 
 // propertyConfig exercises everything that can be added.
-const propertyConfig = "profiles:\n- {name: default, env: DATA, fsGroup: 1000}\n- {name: b, colocate: true, " +
+const propertyConfig = "profiles:\n- {name: default, env: [DATA, HF_HOME], fsGroup: 1000, seLinuxChangePolicy: Recursive}\n- {name: b, colocate: true, " +
 	"mount: {path: /b, subPath: 'runs/{pod.name}'}}\n"
 
 // TestProperties patches every combination of the parts, and checks what must hold for each.

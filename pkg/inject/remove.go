@@ -16,8 +16,8 @@ import (
 // An addition is what injection would write, to the letter: a volume with the name that a profile
 // gives it and the claim that the release gives the profile, with nothing else in it; a mount of
 // that volume at the profile's path, as the pod's annotations narrow it, in a container that the
-// profile includes; and what containerTraces and podTraces list. Everything else is the pod's own
-// and remains, and so does a volume that something of the pod's own mounts. A nil Selector means
+// profile includes; and what containerTraces and injectedContext list. Everything else is the pod's
+// own and remains, and so does a volume that something of the pod's own mounts. A nil Selector means
 // every pod.
 //
 // Remove is for users who uninstall. Neither path of injection calls it.
@@ -55,18 +55,6 @@ var containerTraces = []struct {
 	traces func(*chosenProfile) []trace
 }{
 	{"env", variables},
-}
-
-// podTraces are the fields of a pod that injection sets for a profile. A pod loses one when it is,
-// to the letter, what injection writes where there was nothing.
-var podTraces = []struct {
-	at     func(*kinds.Pod) string
-	traces func(*chosenProfile) []trace
-	// beside returns a warning about a value with other fields, one of which injection may have
-	// added.
-	beside func(found any, p *chosenProfile) string
-}{
-	{func(p *kinds.Pod) string { return p.SecurityContextPath }, podGroup, groupBeside},
 }
 
 // removal is the work on one object.
@@ -163,28 +151,33 @@ func (r *removal) findInjected(i int, profile *storage.Profile) ([]injectedProfi
 	return injected, nil
 }
 
-// warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own.
-// Injection adds no mount there, but what comes with one. The colocation cannot be the pod's own
-// and is removed.
+// warnOfOwnVolume warns of possible additions in a pod that has the claim by a volume of its own:
+// mounts, and what comes with one. The colocation cannot be the pod's own and is removed.
 func (r *removal) warnOfOwnVolume(i int, profile *storage.Profile, volume string) {
 	pod, own := &r.object.Pods[i], chosenProfile{Profile: *profile}
-	warn := func(list []any, traces []trace) {
-		for _, t := range traces {
-			if slices.ContainsFunc(list, func(value any) bool { return isJSON(value, t.value) }) {
-				r.warn(i, "%s stays: the pod has the claim by its own volume %q, and this may be its own, too", t.what, volume)
-			}
-		}
+	warn := func(what string) {
+		r.warn(i, "%s stays: the pod has the claim by its own volume %q, and this may be its own, too", what, volume)
 	}
-	for _, row := range podTraces {
-		warn([]any{r.lookup(row.at(pod))}, row.traces(&own))
+	mount, _, err := (&podPatch{config: r.config, request: r.request, pod: pod}).volumeMount(&own, volume)
+	isInjected := func(raw any) bool { return err == nil && isJSON(raw, mount) }
+	for _, t := range r.ownContext(pod, &own) {
+		warn(t.what)
 	}
 	for _, c := range pod.Containers {
+		if slices.ContainsFunc(r.list(c.Path+"/volumeMounts"), isInjected) {
+			warn(fmt.Sprintf("the mount of container %q at %s", c.Name, profile.Mount.Path))
+		}
 		for _, m := range c.Mounts {
 			if own.Mount.Path = m.Path; m.Volume != volume {
 				continue
 			}
 			for _, row := range containerTraces {
-				warn(r.list(c.Path+"/"+row.list), row.traces(&own))
+				list := r.list(c.Path + "/" + row.list)
+				for _, t := range row.traces(&own) {
+					if slices.ContainsFunc(list, func(value any) bool { return isJSON(value, t.value) }) {
+						warn(t.what)
+					}
+				}
 			}
 		}
 	}
@@ -203,27 +196,17 @@ func (r *removal) claim(i int, profile *storage.Profile) string {
 // fields removes what was set on a pod for profiles whose volume is removed.
 func (r *removal) fields(i int, injected []injectedProfile) {
 	pod := &r.object.Pods[i]
-	var removed []string
+	var names []string
+	var removed []*chosenProfile
 	for _, p := range injected {
 		if p.volume.isRetained {
 			continue
 		}
-		removed = append(removed, p.profile.Name)
+		names, removed = append(names, p.profile.Name), append(removed, p.profile)
 		r.colocation(i, &p.profile.Profile, p.volume.claim)
-		for _, row := range podTraces {
-			found := r.lookup(row.at(pod))
-			for _, t := range row.traces(p.profile) {
-				if isJSON(found, t.value) {
-					if r.removeField(row.at(pod)) {
-						r.removed(i, t.addition)
-					}
-				} else if warning := row.beside(found, p.profile); warning != "" {
-					r.warn(i, "%s", warning)
-				}
-			}
-		}
 	}
-	r.removeAnnotation(pod, removed)
+	r.securityContext(i, removed)
+	r.removeAnnotation(pod, names)
 }
 
 // conclude gives a pod the reason for what was done.

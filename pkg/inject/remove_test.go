@@ -155,7 +155,7 @@ func TestRemoveOperations(t *testing.T) {
 				strings.Replace(volume, "pipeline-storage", "mine", 1) + "]\n" +
 				"containers: [{name: main, volumeMounts: [{name: mine, mountPath: /own}], env: [{name: DATA, value: " +
 				"/own}]}]", nil, inject.ReasonNothingToRemove,
-			"fsGroup stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
+			"fsGroup 1000 stays: the pod has the claim by its own volume \"mine\", and this may be its own, too\n" +
 				"environment variable DATA stays: the pod has the claim by its own volume \"mine\"",
 		},
 		"the label and the affinity of a pod with its own volume of the claim": {
@@ -244,9 +244,9 @@ func TestASelectorNarrowsWhatIsRemoved(t *testing.T) {
 // TestEverythingIsRemoved injects all that a profile can, by both paths, into pods that have things
 // of their own.
 func TestEverythingIsRemoved(t *testing.T) {
-	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: DATA, colocate: true, mount: " +
+	const text = "profiles: [{name: default, default: true, fsGroup: 1000, env: [DATA, HF_HOME], colocate: true, mount: " +
 		"{subPath: 'runs/{pod.name}'}}, " +
-		"{name: b, fsGroup: 7, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
+		"{name: b, fsGroup: 7, seLinuxChangePolicy: Recursive, env: B, mount: {path: /b, subPath: x, readOnly: true}}]\n"
 	for name, own := range map[string]string{
 		"nothing": labeled + "---\n" + main,
 		"annotations": labeled + "annotations: {pipeline-storage.io/profiles: 'b, default', " +
@@ -256,6 +256,8 @@ func TestEverythingIsRemoved(t *testing.T) {
 		"an affinity": labeled + "---\naffinity: {nodeAffinity: {}, podAffinity: " +
 			"{preferredDuringSchedulingIgnoredDuringExecution: []}}\n" + main,
 		"another group": labeled + "---\nsecurityContext: {fsGroup: 3}\n" + main,
+		"another policy": labeled + "annotations: {pipeline-storage.io/profiles: b}\n---\nsecurityContext: {fsGroup: 3, " +
+			"seLinuxChangePolicy: MountOption}\n" + main,
 	} {
 		document := injecttest.Pod(t, own)
 		t.Run(name+", rendered", func(t *testing.T) {
@@ -281,7 +283,7 @@ func TestEveryFieldOfAProfileIsThoughtOf(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"Name", "Default", "Claim", "StorageClass", "AttributesClass", "SnapshotClass", "Volume", "Mount", "FSGroup", "Env",
-		"Colocate", "NamespaceSelector",
+		"Name", "Default", "Claim", "StorageClass", "AttributesClass", "SnapshotClass", "Volume", "Mount", "FSGroup",
+		"SELinuxChangePolicy", "Env", "Colocate", "NamespaceSelector",
 	}, fields)
 }

@@ -27,12 +27,11 @@ func podVolume(name, claim string) corev1.Volume {
 // configuration, or before a change, and must find its data.
 func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 	name, claim := profile.VolumeName(), profile.ClaimName(p.request.Release, p.request.Namespace)
-	isClaim := func(v kinds.PodVolume) bool { return v.Claim == claim }
-	if i := slices.IndexFunc(p.volumes.list, isClaim); i >= 0 {
-		if p.volumes.list[i].Name == "" {
+	if own, ok := p.ownVolume(profile, claim); ok {
+		if own.Name == "" {
 			return kinds.PodVolume{}, fmt.Errorf("the volume with the claim %q has no name to mount it by: give it one", claim)
 		}
-		return p.volumes.list[i], nil
+		return own, nil
 	}
 	if mounted, ok := p.mountedByClaim(claim); ok {
 		return mounted, nil

@@ -25,7 +25,7 @@ func TestInjectsEveryFeature(t *testing.T) {
 			require.NoError(t, err)
 			r := newRenderer(t, storage.DefaultMountPath)
 			disk, runs := &r.Config.Profiles[0], storage.Profile{Name: "runs", Default: true, Colocate: true}
-			disk.Default, disk.Colocate, disk.Env = true, true, "DATA_PATH"
+			disk.Default, disk.Colocate, disk.Env = true, true, storage.VariableNames{"DATA_PATH"}
 			runs.Mount = storage.MountConfig{Path: "/runs", SubPath: "{namespace}/{pod.name}"}
 			r.Config.Profiles = append(r.Config.Profiles, runs)
 			r.Config.SetDefaults()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
@@ -177,6 +178,7 @@ var notRestored = map[string]string{
 	"tekton-steps-by-reference":           labelAdded,
 	"cr-argo-workflows":                   labelAdded,
 	"cr-kueue":                            labelAdded,
+	"claim-mounted-read-only":             "has the claim by volumes of its own, and mounts of those stay",
 	"claim-of-another-configuration-is-retained": "has our volume with a claim of another " +
 		"configuration, which stays with all its mounts",
 }
@@ -231,10 +233,12 @@ func requireUnchanged(t *testing.T, r *postrender.Renderer, name string, in []by
 func everything(t testing.TB) *postrender.Renderer {
 	t.Helper()
 	r := newRenderer(t, storage.DefaultMountPath)
-	r.Config.Profiles[0].FSGroup, r.Config.Profiles[0].Env, r.Config.Profiles[0].Colocate = new(int64(1000)), "DATA", true
+	first := &r.Config.Profiles[0]
+	first.FSGroup, first.Env, first.Colocate = new(int64(1000)), storage.VariableNames{"DATA", "HF_HOME"}, true
 	r.Config.Profiles[0].Volume = &storage.Volume{Handle: "vol-1", Zone: "a", Create: new(true)}
 	r.Config.Profiles = append(r.Config.Profiles, storage.Profile{
-		Name: "b", Mount: storage.MountConfig{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)), Env: "B",
+		Name: "b", Mount: storage.MountConfig{Path: "/b", SubPath: "x", ReadOnly: true}, FSGroup: new(int64(2000)),
+		Env: storage.VariableNames{"B"}, SELinuxChangePolicy: corev1.SELinuxChangePolicyRecursive,
 	})
 	r.Config.SetDefaults()
 	require.Empty(t, r.Config.Validate())
@@ -248,7 +252,7 @@ func TestRemovesEverythingInjected(t *testing.T) {
 	rendered := requireProperties(t, r, in)
 	for _, text := range []string{
 		"fsGroup: 2000", `"fsGroup": 1000`, "default.pipeline-storage.io/claim",
-		"topologyKey: kubernetes.io/hostname", "name: DATA", "value: /b", "subPath: x", "kind: PersistentVolume\n",
+		"topologyKey: kubernetes.io/hostname", "name: DATA", "name: HF_HOME", "seLinuxChangePolicy: Recursive", "value: /b", "subPath: x", "kind: PersistentVolume\n",
 	} {
 		require.Contains(t, string(rendered.Bytes()), text)
 	}

@@ -223,7 +223,7 @@ func renderer(t *testing.T, selector labels.Selector) *postrender.Renderer {
 	config, _, err := storage.New(func(c *storage.Config) error {
 		c.Profiles[0].Claim = storage.Claim{Name: claimName, Create: new(false)}
 		c.Profiles[0].Mount.Path = mountPath
-		c.Profiles[0].Env = "PIPELINE_STORAGE_PATH"
+		c.Profiles[0].Env = storage.VariableNames{"PIPELINE_STORAGE_PATH"}
 		c.Profiles[0].FSGroup = new(int64(1000))
 		return nil
 	})

@@ -168,7 +168,7 @@ var fields = map[string]struct {
 		func(p *storage.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} },
 	},
 	"fs-group": {"--fs-group 0", func(p *storage.Profile) { p.FSGroup = new(int64(0)) }},
-	"env":      {"--env E", func(p *storage.Profile) { p.Env = "E" }},
+	"env":      {"--env E", func(p *storage.Profile) { p.Env = storage.VariableNames{"E"} }},
 	"create": {"--create claim --class s", func(p *storage.Profile) {
 		p.StorageClass.Name, p.StorageClass.Create, p.Claim.Create = "s", new(false), new(true)
 	}},
@@ -340,7 +340,7 @@ func TestFieldFlagsOverrideFile(t *testing.T) {
 			if len(tt.expOverrides) > 0 {
 				assert.Equal(t, "1Gi", config.Profiles[0].Claim.Size.String())
 				assert.Equal(t, []string{"a", "b"}, config.Profiles[0].Mount.Containers)
-				assert.Equal(t, "E", config.Profiles[0].Env)
+				assert.Equal(t, storage.VariableNames{"E"}, config.Profiles[0].Env)
 			}
 		})
 	}

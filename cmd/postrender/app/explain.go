@@ -73,6 +73,8 @@ func summary(load *postrender.Workload) string {
 			parts = append(parts, a.Container+":$"+a.Env)
 		case a.FSGroup != nil:
 			parts = append(parts, fmt.Sprintf("fsGroup %d", *a.FSGroup))
+		case a.SELinuxChangePolicy != "":
+			parts = append(parts, "seLinuxChangePolicy "+a.SELinuxChangePolicy)
 		case a.Label != "":
 			parts = append(parts, "label "+a.Label)
 		case a.Affinity != "":

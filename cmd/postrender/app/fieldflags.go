@@ -227,9 +227,14 @@ var fieldFlags = []fieldFlag{
 		apply: setFSGroup,
 	},
 	{
+		section: sectionMount, name: "selinux-change-policy", path: "seLinuxChangePolicy", value: "POLICY",
+		usage: "seLinuxChangePolicy for pods that set none: MountOption or Recursive",
+		apply: setSELinuxChangePolicy,
+	},
+	{
 		section: sectionMount, name: "env", path: "env", value: "NAME",
-		usage: "environment variable that holds the mount path",
-		apply: stringField(func(p *storage.Profile) *string { return &p.Env }),
+		usage: "environment variable that holds the mount path; may be repeated",
+		apply: listField(func(p *storage.Profile) *[]string { return (*[]string)(&p.Env) }),
 	},
 	{
 		section: sectionMount, name: "colocate", path: "colocate", value: "BOOL",

@@ -195,6 +195,13 @@ func setFSGroup(p *storage.Profile, values []string) error {
 	return nil
 }
 
+// setSELinuxChangePolicy sets how the nodes label the volume's files. Validation refuses an unknown
+// policy.
+func setSELinuxChangePolicy(p *storage.Profile, values []string) error {
+	p.SELinuxChangePolicy = corev1.PodSELinuxChangePolicy(last(values))
+	return nil
+}
+
 // creatable are the objects that --create names, each with how it is set; false: the profile has
 // none. The pointer that set gets may be stored, so each call needs one of its own.
 var creatable = []struct {

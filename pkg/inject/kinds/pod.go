@@ -18,8 +18,10 @@ type Pod struct {
 	// Labels and Annotations are the pod's.
 	Labels, Annotations map[string]string
 	// Windows is true for a pod that runs on Windows, where the mount paths of a profile mean
-	// nothing.
+	// nothing. windows.go has the forms in which a pod requests it.
 	Windows bool
+	// UserNamespace is true for a pod with hostUsers: false.
+	UserNamespace bool
 	// Replicas is how many such pods run at once.
 	Replicas int
 	// VolumesPath is the pointer of the list of volumes, which pods of one document may share.
@@ -67,11 +69,25 @@ type PodVolume struct {
 	Name string
 	// Claim is the name of the PersistentVolumeClaim; empty for every other source.
 	Claim string
+	// ReadOnly is persistentVolumeClaim.readOnly: the node mounts the claim read-only for the whole
+	// pod, whatever the mounts of its containers request.
+	// Source: Kubernetes, pkg/kubelet/kubelet_pods.go makeMounts (mustMountRO).
+	ReadOnly bool
 }
 
 // SecurityContext is what is read of a core/v1 PodSecurityContext.
 type SecurityContext struct {
-	HasFSGroup, HasFSGroupChangePolicy bool
+	HasFSGroup, HasFSGroupChangePolicy, HasSELinuxChangePolicy bool
+	// SELinux is the label of the pod's seLinuxOptions, see [SELinuxLabel].
+	SELinux string
+}
+
+// SELinuxLabel joins the parts of core/v1 SELinuxOptions. It is empty where all of them are.
+func SELinuxLabel(user, role, kind, level string) string {
+	if user+role+kind+level == "" {
+		return ""
+	}
+	return strings.Join([]string{user, role, kind, level}, ":")
 }
 
 // Container is what is read of a core/v1 Container.
@@ -88,6 +104,9 @@ type Container struct {
 	// share.
 	SharedMounts []VolumeMount
 	SharedEnv    []Env
+	// SELinux is the label of the container's own seLinuxOptions, see [SELinuxLabel]. Without them
+	// the pod's count.
+	SELinux string
 	// NoEnv is true for a container that takes no environment variable here.
 	NoEnv bool
 	// MirrorOf is the name of a container whose mounts it gets in addition to its own.
@@ -114,6 +133,8 @@ func (c *Container) AllEnv() []Env {
 // VolumeMount is what is read of a core/v1 VolumeMount.
 type VolumeMount struct {
 	Volume, Path string
+	// ReadOnly is the mount's own readOnly.
+	ReadOnly bool
 	// Claim is the claim, where the mount names one instead of a volume of the pod.
 	Claim string
 }

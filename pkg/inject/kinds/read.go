@@ -39,8 +39,8 @@ func findPods(doc map[string]any, pointer string, row *podRow) ([]Pod, error) {
 // and refuses the whole object: half a pod would get half of the mounts.
 func readPod(s scope, row *podRow) (Pod, error) {
 	pod := Pod{
-		Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s.object(row.spec)),
-		Why: row.Why,
+		Path: s.pointer, Replicas: readReplicas(s, row.replicas), Windows: isWindows(s, row),
+		UserNamespace: s.object(row.spec)["hostUsers"] == false, Why: row.Why,
 	}
 	for _, path := range row.metadata {
 		meta := s.object(path)
@@ -112,6 +112,8 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 		if ports := n.field("ports"); ports.value != nil {
 			pod.Ports = append(pod.Ports, ports.value)
 		}
+		context, _ := n.field("securityContext").value.(map[string]any)
+		pod.Windows = pod.Windows || isHostProcess(context)
 		if row.isExternal(n) {
 			pod.ExternalContainers = append(pod.ExternalContainers, container.Name)
 			continue
@@ -183,7 +185,10 @@ func readMounts(items []node) []VolumeMount {
 		if v, _ := n.value.(map[string]any); v["mountPath"] != nil { // Tekton's workspaces have a default of their own
 			volume := cmp.Or(StringOf(v["name"]), StringOf(v["volumeName"]), StringOf(v["volumeClaimName"]), n.pointer)
 			mounts = append(
-				mounts, VolumeMount{Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"])},
+				mounts, VolumeMount{
+					Volume: volume, Claim: StringOf(v["volumeClaimName"]), Path: StringOf(v["mountPath"]),
+					ReadOnly: v["readOnly"] == true,
+				},
 			)
 		}
 	}
@@ -252,7 +257,9 @@ func volumesOf(list node) ([]PodVolume, error) {
 	var volumes []PodVolume
 	err := eachObject(list, func(v map[string]any) {
 		claim, _ := v["persistentVolumeClaim"].(map[string]any)
-		volumes = append(volumes, PodVolume{Name: StringOf(v["name"]), Claim: StringOf(claim["claimName"])})
+		volumes = append(volumes, PodVolume{
+			Name: StringOf(v["name"]), Claim: StringOf(claim["claimName"]), ReadOnly: claim["readOnly"] == true,
+		})
 	})
 	return volumes, err
 }
@@ -279,11 +286,19 @@ func readSecurityContext(pod *Pod, s scope, places []place) error {
 			pod.SecurityContext = &SecurityContext{
 				HasFSGroup:             context["fsGroup"] != nil,
 				HasFSGroupChangePolicy: context["fsGroupChangePolicy"] != nil,
+				HasSELinuxChangePolicy: context["seLinuxChangePolicy"] != nil,
+				SELinux:                readSELinux(context),
 			}
 		}
 		return nil
 	}
 	return nil
+}
+
+// readSELinux reads the label of a security context, of a pod or a container.
+func readSELinux(context map[string]any) string {
+	o, _ := context["seLinuxOptions"].(map[string]any)
+	return SELinuxLabel(StringOf(o["user"]), StringOf(o["role"]), StringOf(o["type"]), StringOf(o["level"]))
 }
 
 // readContainer reads what decisions need of a container. One without a name is called by the last
@@ -297,8 +312,13 @@ func readContainer(n node) (Container, error) {
 	if c.Name == "" {
 		c.Name = n.pointer[strings.LastIndexByte(n.pointer, '/')+1:]
 	}
+	if context, ok := m["securityContext"].(map[string]any); ok {
+		c.SELinux = readSELinux(context)
+	}
 	if err := eachObject(n.field("volumeMounts"), func(v map[string]any) {
-		c.Mounts = append(c.Mounts, VolumeMount{Volume: StringOf(v["name"]), Path: StringOf(v["mountPath"])})
+		c.Mounts = append(c.Mounts, VolumeMount{
+			Volume: StringOf(v["name"]), Path: StringOf(v["mountPath"]), ReadOnly: v["readOnly"] == true,
+		})
 	}); err != nil {
 		return Container{}, err
 	}
@@ -365,14 +385,6 @@ func readReplicas(s scope, paths []path) int {
 		}
 	}
 	return product
-}
-
-// isWindows reads the two fields that choose Windows.
-// Source: Kubernetes, core/v1 PodOS and the label kubernetes.io/os.
-func isWindows(spec map[string]any) bool {
-	os, _ := spec["os"].(map[string]any)
-	selector, _ := spec["nodeSelector"].(map[string]any)
-	return StringOf(os["name"]) == "windows" || StringOf(selector["kubernetes.io/os"]) == "windows"
 }
 
 // merge adds the entries of second to first, whose own win. It changes first, or returns second

@@ -21,13 +21,13 @@ func FromPod(pod *corev1.Pod) Pod {
 		VolumesPath: "/spec/volumes", SecurityContextPath: "/spec/securityContext",
 		SecurityContext: securityContextOf(pod.Spec.SecurityContext),
 		Scheduling:      schedulingOf(pod),
-		Windows: pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows ||
-			pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows),
+		UserNamespace:   pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers,
 	}
+	read.Windows = isWindowsPod(&pod.Spec, read.Affinity)
 	for i := range pod.Spec.Volumes {
 		volume := PodVolume{Name: pod.Spec.Volumes[i].Name}
 		if claim := pod.Spec.Volumes[i].PersistentVolumeClaim; claim != nil {
-			volume.Claim = claim.ClaimName
+			volume.Claim, volume.ReadOnly = claim.ClaimName, claim.ReadOnly
 		}
 		read.Volumes = append(read.Volumes, volume)
 	}
@@ -47,7 +47,17 @@ func securityContextOf(context *corev1.PodSecurityContext) *SecurityContext {
 	return &SecurityContext{
 		HasFSGroup:             context.FSGroup != nil,
 		HasFSGroupChangePolicy: context.FSGroupChangePolicy != nil,
+		HasSELinuxChangePolicy: context.SELinuxChangePolicy != nil,
+		SELinux:                seLinuxOf(context.SELinuxOptions),
 	}
+}
+
+// seLinuxOf is the label of a typed SELinuxOptions, or empty without one.
+func seLinuxOf(o *corev1.SELinuxOptions) string {
+	if o == nil {
+		return ""
+	}
+	return SELinuxLabel(o.User, o.Role, o.Type, o.Level)
 }
 
 // containersOf reads a list of containers. The path is the list's pointer with a slash behind it.
@@ -62,8 +72,11 @@ func containersOf(containers []corev1.Container, path string) []Container {
 // containerOf reads a container, but for its ports: those are part of the pod's [Scheduling].
 func containerOf(c *corev1.Container, path string) Container {
 	read := Container{Path: path, Name: c.Name}
+	if c.SecurityContext != nil {
+		read.SELinux = seLinuxOf(c.SecurityContext.SELinuxOptions)
+	}
 	for _, m := range c.VolumeMounts {
-		read.Mounts = append(read.Mounts, VolumeMount{Volume: m.Name, Path: m.MountPath})
+		read.Mounts = append(read.Mounts, VolumeMount{Volume: m.Name, Path: m.MountPath, ReadOnly: m.ReadOnly})
 	}
 	for _, d := range c.VolumeDevices {
 		read.Devices = append(read.Devices, d.DevicePath)

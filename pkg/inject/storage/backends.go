@@ -83,6 +83,12 @@ type Backend struct {
 	// ReadOnlyAttach is whether the driver attaches a volume read-only where csi.readOnly is true:
 	// it has the controller capability PUBLISH_READONLY.
 	ReadOnlyAttach bool
+	// NoIDMap is the file system of the volumes, where Linux has no idmapped mounts of it, which a pod
+	// with hostUsers: false needs. Empty: it has them, or depends on the volume.
+	// Source: Linux man-pages, mount_setattr(2), "ID-mapped mounts", which lists the file systems that
+	// have them: xfs, ext4, btrfs and more, but no NFS, SMB or Lustre. Kubernetes, User Namespaces,
+	// "Before you begin".
+	NoIDMap string
 	// HostPath is whether provisioned volumes are hostPath volumes.
 	// Source: local-path-provisioner README, volumeType.
 	HostPath bool
@@ -174,6 +180,8 @@ var Backends = []Backend{
 		AccessModes:    shared,
 		Handle:         "FILESYSTEM[:DIRECTORY[:ACCESSPOINT]] (fs-0123456789abcdef0::fsap-0123456789abcdef0)",
 		ReadOnlyOption: "ro", source: sourceCSI,
+		// efs-utils mounts NFS: the driver, docs/README.md.
+		NoIDMap: "NFS",
 	},
 	{
 		Name: "aws-fsx-lustre", Driver: "fsx.csi.aws.com",
@@ -196,6 +204,7 @@ var Backends = []Backend{
 		AccessModes:    shared,
 		Handle:         "the file system's ID (fs-0123456789abcdef0)",
 		ReadOnlyOption: "ro", source: sourceCSI,
+		NoIDMap: "Lustre",
 	},
 	{
 		Name: "azure-disk", Driver: "disk.csi.azure.com",
@@ -229,6 +238,8 @@ var Backends = []Backend{
 		Handle:      "any name that is unique in the cluster, without # (ACCOUNT_SHARE)",
 		FreeHandle:  true, HandleSeparator: "_",
 		ReadOnlyOption: "ro", source: sourceCSI,
+		// parameters.protocol chooses: docs/driver-parameters.md.
+		NoIDMap: "SMB or NFS",
 	},
 	{
 		Name: "gce-pd", Driver: "pd.csi.storage.gke.io",
@@ -262,6 +273,7 @@ var Backends = []Backend{
 		AccessModes:    shared,
 		Handle:         "modeInstance/ZONE/INSTANCE/SHARE",
 		ReadOnlyOption: "ro", source: sourceCSI,
+		NoIDMap: "NFS",
 	},
 	{
 		Name: "gcs-fuse", Driver: "gcsfuse.csi.storage.gke.io",
@@ -275,6 +287,8 @@ var Backends = []Backend{
 		// The driver keeps ro for mount(8), and hands the others to gcsfuse:
 		// pkg/csi_mounter/csi_mounter.go.
 		ReadOnlyOption: "ro", source: sourceCSI,
+		// A FUSE server has to offer them, from Linux 6.12: Linux, include/uapi/linux/fuse.h.
+		NoIDMap: "FUSE without FUSE_ALLOW_IDMAP",
 	},
 	{
 		Name: "mountpoint-s3", Driver: "s3.csi.aws.com",
@@ -287,6 +301,8 @@ var Backends = []Backend{
 		// Mount options are Mountpoint's own arguments: mountpoint-s3, doc/CONFIGURATION.md; the
 		// driver, pkg/mountpoint (ArgReadOnly).
 		ReadOnlyOption: "read-only", source: sourceCSI,
+		// As gcs-fuse; mountpoint-s3#1835.
+		NoIDMap: "FUSE without FUSE_ALLOW_IDMAP",
 	},
 	{
 		Name: "ceph-rbd", Driver: "rbd.csi.ceph.com",
@@ -323,6 +339,8 @@ var Backends = []Backend{
 		FreeHandle:  true,
 		// As ceph-rbd.
 		ReadOnlyOption: "ro", source: sourceCSI,
+		// Linux, fs/ceph/super.c FS_ALLOW_IDMAP; ceph-csi#5440.
+		NoIDMap: "CephFS before Linux 6.7",
 	},
 	{
 		Name: "nfs", Driver: "nfs.csi.k8s.io",
@@ -333,6 +351,7 @@ var Backends = []Backend{
 		Handle:         "any name that is unique in the cluster (SERVER#SHARE#)",
 		FreeHandle:     true,
 		ReadOnlyOption: "ro", source: sourceCSI,
+		NoIDMap: "NFS",
 	},
 	{
 		Name: "local-path", Driver: "rancher.io/local-path",

@@ -100,7 +100,8 @@ func TestTheDocumentedClassesLoad(t *testing.T) {
 func backendTables() string {
 	var b strings.Builder
 	b.WriteString("\n| Backend | Driver | Access modes | Parameters that you give | An existing volume: `handle` | " +
-		"and its attributes | read-only for every pod by | Its `zone` is a node's |\n|---|---|---|---|---|---|---|---|\n")
+		"and its attributes | read-only for every pod by | no idmapped mounts of | Its `zone` is a node's |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range storage.Backends {
 		writeRow(
 			&b,
@@ -111,6 +112,7 @@ func backendTables() string {
 			row.Handle,
 			attributes(row),
 			readOnly(row),
+			row.NoIDMap,
 			code(row.TopologyKey),
 		)
 	}

@@ -57,9 +57,12 @@ type Profile struct {
 	// FSGroup is set on pods that have none, with fsGroupChangePolicy OnRootMismatch: a group from 0
 	// to 2147483647. Default: none.
 	FSGroup *int64 `json:"fsGroup,omitempty"`
+	// SELinuxChangePolicy is set on pods that have none: MountOption or Recursive. A Kubernetes
+	// before 1.33 ignores it. Default: none, which Kubernetes reads as MountOption.
+	SELinuxChangePolicy corev1.PodSELinuxChangePolicy `json:"seLinuxChangePolicy,omitempty"`
 	// Env is the name of an environment variable that holds the mount path in every container with
-	// the mount. Default: none.
-	Env string `json:"env,omitempty"`
+	// the mount, or a list of such names. Default: none.
+	Env VariableNames `json:"env,omitempty"`
 	// Colocate keeps the pods that mount the claim on one node, by a label and a required pod
 	// affinity, where the volume is on one node at a time. Default: false.
 	Colocate bool `json:"colocate,omitempty"`

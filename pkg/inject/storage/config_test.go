@@ -78,7 +78,7 @@ kinds:
 		Containers: []string{"main"}, ExcludeContainers: []string{"istio-proxy"},
 	}, p.Mount)
 	assert.Equal(t, int64(1000), *p.FSGroup)
-	assert.Equal(t, "DATA_DIR", p.Env)
+	assert.Equal(t, storage.VariableNames{"DATA_DIR"}, p.Env)
 	assert.Equal(t, map[string]string{"team": "a"}, p.NamespaceSelector.MatchLabels)
 	assert.Len(t, config.Kinds, 1)
 	assert.False(t, p.Creates())

@@ -77,6 +77,8 @@ func parse(data []byte) (*Config, *strictyaml.Document, error) {
 	switch {
 	case errors.Is(err, strictyaml.ErrEmpty):
 		return nil, nil, fmt.Errorf("%w: it needs at least apiVersion, kind and one profile", err)
+	case errors.Is(err, errVariableNames) && document != nil:
+		return nil, nil, variableNamesError(document)
 	case err != nil:
 		return nil, nil, sizeError(document, err)
 	}

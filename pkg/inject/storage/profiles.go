@@ -91,7 +91,7 @@ func (c *Config) SelectsNamespaces() bool {
 // SetsEnv reports whether any profile sets an environment variable, so that those of containers are
 // read.
 func (c *Config) SetsEnv() bool {
-	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return p.Env != "" || p.needsVariables })
+	return slices.ContainsFunc(c.Profiles, func(p Profile) bool { return len(p.Env) > 0 || p.needsVariables })
 }
 
 // Colocates reports whether some profile keeps its pods on one node, so that the affinity of pods

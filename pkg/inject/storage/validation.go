@@ -53,7 +53,9 @@ func (c *Config) validateUnique(at *field.Path) field.ErrorList {
 	for i := range c.Profiles {
 		p, here := &c.Profiles[i], at.Index(i)
 		once(here.Child("name"), "profile", p.Name)
-		once(here.Child("env"), "env", p.Env)
+		for j, name := range p.Env {
+			once(p.Env.path(here.Child("env"), j), "env", name)
+		}
 		once(here.Child("mount", "path"), "path", path.Clean(p.Mount.Path))
 		once(here.Child("claim", "name"), "claim", p.Claim.Name)
 		if p.Volume != nil {
@@ -91,9 +93,8 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, p.validateClasses(at, backend)...)
 	errs = append(errs, p.Mount.validate(at.Child("mount"))...)
 	errs = append(errs, p.validateMetadata(at)...)
-	if p.Env != "" {
-		errs = append(errs, validateVariable(at.Child("env"), p.Env)...)
-	}
+	errs = append(errs, p.Env.validate(at.Child("env"))...)
+	errs = append(errs, p.validateSELinux(at.Child("seLinuxChangePolicy"))...)
 	if p.FSGroup != nil {
 		for _, problem := range validation.IsValidGroupID(*p.FSGroup) {
 			errs = append(errs, field.Invalid(at.Child("fsGroup"), *p.FSGroup, problem))

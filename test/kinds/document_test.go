@@ -94,8 +94,8 @@ func projectsOf(rows []kinds.Kind) func(func([]kinds.Kind) bool) {
 // describe writes what a user needs about a kind.
 func describe(row kinds.Kind) string {
 	var b strings.Builder
-	if row.Objects != "" {
-		fmt.Fprintf(&b, "- The objects in `%s`, each by the row of its own kind.\n", row.Objects)
+	if len(row.Objects) > 0 {
+		fmt.Fprintf(&b, "- The objects in %s, each by the row of its own kind.\n", codes(row.Objects))
 	}
 	for _, line := range places(row.Pods) {
 		fmt.Fprintf(&b, "- %s\n", line)

@@ -10,12 +10,13 @@ type Kind struct {
 	Kind string `json:"kind"`
 	// Pods are where the pods are, in the order in which they are reported.
 	Pods []PodPaths `json:"pods,omitempty"`
-	// Objects is where a wrapping kind holds whole objects, each of which is then found by its own
-	// row.
-	Objects string `json:"objects,omitempty"`
+	// Objects is where a kind holds whole objects, each of which is then found by its own row: paths
+	// from the object's root. A kind may have pods of its own in addition.
+	Objects []string `json:"objects,omitempty"`
 	// PerNode is true for a kind that runs a pod on every node, like a DaemonSet.
 	PerNode bool `json:"perNode,omitempty"`
-	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template.
+	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template. It
+	// holds for the whole objects in it, too.
 	Deferred bool `json:"deferred,omitempty"`
 	// ClusterScoped is true where objects of the kind have no namespace: their pods run in the
 	// namespaces of their users.

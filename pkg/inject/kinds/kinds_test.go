@@ -762,7 +762,7 @@ func TestUserKindsKeepClaimTemplates(t *testing.T) {
 func TestUserKindsWrapObjects(t *testing.T) {
 	config := injecttest.Load(
 		t,
-		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: 'spec.parts{*}.template'}]\n",
+		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: ['spec.parts{*}.template']}]\n",
 	)
 	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: "+
 		"{parts: {one: {template: "+
@@ -775,6 +775,33 @@ func TestUserKindsWrapObjects(t *testing.T) {
 		"context=/spec/parts/one/template/spec/template/spec/securityContext replicas=2 app=a " +
 		"main=/spec/parts/one/template/spec/template/spec/containers/0"},
 		summary(objects[0]))
+}
+
+// TestKindHoldsPodsAndObjects is about a kind with a pod of its own, such as a Sensor, and whole objects
+// at several places.
+func TestKindHoldsPodsAndObjects(t *testing.T) {
+	config := injecttest.Load(
+		t,
+		"profiles: [{name: default}]\nkinds:\n- {group: example.com, kind: Trigger, deferred: true, pods: [{podTemplate: "+
+			"spec.template}], objects: ['spec.runs[*].resource', 'spec.runs{*}.absent', spec.last, 'spec.runs[*].resource']}\n",
+	)
+	job := func(name string) string {
+		return "{apiVersion: batch/v1, kind: Job, metadata: {name: " + name + "}, spec: {template: " +
+			podTemplate("a", "{name: main}") + "}}"
+	}
+	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Trigger\n"+
+		"metadata: {name: t, namespace: ml}\nspec: {template: "+podTemplate("own", "{name: main}")+
+		", runs: [{resource: "+job("one")+"}, {resource: text}, {}], last: "+job("two")+"}\n"))
+	var found []string
+	for i := range objects {
+		o := &objects[i]
+		require.Len(t, o.Pods, 1)
+		found = append(found, o.Kind+"/"+o.Name+" "+o.Namespace+" "+o.Pods[0].Path)
+		assert.True(t, o.Deferred, "creating the outer object starts no pod")
+	}
+	assert.Equal(t, []string{
+		"Trigger/t ml /spec/template", "Job/one ml /spec/runs/0/resource/spec/template", "Job/two ml /spec/last/spec/template",
+	}, found)
 }
 
 func TestUserKindsReplaceBuiltinOnes(t *testing.T) {

@@ -147,6 +147,10 @@ type ProjectPaths struct {
 	LabelPrefix string
 	// Implied is true where the kind's controller creates the pod even without the scope.
 	Implied bool
+	// Joined are lists of other pod templates that the kind's controller joins with this one position
+	// by position, by the containers, as in Containers, to which nothing can be added where one of
+	// the lists has items: what is added could meet one of those.
+	Joined map[string][]string
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.
@@ -160,6 +164,19 @@ func template(scope string, replicas ...string) PodPaths {
 		Volumes:         "spec.volumes",
 		Containers:      []string{"spec.initContainers[*]", "spec.containers[*]"},
 		Replicas:        replicas,
+	}
+}
+
+// podSpec is the row part of a core/v1 PodSpec, whose labels and annotations stand outside of it.
+func podSpec(scope string, metadata ...string) PodPaths {
+	return PodPaths{
+		Scope:           scope,
+		Metadata:        metadata,
+		Spec:            ".",
+		SecurityContext: []string{"securityContext"},
+		Affinity:        []string{"affinity"},
+		Volumes:         "volumes",
+		Containers:      []string{"initContainers[*]", "containers[*]"},
 	}
 }
 

@@ -15,7 +15,8 @@ var eventsKinds = of(
 		Objects: []string{
 			"spec.triggers[*].template.k8s.source.resource", "spec.triggers[*].template.argoWorkflow.source.resource",
 		},
-		Limits: eventsLimits + " An object that a trigger reads from a ConfigMap, a file, a repository or text is not edited.",
+		Limits: eventsLimits + " An object that a trigger reads from text, a file, a repository or a ConfigMap is " +
+			"not edited.",
 	},
 )
 

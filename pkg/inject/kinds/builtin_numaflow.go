@@ -2,8 +2,8 @@ package kinds
 
 var numaflowKinds = of(
 	"Numaflow",
-	"numaflow at 025f7f37, pkg/apis/numaflow/v1alpha1/pipeline_types.go, vertex_types.go, mono_vertex_types.go, pod_template.go, "+
-		"side_inputs.go and pkg/reconciler/pipeline/controller.go copyVertexTemplate",
+	"numaflow at 025f7f37, pkg/apis/numaflow/v1alpha1/pipeline_types.go, vertex_types.go, mono_vertex_types.go, "+
+		"pod_template.go, side_inputs.go and pkg/reconciler/pipeline/controller.go copyVertexTemplate",
 	Kind{
 		Group: "numaflow.numaproj.io", Kind: "Pipeline", Controller: numaflowController,
 		pods: func() []PodPaths {
@@ -27,8 +27,8 @@ var numaflowKinds = of(
 	},
 )
 
-const numaflowLimits = "The containers that Numaflow adds (numa, init, monitor) have no place for mounts, and get none. " +
-	"A vertex of these alone gets the label, so that the webhook mounts the claim into them."
+const numaflowLimits = "The containers that Numaflow adds (numa, init, monitor) have no place for mounts, and get " +
+	"none. A vertex of these alone gets the label, so that the webhook mounts the claim into them."
 
 var numaflowController = Controller{
 	Labels: []string{"app.kubernetes.io/part-of", "app.kubernetes.io/managed-by", "app.kubernetes.io/component"},

@@ -759,8 +759,8 @@ func TestFindWrapped(t *testing.T) {
 			},
 		},
 		"a Sensor, which has a pod of its own": {
-			"{apiVersion: argoproj.io/v1alpha1, kind: Sensor, metadata: {name: s}, spec: {triggers: [{template: {k8s: {source: " +
-				"{resource: " + deployment + "}}}}, {template: {argoWorkflow: {source: {resource: {apiVersion: " +
+			"{apiVersion: argoproj.io/v1alpha1, kind: Sensor, metadata: {name: s}, spec: {triggers: [{template: {k8s: " +
+				"{source: {resource: " + deployment + "}}}}, {template: {argoWorkflow: {source: {resource: {apiVersion: " +
 				"argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: w-}, spec: {templates: [{container: {}}]}}}}}}, " +
 				"{template: {k8s: {source: {inline: text}}}}]}}",
 			[]string{

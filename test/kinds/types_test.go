@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
@@ -115,6 +117,24 @@ func (p *published) schema(t *testing.T, kind string, core schemas) apiextension
 	schema, ok := core[kind]
 	require.True(t, ok, "%s: the type %s is not one of %v", p.Source, kind, slices.Sorted(maps.Keys(core)))
 	return schema
+}
+
+// TestPublishedTypesRefuseOtherFields holds that such a judge refuses what a project's own would: a
+// field that a type does not have.
+func TestPublishedTypesRefuseOtherFields(t *testing.T) {
+	define(t)
+	for _, p := range readTypes(t) {
+		for _, kind := range p.Kinds {
+			t.Run(kind.name(), func(t *testing.T) {
+				object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"volumeMounts": []any{}}}}
+				object.SetAPIVersion(kind.Group + "/" + kind.Version)
+				object.SetKind(kind.Kind)
+				object.SetName("other-field")
+				_, err := create(t, object, client.DryRunAll)
+				require.ErrorContains(t, err, `unknown field "spec.volumeMounts"`)
+			})
+		}
+	}
 }
 
 // coreTypes takes the schemas of core/v1 from a definition with a pod template, and that of an Argo

@@ -142,15 +142,15 @@ type ProjectPaths struct {
 	// Adds is the name of a container that the kind's controller adds when no container has that
 	// name.
 	Adds string
+	// Joined are lists of other pod templates that the kind's controller joins with this one position
+	// by position, by the containers, as in Containers, to which nothing can be added where one of
+	// the lists has items: what is added could meet one of those.
+	Joined map[string][]string
 	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's
 	// configuration has spark.kubernetes.driver.label.KEY.
 	LabelPrefix string
 	// Implied is true where the kind's controller creates the pod even without the scope.
 	Implied bool
-	// Joined are lists of other pod templates that the kind's controller joins with this one position
-	// by position, by the containers, as in Containers, to which nothing can be added where one of
-	// the lists has items: what is added could meet one of those.
-	Joined map[string][]string
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.

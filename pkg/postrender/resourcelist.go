@@ -131,7 +131,7 @@ func (r *Renderer) RenderResourceList(list *ResourceList) (*Output, error) {
 	config := *r.Config
 	config.Kinds = append(slices.Clip(config.Kinds), kinds.Kind{
 		Group: resourceListGroup,
-		Kind:  resourceListKind, Objects: "items[*]",
+		Kind:  resourceListKind, Objects: []string{"items[*]"},
 	})
 	renderer := *r
 	renderer.Config = &config

@@ -75,7 +75,7 @@ var traps = map[string]trap{
 	"61-windows-and-hostile-names": {injected: 3},
 	"63-long-line-100k":            {injected: 1},
 	"65-large-crd":                 {injected: 1},
-	"66-gvk-not-kind":              {injected: 1, reported: 2}, // the Volcano Job by its own row
+	"66-gvk-not-kind":              {injected: 2, reported: 1}, // the Volcano Job and the Rollout by their own rows
 	"67-own-trio-present": {
 		injected: 1,
 		expErr:   `^document 2 PersistentVolumeClaim/pipeline-storage-rel: .* the profile "default" would create another`,

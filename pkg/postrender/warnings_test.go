@@ -120,7 +120,7 @@ func TestWarnsOfSelectedPodsWithoutStorage(t *testing.T) {
 		},
 		"an unsupported kind without it": {labelled(), custom("app: x"), ""},
 		"a workflow inside something else": {
-			labelled(), "---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {labels: " +
+			labelled(), "---\napiVersion: example.com/v1\nkind: Trigger\nmetadata: {labels: " +
 				"{pipeline-storage: enabled}, name: s}\n" +
 				"spec: {triggers: [{template: {k8s: {source: {resource: {kind: Workflow, spec: {templates: " +
 				"[{script: {image: x}}]}}}}}}]}\n",

@@ -22,8 +22,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// definitionsFile is the table of the definitions that validate the samples. They are third-party
-// data and not part of the repository.
+// definitionsFile is the table of the definitions that validate the samples. Those of the projects are
+// third-party data and not part of the repository: they are in ../shared and in Go modules.
 const definitionsFile = "testdata/definitions.yaml"
 
 // definition is what docs/kinds.md shows of a CustomResourceDefinition.
@@ -77,22 +77,39 @@ func TestDefinitions(t *testing.T) {
 	list, err := os.ReadFile(filepath.Join(shared(t, "crds"), "README.md"))
 	require.NoError(t, err)
 	crds := definitions(t)
-	var all []definition
+	var sources []sourceOf
 	for _, line := range source.FindAllStringSubmatch(string(list), -1) {
-		require.Contains(t, crds, line[1])
-		crd := crds[line[1]]
-		d := definition{Group: crd.Spec.Group, Kind: crd.Spec.Names.Kind, Source: line[2], Path: line[3]}
-		for _, v := range crd.Spec.Versions {
-			if v.Served {
-				d.Versions = append(d.Versions, v.Name)
-			}
-		}
-		all = append(all, d)
+		sources = append(sources, sourceOf{file: line[1], source: line[2], path: line[3]})
 	}
-	require.NotEmpty(t, all)
+	require.NotEmpty(t, sources)
+	for _, m := range readModules(t) {
+		sources = append(sources, m.sources()...)
+	}
+	for _, p := range readTypes(t) {
+		sources = append(sources, p.sources()...)
+	}
+	var all []definition
+	for _, s := range sources {
+		require.Contains(t, crds, s.file)
+		all = append(all, s.describe(crds[s.file]))
+	}
 	text, err := yaml.Marshal(all)
 	require.NoError(t, err)
 	requireFile(t, definitionsFile, string(text))
+}
+
+// sourceOf is where the definition of a file is from.
+type sourceOf struct{ file, source, path string }
+
+// describe is the row of a definition.
+func (s sourceOf) describe(crd *apiextensionsv1.CustomResourceDefinition) definition {
+	d := definition{Group: crd.Spec.Group, Kind: crd.Spec.Names.Kind, Source: s.source, Path: s.path}
+	for _, v := range crd.Spec.Versions {
+		if v.Served {
+			d.Versions = append(d.Versions, v.Name)
+		}
+	}
+	return d
 }
 
 // shared returns the path of data beside the repository, and skips the test where it is missing.
@@ -111,7 +128,8 @@ var (
 	loaded  map[string]*apiextensionsv1.CustomResourceDefinition
 )
 
-// definitions returns the projects' definitions by file name. Do not change them.
+// definitions returns the projects' definitions by file name, and those made of published types by the
+// name of the definition. Do not change them.
 func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	dir := shared(t, "crds")
@@ -122,6 +140,17 @@ func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinit
 		loaded = map[string]*apiextensionsv1.CustomResourceDefinition{}
 		for _, file := range files {
 			loaded[filepath.Base(file)] = load(t, file)
+		}
+		for _, m := range readModules(t) {
+			for _, file := range m.Files {
+				loaded[filepath.Base(file)] = load(t, filepath.Join(m.dir, file))
+			}
+		}
+		core := coreTypes(t, loaded)
+		for _, p := range readTypes(t) {
+			for _, kind := range p.Kinds {
+				loaded[kind.name()] = p.define(t, kind, core)
+			}
 		}
 	})
 	return loaded

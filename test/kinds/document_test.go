@@ -94,8 +94,8 @@ func projectsOf(rows []kinds.Kind) func(func([]kinds.Kind) bool) {
 // describe writes what a user needs about a kind.
 func describe(row kinds.Kind) string {
 	var b strings.Builder
-	if row.Objects != "" {
-		fmt.Fprintf(&b, "- The objects in `%s`, each by the row of its own kind.\n", row.Objects)
+	if len(row.Objects) > 0 {
+		fmt.Fprintf(&b, "- The objects in %s, each by the row of its own kind.\n", codes(row.Objects))
 	}
 	for _, line := range places(row.Pods) {
 		fmt.Fprintf(&b, "- %s\n", line)
@@ -159,12 +159,14 @@ func containerNames(p kinds.PodPaths) string {
 			paths[name] = append(paths[name], path)
 		}
 	}
-	var s strings.Builder
+	var all []string
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		fmt.Fprintf(&s, " In annotations and reports the container at %s is called `%s`, as in the pod.", codes(paths[name]),
-			name)
+		all = append(all, fmt.Sprintf("the container at %s is called `%s`", codes(paths[name]), name))
 	}
-	return s.String()
+	if all == nil {
+		return ""
+	}
+	return " In annotations and reports " + strings.Join(all, ", ") + ", as in the pod."
 }
 
 // labelPlace describes where the label goes.

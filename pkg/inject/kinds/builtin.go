@@ -29,6 +29,16 @@ var builtinKinds = slices.Concat(
 	kserveKinds,
 	appWrapperKinds,
 	kueueKinds,
+	rolloutsKinds,
+	eventsKinds,
+	pipelinesKinds,
+	katibKinds,
+	triggersKinds,
+	daskKinds,
+	flinkKinds,
+	numaflowKinds,
+	kedaKinds,
+	actionsKinds,
 )
 
 // Builtin returns the table of kinds that hold pods, project by project.

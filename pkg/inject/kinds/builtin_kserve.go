@@ -6,8 +6,10 @@ import (
 
 var kserveKinds = of(
 	"KServe",
-	"kserve, pkg/apis/serving/v1beta1/predictor.go, v1alpha1/servingruntime_types.go and "+
-		"pkg/controller/v1beta1/inferenceservice/components/predictor.go",
+	"kserve, pkg/apis/serving/v1beta1/predictor.go, v1alpha1/servingruntime_types.go, "+
+		"pkg/controller/v1beta1/inferenceservice/components/predictor.go; kserve v0.17.0, "+
+		"pkg/apis/serving/v1alpha2/llm_inference_service_types.go and pkg/controller/v1alpha2/llmisvc/"+
+		"workload_single_node.go, workload_multi_node.go and scheduler.go",
 	Kind{Group: "serving.kserve.io", Kind: "InferenceService", pods: func() []PodPaths {
 		return []PodPaths{
 			kservePod("spec.predictor", predictorContainers...),
@@ -28,6 +30,33 @@ var kserveKinds = of(
 	Kind{
 		Group: "serving.kserve.io", Kind: "ClusterServingRuntime", Deferred: true, ClusterScoped: true,
 		pods: kserveRuntime, Limits: kserveRuntimeLimits,
+	},
+	Kind{
+		Group: "serving.kserve.io", Kind: "LLMInferenceService",
+		pods: func() []PodPaths {
+			return []PodPaths{
+				llmWorkload("spec"), llmWorker("spec"),
+				llmWorkload("spec.prefill", "$.spec"), llmWorker("spec.prefill", "$.spec"),
+				llmWorkload("spec.router.scheduler"),
+			}
+		},
+		Limits: "KServe merges each pod spec into that of an LLMInferenceServiceConfig, container by container. The " +
+			"containers of the config that are not listed here, such as llm-d-routing-sidecar, get no mount; where main is " +
+			"not listed, the pods get the label. KServe puts the labels of a workload into the selector of its Deployment, " +
+			"which cannot change: have the label there when you create the service.",
+	},
+	Kind{
+		Group: "serving.kserve.io", Kind: "LLMInferenceServiceConfig", Deferred: true,
+		pods: func() []PodPaths {
+			return []PodPaths{
+				podSpec("spec.template", "$.spec"), podSpec("spec.worker", "$.spec"),
+				podSpec("spec.prefill.template", "$.spec.prefill", "$.spec"),
+				podSpec("spec.prefill.worker", "$.spec.prefill", "$.spec"),
+				podSpec("spec.router.scheduler.template", "$.spec.router.scheduler"),
+			}
+		},
+		Advice: "it holds no containers: mount in the LLMInferenceServices that use it, or label their pods " +
+			"pipeline-storage: enabled in its labels, and the webhook mounts the claim",
 	},
 )
 
@@ -79,4 +108,35 @@ func kserveRuntime() []PodPaths {
 		}
 	}
 	return []PodPaths{pod("spec"), pod("spec.workerSpec")}
+}
+
+// llmWorkload is the row part of a workload of an LLMInferenceService: a pod spec that may be left to
+// a config, with labels and annotations beside it.
+// Source: kserve, pkg/controller/v1alpha2/llmisvc/config_merge.go combineBaseRefsConfig.
+func llmWorkload(workload string, metadata ...string) PodPaths {
+	return PodPaths{
+		Scope:           workload,
+		Metadata:        append([]string{"."}, metadata...),
+		Spec:            "template",
+		SecurityContext: []string{"template.securityContext"},
+		Affinity:        []string{"template.affinity"},
+		Volumes:         "template.volumes",
+		Containers:      []string{"template.initContainers[*]", "template.containers[*]"},
+		Replicas:        []string{"replicas"},
+		Labels:          "labels",
+		Why:             llmWhy,
+		ProjectPaths:    ProjectPaths{Adds: llmMain},
+	}
+}
+
+const (
+	llmMain = "main"
+	llmWhy  = "the container main is that of the LLMInferenceServiceConfig"
+)
+
+// llmWorker is the row part of the further pods of a workload on several nodes.
+func llmWorker(workload string, metadata ...string) PodPaths {
+	p := podSpec(workload+".worker", append([]string{"$." + workload}, metadata...)...)
+	p.Labels, p.Why, p.Adds = "$."+workload+".labels", llmWhy, llmMain
+	return p
 }

@@ -9,7 +9,7 @@ var kubernetesKinds = of(
 		Kind: "ReplicationController",
 		pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.replicas")} },
 	},
-	Kind{Kind: "List", Objects: "items[*]"},
+	Kind{Kind: "List", Objects: []string{"items[*]"}},
 	Kind{
 		Group: "apps", Kind: "Deployment",
 		pods: func() []PodPaths { return []PodPaths{template("spec.template", "$.spec.replicas")} },

@@ -1,7 +1,7 @@
 package kinds
 
 var appWrapperKinds = of("AppWrapper", "appwrapper, api/v1beta2/appwrapper_types.go",
-	Kind{Group: "workload.codeflare.dev", Kind: "AppWrapper", Objects: "spec.components[*].template"},
+	Kind{Group: "workload.codeflare.dev", Kind: "AppWrapper", Objects: []string{"spec.components[*].template"}},
 )
 
 var kueueKinds = of("Kueue", "kueue, apis/kueue/v1beta1/workload_types.go",

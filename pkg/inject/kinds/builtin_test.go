@@ -92,6 +92,12 @@ func TestProjectPathsAreChecked(t *testing.T) {
 		"a path for a reference":      {ProjectPaths: ProjectPaths{Reference: "a.b"}},
 		"an implied pod in a list":    {Scope: "a[*].t", Why: "x", ProjectPaths: ProjectPaths{Implied: true}},
 		"an implied pod with nothing": {Scope: "t", ProjectPaths: ProjectPaths{Implied: true}},
+		"joined with what are no containers": {
+			Containers: []string{"c[*]"}, ProjectPaths: ProjectPaths{Joined: map[string][]string{"d[*]": {"$.e"}}},
+		},
+		"a broken path in joined": {
+			Containers: []string{"c[*]"}, ProjectPaths: ProjectPaths{Joined: map[string][]string{"c[*]": {"a b"}}},
+		},
 		"an implied pod's own labels": {Scope: "t", Labels: "metadata.labels", ProjectPaths: ProjectPaths{Implied: true}},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Len(t, invalidProjectPaths(&row), 1) })
@@ -103,6 +109,11 @@ func TestProjectPathsAreChecked(t *testing.T) {
 // what is absent.
 func invalidProjectPaths(p *PodPaths) []string {
 	var wrong []string
+	for path, lists := range p.Joined {
+		if !slices.Contains(p.Containers, path) || len(validateField(field.NewPath("j"), lists...)) > 0 {
+			wrong = append(wrong, "joined: not lists by a path of containers")
+		}
+	}
 	for problem, is := range map[string]bool{
 		"containerMounts: not a path":                len(validateField(field.NewPath("m"), p.ContainerMounts...)) > 0,
 		"mirror: no field or no container":           p.Mirror != nil && (p.Mirror.Field == "" || p.Mirror.Of == ""),

@@ -38,10 +38,11 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 	row, known := k.Lookup(o.Group, o.Kind)
 	o.Known, o.PerNode, o.Deferred = known, row.PerNode, row.Deferred
 	o.ClusterScoped, o.Advice = row.ClusterScoped, row.Advice
-	if row.Objects != "" {
-		return k.findWrapped(doc, o, row)
-	}
+	wrapped, err := k.findWrapped(doc, o, row)
 	rows := row.podRows()
+	if err != nil || len(row.Objects) > 0 && len(rows) == 0 {
+		return wrapped, err
+	}
 	for i := range rows {
 		pods, err := findPods(doc, pointer, &rows[i])
 		if err != nil {
@@ -53,34 +54,57 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 		}
 		o.Pods = append(o.Pods, pods...)
 	}
-	return []Object{o}, nil
+	return append([]Object{o}, wrapped...), nil
 }
 
-// findWrapped finds the objects inside a List or another wrapping kind.
-func (k Table) findWrapped(doc map[string]any, list Object, row Kind) ([]Object, error) {
-	itemKind := strings.TrimSuffix(list.Kind, listSuffix)
+// findWrapped finds the objects inside a List or another kind that holds whole objects.
+func (k Table) findWrapped(doc map[string]any, around Object, row Kind) ([]Object, error) {
+	itemKind, isList := strings.CutSuffix(around.Kind, listSuffix)
+	itemGroup := around.Group
+	if !isList {
+		itemGroup, itemKind = "", "" // only the items of a list may leave their type out
+	}
 	var found []Object
-	for _, m := range follow(node{value: doc, pointer: list.Path}, parsePath(row.Objects).steps, nil) {
-		item, ok := m.value.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%s/%s: %s is no object", list.Kind, list.Name, m.pointer)
+	for _, n := range wrappedNodes(doc, around.Path, row.Objects) {
+		item, ok := n.value.(map[string]any)
+		switch {
+		case !ok && isList:
+			return nil, fmt.Errorf("%s/%s: %s is no object", around.Kind, around.Name, n.pointer)
+		case !ok: // a field of such a kind may take text, too
+			continue
 		}
-		objects, err := k.find(item, m.pointer, list.Group, itemKind)
+		objects, err := k.find(item, n.pointer, itemGroup, itemKind)
 		if err != nil {
 			return nil, err
 		}
 		for i := range objects {
-			objects[i].inherit(&list, itemKind == list.Kind)
+			objects[i].inherit(&around, !isList)
 		}
 		found = append(found, objects...)
 	}
 	return found, nil
 }
 
+// wrappedNodes are the places to which the paths of a row lead, each once.
+func wrappedNodes(doc map[string]any, pointer string, paths []string) []node {
+	var nodes []node
+	seen := map[string]bool{}
+	for _, path := range paths {
+		for _, n := range follow(node{value: doc, pointer: pointer}, parsePath(path).steps, nil) {
+			if !seen[n.pointer] {
+				seen[n.pointer] = true
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	return nodes
+}
+
 // inherit gives an object what it has from the one around it: Helm reads the hook of a whole
-// document, and a wrapping kind that is no List makes its objects in its own namespace. Source:
-// appwrapper, parseComponent.
+// document, and a kind that is no List makes its objects in its own namespace, when it comes to it.
+// Source: appwrapper, parseComponent.
 func (o *Object) inherit(around *Object, hasNamespace bool) {
+	o.Deferred = o.Deferred || around.Deferred
 	if hook := around.Annotations[AnnotationHook]; hook != "" {
 		o.Annotations = merge(o.Annotations, map[string]string{AnnotationHook: hook})
 	}

@@ -10,12 +10,13 @@ type Kind struct {
 	Kind string `json:"kind"`
 	// Pods are where the pods are, in the order in which they are reported.
 	Pods []PodPaths `json:"pods,omitempty"`
-	// Objects is where a wrapping kind holds whole objects, each of which is then found by its own
-	// row.
-	Objects string `json:"objects,omitempty"`
+	// Objects is where a kind holds whole objects, each of which is then found by its own row: paths
+	// from the object's root. A kind may have pods of its own in addition.
+	Objects []string `json:"objects,omitempty"`
 	// PerNode is true for a kind that runs a pod on every node, like a DaemonSet.
 	PerNode bool `json:"perNode,omitempty"`
-	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template.
+	// Deferred is true where creating the object starts no pod yet, like a CronJob or a template. It
+	// holds for the whole objects in it, too.
 	Deferred bool `json:"deferred,omitempty"`
 	// ClusterScoped is true where objects of the kind have no namespace: their pods run in the
 	// namespaces of their users.
@@ -141,6 +142,10 @@ type ProjectPaths struct {
 	// Adds is the name of a container that the kind's controller adds when no container has that
 	// name.
 	Adds string
+	// Joined are lists of other pod templates that the kind's controller joins with this one position
+	// by position, by the containers, as in Containers, to which nothing can be added where one of
+	// the lists has items: what is added could meet one of those.
+	Joined map[string][]string
 	// LabelPrefix begins the key of the label there, where it is not the label's own: Spark's
 	// configuration has spark.kubernetes.driver.label.KEY.
 	LabelPrefix string
@@ -159,6 +164,19 @@ func template(scope string, replicas ...string) PodPaths {
 		Volumes:         "spec.volumes",
 		Containers:      []string{"spec.initContainers[*]", "spec.containers[*]"},
 		Replicas:        replicas,
+	}
+}
+
+// podSpec is the row part of a core/v1 PodSpec, whose labels and annotations stand outside of it.
+func podSpec(scope string, metadata ...string) PodPaths {
+	return PodPaths{
+		Scope:           scope,
+		Metadata:        metadata,
+		Spec:            ".",
+		SecurityContext: []string{"securityContext"},
+		Affinity:        []string{"affinity"},
+		Volumes:         "volumes",
+		Containers:      []string{"initContainers[*]", "containers[*]"},
 	}
 }
 

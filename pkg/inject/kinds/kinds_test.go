@@ -377,6 +377,146 @@ func TestFindBuiltinKinds(t *testing.T) {
 			exp: []string{"pod=/spec volumes=/spec/volumes context= replicas=1 app= c=/spec/containers/0"},
 		},
 		"Workload": {apiVersion: "kueue.x-k8s.io/v1beta1", body: "spec: {podSets: [{template: " + main + "}]}"},
+		"LLMInferenceService": {
+			apiVersion: "serving.kserve.io/v1alpha2",
+			body: "spec: {labels: {app: l}, replicas: 2, template: {initContainers: [{name: i}], containers: [{name: main}]}, " +
+				"worker: {containers: [{name: x}]}, prefill: {template: {}}, router: {scheduler: {labels: {app: s}}}}",
+			exp: []string{
+				"pod=/spec volumes=/spec/template/volumes context=/spec/template/securityContext replicas=2 app=l " +
+					"i=/spec/template/initContainers/0 main=/spec/template/containers/0 label=/spec/labels",
+				"pod=/spec/worker volumes=/spec/worker/volumes context=/spec/worker/securityContext replicas=1 app=l " +
+					"x=/spec/worker/containers/0 external=main label=/spec/labels",
+				"pod=/spec/prefill volumes= context= replicas=1 app=l  external=main label=/spec/prefill+labels",
+				"pod=/spec/router/scheduler volumes= context= replicas=1 app=s  external=main label=/spec/router/scheduler/labels",
+			},
+		},
+		"LLMInferenceServiceConfig": {
+			apiVersion: "serving.kserve.io/v1alpha2", expIsDeferred: true,
+			body: "spec: {labels: {app: l}, template: {containers: [{name: main}]}, prefill: {labels: {app: p}, " +
+				"worker: {containers: [{name: main}]}}, router: {scheduler: {template: {containers: [{name: main}]}}}}",
+			exp: []string{
+				"pod=/spec/template volumes=/spec/template/volumes context=/spec/template/securityContext replicas=1 app=l " +
+					"main=/spec/template/containers/0",
+				"pod=/spec/prefill/worker volumes=/spec/prefill/worker/volumes " +
+					"context=/spec/prefill/worker/securityContext replicas=1 app=p main=/spec/prefill/worker/containers/0",
+				"pod=/spec/router/scheduler/template volumes=/spec/router/scheduler/template/volumes " +
+					"context=/spec/router/scheduler/template/securityContext replicas=1 app= " +
+					"main=/spec/router/scheduler/template/containers/0",
+			},
+		},
+		"DisaggregatedSet": {
+			apiVersion: "disaggregatedset.x-k8s.io/v1",
+			body: "spec: {roles: [{spec: {replicas: 2, leaderWorkerTemplate: {size: 4, leaderTemplate: " + main +
+				", workerTemplate: " + main + "}}}, {spec: {leaderWorkerTemplate: {workerTemplate: " +
+				podTemplate("b", "{name: main}") + "}}}]}",
+			exp: []string{
+				templateAt("/spec/roles/0/spec/leaderWorkerTemplate/leaderTemplate", "a", 2),
+				templateAt("/spec/roles/0/spec/leaderWorkerTemplate/workerTemplate", "a", 8),
+				templateAt("/spec/roles/1/spec/leaderWorkerTemplate/workerTemplate", "b", 1),
+			},
+		},
+		"Rollout": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {replicas: 3, template: " + main + "}", exp: template(3),
+		},
+		"EventSource": {
+			apiVersion: "argoproj.io/v1alpha1",
+			body:       "spec: {template: {metadata: {labels: {app: e}}, container: {env: []}}}",
+			exp: []string{
+				"pod=/spec/template volumes=/spec/template/volumes context=/spec/template/securityContext replicas=1 app=e " +
+					"main=/spec/template/container label=/spec/template/metadata/labels",
+			},
+		},
+		"Sensor": {
+			apiVersion: "argoproj.io/v1alpha1", body: "spec: {dependencies: []}", expIsDeferred: true,
+			exp: []string{
+				"pod=/spec/template volumes= context= replicas=1 app=  label=/spec+template+metadata+labels",
+			},
+		},
+		"ScheduledWorkflow": {
+			apiVersion: "kubeflow.org/v1beta1", body: "spec: {workflow: {spec: {templates: [" + argo + "]}}}",
+			exp: []string{fmt.Sprintf(argoEnd, "/spec/workflow/spec")}, expIsDeferred: true,
+		},
+		"DaskCluster": {
+			apiVersion: "kubernetes.dask.org/v1",
+			body: "metadata: {labels: {app: d}}\nspec: {worker: {replicas: 3, metadata: {labels: {app: w}}, " +
+				"spec: {containers: [{name: main}]}}, scheduler: {spec: {containers: [{name: main}]}}}",
+			exp: []string{templateAt("/spec/scheduler", "d", 1), templateAt("/spec/worker", "w", 3)},
+		},
+		"DaskWorkerGroup": {
+			apiVersion: "kubernetes.dask.org/v1",
+			body: "metadata: {labels: {app: d}}\nspec: {cluster: c, worker: {replicas: 2, spec: {containers: " +
+				"[{name: main}]}}}",
+			exp: []string{templateAt("/spec/worker", "d", 2)},
+		},
+		"DaskJob": {
+			apiVersion: "kubernetes.dask.org/v1",
+			body: "metadata: {labels: {app: j}}\nspec: {job: {spec: {containers: [{name: main}]}}, cluster: {metadata: " +
+				"{labels: {app: c}}, spec: {worker: {replicas: 2, spec: {containers: [{name: main}]}}, scheduler: {spec: " +
+				"{containers: [{name: main}]}}}}}",
+			exp: []string{
+				templateAt("/spec/job", "j", 1), templateAt("/spec/cluster/spec/scheduler", "c", 1),
+				templateAt("/spec/cluster/spec/worker", "c", 2),
+			},
+		},
+		"FlinkDeployment": {
+			apiVersion: "flink.apache.org/v1beta1",
+			body: "spec: {podTemplate: {metadata: {labels: {app: f}}}, jobManager: {podTemplate: {spec: {containers: " +
+				"[{name: main}]}}}, taskManager: {replicas: 2, podTemplate: {metadata: {labels: {app: t}}, spec: {containers: " +
+				"[{name: flink-main-container}]}}}}",
+			exp: []string{
+				"pod=/spec/podTemplate volumes= context= replicas=1 app=f  external=flink-main-container " +
+					"label=/spec/podTemplate/metadata/labels",
+				templateAt(
+					"/spec/jobManager/podTemplate", "f", 1, "external=flink-main-container",
+					"label=/spec/jobManager/podTemplate+metadata+labels",
+				),
+				"pod=/spec/taskManager/podTemplate volumes=/spec/taskManager/podTemplate/spec/volumes " +
+					"context=/spec/taskManager/podTemplate/spec/securityContext replicas=2 app=t " +
+					"flink-main-container=/spec/taskManager/podTemplate/spec/containers/0 " +
+					"label=/spec/taskManager/podTemplate/metadata/labels",
+			},
+		},
+		"Pipeline.numaflow.numaproj.io": {
+			apiVersion: "numaflow.numaproj.io/v1alpha1",
+			body: "spec: {templates: {vertex: {metadata: {labels: {app: v}}}, sideInputsManager: {metadata: {labels: " +
+				"{app: s}}}}, sideInputs: [{container: {image: i}}], vertices: [{scale: {min: 2}, source: {generator: {}}}, " +
+				"{metadata: {labels: {app: m}}, udf: {container: {image: i}}, sidecars: [{name: s}]}]}",
+			exp: []string{
+				"pod=/spec/vertices/0 volumes= context= replicas=2 app=v  label=/spec/vertices/0+metadata+labels",
+				"pod=/spec/vertices/1 volumes=/spec/vertices/1/volumes context=/spec/vertices/1/securityContext replicas=1 " +
+					"app=m udf=/spec/vertices/1/udf/container s=/spec/vertices/1/sidecars/0 " +
+					"label=/spec/vertices/1/metadata/labels",
+				"pod=/spec/sideInputs/0 volumes=/spec/sideInputs/0/volumes " +
+					"context=/spec/templates/sideInputsManager/securityContext replicas=1 app=s " +
+					"udsi=/spec/sideInputs/0/container",
+			},
+		},
+		"MonoVertex": {
+			apiVersion: "numaflow.numaproj.io/v1alpha1",
+			body: "spec: {replicas: 2, metadata: {labels: {app: m}}, source: {udsource: {container: {image: i}}, transformer: " +
+				"{container: {image: i}}}, sink: {udsink: {container: {image: i}}, fallback: {udsink: {container: {image: i}}}, " +
+				"onSuccess: {udsink: {container: {image: i}}}}}",
+			exp: []string{
+				"pod=/spec volumes=/spec/volumes context=/spec/securityContext replicas=2 app=m " +
+					"udsource=/spec/source/udsource/container transformer=/spec/source/transformer/container " +
+					"udsink=/spec/sink/udsink/container fb-udsink=/spec/sink/fallback/udsink/container " +
+					"ons-udsink=/spec/sink/onSuccess/udsink/container label=/spec/metadata/labels",
+			},
+		},
+		"ScaledJob": {
+			apiVersion: "keda.sh/v1alpha1", expIsDeferred: true,
+			body: "spec: {maxReplicaCount: 5, jobTargetRef: {parallelism: 2, template: " + main + "}}",
+			exp:  []string{templateAt("/spec/jobTargetRef/template", "a", 10)},
+		},
+		"AutoscalingRunnerSet": {
+			apiVersion: "actions.github.com/v1alpha1",
+			body: "spec: {maxRunners: 4, template: " + main + ", listenerTemplate: " +
+				podTemplate("l", "{name: listener}") + "}",
+			exp: []string{
+				templateAt("/spec/template", "a", 4),
+				"pod=/spec/listenerTemplate volumes= context= replicas=1 app=l ",
+			},
+		},
 	}
 	for kind, field := range map[string]string{
 		"PyTorchJob": "pytorchReplicaSpecs", "TFJob": "tfReplicaSpecs", "MPIJob": "mpiReplicaSpecs",
@@ -413,7 +553,85 @@ func TestFindBuiltinKinds(t *testing.T) {
 	}
 	delete(untested, "/List") // see TestFindWrapped
 	delete(untested, "workload.codeflare.dev/AppWrapper")
+	delete(untested, "kubeflow.org/Experiment")
+	delete(untested, "triggers.tekton.dev/TriggerTemplate")
 	assert.Empty(t, untested, "each of these rows needs an object in objects of pkg/inject/kinds/kinds_test.go")
+}
+
+// TestFlinkPodTemplatesAreJoined is about which containers of a FlinkDeployment take mounts: the
+// operator joins the lists of its pod templates by position, so that an added item could meet
+// another one.
+func TestFlinkPodTemplatesAreJoined(t *testing.T) {
+	const main = "{name: flink-main-container}"
+	for name, tt := range map[string]struct {
+		base, role string
+		// exp are the containers that take mounts, and expExternal those that do not, by template.
+		exp, expExternal map[string][]string
+	}{
+		"the pod template of all alone": {
+			base: "containers: [" + main + "]",
+			exp:  map[string][]string{"/spec/podTemplate": {"flink-main-container"}}, expExternal: map[string][]string{},
+		},
+		"that of a role with other lists": {
+			base: "containers: [" + main + "]", role: "initContainers: [{name: warm}]",
+			exp:         map[string][]string{"/spec/podTemplate": {"flink-main-container"}},
+			expExternal: map[string][]string{"/spec/taskManager/podTemplate": {"warm", "flink-main-container"}},
+		},
+		"that of a role with the same list": {
+			base: "initContainers: [{name: warm}], containers: [" + main + "]", role: "containers: [" + main + "]",
+			exp: map[string][]string{"/spec/podTemplate": {"warm"}},
+			expExternal: map[string][]string{
+				"/spec/podTemplate": {"flink-main-container"}, "/spec/taskManager/podTemplate": {"flink-main-container"},
+			},
+		},
+		"that of a role with volumes": {
+			base: "containers: [" + main + "]", role: "volumes: [{name: v}]", exp: map[string][]string{},
+			expExternal: map[string][]string{
+				"/spec/podTemplate": {"flink-main-container"}, "/spec/taskManager/podTemplate": {"flink-main-container"},
+			},
+		},
+		"volumes of all, which a role's would meet": {
+			base: "volumes: [{name: v}]", role: "containers: [" + main + "]", exp: map[string][]string{},
+			expExternal: map[string][]string{
+				"/spec/podTemplate": {"flink-main-container"}, "/spec/taskManager/podTemplate": {"flink-main-container"},
+			},
+		},
+		"empty lists": {
+			base: "volumes: [], containers: []", role: "containers: [" + main + "]",
+			exp:         map[string][]string{"/spec/taskManager/podTemplate": {"flink-main-container"}},
+			expExternal: map[string][]string{"/spec/podTemplate": {"flink-main-container"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := "spec: {podTemplate: {spec: {" + tt.base + "}}"
+			if tt.role != "" {
+				body += ", taskManager: {podTemplate: {spec: {" + tt.role + "}}}"
+			}
+			objects := injecttest.Find(t, storage.Default(), injecttest.Decode(
+				t, "apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\n"+body+"}\n",
+			))
+			containers, external := map[string][]string{}, map[string][]string{}
+			for _, p := range objects[0].Pods {
+				for _, c := range p.Containers {
+					containers[p.Path] = append(containers[p.Path], c.Name)
+				}
+				if len(p.ExternalContainers) > 0 {
+					external[p.Path] = p.ExternalContainers
+				}
+			}
+			assert.Equal(t, tt.exp, containers)
+			assert.Equal(t, tt.expExternal, external)
+		})
+	}
+}
+
+// TestScheduledWorkflowsOfText hold no pods that are read.
+func TestScheduledWorkflowsOfText(t *testing.T) {
+	objects := injecttest.Find(t, storage.Default(), injecttest.Decode(
+		t, "apiVersion: kubeflow.org/v1beta1\nkind: ScheduledWorkflow\nspec: {workflow: {spec: \"{templates: []}\"}}\n",
+	))
+	assert.Empty(t, objects[0].Pods)
+	assert.NotEmpty(t, objects[0].Advice)
 }
 
 // untested are the rows of the table without an object in the test above.
@@ -538,6 +756,30 @@ func TestFindWrapped(t *testing.T) {
 			[]string{
 				"/spec/components/0/template apps/Deployment d true [/spec/components/0/template/spec/template]",
 				"/spec/components/1/template /Service s false []",
+			},
+		},
+		"a Sensor, which has a pod of its own": {
+			"{apiVersion: argoproj.io/v1alpha1, kind: Sensor, metadata: {name: s}, spec: {triggers: [{template: {k8s: " +
+				"{source: {resource: " + deployment + "}}}}, {template: {argoWorkflow: {source: {resource: {apiVersion: " +
+				"argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: w-}, spec: {templates: [{container: {}}]}}}}}}, " +
+				"{template: {k8s: {source: {inline: text}}}}]}}",
+			[]string{
+				" argoproj.io/Sensor s true [/spec/template]",
+				"/spec/triggers/0/template/k8s/source/resource apps/Deployment d true " +
+					"[/spec/triggers/0/template/k8s/source/resource/spec/template]",
+				"/spec/triggers/1/template/argoWorkflow/source/resource argoproj.io/Workflow w- true " +
+					"[/spec/triggers/1/template/argoWorkflow/source/resource/spec/templates/0]",
+			},
+		},
+		"an Experiment of Katib": {
+			"{apiVersion: kubeflow.org/v1beta1, kind: Experiment, spec: {trialTemplate: {trialSpec: " + deployment + "}}}",
+			[]string{"/spec/trialTemplate/trialSpec apps/Deployment d true [/spec/trialTemplate/trialSpec/spec/template]"},
+		},
+		"a TriggerTemplate": {
+			"{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerTemplate, spec: {resourcetemplates: [{apiVersion: " +
+				"tekton.dev/v1, kind: PipelineRun, metadata: {generateName: p-}, spec: {pipelineRef: {name: p}}}]}}",
+			[]string{
+				"/spec/resourcetemplates/0 tekton.dev/PipelineRun p- true [/spec/resourcetemplates/0/spec/pipelineRef]",
 			},
 		},
 		"an empty List":        {"{apiVersion: v1, kind: List, items: []}", nil},
@@ -762,7 +1004,7 @@ func TestUserKindsKeepClaimTemplates(t *testing.T) {
 func TestUserKindsWrapObjects(t *testing.T) {
 	config := injecttest.Load(
 		t,
-		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: 'spec.parts{*}.template'}]\n",
+		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: ['spec.parts{*}.template']}]\n",
 	)
 	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: "+
 		"{parts: {one: {template: "+
@@ -775,6 +1017,33 @@ func TestUserKindsWrapObjects(t *testing.T) {
 		"context=/spec/parts/one/template/spec/template/spec/securityContext replicas=2 app=a " +
 		"main=/spec/parts/one/template/spec/template/spec/containers/0"},
 		summary(objects[0]))
+}
+
+// TestKindHoldsPodsAndObjects is about a kind with a pod of its own, such as a Sensor, and whole objects
+// at several places.
+func TestKindHoldsPodsAndObjects(t *testing.T) {
+	config := injecttest.Load(
+		t,
+		"profiles: [{name: default}]\nkinds:\n- {group: example.com, kind: Trigger, deferred: true, pods: [{podTemplate: "+
+			"spec.template}], objects: ['spec.runs[*].resource', 'spec.runs{*}.absent', spec.last, 'spec.runs[*].resource']}\n",
+	)
+	job := func(name string) string {
+		return "{apiVersion: batch/v1, kind: Job, metadata: {name: " + name + "}, spec: {template: " +
+			podTemplate("a", "{name: main}") + "}}"
+	}
+	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Trigger\n"+
+		"metadata: {name: t, namespace: ml}\nspec: {template: "+podTemplate("own", "{name: main}")+
+		", runs: [{resource: "+job("one")+"}, {resource: text}, {}], last: "+job("two")+"}\n"))
+	var found []string
+	for i := range objects {
+		o := &objects[i]
+		require.Len(t, o.Pods, 1)
+		found = append(found, o.Kind+"/"+o.Name+" "+o.Namespace+" "+o.Pods[0].Path)
+		assert.True(t, o.Deferred, "creating the outer object starts no pod")
+	}
+	assert.Equal(t, []string{
+		"Trigger/t ml /spec/template", "Job/one ml /spec/runs/0/resource/spec/template", "Job/two ml /spec/last/spec/template",
+	}, found)
 }
 
 func TestUserKindsReplaceBuiltinOnes(t *testing.T) {

@@ -86,7 +86,8 @@ func readContainers(pod *Pod, s scope, row *podRow) error {
 			return err
 		}
 	}
-	if adds := row.Adds; adds != "" && pod.Container(adds) == nil {
+	isExternal := slices.Contains(pod.ExternalContainers, row.Adds)
+	if adds := row.Adds; adds != "" && !isExternal && pod.Container(adds) == nil {
 		pod.ExternalContainers = append(pod.ExternalContainers, adds)
 	}
 	return nil
@@ -114,7 +115,7 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 		}
 		context, _ := n.field("securityContext").value.(map[string]any)
 		pod.Windows = pod.Windows || isHostProcess(context)
-		if row.isExternal(n) {
+		if row.isExternal(s, n, at) {
 			pod.ExternalContainers = append(pod.ExternalContainers, container.Name)
 			continue
 		}
@@ -127,12 +128,15 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 	return nil
 }
 
-// isExternal reports whether a container refers to another object that defines it.
-func (row *podRow) isExternal(container node) bool {
-	if row.Reference == "" {
-		return false
+// isExternal reports whether a container refers to another object that defines it, or is joined with
+// one of another pod template.
+func (row *podRow) isExternal(s scope, container node, at *containerRow) bool {
+	if row.Reference != "" && container.field(row.Reference).value != nil {
+		return true
 	}
-	return container.field(row.Reference).value != nil
+	return slices.ContainsFunc(at.joined, func(list path) bool {
+		return slices.ContainsFunc(s.all(list), func(n node) bool { return len(n.items()) > 0 })
+	})
 }
 
 // complete adds what the row has for a container in addition to its own fields.

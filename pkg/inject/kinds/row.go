@@ -29,6 +29,8 @@ type containerRow struct {
 	name string
 	// sharedMounts and sharedEnv are the lists that the containers share with others, in order.
 	sharedMounts, sharedEnv []path
+	// joined are as in [ProjectPaths].
+	joined []path
 }
 
 // parseOnce returns the rows of pods whose paths are parsed when they are needed first, because a
@@ -72,7 +74,9 @@ func parseRow(p *PodPaths) podRow {
 // parseContainers parses one path of containers, with the lists that its containers share.
 func parseContainers(p *PodPaths, text string) containerRow {
 	list, isItem := strings.CutSuffix(text, anyItem)
-	row := containerRow{path: parsePath(text), list: parsePath(list), isItem: isItem, name: p.Names[text]}
+	row := containerRow{
+		path: parsePath(text), list: parsePath(list), isItem: isItem, name: p.Names[text], joined: parsePaths(p.Joined[text]),
+	}
 	for _, shared := range p.Shared {
 		if len(shared.Containers) == 0 || slices.Contains(shared.Containers, text) {
 			row.sharedMounts = append(row.sharedMounts, parsePaths(shared.Mounts)...)

@@ -66,7 +66,7 @@ func (k Table) Lookup(group, kind string) (Kind, bool) {
 	if _, ok := k.byName[groupKind{group, item}]; !isList || !ok {
 		return Kind{}, false
 	}
-	return Kind{Group: group, Kind: kind, Objects: "items[*]"}, true
+	return Kind{Group: group, Kind: kind, Objects: []string{"items[*]"}}, true
 }
 
 // Names returns every kind of the table, whatever its group: enough to decide, before a document is

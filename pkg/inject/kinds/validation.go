@@ -13,14 +13,13 @@ func (k *Kind) Validate(at *field.Path) field.ErrorList {
 	if k.Kind == "" {
 		errs = append(errs, field.Required(at.Child("kind"), ""))
 	}
-	hasPods, hasObjects := len(k.Pods) > 0, k.Objects != ""
-	if hasPods && hasObjects || !hasPods && !hasObjects && k.Advice == "" {
-		errs = append(errs, field.Required(at.Child("pods"), "a kind has either pods or objects, or only advice"))
+	if len(k.Pods)+len(k.Objects) == 0 && k.Advice == "" {
+		errs = append(errs, field.Required(at.Child("pods"), "a kind has pods or objects or both, or only advice"))
 	}
 	for i, p := range k.Pods {
 		errs = append(errs, p.validate(at.Child("pods").Index(i))...)
 	}
-	return append(errs, validatePaths(at.Child("objects"), nonEmpty(k.Objects)...)...)
+	return append(errs, validatePaths(at.Child("objects"), k.Objects...)...)
 }
 
 // validate checks the paths of one sort of pod. Either PodTemplate stands for most of them, or a

@@ -470,9 +470,9 @@ var mistakes = map[string]mistake{
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n",
 		[]string{"line 5: kinds[0].pods: Required value"},
 	},
-	"a kind with both": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: items[*]\n  pods: [{podTemplate: t}]\n",
-		[]string{"line 7: kinds[0].pods: Required value"},
+	"objects that are text": {
+		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: items[*]\n",
+		[]string{"line 6: kinds[0].objects: expected a list, not text"},
 	},
 	"pods without a scope": {
 		"profiles: [{name: a}]\nkinds:\n- kind: A\n  pods:\n  - volumes: v\n",
@@ -520,11 +520,11 @@ var mistakes = map[string]mistake{
 		[]string{"line 7: kinds[0].pods[0].replicas: Invalid value"},
 	},
 	"a broken path of objects": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: 'a b'\n",
+		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: [a, 'a b']\n",
 		[]string{"line 6: kinds[0].objects: Invalid value"},
 	},
-	"objects that are no list": {
-		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: items[*]..x\n",
+	"a path of objects with a gap": {
+		"profiles: [{name: a}]\nkinds:\n- kind: A\n  objects: ['items[*]..x']\n",
 		[]string{"line 6: kinds[0].objects: Invalid value"},
 	},
 	"an unfinished map": {

@@ -24,7 +24,7 @@ func FuzzConfig(f *testing.F) {
 		"profiles: [{name: a, fsGroup: 0, env: A, namespaceSelector: {matchLabels: {a: b}}}]\n",
 		"profiles: [{name: a, claim: {size: 1e3, accessModes: [ReadWriteOncePod]}}]\n",
 		"profiles: [{name: a}]\nkinds: [{group: g, kind: K, pods: [{podTemplate: a.b, replicas: ['$.c[*].d']}]}, {kind: " +
-			"L, objects: 'items[*]'}]\n",
+			"L, objects: ['items[*]']}]\n",
 		"profiles: [{name: a, default: true, colocate: true, mount: {subPath: " +
 			"\"{namespace}/{pod.name}/{pod.labels['a/b']}\"}}]\n",
 		"profiles: [{name: a}]\nkinds: [{kind: K, pods: [{scope: 'a[*]', metadata: [.], spec: ., securityContext: [b], " +

@@ -78,6 +78,7 @@ func (r *reconciliation) claimFor(
 ) (*corev1.PersistentVolumeClaim, error) {
 	claim := wanted.DeepCopy()
 	claim.Spec.VolumeName, claim.Spec.StorageClassName = volume.Name, &volume.Spec.StorageClassName
+	claim.Spec.DataSourceRef = nil // the volume has data, and a claim must not name another origin of it
 	if size, want := volume.Spec.Capacity[corev1.ResourceStorage], diagnose.Requested(wanted); size.Cmp(want) < 0 {
 		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
 	}
@@ -124,7 +125,7 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 		return err
 	}
 	reboundTotal.Inc()
-	r.inform(nil, diagnose.Rebound(volume.Name))
+	r.inform(nil, diagnose.Rebound(volume.Name, r.wantedSource()))
 	return nil
 }
 
@@ -138,6 +139,7 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 	if err != nil || volume == nil || volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != r.claim.UID {
 		return err
 	}
+	r.volume = volume
 	for _, wanted := range r.wanted.Volumes {
 		if wanted.Name != volume.Name {
 			continue // compare has reported that

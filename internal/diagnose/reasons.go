@@ -31,3 +31,17 @@ const (
 	ReasonSharedByNodes    = "ClaimSharedByNodes"
 	ReasonOverlap          = "InstallationsOverlap"
 )
+
+// Reasons of expansions that are not carried out, of claims that nodes or volumes have left, and of
+// the data that a claim begins with.
+const (
+	ReasonReduced          = "ClaimRequestReduced"
+	ReasonReduceRefused    = "ClaimRequestNotReduced"
+	ReasonExpandInfeasible = "ExpansionInfeasible"
+	ReasonClaimLost        = "ClaimLost"
+	ReasonSelectedNodeGone = "SelectedNodeGone"
+	ReasonSourceMissing    = "DataSourceMissing"
+	ReasonSourceNotReady   = "DataSourceNotReady"
+	ReasonSourceUnfit      = "DataSourceUnfit"
+	ReasonSourceDiffers    = "DataSourceDiffers"
+)

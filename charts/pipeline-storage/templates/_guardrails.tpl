@@ -113,7 +113,7 @@ variables.mountOptions == {{ toRawJson .classMountOptions }}
 
 {{/*
 Whether an object is the claim of a profile, in CEL. An update changes the size only, so that the rest needs no second look. A
-claim for a volume to re-bind has the class of that volume, and its size until it is bound.
+claim for a volume to re-bind has the class of that volume, and its size until it is bound. Nothing is copied into that volume.
 */}}
 {{- define "pipeline-storage.guardrails.claim" -}}
 {{ include "pipeline-storage.guardrails.claimKey" (list . "object.metadata.name" "request.namespace") }} &&
@@ -125,8 +125,10 @@ variables.size.compareTo(quantity({{ toRawJson .size }})) <= 0 &&
 (request.operation == 'UPDATE' || (
 {{- if .volume }}
 variables.volumeName == {{ include "pipeline-storage.guardrails.name" (list .volume "request.namespace") }} &&
+variables.dataSource == '' &&
 {{- else }}
-(variables.volumeName != '' || (
+(variables.volumeName != '' ? variables.dataSource == '' : (
+variables.dataSource == {{ include "pipeline-storage.guardrails.name" (list .dataSource "request.namespace") }} &&
 variables.size.compareTo(quantity({{ toRawJson .size }})) == 0 &&
 object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }})) &&
 {{- end }}

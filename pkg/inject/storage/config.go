@@ -86,6 +86,8 @@ type Claim struct {
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 	// Create is whether the claim is created; false uses an existing one. Default: true.
 	Create *bool `json:"create,omitempty"`
+	// DataSource is what a new claim begins with, such as a snapshot. Default: an empty volume.
+	DataSource *DataSource `json:"dataSource,omitempty"`
 }
 
 // StorageClass describes the StorageClass of a profile.

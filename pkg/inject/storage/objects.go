@@ -218,6 +218,7 @@ func (p *Profile) claim(n Names, namespace string) *corev1.PersistentVolumeClaim
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: &n.StorageClass,
 			VolumeName:       n.Volume,
+			DataSourceRef:    p.Claim.DataSource.reference(n.DataSource),
 			// The binder requires the volume to have the same class.
 			// Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
 			VolumeAttributesClassName: stringPointer(n.AttributesClass),

@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,23 +20,25 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// problemOf waits until status reports a reason about a claim.
-func problemOf(t *testing.T, namespace, claim, reason string) status.Problem {
+// problemOf waits until status reports a reason about a claim, with a next step that has a text.
+func problemOf(t *testing.T, namespace, claim, reason, next string) status.Problem {
 	t.Helper()
 	var found status.Problem
-	require.Eventually(t, func() bool {
+	suite.Eventually(t, reason+" of "+namespace+"/"+claim, func(context.Context) error {
 		n := namespaceOf(runStatus(t, suite.Plane(t).Kubeconfig, "--namespace", namespace), namespace)
 		if n == nil {
-			return false
+			return errors.New("status has nothing there")
 		}
 		i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
-			return p.Reason == reason && slices.Contains(p.About, "PersistentVolumeClaim/"+claim)
+			return p.Reason == reason && slices.Contains(p.About, "PersistentVolumeClaim/"+claim) &&
+				strings.Contains(p.Next, next)
 		})
-		if i >= 0 {
-			found = n.Problems[i]
+		if i < 0 {
+			return fmt.Errorf("status has %+v", n)
 		}
-		return i >= 0
-	}, eventTimeout, poll, "%s of %s/%s", reason, namespace, claim)
+		found = n.Problems[i]
+		return nil
+	})
 	return found
 }
 
@@ -56,10 +60,13 @@ func TestLostClaimIsBoundAgain(t *testing.T) {
 	volume := &corev1.PersistentVolume{}
 	require.NoError(t, w.Get(t.Context(), client.ObjectKey{Name: "lost-volume"}, volume))
 	w.deletePV("lost-volume")
+	until(w, claim, "lost", "data", func(c *corev1.PersistentVolumeClaim) bool {
+		return c.Status.Phase == corev1.ClaimLost
+	})
 
-	p := problemOf(t, "lost", "data", diagnose.ReasonClaimLost)
+	p := problemOf(t, "lost", "data", diagnose.ReasonClaimLost,
+		"create a PersistentVolume of that name for it, with spec.claimRef.uid "+string(claim.UID))
 	assert.Equal(t, "claim data is Lost because its PersistentVolume lost-volume was deleted", p.Message)
-	assert.Contains(t, p.Next, "create a PersistentVolume of that name for it, with spec.claimRef.uid "+string(claim.UID))
 
 	// Without the UID the claim stays Lost, and status has the command that writes it.
 	again := volume.DeepCopy()
@@ -69,11 +76,7 @@ func TestLostClaimIsBoundAgain(t *testing.T) {
 	until(w, again, "", again.Name, func(v *corev1.PersistentVolume) bool {
 		return v.Status.Phase == corev1.VolumeAvailable
 	})
-	var next string
-	require.Eventually(t, func() bool {
-		next = problemOf(t, "lost", "data", diagnose.ReasonClaimLost).Next
-		return strings.Contains(next, "kubectl patch persistentvolume lost-volume")
-	}, eventTimeout, poll)
+	next := problemOf(t, "lost", "data", diagnose.ReasonClaimLost, "kubectl patch persistentvolume lost-volume").Next
 	_, command, _ := strings.Cut(next, ", kubectl ")
 	command, _, _ = strings.Cut(command, ". Else ")
 	shell(t, suite.Plane(t).Kubeconfig, "kubectl "+command).Must(t)
@@ -111,7 +114,7 @@ func TestSelectedNodeThatIsGone(t *testing.T) {
 	pod := w.pod("node-gone", "one", &mounts{"disk", "data"})
 	w.event("node-gone", "FailedScheduling", "didn't find available persistent volumes to bind")
 
-	p := problemOf(t, "node-gone", "data", diagnose.ReasonSelectedNodeGone)
+	p := problemOf(t, "node-gone", "data", diagnose.ReasonSelectedNodeGone, "kubectl annotate")
 	assert.Equal(t, "claim data is Pending because its volume is to be created for the node scaled-down, which the "+
 		"cluster does not have any more, and the scheduler puts its pods on no other", p.Message)
 	_, command, found := strings.Cut(p.Next, "kubectl ")
@@ -134,7 +137,7 @@ func TestDataSourceWithoutSnapshots(t *testing.T) {
 		}
 	})
 	w.pod("no-snapshots", "one", &mounts{"disk", "data"})
-	p := problemOf(t, "no-snapshots", "data", diagnose.ReasonSourceMissing)
+	p := problemOf(t, "no-snapshots", "data", diagnose.ReasonSourceMissing, "external-snapshotter")
 	assert.Equal(t, "claim data is Pending because its dataSource is the VolumeSnapshot nightly, and the cluster has no "+
 		"objects of that kind", p.Message)
 }

@@ -140,6 +140,9 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 		return err
 	}
 	r.volume = volume
+	if f := diagnose.SourceIgnored(r.claim, volume); f != nil {
+		r.warnClaim(*f)
+	}
 	for _, wanted := range r.wanted.Volumes {
 		if wanted.Name != volume.Name {
 			continue // compare has reported that

@@ -44,4 +44,5 @@ const (
 	ReasonSourceNotReady   = "DataSourceNotReady"
 	ReasonSourceUnfit      = "DataSourceUnfit"
 	ReasonSourceDiffers    = "DataSourceDiffers"
+	ReasonSourceIgnored    = "DataSourceIgnored"
 )

@@ -115,12 +115,15 @@ func sourceCause(s *Snapshot) *cause {
 	return nil
 }
 
+// changeSource is the next step where a dataSource will never be ready.
+const changeSource = "change claim.dataSource and delete the claim, which holds no data yet: it is created again"
+
 // missingSource is the cause of a claim whose dataSource does not exist.
 func (s *Snapshot) missingSource() *cause {
 	return &cause{
 		ReasonSourceMissing, fmt.Sprintf("its dataSource, the %s, does not exist in namespace %s: ", SourceOf(s.Claim),
 			s.Namespace),
-		"create it there, or change claim.dataSource and delete the claim, which holds no data yet: it is created again",
+		"create it there, or " + changeSource,
 	}
 }
 
@@ -137,8 +140,7 @@ func (s *Snapshot) snapshotCause(v *VolumeSnapshot) *cause {
 	case v == nil:
 		return s.missingSource()
 	case v.Deleted:
-		return s.notReadySource("is being deleted",
-			"change claim.dataSource and delete the claim, which holds no data yet: it is created again")
+		return s.notReadySource("is being deleted", changeSource)
 	case v.Error != "":
 		return s.notReadySource("has the error "+v.Error, describe)
 	case !v.Ready:
@@ -155,8 +157,9 @@ func (s *Snapshot) cloneCause(source *corev1.PersistentVolumeClaim) *cause {
 	case source == nil:
 		return s.missingSource()
 	case source.DeletionTimestamp != nil:
-		return s.notReadySource("is being deleted",
-			"change claim.dataSource and delete the claim, which holds no data yet: it is created again")
+		return s.notReadySource("is being deleted", changeSource)
+	case source.Status.Phase == corev1.ClaimLost:
+		return s.notReadySource("is Lost", changeSource)
 	case source.Status.Phase != corev1.ClaimBound:
 		return s.notReadySource("is "+string(phase(source)),
 			"bind it first: a pod that mounts it makes its class create the volume")
@@ -228,6 +231,30 @@ func IgnoredSource(profile string, existing, wanted *corev1.PersistentVolumeClai
 			"only a new claim begins with it, and nothing is copied to this one. ",
 			existing.Name, have, SourceOf(wanted), profile),
 		"Give the profile another claim.name to restore the data there, or remove claim.dataSource")
+}
+
+// SourceIgnored returns a finding about a bound claim with a dataSource of which nothing was copied:
+// its volume existed before it, or is one that no CSI driver creates. Nil: the driver has copied it.
+// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go syncUnboundClaim, which
+// binds a free volume without a look at the dataSource; local-path-provisioner, provisioner.go.
+func SourceIgnored(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) *Finding {
+	if claim.Spec.DataSourceRef == nil || volume == nil || claim.Status.Phase != corev1.ClaimBound {
+		return nil
+	}
+	why := ""
+	switch spec := &volume.Spec; {
+	case volume.CreationTimestamp.Before(&claim.CreationTimestamp):
+		why = "is older than the claim"
+	case spec.HostPath != nil || spec.Local != nil || spec.NFS != nil:
+		why = "is not of a CSI driver"
+	default:
+		return nil
+	}
+	f := advise(ReasonSourceIgnored,
+		fmt.Sprintf("claim %s has the %s as its dataSource, but its PersistentVolume %s %s: nothing was copied into it. ",
+			claim.Name, SourceOf(claim), volume.Name, why),
+		"Restore the data under another claim.name, by a class whose CSI driver can copy")
+	return &f
 }
 
 // oneLine returns a message of a driver on one line, and not longer than a note has room for.

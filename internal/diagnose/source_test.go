@@ -68,7 +68,8 @@ func TestDataSource(t *testing.T) {
 			Snapshot{Claim: claimtest.Claim(from("VolumeSnapshot", snapshotsGroup, "nightly")), Source: &Source{Unread: true}},
 			ReasonNotProvisioned,
 			"has made no volume for it yet: see that its dataSource, the VolumeSnapshot nightly, exists and is ready, which " +
-				"needs your rights (kubectl get volumesnapshot nightly --namespace ml, or kubectl pipeline-storage status); see that " +
+				"needs your rights (kubectl get volumesnapshot nightly --namespace ml, or kubectl pipeline-storage status); see " +
+				"that " +
 				"this",
 		},
 		"the snapshot is not ready": {
@@ -98,6 +99,10 @@ func TestDataSource(t *testing.T) {
 			clone(nil), ReasonSourceNotReady,
 			"its dataSource, the PersistentVolumeClaim other, is Pending: bind it first: a pod that mounts it makes its class " +
 				"create the volume",
+		},
+		"the other claim is Lost": {
+			clone(nil, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimLost }), ReasonSourceNotReady,
+			"its dataSource, the PersistentVolumeClaim other, is Lost: change claim.dataSource " + deleteIt,
 		},
 		"the other claim is larger": {
 			clone(ofDriver("ebs.csi.aws.com"), claimtest.Size("200Gi"), has("200Gi")), ReasonSourceUnfit,
@@ -140,6 +145,45 @@ func TestDataSource(t *testing.T) {
 			assert.Contains(t, got.Note, row.note)
 			assert.True(t, strings.HasSuffix(got.Note, got.Next))
 		})
+	}
+}
+
+func TestSourceIgnored(t *testing.T) {
+	t.Parallel()
+
+	created := metav1.NewTime(time.Unix(1000, 0))
+	volume := func(age time.Duration, source corev1.PersistentVolumeSource) *corev1.PersistentVolume {
+		v := aVolume()
+		v.CreationTimestamp, v.Spec.PersistentVolumeSource = metav1.NewTime(created.Add(-age)), source
+		return v
+	}
+	csi := corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "ebs.csi.aws.com"}}
+	migrated := corev1.PersistentVolumeSource{AWSElasticBlockStore: &corev1.AWSElasticBlockStoreVolumeSource{}}
+	directory := corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{}}
+	restored := claimtest.Claim(from("VolumeSnapshot", snapshotsGroup, "nightly"), has("100Gi"))
+	restored.CreationTimestamp = created
+	for name, row := range map[string]struct {
+		claim  *corev1.PersistentVolumeClaim
+		volume *corev1.PersistentVolume
+		why    string
+	}{
+		"a driver has created it":            {restored, volume(-time.Second, csi), ""},
+		"a driver in place of a former one":  {restored, volume(-time.Second, migrated), ""},
+		"it was there before":                {restored, volume(time.Hour, csi), "is older than the claim"},
+		"a provisioner without CSI":          {restored, volume(-time.Second, directory), "is not of a CSI driver"},
+		"the volume was not read":            {restored, nil, ""},
+		"the claim has no dataSource":        {claimtest.Claim(has("100Gi")), volume(time.Hour, directory), ""},
+		"the claim is not bound to a volume": {claimtest.Claim(from("Bucket", "example.com", "b")), volume(0, directory), ""},
+	} {
+		f := SourceIgnored(row.claim, row.volume)
+		if row.why == "" {
+			assert.Nil(t, f, name)
+			continue
+		}
+		assert.Equal(t, "claim data has the VolumeSnapshot nightly as its dataSource, but its PersistentVolume v "+row.why+
+			": nothing was copied into it. Restore the data under another claim.name, by a class whose CSI driver can copy",
+			f.Note)
+		assert.Equal(t, ReasonSourceIgnored, f.Reason)
 	}
 }
 

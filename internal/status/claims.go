@@ -123,7 +123,7 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 		return // with WaitForFirstConsumer this is as it should be
 	}
 	if claim != nil && claim.DeletionTimestamp == nil {
-		a.sizeProblems(claim, about)
+		a.useProblems(claim, about)
 	}
 	switch {
 	case claim != nil && claim.DeletionTimestamp != nil:

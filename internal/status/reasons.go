@@ -143,6 +143,10 @@ var Reasons = []Reason{
 		diagnose.ReasonSourceDiffers, "The claim exists, so that the profile's dataSource is not restored",
 		"Give the profile another claim.name, or remove claim.dataSource",
 	},
+	{
+		diagnose.ReasonSourceIgnored, "Nothing of the claim's dataSource was copied into its volume",
+		"Restore it under another claim.name, by a class whose CSI driver can copy",
+	},
 	{diagnose.ReasonClaimMissing, "Pods wait for a claim that is not there", "Create it, or let the profile create it"},
 	{
 		diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait",

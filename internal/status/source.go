@@ -38,10 +38,11 @@ func (a *analysis) snapshotSource(name string) *diagnose.Source {
 	return source
 }
 
-// sizeProblems adds what the claims controller reports about the size of a claim: expansions that
-// have failed, and a profile that is smaller than its claim.
-func (a *analysis) sizeProblems(claim *corev1.PersistentVolumeClaim, about string) {
+// useProblems adds what the claims controller reports about a claim in use: expansions that have
+// failed, a dataSource of which nothing was copied, and a profile that is smaller than its claim.
+func (a *analysis) useProblems(claim *corev1.PersistentVolumeClaim, about string) {
 	a.addFinding(diagnose.Infeasible(claim), about)
+	a.addFinding(diagnose.SourceIgnored(claim, a.volume(claim.Spec.VolumeName)), about)
 	profile := a.profile(claim.Labels[storage.LabelProfile])
 	if profile != nil && *profile.Claim.Create && isOwn(claim) {
 		a.addFinding(diagnose.NeverShrinks(profile.Name, claim, profile.Claim.Size), about)

@@ -191,6 +191,8 @@ func TestReportsWhyARestoreWaits(t *testing.T) {
 		return v.Labels[storage.LabelNamespace] == namespace
 	})
 	assert.Empty(t, f.notes(namespace, "restored", diagnose.ReasonSourceDiffers))
+	assert.Contains(t, f.event(namespace, "restored", diagnose.ReasonSourceIgnored),
+		"is not of a CSI driver: nothing was copied into it", "this volume is a directory")
 }
 
 // grantSnapshots gives the account the right that the chart grants where a profile has a snapshot.

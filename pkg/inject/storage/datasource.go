@@ -68,7 +68,11 @@ func (p *Profile) validateDataSource(at *field.Path, backend Backend) field.Erro
 		errs = append(errs, field.Invalid(at, d.Name,
 			"nothing is copied into a volume that exists: leave out either volume or claim.dataSource"))
 	}
-	if d.Kind == KindVolumeSnapshot && d.APIGroup == GroupSnapshots && !backend.Snapshots && backend.Driver != "" {
+	switch isSnapshot := d.Kind == KindVolumeSnapshot && d.APIGroup == GroupSnapshots; {
+	case backend.Name != "" && backend.source != sourceCSI: // their provisioners ignore it, and the volume is empty
+		errs = append(errs, field.Invalid(at, d.Name, fmt.Sprintf("volumes of the backend %s are directories of a node, "+
+			"into which nothing is copied: use a backend with a CSI driver", backend.Name)))
+	case isSnapshot && !backend.Snapshots && backend.Driver != "":
 		others := backendsThat(func(b Backend) bool { return b.Snapshots })
 		errs = append(errs, field.Invalid(at.Child("kind"), d.Kind, fmt.Sprintf(
 			"the driver %s of the backend %s makes no snapshots; those of %s do", backend.Driver, backend.Name, others)))

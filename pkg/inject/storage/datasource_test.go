@@ -39,8 +39,13 @@ func TestDataSourceMistakes(t *testing.T) {
 			"profiles[0].claim.dataSource: Invalid value: \"a\": nothing is copied into a volume that exists",
 		},
 		"a driver without snapshots": {
-			"{dataSource: {kind: VolumeSnapshot, name: a}}\n  storageClass: {backend: local-path}",
+			"{dataSource: {kind: VolumeSnapshot, name: a}}\n" +
+				"  storageClass: {backend: aws-efs, parameters: {fileSystemId: fs-1}}",
 			"makes no snapshots; those of aws-ebs, ",
+		},
+		"a provisioner that would ignore it": {
+			"{dataSource: {kind: PersistentVolumeClaim, name: a}}\n  storageClass: {backend: local-path}",
+			"volumes of the backend local-path are directories of a node, into which nothing is copied",
 		},
 		"its own literal name": {
 			"{name: mine, dataSource: {kind: PersistentVolumeClaim, name: mine}}",

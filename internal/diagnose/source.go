@@ -241,7 +241,7 @@ func SourceIgnored(claim *corev1.PersistentVolumeClaim, volume *corev1.Persisten
 	if claim.Spec.DataSourceRef == nil || volume == nil || claim.Status.Phase != corev1.ClaimBound {
 		return nil
 	}
-	why := ""
+	var why string
 	switch spec := &volume.Spec; {
 	case volume.CreationTimestamp.Before(&claim.CreationTimestamp):
 		why = "is older than the claim"

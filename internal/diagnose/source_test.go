@@ -69,8 +69,7 @@ func TestDataSource(t *testing.T) {
 			ReasonNotProvisioned,
 			"has made no volume for it yet: see that its dataSource, the VolumeSnapshot nightly, exists and is ready, which " +
 				"needs your rights (kubectl get volumesnapshot nightly --namespace ml, or kubectl pipeline-storage status); see " +
-				"that " +
-				"this",
+				"that this",
 		},
 		"the snapshot is not ready": {
 			snapshot(&VolumeSnapshot{}), ReasonSourceNotReady,

@@ -20,17 +20,17 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// problemOf waits until status reports a reason about a claim, with a next step that has a text.
-func problemOf(t *testing.T, namespace, claim, reason, next string) status.Problem {
+// problemOf waits until status reports a reason about the claim data of a namespace, with a next step that has a text.
+func problemOf(t *testing.T, namespace, reason, next string) status.Problem {
 	t.Helper()
 	var found status.Problem
-	suite.Eventually(t, reason+" of "+namespace+"/"+claim, func(context.Context) error {
+	suite.Eventually(t, reason+" in "+namespace, func(context.Context) error {
 		n := namespaceOf(runStatus(t, suite.Plane(t).Kubeconfig, "--namespace", namespace), namespace)
 		if n == nil {
 			return errors.New("status has nothing there")
 		}
 		i := slices.IndexFunc(n.Problems, func(p status.Problem) bool {
-			return p.Reason == reason && slices.Contains(p.About, "PersistentVolumeClaim/"+claim) &&
+			return p.Reason == reason && slices.Contains(p.About, "PersistentVolumeClaim/data") &&
 				strings.Contains(p.Next, next)
 		})
 		if i < 0 {
@@ -64,7 +64,7 @@ func TestLostClaimIsBoundAgain(t *testing.T) {
 		return c.Status.Phase == corev1.ClaimLost
 	})
 
-	p := problemOf(t, "lost", "data", diagnose.ReasonClaimLost,
+	p := problemOf(t, "lost", diagnose.ReasonClaimLost,
 		"create a PersistentVolume of that name for it, with spec.claimRef.uid "+string(claim.UID))
 	assert.Equal(t, "claim data is Lost because its PersistentVolume lost-volume was deleted", p.Message)
 
@@ -76,7 +76,7 @@ func TestLostClaimIsBoundAgain(t *testing.T) {
 	until(w, again, "", again.Name, func(v *corev1.PersistentVolume) bool {
 		return v.Status.Phase == corev1.VolumeAvailable
 	})
-	next := problemOf(t, "lost", "data", diagnose.ReasonClaimLost, "kubectl patch persistentvolume lost-volume").Next
+	next := problemOf(t, "lost", diagnose.ReasonClaimLost, "kubectl patch persistentvolume lost-volume").Next
 	_, command, _ := strings.Cut(next, ", kubectl ")
 	command, _, _ = strings.Cut(command, ". Else ")
 	shell(t, suite.Plane(t).Kubeconfig, "kubectl "+command).Must(t)
@@ -114,7 +114,7 @@ func TestSelectedNodeThatIsGone(t *testing.T) {
 	pod := w.pod("node-gone", "one", &mounts{"disk", "data"})
 	w.event("node-gone", "FailedScheduling", "didn't find available persistent volumes to bind")
 
-	p := problemOf(t, "node-gone", "data", diagnose.ReasonSelectedNodeGone, "kubectl annotate")
+	p := problemOf(t, "node-gone", diagnose.ReasonSelectedNodeGone, "kubectl annotate")
 	assert.Equal(t, "claim data is Pending because its volume is to be created for the node scaled-down, which the "+
 		"cluster does not have any more, and the scheduler puts its pods on no other", p.Message)
 	_, command, found := strings.Cut(p.Next, "kubectl ")
@@ -137,7 +137,7 @@ func TestDataSourceWithoutSnapshots(t *testing.T) {
 		}
 	})
 	w.pod("no-snapshots", "one", &mounts{"disk", "data"})
-	p := problemOf(t, "no-snapshots", "data", diagnose.ReasonSourceMissing, "external-snapshotter")
+	p := problemOf(t, "no-snapshots", diagnose.ReasonSourceMissing, "external-snapshotter")
 	assert.Equal(t, "claim data is Pending because its dataSource is the VolumeSnapshot nightly, and the cluster has no "+
 		"objects of that kind", p.Message)
 }

@@ -102,7 +102,7 @@ func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeCla
 	spec := &claim.Spec
 	stripped.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName,
-		VolumeMode: spec.VolumeMode,
+		VolumeMode: spec.VolumeMode, DataSourceRef: stripSource(spec.DataSourceRef),
 	}
 	if size, ok := spec.Resources.Requests[corev1.ResourceStorage]; ok {
 		stripped.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
@@ -111,8 +111,49 @@ func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeCla
 	if capacity, ok := claim.Status.Capacity[corev1.ResourceStorage]; ok {
 		stripped.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: capacity}
 	}
+	stripResize(&claim.Status, &stripped.Status)
 	return stripped
 }
+
+// stripResize copies what [diagnose.Infeasible] reads, for a claim whose expansion has failed.
+func stripResize(status, stripped *corev1.PersistentVolumeClaimStatus) {
+	state, ok := status.AllocatedResourceStatuses[corev1.ResourceStorage]
+	if !ok {
+		return
+	}
+	stripped.AllocatedResourceStatuses = map[corev1.ResourceName]corev1.ClaimResourceStatus{
+		corev1.ResourceStorage: corev1.ClaimResourceStatus(bounded(string(state))),
+	}
+	if size, ok := status.AllocatedResources[corev1.ResourceStorage]; ok {
+		stripped.AllocatedResources = corev1.ResourceList{corev1.ResourceStorage: size}
+	}
+	for _, c := range status.Conditions {
+		if c.Type == corev1.PersistentVolumeClaimControllerResizeError ||
+			c.Type == corev1.PersistentVolumeClaimNodeResizeError {
+			c := corev1.PersistentVolumeClaimCondition{Type: c.Type, Status: c.Status, Message: bounded(c.Message)}
+			stripped.Conditions = append(stripped.Conditions, c)
+		}
+	}
+}
+
+// stripSource returns the dataSource of a claim. The API server does not bound its kind and name.
+// Source: Kubernetes, pkg/apis/core/validation validateDataSourceRef.
+func stripSource(ref *corev1.TypedObjectReference) *corev1.TypedObjectReference {
+	if ref == nil {
+		return nil
+	}
+	stripped := &corev1.TypedObjectReference{Kind: bounded(ref.Kind), Name: bounded(ref.Name)}
+	if ref.APIGroup != nil {
+		stripped.APIGroup = new(bounded(*ref.APIGroup))
+	}
+	if ref.Namespace != nil {
+		stripped.Namespace = new(bounded(*ref.Namespace))
+	}
+	return stripped
+}
+
+// bounded returns a copy of the beginning of a value: a part of it would retain all of it in memory.
+func bounded(value string) string { return strings.Clone(value[:min(len(value), maxValue)]) }
 
 // subset returns some labels or annotations, with bounded values.
 func subset(all map[string]string, keys ...string) map[string]string {
@@ -122,7 +163,7 @@ func subset(all map[string]string, keys ...string) map[string]string {
 			if some == nil {
 				some = make(map[string]string, 1)
 			}
-			some[key] = strings.Clone(value[:min(len(value), maxValue)])
+			some[key] = bounded(value)
 		}
 	}
 	return some

@@ -17,8 +17,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
 
-// compare compares an existing claim with the profile. A claim of this installation grows where the
-// profile is larger; every other difference is reported.
+// compare compares an existing claim with the profile. A claim of this installation gets the size of
+// the profile where Kubernetes accepts that; every other difference is reported.
 func (r *reconciliation) compare(ctx context.Context) error {
 	if r.claim == nil {
 		return nil
@@ -39,7 +39,10 @@ func (r *reconciliation) compare(ctx context.Context) error {
 	if what := differences(r.claim, wanted); len(what) > 0 {
 		r.warn(ownDifference(r.profile.Name, r.claim.Name, what))
 	}
-	if err := r.expand(ctx, wanted); err != nil {
+	if differsInSource(r.claim, wanted) && !r.isRebound() {
+		r.warn(diagnose.IgnoredSource(r.profile.Name, r.claim, wanted))
+	}
+	if err := r.resize(ctx, wanted); err != nil {
 		return err
 	}
 	return r.addMetadata(ctx, wanted)
@@ -77,6 +80,9 @@ func misfits(existing, wanted *corev1.PersistentVolumeClaim) []string {
 	}
 	if have, want := sizeOf(existing), diagnose.Requested(wanted); have.Cmp(want) < 0 {
 		why = append(why, fmt.Sprintf("its size is %s, less than %s", have.String(), want.String()))
+	}
+	if differsInSource(existing, wanted) {
+		why = append(why, "it did not begin with the "+diagnose.SourceOf(wanted))
 	}
 	return append(why, sourceDifferences(existing, wanted)...)
 }

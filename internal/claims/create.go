@@ -143,7 +143,7 @@ func (r *reconciliation) ensureClaim(ctx context.Context, wanted *corev1.Persist
 			Note:   fmt.Sprintf("created for the profile %s, which the pod %s uses", r.profile.Name, r.pods[0].Name),
 		})
 		if len(r.earlier) > 0 {
-			r.warn(diagnose.EarlierNamespace(client.ObjectKeyFromObject(created), r.earlier))
+			r.warn(diagnose.EarlierNamespace(created, r.earlier))
 		}
 	}
 	return nil

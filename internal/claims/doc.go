@@ -18,7 +18,8 @@
 //     ([storage.Profile.Serves]), because anyone who creates pods can forge the injected
 //     annotation.
 //   - A bound claim of this installation grows to the profile's size when its class allows that. It
-//     never shrinks: an Event reports a smaller size. Other changes of the profile, such as another
+//     never shrinks, but an expansion that was not carried out is taken back: see
+//     [diagnose.CanReduce]. An Event reports a smaller size otherwise. Other changes of the profile, such as another
 //     volume.handle, change neither claim nor volume: an Event reports the difference. It gets the
 //     labels and annotations of the profile that it lacks, once for each configuration. None is
 //     overwritten.
@@ -27,6 +28,8 @@
 //     recreated and the volume is re-bound to it. A namespace that was deleted and recreated has
 //     another UID, so its claims get the old volumes only when an administrator sets these labels.
 //     Where several volumes have data for one claim, nothing is created until people have decided.
+//   - The profile's claim.dataSource is for claims that have no volume to re-bind. A claim that exists
+//     without it is used, and reported: Kubernetes fills new claims only.
 //   - Every other problem is reported only: an Event on the claim, and on at most ten of the pods
 //     that wait for it, has the cause and the next step. Differences never become a loop of errors.
 //

@@ -2,57 +2,91 @@ package claims
 
 import (
 	"context"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
-// expand requests the profile's size when it is larger. The API accepts that for a bound claim
-// only, and if its class allows it. The version makes sure that no other client has requested more
-// in between.
+// resize requests the profile's size where the API accepts that: for a bound claim, and a smaller
+// size only in place of an expansion that was not carried out. Every other difference is reported.
 // Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
-func (r *reconciliation) expand(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
+func (r *reconciliation) resize(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := diagnose.Requested(r.claim), diagnose.Requested(wanted)
-	if to.Cmp(from) < 0 {
-		r.inform(nil, neverShrinks(r.profile.Name, r.claim.Name, from.String(), to.String()))
+	switch {
+	case diagnose.CanReduce(r.claim, to):
+		return r.reduce(ctx, to)
+	case bound(r.claim) && to.Cmp(from) > 0:
+		return r.expand(ctx, to)
 	}
-	if to.Cmp(from) <= 0 || !bound(r.claim) {
-		return nil
+	if f := diagnose.NeverShrinks(r.profile.Name, r.claim, to); f != nil {
+		r.inform(nil, *f)
 	}
+	if f := diagnose.Infeasible(r.claim); f != nil {
+		r.warnClaim(*f)
+	}
+	return nil
+}
+
+// expand requests a larger size, if the class of the claim allows that.
+func (r *reconciliation) expand(ctx context.Context, to resource.Quantity) error {
 	allowed, err := r.allowsExpansion(ctx)
 	if err != nil {
 		return err
 	}
+	from := diagnose.Requested(r.claim)
 	if !allowed {
 		r.warn(expansionNotAllowed(r.profile.Name, r.claim, from.String(), to.String()))
 		return nil
 	}
-	err = kube.MergePatch(ctx, r.writer, r.claim, kube.Fields{
-		"metadata": kube.Fields{"resourceVersion": r.claim.ResourceVersion},
-		"spec":     kube.Fields{"resources": kube.Fields{"requests": kube.Fields{"storage": to.String()}}},
-	})
-	if err != nil {
+	if err := r.request(ctx, to); err != nil {
 		return asRefusal(err, diagnose.ReasonExpandRefused, "expand claim "+r.claim.Name)
 	}
 	r.inform(nil, expanding(r.profile.Name, from.String(), to.String()))
 	return nil
 }
 
+// reduce takes back an expansion that was not carried out. An API server that takes none back is no
+// refusal: the claim is in use as it is, and the same request would be refused again.
+func (r *reconciliation) reduce(ctx context.Context, to resource.Quantity) error {
+	from := diagnose.Requested(r.claim)
+	err := r.request(ctx, to)
+	switch {
+	case err == nil:
+		r.inform(nil, reduced(r.profile.Name, from.String(), to.String()))
+	case takesNoRequestBack(err):
+		r.warnClaim(diagnose.ReduceRefused(r.profile.Name, r.claim, to))
+	default:
+		return asRefusal(err, diagnose.ReasonReduceRefused, "reduce the request of claim "+r.claim.Name)
+	}
+	return nil
+}
+
+// request requests a size. The version makes sure that no other client has requested another one in
+// between.
+func (r *reconciliation) request(ctx context.Context, size resource.Quantity) error {
+	return kube.MergePatch(ctx, r.writer, r.claim, kube.Fields{
+		"metadata": kube.Fields{"resourceVersion": r.claim.ResourceVersion},
+		"spec":     kube.Fields{"resources": kube.Fields{"requests": kube.Fields{"storage": size.String()}}},
+	})
+}
+
+// takesNoRequestBack reports whether an API server without RecoverVolumeExpansionFailure has refused
+// a smaller size.
+// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
+func takesNoRequestBack(err error) bool {
+	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "can not be less than previous value")
+}
+
 // allowsExpansion reports whether the claim's class exists and allows expansion.
 func (r *reconciliation) allowsExpansion(ctx context.Context) (bool, error) {
 	class, err := r.readClass(ctx)
 	return class != nil && ptr.Deref(class.AllowVolumeExpansion, false), err
-}
-
-// neverShrinks is about a profile that is smaller than its claim. Kubernetes supports no shrinking.
-// Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
-func neverShrinks(profile, claim, from, to string) diagnose.Finding {
-	const format = "claim %s has %s and the profile %s has %s: claims never shrink, so the claim stays as it is; " +
-		"restore the size, or give the profile another claim.name and copy the data"
-	return finding(diagnose.ReasonNeverShrinks, format, claim, from, profile, to)
 }
 
 // expansionNotAllowed is about a class without allowVolumeExpansion, or one that does not exist any
@@ -68,4 +102,10 @@ func expansionNotAllowed(profile string, claim *corev1.PersistentVolumeClaim, fr
 func expanding(profile, from, to string) diagnose.Finding {
 	const format = "requested %s in place of %s, as the profile %s requires"
 	return finding(diagnose.ReasonExpanding, format, to, from, profile)
+}
+
+// reduced is about an expansion that was taken back.
+func reduced(profile, from, to string) diagnose.Finding {
+	const format = "requested %s in place of %s, which was not carried out, as the profile %s requires"
+	return finding(diagnose.ReasonReduced, format, to, from, profile)
 }

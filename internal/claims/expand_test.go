@@ -1,6 +1,8 @@
 package claims
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,10 +12,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 )
 
 // TestExpandFailsOnNewerClaim: another client has requested more since the claim was read.
@@ -35,8 +43,60 @@ func TestExpandFailsOnNewerClaim(t *testing.T) {
 		reconciler: &reconciler{live: api, writer: api}, claim: &stale,
 		profile: &claimtest.Config(t, `{name: a}`).Profiles[0],
 	}
-	err := r.expand(t.Context(), claimtest.Claim(claimtest.Size("20Gi")))
+	err := r.resize(t.Context(), claimtest.Claim(claimtest.Size("20Gi")))
 	assert.True(t, apierrors.IsConflict(err), "it is tried again with the newer claim, not refused: %v", err)
 	require.NoError(t, api.Get(t.Context(), key, &live))
 	assert.Equal(t, "50Gi", live.Spec.Resources.Requests.Storage().String())
+}
+
+// TestRequestThatIsNotTakenBack: the API server is older than RecoverVolumeExpansionFailure, or
+// something else refuses the request.
+func TestRequestThatIsNotTakenBack(t *testing.T) {
+	t.Parallel()
+
+	requests := field.NewPath("spec", "resources", "requests", "storage")
+	invalid := func(message string) error {
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "PersistentVolumeClaim"}, "data",
+			field.ErrorList{field.Forbidden(requests, message)})
+	}
+	for name, row := range map[string]struct {
+		answer  error
+		refused bool
+		note    string
+	}{
+		"an older API server": {
+			invalid("field can not be less than previous value"), false,
+			"claim data requests 10Ti, has 1Gi, and the profile a has 2Gi, but this API server takes no request back: " +
+				"Kubernetes does since 1.34, and before with the feature gate RecoverVolumeExpansionFailure. Upgrade Kubernetes, " +
+				"or restore the size",
+		},
+		"a policy": {invalid("claims of ml are frozen"), true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			claim := claimtest.Claim(claimtest.Size("10Ti"), withCapacity("1Gi"), claimtest.Volume("v"))
+			claim.Status.Phase = corev1.ClaimBound
+			api := fake.NewClientBuilder().WithObjects(claim).WithInterceptorFuncs(interceptor.Funcs{
+				Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+					return row.answer
+				},
+			}).Build()
+			recorder := events.NewFakeRecorder(10)
+			r := &reconciliation{
+				reconciler: &reconciler{live: api, writer: api, events: &kube.Events{Recorder: recorder}}, claim: claim,
+				profile: &claimtest.Config(t, `{name: a}`).Profiles[0],
+			}
+			err := r.resize(t.Context(), claimtest.Claim(claimtest.Size("2Gi")))
+			var refused refusal
+			assert.Equal(t, row.refused, errors.As(err, &refused), "%v", err)
+			if row.refused {
+				assert.Equal(t, diagnose.ReasonReduceRefused, refused.Reason)
+				assert.Contains(t, refused.Note, "claims of ml are frozen")
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, recorder.Events, 1)
+			assert.Equal(t, "Warning "+diagnose.ReasonReduceRefused+" "+row.note, <-recorder.Events)
+		})
+	}
 }

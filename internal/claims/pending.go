@@ -41,13 +41,16 @@ func (r *reconciliation) reportPending(ctx context.Context) (time.Duration, erro
 	return r.Recheck, nil
 }
 
-// readSnapshot reads the objects that a diagnosis of a claim needs. Drivers are left out: the
-// account may not read CSIDriver objects, which only the status command does.
+// readSnapshot reads the objects that a diagnosis of a claim needs. Drivers and nodes are left out: the
+// account may not read these objects, which only the status command does.
 func (r *reconciliation) readSnapshot(ctx context.Context, s *diagnose.Snapshot) (err error) {
 	if s.Volume, err = r.readVolume(ctx); err != nil {
 		return err
 	}
 	if s.Class, err = r.readClass(ctx); err != nil {
+		return err
+	}
+	if s.Source, err = r.readSource(ctx); err != nil {
 		return err
 	}
 	s.Pods, err = r.readNodes(ctx)

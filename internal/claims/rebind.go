@@ -78,6 +78,7 @@ func (r *reconciliation) claimFor(
 ) (*corev1.PersistentVolumeClaim, error) {
 	claim := wanted.DeepCopy()
 	claim.Spec.VolumeName, claim.Spec.StorageClassName = volume.Name, &volume.Spec.StorageClassName
+	claim.Spec.DataSourceRef = nil // the volume has data, and a claim must not name another origin of it
 	if size, want := volume.Spec.Capacity[corev1.ResourceStorage], diagnose.Requested(wanted); size.Cmp(want) < 0 {
 		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
 	}
@@ -124,7 +125,7 @@ func (r *reconciliation) rebind(ctx context.Context) error {
 		return err
 	}
 	reboundTotal.Inc()
-	r.inform(nil, diagnose.Rebound(volume.Name))
+	r.inform(nil, diagnose.Rebound(volume.Name, r.wantedSource()))
 	return nil
 }
 
@@ -137,6 +138,10 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 	volume, err := r.readVolume(ctx)
 	if err != nil || volume == nil || volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != r.claim.UID {
 		return err
+	}
+	r.volume = volume
+	if f := diagnose.SourceIgnored(r.claim, volume); f != nil {
+		r.warnClaim(*f)
 	}
 	for _, wanted := range r.wanted.Volumes {
 		if wanted.Name != volume.Name {

@@ -25,8 +25,12 @@ func TestNotesHaveRoomForTheirCommand(t *testing.T) {
 		many[i].Name = "pvc-01234567-89ab-cdef-0123-456789abcdef"
 	}
 	key := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("c", 100)}
+	restored := claimtest.Claim(func(c *corev1.PersistentVolumeClaim) {
+		c.Name, c.Namespace = key.Name, key.Namespace
+		c.Spec.DataSourceRef = &corev1.TypedObjectReference{Kind: "VolumeSnapshot", Name: strings.Repeat("s", 100)}
+	})
 	for _, f := range []diagnose.Finding{
-		diagnose.EarlierNamespace(key, many), diagnose.Ambiguous(key.Name, many),
+		diagnose.EarlierNamespace(restored, many), diagnose.Ambiguous(key.Name, many),
 		diagnose.Reserved(key, many[0].Name),
 	} {
 		assert.LessOrEqual(t, len(f.Note), kube.MaxNote)

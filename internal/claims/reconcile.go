@@ -155,6 +155,7 @@ type reconciliation struct {
 	namespaceUID types.UID                      // as the cache has it
 	pods         []metav1.PartialObjectMetadata // live ones with the injected annotation, at most maxReportedPods
 	claim        *corev1.PersistentVolumeClaim  // nil: it does not exist
+	volume       *corev1.PersistentVolume       // of a bound claim of this installation, once it was read
 	wanted       storage.ObjectSet
 	earlier      []corev1.PersistentVolume // of an earlier namespace of this name; see chooseVolume
 }

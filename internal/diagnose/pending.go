@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -56,6 +57,11 @@ type Snapshot struct {
 	Own bool
 	// Drivers are the names of the CSIDriver objects; nil: they were not read.
 	Drivers []string
+	// Nodes are those of the cluster; nil: they were not read.
+	Nodes []metav1.PartialObjectMetadata
+	// Source is the object that the dataSource of the claim names; nil: it is not of a kind that is
+	// read.
+	Source *Source
 	// VolumesUnread and ClassesUnread are true where those could not be read, so that nil does not
 	// mean missing.
 	VolumesUnread, ClassesUnread bool
@@ -74,7 +80,9 @@ func (s *Snapshot) profileHint(before, field string) string {
 type cause struct{ reason, because, next string }
 
 // causes are the checks in the order in which people resolve them.
-var causes = []func(*Snapshot) *cause{lost, volumeCause, classCause, driverCause, consumerCause, provisionerCause}
+var causes = []func(*Snapshot) *cause{
+	lost, volumeCause, classCause, driverCause, sourceCause, consumerCause, selectedNodeCause, provisionerCause,
+}
 
 // Claim returns why a claim is not Bound. Of several causes it returns the one to resolve first. It
 // is pure and safe for concurrent use, as everything in this package is.
@@ -106,20 +114,6 @@ func BeingDeleted(claim string) Finding {
 		fmt.Sprintf("claim %s is being deleted: Kubernetes removes it when no pod uses it any more, "+
 			"and new pods wait. ", claim),
 		"Delete these pods; then the claim is recreated, and its volume is retained where the reclaim policy is Retain")
-}
-
-// lost is about a claim that was bound and whose volume does not exist any more, or belongs to
-// another claim. Kubernetes binds it again only when a volume of that name is free for it.
-// Source: Kubernetes, pkg/controller/volume/persistentvolume/pv_controller.go, syncBoundClaim.
-func lost(s *Snapshot) *cause {
-	if s.Claim.Status.Phase != corev1.ClaimLost {
-		return nil
-	}
-	return &cause{
-		ReasonVolumeMissing, fmt.Sprintf("its PersistentVolume %s was deleted or bound to another claim: ",
-			s.Claim.Spec.VolumeName),
-		"restore it, or delete the claim to have a new one, which is empty unless the profile names a volume",
-	}
 }
 
 // volumeCause checks the volume that the claim names.
@@ -287,8 +281,8 @@ func provisionerCause(s *Snapshot) *cause {
 	}
 	return &cause{
 		ReasonNotProvisioned, s.Class.Provisioner + " has made no volume for it yet: ",
-		fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl describe "+
-			"persistentvolumeclaim %s --namespace %s for its events",
+		s.unreadSource() + fmt.Sprintf("see that this driver is installed (kubectl get csidrivers) and runs, and kubectl "+
+			"describe persistentvolumeclaim %s --namespace %s for its events",
 			s.Name, s.Namespace),
 	}
 }

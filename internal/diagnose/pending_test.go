@@ -73,15 +73,6 @@ func TestDiagnose(t *testing.T) {
 				Note:   "claim data does not exist in namespace ml: create it or set claim.create: true in the profile a",
 			},
 		},
-		"the claim is lost": {
-			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v"),
-				func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimLost })},
-			Finding{
-				Reason: ReasonVolumeMissing,
-				Note: "claim data is Lost because its PersistentVolume v was deleted or bound to another claim: restore it, or " +
-					"delete the claim to have a new one, which is empty unless the profile names a volume",
-			},
-		},
 		"the named volume does not exist": {
 			Snapshot{Claim: claimtest.Claim(claimtest.Volume("v"))},
 			Finding{

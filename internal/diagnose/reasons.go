@@ -32,3 +32,18 @@ const (
 	ReasonOverlap          = "InstallationsOverlap"
 	ReasonSELinuxLabels    = "SELinuxLabelConflict"
 )
+
+// Reasons of expansions that are not carried out, of claims that nodes or volumes have left, and of
+// the data that a claim begins with.
+const (
+	ReasonReduced          = "ClaimRequestReduced"
+	ReasonReduceRefused    = "ClaimRequestNotReduced"
+	ReasonExpandInfeasible = "ExpansionInfeasible"
+	ReasonClaimLost        = "ClaimLost"
+	ReasonSelectedNodeGone = "SelectedNodeGone"
+	ReasonSourceMissing    = "DataSourceMissing"
+	ReasonSourceNotReady   = "DataSourceNotReady"
+	ReasonSourceUnfit      = "DataSourceUnfit"
+	ReasonSourceDiffers    = "DataSourceDiffers"
+	ReasonSourceIgnored    = "DataSourceIgnored"
+)

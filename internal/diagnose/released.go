@@ -47,10 +47,15 @@ func ReleasedFor(key types.NamespacedName, claim, namespaceUID types.UID, volume
 	return released
 }
 
-// Rebound is about a claim that has its volume again.
-func Rebound(volume string) Finding {
+// Rebound is about a claim that has its volume again. source is the dataSource of the profile as
+// [SourceOf] describes it, which was not used; empty: it has none.
+func Rebound(volume, source string) Finding {
 	what := fmt.Sprintf("PersistentVolume %s is re-bound: it has the data of the deleted claim of this name", volume)
-	return advise(ReasonRebound, what, "")
+	if source == "" {
+		return advise(ReasonRebound, what, "")
+	}
+	return advise(ReasonRebound, fmt.Sprintf("%s, and the %s was not restored. ", what, source),
+		"To restore that, give the profile another claim.name")
 }
 
 // Ambiguous is about a claim for which several volumes have data, the newest first: people decide
@@ -74,11 +79,16 @@ func Unfit(claim, volume, profile string, why []string) Finding {
 
 // EarlierNamespace is about a new claim whose name had data in a deleted namespace of the same
 // name. The newest volume is the first.
-func EarlierNamespace(key types.NamespacedName, volumes []corev1.PersistentVolume) Finding {
+func EarlierNamespace(claim *corev1.PersistentVolumeClaim, volumes []corev1.PersistentVolume) Finding {
+	begin := "an empty volume"
+	if source := SourceOf(claim); source != "" {
+		begin = "the data of the " + source
+	}
 	return advise(ReasonVolumeReleased,
-		fmt.Sprintf("claim %s begins with an empty volume: PersistentVolume %s has the data of a claim of this name, "+
-			"but of an earlier namespace %s, which may have been another team's. ", key.Name, listed(volumes), key.Namespace),
-		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, key.Namespace))
+		fmt.Sprintf("claim %s begins with %s: PersistentVolume %s has the data of a claim of this name, "+
+			"but of an earlier namespace %s, which may have been another team's. ", claim.Name, begin, listed(volumes),
+			claim.Namespace),
+		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, claim.Namespace))
 }
 
 // Reserved is about a claim that would be bound to a volume with the data of an earlier namespace:

@@ -46,6 +46,7 @@ func Groups() []Group {
 			Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
 			Cluster: []string{KindWebhookConfiguration},
 		},
+		SnapshotGroup(),
 	}
 }
 

@@ -122,6 +122,9 @@ func (a *analysis) claimProblems(name string, claim *corev1.PersistentVolumeClai
 	if len(pods) == 0 && (claim == nil || claim.Status.Phase == corev1.ClaimPending) {
 		return // with WaitForFirstConsumer this is as it should be
 	}
+	if claim != nil && claim.DeletionTimestamp == nil {
+		a.useProblems(claim, about)
+	}
 	switch {
 	case claim != nil && claim.DeletionTimestamp != nil:
 		a.add(problem(diagnose.BeingDeleted(name), about))
@@ -227,7 +230,7 @@ func (a *analysis) profile(name string) *storage.Profile {
 func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) diagnose.Snapshot {
 	s := diagnose.Snapshot{
 		Profile: a.profile(a.profiles[name]), Name: name, Namespace: a.name, Claim: claim, Pods: pods,
-		VolumesUnread: a.unread(volumes), ClassesUnread: a.unread(classes),
+		VolumesUnread: a.unread(volumes), ClassesUnread: a.unread(classes), Nodes: a.Nodes,
 	}
 	if !a.unread(drivers) {
 		s.Drivers = a.driverNames()
@@ -236,6 +239,7 @@ func (a *analysis) snapshotOf(name string, claim *corev1.PersistentVolumeClaim, 
 		return s
 	}
 	s.Own = isOwn(claim)
+	s.Source = a.sourceOf(claim)
 	s.Volume = a.volume(claim.Spec.VolumeName)
 	isClass := func(c storagev1.StorageClass) bool { return c.Name == diagnose.ClassOf(claim) }
 	if i := slices.IndexFunc(a.Classes, isClass); i >= 0 {
@@ -331,7 +335,7 @@ func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 	case len(held.Volumes) == 1 || len(held.Earlier) == 0 || a.names(claim, held.Earlier):
 		// it is re-bound without consent, or diagnose.Claim has reported it
 	case claim != nil:
-		a.add(problem(diagnose.EarlierNamespace(types.NamespacedName{Namespace: a.name, Name: name}, held.Earlier), about))
+		a.add(problem(diagnose.EarlierNamespace(claim, held.Earlier), about))
 	default:
 		last := held.Earlier[0].Name
 		a.add(found(

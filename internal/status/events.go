@@ -102,7 +102,8 @@ func (a *analysis) volumeEvents(pod *corev1.Pod) {
 // Everything else that it reports is found from the snapshot here, and not repeated.
 var controllerReasons = []string{
 	diagnose.ReasonProfileRefused, diagnose.ReasonCreateRefused, diagnose.ReasonExpandRefused, diagnose.ReasonClaimDiffers,
-	diagnose.ReasonClassDiffers, diagnose.ReasonVolumeDiffers, diagnose.ReasonVolumeTaken,
+	diagnose.ReasonClassDiffers, diagnose.ReasonVolumeDiffers, diagnose.ReasonVolumeTaken, diagnose.ReasonReduceRefused,
+	diagnose.ReasonSourceDiffers,
 }
 
 // controllerEvents repeats what the claims controller reported about an object. A quota has its

@@ -17,10 +17,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -61,6 +63,10 @@ type Snapshot struct {
 	Classes []storagev1.StorageClass
 	Drivers []storagev1.CSIDriver
 	Events  []corev1.Event
+	// Snapshots are VolumeSnapshots. They are read where a claim waits for one. NoSnapshots is true where
+	// the cluster has no such kind.
+	Snapshots   []unstructured.Unstructured
+	NoSnapshots bool
 
 	// Unread are the resources that could not be read, and why, as a sentence. The keys are
 	// resources such as persistentvolumes. A list whose resource is here is empty, although the
@@ -96,6 +102,7 @@ const (
 	classes    = "storageclasses"
 	drivers    = "csidrivers"
 	events     = "events"
+	snapshots  = "volumesnapshots"
 )
 
 // consequences are what remains unknown without a resource. Each completes the sentence
@@ -113,6 +120,7 @@ var consequences = map[string]string{
 	classes:        "no class is read",
 	drivers:        "drivers are not read",
 	events:         "what happened to pods and claims is unknown",
+	snapshots:      "whether a claim's dataSource is ready is unknown",
 	"deployments":  "a label in the wrong place is not found there",
 	"statefulsets": "a label in the wrong place is not found there",
 	"daemonsets":   "a label in the wrong place is not found there",
@@ -143,6 +151,7 @@ var groups = []kube.Group{
 	},
 	{Version: batchv1.SchemeGroupVersion, Register: batchv1.AddToScheme, Namespaced: []string{"Job", "CronJob"}},
 	{Version: discoveryv1.SchemeGroupVersion, Register: discoveryv1.AddToScheme, Namespaced: []string{"EndpointSlice"}},
+	kube.SnapshotGroup(),
 }
 
 // Scheme returns the types that are read, and no others. A client with it refuses every other type.
@@ -223,6 +232,7 @@ func (g *gathering) all(ctx context.Context) {
 		func() { g.namespaces(ctx) },
 		func() {
 			into(g, ctx, claims, &s.Claims, &corev1.PersistentVolumeClaimList{}, claimItems, scope)
+			g.snapshots(ctx, scope)
 		},
 		func() {
 			into(g, ctx, events, &s.Events, &corev1.EventList{}, eventItems, scope,
@@ -242,6 +252,22 @@ func (g *gathering) all(ctx context.Context) {
 		group.Go(read)
 	}
 	group.Wait()
+}
+
+// snapshots reads the VolumeSnapshots where a claim waits for one. It must follow the claims. Most
+// clusters have no such claim, and many have no such kind.
+func (g *gathering) snapshots(ctx context.Context, scope client.InNamespace) {
+	s := g.snapshot
+	isWaiting := func(c corev1.PersistentVolumeClaim) bool { return diagnose.NeedsSnapshot(&c) }
+	if !slices.ContainsFunc(s.Claims, isWaiting) {
+		return
+	}
+	found, err := list(ctx, g.from, kube.NewSnapshotList(), snapshotItems, scope)
+	if s.NoSnapshots = kube.IsUnserved(err); s.NoSnapshots {
+		return
+	}
+	g.noteUnread(snapshots, err)
+	s.Snapshots = found
 }
 
 // installations reads the webhooks, and then, where those are, their configurations and
@@ -297,6 +323,8 @@ func podItems(l *corev1.PodList) []corev1.Pod { return l.Items }
 func configMapItems(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items }
 
 func endpointItems(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items }
+
+func snapshotItems(l *unstructured.UnstructuredList) []unstructured.Unstructured { return l.Items }
 
 func webhookItems(
 	l *admissionregistrationv1.MutatingWebhookConfigurationList,

@@ -16,7 +16,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"sigs.k8s.io/yaml"
 )
 
 // at is when the snapshots of the tests were taken.
@@ -71,6 +73,12 @@ func snapshot(t *testing.T, documents string) *Snapshot {
 	s := &Snapshot{Now: now, Unread: map[string]string{}}
 	decoder := serializer.NewCodecFactory(Scheme()).UniversalDeserializer()
 	for document := range strings.SplitSeq(documents, "\n---\n") {
+		if strings.Contains(document, "\nkind: VolumeSnapshot\n") {
+			snapshot := unstructured.Unstructured{}
+			require.NoError(t, yaml.Unmarshal([]byte(document), &snapshot.Object), document)
+			s.Snapshots = append(s.Snapshots, snapshot)
+			continue
+		}
 		object, _, err := decoder.Decode([]byte(document), nil, nil)
 		require.NoError(t, err, document)
 		switch o := object.(type) {

@@ -113,6 +113,40 @@ var Reasons = []Reason{
 		diagnose.ReasonExpandRefused, "The claim should be larger and cannot be",
 		"Let the class expand, or restore the size",
 	},
+	{
+		diagnose.ReasonExpandInfeasible, "The claim's driver or its node has given up an expansion",
+		"Set a size that the storage can have: the request is taken back",
+	},
+	{
+		diagnose.ReasonReduceRefused, "An expansion that is not carried out cannot be taken back on this API server",
+		"Upgrade Kubernetes, or restore the size",
+	},
+	{
+		diagnose.ReasonNeverShrinks, "The profile has a smaller size than the claim",
+		"Restore the size; an expansion that is not carried out can be taken back to more than the claim has",
+	},
+	{
+		diagnose.ReasonClaimLost, "The claim's volume is gone, or belongs to another claim",
+		"Create its PersistentVolume again, or delete the claim and begin with a backup",
+	},
+	{
+		diagnose.ReasonSelectedNodeGone, "The claim's volume is to be created for a node that is gone",
+		"Run the command that is shown: the scheduler chooses another node",
+	},
+	{diagnose.ReasonSourceMissing, "The claim's dataSource does not exist", "Create it, or change claim.dataSource"},
+	{diagnose.ReasonSourceNotReady, "The claim's dataSource is not ready", "See why: the message has the command"},
+	{
+		diagnose.ReasonSourceUnfit, "The claim's dataSource needs a larger claim, or another driver",
+		"Change claim.size or the class, and delete the claim, which holds no data yet",
+	},
+	{
+		diagnose.ReasonSourceDiffers, "The claim exists, so that the profile's dataSource is not restored",
+		"Give the profile another claim.name, or remove claim.dataSource",
+	},
+	{
+		diagnose.ReasonSourceIgnored, "Nothing of the claim's dataSource was copied into its volume",
+		"Restore it under another claim.name, by a class whose CSI driver can copy",
+	},
 	{diagnose.ReasonClaimMissing, "Pods wait for a claim that is not there", "Create it, or let the profile create it"},
 	{
 		diagnose.ReasonClaimDeleting, "The claim is being deleted, and new pods wait",

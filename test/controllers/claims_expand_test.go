@@ -57,9 +57,8 @@ func TestExpandsOwnClaims(t *testing.T) {
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonClaimDiffers))
 	assert.Empty(t, f.notes(namespace, "pvc-data-pipeline-grows", diagnose.ReasonExpandRefused),
 		"and no client requests it")
-	assert.Equal(t, "claim pvc-data-pipeline-grows has 20Gi and the profile grows has 5Gi: claims never shrink, so the "+
-		"claim stays as it is; "+
-		"restore the size, or give the profile another claim.name and copy the data",
+	assert.Equal(t, "claim pvc-data-pipeline-grows requests 20Gi, has 10Gi, and the profile grows has 5Gi: an expansion "+
+		"that is not carried out can be taken back, but only to more than the claim has. Set claim.size to 10241Mi or more",
 		f.event(namespace, "pvc-data-pipeline-grows", diagnose.ReasonNeverShrinks))
 
 	// Other fields of a claim cannot be changed: the difference is reported, and the claim stays.

@@ -150,7 +150,7 @@ func TestRebindsReleasedVolume(t *testing.T) {
 			given := f.rebound(volume.Name, claim)
 			assert.Empty(t, given.Spec.ClaimRef.ResourceVersion)
 			assert.Equal(t, namespace+"/pvc-data-pipeline", given.Spec.ClaimRef.Namespace+"/"+given.Spec.ClaimRef.Name)
-			assert.Equal(t, diagnose.Rebound(volume.Name).Note, f.event(namespace, claim.Name, diagnose.ReasonRebound))
+			assert.Equal(t, diagnose.Rebound(volume.Name, "").Note, f.event(namespace, claim.Name, diagnose.ReasonRebound))
 		})
 	}
 }

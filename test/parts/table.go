@@ -39,6 +39,9 @@ const (
 	containerd  = "github.com/containerd/containerd/v2"
 	cniPlugins  = "github.com/containernetworking/plugins/plugins/"
 
+	csiProvisioner = "github.com/kubernetes-csi/external-provisioner/v6"
+	csiSnapshotter = "github.com/kubernetes-csi/external-snapshotter/v8"
+
 	// Features that a node of the tests does not use, or that need libraries.
 	containerdTags = "no_btrfs,no_devmapper,no_zfs,no_aufs"
 )
@@ -113,6 +116,11 @@ var (
 
 		"local-path-provisioner": {module: "localpath", pkg: "github.com/rancher/local-path-provisioner", cpu: 95},
 		"sh":                     {module: "localpath", pkg: ".", cpu: 4},
+
+		"csi":                 {module: "csi", pkg: ".", cpu: 5},
+		"csi-provisioner":     {module: "csi", pkg: csiProvisioner + "/cmd/csi-provisioner", cpu: 60},
+		"csi-snapshotter":     {module: "csi", pkg: csiSnapshotter + "/cmd/csi-snapshotter", cpu: 20},
+		"snapshot-controller": {module: "csi", pkg: csiSnapshotter + "/cmd/snapshot-controller", cpu: 10},
 	}
 )
 

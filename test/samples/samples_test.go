@@ -4,10 +4,8 @@ package samples_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,17 +34,10 @@ const (
 	// golden are the objects of the origin's configuration.
 	golden = "testdata/origin-aws-ebs.out.yaml"
 	// schedule takes snapshots.
-	schedule    = samples + "/snapshots/nightly.yaml"
-	snapshotter = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+	schedule = samples + "/snapshots/nightly.yaml"
 
 	eventTimeout, poll = time.Minute, 100 * time.Millisecond
 )
-
-var snapshots = schema.GroupVersionResource{
-	Group:    "snapshot.storage.k8s.io",
-	Version:  "v1",
-	Resource: "volumesnapshots",
-}
 
 var update = flag.Bool("update", false, "write the expected files")
 
@@ -58,7 +49,7 @@ var more = map[string]string{
 var resources = map[string]schema.GroupVersionResource{
 	"StorageClass":          {Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
 	"VolumeAttributesClass": {Group: "storage.k8s.io", Version: "v1", Resource: "volumeattributesclasses"},
-	"VolumeSnapshotClass":   {Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotclasses"},
+	"VolumeSnapshotClass":   suite.SnapshotClasses,
 	"PersistentVolume":      {Version: "v1", Resource: "persistentvolumes"},
 	"PersistentVolumeClaim": {Version: "v1", Resource: "persistentvolumeclaims"},
 }
@@ -157,7 +148,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 	t.Parallel()
 
 	client := suite.Dynamic(t)
-	installSnapshots(t, client)
+	suite.InstallSnapshots(t)
 
 	configs := load(t)
 	// At admission names are the same for every sample, so those objects do not stay.
@@ -186,6 +177,7 @@ func TestObjectsAreAccepted(t *testing.T) {
 	t.Run("documented classes", func(t *testing.T) { acceptsDocumentedClasses(t, client) })
 	t.Run("documented command", func(t *testing.T) { takesDocumentedPatch(t, client) })
 	t.Run("snapshots", func(t *testing.T) { takesSnapshots(t, client) })
+	t.Run("restore", func(t *testing.T) { restores(t, client) })
 }
 
 // bindsVolumes makes the objects of a release of a configuration, and waits for the claims of volumes that exist.
@@ -209,41 +201,6 @@ func bindsVolumes(t *testing.T, client dynamic.Interface, release string, config
 	for _, claim := range bindable {
 		bound(t, client, claim)
 	}
-}
-
-// installSnapshots installs the CRDs of external-snapshotter, as its module has them.
-func installSnapshots(t *testing.T, client dynamic.Interface) {
-	t.Helper()
-
-	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", snapshotter)
-	command.Dir, command.Env = "../../tools/snapshotter", append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
-	out, err := command.Output()
-	require.NoError(t, err, "find the module %s", snapshotter)
-
-	var module struct{ Dir string }
-	require.NoError(t, json.Unmarshal(out, &module))
-
-	files, err := filepath.Glob(filepath.Join(module.Dir, "config", "crd", "snapshot.*.yaml"))
-	require.NoError(t, err)
-	require.Len(t, files, 3)
-
-	crds := client.Resource(
-		schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
-	)
-
-	for _, file := range files {
-		for _, crd := range documents(t, file) {
-			_, err = crds.Create(t.Context(), crd, metav1.CreateOptions{})
-			require.NoError(t, err)
-		}
-	}
-
-	require.Eventually(t, func() bool {
-		_, class := client.Resource(resources["VolumeSnapshotClass"]).List(t.Context(), metav1.ListOptions{})
-		_, snapshot := client.Resource(snapshots).List(t.Context(), metav1.ListOptions{})
-
-		return class == nil && snapshot == nil
-	}, eventTimeout, poll)
 }
 
 // acceptsDocumentedClasses creates the classes of docs/backends.md.
@@ -338,7 +295,7 @@ func takesSnapshots(t *testing.T, client dynamic.Interface) {
 			append(args, "--as", "system:serviceaccount:research:nightly-snapshot")...).Must(t)
 	}
 
-	made, err := client.Resource(snapshots).
+	made, err := client.Resource(suite.Snapshots).
 		Namespace("research").
 		List(t.Context(), metav1.ListOptions{LabelSelector: "schedule=nightly"})
 	require.NoError(t, err)

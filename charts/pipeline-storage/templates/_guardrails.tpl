@@ -125,8 +125,8 @@ Whether all labels or annotations that an update adds are a profile's own, in CE
 
 {{/*
 Whether an object is the claim of a profile, in CEL. An update changes the size and adds labels and annotations, so that the rest
-needs no second look. A claim for a volume to re-bind has the class of that volume, and its size until it is bound. The API server
-fills in the cluster's default class before this is evaluated, and its name is not known here.
+needs no second look. A claim for a volume to re-bind has the class of that volume, and its size until it is bound. Nothing is copied
+into that volume. The API server fills in the cluster's default class before this is evaluated, and its name is not known here.
 */}}
 {{- define "pipeline-storage.guardrails.claim" -}}
 {{ include "pipeline-storage.guardrails.claimKey" (list . "object.metadata.name" "request.namespace") }} &&
@@ -140,8 +140,10 @@ variables.profile == {{ toRawJson .name }} &&
 {{ include "pipeline-storage.guardrails.added" (list .claimAnnotations "variables.annotations" "variables.oldAnnotations") }} : (
 {{- if .volume }}
 variables.volumeName == {{ include "pipeline-storage.guardrails.name" (list .volume "request.namespace") }} &&
+variables.dataSource == '' &&
 {{- else }}
-(variables.volumeName != '' || (
+(variables.volumeName != '' ? variables.dataSource == '' : (
+variables.dataSource == {{ include "pipeline-storage.guardrails.name" (list .dataSource "request.namespace") }} &&
 variables.size.compareTo(quantity({{ toRawJson .size }})) == 0
 {{- if not .isClusterDefault }} &&
 object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }}

@@ -6,6 +6,8 @@ What the profiles of the configuration create, as a JSON list of
   claimLabels, claimAnnotations        of the profile's own
   topologies                           the allowedTopologies of the class: per term a list of KEY=VALUE,VALUE
   size, accessModes, bindingMode, expansion
+  dataSource                           of its claim: GROUP/KIND/NAME or empty
+  snapshotSource                       whether that is a VolumeSnapshot
   namespace, shared, zone              of its volume; zone is KEY=VALUE or empty
   namespaceSelector
   claimCreated, classCreated, volumeCreated
@@ -79,7 +81,9 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
       {{- fail (printf "config.profiles: profile %q: at admission no %s is created: apply it once by kubectl and set %s.create: false" $profile.name $kind $field) -}}
     {{- end -}}
   {{- end -}}
-  {{- range $name := list $claim.name $class.name $volume.name (dig "name" "" ($profile.attributesClass | default dict)) (dig "subPath" "" ($profile.mount | default dict)) -}}
+  {{- $source := $claim.dataSource | default dict -}}
+  {{- $sourceGroup := $source.apiGroup | default (eq ($source.kind | default "") "VolumeSnapshot" | ternary "snapshot.storage.k8s.io" "") -}}
+  {{- range $name := list $claim.name $source.name $class.name $volume.name (dig "name" "" ($profile.attributesClass | default dict)) (dig "subPath" "" ($profile.mount | default dict)) -}}
     {{- if contains "{release}" ($name | default "") -}}
       {{- fail (printf "config.profiles: at admission no release is known: use {namespace} or a plain name instead of %q" $name) -}}
     {{- end -}}
@@ -122,6 +126,8 @@ The defaults are those of pkg/inject/storage: files/backends.yaml is generated f
         "expansion" (kindIs "bool" $class.allowVolumeExpansion | ternary $class.allowVolumeExpansion true)
         "namespaceSelector" .namespaceSelector
         "size" ($claim.size | default $known.defaults.size | toString)
+        "dataSource" (kindIs "map" $claim.dataSource | ternary (printf "%s/%v/%v" $sourceGroup $source.kind $source.name) "")
+        "snapshotSource" (and $.Values.claims $claimCreated (eq $sourceGroup "snapshot.storage.k8s.io") (eq ($source.kind | default "") "VolumeSnapshot"))
         "path" (dig "path" $known.defaults.path (.mount | default dict))
         "claimCreated" (and $.Values.claims $claimCreated)
         "classCreated" (and $.Values.claims $classCreated)

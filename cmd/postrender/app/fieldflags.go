@@ -169,6 +169,12 @@ var fieldFlags = []fieldFlag{
 	},
 
 	{
+		section: sectionMore, name: "data-source", path: "claim.dataSource", value: "KIND[.GROUP]/NAME",
+		usage: "what a new claim begins with: VolumeSnapshot/NAME or PersistentVolumeClaim/NAME of its namespace; " +
+			"{namespace} and {release} are replaced",
+		apply: setDataSource,
+	},
+	{
 		section: sectionMore, name: "attributes-class", path: "attributesClass.name", value: "NAME",
 		usage: "volume attributes class; an empty name makes one named as the storage class's default",
 		apply: stringField(func(p *storage.Profile) *string { return &attributesClass(p).Name }),

@@ -143,6 +143,18 @@ func setTopologies(p *storage.Profile, values []string) error {
 	return nil
 }
 
+// setDataSource sets the dataSource of the claim as kubectl names objects: the group stands behind
+// the kind, and is not needed for VolumeSnapshot.
+func setDataSource(p *storage.Profile, values []string) error {
+	kind, name, ok := strings.Cut(last(values), "/")
+	kind, group, _ := strings.Cut(kind, ".")
+	if !ok || kind == "" || name == "" {
+		return fmt.Errorf("%q is not KIND/NAME, such as VolumeSnapshot/nightly", last(values))
+	}
+	p.Claim.DataSource = &storage.DataSource{Kind: kind, Name: name, APIGroup: group}
+	return nil
+}
+
 // setAccessModes replaces the access modes of the file. Validation refuses an unknown mode.
 func setAccessModes(p *storage.Profile, values []string) error {
 	p.Claim.AccessModes = nil

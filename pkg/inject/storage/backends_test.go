@@ -92,9 +92,10 @@ func TestTheDocumentedClassesLoad(t *testing.T) {
 			t,
 			"profiles:\n- name: default\n  "+strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n  ")+"\n",
 		)
-		assert.True(t, config.Profiles[0].AttributesClass != nil || config.Profiles[0].SnapshotClass != nil)
+		p := config.Profiles[0]
+		assert.True(t, p.AttributesClass != nil || p.SnapshotClass != nil || p.Claim.DataSource != nil)
 	}
-	assert.Equal(t, 2, parts)
+	assert.Equal(t, 3, parts)
 }
 
 func backendTables() string {

@@ -94,6 +94,8 @@ type Claim struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Annotations are those of the claim, as Labels are. Default: none.
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// DataSource is what a new claim begins with, such as a snapshot. Default: an empty volume.
+	DataSource *DataSource `json:"dataSource,omitempty"`
 }
 
 // StorageClass describes the StorageClass of a profile.

@@ -884,7 +884,7 @@ func TestTheDocumentedConfigurationLoads(t *testing.T) {
 	config, warnings, err := storage.Load([]byte(blocks[0][1]))
 	require.NoError(t, err)
 	assert.Empty(t, warnings)
-	assert.Len(t, config.Profiles, 2)
+	assert.Len(t, config.Profiles, 3)
 	assert.Len(t, config.Kinds, 2)
 	assert.Len(t, injecttest.Load(t, "profiles: [{name: a}]\n"+blocks[1][1]).Kinds, 2)
 	assert.Equal(

@@ -59,6 +59,7 @@ func (p *Profile) setDefaults() []string {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{p.Backend().defaultAccessMode()}
 	}
 	p.Claim.Create = cmp.Or(p.Claim.Create, new(true))
+	p.Claim.DataSource.setDefaults()
 	p.StorageClass.Create = cmp.Or(p.StorageClass.Create, new(*p.Claim.Create && !p.StorageClass.UsesClusterDefault()))
 	p.StorageClass.AllowVolumeExpansion = cmp.Or(p.StorageClass.AllowVolumeExpansion, new(true))
 	if p.StorageClass.ReclaimPolicy == "" {

@@ -22,6 +22,8 @@ type Names struct {
 	StorageClass, Volume, Claim string // the class is empty where it is [ClusterDefault]
 	// AttributesClass and SnapshotClass are empty where the profile has none.
 	AttributesClass, SnapshotClass string
+	// DataSource is the name of the object that the claim begins with, or empty.
+	DataSource string
 }
 
 // Names returns the names of the profile's objects for a release and the namespace of the claim. A
@@ -42,6 +44,9 @@ func (p *Profile) Names(r Release, namespace string) Names {
 	}
 	if p.StorageClass.UsesClusterDefault() {
 		n.StorageClass = ""
+	}
+	if p.Claim.DataSource != nil {
+		n.DataSource = complete(p.Claim.DataSource.Name, namespace, r.Name)
 	}
 	p.nameClasses(&n, class, releaseNamespace, r.Name)
 	if p.Volume != nil {

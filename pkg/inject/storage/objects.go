@@ -225,6 +225,7 @@ func (p *Profile) claim(r Release, namespace string) *corev1.PersistentVolumeCla
 			AccessModes:      slices.Clone(p.Claim.AccessModes),
 			StorageClassName: stringPointer(n.StorageClass),
 			VolumeName:       n.Volume,
+			DataSourceRef:    p.Claim.DataSource.reference(n.DataSource),
 			// The binder requires the volume to have the same class.
 			// Source: Kubernetes, pv_controller checkVolumeSatisfyClaim.
 			VolumeAttributesClassName: stringPointer(n.AttributesClass),

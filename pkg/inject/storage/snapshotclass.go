@@ -57,7 +57,7 @@ func (p *Profile) createsSnapshotClass() bool {
 // snapshotClass is the VolumeSnapshotClass of a profile that has one. Its scope is the cluster.
 func (p *Profile) snapshotClass(n Names) *VolumeSnapshotClass {
 	return &VolumeSnapshotClass{
-		TypeMeta:       metav1.TypeMeta{APIVersion: "snapshot.storage.k8s.io/v1", Kind: "VolumeSnapshotClass"},
+		TypeMeta:       metav1.TypeMeta{APIVersion: GroupSnapshots + "/v1", Kind: "VolumeSnapshotClass"},
 		ObjectMeta:     p.meta(n.SnapshotClass, ""),
 		Driver:         p.driver(),
 		Parameters:     p.snapshotParameters(),

@@ -31,6 +31,7 @@ func (c *Config) Validate() field.ErrorList {
 		errs = append(errs, c.Profiles[i].validate(profiles.Index(i))...)
 	}
 	errs = append(errs, c.validateUnique(profiles)...)
+	errs = append(errs, c.validateClones(profiles)...)
 	for i := range c.Kinds {
 		errs = append(errs, c.Kinds[i].Validate(field.NewPath("kinds").Index(i))...)
 	}
@@ -86,6 +87,7 @@ func (p *Profile) validate(at *field.Path) field.ErrorList {
 	}
 	errs = append(errs, p.Claim.validate(at.Child("claim"), backend)...)
 	errs = append(errs, p.validateClassName(at.Child("storageClass", "name"))...)
+	errs = append(errs, p.validateDataSource(at.Child("claim", "dataSource"), backend)...)
 	errs = append(errs, p.StorageClass.validate(at.Child("storageClass"), backend)...)
 	errs = append(errs, p.validateDriver(at.Child("storageClass", "driver"), backend)...)
 	errs = append(errs, p.validateProvisioning(at.Child("storageClass"), backend)...)

@@ -34,6 +34,9 @@ func (p *Profile) validateAdmission(at *field.Path) field.ErrorList {
 		}
 	}
 	literal(at.Child("claim", "name"), p.Claim.Name)
+	if p.Claim.DataSource != nil {
+		literal(at.Child("claim", "dataSource", "name"), p.Claim.DataSource.Name)
+	}
 	literal(at.Child("storageClass", "name"), p.StorageClass.Name)
 	literal(at.Child("mount", "subPath"), p.Mount.SubPath)
 	if strings.Contains(p.Mount.SubPath, "{{") {

@@ -44,14 +44,14 @@ func install(t *testing.T, wanted suite.Installation) *site {
 }
 
 // installOwn installs the chart for one test, in a namespace of its own. It serves the namespaces with the
-// labels that it returns, and ends with the test.
-func installOwn(t *testing.T, release string, replicas int) (s *site, served map[string]string) {
+// labels that it returns, and ends with the test. helm are more arguments for Helm.
+func installOwn(t *testing.T, release string, replicas int, helm ...string) (s *site, served map[string]string) {
 	t.Helper()
 
 	namespace := newNamespace(t, "storage-"+release, nil)
-	s = install(t, suite.Installation{Release: release, Namespace: namespace, Replicas: replicas, Helm: []string{
-		fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, namespace),
-	}})
+	s = install(t, suite.Installation{Release: release, Namespace: namespace, Replicas: replicas, Helm: append(
+		helm, fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, namespace),
+	)})
 	t.Cleanup(s.Stop)
 	return s, map[string]string{"installation": namespace}
 }

@@ -136,7 +136,7 @@ func optInPods(t *testing.T, o *optIn) {
 			made := create(t, o.Client, tt.namespace, tt.pod)
 			if !tt.served {
 				assert.Empty(t, mountsOf(made))
-				assert.Equal(t, tt.pod.Labels, made.Labels)
+				assert.Equal(t, tt.pod.Labels[kinds.Label], made.Labels[kinds.Label])
 				assert.NotContains(t, made.Annotations, inject.AnnotationInjected)
 				return
 			}
@@ -234,7 +234,8 @@ func optInDown(t *testing.T, o *optIn) {
 		"a pod of another installation": {newNamespace(t, "plain", nil), pipeline("other"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := o.Client.CoreV1().Pods(tt.namespace).Create(t.Context(), tt.pod, metav1.CreateOptions{})
+			_, err := o.Client.CoreV1().Pods(tt.namespace).
+				Create(t.Context(), tt.pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			if tt.refusedBy == "" {
 				require.NoError(t, err)
 				return

@@ -451,14 +451,13 @@ func TestNeverLogsAPod(t *testing.T) {
 // TestPathDecidesWhatSelectsPods sends the same pods to the path of every entry of the MutatingWebhookConfiguration.
 func TestPathDecidesWhatSelectsPods(t *testing.T) {
 	const (
-		unlabeled = `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"main"}]}}`
-		enabled   = `{"metadata":{"name":"a","labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"main"}]}}`
-		disabled  = `{"metadata":{"name":"a","labels":{"pipeline-storage":"disabled"}},"spec":{"containers":[{"name":"main"}]}}`
-		forged    = `{"metadata":{"name":"a","annotations":{"pipeline-storage.io/selected-by":"namespace"}},` +
-			`"spec":{"containers":[{"name":"main"}]}}`
-		mirror = `{"metadata":{"name":"a","annotations":{"kubernetes.io/config.mirror":"x"}},"spec":{"containers":[{"name":"main"}]}}`
+		unlabeled = `{"name":"a"}`
+		enabled   = `{"name":"a","labels":{"pipeline-storage":"enabled"}}`
+		disabled  = `{"name":"a","labels":{"pipeline-storage":"disabled"}}`
+		forged    = `{"name":"a","annotations":{"pipeline-storage.io/selected-by":"namespace"}}`
+		mirror    = `{"name":"a","annotations":{"kubernetes.io/config.mirror":"x"}}`
 	)
-	for pod, exp := range map[string]map[string]inject.Reason{
+	for metadata, exp := range map[string]map[string]inject.Reason{
 		unlabeled: {"/inject": "NotSelected", "/inject/namespace": "Injected", "/inject/pod-selector": "Injected"},
 		enabled:   {"/inject": "Injected", "/inject/namespace": "Injected", "/inject/pod-selector": "Injected"},
 		disabled:  {"/inject": "NotSelected", "/inject/namespace": "NotSelected", "/inject/pod-selector": "NotSelected"},
@@ -466,8 +465,10 @@ func TestPathDecidesWhatSelectsPods(t *testing.T) {
 		mirror:    {"/inject": "NotSelected", "/inject/namespace": "MirrorPod", "/inject/pod-selector": "MirrorPod"},
 	} {
 		require.Len(t, exp, len(inject.AdmissionPaths))
+		pod := `{"metadata":` + metadata + `,"spec":{"containers":[{"name":"main"}]}}`
 		for path, reason := range exp {
 			require.Contains(t, inject.AdmissionPaths, path)
+			by := string(inject.AdmissionPaths[path])
 			review := answerOf(t, sendTo(t, handler(t), path, "application/json", createOf(pod)))
 			require.True(t, review.Response.Allowed)
 			assert.Equal(t, string(reason), review.Response.AuditAnnotations["reason"], "%s %s", path, pod)
@@ -478,7 +479,7 @@ func TestPathDecidesWhatSelectsPods(t *testing.T) {
 			var after corev1.Pod
 			require.NoError(t, json.Unmarshal([]byte(patched(t, pod, review)), &after))
 			assert.Equal(t, "enabled", after.Labels["pipeline-storage"], "%s %s", path, pod)
-			assert.Equal(t, string(inject.AdmissionPaths[path]), after.Annotations[inject.AnnotationSelectedBy], "%s %s", path, pod)
+			assert.Equal(t, by, after.Annotations[inject.AnnotationSelectedBy], "%s %s", path, pod)
 		}
 	}
 }

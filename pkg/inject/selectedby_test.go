@@ -50,7 +50,8 @@ func TestSelectedByEntry(t *testing.T) {
 				ownVolume, ownMount, `add /metadata/labels {"default.pipeline-storage.io/claim":"pvc-data-pipeline",` +
 					`"pipeline-storage":"enabled"}`,
 				`add /spec/affinity {"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"labelSelector":` +
-					`{"matchLabels":{"default.pipeline-storage.io/claim":"pvc-data-pipeline"}},"topologyKey":"kubernetes.io/hostname"}]}}`,
+					`{"matchLabels":{"default.pipeline-storage.io/claim":"pvc-data-pipeline"}},` +
+					`"topologyKey":"kubernetes.io/hostname"}]}}`,
 				bothKeys,
 			},
 		},

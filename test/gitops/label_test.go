@@ -93,7 +93,8 @@ func newChart(t *testing.T) string {
 	write(t, dir, "charts/nightly/Chart.yaml", "apiVersion: v2\nname: nightly\nversion: 1.2.3\n")
 	write(t, dir, "charts/nightly/values.yaml", "{}\n")
 	write(t, dir, "charts/nightly/templates/all.yaml", unlabeledChart)
-	write(t, dir, "chart.yaml", shell(t, dir).Exec(t.Context(), t, "helm", "template", "nightly", "charts/nightly").Must(t))
+	rendered := shell(t, dir).Exec(t.Context(), t, "helm", "template", "nightly", "charts/nightly")
+	write(t, dir, "chart.yaml", rendered.Must(t))
 	return dir
 }
 

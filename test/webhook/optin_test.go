@@ -24,6 +24,13 @@ const (
 	admissionsTotal = "pipeline_storage_admissions_total"
 )
 
+// Labels of pods.
+var (
+	worker  = map[string]string{"component": "worker"}
+	ownPod  = map[string]string{"app.kubernetes.io/name": "pipeline-storage"}
+	allPods = map[string]string{inject.LabelAllPods: kinds.LabelEnabled}
+)
+
 // optIn is an installation that also serves pods without the label. Every pod of the namespace all is selected,
 // and in the namespace some those of the podSelector.
 type optIn struct {
@@ -40,7 +47,7 @@ func TestOptInWithoutPodLabels(t *testing.T) {
 	o := &optIn{site: s, served: served, some: newNamespace(t, "some", served)}
 	o.all = o.newOptedIn(t)
 	o.awaitServed(t, o.all, nil)
-	o.awaitServed(t, o.some, map[string]string{"component": "worker"})
+	o.awaitServed(t, o.some, worker)
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T, *optIn)
@@ -111,7 +118,6 @@ func optInDeployment(t *testing.T, o *optIn) {
 }
 
 func optInPods(t *testing.T, o *optIn) {
-	worker := map[string]string{"component": "worker"}
 	for name, tt := range map[string]struct {
 		namespace string
 		pod       *corev1.Pod
@@ -127,10 +133,10 @@ func optInPods(t *testing.T, o *optIn) {
 		"the podSelector before the namespace":   {o.all, with("worker", worker), inject.SelectedByPodSelector, true},
 		"the podSelector in an unserved one":     {newNamespace(t, "unserved", nil), with("worker", worker), "", false},
 		"a mirror pod":                           {o.all, mirror("mirror"), "", false},
-		"a webhook's own pod":                    {o.all, with("own", map[string]string{"app.kubernetes.io/name": "pipeline-storage"}), "", false},
-		"the namespace's label on a pod":         {o.some, with("forged", map[string]string{inject.LabelAllPods: "enabled"}), "", false},
-		"a pod that states how it was selected":  {o.some, pipeline("states", selectedBy(inject.SelectedByNamespace)), inject.SelectedByNamespace, true},
-		"an unlabelled pod that states the same": {o.some, pipeline("forges", unlabelled, selectedBy(inject.SelectedByNamespace)), "", false},
+		"a webhook's own pod":                    {o.all, with("own", ownPod), "", false},
+		"the namespace's label on a pod":         {o.some, with("forged", allPods), "", false},
+		"a pod that states how it was selected":  {o.some, pipeline("states", byNamespace), inject.SelectedByNamespace, true},
+		"an unlabelled pod that states the same": {o.some, pipeline("forges", unlabelled, byNamespace), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := create(t, o.Client, tt.namespace, tt.pod)
@@ -147,8 +153,8 @@ func optInPods(t *testing.T, o *optIn) {
 	}
 }
 
-func selectedBy(by inject.SelectedBy) func(*corev1.Pod) {
-	return func(p *corev1.Pod) { p.Annotations = map[string]string{inject.AnnotationSelectedBy: string(by)} }
+func byNamespace(p *corev1.Pod) {
+	p.Annotations = map[string]string{inject.AnnotationSelectedBy: string(inject.SelectedByNamespace)}
 }
 
 func unlabelled(p *corev1.Pod) { p.Labels = nil }
@@ -157,7 +163,7 @@ func unlabelled(p *corev1.Pod) { p.Labels = nil }
 func optInOnce(t *testing.T, o *optIn) {
 	for name, labels := range map[string]map[string]string{
 		"none":   nil,
-		"worker": {"component": "worker"},
+		"worker": worker,
 		"all":    {"component": "worker", kinds.Label: kinds.LabelEnabled},
 	} {
 		before, err := sumOf(t.Context(), o.Replicas[0], admissionsTotal)
@@ -173,7 +179,7 @@ func optInOnce(t *testing.T, o *optIn) {
 // optInSidecar has a webhook that is called later add containers: the API server calls this one again, although the
 // pod has the label by then.
 func optInSidecar(t *testing.T, o *optIn) {
-	for name, labels := range map[string]map[string]string{"none": nil, "worker": {"component": "worker"}} {
+	for name, labels := range map[string]map[string]string{"none": nil, "worker": worker} {
 		namespace := o.newOptedIn(t)
 		addSidecarWebhook(t, "zz-"+namespace, namespace)
 		made := create(t, o.Client, namespace, with(name, labels))
@@ -190,10 +196,9 @@ func optInOverlap(t *testing.T, o *optIn) {
 	assert.Contains(t, readiness, "installations: ok\n", "its own webhooks do not overlap each other")
 
 	namespace := newNamespace(t, "storage-other", nil)
-	other := install(t, suite.Installation{Release: "other", Namespace: namespace, Helm: []string{
-		optInValues,
-		fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, o.Namespace),
-	}})
+	other := install(t, suite.Installation{
+		Release: "other", Namespace: namespace, Helm: []string{optInValues, serving(o.Namespace)},
+	})
 	defer func() {
 		require.NoError(t, o.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().
 			Delete(context.WithoutCancel(t.Context()), other.configuration(), metav1.DeleteOptions{}))
@@ -215,7 +220,6 @@ func optInOverlap(t *testing.T, o *optIn) {
 // optInDown has no replica: exactly the pods that a webhook selects are refused.
 func optInDown(t *testing.T, o *optIn) {
 	o.Stop()
-	worker := map[string]string{"component": "worker"}
 	for name, tt := range map[string]struct {
 		namespace string
 		pod       *corev1.Pod
@@ -228,7 +232,7 @@ func optInDown(t *testing.T, o *optIn) {
 		"a pod that opts out":           {o.all, with("down-out", map[string]string{kinds.Label: "disabled"}), ""},
 		"a mirror pod":                  {o.all, mirror("down-mirror"), ""},
 		"a pod of an unserved one":      {newNamespace(t, "unserved", nil), with("down-worker", worker), ""},
-		"a webhook's own pod":           {o.all, with("down-own", map[string]string{"app.kubernetes.io/name": "pipeline-storage"}), ""},
+		"a webhook's own pod":           {o.all, with("down-own", ownPod), ""},
 		"a pod of the release's own":    {o.Namespace, with("down", worker), ""},
 		"a pod of kube-system":          {"kube-system", with("down-"+o.Namespace, worker), ""},
 		"a pod of another installation": {newNamespace(t, "plain", nil), pipeline("other"), ""},

@@ -49,11 +49,16 @@ func installOwn(t *testing.T, release string, replicas int, helm ...string) (s *
 	t.Helper()
 
 	namespace := newNamespace(t, "storage-"+release, nil)
-	s = install(t, suite.Installation{Release: release, Namespace: namespace, Replicas: replicas, Helm: append(
-		helm, fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, namespace),
-	)})
+	s = install(t, suite.Installation{
+		Release: release, Namespace: namespace, Replicas: replicas, Helm: append(helm, serving(namespace)),
+	})
 	t.Cleanup(s.Stop)
 	return s, map[string]string{"installation": namespace}
+}
+
+// serving is the argument for Helm of an installation that serves the namespaces with this value of a label.
+func serving(installation string) string {
+	return fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, installation)
 }
 
 func newNamespace(t *testing.T, prefix string, labels map[string]string) string {

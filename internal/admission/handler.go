@@ -111,7 +111,7 @@ func (h *Handler) decide(ctx context.Context, b *body, by inject.SelectedBy, a *
 	switch {
 	case isOverLimit(err) && read.request.isSelected():
 		a.reason = reasonOverLimit
-		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %v", pod.title(), err))
+		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %v%s", pod.title(), err, by.Explanation()))
 		return http.StatusOK, nil
 	case isOverLimit(err):
 		a.reason = inject.ReasonNotSelected

@@ -114,6 +114,7 @@ func TestRefusesSelectedPodOverLimit(t *testing.T) {
 				`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},`+
 					`"operation":"CREATE","object":`+review+`}}`)
 			assert.Contains(t, answer, `"uid":"u-1",`+allowed, labels)
+			assert.Equal(t, strings.Contains(allowed, "false"), strings.Contains(answer, "of its namespace selects the pod"))
 		}
 	}
 }

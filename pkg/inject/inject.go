@@ -88,6 +88,9 @@ func (p *podPatch) decide() Decision {
 		p.annotate()
 		p.labelSelected()
 	}
+	if reason.Refuses() {
+		message += p.request.SelectedBy.Explanation()
+	}
 	p.decision.Reason, p.decision.Message = reason, message
 	return p.decision
 }

@@ -23,6 +23,19 @@ const (
 	SelectedByPodSelector SelectedBy = "pod-selector"
 )
 
+// explanations are what a refusal adds for people who have never asked for storage.
+var explanations = map[SelectedBy]string{
+	SelectedByNamespace:   "; the label " + LabelAllPods + " of its namespace selects the pod, and " + optOut,
+	SelectedByPodSelector: "; the podSelector of the webhook selects the pod, and " + optOut,
+}
+
+// optOut is what a pod's author can do.
+const optOut = "the label " + kinds.Label + ": disabled of the pod opts out"
+
+// Explanation is the end of a sentence that refuses a pod: why it was selected, and how it opts out.
+// It is empty for a pod that has the label.
+func (s SelectedBy) Explanation() string { return explanations[s] }
+
 // AdmissionPaths are the paths at which the webhook is served, with what selects the pods whose reviews
 // API servers send there. Each is the path of one entry of the MutatingWebhookConfiguration. A test of
 // the chart compares them.

@@ -100,6 +100,22 @@ func TestSelectedByEntry(t *testing.T) {
 	}
 }
 
+// TestRefusalExplainsSelection has pods of authors who have not asked for storage.
+func TestRefusalExplainsSelection(t *testing.T) {
+	const sentence = `annotation pipeline-storage.io/profiles: there is no profile "x", only default`
+	config := injecttest.Load(t, one)
+	for by, exp := range map[inject.SelectedBy]string{
+		inject.SelectedByLabel: sentence,
+		inject.SelectedByNamespace: sentence + "; the label pipeline-storage.io/all-pods of its namespace selects the pod, " +
+			"and the label pipeline-storage: disabled of the pod opts out",
+		inject.SelectedByPodSelector: sentence + "; the podSelector of the webhook selects the pod, " +
+			"and the label pipeline-storage: disabled of the pod opts out",
+	} {
+		pod := injecttest.Pod(t, labeled+"annotations: {pipeline-storage.io/profiles: x}\n---\n"+main)
+		assert.Equal(t, exp, admitBy(t, config, pod, by).Decisions[0].Message)
+	}
+}
+
 // TestRemoveUndoesSelection removes what the webhook wrote. The label stays, as every label does that may be the
 // pod's own.
 func TestRemoveUndoesSelection(t *testing.T) {

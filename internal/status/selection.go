@@ -47,9 +47,9 @@ func (s *Snapshot) hooksWithoutLabel() []*webhook {
 func (g *gathering) unlabeledPods(ctx context.Context) {
 	s, seen := g.snapshot, map[client.ObjectKey]bool{}
 	for _, hook := range s.hooksWithoutLabel() {
-		in := []string{s.Namespace}
-		if selectionOf(hook) == inject.SelectedByNamespace {
-			in = s.selectedNamespaces(hook)
+		in := s.selectedNamespaces(hook) // none where optIn does not use the webhook
+		if selectionOf(hook) == inject.SelectedByPodSelector && len(in) > 0 {
+			in = []string{s.Namespace}
 		}
 		for _, namespace := range in {
 			found, err := list(ctx, g.from, &corev1.PodList{}, podItems, client.InNamespace(namespace), withoutLabel(hook))

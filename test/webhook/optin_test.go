@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -72,8 +73,8 @@ func (o *optIn) newOptedIn(t *testing.T) string {
 }
 
 // with is a pod with these labels, and not with that of pipeline.
-func with(name string, labels map[string]string) *corev1.Pod {
-	return pipeline(name, func(p *corev1.Pod) { p.Labels = labels })
+func with(name string, labels map[string]string, changes ...func(*corev1.Pod)) *corev1.Pod {
+	return pipeline(name, append([]func(*corev1.Pod){func(p *corev1.Pod) { p.Labels = labels }}, changes...)...)
 }
 
 // mirror is a pod as the kubelet makes it of a static pod.
@@ -247,4 +248,36 @@ func optInDown(t *testing.T, o *optIn) {
 			require.ErrorContains(t, err, `failed calling webhook "`+tt.refusedBy+`"`)
 		})
 	}
+}
+
+// TestOptInIsTurnedOnAndOff upgrades the release by server-side apply, while another field manager owns each caBundle.
+func TestOptInIsTurnedOnAndOff(t *testing.T) {
+	t.Parallel()
+	requireWebhook(t)
+	s, served := installOwn(t, "toggled", 1)
+	o := &optIn{site: s, served: served}
+	namespace := o.newOptedIn(t)
+	for range 2 {
+		made := create(t, s.Client, namespace, with("", nil, func(p *corev1.Pod) { p.GenerateName = "off-" }))
+		assert.Empty(t, mountsOf(made))
+		s.upgrade(t, "--set=optIn.namespaceLabel=true")
+		o.awaitServed(t, namespace, nil)
+		s.upgrade(t, "--set=optIn.namespaceLabel=false")
+		suite.Eventually(t, "the pod should be left alone", func(ctx context.Context) error {
+			made, err := s.Client.CoreV1().Pods(namespace).Create(ctx, with("dry", nil),
+				metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err == nil && len(mountsOf(made)) > 0 {
+				err = errors.New("it has storage")
+			}
+			return err
+		})
+	}
+}
+
+// upgrade gives the release other values, as its replicas see them.
+func (s *site) upgrade(t *testing.T, values string) {
+	t.Helper()
+	suite.Helm(t, "helm4").Must(t, "upgrade", s.Release, "../../charts/pipeline-storage", "--namespace", s.Namespace,
+		"--values=testdata/values.yaml", serving(s.Namespace), values)
+	require.NoError(t, s.WriteConfiguration(t.Context()))
 }

@@ -80,7 +80,7 @@ func (s *site) live(ctx context.Context) (*admissionregistrationv1.MutatingWebho
 	if err != nil {
 		return nil, err
 	}
-	if len(live.Webhooks) != 1 || live.Webhooks[0].Name != webhookName {
+	if len(live.Webhooks) != 3 || live.Webhooks[0].Name != webhookName {
 		return nil, fmt.Errorf("the configuration %s has other webhooks than %s", live.Name, webhookName)
 	}
 	return &live.Webhooks[0], nil

@@ -7,22 +7,22 @@ webhooks:
   # The API server names the webhook when no replica answers: docs/operations.md has the runbook.
   {{- include "pipeline-storage.webhook" (dict "root" . "path" "/inject"
     "pods" (dict "matchLabels" (dict "pipeline-storage" "enabled"))) | nindent 2 }}
+  # The others are here where optIn does not use them, too, and select nothing then: a server-side apply, such as Helm 4's, cannot
+  # remove a webhook whose caBundle another field manager owns.
   {{- with .Values.optIn }}
   {{- if .podSelector }}
   {{- include "pipeline-storage.requirePodSelector" .podSelector }}
+  {{- end }}
   {{- include "pipeline-storage.webhook" (dict "root" $ "path" "/inject/pod-selector" "by" "pod-selector"
-    "pods" .podSelector "namespaces" .namespaceSelector) | nindent 2 }}
-  {{- end }}
-  {{- if .namespaceLabel }}
+    "on" .podSelector "pods" .podSelector "namespaces" .namespaceSelector) | nindent 2 }}
   {{- include "pipeline-storage.webhook" (dict "root" $ "path" "/inject/namespace" "by" "namespace"
-    "namespaces" (dict "matchLabels" (dict "pipeline-storage.io/all-pods" "enabled"))) | nindent 2 }}
-  {{- end }}
+    "on" .namespaceLabel "namespaces" (dict "matchLabels" (dict "pipeline-storage.io/all-pods" "enabled"))) | nindent 2 }}
   {{- end }}
 {{- end -}}
 
 {{/*
 One webhook: dict root, path, pods (a label selector), and for one that selects pods without the opt-in label by (what the program
-calls it) and namespaces (a label selector).
+calls it), on (whether it selects anything) and namespaces (a label selector).
 */}}
 {{- define "pipeline-storage.webhook" -}}
 {{- $values := .root.Values -}}
@@ -71,6 +71,11 @@ calls it) and namespaces (a label selector).
         values:
           {{- if .by }}{{ $excluded = append $excluded "kube-system" }}{{ end }}
           {{- uniq $excluded | toYaml | nindent 10 }}
+      {{- if and .by (not .on) }}
+      # Off: every namespace has this label.
+      - key: kubernetes.io/metadata.name
+        operator: DoesNotExist
+      {{- end }}
       {{- with $values.namespaceSelector.matchExpressions }}
       {{- toYaml . | nindent 6 }}
       {{- end }}

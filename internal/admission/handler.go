@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -88,7 +87,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 	}()
 	code, err := b.read(w, r, cmp.Or(h.BodyTimeout, bodyTimeout))
 	if err == nil {
-		code, err = h.decide(r.Context(), b, &a)
+		code, err = h.decide(r.Context(), b, inject.AdmissionPaths[r.URL.Path], &a)
 	}
 	if err != nil {
 		a.closes = code == http.StatusServiceUnavailable
@@ -100,7 +99,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 
 // decide waits for its turn, reads a review and, when it is about the creation of a pod, decides.
 // Its errors are about reviews that cannot be decided about, and come with their HTTP status code.
-func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
+func (h *Handler) decide(ctx context.Context, b *body, by inject.SelectedBy, a *answer) (int, error) {
 	place := decisions.of(b)
 	if err := place.enter(ctx, b); err != nil {
 		return http.StatusServiceUnavailable, err
@@ -108,12 +107,12 @@ func (h *Handler) decide(ctx context.Context, b *body, a *answer) (int, error) {
 	defer place.leave()
 	config, read := h.Config(), &review{}
 	err := decode(b.bytes, needs{env: config.SetsEnv(), scheduling: config.Colocates()}, read)
-	a.version, a.uid = read.apiVersion, read.request.uid
+	a.version, a.uid, read.request.selectedBy = read.apiVersion, read.request.uid, by
 	pod := &read.request.object
 	switch {
-	case isOverLimit(err) && pod.isLabelled:
+	case isOverLimit(err) && read.request.isSelected():
 		a.reason = reasonOverLimit
-		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %v", pod.title(), err))
+		a.refuse(http.StatusForbidden, fmt.Sprintf("Pod/%s: %v%s", pod.title(), err, by.Explanation()))
 		return http.StatusOK, nil
 	case isOverLimit(err):
 		a.reason = inject.ReasonNotSelected
@@ -141,7 +140,7 @@ func (a *answer) refuse(code int, message string) { a.code, a.message = code, me
 func (h *Handler) namespaceLabels(
 	ctx context.Context, config *storage.Config, r *request, place *turn, b *body,
 ) (map[string]string, int, error) {
-	if !config.SelectsNamespaces() || !isSelected(r) {
+	if !config.SelectsNamespaces() || !r.isSelected() { // no other pod waits for anything
 		return nil, http.StatusOK, nil
 	}
 	place.leave()
@@ -161,9 +160,9 @@ func (h *Handler) namespaceLabels(
 
 // admit decides about a pod that is created.
 func (h *Handler) admit(config *storage.Config, r *request, namespace map[string]string, a *answer) {
-	result := inject.Patch(
-		config, inject.Request{Namespace: r.namespace, NamespaceLabels: namespace, Admission: true}, r.object.Pod,
-	)
+	result := inject.Patch(config, inject.Request{
+		Namespace: r.namespace, NamespaceLabels: namespace, Admission: true, SelectedBy: r.selectedBy,
+	}, r.object.Pod)
 	decision := &result.Decisions[0]
 	a.reason, a.profiles, a.warnings = decision.Reason, decision.Profiles, decision.Warnings
 	if decision.Reason.Refuses() {
@@ -181,9 +180,10 @@ func (h *Handler) admit(config *storage.Config, r *request, namespace map[string
 	a.warnings = slices.Concat(ofClaims, a.warnings)
 }
 
-// isSelected reports whether the pod has the opt-in label: no other pod waits for anything.
-func isSelected(r *request) bool {
-	return inject.DefaultSelector().Matches(labels.Set(r.object.Labels))
+// isSelected reports whether the request is about a pod that is to get storage.
+func (r *request) isSelected() bool {
+	selection := inject.Request{SelectedBy: r.selectedBy}
+	return selection.Selects(r.object.Labels)
 }
 
 // logRefusal logs why a request could not be decided about, shortly and not every time.

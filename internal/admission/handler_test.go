@@ -21,10 +21,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/admission"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -62,7 +64,12 @@ func createOf(pod string) string { return create + `"object":` + pod + `}}` }
 
 func send(t testing.TB, h http.Handler, contentType, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))
+	return sendTo(t, h, "/inject", contentType, body)
+}
+
+func sendTo(t testing.TB, h http.Handler, path, contentType, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 	request.Header.Set("Content-Type", contentType)
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, request)
@@ -477,4 +484,40 @@ func TestImportantWarningsReachTheClient(t *testing.T) {
 		require.NoError(t, err, "the API server drops it")
 	}
 	assert.Less(t, characters, cut-room)
+}
+
+// TestPathDecidesWhatSelectsPods sends the same pods to the path of every entry of the MutatingWebhookConfiguration.
+func TestPathDecidesWhatSelectsPods(t *testing.T) {
+	const (
+		unlabeled = `{"name":"a"}`
+		enabled   = `{"name":"a","labels":{"pipeline-storage":"enabled"}}`
+		disabled  = `{"name":"a","labels":{"pipeline-storage":"disabled"}}`
+		forged    = `{"name":"a","annotations":{"pipeline-storage.io/selected-by":"namespace"}}`
+		mirror    = `{"name":"a","annotations":{"kubernetes.io/config.mirror":"x"}}`
+	)
+	for metadata, exp := range map[string]map[string]inject.Reason{
+		unlabeled: {"/inject": "NotSelected", "/inject/namespace": "Injected", "/inject/pod-selector": "Injected"},
+		enabled:   {"/inject": "Injected", "/inject/namespace": "Injected", "/inject/pod-selector": "Injected"},
+		disabled:  {"/inject": "NotSelected", "/inject/namespace": "NotSelected", "/inject/pod-selector": "NotSelected"},
+		forged:    {"/inject": "NotSelected", "/inject/namespace": "Injected", "/inject/pod-selector": "Injected"},
+		mirror:    {"/inject": "NotSelected", "/inject/namespace": "MirrorPod", "/inject/pod-selector": "MirrorPod"},
+	} {
+		require.Len(t, exp, len(inject.AdmissionPaths))
+		pod := `{"metadata":` + metadata + `,"spec":{"containers":[{"name":"main"}]}}`
+		for path, reason := range exp {
+			require.Contains(t, inject.AdmissionPaths, path)
+			by := string(inject.AdmissionPaths[path])
+			review := answerOf(t, sendTo(t, handler(t), path, "application/json", createOf(pod)))
+			require.True(t, review.Response.Allowed)
+			assert.Equal(t, string(reason), review.Response.AuditAnnotations["reason"], "%s %s", path, pod)
+			if reason != inject.ReasonInjected {
+				assert.Nil(t, review.Response.Patch, "%s %s", path, pod)
+				continue
+			}
+			var after corev1.Pod
+			require.NoError(t, json.Unmarshal([]byte(patched(t, pod, review)), &after))
+			assert.Equal(t, "enabled", after.Labels["pipeline-storage"], "%s %s", path, pod)
+			assert.Equal(t, by, after.Annotations[inject.AnnotationSelectedBy], "%s %s", path, pod)
+		}
+	}
 }

@@ -98,9 +98,35 @@ func TestFindsTheLabelWhereverItStands(t *testing.T) {
 	}
 }
 
+// TestRefusesSelectedPodOverLimit sends a pod over a limit to an entry that selects pods without the label.
+func TestRefusesSelectedPodOverLimit(t *testing.T) {
+	h := &Handler{Config: storage.Default, Log: logr.Discard()}
+	for labels, allowed := range map[string]string{
+		"":                              `"allowed":false`,
+		`"pipeline-storage":"enabled"`:  `"allowed":false`,
+		`"pipeline-storage":"disabled"`: `"allowed":true`,
+	} {
+		for _, review := range []string{
+			`{"metadata":{"labels":{` + labels + `}},"spec":{` + overLimit[containers].spec + `}}`,
+			`{"spec":{` + overLimit[containers].spec + `},"metadata":{"labels":{` + labels + `}}}`,
+		} {
+			answer := answerAt(t, h, "/inject/namespace",
+				`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1","kind":{"kind":"Pod"},`+
+					`"operation":"CREATE","object":`+review+`}}`)
+			assert.Contains(t, answer, `"uid":"u-1",`+allowed, labels)
+			assert.Equal(t, strings.Contains(allowed, "false"), strings.Contains(answer, "of its namespace selects the pod"))
+		}
+	}
+}
+
 func answerTo(t *testing.T, h *Handler, body string) string {
 	t.Helper()
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/inject", strings.NewReader(body))
+	return answerAt(t, h, "/inject", body)
+}
+
+func answerAt(t *testing.T, h *Handler, path, body string) string {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, request)

@@ -3,6 +3,8 @@ package admission_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +36,8 @@ var (
 		`"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/run/secrets/` +
 			`kubernetes.io/serviceaccount"}`,
 		`"labels":{"pipeline-storage":"enabled","disk.pipeline-storage.io/claim":"pvc-data-pipeline-disk"}`,
+		`"labels":{"app":"a"},"annotations":{"pipeline-storage.io/selected-by":"other"}`,
+		`"labels":null,"annotations":null`,
 	}
 	paritySpecs = []string{
 		`"volumes":null`,
@@ -80,7 +84,8 @@ var (
 // TestBothDecodersSeeTheSame sends pods to the webhook, which reads the few fields that matter, and
 // has them decided as the post-renderer reads them. Answers and patched pods are the same.
 func TestBothDecodersSeeTheSame(t *testing.T) {
-	counts := map[bool]int{}
+	paths := slices.Sorted(maps.Keys(inject.AdmissionPaths))
+	counts, reviews := map[bool]int{}, 0
 	for _, profiles := range parityProfiles {
 		h := handler(t)
 		h.Config = config(t, profiles)
@@ -91,8 +96,11 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 						`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a",%s},"spec":{%s,"containers":[%s]}}`, meta, spec,
 						containers,
 					)
-					result := asRendered(t, h.Config(), pod)
-					review := post(t, h, createOf(pod))
+					// Each path in turn, with the next containers and with the next spec.
+					path := paths[(reviews+reviews/len(parityContainers))%len(paths)]
+					reviews++
+					result := asRendered(t, h.Config(), pod, inject.AdmissionPaths[path])
+					review := answerOf(t, sendTo(t, h, path, "application/json", createOf(pod)))
 					refused := result.Refused()
 					counts[refused == nil]++
 					require.Equal(t, refused == nil, review.Response.Allowed, pod)
@@ -124,7 +132,7 @@ func TestBothDecodersSeeTheSame(t *testing.T) {
 
 // asRendered decides about a pod as pkg/postrender would, but for the injected annotation and the
 // names of a release.
-func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result {
+func asRendered(t *testing.T, config *storage.Config, pod string, by inject.SelectedBy) inject.Result {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(pod))
 	decoder.UseNumber()
@@ -133,5 +141,5 @@ func asRendered(t *testing.T, config *storage.Config, pod string) inject.Result 
 	objects, err := kinds.NewTable(config.Kinds).Find(document)
 	require.NoError(t, err)
 	require.Len(t, objects, 1)
-	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true}, objects[0].Pods...)
+	return inject.Patch(config, inject.Request{Namespace: "ml", Admission: true, SelectedBy: by}, objects[0].Pods...)
 }

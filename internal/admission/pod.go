@@ -12,9 +12,6 @@ import (
 type pod struct {
 	kinds.Pod
 	name, generateName string
-	// isLabelled reports whether the pod has the opt-in label; only the head of a pod that cannot
-	// be read as a whole needs it.
-	isLabelled bool
 	// hasMetadata reports whether the metadata has been read as a whole.
 	hasMetadata                bool
 	initContainers, containers []kinds.Container
@@ -78,7 +75,7 @@ func (r *reader) metadata(p *pod) error {
 	})
 }
 
-// optIn looks for the opt-in label and keeps none.
+// optIn looks for the opt-in label and keeps no other.
 func (r *reader) optIn(p *pod) error {
 	return r.object(func(name []byte) error {
 		if string(name) != kinds.Label {
@@ -86,7 +83,7 @@ func (r *reader) optIn(p *pod) error {
 		}
 		var value string
 		err := r.stringInto(&value)
-		p.isLabelled = value == kinds.LabelEnabled
+		p.Labels = map[string]string{kinds.Label: value}
 		return err
 	})
 }

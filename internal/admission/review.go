@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
 // review is what is read of an AdmissionReview of admission.k8s.io/v1 or v1beta1, which have the
@@ -25,6 +25,8 @@ type request struct {
 	group, kind                       string
 	subResource, namespace, operation string
 	object                            pod
+	// selectedBy is not read: the path of the request has it.
+	selectedBy inject.SelectedBy
 }
 
 // Versions of the review that can be answered.
@@ -46,8 +48,6 @@ func decode(body []byte, n needs, into *review) error {
 	case err == nil:
 	case isOverLimit(err) && into.request.isHeadRead():
 		// The rest changes nothing, and it can be long.
-		pod := &into.request.object
-		pod.isLabelled = pod.Labels[kinds.Label] == kinds.LabelEnabled
 	default:
 		err = r.decodeHead(body, into, err)
 	}

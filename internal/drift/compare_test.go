@@ -158,6 +158,49 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// TestRestoresEachWebhook has a file with two webhooks, of which a third party changes or removes one.
+func TestRestoresEachWebhook(t *testing.T) {
+	t.Parallel()
+	second := strings.TrimPrefix(strings.ReplaceAll(strings.ReplaceAll(file,
+		"name: storage.", "name: namespace.storage."), "path: /inject", "path: /inject/namespace"), "webhooks:\n")
+	for name, row := range map[string]struct {
+		change func(live []v1.MutatingWebhook) []v1.MutatingWebhook
+		want   []string
+	}{
+		"another order": {func(live []v1.MutatingWebhook) []v1.MutatingWebhook {
+			slices.Reverse(live)
+			return live
+		}, nil},
+		"the second is missing": {
+			func(live []v1.MutatingWebhook) []v1.MutatingWebhook { return live[:1] },
+			[]string{"webhook namespace.storage.pipeline-storage.io is missing"},
+		},
+		"the second is called at the path of the first": {func(live []v1.MutatingWebhook) []v1.MutatingWebhook {
+			live[1].ClientConfig.Service.Path = live[0].ClientConfig.Service.Path
+			return live
+		}, []string{"webhook namespace.storage.pipeline-storage.io: clientConfig.service"}},
+		"the second selects everything": {func(live []v1.MutatingWebhook) []v1.MutatingWebhook {
+			live[1].NamespaceSelector, live[1].MatchConditions = nil, nil
+			return live
+		}, []string{"webhook namespace.storage.pipeline-storage.io: namespaceSelector, matchConditions"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expected := parse(t, file+second)
+			live := parse(t, file+second).Webhooks
+			for i := range live {
+				live[i].ClientConfig.CABundle = []byte(live[i].Name)
+			}
+			live = row.change(live)
+			assert.Equal(t, row.want, expected.Differences(live))
+			restored := expected.restored(live)
+			assert.Empty(t, expected.Differences(restored))
+			require.Len(t, restored, 2)
+			assert.Equal(t, []byte(restored[0].Name), restored[0].ClientConfig.CABundle)
+		})
+	}
+}
+
 func TestRestoredKeepsWhatOthersMaintain(t *testing.T) {
 	t.Parallel()
 	expected := parse(t, file)

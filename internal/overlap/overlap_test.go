@@ -88,6 +88,17 @@ func TestOverlapNote(t *testing.T) {
 		namespace("a1", "a"), namespace("b1", "b"), namespace("a2", "a"), namespace("a3", "a"), namespace("a4", "a"),
 		namespace("a5", "a"),
 	}
+	// optIn is one with the webhooks of optIn alone: a pod may get the label from one of two installations, and then
+	// be selected by the other.
+	optIn := func(name string, namespaces *metav1.LabelSelector) configuration {
+		c := webhook(name, namespaces, equals("component", "worker"))
+		c.Webhooks = append(c.Webhooks, webhook(name, namespaces, &metav1.LabelSelector{
+			MatchExpressions: []metav1.LabelSelectorRequirement{{
+				Key: "app.kubernetes.io/name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"pipeline-storage"},
+			}},
+		}).Webhooks...)
+		return c
+	}
 	enabled := equals("pipeline-storage", "enabled")
 	own := webhook("own", equals("team", "a"), enabled)
 	ending := webhook("ending", nil, enabled)
@@ -114,6 +125,14 @@ func TestOverlapNote(t *testing.T) {
 			},
 			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespace a1, which own " +
 				"selects: give the two namespaceSelectors that no namespace matches both of",
+		},
+		"one that selects pods without the label in another team": {
+			[]configuration{optIn("other", equals("team", "b"))}, "",
+		},
+		"one that selects pods without the label": {
+			[]configuration{optIn("other", equals("team", "a"))},
+			"another installation (MutatingWebhookConfiguration other) also selects pods of the namespaces a1, a2, a3 and 2 " +
+				"more, which own selects: give the two namespaceSelectors that no namespace matches both of",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,6 +65,11 @@ func (s *Snapshot) names() []string {
 	for i := range s.Workloads {
 		names[s.Workloads[i].Namespace] = true
 	}
+	for i := range s.Namespaces {
+		if selectsAllPods(&s.Namespaces[i]) {
+			names[s.Namespaces[i].Name] = true
+		}
+	}
 	for i := range s.Claims {
 		names[s.Claims[i].Namespace] = true
 	}
@@ -248,6 +253,7 @@ func (a *analysis) analyze() *Namespace {
 		}
 	}
 	a.labels()
+	a.namespaceLabel()
 	a.notCreated()
 	a.claims()
 	a.released()
@@ -288,6 +294,9 @@ func merged(all []Problem) []Problem {
 // it.
 func (a *analysis) labels() {
 	for _, w := range unlabeled(a.Workloads, a.name) {
+		if _, ok := a.selectsUnlabeled(w.Template); ok {
+			continue
+		}
 		a.add(found(
 			ReasonWrongPlace,
 			fmt.Sprintf(

@@ -53,7 +53,8 @@ type Snapshot struct {
 	// Namespaces and Nodes have metadata only: their labels are all that is used.
 	Namespaces []metav1.PartialObjectMetadata
 	Nodes      []metav1.PartialObjectMetadata
-	// Pods and Workloads are those with the opt-in label.
+	// Workloads are those with the opt-in label. So are Pods, and those without any value of it that a
+	// webhook selects by their namespace or by its podSelector.
 	Pods      []corev1.Pod
 	Workloads []Workload
 	// Claims and Events are all of the namespaces that are read, because pods may use any claim.
@@ -97,12 +98,14 @@ const (
 	namespaces = "namespaces"
 	nodes      = "nodes"
 	pods       = "pods"
-	claims     = "persistentvolumeclaims"
-	volumes    = "persistentvolumes"
-	classes    = "storageclasses"
-	drivers    = "csidrivers"
-	events     = "events"
-	snapshots  = "volumesnapshots"
+	// podsWithoutLabel are those that a webhook selects in another way.
+	podsWithoutLabel = "pods without the label"
+	claims           = "persistentvolumeclaims"
+	volumes          = "persistentvolumes"
+	classes          = "storageclasses"
+	drivers          = "csidrivers"
+	events           = "events"
+	snapshots        = "volumesnapshots"
 )
 
 // consequences are what remains unknown without a resource. Each completes the sentence
@@ -112,21 +115,22 @@ var consequences = map[string]string{
 	endpoints: "whether the webhook is ready is unknown",
 	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
 		"alone (--config FILE gives one)",
-	namespaces:     "the labels of namespaces are unknown",
-	nodes:          "zones are not read",
-	pods:           "no pod is read",
-	claims:         "no claim is read",
-	volumes:        "no volume is read, nor any that waits to be re-bound",
-	classes:        "no class is read",
-	drivers:        "drivers are not read",
-	events:         "what happened to pods and claims is unknown",
-	snapshots:      "whether a claim's dataSource is ready is unknown",
-	"deployments":  "a label in the wrong place is not found there",
-	"statefulsets": "a label in the wrong place is not found there",
-	"daemonsets":   "a label in the wrong place is not found there",
-	"replicasets":  "pods that it could not create are unknown",
-	"jobs":         "a label in the wrong place is not found there",
-	"cronjobs":     "a label in the wrong place is not found there",
+	namespaces:       "the labels of namespaces are unknown",
+	nodes:            "zones are not read",
+	pods:             "no pod is read",
+	podsWithoutLabel: "those of them that a webhook selects are not read",
+	claims:           "no claim is read",
+	volumes:          "no volume is read, nor any that waits to be re-bound",
+	classes:          "no class is read",
+	drivers:          "drivers are not read",
+	events:           "what happened to pods and claims is unknown",
+	snapshots:        "whether a claim's dataSource is ready is unknown",
+	"deployments":    "a label in the wrong place is not found there",
+	"statefulsets":   "a label in the wrong place is not found there",
+	"daemonsets":     "a label in the wrong place is not found there",
+	"replicasets":    "pods that it could not create are unknown",
+	"jobs":           "a label in the wrong place is not found there",
+	"cronjobs":       "a label in the wrong place is not found there",
 }
 
 // groups are the kinds that are read, and no others. Their served versions are fixed here, so
@@ -181,6 +185,7 @@ func Gather(ctx context.Context, from client.Reader, o Options) (*Snapshot, erro
 		return nil, err
 	}
 	g.all(ctx)
+	g.unlabeledPods(ctx)
 	return g.snapshot, nil
 }
 

@@ -16,16 +16,21 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// pod reads one labeled pod. It adds the row of the pod and its problems. Pods that have finished
-// or are being deleted have a row, but use no claim.
+// pod reads one pod that a webhook selects. It adds the row of the pod and its problems. Pods that
+// have finished or are being deleted have a row, but use no claim. Any other pod adds nothing.
 func (a *analysis) pod(pod *corev1.Pod) {
+	by, ok := a.selectedBy(pod)
+	if !ok {
+		return
+	}
 	row := Pod{
-		Name:   pod.Name,
-		Owner:  ownerOf(pod),
-		Phase:  string(pod.Status.Phase),
-		Node:   pod.Spec.NodeName,
-		Claims: []string{},
-		Mounts: []string{},
+		Name:       pod.Name,
+		SelectedBy: string(by),
+		Owner:      ownerOf(pod),
+		Phase:      string(pod.Status.Phase),
+		Node:       pod.Spec.NodeName,
+		Claims:     []string{},
+		Mounts:     []string{},
 	}
 	if pod.DeletionTimestamp != nil {
 		row.Phase = "Terminating"
@@ -100,7 +105,9 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 	if a.config == nil {
 		return a.judgeWithoutConfig(pod, row, about)
 	}
-	request := inject.Request{Namespace: a.name, Admission: a.meta != nil}
+	request := inject.Request{
+		Namespace: a.name, Admission: a.meta != nil, SelectedBy: inject.SelectedBy(row.SelectedBy),
+	}
 	if a.meta != nil {
 		request.NamespaceLabels = a.meta.Labels
 	}
@@ -113,10 +120,10 @@ func (a *analysis) judge(pod *corev1.Pod, row *Pod) *Problem {
 		a.podProblems(pod, d.Problems)
 	}
 	switch {
-	case d.Reason == inject.ReasonWindows:
+	case d.Reason == inject.ReasonWindows && row.SelectedBy == "":
 		row.Storage = StorageExcluded
 		return new(forWindows(about))
-	case d.Reason == inject.ReasonExcluded, d.Reason == inject.ReasonMirrorPod:
+	case d.Reason == inject.ReasonExcluded, d.Reason == inject.ReasonMirrorPod, d.Reason == inject.ReasonWindows:
 		row.Storage, row.Reason = StorageExcluded, string(d.Reason)
 		return nil
 	case d.Reason == inject.ReasonAlreadyMounted:
@@ -233,9 +240,7 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 			ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", recreate(pod), about,
 		))
 	}
-	message := "it has the label and no storage, although it would get it today: it was labeled after it was " +
-		"created, or created while the webhook was not called"
-	return new(found(ReasonNotInjected, message, recreate(pod), about))
+	return new(found(ReasonNotInjected, a.whyLate(pod), recreate(pod), about))
 }
 
 // selectorOf writes the selector of the first webhook that has one. It is in the form of

@@ -140,7 +140,8 @@ func (p *printer) head(text string) string {
 // pods prints the table of pods. A namespace of batch jobs has thousands that finished with their
 // storage: without --output wide these are one number.
 func (p *printer) pods(pods []Pod) {
-	rows, ended := [][]string{p.podHead()}, 0
+	selection := slices.ContainsFunc(pods, func(pod Pod) bool { return pod.SelectedBy != "" })
+	rows, ended := [][]string{p.podHead(selection)}, 0
 	for i := range pods {
 		pod := &pods[i]
 		if !p.style.Wide && pod.Storage == StorageMounted && slices.Contains([]string{"Succeeded", "Failed"}, pod.Phase) {
@@ -150,6 +151,9 @@ func (p *printer) pods(pods []Pod) {
 		row := []string{pod.Name, p.word(string(pod.Storage)), cell(pod.Claims), pod.Phase, orDash(pod.Node)}
 		if p.style.Wide {
 			row = append(row, orDash(pod.Owner), cell(pod.Mounts))
+		}
+		if selection {
+			row = append(row, cmp.Or(pod.SelectedBy, "label"))
 		}
 		rows = append(rows, append(row, pod.Reason))
 	}
@@ -161,11 +165,15 @@ func (p *printer) pods(pods []Pod) {
 	}
 }
 
-// podHead is the first row of the table of pods, with the columns of pods.
-func (p *printer) podHead() []string {
+// podHead is the first row of the table of pods, with the columns of pods. What selects a pod is a column
+// where it is not always the label.
+func (p *printer) podHead(selection bool) []string {
 	head := []string{"POD", p.head("STORAGE"), "CLAIM", "PHASE", "NODE"}
 	if p.style.Wide {
 		head = append(head, "OWNER", "MOUNTS")
+	}
+	if selection {
+		head = append(head, "SELECTED BY")
 	}
 	return append(head, "REASON")
 }

@@ -26,6 +26,8 @@ const (
 	ReasonPartlyInjected = "PartlyInjected"
 	// ReasonWrongPlace: a workload has the label, and its pod template lacks it.
 	ReasonWrongPlace = "LabelNotOnPods"
+	// ReasonNamespaceLabel: the namespace has the label for all of its pods, and no webhook reads it there.
+	ReasonNamespaceLabel = "NamespaceLabelNotRead"
 	// ReasonPodsRefused: an admission webhook denied the pods, with a message.
 	ReasonPodsRefused = "PodsRefused"
 	// ReasonPodsNotCreated: the pods of a labeled workload are missing for a cause that only the
@@ -88,6 +90,11 @@ var Reasons = []Reason{
 		ReasonWrongPlace,
 		"The label is on a Deployment, Job or the like and not on its pods: they silently get nothing",
 		"Put the label into the pod template",
+	},
+	{
+		ReasonNamespaceLabel,
+		"The namespace has the label pipeline-storage.io/all-pods=enabled, and no webhook selects its pods by it",
+		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods",
 	},
 	{ReasonPodsRefused, "The webhook refused the pods of a workload", "Change what the message names in the pod template"},
 	{ReasonPodsNotCreated, "The pods of a workload with the label could not be created", "Change what the message names"},

@@ -47,7 +47,7 @@ type Namespace struct {
 	// Installation is the name of the one whose webhook selects the namespace's pods; empty: none, or
 	// it could not be read.
 	Installation string `json:"installation"`
-	// Pods are those with the label pipeline-storage=enabled.
+	// Pods are those with the label pipeline-storage=enabled, and those that the webhook selects without it.
 	Pods []Pod `json:"pods"`
 	// Claims are those that such pods mount or wait for, and those that profiles created.
 	Claims []Claim `json:"claims"`
@@ -74,9 +74,12 @@ const (
 	StorageExcluded Storage = "Excluded"
 )
 
-// Pod is one pod with the label.
+// Pod is one pod with the label, or one that the webhook selects without it.
 type Pod struct {
 	Name string `json:"name"`
+	// SelectedBy is namespace or pod-selector for a pod that the webhook selects by that; empty for one that
+	// has the label itself.
+	SelectedBy string `json:"selectedBy,omitempty"`
 	// Owner is KIND/NAME of its controller; empty without one.
 	Owner string `json:"owner,omitempty"`
 	// Storage is whether it has the storage.

@@ -45,6 +45,9 @@ const AnnotationInjected = storage.Group + "/injected"
 // injectedToken is its key as a token of a JSON pointer, with the slash in front.
 var injectedToken = string(jsontext.Pointer("").AppendToken(AnnotationInjected))
 
+// selectedByToken is the same for [AnnotationSelectedBy].
+var selectedByToken = string(jsontext.Pointer("").AppendToken(AnnotationSelectedBy))
+
 // annotate writes which profiles were mounted with their own claims, for the claims controller. A
 // claim that the pod keeps is not among them: it came with the rendered pod.
 func (p *podPatch) annotate() {
@@ -60,13 +63,24 @@ func (p *podPatch) annotate() {
 		}
 		names = append(names, name)
 	}
-	value := strings.Join(names, ",")
-	switch {
-	case value == before:
-	case len(p.pod.Annotations) == 0:
-		p.setField(p.pod.Path+"/metadata/annotations", map[string]string{AnnotationInjected: value})
-	default:
-		p.setField(p.pod.Path+"/metadata/annotations"+injectedToken, value)
+	value, by := strings.Join(names, ","), string(p.request.SelectedBy)
+	path, written := p.pod.Path+"/metadata/annotations", map[string]string{}
+	if value != before {
+		written[AnnotationInjected] = value
+	}
+	if by != "" && by != p.pod.Annotations[AnnotationSelectedBy] {
+		written[AnnotationSelectedBy] = by
+	}
+	if len(p.pod.Annotations) == 0 && len(written) > 0 {
+		p.setField(path, written)
+		return
+	}
+	for _, a := range [...]struct{ key, token string }{
+		{AnnotationInjected, injectedToken}, {AnnotationSelectedBy, selectedByToken},
+	} {
+		if value, ok := written[a.key]; ok {
+			p.setField(path+a.token, value)
+		}
 	}
 }
 
@@ -285,7 +299,7 @@ func knownAnnotation(c *storage.Config, profile, key string) bool {
 			return profile == "" || c.Profile(profile) != nil
 		}
 	}
-	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected)
+	return profile == "" && (key == AnnotationProfiles || key == AnnotationInjected || key == AnnotationSelectedBy)
 }
 
 // MaxNames is how many names one annotation may list. The author of a pod writes these lists, and
@@ -354,7 +368,8 @@ func splitNames(list string) ([]string, error) {
 	return names.list, nil
 }
 
-// removeAnnotation removes the injected annotation when all profiles that it names are removed.
+// removeAnnotation removes the injected annotation, and with it what selected the pod, when all
+// profiles that it names are removed.
 func (r *removal) removeAnnotation(pod *kinds.Pod, removed []string) {
 	path := pod.Path + "/metadata/annotations"
 	annotations, _ := r.lookup(path).(map[string]any)
@@ -363,8 +378,14 @@ func (r *removal) removeAnnotation(pod *kinds.Pod, removed []string) {
 		slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(removed, name) }) {
 		return
 	}
-	if len(annotations) > 1 {
-		path += injectedToken
+	tokens := []string{injectedToken}
+	if _, ok := annotations[AnnotationSelectedBy]; ok {
+		tokens = append(tokens, selectedByToken)
 	}
-	r.removeField(path)
+	if len(annotations) == len(tokens) {
+		tokens = []string{""} // the whole map
+	}
+	for _, token := range tokens {
+		r.removeField(path + token)
+	}
 }

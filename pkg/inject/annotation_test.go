@@ -3,6 +3,7 @@ package inject_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -352,6 +353,9 @@ func TestThreeStoragesServeBothPaths(t *testing.T) {
 	}
 }
 
+// written are the annotations that only the webhook writes.
+var written = []string{inject.AnnotationInjected, inject.AnnotationSelectedBy}
+
 // TestEveryAnnotationIsDocumented finds the annotations in the source, so that a new one can neither be left out of
 // docs/configuration.md nor be warned of as unknown.
 func TestEveryAnnotationIsDocumented(t *testing.T) {
@@ -361,7 +365,7 @@ func TestEveryAnnotationIsDocumented(t *testing.T) {
 	for name, key := range injecttest.Constants(t, ".", "Annotation") {
 		require.True(t, strings.HasPrefix(key, storage.Group+"/"), name)
 		row := "| `" + key + "` |"
-		if key == inject.AnnotationInjected { // only the webhook writes it
+		if slices.Contains(written, key) {
 			row = "`" + key
 		}
 		isDocumented := strings.Contains(string(text), row)
@@ -391,7 +395,7 @@ func TestEveryAnnotationHasAnEffect(t *testing.T) {
 	config := injecttest.Load(t, twoProfiles)
 	without := lines(t, patch(t, config, annotated(t)))
 	for name, key := range injecttest.Constants(t, ".", "Annotation") {
-		if key == inject.AnnotationInjected { // only the webhook writes it
+		if slices.Contains(written, key) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

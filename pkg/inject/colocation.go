@@ -71,12 +71,17 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 	} else if ok {
 		return nil
 	}
+	p.addPodLabel(key, value, Addition{Profile: profile.Name, Label: key + "=" + value})
+	return nil
+}
+
+// addPodLabel adds a label that the pod does not have. The pod must have a place for labels.
+func (p *podPatch) addPodLabel(key, value string, report Addition) {
 	p.pod.Labels = maps.Clone(p.pod.Labels)
 	if p.pod.Labels == nil {
 		p.pod.Labels = map[string]string{}
 	}
 	p.pod.Labels[key] = value
-	report := Addition{Profile: profile.Name, Label: key + "=" + value}
 	path, label := p.pod.LabelsPath, any(map[string]any{key: value})
 	switch {
 	case p.pod.HasLabels:
@@ -85,7 +90,6 @@ func (p *podPatch) addClaimLabel(profile *chosenProfile, key, value string) erro
 		label = map[string]any{"labels": label}
 	}
 	p.mergeField(path, label, report)
-	return nil
 }
 
 // affinity is the pod's affinity with what was added to it.

@@ -67,6 +67,9 @@ type Request struct {
 	// Selector chooses pods by their labels. Nil selects the pods labelled
 	// pipeline-storage=enabled.
 	Selector labels.Selector
+	// SelectedBy is what selects the pods in place of Selector, at admission. Default:
+	// [SelectedByLabel], which leaves that to Selector.
+	SelectedBy SelectedBy
 	// Admission is true where a pod is admitted, not rendered. Then profiles serve only the
 	// namespaces that they are for, and the pod gets [AnnotationInjected].
 	Admission bool

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -93,6 +92,10 @@ func (p *podPatch) decide() Decision {
 	}
 	if reason == ReasonInjected && p.request.Admission {
 		p.annotate()
+		p.labelSelected()
+	}
+	if reason.Refuses() {
+		message += p.request.SelectedBy.Explanation()
 	}
 	if nested := p.nested.warning(); nested != "" {
 		p.warn("%s", nested)
@@ -104,13 +107,9 @@ func (p *podPatch) decide() Decision {
 // skip returns why the pod gets nothing, or an empty reason.
 func (p *podPatch) skip() (Reason, string) {
 	_, isMirror := p.pod.Annotations[annotationMirror]
-	selector := p.request.Selector
-	if selector == nil {
-		selector = defaultSelector
-	}
 	switch {
-	case !selector.Matches(labels.Set(p.pod.Labels)):
-		return ReasonNotSelected, fmt.Sprintf("its labels do not match %q", selector)
+	case !p.request.Selects(p.pod.Labels):
+		return ReasonNotSelected, p.request.notSelected(p.pod.Labels)
 	case isMirror:
 		return ReasonMirrorPod, "a mirror pod is changed on its node only"
 	case p.pod.Windows:

@@ -21,6 +21,7 @@ import (
 // kustomizations are the components that config/default can have, by what they are for.
 var kustomizations = map[string][]string{
 	"default": nil, "certmanager": {"certmanager"}, "prometheus": {"prometheus"}, "both": {"certmanager", "prometheus"},
+	"namespace label": {"namespace-label"}, "all": {"certmanager", "prometheus", "namespace-label"},
 }
 
 // build runs kustomize on config/default with components.
@@ -53,6 +54,8 @@ func TestConfigIsTheChart(t *testing.T) {
 	flags := map[string][]string{
 		"certmanager": {"--set=certificates.mode=certManager"},
 		"prometheus":  {"--set=metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
+
+		"namespace-label": {"--set=optIn.namespaceLabel=true"},
 	}
 	for name, components := range kustomizations {
 		t.Run(name, func(t *testing.T) {

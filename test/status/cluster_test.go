@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os/exec"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -92,6 +94,14 @@ func (w *world) namespace(name string, labels map[string]string) {
 	w.t.Helper()
 	w.make(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})
 	until(w, &corev1.ServiceAccount{}, name, "default", func(*corev1.ServiceAccount) bool { return true })
+}
+
+// label sets a label of a namespace.
+func (w *world) label(namespace, key string) {
+	w.t.Helper()
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, key, kinds.LabelEnabled)
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	require.NoError(w.t, w.Patch(w.t.Context(), object, client.RawPatch(types.MergePatchType, patch)))
 }
 
 // node makes a node that pods can be put on, as far as the control plane sees.
@@ -286,24 +296,32 @@ func (w *world) admits(namespace string, wanted bool) {
 // webhook is the chart's MutatingWebhookConfiguration, with nothing behind it.
 func webhook(policy admissionregistrationv1.FailurePolicyType) *admissionregistrationv1.MutatingWebhookConfiguration {
 	none := admissionregistrationv1.SideEffectClassNone
+	rules := []admissionregistrationv1.RuleWithOperations{{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+		Rule: admissionregistrationv1.Rule{
+			APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
+		},
+	}}
+	at := func(path string) admissionregistrationv1.WebhookClientConfig {
+		return admissionregistrationv1.WebhookClientConfig{
+			Service: &admissionregistrationv1.ServiceReference{Namespace: installedIn, Name: "storage", Path: &path},
+		}
+	}
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: installedIn + ".storage", Labels: map[string]string{
 			"app.kubernetes.io/name": "pipeline-storage", "app.kubernetes.io/instance": "storage",
 		}},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name: "storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none,
-			FailurePolicy: &policy,
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{
-				Service: &admissionregistrationv1.ServiceReference{Namespace: installedIn, Name: "storage"},
-			},
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
-				},
-			}},
+			FailurePolicy: &policy, ClientConfig: at("/inject"), Rules: rules,
 			ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{kinds.Label: kinds.LabelEnabled}},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"storage": "on"}},
+		}, {
+			Name: "namespace.storage.pipeline-storage.io", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none,
+			FailurePolicy: &policy, ClientConfig: at("/inject/namespace"), Rules: rules,
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{
+				"storage": "on", inject.LabelAllPods: kinds.LabelEnabled,
+			}},
 		}},
 	}
 }

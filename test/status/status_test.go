@@ -82,6 +82,14 @@ func TestReportsEveryProblem(t *testing.T) {
 			"ignored", "Pod/refused", string(inject.ReasonInvalid),
 			`the profile "theirs" is not for the namespace "ignored"`, "change that in the pod template's annotations",
 		},
+		{
+			"all", "Pod/early", status.ReasonNotInjected,
+			"the namespace was labeled pipeline-storage.io/all-pods after the pod was created", "recreate the pod",
+		},
+		{
+			"unread", "Namespace/unread", status.ReasonNamespaceLabel, "no webhook selects its pods by it",
+			"set optIn.namespaceLabel in the chart's values",
+		},
 		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},
 		{
 			"label", "Deployment/wrong", status.ReasonWrongPlace, "is on the Deployment itself",
@@ -204,11 +212,12 @@ func (w *world) prepare() {
 	on := map[string]string{"storage": "on"}
 	for _, name := range []string{
 		"before", "ignored", "blocked", "label", "pending", "full", "deleting", "zone",
-		"nowhere", "shared", "released", "well",
+		"nowhere", "shared", "released", "well", "all",
 	} {
 		w.namespace(name, on)
 	}
 	w.namespace("off", nil)
+	w.namespace("unread", map[string]string{inject.LabelAllPods: kinds.LabelEnabled})
 	w.namespace("quota", nil)
 	w.namespace(installedIn, nil)
 	w.node("east-1", "east")
@@ -235,6 +244,12 @@ func (w *world) addWebhookProblems() {
 	w.pod("ignored", "one", nil)
 	w.pod("ignored", "refused", nil, withProfile("theirs"))
 	w.pod("ignored", "windows", nil, func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} })
+
+	unlabeled := func(p *corev1.Pod) { p.Labels = nil }
+	w.pod("all", "early", nil, unlabeled)
+	w.pod("all", "out", nil, func(p *corev1.Pod) { p.Labels = map[string]string{kinds.Label: "disabled"} })
+	w.pod("unread", "one", nil, unlabeled)
+	w.label("all", inject.LabelAllPods)
 
 	w.deployment("label", "wrong", enabled, nil)
 	w.make(&batchv1.CronJob{

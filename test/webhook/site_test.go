@@ -44,16 +44,21 @@ func install(t *testing.T, wanted suite.Installation) *site {
 }
 
 // installOwn installs the chart for one test, in a namespace of its own. It serves the namespaces with the
-// labels that it returns, and ends with the test.
-func installOwn(t *testing.T, release string, replicas int) (s *site, served map[string]string) {
+// labels that it returns, and ends with the test. helm are more arguments for Helm.
+func installOwn(t *testing.T, release string, replicas int, helm ...string) (s *site, served map[string]string) {
 	t.Helper()
 
 	namespace := newNamespace(t, "storage-"+release, nil)
-	s = install(t, suite.Installation{Release: release, Namespace: namespace, Replicas: replicas, Helm: []string{
-		fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, namespace),
-	}})
+	s = install(t, suite.Installation{
+		Release: release, Namespace: namespace, Replicas: replicas, Helm: append(helm, serving(namespace)),
+	})
 	t.Cleanup(s.Stop)
 	return s, map[string]string{"installation": namespace}
+}
+
+// serving is the argument for Helm of an installation that serves the namespaces with this value of a label.
+func serving(installation string) string {
+	return fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, installation)
 }
 
 func newNamespace(t *testing.T, prefix string, labels map[string]string) string {
@@ -75,7 +80,7 @@ func (s *site) live(ctx context.Context) (*admissionregistrationv1.MutatingWebho
 	if err != nil {
 		return nil, err
 	}
-	if len(live.Webhooks) != 1 || live.Webhooks[0].Name != webhookName {
+	if len(live.Webhooks) != 3 || live.Webhooks[0].Name != webhookName {
 		return nil, fmt.Errorf("the configuration %s has other webhooks than %s", live.Name, webhookName)
 	}
 	return &live.Webhooks[0], nil

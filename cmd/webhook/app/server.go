@@ -31,10 +31,8 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/internal/overlap"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
-
-// Path is where reviews are posted.
-const Path = "/inject"
 
 // shutdownTimeout is how long requests and the controller may take to end after the drain.
 const shutdownTimeout = 15 * time.Second
@@ -143,8 +141,10 @@ func (s *server) addWebhook() error {
 	if err != nil {
 		return fmt.Errorf("listen for reviews: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle(Path, s.handler())
+	mux, handler := http.NewServeMux(), s.handler()
+	for path := range inject.AdmissionPaths {
+		mux.Handle(path, handler)
+	}
 	httpServer, limited := admission.NewServer(mux, s.tls(), listener, s.log.WithName("admission"))
 	s.servers = append(s.servers, &manager.Server{Name: "webhook", Listener: limited, Server: httpServer})
 	return nil

@@ -188,6 +188,9 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	if len(problems) > 0 {
 		return nil, errors.New(strings.Join(problems, "\n"))
 	}
+	if err := p.refuseUnserved(); err != nil {
+		return nil, err
+	}
 	if profile := p.needsRelease(); profile != "" {
 		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: "+
 			"write them as metadata.name and "+
@@ -212,7 +215,7 @@ func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 		return nil, nil
 	case !object.Known && podFreeKinds[object.Kind]:
 		return nil, nil
-	case !object.Known:
+	case !object.Known || len(object.Pods) == 0:
 		u.text, _ = manifest.Encode(object.Content) // to search it for the label
 	}
 	before := len(p.report.Workloads)

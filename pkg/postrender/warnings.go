@@ -128,17 +128,26 @@ func lateConsumers(p *storage.Profile, consumers []consumer) []string {
 		"helm --wait would time out; leave --wait out, or set volumeBindingMode Immediate", p.Name, consumers[0].workload)}
 }
 
-// nothingMatched returns why the nearest candidates were not selected.
+// nothingMatched returns why the nearest candidates were not selected. A message that is a warning of
+// the candidate is not repeated.
 func (p *injection) nothingMatched() string {
 	var near []string
 	for i := range p.report.Workloads {
 		w := &p.report.Workloads[i]
-		near = append(near, fmt.Sprintf("document %d %s/%s: %s: %s", w.Document, w.Kind, w.Name, w.Reason, w.Message))
+		candidate := fmt.Sprintf("document %d %s/%s: %s", w.Document, w.Kind, w.Name, w.Reason)
+		if !slices.ContainsFunc(w.Warnings, func(warning string) bool { return strings.Contains(warning, w.Message) }) {
+			candidate += ": " + w.Message
+		}
+		near = append(near, candidate)
 	}
-	if len(near) == 0 {
-		return "nothing was selected: the stream holds no pods"
+	switch {
+	case len(near) > 0:
+		return "nothing was selected, so no storage was added: " + strings.Join(firstOf(near), "; ")
+	case len(p.unread) > 0:
+		return "nothing was selected, and no pod was found, but not everything could be read: " +
+			strings.Join(firstOf(p.unread), "; ")
 	}
-	return "nothing was selected, so no storage was added: " + strings.Join(firstOf(near), "; ")
+	return "nothing was selected: the stream holds no pods"
 }
 
 // firstOf shortens a list, so that it stays readable. The report has all of it.

@@ -66,7 +66,8 @@ func TestSplit(t *testing.T) {
 		"JSON objects on one line are documents": {
 			stream: "{\"a\":-1.5e+3}{\"b\":null} \t{\"c\":true}",
 			exp: []doc{
-				{1, "{\"a\":-1.5e+3}", "{\"a\":-1.5e+3}"}, {2, "{\"b\":null} \t", "{\"b\":null} \t"},
+				{1, "{\"a\":-1.5e+3}", "{\"a\":-1.5e+3}"},
+				{2, "{\"b\":null} \t", "{\"b\":null} \t"},
 				{3, "{\"c\":true}", "{\"c\":true}"},
 			},
 		},
@@ -124,14 +125,14 @@ func TestSplitFindsKindsWithoutParsing(t *testing.T) {
 		"a tag needs parsing": {
 			"!!map\nkind: Pod\n", manifest.Header{Kinds: []string{"Pod"}, Unsure: true, MayContinue: true},
 		},
-		"value on the next line":          {"kind:\n  Pod\n", manifest.Header{Unsure: true}},
-		"an anchored value":               {"kind: &k Pod\n", manifest.Header{Unsure: true}},
-		"a merge key at the root":         {"a: &a {kind: Pod}\n<<: *a\n", manifest.Header{Unsure: true}},
-		"a key in long form":              {"? kind\n: Pod\n", manifest.Header{Unsure: true, MayContinue: true}},
-		"an escaped key":                  {"a: 1\n\"\\x6bind\": Pod\n", manifest.Header{Unsure: true}},
-		"a lone carriage return":          {"a: 1\rkind: Pod\n", manifest.Header{Unsure: true, MayContinue: true}},
-		"JSON":                            {"{\"a\":{\"kind\":\"X\"},\"kind\":\"Pod\"}", manifest.Header{Kinds: []string{"Pod"}}},
-		"JSON on lines":                   {"---\n{\n\"kind\":\n \"Pod\"\n}\n", manifest.Header{Kinds: []string{"Pod"}}},
+		"value on the next line":  {"kind:\n  Pod\n", manifest.Header{Unsure: true}},
+		"an anchored value":       {"kind: &k Pod\n", manifest.Header{Unsure: true}},
+		"a merge key at the root": {"a: &a {kind: Pod}\n<<: *a\n", manifest.Header{Unsure: true}},
+		"a key in long form":      {"? kind\n: Pod\n", manifest.Header{Unsure: true, MayContinue: true}},
+		"an escaped key":          {"a: 1\n\"\\x6bind\": Pod\n", manifest.Header{Unsure: true}},
+		"a lone carriage return":  {"a: 1\rkind: Pod\n", manifest.Header{Unsure: true, MayContinue: true}},
+		"JSON":                    {"{\"a\":{\"kind\":\"X\"},\"kind\":\"Pod\"}", manifest.Header{Kinds: []string{"Pod"}}},
+		"JSON on lines":           {"---\n{\n\"kind\":\n \"Pod\"\n}\n", manifest.Header{Kinds: []string{"Pod"}}},
 		"JSON with a kind that is no text": {
 			"{\"kind\":[\"X\"],\"x\":\"Pod\"}", manifest.Header{},
 		},
@@ -144,19 +145,25 @@ func TestSplitFindsKindsWithoutParsing(t *testing.T) {
 		"something behind flow style": {
 			"{kind: A, b: 'it''s } {'} # x\na: b", manifest.Header{Unsure: true, MayContinue: true},
 		},
-		"something behind a list":          {"[a]\n{}", manifest.Header{MayContinue: true}},
-		"a bracket that is not closed":     {"{kind: A\n{}", manifest.Header{Unsure: true, MayContinue: true}},
-		"something behind an end marker":   {"kind: A\n... # x\nb: c\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true}},
-		"something beside an end marker":   {"kind: A\n... b\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true}},
-		"nothing behind an end marker":     {"kind: A\n...\n%YAML 1.1\n# x\n", manifest.Header{Kinds: []string{"A"}}},
-		"an end marker in front":           {"...\nkind: A\n", manifest.Header{Kinds: []string{"A"}}},
-		"three dots that begin a longer":   {"kind: A\n....\nb: c\n", manifest.Header{Kinds: []string{"A"}}},
-		"three dots that are indented":     {"kind: A\nb: |\n  ...\nc: d\n", manifest.Header{Kinds: []string{"A"}}},
-		"an end marker with a comment":     {"... # x\n", manifest.Header{Blank: true}},
-		"an end marker of a list":          {"- a\n...\nb: c\n", manifest.Header{MayContinue: true}},
-		"several end markers":              {"kind: A\n...\n...\n", manifest.Header{Kinds: []string{"A"}}},
-		"a document behind an end marker":  {"a: 1\n...\n---\nkind: A\n", manifest.Header{Kinds: []string{"A"}}},
-		"an end marker with a carriage return": {"kind: A\r\n...\r\nb: c\r\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true}},
+		"something behind a list":      {"[a]\n{}", manifest.Header{MayContinue: true}},
+		"a bracket that is not closed": {"{kind: A\n{}", manifest.Header{Unsure: true, MayContinue: true}},
+		"something behind an end marker": {
+			"kind: A\n... # x\nb: c\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true},
+		},
+		"something beside an end marker": {
+			"kind: A\n... b\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true},
+		},
+		"nothing behind an end marker":    {"kind: A\n...\n%YAML 1.1\n# x\n", manifest.Header{Kinds: []string{"A"}}},
+		"an end marker in front":          {"...\nkind: A\n", manifest.Header{Kinds: []string{"A"}}},
+		"three dots that begin a longer":  {"kind: A\n....\nb: c\n", manifest.Header{Kinds: []string{"A"}}},
+		"three dots that are indented":    {"kind: A\nb: |\n  ...\nc: d\n", manifest.Header{Kinds: []string{"A"}}},
+		"an end marker with a comment":    {"... # x\n", manifest.Header{Blank: true}},
+		"an end marker of a list":         {"- a\n...\nb: c\n", manifest.Header{MayContinue: true}},
+		"several end markers":             {"kind: A\n...\n...\n", manifest.Header{Kinds: []string{"A"}}},
+		"a document behind an end marker": {"a: 1\n...\n---\nkind: A\n", manifest.Header{Kinds: []string{"A"}}},
+		"an end marker with a carriage return": {
+			"kind: A\r\n...\r\nb: c\r\n", manifest.Header{Kinds: []string{"A"}, MayContinue: true},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -38,11 +38,15 @@ func TestDecode(t *testing.T) {
 			"b: {<<: [{k: 1}, {k: 2, l: 2}]}\n",
 			map[string]any{"b": map[string]any{"k": json.Number("1"), "l": json.Number("2")}},
 		},
-		"nothing but markers and comments behind the root": {"a: 1\n... # x\n# y\n...\n", map[string]any{"a": json.Number("1")}},
+		"nothing but markers and comments behind the root": {
+			"a: 1\n... # x\n# y\n...\n", map[string]any{"a": json.Number("1")},
+		},
 		"the directives of the next document": {
 			"a: 1\n...\n# x\n%YAML 1.1\n%TAG ! tag:x,2000:\n\n", map[string]any{"a": json.Number("1")},
 		},
-		"the directives of the next document behind flow style": {"{a: 1}\n%YAML 1.1\n", map[string]any{"a": json.Number("1")}},
+		"the directives of the next document behind flow style": {
+			"{a: 1}\n%YAML 1.1\n", map[string]any{"a": json.Number("1")},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +82,7 @@ func TestDecodeRefusesSecondValue(t *testing.T) {
 			var second *manifest.SecondValueError
 			require.ErrorAs(t, err, &second)
 			assert.Equal(t, tc.expLine, second.Line)
-			assert.ErrorContains(t, err, "put a line --- in front of it, or remove it")
+			require.ErrorContains(t, err, "put a line --- in front of it, or remove it")
 			assert.Equal(t, tc.expLine > 0, strings.HasPrefix(err.Error(), "line "))
 		})
 	}

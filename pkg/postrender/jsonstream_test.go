@@ -23,7 +23,7 @@ func jsonPod(name string) string {
 }
 
 // kubectlObjects returns the objects that kubectl reads of a stream, as KIND/NAME, and its error.
-// Source: k8s.io/cli-runtime, pkg/resource/visitor.go StreamVisitor.Visit.
+// Source: k8s.io/cli-runtime, pkg/resource/visitor.go, StreamVisitor.
 func kubectlObjects(stream []byte) ([]string, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), 4096)
 	var names []string
@@ -53,11 +53,15 @@ func TestKubectlReadsEveryObject(t *testing.T) {
 		exp    []string
 		isJSON bool
 	}{
-		"objects on lines":       {p + "\n" + q + "\n", []string{class, claim, "Pod/p", "Pod/q"}, true},
-		"objects on one line":    {p + q, []string{class, claim, "Pod/p", "Pod/q"}, true},
-		"a pod behind another":   {other + "\n" + p, []string{"ConfigMap/c", class, claim, "Pod/p"}, true},
-		"blanks in front":        {" \n\t" + other + p + q, []string{"ConfigMap/c", class, claim, "Pod/p", "Pod/q"}, true},
-		"the namespace is last":  {p + `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}}`, []string{"Pod/p", "Namespace/n", class, claim}, true},
+		"objects on lines":     {p + "\n" + q + "\n", []string{class, claim, "Pod/p", "Pod/q"}, true},
+		"objects on one line":  {p + q, []string{class, claim, "Pod/p", "Pod/q"}, true},
+		"a pod behind another": {other + "\n" + p, []string{"ConfigMap/c", class, claim, "Pod/p"}, true},
+		"blanks in front":      {" \n\t" + other + p + q, []string{"ConfigMap/c", class, claim, "Pod/p", "Pod/q"}, true},
+		"the namespace is last": {
+			p + `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}}`,
+			[]string{"Pod/p", "Namespace/n", class, claim},
+			true,
+		},
 		"one object":             {p + "\n", []string{class, claim, "Pod/p"}, false},
 		"objects and separators": {p + "\n---\t\n" + q, []string{class, claim, "Pod/p", "Pod/q"}, false},
 		"nothing to serve":       {other + other, []string{"ConfigMap/c", "ConfigMap/c"}, true},
@@ -104,15 +108,19 @@ func TestRefusesWhatReadersDrop(t *testing.T) {
 		},
 		"JSON behind a document of Helm": {
 			"---\n# Source: a.yaml\n" + p + "\n---\n# Source: b.yaml\n" + q + r, "document 2 Pod: line 3" + refused,
-			[]string{"Pod/p", "Pod/q"}, false,
+			[]string{"Pod/p", "Pod/q"},
+			false,
 		},
 		"a separator behind JSON objects": {
 			p + "\n" + q + "\n---\n" + r, "document 1 Pod: line 2" + refused, []string{"Pod/p", "Pod/q"}, true,
 		},
-		"JSON behind a comment": {p + "\n# c\n" + q + r, "document 1 Pod: line 3" + refused, []string{"Pod/p", "Pod/q"}, false},
+		"JSON behind a comment": {
+			p + "\n# c\n" + q + r, "document 1 Pod: line 3" + refused, []string{"Pod/p", "Pod/q"}, false,
+		},
 		"YAML behind an end marker": {
 			"kind: ConfigMap\nmetadata: {name: c}\n...\n" + yamlPod, "document 1 ConfigMap: line 4" + refused,
-			[]string{"ConfigMap/c"}, false,
+			[]string{"ConfigMap/c"},
+			false,
 		},
 		"YAML behind flow style": {
 			"{kind: ConfigMap, metadata: {name: c}}\n" + yamlPod, "document 1: line 2" + refused, []string{"ConfigMap/c"}, false,
@@ -143,8 +151,8 @@ func TestRefusesJSONStreamForHelm4(t *testing.T) {
 	r := labelled()
 	r.Helm4 = true
 	out, err := r.Render([]byte(jsonPod("p") + jsonPod("q")))
-	require.EqualError(t, err, "the stream is of JSON objects without separators, of which Helm 4 reads the first one only: "+
-		"put a line --- between them")
+	require.EqualError(t, err, "the stream is of JSON objects without separators, of which Helm 4 reads the first one "+
+		"only: put a line --- between them")
 	assert.Equal(t, err.Error(), out.Report.Error)
 	assert.Empty(t, out.Bytes())
 	_, err = r.Render([]byte(jsonPod("p") + "\n---\n" + jsonPod("q")))
@@ -187,12 +195,12 @@ func TestRefusesOtherEncodings(t *testing.T) {
 		return b.String()
 	}
 	for name, in := range map[string]string{
-		"UTF-16 with a byte order mark":                "\xff\xfe" + encode("", "\x00"),
-		"big-endian UTF-16 with a byte order mark":     "\xfe\xff" + encode("\x00", ""),
-		"UTF-16":                                       encode("", "\x00"),
-		"big-endian UTF-16":                            encode("\x00", ""),
-		"UTF-32":                                       encode("", "\x00\x00\x00"),
-		"UTF-16 that begins with an empty line":        "\n\x00" + encode("", "\x00"),
+		"UTF-16 with a byte order mark":            "\xff\xfe" + encode("", "\x00"),
+		"big-endian UTF-16 with a byte order mark": "\xfe\xff" + encode("\x00", ""),
+		"UTF-16":                                encode("", "\x00"),
+		"big-endian UTF-16":                     encode("\x00", ""),
+		"UTF-32":                                encode("", "\x00\x00\x00"),
+		"UTF-16 that begins with an empty line": "\n\x00" + encode("", "\x00"),
 		"UTF-16 with a byte order mark, and else none": "\xff\xfe",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +209,9 @@ func TestRefusesOtherEncodings(t *testing.T) {
 			assert.Empty(t, out.Bytes())
 		})
 	}
-	for name, in := range map[string]string{"binary": "\x00\xff\x00binary", "UTF-8": "\uFEFFa: 1", "one byte": "a", "nothing": ""} {
+	for name, in := range map[string]string{
+		"binary": "\x00\xff\x00binary", "UTF-8": "\uFEFFa: 1", "one byte": "a", "nothing": "",
+	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := labelled().Render([]byte(in))
 			require.NoError(t, err)

@@ -105,7 +105,9 @@ func (p *injection) level(object kinds.Object, path string, meta map[string]any)
 		name = dotted(path) + " of " + name
 	}
 	return &level{
-		name: name, isSelected: p.selects(stringsOf(meta["labels"])), annotations: podAnnotations(stringsOf(meta["annotations"])),
+		name:        name,
+		isSelected:  p.selects(stringsOf(meta["labels"])),
+		annotations: podAnnotations(stringsOf(meta["annotations"])),
 	}
 }
 

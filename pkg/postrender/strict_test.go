@@ -86,8 +86,8 @@ var misplacements = map[string]struct {
 	},
 	"an annotation of a Deployment whose pods are mounted": {
 		deployment(head(0, "", "a: b, data."+mountPath+", "+mountPath), head(4, enabled, "")), []string{
-			"the annotation data.pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing there: " +
-				"put it into the annotations of its pod template, spec.template",
+			"the annotation data.pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing " +
+				"there: put it into the annotations of its pod template, spec.template",
 			"the annotation pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing there: put " +
 				"it into the annotations of its pod template, spec.template",
 		},
@@ -101,10 +101,12 @@ var misplacements = map[string]struct {
 		"the annotation pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing there: put " +
 			"it into the annotations of its pod template, spec.template",
 	}},
-	"an annotation without the label": {deployment(head(0, "", ""), head(4, "", "pipeline-storage.io/profiles: default")), []string{
-		"the annotation pipeline-storage.io/profiles does nothing without the label: add pipeline-storage: enabled to the " +
-			"labels of the pod",
-	}},
+	"an annotation without the label": {
+		deployment(head(0, "", ""), head(4, "", "pipeline-storage.io/profiles: default")), []string{
+			"the annotation pipeline-storage.io/profiles does nothing without the label: add pipeline-storage: enabled to " +
+				"the labels of the pod",
+		},
+	},
 	"what the webhook writes": {deployment(head(0, "", ""), head(4, "", "pipeline-storage.io/injected: default")), nil},
 	"another value of the label": {deployment(head(0, "", ""), head(4, "pipeline-storage: 'true'", "")), []string{
 		`its label pipeline-storage is "true", which selects nothing: write enabled`,
@@ -163,8 +165,8 @@ func TestSelectorOfUserDecidesAlone(t *testing.T) {
 		"every pod":                      {"", deployment(head(0, enabled, ""), ""), nil},
 		"an annotation of a Deployment whose pods are mounted": {
 			"app=x", deployment(head(0, "", mountPath), head(4, "app: x", "")), []string{
-				"the annotation pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing there: put " +
-					"it into the annotations of its pod template, spec.template",
+				"the annotation pipeline-storage.io/mount-path is on the Deployment, not on its pods, and does nothing there: " +
+					"put it into the annotations of its pod template, spec.template",
 			},
 		},
 	} {
@@ -200,19 +202,32 @@ func TestStrict(t *testing.T) {
 		stream   string
 		exp      string
 	}{
-		"everything is mounted":          {labelled(), workload("Job", "a"), ""},
-		"everything is mounted already":  {labelled(), mounted(t), ""},
-		"nothing requests storage":       {labelled(), other, ""},
-		"no pods":                        {labelled(), "kind: ConfigMap\n", ""},
-		"no documents":                   {labelled(), "", ""},
-		"one of two is for Windows":      {labelled(), workload("Job", "a") + windows, "document 2 Deployment/w: WindowsNotInjected: "},
-		"every container is excluded":    {labelled(misspelt), workload("Job", "a"), "document 1 Job/a: Excluded: every container is excluded by name: correct "},
-		"a hook that is too early":       {labelled(), hooked("pre-install"), "document 1 Job/h: HookNotInjected: a pre-install hook runs before Helm has created the claim, and would wait for it forever: run it later, "},
-		"hooks are left out":             {change(func(r *postrender.Renderer) { r.Hooks = postrender.HooksNone }), hooked("post-install"), ""},
-		"an unsupported kind with label": {labelled(), custom(enabled), "document 1 Training/t: UnsupportedKind: it seems to hold a pod, but kind Training"},
+		"everything is mounted":         {labelled(), workload("Job", "a"), ""},
+		"everything is mounted already": {labelled(), mounted(t), ""},
+		"nothing requests storage":      {labelled(), other, ""},
+		"no pods":                       {labelled(), "kind: ConfigMap\n", ""},
+		"no documents":                  {labelled(), "", ""},
+		"one of two is for Windows": {
+			labelled(), workload("Job", "a") + windows, "document 2 Deployment/w: WindowsNotInjected: ",
+		},
+		"every container is excluded": {
+			labelled(misspelt), workload("Job", "a"),
+			"document 1 Job/a: Excluded: every container is excluded by name: correct ",
+		},
+		"a hook that is too early": {
+			labelled(), hooked("pre-install"), "document 1 Job/h: HookNotInjected: a pre-install hook runs before Helm has " +
+				"created the claim, and would wait for it forever: run it later, ",
+		},
+		"hooks are left out": {
+			change(func(r *postrender.Renderer) { r.Hooks = postrender.HooksNone }), hooked("post-install"), "",
+		},
+		"an unsupported kind with label": {
+			labelled(), custom(enabled), "document 1 Training/t: UnsupportedKind: it seems to hold a pod, but kind Training",
+		},
 		"an unsupported kind in JSON": {
-			labelled(), `{"apiVersion":"x.io/v1","kind":"Training","metadata":{"name":"t"},"spec":{"template":{"metadata":{"labels":` +
-				`{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"a"}]}}}}`, "document 1 Training/t: UnsupportedKind: ",
+			labelled(), `{"apiVersion":"x.io/v1","kind":"Training","metadata":{"name":"t"},"spec":{"template":{"metadata":` +
+				`{"labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"a"}]}}}}`,
+			"document 1 Training/t: UnsupportedKind: ",
 		},
 		"an unsupported kind without label": {labelled(), custom("app: x"), ""},
 		"a pod as text": {
@@ -239,7 +254,9 @@ func TestStrict(t *testing.T) {
 			change(func(r *postrender.Renderer) { r.Selector = labels.SelectorFromSet(labels.Set{"app": "x"}) }),
 			other + workload("Job", "a"), "",
 		},
-		"a removal": {change(func(r *postrender.Renderer) { r.Remove = postrender.RemovePods }), deployment(head(0, enabled, ""), ""), ""},
+		"a removal": {
+			change(func(r *postrender.Renderer) { r.Remove = postrender.RemovePods }), deployment(head(0, enabled, ""), ""), "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lenient, err := tc.renderer.Render([]byte(tc.stream))
@@ -302,9 +319,13 @@ func TestHoldsNoPodsOnlyWhereAllWasRead(t *testing.T) {
 		"a list of pods, as jq prints an array": {
 			"[" + jsonPod("p") + "]", unread + "document 1 is no object with a kind",
 		},
-		"a block list":          {"- kind: Pod\n", unread + "document 1 is no object with a kind"},
-		"text":                  {"---\na: b\n---\nError\n", unread + "document 1 is no object with a kind; document 2 is no object with a kind"},
-		"a custom resource":     {"---\napiVersion: x.io/v1\nkind: X\nspec: {containers: [\n", unread + "document 1 X cannot be parsed"},
+		"a block list": {"- kind: Pod\n", unread + "document 1 is no object with a kind"},
+		"text": {
+			"---\na: b\n---\nError\n", unread + "document 1 is no object with a kind; document 2 is no object with a kind",
+		},
+		"a custom resource": {
+			"---\napiVersion: x.io/v1\nkind: X\nspec: {containers: [\n", unread + "document 1 X cannot be parsed",
+		},
 		"an item without kind":  {"kind: List\nitems: [{a: b}]\n", unread + "document 1 List is no object with a kind"},
 		"a scalar with a Pod":   {"&a \"kind: Pod\"\n", unread + "document 1 is no object with a kind"},
 		"broken text in braces": {"{a: b, c\n", unread + "document 1 cannot be parsed"},
@@ -335,8 +356,8 @@ func TestAdvisesGroupForObjectWithoutOne(t *testing.T) {
 	for name, tc := range map[string]struct{ head, exp string }{
 		"a Deployment without apiVersion": {"kind: Deployment\n", missing + ", which is of the group apps"},
 		"a Deployment of v1": {
-			"apiVersion: v1\nkind: Deployment\n", "it seems to hold a pod, but apiVersion \"v1\" is of Kubernetes' core group, " +
-				"which has no kind Deployment: write its apiVersion, which is of the group apps",
+			"apiVersion: v1\nkind: Deployment\n", "it seems to hold a pod, but apiVersion \"v1\" is of Kubernetes' core " +
+				"group, which has no kind Deployment: write its apiVersion, which is of the group apps",
 		},
 		"a kind of several groups": {"kind: Job\n", missing + ", which is of the group batch or batch.volcano.sh"},
 		"an unknown kind":          {"kind: Training\n", missing},

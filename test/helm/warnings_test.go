@@ -11,8 +11,8 @@ import (
 )
 
 // misplaced is about the chart that has the label on its Deployment and not on its pods.
-const misplaced = "Deployment/web: the label is on the Deployment, not on its pods: put it into the labels of its pod " +
-	"template, spec.template"
+const misplaced = "Deployment/web: the label is on the Deployment, not on its pods: put it into the labels of its " +
+	"pod template, spec.template"
 
 // TestStrictFailsInstallation has the mistake that people make most. With --strict nothing is
 // installed, and both Helms show why.

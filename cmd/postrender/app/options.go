@@ -81,7 +81,8 @@ func (s *sections) usage() string {
 		"Usage:\n" +
 		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
 		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
-		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE --post-renderer-args=--strict\n" +
+		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE \\\n" +
+		"    --post-renderer-args=--strict\n" +
 		"  kustomize build --enable-alpha-plugins --enable-exec DIRECTORY   (as a KRM function: docs/gitops.md)\n")
 	for _, fs := range s.order {
 		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())

@@ -121,6 +121,16 @@ func jsonQuoteEnd(text []byte, start int) int {
 	return -1
 }
 
+// lineBehindJSON returns the line of what stands behind a JSON object at the start of a body, or 0.
+// kubectl reads the object first and then the rest, also where both are no YAML together.
+func lineBehindJSON(body []byte) int {
+	end, _, ok := scanJSON(body, contentStart(body))
+	if !ok || !hasContent(body[end:]) {
+		return 0
+	}
+	return 1 + bytes.Count(body[:end+contentStart(body[end:])], []byte("\n"))
+}
+
 // isASCII reports whether every character of a text is one byte.
 func isASCII(text []byte) bool {
 	return !slices.ContainsFunc(text, func(c byte) bool { return c >= utf8.RuneSelf })

@@ -79,6 +79,9 @@ func parse(body []byte) (*yaml.Node, error) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
+		if line := lineBehindJSON(body); line > 0 {
+			return nil, &SecondValueError{Line: line}
+		}
 		return nil, sanitize(err)
 	}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {

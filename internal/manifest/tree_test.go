@@ -65,6 +65,8 @@ func TestDecodeRefusesSecondValue(t *testing.T) {
 	}{
 		"JSON objects":                        {"{\"a\":1}\n{\"b\":2}\n", 2},
 		"JSON objects on one line":            {"{\"a\":1}{\"b\":2}", 1},
+		"YAML on the line of a JSON object":   {"# c\n{\"a\":1}b: 2\n", 2},
+		"YAML that is broken behind JSON":     {"{\"a\":1}\n\nb: [: x\n@", 3},
 		"a mapping behind one in flow style":  {"{a: 1}\nb: 2\n", 2},
 		"a scalar behind a list":              {"[a]\n\"x\"", 2},
 		"text behind an end marker":           {"a: 1\n...\n\nb: 2\n", 4},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -218,4 +219,68 @@ func TestRefusesOtherEncodings(t *testing.T) {
 			assert.Equal(t, in, string(out.Bytes()))
 		})
 	}
+}
+
+// TestNoPodOfStreamIsPassedOver joins pods and what stands between them in every way. Each stream is
+// refused, here or by kubectl, or every pod of its text is mounted and kubectl reads them all.
+func TestNoPodOfStreamIsPassedOver(t *testing.T) {
+	pods := []string{
+		jsonPod("p"), "apiVersion: v1\nkind: Pod\nmetadata: {name: y, labels: {pipeline-storage: enabled}}\n" +
+			"spec:\n  containers:\n  - name: a\n",
+		"{apiVersion: v1, kind: Pod, metadata: {name: f, labels: {pipeline-storage: enabled}}, spec: {containers: [{name: a}]}}",
+	}
+	others := []string{
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+		"  apiVersion: v1\n  kind: Service\n  metadata: {name: i}\n",
+	}
+	between := []string{
+		"", " ", "\n", "\n---\n", "\n--- # c\n", "\n---\t\n", "\n...\n", "\n... # c\n", "\n...\n---\n", "\n# c\n", "\n...\n%YAML 1.1\n---\n",
+	}
+	all := append(slices.Clone(others), pods...)
+	served := 0
+	for _, first := range all {
+		for _, a := range between {
+			for _, second := range all {
+				for _, b := range []string{"", "\n", "\n---\n", "\n...\n"} {
+					for _, third := range pods[:2] {
+						if !isOneMapping(first, a, second) && !isOneMapping(second, b, third) {
+							served += requireNoPodLost(t, first+a+second+b+third+"\n")
+						}
+					}
+				}
+			}
+		}
+	}
+	assert.Greater(t, served, 300, "streams with separators")
+}
+
+// isOneMapping reports whether the keys of two texts are those of one mapping, each there twice.
+func isOneMapping(first, between, second string) bool {
+	isIndented := func(text string) bool { return strings.HasPrefix(text, " ") }
+	isBlock := func(text string) bool { return !strings.HasPrefix(text, "{") }
+	return isBlock(first) && isBlock(second) && !strings.ContainsAny(between, "-.") &&
+		(!isIndented(first) || isIndented(second))
+}
+
+// requireNoPodLost renders a stream and returns 1 where it was not refused.
+func requireNoPodLost(t *testing.T, stream string) int {
+	t.Helper()
+	out, err := labelled().Render([]byte(stream))
+	if err != nil {
+		return 0
+	}
+	_, problem := kubectlObjects([]byte(stream))
+	if problem != nil && (!out.Changed() || !helmReads([]byte(stream))) {
+		return 0
+	}
+	exp := strings.Count(stream, "Pod")
+	require.Equal(t, exp, out.Report.Count(inject.ReasonInjected), "%q", stream)
+	if problem != nil { // only Helm reads it, such as an end marker behind JSON
+		return 1
+	}
+	read, err := kubectlObjects(out.Bytes())
+	require.NoError(t, err, "%q", stream)
+	pods := slices.DeleteFunc(read, func(name string) bool { return !strings.HasPrefix(name, "Pod/") })
+	require.Len(t, pods, exp, "%q", stream)
+	return 1
 }

@@ -207,7 +207,7 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 // item decides about one item, which counts as a document of its own. Its number in the report is
 // its position in the list. The pointer of a pod starts at the item, not at the list.
 func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
-	u := &unit{number: itemNumber(object.Path)}
+	u := &unit{number: itemNumber(object.Path), kind: object.Kind}
 	switch text := configMapText(object); {
 	case mentionsPod(text) && mentionsPodKey(text):
 		u.text = text
@@ -220,6 +220,9 @@ func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 	}
 	before := len(p.report.Workloads)
 	ops, err := p.decideObject(u, object)
+	if why := wordOfPod(u); why != "" && before == len(p.report.Workloads) {
+		p.addUnread(u, why)
+	}
 	for i := range p.report.Workloads[before:] {
 		w := &p.report.Workloads[before+i]
 		w.Pod = strings.TrimPrefix(w.Pod, fmt.Sprintf("/items/%d", u.number-1))

@@ -309,7 +309,7 @@ func TestMessagesAreNotRepeated(t *testing.T) {
 // TestHoldsNoPodsOnlyWhereAllWasRead has streams without pods, and such as may have some.
 func TestHoldsNoPodsOnlyWhereAllWasRead(t *testing.T) {
 	const noPods = "nothing was selected: the stream holds no pods"
-	const unread = "nothing was selected, and no pod was found, but not everything could be read: "
+	const unread = "nothing was selected, and no pod was found, but there may be some: "
 	for name, tc := range map[string]struct{ stream, exp string }{
 		"a ConfigMap":               {"kind: ConfigMap\n", noPods},
 		"a ConfigMap in JSON":       {`{"kind":"ConfigMap"}`, noPods},
@@ -323,6 +323,21 @@ func TestHoldsNoPodsOnlyWhereAllWasRead(t *testing.T) {
 		"text": {
 			"---\na: b\n---\nError\n", unread + "document 1 is no object with a kind; document 2 is no object with a kind",
 		},
+		"an object inside another": {
+			"kind: Sensor\nspec: {source: {resource: {kind: Pod, spec: {containers: [{name: a}]}}}}\n", "",
+		},
+		"a pod as text": {
+			"kind: ConfigMap\ndata: {a: '{\"kind\": \"Pod\", \"spec\": {\"containers\": []}}'}\n", "",
+		},
+		"a label that reaches no pod": {
+			"kind: Operated\nmetadata: {labels: {pipeline-storage: enabled}}\n",
+			unread + "document 1 Operated has the label pipeline-storage",
+		},
+		"a label in JSON": {
+			`{"kind":"Operated","metadata":{"labels":{"pipeline-storage":"enabled"}}}`,
+			unread + "document 1 Operated has the label pipeline-storage",
+		},
+		"a resource definition": {"kind: CustomResourceDefinition\nspec: {containers: {type: array}}\n", noPods},
 		"a custom resource": {
 			"---\napiVersion: x.io/v1\nkind: X\nspec: {containers: [\n", unread + "document 1 X cannot be parsed",
 		},
@@ -333,6 +348,10 @@ func TestHoldsNoPodsOnlyWhereAllWasRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := labelled().Render([]byte(tc.stream))
 			require.NoError(t, err)
+			if tc.exp == "" {
+				assert.NotContains(t, out.Report.Warnings, noPods)
+				return
+			}
 			assert.Equal(t, []string{tc.exp}, out.Report.Warnings)
 		})
 	}

@@ -1,6 +1,7 @@
 package postrender
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -140,14 +141,51 @@ func (p *injection) nothingMatched() string {
 		}
 		near = append(near, candidate)
 	}
-	switch {
-	case len(near) > 0:
-		return "nothing was selected, so no storage was added: " + strings.Join(firstOf(near), "; ")
-	case len(p.unread) > 0:
-		return "nothing was selected, and no pod was found, but not everything could be read: " +
-			strings.Join(firstOf(p.unread), "; ")
+	if len(near) > 0 {
+		return "nothing was selected, so no storage was added: " + strings.Join(firstOf(slices.Compact(near)), "; ")
+	}
+	doubts := p.unread
+	if len(doubts) == 0 {
+		doubts = p.doubts()
+	}
+	if len(doubts) > 0 {
+		return "nothing was selected, and no pod was found, but there may be some: " + strings.Join(firstOf(doubts), "; ")
 	}
 	return "nothing was selected: the stream holds no pods"
+}
+
+// doubts names the documents of the stream in which no pod was found although their texts have a word
+// of one. They are searched only when nothing was selected.
+func (r *run) doubts() []string {
+	var doubts []string
+	for i := range r.docs {
+		doc := &r.docs[i]
+		u := unitOf(doc)
+		if why := wordOfPod(&u); why != "" && !doc.Header.Blank {
+			doubts = append(doubts, u.String()+" "+why)
+		}
+	}
+	return doubts
+}
+
+// wordsOfPods are texts that documents with pods have.
+var wordsOfPods = []struct{ text, why string }{
+	{"containers", "has the word containers"},
+	{kinds.Label + ": " + kinds.LabelEnabled, "has the label " + kinds.Label},
+	{`"` + kinds.Label + `":`, "has the label " + kinds.Label},
+}
+
+// wordOfPod returns the word of a pod that the text of a unit has, as half a sentence, or "".
+func wordOfPod(u *unit) string {
+	if podFreeKinds[u.kind] {
+		return ""
+	}
+	for _, word := range wordsOfPods {
+		if bytes.Contains(u.text, []byte(word.text)) {
+			return word.why
+		}
+	}
+	return ""
 }
 
 // firstOf shortens a list, so that it stays readable. The report has all of it.

@@ -79,7 +79,7 @@ func closedStdout(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // escapes are the bytes that a script cannot hold.
-var escapes = strings.NewReplacer(`\0`, "\x00", `\xff`, "\xff", `\t`, "\t", `\r`, "\r", `\n`, "\n")
+var escapes = strings.NewReplacer(`\0`, "\x00", `\xff`, "\xff", `\xfe`, "\xfe", `\t`, "\t", `\r`, "\r", `\n`, "\n")
 
 // writeEscaped runs "write FILE TEXT".
 func writeEscaped(ts *testscript.TestScript, neg bool, args []string) {

@@ -55,7 +55,7 @@ func TestSELinux(t *testing.T) {
 		"one label":                 {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", pending, "s0:c1")}, false},
 		"no labels":                 {[]corev1.Pod{labeledPod("a", "n", running, ""), labeledPod("b", "n", pending, "")}, false},
 		"on two nodes":              {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "m", pending, "s0:c2")}, false},
-		"both run, so none waits": {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", running, "s0:c2")}, false},
+		"both run, so none waits":   {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", running, "s0:c2")}, false},
 		"one waits for a node":      {[]corev1.Pod{labeledPod("a", "", running, "s0:c1"), labeledPod("b", "", pending, "s0:c2")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

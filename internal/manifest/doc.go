@@ -5,6 +5,7 @@
 //
 //	document.go  Split divides a stream into documents, whose bytes join up to the stream again,
 //	             and finds a document's kind without parsing it
+//	json.go      where an object of a JSON stream ends, and its kind
 //	tree.go      Decode parses one document into a tree with the offsets of its nodes
 //	plan.go      Apply and Remove find the edits that RFC 6902 operations need
 //	block.go     how a list or a mapping in block style is edited

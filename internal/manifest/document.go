@@ -26,6 +26,9 @@ type Document struct {
 	Body []byte
 	// Header is what is known of the document's kind before it is parsed.
 	Header Header
+	// IsJSON is true for an object of a stream of JSON objects that nothing but white space separates.
+	// Its body begins with the object. Every document of such a stream is one.
+	IsJSON bool
 }
 
 // Header is what is known of a document's kind before it is parsed: the scan of its lines shows it.
@@ -35,8 +38,11 @@ type Header struct {
 	// Kinds are the values of the lines that look like the root's kind. More than one is possible
 	// in odd documents.
 	Kinds []string
-	// Unsure is true when the root is not a plain block mapping: its kind needs parsing.
+	// Unsure is true when the root is neither a plain block mapping nor JSON: its kind needs parsing.
 	Unsure bool
+	// MayContinue is true when something may stand behind the first value, which no reader of
+	// manifests would read: parsing shows it, see [SecondValueError].
+	MayContinue bool
 }
 
 // BodyOffset is where the body starts in the stream.
@@ -44,8 +50,12 @@ func (d Document) BodyOffset() int { return d.Offset + len(d.Raw) - len(d.Body) 
 
 // Split divides a stream into documents. Their Raw bytes, joined, are the stream. It looks at the
 // beginning of every line once and finds the kind of every document that Helm itself prints. It
-// parses nothing and accepts any bytes, also those that are not YAML.
+// parses nothing and accepts any bytes, also those that are not YAML. JSON objects that follow each
+// other are documents of their own where the whole stream consists of them.
 func Split(stream []byte) []Document {
+	if docs := splitJSON(stream); docs != nil {
+		return docs
+	}
 	var docs []Document
 	oddBreak := hasOddBreak(stream)
 	start, header := 0, Header{}
@@ -56,6 +66,8 @@ func Split(stream []byte) []Document {
 				docs = append(docs, newDocument(stream[start:line], start, header, oddBreak))
 				start, header = line, Header{}
 			}
+		case '.':
+			header.MayContinue = header.MayContinue || isEnd(stream[line:])
 		case 'k', '"', '\'', '<', '?', '!', '&', '*':
 			header.addLine(stream[line:])
 		}
@@ -74,7 +86,9 @@ func newDocument(raw []byte, offset int, header Header, oddBreak bool) Document 
 	if offset == 0 {
 		body = bytes.TrimPrefix(body, bom)
 	}
-	body = bytes.TrimPrefix(body, separator)
+	if rest, ok := bytes.CutPrefix(body, separator); ok {
+		body = bytes.TrimLeft(rest, " \t") // as Helm does: a tab in front of the content would be no YAML
+	}
 	i := contentStart(body)
 	if bytes.HasPrefix(body[i:], bom) {
 		body, i = body[i+len(bom):], 0
@@ -111,29 +125,67 @@ func contentStart(body []byte) int {
 
 // isMarker reports whether a line is a directive or an end marker, neither of which is content.
 func isMarker(line []byte) bool {
-	rest, isEnd := bytes.CutPrefix(line, []byte("..."))
-	return line[0] == '%' || isEnd && len(bytes.TrimSpace(rest)) == 0
+	return line[0] == '%' || isEnd(line) && !hasContent(line[len(endMarker):])
+}
+
+// endMarker begins a line that ends a document.
+var endMarker = []byte("...")
+
+// isEnd reports whether a text begins with an end marker. Source: go-yaml, scannerc.go
+// yaml_parser_fetch_next_token.
+func isEnd(text []byte) bool {
+	return bytes.HasPrefix(text, endMarker) && isBlankAt(text, len(endMarker))
 }
 
 // complete judges the first content of a body. The scan of lines has not read it where it does
 // not begin a line of the stream: behind a separator or a byte order mark.
 func (h *Header) complete(body []byte, content int, mayBeUnread, oddBreak bool) {
-	h.Blank = content == len(body)
-	if h.Blank {
-		h.Kinds, h.Unsure = nil, false
+	if content == len(body) {
+		*h = Header{Blank: true}
 		return
 	}
-	first := body[content]
+	text := body[content:]
+	first := text[0]
 	beginsLine := content == 0 || body[content-1] == '\n'
+	h.MayContinue = h.MayContinue && continuesBehindEnd(text)
 	switch {
-	case first == '[' || isDash(body[content:]):
-		*h = Header{} // a list has no kind
+	case first == '{' || first == '[':
+		h.completeFlow(text)
+	case isDash(text):
+		*h = Header{MayContinue: h.MayContinue} // a list has no kind
 	case !beginsLine || !isKeyStart(first) || oddBreak:
-		h.Unsure = true
+		h.Unsure, h.MayContinue = true, true
 	case content == 0 && mayBeUnread:
 		h.addLine(body)
 	}
 }
+
+// completeFlow judges a root in flow style. Of JSON it finds the kind.
+func (h *Header) completeFlow(text []byte) {
+	end, header, isClosed := scanJSON(text, 0)
+	if !isClosed {
+		header = Header{Kinds: h.Kinds, Unsure: true}
+		if text[0] == '[' {
+			header = Header{} // a list has no kind
+		}
+		end, isClosed = closingBracket(text, 1)
+	}
+	header.MayContinue = !isClosed || hasContent(text[end:])
+	*h = header
+}
+
+// continuesBehindEnd reports whether content stands behind the first end marker of a text.
+func continuesBehindEnd(text []byte) bool {
+	for i := 0; i < len(text); i = lineEnd(text, i) {
+		if isEnd(text[i:]) {
+			return hasContent(text[i+len(endMarker):])
+		}
+	}
+	return false
+}
+
+// hasContent reports whether a text is more than space, comments and markers.
+func hasContent(text []byte) bool { return contentStart(text) < len(text) }
 
 // isDash reports whether a text begins with an item of a block list.
 func isDash(text []byte) bool {

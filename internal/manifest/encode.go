@@ -30,6 +30,20 @@ func Encode(value any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// EncodeJSON writes a Go value as JSON, on one line that ends with a line break. Its fields are those
+// of [Encode].
+func EncodeJSON(value any) ([]byte, error) {
+	n, err := toNode(value)
+	if err != nil {
+		return nil, err
+	}
+	apiVersionFirst(n)
+	var out bytes.Buffer
+	writeJSON(n, &out)
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
 // apiVersionFirst swaps the first two fields of a Kubernetes object: its Go type has kind first,
 // people write apiVersion first.
 func apiVersionFirst(n *yaml.Node) {

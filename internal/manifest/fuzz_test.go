@@ -34,6 +34,8 @@ func FuzzSplit(f *testing.F) {
 		"a: 1\nkind: Pod\t# x", "a: 1\n!x kind: Pod", "a: 1\n&a kind: Pod", "a: 1\u0085kind: Pod", "a: 1\u2028kind: Pod",
 		"a: 1\u2029kind: Pod",
 		"a: &k kind\n*k : Pod", "kind: \"Po\\\nd\"",
+		`{"kind":"Pod"}{"kind":"Pod"}`, "{}\n \r\n{\"kind\" :\t\"Pod\"}", `{"a":"\"}{"}{}`, "{\"a\":1}\n---\n{}{}",
+		`{"<<":{"kind":"Pod"}}{}`, `{"a","kind":"Pod"}{}`, "kind: A\n...\nkind: Pod", "  a: b\nkind: Pod", "---\t\nkind: Pod",
 	} {
 		f.Add([]byte(text))
 	}

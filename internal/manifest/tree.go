@@ -2,11 +2,15 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -47,17 +51,85 @@ func Decode(body []byte) (*Tree, error) {
 	return t, nil
 }
 
-// parse returns the root of a document, or nil when the document is empty. Documents behind the
-// first one are ignored: a body has one. The error has been cleaned of the text.
+// SecondValueError refuses a document with something behind its first value, such as a second JSON
+// object, or text behind the end marker "...". The parsers of Helm, kubectl and kustomize read the
+// first value only and pass over the rest without an error.
+// Source: go-yaml, Unmarshal; sigs.k8s.io/yaml, YAMLToJSON; kyaml, kio/byteio_reader.go decode.
+type SecondValueError struct {
+	// Line is where the second value begins, counted from 1, or 0 where it cannot be parsed.
+	Line int
+}
+
+// Error names the line and what to do.
+func (e *SecondValueError) Error() string {
+	where := ""
+	if e.Line > 0 {
+		where = fmt.Sprintf("line %d: ", e.Line)
+	}
+	return where + "a second value begins, but kubectl and Helm read only the first one of a document: " +
+		"put a line --- in front of it, or remove it"
+}
+
+// parse returns the root of a document, or nil when the document is empty. The error has been cleaned
+// of the text. It is a [SecondValueError] where something stands behind the root that only a
+// separator may be behind.
 func parse(body []byte) (*yaml.Node, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(body, &document); err != nil {
+	var document, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(body))
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		if line := lineBehindJSON(body); line > 0 {
+			return nil, &SecondValueError{Line: line}
+		}
 		return nil, sanitize(err)
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		if first := withoutDirectives(body); len(first) < len(body) {
+			return parse(first)
+		}
+		return nil, &SecondValueError{Line: cmp.Or(second.Line, lineOfSecond(err))}
 	}
 	if len(document.Content) == 0 {
 		return nil, nil
 	}
 	return document.Content[0], nil
+}
+
+// expectedStart is the error of go-yaml about a second document without a separator. Its lines are
+// counted from 0, and 0 is left out. Source: go-yaml, parserc.go yaml_parser_parse_document_start and
+// decode.go fail.
+var expectedStart = regexp.MustCompile(`^yaml: (?:line (\d+): )?did not find expected <document start>$`)
+
+// lineOfSecond reads the line of a second value from the error about it, or returns 0.
+func lineOfSecond(err error) int {
+	if err == nil {
+		return 0
+	}
+	match := expectedStart.FindStringSubmatch(err.Error())
+	if match == nil {
+		return 0
+	}
+	line, _ := strconv.Atoi(match[1])
+	return line + 1
+}
+
+// withoutDirectives returns a body without the directives at its end: they belong to the document
+// behind the next separator.
+func withoutDirectives(body []byte) []byte {
+	first := len(body)
+	for end := len(body); end > 0; {
+		start := bytes.LastIndexByte(body[:end-1], '\n') + 1
+		line := bytes.TrimSpace(body[start:end])
+		switch {
+		case body[start] == '%':
+			first = start
+		case len(line) > 0 && line[0] != '#':
+			return body[:first]
+		}
+		end = start
+	}
+	return body[:first]
 }
 
 // Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil.
@@ -381,7 +453,7 @@ func isRepeated(mapping, key *yaml.Node) bool {
 func (t *Tree) offset(line, column int) int {
 	if t.lines == nil {
 		t.lines = lineStarts(t.body)
-		t.isASCII = !slices.ContainsFunc(t.body, func(c byte) bool { return c >= utf8.RuneSelf })
+		t.isASCII = isASCII(t.body)
 	}
 	if line > len(t.lines) {
 		return len(t.body)

@@ -38,13 +38,54 @@ func TestDecode(t *testing.T) {
 			"b: {<<: [{k: 1}, {k: 2, l: 2}]}\n",
 			map[string]any{"b": map[string]any{"k": json.Number("1"), "l": json.Number("2")}},
 		},
-		"only the first document": {"a: 1\n...\nb: 2\n", map[string]any{"a": json.Number("1")}},
+		"nothing but markers and comments behind the root": {
+			"a: 1\n... # x\n# y\n...\n", map[string]any{"a": json.Number("1")},
+		},
+		"the directives of the next document": {
+			"a: 1\n...\n# x\n%YAML 1.1\n%TAG ! tag:x,2000:\n\n", map[string]any{"a": json.Number("1")},
+		},
+		"the directives of the next document behind flow style": {
+			"{a: 1}\n%YAML 1.1\n", map[string]any{"a": json.Number("1")},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			tree, err := manifest.Decode([]byte(tc.body))
 			require.NoError(t, err)
 			assert.Equal(t, tc.exp, tree.Value())
+		})
+	}
+}
+
+// TestDecodeRefusesSecondValue has texts of which every parser in front of Kubernetes drops a part.
+func TestDecodeRefusesSecondValue(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body    string
+		expLine int
+	}{
+		"JSON objects":                        {"{\"a\":1}\n{\"b\":2}\n", 2},
+		"JSON objects on one line":            {"{\"a\":1}{\"b\":2}", 1},
+		"YAML on the line of a JSON object":   {"# c\n{\"a\":1}b: 2\n", 2},
+		"YAML that is broken behind JSON":     {"{\"a\":1}\n\nb: [: x\n@", 3},
+		"a mapping behind one in flow style":  {"{a: 1}\nb: 2\n", 2},
+		"a scalar behind a list":              {"[a]\n\"x\"", 2},
+		"text behind an end marker":           {"a: 1\n...\n\nb: 2\n", 4},
+		"text on the line of an end marker":   {"a: 1\n... b\n", 2},
+		"a second document behind a comment":  {"a: 1\n...\n# x\n{b: 2}\n", 4},
+		"text behind an indented root":        {"  a: 1\nb: 2\n", 2},
+		"text behind a quoted scalar":         {"'a'\nb: 2\n", 2},
+		"text behind a block scalar":          {"--- |\n a\nb: 2\n", 3},
+		"null":                                {"{a: 1}\nnull\n", 2},
+		"text that cannot be parsed":          {"{a: 1}\n\n{b: [\n", 3},
+		"a separator that Split does not see": {"a: 1\r---\rb: 2", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := manifest.Decode([]byte(strings.TrimPrefix(tc.body, "---")))
+			var second *manifest.SecondValueError
+			require.ErrorAs(t, err, &second)
+			assert.Equal(t, tc.expLine, second.Line)
+			require.ErrorContains(t, err, "put a line --- in front of it, or remove it")
+			assert.Equal(t, tc.expLine > 0, strings.HasPrefix(err.Error(), "line "))
 		})
 	}
 }

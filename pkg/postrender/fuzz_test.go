@@ -32,6 +32,13 @@ func FuzzRun(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
+	for _, text := range []string{
+		jsonPod("p") + jsonPod("q"), "\uFEFF {}\n" + jsonPod("p"), jsonPod("p") + "\n---\t\n" + jsonPod("q"),
+		"{kind: Pod, spec: {containers: [{}]}}...\n", "kind: Pod\nspec: {containers: [{}]}\n...\n%TAG ! x\n---\n{}", "{}{}",
+		`{"kind":"Namespace"}{"kind":"Pod","spec":{"containers":[{}]}}{"kind":"Namespace"}`,
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		check := requireProperties
 		if !helmReads(stream) {

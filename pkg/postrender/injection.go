@@ -1,7 +1,6 @@
 package postrender
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,14 +46,17 @@ type consumer struct {
 func (p *injection) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, error) {
 	namespace := p.namespaceOf(object)
 	result := p.withholdHook(object, inject.Patch(p.Config, p.request(namespace), object.Pods...))
+	around := levels{}
 	for n, decision := range result.Decisions {
-		if decision.Reason == inject.ReasonNotSelected {
-			decision = p.explainLabel(object, object.Pods[n], decision)
+		misplaced := p.misplaced(object, object.Pods[n], &decision, around)
+		if decision.Reason == inject.ReasonNotSelected && len(misplaced) > 0 {
+			decision.Message = misplaced[0]
 		}
+		decision.Warnings = append(decision.Warnings, misplaced...)
 		if object.ClusterScoped && len(decision.Claims) > 0 {
 			decision.Warnings = append(decision.Warnings, clusterScopedMessage(object, decision, namespace))
 		}
-		p.addWorkload(u, object, decision)
+		p.addWorkload(u, object, decision, misplaced...)
 		p.addConsumers(u, object, object.Pods[n], decision, namespace)
 	}
 	if refused := result.Refused(); refused != nil {
@@ -78,6 +80,9 @@ func (p *injection) addUnparsed(*unit) {}
 // storage adds the objects that the pods need and that the stream does not have. It is called
 // once, when every pod has been decided about.
 func (p *injection) storage() error {
+	if err := p.refuseUnserved(); err != nil {
+		return err
+	}
 	if profile := p.needsRelease(); profile != "" {
 		return fmt.Errorf("profile %q: the names of its objects need the release and its namespace, which "+
 			"Helm does not pass to a post-renderer: "+
@@ -176,7 +181,8 @@ func (p *injection) hookMessage(events string) string {
 	}
 	for event := range strings.SplitSeq(events, ",") {
 		if event = strings.TrimSpace(event); slices.Contains(beforeClaims, event) {
-			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it forever", event)
+			return fmt.Sprintf("a %s hook runs before Helm has created the claim, and would wait for it forever: "+
+				"run it later, such as post-install, or mount a claim that exists (create: false, or --hooks=all)", event)
 		}
 	}
 	return ""
@@ -212,19 +218,6 @@ func (p *injection) podInConfigMapMessage() string {
 		"mount the claim, or set the volume in the chart's values"
 }
 
-// explainLabel adds where the label belongs, when it is on the workload instead of its pod
-// template. Kubernetes copies labels from the pod template only, so that the label has no effect
-// where it is.
-func (p *injection) explainLabel(object kinds.Object, pod kinds.Pod, decision inject.Decision) inject.Decision {
-	if p.selector().Matches(labels.Set(object.Labels)) && decision.Pod != object.Path && pod.Label == nil {
-		place := strings.ReplaceAll(strings.TrimPrefix(decision.Pod, object.Path+"/"), "/", ".")
-		decision.Message = fmt.Sprintf("the label is on the %s, not on its pods: put it into the labels "+
-			"of its pod template, %s", object.Kind, place)
-		decision.Warnings = append(decision.Warnings, decision.Message)
-	}
-	return decision
-}
-
 // selector returns the selector that counts: the one that was set, or the opt-in label.
 func (p *injection) selector() labels.Selector {
 	if p.Selector == nil {
@@ -241,7 +234,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
 	case inject.ReasonNoPods:
-		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u)
+		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u) || p.selects(object.Labels)
 	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
 		return p.namesLabels(u)
 	default:
@@ -254,7 +247,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 func (p *injection) namesLabels(u *unit) bool {
 	requirements, _ := p.selector().Requirements()
 	return !slices.ContainsFunc(requirements,
-		func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })
+		func(q labels.Requirement) bool { return !mentionsKey(u.text, []byte(q.Key())) })
 }
 
 // addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier

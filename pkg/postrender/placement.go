@@ -59,6 +59,9 @@ func (r *run) fromHelm3() bool {
 	return false
 }
 
+// isJSONStream reports whether documents are JSON objects that nothing separates.
+func isJSONStream(docs []manifest.Document) bool { return len(docs) > 0 && docs[0].IsJSON }
+
 // presentObject is a storage object of the stream. An earlier run wrote it, or the chart has it.
 //
 // Its content belongs to the tree of its document. Read it while deciding, or after collect: an edit
@@ -84,17 +87,24 @@ func (r *run) place(objects []storage.Object) error {
 }
 
 // write writes an object as a document with what Helm identifies it by. Helm 4 gets an annotation
-// and Helm 3 a comment, without which helm template --show-only would not find the document.
+// and Helm 3 a comment, without which helm template --show-only would not find the document. Among
+// JSON objects it is one more, because kubectl reads no separator behind the second of them.
 func (r *run) write(out *bytes.Buffer, object storage.Object) error {
 	if r.Helm4 {
 		object.Meta.Annotations[filenameAnnotation] = filename
 	}
-	text, err := manifest.Encode(object.Object)
+	encode, isJSON := manifest.Encode, isJSONStream(r.docs)
+	if isJSON {
+		encode = manifest.EncodeJSON
+	}
+	text, err := encode(object.Object)
 	if err != nil {
 		return fmt.Errorf("%s/%s: %w", object.Kind, object.Meta.Name, err)
 	}
-	out.WriteString("---\n")
-	if !r.Helm4 && r.fromHelm3() {
+	if !isJSON {
+		out.WriteString("---\n")
+	}
+	if !isJSON && !r.Helm4 && r.fromHelm3() {
 		out.WriteString(sourceComment + filename + "\n")
 	}
 	out.Write(text)
@@ -161,6 +171,10 @@ func (r *run) placeText(text []byte) {
 		return
 	}
 	doc := r.docs[before]
+	if doc.IsJSON {
+		r.insert(doc.BodyOffset(), text)
+		return
+	}
 	if at, ok := r.directivesBefore(before); ok {
 		r.insert(at, append(text, "...\n"...))
 		return

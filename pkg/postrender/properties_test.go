@@ -106,12 +106,18 @@ func editsOf(doc manifest.Document, out *postrender.Output) []manifest.Edit {
 	var edits []manifest.Edit
 	for _, e := range out.Edits() {
 		inside := e.Start >= doc.BodyOffset() && e.Start <= doc.Offset+len(doc.Raw)
-		if inside && !bytes.Contains(e.New, []byte("kind: PersistentVolumeClaim")) {
+		if inside && !isStorage(e.New) {
 			e.Start, e.End = e.Start-doc.BodyOffset(), e.End-doc.BodyOffset()
 			edits = append(edits, e)
 		}
 	}
 	return edits
+}
+
+// isStorage reports whether a text that was put in is storage objects.
+func isStorage(text []byte) bool {
+	return bytes.Contains(text, []byte("kind: PersistentVolumeClaim")) ||
+		bytes.Contains(text, []byte(`"kind": "PersistentVolumeClaim"`))
 }
 
 // operations decides again about a document that encoding/json decoded.

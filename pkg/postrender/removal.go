@@ -354,6 +354,9 @@ func isWritten(have map[string]any, text []byte) bool {
 // the texts where the document has it. Helm 4 writes documents again in its own way: such a
 // document is removed whole, unless it has a comment.
 func (p *removal) removeDocument(doc *manifest.Document, texts ...[]byte) (manifest.Edit, bool) {
+	if doc.IsJSON {
+		return manifest.Edit{Start: doc.BodyOffset(), End: doc.Offset + len(doc.Raw)}, true
+	}
 	newline := manifest.LineBreak(p.stream, doc.BodyOffset())
 	line := func(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", newline)) }
 	offset := doc.Offset

@@ -47,8 +47,11 @@ type Renderer struct {
 	Kinds, Names []string
 	// Hooks is the hook policy; empty is [HooksSafe].
 	Hooks HookPolicy
+	// Strict refuses the run when something requests storage, by its label, an annotation or the
+	// selection above, and gets none. Default: these are warnings of the report.
+	Strict bool
 	// Remove removes from the stream what was injected, instead. A nil Selector then selects every
-	// pod, and Hooks has no effect.
+	// pod, and Hooks and Strict have no effect.
 	Remove Removal
 	// Helm4 reports whether Helm 4 runs the renderer: it requires its own annotation on every
 	// document, and an output that is not empty.
@@ -86,6 +89,9 @@ func (r *Renderer) Render(stream []byte) (*Output, error) {
 		return &Output{Report: refusal(err)}, err
 	}
 	run := newRun(r, stream)
+	if err := r.checkForm(stream, run.docs); err != nil {
+		return &Output{Report: refusal(err)}, err
+	}
 	isEmpty := len(bytes.TrimSpace(stream)) == 0
 	if r.Helm4 && isEmpty {
 		run.pass.warn()
@@ -125,6 +131,8 @@ type run struct {
 	present []presentObject
 	edits   []manifest.Edit
 	report  Report
+	// unread names the units that may hold pods which were not found, and why.
+	unread []string
 }
 
 // pass is what a run does to the objects that it reads: it adds storage or removes it.
@@ -184,6 +192,9 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 		r.present = append(r.present, presentObject{u, object})
 		return nil, nil
 	}
+	if object.Kind == "" {
+		r.addUnread(u, "is no object with a kind")
+	}
 	reason, message := r.skipObject(object)
 	if reason == "" && object.Known {
 		return r.pass.decide(u, object)
@@ -200,7 +211,7 @@ func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
 	case !object.Known && holdsPods(object.Content):
-		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
+		return inject.ReasonUnsupportedKind, r.unsupportedMessage(object)
 	case !object.Known:
 		return "", ""
 	case len(object.Pods) == 0:

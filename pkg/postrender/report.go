@@ -25,6 +25,9 @@ type Report struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Error is why nothing was written, if so.
 	Error string `json:"error,omitempty"`
+
+	// isStrict reports whether Error is that of pods that were not served.
+	isStrict bool
 }
 
 // Workload is what was decided about one pod or pod template. One object has several entries when
@@ -44,6 +47,9 @@ type Workload struct {
 	Added    []inject.Addition `json:"added,omitempty"`
 	Removed  []inject.Addition `json:"removed,omitempty"`
 	Warnings []string          `json:"warnings,omitempty"`
+
+	// unserved are the warnings for which [Renderer.Strict] refuses the run.
+	unserved []string
 }
 
 // Action is what was done about an object.
@@ -91,17 +97,21 @@ func refusal(err error) Report {
 	return Report{Workloads: []Workload{}, Objects: []Object{}, Error: err.Error()}
 }
 
-// addWorkload reports a decision. One that may surprise is a warning, too. It is called in the
-// order of the stream.
-func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision) {
+// addWorkload reports a decision. One that may surprise is a warning, too. Unserved are those of its
+// warnings that [Renderer.Strict] does not accept. It is called in the order of the stream.
+func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision, unserved ...string) {
 	apiVersion, _ := object.Content["apiVersion"].(string)
 	if r.pass.isMissed(u, object, d.Reason) {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", d.Reason, d.Message))
+		warning := fmt.Sprintf("%s: %s%s", d.Reason, d.Message, remedies[d.Reason])
+		d.Warnings = append(d.Warnings, warning)
+		if !r.isAccepted(d.Reason) {
+			unserved = append(unserved, warning)
+		}
 	}
 	r.report.Workloads = append(r.report.Workloads, Workload{
 		Document: u.number, APIVersion: apiVersion,
 		Kind: object.Kind, Name: object.Name, Namespace: r.namespaceOf(object),
 		Pod: d.Pod, Reason: d.Reason, Message: d.Message, Profiles: d.Profiles,
-		Added: d.Added, Removed: d.Removed, Warnings: d.Warnings,
+		Added: d.Added, Removed: d.Removed, Warnings: d.Warnings, unserved: unserved,
 	})
 }

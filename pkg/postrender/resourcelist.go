@@ -188,6 +188,9 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	if len(problems) > 0 {
 		return nil, errors.New(strings.Join(problems, "\n"))
 	}
+	if err := p.refuseUnserved(); err != nil {
+		return nil, err
+	}
 	if profile := p.needsRelease(); profile != "" {
 		return nil, fmt.Errorf("profile %q: the names of its objects need a release and its namespace: "+
 			"write them as metadata.name and "+
@@ -204,7 +207,7 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 // item decides about one item, which counts as a document of its own. Its number in the report is
 // its position in the list. The pointer of a pod starts at the item, not at the list.
 func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
-	u := &unit{number: itemNumber(object.Path)}
+	u := &unit{number: itemNumber(object.Path), kind: object.Kind}
 	switch text := configMapText(object); {
 	case mentionsPod(text) && mentionsPodKey(text):
 		u.text = text
@@ -212,11 +215,14 @@ func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 		return nil, nil
 	case !object.Known && podFreeKinds[object.Kind]:
 		return nil, nil
-	case !object.Known:
+	case !object.Known || len(object.Pods) == 0:
 		u.text, _ = manifest.Encode(object.Content) // to search it for the label
 	}
 	before := len(p.report.Workloads)
 	ops, err := p.decideObject(u, object)
+	if why := wordOfPod(u); why != "" && before == len(p.report.Workloads) {
+		p.addUnread(u, why)
+	}
 	for i := range p.report.Workloads[before:] {
 		w := &p.report.Workloads[before+i]
 		w.Pod = strings.TrimPrefix(w.Pod, fmt.Sprintf("/items/%d", u.number-1))

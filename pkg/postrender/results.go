@@ -3,6 +3,7 @@ package postrender
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,6 +81,11 @@ func (l *ResourceList) results(report *Report) []functionResult {
 			add(severityInfo, "mounted "+mountedClaims(w))
 		}
 		for _, warning := range w.Warnings {
+			if report.isStrict && slices.Contains(w.unserved, warning) {
+				refused = true
+				add(severityError, warning)
+				continue
+			}
 			add(severityWarning, warning)
 		}
 	}

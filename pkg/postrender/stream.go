@@ -143,7 +143,7 @@ func (p *pipeline) startReading() bool {
 func (r *run) toParse(i int) *document {
 	doc := &r.docs[i]
 	kind, isRequired := r.kindToParse(doc)
-	if !isRequired && !seemsToHoldPod(doc) {
+	if !isRequired && !doc.Header.MayContinue && !seemsToHoldPod(doc) {
 		return nil
 	}
 	d := &document{unit: unitOf(doc), index: i, isRequired: isRequired, parseKind: kind}
@@ -238,21 +238,38 @@ func (r *run) decideUnparsed(i int) {
 		return
 	}
 	u := unitOf(doc)
+	if len(doc.Header.Kinds) == 0 && !doc.Header.Unsure && !isNull(doc) {
+		r.addUnread(&u, "is no object with a kind")
+	}
 	r.pass.addUnparsed(&u)
 }
 
-// decideParsed decides about a document that was read. Only one that is required can be refused.
+// isNull reports whether a document is a null, as templates leave it.
+func isNull(doc *manifest.Document) bool {
+	text := string(bytes.TrimSpace(doc.Body[:min(len(doc.Body), 16)]))
+	return text == "null" || text == "~"
+}
+
+// addUnread notes a unit whose pods would not be found.
+func (r *run) addUnread(u *unit, why string) {
+	r.unread = append(r.unread, fmt.Sprintf("%s %s", u, why))
+}
+
+// decideParsed decides about a document that was read. One that is not required is refused only for
+// what no reader of the output would read either.
 func (r *run) decideParsed(d *document) error {
+	var second *manifest.SecondValueError
 	switch {
+	case errors.As(d.err, &second):
+		return fmt.Errorf("%s: %w", d.first(), second)
 	case !d.isRequired:
-		r.reportUnsupported(&d.unit, d.tree)
-		r.pass.addUnparsed(&d.unit)
+		r.reportOptional(d)
 		return nil
 	case len(d.doc.Body) > maxDocument:
 		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", d.where(),
 			maxDocument>>20)
 	case d.err != nil && d.parseKind == "" && !r.namesKind(d.doc.Body):
-		r.pass.addUnparsed(&d.unit)
+		r.reportOptional(d)
 		return nil // neither a pod nor storage: Helm judges it
 	case d.err != nil:
 		return fmt.Errorf("%s: cannot be parsed: %w", d.where(), d.err)
@@ -260,10 +277,26 @@ func (r *run) decideParsed(d *document) error {
 	return r.decideObjects(d)
 }
 
+// reportOptional reports what is known of a document that need not be valid.
+func (r *run) reportOptional(d *document) {
+	switch {
+	case d.err != nil:
+		r.addUnread(&d.unit, "cannot be parsed")
+	case d.tree == nil:
+		r.addUnread(&d.unit, "is larger than all that is parsed")
+	case seemsToHoldPod(d.doc):
+		r.reportUnsupported(&d.unit, d.tree)
+	}
+	r.pass.addUnparsed(&d.unit)
+}
+
 // decideObjects decides about the objects of a document.
 func (r *run) decideObjects(d *document) error {
 	content, ok := d.tree.Value().(map[string]any)
 	if !ok {
+		if d.tree.Value() != nil {
+			r.addUnread(&d.unit, "is no object with a kind")
+		}
 		r.pass.addUnparsed(&d.unit)
 		return nil
 	}
@@ -285,6 +318,15 @@ func (r *run) decideObjects(d *document) error {
 // where names the document with the kind that requires it, if its text shows one.
 func (d *document) where() string {
 	return (&unit{number: d.number, kind: d.parseKind}).String()
+}
+
+// first names the document with the kind of its first value, if its text shows that one.
+func (d *document) first() string {
+	if d.doc.Header.Unsure {
+		return (&unit{number: d.number}).String()
+	}
+	u := unitOf(d.doc)
+	return u.String()
 }
 
 // kindToParse reports whether a document must be parsed, and for which kind, if its text shows

@@ -25,23 +25,25 @@ var podFreeKinds = map[string]bool{
 // text may hold a pod.
 func seemsToHoldPod(doc *manifest.Document) bool {
 	kinds := doc.Header.Kinds
-	if len(kinds) == 0 || podFreeKinds[kinds[0]] {
+	if len(kinds) == 0 && !doc.Header.Unsure || len(kinds) > 0 && podFreeKinds[kinds[0]] {
 		return false
 	}
 	return isConfigMap(doc) == mentionsPod(doc.Body) && mentionsPodKey(doc.Body)
 }
 
 // isConfigMap reports whether the text of a document shows that it is a ConfigMap.
-func isConfigMap(doc *manifest.Document) bool { return doc.Header.Kinds[0] == "ConfigMap" }
+func isConfigMap(doc *manifest.Document) bool {
+	return len(doc.Header.Kinds) > 0 && doc.Header.Kinds[0] == "ConfigMap"
+}
 
 // reportUnsupported reports a document that seems to hold a pod although no row of the table has
 // its kind, so that no pod stays without storage silently. It never fails: Helm judges such a
 // document.
 func (r *run) reportUnsupported(u *unit, tree *manifest.Tree) {
-	if tree == nil {
+	content, ok := tree.Value().(map[string]any)
+	if !ok || podFreeKinds[rootKind(content)] {
 		return
 	}
-	content, _ := tree.Value().(map[string]any)
 	objects, err := r.table.Find(content)
 	if err != nil || len(objects) != 1 {
 		return
@@ -51,7 +53,7 @@ func (r *run) reportUnsupported(u *unit, tree *manifest.Tree) {
 		r.addPodInConfigMap(u, objects[0])
 	case holdsPods(content):
 		r.addWorkload(u, objects[0], inject.Decision{
-			Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(objects[0]),
+			Reason: inject.ReasonUnsupportedKind, Message: r.unsupportedMessage(objects[0]),
 		})
 	}
 }
@@ -66,7 +68,10 @@ const podInConfigMap = "a pod inside a ConfigMap (Airflow calls it pod_template_
 
 // unsupportedMessage offers the row of the table that the object needs, if its text shows where
 // the pod is.
-func unsupportedMessage(object kinds.Object) string {
+func (r *run) unsupportedMessage(object kinds.Object) string {
+	if object.Group == "" {
+		return r.ungroupedMessage(object)
+	}
 	advice := "add a row for it under kinds: in the configuration file"
 	if template := templatePath(object.Content, ""); template != "" {
 		advice += fmt.Sprintf(", such as {group: %q, kind: %s, pods: [{podTemplate: %q}]}", object.Group,

@@ -1,6 +1,7 @@
 package postrender
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -128,17 +129,63 @@ func lateConsumers(p *storage.Profile, consumers []consumer) []string {
 		"helm --wait would time out; leave --wait out, or set volumeBindingMode Immediate", p.Name, consumers[0].workload)}
 }
 
-// nothingMatched returns why the nearest candidates were not selected.
+// nothingMatched returns why the nearest candidates were not selected. A message that is a warning of
+// the candidate is not repeated.
 func (p *injection) nothingMatched() string {
 	var near []string
 	for i := range p.report.Workloads {
 		w := &p.report.Workloads[i]
-		near = append(near, fmt.Sprintf("document %d %s/%s: %s: %s", w.Document, w.Kind, w.Name, w.Reason, w.Message))
+		candidate := fmt.Sprintf("document %d %s/%s: %s", w.Document, w.Kind, w.Name, w.Reason)
+		if !slices.ContainsFunc(w.Warnings, func(warning string) bool { return strings.Contains(warning, w.Message) }) {
+			candidate += ": " + w.Message
+		}
+		near = append(near, candidate)
 	}
-	if len(near) == 0 {
-		return "nothing was selected: the stream holds no pods"
+	if len(near) > 0 {
+		return "nothing was selected, so no storage was added: " + strings.Join(firstOf(slices.Compact(near)), "; ")
 	}
-	return "nothing was selected, so no storage was added: " + strings.Join(firstOf(near), "; ")
+	doubts := p.unread
+	if len(doubts) == 0 {
+		doubts = p.doubts()
+	}
+	if len(doubts) > 0 {
+		return "nothing was selected, and no pod was found, but there may be some: " + strings.Join(firstOf(doubts), "; ")
+	}
+	return "nothing was selected: the stream holds no pods"
+}
+
+// doubts names the documents of the stream in which no pod was found although their texts have a word
+// of one. They are searched only when nothing was selected.
+func (r *run) doubts() []string {
+	var doubts []string
+	for i := range r.docs {
+		doc := &r.docs[i]
+		u := unitOf(doc)
+		if why := wordOfPod(&u); why != "" && !doc.Header.Blank {
+			doubts = append(doubts, u.String()+" "+why)
+		}
+	}
+	return doubts
+}
+
+// wordsOfPods are texts that documents with pods have.
+var wordsOfPods = []struct{ text, why string }{
+	{"containers", "has the word containers"},
+	{kinds.Label + ": " + kinds.LabelEnabled, "has the label " + kinds.Label},
+	{`"` + kinds.Label + `":`, "has the label " + kinds.Label},
+}
+
+// wordOfPod returns the word of a pod that the text of a unit has, as half a sentence, or "".
+func wordOfPod(u *unit) string {
+	if podFreeKinds[u.kind] {
+		return ""
+	}
+	for _, word := range wordsOfPods {
+		if bytes.Contains(u.text, []byte(word.text)) {
+			return word.why
+		}
+	}
+	return ""
 }
 
 // firstOf shortens a list, so that it stays readable. The report has all of it.

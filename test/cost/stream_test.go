@@ -151,6 +151,23 @@ var hostileStreams = map[string]func(size int) string{
 		return jobHead + oneJob + "        x:\n        - &a0 [a]\n" + fillStream(n,
 			func(i int) string { return fmt.Sprintf("        - &a%d [*a%d, *a%d]\n", i+1, i, i) })
 	},
+	"JSON objects": func(n int) string {
+		return fillStream(n, cost.Numbered(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%d","labels":`+
+			`{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"a"}]}}`+"\n"))
+	},
+	"small JSON objects": func(n int) string { return fillStream(n, cost.Numbered("{}")) },
+	"JSON objects in front of a separator": func(n int) string {
+		return fillStream(n, cost.Numbered(`{"kind":"ConfigMap"} `)) + "\n---\n" + jobHead + oneJob
+	},
+	"flow style in documents": func(n int) string {
+		return fillStream(n, cost.Numbered("---\n{kind: ConfigMap, a: '%d'} {}\n"))
+	},
+	"end markers": func(n int) string { return jobHead + oneJob + fillStream(n, cost.Same("...\n")) },
+	"annotations of a workflow": func(n int) string {
+		return strings.Replace(workflow, "  name: flow\n", "  name: flow\n  annotations:\n"+
+			fillStream(n/2, cost.Numbered("    p%d.pipeline-storage.io/a: b\n")), 1) + "  templates:\n" +
+			fillStream(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n"))
+	},
 	"comments":    func(n int) string { return jobHead + "# " + fillStream(n, cost.Numbered("a\n# ")) + "\n" + oneJob },
 	"one comment": func(n int) string { return jobHead + "# " + strings.Repeat("a", n) + "\n" + oneJob },
 	"blank lines": func(n int) string { return jobHead + strings.Repeat("\n", n) + oneJob },

@@ -40,17 +40,18 @@ var version string
 func Run(args []string, s Streams) int {
 	ignoreBrokenPipe()
 	o, err := ParseOptions(args)
+	if o.Helm == 4 {
+		var messages bytes.Buffer
+		s.Err = io.MultiWriter(s.Err, &messages)
+		defer func() { reportPastHelm(messages.String()) }()
+	}
 	if err == nil {
 		err = o.run(s)
 	}
 	if err == nil {
 		return 0
 	}
-	message := "error: " + err.Error() + "\n"
-	_, _ = io.WriteString(s.Err, message)
-	if o.Helm == 4 {
-		reportPastHelm("pipeline-storage: " + message)
-	}
+	_, _ = io.WriteString(s.Err, "error: "+err.Error()+"\n")
 	return 1
 }
 
@@ -126,7 +127,7 @@ func (o *Options) renderer(stderr io.Writer) (*postrender.Renderer, []string, er
 }
 
 // newRenderer combines a configuration and a release with the flags that no configuration file
-// has: the selection, the hook policy and the removal.
+// has: the selection, the hook policy, the removal and what a warning is worth.
 func (o *Options) newRenderer(config *storage.Config, release storage.Release) *postrender.Renderer {
 	return &postrender.Renderer{
 		Config:   config,
@@ -136,6 +137,7 @@ func (o *Options) newRenderer(config *storage.Config, release storage.Release) *
 		Names:    o.Names,
 		Hooks:    o.Hooks,
 		Remove:   o.Remove,
+		Strict:   o.Strict,
 		Helm4:    o.Helm == 4,
 	}
 }

@@ -22,12 +22,20 @@ func parentIsHelm() bool {
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "helm")
 }
 
-// reportPastHelm writes a message where the person at the keyboard sees it. Helm 4 loses the
-// standard error of a post-renderer that fails (internal/plugin/runtime_subprocess.go); its own
-// is still open, and where the system does not show that, there may be a terminal. It is a best
-// effort and returns no error: the exit code reports the failure in any case. It writes to the
-// first of the two places that accepts the message.
-func reportPastHelm(message string) {
+// reportPastHelm writes messages, a line each, where the person at the keyboard sees them. Helm 4
+// drops the standard error of a post-renderer, whether that fails or not
+// (internal/plugin/runtime_subprocess.go); its own is still open, and where the system does not show
+// that, there may be a terminal. It is a best effort and returns no error: the exit code reports a
+// failure in any case. It writes to the first of the two places that accepts the messages. No
+// messages write nothing.
+func reportPastHelm(messages string) {
+	if messages == "" {
+		return
+	}
+	var text strings.Builder
+	for line := range strings.Lines(messages) {
+		text.WriteString("pipeline-storage: " + line)
+	}
 	for _, name := range []string{fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), "/dev/tty"} {
 		if isFile(os.Stderr, name) {
 			return // it is the standard error of this program, too
@@ -36,7 +44,7 @@ func reportPastHelm(message string) {
 		if err != nil {
 			continue
 		}
-		_, err = f.WriteString(clearOf(f) + message)
+		_, err = f.WriteString(clearOf(f) + text.String())
 		if closeErr := f.Close(); err == nil && closeErr == nil {
 			return
 		}
@@ -54,6 +62,6 @@ func clearOf(f *os.File) string {
 	return strings.Repeat(" ", helmsOwnLines) + "\n"
 }
 
-// helmsOwnLines is more than Helm writes when a post-renderer fails. Those lines then overwrite
+// helmsOwnLines is more than Helm writes behind the messages of a post-renderer. Those lines then overwrite
 // blanks instead of the message.
 const helmsOwnLines = 4096

@@ -34,6 +34,8 @@ type Options struct {
 	Hooks postrender.HookPolicy
 	// Remove removes what was injected, instead.
 	Remove postrender.Removal
+	// Strict refuses manifests that request storage somewhere and get none there.
+	Strict bool
 	// Report is the file for the report; empty: none. It is never -, which would be standard output.
 	Report string
 	// Explain and Diff print for people instead of the stream.
@@ -79,7 +81,8 @@ func (s *sections) usage() string {
 		"Usage:\n" +
 		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
 		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
-		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE\n" +
+		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE \\\n" +
+		"    --post-renderer-args=--strict\n" +
 		"  kustomize build --enable-alpha-plugins --enable-exec DIRECTORY   (as a KRM function: docs/gitops.md)\n")
 	for _, fs := range s.order {
 		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
@@ -146,6 +149,8 @@ func (o *Options) flags() (*sections, map[string]*[]string) {
 			"--remove=all removes the storage objects, too")
 		remove := fs.Lookup("remove")
 		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
+		fs.BoolVar(&o.Strict, "strict", false, "refuse manifests where a label, an annotation or the selection "+
+			"requests storage that no pod gets, instead of a warning")
 		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
 		fs.BoolVar(&o.Explain, "explain", false, "print a table of what would be done, and why not, instead of the manifests")
 		fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
@@ -176,6 +181,8 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 		postrender.RemoveAll,
 	}, o.Remove):
 		return fmt.Errorf("--remove: %q is neither pods nor all", o.Remove)
+	case o.Strict && o.Remove != postrender.RemoveNothing:
+		return errors.New("--strict and --remove cannot be combined: a removal leaves pods without storage")
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):

@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -67,6 +68,19 @@ func (k Table) Lookup(group, kind string) (Kind, bool) {
 		return Kind{}, false
 	}
 	return Kind{Group: group, Kind: kind, Objects: []string{"items[*]"}}, true
+}
+
+// Groups returns the API groups whose rows have a kind of this name, sorted. The core group, "", is not
+// among them.
+func (k Table) Groups(kind string) []string {
+	var groups []string
+	for name := range k.byName {
+		if name.kind == kind && name.group != "" {
+			groups = append(groups, name.group)
+		}
+	}
+	slices.Sort(groups)
+	return groups
 }
 
 // Names returns every kind of the table, whatever its group: enough to decide, before a document is

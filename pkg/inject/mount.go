@@ -133,9 +133,9 @@ func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 		switch other := absolute(m.Path); {
 		case other == clean:
 			return fmt.Errorf(
-				"mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+
+				"mount path %s is taken by %s: choose another by mount.path, --mount-path or the pod annotation "+
 					AnnotationMountPath,
-				mountPath, m.Volume,
+				mountPath, holder(m),
 			)
 		case !storage.IsBelow(other, clean) && !storage.IsBelow(clean, other):
 		case nested < namedNested:
@@ -149,6 +149,14 @@ func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 		p.warn("container %q: mount path %s nests with %d more mounts", c.Name, mountPath, more)
 	}
 	return nil
+}
+
+// holder names what a mount is of: the key, where a project's configuration has it.
+func holder(m kinds.VolumeMount) string {
+	if m.Key != "" {
+		return m.Key
+	}
+	return fmt.Sprintf("volume %q", m.Volume)
 }
 
 // absolute cleans a path inside a container, where a relative one starts at the root.

@@ -1,7 +1,6 @@
 package postrender
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -205,13 +204,6 @@ func (p *injection) noPodsMessage(object kinds.Object) string {
 	return noContainers
 }
 
-// podInConfigMapMessage offers the webhook: it sees the pod when the program that reads the
-// ConfigMap creates it.
-func (p *injection) podInConfigMapMessage() string {
-	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook " +
-		"mount the claim, or set the volume in the chart's values"
-}
-
 // explainLabel adds where the label belongs, when it is on the workload instead of its pod
 // template. Kubernetes copies labels from the pod template only, so that the label has no effect
 // where it is.
@@ -242,7 +234,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 		return true
 	case inject.ReasonNoPods:
 		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u)
-	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
+	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
 		return p.namesLabels(u)
 	default:
 		return false
@@ -254,7 +246,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 func (p *injection) namesLabels(u *unit) bool {
 	requirements, _ := p.selector().Requirements()
 	return !slices.ContainsFunc(requirements,
-		func(q labels.Requirement) bool { return !bytes.Contains(u.text, []byte(q.Key()+":")) })
+		func(q labels.Requirement) bool { return !mentionsKey(u.text, []byte(q.Key())) })
 }
 
 // addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier

@@ -141,8 +141,8 @@ type pass interface {
 	isMissed(u *unit, object kinds.Object, reason inject.Reason) bool
 	// noPodsMessage is the advice for an object whose pods are not defined in it.
 	noPodsMessage(object kinds.Object) string
-	// podInConfigMapMessage is the advice for a pod that is text in a ConfigMap.
-	podInConfigMapMessage() string
+	// textAdvice is the advice for pods that are text in an object.
+	textAdvice(t *podText) string
 	// storage decides about the storage objects, when every unit is decided.
 	storage() error
 	// warn adds the warnings that need every decision.
@@ -184,11 +184,21 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 		r.present = append(r.present, presentObject{u, object})
 		return nil, nil
 	}
+	isReported := r.reportTexts(u, object)
+	if object.MorePods && object.Known {
+		r.addWorkload(u, object, inject.Decision{
+			Reason: inject.ReasonUnsupportedKind, Message: unsupportedMessage(&object),
+		})
+		isReported = true
+	}
 	reason, message := r.skipObject(object)
-	if reason == "" && object.Known {
+	if reason == "" && len(object.Pods) > 0 {
 		return r.pass.decide(u, object)
 	}
 	r.pass.addSkipped(u, object)
+	if reason == inject.ReasonNoPods && (isReported || object.HasObjects) {
+		return nil, nil
+	}
 	if reason != "" {
 		r.addWorkload(u, object, inject.Decision{Reason: reason, Message: message})
 	}
@@ -199,8 +209,11 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
-	case !object.Known && holdsPods(object.Content):
-		return inject.ReasonUnsupportedKind, unsupportedMessage(object)
+	case object.Problem != "":
+		return inject.ReasonUnsupportedKind, "it stands in another object and cannot be read, so that nothing is " +
+			"mounted in it: " + object.Problem
+	case !object.Known && object.MorePods:
+		return inject.ReasonUnsupportedKind, unsupportedMessage(&object)
 	case !object.Known:
 		return "", ""
 	case len(object.Pods) == 0:

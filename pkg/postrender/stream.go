@@ -244,8 +244,7 @@ func (r *run) decideUnparsed(i int) {
 // decideParsed decides about a document that was read. Only one that is required can be refused.
 func (r *run) decideParsed(d *document) error {
 	switch {
-	case !d.isRequired:
-		r.reportUnsupported(&d.unit, d.tree)
+	case !d.isRequired && d.tree == nil: // Helm judges it
 		r.pass.addUnparsed(&d.unit)
 		return nil
 	case len(d.doc.Body) > maxDocument:

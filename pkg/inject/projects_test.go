@@ -1,6 +1,7 @@
 package inject_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -172,6 +173,9 @@ func TestTheTemplateOfASparkDriverCanAsk(t *testing.T) {
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[1].Reason)
 }
 
+// everyPod selects every pod.
+var everyPod = inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: labels.Everything()}
+
 // TestConfigurationOfSparkMountsVolumes is about volumes that keys of sparkConf put into the pods of a role,
 // by both operators.
 func TestConfigurationOfSparkMountsVolumes(t *testing.T) {
@@ -184,13 +188,13 @@ func TestConfigurationOfSparkMountsVolumes(t *testing.T) {
 	)
 	operators := map[string]string{
 		"Kubeflow": "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec:\n" +
-			"  driver: {}\n  executor: {}\n  sparkConf:\n",
+			"  driver: {}\n  executor: {}\n  sparkConf: CONF\n",
 		"Kubeflow, scheduled": "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: ScheduledSparkApplication\nspec: " +
-			"{template: {driver: {}, executor: {}, sparkConf: {\n",
-		"Apache": "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n  sparkConf:\n",
+			"{template: {driver: {}, executor: {}, sparkConf: CONF}}\n",
+		"Apache": "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n  sparkConf: CONF\n",
 		"Apache, with containers": "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n" +
 			"  driverSpec: {podTemplateSpec: {spec: {containers: [{name: main}]}}}\n" +
-			"  executorSpec: {podTemplateSpec: {spec: {containers: [{name: main}]}}}\n  sparkConf:\n",
+			"  executorSpec: {podTemplateSpec: {spec: {containers: [{name: main}]}}}\n  sparkConf: CONF\n",
 	}
 	for name, tt := range map[string]struct {
 		conf      map[string]string
@@ -202,7 +206,9 @@ func TestConfigurationOfSparkMountsVolumes(t *testing.T) {
 			fmt.Sprintf(taken, driver+"mount.path"), fmt.Sprintf(taken, executor+"mount.path"),
 		},
 		"of one role": {map[string]string{executor + "mount.path": "/data"}, "", fmt.Sprintf(taken, executor+"mount.path")},
-		"at another path":   {map[string]string{driver + "mount.path": "/scratch", driver + "options.claimName": "c"}, "", ""},
+		"at another path": {
+			map[string]string{driver + "mount.path": "/scratch", driver + "options.claimName": "c"}, "", "",
+		},
 		"by our name": {
 			map[string]string{"spark.kubernetes.driver.volumes.nfs.pipeline-storage.mount.path": "/x"},
 			`the name "pipeline-storage" is taken by spark.kubernetes.driver.volumes.nfs.pipeline-storage.mount.path: rename ` +
@@ -218,18 +224,11 @@ func TestConfigurationOfSparkMountsVolumes(t *testing.T) {
 	} {
 		for operator, head := range operators {
 			t.Run(operator+" "+name, func(t *testing.T) {
-				isFlow := strings.HasSuffix(head, "{\n")
-				text := head
-				for key, value := range tt.conf {
-					text += "    " + key + ": " + value + map[bool]string{true: ",\n", false: "\n"}[isFlow]
-				}
-				if isFlow {
-					text += "}}}\n"
-				}
-				document := injecttest.Decode(t, text)
+				conf, err := json.Marshal(tt.conf)
+				require.NoError(t, err)
+				document := injecttest.Decode(t, strings.Replace(head, "CONF", string(conf), 1))
 				config := injecttest.Load(t, "profiles: [{name: default}]\n")
-				result := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml",
-					Selector: labels.Everything()}, injecttest.Find(t, config, document)[0].Pods...)
+				result := inject.Patch(config, everyPod, injecttest.Find(t, config, document)[0].Pods...)
 				require.Len(t, result.Decisions, 2)
 				for i, exp := range []string{tt.expDriver, tt.expWorker} {
 					assert.Equal(t, exp != "", result.Decisions[i].Reason == inject.ReasonConflict, "%+v", result.Decisions[i])
@@ -250,8 +249,7 @@ func TestConfigurationOfSparkMountsTheClaim(t *testing.T) {
 		"    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.options.claimName: pvc-data-pipeline.demo\n"+
 		"  driverSpec: {podTemplateSpec: {spec: {containers: [{name: log}, {name: spark}]}}}\n")
 	pods := injecttest.Find(t, config, document)[0].Pods
-	result := inject.Patch(config, inject.Request{Release: injecttest.Release, Namespace: "ml",
-		Selector: labels.Everything()}, pods[0])
+	result := inject.Patch(config, everyPod, pods[0])
 	var ops []string
 	for _, op := range result.Operations {
 		ops = append(ops, op.Path)

@@ -210,13 +210,10 @@ func requireNoneSilent(t *testing.T, found []foundPod, out *postrender.Output) {
 // covers reports whether a decision is about a pod that was not mounted: its text, or the pod itself or
 // the object around it.
 func covers(w *postrender.Workload, pod *foundPod) bool {
-	switch w.Reason {
-	case inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
+	if w.Reason == inject.ReasonPodInConfigMap || w.Reason == inject.ReasonPodAsText {
 		return pod.text == w.Pod
-	case inject.ReasonInjected:
-		return false
 	}
-	return pod.text == "" && strings.HasPrefix(pod.path, w.Pod)
+	return w.Reason != inject.ReasonInjected && pod.text == "" && strings.HasPrefix(pod.path, w.Pod)
 }
 
 // isAdded reports whether a document is a storage object of the run.

@@ -226,7 +226,7 @@ func (f *placeFinder) pod(around map[string]any, step string, spec map[string]an
 		SecurityContext: []string{"securityContext"}, Affinity: []string{"affinity"}, Volumes: "volumes",
 		Containers: []string{"initContainers[*]", "containers[*]"},
 	}
-	metadata := any(f.object.Content["metadata"])
+	metadata := f.object.Content["metadata"]
 	if isMapping(spec["metadata"]) {
 		paths.Metadata, metadata = []string{"metadata", "$.metadata"}, spec["metadata"]
 	}

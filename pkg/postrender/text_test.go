@@ -140,6 +140,7 @@ func TestTextsThatAreNoPods(t *testing.T) {
 		"a Service": inText(configMap, "a", "apiVersion: v1\nkind: Service\nmetadata: {name: image}\nspec: {}\n"),
 		"a policy": inText(configMap, "a", "apiVersion: kyverno.io/v1\nkind: Policy\n"+
 			"spec: {a: {containers: [{image: x}]}}\n"),
+		"a patch of a pod": inText(configMap, "a", "containers:\n- name: main\n  resources: {limits: {cpu: 1}}\n"),
 		"a list of images": inText(configMap, "a", "kind: Images\nimages:\n- image: a\n"),
 		"a secret of words": "apiVersion: v1\nkind: Secret\ndata: {a: " +
 			base64.StdEncoding.EncodeToString([]byte("the containers: none")) + "}\n",

@@ -52,7 +52,8 @@ func hasObject(value any, fields ...string) bool {
 // hasImages reports whether a value is a list of containers of a pod that can run.
 func hasImages(value any) bool { return hasObject(value, "image") }
 
-// hasContainers reports whether a value is a list of containers. An operator may fill in the image.
+// hasContainers reports whether a value is a list of containers. An operator may fill in the image; where
+// none does, containers without one only patch those of another place.
 func hasContainers(value any) bool { return hasObject(value, "image", "name") }
 
 // seemsToHoldPod reports whether a decoded value seems to have a pod in it: lists of containers,
@@ -209,9 +210,9 @@ func (f *placeFinder) fields(name string, value map[string]any) {
 
 // pod notes a pod spec. One in a field spec belongs to the pod, or the pod template, around it.
 func (f *placeFinder) pod(around map[string]any, step string, spec map[string]any) {
-	isPod := hasContainers(spec[containersField])
-	if f.object.Known {
-		isPod = hasImages(spec[containersField]) && !f.isServed()
+	isPod := hasImages(spec[containersField]) && !f.isServed()
+	if !f.object.Known && f.object.Kind != "" {
+		isPod = hasContainers(spec[containersField])
 	}
 	if !isPod {
 		return

@@ -11,6 +11,7 @@ const anyKind = ""
 var policies = map[groupKind]bool{
 	{"admissionregistration.k8s.io", anyKind}:            true,
 	{"apiextensions.k8s.io", "CustomResourceDefinition"}: true,
+	{"", "CustomResourceDefinition"}:                     true, // its kind is enough, where no apiVersion is written
 	{"kyverno.io", anyKind}:                              true,
 	{"policies.kyverno.io", anyKind}:                     true,
 	{"config.gatekeeper.sh", anyKind}:                    true,

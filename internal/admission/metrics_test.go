@@ -13,8 +13,9 @@ import (
 // otherReasons are the reasons of pkg/inject that an admission never has: those of rendered objects
 // and of [inject.Remove].
 var otherReasons = []inject.Reason{
-	inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonNoPods, inject.ReasonLabelled,
-	inject.ReasonHookNotInjected, inject.ReasonRemoved, inject.ReasonRetained, inject.ReasonNothingToRemove,
+	inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText, inject.ReasonNoPods,
+	inject.ReasonLabelled, inject.ReasonHookNotInjected, inject.ReasonRemoved, inject.ReasonRetained,
+	inject.ReasonNothingToRemove,
 }
 
 // TestEveryReasonHasACounter finds the reasons in the source, so that a new one cannot be forgotten.

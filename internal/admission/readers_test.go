@@ -105,7 +105,8 @@ func convert(t *testing.T, from, into any) {
 // podsOfSamples are the pods of this repository's examples and of the kinds' test data.
 func podsOfSamples(t testing.TB) []string {
 	t.Helper()
-	return podsIn(t, 60, "../../examples/*/*.yaml", "../../test/kinds/testdata/*.in.yaml")
+	return podsIn(t, 60, "../../examples/*/*.yaml", "../../test/kinds/testdata/*.in.yaml",
+		"../../pkg/postrender/testdata/render/objects-*.in.yaml")
 }
 
 // podsOfCharts are the pods of public charts, where they lie beside the repository.

@@ -27,6 +27,8 @@ const (
 	ReasonUnsupportedKind Reason = "UnsupportedKind"
 	// ReasonPodInConfigMap: a ConfigMap holds a pod as text, as Airflow's pod_template_file does.
 	ReasonPodInConfigMap Reason = "PodInConfigMap"
+	// ReasonPodAsText: a Secret or another object holds a pod as text.
+	ReasonPodAsText Reason = "PodAsText"
 	// ReasonNoPods: the object is of a kind that holds pods, but holds none.
 	ReasonNoPods Reason = "NoPods"
 	// ReasonLabelled: the object does not hold the pod's containers, but labels that reach it: the

@@ -24,6 +24,9 @@ func (p *podPatch) label() (Reason, string) {
 			"nothing can be mounted here, because %s, and its label %s is %q already", p.why(), kinds.Label, value,
 		)
 	}
+	if err := p.checkConf(); err != nil {
+		return ReasonConflict, err.Error()
+	}
 	p.addLabel(p.pod.Label)
 	return ReasonLabelled, fmt.Sprintf("nothing can be mounted here, because %s; %s", p.why(), byLabel)
 }

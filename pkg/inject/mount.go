@@ -132,15 +132,23 @@ func (p *podPatch) checkPath(mountPath string, c *kinds.Container) error {
 		switch other := absolute(m.Path); {
 		case other == clean:
 			return fmt.Errorf(
-				"mount path %s is taken by volume %q: choose another by mount.path, --mount-path or the pod annotation "+
+				"mount path %s is taken by %s: choose another by mount.path, --mount-path or the pod annotation "+
 					AnnotationMountPath,
-				mountPath, m.Volume,
+				mountPath, holder(m),
 			)
 		case storage.IsBelow(other, clean) || storage.IsBelow(clean, other):
 			p.nested.add(c.Name, mountPath, &m)
 		}
 	}
 	return nil
+}
+
+// holder names what a mount is of: the key, where a project's configuration has it.
+func holder(m kinds.VolumeMount) string {
+	if m.Key != "" {
+		return m.Key
+	}
+	return fmt.Sprintf("volume %q", m.Volume)
 }
 
 // absolute cleans a path inside a container, where a relative one starts at the root.

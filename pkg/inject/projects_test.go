@@ -1,10 +1,14 @@
 package inject_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -167,4 +171,90 @@ func TestTheTemplateOfASparkDriverCanAsk(t *testing.T) {
 	require.Len(t, result.Decisions, 2)
 	assert.Equal(t, inject.ReasonInjected, result.Decisions[0].Reason)
 	assert.Equal(t, inject.ReasonNotSelected, result.Decisions[1].Reason)
+}
+
+// everyPod selects every pod.
+var everyPod = inject.Request{Release: injecttest.Release, Namespace: "ml", Selector: labels.Everything()}
+
+// TestConfigurationOfSparkMountsVolumes is about volumes that keys of sparkConf put into the pods of a role,
+// by both operators.
+func TestConfigurationOfSparkMountsVolumes(t *testing.T) {
+	const (
+		volumes  = ".volumes.persistentVolumeClaim.d."
+		driver   = "spark.kubernetes.driver" + volumes
+		executor = "spark.kubernetes.executor" + volumes
+		taken    = "mount path /data is taken by %s: choose another by mount.path, --mount-path or the pod annotation " +
+			"pipeline-storage.io/mount-path"
+	)
+	operators := map[string]string{
+		"Kubeflow": "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec:\n" +
+			"  driver: {}\n  executor: {}\n  sparkConf: CONF\n",
+		"Kubeflow, scheduled": "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: ScheduledSparkApplication\nspec: " +
+			"{template: {driver: {}, executor: {}, sparkConf: CONF}}\n",
+		"Apache": "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n  sparkConf: CONF\n",
+		"Apache, with containers": "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n" +
+			"  driverSpec: {podTemplateSpec: {spec: {containers: [{name: main}]}}}\n" +
+			"  executorSpec: {podTemplateSpec: {spec: {containers: [{name: main}]}}}\n  sparkConf: CONF\n",
+	}
+	for name, tt := range map[string]struct {
+		conf      map[string]string
+		expDriver string // a part of the message; empty: it is not refused
+		expWorker string
+	}{
+		"at our path": {
+			map[string]string{driver + "mount.path": "/data", executor + "mount.path": "/data/"},
+			fmt.Sprintf(taken, driver+"mount.path"), fmt.Sprintf(taken, executor+"mount.path"),
+		},
+		"of one role": {map[string]string{executor + "mount.path": "/data"}, "", fmt.Sprintf(taken, executor+"mount.path")},
+		"at another path": {
+			map[string]string{driver + "mount.path": "/scratch", driver + "options.claimName": "c"}, "", "",
+		},
+		"by our name": {
+			map[string]string{"spark.kubernetes.driver.volumes.nfs.pipeline-storage.mount.path": "/x"},
+			`the name "pipeline-storage" is taken by spark.kubernetes.driver.volumes.nfs.pipeline-storage.mount.path: rename ` +
+				"that volume or the profile",
+			"",
+		},
+		"other keys": {
+			map[string]string{
+				"spark.kubernetes.driver.volumes.nfs": "/data", driver + "mount.subPath": "/data", "mount.path": "/data",
+			},
+			"", "",
+		},
+	} {
+		for operator, head := range operators {
+			t.Run(operator+" "+name, func(t *testing.T) {
+				conf, err := json.Marshal(tt.conf)
+				require.NoError(t, err)
+				document := injecttest.Decode(t, strings.Replace(head, "CONF", string(conf), 1))
+				config := injecttest.Load(t, "profiles: [{name: default}]\n")
+				result := inject.Patch(config, everyPod, injecttest.Find(t, config, document)[0].Pods...)
+				require.Len(t, result.Decisions, 2)
+				for i, exp := range []string{tt.expDriver, tt.expWorker} {
+					assert.Equal(t, exp != "", result.Decisions[i].Reason == inject.ReasonConflict, "%+v", result.Decisions[i])
+					assert.Contains(t, result.Decisions[i].Message, exp)
+				}
+			})
+		}
+	}
+}
+
+// TestConfigurationOfSparkMountsTheClaim has the claim in sparkConf: the main container keeps it where it
+// is, and Spark's further containers get it too.
+func TestConfigurationOfSparkMountsTheClaim(t *testing.T) {
+	config := injecttest.Load(t, "profiles: [{name: default, env: DATA}]\n")
+	document := injecttest.Decode(t, "apiVersion: spark.apache.org/v1\nkind: SparkApplication\nspec:\n  sparkConf:\n"+
+		"    spark.kubernetes.driver.podTemplateContainerName: spark\n"+
+		"    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.mount.path: /mine\n"+
+		"    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.options.claimName: pvc-data-pipeline.demo\n"+
+		"  driverSpec: {podTemplateSpec: {spec: {containers: [{name: log}, {name: spark}]}}}\n")
+	pods := injecttest.Find(t, config, document)[0].Pods
+	result := inject.Patch(config, everyPod, pods[0])
+	var ops []string
+	for _, op := range result.Operations {
+		ops = append(ops, op.Path)
+	}
+	const containers = "/spec/driverSpec/podTemplateSpec/spec/containers/"
+	assert.ElementsMatch(t, []string{containers + "0/volumeMounts", containers + "0/env", containers + "1/env"}, ops)
+	assert.Empty(t, pods[0].Volumes, "Spark adds the volume")
 }

@@ -59,7 +59,45 @@ func (p *podPatch) volume(profile *chosenProfile) (kinds.PodVolume, error) {
 			"the name %q is taken by a claim template: rename that template or the profile", name,
 		)
 	}
+	if err := p.checkConfName(name); err != nil {
+		return kinds.PodVolume{}, err
+	}
 	return p.addVolume(profile, kinds.PodVolume{Name: name, Claim: claim}), nil
+}
+
+// checkConfName refuses a name that a volume of the project's configuration has.
+func (p *podPatch) checkConfName(name string) error {
+	for _, v := range p.pod.ConfVolumes {
+		if v.Name == name {
+			return fmt.Errorf("the name %q is taken by %s: rename that volume or the profile", name, v.Key)
+		}
+	}
+	return nil
+}
+
+// checkConf refuses what the webhook would refuse when it finds a pod whose containers are not here,
+// because the project's configuration has something in the place of the claim.
+func (p *podPatch) checkConf() error {
+	if len(p.pod.ConfVolumes) == 0 {
+		return nil
+	}
+	chosen, err := p.choose()
+	if err != nil {
+		return err
+	}
+	for _, profile := range chosen {
+		claim := profile.ClaimName(storage.Release{}, p.request.Namespace)
+		if slices.ContainsFunc(p.pod.ConfVolumes, func(v kinds.ConfVolume) bool { return v.Claim == claim }) {
+			continue
+		}
+		if err := p.checkConfName(profile.VolumeName()); err != nil {
+			return err
+		}
+		if err := p.checkPath(profile.Mount.Path, p.pod.ConfContainer()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addVolume adds a volume to the pod, and to the document unless another of its pods has brought

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
@@ -115,7 +113,6 @@ func corpusTable(t *testing.T) string {
 			if len(editsOf(doc, out)) > 0 {
 				r.changed++
 			}
-			requireReported(t, doc, &out.Report)
 		}
 		b.WriteString(r.line(strings.TrimSuffix(filepath.Base(file), ".yaml"), withDefaultPath(t, in)))
 		all.documents, all.changed = all.documents+r.documents, all.changed+r.changed
@@ -163,66 +160,6 @@ func countKinds(report *postrender.Report, describe func(*postrender.Workload) s
 		parts = append(parts, fmt.Sprintf("%s %d", what, counts[what]))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// noPods are kinds that speak of containers without having a pod: schemas, and rules about the pods
-// of others.
-var noPods = []string{
-	"CustomResourceDefinition", "PrometheusRule", "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy",
-	"ValidatingWebhookConfiguration",
-	"MutatingWebhookConfiguration",
-}
-
-// requireReported requires that a document with a pod in it is in the report. What a pod looks like
-// is defined here again, apart from the table of kinds and from what the renderer itself looks for:
-// something with an image, or text that is a pod.
-func requireReported(t *testing.T, doc manifest.Document, report *postrender.Report) {
-	t.Helper()
-	var content map[string]any
-	if err := yaml.Unmarshal(doc.Body, &content); err != nil {
-		return // Helm judges it
-	}
-	kind, _ := content["kind"].(string)
-	if slices.Contains(noPods, kind) || !showsPod(content) {
-		return
-	}
-	assert.True(t, slices.ContainsFunc(report.Workloads, func(w postrender.Workload) bool {
-		return w.Document == doc.Number && w.Reason != ""
-	}), "document %d %s/%s holds a pod and is silent", doc.Number, kind, nameOf(content))
-}
-
-func nameOf(content map[string]any) any {
-	meta, _ := content["metadata"].(map[string]any)
-	return meta["name"]
-}
-
-// podText is a pod in a block of text.
-var podText = regexp.MustCompile(`(?m)^\s*kind: Pod\s*$`)
-
-func showsPod(value any) bool {
-	switch value := value.(type) {
-	case string:
-		return podText.MatchString(value)
-	case map[string]any:
-		for _, key := range []string{"containers", "initContainers", "steps", "sidecars"} {
-			if list, _ := value[key].([]any); slices.ContainsFunc(list, hasImage) {
-				return true
-			}
-		}
-		for _, child := range value {
-			if showsPod(child) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(value, showsPod)
-	}
-	return false
-}
-
-func hasImage(value any) bool {
-	object, _ := value.(map[string]any)
-	return object["image"] != nil
 }
 
 // withDefaultPath lists the pods that are refused when the mount path is the default, which some

@@ -211,13 +211,6 @@ func (p *injection) noPodsMessage(object kinds.Object) string {
 	return noContainers
 }
 
-// podInConfigMapMessage offers the webhook: it sees the pod when the program that reads the
-// ConfigMap creates it.
-func (p *injection) podInConfigMapMessage() string {
-	return podInConfigMap + "put the label pipeline-storage=enabled on that pod and let the webhook " +
-		"mount the claim, or set the volume in the chart's values"
-}
-
 // selector returns the selector that counts: the one that was set, or the opt-in label.
 func (p *injection) selector() labels.Selector {
 	if p.Selector == nil {
@@ -235,7 +228,7 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 		return true
 	case inject.ReasonNoPods:
 		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u) || p.selects(object.Labels)
-	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap:
+	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
 		return p.namesLabels(u)
 	default:
 		return false

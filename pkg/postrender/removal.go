@@ -2,6 +2,7 @@ package postrender
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -70,11 +71,6 @@ func (p *removal) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manife
 
 // noPodsMessage has no advice: there is nothing to remove from an object without pods.
 func (p *removal) noPodsMessage(kinds.Object) string { return noContainers }
-
-// podInConfigMapMessage leaves the removal to people, because text is not edited.
-func (p *removal) podInConfigMapMessage() string {
-	return podInConfigMap + "if it mounts the claim, remove the volume and its mounts from it by hand"
-}
 
 // isMissed reports whether an object whose pods are not defined in it names a claim. Such an
 // object may refer to pods that still use the claim.
@@ -175,7 +171,7 @@ func (p *removal) addSkipped(u *unit, object kinds.Object) {
 		p.addMounts(u, object, nil)
 		return
 	}
-	text, err := manifest.Encode(object.Content) // the pass judges other objects of the document by themselves
+	text, err := json.Marshal(object.Content) // the pass judges other objects of the document by themselves
 	if err != nil {
 		text = u.text
 	}

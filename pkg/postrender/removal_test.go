@@ -175,6 +175,7 @@ var notRestored = map[string]string{
 	"kserve":                              labelAdded,
 	"labels-where-nothing-can-be-mounted": labelAdded,
 	"other-pipeline-kinds":                labelAdded,
+	"spark-conf-mounts-the-claim":         labelAdded,
 	"tekton-steps-by-reference":           labelAdded,
 	"cr-argo-workflows":                   labelAdded,
 	"cr-kueue":                            labelAdded,
@@ -380,7 +381,7 @@ func TestRetainsStorageThatIsStillUsed(t *testing.T) {
 			more: "---\n" + in(`{"kind":"Runner","spec":{"claimName":"%s"}}`) + "\n",
 			exp:  " names the claim",
 		},
-		"a pod in a ConfigMap names it":  {more: in(template), exp: "document 5 ConfigMap names the claim"},
+		"a pod in a ConfigMap names it":  {more: in(template), exp: "document 5 ConfigMap/t names the claim"},
 		"a kind without containers does": {more: in(workflow), exp: "document 5 Workflow/w names the claim"},
 		"an item of a List names it": {
 			more: in("---\napiVersion: v1\nkind: List\nitems:\n- " +

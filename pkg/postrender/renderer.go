@@ -125,6 +125,8 @@ type run struct {
 	docs   []manifest.Document
 	// rootKinds are the kinds of the documents, as far as they are known.
 	rootKinds []string
+	// decoded reports which documents were decoded.
+	decoded []bool
 	// parsed are the documents that were parsed, in the order of the stream.
 	parsed []*document
 	// present are the storage objects that the stream has.
@@ -149,8 +151,8 @@ type pass interface {
 	isMissed(u *unit, object kinds.Object, reason inject.Reason) bool
 	// noPodsMessage is the advice for an object whose pods are not defined in it.
 	noPodsMessage(object kinds.Object) string
-	// podInConfigMapMessage is the advice for a pod that is text in a ConfigMap.
-	podInConfigMapMessage() string
+	// textAdvice is the advice for pods that are text in an object.
+	textAdvice(t *podText) string
 	// storage decides about the storage objects, when every unit is decided.
 	storage() error
 	// warn adds the warnings that need every decision.
@@ -173,7 +175,7 @@ func newRun(r *Renderer, stream []byte) *run {
 		},
 	}
 	run.docs = manifest.Split(stream)
-	run.rootKinds = make([]string, len(run.docs))
+	run.rootKinds, run.decoded = make([]string, len(run.docs)), make([]bool, len(run.docs))
 	for i := range run.docs {
 		run.rootKinds[i] = unitOf(&run.docs[i]).kind
 	}
@@ -195,11 +197,21 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 	if object.Kind == "" {
 		r.addUnread(u, "is no object with a kind")
 	}
+	isReported := r.reportTexts(u, object)
+	if object.MorePods && object.Known {
+		r.addWorkload(u, object, inject.Decision{
+			Reason: inject.ReasonUnsupportedKind, Message: r.unsupportedMessage(&object),
+		})
+		isReported = true
+	}
 	reason, message := r.skipObject(object)
-	if reason == "" && object.Known {
+	if reason == "" && len(object.Pods) > 0 {
 		return r.pass.decide(u, object)
 	}
 	r.pass.addSkipped(u, object)
+	if reason == inject.ReasonNoPods && (isReported || object.HasObjects) {
+		return nil, nil
+	}
 	if reason != "" {
 		r.addWorkload(u, object, inject.Decision{Reason: reason, Message: message})
 	}
@@ -210,8 +222,11 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
-	case !object.Known && holdsPods(object.Content):
-		return inject.ReasonUnsupportedKind, r.unsupportedMessage(object)
+	case object.Problem != "":
+		return inject.ReasonUnsupportedKind, "it stands in another object and cannot be read, so that nothing is " +
+			"mounted in it: " + object.Problem
+	case !object.Known && object.MorePods:
+		return inject.ReasonUnsupportedKind, r.unsupportedMessage(&object)
 	case !object.Known:
 		return "", ""
 	case len(object.Pods) == 0:

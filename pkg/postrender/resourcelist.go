@@ -85,6 +85,12 @@ func readResourceList(doc manifest.Document) (*ResourceList, error) {
 	return &ResourceList{doc: doc, tree: tree, content: content}, nil
 }
 
+// isList reports whether a decoded value is a list.
+func isList(value any) bool {
+	_, ok := value.([]any)
+	return ok
+}
+
 // readConfig reads the configuration of the list. It refuses a list that has no place for
 // results. Config is encoded again from the decoded value, because anchors of the list may be
 // used in it.
@@ -171,7 +177,10 @@ func (l *ResourceList) refused(report *Report) *Output {
 // list decides about every item and then about the storage that they need. It returns all
 // conflicts at once.
 func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
-	objects, err := p.table.Find(list.content)
+	items := map[string]any{ // neither functionConfig nor results are objects of the package
+		"apiVersion": list.content["apiVersion"], "kind": list.content["kind"], "items": list.content["items"],
+	}
+	objects, err := p.table.Find(items)
 	if err != nil {
 		return nil, err
 	}
@@ -208,19 +217,12 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 // its position in the list. The pointer of a pod starts at the item, not at the list.
 func (p *injection) item(object kinds.Object) ([]jsonpatch.Operation, error) {
 	u := &unit{number: itemNumber(object.Path), kind: object.Kind}
-	switch text := configMapText(object); {
-	case mentionsPod(text) && mentionsPodKey(text):
-		u.text = text
-		p.addPodInConfigMap(u, object)
-		return nil, nil
-	case !object.Known && podFreeKinds[object.Kind]:
-		return nil, nil
-	case !object.Known || len(object.Pods) == 0:
+	if len(object.Pods) == 0 || object.MorePods {
 		u.text, _ = manifest.Encode(object.Content) // to search it for the label
 	}
 	before := len(p.report.Workloads)
 	ops, err := p.decideObject(u, object)
-	if why := wordOfPod(u); why != "" && before == len(p.report.Workloads) {
+	if why := wordOfPod(u, wordsOfDecoded); why != "" && before == len(p.report.Workloads) {
 		p.addUnread(u, why)
 	}
 	for i := range p.report.Workloads[before:] {

@@ -286,7 +286,7 @@ func TestWarnsAboutItems(t *testing.T) {
 	require.Len(t, out.Report.Workloads, 2)
 	assert.Equal(t, inject.ReasonInjected, out.Report.Workloads[0].Reason)
 	assert.Equal(t, inject.ReasonPodInConfigMap, out.Report.Workloads[1].Reason)
-	assert.Contains(t, string(out.Bytes()), "- message: \"PodInConfigMap: a pod inside a ConfigMap")
+	assert.Contains(t, string(out.Bytes()), "- message: \"PodInConfigMap: data.pod.yaml holds Pod as text")
 }
 
 // FuzzResourceList takes arbitrary bytes for the input of a function: what comes out is a list with

@@ -262,14 +262,14 @@ func (r *run) decideParsed(d *document) error {
 	switch {
 	case errors.As(d.err, &second):
 		return fmt.Errorf("%s: %w", d.first(), second)
-	case !d.isRequired:
-		r.reportOptional(d)
+	case !d.isRequired && d.tree == nil:
+		r.reportUnread(d) // Helm judges it
 		return nil
 	case len(d.doc.Body) > maxDocument:
 		return fmt.Errorf("%s: is larger than %d MiB, far more than an API server takes: split it", d.where(),
 			maxDocument>>20)
 	case d.err != nil && d.parseKind == "" && !r.namesKind(d.doc.Body):
-		r.reportOptional(d)
+		r.reportUnread(d)
 		return nil // neither a pod nor storage: Helm judges it
 	case d.err != nil:
 		return fmt.Errorf("%s: cannot be parsed: %w", d.where(), d.err)
@@ -277,16 +277,13 @@ func (r *run) decideParsed(d *document) error {
 	return r.decideObjects(d)
 }
 
-// reportOptional reports what is known of a document that need not be valid.
-func (r *run) reportOptional(d *document) {
-	switch {
-	case d.err != nil:
-		r.addUnread(&d.unit, "cannot be parsed")
-	case d.tree == nil:
-		r.addUnread(&d.unit, "is larger than all that is parsed")
-	case seemsToHoldPod(d.doc):
-		r.reportUnsupported(&d.unit, d.tree)
+// reportUnread notes a document that could not be read, and need not be valid.
+func (r *run) reportUnread(d *document) {
+	why := "is larger than all that is parsed"
+	if d.err != nil {
+		why = "cannot be parsed"
 	}
+	r.addUnread(&d.unit, why)
 	r.pass.addUnparsed(&d.unit)
 }
 
@@ -304,7 +301,7 @@ func (r *run) decideObjects(d *document) error {
 	if err != nil {
 		return fmt.Errorf("document %d %w", d.number, err)
 	}
-	r.rootKinds[d.index] = rootKind(content)
+	r.rootKinds[d.index], r.decoded[d.index] = rootKind(content), true
 	for _, object := range objects {
 		ops, err := r.decideObject(&d.unit, object)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 // ungroupedMessage is the advice for an object that seems to hold a pod and has no API group. A row
 // of the table would not help: every kind of Kubernetes' core group that holds pods has one. So
 // apiVersion is missing or wrong, and kubectl and Helm refuse the object.
-func (r *run) ungroupedMessage(object kinds.Object) string {
+func (r *run) ungroupedMessage(object *kinds.Object) string {
 	advice := "write its apiVersion"
 	if groups := r.table.Groups(object.Kind); len(groups) > 0 {
 		advice += ", which is of the group " + strings.Join(groups, " or ")

@@ -37,7 +37,7 @@ spec:
 	assert.Equal(t,
 		`it seems to hold a pod, but kind Training of group "example.com" is not known: add a row for it under kinds: in `+
 			`the configuration file, `+
-			`such as {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}`,
+			`such as {group: "example.com", kind: "Training", pods: [{podTemplate: "spec.roles{*}.template"}]}`,
 		out.Report.Workloads[0].Message)
 
 	config, _, err := storage.Load([]byte(`
@@ -45,7 +45,7 @@ apiVersion: pipeline-storage.io/v1alpha1
 kind: StorageConfig
 profiles: [{name: default}]
 kinds:
-- {group: "example.com", kind: Training, pods: [{podTemplate: "spec.roles.Master.template"}]}
+- {group: "example.com", kind: "Training", pods: [{podTemplate: "spec.roles{*}.template"}]}
 `))
 	require.NoError(t, err)
 	r := &postrender.Renderer{

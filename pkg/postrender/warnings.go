@@ -155,32 +155,42 @@ func (p *injection) nothingMatched() string {
 }
 
 // doubts names the documents of the stream in which no pod was found although their texts have a word
-// of one. They are searched only when nothing was selected.
+// of one. They are searched only when nothing was selected. What was decoded was searched for containers.
 func (r *run) doubts() []string {
 	var doubts []string
 	for i := range r.docs {
 		doc := &r.docs[i]
 		u := unitOf(doc)
-		if why := wordOfPod(&u); why != "" && !doc.Header.Blank {
+		words := wordsOfPods
+		if r.decoded[i] {
+			words = wordsOfDecoded
+		}
+		if why := wordOfPod(&u, words); why != "" && !doc.Header.Blank {
 			doubts = append(doubts, u.String()+" "+why)
 		}
 	}
 	return doubts
 }
 
-// wordsOfPods are texts that documents with pods have.
-var wordsOfPods = []struct{ text, why string }{
-	{"containers", "has the word containers"},
+// wordOfPods is a text that documents with pods have, and how a sentence says that.
+type wordOfPods struct{ text, why string }
+
+// wordsOfPods are such texts, the one that is searched for in other ways last.
+var wordsOfPods = []wordOfPods{
 	{kinds.Label + ": " + kinds.LabelEnabled, "has the label " + kinds.Label},
 	{`"` + kinds.Label + `":`, "has the label " + kinds.Label},
+	{"containers", "has the word containers"},
 }
 
+// wordsOfDecoded are those of a document that was decoded, and so was searched for containers.
+var wordsOfDecoded = wordsOfPods[:len(wordsOfPods)-1]
+
 // wordOfPod returns the word of a pod that the text of a unit has, as half a sentence, or "".
-func wordOfPod(u *unit) string {
-	if podFreeKinds[u.kind] {
+func wordOfPod(u *unit, words []wordOfPods) string {
+	if u.kind == schemaKind {
 		return ""
 	}
-	for _, word := range wordsOfPods {
+	for _, word := range words {
 		if bytes.Contains(u.text, []byte(word.text)) {
 			return word.why
 		}

@@ -3,6 +3,7 @@
 package cost_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -40,6 +41,9 @@ const (
 	workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata:\n  name: flow\nspec:\n" +
 		"  podMetadata:\n    labels: {pipeline-storage: enabled}\n"
 )
+
+// sensor begins an object of a kind without a row.
+const sensor = "apiVersion: example.com/v1\nkind: Sensor\nmetadata: {name: s}\nspec:\n"
 
 func annotated(key, value string) string {
 	return jobHead + "      annotations:\n        " + key + ": " + value + "\n" + oneJob
@@ -187,6 +191,72 @@ var hostileStreams = map[string]func(size int) string{
 	},
 	"text that is a pod": func(n int) string {
 		return "kind: ConfigMap\ndata:\n" + fillStream(n, cost.Numbered("  p%d: |\n    kind: Pod\n"))
+	},
+	"objects in an object": func(n int) string {
+		return sensor + "  triggers:\n" + fillStream(n, cost.Numbered("  - resource:\n      apiVersion: v1\n      "+
+			"kind: Pod\n      metadata:\n        labels: {pipeline-storage: enabled}\n      spec:\n        containers:\n"+
+			"        - {name: c%d, image: a}\n"))
+	},
+	"objects inside objects": func(n int) string {
+		const object = "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: b}], x: "
+		levels := min(n/len(object), 4000)
+		return sensor + "  x: " + strings.Repeat(object, levels) + "a" + strings.Repeat("}}", levels) + "\n" +
+			fillStream(n-levels*len(object), cost.Numbered("  y%d: {}\n"))
+	},
+	"unknown objects inside objects": func(n int) string {
+		const object = "{apiVersion: a/v1, kind: B, a: {containers: [{name: a}], b: "
+		levels := min(n/len(object), 4000)
+		return sensor + "  x: " + strings.Repeat(object, levels) + "a" + strings.Repeat("}}", levels) + "\n" +
+			fillStream(n-levels*len(object), cost.Numbered("  y%d: {}\n"))
+	},
+	"objects with long names around them": func(n int) string {
+		return sensor + "  " + strings.Repeat("a", 1000) + ":\n" + fillStream(n, cost.Numbered("  - {apiVersion: v1, "+
+			"kind: Pod, metadata: {labels: {pipeline-storage: enabled}}, spec: {containers: [{name: c%d}]}}\n"))
+	},
+	"wrapped objects": func(n int) string {
+		const object = "{apiVersion: workload.codeflare.dev/v1beta2, kind: AppWrapper, spec: {components: [{template: "
+		levels := min(n/len(object), 1500)
+		return sensor + "  x: " + strings.Repeat(object, levels) + "a" + strings.Repeat("}]}}", levels) + "\n" +
+			fillStream(n-levels*len(object), cost.Numbered("  y%d: {containers: [{name: a, image: b}]}\n"))
+	},
+	"places of pods": func(n int) string {
+		return sensor + fillStream(n, func(i int) string {
+			return fmt.Sprintf("  a%d: {b%d: {spec: {containers: [{name: a}]}}}\n", i, i)
+		})
+	},
+	"deep places of pods": func(n int) string {
+		levels := min(n/8, 3000)
+		return sensor + "  x: " + strings.Repeat("{a: {}, b: ", levels) + "{containers: [{name: a}]}" +
+			strings.Repeat("}", levels) + "\n" + fillStream(n-levels*11, cost.Numbered("  y%d: {}\n"))
+	},
+	"roles of pods": func(n int) string {
+		return sensor + "  roles:\n" + fillStream(n, cost.Numbered("    r%d: {spec: {containers: [{name: a}]}}\n"))
+	},
+	"pods where no row finds them": func(n int) string {
+		return workflow + "  templates:\n" + fillStream(n/2, cost.Numbered("  - name: t%d\n    container: {image: a}\n")) +
+			"  others:\n" + fillStream(n/2, cost.Numbered("  - {containers: [{name: c%d, image: a}]}\n"))
+	},
+	"a text of pods": func(n int) string {
+		return "kind: ConfigMap\ndata:\n  p: |\n" + fillStream(n, cost.Numbered("    ---\n    kind: Pod\n    metadata: "+
+			"{name: p%d}\n    spec: {containers: [{name: a, image: b}]}\n"))
+	},
+	"a text of templates": func(n int) string {
+		return "kind: ConfigMap\ndata:\n  p: |\n" + fillStream(n, cost.Numbered("    ---\n    kind: Kind%d\n    "+
+			"containers: {{ .image }}\n"))
+	},
+	"texts in texts": func(n int) string {
+		text := fillStream(n, cost.Numbered("{containers: [{name: a%d, image: b}]}, "))
+		return "kind: ConfigMap\ndata: {p: '{kind: ConfigMap, data: {p: \"[" + text + "]\"}}'}\n"
+	},
+	"a Secret of pods": func(n int) string {
+		return "kind: Secret\ndata:\n" + fillStream(n, func(i int) string {
+			return fmt.Sprintf("  p%d: %s\n", i, base64.StdEncoding.EncodeToString([]byte("kind: Pod\ncontainers: [{}]\n")))
+		})
+	},
+	"keys of Spark's configuration": func(n int) string {
+		return "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec:\n  driver: {labels: " +
+			"{pipeline-storage: enabled}}\n  executor: {labels: {pipeline-storage: enabled}}\n  sparkConf:\n" +
+			fillStream(n, cost.Numbered("    spark.kubernetes.driver.volumes.nfs.v%d.mount.path: /m%d\n"))
 	},
 	"hooks": func(n int) string {
 		return fillStream(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  "+

@@ -21,10 +21,11 @@ var sparkOperatorKinds = slices.Concat(
 		"Spark Operator (Kubeflow)",
 		"spark-operator, api/v1alpha1/sparkconnect_types.go and internal/controller/sparkconnect",
 		Kind{Group: "sparkoperator.k8s.io", Kind: "SparkConnect", pods: func() []PodPaths {
-			return []PodPaths{
-				sparkTemplate("spec.server.template", "$.spec.server.template.metadata.labels", ""),
-				sparkTemplate("spec.executor.template", "$.spec.sparkConf", sparkExecutorLabel, "$.spec.executor.instances"),
-			}
+			executor := sparkTemplate(
+				"spec.executor.template", "$.spec.sparkConf", sparkExecutorLabel, "$.spec.executor.instances",
+			)
+			executor.Conf = sparkConf("$.spec.sparkConf", "executor", "spec.containers[*]")
+			return []PodPaths{sparkTemplate("spec.server.template", "$.spec.server.template.metadata.labels", ""), executor}
 		}},
 	),
 )
@@ -53,7 +54,13 @@ func sparkRole(application, role string, replicas ...string) PodPaths {
 		Containers:      []string{"initContainers[*]", ".", "sidecars[*]"},
 		Names:           map[string]string{".": "spark-kubernetes-" + role},
 		Replicas:        replicas,
+		ProjectPaths:    ProjectPaths{Conf: sparkConf("$."+application+".sparkConf", role, ".")},
 	}
+}
+
+// sparkConf is where Spark's configuration mounts volumes into the pods of a role.
+func sparkConf(path, role, containers string) *Conf {
+	return &Conf{Path: path, Prefix: "spark.kubernetes." + role + ".", Containers: containers}
 }
 
 // What begins the keys of Spark's configuration that put labels on its pods. Source: Spark,
@@ -78,10 +85,7 @@ func sparkTemplate(scope, labels, labelPrefix string, replicas ...string) PodPat
 var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 	"spark-kubernetes-operator, docs/spark_custom_resources.md and SparkClusterResourceSpec.java",
 	Kind{Group: "spark.apache.org", Kind: "SparkApplication", pods: func() []PodPaths {
-		return []PodPaths{
-			sparkTemplate("spec.driverSpec.podTemplateSpec", "$.spec.sparkConf", sparkDriverLabel),
-			sparkTemplate("spec.executorSpec.podTemplateSpec", "$.spec.sparkConf", sparkExecutorLabel),
-		}
+		return []PodPaths{apacheSparkRole("driver", sparkDriverLabel), apacheSparkRole("executor", sparkExecutorLabel)}
 	}, Limits: "A pod template without containers gets the label instead of the mount."},
 	Kind{Group: "spark.apache.org", Kind: "SparkCluster", pods: func() []PodPaths {
 		return []PodPaths{
@@ -91,6 +95,12 @@ var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the " +
 		"pods get the label instead of the mount."},
 )
+
+func apacheSparkRole(role, labelPrefix string) PodPaths {
+	t := sparkTemplate("spec."+role+"Spec.podTemplateSpec", "$.spec.sparkConf", labelPrefix)
+	t.Conf = sparkConf("$.spec.sparkConf", role, "spec.containers[*]")
+	return t
+}
 
 func sparkNode(statefulSet, container string, replicas ...string) PodPaths {
 	t := sparkTemplate(statefulSet+".template", "$."+statefulSet+".template.metadata.labels", "", replicas...)

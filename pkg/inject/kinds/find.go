@@ -18,35 +18,81 @@ type Object struct {
 	// PerNode, Deferred, ClusterScoped and Advice are as in [Kind].
 	PerNode, Deferred, ClusterScoped bool
 	Advice                           string
-	// Content is the decoded object, to read.
+	// Content is the decoded object, to read, without the objects in it that were found by
+	// themselves: nil stands in their places.
 	Content map[string]any
 	// Pods are the pods and pod templates in it.
 	Pods []Pod
+	// HasObjects is true where objects in it were found by themselves.
+	HasObjects bool
+	// IsPolicy is true for a kind that describes the pods of others. Nothing is found in it.
+	IsPolicy bool
+	// Problem is why an object that was found in another one cannot be read; empty: it was read.
+	Problem string
+	// Texts are texts in it that may describe pods, but for those in its metadata and status.
+	Texts []Text
+	// MorePods is true where something in it seems to be a pod and is not among Pods. Places are where,
+	// as a row of the table has it, those with the opt-in label first; empty where no row could find
+	// it.
+	MorePods bool
+	Places   []PodPaths
+	// Labelled reports whether one of Places has the opt-in label.
+	Labelled bool
+
+	// row is the row of its kind, where there are Places in addition.
+	row *Kind
 }
 
-// Find returns the objects of a decoded document: itself, or those that it wraps. The document is
+// Find returns the objects of a decoded document: itself, and those that stand in it. The document is
 // made of map[string]any, []any, string, bool, [json.Number] and nil, as [encoding/json] decodes
 // it. An error names the part that has the wrong shape.
+//
+// An object that stands in another one, with an apiVersion, a kind and content, is found by the row of
+// its own kind wherever that is. The one around it comes first, unless it only wraps objects, as a List
+// does.
 func (k Table) Find(document map[string]any) ([]Object, error) {
-	return k.find(document, "", "", "")
+	return k.find(document, "", "", "", 0)
 }
 
-// find is [Table.Find] for an object at a pointer. The group and the kind are those that a typed
-// list gives its items; the object's own win.
-func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, error) {
+// find is [Table.Find] for an object at a pointer, with so many objects around it. The group and the
+// kind are those that a typed list gives its items; the object's own win.
+func (k Table) find(doc map[string]any, pointer, group, kind string, level int) ([]Object, error) {
 	o := identify(doc, pointer, group, kind)
 	row, known := k.Lookup(o.Group, o.Kind)
 	o.Known, o.PerNode, o.Deferred = known, row.PerNode, row.Deferred
 	o.ClusterScoped, o.Advice = row.ClusterScoped, row.Advice
-	wrapped, err := k.findWrapped(doc, o, row)
-	rows := row.podRows()
-	if err != nil || len(row.Objects) > 0 && len(rows) == 0 {
-		return wrapped, err
+	if o.IsPolicy = !known && isPolicy(o.Group, o.Kind); o.IsPolicy {
+		return []Object{o}, nil
 	}
+	if err := o.findPods(&row); err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
+	}
+	nodes := wrappedNodes(doc, pointer, row.Objects)
+	_, isList := o.itemKind()
+	if level > maxLevels && !isList {
+		nodes = nil
+	}
+	found, err := k.findWrapped(&o, nodes, level)
+	if err != nil || isList && len(row.Objects) > 0 {
+		return found, err
+	}
+	inside, rest := k.findInside(&o, nodes, level)
+	o.findMore(&row, rest.lists)
+	found = append(found, inside...)
+	o.HasObjects = len(found) > 0
+	if len(row.Objects) > 0 && len(row.podRows()) == 0 && !o.MorePods && len(o.Texts) == 0 {
+		return found, nil
+	}
+	return append([]Object{o}, found...), nil
+}
+
+// findPods finds the object's own pods.
+func (o *Object) findPods(row *Kind) error {
+	rows := row.podRows()
 	for i := range rows {
-		pods, err := findPods(doc, pointer, &rows[i])
+		pods, err := findPods(o.Content, o.Path, &rows[i])
 		if err != nil {
-			return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
+			return err
 		}
 		for i := range pods {
 			pods[i].PerNode = o.PerNode
@@ -54,18 +100,22 @@ func (k Table) find(doc map[string]any, pointer, group, kind string) ([]Object, 
 		}
 		o.Pods = append(o.Pods, pods...)
 	}
-	return append([]Object{o}, wrapped...), nil
+	return nil
 }
 
-// findWrapped finds the objects inside a List or another kind that holds whole objects.
-func (k Table) findWrapped(doc map[string]any, around Object, row Kind) ([]Object, error) {
-	itemKind, isList := strings.CutSuffix(around.Kind, listSuffix)
+// itemKind is the kind of the items of a list, and reports whether the object is one.
+func (o *Object) itemKind() (string, bool) { return strings.CutSuffix(o.Kind, listSuffix) }
+
+// findWrapped finds the objects at the places that the row of an object names. Only the items of a
+// list may leave their type out.
+func (k Table) findWrapped(around *Object, nodes []node, level int) ([]Object, error) {
+	itemKind, isList := around.itemKind()
 	itemGroup := around.Group
 	if !isList {
-		itemGroup, itemKind = "", "" // only the items of a list may leave their type out
+		itemGroup, itemKind, level = "", "", level+1
 	}
 	var found []Object
-	for _, n := range wrappedNodes(doc, around.Path, row.Objects) {
+	for _, n := range nodes {
 		item, ok := n.value.(map[string]any)
 		switch {
 		case !ok && isList:
@@ -73,12 +123,12 @@ func (k Table) findWrapped(doc map[string]any, around Object, row Kind) ([]Objec
 		case !ok: // a field of such a kind may take text, too
 			continue
 		}
-		objects, err := k.find(item, n.pointer, itemGroup, itemKind)
+		objects, err := k.find(item, n.pointer, itemGroup, itemKind, level)
 		if err != nil {
 			return nil, err
 		}
 		for i := range objects {
-			objects[i].inherit(&around, !isList)
+			objects[i].inherit(around, !isList)
 		}
 		found = append(found, objects...)
 	}

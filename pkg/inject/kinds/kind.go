@@ -151,6 +151,8 @@ type ProjectPaths struct {
 	LabelPrefix string
 	// Implied is true where the kind's controller creates the pod even without the scope.
 	Implied bool
+	// Conf is where the configuration of the project mounts volumes, too. Nil: nowhere.
+	Conf *Conf
 }
 
 // template is the row part of a core/v1 PodTemplateSpec.

@@ -748,7 +748,7 @@ func TestFindWrapped(t *testing.T) {
 		},
 		"a List of another group": {
 			"{apiVersion: example.com/v1, kind: List, metadata: {name: l}, items: [" + deployment + "]}",
-			[]string{" example.com/List l false []"},
+			[]string{" example.com/List l false []", "/items/0 apps/Deployment d true [/items/0/spec/template]"},
 		},
 		"an AppWrapper": {
 			"{apiVersion: workload.codeflare.dev/v1beta2, kind: AppWrapper, spec: {components: [{template: " +
@@ -1004,7 +1004,8 @@ func TestUserKindsKeepClaimTemplates(t *testing.T) {
 func TestUserKindsWrapObjects(t *testing.T) {
 	config := injecttest.Load(
 		t,
-		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: ['spec.parts{*}.template']}]\n",
+		"profiles: [{name: default}]\nkinds: [{group: example.com, kind: Wrapper, objects: "+
+			"['spec.parts{*}.template']}]\n",
 	)
 	objects := injecttest.Find(t, config, injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Wrapper\nspec: "+
 		"{parts: {one: {template: "+
@@ -1042,7 +1043,8 @@ func TestKindHoldsPodsAndObjects(t *testing.T) {
 		assert.True(t, o.Deferred, "creating the outer object starts no pod")
 	}
 	assert.Equal(t, []string{
-		"Trigger/t ml /spec/template", "Job/one ml /spec/runs/0/resource/spec/template", "Job/two ml /spec/last/spec/template",
+		"Trigger/t ml /spec/template", "Job/one ml /spec/runs/0/resource/spec/template",
+		"Job/two ml /spec/last/spec/template",
 	}, found)
 }
 

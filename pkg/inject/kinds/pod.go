@@ -32,6 +32,8 @@ type Pod struct {
 	SharedVolumes []PodVolume
 	// ReservedVolumes are names that claim templates will give to volumes.
 	ReservedVolumes []string
+	// ConfVolumes are those that the configuration of the pod's project adds and mounts.
+	ConfVolumes []ConfVolume
 	// SecurityContextPath is the pointer of the security context. SecurityContext is nil without
 	// one.
 	SecurityContextPath string
@@ -137,6 +139,8 @@ type VolumeMount struct {
 	ReadOnly bool
 	// Claim is the claim, where the mount names one instead of a volume of the pod.
 	Claim string
+	// Key is the key of a project's configuration that mounts it; empty for a mount of the pod's own.
+	Key string
 }
 
 // Env is what is read of a core/v1 EnvVar.

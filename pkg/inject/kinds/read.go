@@ -62,6 +62,7 @@ func readPod(s scope, row *podRow) (Pod, error) {
 	if pod.Label != nil && pod.Label.Value != "" {
 		pod.Labels = merge(map[string]string{Label: pod.Label.Value}, pod.Labels)
 	}
+	readConf(&pod, s, row.Conf)
 	if len(pod.Containers) == 0 {
 		return pod, nil
 	}

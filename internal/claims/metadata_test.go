@@ -9,6 +9,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
 // TestAnyClassFitsWhereTheClusterChooses: the API server has filled in the class of an existing claim.
@@ -54,7 +55,7 @@ func TestLacking(t *testing.T) {
 	t.Parallel()
 
 	own := map[string]string{"team": "{namespace}", "stage": "test", "same": "x", "empty": ""}
-	wanted := map[string]string{"team": "ml", "stage": "test", "same": "x", "empty": "", "pipeline-storage.io/profile": "a"}
+	wanted := map[string]string{"team": "ml", "stage": "test", "same": "x", "empty": "", storage.LabelProfile: "a"}
 	missing, different := lacking("label", own, map[string]string{"stage": "prod", "same": "x", "other": "y"}, wanted)
 	assert.Equal(t, kube.Fields{"team": "ml", "empty": ""}, missing)
 	assert.Equal(t, []string{`its label stage is "prod", not "test"`}, different)

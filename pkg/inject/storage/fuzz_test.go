@@ -32,6 +32,10 @@ func FuzzConfig(f *testing.F) {
 		"profiles: [{name: a}]\nkinds: [{kind: K, clusterScoped: true, advice: x, pods: [{scope: 'a{*}', labels: $.l, " +
 			"why: w}, {podTemplate: t, labels: $.l, shared: [{mounts: ['$.m'], env: ['$.e']}], names: {c: n}}]}, " +
 			"{kind: L, advice: x}]\n",
+		"profiles: [{name: a, claim: {labels: {a.b/c: '{namespace}'}, annotations: {d: '{release}'}}, storageClass: " +
+			"{labels: {e: f}, allowedTopologies: [{matchLabelExpressions: [{key: g, values: [h, i]}]}]}, volume: {handle: j, " +
+			"labels: {k: ''}}}]\n",
+		"profiles: [{name: a, storageClass: {name: ClusterDefault}, mount: {path: /usr/local/a}, env: HOME}]\n",
 		"profiles: &p [{name: a, <<: {env: X}}]\nmetadata: {a: 1.5, b: 2026-01-01, c: ~, d: 0x1f, e: !!binary aGk=}\n",
 	} {
 		f.Add([]byte(injecttest.FileHead + text))

@@ -57,7 +57,7 @@ func (p *Profile) validateMetadata(at *field.Path) field.ErrorList {
 			continue
 		}
 		errs = append(errs, validateLabels(here.Child("labels"), m.labels)...)
-		errs = append(errs, validateAnnotations(here.Child("annotations"), m.annotations)...)
+		errs = append(errs, p.validateAnnotations(here.Child("annotations"), m.annotations)...)
 	}
 	return errs
 }
@@ -107,14 +107,17 @@ func validateLabels(at *field.Path, labels map[string]string) field.ErrorList {
 	return errs
 }
 
-// validateAnnotations checks annotations. Their keys may have capitals everywhere.
+// validateAnnotations checks annotations. Their keys may have capitals everywhere. Their size counts
+// with that of the object's other ones.
 // Source: Kubernetes, apimachinery, pkg/api/validation ValidateAnnotations.
-func validateAnnotations(at *field.Path, annotations map[string]string) field.ErrorList {
+func (p *Profile) validateAnnotations(at *field.Path, annotations map[string]string) field.ErrorList {
 	var errs field.ErrorList
+	size := bytesOf(p.meta("", "").Annotations)
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		size += len(key) + len(longest(annotations[key]))
 		errs = append(errs, validateKey(at.Key(key), key, strings.ToLower(key))...)
 	}
-	if bytesOf(annotations) > maxMapBytes {
+	if size > maxMapBytes {
 		errs = append(errs, field.TooLong(at, "", maxMapBytes))
 	}
 	return errs

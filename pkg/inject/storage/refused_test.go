@@ -3,6 +3,8 @@ package storage_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -232,6 +234,11 @@ func TestReservedNames(t *testing.T) {
 			return ""
 		}
 		return err.Error()
+	}
+	text, err := os.ReadFile(filepath.Join(docs, "configuration.md"))
+	require.NoError(t, err)
+	for _, row := range slices.Concat(storage.ReservedPaths, storage.ReservedVariables) {
+		assert.Contains(t, string(text), "`"+row.Name+"`", "docs/configuration.md has every row")
 	}
 	for _, row := range storage.ReservedPaths {
 		for _, path := range []string{row.Name, row.Name + "/", "/." + row.Name, "/" + row.Name + "/."} {

@@ -125,7 +125,7 @@ func (p *Profile) validateStage(at *field.Path, backend Backend) field.ErrorList
 			fmt.Sprintf("volumes of the backend %s need none", backend.Name)))
 	case secret.Name == "" || secret.Namespace == "":
 		errs = append(errs, field.Required(here, "it needs a name and a namespace"))
-	default:
+	default: // no Secret has another name, but the API server accepts one here
 		for _, problem := range validation.IsDNS1123Subdomain(secret.Name) {
 			errs = append(errs, field.Invalid(here.Child("name"), secret.Name, problem))
 		}

@@ -101,7 +101,8 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		warning, `containers "main", "c1", "c2" and 57 more: mount path /disk nests with /disk/some/where of volume "scratch"`,
+		warning,
+		`containers "main", "c1", "c2" and 57 more: mount path /disk nests with /disk/some/where of volume "scratch"`,
 	}, received.all(), "the warning of the claim is the first of few")
 	create(t, client, namespace, pipeline("second", using("disk"), on("node-2")))
 	assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claim, "ClaimSharedByNodes"),
@@ -114,7 +115,8 @@ func crowded(p *corev1.Pod) {
 		Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
 	}}
 	for i := 1; i < 60; i++ {
-		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: fmt.Sprintf("c%d", i), Image: "example/pipeline"})
+		name := fmt.Sprintf("c%d", i)
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: name, Image: "example/pipeline"})
 	}
 	for i := range p.Spec.Containers {
 		p.Spec.Containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: "/disk/some/where"}}

@@ -22,8 +22,8 @@ func TestIndexFollowsLostClaims(t *testing.T) {
 			Status:     corev1.PersistentVolumeClaimStatus{Phase: phase},
 		}
 	}
-	const warning = "claim pvc-data-pipeline is Lost: its PersistentVolume pv-1 was deleted or bound to another claim, and " +
-		"the pod waits: restore the volume, or delete the claim to have a new one"
+	const warning = "claim pvc-data-pipeline is Lost: its PersistentVolume pv-1 was deleted or bound to another claim, " +
+		"and the pod waits: restore the volume, or delete the claim to have a new one"
 	index := &Index{synced: func() bool { return true }}
 	profile := &claimtest.Config(t, `{name: default}`).Profiles[0]
 

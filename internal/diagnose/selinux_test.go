@@ -36,7 +36,9 @@ func labeledPod(name, node string, phase corev1.PodPhase, level string) corev1.P
 // recursive sets the policy of a pod.
 func recursive(pod corev1.Pod) corev1.Pod {
 	policy := corev1.SELinuxChangePolicyRecursive
-	pod.Spec.SecurityContext.SELinuxChangePolicy = &policy
+	context := *pod.Spec.SecurityContext
+	context.SELinuxChangePolicy = &policy
+	pod.Spec.SecurityContext = &context
 	return pod
 }
 
@@ -44,19 +46,22 @@ func TestSELinux(t *testing.T) {
 	t.Parallel()
 
 	const running, pending = corev1.PodRunning, corev1.PodPending
+	first := labeledPod("a", "n", running, "s0:c1")
+	second := labeledPod("b", "n", pending, "s0:c2")
+	unlabeled := labeledPod("b", "n", pending, "")
 	for name, tt := range map[string]struct {
 		pods []corev1.Pod
 		want bool
 	}{
-		"two labels on one node":    {[]corev1.Pod{labeledPod("b", "n", pending, "s0:c2"), labeledPod("a", "n", running, "s0:c1")}, true},
-		"a label beside none":       {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", pending, "")}, true},
-		"a policy on one side only": {[]corev1.Pod{recursive(labeledPod("a", "n", running, "s0:c1")), labeledPod("b", "n", pending, "s0:c2")}, true},
-		"the policy on both sides":  {[]corev1.Pod{recursive(labeledPod("a", "n", running, "s0:c1")), recursive(labeledPod("b", "n", pending, "s0:c2"))}, false},
-		"one label":                 {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", pending, "s0:c1")}, false},
-		"no labels":                 {[]corev1.Pod{labeledPod("a", "n", running, ""), labeledPod("b", "n", pending, "")}, false},
-		"on two nodes":              {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "m", pending, "s0:c2")}, false},
-		"both run, so none waits":   {[]corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", running, "s0:c2")}, false},
-		"one waits for a node":      {[]corev1.Pod{labeledPod("a", "", running, "s0:c1"), labeledPod("b", "", pending, "s0:c2")}, false},
+		"two labels on one node":    {[]corev1.Pod{second, first}, true},
+		"a label beside none":       {[]corev1.Pod{first, unlabeled}, true},
+		"a policy on one side only": {[]corev1.Pod{recursive(first), second}, true},
+		"the policy on both sides":  {[]corev1.Pod{recursive(first), recursive(second)}, false},
+		"one label":                 {[]corev1.Pod{first, labeledPod("b", "n", pending, "s0:c1")}, false},
+		"no labels":                 {[]corev1.Pod{labeledPod("a", "n", running, ""), unlabeled}, false},
+		"on two nodes":              {[]corev1.Pod{first, labeledPod("b", "m", pending, "s0:c2")}, false},
+		"both run, so none waits":   {[]corev1.Pod{first, labeledPod("b", "n", running, "s0:c2")}, false},
+		"one waits for a node":      {[]corev1.Pod{first, labeledPod("b", "", pending, "s0:c2")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +69,7 @@ func TestSELinux(t *testing.T) {
 			assert.Equal(t, tt.want, found != nil)
 		})
 	}
-	found := SELinux("data", []corev1.Pod{labeledPod("a", "n", running, "s0:c1"), labeledPod("b", "n", pending, "s0:c2")})
+	found := SELinux("data", []corev1.Pod{first, second})
 	require.NotNil(t, found)
 	assert.Equal(t, "claim data is mounted on the node n for the pod a (SELinux label s0:c1), and the pod b waits for it "+
 		"(SELinux label s0:c2): from Kubernetes 1.37 a node mounts such a volume with one SELinux label. Give both pods "+

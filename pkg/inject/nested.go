@@ -48,7 +48,8 @@ func (n *nestedPaths) warning() string {
 	for i := range n.pairs[:min(len(n.pairs), namedNested)] {
 		pair := &n.pairs[i]
 		parts = append(parts, fmt.Sprintf(
-			"%s: mount path %s nests with %s of volume %q", pair.containers.sentence("container"), pair.mountPath, pair.path, pair.volume,
+			"%s: mount path %s nests with %s of volume %q", pair.containers.sentence("container"), pair.mountPath, pair.path,
+			pair.volume,
 		))
 	}
 	if more := len(n.pairs) - namedNested; more > 0 {

@@ -32,12 +32,13 @@ func TestVolumesOfThePodItself(t *testing.T) {
 		stuck    = `container "writer" cannot write at /data, because the pod's own volume "input" mounts the claim ` +
 			`"pvc-data-pipeline.demo" read-only: remove readOnly from the volume and set it on the mounts that only read, ` +
 			`or set the annotation pipeline-storage.io/read-only: "true"`
-		several = `volumes "input" and "output" have the same claim "pvc-data-pipeline.demo"; before Kubernetes 1.35 such a ` +
-			`pod never starts, and later all of them are read-only if the last one is: mount one volume wherever the claim is ` +
-			`needed`
+		several = `volumes "input" and "output" have the same claim "pvc-data-pipeline.demo"; before Kubernetes 1.35 such ` +
+			`a pod never starts, and later all of them are read-only if the last one is: mount one volume wherever the claim ` +
+			`is needed`
 	)
 	mountOf := func(container int, name, more string) string {
-		return fmt.Sprintf(`add /spec/containers/%d/volumeMounts [{"mountPath":"/data","name":"%s"%s}]`, container, name, more)
+		const operation = `add /spec/containers/%d/volumeMounts [{"mountPath":"/data","name":"%s"%s}]`
+		return fmt.Sprintf(operation, container, name, more)
 	}
 	for name, tt := range map[string]struct {
 		config, pod string

@@ -2,6 +2,7 @@ package inject_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,8 +45,9 @@ func TestUserNamespaces(t *testing.T) {
 
 func TestSELinuxLabelsOfOnePod(t *testing.T) {
 	const level = "securityContext: {seLinuxOptions: {level: 's0:c%d'}}"
-	const differ = `containers "a" and "b" mount the claim "pvc-data-pipeline.demo" with different seLinuxOptions, and from ` +
-		`Kubernetes 1.37 such a pod does not start on a node with SELinux: give them the same options, or exclude one of them`
+	const differ = `containers "a" and "b" mount the claim "pvc-data-pipeline.demo" with different seLinuxOptions, and ` +
+		`from Kubernetes 1.37 such a pod does not start on a node with SELinux: give them the same options, or exclude ` +
+		`one of them`
 	own := func(n int) string { return fmt.Sprintf(level, n) }
 	for name, tt := range map[string]struct {
 		config, pod string
@@ -53,19 +55,26 @@ func TestSELinuxLabelsOfOnePod(t *testing.T) {
 	}{
 		"two labels": {"", "containers: [{name: a, " + own(1) + "}, {name: b, " + own(2) + "}]", []string{differ}},
 		"one of three": {
-			"", "containers: [{name: a, " + own(1) + "}, {name: c, " + own(1) + "}, {name: b, " + own(2) + "}]", []string{differ},
+			"", "containers: [{name: a, " + own(1) + "}, {name: c, " + own(1) + "}, {name: b, " + own(2) + "}]",
+			[]string{differ},
 		},
 		"the pod's and a container's": {
 			"", own(1) + "\ncontainers: [{name: a}, {name: b, " + own(2) + "}]", []string{differ},
 		},
 		"with the policy Recursive, which does not help": {
 			"profiles: [{name: default, seLinuxChangePolicy: Recursive}]\n",
-			"containers: [{name: a, " + own(1) + "}, {name: b, " + own(2) + "}]", []string{differ},
+			"containers: [{name: a, " + own(1) + "}, {name: b, " + own(2) + "}]",
+			[]string{differ},
 		},
-		"one label":            {"", "containers: [{name: a, " + own(1) + "}, {name: b, " + own(1) + "}]", nil},
-		"one and none":         {"", "containers: [{name: a, " + own(1) + "}, {name: b}]", nil},
-		"an empty one":         {"", "containers: [{name: a, " + own(1) + "}, {name: b, securityContext: {seLinuxOptions: {}}}]", nil},
-		"a container left out": {"profiles: [{name: default, mount: {excludeContainers: [b]}}]\n", "containers: [{name: a, " + own(1) + "}, {name: b, " + own(2) + "}]", nil},
+		"one label":    {"", "containers: [{name: a, " + own(1) + "}, {name: b, " + own(1) + "}]", nil},
+		"one and none": {"", "containers: [{name: a, " + own(1) + "}, {name: b}]", nil},
+		"an empty one": {
+			"", "containers: [{name: a, " + own(1) + "}, {name: b, securityContext: {seLinuxOptions: {}}}]", nil,
+		},
+		"a container left out": {
+			"profiles: [{name: default, mount: {excludeContainers: [b]}}]\n",
+			"containers: [{name: a, " + own(1) + "}, {name: b, " + own(2) + "}]", nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tt.exp, warningsOf(t, tt.config, tt.pod))
@@ -79,7 +88,7 @@ func TestOneWarningForAllNestedPaths(t *testing.T) {
 	containers := func(count int, mounts string) string {
 		list := make([]string, count)
 		for i := range list {
-			list[i] = fmt.Sprintf("{name: c%d, volumeMounts: [%s]}", i, strings.ReplaceAll(mounts, "N", fmt.Sprint(i)))
+			list[i] = fmt.Sprintf("{name: c%d, volumeMounts: [%s]}", i, strings.ReplaceAll(mounts, "N", strconv.Itoa(i)))
 		}
 		return "volumes: [{name: v, emptyDir: {}}]\ncontainers: [" + strings.Join(list, ", ") + "]"
 	}

@@ -39,7 +39,8 @@ var (
 	contextParts = []string{
 		"", "securityContext: null\n", "securityContext: {}\n", "securityContext: {runAsUser: 1}\n",
 		"securityContext: {fsGroup: null}\n",
-		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n", "securityContext: {seLinuxChangePolicy: MountOption}\n",
+		"securityContext: {fsGroup: 7, fsGroupChangePolicy: Always}\n",
+		"securityContext: {seLinuxChangePolicy: MountOption}\n",
 		"affinity: null\n", "affinity: {nodeAffinity: {}}\n", "affinity: {podAffinity: " +
 			"{requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}\n",
 	}
@@ -57,7 +58,9 @@ var (
 )
 
 // propertyConfig exercises everything that can be added.
-const propertyConfig = "profiles:\n- {name: default, env: [DATA, HF_HOME], fsGroup: 1000, seLinuxChangePolicy: Recursive}\n- {name: b, colocate: true, " +
+const propertyConfig = "profiles:\n" +
+	"- {name: default, env: [DATA, HF_HOME], fsGroup: 1000, seLinuxChangePolicy: Recursive}\n" +
+	"- {name: b, colocate: true, " +
 	"mount: {path: /b, subPath: 'runs/{pod.name}'}}\n"
 
 // TestProperties patches every combination of the parts, and checks what must hold for each.

@@ -21,27 +21,28 @@ func TestSELinuxChangePolicy(t *testing.T) {
 			"mount: {path: /b}}]\n"
 		chosen = "annotations: {pipeline-storage.io/profiles: 'default, b'}\n---\n"
 		main   = "containers: [{name: main}]"
+
+		alone    = `/spec/securityContext {"seLinuxChangePolicy":"Recursive"}`
+		extended = `/spec/securityContext/seLinuxChangePolicy "Recursive"`
+		whole    = `/spec/securityContext {"fsGroup":7,"fsGroupChangePolicy":"OnRootMismatch",` +
+			`"seLinuxChangePolicy":"Recursive"}`
 	)
 	for name, tt := range map[string]struct {
 		config, pod string
 		exp         []string
 		expWarn     []string
 	}{
-		"a pod without a context": {policy, main, []string{`/spec/securityContext {"seLinuxChangePolicy":"Recursive"}`}, nil},
-		"a pod with one": {
-			policy, "securityContext: {runAsUser: 1}\n" + main, []string{`/spec/securityContext/seLinuxChangePolicy "Recursive"`}, nil,
+		"a pod without a context": {policy, main, []string{alone}, nil},
+		"a pod with one":          {policy, "securityContext: {runAsUser: 1}\n" + main, []string{extended}, nil},
+		"a pod with a policy keeps it": {
+			policy, "securityContext: {seLinuxChangePolicy: MountOption}\n" + main, nil, nil,
 		},
-		"a pod with a policy keeps it":  {policy, "securityContext: {seLinuxChangePolicy: MountOption}\n" + main, nil, nil},
-		"beside the group of a profile": {both, main, []string{`/spec/securityContext {"fsGroup":7,"fsGroupChangePolicy":"OnRootMismatch","seLinuxChangePolicy":"Recursive"}`}, nil},
-		"beside the group of another profile": {
-			two, chosen + main,
-			[]string{`/spec/securityContext {"fsGroup":7,"fsGroupChangePolicy":"OnRootMismatch","seLinuxChangePolicy":"Recursive"}`}, nil,
-		},
-		"beside the pod's own group": {
-			both, "securityContext: {fsGroup: 1}\n" + main, []string{`/spec/securityContext/seLinuxChangePolicy "Recursive"`}, nil,
-		},
+		"beside the group of a profile":       {both, main, []string{whole}, nil},
+		"beside the group of another profile": {two, chosen + main, []string{whole}, nil},
+		"beside the pod's own group":          {both, "securityContext: {fsGroup: 1}\n" + main, []string{extended}, nil},
 		"of two profiles the first counts": {
-			differ, chosen + main, []string{`/spec/securityContext {"seLinuxChangePolicy":"Recursive"}`},
+			differ, chosen + main,
+			[]string{`/spec/securityContext {"seLinuxChangePolicy":"Recursive"}`},
 			[]string{`seLinuxChangePolicy MountOption of profile "b" is not set: the pod has Recursive for another profile`},
 		},
 	} {
@@ -68,8 +69,8 @@ func TestWarnsOfThePolicyWhereItHasNoPlace(t *testing.T) {
 		injecttest.Decode(t, "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: [{name: a}]}\n"),
 	)
 	assert.Equal(t, []string{
-		`seLinuxChangePolicy Recursive of profile "default" is not set: this kind has no security context of the pod, or its ` +
-			`parent is missing`,
+		`seLinuxChangePolicy Recursive of profile "default" is not set: this kind has no security context of the pod, or ` +
+			`its parent is missing`,
 	}, result.Decisions[0].Warnings)
 }
 
@@ -77,8 +78,8 @@ func TestRemovesTheSecurityContext(t *testing.T) {
 	const (
 		both     = "profiles: [{name: default, seLinuxChangePolicy: Recursive, fsGroup: 7}]\n"
 		injected = "volumes: [" + volume + "]\ncontainers: [{name: main, volumeMounts: [" + mount + "]}]\n"
-		stays    = " stays: the security context has fields of the pod's own, and this may be one of them; remove it yourself " +
-			`if the profile "default" has set it`
+		stays    = " stays: the security context has fields of the pod's own, and this may be one of them; remove it " +
+			`yourself if the profile "default" has set it`
 	)
 	for name, tt := range map[string]struct {
 		context string
@@ -92,7 +93,9 @@ func TestRemovesTheSecurityContext(t *testing.T) {
 			"{fsGroup: 7, fsGroupChangePolicy: OnRootMismatch, seLinuxChangePolicy: Recursive, runAsUser: 1}", false,
 			[]string{"fsGroup 7" + stays, "seLinuxChangePolicy Recursive" + stays},
 		},
-		"with the policy alone":  {"{seLinuxChangePolicy: Recursive}", false, []string{"seLinuxChangePolicy Recursive" + stays}},
+		"with the policy alone": {
+			"{seLinuxChangePolicy: Recursive}", false, []string{"seLinuxChangePolicy Recursive" + stays},
+		},
 		"with other values":      {"{fsGroup: 8, seLinuxChangePolicy: MountOption}", false, nil},
 		"without what it writes": {"{runAsUser: 1}", false, nil},
 	} {

@@ -253,7 +253,8 @@ func TestRemovesEverythingInjected(t *testing.T) {
 	rendered := requireProperties(t, r, in)
 	for _, text := range []string{
 		"fsGroup: 2000", `"fsGroup": 1000`, "default.pipeline-storage.io/claim",
-		"topologyKey: kubernetes.io/hostname", "name: DATA", "name: HF_HOME", "seLinuxChangePolicy: Recursive", "value: /b", "subPath: x", "kind: PersistentVolume\n",
+		"topologyKey: kubernetes.io/hostname", "name: DATA", "name: HF_HOME", "seLinuxChangePolicy: Recursive",
+		"value: /b", "subPath: x", "kind: PersistentVolume\n",
 	} {
 		require.Contains(t, string(rendered.Bytes()), text)
 	}

@@ -97,9 +97,30 @@ func TestReportsSharedReadWriteOnceClaim(t *testing.T) {
 		}
 		return err
 	})
+	_, err := client.CoreV1().Pods(namespace).Create(t.Context(), pipeline("crowded", using("disk"), crowded),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		warning,
+		`containers "main", "c1", "c2" and 57 more: mount path /disk nests with /disk/some/where of volume "scratch"`,
+	}, received.all(), "the warning of the claim is the first of few")
 	create(t, client, namespace, pipeline("second", using("disk"), on("node-2")))
 	assert.Contains(t, eventOf(t, namespace, "PersistentVolumeClaim", claim, "ClaimSharedByNodes"),
 		"claim pvc-data-pipeline-disk is ReadWriteOnce on aws-ebs, but pods on more than one node use it")
+}
+
+// crowded gives a pod 60 containers, with a mount below the path of the profile disk in each.
+func crowded(p *corev1.Pod) {
+	p.Spec.Volumes = []corev1.Volume{{
+		Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+	}}
+	for i := 1; i < 60; i++ {
+		name := fmt.Sprintf("c%d", i)
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: name, Image: "example/pipeline"})
+	}
+	for i := range p.Spec.Containers {
+		p.Spec.Containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: "/disk/some/where"}}
+	}
 }
 
 // newDiskTeam creates a namespace of that name when that of an earlier run no longer exists.

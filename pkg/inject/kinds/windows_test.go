@@ -2,6 +2,7 @@ package kinds_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,36 +16,47 @@ import (
 const onNodes = "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [%s]}}}"
 
 func TestFormsOfWindows(t *testing.T) {
-	terms := func(text string) string { return fmt.Sprintf(onNodes, text) }
+	const other = "{matchExpressions: [{key: gpu, operator: Exists}]}"
+	terms := func(all ...string) string { return fmt.Sprintf(onNodes, strings.Join(all, ", ")) }
+	requires := func(key, operator, values string) string {
+		return fmt.Sprintf("{matchExpressions: [{key: a, operator: Exists}, {key: %s, operator: %s, values: [%s]}]}", key,
+			operator, values)
+	}
+	onWindows := requires("kubernetes.io/os", "In", "windows")
 	for name, tt := range map[string]struct {
 		spec string
 		exp  bool
 	}{
-		"nothing":                             {"", false},
-		"the OS field":                        {"os: {name: windows}", true},
-		"the OS field of Linux":               {"os: {name: linux}", false},
-		"the stable label":                    {"nodeSelector: {kubernetes.io/os: windows}", true},
-		"the label before it":                 {"nodeSelector: {beta.kubernetes.io/os: windows}", true},
-		"the label before it, of Linux":       {"nodeSelector: {beta.kubernetes.io/os: linux}", false},
-		"a label of another key":              {"nodeSelector: {example.com/os: windows}", false},
-		"a HostProcess pod":                   {"securityContext: {windowsOptions: {hostProcess: true}}", true},
-		"Windows options without it":          {"securityContext: {windowsOptions: {hostProcess: false, runAsUserName: a}}", false},
-		"a term that requires Windows":        {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}"), true},
-		"a term with the label before it":     {terms("{matchExpressions: [{key: beta.kubernetes.io/os, operator: In, values: [windows]}]}"), true},
-		"a term that requires Linux":          {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [linux]}]}"), false},
-		"a term for both systems":             {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows, linux]}]}"), false},
-		"a term for no system":                {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: []}]}"), false},
-		"a term that excludes Windows":        {terms("{matchExpressions: [{key: kubernetes.io/os, operator: NotIn, values: [windows]}]}"), false},
-		"a requirement beside others":         {terms("{matchExpressions: [{key: gpu, operator: Exists}, {key: kubernetes.io/os, operator: In, values: [windows]}]}"), true},
-		"an alternative without Windows":      {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}, {matchExpressions: [{key: gpu, operator: Exists}]}"), false},
-		"an alternative by the node's name":   {terms("{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}, {matchFields: [{key: metadata.name, operator: In, values: [n]}]}"), false},
-		"an alternative that matches nothing": {terms("{}, {matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}"), true},
+		"nothing":                         {"", false},
+		"the OS field":                    {"os: {name: windows}", true},
+		"the OS field of Linux":           {"os: {name: linux}", false},
+		"the stable label":                {"nodeSelector: {kubernetes.io/os: windows}", true},
+		"the label before it":             {"nodeSelector: {beta.kubernetes.io/os: windows}", true},
+		"the label before it, of Linux":   {"nodeSelector: {beta.kubernetes.io/os: linux}", false},
+		"a label of another key":          {"nodeSelector: {example.com/os: windows}", false},
+		"a HostProcess pod":               {"securityContext: {windowsOptions: {hostProcess: true}}", true},
+		"Windows options without it":      {"securityContext: {windowsOptions: {hostProcess: false}}", false},
+		"a term that requires Windows":    {terms(onWindows), true},
+		"a term with the label before it": {terms(requires("beta.kubernetes.io/os", "In", "windows")), true},
+		"a term with another key":         {terms(requires("example.com/os", "In", "windows")), false},
+		"a term that requires Linux":      {terms(requires("kubernetes.io/os", "In", "linux")), false},
+		"a term for both systems":         {terms(requires("kubernetes.io/os", "In", "windows, linux")), false},
+		"a term for no system":            {terms(requires("kubernetes.io/os", "In", "")), false},
+		"a term that excludes Windows":    {terms(requires("kubernetes.io/os", "NotIn", "windows")), false},
+		"an alternative without Windows":  {terms(onWindows, other), false},
+		"an alternative by the node's name": {
+			terms(onWindows, "{matchFields: [{key: metadata.name, operator: In, values: [n]}]}"), false,
+		},
+		"two terms that require it":           {terms(onWindows, requires("beta.kubernetes.io/os", "In", "windows")), true},
+		"an alternative that matches nothing": {terms("{}", onWindows), true},
 		"no terms":                            {terms(""), false},
 		"a preferred affinity": {
 			"affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: " +
 				"{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}}]}}", false,
 		},
-		"parts of other types": {"os: windows\nnodeSelector: [windows]\naffinity: {nodeAffinity: [a]}\nsecurityContext: {}", false},
+		"parts of other types": {
+			"os: windows\nnodeSelector: [windows]\naffinity: {nodeAffinity: [a]}\nsecurityContext: {}", false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tt.exp, podWith(t, tt.spec+"\ncontainers: [{name: main}]").Windows)

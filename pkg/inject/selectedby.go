@@ -23,7 +23,7 @@ const (
 	SelectedByPodSelector SelectedBy = "pod-selector"
 )
 
-// explanations are what a refusal adds for people who have never asked for storage.
+// explanations are what a refusal adds for people who did not request storage.
 var explanations = map[SelectedBy]string{
 	SelectedByNamespace:   "; the label " + LabelAllPods + " of its namespace selects the pod, and " + optOut,
 	SelectedByPodSelector: "; the podSelector of the webhook selects the pod, and " + optOut,

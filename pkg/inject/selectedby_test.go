@@ -100,7 +100,7 @@ func TestSelectedByEntry(t *testing.T) {
 	}
 }
 
-// TestRefusalExplainsSelection has pods of authors who have not asked for storage.
+// TestRefusalExplainsSelection has pods of authors who did not request storage.
 func TestRefusalExplainsSelection(t *testing.T) {
 	const sentence = `annotation pipeline-storage.io/profiles: there is no profile "x", only default`
 	config := injecttest.Load(t, one)

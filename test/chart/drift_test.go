@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
 // The file of the expected webhooks is what the API server makes of the MutatingWebhookConfiguration, by
@@ -38,6 +40,20 @@ func TestExpectedWebhooksAreTheInstalled(t *testing.T) {
 				"nothing is restored")
 		})
 	}
+}
+
+// The program serves the path of every webhook, and finds by it what selects the pods.
+func TestWebhooksHaveTheirPaths(t *testing.T) {
+	t.Parallel()
+	paths := map[string]inject.SelectedBy{}
+	for _, webhook := range expectedOf(t, render(t, newNamespace(t, nil))).Webhooks {
+		by, _, found := strings.Cut(webhook.Name, ".storage.")
+		if !found {
+			by = ""
+		}
+		paths[*webhook.ClientConfig.Service.Path] = inject.SelectedBy(by)
+	}
+	assert.Equal(t, inject.AdmissionPaths, paths)
 }
 
 func expectedOf(t *testing.T, all []*unstructured.Unstructured) *drift.Expected {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	admissionclient "k8s.io/client-go/kubernetes/typed/admissionregistration/v1"
 
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -47,12 +48,12 @@ func webhookConfigurations(t *testing.T) admissionclient.MutatingWebhookConfigur
 	return suite.Kubernetes(t).AdmissionregistrationV1().MutatingWebhookConfigurations()
 }
 
-// webhookOf returns the one webhook of a release.
+// webhookOf returns the webhook of a release for pods with the label.
 func webhookOf(t *testing.T, release, namespace string) admissionv1.MutatingWebhook {
 	t.Helper()
 	configuration, err := webhookConfigurations(t).Get(t.Context(), clusterName(release, namespace), metav1.GetOptions{})
 	require.NoError(t, err)
-	require.Len(t, configuration.Webhooks, 1)
+	require.Len(t, configuration.Webhooks, len(inject.AdmissionPaths))
 	return configuration.Webhooks[0]
 }
 

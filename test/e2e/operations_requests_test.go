@@ -69,7 +69,7 @@ func (i *installation) caBundle(t *testing.T) []byte {
 	live, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(),
 		i.releaseNamespace+"."+i.deployment, metav1.GetOptions{})
 	require.NoError(t, err)
-	require.Len(t, live.Webhooks, 1)
+	require.Len(t, live.Webhooks, 3)
 	return live.Webhooks[0].ClientConfig.CABundle
 }
 

@@ -124,13 +124,16 @@ func TestRefusesWhatReadersDrop(t *testing.T) {
 			false,
 		},
 		"YAML behind flow style": {
-			"{kind: ConfigMap, metadata: {name: c}}\n" + yamlPod, "document 1: line 2" + refused, []string{"ConfigMap/c"}, false,
+			"{kind: ConfigMap, metadata: {name: c}}\n" + yamlPod, "document 1: line 2" + refused,
+			[]string{"ConfigMap/c"},
+			false,
 		},
 		"a Secret behind a Secret": {
 			"---\n{\"kind\":\"Secret\"}{\"kind\":\"Secret\"}", "document 1 Secret: line 2" + refused, []string{"Secret/"}, false,
 		},
 		"an object that cannot be parsed": {
-			"---\n{\"kind\":\"Secret\"}\n{\"data\": hunter2: [", "document 1 Secret: line 3" + refused, []string{"Secret/"}, false,
+			"---\n{\"kind\":\"Secret\"}\n{\"data\": hunter2: [", "document 1 Secret: line 3" + refused,
+			[]string{"Secret/"}, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,14 +230,17 @@ func TestNoPodOfStreamIsPassedOver(t *testing.T) {
 	pods := []string{
 		jsonPod("p"), "apiVersion: v1\nkind: Pod\nmetadata: {name: y, labels: {pipeline-storage: enabled}}\n" +
 			"spec:\n  containers:\n  - name: a\n",
-		"{apiVersion: v1, kind: Pod, metadata: {name: f, labels: {pipeline-storage: enabled}}, spec: {containers: [{name: a}]}}",
+		"{apiVersion: v1, kind: Pod, metadata: {name: f, labels: {pipeline-storage: enabled}}, " +
+			"spec: {containers: [{name: a}]}}",
 	}
 	others := []string{
-		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`,
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
 		"  apiVersion: v1\n  kind: Service\n  metadata: {name: i}\n",
 	}
 	between := []string{
-		"", " ", "\n", "\n---\n", "\n--- # c\n", "\n---\t\n", "\n...\n", "\n... # c\n", "\n...\n---\n", "\n# c\n", "\n...\n%YAML 1.1\n---\n",
+		"", " ", "\n", "\n---\n", "\n--- # c\n", "\n---\t\n", "\n...\n", "\n... # c\n", "\n...\n---\n", "\n# c\n",
+		"\n...\n%YAML 1.1\n---\n",
 	}
 	all := append(slices.Clone(others), pods...)
 	served := 0

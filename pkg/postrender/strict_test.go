@@ -65,15 +65,15 @@ var misplacements = map[string]struct {
 			"spec.jobTemplate.spec.template",
 	}},
 	"the label of a JobSet's Jobs": {
-		"apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nmetadata: {name: x}\nspec:\n  replicatedJobs:\n  - name: a\n    " +
-			"template:\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec: {template: {spec: {containers: " +
+		"apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nmetadata: {name: x}\nspec:\n  replicatedJobs:\n  - name: a\n" +
+			"    template:\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec: {template: {spec: {containers: " +
 			"[{name: a}]}}}\n", []string{
 			"the label is on spec.replicatedJobs.0.template of the JobSet, not on its pods: put it into the labels of its pod " +
 				"template, spec.replicatedJobs.0.template.spec.template",
 		},
 	},
 	"the label of a workflow of references": {
-		"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: x, labels: {pipeline-storage: enabled}}\n" +
+		"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: x, labels: {" + enabled + "}}\n" +
 			"spec: {workflowTemplateRef: {name: y}}\n", []string{
 			"the label is on the Workflow, not on its pods: put it into spec.podMetadata.labels",
 		},

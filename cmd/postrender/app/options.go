@@ -45,7 +45,7 @@ type Options struct {
 	// PrintConfig prints the effective configuration; Version the version; Help the help.
 	PrintConfig, Version, Help bool
 	// Helm is the major version of the Helm that runs the program, where that matters; 0: unknown.
-	// The plugin for Helm 4 sets it, because that Helm loses what a failed post-renderer writes.
+	// The plugin for Helm 4 sets it, because that Helm loses the warnings and errors of a post-renderer.
 	Helm int
 
 	// overrides are the fields of the configuration that flags set, in the order of the table.

@@ -6,7 +6,7 @@ const anyKind = ""
 // policies are kinds whose objects describe the pods of others, or what such objects look like: rules, schemas
 // and alerts. Nothing in them is a workload, whatever it looks like. A row of the table takes
 // precedence. Sources: Kyverno, docs/policy-types (both groups); Gatekeeper, website/docs (constraints,
-// templates, mutation, expansion); Kubewarden, docs/reference/CRDs; Kubernetes, admissionregistration/v1
+// templates, mutation, expansion); Kubewarden, docs (AdmissionPolicy); Kubernetes, admissionregistration/v1
 // and apiextensions/v1 types.go; Prometheus Operator, api-reference (PrometheusRule).
 var policies = map[groupKind]bool{
 	{"admissionregistration.k8s.io", anyKind}:            true,

@@ -174,6 +174,7 @@ var notRestored = map[string]string{
 	"46-second-run":                       "was rendered before, and is without it now",
 	"kserve":                              labelAdded,
 	"labels-where-nothing-can-be-mounted": labelAdded,
+	"objects-inside-other-kinds":          labelAdded,
 	"other-pipeline-kinds":                labelAdded,
 	"spark-conf-mounts-the-claim":         labelAdded,
 	"tekton-steps-by-reference":           labelAdded,

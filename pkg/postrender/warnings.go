@@ -172,7 +172,7 @@ func (r *run) doubts() []string {
 	return doubts
 }
 
-// wordOfPods is a text that documents with pods have, and how a sentence says that.
+// wordOfPods is a text that documents with pods have, and how a sentence names it.
 type wordOfPods struct{ text, why string }
 
 // wordsOfPods are such texts, the one that is searched for in other ways last.

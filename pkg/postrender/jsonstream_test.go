@@ -133,7 +133,8 @@ func TestRefusesWhatReadersDrop(t *testing.T) {
 		},
 		"an object that cannot be parsed": {
 			"---\n{\"kind\":\"Secret\"}\n{\"data\": hunter2: [", "document 1 Secret: line 3" + refused,
-			[]string{"Secret/"}, false,
+			[]string{"Secret/"},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

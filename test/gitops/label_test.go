@@ -223,8 +223,8 @@ func TestKustomizeRendersChartWithLabels(t *testing.T) {
 	assert.Len(t, labeled(t, dir, "--enable-helm"), 6)
 }
 
-// TestFluxLabelsTemplates patches what the chart renders as helm-controller does: a kustomization of that one file, with
-// the patches of the HelmRelease of the document.
+// TestFluxLabelsTemplates patches what the chart renders as helm-controller does: a kustomization of that one file,
+// with the patches of the HelmRelease of the document.
 // Source: helm-controller, internal/postrender/kustomize.go Run.
 func TestFluxLabelsTemplates(t *testing.T) {
 	t.Parallel()

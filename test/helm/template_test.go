@@ -176,8 +176,8 @@ func TestUnlabelledChartIsUnchanged(t *testing.T) {
 		assert.Equal(t, []string{"Deployment/train"}, names(stream.Objects(t, out)))
 		assert.NotContains(t, out, "volumes:")
 
-		warnings := strings.Join(readReport(t, report).Warnings, "\n")
-		assert.Contains(t, warnings, "the label is on the Deployment, not on its pods")
+		workload := readReport(t, report).Workloads[0]
+		assert.Contains(t, strings.Join(workload.Warnings, "\n"), "the label is on the Deployment, not on its pods")
 	})
 }
 

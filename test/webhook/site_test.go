@@ -58,7 +58,8 @@ func installOwn(t *testing.T, release string, replicas int, helm ...string) (s *
 
 // serving is the argument for Helm of an installation that serves the namespaces with this value of a label.
 func serving(installation string) string {
-	return fmt.Sprintf(`--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`, installation)
+	const selector = `--set-json=namespaceSelector={"matchLabels":{"installation":%q},"matchExpressions":[]}`
+	return fmt.Sprintf(selector, installation)
 }
 
 func newNamespace(t *testing.T, prefix string, labels map[string]string) string {

@@ -32,6 +32,11 @@ func TestRunsDocumentedCommands(t *testing.T) {
 	for _, block := range suite.Blocks(t, document, "sh") {
 		shell(t, admin, block).Must(t)
 	}
+	for _, block := range suite.Blocks(t, "docs/nothing-mounted.md", "sh") {
+		if strings.HasPrefix(block, "kubectl pipeline-storage ") {
+			shell(t, admin, block).Must(t)
+		}
+	}
 	out, _, code := kubectl(t, admin, "plugin", "list")
 	assert.Zero(t, code)
 	assert.Contains(t, out, "kubectl-pipeline_storage")

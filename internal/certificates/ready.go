@@ -59,7 +59,7 @@ func (c configuration) problem() error {
 		return fmt.Errorf("the MutatingWebhookConfiguration %s has no webhook", c.name)
 	}
 	for _, h := range c.hooks {
-		if len(h.roots) == 0 {
+		if len(h.roots) == 0 && !h.isOff {
 			return fmt.Errorf("webhook %s of the MutatingWebhookConfiguration %s has no caBundle yet: the webhook writes it "+
 				"with --inject-ca, or cert-manager's cainjector does", h.name, c.name)
 		}

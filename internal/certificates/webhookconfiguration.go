@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 
 	v1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -28,6 +31,9 @@ type configuration struct {
 type hook struct {
 	name, host string
 	roots      bundle
+	// isOff is true for a webhook that selects no namespace, as those of the chart's optIn do by default. API
+	// servers never call it, so that a caBundle which it does not have yet is no problem.
+	isOff bool
 }
 
 // readConfiguration reads from the API server itself: a cache would be older than the Secret that
@@ -53,9 +59,19 @@ func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 			name:  w.Name,
 			host:  serverName(w.ClientConfig),
 			roots: parseBundle(w.ClientConfig.CABundle),
+			isOff: selectsNothing(w.NamespaceSelector),
 		})
 	}
 	return c
+}
+
+// selectsNothing reports whether a selector requires a namespace without the label of its name, which the API
+// server writes on every one.
+// Source: Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_Namespace.
+func selectsNothing(namespaces *metav1.LabelSelector) bool {
+	return namespaces != nil && slices.ContainsFunc(namespaces.MatchExpressions, func(e metav1.LabelSelectorRequirement) bool {
+		return e.Key == corev1.LabelMetadataName && e.Operator == metav1.LabelSelectorOpDoesNotExist
+	})
 }
 
 // serverName returns the name that an API server requires in the certificate.
@@ -74,14 +90,18 @@ func serverName(config v1.WebhookClientConfig) string {
 	return u.Hostname()
 }
 
-// roots are the certificates that every webhook of the configuration trusts.
+// roots are the certificates that every webhook of the configuration trusts that is not off.
 func (c configuration) roots() bundle {
-	if len(c.hooks) == 0 {
-		return nil
-	}
-	common := c.hooks[0].roots
-	for _, h := range c.hooks[1:] {
-		common = common.only(h.roots.has)
+	var common bundle
+	seen := false
+	for _, h := range c.hooks {
+		switch {
+		case h.isOff:
+		case !seen:
+			common, seen = h.roots, true
+		default:
+			common = common.only(h.roots.has)
+		}
 	}
 	return common
 }

@@ -66,8 +66,11 @@ func (r *reconciliation) patchMetadata(
 	switch {
 	case apierrors.IsConflict(err):
 		return errRequeueSoon
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		// No failure: the claim is in use without them, and the same request would be refused again.
+		r.warnClaim(metadataRefused(r.profile.Name, live.Name, err))
 	case err != nil:
-		return asRefusal(err, diagnose.ReasonCreateRefused, "add labels and annotations to claim "+live.Name)
+		return fmt.Errorf("add labels and annotations to claim %s: %w", live.Name, err)
 	}
 	return nil
 }
@@ -84,6 +87,13 @@ func lacking(kind string, own, have, wanted map[string]string) (kube.Fields, []s
 		}
 	}
 	return missing, valueDifferences(kind, have, present)
+}
+
+// metadataRefused is about labels and annotations that the API server, or a policy, does not let be added.
+func metadataRefused(profile, claim string, refusal error) diagnose.Finding {
+	const format = "claim %s lacks labels or annotations of the profile %s, and they cannot be added: %s. It is used as it " +
+		"is: change what refuses them, or the profile, and add them yourself (kubectl label, kubectl annotate)"
+	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, refusal.Error())
 }
 
 // metadataDifference is about labels and annotations with other values than the profile's. Who

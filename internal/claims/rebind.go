@@ -140,7 +140,7 @@ func (r *reconciliation) maintainVolume(ctx context.Context) error {
 		return err
 	}
 	r.volume = volume
-	if f := diagnose.SourceIgnored(r.claim, volume); f != nil {
+	if f := diagnose.SourceIgnored(r.claim, volume); f != nil && r.wantedSource() != "" {
 		r.warnClaim(*f)
 	}
 	for _, wanted := range r.wanted.Volumes {

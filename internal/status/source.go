@@ -42,8 +42,10 @@ func (a *analysis) snapshotSource(name string) *diagnose.Source {
 // failed, a dataSource of which nothing was copied, and a profile that is smaller than its claim.
 func (a *analysis) useProblems(claim *corev1.PersistentVolumeClaim, about string) {
 	a.addFinding(diagnose.Infeasible(claim), about)
-	a.addFinding(diagnose.SourceIgnored(claim, a.volume(claim.Spec.VolumeName)), about)
 	profile := a.profile(claim.Labels[storage.LabelProfile])
+	if profile == nil || profile.Claim.DataSource != nil {
+		a.addFinding(diagnose.SourceIgnored(claim, a.volume(claim.Spec.VolumeName)), about)
+	}
 	if profile != nil && *profile.Claim.Create && isOwn(claim) {
 		a.addFinding(diagnose.NeverShrinks(profile.Name, claim, profile.Claim.Size), about)
 	}

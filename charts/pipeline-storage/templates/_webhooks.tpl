@@ -5,19 +5,18 @@ the two only the caBundle may differ.
 {{- define "pipeline-storage.webhooks" -}}
 webhooks:
   # The API server names the webhook when no replica answers: docs/operations.md has the runbook.
-  {{- include "pipeline-storage.webhook" (dict "root" . "path" "/inject"
+  {{- include "pipeline-storage.webhook" (dict "root" $ "path" "/inject"
     "pods" (dict "matchLabels" (dict "pipeline-storage" "enabled"))) | nindent 2 }}
   # The others are here where optIn does not use them, too, and select nothing then: a server-side apply, such as Helm 4's, cannot
   # remove a webhook whose caBundle another field manager owns.
-  {{- with .Values.optIn }}
-  {{- if .podSelector }}
-  {{- include "pipeline-storage.requirePodSelector" .podSelector }}
+  {{- $optIn := .Values.optIn | default dict }}
+  {{- with $optIn.podSelector }}
+  {{- include "pipeline-storage.requirePodSelector" . }}
   {{- end }}
   {{- include "pipeline-storage.webhook" (dict "root" $ "path" "/inject/pod-selector" "by" "pod-selector"
-    "on" .podSelector "pods" .podSelector "namespaces" .namespaceSelector) | nindent 2 }}
+    "on" $optIn.podSelector "pods" $optIn.podSelector "namespaces" $optIn.namespaceSelector) | nindent 2 }}
   {{- include "pipeline-storage.webhook" (dict "root" $ "path" "/inject/namespace" "by" "namespace"
-    "on" .namespaceLabel "namespaces" (dict "matchLabels" (dict "pipeline-storage.io/all-pods" "enabled"))) | nindent 2 }}
-  {{- end }}
+    "on" $optIn.namespaceLabel "namespaces" (dict "matchLabels" (dict "pipeline-storage.io/all-pods" "enabled"))) | nindent 2 }}
 {{- end -}}
 
 {{/*
@@ -80,7 +79,7 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
       {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- range $key, $value := $namespaces.matchLabels }}
-      - key: {{ $key }}
+      - key: {{ $key | quote }}
         operator: In
         values: [{{ $value | quote }}]
       {{- end }}

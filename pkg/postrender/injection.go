@@ -1,6 +1,7 @@
 package postrender
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -227,9 +228,14 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
 	case inject.ReasonNoPods:
-		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(u) || p.selects(object.Labels)
-	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
-		return p.namesLabels(u)
+		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(ownText(u, &object)) || p.selects(object.Labels)
+	case inject.ReasonUnsupportedKind:
+		if len(object.Places) > 0 && p.selectsByLabel() {
+			return object.Labelled
+		}
+		return p.namesLabels(ownText(u, &object))
+	case inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
+		return p.namesLabels(u.text)
 	default:
 		return false
 	}
@@ -237,10 +243,22 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 
 // namesLabels reports whether a text has the key of every selected label. A text search is
 // enough: the result decides only whether a report entry is also a warning.
-func (p *injection) namesLabels(u *unit) bool {
+func (p *injection) namesLabels(text []byte) bool {
 	requirements, _ := p.selector().Requirements()
 	return !slices.ContainsFunc(requirements,
-		func(q labels.Requirement) bool { return !mentionsKey(u.text, []byte(q.Key())) })
+		func(q labels.Requirement) bool { return !mentionsKey(text, []byte(q.Key())) })
+}
+
+// ownText is the text of an object: that of its document, or its own where the document has others.
+func ownText(u *unit, object *kinds.Object) []byte {
+	if object.Path == "" {
+		return u.text
+	}
+	text, err := json.Marshal(object.Content)
+	if err != nil {
+		return u.text
+	}
+	return text
 }
 
 // addConsumers notes which claims of the profiles a pod mounts now. The claim of an earlier

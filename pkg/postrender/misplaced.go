@@ -102,7 +102,7 @@ func (p *injection) levelsAround(object kinds.Object, pod kinds.Pod, known level
 func (p *injection) level(object kinds.Object, path string, meta map[string]any) *level {
 	name := "the " + object.Kind
 	if path != "" {
-		name = dotted(path) + " of " + name
+		name = fieldPath(path) + " of " + name
 	}
 	return &level{
 		name:        name,
@@ -150,17 +150,12 @@ func labelPlace(object kinds.Object, pod kinds.Pod) string {
 		return "the labels of " + podPlace(object, pod)
 	}
 	path := strings.Join(append([]string{pod.Label.Path}, pod.Label.Missing...), "/")
-	return dotted(strings.TrimPrefix(path, object.Path))
+	return fieldPath(strings.TrimPrefix(path, object.Path))
 }
 
 // podPlace names a pod of an object.
 func podPlace(object kinds.Object, pod kinds.Pod) string {
-	return "its pod template, " + dotted(strings.TrimPrefix(pod.Path, object.Path))
-}
-
-// dotted writes a JSON pointer as a path with dots.
-func dotted(pointer string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
+	return "its pod template, " + fieldPath(strings.TrimPrefix(pod.Path, object.Path))
 }
 
 // stringsOf returns the texts of a decoded map.

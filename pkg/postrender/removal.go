@@ -176,6 +176,11 @@ func (p *removal) addSkipped(u *unit, object kinds.Object) {
 		text = u.text
 	}
 	p.unparsed = append(p.unparsed, unparsed{u.in(object), text})
+	if isCore(&object, secretKind) { // whose texts are encoded
+		for _, decoded := range textsOf(&object) {
+			p.unparsed = append(p.unparsed, unparsed{u.in(object), []byte(decoded.Value)})
+		}
+	}
 }
 
 // hasContainers reports whether pods of an object are defined in it. Other objects refer to their
@@ -194,6 +199,9 @@ func (p *removal) addMounts(u *unit, object kinds.Object, ops []jsonpatch.Operat
 	for i := range object.Pods {
 		pod := &object.Pods[i]
 		retained := slices.Clone(pod.SharedVolumes)
+		for _, v := range pod.ConfVolumes {
+			retained = append(retained, kinds.PodVolume{Claim: v.Claim})
+		}
 		for n, v := range pod.Volumes {
 			if !slices.ContainsFunc(ops, func(op jsonpatch.Operation) bool {
 				return op.Path == pod.VolumesPath || op.Path == fmt.Sprintf("%s/%d", pod.VolumesPath, n)

@@ -220,7 +220,6 @@ func (r *run) decideObject(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 
 // skipObject returns why an object stays as it is, or "".
 func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
-	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
 	switch {
 	case object.Problem != "":
 		return inject.ReasonUnsupportedKind, "it stands in another object and cannot be read, so that nothing is " +
@@ -231,12 +230,23 @@ func (r *run) skipObject(object kinds.Object) (inject.Reason, string) {
 		return "", ""
 	case len(object.Pods) == 0:
 		return inject.ReasonNoPods, r.pass.noPodsMessage(object)
-	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, isKind):
+	case !r.hasChosenKind(&object):
 		return inject.ReasonNotSelected, "its kind is not among the selected kinds"
-	case len(r.Names) > 0 && !slices.Contains(r.Names, object.Name):
+	case !r.isChosen(&object):
 		return inject.ReasonNotSelected, "its name is not among the selected names"
 	}
 	return "", ""
+}
+
+// hasChosenKind reports whether Kinds selects an object.
+func (r *Renderer) hasChosenKind(object *kinds.Object) bool {
+	isKind := func(kind string) bool { return strings.EqualFold(kind, object.Kind) }
+	return len(r.Kinds) == 0 || slices.ContainsFunc(r.Kinds, isKind)
+}
+
+// isChosen reports whether Kinds and Names select an object.
+func (r *Renderer) isChosen(object *kinds.Object) bool {
+	return r.hasChosenKind(object) && (len(r.Names) == 0 || slices.Contains(r.Names, object.Name))
 }
 
 // request is what the core needs to decide about pods of a namespace.

@@ -104,7 +104,7 @@ func (r *run) addWorkload(u *unit, object kinds.Object, d inject.Decision, unser
 	if r.pass.isMissed(u, object, d.Reason) {
 		warning := fmt.Sprintf("%s: %s%s", d.Reason, d.Message, remedies[d.Reason])
 		d.Warnings = append(d.Warnings, warning)
-		if !r.isAccepted(d.Reason) {
+		if !u.isServed && !r.isAccepted(d.Reason) && r.isChosen(&object) {
 			unserved = append(unserved, warning)
 		}
 	}

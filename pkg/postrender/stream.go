@@ -23,6 +23,8 @@ type unit struct {
 	text []byte
 	// doc is the document of the stream. It is nil for an item of a ResourceList.
 	doc *manifest.Document
+	// isServed is true for a text whose pods have the opt-in label, so that the webhook serves them.
+	isServed bool
 }
 
 // String names the unit in messages: document 3 Job.

@@ -68,8 +68,8 @@ var misplacements = map[string]struct {
 		"apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nmetadata: {name: x}\nspec:\n  replicatedJobs:\n  - name: a\n" +
 			"    template:\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec: {template: {spec: {containers: " +
 			"[{name: a}]}}}\n", []string{
-			"the label is on spec.replicatedJobs.0.template of the JobSet, not on its pods: put it into the labels of its pod " +
-				"template, spec.replicatedJobs.0.template.spec.template",
+			"the label is on spec.replicatedJobs[0].template of the JobSet, not on its pods: put it into the labels of its pod " +
+				"template, spec.replicatedJobs[0].template.spec.template",
 		},
 	},
 	"the label of a workflow of references": {
@@ -230,9 +230,18 @@ func TestStrict(t *testing.T) {
 			"document 1 Training/t: UnsupportedKind: ",
 		},
 		"an unsupported kind without label": {labelled(), custom("app: x"), ""},
-		"a pod as text": {
-			labelled(), "kind: ConfigMap\nmetadata: {name: c}\ndata:\n  pod: |\n    kind: Pod\n    metadata: {labels: {" +
-				enabled + "}}\n    spec:\n      containers: []\n", "document 1 ConfigMap/c: PodInConfigMap: ",
+		"pods as text, of which one lacks the label": {
+			labelled(), podsAsText(enabled, "app: x"), "document 1 ConfigMap/c: PodInConfigMap: ",
+		},
+		"a pod as text with the label, which the webhook serves": {labelled(), podsAsText(enabled), ""},
+		"an unlabelled pod of an unknown kind beside a labelled one": {
+			labelled(), "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {" + enabled +
+				"}}\n  spec: {containers: [{name: a}]}\n- apiVersion: x.io/v1\n  kind: Foo\n  metadata: {name: f}\n" +
+				"  spec: {template: {spec: {containers: [{name: a, image: i}]}}}\n", "",
+		},
+		"an unknown kind that is not among the selected kinds": {
+			change(func(r *postrender.Renderer) { r.Kinds = []string{"Job"} }),
+			workload("Job", "train") + "---\n" + custom(enabled), "",
 		},
 		"the webhook serves it": {
 			labelled(), "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: r, labels: {" + enabled +
@@ -390,4 +399,14 @@ func TestAdvisesGroupForObjectWithoutOne(t *testing.T) {
 			assert.Equal(t, tc.exp, out.Report.Workloads[0].Message)
 		})
 	}
+}
+
+// podsAsText is a ConfigMap with a text of pods that have these labels.
+func podsAsText(labels ...string) string {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  pods: |\n"
+	for _, label := range labels {
+		text += "    ---\n    apiVersion: v1\n    kind: Pod\n    metadata: {labels: {" + label + "}}\n" +
+			"    spec:\n      containers: [{name: a, image: i}]\n"
+	}
+	return text
 }

@@ -21,15 +21,31 @@ const textLevels = 2
 
 // podText is what was read of a text that describes pods.
 type podText struct {
-	// names name the objects, or only their kinds where names are secret, each once.
-	names []string
+	// names name the objects, or only their kinds where names are secret.
+	names uniqueTexts
 	// unlabelled are the places of the labels that lack the opt-in label, in words.
-	unlabelled []string
+	unlabelled uniqueTexts
 	// isGuess is true where the text cannot be decoded, so that words decide, and hasLabel where those
 	// name the opt-in label.
 	isGuess, hasLabel bool
 
 	isSecret bool
+}
+
+// uniqueTexts are texts, each once, in the order in which they were added.
+type uniqueTexts struct {
+	list []string
+	has  map[string]bool
+}
+
+func (u *uniqueTexts) add(text string) {
+	if u.has[text] {
+		return
+	}
+	if u.has == nil {
+		u.has = map[string]bool{}
+	}
+	u.has[text], u.list = true, append(u.list, text)
 }
 
 // textReader reads texts by the table of kinds.
@@ -51,7 +67,7 @@ func (r *run) reportTexts(u *unit, object kinds.Object) bool {
 	for _, text := range texts {
 		found := podText{isSecret: isCore(&object, secretKind)}
 		reader.read(text.Value, textLevels, &found)
-		if len(found.names) == 0 {
+		if len(found.names.list) == 0 {
 			continue
 		}
 		isReported = true
@@ -60,10 +76,10 @@ func (r *run) reportTexts(u *unit, object kinds.Object) bool {
 			reason = inject.ReasonPodInConfigMap
 		}
 		about := *u
-		about.text = []byte(text.Value)
+		about.text, about.isServed = []byte(text.Value), found.isServed()
 		r.addWorkload(&about, object, inject.Decision{Pod: text.Path, Reason: reason, Message: fmt.Sprintf(
 			"%s holds %s as text, which is not edited: %s", fieldPath(strings.TrimPrefix(text.Path, object.Path)),
-			strings.Join(firstOf(found.names), ", "), r.pass.textAdvice(&found))})
+			strings.Join(firstOf(found.names.list), ", "), r.pass.textAdvice(&found))})
 	}
 	return isReported
 }
@@ -132,7 +148,7 @@ func (r *textReader) readObject(object *kinds.Object, levels int, found *podText
 		})
 	}
 	if len(object.Places) > 0 || object.Problem != "" {
-		found.name("a pod")
+		found.names.add("a pod")
 		found.isGuess = true
 		found.hasLabel = found.hasLabel || len(object.Places) > 0 && object.Labelled
 	}
@@ -149,7 +165,7 @@ func (t *podText) add(object *kinds.Object, pod *kinds.Pod) {
 	if object.Name != "" && !t.isSecret {
 		name += "/" + object.Name
 	}
-	t.name(name)
+	t.names.add(name)
 	if pod.Labels[kinds.Label] == kinds.LabelEnabled {
 		return
 	}
@@ -160,17 +176,11 @@ func (t *podText) add(object *kinds.Object, pod *kinds.Pod) {
 	case pod.NoMetadata:
 		place += ".labels"
 	}
-	if !slices.Contains(t.unlabelled, place) {
-		t.unlabelled = append(t.unlabelled, place)
-	}
+	t.unlabelled.add(place)
 }
 
-// name notes a name, once.
-func (t *podText) name(name string) {
-	if !slices.Contains(t.names, name) {
-		t.names = append(t.names, name)
-	}
-}
+// isServed reports whether all pods of the text have the opt-in label, so that the webhook serves them.
+func (t *podText) isServed() bool { return !t.isGuess && len(t.unlabelled.list) == 0 }
 
 // kindInText finds the names of kinds in a text that is not decoded: with templates of Go or Jinja,
 // or in a script.
@@ -190,9 +200,9 @@ func (r *textReader) guess(text []byte, found *podText) {
 	hasContainers := mentionsKey(text, []byte("containers")) && mentionsKey(text, []byte("image"))
 	switch {
 	case name != "" && mentionsPodKey(text):
-		found.name(name)
+		found.names.add(name)
 	case hasContainers:
-		found.name("a pod")
+		found.names.add("a pod")
 	default:
 		return
 	}
@@ -215,10 +225,10 @@ func (p *injection) textAdvice(t *podText) string {
 	case t.isGuess:
 		return "put the label " + labelText + " on its pods, in the text or by the chart's values, and " + byWebhook +
 			"; or set the volume there"
-	case len(t.unlabelled) == 0:
+	case t.isServed():
 		return "its pods have the label " + labelText + ", and " + byWebhook
 	}
-	return "put the label " + labelText + " into " + strings.Join(firstOf(t.unlabelled), ", ") +
+	return "put the label " + labelText + " into " + strings.Join(firstOf(t.unlabelled.list), ", ") +
 		" there, in the text or by the chart's values, and " + byWebhook + "; or set the volume there"
 }
 

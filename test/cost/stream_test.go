@@ -52,6 +52,24 @@ func annotated(key, value string) string {
 // hostileStreams are streams of a size in which one thing that the author of a chart chooses is as large
 // as the stream.
 var hostileStreams = map[string]func(size int) string{
+	"objects of a List that have no row": func(n int) string {
+		return "apiVersion: v1\nkind: List\nitems:\n" + fillStream(n, cost.Numbered("- apiVersion: x.io/v1\n  kind: Foo\n"+
+			"  metadata: {name: f%d}\n  spec: {template: {spec: {containers: [{name: a, image: i}]}}}\n"))
+	},
+	"embedded pods that cannot be read": func(n int) string {
+		return "apiVersion: x.io/v1\nkind: Foo\nmetadata: {name: f}\nspec:\n" + fillStream(n, cost.Numbered(
+			"- {apiVersion: v1, kind: Pod, metadata: {name: p%d}, spec: {containers: {a: b}}}\n"))
+	},
+	"containers of pod templates that are joined": func(n int) string {
+		containers := fillStream(n/2, cost.Numbered("      - {name: c%d, image: i}\n"))
+		return "apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nmetadata: {name: f}\nspec:\n  podTemplate:\n" +
+			"    metadata: {labels: {pipeline-storage: enabled}}\n    spec:\n      containers:\n" + containers +
+			"  jobManager:\n   podTemplate:\n    spec:\n      containers:\n" + containers
+	},
+	"pods of one text": func(n int) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  pods: |\n" + fillStream(n, cost.Numbered(
+			"    ---\n    {apiVersion: v1, kind: Pod, metadata: {name: p%d}, spec: {containers: [{name: a, image: i}]}}\n"))
+	},
 	"documents": func(n int) string { return fillStream(n, cost.Numbered("---\n"+jobHead+oneJob)) },
 	"documents in many namespaces": func(n int) string {
 		return fillStream(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: train-%d\n  "+

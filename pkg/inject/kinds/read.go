@@ -103,6 +103,7 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 	if err != nil {
 		return err
 	}
+	isJoined := at.isJoined(s)
 	for _, n := range s.all(at.path) {
 		if n.value == nil && !at.isItem {
 			continue // as if it were not there
@@ -116,7 +117,7 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 		}
 		context, _ := n.field("securityContext").value.(map[string]any)
 		pod.Windows = pod.Windows || isHostProcess(context)
-		if row.isExternal(s, n, at) {
+		if isJoined || row.isExternal(n) {
 			pod.ExternalContainers = append(pod.ExternalContainers, container.Name)
 			continue
 		}
@@ -129,12 +130,13 @@ func readContainersAt(pod *Pod, s scope, row *podRow, at *containerRow) error {
 	return nil
 }
 
-// isExternal reports whether a container refers to another object that defines it, or is joined with
-// one of another pod template.
-func (row *podRow) isExternal(s scope, container node, at *containerRow) bool {
-	if row.Reference != "" && container.field(row.Reference).value != nil {
-		return true
-	}
+// isExternal reports whether a container refers to another object that defines it.
+func (row *podRow) isExternal(container node) bool {
+	return row.Reference != "" && container.field(row.Reference).value != nil
+}
+
+// isJoined reports whether the containers are joined with those of another pod template.
+func (at *containerRow) isJoined(s scope) bool {
 	return slices.ContainsFunc(at.joined, func(list path) bool {
 		return slices.ContainsFunc(s.all(list), func(n node) bool { return len(n.items()) > 0 })
 	})

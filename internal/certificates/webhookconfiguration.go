@@ -69,9 +69,10 @@ func newConfiguration(object *v1.MutatingWebhookConfiguration) configuration {
 // server writes on every one.
 // Source: Kubernetes, pkg/apis/core/v1/defaults.go SetDefaults_Namespace.
 func selectsNothing(namespaces *metav1.LabelSelector) bool {
-	return namespaces != nil && slices.ContainsFunc(namespaces.MatchExpressions, func(e metav1.LabelSelectorRequirement) bool {
+	isImpossible := func(e metav1.LabelSelectorRequirement) bool {
 		return e.Key == corev1.LabelMetadataName && e.Operator == metav1.LabelSelectorOpDoesNotExist
-	})
+	}
+	return namespaces != nil && slices.ContainsFunc(namespaces.MatchExpressions, isImpossible)
 }
 
 // serverName returns the name that an API server requires in the certificate.

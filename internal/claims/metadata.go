@@ -91,8 +91,8 @@ func lacking(kind string, own, have, wanted map[string]string) (kube.Fields, []s
 
 // metadataRefused is about labels and annotations that the API server, or a policy, does not let be added.
 func metadataRefused(profile, claim string, refusal error) diagnose.Finding {
-	const format = "claim %s lacks labels or annotations of the profile %s, and they cannot be added: %s. It is used as it " +
-		"is: change what refuses them, or the profile, and add them yourself (kubectl label, kubectl annotate)"
+	const format = "claim %s lacks labels or annotations of the profile %s, and they cannot be added: %s. It is used as " +
+		"it is: change what refuses them, or the profile, and add them yourself (kubectl label, kubectl annotate)"
 	return finding(diagnose.ReasonClaimDiffers, format, claim, profile, refusal.Error())
 }
 

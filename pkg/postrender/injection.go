@@ -228,14 +228,13 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
 	case inject.ReasonNoPods:
-		return len(object.Pods) > 0 || object.Advice != "" && p.namesLabels(ownText(u, &object)) || p.selects(object.Labels)
-	case inject.ReasonUnsupportedKind:
-		if len(object.Places) > 0 && p.selectsByLabel() {
+		return len(object.Pods) > 0 || p.selects(object.Labels) ||
+			object.Advice != "" && p.namesLabels(ownText(u, &object, reason))
+	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
+		if reason == inject.ReasonUnsupportedKind && len(object.Places) > 0 && p.selectsByLabel() {
 			return object.Labelled
 		}
-		return p.namesLabels(ownText(u, &object))
-	case inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
-		return p.namesLabels(u.text)
+		return p.namesLabels(ownText(u, &object, reason))
 	default:
 		return false
 	}
@@ -249,9 +248,10 @@ func (p *injection) namesLabels(text []byte) bool {
 		func(q labels.Requirement) bool { return !mentionsKey(text, []byte(q.Key())) })
 }
 
-// ownText is the text of an object: that of its document, or its own where the document has others.
-func ownText(u *unit, object *kinds.Object) []byte {
-	if object.Path == "" {
+// ownText is the text that a reason is about: that of the document, or the object's own where the document has
+// others. A unit that is about a text in an object has that text.
+func ownText(u *unit, object *kinds.Object, reason inject.Reason) []byte {
+	if object.Path == "" || reason == inject.ReasonPodInConfigMap || reason == inject.ReasonPodAsText {
 		return u.text
 	}
 	text, err := json.Marshal(object.Content)

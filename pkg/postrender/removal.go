@@ -74,8 +74,8 @@ func (p *removal) noPodsMessage(kinds.Object) string { return noContainers }
 
 // isMissed reports whether an object whose pods are not defined in it names a claim. Such an
 // object may refer to pods that still use the claim.
-func (p *removal) isMissed(u *unit, object kinds.Object, _ inject.Reason) bool {
-	return len(object.Pods) == 0 && p.mentionsClaim(u)
+func (p *removal) isMissed(u *unit, object kinds.Object, reason inject.Reason) bool {
+	return len(object.Pods) == 0 && p.mentionsClaim(ownText(u, &object, reason))
 }
 
 // storage removes the storage objects of the stream, for [RemoveAll].
@@ -124,9 +124,9 @@ func (p *removal) requireRelease(object kinds.Object) error {
 
 // mentionsClaim reports whether the text of a unit names the claim of a profile. The text is
 // searched and not parsed, so that any kind can name it in any field.
-func (p *removal) mentionsClaim(u *unit) bool {
+func (p *removal) mentionsClaim(text []byte) bool {
 	return slices.ContainsFunc(p.Config.Profiles, func(profile storage.Profile) bool {
-		return namesObject(u.text, profile.ClaimName(p.Release, p.Release.Namespace))
+		return namesObject(text, profile.ClaimName(p.Release, p.Release.Namespace))
 	})
 }
 

@@ -68,7 +68,8 @@ var misplacements = map[string]struct {
 		"apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nmetadata: {name: x}\nspec:\n  replicatedJobs:\n  - name: a\n" +
 			"    template:\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec: {template: {spec: {containers: " +
 			"[{name: a}]}}}\n", []string{
-			"the label is on spec.replicatedJobs[0].template of the JobSet, not on its pods: put it into the labels of its pod " +
+			"the label is on spec.replicatedJobs[0].template of the JobSet, not on its pods: put it into the labels of its " +
+			"pod " +
 				"template, spec.replicatedJobs[0].template.spec.template",
 		},
 	},
@@ -235,8 +236,8 @@ func TestStrict(t *testing.T) {
 		},
 		"a pod as text with the label, which the webhook serves": {labelled(), podsAsText(enabled), ""},
 		"an unlabelled pod of an unknown kind beside a labelled one": {
-			labelled(), "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {" + enabled +
-				"}}\n  spec: {containers: [{name: a}]}\n- apiVersion: x.io/v1\n  kind: Foo\n  metadata: {name: f}\n" +
+			labelled(), "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {" +
+				enabled + "}}\n  spec: {containers: [{name: a}]}\n- apiVersion: x.io/v1\n  kind: Foo\n  metadata: {name: f}\n" +
 				"  spec: {template: {spec: {containers: [{name: a, image: i}]}}}\n", "",
 		},
 		"an unknown kind that is not among the selected kinds": {
@@ -403,10 +404,11 @@ func TestAdvisesGroupForObjectWithoutOne(t *testing.T) {
 
 // podsAsText is a ConfigMap with a text of pods that have these labels.
 func podsAsText(labels ...string) string {
-	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  pods: |\n"
+	var text strings.Builder
+	text.WriteString("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  pods: |\n")
 	for _, label := range labels {
-		text += "    ---\n    apiVersion: v1\n    kind: Pod\n    metadata: {labels: {" + label + "}}\n" +
-			"    spec:\n      containers: [{name: a, image: i}]\n"
+		text.WriteString("    ---\n    apiVersion: v1\n    kind: Pod\n    metadata: {labels: {" + label + "}}\n" +
+			"    spec:\n      containers: [{name: a, image: i}]\n")
 	}
-	return text
+	return text.String()
 }

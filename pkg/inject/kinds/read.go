@@ -136,8 +136,8 @@ func (row *podRow) isExternal(container node) bool {
 }
 
 // isJoined reports whether the containers are joined with those of another pod template.
-func (at *containerRow) isJoined(s scope) bool {
-	return slices.ContainsFunc(at.joined, func(list path) bool {
+func (c *containerRow) isJoined(s scope) bool {
+	return slices.ContainsFunc(c.joined, func(list path) bool {
 		return slices.ContainsFunc(s.all(list), func(n node) bool { return len(n.items()) > 0 })
 	})
 }

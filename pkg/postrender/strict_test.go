@@ -69,8 +69,7 @@ var misplacements = map[string]struct {
 			"    template:\n      metadata: {labels: {pipeline-storage: enabled}}\n      spec: {template: {spec: {containers: " +
 			"[{name: a}]}}}\n", []string{
 			"the label is on spec.replicatedJobs[0].template of the JobSet, not on its pods: put it into the labels of its " +
-			"pod " +
-				"template, spec.replicatedJobs[0].template.spec.template",
+				"pod template, spec.replicatedJobs[0].template.spec.template",
 		},
 	},
 	"the label of a workflow of references": {

@@ -11,6 +11,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,10 +27,21 @@ const labelPolicy = "claims-need-a-team"
 // labelPolicy. It returns when the API server enforces it.
 func (f *fixture) requireTeam() {
 	f.t.Helper()
+	f.policy(labelPolicy, admissionregistrationv1.Create,
+		"has(object.metadata.labels) && 'team' in object.metadata.labels", "every claim needs the label team")
+	namespace := f.namespace(labelPolicy)
+	require.Eventually(f.t, func() bool {
+		return f.dryRun(namespace) != nil
+	}, timeout, poll, "the policy is not in force")
+}
 
-	meta := metav1.ObjectMeta{Name: "claims-need-a-team"}
+// policy refuses an operation on claims unless the expression holds, in the namespaces with the label of its name.
+func (f *fixture) policy(name string, operation admissionregistrationv1.OperationType, expression, message string) {
+	f.t.Helper()
+
+	meta := metav1.ObjectMeta{Name: name}
 	rule := admissionregistrationv1.RuleWithOperations{
-		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+		Operations: []admissionregistrationv1.OperationType{operation},
 		Rule: admissionregistrationv1.Rule{
 			APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"persistentvolumeclaims"},
 		},
@@ -40,10 +52,7 @@ func (f *fixture) requireTeam() {
 				MatchConstraints: &admissionregistrationv1.MatchResources{
 					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: rule}},
 				},
-				Validations: []admissionregistrationv1.Validation{{
-					Expression: "has(object.metadata.labels) && 'team' in object.metadata.labels",
-					Message:    "every claim needs the label team",
-				}},
+				Validations: []admissionregistrationv1.Validation{{Expression: expression, Message: message}},
 			},
 		},
 		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{
@@ -51,7 +60,7 @@ func (f *fixture) requireTeam() {
 				PolicyName:        meta.Name,
 				ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 				MatchResources: &admissionregistrationv1.MatchResources{
-					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{labelPolicy: "true"}},
+					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{name: "true"}},
 				},
 			},
 		},
@@ -59,10 +68,6 @@ func (f *fixture) requireTeam() {
 		require.NoError(f.t, f.Create(f.t.Context(), object))
 		f.t.Cleanup(func() { assert.NoError(f.t, f.Delete(context.Background(), object)) })
 	}
-	namespace := f.namespace(labelPolicy)
-	require.Eventually(f.t, func() bool {
-		return f.dryRun(namespace) != nil
-	}, timeout, poll, "the policy is not in force")
 }
 
 // dryRun has the API server decide about a claim without a label and a class. The claim is as it would be
@@ -143,6 +148,34 @@ func TestAddsMissingMetadataOnceAndOverwritesNone(t *testing.T) {
 	})
 	assert.Equal(t, "daily", claim.Annotations["plan"], "what the profile has no more stays")
 	assert.True(t, claim.Spec.Resources.Requests.Storage().Equal(resource.MustParse("10Gi")))
+}
+
+// TestReportsLabelsThatAPolicyRefuses: the claim is in use without them, so that this is no failure.
+func TestReportsLabelsThatAPolicyRefuses(t *testing.T) {
+	const policy, refusal = "claims-keep-their-labels", "labels of claims stay"
+	profile := func(labels string) string {
+		return `{name: default, claim: {size: 10Gi, labels: {` + labels + `}}, storageClass: {name: CLASS}}`
+	}
+	f := newFixture(t, profile(""))
+	f.policy(policy, admissionregistrationv1.Update, "!('team' in object.metadata.?labels.orValue({}))", refusal)
+	namespace := f.namespace(policy)
+	f.pod(namespace, "one", "default")
+	r := f.run()
+	claim := eventually(f, namespace, "pvc-data-pipeline", &corev1.PersistentVolumeClaim{}, exists)
+	f.bind(claim, "volume."+namespace)
+	team := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"team":"a"}}}`))
+	require.Eventually(t, func() bool {
+		return f.Patch(t.Context(), claim.DeepCopy(), team, client.DryRunAll) != nil
+	}, timeout, poll, "the policy is not in force")
+
+	f.set(r, profile("team: a"))
+	note := f.event(namespace, claim.Name, diagnose.ReasonClaimDiffers)
+	assert.Contains(t, note, "claim pvc-data-pipeline lacks labels or annotations of the profile default")
+	assert.Contains(t, note, refusal)
+	f.barrier()
+	assert.Empty(t, f.notes(namespace, claim.Name, diagnose.ReasonCreateRefused))
+	assert.Empty(t, f.notes(namespace, "one", diagnose.ReasonCreateRefused))
+	assert.NotContains(t, get(f, namespace, claim.Name, claim).Labels, "team")
 }
 
 // TestNeverLabelsUnmanagedClaims: a claim of a third party is used as it is.

@@ -386,14 +386,14 @@ func TestRetainsStorageThatIsStillUsed(t *testing.T) {
 		},
 		"a pod in a ConfigMap names it": {more: in(template), exp: "document 5 ConfigMap/t names the claim"},
 		"a pod in a Secret names it, in base64": {
-			more: "---\napiVersion: v1\nkind: Secret\nmetadata: {name: t}\ndata: {pod.yaml: " + base64.StdEncoding.EncodeToString(
-				[]byte("kind: Pod\nspec:\n  containers: [{name: c, image: i}]\n"+in("  volumes:\n  - {persistentVolumeClaim: "+
-					"{claimName: %s}}\n"))) + "}\n",
+			more: "---\napiVersion: v1\nkind: Secret\nmetadata: {name: t}\ndata: {pod.yaml: " +
+				base64.StdEncoding.EncodeToString([]byte("kind: Pod\nspec:\n  containers: [{name: c, image: i}]\n"+
+					in("  volumes:\n  - {persistentVolumeClaim: {claimName: %s}}\n"))) + "}\n",
 			exp: "document 5 Secret/t names the claim",
 		},
 		"the configuration of Spark mounts it": {
-			more: in("---\napiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: s}\nspec:\n  sparkConf:\n" +
-				"    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.mount.path: /in\n" +
+			more: in("---\napiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: s}\nspec:\n" +
+				"  sparkConf:\n    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.mount.path: /in\n" +
 				"    spark.kubernetes.driver.volumes.persistentVolumeClaim.d.options.claimName: %s\n  driver: {cores: 1}\n" +
 				"  executor: {cores: 1}\n"),
 			exp: "document 5 SparkApplication/s mounts the claim",

@@ -78,7 +78,10 @@ func TestGuardrailsLeaveTheClassToTheCluster(t *testing.T) {
 		size(claim, "1000Ti")
 		assert.True(t, denied(createClaim(t, client, claim)), "the rest is held to the profile")
 	}
-	claim := claimFor(t, config, "provisioned", namespace)
+	claim := claimFor(t, config, "of-the-cluster", namespace)
+	claim.Spec.StorageClassName = new("")
+	assert.True(t, denied(createClaim(t, client, claim)), "a claim without a class gets any volume that has none")
+	claim = claimFor(t, config, "provisioned", namespace)
 	require.NoError(t, createClaim(t, client, claim))
 	claim.Spec.StorageClassName = nil
 	assert.True(t, denied(createClaim(t, client, claim)), "another profile names its class")

@@ -144,8 +144,10 @@ variables.dataSource == '' &&
 {{- else }}
 (variables.volumeName != '' ? variables.dataSource == '' : (
 variables.dataSource == {{ include "pipeline-storage.guardrails.name" (list .dataSource "request.namespace") }} &&
-variables.size.compareTo(quantity({{ toRawJson .size }})) == 0
-{{- if not .isClusterDefault }} &&
+variables.size.compareTo(quantity({{ toRawJson .size }})) == 0 &&
+{{- if .isClusterDefault }}
+object.spec.?storageClassName.orValue('default') != ''
+{{- else }}
 object.spec.?storageClassName.orValue('') == {{ include "pipeline-storage.guardrails.name" (list .class "request.namespace") }}
 {{- end }})) &&
 {{- end }}

@@ -195,6 +195,28 @@ func TestReportsWhyARestoreWaits(t *testing.T) {
 		"is not of a CSI driver: nothing was copied into it", "this volume is a directory")
 }
 
+// TestReportsNoIgnoredSourceOfAnotherProfile: an administrator who has removed claim.dataSource knows.
+func TestReportsNoIgnoredSourceOfAnotherProfile(t *testing.T) {
+	f := newFixture(t, snapshotProfile("restored", "nightly"))
+	suite.InstallSnapshots(t)
+	namespace := f.namespace()
+	f.grantSnapshots(namespace)
+	f.snapshot(namespace, "nightly", map[string]any{"readyToUse": true, "restoreSize": "100Gi"})
+	f.pod(namespace, "one", "default")
+	r := f.run()
+	claim := eventually(f, namespace, "restored", &corev1.PersistentVolumeClaim{}, exists)
+	require.NotNil(t, claim.Spec.DataSourceRef)
+
+	f.set(r, `{name: default, claim: {name: restored}, storageClass: {name: CLASS}}`)
+	f.barrier()
+	f.bind(claim, "restored."+namespace)
+	eventually(f, "", "restored."+namespace, &corev1.PersistentVolume{}, func(v *corev1.PersistentVolume) bool {
+		return v.Labels[storage.LabelNamespace] == namespace
+	})
+	f.barrier()
+	assert.Empty(t, f.notes(namespace, "restored", diagnose.ReasonSourceIgnored))
+}
+
 // grantSnapshots gives the account the right that the chart grants where a profile has a snapshot.
 func (f *fixture) grantSnapshots(namespace string) {
 	f.t.Helper()

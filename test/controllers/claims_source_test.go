@@ -197,11 +197,11 @@ func TestReportsWhyARestoreWaits(t *testing.T) {
 
 // TestReportsNoIgnoredSourceOfAnotherProfile: an administrator who has removed claim.dataSource knows.
 func TestReportsNoIgnoredSourceOfAnotherProfile(t *testing.T) {
-	f := newFixture(t, snapshotProfile("restored", "nightly"))
+	f := newFixture(t, snapshotProfile("restored", "weekly"))
 	suite.InstallSnapshots(t)
 	namespace := f.namespace()
 	f.grantSnapshots(namespace)
-	f.snapshot(namespace, "nightly", map[string]any{"readyToUse": true, "restoreSize": "100Gi"})
+	f.snapshot(namespace, "weekly", map[string]any{"readyToUse": true, "restoreSize": "100Gi"})
 	f.pod(namespace, "one", "default")
 	r := f.run()
 	claim := eventually(f, namespace, "restored", &corev1.PersistentVolumeClaim{}, exists)

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 )
 
 // FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod,
@@ -40,7 +42,7 @@ func FuzzHandler(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	plain, all := handler(f), handler(f)
-	all.Config = config(f, parityProfiles[len(parityProfiles)-1])
+	all.Config = config(f, injecttest.AdmissionProfiles[len(injecttest.AdmissionProfiles)-1])
 	f.Fuzz(func(t *testing.T, body []byte) {
 		requireAnswer(t, plain, body)
 		requireAnswer(t, all, body)

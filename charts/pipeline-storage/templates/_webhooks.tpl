@@ -25,8 +25,6 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
 */}}
 {{- define "pipeline-storage.webhook" -}}
 {{- $values := .root.Values -}}
-{{- $excluded := append ($values.excludedNamespaces | default list) .root.Release.Namespace -}}
-{{- $namespaces := .namespaces | default dict -}}
 {{- $pods := .pods | default dict -}}
 - name: {{ with .by }}{{ . }}.{{ end }}storage.pipeline-storage.io
   clientConfig:
@@ -42,7 +40,10 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
       operations: [CREATE]
       resources: [pods]
       scope: Namespaced
-  failurePolicy: {{ $values.webhook.failurePolicy }}
+  {{- if eq $values.mode "both" }}
+  # The policies refuse what the webhook could not mount.
+  {{- end }}
+  failurePolicy: {{ eq $values.mode "both" | ternary "Ignore" $values.webhook.failurePolicy }}
   matchPolicy: Equivalent
   objectSelector:
     {{- with $pods.matchLabels }}
@@ -60,36 +61,9 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
       {{- end }}
     {{- end }}
   namespaceSelector:
-    {{- with $values.namespaceSelector.matchLabels }}
-    matchLabels:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    matchExpressions:
-      - key: kubernetes.io/metadata.name
-        operator: NotIn
-        values:
-          {{- if .by }}{{ $excluded = append $excluded "kube-system" }}{{ end }}
-          {{- uniq $excluded | toYaml | nindent 10 }}
-      {{- if and .by (not .on) }}
-      # Off: every namespace has this label.
-      - key: kubernetes.io/metadata.name
-        operator: DoesNotExist
-      {{- end }}
-      {{- with $values.namespaceSelector.matchExpressions }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-      {{- range $key, $value := $namespaces.matchLabels }}
-      - key: {{ $key | quote }}
-        operator: In
-        values: [{{ $value | quote }}]
-      {{- end }}
-      {{- with $namespaces.matchExpressions }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
+    {{- include "pipeline-storage.servedNamespaces" . | nindent 4 }}
   matchConditions:
-    # The API server never changes the mirror of a static pod.
-    - name: no-mirror-pod
-      expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+    {{- include "pipeline-storage.noMirrorPod" . | nindent 4 }}
     {{- with .by }}
     # A pod has one webhook: that of its label, where it has it, or else the first that selects it. That one adds the label, and
     # is called again for a sidecar of the first round because of its own annotation. Another value of the label opts out.

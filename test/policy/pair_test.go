@@ -145,6 +145,11 @@ func completed(pod corev1.Pod) string {
 		for i := range *list {
 			c := &(*list)[i]
 			c.Image = "example/image"
+			for j := range c.Ports {
+				if pod.Spec.HostNetwork && c.Ports[j].HostPort != 0 {
+					c.Ports[j].HostPort = c.Ports[j].ContainerPort
+				}
+			}
 			for _, mount := range c.VolumeMounts {
 				if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
 					pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{

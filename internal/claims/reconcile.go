@@ -96,7 +96,7 @@ func (r refusal) Error() string { return r.Note }
 var (
 	errNamespaceTerminating = errors.New("the namespace is being deleted")
 	// The injected annotation there is another installation's, or forged.
-	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
+	errNotSelected = errors.New("this installation does not select the namespace")
 	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as
 	// no error.
 	errRequeueSoon = errors.New("objects are changing")

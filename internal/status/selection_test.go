@@ -86,8 +86,8 @@ func TestReadsSelectedPodsWithoutLabel(t *testing.T) {
 			assert.Len(t, g.snapshot.Pods, tt.pods)
 			assert.Equal(t, tt.err != nil, g.snapshot.unread(podsWithoutLabel))
 			if tt.err != nil {
-				require.Equal(t, "pods without the label: you may not list them, so those of them that a webhook selects are "+
-					"not read", g.snapshot.Unread[podsWithoutLabel])
+				require.Equal(t, "pods without the label: you may not list them, so those of them that a webhook or a "+
+					"policy selects are not read", g.snapshot.Unread[podsWithoutLabel])
 			}
 		})
 	}

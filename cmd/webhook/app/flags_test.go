@@ -17,6 +17,8 @@ import (
 
 // notInChart are the flags that no template sets, each with who sets it and why.
 var notInChart = map[string]string{
+	"webhook":            "the chart, in policy mode",
+	"admission-policy":   "the chart, in policy mode",
 	"repair-webhooks":    "you, by `extraArgs`: `false` leaves repairs to your GitOps tool",
 	"pprof-bind-address": "you, by `extraArgs`: profiles are for an investigation",
 	"http2":              "you, by `extraArgs`: no API server needs it",

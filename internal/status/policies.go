@@ -18,8 +18,8 @@ import (
 
 // Policies are what was read of the installations in policy mode.
 type Policies struct {
-	// Mutating and Validating are those of this product, by its label. Of the second kind, only those
-	// whose parameters are a ConfigMap are here: the others guard the webhook's account.
+	// Mutating and Validating are those of this product, by its label. Of the second kind, only those that
+	// refuse pods are here: others only warn, or guard the webhook's account.
 	Mutating   []admissionregistrationv1.MutatingAdmissionPolicy
 	Validating []admissionregistrationv1.ValidatingAdmissionPolicy
 	// MutatingBindings and ValidatingBindings are all of the cluster, when there are such policies.
@@ -191,7 +191,7 @@ func (g *gathering) policies(ctx context.Context, product client.MatchingLabels)
 	into(g, ctx, validations, &p.Validating, &admissionregistrationv1.ValidatingAdmissionPolicyList{}, validationItems,
 		product)
 	p.Validating = slices.DeleteFunc(p.Validating, func(v admissionregistrationv1.ValidatingAdmissionPolicy) bool {
-		return v.Spec.ParamKind == nil || v.Spec.ParamKind.Kind != "ConfigMap"
+		return !refusesPods(&v.Spec)
 	})
 	if len(p.names()) == 0 {
 		return
@@ -201,6 +201,13 @@ func (g *gathering) policies(ctx context.Context, product client.MatchingLabels)
 	into(g, ctx, validationBindings, &p.ValidatingBindings,
 		&admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}, validationBindingItems)
 	g.parameters(ctx)
+}
+
+// refusesPods reports whether a policy of this product is the one that refuses pods: its parameters are a
+// ConfigMap, and it fails closed. Source: charts/pipeline-storage/templates.
+func refusesPods(p *admissionregistrationv1.ValidatingAdmissionPolicySpec) bool {
+	isOpen := p.FailurePolicy != nil && *p.FailurePolicy == admissionregistrationv1.Ignore
+	return !isOpen && p.ParamKind != nil && p.ParamKind.Kind == "ConfigMap"
 }
 
 // parameters reads which ConfigMaps of parameters exist, one request for each. Their data are the

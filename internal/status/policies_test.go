@@ -33,6 +33,8 @@ func inPolicyMode() []client.Object {
 	ref := &v1.ParamRef{Name: "ps-policy", Namespace: "storage"}
 	guardrail := &v1.ValidatingAdmissionPolicy{ObjectMeta: meta("storage.ps.namespaces")}
 	guardrail.Spec.ParamKind = &v1.ParamKind{APIVersion: "v1", Kind: "Namespace"}
+	warnings := &v1.ValidatingAdmissionPolicy{ObjectMeta: meta("storage.ps.warnings")}
+	warnings.Spec.ParamKind, warnings.Spec.FailurePolicy = params, new(v1.Ignore)
 	return []client.Object{
 		&v1.MutatingAdmissionPolicy{ObjectMeta: meta("storage.ps"), Spec: v1.MutatingAdmissionPolicySpec{ParamKind: params}},
 		&v1.MutatingAdmissionPolicyBinding{
@@ -48,7 +50,7 @@ func inPolicyMode() []client.Object {
 		},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: "ps-policy"}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "ps-policy"}},
-		guardrail,
+		guardrail, warnings,
 	}
 }
 
@@ -84,7 +86,7 @@ func TestGathersPolicies(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, s.Unread)
 	assert.Len(t, s.Policies.Mutating, 1)
-	assert.Len(t, s.Policies.Validating, 1, "guardrail policies do not count")
+	assert.Len(t, s.Policies.Validating, 1, "policies that warn or guard do not count")
 	assert.Len(t, s.Policies.MutatingBindings, 1)
 	assert.Len(t, s.Policies.ValidatingBindings, 1)
 	require.Len(t, s.Policies.Parameters, 1)

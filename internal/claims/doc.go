@@ -18,8 +18,8 @@
 //     ([storage.Profile.Serves]), because anyone who creates pods can forge the injected
 //     annotation.
 //   - A bound claim of this installation grows to the profile's size when its class allows that. It
-//     never shrinks, but an expansion that was not carried out is taken back: see
-//     [diagnose.CanReduce]. An Event reports a smaller size otherwise. Other changes of the profile, such as another
+//     never shrinks, but an expansion that this controller requested and that was not carried out is
+//     taken back: see [diagnose.CanReduce]. An Event reports a smaller size otherwise. Other changes of the profile, such as another
 //     volume.handle, change neither claim nor volume: an Event reports the difference. It gets the
 //     labels and annotations of the profile that it lacks, once for each configuration. None is
 //     overwritten.

@@ -232,8 +232,7 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 				"the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, a.name,
 				selectorOf(w.Webhooks),
 			),
-			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+
-				recreate(pod), about,
+			a.notSelectedNext(pod), about,
 		))
 	case pod.CreationTimestamp.Time.Before(a.selected.since):
 		return new(found(
@@ -241,6 +240,15 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 		))
 	}
 	return new(found(ReasonNotInjected, a.whyLate(pod), recreate(pod), about))
+}
+
+// notSelectedNext is what to do about a pod of a namespace that no webhook selects.
+func (a *analysis) notSelectedNext(pod *corev1.Pod) string {
+	if a.excludes(inject.SelectedByLabel) {
+		return "run the pod in another namespace: " + excludedByName
+	}
+	return "label the namespace as the selector wants, or change namespaceSelector in the chart's values; then " +
+		recreate(pod)
 }
 
 // selectorOf writes the selector of the first webhook that has one. It is in the form of

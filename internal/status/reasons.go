@@ -65,7 +65,8 @@ var Reasons = []Reason{
 	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},
 	{
 		ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out",
-		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods",
+		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods. Where " +
+			"the webhook excludes the namespace by its name, use another one",
 	},
 	{
 		ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage",
@@ -94,7 +95,8 @@ var Reasons = []Reason{
 	{
 		ReasonNamespaceLabel,
 		"The namespace has the label pipeline-storage.io/all-pods=enabled, and no webhook selects its pods by it",
-		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods",
+		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods. Where the webhook " +
+			"excludes the namespace by its name, remove the label",
 	},
 	{ReasonPodsRefused, "The webhook refused the pods of a workload", "Change what the message names in the pod template"},
 	{ReasonPodsNotCreated, "The pods of a workload with the label could not be created", "Change what the message names"},

@@ -18,21 +18,22 @@ func TestSizeFields(t *testing.T) {
 	}
 	status := entry("resizer", sizeField)
 	status.Subresource = "status"
+	type entries = []metav1.ManagedFieldsEntry
 	for name, row := range map[string]struct {
-		all []metav1.ManagedFieldsEntry
+		all entries
 		exp []string
 	}{
 		"none":                        {nil, nil},
-		"fields other than the size":  {[]metav1.ManagedFieldsEntry{entry("a", `{"f:spec":{"f:volumeName":{}}}`)}, nil},
-		"another resource":            {[]metav1.ManagedFieldsEntry{entry("a", strings.Replace(sizeField, "storage", "cpu", 1))}, nil},
-		"no fields":                   {[]metav1.ManagedFieldsEntry{{Manager: "a"}}, nil},
-		"fields that are not JSON":    {[]metav1.ManagedFieldsEntry{entry("a", "{")}, nil},
-		"fields of another form":      {[]metav1.ManagedFieldsEntry{entry("a", `{"f:spec":[]}`)}, nil},
-		"the size of the status":      {[]metav1.ManagedFieldsEntry{status}, nil},
+		"fields other than the size":  {entries{entry("a", `{"f:spec":{"f:volumeName":{}}}`)}, nil},
+		"another resource":            {entries{entry("a", strings.Replace(sizeField, "storage", "cpu", 1))}, nil},
+		"no fields":                   {entries{{Manager: "a"}}, nil},
+		"fields that are not JSON":    {entries{entry("a", "{")}, nil},
+		"fields of another form":      {entries{entry("a", `{"f:spec":[]}`)}, nil},
+		"the size of the status":      {entries{status}, nil},
 		"the size among other fields": {claimtest.Claim(claimtest.RequestedBy("a")).ManagedFields, []string{"a"}},
-		"the size by two":             {[]metav1.ManagedFieldsEntry{entry("a", sizeField), entry("b", sizeField)}, []string{"a", "b"}},
+		"the size by two":             {entries{entry("a", sizeField), entry("b", sizeField)}, []string{"a", "b"}},
 		"the size by many": {
-			[]metav1.ManagedFieldsEntry{entry("a", sizeField), entry("b", sizeField), entry("c", sizeField)},
+			entries{entry("a", sizeField), entry("b", sizeField), entry("c", sizeField)},
 			[]string{"a", "b"},
 		},
 	} {
@@ -41,7 +42,7 @@ func TestSizeFields(t *testing.T) {
 			var managers []string
 			for _, f := range SizeFields(row.all) {
 				managers = append(managers, f.Manager)
-				assert.Equal(t, sizeField, f.FieldsV1.GetRawString())
+				assert.JSONEq(t, sizeField, f.FieldsV1.GetRawString())
 			}
 			assert.Equal(t, row.exp, managers)
 		})

@@ -158,16 +158,16 @@ func (a *analysis) namespaceLabelNext() string {
 	case a.excludes(inject.SelectedByLabel):
 		return "remove the label: " + excludedByName
 	case a.excludes(inject.SelectedByNamespace):
-		return "remove the label, by which no webhook ever selects pods of this namespace, and label the pods; then recreate " +
-			"them"
+		return "remove the label, by which no webhook ever selects pods of this namespace, and label the pods; then " +
+			"recreate them"
 	}
-	return "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the namespace; or label the " +
-		"pods; then recreate them"
+	return "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the namespace; or " +
+		"label the pods; then recreate them"
 }
 
 // excludedByName is why labels of a namespace and of its pods do nothing.
-const excludedByName = "the webhook serves no pod of this namespace, which it excludes by its name (excludedNamespaces in " +
-	"the chart's values, and its own namespace)"
+const excludedByName = "the webhook serves no pod of this namespace, which it excludes by its name " +
+	"(excludedNamespaces in the chart's values, and its own namespace)"
 
 // excludes reports whether the namespace is excluded by its name from every webhook that selects pods in
 // this way: then no label and no value of optIn selects pods there. The chart excludes kube-system from

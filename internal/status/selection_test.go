@@ -100,8 +100,8 @@ func TestReadsSelectedPodsWithoutLabel(t *testing.T) {
 func TestAdvisesWhatCanWorkInANamespace(t *testing.T) {
 	t.Parallel()
 	const (
-		optInOrLabel = "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the namespace; " +
-			"or label the pods; then recreate them"
+		optInOrLabel = "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the " +
+			"namespace; or label the pods; then recreate them"
 		labelOnly = "remove the label, by which no webhook ever selects pods of this namespace, and label the pods; then " +
 			"recreate them"
 	)

@@ -24,7 +24,8 @@ func TestAPIServerAcceptsEveryWarning(t *testing.T) {
 		"/data/'\t":     `/data/'\t`,
 	} {
 		pod := map[string]any{
-			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"labels": map[string]any{"pipeline-storage": "enabled"}},
+			"apiVersion": "v1", "kind": "Pod",
+			"metadata": map[string]any{"labels": map[string]any{"pipeline-storage": "enabled"}},
 			"spec": map[string]any{
 				"volumes": []any{map[string]any{"name": "v", "emptyDir": map[string]any{}}},
 				"containers": []any{map[string]any{"name": "a", "volumeMounts": []any{
@@ -33,7 +34,8 @@ func TestAPIServerAcceptsEveryWarning(t *testing.T) {
 			},
 		}
 		objects := injecttest.Find(t, storage.Default(), pod)
-		result := inject.Patch(storage.Default(), inject.Request{Release: injecttest.Release, Namespace: "ml"}, objects[0].Pods...)
+		request := inject.Request{Release: injecttest.Release, Namespace: "ml"}
+		result := inject.Patch(storage.Default(), request, objects[0].Pods...)
 		require.Len(t, result.Decisions[0].Warnings, 1, path)
 		warning := result.Decisions[0].Warnings[0]
 		assert.Equal(t, `container "a": mount path /data nests with `+exp+` of volume "v"`, warning)
@@ -45,8 +47,8 @@ func TestAPIServerAcceptsEveryWarning(t *testing.T) {
 // TestConflictHasNoControlCharacters has a key of Spark's configuration in the message, which a terminal shows.
 func TestConflictHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
-	application := injecttest.Decode(t, `{apiVersion: sparkoperator.k8s.io/v1beta2, kind: SparkApplication, spec: {driver: `+
-		`{labels: {pipeline-storage: enabled}}, sparkConf: `+
+	application := injecttest.Decode(t, `{apiVersion: sparkoperator.k8s.io/v1beta2, kind: SparkApplication, spec: `+
+		`{driver: {labels: {pipeline-storage: enabled}}, sparkConf: `+
 		`{"spark.kubernetes.driver.volumes.hostPath.d\x1b[2J.mount.path": /data}}}`)
 	objects := injecttest.Find(t, storage.Default(), application)
 	request := inject.Request{Release: injecttest.Release, Namespace: "ml"}

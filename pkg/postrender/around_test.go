@@ -74,7 +74,8 @@ var aroundCases = map[string]struct {
 	"the label of something between": {
 		"{apiVersion: example.com/v1, kind: Trigger, metadata: {name: t}, spec: {run: {metadata: {labels: {" + enabled +
 			"}}, object: " + podIn("") + "}}}", []string{
-			"document 1 Pod: the label is on spec.run of the Trigger around it, not on its pods: put it into the labels of the Pod",
+			"document 1 Pod: the label is on spec.run of the Trigger around it, not on its pods: put it into the labels of " +
+				"the Pod",
 		},
 	},
 	"the label of an AppWrapper around a workflow of references": {
@@ -89,11 +90,12 @@ var aroundCases = map[string]struct {
 		[]string{"document 1 Deployment: NoPods: it has no containers of its own"},
 	},
 	"the label of an AppWrapper around an unknown kind": {
-		wrapper(enabled, "", "{apiVersion: example.com/v1, kind: Training, spec: {template: {spec: {containers: [{name: a}]}}}}"),
+		wrapper(enabled, "", "{apiVersion: example.com/v1, kind: Training, spec: {template: {spec: {containers: "+
+			"[{name: a}]}}}}"),
 		[]string{
 			`document 1 Training: UnsupportedKind: it seems to hold a pod, but kind Training of group "example.com" is not ` +
-				`known: add a row for it under kinds: in the configuration file, such as {group: "example.com", kind: "Training", ` +
-				`pods: [{podTemplate: "spec.template"}]}`,
+				`known: add a row for it under kinds: in the configuration file, such as {group: "example.com", ` +
+				`kind: "Training", pods: [{podTemplate: "spec.template"}]}`,
 		},
 	},
 }

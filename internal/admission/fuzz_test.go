@@ -30,7 +30,9 @@ func FuzzHandler(f *testing.F) {
 				`,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v",` +
 				`"persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
 		),
-		createOf(`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data/\n"}]}]}}`),
+		createOf(
+			`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data/\n"}]}]}}`,
+		),
 		createOf(
 			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},` +
 				`"spec":{"containers":[{}],"securityContext":{}}}`,

@@ -19,7 +19,8 @@ import (
 // of public charts and generated ones.
 func TestAllReadersReadTheSame(t *testing.T) {
 	for name, pods := range map[string]func(testing.TB) []string{
-		"pods of the samples": injecttest.SamplePods, "pods of public charts": injecttest.ChartPods, "generated pods": injecttest.GeneratedPods,
+		"pods of the samples": injecttest.SamplePods, "pods of public charts": injecttest.ChartPods,
+		"generated pods": injecttest.GeneratedPods,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range pods(t) {
@@ -99,7 +100,9 @@ func convert(t *testing.T, from, into any) {
 // TestWindowsIsReadWithoutAnyNeed: a profile may need neither the affinity nor anything else of a pod.
 func TestWindowsIsReadWithoutAnyNeed(t *testing.T) {
 	for _, text := range append(injecttest.GeneratedPods(t), `{"apiVersion":"v1","kind":"Pod","metadata":{},"spec":{`+
-		strings.ReplaceAll(injecttest.NodeAffinity(`{"matchExpressions":[`+injecttest.OnWindows+`]}`), "windows", `w\u0069ndows`)+
+		strings.ReplaceAll(
+			injecttest.NodeAffinity(`{"matchExpressions":[`+injecttest.OnWindows+`]}`), "windows", `w\u0069ndows`,
+		)+
 		`"containers":[{"name":"a"}]}}`) {
 		body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","object":` + text + `}}`
 		read := &review{}

@@ -88,7 +88,8 @@ func AdmissionPods() []string {
 		for _, spec := range admissionSpecs {
 			for _, containers := range admissionContainers {
 				pods = append(pods, fmt.Sprintf(
-					`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a",%s},"spec":{%s,"containers":[%s]}}`, meta, spec, containers,
+					`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a",%s},"spec":{%s,"containers":[%s]}}`,
+					meta, spec, containers,
 				))
 			}
 		}
@@ -96,8 +97,8 @@ func AdmissionPods() []string {
 	return pods
 }
 
-// SamplePods are the pods of this repository's examples and of the kinds' test data, as JSON. The test's package must be two
-// directories below the root, as for [ChartPods].
+// SamplePods are the pods of this repository's examples and of the kinds' test data, as JSON. The
+// test's package must be two directories below the root, as for [ChartPods].
 func SamplePods(t testing.TB) []string {
 	t.Helper()
 	return podsIn(t, 60, "../../examples/*/*.yaml", "../../test/kinds/testdata/*.in.yaml",

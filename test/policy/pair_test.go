@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,40 +27,49 @@ type pair struct {
 	webhook, policy string // the namespaces
 }
 
-// installPair installs both. The configuration has no head; helm are more arguments for both, in which NAMESPACE
-// stands for the namespace.
+// installPair installs both. The configuration has no head. The namespaces have the labels, and helm are more
+// arguments for both.
 func installPair(t *testing.T, name, config string, labels map[string]string, helm ...string) *pair {
+	t.Helper()
+
+	p := installPolicy(t, name, config, labels, helm...)
+	var arguments []string
+	p.webhook, arguments = p.namespace(t, "webhook", name, config, labels)
+	webhook := suite.InstallWebhook(t.Context(), t, suite.Installation{
+		Release: name, Namespace: "webhook-" + name, Helm: append(arguments, helm...),
+	})
+	t.Cleanup(webhook.Stop)
+	return p
+}
+
+// installPolicy installs the policies alone, and returns when they are in force.
+func installPolicy(t *testing.T, name, config string, labels map[string]string, helm ...string) *pair {
+	t.Helper()
+
+	p := &pair{client: suite.Kubernetes(t)}
+	var arguments []string
+	p.policy, arguments = p.namespace(t, "policy", name, config, labels)
+	suite.Helm(t, "helm4").Must(t, slices.Concat([]string{
+		"install", name, chart, "--namespace=policy-" + name, "--create-namespace",
+	}, arguments, helm)...)
+	suite.Eventually(t, "the policies should come into force", p.areInForce)
+	return p
+}
+
+// namespace makes the namespace that an installation in this mode serves, and returns the arguments for Helm.
+func (p *pair) namespace(
+	t *testing.T, mode, name, config string, labels map[string]string,
+) (namespace string, helm []string) {
 	t.Helper()
 
 	asJSON, err := yaml.YAMLToJSON([]byte(config))
 	require.NoError(t, err)
-	p := &pair{client: suite.Kubernetes(t)}
-	for mode, namespace := range map[string]*string{"webhook": &p.webhook, "policy": &p.policy} {
-		of := map[string]string{"pair": mode + "-" + name}
-		for key, value := range labels {
-			of[key] = value
-		}
-		*namespace = suite.Namespace(t, p.client, mode, of)
-		arguments := []string{
-			"--set-json=config=" + string(asJSON), "--set=claims=false", "--set=mode=" + mode,
-			"--set=namespaceSelector.matchLabels.pair=" + mode + "-" + name,
-		}
-		for _, argument := range helm {
-			arguments = append(arguments, strings.ReplaceAll(argument, "NAMESPACE", *namespace))
-		}
-		if mode == "policy" {
-			suite.Helm(t, "helm4").Must(t, slices.Concat([]string{
-				"install", name, chart, "--namespace=policy-" + name, "--create-namespace",
-			}, arguments)...)
-			continue
-		}
-		webhook := suite.InstallWebhook(t.Context(), t, suite.Installation{
-			Release: name, Namespace: "webhook-" + name, Helm: arguments,
-		})
-		t.Cleanup(webhook.Stop)
+	all := map[string]string{"pair": mode + "-" + name}
+	maps.Copy(all, labels)
+	return suite.Namespace(t, p.client, mode, all), []string{
+		"--set-json=config=" + string(asJSON), "--set=claims=false", "--set=mode=" + mode,
+		"--set=namespaceSelector.matchLabels.pair=" + mode + "-" + name,
 	}
-	suite.Eventually(t, "the policies should come into force", p.areInForce)
-	return p
 }
 
 // areInForce returns nil when the one policy mounts and the other one refuses.
@@ -70,7 +80,8 @@ func (p *pair) areInForce(ctx context.Context) error {
 	if refused != "" || !strings.Contains(made, "persistentVolumeClaim") {
 		return fmt.Errorf("no storage was mounted: %.300s", made+refused)
 	}
-	if made, refused = p.admit(ctx, p.policy, fmt.Sprintf(pod, `"pipeline-storage.io/profiles":"no-such"`)); refused == "" {
+	made, refused = p.admit(ctx, p.policy, fmt.Sprintf(pod, `"pipeline-storage.io/profiles":"no-such"`))
+	if refused == "" {
 		return fmt.Errorf("an unknown profile is admitted: %.300s", made)
 	}
 	return nil
@@ -134,6 +145,11 @@ func completed(pod corev1.Pod) string {
 		for i := range *list {
 			c := &(*list)[i]
 			c.Image = "example/image"
+			for j := range c.Ports {
+				if pod.Spec.HostNetwork && c.Ports[j].HostPort != 0 {
+					c.Ports[j].HostPort = c.Ports[j].ContainerPort
+				}
+			}
 			for _, mount := range c.VolumeMounts {
 				if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
 					pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{

@@ -162,3 +162,33 @@ func createLabelled(ctx context.Context, t *testing.T, namespace, profile string
 		Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
+
+// In policy mode a stolen token changes no policy, and has less than with the webhook.
+func TestPolicyModeRights(t *testing.T) {
+	t.Parallel()
+	namespace, other := newNamespace(t, restricted), newNamespace(t, restricted)
+	install(t, suite.Helm(t, "helm4"), "ps", namespace, "--set=mode=policy")
+	const group = " admissionregistration.k8s.io/"
+	for _, resource := range []string{"mutatingadmissionpolicies", "mutatingadmissionpolicybindings"} {
+		assert.True(t, may(t, namespace, other, "list"+group+resource), resource)
+	}
+	for _, verb := range []string{"create", "update", "patch", "delete"} {
+		for _, resource := range []string{
+			"mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "validatingadmissionpolicies",
+			"validatingadmissionpolicybindings", "mutatingwebhookconfigurations",
+		} {
+			request := verb + group + resource + " " + clusterName("ps", namespace)
+			assert.False(t, may(t, namespace, other, request), request)
+		}
+		for _, resource := range []string{"secrets", "configmaps"} {
+			assert.False(t, may(t, namespace, namespace, verb+" "+resource), "%s %s", verb, resource)
+		}
+	}
+	for request, allowed := range map[string]bool{
+		"get configmaps": false, "list secrets": false, "get secrets ps-pipeline-storage-webhook-ca": false,
+		"create coordination.k8s.io/leases": true,
+	} {
+		assert.Equal(t, allowed, may(t, namespace, namespace, request), request)
+	}
+	assert.True(t, may(t, namespace, other, "create persistentvolumeclaims"))
+}

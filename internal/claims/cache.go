@@ -1,10 +1,10 @@
 package claims
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -31,24 +31,22 @@ const (
 
 // CacheOptions returns what the manager's cache must hold and what it leaves out. The API server
 // selects, so that pods without the label, finished pods and unmanaged claims never arrive. Objects
-// that arrive are stripped. Another reader of the same cache gets the same selection; the
-// MutatingWebhookConfiguration of the installation itself retains all its fields.
+// that arrive are stripped. Another reader of the same cache gets the same selection; what selects
+// namespaces is stored as [selection.Source.Cache] has it.
 func CacheOptions(o Options) cache.Options {
-	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}: {
-				Label: labels.SelectorFromSet(labels.Set{kinds.Label: kinds.LabelEnabled}),
-				Field: unfinished(), Transform: kube.Strip(stripPod(o.Config)),
-			},
-			&corev1.Namespace{}: kube.CacheNamespaces(),
-			&corev1.PersistentVolumeClaim{}: {
-				Label:     labels.SelectorFromSet(labels.Set{storage.LabelInstallation: o.Installation}),
-				Transform: kube.Strip(stripClaim),
-			},
-			&admissionregistrationv1.MutatingWebhookConfiguration{}: kube.CacheWebhooks(o.WebhookConfiguration),
+	by := map[client.Object]cache.ByObject{
+		&corev1.Pod{}: {
+			Label: labels.SelectorFromSet(labels.Set{kinds.Label: kinds.LabelEnabled}),
+			Field: unfinished(), Transform: kube.Strip(stripPod(o.Config)),
+		},
+		&corev1.Namespace{}: kube.CacheNamespaces(),
+		&corev1.PersistentVolumeClaim{}: {
+			Label:     labels.SelectorFromSet(labels.Set{storage.LabelInstallation: o.Installation}),
+			Transform: kube.Strip(stripClaim),
 		},
 	}
+	maps.Copy(by, o.Selection.Cache())
+	return cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: by}
 }
 
 // unfinished selects pods that still need their storage. Finished pods of Jobs would otherwise
@@ -99,6 +97,7 @@ func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeCla
 	stripped := &corev1.PersistentVolumeClaim{ObjectMeta: kube.Identity(&claim.ObjectMeta)}
 	stripped.Labels = subset(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)
 	stripped.Annotations = subset(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
+	stripped.ManagedFields = diagnose.SizeFields(claim.ManagedFields)
 	spec := &claim.Spec
 	stripped.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName,

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -24,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -108,8 +108,10 @@ func watch(mgr manager.Manager, o Options, r *reconciler, index *Index) error {
 	sources := []source.TypedSource[storage.ProfileRef]{
 		podSource(mgr.GetCache()), claimSource(mgr.GetCache()), namespaceSource(mgr.GetCache(), index), r.source(),
 	}
-	if o.WebhookConfiguration != "" {
-		sources = append(sources, webhookSource(mgr.GetCache(), o.WebhookConfiguration, index))
+	if o.Selection.Name != "" {
+		for _, object := range o.Selection.Objects() {
+			sources = append(sources, selectionSource(mgr.GetCache(), o.Selection, object, index))
+		}
 	}
 	for _, s := range sources {
 		if err := c.Watch(s); err != nil {
@@ -169,33 +171,23 @@ func namespaceSource(c cache.Cache, index *Index) source.TypedSource[storage.Pro
 		})
 }
 
-// webhookSource enqueues everything when the own webhook selects other namespaces. Other
-// installations' webhooks have other names. A new caBundle changes no selector, so it enqueues
-// nothing.
-func webhookSource(c cache.Cache, own string, index *Index) source.TypedSource[storage.ProfileRef] {
-	type configuration = admissionregistrationv1.MutatingWebhookConfiguration
-	return source.TypedKind(c, &configuration{},
-		handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, _ *configuration) []storage.ProfileRef {
+// selectionSource enqueues everything when the own installation selects other namespaces. object is
+// empty, of a kind from which the selection is read. A change that leaves the selectors as they are,
+// such as a new caBundle, enqueues nothing.
+func selectionSource(
+	c cache.Cache, own selection.Source, object client.Object, index *Index,
+) source.TypedSource[storage.ProfileRef] {
+	return source.TypedKind(c, object,
+		handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, client.Object) []storage.ProfileRef {
 			return index.refs()
 		}),
-		predicate.TypedFuncs[*configuration]{
-			CreateFunc: func(e event.TypedCreateEvent[*configuration]) bool { return e.Object.Name == own },
-			UpdateFunc: func(e event.TypedUpdateEvent[*configuration]) bool {
-				return e.ObjectNew.Name == own &&
-					!reflect.DeepEqual(namespaceSelectors(e.ObjectOld), namespaceSelectors(e.ObjectNew))
+		predicate.TypedFuncs[client.Object]{
+			CreateFunc: func(e event.TypedCreateEvent[client.Object]) bool { return own.Namespaces(e.Object) != nil },
+			UpdateFunc: func(e event.TypedUpdateEvent[client.Object]) bool {
+				return !reflect.DeepEqual(own.Namespaces(e.ObjectOld), own.Namespaces(e.ObjectNew))
 			},
-			DeleteFunc: func(event.TypedDeleteEvent[*configuration]) bool { return false },
+			DeleteFunc: func(event.TypedDeleteEvent[client.Object]) bool { return false },
 		})
-}
-
-// namespaceSelectors returns the selector of each webhook, in their order. Nil selects every
-// namespace.
-func namespaceSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration) []*metav1.LabelSelector {
-	selectors := make([]*metav1.LabelSelector, len(c.Webhooks))
-	for i := range c.Webhooks {
-		selectors[i] = c.Webhooks[i].NamespaceSelector
-	}
-	return selectors
 }
 
 // configurationFollower carries a change of the configuration to everything that depends on it. It
@@ -231,7 +223,12 @@ func (f *configurationFollower) Start(ctx context.Context) error {
 }
 
 // follow starts or stops the watch of claim names, and enqueues every profile with pods or a claim.
-// On a replica that is not the leader it enqueues nothing.
+// On a replica that is not the leader it enqueues nothing. In policy mode nothing reads the names,
+// which are for the warnings of the webhook.
 func (f *configurationFollower) follow(ctx context.Context) error {
-	return errors.Join(f.index.names.follow(ctx, f.options.Config()), f.requeue(ctx, f.index.refs()))
+	requeued := f.requeue(ctx, f.index.refs())
+	if f.options.Selection.IsPolicy() {
+		return requeued
+	}
+	return errors.Join(f.index.names.follow(ctx, f.options.Config()), requeued)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -28,9 +29,8 @@ type Options struct {
 	Changed <-chan struct{}
 	// Installation is the value of [storage.LabelInstallation] on created objects.
 	Installation string
-	// WebhookConfiguration is the name of the installation's own MutatingWebhookConfiguration,
-	// which selects the namespaces. Empty: it selects all.
-	WebhookConfiguration string
+	// Selection is where the installation's own selection of namespaces is read. Zero: all are served.
+	Selection selection.Source
 	// PendingAfter is how long a pod may wait for its claim before an Event reports why. Default:
 	// [DefaultPendingAfter].
 	PendingAfter time.Duration

@@ -3,9 +3,7 @@ package claims
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,9 +31,9 @@ func (r *reconciliation) readPods(ctx context.Context) error {
 	return nil
 }
 
-// selectedNamespace returns the namespace unless it is being deleted or the installation's own
-// webhook does not select it: webhook and controller share one selector, and an injected annotation
-// can be another installation's, or forged.
+// selectedNamespace returns the namespace unless it is being deleted or the installation does not
+// select it: webhook, or policies, and controller share one selector, and an injected annotation can
+// be another installation's, or forged.
 func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.PartialObjectMetadata, error) {
 	namespace, err := r.readNamespace(ctx)
 	if err != nil {
@@ -45,16 +43,14 @@ func (r *reconciliation) selectedNamespace(ctx context.Context) (*metav1.Partial
 		return nil, errNamespaceTerminating
 	}
 	r.namespaceUID = namespace.UID
-	if r.WebhookConfiguration == "" {
+	if r.Selection.Name == "" {
 		return namespace, nil
 	}
-	own, err := kube.ReadWebhookConfiguration(ctx, r.WebhookConfiguration, r.cached, r.live)
+	own, err := r.Selection.Read(ctx, r.cached, r.live)
 	if err != nil {
 		return nil, err
 	}
-	if own == nil || !slices.ContainsFunc(own.Webhooks, func(w admissionregistrationv1.MutatingWebhook) bool {
-		return diagnose.Selects(w.NamespaceSelector, namespace.Labels)
-	}) {
+	if !own.MatchesNamespace(namespace.Labels) {
 		return nil, errNotSelected
 	}
 	return namespace, nil

@@ -47,10 +47,12 @@ type reconciler struct {
 }
 
 // newReconciler reads live objects by the manager's API reader, which has no cache: a list of every
-// StorageClass and volume would cost memory for what is read once.
+// StorageClass and volume would cost memory for what is read once. It writes under a name of its own,
+// by which it finds again which sizes it requested.
 func newReconciler(mgr manager.Manager, o Options) *reconciler {
 	return &reconciler{
-		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(),
+		writer: client.WithFieldOwner(mgr.GetClient(), diagnose.FieldManager),
 		events: &kube.Events{Recorder: mgr.GetEventRecorder(kube.ClaimsReporter)},
 	}
 }
@@ -96,7 +98,7 @@ func (r refusal) Error() string { return r.Note }
 var (
 	errNamespaceTerminating = errors.New("the namespace is being deleted")
 	// The injected annotation there is another installation's, or forged.
-	errNotSelected = errors.New("the webhook of this installation does not select the namespace")
+	errNotSelected = errors.New("this installation does not select the namespace")
 	// Objects changed during the reconciliation. It is repeated after [requeueSoon], and counts as
 	// no error.
 	errRequeueSoon = errors.New("objects are changing")

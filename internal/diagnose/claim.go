@@ -6,8 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -74,16 +72,4 @@ func OwnedBy(installation string, claim *corev1.PersistentVolumeClaim) bool {
 	_, helm := claim.Annotations[AnnotationHelmRelease]
 	return claim.Labels[storage.LabelInstallation] == installation && !helm &&
 		claim.Labels[LabelManagedBy] != managedByHelm
-}
-
-// Selects reports whether a webhook's selector matches the labels. The API server has checked the
-// selector. A nil selector of a webhook selects everything, but for
-// metav1.LabelSelectorAsSelector it matches nothing.
-// Source: Kubernetes, admissionregistration/v1 MutatingWebhook; apimachinery, metav1.
-func Selects(selector *metav1.LabelSelector, set map[string]string) bool {
-	if selector == nil {
-		return true
-	}
-	s, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && s.Matches(labels.Set(set))
 }

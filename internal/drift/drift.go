@@ -90,7 +90,7 @@ type Watcher struct {
 	writer client.Writer
 	events kube.Events
 	limit  flowcontrol.PassiveRateLimiter // of log messages and Events
-	loop   kube.WebhookLoop
+	loop   kube.WatchLoop
 	note   kube.ReadyNote
 
 	// The fields below belong to the loop.
@@ -115,8 +115,8 @@ func Add(mgr manager.Manager, o Options) (*Watcher, error) {
 		limit: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(reportsPerSecond, reportsBurst, o.Clock),
 	}
 	w.events.Recorder, w.events.Clock, w.events.Limit = mgr.GetEventRecorder(kube.Reporter), o.Clock, w.limit
-	w.loop = kube.WebhookLoop{Reconcile: w.reconcile, LeastPause: min(leastPause, o.Poll), Clock: o.Clock}
-	if err := w.loop.Watch(mgr.GetCache(), mgr.Elected()); err != nil {
+	w.loop = kube.WatchLoop{Reconcile: w.reconcile, LeastPause: min(leastPause, o.Poll), Clock: o.Clock}
+	if err := w.loop.Watch(mgr.GetCache(), mgr.Elected(), &v1.MutatingWebhookConfiguration{}); err != nil {
 		return nil, err
 	}
 	if err := mgr.Add(&w.loop); err != nil {
@@ -260,7 +260,7 @@ func (w *Watcher) warn(ctx context.Context, live *v1.MutatingWebhookConfiguratio
 	}
 	if w.loop.IsLeader() {
 		w.events.SendOnce(kube.Event{
-			Type: corev1.EventTypeWarning, About: kube.WebhookReference(live),
+			Type: corev1.EventTypeWarning, About: kube.AdmissionReference(kube.KindWebhookConfiguration, live),
 			Reason: ReasonDrift, Action: actionCompare, Note: note,
 		})
 	}

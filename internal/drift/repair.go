@@ -93,7 +93,8 @@ func (w *Watcher) repaired(ctx context.Context, restored *v1.MutatingWebhookConf
 	log.FromContext(ctx).Info("Restored the webhooks of the MutatingWebhookConfiguration",
 		"name", restored.Name, "differences", differences)
 	w.events.Send(kube.Event{
-		Type: corev1.EventTypeNormal, About: kube.WebhookReference(restored), Reason: reasonRestored, Action: actionRestore,
+		Type: corev1.EventTypeNormal, About: kube.AdmissionReference(kube.KindWebhookConfiguration, restored),
+		Reason: reasonRestored, Action: actionRestore,
 		Note: "Restored the webhooks as they were installed. They differed: " + differences,
 	})
 }

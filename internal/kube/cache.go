@@ -59,3 +59,39 @@ func CacheWebhooks(own string) cache.ByObject {
 		}),
 	}
 }
+
+// CachePolicies stores which pods the MutatingAdmissionPolicies of every installation select, without
+// their CEL.
+func CachePolicies() cache.ByObject {
+	type policy = admissionregistrationv1.MutatingAdmissionPolicy
+	return cache.ByObject{
+		Label: labels.SelectorFromSet(labels.Set{LabelName: ProductName}),
+		Transform: Strip(func(p *policy) *policy {
+			stripped := &policy{ObjectMeta: Identity(&p.ObjectMeta)}
+			stripped.Labels = p.Labels
+			stripped.Spec.MatchConstraints = selectorsOf(p.Spec.MatchConstraints)
+			return stripped
+		}),
+	}
+}
+
+// CachePolicyBindings stores which pods every MutatingAdmissionPolicyBinding of the cluster selects. It
+// does not look at labels: the API server follows a binding that has none, too.
+func CachePolicyBindings() cache.ByObject {
+	type binding = admissionregistrationv1.MutatingAdmissionPolicyBinding
+	return cache.ByObject{Transform: Strip(func(b *binding) *binding {
+		stripped := &binding{ObjectMeta: Identity(&b.ObjectMeta)}
+		stripped.Spec.PolicyName, stripped.Spec.MatchResources = b.Spec.PolicyName, selectorsOf(b.Spec.MatchResources)
+		return stripped
+	})}
+}
+
+// selectorsOf returns resources with their selectors only.
+func selectorsOf(r *admissionregistrationv1.MatchResources) *admissionregistrationv1.MatchResources {
+	if r == nil {
+		return nil
+	}
+	return &admissionregistrationv1.MatchResources{
+		NamespaceSelector: r.NamespaceSelector, ObjectSelector: r.ObjectSelector,
+	}
+}

@@ -6,10 +6,11 @@ import (
 
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// WebhookLoop reconciles when MutatingWebhookConfigurations change. It runs on every replica.
-type WebhookLoop struct {
+// WatchLoop reconciles when objects change. It runs on every replica.
+type WatchLoop struct {
 	// Reconcile is called at the start, at every change, when this replica becomes the leader, and
 	// after the time that it returned last. It must log its own errors.
 	Reconcile func(context.Context) (next time.Duration)
@@ -23,21 +24,21 @@ type WebhookLoop struct {
 }
 
 // Watch connects the loop with the cache and the election of a manager, before the manager starts.
-// Add the loop to it afterwards.
-func (l *WebhookLoop) Watch(c cache.Cache, elected <-chan struct{}) (err error) {
+// Objects are empty ones of the kinds to watch. Add the loop to the manager afterwards.
+func (l *WatchLoop) Watch(c cache.Cache, elected <-chan struct{}, objects ...client.Object) (err error) {
 	if l.Clock == nil {
 		l.Clock = clock.RealClock{}
 	}
 	l.elected = elected
-	l.changed, err = watchWebhooks(c)
+	l.changed, err = watchObjects(c, objects...)
 	return err
 }
 
 // NeedLeaderElection is false: what the loop finds is reported on every replica.
-func (l *WebhookLoop) NeedLeaderElection() bool { return false }
+func (l *WatchLoop) NeedLeaderElection() bool { return false }
 
 // Start reconciles until ctx ends, and then returns nil.
-func (l *WebhookLoop) Start(ctx context.Context) error {
+func (l *WatchLoop) Start(ctx context.Context) error {
 	elected := l.elected
 	for {
 		next := l.Reconcile(ctx)
@@ -61,7 +62,7 @@ func (l *WebhookLoop) Start(ctx context.Context) error {
 }
 
 // IsLeader reports whether this replica is the leader, which alone sends Events and writes.
-func (l *WebhookLoop) IsLeader() bool {
+func (l *WatchLoop) IsLeader() bool {
 	select {
 	case <-l.elected:
 		return true

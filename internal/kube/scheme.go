@@ -22,6 +22,14 @@ const (
 // KindWebhookConfiguration is the kind of the object that registers the webhook.
 const KindWebhookConfiguration = "MutatingWebhookConfiguration"
 
+// Kinds of the objects of policy mode. The first two are served since Kubernetes 1.36.
+const (
+	KindPolicy                  = "MutatingAdmissionPolicy"
+	KindPolicyBinding           = "MutatingAdmissionPolicyBinding"
+	KindValidatingPolicy        = "ValidatingAdmissionPolicy"
+	KindValidatingPolicyBinding = "ValidatingAdmissionPolicyBinding"
+)
+
 // Group is an API group and the kinds of it that a program reads or writes.
 type Group struct {
 	Version schema.GroupVersion
@@ -44,7 +52,7 @@ func Groups() []Group {
 		{Version: eventsv1.SchemeGroupVersion, Register: eventsv1.AddToScheme, Namespaced: []string{"Event"}},
 		{
 			Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
-			Cluster: []string{KindWebhookConfiguration},
+			Cluster: []string{KindWebhookConfiguration, KindPolicy, KindPolicyBinding},
 		},
 		SnapshotGroup(),
 	}

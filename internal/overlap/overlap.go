@@ -17,39 +17,37 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 )
 
 const (
 	// actionSelect is the action of the Event: what the webhook did when the problem was found.
 	actionSelect = "SelectPods"
-	// interval is the time between two comparisons when no MutatingWebhookConfiguration changes.
-	// The labels of namespaces change as well, and no watch of them wakes the loop: an overlap by a
-	// label is reported up to this late.
+	// interval is the time between two comparisons when nothing that is watched changes. The labels
+	// of namespaces change as well, and no watch of them wakes the loop: an overlap by a label is
+	// reported up to this late. So is one with policies, for an installation with a webhook.
 	interval = 10 * time.Minute
 	// maxNamed is how many namespaces a note names. An Event has room for 1024 bytes.
 	maxNamed = 3
 )
 
-type configuration = admissionregistrationv1.MutatingWebhookConfiguration
-
-// Watcher compares the own webhook with those of other installations. Make one with [Add]. All its
+// Watcher compares the own selection with those of other installations. Make one with [Add]. All its
 // methods but [Watcher.Note] belong to the goroutine of the loop.
 type Watcher struct {
-	own    string // the name of the own MutatingWebhookConfiguration
+	own    selection.Source
 	cached client.Reader
 	live   client.Reader
 	events kube.Events
-	loop   kube.WebhookLoop
+	loop   kube.WatchLoop
 	note   kube.ReadyNote
 }
 
-// Add adds the comparison to a manager whose cache has namespaces and the
-// MutatingWebhookConfigurations of every installation ([kube.CacheNamespaces],
-// [kube.CacheWebhooks]). It needs get, list and watch of both. It returns nil, which is of use as
-// it is, when own, the name of the own MutatingWebhookConfiguration, is empty. Call it before the
-// manager starts. An error means that the manager cannot watch.
-func Add(mgr manager.Manager, own string) (*Watcher, error) {
-	if own == "" {
+// Add adds the comparison to a manager whose cache has namespaces and what own selects by
+// ([kube.CacheNamespaces], [selection.Source.Cache]). It needs get, list and watch of both, and of
+// the MutatingWebhookConfigurations. It returns nil, which is of use as it is, when own has no name.
+// Call it before the manager starts. An error means that the manager cannot watch.
+func Add(mgr manager.Manager, own selection.Source) (*Watcher, error) {
+	if own.Name == "" {
 		return nil, nil
 	}
 	w := &Watcher{own: own, cached: mgr.GetCache(), live: mgr.GetAPIReader()}
@@ -59,7 +57,11 @@ func Add(mgr manager.Manager, own string) (*Watcher, error) {
 	if _, err := mgr.GetCache().GetInformer(ctx, kube.MetadataOf("Namespace"), cache.BlockUntilSynced(false)); err != nil {
 		return nil, fmt.Errorf("watch namespaces: %w", err)
 	}
-	if err := w.loop.Watch(mgr.GetCache(), mgr.Elected()); err != nil {
+	watched := own.Objects()
+	if own.IsPolicy() {
+		watched = append(watched, &admissionregistrationv1.MutatingWebhookConfiguration{})
+	}
+	if err := w.loop.Watch(mgr.GetCache(), mgr.Elected(), watched...); err != nil {
 		return nil, err
 	}
 	if err := mgr.Add(&w.loop); err != nil {
@@ -86,31 +88,61 @@ func (w *Watcher) reconcile(ctx context.Context) time.Duration {
 	return interval
 }
 
-// compare reads the caches and reports what they show. Only the own configuration is read from the
-// API server when the cache has none. Without it there is nothing to compare, and an earlier note
-// is removed. When a list fails, the note stays.
+// compare reads the caches and reports what they show. Only the own object is read from the API
+// server when the cache has none. Without it there is nothing to compare, and an earlier note about
+// another installation is removed. When a list fails, the note stays.
 func (w *Watcher) compare(ctx context.Context) error {
-	own, err := kube.ReadWebhookConfiguration(ctx, w.own, w.cached, w.live)
-	if err != nil || own == nil {
+	own, err := w.own.Read(ctx, w.cached, w.live)
+	if err != nil {
 		w.report(ctx, nil, "")
 		return err
 	}
-	var all admissionregistrationv1.MutatingWebhookConfigurationList
-	if err := w.cached.List(ctx, &all); err != nil {
-		return fmt.Errorf("list MutatingWebhookConfigurations: %w", err)
+	if note := w.unserved(own); own == nil || note != "" {
+		w.report(ctx, nil, "")
+		w.note.Set(note)
+		return nil
+	}
+	all, err := selection.Installed(ctx, w.cached, w.policies())
+	if err != nil {
+		return err
 	}
 	namespaces := kube.MetadataListOf("Namespace")
 	if err := w.cached.List(ctx, namespaces, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list namespaces: %w", err)
 	}
-	w.report(ctx, own, overlapNote(own, all.Items, namespaces.Items))
+	w.report(ctx, own, overlapNote(own, all, namespaces.Items))
 	return nil
 }
 
+// policies returns where policies are read. An installation with a webhook must not watch them: the
+// API server of its cluster may not serve them. It lists them at each comparison, and has no note
+// about them where it cannot.
+func (w *Watcher) policies() client.Reader {
+	if w.own.IsPolicy() {
+		return w.cached
+	}
+	return w.live
+}
+
+// unserved returns why the claims controller of an installation in policy mode serves no namespace.
+// Empty: it serves some. Of a webhook the certificates report it.
+func (w *Watcher) unserved(own *selection.Selection) string {
+	const format = "%s %s: the installation serves no namespace, and creates no claim"
+	switch {
+	case !w.own.IsPolicy():
+		return ""
+	case own == nil:
+		return fmt.Sprintf(format, w.own.Kind+" "+w.own.Name, "does not exist")
+	case len(own.Rules) == 0:
+		return fmt.Sprintf(format, own, "has no "+kube.KindPolicyBinding)
+	}
+	return ""
+}
+
 // report sets note and gauge. The leader also logs a new note, and sends an Event. own may be nil
-// when the note is empty. The Event is about the own configuration, because the other one belongs
-// to a third party.
-func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
+// when the note is empty. The Event is about the own object, because the other one belongs to a
+// third party.
+func (w *Watcher) report(ctx context.Context, own *selection.Selection, note string) {
 	before := w.Note()
 	w.note.Set(note)
 	if note == "" {
@@ -125,45 +157,46 @@ func (w *Watcher) report(ctx context.Context, own *configuration, note string) {
 		log.FromContext(ctx).Info("Two installations select the same pods", "overlap", note)
 	}
 	w.events.SendOnce(kube.Event{
-		Type: corev1.EventTypeWarning, About: kube.WebhookReference(own),
+		Type: corev1.EventTypeWarning, About: own.Reference(),
 		Reason: diagnose.ReasonOverlap, Action: actionSelect, Note: note,
 	})
 }
 
-// overlapFormat takes the other configuration, the namespaces and the own configuration.
-const overlapFormat = "another installation (MutatingWebhookConfiguration %s) also selects pods of %s, " +
+// overlapFormat takes the other object, the namespaces and the name of the own object.
+const overlapFormat = "another installation (%s) also selects pods of %s, " +
 	"which %s selects: " +
 	"give the two namespaceSelectors that no namespace matches both of"
 
-// overlapNote names the other configuration that selects pods of the same namespaces as the own
-// one. Empty: no other does. Of several it names the first in the order of all. A configuration
-// that is being deleted selects nothing for long, and is left out.
-func overlapNote(own *configuration, all []configuration, namespaces []metav1.PartialObjectMetadata) string {
-	for i := range all {
-		if all[i].Name == own.Name || all[i].DeletionTimestamp != nil {
+// overlapNote names the other object that selects pods of the same namespaces as the own one.
+// Empty: no other does. Of several it names the first in the order of all. Objects of the own name
+// are of the own installation: while it moves from one mode to the other, it has both. An object that
+// is being deleted selects nothing for long, and is left out.
+func overlapNote(own *selection.Selection, all []*selection.Selection, namespaces []metav1.PartialObjectMetadata) string {
+	for _, other := range all {
+		if other.Object.GetName() == own.Object.GetName() || other.Object.GetDeletionTimestamp() != nil {
 			continue
 		}
-		if both := selectedByBoth(own, &all[i], namespaces); len(both) > 0 {
-			return fmt.Sprintf(overlapFormat, all[i].Name, listed("the namespace", both), own.Name)
+		if both := selectedByBoth(own, other, namespaces); len(both) > 0 {
+			return fmt.Sprintf(overlapFormat, other, listed("the namespace", both), own.Object.GetName())
 		}
 	}
 	return ""
 }
 
-// selectedByBoth returns the names of the namespaces of which a webhook of each selects pods,
-// sorted. It compares each pair of webhooks: first the object selectors, which is cheap, then the
-// labels of each namespace. A webhook selects a pod when both of its selectors match.
+// selectedByBoth returns the names of the namespaces of which a rule of each selects pods, sorted. It
+// compares each pair of rules: first the selectors of pods, which is cheap, then the labels of each
+// namespace. A rule selects a pod when both of its selectors match.
 // Source: Kubernetes, Dynamic Admission Control, "Matching requests".
-func selectedByBoth(one, other *configuration, namespaces []metav1.PartialObjectMetadata) []string {
+func selectedByBoth(one, other *selection.Selection, namespaces []metav1.PartialObjectMetadata) []string {
 	var both []string
-	for i := range one.Webhooks {
-		for j := range other.Webhooks {
-			if disjoint(one.Webhooks[i].ObjectSelector, other.Webhooks[j].ObjectSelector) {
+	for i := range one.Rules {
+		for j := range other.Rules {
+			if disjoint(one.Rules[i].Pods, other.Rules[j].Pods) {
 				continue
 			}
 			for k := range namespaces {
-				if diagnose.Selects(one.Webhooks[i].NamespaceSelector, namespaces[k].Labels) &&
-					diagnose.Selects(other.Webhooks[j].NamespaceSelector, namespaces[k].Labels) {
+				set := namespaces[k].Labels
+				if one.Rules[i].MatchesNamespace(set) && other.Rules[j].MatchesNamespace(set) {
 					both = append(both, namespaces[k].Name)
 				}
 			}

@@ -1,34 +1,18 @@
 package status
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
-	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
-
-// installation is a webhook with its configuration. It has what the report prints and, next to
-// it, what the analysis of namespaces needs.
-type installation struct {
-	Installation
-	webhook *admissionregistrationv1.MutatingWebhookConfiguration
-	config  *storage.Config // nil: unknown
-	// since is when the webhook was created: pods that are older cannot have been injected by it.
-	since time.Time
-}
 
 // Analyze returns the status that a snapshot shows. It is pure: the same snapshot gives the same
 // status, byte for byte, because every list is sorted or in the order of the snapshot. Nothing in
@@ -38,12 +22,14 @@ func Analyze(s *Snapshot) *Status {
 		APIVersion: APIVersion, Kind: Kind, Installations: []Installation{}, Namespaces: []Namespace{},
 		Unread: append([]string{}, slices.Sorted(maps.Values(s.Unread))...),
 	}
-	all := installations(s)
+	all, rules := installations(s), s.rulesWithoutLabel()
 	for i := range all {
 		status.Installations = append(status.Installations, all[i].Installation)
 	}
 	for _, name := range s.names() {
-		a := &analysis{Snapshot: s, name: name, meta: s.namespace(name), events: s.latest(name)}
+		a := &analysis{
+			Snapshot: s, name: name, meta: s.namespace(name), events: s.latest(name), installed: all, withoutLabel: rules,
+		}
 		a.choose(all)
 		if n := a.analyze(); n != nil {
 			status.Namespaces = append(status.Namespaces, *n)
@@ -100,104 +86,6 @@ func (s *Snapshot) unread(resource string) bool {
 	return ok
 }
 
-// serviceOf is the Service of a webhook. It is that of the first webhook that has one, and the
-// zero value for webhooks that are called by URL.
-func serviceOf(w *admissionregistrationv1.MutatingWebhookConfiguration) types.NamespacedName {
-	for i := range w.Webhooks {
-		if service := w.Webhooks[i].ClientConfig.Service; service != nil {
-			return types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
-		}
-	}
-	return types.NamespacedName{}
-}
-
-// installations returns every webhook with its configuration, its ready addresses and the
-// problems that concern all of its namespaces. They are in the order of the snapshot.
-func installations(s *Snapshot) []installation {
-	var all []installation
-	for i := range s.Webhooks {
-		w := &s.Webhooks[i]
-		service := serviceOf(w)
-		one := installation{
-			Installation: Installation{Name: w.Name, Namespace: service.Namespace, Profiles: []string{}, Problems: []Problem{}},
-			webhook:      w, since: w.CreationTimestamp.Time, config: s.Config,
-		}
-		about := "MutatingWebhookConfiguration/" + w.Name
-		if !s.unread(endpoints) {
-			one.Ready = new(ready(s.Endpoints, service))
-			if *one.Ready == 0 {
-				message := fmt.Sprintf("no ready pod is behind the Service %s: labeled pods cannot be created", service)
-				one.Problems = append(one.Problems, webhookNotReady(service, message, about))
-			}
-		}
-		if one.config == nil {
-			one.readConfig(s, about)
-		}
-		if one.config != nil {
-			for j := range one.config.Profiles {
-				one.Profiles = append(one.Profiles, one.config.Profiles[j].Name)
-			}
-		}
-		all = append(all, one)
-	}
-	return all
-}
-
-// webhookNotReady is the problem of a webhook that does not answer. With the chart's default,
-// failurePolicy Fail, labeled pods are refused meanwhile.
-func webhookNotReady(service types.NamespacedName, message, about string) Problem {
-	return found(
-		ReasonWebhookNotReady, message,
-		fmt.Sprintf(
-			"kubectl get pods --namespace %s --selector %s=%s shows its pods; docs/operations.md has the runbook",
-			cmp.Or(service.Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName,
-		),
-		about,
-	)
-}
-
-// readConfig finds the configuration in the webhook's namespace. It is the ConfigMap of the same
-// Helm release as the webhook. A ConfigMap that cannot be read as a configuration is a problem,
-// and config stays nil.
-func (one *installation) readConfig(s *Snapshot, about string) {
-	for i := range s.ConfigMaps {
-		m := &s.ConfigMaps[i]
-		text, ok := m.Data[configKey]
-		if !ok || m.Namespace != one.Namespace || m.Labels[kube.LabelInstance] != one.webhook.Labels[kube.LabelInstance] {
-			continue
-		}
-		config, _, err := storage.LoadForAdmission([]byte(text))
-		if err != nil {
-			one.Problems = append(one.Problems, found(
-				ReasonConfigUnusable, fmt.Sprintf("ConfigMap %s/%s: %v", m.Namespace, m.Name, err),
-				"mend it (helm upgrade); the webhook goes on with the previous configuration", about,
-			))
-			continue
-		}
-		one.config = config
-		return
-	}
-}
-
-// ready counts the addresses of a Service that answer. An address counts once, although
-// EndpointSlices may repeat it.
-func ready(all []discoveryv1.EndpointSlice, service types.NamespacedName) int {
-	addresses := map[string]bool{}
-	for i := range all {
-		if all[i].Namespace != service.Namespace || all[i].Labels[discoveryv1.LabelServiceName] != service.Name {
-			continue
-		}
-		for _, e := range all[i].Endpoints {
-			if e.Conditions.Ready == nil || *e.Conditions.Ready { // nil is to be taken for ready. Source: discovery/v1
-				for _, a := range e.Addresses {
-					addresses[a] = true
-				}
-			}
-		}
-	}
-	return len(addresses)
-}
-
 // analysis is the work on one namespace. Its methods add pods, claims, volumes and problems to
 // the namespace of the report. It belongs to one goroutine.
 type analysis struct {
@@ -205,14 +93,17 @@ type analysis struct {
 	name      string
 	meta      *metav1.PartialObjectMetadata // nil: unknown
 	events    []corev1.Event                // the latest of each object and reason
-	selected  *installation                 // whose webhook selects the pods; nil: none, or unknown
-	config    *storage.Config               // nil: unknown
-	namespace Namespace
-	used      map[string][]*corev1.Pod // by claim, those that have not finished
-	profiles  map[string]string        // by claim, of the pods that use it
+	installed []installation
+	// withoutLabel are the rules of all installations that select pods without the opt-in label.
+	withoutLabel []selection.Rule
+	selected     *installation   // which selects the pods; nil: none, or unknown
+	config       *storage.Config // nil: unknown
+	namespace    Namespace
+	used         map[string][]*corev1.Pod // by claim, those that have not finished
+	profiles     map[string]string        // by claim, of the pods that use it
 }
 
-// choose finds the installation whose webhook selects the pods of the namespace. Without one the
+// choose finds the installation that selects the pods of the namespace. Without one the
 // configuration of the first installation decides what pods would get. A configuration that the
 // caller passed has precedence over both.
 func (a *analysis) choose(all []installation) {
@@ -221,21 +112,13 @@ func (a *analysis) choose(all []installation) {
 		if a.config == nil {
 			a.config = all[i].config
 		}
-		if a.selected == nil && a.meta != nil && selects(all[i].webhook, a.meta.Labels) {
+		if a.selected == nil && a.meta != nil && all[i].matchesNamespace(a.meta.Labels) {
 			a.selected = &all[i]
 			if a.Config == nil {
 				a.config = all[i].config
 			}
 		}
 	}
-}
-
-// selects reports whether one of the webhooks of a configuration selects a namespace with these
-// labels. A nil selector selects every namespace.
-func selects(w *admissionregistrationv1.MutatingWebhookConfiguration, of map[string]string) bool {
-	return slices.ContainsFunc(w.Webhooks, func(hook admissionregistrationv1.MutatingWebhook) bool {
-		return diagnose.Selects(hook.NamespaceSelector, of)
-	})
 }
 
 // analyze returns what there is in the namespace; nil: nothing. Pods come first: claims are
@@ -289,7 +172,7 @@ func merged(all []Problem) []Problem {
 	return unique
 }
 
-// labels finds the label where it does nothing. The webhook sees pods only, so that nothing else
+// labels finds the label where it does nothing. Admission sees pods only, so that nothing else
 // reports this mistake. Each such workload is a problem of its own, with the command that mends
 // it.
 func (a *analysis) labels() {

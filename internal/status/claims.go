@@ -182,7 +182,7 @@ func (a *analysis) missingNext(name, otherwise string) string {
 func (a *analysis) logs() string {
 	return fmt.Sprintf(
 		"kubectl logs --namespace %s --selector %s=%s shows why it has not",
-		cmp.Or(a.selectedService().Namespace, "NAMESPACE"), kube.LabelName, kube.ProductName,
+		cmp.Or(a.selectedNamespace(), "NAMESPACE"), kube.LabelName, kube.ProductName,
 	)
 }
 

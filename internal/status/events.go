@@ -138,6 +138,8 @@ func (a *analysis) quota(message, or, about string) Problem {
 // the Event of its owner shows the problem. The texts that distinguish the causes are those of the
 // API server. Source: apiserver, pkg/util/webhook/error.go,
 // pkg/admission/plugin/webhook/errors/statuserror.go,
+// pkg/admission/plugin/policy/generic/policy_dispatcher.go,
+// pkg/admission/plugin/policy/validating/dispatcher.go,
 // pkg/admission/plugin/resourcequota/controller.go.
 func (a *analysis) notCreated() {
 	for i := range a.events {
@@ -149,7 +151,10 @@ func (a *analysis) notCreated() {
 		switch {
 		case strings.Contains(e.Message, "failed calling webhook"):
 			a.add(webhookNotReady(a.selectedService(), "its pods cannot be created: "+e.Message, about))
-		case strings.Contains(e.Message, "denied the request"):
+		case a.namesPolicy(e.Message) && strings.Contains(e.Message, "failed to configure"):
+			a.add(found(ReasonPolicyIncomplete, "its pods cannot be created: "+e.Message,
+				"mend the installation: helm upgrade, or what installed it, creates its policies and their parameters again", about))
+		case strings.Contains(e.Message, "denied the request"), a.namesPolicy(e.Message):
 			a.add(found(ReasonPodsRefused, e.Message, "change what the message names in the pod template", about))
 		case strings.Contains(e.Message, "exceeded quota"):
 			a.add(a.quota("its pods cannot be created: "+e.Message, "ask for less in the pod template", about))
@@ -165,16 +170,32 @@ func (a *analysis) selectedService() types.NamespacedName {
 	if a.selected == nil {
 		return types.NamespacedName{}
 	}
-	return serviceOf(a.selected.webhook)
+	return a.selected.service
+}
+
+// selectedNamespace is where the installation is that selects the namespace, or empty without one.
+func (a *analysis) selectedNamespace() string {
+	if a.selected == nil {
+		return ""
+	}
+	return a.selected.Namespace
+}
+
+// namesPolicy reports whether a message is the API server's about a policy of an installation.
+func (a *analysis) namesPolicy(message string) bool {
+	return strings.Contains(message, "denied request") && slices.ContainsFunc(a.Policies.names(), func(name string) bool {
+		return strings.Contains(message, "olicy '"+name+"'")
+	})
 }
 
 // concerns reports whether an Event is about a workload whose pods have the label and are still
-// missing, or names the webhook and is not old.
+// missing, or names the webhook or a policy and is not old.
 func (a *analysis) concerns(e *corev1.Event) bool {
 	for i := range a.Workloads {
 		if w := &a.Workloads[i]; w.UID == e.InvolvedObject.UID {
 			return w.Short && w.Template[kinds.Label] == kinds.LabelEnabled
 		}
 	}
-	return strings.Contains(e.Message, webhookName) && a.Now.Sub(timeOf(e)) < eventMaxAge
+	isAboutAdmission := strings.Contains(e.Message, webhookName) || a.namesPolicy(e.Message)
+	return isAboutAdmission && a.Now.Sub(timeOf(e)) < eventMaxAge
 }

@@ -45,16 +45,17 @@ type Snapshot struct {
 	// Config is the configuration that was given in place of that of every installation; nil: none was.
 	Config *storage.Config
 
-	// Webhooks are those of this product, by its label; Endpoints and ConfigMaps are those in the
-	// namespaces of their Services.
+	// Webhooks and Policies are those of this product, by its label; ConfigMaps are those in the namespaces
+	// of the installations, Endpoints those in the namespaces of the webhooks' Services.
 	Webhooks   []admissionregistrationv1.MutatingWebhookConfiguration
+	Policies   Policies
 	Endpoints  []discoveryv1.EndpointSlice
 	ConfigMaps []corev1.ConfigMap
 	// Namespaces and Nodes have metadata only: their labels are all that is used.
 	Namespaces []metav1.PartialObjectMetadata
 	Nodes      []metav1.PartialObjectMetadata
-	// Workloads are those with the opt-in label. So are Pods, and those without any value of it that a
-	// webhook selects by their namespace or by its podSelector.
+	// Workloads are those with the opt-in label. So are Pods, and those without any value of it that an
+	// installation selects by their namespace or by its podSelector.
 	Pods      []corev1.Pod
 	Workloads []Workload
 	// Claims and Events are all of the namespaces that are read, because pods may use any claim.
@@ -92,13 +93,19 @@ type Workload struct {
 
 // Resources, as rights and sentences name them.
 const (
-	webhooks   = "mutatingwebhookconfigurations"
-	endpoints  = "endpointslices"
-	configMaps = "configmaps"
+	webhooks           = "mutatingwebhookconfigurations"
+	policies           = "mutatingadmissionpolicies"
+	policyBindings     = "mutatingadmissionpolicybindings"
+	validations        = "validatingadmissionpolicies"
+	validationBindings = "validatingadmissionpolicybindings"
+	endpoints          = "endpointslices"
+	configMaps         = "configmaps"
+	// parameters are the ConfigMaps that the policies' bindings name.
+	parameters = "configmaps of parameters"
 	namespaces = "namespaces"
 	nodes      = "nodes"
 	pods       = "pods"
-	// podsWithoutLabel are those that a webhook selects in another way.
+	// podsWithoutLabel are those that an installation selects in another way.
 	podsWithoutLabel = "pods without the label"
 	claims           = "persistentvolumeclaims"
 	volumes          = "persistentvolumes"
@@ -111,14 +118,19 @@ const (
 // consequences are what remains unknown without a resource. Each completes the sentence
 // "RESOURCE: you may not list them, so …".
 var consequences = map[string]string{
-	webhooks:  "which namespaces the webhook selects, and since when, is unknown",
-	endpoints: "whether the webhook is ready is unknown",
+	webhooks:           "which namespaces the webhook selects, and since when, is unknown",
+	policies:           "whether policies mount the storage, and in which namespaces, is unknown",
+	policyBindings:     "which namespaces the policies select, and since when, is unknown",
+	validations:        "whether policies refuse pods that cannot get their storage is unknown",
+	validationBindings: "whether policies refuse pods that cannot get their storage is unknown",
+	parameters:         "whether the policies have their parameters is unknown",
+	endpoints:          "whether the webhook is ready is unknown",
 	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
 		"alone (--config FILE gives one)",
 	namespaces:       "the labels of namespaces are unknown",
 	nodes:            "zones are not read",
 	pods:             "no pod is read",
-	podsWithoutLabel: "those of them that a webhook selects are not read",
+	podsWithoutLabel: "those of them that a webhook or a policy selects are not read",
 	claims:           "no claim is read",
 	volumes:          "no volume is read, nor any that waits to be re-bound",
 	classes:          "no class is read",
@@ -147,7 +159,10 @@ var groups = []kube.Group{
 	},
 	{
 		Version: admissionregistrationv1.SchemeGroupVersion, Register: admissionregistrationv1.AddToScheme,
-		Cluster: []string{kube.KindWebhookConfiguration},
+		Cluster: []string{
+			kube.KindWebhookConfiguration, kube.KindPolicy, kube.KindPolicyBinding, kube.KindValidatingPolicy,
+			kube.KindValidatingPolicyBinding,
+		},
 	},
 	{
 		Version: appsv1.SchemeGroupVersion, Register: appsv1.AddToScheme,
@@ -275,21 +290,28 @@ func (g *gathering) snapshots(ctx context.Context, scope client.InNamespace) {
 	s.Snapshots = found
 }
 
-// installations reads the webhooks, and then, where those are, their configurations and
+// installations reads the webhooks and policies, and then, where those are, their configurations and
 // addresses. It must precede the ConfigMaps and EndpointSlices: these are read in the namespaces
-// of the webhooks only, where people may have rights that they lack in others.
+// of the installations only, where people may have rights that they lack in others.
 func (g *gathering) installations(ctx context.Context, product client.MatchingLabels) {
 	s := g.snapshot
 	into(g, ctx, webhooks, &s.Webhooks, &admissionregistrationv1.MutatingWebhookConfigurationList{},
 		webhookItems, product)
-	serviceNamespaces := map[string]bool{}
-	for i := range s.Webhooks {
-		serviceNamespaces[serviceOf(&s.Webhooks[i]).Namespace] = true
+	g.policies(ctx, product)
+	hasService := map[string]bool{} // by namespace
+	for _, name := range s.Policies.names() {
+		hasService[s.Policies.namespaceOf(name)] = false
 	}
-	for _, namespace := range slices.Sorted(maps.Keys(serviceNamespaces)) {
+	for i := range s.Webhooks {
+		hasService[serviceOf(&s.Webhooks[i]).Namespace] = true
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(hasService)) {
 		if s.Config == nil {
 			into(g, ctx, configMaps, &s.ConfigMaps, &corev1.ConfigMapList{}, configMapItems,
 				client.InNamespace(namespace), product)
+		}
+		if !hasService[namespace] {
+			continue
 		}
 		into(g, ctx, endpoints, &s.Endpoints, &discoveryv1.EndpointSliceList{}, endpointItems,
 			client.InNamespace(namespace), product)

@@ -68,7 +68,7 @@ func TestGather(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, s.Pods, 3)
 		assert.Empty(t, s.Unread)
-		assert.Len(t, r.lists, 3+14, "no request for each pod: %v", r.lists)
+		assert.Len(t, r.lists, 3+16, "no request for each pod: %v", r.lists)
 		assert.NotNil(t, s.Drivers, "what was read is not nil")
 	})
 	t.Run("without the right to list the pods of all namespaces it reads one", func(t *testing.T) {

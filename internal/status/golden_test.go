@@ -84,10 +84,19 @@ func snapshot(t *testing.T, documents string) *Snapshot {
 		switch o := object.(type) {
 		case *admissionregistrationv1.MutatingWebhookConfiguration:
 			s.Webhooks = append(s.Webhooks, *o)
+		case *admissionregistrationv1.MutatingAdmissionPolicy:
+			s.Policies.Mutating = append(s.Policies.Mutating, *o)
+		case *admissionregistrationv1.MutatingAdmissionPolicyBinding:
+			s.Policies.MutatingBindings = append(s.Policies.MutatingBindings, *o)
+		case *admissionregistrationv1.ValidatingAdmissionPolicy:
+			s.Policies.Validating = append(s.Policies.Validating, *o)
+		case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
+			s.Policies.ValidatingBindings = append(s.Policies.ValidatingBindings, *o)
 		case *discoveryv1.EndpointSlice:
 			s.Endpoints = append(s.Endpoints, *o)
 		case *corev1.ConfigMap:
 			s.ConfigMaps = append(s.ConfigMaps, *o)
+			s.Policies.Parameters = append(s.Policies.Parameters, metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta})
 		case *corev1.Namespace:
 			s.Namespaces = append(s.Namespaces, metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta})
 		case *corev1.Node:

@@ -5,18 +5,18 @@ import (
 	"slices"
 	"strings"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// pod reads one pod that a webhook selects. It adds the row of the pod and its problems. Pods that
+// pod reads one pod that an installation selects. It adds the row of the pod and its problems. Pods that
 // have finished or are being deleted have a row, but use no claim. Any other pod adds nothing.
 func (a *analysis) pod(pod *corev1.Pod) {
 	by, ok := a.selectedBy(pod)
@@ -183,8 +183,7 @@ func (a *analysis) judgeWithoutConfig(pod *corev1.Pod, row *Pod, about string) *
 	return a.whyNot(pod, about)
 }
 
-// forWindows is the problem of a labeled pod that runs on Windows nodes. The webhook leaves it as
-// it is.
+// forWindows is the problem of a labeled pod that runs on Windows nodes. Admission leaves it as it is.
 func forWindows(about string) Problem {
 	return found(
 		string(inject.ReasonWindows), "the pod is for Windows, where the path of a mount means nothing",
@@ -215,39 +214,63 @@ func containersIn(added []inject.Addition) []string {
 }
 
 // whyNot returns why a pod lacks what it would get today. The causes are tried from the most
-// general one to the most special one. The last one is what remains when the webhook exists,
-// selects the namespace and is older than the pod.
+// general one to the most special one. The last one is what remains when an installation selects
+// the namespace and is older than the pod.
 func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 	switch {
-	case a.unread(webhooks), a.unread(namespaces), a.meta == nil:
+	case a.unread(namespaces), a.meta == nil, a.selected == nil && a.selectionsUnread():
 		return new(found(ReasonNotInjected, "it has the label and no storage", recreate(pod), about))
-	case len(a.Webhooks) == 0:
-		return new(found(ReasonWebhookMissing, "it has the label, and no webhook is installed that could mount it",
+	case len(a.installed) == 0:
+		return new(found(ReasonWebhookMissing, "it has the label, and neither a webhook nor a policy is installed that could "+
+			"mount it",
 			"install the chart, or render the manifests with the post-renderer; then "+recreate(pod), about))
 	case a.selected == nil:
-		w := &a.Webhooks[0]
+		return new(a.notSelected(pod, about))
+	case pod.CreationTimestamp.Time.Before(a.selected.since(a.meta.Labels)):
 		return new(found(
-			ReasonNotSelected,
-			fmt.Sprintf(
-				"the namespaceSelector of MutatingWebhookConfiguration %s leaves the namespace %s out (%s)", w.Name, a.name,
-				selectorOf(w.Webhooks),
-			),
-			"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+
-				recreate(pod), about,
-		))
-	case pod.CreationTimestamp.Time.Before(a.selected.since):
-		return new(found(
-			ReasonBeforeWebhook, "it is older than the webhook, so nothing mounted its storage", recreate(pod), about,
+			ReasonBeforeWebhook, "it is older than "+words[a.selected.Mode].who+", so nothing mounted its storage",
+			recreate(pod), about,
 		))
 	}
 	return new(found(ReasonNotInjected, a.whyLate(pod), recreate(pod), about))
 }
 
-// selectorOf writes the selector of the first webhook that has one. It is in the form of
-// kubectl's --selector.
-func selectorOf(hooks []admissionregistrationv1.MutatingWebhook) string {
-	for i := range hooks {
-		if s := hooks[i].NamespaceSelector; s != nil {
+// selectionsUnread reports whether there may be an installation that was not read.
+func (a *analysis) selectionsUnread() bool {
+	return a.unread(webhooks) || a.unread(policies) || a.unread(policyBindings)
+}
+
+// notSelected is the problem of a pod in a namespace that no installation selects. It names the first
+// one, which may select nothing at all.
+func (a *analysis) notSelected(pod *corev1.Pod, about string) Problem {
+	first := &a.installed[0]
+	i := slices.IndexFunc(first.selections, func(s *selection.Selection) bool { return len(s.Rules) > 0 })
+	if i < 0 {
+		return found(ReasonPolicyIncomplete, "it has the label, and the installation "+first.Name+" lacks what would mount it",
+			"mend the installation, whose problems are named above; then "+recreate(pod), about)
+	}
+	s := first.selections[i]
+	return found(
+		ReasonNotSelected,
+		fmt.Sprintf("the namespaceSelector of %s leaves the namespace %s out (%s)", s, a.name, selectorOf(s.Rules)),
+		a.notSelectedNext(pod), about,
+	)
+}
+
+// notSelectedNext is what to do about a pod of a namespace that no installation selects.
+func (a *analysis) notSelectedNext(pod *corev1.Pod) string {
+	if a.excludes(inject.SelectedByLabel) {
+		return "run the pod in another namespace: " + excludedByName
+	}
+	return "label the namespace as the selector wants, or change namespaceSelector in the chart's values; then " +
+		recreate(pod)
+}
+
+// selectorOf writes the selector of the first rule that has one. It is in the form of kubectl's
+// --selector.
+func selectorOf(rules []selection.Rule) string {
+	for i := range rules {
+		if s := rules[i].Namespaces; s != nil {
 			return metav1.FormatLabelSelector(s)
 		}
 	}

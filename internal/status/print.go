@@ -85,10 +85,10 @@ func (p *printer) word(text string) string {
 	return cmp.Or(colors[text], plain) + text + reset
 }
 
-// installation prints one line about a webhook, and its problems. What could not be read is left
+// installation prints one line about an installation, and its problems. What could not be read is left
 // out of the line.
 func (p *printer) installation(i *Installation) {
-	fmt.Fprintf(&p.out, "WEBHOOK %s", i.Name)
+	fmt.Fprintf(&p.out, "%s %s", words[i.Mode].heading, i.Name)
 	if i.Namespace != "" {
 		fmt.Fprintf(&p.out, ", namespace %s", i.Namespace)
 	}

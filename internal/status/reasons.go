@@ -10,15 +10,17 @@ import (
 
 // Reasons in addition to those of package diagnose and those of package inject that refuse.
 const (
-	// ReasonWebhookMissing: the cluster has no webhook of this product.
+	// ReasonWebhookMissing: the cluster has neither a webhook nor policies of this product.
 	ReasonWebhookMissing = "WebhookMissing"
 	// ReasonWebhookNotReady: no pod answers behind the webhook's Service.
 	ReasonWebhookNotReady = "WebhookNotReady"
+	// ReasonPolicyIncomplete: an installation in policy mode lacks a policy, a binding or its parameters.
+	ReasonPolicyIncomplete = "PolicyIncomplete"
 	// ReasonConfigUnusable: the ConfigMap of an installation is not a valid configuration.
 	ReasonConfigUnusable = "ConfigurationUnusable"
-	// ReasonNotSelected: the namespaceSelector of every webhook excludes the namespace.
+	// ReasonNotSelected: the namespaceSelector of every installation excludes the namespace.
 	ReasonNotSelected = "NamespaceNotSelected"
-	// ReasonBeforeWebhook: the pod was created before the webhook.
+	// ReasonBeforeWebhook: the pod was created before the webhook or the policies.
 	ReasonBeforeWebhook = "AdmittedBeforeWebhook"
 	// ReasonNotInjected: no other reason applies; an example is a label that was added to a running pod.
 	ReasonNotInjected = "NotInjected"
@@ -26,9 +28,9 @@ const (
 	ReasonPartlyInjected = "PartlyInjected"
 	// ReasonWrongPlace: a workload has the label, and its pod template lacks it.
 	ReasonWrongPlace = "LabelNotOnPods"
-	// ReasonNamespaceLabel: the namespace has the label for all of its pods, and no webhook reads it there.
+	// ReasonNamespaceLabel: the namespace has the label for all of its pods, and nothing reads it there.
 	ReasonNamespaceLabel = "NamespaceLabelNotRead"
-	// ReasonPodsRefused: an admission webhook denied the pods, with a message.
+	// ReasonPodsRefused: an admission webhook or an own policy denied the pods, with a message.
 	ReasonPodsRefused = "PodsRefused"
 	// ReasonPodsNotCreated: the pods of a labeled workload are missing for a cause that only the
 	// message has.
@@ -55,20 +57,25 @@ type Reason struct {
 // A reason that another package adds and the table lacks fails a test of this package.
 var Reasons = []Reason{
 	{
-		ReasonWebhookMissing, "A pod has the label and no webhook is installed",
+		ReasonWebhookMissing, "A pod has the label, and neither a webhook nor a policy is installed",
 		"Install the chart, or render with the post-renderer",
 	},
 	{
 		ReasonWebhookNotReady, "The webhook does not answer: labeled pods cannot be created",
 		"Look at its pods; docs/operations.md has the runbook",
 	},
+	{
+		ReasonPolicyIncomplete, "In policy mode a policy, a binding or the ConfigMap of the parameters does not exist",
+		"Create it again (helm upgrade)",
+	},
 	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},
 	{
-		ReasonNotSelected, "The webhook's namespaceSelector leaves the namespace out",
-		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods",
+		ReasonNotSelected, "The namespaceSelector of the webhook or the policies leaves the namespace out",
+		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods. Where " +
+			"it excludes the namespace by its name, use another one",
 	},
 	{
-		ReasonBeforeWebhook, "The pod is older than the webhook, so nothing mounted its storage",
+		ReasonBeforeWebhook, "The pod is older than the webhook or the policies, so nothing mounted its storage",
 		"Recreate the pod (kubectl rollout restart)",
 	},
 	{
@@ -93,10 +100,14 @@ var Reasons = []Reason{
 	},
 	{
 		ReasonNamespaceLabel,
-		"The namespace has the label pipeline-storage.io/all-pods=enabled, and no webhook selects its pods by it",
-		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods",
+		"The namespace has the label pipeline-storage.io/all-pods=enabled, and no webhook or policy selects its pods by it",
+		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods. Where the webhook " +
+			"or the policies exclude the namespace by its name, remove the label",
 	},
-	{ReasonPodsRefused, "The webhook refused the pods of a workload", "Change what the message names in the pod template"},
+	{
+		ReasonPodsRefused, "The webhook or the policies refused the pods of a workload",
+		"Change what the message names in the pod template",
+	},
 	{ReasonPodsNotCreated, "The pods of a workload with the label could not be created", "Change what the message names"},
 	{ReasonQuota, "A quota of the namespace is used up", "Raise the quota, or ask for less"},
 	{

@@ -18,7 +18,7 @@ type Status struct {
 	APIVersion string `json:"apiVersion"`
 	// Kind is [Kind].
 	Kind string `json:"kind"`
-	// Installations are the webhooks of the cluster.
+	// Installations are the webhooks and the policies of the cluster.
 	Installations []Installation `json:"installations"`
 	// Namespaces are those that were requested, without those in which there is nothing to report.
 	Namespaces []Namespace `json:"namespaces"`
@@ -27,13 +27,29 @@ type Status struct {
 	Unread []string `json:"unread"`
 }
 
-// Installation is one webhook and its configuration.
+// Mode is what mounts the storage of an installation, as the chart's value mode has it.
+type Mode string
+
+// The modes of an installation.
+const (
+	// ModeWebhook: a MutatingWebhookConfiguration.
+	ModeWebhook Mode = "webhook"
+	// ModePolicy: a MutatingAdmissionPolicy and a ValidatingAdmissionPolicy.
+	ModePolicy Mode = "policy"
+	// ModeBoth: both, while the installation moves from one mode to the other.
+	ModeBoth Mode = "both"
+)
+
+// Installation is one webhook, or the policies of policy mode, and its configuration.
 type Installation struct {
-	// Name is that of the MutatingWebhookConfiguration; Namespace is where its Service and
-	// configuration are.
+	// Name is that of the MutatingWebhookConfiguration and of the policies; Namespace is where its
+	// configuration and, with a webhook, its Service are.
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
-	// Ready is how many addresses answer for its Service; null where it could not be read.
+	// Mode is what mounts the storage.
+	Mode Mode `json:"mode"`
+	// Ready is how many addresses answer for its Service; null in policy mode, which has none, and
+	// where it could not be read.
 	Ready *int `json:"ready"`
 	// Profiles are the names of the profiles of its configuration; empty where it could not be read.
 	Profiles []string `json:"profiles"`
@@ -44,10 +60,10 @@ type Installation struct {
 // Namespace is what there is in one namespace.
 type Namespace struct {
 	Name string `json:"name"`
-	// Installation is the name of the one whose webhook selects the namespace's pods; empty: none, or
-	// it could not be read.
+	// Installation is the name of the one that selects the namespace's pods; empty: none, or it could
+	// not be read.
 	Installation string `json:"installation"`
-	// Pods are those with the label pipeline-storage=enabled, and those that the webhook selects without it.
+	// Pods are those with the label pipeline-storage=enabled, and those that are selected without it.
 	Pods []Pod `json:"pods"`
 	// Claims are those that such pods mount or wait for, and those that profiles created.
 	Claims []Claim `json:"claims"`
@@ -74,10 +90,10 @@ const (
 	StorageExcluded Storage = "Excluded"
 )
 
-// Pod is one pod with the label, or one that the webhook selects without it.
+// Pod is one pod with the label, or one that is selected without it.
 type Pod struct {
 	Name string `json:"name"`
-	// SelectedBy is namespace or pod-selector for a pod that the webhook selects by that; empty for one that
+	// SelectedBy is namespace or pod-selector for a pod that is selected by that; empty for one that
 	// has the label itself.
 	SelectedBy string `json:"selectedBy,omitempty"`
 	// Owner is KIND/NAME of its controller; empty without one.

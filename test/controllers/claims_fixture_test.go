@@ -84,6 +84,8 @@ func grant(t *testing.T, c client.Client) {
 			rule("storage.k8s.io", "storageclasses", "get", "create"),
 			rule("events.k8s.io", "events", "create", "patch"),
 			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get", "list", "watch"),
+			rule("admissionregistration.k8s.io", "mutatingadmissionpolicies", "get", "list", "watch"),
+			rule("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "get", "list", "watch"),
 		}},
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: meta, Subjects: subjects,

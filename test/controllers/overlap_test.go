@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
 	"github.com/pipeline-storage/pipeline-storage/internal/overlap"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -40,7 +42,6 @@ type overlapFixture struct {
 
 func newOverlapFixture(t *testing.T) *overlapFixture {
 	t.Helper()
-	t.Parallel()
 	root := suite.RESTConfig(t)
 	scheme := kube.Scheme(kube.Groups()...)
 	require.NoError(t, rbacv1.AddToScheme(scheme))
@@ -52,7 +53,10 @@ func newOverlapFixture(t *testing.T) *overlapFixture {
 	for _, object := range []client.Object{
 		&rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
 			{
-				APIGroups: []string{v1.GroupName}, Resources: []string{"mutatingwebhookconfigurations"},
+				APIGroups: []string{v1.GroupName},
+				Resources: []string{
+					"mutatingwebhookconfigurations", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
+				},
 				Verbs: []string{"get", "list", "watch"},
 			},
 			{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}},
@@ -63,7 +67,7 @@ func newOverlapFixture(t *testing.T) *overlapFixture {
 			Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: overlapAccount}},
 		},
 	} {
-		require.NoError(t, c.Create(t.Context(), object))
+		require.NoError(t, client.IgnoreAlreadyExists(c.Create(t.Context(), object)))
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "overlap-"}}
 	require.NoError(t, c.Create(t.Context(), namespace))
@@ -96,15 +100,15 @@ func (f *overlapFixture) webhook(name string) *v1.MutatingWebhookConfiguration {
 }
 
 // run starts a replica that ends with the test, with the caches that every program has.
-func (f *overlapFixture) run(own string) (*overlap.Watcher, cache.Cache) {
+func (f *overlapFixture) run(own selection.Source) (*overlap.Watcher, cache.Cache) {
 	f.t.Helper()
+	by := map[client.Object]cache.ByObject{&corev1.Namespace{}: kube.CacheNamespaces()}
+	maps.Copy(by, own.Cache())
 	mgr, err := manager.New(f.limited, manager.Options{
 		Scheme: kube.Scheme(kube.Groups()...), Metrics: server.Options{BindAddress: "0"},
 		Cache: cache.Options{
 			ReaderFailOnMissingInformer: true, // nothing may be watched by accident
-			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Namespace{}: kube.CacheNamespaces(), &v1.MutatingWebhookConfiguration{}: kube.CacheWebhooks(own),
-			},
+			ByObject:                    by,
 		},
 	})
 	require.NoError(f.t, err)
@@ -132,10 +136,77 @@ func (f *overlapFixture) notes(about string) []string {
 	return notes
 }
 
+// policy creates a MutatingAdmissionPolicy that selects the pods of the namespace, and its binding.
+func (f *overlapFixture) policy(name string) *v1.MutatingAdmissionPolicy {
+	f.t.Helper()
+	p := newPolicy(name, &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: f.namespace}})
+	require.NoError(f.t, f.Create(f.t.Context(), p))
+	require.NoError(f.t, f.Create(f.t.Context(), newBinding(name)))
+	f.t.Cleanup(func() {
+		assert.NoError(f.t, client.IgnoreNotFound(f.Delete(context.Background(), p)))
+		assert.NoError(f.t, f.Delete(context.Background(), newBinding(name)))
+	})
+	return p
+}
+
+// The tests of this file are not parallel, because they read one gauge.
+
+// TestPolicyModeReportsAnotherInstallation finds one with a webhook and one in policy mode.
+func TestPolicyModeReportsAnotherInstallation(t *testing.T) {
+	f := newOverlapFixture(t)
+	own := f.policy("own-" + f.namespace)
+	w, cached := f.run(selection.ByPolicy(own.Name))
+	both := f.webhook(own.Name) // while the installation moves from one mode to the other
+	other := f.webhook("other-" + f.namespace)
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
+	assert.Contains(t, w.Note(), "(MutatingWebhookConfiguration "+other.Name+") also selects pods of the namespace "+
+		f.namespace+", which "+own.Name+" selects")
+	assert.InDelta(t, 1, metric(t, overlapping, ""), 0)
+	require.Eventually(t, func() bool { return len(f.notes(own.Name)) > 0 }, timeout, poll, "an Event about the policy")
+
+	stored := &v1.MutatingAdmissionPolicy{}
+	require.NoError(t, cached.Get(t.Context(), client.ObjectKeyFromObject(own), stored))
+	assert.Empty(t, stored.Spec.Mutations, "the CEL is not needed")
+
+	require.NoError(t, f.Delete(t.Context(), other))
+	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll)
+	third := f.policy("third-" + f.namespace)
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
+	assert.Contains(t, w.Note(), "(MutatingAdmissionPolicy "+third.Name+")")
+	require.NoError(t, f.Delete(t.Context(), third))
+	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll)
+
+	require.NoError(t, f.Delete(t.Context(), own))
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
+	assert.Equal(t, "MutatingAdmissionPolicy "+own.Name+" does not exist: the installation serves no namespace, and "+
+		"creates no claim", w.Note())
+	assert.InDelta(t, 0, metric(t, overlapping, ""), 0)
+	require.NoError(t, f.Delete(t.Context(), both))
+}
+
+// TestWebhookReportsInstallationInPolicyMode lists the policies: it has no cache of them.
+func TestWebhookReportsInstallationInPolicyMode(t *testing.T) {
+	f := newOverlapFixture(t)
+	own := f.webhook("own-" + f.namespace)
+	other := f.policy("other-" + f.namespace)
+	w, cached := f.run(selection.ByWebhooks(own.Name))
+	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
+	assert.Contains(t, w.Note(), "(MutatingAdmissionPolicy "+other.Name+") also selects pods of the namespace "+f.namespace)
+	var missing *cache.ErrResourceNotCached
+	assert.ErrorAs(t, cached.Get(t.Context(), client.ObjectKeyFromObject(other), other), &missing,
+		"a cluster before Kubernetes 1.36 has none to watch")
+
+	require.NoError(t, f.Delete(t.Context(), other))
+	own.Labels["changed"] = "true" // wakes it before the interval ends
+	require.NoError(t, f.Update(t.Context(), own))
+	require.Eventually(t, func() bool { return w.Note() == "" }, timeout, poll)
+	require.NoError(t, f.Delete(t.Context(), own))
+}
+
 func TestReportsAnotherInstallation(t *testing.T) {
 	f := newOverlapFixture(t)
 	own := f.webhook("own-" + f.namespace)
-	w, cached := f.run(own.Name)
+	w, cached := f.run(selection.ByWebhooks(own.Name))
 	other := f.webhook("other-" + f.namespace)
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
 	assert.Contains(t, w.Note(),

@@ -27,6 +27,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
@@ -262,7 +263,7 @@ func (w *world) controller() {
 	require.NoError(w.t, err)
 	o := claims.Options{
 		Config: func() *storage.Config { return profiles }, Installation: installedIn +
-			".storage", WebhookConfiguration: webhook("").Name,
+			".storage", Selection: selection.ByWebhooks(webhook("").Name),
 		PendingAfter: time.Second, Recheck: time.Second,
 	}
 	m, err := manager.New(suite.RESTConfig(w.t), manager.Options{

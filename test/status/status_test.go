@@ -87,7 +87,7 @@ func TestReportsEveryProblem(t *testing.T) {
 			"the namespace was labeled pipeline-storage.io/all-pods after the pod was created", "recreate the pod",
 		},
 		{
-			"unread", "Namespace/unread", status.ReasonNamespaceLabel, "no webhook selects its pods by it",
+			"unread", "Namespace/unread", status.ReasonNamespaceLabel, "no webhook or policy selects its pods by it",
 			"set optIn.namespaceLabel in the chart's values",
 		},
 		{"blocked", "ReplicaSet/blocked-", status.ReasonWebhookNotReady, "failed calling webhook", "docs/operations.md"},

@@ -88,6 +88,16 @@ func started(isServing *atomic.Bool) func() error {
 	}
 }
 
+// filled returns a check that fails until the manager has filled its caches.
+func filled(isStarted *atomic.Bool) func() error {
+	return func() error {
+		if !isStarted.Load() {
+			return errors.New("the caches are not filled yet")
+		}
+		return nil
+	}
+}
+
 // notClosing returns a check that fails while the process closes.
 func notClosing(isClosing *atomic.Bool) func() error {
 	return func() error {

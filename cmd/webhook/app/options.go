@@ -15,6 +15,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/certificates"
 	"github.com/pipeline-storage/pipeline-storage/internal/claims"
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 )
 
 // Options are the values of the flags.
@@ -24,9 +25,14 @@ type Options struct {
 	// Namespace, PodName and PodUID are the own pod's, Installation the value of the label on
 	// created objects.
 	Namespace, PodName, PodUID, Installation string
+	// Webhook serves reviews. Without it the claims controller runs alone: it is for policy mode.
+	Webhook bool
 	// WebhookConfiguration is the name of the own MutatingWebhookConfiguration, Service that of the
 	// own Service.
 	WebhookConfiguration, Service string
+	// AdmissionPolicy is the name of the own MutatingAdmissionPolicy, which selects the namespaces
+	// where Webhook is false.
+	AdmissionPolicy string
 	// ExpectedWebhooks is the path of the file that the own MutatingWebhookConfiguration is
 	// compared with; empty: it is not.
 	ExpectedWebhooks string
@@ -48,7 +54,7 @@ type Options struct {
 	Claims bool
 	// PendingAfter is how long a pod waits for its claim before an Event reports why.
 	PendingAfter time.Duration
-	// Drain is how long requests are served after SIGTERM.
+	// Drain is how long requests are served after SIGTERM. Without the webhook none are.
 	Drain time.Duration
 	// LogLevel is debug, info or error, LogFormat json or text.
 	LogLevel, LogFormat string
@@ -96,6 +102,9 @@ func (o *Options) installationFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.PodUID, "pod-uid", os.Getenv("POD_UID"), "its UID (default $POD_UID)")
 	fs.StringVar(&o.Installation, "installation", "",
 		"value of the label on created objects; no two installations in one cluster may share it")
+	fs.BoolVar(&o.Webhook, "webhook", true,
+		"serve the webhook; false: run the claims controller alone, for an installation in policy mode")
+	fs.StringVar(&o.AdmissionPolicy, "admission-policy", "", "own MutatingAdmissionPolicy, for --webhook=false")
 	fs.StringVar(&o.WebhookConfiguration, "webhook-configuration", "", "own MutatingWebhookConfiguration")
 	fs.StringVar(&o.ExpectedWebhooks, "expected-webhooks", "",
 		"file with the webhooks that the chart installed; differences are reported; empty: none are")
@@ -183,40 +192,86 @@ func (o *Options) validateDeletion() error {
 	return nil
 }
 
+// problems are what is wrong with the flags.
+type problems []error
+
+// add adds a sentence that begins with the flag.
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+// required refuses an empty value.
+func (p *problems) required(flag, value, why string) {
+	if value == "" {
+		p.add("--%s is missing: %s", flag, why)
+	}
+}
+
+// oneOf refuses a value that is not allowed.
+func (p *problems) oneOf(flag, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		p.add("--%s: %q is not one of %s", flag, value, strings.Join(allowed, ", "))
+	}
+}
+
 // validate returns every problem at once. It reads no file: newServer does.
 func (o *Options) validate() error {
-	var problems []error
-	required := func(flag, value, why string) {
-		if value == "" {
-			problems = append(problems, fmt.Errorf("--%s is missing: %s", flag, why))
-		}
+	var p problems
+	if o.Webhook {
+		o.validateWebhook(&p)
+	} else {
+		o.validatePolicyMode(&p)
 	}
-	oneOf := func(flag, value string, allowed ...string) {
-		if !slices.Contains(allowed, value) {
-			problems = append(problems, fmt.Errorf("--%s: %q is not one of %s", flag, value, strings.Join(allowed, ", ")))
-		}
-	}
-	required("webhook-configuration", o.WebhookConfiguration, "readiness depends on its caBundle")
-	oneOf("certificates", o.Certificates, certificatesSelf, certificatesFiles)
-	oneOf("log-level", o.LogLevel, "debug", "info", "error")
-	oneOf("log-format", o.LogFormat, "json", "text")
-	if o.LeaderElect || o.Certificates == certificatesSelf {
-		required("namespace", o.Namespace, "the Lease and the Secret are in it")
-	}
-	if o.Certificates == certificatesSelf {
-		required("service", o.Service, "certificates are signed for its names")
-		required("certificate-secret", o.CertificateSecret, "it holds the CAs")
+	p.oneOf("log-level", o.LogLevel, "debug", "info", "error")
+	p.oneOf("log-format", o.LogFormat, "json", "text")
+	if o.LeaderElect || o.signs() {
+		p.required("namespace", o.Namespace, "the Lease and the Secret are in it")
 	}
 	if o.Claims {
-		required("installation", o.Installation, "it labels created objects")
+		p.required("installation", o.Installation, "it labels created objects")
 		for _, problem := range validation.IsValidLabelValue(o.Installation) {
-			problems = append(problems, fmt.Errorf("--installation: %q is not a value of a label: %s", o.Installation, problem))
+			p.add("--installation: %q is not a value of a label: %s", o.Installation, problem)
 		}
 	}
 	if o.Drain < 0 {
-		problems = append(problems, errors.New("--drain: must not be negative"))
+		p.add("--drain: must not be negative")
 	}
-	return errors.Join(problems...)
+	return errors.Join(p...)
+}
+
+// signs reports whether the program signs its own certificates.
+func (o *Options) signs() bool { return o.Webhook && o.Certificates == certificatesSelf }
+
+// validateWebhook checks the flags of the webhook. It reads from its own configuration which
+// namespaces it serves, also where an installation has policies as well.
+func (o *Options) validateWebhook(p *problems) {
+	p.required("webhook-configuration", o.WebhookConfiguration, "readiness depends on its caBundle")
+	if o.AdmissionPolicy != "" {
+		p.add("--admission-policy: it is for --webhook=false, and --webhook-configuration is for the webhook: remove one")
+	}
+	p.oneOf("certificates", o.Certificates, certificatesSelf, certificatesFiles)
+	if o.signs() {
+		p.required("service", o.Service, "certificates are signed for its names")
+		p.required("certificate-secret", o.CertificateSecret, "it holds the CAs")
+	}
+}
+
+// validatePolicyMode checks the flags of a program without a webhook. Those of its certificates, port
+// and Service have no effect then.
+func (o *Options) validatePolicyMode(p *problems) {
+	p.required("admission-policy", o.AdmissionPolicy, "without a webhook it selects the namespaces that are served")
+	if o.WebhookConfiguration != "" {
+		p.add("--webhook-configuration: with --webhook=false the namespaces are those of --admission-policy: remove it")
+	}
+	if !o.Claims {
+		p.add("--webhook=false and --claims=false leave nothing to run: remove one")
+	}
+}
+
+// selection returns what selects the pods of the own installation.
+func (o *Options) selection() selection.Source {
+	if o.Webhook {
+		return selection.ByWebhooks(o.WebhookConfiguration)
+	}
+	return selection.ByPolicy(o.AdmissionPolicy)
 }
 
 // drift returns the options of the comparison of webhooks. Only a program that maintains the
@@ -225,7 +280,7 @@ func (o *Options) drift() drift.Options {
 	return drift.Options{
 		File:                 o.ExpectedWebhooks,
 		WebhookConfiguration: o.WebhookConfiguration,
-		Repair:               o.RepairWebhooks && (o.InjectCA || o.Certificates == certificatesSelf),
+		Repair:               o.RepairWebhooks && (o.InjectCA || o.signs()),
 	}
 }
 

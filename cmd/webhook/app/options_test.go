@@ -10,11 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/drift"
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
 )
 
 // complete are the flags without which the program does not start.
 const complete = "--namespace storage --installation storage.ps --webhook-configuration ps --service ps " +
 	"--certificate-secret ps-tls"
+
+// policyMode are the flags without which the program does not start in policy mode.
+const policyMode = "--webhook=false --namespace storage --installation storage.ps --admission-policy ps"
 
 func TestParseOptions(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "from-env")
@@ -66,6 +70,21 @@ func TestParseOptionsRefuses(t *testing.T) {
 			complete + " --installation a/b",
 			[]string{`--installation: "a/b" is not a value of a label`},
 		},
+		"a policy and a webhook": {
+			complete + " --admission-policy ps",
+			[]string{"--admission-policy: it is for --webhook=false, and --webhook-configuration is for the webhook: remove one"},
+		},
+		"everything that is missing in policy mode": {"--webhook=false", []string{
+			"--admission-policy is missing: without a webhook it selects the namespaces that are served",
+			"--namespace is missing", "--installation is missing",
+		}},
+		"webhooks in policy mode": {
+			policyMode + " --webhook-configuration ps",
+			[]string{"--webhook-configuration: with --webhook=false the namespaces are those of --admission-policy"},
+		},
+		"nothing to run": {
+			policyMode + " --claims=false", []string{"--webhook=false and --claims=false leave nothing to run: remove one"},
+		},
 		"a negative drain": {complete + " --drain -1s", []string{"--drain: must not be negative"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +101,22 @@ func TestParseOptionsNeedsOnlyWhatIsUsed(t *testing.T) {
 	_, err := ParseOptions(strings.Fields("--webhook-configuration ps --certificates files --leader-elect=false " +
 		"--claims=false"))
 	assert.NoError(t, err)
+}
+
+// TestPolicyModeNeedsNoWebhook: neither certificates nor a Service, and the selection is the policy's.
+func TestPolicyModeNeedsNoWebhook(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	o, err := ParseOptions(strings.Fields(policyMode + " --certificates any"))
+	require.NoError(t, err)
+	assert.Equal(t, selection.ByPolicy("ps"), o.selection())
+	_, err = ParseOptions(strings.Fields("--webhook=false --leader-elect=false --installation storage.ps " +
+		"--admission-policy ps"))
+	require.NoError(t, err)
+
+	o, err = ParseOptions(strings.Fields(complete))
+	require.NoError(t, err)
+	assert.True(t, o.Webhook)
+	assert.Equal(t, selection.ByWebhooks("ps"), o.selection())
 }
 
 func TestRepairNeedsTheRightToPatch(t *testing.T) {

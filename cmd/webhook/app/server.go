@@ -54,6 +54,7 @@ type server struct {
 	changed      kube.Signal
 	isServing    atomic.Bool
 	isClosing    atomic.Bool
+	isStarted    atomic.Bool // the manager's caches are filled
 }
 
 // newServer makes everything and starts nothing, but it listens for reviews and probes: a port in
@@ -68,12 +69,10 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	}
 	s := &server{options: o, log: logger, file: file, changed: kube.NewSignal()}
 	s.logWarnings(file.Current(), warnings)
-	client, err := certificates.NewClient(config)
-	if err != nil {
-		return nil, err
-	}
-	if s.certificates, err = certificates.New(client, o.certificates()); err != nil {
-		return nil, err
+	if o.Webhook {
+		if err := s.newCertificates(config); err != nil {
+			return nil, err
+		}
 	}
 	if s.manager, err = s.newManager(config); err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
@@ -82,12 +81,22 @@ func newServer(o *Options, config *rest.Config, logger logr.Logger) (*server, er
 	return s, s.add()
 }
 
+// newCertificates makes the source of the certificates of the webhook.
+func (s *server) newCertificates(config *rest.Config) error {
+	client, err := certificates.NewClient(config)
+	if err != nil {
+		return err
+	}
+	s.certificates, err = certificates.New(client, s.options.certificates())
+	return err
+}
+
 // claims returns the options of the claims controller. The cache needs them also
 // with --claims=false.
 func (s *server) claims() claims.Options {
 	return claims.Options{
 		Config: s.file.Current, Changed: s.changed, PendingAfter: s.options.PendingAfter,
-		Installation: s.options.Installation, WebhookConfiguration: s.options.WebhookConfiguration,
+		Installation: s.options.Installation, Selection: s.options.selection(),
 	}
 }
 
@@ -133,9 +142,18 @@ func (s *server) tls() *tls.Config {
 	return c
 }
 
-// addWebhook serves reviews. The server is not controller-runtime's, which limits neither
+// addWebhook serves reviews, with a certificate, and compares the installed webhooks. The server is not controller-runtime's, which limits neither
 // connections nor the bytes that they hold.
-func (s *server) addWebhook() error {
+func (s *server) addWebhook() (err error) {
+	if err := s.namespaces.follow(s.manager); err != nil {
+		return err
+	}
+	if s.drift, err = drift.Add(s.manager, s.options.drift()); err != nil {
+		return err
+	}
+	if err := s.manager.Add(s.certificates); err != nil {
+		return err
+	}
 	address := net.JoinHostPort("", strconv.Itoa(s.options.Port))
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
@@ -150,26 +168,22 @@ func (s *server) addWebhook() error {
 	return nil
 }
 
-// add adds everything to the manager.
-func (s *server) add() error {
-	if err := s.namespaces.follow(s.manager); err != nil {
-		return err
-	}
+// add adds everything to the manager. The webhook comes behind the claims controller, whose index it
+// reads.
+func (s *server) add() (err error) {
 	if err := s.addClaims(); err != nil {
 		return err
 	}
-	var err error
-	if s.overlap, err = overlap.Add(s.manager, s.options.WebhookConfiguration); err != nil {
+	if s.overlap, err = overlap.Add(s.manager, s.options.selection()); err != nil {
 		return err
 	}
-	if s.drift, err = drift.Add(s.manager, s.options.drift()); err != nil {
-		return err
+	if s.options.Webhook {
+		if err := s.addWebhook(); err != nil {
+			return err
+		}
 	}
 	s.file.OnChange, s.file.OnRefused = s.configured, s.refused
-	if err := s.addWebhook(); err != nil {
-		return err
-	}
-	for _, runnable := range []manager.Runnable{s.file, s.certificates, freeMemory{}} {
+	for _, runnable := range []manager.Runnable{s.file, freeMemory{isStarted: &s.isStarted}} {
 		if err := s.manager.Add(runnable); err != nil {
 			return err
 		}
@@ -198,18 +212,27 @@ func (s *server) handler() http.Handler {
 	return h
 }
 
-// addHealth adds /healthz and /readyz. /readyz prints the checks in this order. The metric of
-// readiness exists even when the address is off.
+// checks returns the lines of /readyz in their order. Without the webhook a replica is ready when its
+// caches are filled, with or without the Lease.
+func (s *server) checks() []check {
+	all := []check{{name: "process", err: notClosing(&s.isClosing)}, {name: "server", err: started(&s.isServing)}}
+	if s.options.Webhook {
+		all = append(all,
+			check{name: "certificate", err: s.certificates.Ready}, check{name: "namespaces", err: s.namespacesSynced})
+	} else {
+		all = append(all, check{name: "caches", err: filled(&s.isStarted)})
+	}
+	all = append(all,
+		check{name: "configuration", note: s.configurationNote}, check{name: "installations", note: s.overlap.Note})
+	if s.options.Webhook {
+		all = append(all, check{name: "webhooks", note: s.drift.Note})
+	}
+	return all
+}
+
+// addHealth adds /healthz and /readyz. The metric of readiness exists even when the address is off.
 func (s *server) addHealth() error {
-	h := &health{checks: []check{
-		{name: "process", err: notClosing(&s.isClosing)},
-		{name: "server", err: started(&s.isServing)},
-		{name: "certificate", err: s.certificates.Ready},
-		{name: "namespaces", err: s.namespacesSynced},
-		{name: "configuration", note: s.configurationNote},
-		{name: "installations", note: s.overlap.Note},
-		{name: "webhooks", note: s.drift.Note},
-	}}
+	h := &health{checks: s.checks()}
 	metrics.Registry.MustRegister(h.gauge())
 	if s.options.HealthAddress == "0" {
 		return nil
@@ -243,7 +266,9 @@ func (s *server) run(ctx context.Context) error {
 	defer stopServing()
 	managing, stopManaging := context.WithCancel(background)
 	defer stopManaging()
-	go s.firstCertificate(ctx)
+	if s.options.Webhook {
+		go s.firstCertificate(ctx)
+	}
 
 	served, managed := make(chan error, 1), make(chan error, 1)
 	go func() { served <- s.serve(serving) }()
@@ -277,9 +302,12 @@ func (s *server) serve(ctx context.Context) error {
 // when two readiness probes, two seconds apart, have failed.
 const leastDrain = 10 * time.Second
 
-// drain answers for a while longer, or until a second signal.
+// drain answers for a while longer, or until a second signal. Without the webhook nothing calls.
 func (s *server) drain(duration time.Duration) {
 	s.isClosing.Store(true)
+	if !s.options.Webhook {
+		return
+	}
 	s.log.Info("closing", "drain", duration.String())
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
@@ -312,12 +340,14 @@ func (s *server) firstCertificate(ctx context.Context) {
 	}
 }
 
-// freeMemory returns memory to the system once the caches are filled: starting needs about 2 MiB
-// more than running.
-type freeMemory struct{}
+// freeMemory returns memory to the system once the caches are filled, which it records: starting needs
+// about 2 MiB more than running.
+type freeMemory struct{ isStarted *atomic.Bool }
 
-// Start implements manager.Runnable.
-func (freeMemory) Start(context.Context) error {
+// Start implements manager.Runnable. The manager has waited for its caches.
+// Source: controller-runtime, pkg/manager/internal.go Start.
+func (f freeMemory) Start(context.Context) error {
+	f.isStarted.Store(true)
 	debug.FreeOSMemory()
 	return nil
 }

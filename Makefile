@@ -154,6 +154,7 @@ generate:
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
+	@go test ./test/chart -run TestPolicyComponentIsGenerated -update >/dev/null
 	@$(call PART,controller-gen); "$$part" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 

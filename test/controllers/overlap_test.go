@@ -193,7 +193,7 @@ func TestWebhookReportsInstallationInPolicyMode(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
 	assert.Contains(t, w.Note(), "(MutatingAdmissionPolicy "+other.Name+") also selects pods of the namespace "+f.namespace)
 	var missing *cache.ErrResourceNotCached
-	assert.ErrorAs(t, cached.Get(t.Context(), client.ObjectKeyFromObject(other), other), &missing,
+	require.ErrorAs(t, cached.Get(t.Context(), client.ObjectKeyFromObject(other), other), &missing,
 		"a cluster before Kubernetes 1.36 has none to watch")
 
 	require.NoError(t, f.Delete(t.Context(), other))

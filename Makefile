@@ -24,7 +24,7 @@ PARTS := $(LESS_GC) go run ./test/parts/cmd/parts
 PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
-TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image \
+TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq \
 	csi csi-provisioner csi-snapshotter snapshot-controller
 # Packages whose tests wait, compute or compile for a minute. They begin first, so that nothing waits for them in the end.
 SLOW_TESTS := ./test/webhook ./test/image ./test/cost ./test/kinds ./test/samples ./test/chart
@@ -142,7 +142,7 @@ lint:
 
 .PHONY: generate
 ## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md,
-## expected test files, the chart's schema, config/.
+## expected test files, the chart's schema, schema/, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null

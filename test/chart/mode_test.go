@@ -118,7 +118,8 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 		client := suite.Kubernetes(t)
 		_, err := client.CoreV1().PersistentVolumeClaims(served).Create(t.Context(), &corev1.PersistentVolumeClaim{
 			ObjectMeta: metav1.ObjectMeta{Name: "pvc-data-pipeline", Labels: map[string]string{
-				"app.kubernetes.io/managed-by": "pipeline-storage", "pipeline-storage.io/installation": clusterName("ps", namespace),
+				"app.kubernetes.io/managed-by":     "pipeline-storage",
+				"pipeline-storage.io/installation": clusterName("ps", namespace),
 			}},
 			Spec: corev1.PersistentVolumeClaimSpec{
 				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},

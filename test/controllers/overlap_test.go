@@ -32,7 +32,7 @@ const (
 )
 
 // overlapFixture is a cluster with a namespace, and a ServiceAccount with the rights that the chart gives
-// for the comparison.
+// for the comparison in policy mode.
 type overlapFixture struct {
 	client.Client
 	t         *testing.T

@@ -22,7 +22,7 @@ PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen \
-	promql image
+	promql image kyverno
 # Packages whose tests wait or compute for a minute. They begin first, so that nothing waits for them in the end. Less garbage
 # collection (GOGC) saves a sixth of the CPU time of all: compilers, linkers, tests.
 SLOW_TESTS := ./test/webhook ./test/cost ./test/kinds ./test/chart
@@ -153,6 +153,7 @@ generate:
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
+	@go test ./test/alternatives -run TestDocumentHasTheTables -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@$(call PART,controller-gen); "$$part" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook

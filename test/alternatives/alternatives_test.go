@@ -27,7 +27,9 @@ const (
 	variable  = "PIPELINE_STORAGE_PATH"
 )
 
-func TestMain(m *testing.M) { os.Exit(suite.Main(m, controlplane.Options{Controllers: true, AuditLog: true})) }
+func TestMain(m *testing.M) {
+	os.Exit(suite.Main(m, controlplane.Options{Controllers: true, AuditLog: true}))
+}
 
 // alternative is a way to give pods their storage. Each is a column of the tables.
 type alternative struct {

@@ -259,57 +259,63 @@ func groupFindings(before, after *pod) []string {
 	}
 }
 
+var claim = corev1.VolumeSource{
+	PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName},
+}
+
+// with returns the plain pod with a volume at the mount path, and the variable with these values.
+func with(t *testing.T, volume corev1.VolumeSource, values ...string) *pod {
+	t.Helper()
+	p := plain(t)
+	main := &p.Spec.Containers[0]
+	p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: volume}}
+	main.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: mountPath + "/"}}
+	for _, value := range values {
+		main.Env = append(main.Env, corev1.EnvVar{Name: variable, Value: value})
+	}
+	return p
+}
+
+// secured returns a pod with storage and a security context.
+func secured(t *testing.T, group *int64) *pod {
+	t.Helper()
+	p := with(t, claim, mountPath)
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: group}
+	return p
+}
+
 // TestFindings holds the judge itself.
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	claim := corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName},
-	}
-	// with returns the plain pod with a volume at the mount path, and the variable.
-	with := func(volume corev1.VolumeSource, values ...string) *pod {
-		p := plain(t)
-		main := &p.Spec.Containers[0]
-		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: volume}}
-		main.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: mountPath + "/"}}
-		for _, value := range values {
-			main.Env = append(main.Env, corev1.EnvVar{Name: variable, Value: value})
-		}
-		return p
-	}
-	// secured returns a pod with storage and a group, or without one for 0.
-	secured := func(group int64) *pod {
-		p := with(claim, mountPath)
-		p.Spec.SecurityContext = &corev1.PodSecurityContext{}
-		if group > 0 {
-			p.Spec.SecurityContext.FSGroup = &group
-		}
-		return p
-	}
 	cases := map[string]struct {
 		before, after *pod
 		expected      []string
 	}{
-		"all is there": {plain(t), with(claim, mountPath), nil},
+		"all is there": {plain(t), with(t, claim, mountPath), nil},
 		"nothing":      {plain(t), plain(t), []string{"no storage in a container"}},
-		"no variable":  {plain(t), with(claim), []string{"no variable"}},
+		"no variable":  {plain(t), with(t, claim), []string{"no variable"}},
 		"its own mount remains": {
-			with(corev1.VolumeSource{}), with(corev1.VolumeSource{}, mountPath),
+			with(t, corev1.VolumeSource{}), with(t, corev1.VolumeSource{}, mountPath),
 			[]string{"no storage: its own volume remains there"},
 		},
 		"its own volume became the claim": {
-			with(corev1.VolumeSource{}), with(claim, mountPath),
+			with(t, corev1.VolumeSource{}), with(t, claim, mountPath),
 			[]string{"replaces its own volume there", "turns its own volume into the claim"},
 		},
 		"its own variable remains": {
-			with(claim, "/mnt"), with(claim, "/mnt"), []string{"leaves the variable, which names another path"},
+			with(t, claim, "/mnt"), with(t, claim, "/mnt"), []string{"leaves the variable, which names another path"},
 		},
-		"its own variable is gone": {with(claim, "/mnt"), with(claim, mountPath), []string{"replaces its own variable"}},
+		"its own variable is gone": {
+			with(t, claim, "/mnt"), with(t, claim, mountPath), []string{"replaces its own variable"},
+		},
 		"a second variable": {
-			with(claim, "/mnt"), with(claim, "/mnt", mountPath), []string{"two variables of one name"},
+			with(t, claim, "/mnt"), with(t, claim, "/mnt", mountPath), []string{"two variables of one name"},
 		},
-		"no group":      {secured(0), secured(0), []string{"no fsGroup: it may not write"}},
-		"another group": {secured(2000), secured(1000), []string{"replaces its own fsGroup 2000 by 1000"}},
-		"its own group": {secured(2000), secured(2000), nil},
+		"no group": {secured(t, nil), secured(t, nil), []string{"no fsGroup: it may not write"}},
+		"another group": {
+			secured(t, new(int64(2000))), secured(t, new(int64(1000))), []string{"replaces its own fsGroup 2000 by 1000"},
+		},
+		"its own group": {secured(t, new(int64(2000))), secured(t, new(int64(2000))), nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

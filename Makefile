@@ -24,7 +24,7 @@ PARTS := $(LESS_GC) go run ./test/parts/cmd/parts
 PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
-TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq \
+TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq kyverno \
 	csi csi-provisioner csi-snapshotter snapshot-controller
 # Packages whose tests wait, compute or compile for a minute. They begin first, so that nothing waits for them in the end.
 SLOW_TESTS := ./test/webhook ./test/image ./test/cost ./test/kinds ./test/samples ./test/chart
@@ -155,6 +155,7 @@ generate:
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
+	@go test ./test/alternatives -run TestDocumentHasTheTables -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
 	@go test ./test/chart -run TestPolicyComponentIsGenerated -update >/dev/null
 	@$(call PART,controller-gen); "$$part" rbac:roleName=pipeline-storage.pipeline-storage webhook \

@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,19 +28,30 @@ func TestDocumentedCommands(t *testing.T) {
 			"helm": parts.Require(t, "helm4")["helm4"], "kubectl": parts.Require(t, "kubectl")["kubectl"],
 		},
 	}
+	client := suite.Kubernetes(t)
+	namespace := suite.Namespace(t, client, "document", map[string]string{"document": "policy-mode"})
 	commands := suite.Blocks(t, filepath.Join("docs", "policy-mode.md"), "sh")
-	require.Len(t, commands, 2, "run the new block here, too")
+	require.Len(t, commands, 5, "run the new block here, too")
 	install := strings.TrimSpace(commands[0]) + " --set namespaceSelector.matchLabels.document=policy-mode"
 	shell.Run(t.Context(), t, install).Must(t)
-	_, err = suite.Kubernetes(t).AdmissionregistrationV1().MutatingAdmissionPolicies().
-		Get(t.Context(), "storage.pipeline-storage", metav1.GetOptions{})
-	require.NoError(t, err)
+	suite.Eventually(t, "the documented command should show the claim", func(ctx context.Context) error {
+		shown := shell.Run(ctx, t, "kubectl config set-context --current --namespace="+namespace+" >&2\n"+commands[2])
+		if shown.Err != nil || shown.Stdout != "pvc-data-pipeline" {
+			return fmt.Errorf("it shows %q: %w", shown.Stdout, shown.Err)
+		}
+		return nil
+	})
+	shown := shell.Run(t.Context(), t, commands[3]).Must(t)
+	assert.Contains(t, shown, "mutatingadmissionpolicy.admissionregistration.k8s.io/storage.pipeline-storage ")
+	assert.Contains(t, shown, "validatingadmissionpolicybinding.admissionregistration.k8s.io/storage.pipeline-storage ")
+	assert.Contains(t, shown, "default.path: /data")
+	shell.Run(t.Context(), t, commands[4]).Must(t)
 	shell.Run(t.Context(), t, "helm uninstall pipeline-storage --namespace storage").Must(t)
 
 	shell.Run(t.Context(), t, strings.Replace(install, "mode=policy", "mode=webhook", 1)).Must(t)
 	shell.Run(t.Context(), t, strings.ReplaceAll(commands[1], " --wait", "")).Must(t)
-	configurations, err := suite.Kubernetes(t).AdmissionregistrationV1().MutatingWebhookConfigurations().
+	configurations, err := client.AdmissionregistrationV1().MutatingWebhookConfigurations().
 		List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=pipeline-storage"})
 	require.NoError(t, err)
-	require.Empty(t, configurations.Items)
+	assert.Empty(t, configurations.Items)
 }

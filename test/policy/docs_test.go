@@ -35,7 +35,7 @@ func TestDocumentedCommands(t *testing.T) {
 	install := strings.TrimSpace(commands[0]) + " --set namespaceSelector.matchLabels.document=policy-mode"
 	shell.Run(t.Context(), t, install).Must(t)
 	suite.Eventually(t, "the documented command should show the claim", func(ctx context.Context) error {
-		shown := shell.Run(ctx, t, "kubectl config set-context --current --namespace="+namespace+" >&2\n"+commands[2])
+		shown := shell.Run(ctx, t, strings.Replace(commands[2], "kubectl run", "kubectl --namespace "+namespace+" run", 1))
 		if shown.Err != nil || shown.Stdout != "pvc-data-pipeline" {
 			return fmt.Errorf("it shows %q: %w", shown.Stdout, shown.Err)
 		}

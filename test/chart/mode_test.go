@@ -27,12 +27,12 @@ var (
 	}
 )
 
-// modeObjects returns those of ofWebhook and ofPolicy that a release has, sorted.
-func modeObjects(t *testing.T, release, namespace string) []string {
+// modeObjects returns those of ofWebhook and ofPolicy that the release ps of a namespace has, sorted.
+func modeObjects(t *testing.T, namespace string) []string {
 	t.Helper()
 	get := metav1.GetOptions{}
-	client, name := suite.Kubernetes(t), clusterName(release, namespace)
-	admission, fullname := client.AdmissionregistrationV1(), release+"-pipeline-storage"
+	client, name := suite.Kubernetes(t), clusterName("ps", namespace)
+	admission, fullname := client.AdmissionregistrationV1(), "ps-pipeline-storage"
 	errs := map[string]error{}
 	_, errs["mutatingwebhookconfigurations"] = admission.MutatingWebhookConfigurations().Get(t.Context(), name, get)
 	_, errs["services"] = client.CoreV1().Services(namespace).Get(t.Context(), fullname, get)
@@ -41,8 +41,8 @@ func modeObjects(t *testing.T, release, namespace string) []string {
 	_, errs["mutatingadmissionpolicybindings"] = admission.MutatingAdmissionPolicyBindings().Get(t.Context(), name, get)
 	for _, of := range []string{"", ".warnings"} {
 		_, errs["validatingadmissionpolicies"+of] = admission.ValidatingAdmissionPolicies().Get(t.Context(), name+of, get)
-		_, errs["validatingadmissionpolicybindings"+of] =
-			admission.ValidatingAdmissionPolicyBindings().Get(t.Context(), name+of, get)
+		_, err := admission.ValidatingAdmissionPolicyBindings().Get(t.Context(), name+of, get)
+		errs["validatingadmissionpolicybindings"+of] = err
 	}
 	var found []string
 	for resource, err := range errs {
@@ -64,12 +64,12 @@ func sorted(lists ...[]string) []string {
 // refusesJump checks that an upgrade is refused, and what was there remains.
 func refusesJump(t *testing.T, h *suite.HelmCLI, namespace, mode, serves string) {
 	t.Helper()
-	before := modeObjects(t, "ps", namespace)
+	before := modeObjects(t, namespace)
 	errs := h.Fails(t, withSelector("upgrade", "ps", namespace, []string{"--set=mode=" + mode})...)
 	assert.Contains(t, errs, fmt.Sprintf("mode: %s: the %s %s still serves pods, and for seconds nothing would: upgrade "+
 		"with mode: both first, wait until it is ready, and then with mode: %s", mode, serves, clusterName("ps", namespace),
 		mode))
-	assert.Equal(t, before, modeObjects(t, "ps", namespace))
+	assert.Equal(t, before, modeObjects(t, namespace))
 }
 
 // The way from one mode to the other leads over both, in both directions.
@@ -79,26 +79,26 @@ func TestModeChangesByWayOfBoth(t *testing.T) {
 		namespace := newNamespace(t, restricted)
 		install(t, h, "ps", namespace)
 		writeBundle(t, "the webhook", "ps", namespace) // a field of another manager
-		assert.Equal(t, sorted(ofWebhook), modeObjects(t, "ps", namespace))
+		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		refusesJump(t, h, namespace, "policy", "MutatingWebhookConfiguration")
 
 		upgrade(t, h, "ps", namespace, "--set=mode=both")
-		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, "ps", namespace))
+		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, namespace))
 		webhook := webhookOf(t, "ps", namespace)
 		assert.Equal(t, admissionv1.Ignore, *webhook.FailurePolicy)
 		assert.Equal(t, caBundle, webhook.ClientConfig.CABundle, "the webhook serves on")
 
 		upgrade(t, h, "ps", namespace, "--set=mode=policy")
-		assert.Equal(t, sorted(ofPolicy), modeObjects(t, "ps", namespace))
+		assert.Equal(t, sorted(ofPolicy), modeObjects(t, namespace))
 		arguments := argumentsOf(t, "ps", namespace)
 		assert.Contains(t, arguments, "--webhook=false")
 		assert.NotContains(t, arguments, "--port=9443")
 		refusesJump(t, h, namespace, "webhook", "MutatingAdmissionPolicyBinding")
 
 		upgrade(t, h, "ps", namespace, "--set=mode=both")
-		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, "ps", namespace))
+		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, namespace))
 		upgrade(t, h, "ps", namespace)
-		assert.Equal(t, sorted(ofWebhook), modeObjects(t, "ps", namespace))
+		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		assert.Equal(t, admissionv1.Fail, *webhookOf(t, "ps", namespace).FailurePolicy)
 		assert.Contains(t, argumentsOf(t, "ps", namespace), "--port=9443")
 		// Helm removes ConfigMaps first. Bindings that are still in force would refuse every pod.
@@ -118,7 +118,7 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 		client := suite.Kubernetes(t)
 		_, err := client.CoreV1().PersistentVolumeClaims(served).Create(t.Context(), &corev1.PersistentVolumeClaim{
 			ObjectMeta: metav1.ObjectMeta{Name: "pvc-data-pipeline", Labels: map[string]string{
-				"app.kubernetes.io/managed-by": "pipeline-storage", "pipeline-storage.io/installation": clusterName("ps", namespace),
+				"app.kubernetes.io/managed-by": "pipeline-storage",
 			}},
 			Spec: corev1.PersistentVolumeClaimSpec{
 				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
@@ -136,7 +136,7 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 		})
 
 		h.Must(t, "uninstall", "ps", "--namespace", namespace)
-		assert.Empty(t, modeObjects(t, "ps", namespace))
+		assert.Empty(t, modeObjects(t, namespace))
 		gone(t, clusterName("ps", namespace))
 		suite.Eventually(t, "no pod should be refused any more", func(ctx context.Context) error {
 			return createLabelled(ctx, t, served, "no-such")

@@ -50,7 +50,7 @@ func TestPolicyComponentIsGenerated(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.True(t, want == string(got), "write config/policy/policies.yaml by make generate")
+	assert.Equal(t, want, string(got), "write config/policy/policies.yaml by make generate")
 }
 
 // ofRelease are the lines that only a release has, and empty ones.

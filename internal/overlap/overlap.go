@@ -171,7 +171,9 @@ const overlapFormat = "another installation (%s) also selects pods of %s, " +
 // Empty: no other does. Of several it names the first in the order of all. Objects of the own name
 // are of the own installation: while it moves from one mode to the other, it has both. An object that
 // is being deleted selects nothing for long, and is left out.
-func overlapNote(own *selection.Selection, all []*selection.Selection, namespaces []metav1.PartialObjectMetadata) string {
+func overlapNote(
+	own *selection.Selection, all []*selection.Selection, namespaces []metav1.PartialObjectMetadata,
+) string {
 	for _, other := range all {
 		if other.Object.GetName() == own.Object.GetName() || other.Object.GetDeletionTimestamp() != nil {
 			continue

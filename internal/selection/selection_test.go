@@ -53,27 +53,39 @@ func TestPolicyServesNamespacesOfPolicyAndBinding(t *testing.T) {
 		of         map[string]string
 		want       bool
 	}{
-		"no binding":                     {nil, nil, nil, false},
-		"a binding of another policy":    {nil, []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "other", nil, nil)}, nil, false},
-		"a binding without resources":    {nil, []v1.MutatingAdmissionPolicyBinding{unlabeled}, nil, true},
-		"a binding with empty selectors": {nil, []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", &metav1.LabelSelector{}, nil)}, nil, true},
+		"no binding": {nil, nil, nil, false},
+		"a binding of another policy": {
+			nil, []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "other", nil, nil)}, nil, false,
+		},
+		"a binding without resources": {nil, []v1.MutatingAdmissionPolicyBinding{unlabeled}, nil, true},
+		"a binding with empty selectors": {
+			nil, []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", &metav1.LabelSelector{}, nil)}, nil, true,
+		},
 		"the policy leaves it out": {
-			equals("team", "a"), []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", nil, nil)},
-			map[string]string{"team": "b"}, false,
+			equals("team", "a"),
+			[]v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", nil, nil)},
+			map[string]string{"team": "b"},
+			false,
 		},
 		"the binding leaves it out": {
-			equals("team", "a"), []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", equals("stage", "x"), nil)},
-			map[string]string{"team": "a"}, false,
+			equals("team", "a"),
+			[]v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", equals("stage", "x"), nil)},
+			map[string]string{"team": "a"},
+			false,
 		},
 		"the second binding has it": {
-			equals("team", "a"), []v1.MutatingAdmissionPolicyBinding{
+			equals("team", "a"),
+			[]v1.MutatingAdmissionPolicyBinding{
 				binding("s.ps", "s.ps", equals("stage", "x"), nil), binding("s.ps.namespace", "s.ps", equals("stage", "y"), nil),
 			},
-			map[string]string{"team": "a", "stage": "y"}, true,
+			map[string]string{"team": "a", "stage": "y"},
+			true,
 		},
 		"both want one label of another value": {
-			equals("team", "a"), []v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", equals("team", "b"), nil)},
-			map[string]string{"team": "a"}, false,
+			equals("team", "a"),
+			[]v1.MutatingAdmissionPolicyBinding{binding("s.ps", "s.ps", equals("team", "b"), nil)},
+			map[string]string{"team": "a"},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +135,9 @@ func TestRulesOfWebhooks(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "s.ps", CreationTimestamp: hour(10)},
 		Webhooks: []v1.MutatingWebhook{
 			{ClientConfig: at(new("/inject")), NamespaceSelector: equals("team", "a")},
-			{ClientConfig: at(new("/inject/namespace"))}, {ClientConfig: at(nil)}, {},
+			{ClientConfig: at(new("/inject/namespace"))},
+			{ClientConfig: at(nil)},
+			{},
 		},
 	})
 	assert.Equal(t, "MutatingWebhookConfiguration s.ps", s.String())
@@ -140,12 +154,16 @@ func TestRulesOfWebhooks(t *testing.T) {
 func TestBothMatchesWhatEachMatches(t *testing.T) {
 	t.Parallel()
 	all := []*metav1.LabelSelector{
-		nil, {}, equals("k", "a"), equals("k", "b"), equals("l", "a"), requires("k", metav1.LabelSelectorOpExists),
+		nil,
+		{},
+		equals("k", "a"), equals("k", "b"), equals("l", "a"), requires("k", metav1.LabelSelectorOpExists),
 		requires("k", metav1.LabelSelectorOpDoesNotExist), requires("k", metav1.LabelSelectorOpNotIn, "a"),
 		{MatchLabels: map[string]string{"k": "a", "l": "b"}, MatchExpressions: requires("m", "Exists").MatchExpressions},
 		requires("k", "Nonsense"),
 	}
-	sets := []map[string]string{nil, {"k": "a"}, {"k": "b"}, {"k": "a", "l": "a"}, {"k": "a", "l": "b", "m": ""}, {"l": "a"}}
+	sets := []map[string]string{
+		nil, {"k": "a"}, {"k": "b"}, {"k": "a", "l": "a"}, {"k": "a", "l": "b", "m": ""}, {"l": "a"},
+	}
 	for i, a := range all {
 		for j, b := range all {
 			for _, set := range sets {

@@ -50,14 +50,22 @@ func TestReadsOwnSelection(t *testing.T) {
 		kind         string
 		a, b         bool
 	}{
-		"the policy":                        {ByPolicy("s.ps"), full, reader(), kube.KindPolicy, true, false},
-		"the webhooks":                      {ByWebhooks("s.ps"), full, reader(), kube.KindWebhookConfiguration, false, true},
-		"a policy that lost its label":      {ByPolicy("s.ps"), reader(&b), full, kube.KindPolicy, true, false},
-		"webhooks that lost their label":    {ByWebhooks("s.ps"), reader(), full, kube.KindWebhookConfiguration, false, true},
-		"a policy that does not exist":      {ByPolicy("none"), full, full, "", false, false},
-		"webhooks that do not exist":        {ByWebhooks("none"), full, full, "", false, false},
-		"a policy without a binding":        {ByPolicy("s.ps"), reader(policy(nil, nil)), reader(), kube.KindPolicy, false, false},
-		"a policy where no webhook is left": {ByPolicy("s.ps"), reader(policy(nil, nil), &b), reader(), kube.KindPolicy, true, true},
+		"the policy":   {ByPolicy("s.ps"), full, reader(), kube.KindPolicy, true, false},
+		"the webhooks": {ByWebhooks("s.ps"), full, reader(), kube.KindWebhookConfiguration, false, true},
+		"a policy that lost its label": {
+			ByPolicy("s.ps"), reader(&b), full, kube.KindPolicy, true, false,
+		},
+		"webhooks that lost their label": {
+			ByWebhooks("s.ps"), reader(), full, kube.KindWebhookConfiguration, false, true,
+		},
+		"a policy that does not exist": {ByPolicy("none"), full, full, "", false, false},
+		"webhooks that do not exist":   {ByWebhooks("none"), full, full, "", false, false},
+		"a policy without a binding": {
+			ByPolicy("s.ps"), reader(policy(nil, nil)), reader(), kube.KindPolicy, false, false,
+		},
+		"a policy where no webhook is left": {
+			ByPolicy("s.ps"), reader(policy(nil, nil), &b), reader(), kube.KindPolicy, true, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +123,9 @@ func TestInstalledFindsBothModes(t *testing.T) {
 		want     []string
 		fails    bool
 	}{
-		"webhooks and policies":            {reader(own, &b), []string{"MutatingWebhookConfiguration w", "MutatingAdmissionPolicy s.ps"}, false},
+		"webhooks and policies": {
+			reader(own, &b), []string{"MutatingWebhookConfiguration w", "MutatingAdmissionPolicy s.ps"}, false,
+		},
 		"no policies":                      {reader(), []string{"MutatingWebhookConfiguration w"}, false},
 		"a cluster that does not serve it": {failing(unserved), []string{"MutatingWebhookConfiguration w"}, false},
 		"an account without the right":     {failing(forbidden), []string{"MutatingWebhookConfiguration w"}, false},

@@ -221,9 +221,10 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 	case a.unread(namespaces), a.meta == nil, a.selected == nil && a.selectionsUnread():
 		return new(found(ReasonNotInjected, "it has the label and no storage", recreate(pod), about))
 	case len(a.installed) == 0:
-		return new(found(ReasonWebhookMissing, "it has the label, and neither a webhook nor a policy is installed that could "+
-			"mount it",
-			"install the chart, or render the manifests with the post-renderer; then "+recreate(pod), about))
+		return new(found(
+			ReasonWebhookMissing, "it has the label, and neither a webhook nor a policy is installed that could mount it",
+			"install the chart, or render the manifests with the post-renderer; then "+recreate(pod), about,
+		))
 	case a.selected == nil:
 		return new(a.notSelected(pod, about))
 	case pod.CreationTimestamp.Time.Before(a.selected.since(a.meta.Labels)):
@@ -246,8 +247,10 @@ func (a *analysis) notSelected(pod *corev1.Pod, about string) Problem {
 	first := &a.installed[0]
 	i := slices.IndexFunc(first.selections, func(s *selection.Selection) bool { return len(s.Rules) > 0 })
 	if i < 0 {
-		return found(ReasonPolicyIncomplete, "it has the label, and the installation "+first.Name+" lacks what would mount it",
-			"mend the installation, whose problems are named above; then "+recreate(pod), about)
+		return found(
+			ReasonPolicyIncomplete, "it has the label, and the installation "+first.Name+" lacks what would mount it",
+			"mend the installation, whose problems are named above; then "+recreate(pod), about,
+		)
 	}
 	s := first.selections[i]
 	return found(

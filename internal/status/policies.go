@@ -74,11 +74,12 @@ func (p *Policies) namespaceOf(name string) string {
 
 // selection returns what a policy selects. Nil: it does not exist.
 func (p *Policies) selection(name string) *selection.Selection {
-	i := slices.IndexFunc(p.Mutating, func(m admissionregistrationv1.MutatingAdmissionPolicy) bool { return m.Name == name })
-	if i < 0 {
-		return nil
+	for i := range p.Mutating {
+		if p.Mutating[i].Name == name {
+			return selection.OfPolicy(&p.Mutating[i], p.MutatingBindings)
+		}
 	}
-	return selection.OfPolicy(&p.Mutating[i], p.MutatingBindings)
+	return nil
 }
 
 // labels returns the labels of the policies of an installation.
@@ -144,7 +145,8 @@ const (
 func (s *Snapshot) incomplete(name string) []Problem {
 	var problems []Problem
 	lacks := func(kind, name, without string) {
-		problems = append(problems, found(ReasonPolicyIncomplete, fmt.Sprintf("%s %s does not exist: %s", kind, name, without),
+		problems = append(problems, found(
+			ReasonPolicyIncomplete, fmt.Sprintf("%s %s does not exist: %s", kind, name, without),
 			"create it again: helm upgrade, or what installed the others", kind+"/"+name))
 	}
 	exists := s.Policies.objects(name)

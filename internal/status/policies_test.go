@@ -105,8 +105,8 @@ func TestReportsWhatPolicyModeLacks(t *testing.T) {
 		"MutatingAdmissionPolicyBinding storage.ps does not exist: nothing mounts the storage of the pods that it selects",
 		"ValidatingAdmissionPolicy storage.ps does not exist: pods that it selects start without their storage where it " +
 			"cannot be mounted",
-		"ValidatingAdmissionPolicyBinding storage.ps does not exist: pods that it selects start without their storage where " +
-			"it cannot be mounted",
+		"ValidatingAdmissionPolicyBinding storage.ps does not exist: pods that it selects start without their storage " +
+			"where it cannot be mounted",
 		"ConfigMap storage/ps-policy does not exist: the API server refuses the pods that the policies select, because the " +
 			"policies have no parameters",
 	}
@@ -150,18 +150,29 @@ func TestPoliciesThatCannotBeRead(t *testing.T) {
 		},
 		"no right to anything of the mode": {
 			func(l client.ObjectList) bool { return strings.Contains(typeOf(l), "AdmissionPolicy") },
-			errForbidden, []string{policies}, 0, false,
+			errForbidden,
+			[]string{policies},
+			0, false,
 		},
 		"no right to the bindings": {
 			func(l client.ObjectList) bool { return strings.Contains(typeOf(l), "Binding") },
-			errForbidden, []string{policyBindings, validationBindings}, 1, false,
+			errForbidden,
+			[]string{policyBindings, validationBindings},
+			1, false,
 		},
 		"no right to the policies that refuse": {
 			func(l client.ObjectList) bool { return typeOf(l) == "ValidatingAdmissionPolicyList" },
-			errForbidden, []string{validations}, 1, false,
+			errForbidden,
+			[]string{validations},
+			1, false,
 		},
-		"no right to ConfigMaps":       {parametersOf, errForbidden, []string{parameters}, 1, false},
-		"no answer about the policies": {func(l client.ObjectList) bool { return typeOf(l) == "MutatingAdmissionPolicyList" }, errors.New("timeout"), []string{policies}, 0, true},
+		"no right to ConfigMaps": {parametersOf, errForbidden, []string{parameters}, 1, false},
+		"no answer about the policies": {
+			func(l client.ObjectList) bool { return typeOf(l) == "MutatingAdmissionPolicyList" },
+			errors.New("timeout"),
+			[]string{policies},
+			0, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,12 +27,13 @@ var (
 	}
 )
 
-// modeObjects returns those of ofWebhook and ofPolicy that the release ps of a namespace has, sorted.
+// modeObjects returns those of ofWebhook and ofPolicy that the release ps has, sorted.
 func modeObjects(t *testing.T, namespace string) []string {
 	t.Helper()
+	const release = "ps"
 	get := metav1.GetOptions{}
-	client, name := suite.Kubernetes(t), clusterName("ps", namespace)
-	admission, fullname := client.AdmissionregistrationV1(), "ps-pipeline-storage"
+	client, name := suite.Kubernetes(t), clusterName(release, namespace)
+	admission, fullname := client.AdmissionregistrationV1(), release+"-pipeline-storage"
 	errs := map[string]error{}
 	_, errs["mutatingwebhookconfigurations"] = admission.MutatingWebhookConfigurations().Get(t.Context(), name, get)
 	_, errs["services"] = client.CoreV1().Services(namespace).Get(t.Context(), fullname, get)
@@ -118,7 +119,8 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 		client := suite.Kubernetes(t)
 		_, err := client.CoreV1().PersistentVolumeClaims(served).Create(t.Context(), &corev1.PersistentVolumeClaim{
 			ObjectMeta: metav1.ObjectMeta{Name: "pvc-data-pipeline", Labels: map[string]string{
-				"app.kubernetes.io/managed-by": "pipeline-storage",
+				"app.kubernetes.io/managed-by":     "pipeline-storage",
+				"pipeline-storage.io/installation": clusterName("ps", namespace),
 			}},
 			Spec: corev1.PersistentVolumeClaimSpec{
 				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/bench/figures"
 	"github.com/pipeline-storage/pipeline-storage/test/latency"
+	"github.com/pipeline-storage/pipeline-storage/test/process"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -57,8 +60,12 @@ type price struct {
 	Differences []difference `json:"differences"`
 
 	blocks []block
-	series map[string]latency.Series
-	mutex  sync.Mutex
+	// containers, if not 0, is how many each pod has.
+	containers int
+	series     map[string]latency.Series
+	// cpu is what the API server used for a pod, by round, of the blocks with one kind.
+	cpu   map[string]latency.Series
+	mutex sync.Mutex
 }
 
 // block is a part of each round. The blocks of a round, and the pods within one, are created in
@@ -83,6 +90,8 @@ type quantiles struct {
 	Half    float64 `json:"p50ms"`
 	Most    float64 `json:"p99ms"`
 	Slowest float64 `json:"slowestMs"`
+	// CPU is what the API server used for a pod, the median of the rounds; 0 where kinds are mixed.
+	CPU float64 `json:"cpuMs"`
 }
 
 // difference is by how much one kind takes longer than another, in ms, with its 95 % interval.
@@ -153,6 +162,35 @@ func TestCostOfInstallation(t *testing.T) {
 	p.logTable(t)
 }
 
+// TestCostOfPolicies times the creation of labelled pods that the webhook mounts, that the policies mount, and that
+// nothing does, and the API server's CPU time for each. The policies have one profile.
+func TestCostOfPolicies(t *testing.T) {
+	requireCost(t)
+	served := servedNamespace(t)
+	ofPolicies := newInstallation(t, "price", "mode=policy", "claims=false").namespace(t)
+	awaitMounted(t, ofPolicies, true)
+	for _, containers := range []int{1, 10} {
+		t.Run(fmt.Sprintf("%d containers", containers), func(t *testing.T) {
+			p := &price{Clients: 1, containers: containers}
+			for _, suffix := range []string{"", twin} {
+				for _, k := range []kind{
+					{"without us" + suffix, unserved, true, false},
+					{"webhook" + suffix, served, true, true},
+					{"policies" + suffix, ofPolicies, true, true},
+				} {
+					p.blocks = append(p.blocks, block{kinds: []kind{k}})
+				}
+			}
+			p.measure(t)
+			p.compare("webhook", "without us")
+			p.compare("policies", "without us")
+			p.compare("policies", "webhook")
+			p.compareTwins()
+			p.logTable(t)
+		})
+	}
+}
+
 // servedNamespace makes a namespace with its claim, as it is after its first pod.
 func servedNamespace(t *testing.T) string {
 	t.Helper()
@@ -171,7 +209,7 @@ func (p *price) measure(t *testing.T) {
 	}
 
 	p.round(t, clients) // the first round only warms up
-	p.series = map[string]latency.Series{}
+	p.series, p.cpu = map[string]latency.Series{}, map[string]latency.Series{}
 	for range (*creations + perRound - 1) / perRound {
 		for _, b := range p.blocks {
 			for _, k := range b.kinds {
@@ -187,6 +225,7 @@ func (p *price) measure(t *testing.T) {
 			s := p.series[k.name]
 			p.Kinds = append(p.Kinds, quantiles{
 				k.name, s.Count(), milliseconds(s.Quantile(.5)), milliseconds(s.Quantile(.99)), milliseconds(s.Quantile(1)),
+				milliseconds(p.cpu[k.name].Quantile(.5)),
 			})
 		}
 	}
@@ -218,9 +257,25 @@ func (p *price) round(t *testing.T, clients []kubernetes.Interface) {
 			due <- b.kinds[i%len(b.kinds)]
 		}
 		close(due)
+		before := serverUsage(t)
 		p.work(t, clients, due)
+		if name := b.kinds[0].name; len(b.kinds) == 1 && p.cpu != nil {
+			p.cpu[name] = append(p.cpu[name], []time.Duration{(serverUsage(t) - before) / perRound})
+		}
 		p.sweep(t, b)
 	}
+}
+
+// serverUsage is the CPU time that the API server has used.
+func serverUsage(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(shared.Plane.Kubeconfig), "kube-apiserver.pid"))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	used, err := process.UsageOf(pid)
+	require.NoError(t, err)
+	return used.CPU
 }
 
 // work has all clients create the pods that are due, each one after another.
@@ -242,6 +297,11 @@ func (p *price) work(t *testing.T, clients []kubernetes.Interface, due <-chan ki
 
 func (p *price) create(t *testing.T, client kubernetes.Interface, k kind) error {
 	pod := pricePod(k.labelled)
+	for i := 1; i < p.containers; i++ {
+		more := pod.Spec.Containers[0]
+		more.Name += strconv.Itoa(i)
+		pod.Spec.Containers = append(pod.Spec.Containers, more)
+	}
 	begun := time.Now()
 	made, err := client.CoreV1().Pods(k.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	elapsed := time.Since(begun)
@@ -312,6 +372,9 @@ func deletePriced(t *testing.T, namespace string) error {
 func (p *price) compare(one, other string) {
 	both := func(name string) latency.Series { return p.series[name].Merge(p.series[name+twin]) }
 	p.add(one+" − "+other, both(one), both(other))
+	if cpu := p.cpu; len(cpu) > 0 {
+		p.add("API server's CPU: "+one+" − "+other, cpu[one].Merge(cpu[one+twin]), cpu[other].Merge(cpu[other+twin]))
+	}
 }
 
 // compareTwins compares what is equal.
@@ -319,6 +382,9 @@ func (p *price) compareTwins() {
 	for _, k := range p.Kinds {
 		if name, ok := strings.CutSuffix(k.Kind, twin); ok {
 			p.add("noise: "+name, p.series[name], p.series[k.Kind])
+			if cpu := p.cpu; len(cpu) > 0 {
+				p.add("noise of the API server's CPU: "+name, cpu[name], cpu[k.Kind])
+			}
 		}
 	}
 }
@@ -338,9 +404,9 @@ func (p *price) logTable(t *testing.T) {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%s; clients: %d; load average %s before, %s after\n\n", p.Machine, p.Clients, p.Before, p.After)
-	fmt.Fprintln(table, "pod\tcreated\tp50 ms\tp99 ms\tslowest ms")
+	fmt.Fprintln(table, "pod\tcreated\tp50 ms\tp99 ms\tslowest ms\tAPI server's CPU ms")
 	for _, k := range p.Kinds {
-		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\n", k.Kind, k.Count, k.Half, k.Most, k.Slowest)
+		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\n", k.Kind, k.Count, k.Half, k.Most, k.Slowest, k.CPU)
 	}
 	fmt.Fprintln(table, "\ndifference\tp50 ms\t95 %\tp99 ms\t95 %")
 	for _, d := range p.Differences {

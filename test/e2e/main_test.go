@@ -33,6 +33,9 @@
 // the commands of the box program; its output is file, verified, trained, recorded, owned and identity
 // here, one JSON object a line.
 //
+// A story about data begins with [inBothModes] in place of these lines: the chart is installed once more in mode
+// policy, release policies in the namespace policies, with the same values.
+//
 //   - [runPod] and [runJob] create, wait for the end, and return the log; they fail the test if the
 //     program failed, and then the test's output has the pod, its events and its log. [tryPod]
 //     returns the phase instead.
@@ -53,6 +56,7 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -65,6 +69,8 @@ const (
 	release          = "ps"
 	releaseNamespace = "storage"
 	deployment       = "ps-pipeline-storage"
+	// policyRelease is the release in mode policy, with the namespace of this name.
+	policyRelease = "policies"
 
 	enforceLabel = "pod-security.kubernetes.io/enforce"
 	restricted   = "restricted"
@@ -85,7 +91,12 @@ func TestMain(m *testing.M) {
 		},
 		Before: func(ctx context.Context, c *cluster.Cluster) error {
 			shared = c
-			return install(ctx, release, releaseNamespace)
+			var all errgroup.Group
+			all.Go(func() error { return install(ctx, release, releaseNamespace) })
+			all.Go(func() error {
+				return install(ctx, policyRelease, policyRelease, servingOnly(policyRelease), "mode=policy", "replicas=1")
+			})
+			return all.Wait()
 		},
 		After: onlyReadAndNeverDeleted,
 	}))
@@ -114,6 +125,21 @@ func install(ctx context.Context, release, namespace string, more ...string) err
 func requireNode(t *testing.T) {
 	t.Helper()
 	cluster.RequireNode(t)
+}
+
+// inBothModes runs a story twice, side by side: in a namespace that the webhook serves, and in one of mode policy.
+func inBothModes(t *testing.T, story func(t *testing.T, namespace string)) {
+	t.Helper()
+	requireNode(t)
+	t.Parallel()
+	for mode, labels := range map[string]map[string]string{
+		"webhook": nil, "policy": {"installation": policyRelease},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			story(t, shared.Namespace(t, "e2e-"+mode, labels))
+		})
+	}
 }
 
 // requireFull is for tests that take long.

@@ -55,18 +55,17 @@ type trained struct {
 }
 
 func TestJobResumesFromCheckpoint(t *testing.T) {
-	requireNode(t)
-	t.Parallel()
-	namespace := newNamespace(t)
-	for epoch := range 3 {
-		begun := time.Now()
-		reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
-		require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
-		if epoch > 0 {
-			record(t,
-				figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+	inBothModes(t, func(t *testing.T, namespace string) {
+		for epoch := range 3 {
+			begun := time.Now()
+			reported := last[trained](t, runJob(t, namespace, boxPod("train-"+strconv.Itoa(epoch), "train", "/data", bytes)))
+			require.Equal(t, trained{From: epoch, To: epoch + 1}, reported)
+			if epoch > 0 {
+				record(t,
+					figure{Disaster: "a Job has ended, another resumes", Bytes: 4 << 20, Seconds: time.Since(begun).Seconds()})
+			}
 		}
-	}
+	})
 }
 
 // profileCase is a profile, with what it needs.
@@ -106,24 +105,31 @@ func (c profileCase) prepareNamespace(t *testing.T) string {
 }
 
 func TestDeletedClaimRebindsItsVolume(t *testing.T) {
-	requireNode(t)
-	for name, c := range profileCases {
+	inBothModes(t, func(t *testing.T, namespace string) {
+		deletedClaimRebinds(t, namespace, "provisioned", profileCases["provisioned"])
+	})
+	for _, name := range []string{"a static local", "a static hostPath"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace := c.prepareNamespace(t)
-			written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile))}
-			before := boundClaim(t, namespace, c.claim)
-
-			survives(t, "the claim of "+name+" volume is deleted by mistake", written,
-				readIn(t, namespace, c.directory, using(c.profile)), func() {
-					deletePods(t, namespace)
-					deleteClaim(t, namespace, c.claim)
-				})
-			after := boundClaim(t, namespace, c.claim)
-			assert.NotEqual(t, before.UID, after.UID)
-			assert.Equal(t, before.Spec.VolumeName, after.Spec.VolumeName)
+			c := profileCases[name]
+			deletedClaimRebinds(t, c.prepareNamespace(t), name, c)
 		})
 	}
+}
+
+func deletedClaimRebinds(t *testing.T, namespace, name string, c profileCase) {
+	t.Helper()
+	written := []file{writeIn(t, namespace, c.directory, bytes, using(c.profile))}
+	before := boundClaim(t, namespace, c.claim)
+
+	survives(t, "the claim of "+name+" volume is deleted by mistake", written,
+		readIn(t, namespace, c.directory, using(c.profile)), func() {
+			deletePods(t, namespace)
+			deleteClaim(t, namespace, c.claim)
+		})
+	after := boundClaim(t, namespace, c.claim)
+	assert.NotEqual(t, before.UID, after.UID)
+	assert.Equal(t, before.Spec.VolumeName, after.Spec.VolumeName)
 }
 
 // A namespace of the same name may belong to another team: it gets the data only when an
@@ -161,43 +167,41 @@ func TestRecreatedNamespaceReportsItsVolume(t *testing.T) {
 }
 
 func TestReadOnlyProfileIsNotWritable(t *testing.T) {
-	requireNode(t)
-	t.Parallel()
-	namespace := newNamespace(t)
-	startPod(t, namespace, with(boxPod("holder", "sleep"), using("models")))
+	inBothModes(t, func(t *testing.T, namespace string) {
+		startPod(t, namespace, with(boxPod("holder", "sleep"), using("models")))
 
-	// A pod that mounts the claim itself fills the volume.
-	filler := withoutStorageLabel(boxPod("filler", "write", "/models", "weights", bytes))
-	filler.Spec.Volumes = []corev1.Volume{{Name: "models", VolumeSource: corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim + "-models"},
-	}}}
-	filler.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "models", MountPath: "/models"}}
-	written := []file{last[file](t, runPod(t, namespace, filler))}
+		// A pod that mounts the claim itself fills the volume.
+		filler := withoutStorageLabel(boxPod("filler", "write", "/models", "weights", bytes))
+		filler.Spec.Volumes = []corev1.Volume{{Name: "models", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim + "-models"},
+		}}}
+		filler.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "models", MountPath: "/models"}}
+		written := []file{last[file](t, runPod(t, namespace, filler))}
 
-	survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")),
-		func() {
-			deletePods(t, namespace)
-		})
-	phase, log := tryPod(t, namespace, with(boxPod("vandal", "write", "/models", "weights", "1"), using("models")))
-	assert.Equal(t, corev1.PodFailed, phase)
-	assert.Contains(t, log, "read-only file system")
+		survives(t, "a pod of a read-only profile is recreated", written, readIn(t, namespace, "/models", using("models")),
+			func() {
+				deletePods(t, namespace)
+			})
+		phase, log := tryPod(t, namespace, with(boxPod("vandal", "write", "/models", "weights", "1"), using("models")))
+		assert.Equal(t, corev1.PodFailed, phase)
+		assert.Contains(t, log, "read-only file system")
+	})
 }
 
 func TestProfilesHaveSeparateVolumes(t *testing.T) {
-	requireNode(t)
-	t.Parallel()
-	namespace := newNamespace(t)
-	both := using("default,scratch")
-	data := []file{writeIn(t, namespace, "/data", bytes, both)}
-	scratch := []file{writeIn(t, namespace, "/scratch", "1048576", both)}
-	require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName,
-		boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
+	inBothModes(t, func(t *testing.T, namespace string) {
+		both := using("default,scratch")
+		data := []file{writeIn(t, namespace, "/data", bytes, both)}
+		scratch := []file{writeIn(t, namespace, "/scratch", "1048576", both)}
+		require.NotEqual(t, boundClaim(t, namespace, claim).Spec.VolumeName,
+			boundClaim(t, namespace, claim+"-scratch").Spec.VolumeName)
 
-	survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() {
-		deletePods(t, namespace)
+		survives(t, "a pod of two profiles is recreated", data, readIn(t, namespace, "/data", both), func() {
+			deletePods(t, namespace)
+		})
+		found := last[verified](t, readIn(t, namespace, "/scratch", both)())
+		assert.Equal(t, scratch, found.Files)
 	})
-	found := last[verified](t, readIn(t, namespace, "/scratch", both)())
-	assert.Equal(t, scratch, found.Files)
 }
 
 // The kubelet gives a local volume to the fsGroup that the profile sets; a hostPath volume stays

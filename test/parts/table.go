@@ -118,7 +118,7 @@ var (
 		"sh":                     {module: "localpath", pkg: ".", cpu: 4},
 
 		"csi":                 {module: "csi", pkg: ".", cpu: 5},
-		"csi-provisioner":     {module: "csi", pkg: csiProvisioner + "/cmd/csi-provisioner", cpu: 60},
+		"csi-provisioner":     {module: "csi", pkg: csiProvisioner + "/cmd/csi-provisioner", cpu: 110},
 		"csi-snapshotter":     {module: "csi", pkg: csiSnapshotter + "/cmd/csi-snapshotter", cpu: 20},
 		"snapshot-controller": {module: "csi", pkg: csiSnapshotter + "/cmd/snapshot-controller", cpu: 10},
 	}

@@ -141,8 +141,8 @@ func (w *world) refusedByPolicies() {
 	w.deployment("policy-served", "unset", nil, enabled)
 	w.event("policy-served", "FailedCreate", "no params found")
 	got := runStatus(w.t, admin, "--namespace", "policy-served")
-	assertProblem(w.t, got, "policy-served", "ReplicaSet/unset-", status.ReasonPolicyIncomplete, "failed to configure binding",
-		"mend the installation")
+	assertProblem(w.t, got, "policy-served", "ReplicaSet/unset-", status.ReasonPolicyIncomplete,
+		"failed to configure binding", "mend the installation")
 	own := policyInstallation(w.t, got)
 	require.Len(w.t, own.Problems, 1)
 	assert.Contains(w.t, own.Problems[0].Message, "ConfigMap "+policyNamespace+"/ps-policy does not exist")

@@ -88,7 +88,8 @@ spec:
   paramRef:
     name: {{ include "pipeline-storage.fullname" .root }}-policy
     namespace: {{ .root.Release.Namespace }}
-    parameterNotFoundAction: Deny
+    {{- /* On the way to mode: webhook others than Helm may delete the ConfigMap first. The webhook mounts by then. */}}
+    parameterNotFoundAction: {{ eq .root.Values.mode "both" | ternary "Allow" "Deny" }}
   {{- with .spec }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -2,7 +2,8 @@ package app
 
 // What the program needs, for controller-gen, which writes config/rbac/role.yaml and
 // config/webhook/manifests.yaml from it (make generate). The chart has the same rights, with the reason of
-// every verb; test/chart compares the two. In policy mode the program reads policies in place of webhooks: config/policy.
+// every verb; test/chart compares the two. In policy mode the program reads policies in place of webhooks:
+// config/policy.
 
 // The cluster.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch

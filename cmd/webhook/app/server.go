@@ -142,8 +142,8 @@ func (s *server) tls() *tls.Config {
 	return c
 }
 
-// addWebhook serves reviews, with a certificate, and compares the installed webhooks. The server is not controller-runtime's, which limits neither
-// connections nor the bytes that they hold.
+// addWebhook serves reviews, with a certificate, and compares the installed webhooks. The server is
+// not controller-runtime's, which limits neither connections nor the bytes that they hold.
 func (s *server) addWebhook() (err error) {
 	if err := s.namespaces.follow(s.manager); err != nil {
 		return err

@@ -42,7 +42,8 @@ func modeObjects(t *testing.T, namespace string) []string {
 	_, errs["mutatingadmissionpolicybindings"] = admission.MutatingAdmissionPolicyBindings().Get(t.Context(), name, get)
 	for _, of := range []string{"", ".warnings"} {
 		_, errs["validatingadmissionpolicies"+of] = admission.ValidatingAdmissionPolicies().Get(t.Context(), name+of, get)
-		_, errs["validatingadmissionpolicybindings"+of] = admission.ValidatingAdmissionPolicyBindings().Get(t.Context(), name+of, get)
+		_, err := admission.ValidatingAdmissionPolicyBindings().Get(t.Context(), name+of, get)
+		errs["validatingadmissionpolicybindings"+of] = err
 	}
 	var found []string
 	for resource, err := range errs {

@@ -84,24 +84,27 @@ func (m *move) change(t *testing.T) {
 // upgrade sets the mode.
 func (m *move) upgrade(t *testing.T, mode string) {
 	t.Helper()
-	m.helm.Must(t, "upgrade", m.Release, chart, "--namespace="+m.Webhook.Namespace, "--reuse-values", "--set=mode="+mode)
+	m.helm.Must(t, "upgrade", m.Release, chart, "--namespace="+m.Namespace, "--reuse-values", "--set=mode="+mode)
 }
 
 // create creates a labelled pod and returns an error unless it has storage.
 func (m *move) create(ctx context.Context) error {
-	const pod = `{"metadata":{"name":"a","labels":{"pipeline-storage":"enabled"}},"spec":{"containers":[{"name":"main","image":"a"}]}}`
+	const pod = `{"metadata":{"name":"a","labels":{"pipeline-storage":"enabled"}},` +
+		`"spec":{"containers":[{"name":"main","image":"a"}]}}`
 	made, refused := m.admit(ctx, m.policy, pod)
 	switch {
 	case refused != "":
 		return errors.New("refused: " + refused)
-	case !strings.Contains(made, `"mountPath":"/data"`), !strings.Contains(made, `"pipeline-storage.io/injected":"default"`):
+	case !strings.Contains(made, `"mountPath":"/data"`),
+		!strings.Contains(made, `"pipeline-storage.io/injected":"default"`):
 		return errors.New("admitted without storage: " + made)
 	default:
 		return nil
 	}
 }
 
-// isEvaluated returns nil when the API server does, or does not, evaluate the policy that mounts for the pods of a second.
+// isEvaluated returns nil when the API server does, or does not, evaluate the policy that mounts for the pods of a
+// second.
 func (m *move) isEvaluated(ctx context.Context, want bool) error {
 	var counts [2]string
 	for i := range counts {
@@ -111,7 +114,7 @@ func (m *move) isEvaluated(ctx context.Context, want bool) error {
 		}
 		for line := range strings.Lines(string(text)) {
 			if strings.HasPrefix(line, "apiserver_mutating_admission_policy_check_total{") &&
-				strings.Contains(line, fmt.Sprintf("policy=%q", m.Webhook.Namespace+"."+m.Name)) {
+				strings.Contains(line, fmt.Sprintf("policy=%q", m.Namespace+"."+m.Name)) {
 				counts[i] = line
 			}
 		}

@@ -7,6 +7,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 export CGO_ENABLED := 0
+# As releases, so that what tests, programs, parts and the image's builds all need is compiled once. Flags of your own come after it.
+export GOFLAGS := -trimpath $(shell go env GOFLAGS)
 
 # The version that the binaries print. A release sets it to the tag without its v.
 VERSION ?= 0.1.0
@@ -14,18 +16,18 @@ MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
 	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
 
-# Builds the named tools, if they are not there yet, and prints "name path seconds" for each. -trimpath as in GO_BUILD: what both
-# compile is compiled once.
-PARTS := go run -trimpath ./test/parts/cmd/parts
+# Less garbage collection saves a sixth to a quarter of the CPU time of compilers, linkers and tests.
+LESS_GC := GOGC=300
+# Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
+PARTS := $(LESS_GC) go run ./test/parts/cmd/parts
 # Sets the shell's variable $part to the path of a tool. The recipe ends where the tool cannot be built.
 PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
-TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest controller-gen \
-	promql image
-# Packages whose tests wait or compute for a minute. They begin first, so that nothing waits for them in the end. Less garbage
-# collection (GOGC) saves a sixth of the CPU time of all: compilers, linkers, tests.
-SLOW_TESTS := ./test/webhook ./test/cost ./test/kinds ./test/chart
+TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq kyverno \
+	csi csi-provisioner csi-snapshotter snapshot-controller
+# Packages whose tests wait, compute or compile for a minute. They begin first, so that nothing waits for them in the end.
+SLOW_TESTS := ./test/webhook ./test/image ./test/cost ./test/kinds ./test/samples ./test/chart
 # How long one fuzzer runs.
 FUZZTIME ?= 60s
 # Where the tests on a real node append their figures: go test ./test/docs -run Disasters -args -figures FILE
@@ -74,7 +76,7 @@ chart:
 ## Run every test but those on a real node, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
-	@$(call PART,gotestsum); export GOGC=300; LEFT_OUT='test/e2e and test/cluster, which need a real node. Run: make e2e' hack/test.sh "$$part" \
+	@$(call PART,gotestsum); export $(LESS_GC); LEFT_OUT='test/e2e and test/cluster, which need a real node. Run: make e2e' hack/test.sh "$$part" \
 		--format pkgname-and-test-fails -- -p 4 -vet=off -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
 		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$)
 
@@ -140,7 +142,7 @@ lint:
 
 .PHONY: generate
 ## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md,
-## expected test files, the chart's schema, config/.
+## expected test files, the chart's schema, schema/, config/.
 generate:
 	@go mod tidy
 	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
@@ -153,7 +155,9 @@ generate:
 	@go test ./test/kinds -run 'TestDefinitions|AsExpected' -update >/dev/null
 	@go test ./test/kinds -run TestDocumentHasEveryKind -update >/dev/null
 	@go test ./test/pulumi -run TestDocumentHasTable -update >/dev/null
+	@go test ./test/alternatives -run TestDocumentHasTheTables -update >/dev/null
 	@go run ./hack/chartdocs charts/pipeline-storage
+	@go test ./test/chart -run TestPolicyComponentIsGenerated -update >/dev/null
 	@$(call PART,controller-gen); "$$part" rbac:roleName=pipeline-storage.pipeline-storage webhook \
 		paths=./cmd/webhook/app output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 

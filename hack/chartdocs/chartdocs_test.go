@@ -25,10 +25,10 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	const chart = "charts/pipeline-storage"
 	files, err := makeFiles(chart)
 	require.NoError(t, err)
-	for name, expected := range files {
-		actual, err := os.ReadFile(filepath.Join(chart, name))
+	for path, expected := range files {
+		actual, err := os.ReadFile(path)
 		require.NoError(t, err)
-		assert.Equal(t, string(expected), string(actual), "%s is not up to date: go run ./hack/chartdocs %s", name, chart)
+		assert.Equal(t, string(expected), string(actual), "%s is not up to date: go run ./hack/chartdocs %s", path, chart)
 	}
 }
 

@@ -1,6 +1,7 @@
 // Command chartdocs writes the generated files of the chart: values.schema.json and the table of
 // README.md from the comments of values.yaml, the schema of a profile and files/backends.yaml,
-// which the templates read, from package storage.
+// which the templates read, from package storage. Beside the chart it writes the schema of a
+// StorageConfig file, schema/storageconfig.schema.json.
 //
 //	go run ./hack/chartdocs charts/pipeline-storage
 package main
@@ -31,15 +32,15 @@ func generate(dir string) error {
 		return err
 	}
 	var errs []error
-	for name, text := range files {
-		errs = append(errs, os.WriteFile(filepath.Join(dir, name), text, 0o644))
+	for path, text := range files {
+		errs = append(errs, os.WriteFile(path, text, 0o644))
 	}
 	return errors.Join(errs...)
 }
 
-// makeFiles returns the text of every generated file of the chart in dir, by its name there. It
-// writes nothing, so that a test can compare the files that are checked in with what make generate
-// would write.
+// makeFiles returns the text of every generated file, those of the chart in dir and the schema beside
+// it, by path. It writes nothing, so that a test can compare the files that are checked in with what
+// make generate would write.
 func makeFiles(dir string) (map[string][]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
 	if err != nil {
@@ -53,6 +54,10 @@ func makeFiles(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	configSchema, err := makeConfigSchema()
+	if err != nil {
+		return nil, err
+	}
 	backends, err := makeBackends()
 	if err != nil {
 		return nil, err
@@ -62,6 +67,9 @@ func makeFiles(dir string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		"values.schema.json": schema, filepath.Join("files", "backends.yaml"): backends, "README.md": readme,
+		filepath.Join(dir, "values.schema.json"):     schema,
+		filepath.Join(dir, "files", "backends.yaml"): backends,
+		filepath.Join(dir, "README.md"):              readme,
+		configSchemaFile:                             configSchema,
 	}, nil
 }

@@ -10,12 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/injecttest"
 )
 
-// FuzzHandler holds that every body gets an answer under its uid, that a patch applies to the pod,
-// adds only, and makes a pod that core/v1 can read, and that a second round changes nothing.
+// FuzzHandler holds that every body gets an answer under its uid, that an API server drops none of its
+// warnings, that a patch applies to the pod, adds only, and makes a pod that core/v1 can read, and that
+// a second round changes nothing.
 func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "null", createOf(plainPod), createOf("null"), createOf(`{` + labeled + `,"spec":null}`),
@@ -29,6 +31,9 @@ func FuzzHandler(f *testing.F) {
 			`{` + labeled +
 				`,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data"}]}],"volumes":[{"name":"v",` +
 				`"persistentVolumeClaim":{"claimName":"pvc-data-pipeline"}}]}}`,
+		),
+		createOf(
+			`{` + labeled + `,"spec":{"containers":[{"name":"a","volumeMounts":[{"name":"v","mountPath":"/data/\n"}]}]}}`,
 		),
 		createOf(
 			`{"metadata":{"labels":{"pipeline-storage":"enabled"},"annotations":{"pipeline-storage.io/mount-path":"/x/../y"}},` +
@@ -61,6 +66,10 @@ func requireAnswer(t *testing.T, h http.Handler, body []byte) {
 		return
 	}
 	require.Equal(t, sent.Request.UID, review.Response.UID)
+	for _, warning := range review.Response.Warnings {
+		_, err := net.NewWarningHeader(http.StatusOK, "", warning)
+		require.NoError(t, err)
+	}
 	if review.Response.Patch == nil {
 		return
 	}

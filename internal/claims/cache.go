@@ -97,6 +97,7 @@ func stripClaim(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeCla
 	stripped := &corev1.PersistentVolumeClaim{ObjectMeta: kube.Identity(&claim.ObjectMeta)}
 	stripped.Labels = subset(claim.Labels, storage.LabelInstallation, storage.LabelProfile, diagnose.LabelManagedBy)
 	stripped.Annotations = subset(claim.Annotations, diagnose.AnnotationHelmRelease, diagnose.AnnotationSelectedNode)
+	stripped.ManagedFields = diagnose.SizeFields(claim.ManagedFields)
 	spec := &claim.Spec
 	stripped.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: spec.AccessModes, StorageClassName: spec.StorageClassName, VolumeName: spec.VolumeName,

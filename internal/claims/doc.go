@@ -18,11 +18,11 @@
 //     ([storage.Profile.Serves]), because anyone who creates pods can forge the injected
 //     annotation.
 //   - A bound claim of this installation grows to the profile's size when its class allows that. It
-//     never shrinks, but an expansion that was not carried out is taken back: see
-//     [diagnose.CanReduce]. An Event reports a smaller size otherwise. Other changes of the profile, such as another
-//     volume.handle, change neither claim nor volume: an Event reports the difference. It gets the
-//     labels and annotations of the profile that it lacks, once for each configuration. None is
-//     overwritten.
+//     never shrinks, but an expansion that this controller requested and that was not carried out is
+//     taken back: see [diagnose.CanReduce]. An Event reports a smaller size otherwise. Other changes of
+//     the profile, such as another volume.handle, change neither claim nor volume: an Event reports the
+//     difference. It gets the labels and annotations of the profile that it lacks, once for each
+//     configuration. None is overwritten.
 //   - The volume of a bound claim of this installation gets [storage.LabelNamespace] and
 //     [storage.LabelNamespaceUID]. When the claim was deleted and pods need it again, the claim is
 //     recreated and the volume is re-bound to it. A namespace that was deleted and recreated has

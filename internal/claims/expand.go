@@ -14,7 +14,8 @@ import (
 )
 
 // resize requests the profile's size where the API accepts that: for a bound claim, and a smaller
-// size only in place of an expansion that was not carried out. Every other difference is reported.
+// size only in place of an expansion that this controller requested and that was not carried out.
+// Every other difference is reported.
 // Source: Kubernetes, pkg/apis/core/validation ValidatePersistentVolumeClaimUpdate.
 func (r *reconciliation) resize(ctx context.Context, wanted *corev1.PersistentVolumeClaim) error {
 	from, to := diagnose.Requested(r.claim), diagnose.Requested(wanted)

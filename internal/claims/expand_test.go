@@ -74,7 +74,8 @@ func TestRequestThatIsNotTakenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			claim := claimtest.Claim(claimtest.Size("10Ti"), withCapacity("1Gi"), claimtest.Volume("v"))
+			claim := claimtest.Claim(claimtest.Size("10Ti"), withCapacity("1Gi"), claimtest.Volume("v"),
+				claimtest.RequestedBy(diagnose.FieldManager))
 			claim.Status.Phase = corev1.ClaimBound
 			api := fake.NewClientBuilder().WithObjects(claim).WithInterceptorFuncs(interceptor.Funcs{
 				Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {

@@ -47,10 +47,12 @@ type reconciler struct {
 }
 
 // newReconciler reads live objects by the manager's API reader, which has no cache: a list of every
-// StorageClass and volume would cost memory for what is read once.
+// StorageClass and volume would cost memory for what is read once. It writes under a name of its own,
+// by which it finds again which sizes it requested.
 func newReconciler(mgr manager.Manager, o Options) *reconciler {
 	return &reconciler{
-		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		Options: o, cached: mgr.GetCache(), live: mgr.GetAPIReader(),
+		writer: client.WithFieldOwner(mgr.GetClient(), diagnose.FieldManager),
 		events: &kube.Events{Recorder: mgr.GetEventRecorder(kube.ClaimsReporter)},
 	}
 }

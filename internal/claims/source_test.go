@@ -75,6 +75,9 @@ func TestCacheKeepsLittleOfAClaim(t *testing.T) {
 
 	long := strings.Repeat("x", 100_000)
 	claim := claimtest.Claim(func(c *corev1.PersistentVolumeClaim) {
+		for range 1000 {
+			claimtest.RequestedBy("kubectl-edit")(c)
+		}
 		c.Spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: &long, Kind: long, Name: long, Namespace: &long}
 		c.Status.AllocatedResourceStatuses = map[corev1.ResourceName]corev1.ClaimResourceStatus{
 			corev1.ResourceStorage: corev1.PersistentVolumeClaimControllerResizeInfeasible, "example.com/other": "x",
@@ -93,4 +96,5 @@ func TestCacheKeepsLittleOfAClaim(t *testing.T) {
 		corev1.ResourceStorage: corev1.PersistentVolumeClaimControllerResizeInfeasible,
 	}, stripped.Status.AllocatedResourceStatuses)
 	assert.Len(t, stripped.Status.Conditions, 1)
+	assert.Equal(t, "kubectl-edit", stripped.ManagedFields[0].Manager, "it shows who requested the size")
 }

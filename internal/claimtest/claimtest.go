@@ -43,6 +43,16 @@ func Size(size string) Change {
 	}
 }
 
+// RequestedBy names the field manager that has requested its size.
+func RequestedBy(manager string) Change {
+	return func(c *corev1.PersistentVolumeClaim) {
+		c.ManagedFields = append(c.ManagedFields, metav1.ManagedFieldsEntry{
+			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:resources":{"f:requests":{".":{},"f:storage":{}}},"f:volumeName":{}}}`),
+		})
+	}
+}
+
 // Modes are its access modes. None at all is a claim that the API server refuses.
 func Modes(modes ...corev1.PersistentVolumeAccessMode) Change {
 	return func(c *corev1.PersistentVolumeClaim) { c.Spec.AccessModes = modes }

@@ -47,11 +47,23 @@ func aPod(name, node string) corev1.Pod {
 	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{NodeName: node}}
 }
 
+// findingOf is the finding about the claim ml/data, whose note has the next step at its end and fits into
+// an Event.
+func findingOf(t *testing.T, in Snapshot) Finding {
+	t.Helper()
+
+	const maxNote = 1024 // bytes. Source: Kubernetes, events/v1 Event.note
+	in.Name, in.Namespace = "data", "ml"
+	got := Claim(in)
+	assert.True(t, strings.HasSuffix(got.Note, got.Next), "%q should end with %q", got.Note, got.Next)
+	assert.LessOrEqual(t, len(got.Note), maxNote)
+	return got
+}
+
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
 
 	const (
-		maxNote   = 1024 // bytes. Source: Kubernetes, events/v1 Event.note
 		wait      = storagev1.VolumeBindingWaitForFirstConsumer
 		immediate = storagev1.VolumeBindingImmediate
 	)
@@ -193,11 +205,9 @@ func TestDiagnose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			row.in.Profile, row.in.Name, row.in.Namespace = profile, "data", "ml"
-			got := Claim(row.in)
+			row.in.Profile = profile
+			got := findingOf(t, row.in)
 			assert.Equal(t, row.want, Finding{Reason: got.Reason, Note: got.Note})
-			assert.True(t, strings.HasSuffix(got.Note, got.Next), "%q should end with %q", got.Note, got.Next)
-			assert.LessOrEqual(t, len(got.Note), maxNote)
 		})
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/internal/claimtest"
 )
 
+// byController is a claim whose size the claims controller has requested.
+var byController = claimtest.RequestedBy(FieldManager)
+
 // has is a Bound claim with a capacity.
 func has(capacity string) claimtest.Change {
 	return func(c *corev1.PersistentVolumeClaim) {
@@ -32,20 +35,48 @@ func TestReducesOnlyWhatWasNotCarriedOut(t *testing.T) {
 		"the same size": {claimtest.Claim(claimtest.Size("2Gi"), has("2Gi")), "2Gi", false, "", ""},
 		"a larger size": {claimtest.Claim(claimtest.Size("2Gi"), has("2Gi")), "3Gi", false, "", ""},
 		"an expansion that was not carried out": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi")), "2Gi", true, "", "",
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController), "2Gi", true, "", "",
 		},
 		"one, to a byte more than the claim has": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi")), "1073741825", true, "", "",
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController), "1073741825", true, "", "",
 		},
 		"one, to what the claim has": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi")), "1Gi", false,
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController), "1Gi", false,
 			"claim data requests 10Ti, has 1Gi, and the profile a has 1Gi: an expansion that is not carried out can be taken " +
 				"back, but only to more than the claim has. ", "Set claim.size to 1025Mi or more",
 		},
 		"one, to less than the claim has": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1500M")), "1Gi", false,
+			claimtest.Claim(claimtest.Size("10Ti"), has("1500M"), byController), "1Gi", false,
 			"claim data requests 10Ti, has 1500M, and the profile a has 1Gi: an expansion that is not carried out can be " +
 				"taken back, but only to more than the claim has. ", "Set claim.size to 1431Mi or more",
+		},
+		"an expansion that a third party requested": {
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), claimtest.RequestedBy("kubectl-edit")), "2Gi", false,
+			"claim data requests 10Ti, has 1Gi, and the profile a has 2Gi: the field manager \"kubectl-edit\" requested that " +
+				"size, and the controller takes back only what it requested itself. ",
+			"Set claim.size to 10Ti, or take the request back: kubectl patch persistentvolumeclaim data --namespace ml " +
+				`--type=merge -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'`,
+		},
+		"one that a third party requested, to what the claim has": {
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), claimtest.RequestedBy("kubectl-edit")), "1Gi", false,
+			"claim data requests 10Ti, has 1Gi, and the profile a has 1Gi: the field manager \"kubectl-edit\" requested that " +
+				"size, and the controller takes back only what it requested itself. ",
+			"Set claim.size to 10Ti, or take the request back: kubectl patch persistentvolumeclaim data --namespace ml " +
+				`--type=merge -p '{"spec":{"resources":{"requests":{"storage":"1025Mi"}}}}'`,
+		},
+		"one that both requested": {
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController, claimtest.RequestedBy("argocd")), "2Gi", false,
+			"claim data requests 10Ti, has 1Gi, and the profile a has 2Gi: the field manager \"argocd\" requested that size, " +
+				"and the controller takes back only what it requested itself. ",
+			"Set claim.size to 10Ti, or take the request back: kubectl patch persistentvolumeclaim data --namespace ml " +
+				`--type=merge -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'`,
+		},
+		"one without managedFields": {
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi")), "2Gi", false,
+			"claim data requests 10Ti, has 1Gi, and the profile a has 2Gi: a third party requested that size, and the " +
+				"controller takes back only what it requested itself. ",
+			"Set claim.size to 10Ti, or take the request back: kubectl patch persistentvolumeclaim data --namespace ml " +
+				`--type=merge -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'`,
 		},
 		"a claim that has its size": {
 			claimtest.Claim(claimtest.Size("2Gi"), has("2Gi")), "1Gi", false,
@@ -106,15 +137,22 @@ func TestInfeasibleExpansion(t *testing.T) {
 		note  string
 	}{
 		"the driver refuses, with its reason": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), failed(byDriver, "10Ti",
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController, failed(byDriver, "10Ti",
 				condition(corev1.PersistentVolumeClaimResizing, "not this one"),
 				condition(corev1.PersistentVolumeClaimControllerResizeError, "rpc error:\n size exceeds 1Ti."))),
 			"claim data cannot be expanded to 10Ti and stays at 1Gi, because its driver refuses that: rpc error: size exceeds " +
 				"1Ti. Set claim.size of the profile to what the storage can have, above 1Gi: the request is taken back to it. Or " +
 				"raise the limit in the storage: the driver tries again",
 		},
+		"the driver refuses a third party's size": {
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), claimtest.RequestedBy("kubectl-edit"),
+				failed(byDriver, "10Ti")),
+			"claim data cannot be expanded to 10Ti and stays at 1Gi, because its driver refuses that. Request a size that the " +
+				"storage can have, above 1Gi: the field manager \"kubectl-edit\" requested this one. Or raise the limit in the " +
+				"storage: the driver tries again",
+		},
 		"the driver refuses, without a reason": {
-			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), failed(byDriver, "10Ti")),
+			claimtest.Claim(claimtest.Size("10Ti"), has("1Gi"), byController, failed(byDriver, "10Ti")),
 			"claim data cannot be expanded to 10Ti and stays at 1Gi, because its driver refuses that. Set claim.size of the " +
 				"profile to what the storage can have, above 1Gi: the request is taken back to it. Or raise the limit in the " +
 				"storage: the driver tries again",

@@ -79,6 +79,9 @@ func parse(body []byte) (*yaml.Node, error) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
+		if first := withoutDirectives(body); len(first) < len(body) && endsWithMarker(first) {
+			return parse(first) // go-yaml has read one that it refuses
+		}
 		if line := lineBehindJSON(body); line > 0 {
 			return nil, &SecondValueError{Line: line}
 		}
@@ -130,6 +133,21 @@ func withoutDirectives(body []byte) []byte {
 		end = start
 	}
 	return body[:first]
+}
+
+// endsWithMarker reports whether a body ends with an end marker, behind which at most comments stand.
+func endsWithMarker(body []byte) bool {
+	for end := len(body); end > 0; {
+		start := bytes.LastIndexByte(body[:end-1], '\n') + 1
+		if isEnd(body[start:end]) {
+			return true
+		}
+		if line := bytes.TrimSpace(body[start:end]); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+		end = start
+	}
+	return false
 }
 
 // Value returns the decoded document: map[string]any, []any, string, bool, [json.Number] or nil.

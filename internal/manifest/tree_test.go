@@ -44,6 +44,9 @@ func TestDecode(t *testing.T) {
 		"the directives of the next document": {
 			"a: 1\n...\n# x\n%YAML 1.1\n%TAG ! tag:x,2000:\n\n", map[string]any{"a": json.Number("1")},
 		},
+		"a directive of the next document that no reader has a use for": {
+			"a: 1\n... # x\n# y\n\n%OWN 0\n", map[string]any{"a": json.Number("1")},
+		},
 		"the directives of the next document behind flow style": {
 			"{a: 1}\n%YAML 1.1\n", map[string]any{"a": json.Number("1")},
 		},
@@ -92,15 +95,16 @@ func TestDecodeRefusesSecondValue(t *testing.T) {
 
 func TestDecodeErrorsQuoteNoText(t *testing.T) {
 	cases := map[string]struct{ body, exp string }{
-		"bad indentation":              {"a: hunter2\n b: c\n", "line 2: mapping values are not allowed in this context"},
-		"a tab":                        {"a:\n\thunter2: c\n", "line 2: found character that cannot start any token"},
-		"an unknown anchor":            {"a: *hunter2\n", "unknown anchor"},
-		"binary":                       {"hunter2: \x00\x01\n", "control characters are not allowed"},
-		"broken UTF-8":                 {"hunter2: \xff\xfe\n", "invalid leading UTF-8 octet"},
-		"truncated":                    {"a: {hunter2: [1, 2", "line 1: did not find expected ',' or ']'"},
-		"a complex key":                {"? [hunter2]\n: b\n", "line 1: a key is no plain text"},
-		"an alias of itself":           {"a: &hunter2 [*hunter2]\n", "line 1: an alias contains itself"},
-		"a merge of a list of scalars": {"a: {<<: [hunter2]}\n", "line 1: a merge key needs a mapping"},
+		"bad indentation":               {"a: hunter2\n b: c\n", "line 2: mapping values are not allowed in this context"},
+		"a tab":                         {"a:\n\thunter2: c\n", "line 2: found character that cannot start any token"},
+		"a directive inside a document": {"a: 1\n%OWN hunter2\n", "line 2: found unknown directive name"},
+		"an unknown anchor":             {"a: *hunter2\n", "unknown anchor"},
+		"binary":                        {"hunter2: \x00\x01\n", "control characters are not allowed"},
+		"broken UTF-8":                  {"hunter2: \xff\xfe\n", "invalid leading UTF-8 octet"},
+		"truncated":                     {"a: {hunter2: [1, 2", "line 1: did not find expected ',' or ']'"},
+		"a complex key":                 {"? [hunter2]\n: b\n", "line 1: a key is no plain text"},
+		"an alias of itself":            {"a: &hunter2 [*hunter2]\n", "line 1: an alias contains itself"},
+		"a merge of a list of scalars":  {"a: {<<: [hunter2]}\n", "line 1: a merge key needs a mapping"},
 		"a late merge key": {"x: &x {b: 1}\na: {b: hunter2, <<: *x}\n", "line 2: a merge key " +
 			"stands behind a key that it sets again: move it to the front"},
 		"depth without end": {strings.Repeat("[", 20_000), "exceeded max depth"},

@@ -256,9 +256,17 @@ func (a *analysis) notSelected(pod *corev1.Pod, about string) Problem {
 	return found(
 		ReasonNotSelected,
 		fmt.Sprintf("the namespaceSelector of %s leaves the namespace %s out (%s)", s, a.name, selectorOf(s.Rules)),
-		"label the namespace as the selector wants, or change namespaceSelector in the chart's values; then "+
-			recreate(pod), about,
+		a.notSelectedNext(pod), about,
 	)
+}
+
+// notSelectedNext is what to do about a pod of a namespace that no installation selects.
+func (a *analysis) notSelectedNext(pod *corev1.Pod) string {
+	if a.excludes(inject.SelectedByLabel) {
+		return "run the pod in another namespace: " + excludedByName
+	}
+	return "label the namespace as the selector wants, or change namespaceSelector in the chart's values; then " +
+		recreate(pod)
 }
 
 // selectorOf writes the selector of the first rule that has one. It is in the form of kubectl's

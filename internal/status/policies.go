@@ -145,7 +145,8 @@ const (
 func (s *Snapshot) incomplete(name string) []Problem {
 	var problems []Problem
 	lacks := func(kind, name, without string) {
-		problems = append(problems, found(ReasonPolicyIncomplete, fmt.Sprintf("%s %s does not exist: %s", kind, name, without),
+		problems = append(problems, found(
+			ReasonPolicyIncomplete, fmt.Sprintf("%s %s does not exist: %s", kind, name, without),
 			"create it again: helm upgrade, or what installed the others", kind+"/"+name))
 	}
 	exists := s.Policies.objects(name)

@@ -105,8 +105,8 @@ func TestReportsWhatPolicyModeLacks(t *testing.T) {
 		"MutatingAdmissionPolicyBinding storage.ps does not exist: nothing mounts the storage of the pods that it selects",
 		"ValidatingAdmissionPolicy storage.ps does not exist: pods that it selects start without their storage where it " +
 			"cannot be mounted",
-		"ValidatingAdmissionPolicyBinding storage.ps does not exist: pods that it selects start without their storage where " +
-			"it cannot be mounted",
+		"ValidatingAdmissionPolicyBinding storage.ps does not exist: pods that it selects start without their storage " +
+			"where it cannot be mounted",
 		"ConfigMap storage/ps-policy does not exist: the API server refuses the pods that the policies select, because the " +
 			"policies have no parameters",
 	}

@@ -71,7 +71,8 @@ var Reasons = []Reason{
 	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},
 	{
 		ReasonNotSelected, "The namespaceSelector of the webhook or the policies leaves the namespace out",
-		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods",
+		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods. Where " +
+			"it excludes the namespace by its name, use another one",
 	},
 	{
 		ReasonBeforeWebhook, "The pod is older than the webhook or the policies, so nothing mounted its storage",
@@ -100,7 +101,8 @@ var Reasons = []Reason{
 	{
 		ReasonNamespaceLabel,
 		"The namespace has the label pipeline-storage.io/all-pods=enabled, and no webhook or policy selects its pods by it",
-		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods",
+		"Set optIn.namespaceLabel in the chart's values, or label the pods; then recreate the pods. Where the webhook " +
+			"or the policies exclude the namespace by its name, remove the label",
 	},
 	{
 		ReasonPodsRefused, "The webhook or the policies refused the pods of a workload",

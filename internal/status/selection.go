@@ -137,8 +137,54 @@ func (a *analysis) namespaceLabel() {
 		ReasonNamespaceLabel,
 		fmt.Sprintf("it has the label %s=%s, and no webhook or policy selects its pods by it", inject.LabelAllPods,
 			kinds.LabelEnabled),
-		"set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the namespace; or label the "+
-			"pods; then recreate them",
-		"Namespace/"+a.name,
+		a.namespaceLabelNext(), "Namespace/"+a.name,
 	))
+}
+
+// namespaceLabelNext is what to do about a label for all pods that nothing reads.
+func (a *analysis) namespaceLabelNext() string {
+	switch {
+	case a.excludes(inject.SelectedByLabel):
+		return "remove the label: " + excludedByName
+	case a.excludes(inject.SelectedByNamespace):
+		return "remove the label, by which nothing ever selects pods of this namespace, and label the pods; then " +
+			"recreate them"
+	}
+	return "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the namespace; or " +
+		"label the pods; then recreate them"
+}
+
+// excludedByName is why labels of a namespace and of its pods do nothing.
+const excludedByName = "the installation serves no pod of this namespace, which it excludes by its name " +
+	"(excludedNamespaces in the chart's values, and its own namespace)"
+
+// excludes reports whether the namespace is excluded by its name from every rule that selects pods in
+// this way: then no label and no value of optIn selects pods there. The chart excludes kube-system from
+// those for pods without the opt-in label, whatever its values are.
+func (a *analysis) excludes(by inject.SelectedBy) bool {
+	if by == inject.SelectedByNamespace && a.name == metav1.NamespaceSystem {
+		return true
+	}
+	isExcluded := false
+	for i := range a.installed {
+		for _, s := range a.installed[i].selections {
+			for j := range s.Rules {
+				if s.Rules[j].By != by {
+					continue
+				}
+				if isExcluded = excludesName(s.Rules[j].Namespaces, a.name); !isExcluded {
+					return false
+				}
+			}
+		}
+	}
+	return isExcluded
+}
+
+// excludesName reports whether a selector excludes a namespace by its name.
+func excludesName(selector *metav1.LabelSelector, name string) bool {
+	return selector != nil && slices.ContainsFunc(selector.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool {
+		return r.Key == corev1.LabelMetadataName && r.Operator == metav1.LabelSelectorOpNotIn &&
+			slices.Contains(r.Values, name)
+	})
 }

@@ -11,6 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/selection"
+	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 )
 
 // podReader answers with one pod of each request, and records what was requested.
@@ -89,6 +92,67 @@ func TestReadsSelectedPodsWithoutLabel(t *testing.T) {
 				require.Equal(t, "pods without the label: you may not list them, so those of them that a webhook or a "+
 					"policy selects are not read", g.snapshot.Unread[podsWithoutLabel])
 			}
+		})
+	}
+}
+
+// TestAdvisesWhatCanWorkInANamespace has a label for all pods, and a labeled pod without storage, in namespaces
+// that webhooks exclude by name.
+func TestAdvisesWhatCanWorkInANamespace(t *testing.T) {
+	t.Parallel()
+	const (
+		optInOrLabel = "set optIn.namespaceLabel in the chart's values, and let its namespaceSelector select the " +
+			"namespace; or label the pods; then recreate them"
+		labelOnly = "remove the label, by which nothing ever selects pods of this namespace, and label the pods; then " +
+			"recreate them"
+	)
+	leave := []string{"remove the label: " + excludedByName, "run the pod in another namespace: " + excludedByName}
+	for name, tt := range map[string]struct {
+		namespace string
+		hooks     int
+		excluded  []string // from the webhook of the label
+		exp       []string
+	}{
+		"no webhook is there":             {"ml", 0, nil, []string{optInOrLabel, "install the chart"}},
+		"no webhook, in kube-system":      {"kube-system", 0, nil, []string{labelOnly, "install the chart"}},
+		"another namespace is excluded":   {"ml", 1, []string{"web"}, []string{optInOrLabel, "recreate the pod"}},
+		"kube-system, and it is excluded": {"kube-system", 3, []string{"kube-system"}, leave},
+		"kube-system, and it is served":   {"kube-system", 3, nil, []string{labelOnly, "recreate the pod"}},
+		"it is excluded":                  {"web", 3, []string{"web"}, leave},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			configuration := optIn()
+			configuration.Webhooks = configuration.Webhooks[:tt.hooks]
+			for i := range configuration.Webhooks {
+				excluded := tt.excluded
+				if selection.OfWebhooks(&configuration).Rules[i].By != inject.SelectedByLabel {
+					excluded = append(slices.Clip(excluded), "kube-system")
+				}
+				configuration.Webhooks[i].NamespaceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{
+					{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: append(excluded, "own")},
+				}
+			}
+			s := &Snapshot{
+				Namespaces: []metav1.PartialObjectMetadata{{ObjectMeta: metav1.ObjectMeta{
+					Name: tt.namespace, Labels: map[string]string{
+						"pipeline-storage.io/all-pods": "enabled", corev1.LabelMetadataName: tt.namespace,
+					},
+				}}},
+				Pods: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{
+					Namespace: tt.namespace, Name: "a", Labels: map[string]string{"pipeline-storage": "enabled"},
+				}}},
+				Unread: map[string]string{},
+			}
+			if tt.hooks > 0 {
+				s.Webhooks = []admissionregistrationv1.MutatingWebhookConfiguration{configuration}
+			}
+			next := map[string]string{}
+			for _, p := range Analyze(s).Namespaces[0].Problems {
+				next[p.About[0]] = p.Next
+			}
+			assert.Equal(t, tt.exp[0], next["Namespace/"+tt.namespace])
+			assert.Contains(t, next["Pod/a"], tt.exp[1])
 		})
 	}
 }

@@ -38,6 +38,7 @@ func Patch(config *storage.Config, req Request, pods ...kinds.Pod) Result {
 		p := podPatch{config: config, request: req, pod: &pod, edits: edits, volumes: volumeList{list: pod.AllVolumes()}}
 		decision := p.decide()
 		decision.problemsFirst()
+		decision.escape()
 		if decision.Reason.Refuses() { // an object that is refused gets nothing
 			decision.Added, decision.Profiles, decision.Claims, decision.Problems = nil, nil, nil, nil
 			isRefused = true

@@ -186,9 +186,9 @@ func TestLabels(t *testing.T) {
 // TestLabelPlacesOfTheWrongShape are refused like every other wrong shape, with their place.
 func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 	for object, exp := range map[string]string{
-		"spec: {x: [], ref: {}}":                       "Train/: /spec/x is no object",
-		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train/: /metadata/labels is no object",
-		"spec: {template: {metadata: text, spec: {}}}": "Train/: /spec/template/metadata is no object",
+		"spec: {x: [], ref: {}}":                       "Train: /spec/x is no object",
+		"metadata: {labels: [a]}\nspec: {ref: {}}":     "Train: /metadata/labels is no object",
+		"spec: {template: {metadata: text, spec: {}}}": "Train: /spec/template/metadata is no object",
 	} {
 		_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
 			injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Train\n"+object+"\n"),
@@ -198,5 +198,5 @@ func TestLabelPlacesOfTheWrongShape(t *testing.T) {
 	_, err := kinds.NewTable(labelConfig(t).Kinds).Find(
 		injecttest.Decode(t, "apiVersion: example.com/v1\nkind: Steps\nspec: {shared: {env: x}, steps: [{}]}\n"),
 	)
-	assert.EqualError(t, err, "Steps/: /spec/shared/env is no list")
+	assert.EqualError(t, err, "Steps: /spec/shared/env is no list")
 }

@@ -228,11 +228,11 @@ func (p *injection) isMissed(u *unit, object kinds.Object, reason inject.Reason)
 	case inject.ReasonHookNotInjected, inject.ReasonWindows, inject.ReasonExcluded, inject.ReasonLabelled:
 		return true
 	case inject.ReasonNoPods:
-		return len(object.Pods) > 0 || p.selects(object.Labels) ||
+		return len(object.Pods) > 0 || p.selects(object.Labels) || p.isSelectedAround(&object) ||
 			object.Advice != "" && p.namesLabels(ownText(u, &object, reason))
 	case inject.ReasonUnsupportedKind, inject.ReasonPodInConfigMap, inject.ReasonPodAsText:
 		if reason == inject.ReasonUnsupportedKind && len(object.Places) > 0 && p.selectsByLabel() {
-			return object.Labelled
+			return object.Labelled || p.isSelectedAround(&object)
 		}
 		return p.namesLabels(ownText(u, &object, reason))
 	default:

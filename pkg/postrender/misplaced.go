@@ -18,9 +18,10 @@ import (
 // an object around the pods, because controllers copy the metadata of pod templates only, or on a
 // pod that nothing selects.
 
-// level is an object around a pod with metadata of its own, such as a CronJob or its jobTemplate.
+// level is an object around a pod with metadata of its own, such as a CronJob, its jobTemplate, or the
+// AppWrapper in which the CronJob stands.
 type level struct {
-	// name names it in messages: "the CronJob" or "spec.jobTemplate of the CronJob".
+	// name names it in messages: "the CronJob", "spec.jobTemplate of the CronJob" or "the AppWrapper around it".
 	name string
 	// isSelected reports whether its labels are those that select a pod.
 	isSelected bool
@@ -28,8 +29,8 @@ type level struct {
 	annotations []string
 }
 
-// levels are those of one object by their JSON pointers, so that each is read once, however many
-// pods are below it.
+// levels are those around the pods of one object by their JSON pointers, so that each is read once,
+// however many pods are below it.
 type levels map[string]*level
 
 // misplaced returns a sentence for everything that requests storage for a pod and has no effect.
@@ -37,7 +38,7 @@ type levels map[string]*level
 func (p *injection) misplaced(object kinds.Object, pod kinds.Pod, d *inject.Decision, around levels) []string {
 	isSelected := d.Reason != inject.ReasonNotSelected
 	var sentences []string
-	for _, at := range p.levelsAround(object, pod, around) {
+	for _, at := range p.levelsAround(&object, pod.Path, around) {
 		if at.isSelected && !isSelected && !p.hasKeys(pod.Labels) && len(sentences) == 0 {
 			sentences = append(sentences, fmt.Sprintf("the label is on %s, not on its pods: put it into %s", at.name,
 				labelPlace(object, pod)))
@@ -71,18 +72,38 @@ func unselected(pod kinds.Pod) []string {
 // optOut are values of the opt-in label by which people leave a pod out.
 var optOut = map[string]bool{"disabled": true, "false": true, "no": true, "off": true, "none": true}
 
-// levelsAround returns the levels above a pod, the outermost first.
-func (p *injection) levelsAround(object kinds.Object, pod kinds.Pod, known levels) []*level {
+// maxAround is how many objects around a pod are read, its own counted: nested Lists may be many.
+const maxAround = 8
+
+// levelsAround returns the levels above a pod, the outermost first: those of its object, and of the
+// objects in which that one stands.
+func (p *injection) levelsAround(object *kinds.Object, pod string, known levels) []*level {
+	var found []*level
+	around := ""
+	for range maxAround {
+		found = append(p.levelsOf(object, pod, around, known), found...)
+		if pod = object.Path; object.Around == nil {
+			break
+		}
+		object, around = object.Around, " around it"
+	}
+	return found
+}
+
+// levelsOf returns the levels of an object above a place in it. Around ends their names.
+func (p *injection) levelsOf(object *kinds.Object, place, around string, known levels) []*level {
 	var found []*level
 	var value any = object.Content
 	path := ""
-	for token := range jsontext.Pointer(strings.TrimPrefix(pod.Path, object.Path)).Tokens() {
+	for token := range jsontext.Pointer(strings.TrimPrefix(place, object.Path)).Tokens() {
 		switch content := value.(type) {
 		case map[string]any:
-			if known[path] == nil {
-				known[path] = p.level(object, path, metadata(content))
+			at := known[object.Path+path]
+			if at == nil {
+				at = p.level("the "+object.Kind+around, path, metadata(content))
+				known[object.Path+path] = at
 			}
-			found = append(found, known[path])
+			found = append(found, at)
 			value = content[token]
 		case []any:
 			i, err := strconv.Atoi(token)
@@ -98,9 +119,8 @@ func (p *injection) levelsAround(object kinds.Object, pod kinds.Pod, known level
 	return found
 }
 
-// level reads the metadata of a level.
-func (p *injection) level(object kinds.Object, path string, meta map[string]any) *level {
-	name := "the " + object.Kind
+// level reads the metadata of a level, at a path of the object that a text names.
+func (p *injection) level(name, path string, meta map[string]any) *level {
 	if path != "" {
 		name = fieldPath(path) + " of " + name
 	}
@@ -155,7 +175,23 @@ func labelPlace(object kinds.Object, pod kinds.Pod) string {
 
 // podPlace names a pod of an object.
 func podPlace(object kinds.Object, pod kinds.Pod) string {
+	if pod.Path == object.Path { // it stands in another object
+		return "the " + object.Kind
+	}
 	return "its pod template, " + fieldPath(strings.TrimPrefix(pod.Path, object.Path))
+}
+
+// isSelectedAround reports whether an object around this one has the label that selects pods.
+func (p *injection) isSelectedAround(object *kinds.Object) bool {
+	for range maxAround {
+		if object = object.Around; object == nil {
+			return false
+		}
+		if p.selects(object.Labels) {
+			return true
+		}
+	}
+	return false
 }
 
 // stringsOf returns the texts of a decoded map.

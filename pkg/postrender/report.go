@@ -52,6 +52,9 @@ type Workload struct {
 	unserved []string
 }
 
+// Title names the workload in messages: document 3 Job/train, or the kind alone without a name.
+func (w *Workload) Title() string { return title(w.Document, w.Kind, w.Name) }
+
 // Action is what was done about an object.
 type Action string
 

@@ -189,8 +189,7 @@ func (p *injection) list(list *ResourceList) ([]jsonpatch.Operation, error) {
 	for _, object := range objects {
 		added, err := p.item(object)
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("document %d %s/%s: %v", itemNumber(object.Path), object.Kind,
-				object.Name, err))
+			problems = append(problems, fmt.Sprintf("%s: %v", title(itemNumber(object.Path), object.Kind, object.Name), err))
 		}
 		ops = append(ops, added...)
 	}

@@ -236,7 +236,7 @@ func TestRefusesItems(t *testing.T) {
 	job := "- apiVersion: batch/v1\n  kind: Job\n  metadata: {name: j}\n  spec: {template: {metadata: " +
 		"{labels: {pipeline-storage: enabled}}, spec: {containers: [{name: main}]}}}\n"
 	for name, tc := range map[string]struct{ list, exp string }{
-		"an item that is no object": {"items: [1]\n", "ResourceList/: /items/0 is no object"},
+		"an item that is no object": {"items: [1]\n", "ResourceList: /items/0 is no object"},
 		"an item of the wrong shape": {
 			"items:\n- {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: " +
 				"{labels: {pipeline-storage: enabled}}, spec: {containers: 7}}}}\n",

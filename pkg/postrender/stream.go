@@ -33,8 +33,11 @@ func (u *unit) String() string {
 }
 
 // in names an object of the unit.
-func (u *unit) in(object kinds.Object) string {
-	return fmt.Sprintf("document %d %s/%s", u.number, object.Kind, object.Name)
+func (u *unit) in(object kinds.Object) string { return title(u.number, object.Kind, object.Name) }
+
+// title names an object of a document in messages.
+func title(document int, kind, name string) string {
+	return fmt.Sprintf("document %d %s", document, kinds.Title(kind, name))
 }
 
 // document is a document that is parsed, on its way through a run: it is read, decided about and
@@ -207,7 +210,8 @@ func (r *run) edit(d *document) {
 	edits, err := r.pass.edit(d.tree, d.ops)
 	if err != nil {
 		content, _ := d.tree.Value().(map[string]any)
-		d.err = fmt.Errorf("document %d %s/%v: %w", d.number, rootKind(content), metadata(content)["name"], err)
+		name := kinds.StringOf(metadata(content)["name"])
+		d.err = fmt.Errorf("%s: %w", title(d.number, rootKind(content), name), err)
 		return
 	}
 	for i := range edits {

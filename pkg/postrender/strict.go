@@ -2,7 +2,6 @@ package postrender
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -33,7 +32,7 @@ func (p *injection) refuseUnserved() error {
 	for i := range p.report.Workloads {
 		w := &p.report.Workloads[i]
 		for _, why := range w.unserved {
-			problems = append(problems, fmt.Sprintf("document %d %s/%s: %s", w.Document, w.Kind, w.Name, why))
+			problems = append(problems, w.Title()+": "+why)
 		}
 	}
 	if len(problems) == 0 && p.selectsByFlags() && !p.report.Matched() {

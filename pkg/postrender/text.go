@@ -161,11 +161,11 @@ func (r *textReader) readObject(object *kinds.Object, levels int, found *podText
 
 // add notes a pod of a known kind.
 func (t *podText) add(object *kinds.Object, pod *kinds.Pod) {
-	name := object.Kind
-	if object.Name != "" && !t.isSecret {
-		name += "/" + object.Name
+	name := object.Name
+	if t.isSecret {
+		name = ""
 	}
-	t.names.add(name)
+	t.names.add(kinds.Title(object.Kind, name))
 	if pod.Labels[kinds.Label] == kinds.LabelEnabled {
 		return
 	}

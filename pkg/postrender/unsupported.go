@@ -26,7 +26,8 @@ const (
 )
 
 // seemsToHoldPod reports whether a document that needs no parsing for its kind is worth it: its
-// text may hold a pod.
+// text may hold a pod. [kinds.MayDescribePod] is for one text in a decoded object. Its words would have
+// nearly every document decoded, such as a dashboard, because the word kind stands in each.
 func seemsToHoldPod(doc *manifest.Document) bool {
 	switch named := doc.Header.Kinds; {
 	case len(named) == 0 && !doc.Header.Unsure:

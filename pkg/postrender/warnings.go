@@ -135,7 +135,7 @@ func (p *injection) nothingMatched() string {
 	var near []string
 	for i := range p.report.Workloads {
 		w := &p.report.Workloads[i]
-		candidate := fmt.Sprintf("document %d %s/%s: %s", w.Document, w.Kind, w.Name, w.Reason)
+		candidate := fmt.Sprintf("%s: %s", w.Title(), w.Reason)
 		if !slices.ContainsFunc(w.Warnings, func(warning string) bool { return strings.Contains(warning, w.Message) }) {
 			candidate += ": " + w.Message
 		}

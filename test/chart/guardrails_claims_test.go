@@ -249,6 +249,16 @@ func TestGuardrailsLetNoClaimGrowAboveItsProfile(t *testing.T) {
 	require.NoError(t, grow("100Gi"))
 }
 
+func TestGuardrailsChangeNothingElseInTheSpecOfAClaim(t *testing.T) {
+	t.Parallel()
+	client, config := guarded(t, []storage.Profile{provisioned()})
+	claim := boundClaim(t, claimFor(t, config, "provisioned", serve(t, config)))
+	_, err := client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(t.Context(), claim.Name, types.MergePatchType,
+		[]byte(`{"spec":{"volumeAttributesClassName":"gold"}}`), metav1.PatchOptions{DryRun: dryRun.DryRun})
+	assert.True(t, denied(err), "%v", err)
+	assert.ErrorContains(t, err, "pipeline-storage changes nothing in the spec of a claim but its size")
+}
+
 // {namespace} in a name stands for the namespace of the claim. A class does not name it, so that any name
 // of a namespace passes.
 func TestGuardrailsReadNamesWithTheNamespace(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 var kustomizations = map[string][]string{
 	"default": nil, "certmanager": {"certmanager"}, "prometheus": {"prometheus"}, "both": {"certmanager", "prometheus"},
 	"namespace label": {"namespace-label"}, "all": {"certmanager", "prometheus", "namespace-label"},
+	"policy": {"policy"},
 }
 
 // build runs kustomize on config/default with components.
@@ -56,6 +57,8 @@ func TestConfigIsTheChart(t *testing.T) {
 		"prometheus":  {"--set=metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
 
 		"namespace-label": {"--set=optIn.namespaceLabel=true"},
+
+		"policy": {"--set=mode=policy", "--kube-version=" + policyVersion},
 	}
 	for name, components := range kustomizations {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +112,10 @@ func readConfig(t *testing.T, object *unstructured.Unstructured) {
 	require.NoError(t, err)
 	files := map[string]any{}
 	for name, text := range texts {
+		if !strings.HasSuffix(name, ".yaml") { // a parameter of the policies
+			files[name] = text
+			continue
+		}
 		var content map[string]any
 		require.NoError(t, yaml.Unmarshal([]byte(text), &content))
 		files[name] = content

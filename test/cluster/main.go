@@ -130,10 +130,8 @@ func withoutNode(m *testing.M) (code int, err error) {
 
 // prepare does all that may need a network.
 func prepare(ctx context.Context, dir string, packages map[string]string) error {
-	for _, name := range slices.Concat(neededParts, node.Parts) {
-		if _, err := parts.Path(ctx, name); err != nil {
-			return fmt.Errorf("prepare a cluster: %w", err)
-		}
+	if _, err := parts.Paths(ctx, slices.Concat(neededParts, node.Parts)...); err != nil {
+		return fmt.Errorf("prepare a cluster: %w", err)
 	}
 	for _, directory := range []string{programsDir, imagesDir, stateDir, logsDir, tempDir} {
 		if err := os.Mkdir(filepath.Join(dir, directory), dirMode); err != nil {

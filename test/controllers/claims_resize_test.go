@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 )
@@ -72,6 +74,44 @@ func TestTakesBackAnExpansion(t *testing.T) {
 	eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, requests("2Gi"))
 	assert.Empty(t, f.notes(namespace, claim, diagnose.ReasonExpandRefused))
 	assert.Empty(t, f.notes(namespace, claim, diagnose.ReasonReduceRefused))
+}
+
+// TestLeavesASizeThatAThirdPartyRequested: a person raises the request while an expansion is under way.
+func TestLeavesASizeThatAThirdPartyRequested(t *testing.T) {
+	const claim = "pvc-data-pipeline"
+	profile := func(size string) string {
+		return `{name: default, claim: {size: ` + size + `}, storageClass: {name: CLASS}}`
+	}
+	f := newFixture(t, profile("1Gi"))
+	namespace := f.namespace()
+	f.pod(namespace, "one", "default")
+	r := f.run()
+	f.bind(eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, exists), "by-hand."+namespace)
+	f.set(r, profile("20Gi"))
+	eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, requests("20Gi"))
+
+	byHand := func(size string) {
+		t.Helper()
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"resources":{"requests":{"storage":"`+size+`"}}}}`))
+		live := get(f, namespace, claim, &corev1.PersistentVolumeClaim{})
+		require.NoError(t, f.Patch(t.Context(), live, patch, client.FieldOwner("kubectl-edit")))
+	}
+	byHand("50Gi")
+	assert.Equal(t, "claim pvc-data-pipeline requests 50Gi, has 1Gi, and the profile default has 20Gi: the field manager "+
+		`"kubectl-edit" requested that size, and the controller takes back only what it requested itself. Set claim.size to `+
+		"50Gi, or take the request back: kubectl patch persistentvolumeclaim pvc-data-pipeline --namespace "+namespace+
+		` --type=merge -p '{"spec":{"resources":{"requests":{"storage":"20Gi"}}}}'`,
+		f.event(namespace, claim, diagnose.ReasonNeverShrinks))
+	f.barrier()
+	assert.True(t, requests("50Gi")(get(f, namespace, claim, &corev1.PersistentVolumeClaim{})))
+
+	f.set(r, profile("60Gi")) // from here on the size is the controller's
+	eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, requests("60Gi"))
+	f.set(r, profile("30Gi"))
+	eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, requests("30Gi"))
+
+	byHand("25Gi")
+	eventually(f, namespace, claim, &corev1.PersistentVolumeClaim{}, requests("30Gi")) // the profile is the least size
 }
 
 // TestTakesBackAnExpansionThatTheClassNoLongerAllows: only a larger size needs the class.

@@ -195,7 +195,8 @@ func TestReportsWhyARestoreWaits(t *testing.T) {
 		"is not of a CSI driver: nothing was copied into it", "this volume is a directory")
 }
 
-// TestReportsNoIgnoredSourceOfAnotherProfile: an administrator who has removed claim.dataSource expects no copy, and needs no report.
+// TestReportsNoIgnoredSourceOfAnotherProfile: an administrator who has removed claim.dataSource expects no copy, and
+// needs no report.
 func TestReportsNoIgnoredSourceOfAnotherProfile(t *testing.T) {
 	f := newFixture(t, snapshotProfile("restored", "weekly"))
 	suite.InstallSnapshots(t)

@@ -32,7 +32,7 @@ const (
 )
 
 // overlapFixture is a cluster with a namespace, and a ServiceAccount with the rights that the chart gives
-// for the comparison.
+// for the comparison in policy mode.
 type overlapFixture struct {
 	client.Client
 	t         *testing.T
@@ -191,7 +191,8 @@ func TestWebhookReportsInstallationInPolicyMode(t *testing.T) {
 	other := f.policy("other-" + f.namespace)
 	w, cached := f.run(selection.ByWebhooks(own.Name))
 	require.Eventually(t, func() bool { return w.Note() != "" }, timeout, poll)
-	assert.Contains(t, w.Note(), "(MutatingAdmissionPolicy "+other.Name+") also selects pods of the namespace "+f.namespace)
+	assert.Contains(t, w.Note(),
+		"(MutatingAdmissionPolicy "+other.Name+") also selects pods of the namespace "+f.namespace)
 	var missing *cache.ErrResourceNotCached
 	require.ErrorAs(t, cached.Get(t.Context(), client.ObjectKeyFromObject(other), other), &missing,
 		"a cluster before Kubernetes 1.36 has none to watch")

@@ -36,15 +36,7 @@ func findPrograms(ctx context.Context, options Options) (map[string]string, erro
 	if options.Controllers {
 		names = append(names, controllerManager, scheduler)
 	}
-	programs := make(map[string]string, len(names))
-	for _, name := range names {
-		path, err := parts.Path(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		programs[name] = path
-	}
-	return programs, nil
+	return parts.Paths(ctx, names...)
 }
 
 // start starts etcd and the API server by envtest, and then what it lacks.

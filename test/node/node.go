@@ -102,17 +102,12 @@ type Node struct {
 // images. ctx limits the start only: call Stop to end it. The node is not part of a cluster before
 // Join, so that this can go on beside the start of one.
 func Start(ctx context.Context, options Options) (*Node, error) {
-	n := &Node{options: options, processes: map[string]*process.Process{}, programs: map[string]string{
-		Box: filepath.Join(options.Programs, Box),
-	}}
-	for _, name := range Parts {
-		path, err := parts.Path(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("start a node: %w", err)
-		}
-		n.programs[name] = path
+	programs, err := parts.Paths(ctx, Parts...)
+	n := &Node{options: options, processes: map[string]*process.Process{}, programs: programs}
+	n.programs[Box] = filepath.Join(options.Programs, Box)
+	if err == nil {
+		err = n.writeRoot()
 	}
-	err := n.writeRoot()
 	if err == nil {
 		err = n.Boot(ctx)
 	}

@@ -56,11 +56,8 @@ func (b builder) find(ctx context.Context, name string, p part) (program, error)
 	return program{part: p, name: name, args: args, file: filepath.Join(b.cache, name+"-"+key, name)}, nil
 }
 
-// ensure builds the program if the cache has none.
+// ensure builds the program if no other process does.
 func (b builder) ensure(ctx context.Context, p program) error {
-	if executable(p.file) {
-		return nil
-	}
 	dir := filepath.Dir(p.file)
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return fmt.Errorf("make a directory for %s: %w; set %s to a directory that can be written to", p.name, err, CacheEnv)

@@ -11,6 +11,7 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,28 +38,30 @@ func Names() []string {
 	return slices.Sorted(maps.Keys(table))
 }
 
-// Path returns the absolute path of the program called name and builds it first if the cache has
-// none for this pin. Many processes may call it at the same time: one of them builds and the others
-// wait for it.
+// Path returns the absolute path of the program called name and builds it first if the cache has none for this
+// pin. Many processes may call it at the same time: one of them builds and the others wait for it.
 func Path(ctx context.Context, name string) (string, error) {
-	built, err := Build(ctx, io.Discard, name)
-	if err != nil {
-		return "", err
+	paths, err := Paths(ctx, name)
+	return paths[name], err
+}
+
+// Paths is [Path] for several programs. It returns their paths by name.
+func Paths(ctx context.Context, names ...string) (map[string]string, error) {
+	built, err := Build(ctx, io.Discard, names...)
+	paths := make(map[string]string, len(built))
+	for _, program := range built {
+		paths[program.Name] = program.Path
 	}
-	return built[0].Path, nil
+	return paths, err
 }
 
 // Require returns the paths of the named parts by name. A part that cannot be built fails the test,
 // it never skips it: a skipped test would look like a proof.
 func Require(tb testing.TB, names ...string) map[string]string {
 	tb.Helper()
-	paths := make(map[string]string, len(names))
-	for _, name := range names {
-		path, err := Path(tb.Context(), name)
-		if err != nil {
-			tb.Fatalf("this test needs the program %s: %v", name, err)
-		}
-		paths[name] = path
+	paths, err := Paths(tb.Context(), names...)
+	if err != nil {
+		tb.Fatalf("this test needs the program %s: %v", strings.Join(names, ", "), err)
 	}
 	return paths
 }
@@ -117,13 +120,14 @@ func cacheDir() (string, error) {
 }
 
 // Compile builds a program of this repository as it is released, static and without symbols, into a file. The
-// package is relative to the repository, such as "cmd/webhook".
+// package is relative to the repository, such as "cmd/webhook". It is linked once, however many packages of tests
+// ask for it: "go run" keeps what it runs.
 func Compile(ctx context.Context, pkg, file string) error {
 	root, err := Repository()
-	if err != nil {
+	if err = errors.Join(err, os.MkdirAll(filepath.Dir(file), dirMode)); err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "./"+pkg)
+	command := exec.CommandContext(ctx, "go", "run", "-exec=cp -f", "-trimpath", "-ldflags=-s -w", "./"+pkg, file)
 	command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)

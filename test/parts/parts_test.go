@@ -48,14 +48,7 @@ func TestBuildsOnceAndCaches(t *testing.T) {
 func TestParallelCallsBuildOnce(t *testing.T) {
 	b := newHello(t)
 
-	// The go command of this test prints each build that is requested.
-	goCommand, err := exec.LookPath("go")
-	require.NoError(t, err)
-
-	bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
-	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != build ] || echo build >>%q\nexec %q \"$@\"\n", log, goCommand)
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755))
-	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	log := logGo(t, "build")
 
 	var wait sync.WaitGroup
 	for range 8 {
@@ -68,6 +61,19 @@ func TestParallelCallsBuildOnce(t *testing.T) {
 	wait.Wait()
 
 	assert.Equal(t, "build\n", string(read(t, log)))
+}
+
+func TestModulesComeBesideBuilds(t *testing.T) {
+	b := newHello(t)
+	log := logGo(t, "list")
+
+	_, _, err := buildCopies(t, b, []string{"small", "large"})
+	require.NoError(t, err)
+	assert.Equal(t, "list\nlist\n", string(read(t, log)))
+
+	_, _, err = buildCopies(t, b, []string{"small", "large"})
+	require.NoError(t, err)
+	assert.Equal(t, "list\nlist\n", string(read(t, log)), "nothing should be fetched for what is there")
 }
 
 func TestPathDependsOnInputs(t *testing.T) {
@@ -303,10 +309,29 @@ func TestEveryPartIsPinned(t *testing.T) {
 			_, err := b.arguments(t.Context(), table[name])
 			require.NoError(t, err)
 
-			_, err = b.run(t.Context(), table[name].module, "list", table[name].pkg)
+			// Without its imports, whose modules only a build needs.
+			_, err = b.run(t.Context(), table[name].module, "list", "-find", table[name].pkg)
 			require.NoError(t, err)
 		})
 	}
+}
+
+func TestCompileLinksOnce(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	tool := filepath.Join(t.TempDir(), "tool")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$2\" = -V=full ] || basename \"$1\" >>%q\nexec \"$@\"\n", log)
+	require.NoError(t, os.WriteFile(tool, []byte(script), 0o755))
+	write(t, log, "")
+	t.Setenv("GOFLAGS", "-toolexec="+tool)
+
+	files := []string{filepath.Join(t.TempDir(), "a", "one"), filepath.Join(t.TempDir(), "another")}
+	require.NoError(t, Compile(t.Context(), "test/bench/copy", files[0]))
+
+	linked := read(t, log) // nothing, if an earlier run has linked it
+	require.NoError(t, Compile(t.Context(), "test/bench/copy", files[1]))
+	assert.Equal(t, string(linked), string(read(t, log)))
+	assert.Equal(t, read(t, files[0]), read(t, files[1]))
+	assert.True(t, executable(files[0]) && executable(files[1]))
 }
 
 // failing is a test that records why it failed, and stops as a real one does.
@@ -320,6 +345,23 @@ func (f *failing) Fatalf(format string, args ...any) {
 	f.message = fmt.Sprintf(format, args...)
 
 	panic("stopped")
+}
+
+// logGo puts a go command before the real one that writes each subcommand of this name to the log.
+func logGo(t *testing.T, subcommand string) (log string) {
+	t.Helper()
+
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+
+	bin := t.TempDir()
+	log = filepath.Join(bin, "log")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != %[1]s ] || echo %[1]s >>%[2]q\nexec %[3]q \"$@\"\n",
+		subcommand, log, goCommand)
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755))
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+
+	return log
 }
 
 // newHello returns a builder with one module, hello, which needs no other; its go.mod names one

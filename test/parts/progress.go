@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // idleCores is the number of cores that an estimate assumes.
@@ -40,15 +42,27 @@ func Build(ctx context.Context, progress io.Writer, names ...string) ([]Built, e
 func (b builder) all(ctx context.Context, progress io.Writer, programs []program) ([]Built, error) {
 	missing := slices.DeleteFunc(slices.Clone(programs), func(p program) bool { return executable(p.file) })
 	reportPlan(progress, missing)
-	var built []Built
-	for _, p := range programs {
-		took, err := b.reported(ctx, progress, p, missing)
-		if err != nil {
-			return nil, err
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { b.download(ctx, missing); return nil })
+	built := make([]Built, len(programs))
+	group.Go(func() (err error) {
+		for i, p := range programs {
+			built[i] = Built{Name: p.name, Path: p.file}
+			if built[i].Took, err = b.reported(ctx, progress, p, missing); err != nil {
+				return err
+			}
 		}
-		built = append(built, Built{p.name, p.file, took})
+		return nil
+	})
+	return built, group.Wait()
+}
+
+// download gets the modules of all programs ahead of their builds, which come one after another because they compile
+// the same packages. What it cannot get, the build tries to get again and reports.
+func (b builder) download(ctx context.Context, programs []program) {
+	for _, p := range programs {
+		_, _ = b.run(ctx, p.module, append([]string{"list", "-deps"}, p.args...)...)
 	}
-	return built, nil
 }
 
 // reported builds one of the missing programs, reports how that went, and returns how long it took.
@@ -71,9 +85,9 @@ func reportPlan(progress io.Writer, missing []program) {
 	if len(missing) == 0 {
 		return
 	}
-	names := make([]string, len(missing))
-	for i, p := range missing {
-		names[i] = p.name
+	var names []string
+	for _, p := range missing {
+		names = append(names, p.name)
 	}
 	fmt.Fprintf(progress, "parts: to be built once, %s on two idle cores: %s\n",
 		inWords(estimate(missing...)), strings.Join(names, ", "))

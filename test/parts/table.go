@@ -85,6 +85,7 @@ var (
 		"helm-unittest":  {module: "chart", pkg: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", cpu: 15},
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", cpu: 13},
 		"promql":         {module: "chart", pkg: ".", cpu: 18},
+		"kyverno":        {module: "kyverno", pkg: ".", cpu: 14},
 		"image":          {module: "image", pkg: ".", cpu: 35},
 		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
 		"golangci-lint": {
@@ -118,7 +119,7 @@ var (
 		"sh":                     {module: "localpath", pkg: ".", cpu: 4},
 
 		"csi":                 {module: "csi", pkg: ".", cpu: 5},
-		"csi-provisioner":     {module: "csi", pkg: csiProvisioner + "/cmd/csi-provisioner", cpu: 60},
+		"csi-provisioner":     {module: "csi", pkg: csiProvisioner + "/cmd/csi-provisioner", cpu: 110},
 		"csi-snapshotter":     {module: "csi", pkg: csiSnapshotter + "/cmd/csi-snapshotter", cpu: 20},
 		"snapshot-controller": {module: "csi", pkg: csiSnapshotter + "/cmd/snapshot-controller", cpu: 10},
 	}

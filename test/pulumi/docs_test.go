@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,22 +24,23 @@ import (
 // setting is a setting of a program in a command of the document.
 var setting = regexp.MustCompile(`--config (\w+)=`)
 
+// outputs are what the commands print that need neither Pulumi nor a cluster, in their order.
+var outputs = []string{"nightly-etl", "pvc-data-pipeline.nightly\n", "nightly-etl"}
+
 // TestDocumentCommands runs those that need no Pulumi. The others are Pulumi's, with settings that
-// the program has.
+// the program has and the export. TestReleaseRetainsStorage runs what needs a claim in a cluster.
 func TestDocumentCommands(t *testing.T) {
-	blocks := suite.Blocks(t, document, "sh")
-	require.Len(t, blocks, 2)
-	shell := suite.Shell{Dir: root, Programs: map[string]string{
-		"helm": parts.Require(t, "helm3")["helm3"], "postrender": suite.Program(t, "cmd/postrender"),
-	}}
-	for _, block := range blocks {
-		assert.Contains(t, shell.Run(t.Context(), t, block).Must(t), "nightly-etl", block)
+	blocks := slices.DeleteFunc(suite.Blocks(t, document, "sh"), needsCluster)
+	require.Len(t, blocks, len(outputs))
+	for i, output := range outputs {
+		assert.Contains(t, shell(t).Run(t.Context(), t, blocks[i]).Must(t), output, blocks[i])
 	}
 
 	settings, err := os.ReadFile(filepath.Join(programs, "storage", "Pulumi.yaml"))
 	require.NoError(t, err)
 	blocks = suite.Blocks(t, document, "console") // what needs Pulumi's engine
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 5)
+	assert.Contains(t, blocks, "$ pulumi stack output "+exported+"\n")
 	for _, block := range blocks {
 		for line := range strings.Lines(block) {
 			assert.Regexp(t, `^\$ (pulumi|cd examples/pulumi/storage)`, line)
@@ -46,5 +48,27 @@ func TestDocumentCommands(t *testing.T) {
 				assert.Contains(t, string(settings), "\n  "+found[1]+":\n")
 			}
 		}
+	}
+}
+
+func needsCluster(block string) bool { return strings.HasPrefix(block, "kubectl ") }
+
+// shell runs commands of the document in a directory that has the examples. The pinned yq stands
+// for jq, whose expressions it reads.
+func shell(t *testing.T) suite.Shell {
+	t.Helper()
+	examples, err := filepath.Abs(root + "/examples")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(examples, filepath.Join(dir, "examples")))
+	paths := parts.Require(t, "helm3", "kubectl", "yq")
+	return suite.Shell{
+		Dir: dir,
+		Programs: map[string]string{
+			"helm": paths["helm3"], "kubectl": paths["kubectl"], "jq": paths["yq"],
+			"postrender":               suite.Program(t, "cmd/postrender"),
+			"kubectl-pipeline_storage": suite.Program(t, "cmd/kubectl-pipeline_storage"),
+		},
+		Env: []string{"KUBECONFIG=" + suite.Plane(t).Kubeconfig},
 	}
 }

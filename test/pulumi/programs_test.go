@@ -17,25 +17,37 @@ const (
 	programs = root + "/examples/pulumi"
 )
 
-// registered is a resource as a program registers it with Pulumi.
+// registered is what a program registers with Pulumi, and what its stack exports.
 type registered struct {
+	Resources []resource
+	Exports   map[string]string
+}
+
+// resource is a resource as a program registers it with Pulumi.
+type resource struct {
 	Type, Name string
 	Inputs     map[string]any
 	Retained   bool
 }
 
-// read returns what a program registers, by type.
-func read(t *testing.T, program, file string) map[string]registered {
+func readRegistered(t *testing.T, program, file string) registered {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(programs, program, "testdata", file+".json"))
 	require.NoError(t, err)
-	var resources []registered
-	require.NoError(t, json.Unmarshal(text, &resources))
-	byType := map[string]registered{}
-	for _, resource := range resources {
-		byType[resource.Type] = resource
+	var all registered
+	require.NoError(t, json.Unmarshal(text, &all))
+	return all
+}
+
+// read returns what a program registers, by type.
+func read(t *testing.T, program, file string) map[string]resource {
+	t.Helper()
+	all := readRegistered(t, program, file)
+	byType := map[string]resource{}
+	for _, one := range all.Resources {
+		byType[one.Type] = one
 	}
-	require.Len(t, byType, len(resources))
+	require.Len(t, byType, len(all.Resources))
 	return byType
 }
 
@@ -68,6 +80,6 @@ func readChart(t *testing.T, file, kind string) chartInputs {
 }
 
 // object is the object that a resource stands for.
-func (r registered) object() *unstructured.Unstructured {
+func (r resource) object() *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: r.Inputs}
 }

@@ -31,27 +31,31 @@ const (
 
 var storageKinds = []string{"StorageClass", "PersistentVolume", "PersistentVolumeClaim"}
 
-// The part of the table that is not an object's field.
-const mount = "Mount"
+// The parts of the table that are not an object's fields.
+const (
+	export = "Export"
+	mount  = "Mount"
+)
 
 // fields are those of a side of the table, by part and path.
 type fields map[string]map[string]string
 
 // reasons are why a field differs. Each is needed, and each difference has one.
 var reasons = map[string]string{
+	"StorageClass allowVolumeExpansion": "The origin's claims cannot grow: without the field Kubernetes takes `false`. " +
+		"The default of pipeline-storage is `true`.",
 	"StorageClass metadata.name": "A class is the cluster's: two releases with one name would " +
 		"meet. `--class=fast` sets it.",
 	"StorageClass provisioner": "Kubernetes 1.27 removed the in-tree plugin; its CSI driver " +
 		"replaces it.",
-	"StorageClass parameters.type": "The driver's default, written out: the plugin made gp2 " +
-		"disks. Set `--parameter=type=gp2` for them.",
-	"StorageClass parameters." + fsType: "The file system, written out in the class.",
+	"StorageClass parameters.type": "`gp3` is the default of the backend aws-ebs. " +
+		"`--parameter=type=gp2` sets the origin's.",
+	"StorageClass parameters." + fsType: "Written out: the plugin takes `ext4` where nothing is set.",
 	"PersistentVolume metadata.name": "A volume is the cluster's, as a class is. " +
 		"`--volume=pv-data-pipeline` sets it.",
-	"PersistentVolume spec.awsElasticBlockStore.fsType":   "See `spec.csi`.",
 	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
 	"PersistentVolume spec.csi.driver":                    "The CSI driver in place of the plugin, with the same disk.",
-	"PersistentVolume spec.csi.fsType":                    "As before.",
+	"PersistentVolume spec.csi.fsType":                    "That of the class.",
 	"PersistentVolume spec.csi.volumeHandle":              "The same disk.",
 	"PersistentVolume spec.storageClassName":              "The class's name.",
 	"PersistentVolume spec.claimRef":                      "No other claim of this class and size can bind the disk.",
@@ -63,9 +67,12 @@ var reasons = map[string]string{
 		"`default`.",
 	"PersistentVolumeClaim spec.storageClassName": "The class's name.",
 	"PersistentVolumeClaim spec.volumeName":       "The claim gets this disk and no other.",
-	mount + " claimName":                          "The claim's name.",
-	mount + " pods":                               "By the label `pipeline-storage: enabled` in the chart, not by hand.",
-	mount + " volume":                             "Named so that it meets no volume of a chart.",
+	export + " " + exported: "The claim's name. A file exports nothing: its claim has the " +
+		"name that it sets.",
+	mount + " claimName": "The claim's name. The origin exports it and leaves the mount to you.",
+	mount + " mountPath": "The default. `--mount-path` sets another one.",
+	mount + " pods":      "By the label `pipeline-storage: enabled` in the chart, not by hand.",
+	mount + " volume":    "Named so that it meets no volume of a chart.",
 }
 
 const fsType = "csi.storage.k8s.io/fstype"
@@ -80,11 +87,15 @@ var everywhere = map[string]string{
 }
 
 // TestDocumentHasTable compares what the origin's program registers with what the post-renderer
-// makes, field by field.
+// makes of the sample and of the program storage, field by field.
 func TestDocumentHasTable(t *testing.T) {
 	rendered, err := renderChart(t, readChart(t, "disk", chartType))
 	require.NoError(t, err)
-	expected := rows(t, originFields(t), renderedFields(t, rendered))
+	program := renderedFields(t, rendered)
+	program[export] = exportedFields(t, "storage", "disk")
+	sampled, err := renderChart(t, sampleInputs(t))
+	require.NoError(t, err)
+	expected := rows(t, originFields(t), renderedFields(t, sampled), program)
 
 	file := filepath.Join(root, document)
 	text, err := os.ReadFile(file)
@@ -100,19 +111,31 @@ func TestDocumentHasTable(t *testing.T) {
 	assert.Equal(t, expected, string(table), "if this is intended: go test ./test/pulumi -run Table -update")
 }
 
+// sampleInputs are those of a chart with the sample of the origin, in the namespace of its claim.
+func sampleInputs(t *testing.T) chartInputs {
+	t.Helper()
+	sample, err := filepath.Abs(root + "/config/samples/origin-aws-ebs.yaml")
+	require.NoError(t, err)
+	inputs := readChart(t, "chart", chartType)
+	inputs.Namespace = "default"
+	inputs.PostRenderer.Args = []string{"--config=" + sample, "--namespace=default", "--release=" + inputs.Name}
+	return inputs
+}
+
 func originFields(t *testing.T) fields {
 	t.Helper()
-	all := fields{}
+	all := fields{export: exportedFields(t, "origin", "aws-ebs")}
 	for _, resource := range read(t, "origin", "aws-ebs") {
 		object := resource.object()
-		if object.GetKind() == "Pod" {
-			all[mount] = mountOf(t, *object, object.Object)
-			continue
-		}
 		all[object.GetKind()] = flatten(object)
 		all[object.GetKind()]["after `pulumi destroy`"] = destroyed(resource.Retained)
 	}
 	return all
+}
+
+func exportedFields(t *testing.T, program, file string) map[string]string {
+	t.Helper()
+	return readRegistered(t, program, file).Exports
 }
 
 // renderedFields reads a rendered stream. Pulumi retains what has Helm's policy "keep"
@@ -203,24 +226,26 @@ func affinity(value map[string]any) string {
 	return fmt.Sprintf("%s %s", only["key"], only["values"])
 }
 
-// rows writes the table: fields that are equal on both sides, and those that differ with the
-// reason.
-func rows(t *testing.T, origin, rendered fields) string {
+// rows writes the table. A field that is not the origin's on every side has a reason.
+func rows(t *testing.T, origin, sampled, rendered fields) string {
 	t.Helper()
 	needed := map[string]bool{}
 	var table strings.Builder
-	table.WriteString("\n| Field | The origin's program | pipeline-storage | Why |\n|---|---|---|---|\n")
-	for _, part := range append(slices.Clone(storageKinds), mount) {
-		paths := maps.Clone(origin[part])
-		maps.Copy(paths, rendered[part])
-		fmt.Fprintf(&table, "| **%s** | | | |\n", part)
+	table.WriteString("\n| Field | The origin's program | `origin-aws-ebs.yaml` | `storage` | Why |\n" +
+		"|---|---|---|---|---|\n")
+	for _, part := range append(slices.Clone(storageKinds), export, mount) {
+		paths := map[string]string{}
+		for _, side := range []fields{origin, sampled, rendered} {
+			maps.Copy(paths, side[part])
+		}
+		fmt.Fprintf(&table, "| **%s** | | | | |\n", part)
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
-			left, right, why := origin[part][path], rendered[part][path], ""
-			if left != right {
+			left, middle, right, why := origin[part][path], sampled[part][path], rendered[part][path], ""
+			if left != middle || left != right {
 				why = reason(part, path, needed)
-				assert.NotEmpty(t, why, "%s %s differs: %q and %q", part, path, left, right)
+				assert.NotEmpty(t, why, "%s %s differs: %q, %q and %q", part, path, left, middle, right)
 			}
-			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", name(path), cell(left), cell(right), why)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", name(path), cell(left), cell(middle), cell(right), why)
 		}
 	}
 	for key := range reasons {

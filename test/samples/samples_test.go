@@ -401,10 +401,12 @@ func TestOrigin(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(expected), string(actual), "if this is intended: go test ./test/samples -update")
 
-	// With the defaults, a bare profile differs in nothing but the volume that exists and the type of disk.
+	// With the defaults, a bare profile differs in nothing but the volume that exists, the type of disk and its expansion.
 	bare, err := storage.Objects(storage.Default(), storage.Release{}, use(&config.Profiles[0]))
 	require.NoError(t, err)
 
+	assert.True(t, *bare.StorageClasses[0].AllowVolumeExpansion)
+	bare.StorageClasses[0].AllowVolumeExpansion = objects.StorageClasses[0].AllowVolumeExpansion
 	bare.StorageClasses[0].Parameters["type"] = objects.StorageClasses[0].Parameters["type"]
 	bare.Claims[0].Spec.VolumeName = objects.Claims[0].Spec.VolumeName
 	assert.Equal(t, objects.StorageClasses, bare.StorageClasses)

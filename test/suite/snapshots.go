@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,8 +25,11 @@ var (
 	SnapshotClasses = Snapshots.GroupVersion().WithResource("volumesnapshotclasses")
 )
 
+// installing lets one test at a time install CRDs: of two, one would find that they exist already.
+var installing sync.Mutex
+
 // InstallSnapshots installs the CRDs of external-snapshotter, as its module has them, into the shared
-// control plane, and waits until they are served. It may be called several times.
+// control plane, and waits until they are served. It may be called several times, and by parallel tests.
 func InstallSnapshots(tb testing.TB) {
 	tb.Helper()
 	command := exec.CommandContext(tb.Context(), "go", "mod", "download", "-json", snapshotter)
@@ -39,6 +43,8 @@ func InstallSnapshots(tb testing.TB) {
 	if err != nil || len(files) != 3 {
 		tb.Fatalf("the CRDs of %s are %q: %v", snapshotter, files, err)
 	}
+	installing.Lock()
+	defer installing.Unlock()
 	if _, err := envtest.InstallCRDs(RESTConfig(tb), envtest.CRDInstallOptions{Paths: files}); err != nil {
 		tb.Fatalf("install the CRDs of %s: %v", snapshotter, err)
 	}

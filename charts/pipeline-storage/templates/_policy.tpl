@@ -14,7 +14,7 @@ Fails where an upgrade would remove the webhook in the moment in which the polic
 policies up to seconds later, and meanwhile pods would start without storage.
 */}}
 {{- define "pipeline-storage.refuseJump" -}}
-{{- if ne .Values.mode "both" -}}
+{{- if and (ne .Values.mode "both") (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version) -}}
   {{- $name := include "pipeline-storage.clusterName" . -}}
   {{- $version := "admissionregistration.k8s.io/v1" -}}
   {{- $before := eq .Values.mode "policy" | ternary "MutatingWebhookConfiguration" "MutatingAdmissionPolicyBinding" -}}

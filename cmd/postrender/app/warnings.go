@@ -24,7 +24,7 @@ func warningsOf(report *postrender.Report) []string {
 	for i := range report.Workloads {
 		load := &report.Workloads[i]
 		for _, warning := range load.Warnings {
-			warnings = append(warnings, fmt.Sprintf("document %d %s/%s: %s", load.Document, load.Kind, load.Name, warning))
+			warnings = append(warnings, load.Title()+": "+warning)
 		}
 	}
 	return unique(append(warnings, report.Warnings...))

@@ -2,7 +2,8 @@ package app
 
 // What the program needs, for controller-gen, which writes config/rbac/role.yaml and
 // config/webhook/manifests.yaml from it (make generate). The chart has the same rights, with the reason of
-// every verb; test/chart compares the two.
+// every verb; test/chart compares the two. In policy mode the program reads policies in place of webhooks:
+// config/policy.
 
 // The cluster.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
@@ -12,7 +13,6 @@ package app
 // +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses,verbs=get;create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,verbs=get;list;watch
-// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=get;list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,resourceNames=pipeline-storage.pipeline-storage,verbs=patch
 
 // The program's own namespace.

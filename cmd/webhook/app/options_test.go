@@ -72,7 +72,9 @@ func TestParseOptionsRefuses(t *testing.T) {
 		},
 		"a policy and a webhook": {
 			complete + " --admission-policy ps",
-			[]string{"--admission-policy: it is for --webhook=false, and --webhook-configuration is for the webhook: remove one"},
+			[]string{
+				"--admission-policy: it is for --webhook=false, and --webhook-configuration is for the webhook: remove one",
+			},
 		},
 		"everything that is missing in policy mode": {"--webhook=false", []string{
 			"--admission-policy is missing: without a webhook it selects the namespaces that are served",

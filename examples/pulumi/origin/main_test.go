@@ -9,22 +9,16 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/examples/pulumi/record"
 )
 
-func TestTheProgramRegistersStorageAndAPod(t *testing.T) {
-	for backend, disk := range map[string]string{
-		"aws-ebs":    "vol-0123456789abcdef0",
-		"azure-disk": "/subscriptions/0000/resourceGroups/ml/providers/Microsoft.Compute/disks/pipelines",
-		"gce-pd":     "pipelines",
-	} {
-		t.Run(backend, func(t *testing.T) {
-			resources, err := record.Run(t, program, map[string]string{"backend": backend, "disk": disk})
-			require.NoError(t, err)
-			record.Equal(t, "testdata/"+backend+".json", resources)
-		})
-	}
-}
+func TestTheProgramRegistersThreeObjectsAndOneExport(t *testing.T) {
+	registered, err := record.Run(t, program, nil)
+	require.NoError(t, err)
+	record.Equal(t, "testdata/aws-ebs.json", registered)
 
-func TestAnUnknownBackendIsRefused(t *testing.T) {
-	resources, err := record.Run(t, program, map[string]string{"backend": "nfs", "disk": "d"})
-	assert.ErrorContains(t, err, `the backend "nfs" is not one of`)
-	assert.Empty(t, resources)
+	assert.Len(t, registered.Resources, 3)
+	assert.Equal(t, map[string]any{"persistent_volume_claim_name": "pvc-data-pipeline"}, registered.Exports)
+	for _, resource := range registered.Resources {
+		if resource.Inputs["kind"] != "StorageClass" {
+			assert.Equal(t, []string{"storage-class"}, resource.DependsOn, "%s names the class by reference", resource.Name)
+		}
+	}
 }

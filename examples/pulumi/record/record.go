@@ -19,8 +19,15 @@ import (
 
 var update = flag.Bool("update", false, "write the expected files")
 
-// Resource is a resource as the program registered it. Its JSON is the form of the expected
-// files.
+// Registered is all that a program registered. Its JSON is the form of the expected files.
+type Registered struct {
+	// Resources are sorted by type and name.
+	Resources []Resource `json:"resources"`
+	// Exports are the outputs of the stack, which other programs read: pulumi stack output NAME.
+	Exports map[string]any `json:"exports"`
+}
+
+// Resource is a resource as the program registered it.
 type Resource struct {
 	Type   string         `json:"type"`
 	Name   string         `json:"name"`
@@ -35,10 +42,10 @@ type Resource struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// Run runs the program of the test's directory and returns what it registered, by type and name.
+// Run runs the program of the test's directory and returns what it registered.
 // Settings are over the defaults of the directory's Pulumi.yaml. The mocks of Pulumi's SDK answer
 // for the engine: no plugin is started, and no network is used. An error is that of the program.
-func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Resource, error) {
+func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) (Registered, error) {
 	t.Helper()
 	project, err := workspace.LoadProject("Pulumi.yaml")
 	require.NoError(t, err)
@@ -53,22 +60,21 @@ func Run(t *testing.T, program pulumi.RunFunc, settings map[string]string) ([]Re
 		config[project.Name.String()+":"+key] = value
 	}
 
-	var recorder recorder
-	err = pulumi.RunErr(program, pulumi.WithMocks(project.Name.String(), "stack", &recorder), func(info *pulumi.RunInfo) {
-		info.Config = config
-	})
-	slices.SortFunc(recorder.resources, func(a, b Resource) int {
+	recorder := recorder{registered: Registered{Exports: map[string]any{}}}
+	mocks := pulumi.WithMocks(project.Name.String(), "stack", &recorder)
+	err = pulumi.RunErr(recorder.withExports(program), mocks, func(info *pulumi.RunInfo) { info.Config = config })
+	slices.SortFunc(recorder.registered.Resources, func(a, b Resource) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
 	})
-	return recorder.resources, err
+	return recorder.registered, err
 }
 
 // Equal compares what was registered with a file of expected resources. The repository's other
 // tests read these files. The flag -update writes the file instead. Its form is JSON, indented by
 // two spaces.
-func Equal(t *testing.T, file string, resources []Resource) {
+func Equal(t *testing.T, file string, registered Registered) {
 	t.Helper()
-	text, err := json.MarshalIndent(resources, "", "  ")
+	text, err := json.MarshalIndent(registered, "", "  ")
 	require.NoError(t, err)
 	text = append(text, '\n')
 	if *update {
@@ -82,8 +88,36 @@ func Equal(t *testing.T, file string, resources []Resource) {
 // recorder collects the registrations. The SDK registers resources concurrently, so that a mutex
 // guards the list.
 type recorder struct {
-	mutex     sync.Mutex
-	resources []Resource
+	mutex      sync.Mutex
+	registered Registered
+}
+
+// withExports runs a program and then collects its exports. The SDK waits for outputs of resources
+// before it ends; a plain value is there at once.
+func (r *recorder) withExports(program pulumi.RunFunc) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		if err := program(ctx); err != nil {
+			return err
+		}
+		for name, export := range ctx.GetCurrentExportMap() {
+			output, ok := export.(pulumi.Output)
+			if !ok {
+				r.export(name, export)
+				continue
+			}
+			output.ApplyT(func(value any) any {
+				r.export(name, value)
+				return value
+			})
+		}
+		return nil
+	}
+}
+
+func (r *recorder) export(name string, value any) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.registered.Exports[name] = value
 }
 
 // NewResource is called for each resource that the program registers; the stack itself is one. It
@@ -93,7 +127,7 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
 		request := args.RegisterRPC
-		r.resources = append(r.resources, Resource{
+		r.registered.Resources = append(r.registered.Resources, Resource{
 			Type: args.TypeToken, Name: args.Name, Inputs: args.Inputs.Mappable(), Version: request.GetVersion(),
 			Component: request.GetRemote(), Retained: request.GetRetainOnDelete(), DependsOn: names(request.GetDependencies()),
 		})

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -28,16 +29,28 @@ var scriptArguments = []string{"--namespace=pipelines", "--release=nightly"}
 
 func main() { pulumi.Run(program) }
 
+// deployments are the ways to deploy the chart, by the setting resource.
+var deployments = map[string]func(*pulumi.Context, *config.Config) error{"chart": asChart, "release": asRelease}
+
+// program deploys the chart and exports the claim's name as origin does, so that pods of other
+// programs can mount the claim.
 func program(ctx *pulumi.Context) error {
 	settings := config.New(ctx, "")
-	switch resource := settings.Require("resource"); resource {
-	case "chart":
-		return asChart(ctx, settings)
-	case "release":
-		return asRelease(ctx, settings)
-	default:
-		return fmt.Errorf("the resource %q is neither chart nor release", resource)
+	deploy, ok := deployments[settings.Require("resource")]
+	if !ok {
+		return fmt.Errorf("the resource %q is neither chart nor release", settings.Require("resource"))
 	}
+	if err := deploy(ctx, settings); err != nil {
+		return err
+	}
+	ctx.Export("persistent_volume_claim_name", pulumi.String(claimName(settings)))
+	return nil
+}
+
+// claimName is the claim that exists, or the name that the post-renderer gives to the release's
+// own: {release} in docs/configuration.md, claim.name.
+func claimName(settings *config.Config) string {
+	return cmp.Or(settings.Get("claim"), "pvc-data-pipeline."+name)
 }
 
 // asChart lets Pulumi render the chart and manage each object.

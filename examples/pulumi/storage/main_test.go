@@ -19,9 +19,9 @@ func TestTheProgramRegistersAChartWithItsPostRenderer(t *testing.T) {
 		"release": {"resource": "release"},
 	} {
 		t.Run(file, func(t *testing.T) {
-			resources, err := record.Run(t, program, settings)
+			registered, err := record.Run(t, program, settings)
 			require.NoError(t, err)
-			record.Equal(t, "testdata/"+file+".json", resources)
+			record.Equal(t, "testdata/"+file+".json", registered)
 		})
 	}
 }
@@ -31,9 +31,10 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 		`the resource "deployment" is neither chart nor release`: {"resource": "deployment"},
 		`a release takes the arguments of ./postrender.sh`:       {"resource": "release", "claim": "pvc-data-pipeline"},
 	} {
-		resources, err := record.Run(t, program, settings)
+		registered, err := record.Run(t, program, settings)
 		assert.ErrorContains(t, err, reason)
-		assert.Empty(t, resources)
+		assert.Empty(t, registered.Resources)
+		assert.Empty(t, registered.Exports)
 	}
 }
 

@@ -218,10 +218,10 @@ func (s *search) object(value map[string]any) (rest any, isObject bool) {
 	if !isEmbedded(value) || s.level > maxLevels || isAbove(s.pointer(), s.containers) {
 		return nil, false
 	}
-	objects, err := s.table.find(value, s.pointer(), "", "", s.level)
+	objects, err := s.table.find(value, s.around, s.pointer(), "", "", s.level)
 	if err != nil { // only the API server can judge what stands in a kind that is not known
 		o := identify(value, s.pointer(), "", "")
-		o.Problem = err.Error()
+		o.Around, o.Problem = s.around, err.Error()
 		objects = []Object{o}
 	}
 	if len(objects) > 0 && objects[0].Path == s.pointer() && !objects[0].isFound() { // it only surrounds the others

@@ -138,7 +138,17 @@ func TestEmbeddedObjectsInherit(t *testing.T) {
 		assert.Equal(t, "test", objects[i].Annotations[kinds.AnnotationHook])
 		assert.Equal(t, i > 0, objects[i].Deferred, "nothing shows when a program makes the object")
 	}
+	assert.Nil(t, objects[0].Around)
+	assert.Equal(t, "Trigger", objects[1].Around.Kind)
 	assert.Nil(t, objects[0].Content["spec"].(map[string]any)["a"], "it is found by itself")
+}
+
+func TestTitle(t *testing.T) {
+	for exp, of := range map[string][2]string{
+		"Job/train": {"Job", "train"}, "Job": {"Job", ""}, "object/train": {"", "train"}, "object": {"", ""},
+	} {
+		assert.Equal(t, exp, kinds.Title(of[0], of[1]))
+	}
 }
 
 // TestOwnRowGoesBeforeEmbeddedObject is about a row that leads into an object, as people wrote them before

@@ -9,6 +9,8 @@ import (
 type Object struct {
 	// Path is the JSON pointer of the object in its document; empty for the document itself.
 	Path string
+	// Around is the object in which it stands; nil for the document itself. It is to read.
+	Around *Object
 	// Group and Kind name its type; Namespace and Name are as written, and may be empty.
 	Group, Kind, Namespace, Name string
 	// Labels and Annotations are the object's own, not its pods'.
@@ -43,6 +45,18 @@ type Object struct {
 	row *Kind
 }
 
+// Title names an object in messages: KIND/NAME. It is the kind alone where there is no name, as in an
+// object that stands in another one.
+func Title(kind, name string) string {
+	if kind == "" {
+		kind = "object"
+	}
+	if name == "" {
+		return kind
+	}
+	return kind + "/" + name
+}
+
 // Find returns the objects of a decoded document: itself, and those that stand in it. The document is
 // made of map[string]any, []any, string, bool, [json.Number] and nil, as [encoding/json] decodes
 // it. An error names the part that has the wrong shape.
@@ -51,13 +65,16 @@ type Object struct {
 // its own kind wherever that is. The one around it comes first, unless it only wraps objects, as a List
 // does.
 func (k Table) Find(document map[string]any) ([]Object, error) {
-	return k.find(document, "", "", "", 0)
+	return k.find(document, nil, "", "", "", 0)
 }
 
-// find is [Table.Find] for an object at a pointer, with so many objects around it. The group and the
-// kind are those that a typed list gives its items; the object's own win.
-func (k Table) find(doc map[string]any, pointer, group, kind string, level int) ([]Object, error) {
+// find is [Table.Find] for an object at a pointer, in an object and with so many objects around it. The
+// group and the kind are those that a typed list gives its items; the object's own win.
+func (k Table) find(
+	doc map[string]any, around *Object, pointer, group, kind string, level int,
+) ([]Object, error) {
 	o := identify(doc, pointer, group, kind)
+	o.Around = around
 	row, known := k.Lookup(o.Group, o.Kind)
 	o.Known, o.PerNode, o.Deferred = known, row.PerNode, row.Deferred
 	o.ClusterScoped, o.Advice = row.ClusterScoped, row.Advice
@@ -65,7 +82,7 @@ func (k Table) find(doc map[string]any, pointer, group, kind string, level int) 
 		return []Object{o}, nil
 	}
 	if err := o.findPods(&row); err != nil {
-		return nil, fmt.Errorf("%s/%s: %w", o.Kind, o.Name, err)
+		return nil, fmt.Errorf("%s: %w", Title(o.Kind, o.Name), err)
 	}
 	nodes := wrappedNodes(doc, pointer, row.Objects)
 	_, isList := o.itemKind()
@@ -119,11 +136,11 @@ func (k Table) findWrapped(around *Object, nodes []node, level int) ([]Object, e
 		item, ok := n.value.(map[string]any)
 		switch {
 		case !ok && isList:
-			return nil, fmt.Errorf("%s/%s: %s is no object", around.Kind, around.Name, n.pointer)
+			return nil, fmt.Errorf("%s: %s is no object", Title(around.Kind, around.Name), n.pointer)
 		case !ok: // a field of such a kind may take text, too
 			continue
 		}
-		objects, err := k.find(item, n.pointer, itemGroup, itemKind, level)
+		objects, err := k.find(item, around, n.pointer, itemGroup, itemKind, level)
 		if err != nil {
 			return nil, err
 		}

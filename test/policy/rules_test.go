@@ -201,7 +201,7 @@ func TestPoliciesWarn(t *testing.T) {
 		"a volume of another configuration": {
 			``, `"volumes":[{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"older"}}],` +
 				`"containers":[{"name":"main","image":"a"}]`,
-			`volume "pipeline-storage" keeps its claim instead of "pvc-data-pipeline": it was rendered with another ` +
+			`volume "pipeline-storage" keeps the claim "older" instead of "pvc-data-pipeline": it was rendered with another ` +
 				`configuration`,
 		},
 	} {

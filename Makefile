@@ -15,6 +15,8 @@ REVISION ?= $(shell git rev-parse HEAD)
 CREATED ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
 # The name of the image in dist/image, and where it is pushed. The tag is the version.
 IMAGE ?= ghcr.io/pipeline-storage/pipeline-storage
+# Where the chart is pushed, as CHARTS/pipeline-storage.
+CHARTS ?= ghcr.io/pipeline-storage/charts
 MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
 	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
@@ -81,6 +83,13 @@ chart:
 	@$(call PART,helm3); packed=$$(mktemp -d); trap 'rm -rf "$$packed"' EXIT; mkdir -p dist; \
 		"$$part" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination "$$packed" >&2; \
 		go run ./hack/archive/repack "$$packed"/*.tgz dist/pipeline-storage-chart-$(VERSION).tgz
+
+.PHONY: chart-push
+## Push the chart of dist/ to a registry, below CHARTS. Prints its name with the digest.
+chart-push:
+	@$(call PART,helm4); out=$$("$$part" push dist/pipeline-storage-chart-$(VERSION).tgz "oci://$(CHARTS)" 2>&1) || \
+		{ echo "$$out" >&2; exit 1; }; \
+		awk -v name="$(CHARTS)/pipeline-storage" '/^Digest: / {print name "@" $$2}' <<<"$$out"
 
 .PHONY: release
 ## Fill a new dist/ with all that a release of VERSION needs and that can be made without a network: docs/releasing.md.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pipeline-storage/pipeline-storage/hack/archive"
 	"github.com/pipeline-storage/pipeline-storage/plugin"
+	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
 
 const fileMode = 0o644
@@ -34,7 +35,7 @@ type release struct {
 	sbom func(args ...string) ([]byte, error)
 }
 
-// download is what a manifest says about an archive.
+// download is an archive as a manifest has it.
 type download struct {
 	OS, Arch, URL, SHA256 string
 }
@@ -71,9 +72,9 @@ func (r release) pack(ctx context.Context, p plugin.Platform) (download, error) 
 	}
 	defer os.RemoveAll(work)
 
-	license, err := os.ReadFile("LICENSE")
+	license, err := readLicense()
 	if err != nil {
-		return download{}, fmt.Errorf("read the licence: %w; run this in the repository's directory", err)
+		return download{}, err
 	}
 	files := []archive.File{{Name: "LICENSE", Text: license}}
 	for _, program := range programs {
@@ -94,6 +95,14 @@ func (r release) pack(ctx context.Context, p plugin.Platform) (download, error) 
 	sum := sha256.Sum256(packed)
 	return download{p.OS, p.Arch, r.address() + "/" + r.archive(p), hex.EncodeToString(sum[:])},
 		os.WriteFile(filepath.Join(r.dist, r.archive(p)), packed, fileMode)
+}
+
+func readLicense() ([]byte, error) {
+	root, err := parts.Repository()
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(root, "LICENSE"))
 }
 
 // fill writes a manifest from its template.

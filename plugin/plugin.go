@@ -104,13 +104,15 @@ func Stage(ctx context.Context, dir, version string, platforms ...Platform) erro
 
 // Build builds a program of cmd so that the same sources give the same bytes on every machine. Without
 // -trimpath, -buildvcs=false and CGO_ENABLED=0 the bytes depend on the directory, the checkout and
-// the C compiler; flags and a workspace of the machine's own would change them, too. The program prints version; the working directory must be in this module.
+// the C compiler; flags and a workspace of the machine's own would change them, too. The program
+// prints version. The working directory must be in this module.
 // Source: Go, cmd/go "Compile packages and dependencies".
 func Build(ctx context.Context, name string, p Platform, version, file string) error {
 	flags := "-s -w -X " + commands + name + "/app.version=" + version
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags,
 		"-o", file, commands+name)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch, "GOFLAGS=-mod=readonly", "GOWORK=off")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch,
+		"GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s for %s/%s: %w\n%s", name, p.OS, p.Arch, err, out)
 	}

@@ -25,7 +25,9 @@ var (
 func TestEverybodyNamesTheSameFiles(t *testing.T) {
 	t.Parallel()
 	r := release{version: "1.2.3"}
-	for _, file := range []string{"docs/releasing.md", "docs/install-image.md", "Makefile", ".github/workflows/release.yaml"} {
+	for _, file := range []string{
+		"docs/releasing.md", "docs/install-image.md", "Makefile", ".github/workflows/release.yaml",
+	} {
 		text := string(read(t, filepath.Join(root, file)))
 		names := released.FindAllString(text, -1)
 		assert.NotEmpty(t, names, file)

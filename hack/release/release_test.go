@@ -152,7 +152,8 @@ func checkKrew(t *testing.T, r release) {
 	require.Len(t, manifest.Spec.Platforms, len(platforms()))
 	for i, p := range platforms() {
 		got := manifest.Spec.Platforms[i]
-		assert.Equal(t, p, plugin.Platform{OS: got.Selector.MatchLabels.OS, Arch: got.Selector.MatchLabels.Arch})
+		labels := got.Selector.MatchLabels
+		assert.Equal(t, p.OS+"/"+p.Arch, labels.OS+"/"+labels.Arch)
 		checkDownload(t, r, got.URI, got.SHA256, p)
 		assert.Contains(t, programs, got.Bin)
 		assert.Equal(t, got.Bin, got.Files[0].From)
@@ -160,18 +161,19 @@ func checkKrew(t *testing.T, r release) {
 }
 
 // stanza is where a formula has an archive for one platform.
-var stanza = regexp.MustCompile(`(?m)^  on_(\w+) do\n    on_(\w+) do\n      url "(.*)"\n      sha256 "(.*)"\n    end\n  end$`)
+var stanza = regexp.MustCompile(
+	`(?m)^  on_(\w+) do\n    on_(\w+) do\n      url "(.*)"\n      sha256 "(.*)"\n    end\n  end$`)
 
 func checkFormula(t *testing.T, r release) {
 	t.Helper()
 	text := string(read(t, filepath.Join(r.dist, formula)))
-	assert.True(t, strings.HasPrefix(text, "class PipelineStorage < Formula\n"), "Homebrew derives the class of the file's name")
+	assert.True(t, strings.HasPrefix(text, "class PipelineStorage < Formula\n"), "the class is derived from the name")
 	found := stanza.FindAllStringSubmatch(text, -1)
 	require.Len(t, found, len(platforms()))
 	for i, p := range platforms() {
 		goos := map[string]string{"linux": "linux", "macos": "darwin"}[found[i][1]]
 		arch := map[string]string{"intel": "amd64", "arm": "arm64"}[found[i][2]]
-		assert.Equal(t, p, plugin.Platform{OS: goos, Arch: arch})
+		assert.Equal(t, p.OS+"/"+p.Arch, goos+"/"+arch)
 		checkDownload(t, r, found[i][3], found[i][4], p)
 	}
 	blocks := regexp.MustCompile(`(?m)( do|^class .*|^  def .*)$`).FindAllString(text, -1)
@@ -232,7 +234,7 @@ func TestRefusesWhatIsNoVersion(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"", "v1.2.3", "1.2", "1.2.3+build", "1.2.3/..", "01.2.3", "1.2.3 "} {
 		err := run(t.Context(), []string{"-version", version})
-		assert.ErrorContains(t, err, "is no version of a release", version)
+		require.ErrorContains(t, err, "is no version of a release", version)
 	}
 	for _, version := range []string{"0.1.0", "1.2.3", "1.2.3-rc.1"} {
 		assert.Regexp(t, versions, version)

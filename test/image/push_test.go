@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +39,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	switch request.Method {
 	case http.MethodPost:
 		w.Header().Set("Location", fmt.Sprintf("%s%d", request.URL.Path, len(r.part)))
-		r.part[fmt.Sprint(len(r.part))] = ""
+		r.part[strconv.Itoa(len(r.part))] = ""
 		w.WriteHeader(http.StatusAccepted)
 	case http.MethodPatch:
 		r.part[key] += string(body)

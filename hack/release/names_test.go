@@ -38,6 +38,23 @@ func TestEverybodyNamesTheSameFiles(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameTargetsThatExist: the commands of these pages that need nothing but Go and make.
+func TestDocumentsNameTargetsThatExist(t *testing.T) {
+	t.Parallel()
+	makefile := string(read(t, filepath.Join(root, "Makefile")))
+	for _, file := range []string{"docs/releasing.md", "docs/install-image.md", ".github/workflows/release.yaml"} {
+		lines := strings.Join(command.FindAllString(string(read(t, filepath.Join(root, file))), -1), "\n")
+		targets := regexp.MustCompile(`\bmake (?:--[\w-]+ )*([a-z][\w-]*)`).FindAllStringSubmatch(lines, -1)
+		assert.NotEmpty(t, targets, file)
+		for _, target := range targets {
+			assert.Contains(t, makefile, "\n.PHONY: "+target[1]+"\n", "%s names it", file)
+		}
+	}
+}
+
+// command finds commands in code spans, on lines of their own, and in workflows.
+var command = regexp.MustCompile("(?m)`make [^`]+`|^ *make .*$|run: make .*$|\\$\\(make [^)]*\\)")
+
 func TestPluginIsNamedAsHelmInstallsIt(t *testing.T) {
 	t.Parallel()
 	var description struct{ Name string }

@@ -68,6 +68,7 @@ plugin:
 .PHONY: image
 ## Build the image of the Dockerfile for every platform into dist/image, without a container engine.
 image:
+	@rm -rf dist/image
 	@$(call PART,image); "$$part" build -context . -output dist/image -name "$(IMAGE):$(VERSION)" \
 		-build-arg VERSION=$(VERSION) -build-arg REVISION=$(REVISION)
 

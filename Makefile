@@ -92,11 +92,14 @@ chart-push:
 		{ echo "$$out" >&2; exit 1; }; \
 		awk -v name="$(CHARTS)/pipeline-storage" '/^Digest: / {print name "@" $$2}' <<<"$$out"
 
+# Another version of Go would compile other bytes.
+release release-check: export GOTOOLCHAIN := go$(shell awk '$$1 == "go" {print $$2}' tools/go.mod)
+
 .PHONY: release
 ## Fill a new dist/ with all that a release of VERSION needs and that can be made without a network: docs/releasing.md.
 release:
 	@rm -rf dist
-	@PLUGIN_SIGN_KEY= $(MAKE) --no-print-directory plugin chart image VERSION=$(VERSION)
+	@PLUGIN_SIGN_KEY= $(MAKE) --no-print-directory plugin chart image VERSION=$(VERSION) REVISION=$(REVISION)
 	@go run ./hack/release -version $(VERSION) -created $(CREATED)
 
 .PHONY: release-check

@@ -30,6 +30,7 @@ import (
 const (
 	root        = "../.."
 	layerDigest = "0000000000000000000000000000000000000000000000000000000000000001"
+	imageName   = "registry.example.com/team/pipeline-storage:1.2.3"
 	imageDigest = "0000000000000000000000000000000000000000000000000000000000000002"
 )
 
@@ -52,11 +53,12 @@ func made(t *testing.T) release {
 	blobs := filepath.Join(image, "blobs", "sha256")
 	require.NoError(t, os.MkdirAll(filepath.Join(r.dist, blobs), 0o700))
 	for file, content := range map[string][]byte{
-		r.helmPlugin():                     packed,
-		r.chart():                          text,
-		filepath.Join(image, "index.json"): []byte(`{"manifests": [{"digest": "sha256:` + imageDigest + `"}]}`),
-		filepath.Join(blobs, imageDigest):  []byte("{}"),
-		filepath.Join(blobs, layerDigest):  packed,
+		r.helmPlugin(): packed,
+		r.chart():      text,
+		filepath.Join(image, "index.json"): []byte(`{"manifests": [{"digest": "sha256:` + imageDigest +
+			`", "annotations": {"io.containerd.image.name": "` + imageName + `"}}]}`),
+		filepath.Join(blobs, imageDigest): []byte("{}"),
+		filepath.Join(blobs, layerDigest): packed,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(r.dist, file), content, 0o600))
 	}
@@ -190,7 +192,7 @@ func checkSBOM(t *testing.T, r release) {
 		Checksums                 []struct{ Algorithm, ChecksumValue string }
 		ExternalRefs              []struct{ ReferenceLocator string }
 	}
-	for file, want := range map[string][]string{r.filesSBOM(): r.archives(), r.imageSBOM(): {image}} {
+	for file, want := range map[string][]string{r.filesSBOM(): r.archives(), r.imageSBOM(): {imageName}} {
 		var document struct {
 			SPDXVersion   string
 			CreationInfo  struct{ Created string }
@@ -220,7 +222,7 @@ func checkSBOM(t *testing.T, r release) {
 				p := names[relation.RelatedSPDXElement]
 				described = append(described, p.Name)
 				wanted := imageDigest
-				if p.Name != image {
+				if p.Name != imageName {
 					wanted = sum(read(t, filepath.Join(r.dist, p.Name)))
 				}
 				assert.Equal(t, wanted, p.Checksums[0].ChecksumValue, p.Name)

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"debug/buildinfo"
@@ -29,6 +30,9 @@ type artifact struct {
 // standardLibrary is the name that vulnerability databases have for it.
 // Source: package-url/purl-spec, golang; Go, vuln.go.dev, module stdlib.
 const standardLibrary = "stdlib"
+
+// imageName is the annotation with the name of an image, as tools/image writes it.
+const imageName = "io.containerd.image.name"
 
 // read reads a file, or the layout in a directory.
 func read(path string) (artifact, error) {
@@ -61,7 +65,12 @@ func (a *artifact) readLayout(dir string) error {
 		return err
 	}
 
-	var index struct{ Manifests []struct{ Digest string } }
+	var index struct {
+		Manifests []struct {
+			Digest      string
+			Annotations map[string]string
+		}
+	}
 	if err := json.Unmarshal(text, &index); err != nil {
 		return fmt.Errorf("read index.json: %w", err)
 	}
@@ -71,6 +80,7 @@ func (a *artifact) readLayout(dir string) error {
 	}
 
 	a.image = true
+	a.name = cmp.Or(index.Manifests[0].Annotations[imageName], a.name)
 	a.sha256 = strings.TrimPrefix(index.Manifests[0].Digest, "sha256:")
 
 	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "*"))

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdxlib"
 )
 
 func main() {
@@ -70,5 +71,10 @@ func run(args []string, stdout io.Writer) error {
 		artifacts = append(artifacts, a)
 	}
 
-	return spdxjson.Write(document(o, artifacts), stdout, spdxjson.Indent("  "), spdxjson.EscapeHTML(false))
+	d := document(o, artifacts)
+	if err := spdxlib.ValidateDocument(d); err != nil {
+		return fmt.Errorf("the SBOM is not valid: %w", err)
+	}
+
+	return spdxjson.Write(d, stdout, spdxjson.Indent("  "), spdxjson.EscapeHTML(false))
 }

@@ -37,6 +37,7 @@ ARG VERSION=0.0.0-dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="pipeline-storage" \
       org.opencontainers.image.description="Durable storage for the pods of data pipelines: admission webhook and Helm post-renderer" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="https://github.com/pipeline-storage/pipeline-storage" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \

@@ -12,6 +12,13 @@ export GOFLAGS := -trimpath $(shell go env GOFLAGS)
 
 # The version that the binaries print. A release sets it to the tag without its v.
 VERSION ?= 0.1.0
+# The commit that is built, and its time, which stands for the time of the build: the same commit gives the same bytes.
+REVISION ?= $(shell git rev-parse HEAD)
+CREATED ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+# The name of the image in dist/image, and where it is pushed. The tag is the version.
+IMAGE ?= ghcr.io/pipeline-storage/pipeline-storage
+# Where the chart is pushed, as CHARTS/pipeline-storage.
+CHARTS ?= ghcr.io/pipeline-storage/charts
 MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
 	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
@@ -25,7 +32,7 @@ PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 # What the tests need, and what those on a real node need in addition.
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq kyverno \
-	csi csi-provisioner csi-snapshotter snapshot-controller
+	sbom actionlint csi csi-provisioner csi-snapshotter snapshot-controller
 # Packages whose tests wait, compute or compile for a minute. They begin first, so that nothing waits for them in the end.
 SLOW_TESTS := ./test/webhook ./test/image ./test/cost ./test/kinds ./test/samples ./test/chart ./test/alternatives ./test/policy
 # How long one fuzzer runs.
@@ -63,13 +70,44 @@ plugin:
 .PHONY: image
 ## Build the image of the Dockerfile for every platform into dist/image, without a container engine.
 image:
-	@$(call PART,image); "$$part" build -context . -output dist/image -build-arg VERSION=$(VERSION) \
-		-build-arg REVISION="$$(git rev-parse HEAD)"
+	@rm -rf dist/image
+	@$(call PART,image); "$$part" build -context . -output dist/image -name "$(IMAGE):$(VERSION)" \
+		-build-arg VERSION=$(VERSION) -build-arg REVISION=$(REVISION)
+
+.PHONY: image-push
+## Push dist/image as IMAGE:VERSION to a registry, without a container engine. Prints its name with the digest.
+image-push:
+	@$(call PART,image); "$$part" push -layout dist/image -name "$(IMAGE):$(VERSION)"
 
 .PHONY: chart
 ## Package the chart into dist/.
+# Helm packs the time of the build, so the package is packed again.
 chart:
-	@$(call PART,helm3); "$$part" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination dist
+	@$(call PART,helm3); packed=$$(mktemp -d); trap 'rm -rf "$$packed"' EXIT; mkdir -p dist; \
+		"$$part" package charts/pipeline-storage --version $(VERSION) --app-version $(VERSION) --destination "$$packed" >&2; \
+		go run ./hack/archive/repack "$$packed"/*.tgz dist/pipeline-storage-chart-$(VERSION).tgz
+
+.PHONY: chart-push
+## Push the chart of dist/ to a registry, below CHARTS. Prints its name with the digest.
+chart-push:
+	@$(call PART,helm4); out=$$("$$part" push dist/pipeline-storage-chart-$(VERSION).tgz "oci://$(CHARTS)" 2>&1) || \
+		{ echo "$$out" >&2; exit 1; }; \
+		awk -v name="$(CHARTS)/pipeline-storage" '/^Digest: / {print name "@" $$2}' <<<"$$out"
+
+# Another version of Go would compile other bytes.
+release release-check: export GOTOOLCHAIN := go$(shell awk '$$1 == "go" {print $$2}' tools/go.mod)
+
+.PHONY: release
+## Fill a new dist/ with all that a release of VERSION needs and that can be made without a network: docs/releasing.md.
+release:
+	@rm -rf dist
+	@PLUGIN_SIGN_KEY= $(MAKE) --no-print-directory plugin chart image VERSION=$(VERSION) REVISION=$(REVISION)
+	@go run ./hack/release -version $(VERSION) -created $(CREATED)
+
+.PHONY: release-check
+## Make the release in dist/ again in another directory, with another umask, locale and time zone, and compare every byte.
+release-check:
+	@VERSION=$(VERSION) REVISION=$(REVISION) CREATED=$(CREATED) IMAGE=$(IMAGE) hack/release-check.sh
 
 .PHONY: test
 # Without vet, which make lint runs and which would read every dependency again.
@@ -139,6 +177,11 @@ fuzz:
 ## Check the code with the linters of .golangci.yaml.
 lint:
 	@$(call PART,golangci-lint); "$$part" run --allow-serial-runners ./...
+
+.PHONY: vulnerabilities
+## Compare what the programs call with the Go vulnerability database. Needs the network.
+vulnerabilities:
+	@$(call PART,govulncheck); "$$part" ./...
 
 .PHONY: generate
 ## Write the generated files: go.mod, the tables of both READMEs, docs/backends.md, docs/configuration.md and docs/operations.md,

@@ -9,7 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"github.com/pipeline-storage/pipeline-storage/hack/archive"
 )
 
 // Packager packs the plugin as Helm 4 installs it.
@@ -28,13 +29,9 @@ type Packager struct {
 	PassphraseFile string
 }
 
-// epoch is the time of every file in the package, so that the same sources give the same bytes. No
-// archive format that is in use can hold an earlier time.
-var epoch = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
-
 // Package builds the plugin, packs it into destination, and signs it if there is a key. It installs
 // the result in a directory of its own to prove that Helm accepts it. It returns the path of the
-// package; a signature is beside it, with .prov behind.
+// package; a signature is beside it, with .prov behind. The same sources give the same package, unless it is signed.
 func (p Packager) Package(ctx context.Context, destination string) (string, error) {
 	if p.SignKey != "" && p.Keyring == "" {
 		return "", fmt.Errorf("to sign with the key %q, name a keyring that holds it: gpg "+
@@ -48,9 +45,6 @@ func (p Packager) Package(ctx context.Context, destination string) (string, erro
 
 	staged := filepath.Join(work, "staged")
 	if err := Stage(ctx, staged, p.Version, p.Platforms...); err != nil {
-		return "", err
-	}
-	if err := setTimes(staged); err != nil {
 		return "", err
 	}
 	text, err := os.ReadFile(filepath.Join(staged, manifestFile))
@@ -87,8 +81,10 @@ func (p Packager) pack(ctx context.Context, work, staged, file string) error {
 	if p.PassphraseFile != "" {
 		args = append(args, "--passphrase-file", p.PassphraseFile)
 	}
-	_, err := p.helm(ctx, work, args...)
-	return err
+	if _, err := p.helm(ctx, work, args...); err != nil || p.SignKey != "" {
+		return err // the signature is for the bytes that Helm packed
+	}
+	return archive.Repack(file, file) // Helm packs the times, the owner and the modes of the staged files
 }
 
 // verify lets Helm check the signature and install the package. A package that Helm installs and
@@ -134,20 +130,4 @@ func (p Packager) helm(ctx context.Context, home string, args ...string) (string
 		return "", fmt.Errorf("helm %s: %w\n%s", strings.Join(args[:2], " "), err, out)
 	}
 	return string(out), nil
-}
-
-// setTimes gives every file and directory below dir the same time. os.Root keeps it inside of dir,
-// also where a link leads out of it.
-func setTimes(dir string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("set the times of the plugin's files: %w", err)
-	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return root.Chtimes(path, epoch, epoch)
-	})
 }

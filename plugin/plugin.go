@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	program = "github.com/pipeline-storage/pipeline-storage/cmd/postrender"
+	program  = "postrender"
+	commands = "github.com/pipeline-storage/pipeline-storage/cmd/"
 	// Helm only looks at the name of this file.
 	manifestFile = "plugin.yaml"
 
@@ -94,24 +95,26 @@ func Stage(ctx context.Context, dir, version string, platforms ...Platform) erro
 		return fmt.Errorf("write the plugin's description: %w", err)
 	}
 	for _, p := range platforms {
-		if err := build(ctx, p, m.Version, filepath.Join(dir, filepath.FromSlash(p.binary()))); err != nil {
+		if err := Build(ctx, program, p, m.Version, filepath.Join(dir, filepath.FromSlash(p.binary()))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// build builds postrender so that the same sources give the same bytes on every machine. Without
+// Build builds a program of cmd so that the same sources give the same bytes on every machine. Without
 // -trimpath, -buildvcs=false and CGO_ENABLED=0 the bytes depend on the directory, the checkout and
-// the C compiler.
+// the C compiler; flags and a workspace of the machine's own would change them, too. The program
+// prints version. The working directory must be in this module.
 // Source: Go, cmd/go "Compile packages and dependencies".
-func build(ctx context.Context, p Platform, version, file string) error {
-	flags := "-s -w -X " + program + "/app.version=" + version
+func Build(ctx context.Context, name string, p Platform, version, file string) error {
+	flags := "-s -w -X " + commands + name + "/app.version=" + version
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags,
-		"-o", file, program)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch)
+		"-o", file, commands+name)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch,
+		"GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build postrender for %s/%s: %w\n%s", p.OS, p.Arch, err, out)
+		return fmt.Errorf("build %s for %s/%s: %w\n%s", name, p.OS, p.Arch, err, out)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pipeline-storage/pipeline-storage/hack/archive"
 	"github.com/pipeline-storage/pipeline-storage/plugin"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
@@ -122,7 +123,12 @@ func TestPackageHasDescriptionAndProgram(t *testing.T) {
 
 func TestPackageIsReproducible(t *testing.T) {
 	t.Parallel()
-	first, err := os.ReadFile(pack(t, plugin.Packager{}))
+	file := pack(t, plugin.Packager{})
+	for name, header := range entriesOf(t, file) {
+		assert.Empty(t, header.Uname, "%s: a user's name would change the bytes", name)
+		assert.True(t, archive.Epoch.Equal(header.ModTime), "%s: so would a time", name)
+	}
+	first, err := os.ReadFile(file)
 	require.NoError(t, err)
 	second, err := os.ReadFile(pack(t, plugin.Packager{}))
 	require.NoError(t, err)
@@ -182,8 +188,8 @@ func entriesOf(t *testing.T, file string) map[string]*tar.Header {
 	unzipped, err := gzip.NewReader(f)
 	require.NoError(t, err)
 	entries := map[string]*tar.Header{}
-	for archive := tar.NewReader(unzipped); ; {
-		header, err := archive.Next()
+	for packed := tar.NewReader(unzipped); ; {
+		header, err := packed.Next()
 		if errors.Is(err, io.EOF) {
 			return entries
 		}

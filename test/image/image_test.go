@@ -132,6 +132,7 @@ func checkConfiguration(t *testing.T, image platformImage) {
 		"org.opencontainers.image.title": "pipeline-storage",
 		"org.opencontainers.image.description": "Durable storage for the pods of data pipelines: admission webhook and " +
 			"Helm post-renderer",
+		"org.opencontainers.image.licenses":  "Apache-2.0",
 		"org.opencontainers.image.source":    "https://github.com/pipeline-storage/pipeline-storage",
 		"org.opencontainers.image.version":   version,
 		"org.opencontainers.image.revision":  revision,

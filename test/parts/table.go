@@ -97,6 +97,10 @@ var (
 		"gofumpt":   {module: ".", pkg: "mvdan.cc/gofumpt", cpu: 3},
 		"benchstat": {module: ".", pkg: "golang.org/x/perf/cmd/benchstat", cpu: 3},
 
+		"sbom":        {module: "release", pkg: ".", cpu: 4},
+		"actionlint":  {module: "release", pkg: "github.com/rhysd/actionlint/cmd/actionlint", cpu: 8},
+		"govulncheck": {module: "release", pkg: "golang.org/x/vuln/cmd/govulncheck", cpu: 8},
+
 		"kubelet": {module: "controlplane", pkg: kubernetes + "/cmd/kubelet", stamps: kubeStamps, cpu: 43},
 		"containerd": {
 			module: "node", pkg: containerd + "/cmd/containerd", tags: containerdTags, cpu: 62,

@@ -3,8 +3,9 @@
 //
 //	image check -context ../..
 //	image build -context ../.. -output DIR -build-arg VERSION=1.2.3
+//	image push -layout DIR -name REGISTRY/REPOSITORY:TAG
 //
-// Both let BuildKit's own frontend read the Dockerfile. check prints what its rules find, all of
+// push sends what build made to a registry, byte for byte. The other two let BuildKit's own frontend read the Dockerfile. check prints what its rules find, all of
 // them, and fails on any finding. build executes the graph of steps that the frontend makes of the
 // Dockerfile, adds its image configuration and writes an OCI layout. So there is no second
 // description of the image that could drift from the first.
@@ -29,7 +30,8 @@ import (
 const usage = `usage:
   image check [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]...
   image build [-context DIR] [-file Dockerfile] [-build-arg NAME=VALUE]... -output DIR [-append] [-target STAGE]
-    [-platform LIST] [-name NAME]`
+    [-platform LIST] [-name NAME]
+  image push -layout DIR -name REGISTRY/REPOSITORY:TAG`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,6 +50,7 @@ type options struct {
 	context   string
 	file      string
 	output    string
+	layout    string
 	target    string
 	append    bool
 	platforms string
@@ -72,7 +75,9 @@ func (a arguments) Set(text string) error {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	commands := map[string]func(context.Context, options, io.Writer) error{"check": check, "build": build}
+	commands := map[string]func(context.Context, options, io.Writer) error{
+		"check": check, "build": build, "push": push,
+	}
 
 	if len(args) == 0 || commands[args[0]] == nil {
 		return errors.New(usage)
@@ -91,9 +96,15 @@ func parse(command string, args []string) (options, error) {
 
 	flags := flag.NewFlagSet("image "+command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error is reported once, by main
-	flags.StringVar(&o.context, "context", ".", "directory that the Dockerfile copies from")
-	flags.StringVar(&o.file, "file", "", "the Dockerfile (default: Dockerfile in the context)")
-	flags.Var(o.buildArgs, "build-arg", "value of an ARG, as NAME=VALUE")
+
+	if command == "push" {
+		flags.StringVar(&o.layout, "layout", "", "directory of the OCI layout with the image")
+		flags.StringVar(&o.name, "name", "", "where to push it (registry/repository:tag)")
+	} else {
+		flags.StringVar(&o.context, "context", ".", "directory that the Dockerfile copies from")
+		flags.StringVar(&o.file, "file", "", "the Dockerfile (default: Dockerfile in the context)")
+		flags.Var(o.buildArgs, "build-arg", "value of an ARG, as NAME=VALUE")
+	}
 
 	if command == "build" {
 		flags.StringVar(&o.output, "output", "", "new directory for the OCI layout")
@@ -112,6 +123,8 @@ func parse(command string, args []string) (options, error) {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case command == "build" && o.output == "":
 		return options{}, errors.New("-output is required")
+	case command == "push" && (o.layout == "" || o.name == ""):
+		return options{}, errors.New("-layout and -name are required")
 	case o.file == "":
 		o.file = filepath.Join(o.context, "Dockerfile")
 	}

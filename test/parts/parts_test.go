@@ -237,7 +237,7 @@ func TestRefusesUnknownName(t *testing.T) {
 
 	_, err := Path(t.Context(), "helm5")
 
-	require.ErrorContains(t, err, `there is no part "helm5": use one of benchstat, bridge, `)
+	require.ErrorContains(t, err, `there is no part "helm5": use one of actionlint, benchstat, bridge, `)
 }
 
 func TestRequiresRepository(t *testing.T) {

@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -94,7 +92,7 @@ func makeBackends() ([]byte, error) {
 			"bindingMode":    string(profile.StorageClass.VolumeBindingMode),
 			"fsType":         storage.ClassParameterFSType,
 			"clusterDefault": storage.ClusterDefault,
-			"podVolume":      profile.VolumeName(), "maxNames": strconv.Itoa(inject.MaxNames),
+			"podVolume":      profile.VolumeName(),
 		},
 		"reserved": map[string][]reserved{
 			"paths":     rows(storage.ReservedPaths),

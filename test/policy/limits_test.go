@@ -53,6 +53,10 @@ func TestCostStaysBelowTheLimits(t *testing.T) {
 	_, refused = p.admit(t.Context(), p.policy, largePod(101, 0))
 	assert.Equal(t, "Pod/a: the pod would get over 2000 mounts, more than policies can add: use fewer profiles, "+
 		"or mode: webhook", refused)
+	_, refused = p.admit(t.Context(), p.policy, strings.Replace(largePod(1, 0), `"labels"`,
+		`"annotations":{"pipeline-storage.io/profiles":"p0","pipeline-storage.io/exclude-containers":"`+
+			strings.Repeat("a,", 50_000)+`"},"labels"`, 1))
+	assert.Equal(t, "Pod/a: annotation pipeline-storage.io/exclude-containers: lists more than 200 names", refused)
 	_, refused = p.admit(t.Context(), p.policy, largePod(100, 200))
 	assert.Contains(t, refused, "cost limit exceeded")
 	assert.Less(t, len(refused), 1000, refused)

@@ -108,6 +108,8 @@ const annotatedProfiles = `profiles:
     {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-public]}]}}
 - {name: ml, mount: {path: /ml}, namespaceSelector: {matchExpressions: [
     {key: team, operator: In, values: [ml, gpu]}, {key: team, operator: Exists}, {key: zone, operator: DoesNotExist}]}}
+- {name: unlabelled, mount: {path: /unlabelled}, namespaceSelector: {matchExpressions: [
+    {key: team, operator: In, values: [""]}]}}
 - {name: disk, mount: {path: /disk}, volume: {handle: vol-1, namespace: other}}
 `
 
@@ -134,6 +136,8 @@ var annotations = []string{
 	`"profiles":"models,default","models.read-only":"true","default.sub-path":"x","models.sub-path":"y"`,
 	`"profiles":"models,default","default.containers":""`, `"profiles":"models,gone","default.containers":"absent"`,
 	`"injected":"models"`, `"injected":"forged, default,default"`, `"selected-by":"namespace"`, `"no-such":"x"`,
+	`"profiles":"unlabelled"`, `"sub-path":"a\nb"`, `"profiles":"` + strings.Repeat("y", 6000) + `"`,
+	`"sub-path":"{` + strings.Repeat("x", 6000) + `}"`,
 	`"containers":"` + strings.Repeat("a,b", 3) + `"`,
 }
 

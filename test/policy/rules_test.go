@@ -156,7 +156,7 @@ func TestNoPodStartsWithoutItsStorage(t *testing.T) {
 		Delete(t.Context(), name, metav1.DeleteOptions{}))
 	suite.Eventually(t, "pods should be refused", func(ctx context.Context) error {
 		_, refused := p.admit(ctx, p.policy, pod)
-		const want = `Pod/a: container "main" has no storage: the MutatingAdmissionPolicy did not mount it`
+		const want = `Pod/a: container "main" has no storage: the MutatingAdmissionPolicy did not mount it. `
 		if !strings.HasPrefix(refused, want) {
 			return fmt.Errorf("it is %q", refused)
 		}
@@ -187,7 +187,8 @@ func TestPoliciesWarn(t *testing.T) {
 		"a misspelt annotation": {
 			`"pipeline-storage.io/mountpath":"/x","default.pipeline-storage.io/profile":"models","example.com/a":"b"`,
 			`"containers":[{"name":"main","image":"a"}]`,
-			`annotation default.pipeline-storage.io/profile, pipeline-storage.io/mountpath is not known and does nothing`,
+			`annotation default.pipeline-storage.io/profile is not known and does nothing; annotation ` +
+				`pipeline-storage.io/mountpath is not known and does nothing`,
 		},
 		"a container that is not there": {
 			`"pipeline-storage.io/exclude-containers":"mian"`, `"containers":[{"name":"main","image":"a"}]`,
@@ -197,6 +198,17 @@ func TestPoliciesWarn(t *testing.T) {
 			``, `"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"main","image":"a","volumeMounts":[` +
 				`{"name":"v","mountPath":"/data/v"}]}]`,
 			`container "main": mount path /data nests with /data/v of volume "v"`,
+		},
+		"a profile that is gone": {
+			`"pipeline-storage.io/profiles":"gone"`, `"volumes":[{"name":"pipeline-storage-gone","persistentVolumeClaim":` +
+				`{"claimName":"c"}}],"containers":[{"name":"main","image":"a"}]`,
+			`there is no profile "gone" any more: the pod keeps its volume as it is`,
+		},
+		"more mounts within the mount than a sentence has": {
+			``, `"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"main","image":"a","volumeMounts":[` +
+				`{"name":"v","mountPath":"/data/a\n\u0001"},{"name":"v","mountPath":"/data/b"},{"name":"v","mountPath":"/data/c"},` +
+				`{"name":"v","mountPath":"/data/d"},{"name":"v","mountPath":"/data/e"}]}]`,
+			`nests with /data/c of volume "v"; and 2 more`,
 		},
 		"a volume of another configuration": {
 			``, `"volumes":[{"name":"pipeline-storage","persistentVolumeClaim":{"claimName":"older"}}],` +

@@ -58,6 +58,7 @@ of the first, which has added the label.
 {{- $optIn := .root.Values.optIn | default dict -}}
 {{- with $optIn.podSelector -}}
   {{- include "pipeline-storage.requirePodSelector" . -}}
+  {{- include "pipeline-storage.refuseSelector" (list "optIn.podSelector:" .) -}}
 {{- end -}}
 {{- $others := list (dict "key" "app.kubernetes.io/name" "operator" "NotIn" "values" (list "pipeline-storage")) -}}
 {{- $pods := $optIn.podSelector | default dict -}}
@@ -121,8 +122,9 @@ The parameters of the policies, as the data of a ConfigMap: text only, lists wit
 {{- end -}}
 {{- $names := list -}}
 {{- $defaults := list -}}
+{{- $taken := dict -}}
 {{- $data := dict
-      "maxNames" $known.defaults.maxNames
+      "maxNames" "200"
       "namespaceLabel" ($optIn.namespaceLabel | default false | toString)
       "reservedPaths" (join "\n" $reserved) -}}
 {{- range $profile := .Values.config.profiles -}}
@@ -157,6 +159,16 @@ The parameters of the policies, as the data of a ConfigMap: text only, lists wit
   -}}
     {{- $_ := set $data (printf "%s.%s" $profile.name $field) $value -}}
   {{- end -}}
+  {{- $unique := list (printf "name %s" .name) (printf "claim %s" (get $data (printf "%s.claim" .name))) (printf "path %s" (get $data (printf "%s.path" .name) | clean)) -}}
+  {{- range kindIs "slice" $env | ternary $env (list $env) -}}
+    {{- $unique = append $unique (printf "env %s" .) -}}
+  {{- end -}}
+  {{- range $unique -}}
+    {{- if hasKey $taken . -}}
+      {{- fail (printf "config.profiles: profile %q: %s: another profile has it, or this one twice" $profile.name .) -}}
+    {{- end -}}
+    {{- $_ := set $taken . true -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $data "profiles" (join "," $names) -}}
@@ -171,7 +183,7 @@ The parameters of the policies, as the data of a ConfigMap: text only, lists wit
   {{- $lines = append $lines (printf "%s Equals %s" $key $value) -}}
 {{- end -}}
 {{- range .matchExpressions -}}
-  {{- $lines = append $lines (printf "%s %s %s" .key .operator (join "," (.values | default list | sortAlpha)) | trim) -}}
+  {{- $lines = append $lines (printf "%s %s %s" .key .operator (join "," (.values | default list | sortAlpha))) -}}
 {{- end -}}
 {{- join "\n" (sortAlpha $lines) -}}
 {{- end -}}
@@ -195,17 +207,70 @@ The parameters of the policies, as the data of a ConfigMap: text only, lists wit
 {{- join "," $parts -}}
 {{- end -}}
 
-{{/* Fails for a field of a profile that the policies cannot serve. */}}
+{{/*
+Fails for a field of a profile that the policies cannot serve, and for a value that the program refuses when it starts: policies act
+at once, and without claims there is no program. The rules are those of pkg/inject/storage.
+*/}}
 {{- define "pipeline-storage.refuseInPolicies" -}}
 {{- $where := printf "config.profiles: profile %q:" .name -}}
+{{- $mount := .mount | default dict -}}
+{{- $subPath := $mount.subPath | default "" -}}
+{{- $path := $mount.path | default "/" -}}
+{{- $claim := dig "name" "" (.claim | default dict) | default "" | replace "{namespace}" "x" -}}
+{{- $env := .env | default list -}}
+{{- $label := "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" -}}
+{{- $parent := "(^|/)[.][.](/|$)" -}}
 {{- if .colocate -}}
   {{- fail (printf "%s colocate: policies cannot keep pods on one node: leave it out, or set mode: webhook" $where) -}}
-{{- end -}}
-{{- $subPath := dig "subPath" "" (.mount | default dict) | default "" -}}
-{{- if regexMatch "[{}]" (replace "{namespace}" "" $subPath) -}}
+{{- else if regexMatch "[{}]" (replace "{namespace}" "" $subPath) -}}
   {{- fail (printf "%s mount.subPath %s: of the placeholders, policies fill {namespace} only: use that one, or set mode: webhook" $where $subPath) -}}
-{{- end -}}
-{{- if gt (len .name) 46 -}}
+{{- else if not (regexMatch $label .name) -}}
+  {{- fail (printf "%s name: it must be a DNS label: lower case letters, digits and hyphens" $where) -}}
+{{- else if gt (len .name) 46 -}}
   {{- fail (printf "%s name: policies need one of at most 46 characters, because the volume in a pod is named after it: choose a shorter one, or set mode: webhook" $where) -}}
+{{- else if or (not (hasPrefix "/" $path)) (contains ":" $path) (regexMatch $parent $path) (regexMatch "\\p{Cc}" $path) -}}
+  {{- fail (printf "%s mount.path %q: it must be an absolute path without two dots, a colon or control characters" $where $path) -}}
+{{- else if or (hasPrefix "/" $subPath) (regexMatch $parent $subPath) (regexMatch "\\p{Cc}" $subPath) -}}
+  {{- fail (printf "%s mount.subPath %q: it must be a relative path without two dots or control characters" $where $subPath) -}}
+{{- else if and $claim (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" $claim)) -}}
+  {{- fail (printf "%s claim.name %q: it must be a DNS name" $where $claim) -}}
+{{- end -}}
+{{- range $name := kindIs "slice" $env | ternary $env (list $env) -}}
+  {{- if not (regexMatch "^[-._a-zA-Z][-._a-zA-Z0-9]*$" $name) -}}
+    {{- fail (printf "%s env %q: it is no name of an environment variable" $where $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $field := list "containers" "excludeContainers" -}}
+  {{- range $name := get $mount $field | default list -}}
+    {{- if not (regexMatch $label $name) -}}
+      {{- fail (printf "%s mount.%s %q: it is no name of a container" $where $field $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- include "pipeline-storage.refuseSelector" (list (printf "%s namespaceSelector:" $where) (.namespaceSelector | default dict)) -}}
+{{- end -}}
+
+{{/* Fails for a label selector that the API server would not take: list WHERE SELECTOR. */}}
+{{- define "pipeline-storage.refuseSelector" -}}
+{{- $where := first . -}}
+{{- $selector := last . -}}
+{{- $requirements := $selector.matchExpressions | default list -}}
+{{- range $key, $value := $selector.matchLabels -}}
+  {{- $requirements = append $requirements (dict "key" $key "operator" "In" "values" (list $value)) -}}
+{{- end -}}
+{{- range $requirements -}}
+  {{- $values := .values | default list -}}
+  {{- if not (regexMatch "^([-a-z0-9.]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$" .key) -}}
+    {{- fail (printf "%s %q is no key of a label" $where .key) -}}
+  {{- else if not (has .operator (list "In" "NotIn" "Exists" "DoesNotExist")) -}}
+    {{- fail (printf "%s operator %q: it must be In, NotIn, Exists or DoesNotExist" $where .operator) -}}
+  {{- else if ne (empty $values) (has .operator (list "Exists" "DoesNotExist")) -}}
+    {{- fail (printf "%s %s: In and NotIn need values, Exists and DoesNotExist have none" $where .key) -}}
+  {{- end -}}
+  {{- range $values -}}
+    {{- if not (regexMatch "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$" (toString .)) -}}
+      {{- fail (printf "%s %q is no value of a label" $where (toString .)) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -17,9 +17,10 @@ opt-in label by (what the program calls it), on (whether it selects anything) an
 */}}
 {{- define "pipeline-storage.servedNamespaces" -}}
 {{- $values := .root.Values -}}
+{{- $served := $values.namespaceSelector | default dict -}}
 {{- $excluded := append ($values.excludedNamespaces | default list) .root.Release.Namespace -}}
 {{- $namespaces := .namespaces | default dict -}}
-{{- with $values.namespaceSelector.matchLabels -}}
+{{- with $served.matchLabels -}}
 matchLabels:
   {{- toYaml . | nindent 2 }}
 {{ end -}}
@@ -34,7 +35,7 @@ matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: DoesNotExist
   {{- end }}
-  {{- with $values.namespaceSelector.matchExpressions }}
+  {{- with $served.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- range $key, $value := $namespaces.matchLabels }}

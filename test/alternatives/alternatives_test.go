@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
@@ -84,7 +85,11 @@ var alternatives = []alternative{
 		files: []string{"class.yaml"}, perApplication: []string{"kustomize/kustomization.yaml", "claim.yaml"},
 	},
 	{name: "postrender", title: "our post-renderer", files: []string{"storage.yaml"}, start: startPostrender},
-	{name: "webhook", title: "our webhook", files: []string{"values.yaml"}, start: startWebhook},
+	{name: "webhook", title: "our webhook", files: []string{"values.yaml"}, start: startChart("values.yaml")},
+	{
+		name: "policy-mode", title: "our policy mode", start: startChart("policy-values.yaml"),
+		files: []string{"policy-values.yaml"},
+	},
 }
 
 // observed is what a test has seen of an alternative, as testdata/NAME.out.yaml has it.
@@ -97,6 +102,7 @@ type observed struct {
 
 // TestAlternatives installs one after the other, because each is for the whole cluster.
 func TestAlternatives(t *testing.T) {
+	defer removeDirectories(t)
 	for _, a := range alternatives {
 		t.Run(a.name, func(t *testing.T) {
 			r := a.start(t)
@@ -114,5 +120,15 @@ func TestAlternatives(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, string(expected), string(text), "if this is intended: go test ./test/alternatives -update")
 		})
+	}
+}
+
+// removeDirectories removes those that the provisioner made, all of them empty, for the volumes that are retained.
+func removeDirectories(t *testing.T) {
+	t.Helper()
+	volumes, err := suite.Kubernetes(t).CoreV1().PersistentVolumes().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, v := range volumes.Items {
+		assert.NoError(t, os.Remove(v.Spec.HostPath.Path))
 	}
 }

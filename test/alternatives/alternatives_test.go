@@ -1,8 +1,3 @@
-// Package alternatives_test runs what else gives pods a claim, beside both paths of this repository, in a real
-// control plane. What each makes of the pods of testdata/pods.yaml, and what it costs, is in testdata/NAME.out.yaml.
-// docs/alternatives.md has tables of these files.
-//
-// Nothing here is measured in seconds: what is counted is the same on every machine.
 package alternatives_test
 
 import (
@@ -16,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -27,10 +21,6 @@ const (
 	mountPath = "/data"
 	variable  = "PIPELINE_STORAGE_PATH"
 )
-
-func TestMain(m *testing.M) {
-	os.Exit(suite.Main(m, controlplane.Options{Controllers: true, AuditLog: true}))
-}
 
 // alternative is a way to give pods their storage. Each is a column of the tables.
 type alternative struct {

@@ -24,7 +24,7 @@ import (
 type pod = corev1.Pod
 
 // longestCell is how many characters of a message a cell has.
-const longestCell = 160
+const longestCell = 170
 
 // pods are those of testdata/pods.yaml.
 func pods(t *testing.T) []*pod {

@@ -1,8 +1,3 @@
-// Package alternatives_test runs what else gives pods a claim, beside both paths of this repository, in a real
-// control plane. What each makes of the pods of testdata/pods.yaml, and what it costs, is in testdata/NAME.out.yaml.
-// docs/alternatives.md has tables of these files.
-//
-// Nothing here is measured in seconds: what is counted is the same on every machine.
 package alternatives_test
 
 import (
@@ -13,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pipeline-storage/pipeline-storage/test/controlplane"
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
@@ -26,10 +21,6 @@ const (
 	mountPath = "/data"
 	variable  = "PIPELINE_STORAGE_PATH"
 )
-
-func TestMain(m *testing.M) {
-	os.Exit(suite.Main(m, controlplane.Options{Controllers: true, AuditLog: true}))
-}
 
 // alternative is a way to give pods their storage. Each is a column of the tables.
 type alternative struct {
@@ -84,7 +75,11 @@ var alternatives = []alternative{
 		files: []string{"class.yaml"}, perApplication: []string{"kustomize/kustomization.yaml", "claim.yaml"},
 	},
 	{name: "postrender", title: "our post-renderer", files: []string{"storage.yaml"}, start: startPostrender},
-	{name: "webhook", title: "our webhook", files: []string{"values.yaml"}, start: startWebhook},
+	{name: "webhook", title: "our webhook", files: []string{"values.yaml"}, start: startChart("values.yaml")},
+	{
+		name: "policy-mode", title: "our policy mode", start: startChart("policy-values.yaml"),
+		files: []string{"policy-values.yaml"},
+	},
 }
 
 // observed is what a test has seen of an alternative, as testdata/NAME.out.yaml has it.
@@ -97,6 +92,7 @@ type observed struct {
 
 // TestAlternatives installs one after the other, because each is for the whole cluster.
 func TestAlternatives(t *testing.T) {
+	defer removeDirectories(t)
 	for _, a := range alternatives {
 		t.Run(a.name, func(t *testing.T) {
 			r := a.start(t)
@@ -114,5 +110,15 @@ func TestAlternatives(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, string(expected), string(text), "if this is intended: go test ./test/alternatives -update")
 		})
+	}
+}
+
+// removeDirectories removes those that the provisioner made, all of them empty, for the volumes that are retained.
+func removeDirectories(t *testing.T) {
+	t.Helper()
+	volumes, err := suite.Kubernetes(t).CoreV1().PersistentVolumes().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, v := range volumes.Items {
+		assert.NoError(t, os.Remove(v.Spec.HostPath.Path))
 	}
 }

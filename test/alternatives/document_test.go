@@ -70,11 +70,16 @@ func factTable(seen []observed) string {
 	return table.String() + "\n"
 }
 
-// row writes a row with a cell of each alternative. What has not run here is not in its file.
+// row writes a row with a cell of each alternative. What has not run here is not in its file. The sentence
+// of a refusal is not repeated in the next column.
 func row(table *strings.Builder, title string, seen []observed, cell func(observed) string) {
 	cells := make([]string, 0, len(seen))
-	for _, o := range seen {
-		cells = append(cells, cmp.Or(cell(o), "not run here"))
+	for i, o := range seen {
+		text := cmp.Or(cell(o), "not run here")
+		if strings.HasPrefix(text, "refused: ") && i > 0 && text == cell(seen[i-1]) {
+			text = "refused: the same sentence"
+		}
+		cells = append(cells, text)
 	}
 	fmt.Fprintf(table, "| %s | %s |\n", title, strings.Join(cells, " | "))
 }

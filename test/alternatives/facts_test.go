@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -67,6 +68,8 @@ var factRows = []fact{
 	{key: "calls", title: "calls of a webhook for each pod", see: countCalls, served: true},
 	{key: "requests", title: "requests of its servers to the API server for each pod", see: countRequests, served: true},
 	{key: "outage", title: "a pod while no server of it answers", see: seeOutage, served: true},
+	{key: "direct", title: "a pod that a program creates, without Helm and kustomize", see: seeDirect, served: true},
+	{key: "sidecar", title: "a pod to which another policy adds a container", see: seeSidecar, served: true},
 	{key: "unprepared", title: "a pod in a namespace that was not prepared", see: seeUnprepared},
 	{key: "uninstalled", title: "the application is uninstalled and installed again", see: seeUninstalled},
 	{key: "deleted", title: "the claim is deleted and created again", see: seeDeleted},
@@ -138,11 +141,20 @@ func newNamespace(t *testing.T) string {
 	return suite.Namespace(t, suite.Kubernetes(t), "alternative", map[string]string{namespaceLabel: namespaceValue})
 }
 
-// kubectl runs it as an administrator.
+// kubectl runs it as an administrator. What it warns of must not be the claim: see [silent].
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	shell := suite.Shell{Programs: parts.Require(t, "kubectl"), Env: []string{"KUBECONFIG=" + suite.Plane(t).Kubeconfig}}
-	return shell.Exec(t.Context(), t, "kubectl", args...).Must(t)
+	return silent(t, shell.Exec(t.Context(), t, "kubectl", args...))
+}
+
+// silent returns the standard output of a command that has to succeed, and not to warn of the claim: a new, empty
+// volume would not be a silence.
+func silent(t *testing.T, result suite.Result) string {
+	t.Helper()
+	out := result.Must(t)
+	assert.NotContains(t, result.Stderr, claimName)
+	return out
 }
 
 // apply applies a file of testdata.
@@ -198,6 +210,7 @@ func countRequests(t *testing.T, a alternative, r running) string {
 		boundVolume(t, namespace)
 	}
 	before := requests(t, r.account)
+	require.NotZero(t, before, "%s does nothing", r.account)
 	createPods(t, r, namespace)
 	return perPod(requests(t, r.account) - before)
 }
@@ -232,11 +245,17 @@ func seeUnprepared(t *testing.T, _ alternative, r running) string {
 		boundVolume(t, namespace)
 		return "storage, and the claim is created"
 	}
+	requireNoClaim(t, namespace)
+	return "it waits for a claim that is never created"
+}
+
+// requireNoClaim waits as long as a claim takes to be created, and fails the test when it is.
+func requireNoClaim(t *testing.T, namespace string) {
+	t.Helper()
 	time.Sleep(absent)
 	claims := suite.Kubernetes(t).CoreV1().PersistentVolumeClaims(namespace)
 	_, err := claims.Get(t.Context(), claimName, metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
-	return "it waits for a claim that is never created"
 }
 
 // boundVolume waits until the claim of the namespace is bound, and returns its volume.
@@ -334,12 +353,40 @@ func seeOutage(t *testing.T, a alternative, r running) string {
 		return "as always: it has none"
 	}
 	namespace := a.namespace(t, r)
-	again := r.stop()
-	defer again()
-	_, _, err := r.create(t, namespace, plain(t))
-	if err == nil {
-		return r.outcome(t, namespace, plain(t))
+	start := r.stop()
+	outcome := r.outcome(t, namespace, plain(t))
+	if strings.Contains(outcome, "failed calling webhook") {
+		start()
+		return "refused"
 	}
-	require.ErrorContains(t, err, "failed calling webhook")
-	return "refused"
+	requireNoClaim(t, namespace)
+	start()
+	boundVolume(t, namespace)
+	return outcome + ", and it waits: the claim is created when a server answers again"
+}
+
+// seeDirect creates a pod as programs do, which send it to the API server themselves.
+func seeDirect(t *testing.T, a alternative, r running) string {
+	t.Helper()
+	return running{}.outcome(t, a.namespace(t, r), plain(t))
+}
+
+// seeSidecar creates a pod that gets a container by testdata/sidecar.yaml.
+func seeSidecar(t *testing.T, a alternative, r running) string {
+	t.Helper()
+	namespace, wanted, outcome := a.namespace(t, r), plain(t), ""
+	wanted.Labels["sidecar"] = "wanted"
+	apply(t, namespace, "sidecar.yaml")
+	defer kubectl(t, "delete", "--filename", filepath.Join("testdata", "sidecar.yaml"))
+	suite.Eventually(t, "the pod should get a sidecar", func(context.Context) error {
+		created, warnings, err := r.create(t, namespace, wanted)
+		if err != nil {
+			return err
+		}
+		if outcome = describe(findings(wanted, created), warnings); len(created.Spec.Containers) == 1 {
+			return errors.New("it has none")
+		}
+		return nil
+	})
+	return outcome
 }

@@ -24,7 +24,7 @@ import (
 type pod = corev1.Pod
 
 // longestCell is how many characters of a message a cell has.
-const longestCell = 200
+const longestCell = 170
 
 // pods are those of testdata/pods.yaml.
 func pods(t *testing.T) []*pod {
@@ -116,7 +116,8 @@ func describe(found, warnings []string) string {
 
 // prefix is what stands in front of a reason: who refuses, and the name of the object.
 var prefix = regexp.MustCompile(
-	`^(Pod "[^"]*" is invalid: |admission webhook "[^"]*" denied the request: Pod/\S+: |error: document \d+ \S+: )`)
+	`^(Pod "[^"]*" is invalid: |error: document \d+ \S+: |admission webhook "[^"]*" denied the request: Pod/\S+: |` +
+		`pods "[^"]*" is forbidden: ValidatingAdmissionPolicy '.*' denied request: Pod/\S+: )`)
 
 // short returns a message in one line, as a code span of a table.
 func short(message string) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
@@ -183,11 +184,11 @@ func startPostrender(t *testing.T) running {
 			for _, flag := range flags(namespace) {
 				args = append(args, "--post-renderer-args="+flag)
 			}
-			helm.Must(t, args...)
+			silent(t, helm.Run(t.Context(), args...))
 		},
 		uninstall: func(t *testing.T, namespace string) {
 			t.Helper()
-			helm.Must(t, "uninstall", release, "--namespace", namespace)
+			silent(t, helm.Run(t.Context(), "uninstall", release, "--namespace", namespace))
 		},
 	}
 }
@@ -202,31 +203,50 @@ func chart(t *testing.T) string {
 	return dir
 }
 
-func startWebhook(t *testing.T) running {
-	t.Helper()
-	const namespace = "storage"
-	values, err := filepath.Abs(filepath.Join("testdata", "values.yaml"))
-	require.NoError(t, err)
-	webhook := suite.InstallWebhook(t.Context(), t, suite.Installation{
-		Release: release, Namespace: namespace, Helm: []string{"--values=" + values},
-	})
-	helm := suite.Helm(t, "helm4")
-	awaitAdmission(t, true)
-	objects := kindsOf(t, helm.Must(t, "get", "manifest", release, "--namespace", namespace))
-	// In base64 as all data of Secrets.
-	certificates := strings.Count(kubectl(t, "get", "secrets", "--namespace", namespace,
-		"--output", `jsonpath={.items[*].data.ca\.crt}`), base64.StdEncoding.EncodeToString([]byte("-----BEGIN C")))
-	return running{
-		objects: objects, certificates: certificates, makesClaim: true,
-		stop: func() func() {
-			webhook.Stop()
-			return func() { require.NoError(t, webhook.Start(t.Context(), 1)) }
-		},
-		remove: func() {
-			webhook.Stop()
-			helm.Must(t, "uninstall", release, "--namespace", namespace, "--no-hooks")
-			awaitAdmission(t, false)
-		},
-		account: "system:serviceaccount:" + namespace + ":" + webhook.Name,
+// startChart installs the chart in a namespace of its own, with processes in place of its pods.
+func startChart(file string) func(t *testing.T) running {
+	return func(t *testing.T) running {
+		t.Helper()
+		namespace := "storage-" + strings.TrimSuffix(file, ".yaml")
+		values, err := filepath.Abs(filepath.Join("testdata", file))
+		require.NoError(t, err)
+		installed := suite.InstallWebhook(t.Context(), t, suite.Installation{
+			Release: release, Namespace: namespace, Helm: []string{"--values=" + values},
+		})
+		helm := suite.Helm(t, "helm4")
+		awaitAdmission(t, true)
+		awaitRefusal(t)
+		// In base64 as all data of Secrets.
+		certificates := strings.Count(kubectl(t, "get", "secrets", "--namespace", namespace,
+			"--output", `jsonpath={.items[*].data.ca\.crt}`), base64.StdEncoding.EncodeToString([]byte("-----BEGIN C")))
+		return running{
+			objects:      kindsOf(t, helm.Must(t, "get", "manifest", release, "--namespace", namespace)),
+			certificates: certificates, makesClaim: true,
+			stop: func() func() {
+				installed.Stop()
+				return func() { require.NoError(t, installed.Start(t.Context(), 1)) }
+			},
+			remove: func() {
+				installed.Stop()
+				helm.Must(t, "uninstall", release, "--namespace", namespace, "--no-hooks")
+				awaitAdmission(t, false)
+			},
+			account: "system:serviceaccount:" + namespace + ":" + installed.Name,
+		}
 	}
+}
+
+// awaitRefusal returns when a pod is refused that stands in the way: the API server notices a policy that refuses by
+// itself, and not with the one that mounts.
+func awaitRefusal(t *testing.T) {
+	t.Helper()
+	namespace, conflicting := newNamespace(t), plain(t)
+	conflicting.Spec.Containers[0].Env = []corev1.EnvVar{{Name: variable, Value: "/mnt"}}
+	suite.Eventually(t, "a pod that stands in the way should be refused", func(context.Context) error {
+		dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+		if _, _, err := (running{}).create(t, namespace, conflicting, dryRun); err == nil {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }

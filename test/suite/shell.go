@@ -55,10 +55,8 @@ func (s Shell) exec(ctx context.Context, tb testing.TB, name, program string, ar
 
 // With returns a copy with more programs.
 func (s Shell) With(programs map[string]string) Shell {
-	all := maps.Clone(s.Programs)
-	if all == nil {
-		all = map[string]string{}
-	}
+	all := map[string]string{}
+	maps.Copy(all, s.Programs)
 	maps.Copy(all, programs)
 	s.Programs = all
 	return s

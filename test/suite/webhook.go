@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -97,16 +98,14 @@ func (w *Webhook) Start(ctx context.Context, replicas int) error {
 	if err := w.WriteConfiguration(ctx); err != nil {
 		return err
 	}
-	var started []*Replica
 	for range replicas {
 		replica, err := w.startReplica(ctx, deployment)
 		if err != nil {
 			return err
 		}
-		started = append(started, replica)
+		w.Replicas = append(w.Replicas, replica)
 	}
-	w.Replicas = append(w.Replicas, started...)
-	for _, replica := range started {
+	for _, replica := range w.Replicas[len(w.Replicas)-replicas:] {
 		if err := replica.WaitReady(ctx, replica.Ready); err != nil {
 			return err
 		}
@@ -125,9 +124,12 @@ func (w *Webhook) Stop() {
 	}
 }
 
-// route has the API server call the replicas that run.
+// route has the API server call the replicas that run. In policy mode there is no Service, and no call.
 func (w *Webhook) route(ctx context.Context) error {
 	service, err := w.client.CoreV1().Services(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("read the Service: %w", err)
 	}
@@ -250,7 +252,6 @@ func ServiceAccountConfig(
 	if err != nil {
 		return nil, fmt.Errorf("request a token of %s/%s: %w", namespace, account, err)
 	}
-
 	return &rest.Config{
 		Host: plane.Host, QPS: -1, BearerToken: answer.Status.Token,
 		TLSClientConfig: rest.TLSClientConfig{CAData: plane.CA},

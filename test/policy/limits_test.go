@@ -93,7 +93,8 @@ func TestHostilePodsCostLittle(t *testing.T) {
 		"what was injected": {annotated("injected", strings.Repeat("p0,", long)), ""},
 		"annotations":       {`"annotations":{` + many(4000, `"`+profile+`x%d":""`) + `}},"spec":{` + container + `}}`, ""},
 		"terms of an affinity": {
-			spec(container + `,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[` +
+			spec(container + `,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":` +
+				`{"nodeSelectorTerms":[` +
 				many(5000, `{"matchExpressions":[{"key":"k","operator":"In","values":["%d"]}]}`) + `]}}}`), "",
 		},
 		"a mount path of its own": {
@@ -102,7 +103,8 @@ func TestHostilePodsCostLittle(t *testing.T) {
 		},
 		"mounts of its own": {
 			spec(`"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"c","image":"a","volumeMounts":[` +
-				many(5000, `{"name":"v","mountPath":"/v/%d"}`) + `]}]`), "more than policies can compare: use fewer, or mode: webhook",
+				many(5000, `{"name":"v","mountPath":"/v/%d"}`) + `]}]`),
+			"more than policies can compare: use fewer, or mode: webhook",
 		},
 		"containers": {
 			spec(`"containers":[` + many(5000, `{"name":"c%d","image":"a"}`) + `]`), "use fewer profiles, or mode: webhook",

@@ -206,7 +206,8 @@ func TestPoliciesWarn(t *testing.T) {
 		},
 		"more mounts within the mount than a sentence has": {
 			``, `"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"main","image":"a","volumeMounts":[` +
-				`{"name":"v","mountPath":"/data/a\n\u0001"},{"name":"v","mountPath":"/data/b"},{"name":"v","mountPath":"/data/c"},` +
+				`{"name":"v","mountPath":"/data/a\n\u0001"},{"name":"v","mountPath":"/data/b"},` +
+				`{"name":"v","mountPath":"/data/c"},` +
 				`{"name":"v","mountPath":"/data/d"},{"name":"v","mountPath":"/data/e"}]}]`,
 			`nests with /data/c of volume "v"; and 2 more`,
 		},

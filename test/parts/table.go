@@ -137,8 +137,4 @@ func bare(version string) string { return strings.TrimPrefix(version, "v") }
 // v1.37.
 func kubeMajor(string) string { return "1" }
 
-func minor(version string) string {
-	_, rest, _ := strings.Cut(version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	return minor
-}
+func minor(version string) string { return strings.Split(version, ".")[1] }

@@ -59,8 +59,8 @@ func TestCostStaysBelowTheLimits(t *testing.T) {
 	assert.Less(t, len(refused), 1000, refused)
 }
 
-// TestHostilePodsCostLittle: the author of a pod can make each of its lists and texts long. Such a pod is refused, or mounted,
-// before the API server gives the request up.
+// TestHostilePodsCostLittle: the author of a pod can make each of its lists and texts long. Such a pod is refused, or
+// mounted, before the API server gives the request up.
 func TestHostilePodsCostLittle(t *testing.T) {
 	t.Parallel()
 

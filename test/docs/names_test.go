@@ -128,13 +128,19 @@ var (
 func TestAnchorsOfSecurityDocumentsExist(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"SECURITY.md", threatModel, "docs/operations.md"} {
-		for _, match := range local.FindAllStringSubmatch(strings.ReplaceAll(read(t, document), "\n", " "), -1) {
-			target := document
-			if match[1] != "" {
-				target = filepath.ToSlash(filepath.Join(filepath.Dir(document), match[1]))
-			}
-			assert.Contains(t, anchors(read(t, target)), match[2], "a link of %s to %s", document, target)
+		checkAnchors(t, document)
+	}
+}
+
+// checkAnchors checks the links of a document to sections of it and of other documents.
+func checkAnchors(t *testing.T, document string) {
+	t.Helper()
+	for _, match := range local.FindAllStringSubmatch(strings.ReplaceAll(read(t, document), "\n", " "), -1) {
+		target := document
+		if match[1] != "" {
+			target = filepath.ToSlash(filepath.Join(filepath.Dir(document), match[1]))
 		}
+		assert.Contains(t, anchors(read(t, target)), match[2], "a link of %s to %s", document, target)
 	}
 }
 

@@ -1,0 +1,56 @@
+package docs_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// pages are the documents whose every block is run by a test, or has a reason why not.
+var pages = []string{"docs/quickstart.md", "docs/recipes.md", "docs/tools.md"}
+
+var (
+	// ranBy is the line above a block that a test runs. That test counts its blocks.
+	ranBy = regexp.MustCompile(`^<!-- run: (Test\w+) -->$`)
+	// notRun is the line above a block that no test runs.
+	notRun = regexp.MustCompile(`^\*Not run here: .+\.\*$`)
+)
+
+// TestEveryBlockIsRunOrHasReason checks the line above every block. The output of a block, which its test compares,
+// follows it as text.
+func TestEveryBlockIsRunOrHasReason(t *testing.T) {
+	t.Parallel()
+	declaredIn := packages(t)
+	for _, page := range pages {
+		run, above, inBlock, isRun := 0, "", false, false
+		for number, line := range strings.Split(read(t, page), "\n") {
+			language, isEdge := strings.CutPrefix(line, "```")
+			if isEdge && !inBlock {
+				name := ranBy.FindStringSubmatch(above)
+				if name != nil {
+					run++
+					assert.NotEmpty(t, declaredIn[name[1]], "%s:%d: no test %s exists", page, number+1, name[1])
+				}
+				isOutput := language == "text" && above == "```" && isRun
+				isRun = name != nil
+				assert.True(t, name != nil || isOutput || notRun.MatchString(above),
+					"%s:%d: the line above the block names neither a test nor why none runs it: %q", page, number+1, above)
+			}
+			inBlock = isEdge != inBlock
+			if line != "" && (isEdge || !inBlock) {
+				above = line
+			}
+		}
+		assert.False(t, inBlock, "%s: a block has no end", page)
+		assert.Greater(t, run, 3, page)
+	}
+}
+
+func TestAnchorsOfPagesExist(t *testing.T) {
+	t.Parallel()
+	for _, page := range pages {
+		checkAnchors(t, page)
+	}
+}

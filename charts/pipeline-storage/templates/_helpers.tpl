@@ -62,8 +62,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with .Values.commonLabels }}
+{{- include "pipeline-storage.refuseLabels" (list "commonLabels" .) }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The labels that the values add to pods, or nothing. */}}
+{{- define "pipeline-storage.podLabels" -}}
+{{- with .Values.podLabels -}}
+{{- include "pipeline-storage.refuseLabels" (list "podLabels" .) -}}
+{{- end -}}
+{{- with merge (dict) .Values.podLabels .Values.commonLabels -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "pipeline-storage.image" -}}

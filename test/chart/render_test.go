@@ -120,11 +120,11 @@ func TestSentencesInPlaceOfASchema(t *testing.T) {
 		},
 		"a pod label that the Service looks for": {
 			`podLabels.app\.kubernetes\.io/name=a`,
-			"podLabels: app.kubernetes.io/name is a label of the chart, by which the Service finds its pods: choose another key",
+			"podLabels: app.kubernetes.io/name is a label of the chart, by which it finds its own objects: choose another key",
 		},
 		"a label that the Service looks for": {
 			`commonLabels.app\.kubernetes\.io/instance=a`,
-			"commonLabels: app.kubernetes.io/instance is a label of the chart, by which the Service finds its pods: choose another key",
+			"commonLabels: app.kubernetes.io/instance is a label of the chart, by which it finds its own objects: choose another key",
 		},
 		"an issuer without a name": {
 			"certificates.mode=certManager,certificates.certManager.issuerRef.kind=ClusterIssuer",

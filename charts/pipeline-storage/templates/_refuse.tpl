@@ -5,7 +5,7 @@ Fails for labels of the values that would break the installation: list VALUE LAB
 {{- $value := index . 0 -}}
 {{- range $key, $text := index . 1 -}}
   {{- if has $key (list "app.kubernetes.io/name" "app.kubernetes.io/instance") -}}
-    {{- fail (printf "%s: %s is a label of the chart, by which the Service finds its pods: choose another key" $value $key) -}}
+    {{- fail (printf "%s: %s is a label of the chart, by which it finds its own objects: choose another key" $value $key) -}}
   {{- else if and (eq $key "pipeline-storage") (eq $text "enabled") -}}
     {{- fail (printf "%s: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this label out" $value) -}}
   {{- end -}}

@@ -112,11 +112,13 @@ func TestSentencesInPlaceOfASchema(t *testing.T) {
 	cases := map[string]struct{ set, exp string }{
 		"the opt-in label on the webhook's pods": {
 			"podLabels.pipeline-storage=enabled",
-			"podLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this label out",
+			"podLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this " +
+				"label out",
 		},
 		"the opt-in label on everything": {
 			"commonLabels.pipeline-storage=enabled",
-			"commonLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this label out",
+			"commonLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this " +
+				"label out",
 		},
 		"a pod label that the Service looks for": {
 			`podLabels.app\.kubernetes\.io/name=a`,
@@ -124,17 +126,22 @@ func TestSentencesInPlaceOfASchema(t *testing.T) {
 		},
 		"a label that the Service looks for": {
 			`commonLabels.app\.kubernetes\.io/instance=a`,
-			"commonLabels: app.kubernetes.io/instance is a label of the chart, by which it finds its own objects: choose another key",
+			"commonLabels: app.kubernetes.io/instance is a label of the chart, by which it finds its own objects: choose " +
+				"another key",
 		},
 		"an issuer without a name": {
 			"certificates.mode=certManager,certificates.certManager.issuerRef.kind=ClusterIssuer",
-			"certificates.certManager.issuerRef has no name: set that of your issuer, or leave issuerRef empty to have the chart create one",
+			"certificates.certManager.issuerRef has no name: set that of your issuer, or leave issuerRef empty to have the " +
+				"chart create one",
 		},
 		"a size without its unit": {
 			"config.profiles[0].name=a,config.profiles[0].claim.size=100",
-			`config.profiles: profile "a": claim.size 100 is less than 1Mi, which a claim has at least: write the unit, such as 100Gi`,
+			`config.profiles: profile "a": claim.size 100 is less than 1Mi, which a claim has at least: write the unit, such ` +
+				"as 100Gi",
 		},
-		"variables that are a map": {"config.profiles[0].name=a,config.profiles[0].env.A=b", "got object, want string or array"},
+		"variables that are a map": {
+			"config.profiles[0].name=a,config.profiles[0].env.A=b", "got object, want string or array",
+		},
 	}
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		for name, c := range cases {

@@ -72,7 +72,7 @@ var refusals = map[string]struct{ profile, sentence, field string }{
 	"a large number that is too small": {
 		"{name: a, claim: {size: 1048575}}", "write the unit, such as 1048575", "claim.size",
 	},
-	"a size in thousandths":          {"{name: a, claim: {size: 100m}}", "write the unit, such as 100", "claim.size 100m is"},
+	"a size in thousandths":          {"{name: a, claim: {size: 100m}}", "write the unit, such as 100", "claim.size 100m"},
 	"a size of nothing":              {"{name: a, claim: {size: 0}}", "must be greater than zero", "claim.size 0"},
 	"a size of no bytes":             {"{name: a, claim: {size: 0Gi}}", "must be greater than zero", "claim.size 0Gi"},
 	"a negative size":                {"{name: a, claim: {size: -1Gi}}", "must be greater than zero", "claim.size -1Gi"},

@@ -117,8 +117,8 @@ func TestSentencesInPlaceOfASchema(t *testing.T) {
 		},
 		"the opt-in label on everything": {
 			"commonLabels.pipeline-storage=enabled",
-			"commonLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this " +
-				"label out",
+			"commonLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave " +
+				"this label out",
 		},
 		"a pod label that the Service looks for": {
 			`podLabels.app\.kubernetes\.io/name=a`,

@@ -63,6 +63,7 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 		"# How\n# many.\n# +docs:section=First\n# +docs:schema={minimum: 1}\ncount: 2\n\n" +
 		"# An image.\nimage:\n  # Its tag, a|b.\n  tag: \"\"\n  # Args.\n  # +docs:schema={items: {type: string}}\n" +
 		"  args: []\n\n" +
+		"# How often.\n# +docs:schema={properties: {late: {type: integer}}}\nprobe:\n  # Seconds.\n  every: 1\n\n" +
 		"# Which.\n# +docs:schema={$ref: \"#/definitions/LabelSelector\"}\nselector: {}\n"))
 	require.NoError(t, err)
 	text, err := makeSchema(values)
@@ -73,7 +74,6 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(text, &schema))
 	assert.False(t, *schema.AdditionalProperties)
-	delete(schema.Properties, "global")
 	assert.Equal(t, map[string]any{
 		"count": map[string]any{"description": "How many.", "type": "integer", "default": 2.0, "minimum": 1.0},
 		"image": map[string]any{
@@ -83,6 +83,13 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 				"args": map[string]any{
 					"description": "Args.", "type": "array", "default": []any{}, "items": map[string]any{"type": "string"},
 				},
+			},
+		},
+		"probe": map[string]any{
+			"description": "How often.", "type": "object", "additionalProperties": false,
+			"properties": map[string]any{
+				"every": map[string]any{"description": "Seconds.", "type": "integer", "default": 1.0},
+				"late":  map[string]any{"type": "integer"},
 			},
 		},
 		"selector": map[string]any{
@@ -99,6 +106,8 @@ func TestSchemaFollowsFromDefaults(t *testing.T) {
 | `+"`image`"+` | | | **An image.** |
 | `+"`image.tag`"+` | string |  | Its tag, a\|b. |
 | `+"`image.args` | list of string | `[]`"+` | Args. |
+| `+"`probe`"+` | | | **How often.** |
+| `+"`probe.every` | integer | `1`"+` | Seconds. |
 | `+"`selector` | LabelSelector | `{}`"+` | Which. |
 
 `, makeTables(values))

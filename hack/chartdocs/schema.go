@@ -21,8 +21,6 @@ func makeSchema(values []*value) ([]byte, error) {
 		return nil, err
 	}
 	keys := properties(values)
-	// Helm hands these to every chart that others depend on.
-	keys["global"] = map[string]any{"type": "object", "description": "Values that Helm shares between charts. Unused."}
 	schema := map[string]any{
 		"$schema":              draft,
 		"title":                "Values of the chart pipeline-storage",

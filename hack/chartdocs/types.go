@@ -61,7 +61,6 @@ var (
 			"fsGroup": map[string]any{"type": "integer", "minimum": 0, "maximum": math.MaxInt32},
 			"env":     variablesSchema(),
 		}},
-		"Claim":        {"properties": map[string]any{"size": sizeSchema()}},
 		"StorageClass": {"properties": map[string]any{"backend": backendSchema()}},
 		"Volume": {"properties": map[string]any{
 			"zone": map[string]any{"type": "string", "maxLength": 63, "pattern": labelValue},
@@ -79,24 +78,11 @@ const (
 	// mountPath is an absolute path without a colon or control characters. The templates refuse
 	// those that are reserved.
 	mountPath = `^(/[^:\x00-\x1f\x7f]*)?$`
-	// noUnit are sizes below 1Mi as people write them: negative ones, up to six digits without a
-	// unit, and thousandths.
-	noUnit = `^(-.*|\+?[0-9]{0,6}(\.[0-9]*)?|.*[0-9]m|\+?[0-9]{0,3}(\.[0-9]*)?(k|Ki))$`
 )
 
-// sizeSchema takes a quantity. It may be a number, because YAML reads 10 as one. The webhook reads
-// sizes exactly; here those are refused that lack their unit.
-func sizeSchema() map[string]any {
-	return map[string]any{
-		"type": []string{"string", "number"}, "minimum": 1 << 20,
-		"not": map[string]any{"type": "string", "pattern": noUnit},
-	}
-}
-
-// variablesSchema takes a name, or a list of names.
+// variablesSchema takes a name, or a list of names. A oneOf of both would be refused without a reason.
 func variablesSchema() map[string]any {
-	name := map[string]any{"type": "string"}
-	return map[string]any{"oneOf": []any{name, map[string]any{"type": "array", "items": name}}}
+	return map[string]any{"type": []string{"string", "array"}, "items": map[string]any{"type": "string"}}
 }
 
 // backendSchema takes what package storage takes: a preset, its driver's name or an in-tree name.

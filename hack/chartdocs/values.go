@@ -65,7 +65,7 @@ func parseKeys(mapping *yaml.Node, prefix string) ([]*value, error) {
 
 // parseKey reads one key with its comment, and the keys below it. A $ref in the directive stands
 // for the whole schema: keys below it are not described. Other keys of the directive are added to
-// the inferred schema, and win.
+// the inferred schema, and win; its properties are added to those of the keys below.
 func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 	v := &value{path: prefix + key.Value}
 	if err := node.Decode(&v.defaultValue); err != nil {
@@ -88,6 +88,9 @@ func parseKey(key, node *yaml.Node, prefix string) (*value, error) {
 		return v, nil
 	}
 	v.schema = v.inferred(node)
+	if more, ok := added["properties"].(map[string]any); ok { // keys without a default
+		maps.Copy(more, properties(v.children))
+	}
 	maps.Copy(v.schema, added)
 	if v.schema["type"] == nil {
 		return nil, fmt.Errorf("line %d: %s: its default has no type: add # %s{type: …}", key.Line, v.path, directiveSchema)

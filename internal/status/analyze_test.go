@@ -213,6 +213,23 @@ func TestAnalyze(t *testing.T) {
 			func(s *Snapshot) { s.Pods, s.Namespaces[0].Labels = []corev1.Pod{aPod(false)}, nil },
 			result{StorageNotMounted, ReasonNotSelected},
 		},
+		"the pod is left out": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{aPod(false)}
+				s.Webhooks[0].Webhooks[0].ObjectSelector = &metav1.LabelSelector{
+					MatchLabels:      map[string]string{kinds.Label: kinds.LabelEnabled},
+					MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "In", Values: []string{"ml"}}},
+				}
+			},
+			result{StorageNotMounted, ReasonPodNotSelected},
+		},
+		"the pod is selected by a label of its own": {
+			func(s *Snapshot) {
+				s.Pods = []corev1.Pod{aPod(false, func(p *corev1.Pod) { p.Labels["team"] = "ml" })}
+				s.Webhooks[0].Webhooks[0].ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
+			},
+			result{StorageNotMounted, ReasonNotInjected},
+		},
 		"the profile is for other namespaces": {
 			func(s *Snapshot) {
 				s.Pods = []corev1.Pod{

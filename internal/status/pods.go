@@ -227,6 +227,13 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 		))
 	case a.selected == nil:
 		return new(a.notSelected(pod, about))
+	case a.leftOut(pod) != nil:
+		return new(found(
+			ReasonPodNotSelected,
+			fmt.Sprintf("the objectSelector of %s leaves the pod out (%s)", a.selected.selections[0],
+				metav1.FormatLabelSelector(a.leftOut(pod).Pods)),
+			"label the pods as the selector wants, or change objectSelector in the chart's values; then "+recreate(pod), about,
+		))
 	case pod.CreationTimestamp.Time.Before(a.selected.since(a.meta.Labels)):
 		return new(found(
 			ReasonBeforeWebhook, "it is older than "+words[a.selected.Mode].who+", so nothing mounted its storage",
@@ -234,6 +241,30 @@ func (a *analysis) whyNot(pod *corev1.Pod, about string) *Problem {
 		))
 	}
 	return new(found(ReasonNotInjected, a.whyLate(pod), recreate(pod), about))
+}
+
+// leftOut returns a rule for the namespace and the opt-in label that does not select a pod which has
+// the label, or nil where any such rule of any installation selects it. A pod without the label has none.
+func (a *analysis) leftOut(pod *corev1.Pod) *selection.Rule {
+	if pod.Labels[kinds.Label] != kinds.LabelEnabled {
+		return nil
+	}
+	var out *selection.Rule
+	for i := range a.installed {
+		for _, s := range a.installed[i].selections {
+			for j := range s.Rules {
+				r := &s.Rules[j]
+				switch {
+				case r.By != inject.SelectedByLabel || !r.MatchesNamespace(a.meta.Labels):
+				case selection.Matches(r.Pods, pod.Labels):
+					return nil
+				case out == nil:
+					out = r
+				}
+			}
+		}
+	}
+	return out
 }
 
 // selectionsUnread reports whether there may be an installation that was not read.

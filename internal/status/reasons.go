@@ -20,6 +20,8 @@ const (
 	ReasonConfigUnusable = "ConfigurationUnusable"
 	// ReasonNotSelected: the namespaceSelector of every installation excludes the namespace.
 	ReasonNotSelected = "NamespaceNotSelected"
+	// ReasonPodNotSelected: the objectSelector of every installation excludes the pod.
+	ReasonPodNotSelected = "PodNotSelected"
 	// ReasonBeforeWebhook: the pod was created before the webhook or the policies.
 	ReasonBeforeWebhook = "AdmittedBeforeWebhook"
 	// ReasonNotInjected: no other reason applies; an example is a label that was added to a running pod.
@@ -73,6 +75,10 @@ var Reasons = []Reason{
 		ReasonNotSelected, "The namespaceSelector of the webhook or the policies leaves the namespace out",
 		"Label the namespace as the selector wants, or change the chart's namespaceSelector; then recreate the pods. Where " +
 			"it excludes the namespace by its name, use another one",
+	},
+	{
+		ReasonPodNotSelected, "The pod has the label, and the objectSelector of the webhook or the policies leaves it out",
+		"Label the pods as the selector wants, or change the chart's objectSelector; then recreate the pods",
 	},
 	{
 		ReasonBeforeWebhook, "The pod is older than the webhook or the policies, so nothing mounted its storage",

@@ -59,16 +59,28 @@ var refusals = map[string]struct{ profile, sentence, field string }{
 		"{name: a, storageClass: {name: clusterdefault}}", "write ClusterDefault for the default StorageClass of the cluster",
 		"storageClass.name",
 	},
-	"a group that no pod can have":    {"{name: a, fsGroup: 2147483648}", "", "fsGroup"},
-	"a size without its unit":         {"{name: a, claim: {size: 10}}", "", "size"},
-	"a size without its unit, quoted": {"{name: a, claim: {size: '10'}}", "", "size"},
-	"a size in thousandths":           {"{name: a, claim: {size: 100m}}", "", "size"},
-	"a size of nothing":               {"{name: a, claim: {size: 0}}", "", "size"},
-	"a negative size":                 {"{name: a, claim: {size: -1Gi}}", "", "size"},
-	"a zone with a blank":             {"{name: a, volume: {handle: v, zone: us east, namespace: ml}}", "", "zone"},
-	"a relative path":                 {"{name: a, mount: {path: data}}", "", "path"},
-	"a control character in a path":   {`{name: a, mount: {path: "/da\0ta"}}`, "", "path"},
-	"a misspelt field of a topology":  {"{name: a, storageClass: {allowedTopologies: [{match: []}]}}", "", "match"},
+	"a group that no pod can have": {"{name: a, fsGroup: 2147483648}", "", "fsGroup"},
+	"a size without its unit": {
+		"{name: a, claim: {size: 10}}", "write the unit, such as 10Gi", "claim.size 10 is",
+	},
+	"a size without its unit, quoted": {
+		"{name: a, claim: {size: '10'}}", "write the unit, such as 10Gi", "claim.size 10 is",
+	},
+	"a size with a tiny unit": {
+		"{name: a, claim: {size: 10Ki}}", "write the unit, such as 10", "claim.size 10Ki is",
+	},
+	"a large number that is too small": {
+		"{name: a, claim: {size: 1048575}}", "write the unit, such as 1048575", "claim.size",
+	},
+	"a size in thousandths":          {"{name: a, claim: {size: 100m}}", "write the unit, such as 100", "claim.size 100m"},
+	"a size of nothing":              {"{name: a, claim: {size: 0}}", "must be greater than zero", "claim.size 0"},
+	"a size of no bytes":             {"{name: a, claim: {size: 0Gi}}", "must be greater than zero", "claim.size 0Gi"},
+	"a negative size":                {"{name: a, claim: {size: -1Gi}}", "must be greater than zero", "claim.size -1Gi"},
+	"a negative number":              {"{name: a, claim: {size: -5}}", "must be greater than zero", "claim.size -5"},
+	"a zone with a blank":            {"{name: a, volume: {handle: v, zone: us east, namespace: ml}}", "", "zone"},
+	"a relative path":                {"{name: a, mount: {path: data}}", "", "path"},
+	"a control character in a path":  {`{name: a, mount: {path: "/da\0ta"}}`, "", "path"},
+	"a misspelt field of a topology": {"{name: a, storageClass: {allowedTopologies: [{match: []}]}}", "", "match"},
 }
 
 func TestChartRefusesWhatTheWebhookRefuses(t *testing.T) {

@@ -96,9 +96,6 @@ func TestSchemaRefuses(t *testing.T) {
 		"an invalid port":                         {"port=70000", "port"},
 		"a word for true or false":                {"guardrails.enabled=maybe", "enabled"},
 		"another apiVersion of the configuration": {"config.apiVersion=v1", "apiVersion"},
-		"the opt-in label on the webhook's pods":  {"podLabels.pipeline-storage=enabled", "podLabels"},
-		"a pod label that the Service looks for":  {`podLabels.app\.kubernetes\.io/name=a`, "podLabels"},
-		"a label that the Service looks for":      {`commonLabels.app\.kubernetes\.io/instance=a`, "commonLabels"},
 	}
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		for name, c := range cases {
@@ -107,6 +104,57 @@ func TestSchemaRefuses(t *testing.T) {
 			require.ErrorContains(t, err, "values don't meet the specifications of the schema", name)
 		}
 	})
+}
+
+// No schema can give a reason: what these sentences are about, templates refuse.
+func TestSentencesInPlaceOfASchema(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ set, exp string }{
+		"the opt-in label on the webhook's pods": {
+			"podLabels.pipeline-storage=enabled",
+			"podLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave this " +
+				"label out",
+		},
+		"the opt-in label on everything": {
+			"commonLabels.pipeline-storage=enabled",
+			"commonLabels: with pipeline-storage: enabled the pods of the webhook would wait for the webhook itself: leave " +
+				"this label out",
+		},
+		"a pod label that the Service looks for": {
+			`podLabels.app\.kubernetes\.io/name=a`,
+			"podLabels: app.kubernetes.io/name is a label of the chart, by which it finds its own objects: choose another key",
+		},
+		"a label that the Service looks for": {
+			`commonLabels.app\.kubernetes\.io/instance=a`,
+			"commonLabels: app.kubernetes.io/instance is a label of the chart, by which it finds its own objects: choose " +
+				"another key",
+		},
+		"an issuer without a name": {
+			"certificates.mode=certManager,certificates.certManager.issuerRef.kind=ClusterIssuer",
+			"certificates.certManager.issuerRef has no name: set that of your issuer, or leave issuerRef empty to have the " +
+				"chart create one",
+		},
+		"a size without its unit": {
+			"config.profiles[0].name=a,config.profiles[0].claim.size=100",
+			`config.profiles: profile "a": claim.size 100 is less than 1Mi, which a claim has at least: write the unit, such ` +
+				"as 100Gi",
+		},
+		"variables that are a map": {
+			"config.profiles[0].name=a,config.profiles[0].env.A=b", "got object, want string or array",
+		},
+	}
+	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
+		for name, c := range cases {
+			err := h.Run(t.Context(), "template", "ps", chart, "--set", c.set).Err
+			require.ErrorContains(t, err, c.exp, name)
+			assert.NotRegexp(t, "'(not|oneOf|anyOf)' failed|false schema", err.Error(), "%s: a keyword is not a reason", name)
+		}
+	})
+	text, err := os.ReadFile(chart + "/values.schema.json")
+	require.NoError(t, err)
+	for _, keyword := range []string{`"not":`, `"oneOf":`, `"anyOf":`, `"if":`, `name": false`} {
+		assert.NotContains(t, string(text), keyword, "Helm shows the keyword in place of a reason: let a template fail")
+	}
 }
 
 func TestConfigMapHoldsAConfigurationForAdmission(t *testing.T) {

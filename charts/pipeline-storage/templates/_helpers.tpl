@@ -1,7 +1,8 @@
 {{/* The name of every object. It has no dots, because a Service's name may have none. */}}
 {{- define "pipeline-storage.fullname" -}}
-{{- $name := printf "%s-%s" .Release.Name .Chart.Name -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- $chart := .Values.nameOverride | default .Chart.Name -}}
+{{- $name := printf "%s-%s" .Release.Name $chart -}}
+{{- if contains $chart .Release.Name -}}
 {{- $name = .Release.Name -}}
 {{- end -}}
 {{- include "pipeline-storage.shorten" (.Values.fullnameOverride | default $name | replace "." "-") -}}
@@ -62,13 +63,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with .Values.commonLabels }}
+{{- include "pipeline-storage.refuseLabels" (list "commonLabels" .) }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
+{{/* The labels that the values add to pods, or nothing. */}}
+{{- define "pipeline-storage.podLabels" -}}
+{{- with .Values.podLabels -}}
+{{- include "pipeline-storage.refuseLabels" (list "podLabels" .) -}}
+{{- end -}}
+{{- with merge (dict) .Values.podLabels .Values.commonLabels -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The image. A registry stands in place of that in the repository: what comes before the first slash is one if it has a dot or a colon or
+is localhost. Source: github.com/distribution/reference, ParseNormalizedNamed.
+*/}}
 {{- define "pipeline-storage.image" -}}
+{{- $global := .Values.global | default dict -}}
 {{- with .Values.image -}}
+{{- with .registry | default $global.imageRegistry -}}
+{{- trimSuffix "/" . }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $.Values.image.repository "" -}}
+{{- else -}}
 {{- .repository -}}
+{{- end -}}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
 {{- end -}}
 {{- end -}}
@@ -83,4 +104,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* The pull secrets of pods, those of global behind the chart's own, or nothing. */}}
+{{- define "pipeline-storage.imagePullSecrets" -}}
+{{- $secrets := .Values.imagePullSecrets | default list -}}
+{{- range (.Values.global | default dict).imagePullSecrets -}}
+  {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the chart deletes the MutatingWebhookConfiguration before it is uninstalled: "true" or nothing. */}}
+{{- define "pipeline-storage.hasUninstallHook" -}}
+{{- if and (include "pipeline-storage.hasWebhook" .) .Values.uninstallHook.enabled .Values.rbac.create }}true{{ end -}}
 {{- end -}}

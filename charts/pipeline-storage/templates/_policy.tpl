@@ -96,7 +96,7 @@ spec:
   {{- end }}
   matchResources:
     objectSelector:
-      {{- toYaml .pods | nindent 6 }}
+      {{- include "pipeline-storage.servedPods" (list .root .pods) | nindent 6 }}
     {{- if .by }}
     namespaceSelector:
       {{- include "pipeline-storage.servedNamespaces" . | nindent 6 }}

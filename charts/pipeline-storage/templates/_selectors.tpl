@@ -48,6 +48,23 @@ matchExpressions:
   {{- end }}
 {{- end -}}
 
+{{/*
+A selector of pods, narrowed by objectSelector, for webhook and policies: list ROOT SELECTOR. Labels become expressions, because both
+may have the same key.
+*/}}
+{{- define "pipeline-storage.servedPods" -}}
+{{- $pods := deepCopy (index . 1 | default dict) -}}
+{{- $narrow := (index . 0).Values.objectSelector | default dict -}}
+{{- $expressions := $pods.matchExpressions | default list -}}
+{{- range $key, $value := $narrow.matchLabels -}}
+  {{- $expressions = append $expressions (dict "key" $key "operator" "In" "values" (list $value)) -}}
+{{- end -}}
+{{- with concat $expressions ($narrow.matchExpressions | default list) -}}
+  {{- $_ := set $pods "matchExpressions" . -}}
+{{- end -}}
+{{- toYaml $pods -}}
+{{- end -}}
+
 {{/* A condition of webhook and policies. */}}
 {{- define "pipeline-storage.noMirrorPod" -}}
 # The API server never changes the mirror of a static pod.

@@ -25,7 +25,7 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
 */}}
 {{- define "pipeline-storage.webhook" -}}
 {{- $values := .root.Values -}}
-{{- $pods := .pods | default dict -}}
+{{- $pods := include "pipeline-storage.servedPods" (list .root .pods) | fromYaml -}}
 - name: {{ with .by }}{{ . }}.{{ end }}storage.pipeline-storage.io
   clientConfig:
     # The caBundle is not here: the program or cert-manager writes it, and Helm must not fight over it.
@@ -59,6 +59,9 @@ calls it), on (whether it selects anything) and namespaces (a label selector).
       {{- with $pods.matchExpressions }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+    {{- else if $pods.matchExpressions }}
+    matchExpressions:
+      {{- toYaml $pods.matchExpressions | nindent 6 }}
     {{- end }}
   namespaceSelector:
     {{- include "pipeline-storage.servedNamespaces" . | nindent 4 }}

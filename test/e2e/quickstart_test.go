@@ -24,10 +24,10 @@ var (
 )
 
 // TestQuickstart runs the part of docs/quickstart.md about kind, in its order, and compares the output. It differs
-// in two things: the installation serves the test's namespace only, and busybox is the image that the node has.
+// in two things: the installation serves the test's namespace only, and busybox is the image that the node has. It
+// runs before the parallel tests, whose broken installations the status would show.
 func TestQuickstart(t *testing.T) {
 	requireNode(t)
-	t.Parallel()
 	root, err := parts.Repository()
 	require.NoError(t, err)
 	shell := suite.Shell{

@@ -41,8 +41,8 @@ func largePod(containers, mounts int) string {
 }
 
 // TestCostStaysBelowTheLimits creates the largest pod that docs/policy-mode.md promises to serve, with the most
-// profiles, and one that is too large: the API server refuses that one, and names the policy. It runs before the parallel
-// tests, because it takes seconds of CPU time.
+// profiles, and one that is too large: the API server refuses that one, and names the policy. It runs before the
+// parallel tests, because it takes seconds of CPU time.
 func TestCostStaysBelowTheLimits(t *testing.T) {
 	p := installPolicy(t, "limits", profiles(maxProfiles), nil)
 	made, refused := p.admit(t.Context(), p.policy, largePod(100, 5))

@@ -50,9 +50,9 @@ matchConditions:
 {{- end -}}
 
 {{/*
-The bindings of a policy: dict root, kind, spec (more fields), of (the end of the policy's name). One is for the pods with the opt-in label, the others for those of
-optIn. These match pods with the label, too: in a second round, for a sidecar of a webhook, the API server evaluates only the bindings
-of the first, which has added the label.
+The bindings of a policy: dict root, kind, spec (more fields), of (the end of the policy's name). One is for the pods with the opt-in
+label, the others for those of optIn. These match pods with the label, too: in a second round, for a sidecar of a webhook, the API
+server evaluates only the bindings of the first, which has added the label.
 */}}
 {{- define "pipeline-storage.policyBindings" -}}
 {{- $optIn := .root.Values.optIn | default dict -}}

@@ -114,7 +114,7 @@ release-check:
 ## Run every test but those on a real node, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
-	@$(call PART,gotestsum); export $(LESS_GC); LEFT_OUT='test/e2e and test/cluster, which need a real node. Run: make e2e' hack/test.sh "$$part" \
+	@$(call PART,gotestsum); export $(LESS_GC); LEFT_OUT='test/e2e, test/cluster and test/demo, which need a real node. Run: make e2e' hack/test.sh "$$part" \
 		--format pkgname-and-test-fails -- -p 4 -vet=off -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
 		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$)
 
@@ -123,10 +123,15 @@ test: parts
 example-pulumi:
 	@cd examples/pulumi && GOWORK=off go test ./...
 
+.PHONY: demo-cluster
+## Show the whole story on a real node: install, run, delete everything, find the data. Needs root; three minutes.
+demo-cluster: parts-node
+	@echo 'Starting a node: half a minute.'; go test -c -o bin/demo.test ./test/demo && cd test/demo && ../../bin/demo.test -test.timeout 10m
+
 .PHONY: e2e
 ## Run the short tests on a real one-node cluster: kubelet, containerd and runc in namespaces of their own. Linux, root.
 e2e: parts-node
-	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 ./test/cluster
+	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 -p 1 ./test/cluster ./test/demo
 	@$(call PART,gotestsum); hack/test.sh "$$part" --format testname -- -count 1 -parallel 6 -timeout 15m ./test/e2e -args \
 		-figures "$(abspath $(FIGURES))"
 
@@ -177,6 +182,7 @@ fuzz:
 ## Check the code with the linters of .golangci.yaml.
 lint:
 	@$(call PART,golangci-lint); "$$part" run --allow-serial-runners ./...
+	@go test ./test/words
 
 .PHONY: vulnerabilities
 ## Compare what the programs call with the Go vulnerability database. Needs the network.
@@ -188,7 +194,9 @@ vulnerabilities:
 ## expected test files, the chart's schema, schema/, config/.
 generate:
 	@go mod tidy
-	@go test ./cmd/postrender/... -run TestReadmeFlags -update >/dev/null
+	@go run ./hack/reference/write docs/reference
+	@$(GO_BUILD) -o bin/ ./cmd/postrender
+	@$(call PART,helm3); go run ./hack/pictures "$$part" bin/postrender docs/pictures
 	@go test ./pkg/postrender -run 'TestRenderedStreams|TestRemovedStreams|TestCorpusTable' -update >/dev/null
 	@go test ./pkg/inject/storage -run 'TestObjects|Document' -update >/dev/null
 	@go test ./internal/status -run 'Golden|Document' -update >/dev/null

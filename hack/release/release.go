@@ -7,12 +7,14 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"text/template"
 
 	"github.com/pipeline-storage/pipeline-storage/hack/archive"
+	"github.com/pipeline-storage/pipeline-storage/hack/reference"
 	"github.com/pipeline-storage/pipeline-storage/plugin"
 	"github.com/pipeline-storage/pipeline-storage/test/parts"
 )
@@ -77,6 +79,13 @@ func (r release) pack(ctx context.Context, p plugin.Platform) (download, error) 
 		return download{}, err
 	}
 	files := []archive.File{{Name: "LICENSE", Text: license}}
+	pages, err := reference.Man(r.version)
+	if err != nil {
+		return download{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		files = append(files, archive.File{Name: "man/" + name, Text: pages[name]})
+	}
 	for _, program := range programs {
 		built := filepath.Join(work, program)
 		if err := r.build(ctx, program, p, r.version, built); err != nil {

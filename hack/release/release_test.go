@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -126,6 +127,11 @@ func checkDownload(t *testing.T, r release, url, want string, p plugin.Platform)
 		}
 		modes[header.Name] = header.Mode
 	}
+	for _, page := range []string{"postrender", "kubectl-pipeline-storage", "kubectl-pipeline-storage-status"} {
+		name := "man/" + page + ".1"
+		assert.EqualValues(t, 0o644, modes[name], name)
+	}
+	maps.DeleteFunc(modes, func(name string, _ int64) bool { return strings.HasPrefix(name, "man/") })
 	assert.Equal(t, map[string]int64{"LICENSE": 0o644, "postrender": 0o755, "kubectl-pipeline_storage": 0o755}, modes)
 }
 

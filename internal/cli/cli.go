@@ -7,6 +7,9 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // Version is the version that the linker set, or that of the module. It is "unknown" for a
@@ -28,10 +31,17 @@ func Color(when string, w io.Writer) bool {
 	if when != "auto" {
 		return when == "always"
 	}
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return os.Getenv("NO_COLOR") == "" && IsTerminal(w)
+}
+
+// Usages is the help of flags. pflag adds to a flag which needs no value the values that it takes,
+// which only makes the lines longer.
+func Usages(fs *pflag.FlagSet) string { return withoutValues.Replace(fs.FlagUsages()) }
+
+var withoutValues = strings.NewReplacer("[=true|false]", "", " BOOL[=true]", "")
+
+// IsTerminal reports whether a stream is a terminal. A stream that is not a file is not one.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

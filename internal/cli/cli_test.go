@@ -21,17 +21,21 @@ func TestColorsTerminals(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	require.NoError(t, err)
 	defer file.Close()
-	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	require.NoError(t, err)
-	defer device.Close()
+	defer terminal.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	require.NoError(t, err)
+	defer null.Close()
 
 	assert.True(t, Color("always", file))
-	assert.False(t, Color("never", device))
-	assert.True(t, Color("auto", device))
+	assert.False(t, Color("never", terminal))
+	assert.True(t, Color("auto", terminal))
+	assert.False(t, Color("auto", null))
 	assert.False(t, Color("auto", file))
 	assert.False(t, Color("auto", &bytes.Buffer{}))
 
 	t.Setenv("NO_COLOR", "1")
-	assert.False(t, Color("auto", device))
-	assert.True(t, Color("always", device))
+	assert.False(t, Color("auto", terminal))
+	assert.True(t, Color("always", terminal))
 }

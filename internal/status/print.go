@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Style is how a status is printed for people.
@@ -28,6 +30,16 @@ func JSON(w io.Writer, s *Status) error {
 		return fmt.Errorf("write the status: %w", err)
 	}
 	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// YAML prints what [JSON] prints, as YAML.
+func YAML(w io.Writer, s *Status) error {
+	text, err := yaml.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	_, err = w.Write(text)
 	return err
 }
 

@@ -136,7 +136,7 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 	profile := want.Meta.Labels[storage.LabelProfile]
 	if have.Labels[storage.LabelProfile] != profile {
 		return fmt.Errorf("%s: the stream has a %s of this name itself, and the profile %q would create another: "+
-			"use the one that is there (--create, or create: false), or give the profile another name",
+			"use the one that is there (create: false), or give the profile another name",
 			where, have.Kind, profile)
 	}
 	text, err := manifest.Encode(want.Object)

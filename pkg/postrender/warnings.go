@@ -104,7 +104,7 @@ func remedy(p *storage.Profile) string {
 	if isOfOnePod(p) {
 		return "all others wait until it ends: use ReadWriteOnce with colocate: true, or a file backend with ReadWriteMany"
 	}
-	return "pods on other nodes will hang: set colocate: true (--colocate) to keep them on one node, " +
+	return "pods on other nodes will hang: set colocate: true to keep them on one node, " +
 		"or use a file backend with ReadWriteMany"
 }
 

@@ -30,7 +30,7 @@ func TestWarnings(t *testing.T) {
 	volume := func(zone string) func(*storage.Profile) {
 		return func(p *storage.Profile) { p.Volume = &storage.Volume{Handle: "vol-1", Zone: zone} }
 	}
-	const sharedDisk, zone, late = "set colocate: true (--colocate) to keep them on one node", "volume.zone is empty",
+	const sharedDisk, zone, late = "set colocate: true to keep them on one node", "volume.zone is empty",
 		"helm --wait would time out"
 	onePod := func(p *storage.Profile) {
 		p.Claim.AccessModes = append(p.Claim.AccessModes, corev1.ReadWriteOncePod)

@@ -148,7 +148,7 @@ func TestReinstallsRenderedRelease(t *testing.T) {
 
 	begun = time.Now()
 	uninstall("train")
-	run(3, "again", "--create=none", "--claim="+claim+".train")
+	run(3, "again", "--existing-claim="+claim+".train")
 	figureOf(begun, "a rendered release is uninstalled and installed under another name, with its claim")
 	uninstall("again")
 	boundClaim(t, namespace, claim+".train")

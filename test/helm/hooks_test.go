@@ -78,7 +78,7 @@ func TestHooksMountExistingClaim(t *testing.T) {
 	namespace := newNamespace(t)
 	ran := runPods(t, namespace)
 
-	h.Must(t, h.install("rel", example("training-job"), namespace, "--claim=existing", "--create=none")...)
+	h.Must(t, h.install("rel", example("training-job"), namespace, "--existing-claim=existing")...)
 	for _, name := range []string{"rel-preflight", "rel-train", "rel-register"} {
 		assert.True(t, mounts(podOf(t, *ran.object(t, name)), "existing", "/data"), name)
 	}

@@ -2,6 +2,7 @@ package helm_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ func TestInstallCreatesStorageFirst(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				namespace := newNamespace(t)
 				h.Must(t,
-					h.install("rel", example(name), namespace, "--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a")...)
+					h.install("rel", example(name), namespace,
+						"--volume-handle=vol-0123456789abcdef0", "--set=volume.zone=us-east-1a")...)
 
 				class := revision(t, get(t, classes, "", "fast."+namespace+".rel"))
 				volume := revision(t, get(t, volumes, "", "pv-data-pipeline."+namespace+".rel"))
@@ -67,7 +69,7 @@ func TestExistingVolumeIsPreBoundInItsZone(t *testing.T) {
 		namespace := newNamespace(t)
 		h.Must(t,
 			h.install("rel", example("etl-cronjob"), namespace, "--volume-handle=vol-0123456789abcdef0",
-				"--volume-zone=us-east-1a")...)
+				"--set=volume.zone=us-east-1a")...)
 
 		volume := get(t, volumes, "", "pv-data-pipeline."+namespace+".rel")
 		assertField(t, volume, "vol-0123456789abcdef0", "spec", "csi", "volumeHandle")
@@ -178,7 +180,7 @@ func TestReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 	before, after := helm3(t), helm4(t)
 	namespace := newNamespace(t)
 	storage := storageOf("rel", namespace)
-	static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
+	static := []string{"--volume-handle=vol-0123456789abcdef0", "--set=volume.zone=us-east-1a"}
 	before.Must(t, before.install("rel", example("etl-cronjob"), namespace, static...)...)
 	uids := storage.uids(t)
 	volume := get(t, volumes, "", "pv-data-pipeline."+namespace+".rel").GetUID()
@@ -195,7 +197,7 @@ func TestReleaseMovesFromHelm3ToHelm4(t *testing.T) {
 func TestReleasesCoexistWithDefaultNames(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		one, two := newNamespace(t), newNamespace(t)
-		static := []string{"--volume-handle=vol-0123456789abcdef0", "--volume-zone=us-east-1a"}
+		static := []string{"--volume-handle=vol-0123456789abcdef0", "--set=volume.zone=us-east-1a"}
 		h.Must(t, h.install("a", example("etl-cronjob"), one, static...)...)
 		h.Must(t, h.install("b", example("etl-cronjob"), one, static...)...)
 		h.Must(t, h.install("a", example("etl-cronjob"), two, static...)...)
@@ -237,15 +239,16 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		named := []string{"--class=named." + namespace, "--claim=shared"}
+		named := []string{"--storage-class=named." + namespace, "--claim=shared"}
 		h.Must(t, h.install("a", example("etl-cronjob"), namespace, named...)...)
 		h.Must(t, "uninstall", "a", "--namespace", namespace)
 
 		output := h.Fails(t, h.install("b", example("etl-cronjob"), namespace, named...)...)
 		assert.Contains(t, output, "invalid ownership metadata")
 
-		h.Must(t, h.install("b", example("etl-cronjob"), namespace, append(named, "--create=none")...)...)
-		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "b-etl")), "shared", "--create=none uses what is there")
+		existing := slices.Concat(named, []string{"--set=claim.create=false,storageClass.create=false"})
+		h.Must(t, h.install("b", example("etl-cronjob"), namespace, existing...)...)
+		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "b-etl")), "shared", "create: false uses what is there")
 	})
 }
 

@@ -271,7 +271,7 @@ func TestExamplesPassLint(t *testing.T) {
 func TestPassesArgumentsUnchanged(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		out := h.Must(t, h.template(example("etl-cronjob"),
-			"--claim={release}-data", "--parameter=tag=a b,$HOME ${HELM_PLUGIN_DIR}")...)
+			"--claim={release}-data", "--set=storageClass.parameters.tag=a b\\,$HOME ${HELM_PLUGIN_DIR}")...)
 		assert.Contains(t, out, "claimName: rel-data\n")
 		assert.Contains(t, out, `tag: "a b,$HOME ${HELM_PLUGIN_DIR}"`)
 	})

@@ -45,14 +45,14 @@ var reasons = map[string]string{
 	"StorageClass allowVolumeExpansion": "The origin's claims cannot grow: without the field Kubernetes takes `false`. " +
 		"The default of pipeline-storage is `true`.",
 	"StorageClass metadata.name": "A class is the cluster's: two releases with one name would " +
-		"meet. `--class=fast` sets it.",
+		"meet. `--storage-class=fast` sets it.",
 	"StorageClass provisioner": "Kubernetes 1.27 removed the in-tree plugin; its CSI driver " +
 		"replaces it.",
 	"StorageClass parameters.type": "`gp3` is the default of the backend aws-ebs. " +
-		"`--parameter=type=gp2` sets the origin's.",
+		"`--set=storageClass.parameters.type=gp2` sets the origin's.",
 	"StorageClass parameters." + fsType: "Written out: the plugin takes `ext4` where nothing is set.",
 	"PersistentVolume metadata.name": "A volume is the cluster's, as a class is. " +
-		"`--volume=pv-data-pipeline` sets it.",
+		"`--set=volume.name=pv-data-pipeline` sets it.",
 	"PersistentVolume spec.awsElasticBlockStore.volumeID": "See `spec.csi`.",
 	"PersistentVolume spec.csi.driver":                    "The CSI driver in place of the plugin, with the same disk.",
 	"PersistentVolume spec.csi.fsType":                    "That of the class.",

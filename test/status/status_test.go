@@ -58,6 +58,7 @@ func TestReportsEveryProblem(t *testing.T) {
 	w.prepare()
 	w.addWebhookProblems()
 	w.addClaimProblems()
+	w.addPicture()
 	w.addVolumeProblems()
 
 	got := runStatus(t, suite.Plane(t).Kubeconfig, "--all-namespaces")
@@ -160,6 +161,8 @@ func TestReportsEveryProblem(t *testing.T) {
 	t.Run("rights in one namespace suffice", func(t *testing.T) { w.with(t).oneNamespace() })
 	t.Run("what to do next helps", func(t *testing.T) { w.with(t).next(got) })
 	t.Run("a webhook that is ready", func(t *testing.T) { w.with(t).serve() })
+	t.Run("the picture of README.md", func(t *testing.T) { w.with(t).pictured() })
+	t.Run("a watch", func(t *testing.T) { w.with(t).watches() })
 }
 
 func reasons(all []status.Problem) []string {
@@ -437,7 +440,8 @@ func printed(t *testing.T) {
 
 	out, _, code = kubectl(t, suite.Plane(t).Kubeconfig, "pipeline-storage")
 	assert.Equal(t, 0, code)
-	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage status")
+	assert.Contains(t, out, "Usage:\n  kubectl pipeline-storage [command]")
+	assert.Contains(t, out, "status      Show pods and claims")
 
 	_, problems, code = kubectl(
 		t, suite.Plane(t).Kubeconfig, "pipeline-storage", "status", "--server=https://127.0.0.1:1", "-A",

@@ -4,12 +4,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -39,43 +42,91 @@ const (
 )
 
 // Run runs the command and returns its exit code. Args are those without the program's name. The
-// context ends the requests that are open. The status goes to stdout; an error goes to stderr on
-// one line.
+// context ends the requests that are open, and a watch. The status goes to stdout; an error goes to
+// stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	log.SetLogger(logr.Discard()) // the client's warnings are not for people who look
-	o, err := ParseOptions(args)
 	code := 0
-	if err == nil {
-		code, err = o.run(ctx, stdout)
-	}
-	if err != nil {
+	cmd, _ := command(func(c *cobra.Command, o *Options) error {
+		var err error
+		code, err = o.run(c.Context(), stdout)
+		return err
+	})
+	cmd.SetArgs(append([]string{}, args...)) // cobra takes those of the process for nil
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	if err := cmd.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "error:", err)
 		return exitFailed
 	}
 	return code
 }
 
-// run carries out the command. The exit code counts only without an error.
+// run prints the status, once or as a watch. The exit code counts only without an error.
 func (o *Options) run(ctx context.Context, stdout io.Writer) (int, error) {
-	switch o.Command {
-	case commandHelp:
-		_, err := io.WriteString(stdout, o.Usage())
-		return 0, err
-	case commandVersion:
-		_, err := fmt.Fprintln(stdout, "kubectl-pipeline_storage", Version())
-		return 0, err
+	if o.Watch {
+		return o.watch(ctx, stdout)
 	}
+	text, code, err := o.read(ctx, stdout)
+	if err == nil {
+		_, err = stdout.Write(text)
+	}
+	return code, err
+}
+
+// watch prints the status whenever it differs from the one before. A reading that fails is the end,
+// as for kubectl get --watch. The exit code is that of the last status.
+func (o *Options) watch(ctx context.Context, stdout io.Writer) (int, error) {
+	var before []byte
+	code := 0
+	for {
+		text, now, err := o.read(ctx, stdout)
+		if ctx.Err() != nil {
+			return code, nil //nolint:nilerr // the end of the watch, which is no error
+		}
+		if err == nil && !bytes.Equal(text, before) {
+			_, err = stdout.Write(o.separated(before, text))
+		}
+		if err != nil {
+			return code, err
+		}
+		before, code = text, now
+		select {
+		case <-ctx.Done():
+			return code, nil
+		case <-time.After(o.Interval):
+		}
+	}
+}
+
+// separated puts between two statuses what the output has there: documents of YAML and objects of
+// JSON are a stream, and tables have an empty line.
+func (o *Options) separated(before, text []byte) []byte {
+	separator := map[string]string{"yaml": "---\n", "": "\n", "wide": "\n"}[o.Output]
+	if before == nil {
+		separator = ""
+	}
+	return append([]byte(separator), text...)
+}
+
+// read reads the cluster, and returns its status as text and the exit code. Stdout decides about
+// colors.
+func (o *Options) read(ctx context.Context, stdout io.Writer) ([]byte, int, error) {
 	snapshot, err := o.gather(ctx)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	s := status.Analyze(snapshot)
-	if o.Output == "json" {
-		err = status.JSON(stdout, s)
-	} else {
-		err = status.Print(stdout, s, status.Style{Color: cli.Color(o.Color, stdout), Wide: o.Output == "wide"})
+	var text bytes.Buffer
+	switch o.Output {
+	case "json":
+		err = status.JSON(&text, s)
+	case "yaml":
+		err = status.YAML(&text, s)
+	default:
+		err = status.Print(&text, s, status.Style{Color: cli.Color(o.Color, stdout), Wide: o.Output == "wide"})
 	}
-	return o.exitCode(snapshot, s), err
+	return text.Bytes(), o.exitCode(snapshot, s), err
 }
 
 // exitCode is 1 when an answer is missing, with or without the flag. A caller such as a CI job

@@ -2,8 +2,9 @@
 // [postrender.Renderer], and its output into manifests, a diff or a table. Every decision about
 // manifests is the renderer's.
 //
-// A run has these steps, each in the file of its name: options.go parses the flags and
-// fieldflags.go those that set a field of a profile; configuration.go merges them with the file;
+// A run has these steps, each in the file of its name: command.go reads the arguments by cobra,
+// options.go defines and checks the flags, fields.go those that set a field of a profile;
+// configuration.go merges them with the file;
 // krm.go handles a ResourceList; output.go, explain.go and diff.go print.
 //
 // Standard output has the manifests and nothing else, because Helm installs what it reads there.
@@ -34,44 +35,51 @@ type Streams struct {
 // version is set by the linker. Without it, the version is that of the module.
 var version string
 
+// exitChanges is the exit code of --diff --exit-code for a diff that is not empty. An error is 1, so
+// that the two differ, as those of terraform plan -detailed-exitcode do.
+const exitChanges = 2
+
+// errChanges has [Run] return exitChanges.
+var errChanges = errors.New("something would change")
+
 // Run runs the command and returns its exit code: 0, or 1 with an error on standard error and
-// nothing on standard output. The one exception is a ResourceList: a refused list is written back
+// nothing on standard output, or 2 for the changes of --diff --exit-code. The one exception is a
+// ResourceList: a refused list is written back
 // with the reasons as results. Args are those without the program's name.
 func Run(args []string, s Streams) int {
 	ignoreBrokenPipe()
-	o, err := ParseOptions(args)
+	o := &Options{}
+	err := o.execute(args, s)
 	if o.Helm == 4 {
 		var messages bytes.Buffer
 		s.Err = io.MultiWriter(s.Err, &messages)
 		defer func() { reportPastHelm(messages.String()) }()
 	}
-	if err == nil {
+	if err == nil && o.proceed {
 		err = o.run(s)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, errChanges):
+		return exitChanges
 	}
 	_, _ = io.WriteString(s.Err, "error: "+err.Error()+"\n")
 	return 1
 }
 
-// run carries out the options. What needs no manifests comes first, so that help and version work
-// at a terminal without input.
+// run carries out the options. What needs no manifests comes first.
 func (o *Options) run(s Streams) error {
 	switch {
-	case o.Help:
-		return writeString(s.Out, o.sections.usage())
-	case o.Version:
-		return writeString(s.Out, "postrender "+Version()+"\n")
 	case (o.Explain || o.Diff) && underHelm(o.Helm):
 		return errors.New("--explain and --diff print for people, and Helm would take that for the " +
 			"release: run helm template CHART | postrender … instead")
 	case o.PrintConfig:
 		return o.printConfig(s)
 	}
-	stream, err := readAll(s.In)
+	stream, err := o.read(s)
 	if err != nil {
-		return fmt.Errorf("standard input: %w", err)
+		return err
 	}
 	list, err := postrender.ReadResourceList(stream)
 	if err != nil {
@@ -140,6 +148,31 @@ func (o *Options) newRenderer(config *storage.Config, release storage.Release) *
 		Strict:   o.Strict,
 		Helm4:    o.Helm == 4,
 	}
+}
+
+// read returns the manifests of the file, or those of standard input. A person at a terminal gets a
+// hint: otherwise the program would seem to hang.
+func (o *Options) read(s Streams) ([]byte, error) {
+	if o.File == "" || o.File == "-" {
+		if o.File == "" && cli.IsTerminal(s.In) {
+			fmt.Fprintln(s.Err, "reading manifests from the terminal until Ctrl-D: see postrender --help")
+		}
+		stream, err := readAll(s.In)
+		if err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+		return stream, nil
+	}
+	f, err := os.Open(o.File)
+	if err != nil {
+		return nil, fmt.Errorf("--filename: %w", err)
+	}
+	defer f.Close()
+	stream, err := readAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("--filename: %w", err)
+	}
+	return stream, nil
 }
 
 // readAhead is reserved for a stream of unknown size, such as a pipe. Memory that is not written to

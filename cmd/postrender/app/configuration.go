@@ -3,19 +3,11 @@ package app
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
-
-// override is one field of the configuration that a flag sets. Overrides are applied in the order
-// of the table of flags, not of the command line.
-type override struct {
-	field fieldFlag
-	// values are the texts of the flag in the order of the command line, at least one. How several
-	// are combined is up to the field.
-	values []string
-}
 
 // Config makes the configuration from the file, if there is one, and the flags. File is the
 // content of the configuration file; it is ignored without --config. The configuration has its
@@ -33,27 +25,31 @@ func (o *Options) Config(file []byte) (*storage.Config, []string, error) {
 	return c, warnings, nil
 }
 
-// override applies the flags to a configuration. All but --profile speak of one profile. It
-// refuses a field flag for a file with several profiles: no flag chooses among them.
+// override applies the flags to a configuration. All but --profile set fields of one profile. It
+// refuses those for a file with several profiles: no flag chooses among them.
 func (o *Options) override(c *storage.Config) error {
 	if len(o.Profiles) > 0 {
 		if err := c.SetDefaultProfiles(o.Profiles...); err != nil {
 			return fmt.Errorf("--profile: %w", err)
 		}
 	}
-	if len(o.overrides) == 0 {
-		return nil
+	tree, err := o.fields()
+	if err != nil || len(tree) == 0 {
+		return err
 	}
 	if len(c.Profiles) != 1 {
 		return fmt.Errorf("--%s sets a field of the one profile, but the file has %d: set it there",
-			o.overrides[0].field.name, len(c.Profiles))
+			o.firstField(), len(c.Profiles))
 	}
-	for _, over := range o.overrides {
-		if err := over.field.apply(&c.Profiles[0], over.values); err != nil {
-			return fmt.Errorf("--%s: %w", over.field.name, err)
-		}
+	return merge(&c.Profiles[0], tree)
+}
+
+// firstField is the name of a flag that sets a field.
+func (o *Options) firstField() string {
+	if len(o.fieldFlags) > 0 {
+		return o.fieldFlags[0].name
 	}
-	return nil
+	return "set"
 }
 
 // Overrides returns a sentence for every flag that changed a field of the configuration file. It
@@ -72,24 +68,46 @@ func (o *Options) overrideSentences() []string {
 	if len(o.Profiles) > 0 {
 		sentences = append(sentences, fmt.Sprintf("--profile=%s sets default", strings.Join(o.Profiles, ",")))
 	}
-	for _, over := range o.overrides {
-		sentences = append(sentences, fmt.Sprintf("--%s=%s sets %s", over.field.name,
-			strings.Join(over.values, ","), over.field.path))
+	for _, f := range o.fieldFlags {
+		sentences = append(sentences,
+			fmt.Sprintf("--%s=%s sets %s", f.name, strings.Join(*o.values[f.name], ","), f.path))
+	}
+	for _, text := range o.Set {
+		sentences = append(sentences, fmt.Sprintf("--set %s overrides the configuration", text))
 	}
 	return sentences
 }
 
-// inFlags speaks of flags where a problem speaks of fields. Without a file there is no
-// profiles[0] that people could look up. The error keeps its text otherwise, but is no longer of
-// its type.
+var (
+	// fieldPath is a field of the profile at the beginning of a problem, or behind profiles[0]. In
+	// front of it may be a line, which is that of no file.
+	fieldPath = regexp.MustCompile(`(?m)(?:profiles\[0\]\.|^(?:line \d+: )?)([a-zA-Z.]+)([:\[])`)
+	// ownLine is a line of what the flags have become.
+	ownLine = regexp.MustCompile(`(?m)^line \d+: `)
+)
+
+// inFlags names flags where a problem names fields. Without a file there is no profiles[0] that
+// people could look up. The error retains its text otherwise, but is no longer of its type.
 func inFlags(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.ReplaceAll(err.Error(), "profiles[0].volume:", "--volume-handle:")
-	for _, f := range fieldFlags {
-		text = strings.ReplaceAll(text, "profiles[0]."+f.path+":", "--"+f.name+":")
-		text = strings.ReplaceAll(text, "profiles[0]."+f.path+"[", "--"+f.name+"[")
+	text := fieldPath.ReplaceAllStringFunc(err.Error(), func(found string) string {
+		match := fieldPath.FindStringSubmatch(found)
+		return flagOf(match[1]) + match[2]
+	})
+	return errors.New(ownLine.ReplaceAllString(text, "--set: "))
+}
+
+// flagOf is the flag that sets a field.
+func flagOf(path string) string {
+	if path == "volume" {
+		path = "volume.handle"
 	}
-	return errors.New(text)
+	for _, f := range setFlags {
+		if f.path == path && f.also == "" {
+			return "--" + f.name
+		}
+	}
+	return "--set " + path
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/pipeline-storage/pipeline-storage/cmd/postrender/app"
@@ -43,11 +42,7 @@ func static(change func(*storage.Volume)) func(*storage.Profile) {
 	}
 }
 
-func gold(p *storage.Profile) {
-	p.AttributesClass = &storage.AttributesClass{Name: "gold", Parameters: map[string]string{"a": "b"}, Create: new(true)}
-}
-
-// fields are the flags that set a field, and what each does to the default profile.
+// fields are flags that set a field, and what each does to the default profile.
 var fields = map[string]struct {
 	args string
 	exp  func(*storage.Profile)
@@ -55,7 +50,10 @@ var fields = map[string]struct {
 	"claim":           {"--claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
 	"claim, twice":    {"--claim b --claim c", func(p *storage.Profile) { p.Claim.Name = "c" }},
 	"claim, in place": {"--claim={release}-c", func(p *storage.Profile) { p.Claim.Name = "{release}-c" }},
-	"size":            {"--size 5Ti", func(p *storage.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
+	"existing-claim": {"--existing-claim c", func(p *storage.Profile) {
+		p.Claim.Name, p.Claim.Create, p.StorageClass.Create = "c", new(false), new(false)
+	}},
+	"size": {"--size 5Ti", func(p *storage.Profile) { p.Claim.Size = resource.MustParse("5Ti") }},
 	"access-mode": {"--access-mode ReadWriteOncePod", func(p *storage.Profile) {
 		p.Claim.AccessModes = []corev1.PersistentVolumeAccessMode{"ReadWriteOncePod"}
 	}},
@@ -63,120 +61,33 @@ var fields = map[string]struct {
 		p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd",
 			[]corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
 	}},
-	"class": {"--class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
-	"class, the cluster's default one": {"--class ClusterDefault", func(p *storage.Profile) {
+	"access-mode, repeated": {
+		"--backend gce-pd --access-mode ReadWriteOnce --access-mode ReadOnlyMany", func(p *storage.Profile) {
+			p.StorageClass.Backend, p.Claim.AccessModes = "gce-pd",
+				[]corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
+		},
+	},
+	"storage-class": {"--storage-class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
+	"storage-class, the cluster's default one": {"--storage-class ClusterDefault", func(p *storage.Profile) {
 		p.StorageClass.Name, p.StorageClass.Create = storage.ClusterDefault, new(false)
 	}},
-	"claim-label": {"--claim-label team={namespace} --claim-label a=", func(p *storage.Profile) {
-		p.Claim.Labels = map[string]string{"team": "{namespace}", "a": ""}
-	}},
-	"claim-annotation": {"--claim-annotation a=b,c=d", func(p *storage.Profile) {
-		p.Claim.Annotations = map[string]string{"a": "b,c=d"}
-	}},
-	"allowed-topology": {"--allowed-topology zone=a,b --allowed-topology zone=c", func(p *storage.Profile) {
-		p.StorageClass.AllowedTopologies = []corev1.TopologySelectorTerm{
-			{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "zone", Values: []string{"a", "b"}}}},
-			{MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "zone", Values: []string{"c"}}}},
-		}
-	}},
-	"backend": {"--backend local-path", func(p *storage.Profile) { p.StorageClass.Backend = "local-path" }},
-	"driver": {"--backend csi --driver d.io", func(p *storage.Profile) {
-		p.StorageClass.Backend,
-			p.StorageClass.Driver = "csi", "d.io"
-	}},
-	"parameter": {
-		"--parameter a=b --parameter c=d=e,f",
-		func(p *storage.Profile) { p.StorageClass.Parameters = map[string]string{"a": "b", "c": "d=e,f"} },
-	},
-	"reclaim-policy": {"--reclaim-policy Delete", func(p *storage.Profile) { p.StorageClass.ReclaimPolicy = "Delete" }},
-	"volume-binding-mode": {"--volume-binding-mode Immediate", func(p *storage.Profile) {
-		p.StorageClass.VolumeBindingMode = storagev1.VolumeBindingImmediate
-	}},
-	"allow-volume-expansion": {
-		"--allow-volume-expansion=false",
-		func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(false) },
-	},
-	"allow-volume-expansion, alone": {
-		"--allow-volume-expansion",
-		func(p *storage.Profile) { p.StorageClass.AllowVolumeExpansion = new(true) },
-	},
-	"volume-handle": {"--volume-handle h", static(func(*storage.Volume) {})},
-	"volume":        {"--volume v --volume-handle h", static(func(v *storage.Volume) { v.Name = "v" })},
-	"volume-zone": {
-		"--volume-zone z --volume-handle h",
-		static(func(v *storage.Volume) { v.Zone = "z" }),
-	},
-	"volume-topology-key": {"--backend csi --driver d --volume-zone z --volume-topology-key k " +
-		"--volume-handle h", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.StorageClass.Driver, p.StorageClass.Parameters = "csi", "d", nil
-		static(func(v *storage.Volume) { v.Zone, v.TopologyKey = "z", "k" })(p)
-	}},
-	"volume-namespace": {"--volume-namespace n --volume-handle h", static(func(v *storage.Volume) { v.Namespace = "n" })},
-	"volume-shared": {"--backend nfs --volume-shared --volume-handle h --parameter server=s " +
-		"--parameter share=/", func(p *storage.Profile) {
-		p.StorageClass.Backend, p.StorageClass.Parameters = "nfs", map[string]string{"server": "s", "share": "/"}
-		static(func(v *storage.Volume) { v.Shared = true })(p)
-	}},
-	"volume-attribute": {
-		"--volume-attribute a=b --volume-handle h",
-		static(func(v *storage.Volume) { v.Attributes = map[string]string{"a": "b"} }),
-	},
-	"performance": {"--performance fast", func(p *storage.Profile) { p.StorageClass.Performance = "fast" }},
-	"mount-option": {
-		"--mount-option a,b --mount-option c",
-		func(p *storage.Profile) { p.StorageClass.MountOptions = []string{"a,b", "c"} },
-	},
-	"volume-mount-option": {
-		"--volume-mount-option a,b --volume-mount-option c --volume-handle h",
-		static(func(v *storage.Volume) {
-			v.MountOptions = []string{"a,b", "c"}
-		}),
-	},
-	"volume-node-stage-secret": {"--volume-node-stage-secret n/s --volume-handle h", static(func(v *storage.Volume) {
-		v.NodeStageSecret = &storage.SecretReference{Name: "s", Namespace: "n"}
-	})},
-	"attributes-class":     {"--attributes-class gold --attributes-parameter a=b", gold},
-	"attributes-parameter": {"--attributes-parameter a=b --attributes-class gold", gold},
-	"snapshot-class": {"--snapshot-class=", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
-	}},
-	"snapshot-parameter": {"--snapshot-parameter a=b", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{
-			Parameters:     map[string]string{"a": "b"},
-			DeletionPolicy: "Retain", Create: new(true),
-		}
-	}},
-	"snapshot-deletion-policy": {"--snapshot-deletion-policy Delete --snapshot-class s", func(p *storage.Profile) {
-		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Delete", Create: new(true)}
-	}},
-	"create, of what is optional": {"--create claim,attributes-class --attributes-class gold " +
-		"--attributes-parameter a=b --snapshot-class s --class c", func(p *storage.Profile) {
-		gold(p)
-		p.StorageClass.Name, p.StorageClass.Create = "c", new(false)
-		p.SnapshotClass = &storage.SnapshotClass{Name: "s", DeletionPolicy: "Retain", Create: new(false)}
-	}},
+	"volume-handle":  {"--volume-handle h", static(func(*storage.Volume) {})},
 	"mount-path":     {"--mount-path /m", func(p *storage.Profile) { p.Mount.Path = "/m" }},
 	"sub-path":       {"--sub-path s", func(p *storage.Profile) { p.Mount.SubPath = "s" }},
 	"read-only":      {"--read-only", func(p *storage.Profile) { p.Mount.ReadOnly = true }},
 	"read-only, not": {"--read-only=false", func(*storage.Profile) {}},
-	"container": {
-		"--container a,b --container c",
-		func(p *storage.Profile) { p.Mount.Containers = []string{"a", "b", "c"} },
+	"set, over a flag": {
+		"--set claim.size=2Ti --size 1Ti", func(p *storage.Profile) { p.Claim.Size = resource.MustParse("2Ti") },
 	},
-	"exclude-container": {
-		"--exclude-container a --exclude-container b",
-		func(p *storage.Profile) { p.Mount.ExcludeContainers = []string{"a", "b"} },
+	"set, of what is not there by default": {
+		"--set snapshotClass.name= --set fsGroup=0", func(p *storage.Profile) {
+			p.SnapshotClass = &storage.SnapshotClass{DeletionPolicy: "Retain", Create: new(true)}
+			p.FSGroup = new(int64(0))
+		},
 	},
-	"fs-group": {"--fs-group 0", func(p *storage.Profile) { p.FSGroup = new(int64(0)) }},
-	"env":      {"--env E", func(p *storage.Profile) { p.Env = storage.VariableNames{"E"} }},
-	"create": {"--create claim --class s", func(p *storage.Profile) {
-		p.StorageClass.Name, p.StorageClass.Create, p.Claim.Create = "s", new(false), new(true)
-	}},
-	"create, none": {"--create none", func(p *storage.Profile) {
-		p.StorageClass.Create, p.Claim.Create = new(false), new(false)
-	}},
-	"create, in front of the volume that it speaks of": {"--create claim,class --volume v " +
-		"--volume-handle h", static(func(v *storage.Volume) { v.Name, v.Create = "v", new(false) })},
+	"set, of an existing volume": {
+		"--set volume.handle=h,volume.zone=z", static(func(v *storage.Volume) { v.Zone = "z" }),
+	},
 }
 
 func TestFieldFlagsSetFields(t *testing.T) {
@@ -201,87 +112,64 @@ func TestFieldFlagsRefuse(t *testing.T) {
 		exp  string
 	}{
 		"a size that is not a quantity": {"--size 10Gib", `--size: "10Gib" is not a quantity such as 100Gi`},
-		"a size of zero":                {"--size 0", `--size: "0" must be greater than zero`},
-		"a class that nothing creates":  {"--create claim", "--class: Required value: the class is not created"},
-		"the cluster's class, created": {
-			"--create class,claim --class ClusterDefault",
-			`--class: Invalid value: "ClusterDefault": is a class that exists: do not create one`,
+		"a size of zero":                {"--size 0", `--size: Invalid value: "0": must be greater than zero`},
+		"a class that nothing creates": {
+			"--set storageClass.create=false", "--storage-class: Required value: the class is not created",
 		},
-		"a label without a value": {"--claim-label team", `--claim-label: "team" is not KEY=VALUE`},
+		"the cluster's class, created": {
+			"--set storageClass.create=true --storage-class ClusterDefault",
+			`--storage-class: Invalid value: "ClusterDefault": is a class that exists: do not create one`,
+		},
+		"a field without a value": {"--set claim.labels.team", `--set claim.labels.team: key "team" has no value`},
 		"a label that breaks things": {
-			"--claim-label app.kubernetes.io/managed-by=me", "--claim-label[app.kubernetes.io/managed-by]: Invalid value",
+			`--set claim.labels.app\.kubernetes\.io/managed-by=me`,
+			"--set claim.labels[app.kubernetes.io/managed-by]: Invalid value",
 		},
 		"a size without its unit": {
-			"--size 10", `--size: "10" is 10 bytes, and a claim has 1Mi at least: write the unit, such as 10Gi`,
+			"--size 10",
+			`--size: Invalid value: "10": is 10 bytes, and a claim has 1Mi at least: write the unit, such as 10Gi`,
 		},
-		"a topology without values":     {"--allowed-topology zone", `--allowed-topology: "zone" is not KEY=VALUE,VALUE`},
 		"a path that breaks things":     {"--mount-path /proc", `--mount-path: Invalid value: "/proc": is in /proc`},
-		"a variable that breaks things": {"--env PATH", `--env: Invalid value: "PATH": is the list of directories`},
-		"a group that is not a number":  {"--fs-group staff", `--fs-group: "staff" is no group number`},
-		"a negative group":              {"--fs-group -1", "--fs-group: Invalid value: -1: must be between 0 and 2147483647"},
-		"a parameter without =":         {"--parameter iops", `--parameter: "iops" is not KEY=VALUE`},
-		"an attribute without key":      {"--volume-attribute =x", `--volume-attribute: "=x" is not KEY=VALUE`},
-		"a yes":                         {"--read-only=yes", `--read-only: "yes" is neither true nor false`},
-		"an unknown object": {
-			"--create pods",
-			`--create: "pods" is not one of class, volume, claim, attributes-class, snapshot-class; none cannot be combined`,
+		"a variable that breaks things": {"--set env=PATH", `--set env: Invalid value: "PATH": is the list of directories`},
+		"a variable that is no name":    {"--set env.a=b", "--set env: expected the name of a variable, or a list of names"},
+		"a group that is not a number":  {"--set fsGroup=staff", "--set fsGroup: expected a whole number, not text"},
+		"a negative group": {
+			"--set fsGroup=-1", "--set fsGroup: Invalid value: -1: must be between 0 and 2147483647",
 		},
-		"none and one": {
-			"--create none,claim",
-			`--create: "none" is not one of class, volume, claim, attributes-class, snapshot-class; none cannot be combined`,
+		"a yes":            {"--read-only=yes", "--read-only: expected true or false, not text"},
+		"an unknown field": {"--set claim.sise=1Gi", `--set: unknown field "claim.sise"`},
+		"two unknown fields": {
+			"--set claim.sise=1Gi,mount.pth=/x", "--set: unknown field \"claim.sise\"\n--set: unknown field \"mount.pth\"",
 		},
+		"two mistakes": {
+			"--set fsGroup=-1 --mount-path x", `--mount-path: Invalid value: "x": must be an absolute path`,
+		},
+		"a text for a mapping": {"--set storageClass=s", "--set storageClass: expected a mapping, not text"},
 		"an unknown preset": {
-			"--performance lightning",
-			`--performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`,
+			"--set storageClass.performance=lightning",
+			`--set storageClass.performance: Unsupported value: "lightning": supported values: "fast", "standard", "throughput"`,
 		},
-		"a Secret without a namespace": {
-			"--volume-node-stage-secret s --volume-handle h",
-			`--volume-node-stage-secret: "s" is not NAMESPACE/NAME`,
-		},
-		"a missing Secret": {"--backend ceph-rbd --parameter clusterID=c --parameter " +
-			"pool=p --volume-handle h", "--volume-node-stage-secret: Required value"},
-		"a class of nothing": {"--attributes-class gold", "--attributes-parameter: Required " +
-			"value: a VolumeAttributesClass needs at least one"},
-		"a class that is not there": {"--create snapshot-class", "--create: there is no snapshot " +
-			"class to create: name one with --snapshot-class"},
-		"a deletion policy": {
-			"--snapshot-deletion-policy Recycle",
-			`--snapshot-deletion-policy: Unsupported value: "Recycle"`,
+		"a missing Secret": {
+			"--backend ceph-rbd --set storageClass.parameters.clusterID=c,storageClass.parameters.pool=p --volume-handle h",
+			"--set volume.nodeStageSecret: Required value",
 		},
 		"an unknown backend": {"--backend floppy", `--backend: Unsupported value: "floppy"`},
 		"an access mode":     {"--access-mode ReadWriteMany", `--access-mode[0]: Unsupported value: "ReadWriteMany"`},
-		"a reclaim policy":   {"--reclaim-policy Recycle", `--reclaim-policy: Unsupported value: "Recycle"`},
-		"a binding mode":     {"--volume-binding-mode Later", `--volume-binding-mode: Unsupported value: "Later"`},
-		"a missing parameter": {"--backend nfs --parameter share=/x", "--parameter[server]: " +
-			"Required value: the backend nfs needs it"},
-		"a missing driver": {"--backend csi", "--driver: Required value"},
-		"an empty list of objects": {"--create=", "--create: must not be empty: name class, " +
-			"volume, claim, attributes-class and snapshot-class, or none"},
-		"a missing handle": {"--volume-zone z", "--volume-handle: Required value: for the backend aws-ebs"},
-		"a missing volume": {"--backend host-path", "--volume-handle: Required value: " +
-			"nothing provisions volumes of the backend host-path"},
-		"a zone that means nothing": {"--backend nfs --parameter server=s --parameter share=/x --volume-handle h " +
-			"--volume-zone z", `--volume-zone: Invalid value: "z": volumes of the backend nfs have no zone`},
-		"a zone without its key": {
-			"--backend csi --driver d --volume-handle h --volume-zone z",
-			"--volume-topology-key: Required value",
+		"a missing parameter": {
+			"--backend nfs --set storageClass.parameters.share=/x",
+			"--set storageClass.parameters[server]: Required value: the backend nfs needs it",
 		},
-		"a key that is known already": {
-			"--volume-handle h --volume-topology-key k",
-			`--volume-topology-key: Invalid value: "k": only the backend csi needs one`,
+		"a missing handle": {"--set volume.zone=z", "--volume-handle: Required value: for the backend aws-ebs"},
+		"a missing volume": {
+			"--backend host-path", "--volume-handle: Required value: nothing provisions volumes of the backend host-path",
 		},
-		"a missing zone":  {"--backend local-path --volume-handle /x", "--volume-zone: Required value"},
+		"a missing zone":  {"--backend local-path --volume-handle /x", "--set volume.zone: Required value"},
 		"a mount path":    {"--mount-path x", `--mount-path: Invalid value: "x": must be an absolute path`},
 		"a sub-path":      {"--sub-path ..", `--sub-path: Invalid value: "..": must be a relative path`},
 		"a claim's name":  {"--claim A", `--claim: Invalid value: "A"`},
-		"a class's name":  {"--class A", `--class: Invalid value: "A"`},
-		"a volume's name": {"--volume A --volume-handle h", `--volume: Invalid value: "A"`},
-		"a namespace": {
-			"--volume-namespace A --volume-handle h",
-			`--volume-namespace: Invalid value: "A"`,
-		},
-		"a variable":                       {"--env =", `--env: Invalid value: "="`},
-		"a volume that is made of nothing": {"--create volume", "--create: "},
+		"a claim there":   {"--existing-claim A", `--claim: Invalid value: "A"`},
+		"a class's name":  {"--storage-class A", `--storage-class: Invalid value: "A"`},
+		"a volume's name": {"--set volume.name=A --volume-handle h", `--set volume.name: Invalid value: "A"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := app.ParseOptions(strings.Fields(tt.args))
@@ -289,6 +177,7 @@ func TestFieldFlagsRefuse(t *testing.T) {
 			_, _, err = o.Config(nil)
 			require.ErrorContains(t, err, tt.exp)
 			assert.NotContains(t, err.Error(), "profiles", "people wrote no profiles")
+			assert.NotContains(t, err.Error(), "line ", "people wrote no lines")
 		})
 	}
 }
@@ -311,8 +200,11 @@ func TestFieldFlagsOverrideFile(t *testing.T) {
 	}{
 		"no field flags": {"", file("a", "b"), nil, ""},
 		"fields of the one profile": {
-			"--env E --size 1Gi --container a --container b", file("a"),
-			[]string{"--size=1Gi sets claim.size", "--container=a,b sets mount.containers", "--env=E sets env"},
+			"--set env=E --size 1Gi --set mount.containers={a,b}", file("a"),
+			[]string{
+				"--size=1Gi sets claim.size", "--set env=E overrides the configuration",
+				"--set mount.containers={a,b} overrides the configuration",
+			},
 			"",
 		},
 		"a field of which profile?": {"--size 1Gi", file("a", "b"), nil, "--config f.yaml: --size sets a " +

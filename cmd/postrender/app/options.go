@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 // Options are the command line, read and checked, before any file is. Files that flags name are
 // not opened yet. [ParseOptions] has checked all that can be checked without them.
 type Options struct {
+	// File has the manifests; empty or - is standard input.
+	File string
 	// ConfigFile is the configuration file; empty: the flags alone make one profile. A ResourceList
 	// with a functionConfig has its own.
 	ConfigFile string
@@ -32,63 +35,42 @@ type Options struct {
 	Kinds, Names []string
 	// Hooks is the hook policy.
 	Hooks postrender.HookPolicy
+	// Set are fields of the profile with their values, as Helm's --set has them.
+	Set []string
 	// Remove removes what was injected, instead.
 	Remove postrender.Removal
 	// Strict refuses manifests that request storage somewhere and get none there.
 	Strict bool
 	// Report is the file for the report; empty: none. It is never -, which would be standard output.
 	Report string
-	// Explain and Diff print for people instead of the stream.
-	Explain, Diff bool
+	// Explain and Diff print for people instead of the stream. ExitCode is for a diff: it makes the
+	// exit code show whether there is one.
+	Explain, Diff, ExitCode bool
 	// Color is when the diff is coloured: auto, always or never.
 	Color string
-	// PrintConfig prints the effective configuration; Version the version; Help the help.
-	PrintConfig, Version, Help bool
+	// PrintConfig prints the effective configuration.
+	PrintConfig bool
 	// Helm is the major version of the Helm that runs the program, where that matters; 0: unknown.
 	// The plugin for Helm 4 sets it, because that Helm loses the warnings and errors of a post-renderer.
 	Helm int
 
-	// overrides are the fields of the configuration that flags set, in the order of the table.
-	overrides []override
-	sections  *sections
+	// fieldFlags are the flags that set fields of the profile and are set, in the order of the table.
+	fieldFlags []setFlag
+	// values has what such flags were set to, by name.
+	values map[string]*[]string
+	// proceed is whether cobra left something to do, which help, version and completion do not.
+	proceed bool
+	// helpErr is the error of printing the help.
+	helpErr error
 }
 
-// sections are the groups of flags in the help. pflag prints one list of flags; the help has one
-// for each topic.
-type sections struct {
-	// order has one set of flags for each section, in the order of the help; all has the flags of
-	// every section and is the one that is parsed.
-	order []*pflag.FlagSet
-	all   *pflag.FlagSet
-}
-
-// add defines a section of the help. Flags appear in the order in which define adds them.
-func (s *sections) add(title string, define func(*pflag.FlagSet)) {
-	fs := pflag.NewFlagSet(title, pflag.ContinueOnError)
-	fs.SortFlags = false
-	define(fs)
-	s.order = append(s.order, fs)
-	s.all.AddFlagSet(fs)
-}
-
-// usage is the text of --help. It is generated from the flags, so that no flag can lack its line.
-func (s *sections) usage() string {
-	var b strings.Builder
-	b.WriteString("postrender adds durable storage to the pods of rendered manifests: it reads them on " +
-		"standard input and writes them to\n" +
-		"standard output with a StorageClass, a PersistentVolumeClaim and, for an existing volume, a PersistentVolume.\n" +
-		"With --remove it removes what it has added.\n\n" +
-		"Usage:\n" +
-		"  helm template RELEASE CHART | postrender --namespace NAMESPACE --release RELEASE\n" +
-		"  helm install RELEASE CHART --post-renderer postrender \\\n" +
-		"    --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=RELEASE \\\n" +
-		"    --post-renderer-args=--strict\n" +
-		"  kustomize build --enable-alpha-plugins --enable-exec DIRECTORY   (as a KRM function: docs/gitops.md)\n")
-	for _, fs := range s.order {
-		fmt.Fprintf(&b, "\n%s:\n%s", fs.Name(), fs.FlagUsages())
-	}
-	return b.String()
-}
+// The values of flags that have a few only.
+var (
+	accessModes  = []string{"ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"}
+	colors       = []string{"auto", "always", "never"}
+	hookPolicies = []string{string(postrender.HooksSafe), string(postrender.HooksAll), string(postrender.HooksNone)}
+	removals     = []string{string(postrender.RemovePods), string(postrender.RemoveAll)}
+)
 
 // ParseOptions reads a command line. It is pure: no file is opened and nothing is printed. An
 // error comes with the options that were read before it: they show whether Helm 4 would lose it.
@@ -96,76 +78,64 @@ func (s *sections) usage() string {
 // of that error only.
 func ParseOptions(args []string) (*Options, error) {
 	o := &Options{}
-	s, values := o.flags()
-	o.sections = s
-	if err := s.all.Parse(args); err != nil {
-		return o, fmt.Errorf("%w (see --help)", err)
-	}
-	if s.all.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: manifests are read from standard input (see --help)", s.all.Arg(0))
-	}
-	for _, f := range fieldFlags {
-		if s.all.Changed(f.name) {
-			o.overrides = append(o.overrides, override{f, *values[f.name]})
-		}
-	}
-	return o, o.complete(s.all)
+	return o, o.execute(args, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
 }
 
-// flags defines every flag. The values of those that set a field of the configuration are
-// returned by name. They are filled when the set is parsed. Defaults of field flags are not set
-// here: a field that no flag sets must not override the file.
-func (o *Options) flags() (*sections, map[string]*[]string) {
-	s := &sections{all: pflag.NewFlagSet("postrender", pflag.ContinueOnError)}
-	s.all.SortFlags = false
-	s.all.Usage = func() {}
-	values := map[string]*[]string{}
-	s.add("Release", func(fs *pflag.FlagSet) {
-		fs.StringVar(&o.Namespace, "namespace", "", "namespace of the release; Helm does not pass it to a post-renderer")
-		fs.StringVar(&o.Release, "release", "", "name of the release; Helm does not pass it to a post-renderer")
-		fs.StringVar(&o.ConfigFile, "config", "", "configuration file (StorageConfig); flags override its fields")
-	})
-	s.add("Selection", func(fs *pflag.FlagSet) {
-		fs.String("selector", kinds.Label+"="+kinds.LabelEnabled, "label selector for pods and pod "+
-			"templates; empty selects all")
-		fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; may "+
-			"be repeated (default: those with default: true, or the first)")
-		fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; may be repeated")
-		fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; may be repeated")
-		fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe), "Helm hooks to inject: "+
-			"safe (those that run after the claim is created), all or none")
-	})
-	for _, section := range fieldSections {
-		s.add(section, func(fs *pflag.FlagSet) {
-			for _, f := range fieldFlags {
-				if f.section == section {
-					values[f.name] = f.define(fs)
-				}
-			}
-		})
+// sections defines every flag, in the order of the help. Defaults of flags that set a field are
+// not set here: a field that no flag sets must not override the file.
+func (o *Options) sections() []*pflag.FlagSet {
+	o.values = map[string]*[]string{}
+	return []*pflag.FlagSet{
+		section("Release", func(fs *pflag.FlagSet) {
+			fs.StringVarP(&o.Namespace, "namespace", "n", "", "`NAMESPACE` of the release, which Helm does not pass")
+			fs.StringVar(&o.Release, "release", "", "`NAME` of the release, which Helm does not pass")
+			fs.StringVar(&o.ConfigFile, "config", "", "StorageConfig `FILE`, for several profiles; flags override it")
+			fs.StringVarP(&o.File, "filename", "f", "", "`FILE` of manifests; standard input without it, and for -")
+		}),
+		section("Selection", func(fs *pflag.FlagSet) {
+			fs.StringP("selector", "l", kinds.Label+"="+kinds.LabelEnabled, "label `SELECTOR` of pods; empty selects all")
+			fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this `KIND`; repeatable")
+			fs.StringSliceVar(&o.Names, "name", nil, "only objects of this `NAME`; repeatable")
+			fs.StringSliceVar(&o.Profiles, "profile", nil, "`PROFILE` of the file for pods that name none; repeatable")
+			fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe),
+				"Helm hooks to inject, by `POLICY`: safe (those after the claim), all or none")
+		}),
+		section("Storage", o.fieldFlagsOf),
+		section("Output", func(fs *pflag.FlagSet) {
+			fs.BoolVar(&o.Strict, "strict", false, "fail where storage is requested and no pod gets it, instead of a warning")
+			fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
+			fs.BoolVar(&o.ExitCode, "exit-code", false, "with --diff: exit with 2 when something would change")
+			fs.BoolVar(&o.Explain, "explain", false, "print a table of decisions and reasons instead of the manifests")
+			fs.StringVar(&o.Report, "report", "", "write the decision about every workload to a JSON `FILE`")
+			fs.StringVar((*string)(&o.Remove), "remove", "",
+				"remove from pods what was injected; `WHAT` all removes the storage objects, too")
+			fs.Lookup("remove").NoOptDefVal = string(postrender.RemovePods)
+			fs.BoolVar(&o.PrintConfig, "print-config", false, "print the effective StorageConfig and stop")
+			fs.StringVar(&o.Color, "color", "auto", "color of the diff, `WHEN`: auto, always or never")
+			fs.IntVar(&o.Helm, "helm", 0, "major version of the Helm that runs this program, 3 or 4; the Helm 4 plugin sets it")
+			fs.Lookup("helm").Hidden = true
+			fs.BoolP("help", "h", false, "print this help")
+			fs.BoolP("version", "v", false, "print the version")
+		}),
 	}
-	s.add("Output", func(fs *pflag.FlagSet) {
-		fs.StringVar((*string)(&o.Remove), "remove", "", "remove from the pods what was injected; "+
-			"--remove=all removes the storage objects, too")
-		remove := fs.Lookup("remove")
-		remove.Value, remove.NoOptDefVal = namedValue{remove.Value, "WHAT"}, string(postrender.RemovePods)
-		fs.BoolVar(&o.Strict, "strict", false, "refuse manifests where a label, an annotation or the selection "+
-			"requests storage that no pod gets, instead of a warning")
-		fs.StringVar(&o.Report, "report", "", "write what was decided about every workload to this file, as JSON")
-		fs.BoolVar(&o.Explain, "explain", false, "print a table of what would be done, and why not, instead of the manifests")
-		fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
-		fs.StringVar(&o.Color, "color", "auto", "colour of the diff: auto, always or never")
-		fs.BoolVar(&o.PrintConfig, "print-config", false, "print the effective configuration and stop")
-		fs.IntVar(&o.Helm, "helm", 0, "major version of the Helm that runs this program (3 or 4); the Helm 4 plugin sets 4")
-		fs.BoolVar(&o.Version, "version", false, "print the version and stop")
-		fs.BoolVarP(&o.Help, "help", "h", false, "print this help and stop")
-	})
-	return s, values
+}
+
+// section makes one section of the help.
+func section(title string, define func(*pflag.FlagSet)) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	fs.SortFlags = false
+	define(fs)
+	return fs
 }
 
 // complete checks flags against each other. The first problem is returned, by the name of its
 // flag. It runs after parsing, because it reads which flags were set.
 func (o *Options) complete(fs *pflag.FlagSet) error {
+	for _, f := range setFlags {
+		if fs.Changed(f.name) {
+			o.fieldFlags = append(o.fieldFlags, f)
+		}
+	}
 	text, _ := fs.GetString("selector")
 	selector, err := labels.Parse(text)
 	if err != nil {
@@ -175,22 +145,23 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 	if o.Remove != postrender.RemoveNothing && !fs.Changed("selector") {
 		o.Selector = nil // what was injected is known without its label
 	}
+	return o.validate()
+}
+
+// validate refuses values that a flag does not have, and flags that cannot be combined.
+func (o *Options) validate() error {
 	switch {
-	case !slices.Contains([]postrender.Removal{
-		postrender.RemoveNothing, postrender.RemovePods,
-		postrender.RemoveAll,
-	}, o.Remove):
+	case o.Remove != postrender.RemoveNothing && !slices.Contains(removals, string(o.Remove)):
 		return fmt.Errorf("--remove: %q is neither pods nor all", o.Remove)
 	case o.Strict && o.Remove != postrender.RemoveNothing:
 		return errors.New("--strict and --remove cannot be combined: a removal leaves pods without storage")
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
-	case !slices.Contains([]string{"auto", "always", "never"}, o.Color):
+	case o.ExitCode && !o.Diff:
+		return errors.New("--exit-code needs --diff")
+	case !slices.Contains(colors, o.Color):
 		return fmt.Errorf("--color: %q is neither auto, always nor never", o.Color)
-	case !slices.Contains([]postrender.HookPolicy{
-		postrender.HooksSafe, postrender.HooksAll,
-		postrender.HooksNone,
-	}, o.Hooks):
+	case !slices.Contains(hookPolicies, string(o.Hooks)):
 		return fmt.Errorf("--hooks: %q is neither safe, all nor none", o.Hooks)
 	case o.Helm != 0 && o.Helm != 3 && o.Helm != 4:
 		return fmt.Errorf("--helm: there is no Helm %d, only 3 and 4", o.Helm)

@@ -28,16 +28,17 @@ func TestParseOptions(t *testing.T) {
 			o.Kinds,
 				o.Names = []string{"Job"}, []string{"a", "b", "c"}
 		}},
-		"hooks":              {"--hooks all", func(o *app.Options) { o.Hooks = postrender.HooksAll }},
-		"a report":           {"--report r.json", func(o *app.Options) { o.Report = "r.json" }},
-		"a table":            {"--explain", func(o *app.Options) { o.Explain = true }},
-		"a diff in colour":   {"--diff --color always", func(o *app.Options) { o.Diff, o.Color = true, "always" }},
-		"the configuration":  {"--print-config", func(o *app.Options) { o.PrintConfig = true }},
-		"the version":        {"--version", func(o *app.Options) { o.Version = true }},
-		"the help":           {"--help", func(o *app.Options) { o.Help = true }},
-		"the help, in short": {"-h", func(o *app.Options) { o.Help = true }},
-		"Helm 3":             {"--helm=3", func(o *app.Options) { o.Helm = 3 }},
-		"Helm 4":             {"--helm=4", func(o *app.Options) { o.Helm = 4 }},
+		"hooks":               {"--hooks all", func(o *app.Options) { o.Hooks = postrender.HooksAll }},
+		"a report":            {"--report r.json", func(o *app.Options) { o.Report = "r.json" }},
+		"a table":             {"--explain", func(o *app.Options) { o.Explain = true }},
+		"a diff in colour":    {"--diff --color always", func(o *app.Options) { o.Diff, o.Color = true, "always" }},
+		"the configuration":   {"--print-config", func(o *app.Options) { o.PrintConfig = true }},
+		"a file of manifests": {"-f m.yaml", func(o *app.Options) { o.File = "m.yaml" }},
+		"standard input":      {"--filename -", func(o *app.Options) { o.File = "-" }},
+		"as kubectl has it":   {"-n ml", func(o *app.Options) { o.Namespace = "ml" }},
+		"an exit code":        {"--diff --exit-code", func(o *app.Options) { o.Diff, o.ExitCode = true, true }},
+		"Helm 3":              {"--helm=3", func(o *app.Options) { o.Helm = 3 }},
+		"Helm 4":              {"--helm=4", func(o *app.Options) { o.Helm = 4 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			exp := &app.Options{Hooks: postrender.HooksSafe, Color: "auto"}
@@ -56,8 +57,8 @@ func TestParseOptions(t *testing.T) {
 			assert.Equal(t, exp.Diff, o.Diff)
 			assert.Equal(t, exp.Color, o.Color)
 			assert.Equal(t, exp.PrintConfig, o.PrintConfig)
-			assert.Equal(t, exp.Version, o.Version)
-			assert.Equal(t, exp.Help, o.Help)
+			assert.Equal(t, exp.File, o.File)
+			assert.Equal(t, exp.ExitCode, o.ExitCode)
 			assert.Equal(t, exp.Helm, o.Helm)
 			assert.Empty(t, o.Overrides())
 		})
@@ -71,6 +72,7 @@ func TestParseOptionsSelector(t *testing.T) {
 	}{
 		"the label":    {nil, "pipeline-storage=enabled"},
 		"another":      {[]string{"--selector", "app in (a, b),!c"}, "app in (a,b),!c"},
+		"in short":     {[]string{"-l", "app=a"}, "app=a"},
 		"every pod":    {[]string{"--selector", ""}, ""},
 		"every pod, =": {[]string{"--selector="}, ""},
 	} {
@@ -92,9 +94,12 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"a flag without its value": {[]string{"--claim"}, "flag needs an argument: --claim (see --help)"},
 		"an argument": {
 			[]string{"x.yaml"},
-			`unexpected argument "x.yaml": manifests are read from standard input (see --help)`,
+			`unexpected argument "x.yaml": name a file of manifests with --filename (see --help)`,
 		},
 		"a dash for standard input": {[]string{"-"}, `unexpected argument "-"`},
+		"a command with a mistake":  {[]string{"versio"}, `there is no command "versio": do you mean version?`},
+		"an exit code of nothing":   {[]string{"--exit-code"}, "--exit-code needs --diff"},
+		"a value without a field":   {[]string{"--set"}, "flag needs an argument: --set (see --help)"},
 		"a table and a diff":        {[]string{"--explain", "--diff"}, "--explain and --diff cannot be combined: choose one"},
 		"an invalid selector":       {[]string{"--selector", "a in b"}, "--selector: "},
 		"an unknown colour":         {[]string{"--color", "red"}, `--color: "red" is neither auto, always nor never`},

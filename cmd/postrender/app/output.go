@@ -26,7 +26,11 @@ func (o *Options) write(w io.Writer, out *postrender.Output) error {
 		if o.Remove != postrender.RemoveNothing {
 			after = "without storage"
 		}
-		return diff(w, out, after, cli.Color(o.Color, w))
+		err := diff(w, out, after, cli.Color(o.Color, w))
+		if err == nil && o.ExitCode && out.Changed() {
+			err = errChanges
+		}
+		return err
 	}
 	buffered := bufio.NewWriterSize(w, writeSize)
 	_, err := out.WriteTo(buffered)

@@ -3,7 +3,6 @@ package app
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,16 +14,11 @@ import (
 // scripts are the stories of the command line, in the format of testscript.
 const scripts = "../testdata/script"
 
-// TestEveryFlagHasAScript finds flags that no script runs. The flags of fields are exempt: the file
-// has the same fields, and [TestEveryFieldHasAFlag] holds them together.
+// TestEveryFlagHasAScript finds flags that no script runs.
 func TestEveryFlagHasAScript(t *testing.T) {
 	t.Parallel()
 	used := scriptFlags(t)
-	sections, _ := new(Options).flags()
-	for _, fs := range sections.order {
-		if slices.Contains(fieldSections, fs.Name()) {
-			continue
-		}
+	for _, fs := range new(Options).sections() {
 		fs.VisitAll(func(f *pflag.Flag) {
 			assert.True(t, used[f.Name], "no script runs --%s: add cmd/postrender/testdata/script/%s.txtar, "+
 				"with a line that begins with exec postrender and has the flag", f.Name, strings.ReplaceAll(f.Name, "-", "_"))

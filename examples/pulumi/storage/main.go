@@ -91,10 +91,10 @@ func inNamespace(ctx *pulumi.Context, settings *config.Config) ([]pulumi.Resourc
 func arguments(settings *config.Config) []string {
 	args := []string{"--namespace=" + settings.Require("namespace"), "--release=" + name}
 	if disk := settings.Get("disk"); disk != "" {
-		args = append(args, "--volume-handle="+disk, "--volume-zone="+settings.Get("zone"))
+		args = append(args, "--volume-handle="+disk, "--set=volume.zone="+settings.Get("zone"))
 	}
 	if claim := settings.Get("claim"); claim != "" {
-		args = append(args, "--claim="+claim, "--create=none")
+		args = append(args, "--existing-claim="+claim)
 	}
 	return args
 }

@@ -15,7 +15,7 @@ import (
 type VariableNames []string
 
 // errVariableNames is the error for a value of another type. It has no place, see
-// [variableNamesError].
+// [misreadVariables].
 var errVariableNames = errors.New("expected the name of a variable, or a list of names")
 
 // UnmarshalJSON reads a text or a list of texts. An empty text is no name.
@@ -34,27 +34,22 @@ func (n *VariableNames) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// variableNamesError is errVariableNames with the place of the first such value of a document.
-func variableNamesError(document *strictyaml.Document) error {
-	for i := 0; ; i++ {
-		profile := fmt.Sprintf("profiles[%d]", i)
-		if _, _, found := document.Value(profile); !found {
-			return errVariableNames
+// misreadVariables is errVariableNames with the place of the value, which is at a path of the
+// document. It is nil where the value is a text or a list of texts.
+func misreadVariables(document *strictyaml.Document, at string) error {
+	for item, j := at+"[0]", 1; ; item, j = fmt.Sprintf("%s[%d]", at, j), j+1 {
+		_, line, found := document.Value(item)
+		if !found {
+			break
 		}
-		at := profile + ".env"
-		for item, j := at+"[0]", 1; ; item, j = fmt.Sprintf("%s[%d]", at, j), j+1 {
-			_, line, found := document.Value(item)
-			if !found {
-				break
-			}
-			if !document.IsText(item) {
-				return fmt.Errorf("line %d: %s: %w", line, item, errVariableNames)
-			}
-		}
-		if _, line, found := document.Value(at); found && !document.IsText(at) && !document.IsList(at) {
-			return fmt.Errorf("line %d: %s: %w", line, at, errVariableNames)
+		if !document.IsText(item) {
+			return fmt.Errorf("line %d: %s: %w", line, item, errVariableNames)
 		}
 	}
+	if _, line, found := document.Value(at); found && !document.IsText(at) && !document.IsList(at) {
+		return fmt.Errorf("line %d: %s: %w", line, at, errVariableNames)
+	}
+	return nil
 }
 
 // MarshalJSON writes a single name as text.

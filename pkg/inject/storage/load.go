@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -70,6 +71,18 @@ func (c *Config) complete(overrides []func(*Config) error) ([]string, field.Erro
 	return c.SetDefaults(), c.Validate(), nil
 }
 
+// Merge sets fields of the profile from a mapping of them, in YAML or JSON. The fields that it does
+// not have stay; a list takes the place of the one before, and the entries of a mapping are added.
+// It is for the overrides of [New] and [Load], before defaults are set and anything is validated. An
+// error has the line and the path of the field in the mapping.
+func (p *Profile) Merge(fields []byte) error {
+	document, err := strictyaml.Read(fields, "profile", p)
+	if err != nil && document != nil {
+		err = cmp.Or(misreadField(document, ""), err)
+	}
+	return err
+}
+
 // parse reads a file, without defaults.
 func parse(data []byte) (*Config, *strictyaml.Document, error) {
 	c := &Config{}
@@ -77,29 +90,34 @@ func parse(data []byte) (*Config, *strictyaml.Document, error) {
 	switch {
 	case errors.Is(err, strictyaml.ErrEmpty):
 		return nil, nil, fmt.Errorf("%w: it needs at least apiVersion, kind and one profile", err)
-	case errors.Is(err, errVariableNames) && document != nil:
-		return nil, nil, variableNamesError(document)
+	case err != nil && document != nil:
+		return nil, nil, cmp.Or(misreadProfile(document), err)
 	case err != nil:
-		return nil, nil, sizeError(document, err)
+		return nil, nil, err
 	}
 	return c, document, nil
 }
 
-// sizeError finds the size that is not a quantity: the error of a quantity has no place.
-func sizeError(document *strictyaml.Document, err error) error {
-	if document == nil {
-		return err
-	}
+// misreadProfile finds the field whose own type refused its text: such an error has no place.
+func misreadProfile(document *strictyaml.Document) error {
 	for i := 0; ; i++ {
 		profile := fmt.Sprintf("profiles[%d]", i)
 		if _, _, found := document.Value(profile); !found {
+			return nil
+		}
+		if err := misreadField(document, profile+"."); err != nil {
 			return err
 		}
-		size, line, found := document.Value(profile + ".claim.size")
-		if _, malformed := resource.ParseQuantity(size); found && malformed != nil {
-			return fmt.Errorf("line %d: %s.claim.size: %q is not a quantity such as 100Gi", line, profile, size)
-		}
 	}
+}
+
+// misreadField finds such a field of one profile. Its path begins with the prefix.
+func misreadField(document *strictyaml.Document, prefix string) error {
+	size, line, found := document.Value(prefix + "claim.size")
+	if _, err := resource.ParseQuantity(size); found && err != nil {
+		return fmt.Errorf("line %d: %sclaim.size: %q is not a quantity such as 100Gi", line, prefix, size)
+	}
+	return misreadVariables(document, prefix+"env")
 }
 
 // withLines joins problems, each with the line of its field.

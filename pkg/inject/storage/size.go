@@ -12,20 +12,6 @@ import (
 // without its unit.
 var minSize = resource.MustParse("1Mi")
 
-// SetSize sets the size from a quantity such as 100Gi. It refuses what is not one, and a size below
-// 1Mi.
-func (c *Claim) SetSize(quantity string) error {
-	size, err := resource.ParseQuantity(quantity)
-	if err != nil {
-		return fmt.Errorf("%q is not a quantity such as 100Gi", quantity)
-	}
-	if err := checkSize(size); err != nil {
-		return fmt.Errorf("%q %w", quantity, err)
-	}
-	c.Size = size
-	return nil
-}
-
 // checkSize refuses sizes that are not positive, and those below minSize with what was read and
 // what was probably meant.
 func checkSize(size resource.Quantity) error {

@@ -2,6 +2,7 @@
 package docs_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -144,11 +145,19 @@ func checkAnchors(t *testing.T, document string) {
 	}
 }
 
+// anchors are those that GitHub gives to headings, the second of a name with -1, and those that are written.
 func anchors(text string) []string {
 	var found []string
+	times := map[string]int{}
 	for _, match := range heading.FindAllStringSubmatch(text, -1) {
 		plain := dropped.ReplaceAllString(strings.ToLower(match[1]), "")
-		found = append(found, strings.ReplaceAll(plain, " ", "-"))
+		anchor := strings.ReplaceAll(plain, " ", "-")
+		if n := times[anchor]; n > 0 {
+			found = append(found, fmt.Sprintf("%s-%d", anchor, n))
+		} else {
+			found = append(found, anchor)
+		}
+		times[anchor]++
 	}
 	for _, match := range written.FindAllStringSubmatch(text, -1) {
 		found = append(found, match[1])

@@ -101,7 +101,7 @@ func describe(row kinds.Kind) string {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	if row.Advice != "" {
-		fmt.Fprintf(&b, "- When it holds no pod, the reported reason is: %s.\n", strings.TrimSuffix(row.Advice, "."))
+		fmt.Fprintf(&b, "- When it holds no pod, the report has this reason: `%s`.\n", strings.TrimSuffix(row.Advice, "."))
 	}
 	if row.Limits != "" {
 		fmt.Fprintf(&b, "- Limits: %s\n", row.Limits)
@@ -161,12 +161,12 @@ func containerNames(p kinds.PodPaths) string {
 	}
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		all = append(all, fmt.Sprintf("the container at %s is called `%s`", codes(paths[name]), name))
+		all = append(all, fmt.Sprintf("`%s` for %s", name, codes(paths[name])))
 	}
 	if all == nil {
 		return ""
 	}
-	return " In annotations and reports " + strings.Join(all, ", ") + ", as in the pod."
+	return " Reports have their names in the pod: " + strings.Join(all, ", ") + "."
 }
 
 // labelPlace describes where the label goes.

@@ -6,9 +6,9 @@ var flinkKinds = of(
 		"operator/api/spec/FlinkDeploymentSpec.java, JobManagerSpec.java and TaskManagerSpec.java",
 	Kind{
 		Group: "flink.apache.org", Kind: "FlinkDeployment", pods: flinkDeployment,
-		Limits: "Flink's own container is that of the name flink-main-container: where no pod template lists it, the pods " +
+		Limits: "Flink's own container is that of the name flink-main-container. Where no pod template lists it, the pods " +
 			"get the label. The operator joins spec.podTemplate with the pod template of a role position by position, so " +
-			"that an added item could meet another one: where both list containers or volumes, their pods get the label " +
+			"that an added item could meet another one. Where both list containers or volumes, their pods get the label " +
 			"instead of the mount.",
 	},
 )

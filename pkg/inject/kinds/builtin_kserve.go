@@ -41,7 +41,7 @@ var kserveKinds = of(
 			}
 		},
 		Limits: "KServe merges each pod spec into that of an LLMInferenceServiceConfig, container by container. The " +
-			"containers of the config that are not listed here, such as llm-d-routing-sidecar, get no mount; where main is " +
+			"containers of the config that are not listed here, such as llm-d-routing-sidecar, get no mount. Where main is " +
 			"not listed, the pods get the label. KServe puts the labels of a workload into the selector of its Deployment, " +
 			"which cannot change: have the label there when you create the service.",
 	},

@@ -92,7 +92,7 @@ var apacheSparkKinds = of("Apache Spark Kubernetes Operator",
 			sparkNode("spec.masterSpec.statefulSetSpec", "master"),
 			sparkNode("spec.workerSpec.statefulSetSpec", "worker", "$.spec.clusterTolerations.instanceConfig.initWorkers"),
 		}
-	}, Limits: "When the templates do not list the containers master and worker, the operator adds them: then the " +
+	}, Limits: "When the templates do not list the containers master and worker, the operator adds them. Then the " +
 		"pods get the label instead of the mount."},
 )
 

@@ -49,7 +49,7 @@ var tektonKinds = of(
 		Group: "tekton.dev", Kind: "StepAction", Deferred: true,
 		Advice: "a StepAction has no volumes of its own: label the Task or the run that uses it pipeline-storage: " +
 			"enabled, and the webhook mounts the claim into every step",
-		Limits: "A StepAction has no volumes of its own; the label on the Task or the run that uses it lets the " +
+		Limits: "A StepAction has no volumes of its own. The label on the Task or the run that uses it lets the " +
 			"webhook mount the claim.",
 	},
 )
@@ -85,9 +85,8 @@ func tektonTask(scope, labels string, metadata []string, podTemplates ...string)
 			{Containers: []string{"steps[*]"}, Mounts: []string{"stepTemplate.volumeMounts"}, Env: []string{"stepTemplate.env"}},
 			{Mounts: []string{"workspaces"}},
 		},
-		Labels: labels,
-		Why: "a step with a ref is defined by a StepAction and may have no mounts, and a task of a kind of " +
-			"its own has no steps",
+		Labels:       labels,
+		Why:          "a step with a ref may have no mounts, and a task of a kind of its own has no steps",
 		ProjectPaths: ProjectPaths{ContainerMounts: []string{"workspaces"}, Reference: "ref"},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Step is a command that was run, and what it printed. The output may have the colors of SGR.
@@ -14,9 +15,9 @@ type Step struct{ Command, Output string }
 
 // Sizes of the picture: characters, and pixels.
 const (
-	columns    = 120
+	columns    = 126
 	fontSize   = 13
-	charWidth  = 7.85 // of the usual monospaced fonts in that size
+	charWidth  = 8 // of the usual monospaced fonts in that size, and a little more
 	lineHeight = 18
 	margin     = 16
 	titleBar   = 30
@@ -70,21 +71,36 @@ func play(steps []Step) ([]line, time.Duration) {
 // sgr is the sequence that sets a color. The pictures need no other one.
 var sgr = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
-// wrapped breaks a line that is too long, as a terminal does. Such a line has no colors here.
+// wrapped breaks a line that is too long, as a terminal does. The color goes on in the next line.
 func wrapped(text string) []string {
 	var parts []string
-	for runes := []rune(text); ; runes = runes[columns:] {
-		if len(runes) <= columns || sgr.MatchString(text) {
-			return append(parts, string(runes))
+	var part strings.Builder
+	width, color := 0, ""
+	for text != "" {
+		if found := sgr.FindString(text); found != "" && strings.HasPrefix(text, found) {
+			color = found
+			part.WriteString(found)
+			text = text[len(found):]
+			continue
 		}
-		parts = append(parts, string(runes[:columns]))
+		if width == columns {
+			parts = append(parts, part.String())
+			part.Reset()
+			part.WriteString(color)
+			width = 0
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		part.WriteRune(r)
+		text = text[size:]
+		width++
 	}
+	return append(parts, part.String())
 }
 
 // draw writes the picture. End is the length of the recording; 0: nothing moves.
 func draw(title string, lines []line, rows int, end time.Duration) []byte {
 	var b strings.Builder
-	width := int(columns*charWidth) + 2*margin
+	width := columns*charWidth + 2*margin
 	height := titleBar + rows*lineHeight + margin
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">`+"\n",
 		width, height, width, height)
@@ -106,7 +122,7 @@ func draw(title string, lines []line, rows int, end time.Duration) []byte {
 
 // style is that of every picture: the colors of SGR by their numbers.
 const style = `text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-text{fill:#c9d1d9;white-space:pre}
+text{fill:#c9d1d9}
 .s1{font-weight:bold;fill:#f0f6fc}.s2{fill:#8b949e}
 .s31{fill:#ff7b72}.s32{fill:#7ee787}.s33{fill:#e3b341}.s36{fill:#79c0ff}
 `
@@ -156,12 +172,14 @@ func drawLine(b *strings.Builder, l line, row int, isMoving bool) {
 	b.WriteString("</text>\n")
 }
 
+// span writes text of one color. Blanks do not break: not every program that draws SVG retains others.
 func span(b *strings.Builder, text, class string) {
+	text = strings.ReplaceAll(html.EscapeString(text), " ", "\u00a0")
 	switch {
 	case text == "":
 	case class == "":
-		b.WriteString(html.EscapeString(text))
+		b.WriteString(text)
 	default:
-		fmt.Fprintf(b, `<tspan class="%s">%s</tspan>`, class, html.EscapeString(text))
+		fmt.Fprintf(b, `<tspan class="%s">%s</tspan>`, class, text)
 	}
 }

@@ -16,6 +16,13 @@ var steps = []Step{
 	{"second", strings.Repeat("wide ", 50) + "\n"},
 }
 
+func TestWrapsColors(t *testing.T) {
+	t.Parallel()
+	red := "\x1b[31m"
+	assert.Equal(t, []string{red + strings.Repeat("x", 126), red + "xx\x1b[0mé"},
+		wrapped(red+strings.Repeat("x", 128)+"\x1b[0mé"))
+}
+
 // isXML fails for a text that a browser would not draw.
 func isXML(t *testing.T, text []byte) {
 	t.Helper()
@@ -33,12 +40,12 @@ func TestPictureHasEveryLine(t *testing.T) {
 	t.Parallel()
 	picture := Picture("A title", steps...)
 	isXML(t, picture)
-	text := string(picture)
+	text := strings.ReplaceAll(string(picture), "\u00a0", " ")
 	assert.Contains(t, text, "<title>A title</title>")
 	assert.Contains(t, text, `<tspan class="s1">$ first &lt;x&gt;</tspan>`)
 	assert.Contains(t, text, `<tspan class="s32">+ added &amp; more</tspan></text>`)
 	assert.Contains(t, text, ">plain</text>")
-	assert.Equal(t, 7, strings.Count(text, "<text "), "250 characters are three lines of 120")
+	assert.Equal(t, 6, strings.Count(text, "<text "), "250 characters are two lines of 126")
 	assert.NotContains(t, text, "animation")
 }
 
@@ -47,8 +54,8 @@ func TestRecordingScrolls(t *testing.T) {
 	picture := Recording("A title", 4, steps...)
 	isXML(t, picture)
 	text := string(picture)
-	assert.Equal(t, 7, strings.Count(text, "<text "))
-	assert.Contains(t, text, "transform:translateY(-54px);animation:scroll", "three rows at the end")
-	assert.Equal(t, 6, strings.Count(text, "animation:show"), "the first line is there at once")
+	assert.Equal(t, 6, strings.Count(text, "<text "))
+	assert.Contains(t, text, "transform:translateY(-36px);animation:scroll", "two rows at the end")
+	assert.Equal(t, 5, strings.Count(text, "animation:show"), "the first line is there at once")
 	assert.Contains(t, text, "prefers-reduced-motion")
 }

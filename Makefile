@@ -116,7 +116,13 @@ release-check:
 test: parts
 	@$(call PART,gotestsum); export $(LESS_GC); LEFT_OUT='test/e2e, test/cluster and test/demo, which need a real node. Run: make e2e' hack/test.sh "$$part" \
 		--format pkgname-and-test-fails -- -p 4 -vet=off -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
-		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$)
+		$$(go list ./... | grep -v -e /test/e2e$$ -e /test/cluster$$ -e /test/demo$$ -e /test/dashboard$$)
+
+.PHONY: dashboard
+## Run the dashboard's queries against a real Prometheus with a webhook under load, and draw them: docs/pictures/dashboard.svg.
+dashboard:
+	@$(PARTS) prometheus $(TEST_PARTS) >/dev/null
+	@go test ./test/dashboard -count 1 -v -timeout 15m -args -picture "$(abspath docs/pictures/dashboard.svg)"
 
 .PHONY: example-pulumi
 ## Compile and test the Pulumi programs of examples/pulumi, a module of its own: minutes and half a gigabyte on a cold cache.

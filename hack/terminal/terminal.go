@@ -102,8 +102,8 @@ func draw(title string, lines []line, rows int, end time.Duration) []byte {
 	var b strings.Builder
 	width := columns*charWidth + 2*margin
 	height := titleBar + rows*lineHeight + margin
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">`+"\n",
-		width, height, width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img"`+
+		` xml:space="preserve">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, "<title>%s</title>\n<style>\n%s%s</style>\n",
 		html.EscapeString(title), style, motion(lines, rows, end))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" rx="8" fill="#0d1117"/>`+"\n", width, height)

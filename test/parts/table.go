@@ -85,6 +85,9 @@ var (
 		"helm-unittest":  {module: "chart", pkg: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", cpu: 15},
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", cpu: 13},
 		"promql":         {module: "chart", pkg: ".", cpu: 18},
+		"prometheus": {
+			module: "chart", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150,
+		},
 		"kyverno":        {module: "kyverno", pkg: ".", cpu: 14},
 		"image":          {module: "image", pkg: ".", cpu: 35},
 		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},

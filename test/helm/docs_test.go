@@ -18,7 +18,10 @@ import (
 // plugin, against the API server. Helm is Helm 4 from the block on that installs the plugin.
 func TestDocumentCommands(t *testing.T) {
 	t.Parallel()
-	for _, document := range []string{"README.md", "examples/README.md", "docs/kinds.md", "docs/nothing-mounted.md"} {
+	for _, document := range []string{
+		"README.md", "charts/pipeline-storage/README.md", "docs/kinds.md", "docs/nothing-mounted.md", "docs/scale.md",
+		"examples/README.md",
+	} {
 		for _, block := range suite.Blocks(t, document, "sh") {
 			if strings.HasPrefix(block, "kubectl pipeline-storage ") { // test/status runs the plugin
 				continue

@@ -59,7 +59,7 @@ func TestReadmeNamesEveryBackend(t *testing.T) {
 	require.NoError(t, err)
 	_, list, hasList := strings.Cut(string(text), "\nStorage backends: ")
 	require.True(t, hasList, "README.md needs a sentence that begins with %q", "Storage backends: ")
-	list, _, _ = strings.Cut(list, ";")
+	list, _, _ = strings.Cut(list, ". ")
 	names := regexp.MustCompile(`[a-z0-9-]+`).FindAllString(list, -1)
 	for _, b := range storage.Backends {
 		isNamed := slices.Contains(names, b.Name)

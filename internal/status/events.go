@@ -151,10 +151,6 @@ func (a *analysis) notCreated() {
 		switch {
 		case strings.Contains(e.Message, "failed calling webhook"):
 			a.add(webhookNotReady(a.selectedService(), "its pods cannot be created: "+e.Message, about))
-		case a.namesPolicy(e.Message) && strings.Contains(e.Message, "failed to configure"):
-			a.add(found(ReasonPolicyIncomplete, "its pods cannot be created: "+e.Message,
-				"mend the installation: helm upgrade, or what installed it, creates its policies and their parameters again",
-				about))
 		case strings.Contains(e.Message, "denied the request"), a.namesPolicy(e.Message):
 			a.add(found(ReasonPodsRefused, e.Message, "change what the message names in the pod template", about))
 		case strings.Contains(e.Message, "exceeded quota"):

@@ -100,11 +100,9 @@ const (
 	validationBindings = "validatingadmissionpolicybindings"
 	endpoints          = "endpointslices"
 	configMaps         = "configmaps"
-	// parameters are the ConfigMaps that the policies' bindings name.
-	parameters = "configmaps of parameters"
-	namespaces = "namespaces"
-	nodes      = "nodes"
-	pods       = "pods"
+	namespaces         = "namespaces"
+	nodes              = "nodes"
+	pods               = "pods"
 	// podsWithoutLabel are those that an installation selects in another way.
 	podsWithoutLabel = "pods without the label"
 	claims           = "persistentvolumeclaims"
@@ -123,7 +121,6 @@ var consequences = map[string]string{
 	policyBindings:     "which namespaces the policies select, and since when, is unknown",
 	validations:        "whether policies refuse pods that cannot get their storage is unknown",
 	validationBindings: "whether policies refuse pods that cannot get their storage is unknown",
-	parameters:         "whether the policies have their parameters is unknown",
 	endpoints:          "whether the webhook is ready is unknown",
 	configMaps: "the configuration is unknown: pods and claims are judged by their annotations and labels " +
 		"alone (--config FILE gives one)",

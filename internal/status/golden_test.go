@@ -96,7 +96,6 @@ func snapshot(t *testing.T, documents string) *Snapshot {
 			s.Endpoints = append(s.Endpoints, *o)
 		case *corev1.ConfigMap:
 			s.ConfigMaps = append(s.ConfigMaps, *o)
-			s.Policies.Parameters = append(s.Policies.Parameters, metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta})
 		case *corev1.Namespace:
 			s.Namespaces = append(s.Namespaces, metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta})
 		case *corev1.Node:

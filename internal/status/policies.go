@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
@@ -25,8 +23,6 @@ type Policies struct {
 	// MutatingBindings and ValidatingBindings are all of the cluster, when there are such policies.
 	MutatingBindings   []admissionregistrationv1.MutatingAdmissionPolicyBinding
 	ValidatingBindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding
-	// Parameters are the ConfigMaps that the bindings of these policies name, as far as they exist.
-	Parameters []metav1.PartialObjectMetadata
 }
 
 // names returns the names of the policies, sorted: one for each installation in policy mode. It is
@@ -43,31 +39,9 @@ func (p *Policies) names() []string {
 	return slices.Compact(names)
 }
 
-// parameters returns the ConfigMaps that the bindings of a policy name, sorted. A binding without a
-// namespace of them is not one of the chart's.
-func (p *Policies) parameters(name string) []types.NamespacedName {
-	var all []types.NamespacedName
-	add := func(policy string, ref *admissionregistrationv1.ParamRef) {
-		if policy == name && ref != nil && ref.Name != "" && ref.Namespace != "" {
-			all = append(all, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name})
-		}
-	}
-	for i := range p.MutatingBindings {
-		add(p.MutatingBindings[i].Spec.PolicyName, p.MutatingBindings[i].Spec.ParamRef)
-	}
-	for i := range p.ValidatingBindings {
-		add(p.ValidatingBindings[i].Spec.PolicyName, p.ValidatingBindings[i].Spec.ParamRef)
-	}
-	slices.SortFunc(all, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-	return slices.Compact(all)
-}
-
-// namespaceOf returns the namespace of the installation of a policy: that of its parameters, or the one
-// with which its name begins. Source: charts/pipeline-storage, pipeline-storage.clusterName.
+// namespaceOf returns the namespace of the installation of a policy: its name begins with it. Source:
+// charts/pipeline-storage, pipeline-storage.clusterName.
 func (p *Policies) namespaceOf(name string) string {
-	if all := p.parameters(name); len(all) > 0 {
-		return all[0].Namespace
-	}
 	namespace, _, _ := strings.Cut(name, ".")
 	return namespace
 }
@@ -141,7 +115,7 @@ const (
 )
 
 // incomplete returns a problem for each object that an installation in policy mode lacks: one of its two
-// policies, a binding of one of them, or the parameters. Both policies have bindings of the same names.
+// policies, or a binding of one of them. Both policies have bindings of the same names.
 func (s *Snapshot) incomplete(name string) []Problem {
 	var problems []Problem
 	lacks := func(kind, name, without string) {
@@ -162,20 +136,7 @@ func (s *Snapshot) incomplete(name string) []Problem {
 			}
 		}
 	}
-	for _, key := range s.Policies.parameters(name) {
-		if !s.unread(parameters) && !s.hasParameters(key) {
-			lacks("ConfigMap", key.String(), "the API server refuses the pods that the policies select, because the "+
-				"policies have no parameters")
-		}
-	}
 	return problems
-}
-
-// hasParameters reports whether a ConfigMap of parameters was found.
-func (s *Snapshot) hasParameters(key types.NamespacedName) bool {
-	return slices.ContainsFunc(s.Policies.Parameters, func(m metav1.PartialObjectMetadata) bool {
-		return m.Namespace == key.Namespace && m.Name == key.Name
-	})
 }
 
 // policies reads the policies of this product, and their bindings where there are any. An API server
@@ -202,27 +163,19 @@ func (g *gathering) policies(ctx context.Context, product client.MatchingLabels)
 		policyBindingItems)
 	into(g, ctx, validationBindings, &p.ValidatingBindings,
 		&admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}, validationBindingItems)
-	g.parameters(ctx)
 }
 
-// refusesPods reports whether a policy of this product is the one that refuses pods: its parameters are a
-// ConfigMap, and it fails closed. Source: charts/pipeline-storage/templates.
+// refusesPods reports whether a policy of this product is the one that refuses pods: it has the configuration,
+// and fails closed. Source: charts/pipeline-storage/templates.
 func refusesPods(p *admissionregistrationv1.ValidatingAdmissionPolicySpec) bool {
 	isOpen := p.FailurePolicy != nil && *p.FailurePolicy == admissionregistrationv1.Ignore
-	return !isOpen && p.ParamKind != nil && p.ParamKind.Kind == "ConfigMap"
+	return !isOpen && slices.ContainsFunc(p.Variables, func(v admissionregistrationv1.Variable) bool {
+		return v.Name == configVariable
+	})
 }
 
-// parameters reads which ConfigMaps of parameters exist, one request for each. Their data are the
-// policies' own: the configuration is in another one.
-func (g *gathering) parameters(ctx context.Context) {
-	p := &g.snapshot.Policies
-	for _, name := range p.names() {
-		for _, key := range p.parameters(name) {
-			into(g, ctx, parameters, &p.Parameters, kube.MetadataListOf("ConfigMap"), metadataItems,
-				client.InNamespace(key.Namespace), client.MatchingFields{metav1.ObjectNameField: key.Name})
-		}
-	}
-}
+// configVariable is the variable of a policy that has the configuration.
+const configVariable = "config"
 
 func policyItems(
 	l *admissionregistrationv1.MutatingAdmissionPolicyList,

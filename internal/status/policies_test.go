@@ -29,27 +29,24 @@ func inPolicyMode() []client.Object {
 			kube.LabelName: kube.ProductName, kube.LabelInstance: "ps",
 		}}
 	}
-	params := &v1.ParamKind{APIVersion: "v1", Kind: "ConfigMap"}
-	ref := &v1.ParamRef{Name: "ps-policy", Namespace: "storage"}
+	variables := []v1.Variable{{Name: "config", Expression: "{}"}}
 	guardrail := &v1.ValidatingAdmissionPolicy{ObjectMeta: meta("storage.ps.namespaces")}
 	guardrail.Spec.ParamKind = &v1.ParamKind{APIVersion: "v1", Kind: "Namespace"}
 	warnings := &v1.ValidatingAdmissionPolicy{ObjectMeta: meta("storage.ps.warnings")}
-	warnings.Spec.ParamKind, warnings.Spec.FailurePolicy = params, new(v1.Ignore)
+	warnings.Spec.Variables, warnings.Spec.FailurePolicy = variables, new(v1.Ignore)
 	return []client.Object{
-		&v1.MutatingAdmissionPolicy{ObjectMeta: meta("storage.ps"), Spec: v1.MutatingAdmissionPolicySpec{ParamKind: params}},
+		&v1.MutatingAdmissionPolicy{ObjectMeta: meta("storage.ps"), Spec: v1.MutatingAdmissionPolicySpec{Variables: variables}},
 		&v1.MutatingAdmissionPolicyBinding{
 			ObjectMeta: meta("storage.ps"),
-			Spec:       v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "storage.ps", ParamRef: ref},
+			Spec:       v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "storage.ps"},
 		},
 		&v1.ValidatingAdmissionPolicy{
-			ObjectMeta: meta("storage.ps"), Spec: v1.ValidatingAdmissionPolicySpec{ParamKind: params},
+			ObjectMeta: meta("storage.ps"), Spec: v1.ValidatingAdmissionPolicySpec{Variables: variables},
 		},
 		&v1.ValidatingAdmissionPolicyBinding{
 			ObjectMeta: meta("storage.ps"),
-			Spec:       v1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "storage.ps", ParamRef: ref},
+			Spec:       v1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "storage.ps"},
 		},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: "ps-policy"}},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "ps-policy"}},
 		guardrail, warnings,
 	}
 }
@@ -89,8 +86,6 @@ func TestGathersPolicies(t *testing.T) {
 	assert.Len(t, s.Policies.Validating, 1, "policies that warn or guard do not count")
 	assert.Len(t, s.Policies.MutatingBindings, 1)
 	assert.Len(t, s.Policies.ValidatingBindings, 1)
-	require.Len(t, s.Policies.Parameters, 1)
-	assert.Equal(t, "storage", s.Policies.Parameters[0].Namespace)
 	require.Len(t, Analyze(s).Installations, 1)
 	assert.Equal(t, Installation{
 		Name: "storage.ps", Namespace: "storage", Mode: ModePolicy, Profiles: []string{}, Problems: []Problem{},
@@ -107,8 +102,6 @@ func TestReportsWhatPolicyModeLacks(t *testing.T) {
 			"cannot be mounted",
 		"ValidatingAdmissionPolicyBinding storage.ps does not exist: pods that it selects start without their storage " +
 			"where it cannot be mounted",
-		"ConfigMap storage/ps-policy does not exist: the API server refuses the pods that the policies select, because the " +
-			"policies have no parameters",
 	}
 	for i := range want {
 		t.Run(want[i], func(t *testing.T) {
@@ -133,10 +126,6 @@ func TestReportsWhatPolicyModeLacks(t *testing.T) {
 func TestPoliciesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	unserved := apierrors.NewGenericServerResponse(404, "list", schema.GroupResource{}, "", "", 0, true)
-	parametersOf := func(l client.ObjectList) bool {
-		all, ok := l.(*metav1.PartialObjectMetadataList)
-		return ok && all.Kind == "ConfigMapList"
-	}
 	for name, tt := range map[string]struct {
 		fails  func(client.ObjectList) bool
 		err    error
@@ -166,7 +155,6 @@ func TestPoliciesThatCannotBeRead(t *testing.T) {
 			[]string{validations},
 			1, false,
 		},
-		"no right to ConfigMaps": {parametersOf, errForbidden, []string{parameters}, 1, false},
 		"no answer about the policies": {
 			func(l client.ObjectList) bool { return typeOf(l) == "MutatingAdmissionPolicyList" },
 			errors.New("timeout"),

@@ -14,7 +14,7 @@ const (
 	ReasonWebhookMissing = "WebhookMissing"
 	// ReasonWebhookNotReady: no pod answers behind the webhook's Service.
 	ReasonWebhookNotReady = "WebhookNotReady"
-	// ReasonPolicyIncomplete: an installation in policy mode lacks a policy, a binding or its parameters.
+	// ReasonPolicyIncomplete: an installation in policy mode lacks a policy or a binding.
 	ReasonPolicyIncomplete = "PolicyIncomplete"
 	// ReasonConfigUnusable: the ConfigMap of an installation is not a valid configuration.
 	ReasonConfigUnusable = "ConfigurationUnusable"
@@ -67,7 +67,7 @@ var Reasons = []Reason{
 		"Look at its pods; docs/operations.md has the runbook",
 	},
 	{
-		ReasonPolicyIncomplete, "In policy mode a policy, a binding or the ConfigMap of the parameters does not exist",
+		ReasonPolicyIncomplete, "In policy mode a policy or a binding does not exist",
 		"Create it again (helm upgrade)",
 	},
 	{ReasonConfigUnusable, "The configuration of an installation cannot be read", "Mend its ConfigMap"},

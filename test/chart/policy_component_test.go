@@ -23,7 +23,7 @@ const policyVersion = "1.36.0"
 var policyTemplates = []string{
 	"mutatingadmissionpolicy", "mutatingadmissionpolicybinding", "validatingadmissionpolicy",
 	"validatingadmissionpolicybinding", "validatingadmissionpolicy-warnings",
-	"validatingadmissionpolicybinding-warnings", "policyparameters",
+	"validatingadmissionpolicybinding-warnings",
 }
 
 // TestPolicyComponentIsGenerated compares the policies of config/policy with those that the chart makes of the

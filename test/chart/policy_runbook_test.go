@@ -44,9 +44,6 @@ func TestPolicyRunbook(t *testing.T) {
 
 	admission, options := suite.Kubernetes(t).AdmissionregistrationV1(), metav1.DeleteOptions{}
 	for message, remove := range map[string]func() error{
-		"no params found for policy binding with `Deny` parameterNotFoundAction": func() error {
-			return suite.Kubernetes(t).CoreV1().ConfigMaps("storage").Delete(t.Context(), "pipeline-storage-policy", options)
-		},
 		"has no storage: the MutatingAdmissionPolicy did not mount it": func() error {
 			return admission.MutatingAdmissionPolicyBindings().Delete(t.Context(), policyName, options)
 		},

@@ -86,11 +86,11 @@ var (
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", cpu: 13},
 		"promql":         {module: "chart", pkg: ".", cpu: 18},
 		"prometheus": {
-			module: "chart", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150,
+			module: "prometheus", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150,
 		},
-		"kyverno":        {module: "kyverno", pkg: ".", cpu: 14},
-		"image":          {module: "image", pkg: ".", cpu: 35},
-		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
+		"kyverno":   {module: "kyverno", pkg: ".", cpu: 14},
+		"image":     {module: "image", pkg: ".", cpu: 35},
+		"gotestsum": {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
 		"golangci-lint": {
 			module: "lint", pkg: golangciV2 + "/cmd/golangci-lint", cpu: 100,
 			// It reports its version only if it has a date too.

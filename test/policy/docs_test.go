@@ -44,7 +44,6 @@ func TestDocumentedCommands(t *testing.T) {
 	shown := shell.Run(t.Context(), t, commands[3]).Must(t)
 	assert.Contains(t, shown, "mutatingadmissionpolicy.admissionregistration.k8s.io/storage.pipeline-storage ")
 	assert.Contains(t, shown, "validatingadmissionpolicybinding.admissionregistration.k8s.io/storage.pipeline-storage ")
-	assert.Contains(t, shown, "default.path: /data")
 	shell.Run(t.Context(), t, commands[4]).Must(t)
 	shell.Run(t.Context(), t, "helm uninstall pipeline-storage --namespace storage").Must(t)
 

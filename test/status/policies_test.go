@@ -38,32 +38,28 @@ func policyObjects() []client.Object {
 		}}},
 	}
 	labeled := &v1.MatchResources{ObjectSelector: &metav1.LabelSelector{MatchLabels: enabled}}
-	kind := &v1.ParamKind{APIVersion: "v1", Kind: "ConfigMap"}
-	ref := &v1.ParamRef{
-		Name: "ps-policy", Namespace: policyNamespace, ParameterNotFoundAction: new(v1.DenyAction),
-	}
+	variables := []v1.Variable{{Name: "config", Expression: "{'profiles': 'default'}"}}
 	return []client.Object{
 		&v1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: v1.MutatingAdmissionPolicySpec{
-			ParamKind: kind, MatchConstraints: resources, ReinvocationPolicy: v1.NeverReinvocationPolicy,
+			Variables: variables, MatchConstraints: resources, ReinvocationPolicy: v1.NeverReinvocationPolicy,
 			Mutations: []v1.Mutation{{
 				PatchType: v1.PatchTypeApplyConfiguration, ApplyConfiguration: &v1.ApplyConfiguration{Expression: "Object{}"},
 			}},
 		}},
 		&v1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: v1.ValidatingAdmissionPolicySpec{
-			ParamKind: kind, MatchConstraints: resources,
+			Variables: variables, MatchConstraints: resources,
 			Validations: []v1.Validation{{Expression: "!('refuse' in object.metadata.labels)", Message: "path is taken"}},
 		}},
 		&v1.MutatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: v1.MutatingAdmissionPolicyBindingSpec{
-			PolicyName: policyName, ParamRef: ref, MatchResources: labeled,
+			PolicyName: policyName, MatchResources: labeled,
 		}},
 		&v1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: v1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: policyName, ParamRef: ref, MatchResources: labeled, ValidationActions: []v1.ValidationAction{v1.Deny},
+			PolicyName: policyName, MatchResources: labeled, ValidationActions: []v1.ValidationAction{v1.Deny},
 		}},
 		&corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Namespace: policyNamespace, Name: "ps", Labels: meta.Labels},
 			Data:       map[string]string{"config.yaml": configuration},
 		},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: policyNamespace, Name: "ps-policy"}},
 	}
 }
 
@@ -134,20 +130,6 @@ func (w *world) refusedByPolicies() {
 	w.event("policy-served", "FailedCreate", "denied request: path is taken")
 	assertProblem(w.t, runStatus(w.t, admin, "--namespace", "policy-served"), "policy-served", "ReplicaSet/taken-",
 		status.ReasonPodsRefused, "denied request: path is taken", "change what the message names in the pod template")
-
-	parameters := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: policyNamespace, Name: "ps-policy"}}
-	require.NoError(w.t, w.Delete(w.t.Context(), parameters))
-	w.admits("policy-served", false)
-	w.deployment("policy-served", "unset", nil, enabled)
-	w.event("policy-served", "FailedCreate", "no params found")
-	got := runStatus(w.t, admin, "--namespace", "policy-served")
-	assertProblem(w.t, got, "policy-served", "ReplicaSet/unset-", status.ReasonPolicyIncomplete,
-		"failed to configure binding", "mend the installation")
-	own := policyInstallation(w.t, got)
-	require.Len(w.t, own.Problems, 1)
-	assert.Contains(w.t, own.Problems[0].Message, "ConfigMap "+policyNamespace+"/ps-policy does not exist")
-	parameters.ResourceVersion = ""
-	w.make(parameters)
 }
 
 // readsPolicies runs the plugin with the rights of docs/status.md and no others.

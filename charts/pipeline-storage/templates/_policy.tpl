@@ -29,9 +29,6 @@ policies up to seconds later, and meanwhile pods would start without storage.
 What a MutatingAdmissionPolicy and a ValidatingAdmissionPolicy of the installation have in common, but for their rules.
 */}}
 {{- define "pipeline-storage.policySpec" -}}
-paramKind:
-  apiVersion: v1
-  kind: ConfigMap
 matchConstraints:
   matchPolicy: Equivalent
   resourceRules:
@@ -86,11 +83,6 @@ metadata:
     {{- include "pipeline-storage.labels" .root | nindent 4 }}
 spec:
   policyName: {{ include "pipeline-storage.clusterName" .root }}{{ .of }}
-  paramRef:
-    name: {{ include "pipeline-storage.fullname" .root }}-policy
-    namespace: {{ .root.Release.Namespace }}
-    {{- /* On the way to mode: webhook others than Helm may delete the ConfigMap first. The webhook mounts by then. */}}
-    parameterNotFoundAction: {{ eq .root.Values.mode "both" | ternary "Allow" "Deny" }}
   {{- with .spec }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -104,7 +96,28 @@ spec:
 {{- end -}}
 
 {{/*
-The parameters of the policies, as the data of a ConfigMap: text only, lists with commas.
+The variables of a policy: the configuration, those that all have, and its own: list ROOT VARIABLES. The configuration is a literal, and
+not a ConfigMap as a parameter: an API server that has had policies with such a parameter, and for a moment none, reads no ConfigMap
+again until it restarts. Source: Kubernetes, apiserver, pkg/admission/plugin/policy/generic/policy_source.go, ensureParamsForPolicyLocked.
+*/}}
+{{- define "pipeline-storage.policyVariables" -}}
+{{- $root := first . -}}
+{{- include "pipeline-storage.requirePolicies" $root -}}
+{{- $rules := $root.Files.Get "files/policy.yaml" | fromYaml -}}
+{{- $config := include "pipeline-storage.policyConfig" $root | fromYaml -}}
+{{- $entries := list -}}
+{{- range $key := keys $config | sortAlpha -}}
+  {{- $entries = append $entries (printf "%s: %s" (toJson $key) (toJson (get $config $key))) -}}
+{{- end -}}
+{{- $literal := printf "{\n  %s\n}" (join ",\n  " $entries) -}}
+{{- if gt (len $literal) 60000 -}}
+  {{- fail (printf "config.profiles: policies have them in an expression of up to 60000 characters: there are %d: use shorter names, selectors and lists, or set mode: webhook" (len $literal)) -}}
+{{- end -}}
+{{- concat (list (dict "name" "config" "expression" $literal)) $rules.variables (last .) | toYaml -}}
+{{- end -}}
+
+{{/*
+The configuration of the policies: text only, lists with commas.
   profiles, defaults                       names
   reservedPaths                            lines of PATH, below or self, and why no volume can be there
   maxNames                                 how many names an annotation may list
@@ -113,7 +126,7 @@ The parameters of the policies, as the data of a ConfigMap: text only, lists wit
   PROFILE.namespaces, .namespaceSelector   lines of KEY, operator and values; the same as a sentence has it
   PROFILE.volumeNamespace                  the one namespace that its volume serves, or empty
 */}}
-{{- define "pipeline-storage.policyParameters" -}}
+{{- define "pipeline-storage.policyConfig" -}}
 {{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
 {{- $optIn := .Values.optIn | default dict -}}
 {{- $reserved := list -}}

@@ -91,6 +91,24 @@ func EarlierNamespace(claim *corev1.PersistentVolumeClaim, volumes []corev1.Pers
 		"To use that data, consent and delete the new claim: "+ConsentCommand(volumes[0].Name, claim.Namespace))
 }
 
+// ByHand is about volumes with the data of a deleted claim that no claims controller creates, such as one
+// that Helm rendered. The newest volume is the first. claim is the one that exists now; nil: none does.
+func ByHand(key types.NamespacedName, claim *corev1.PersistentVolumeClaim, volumes []corev1.PersistentVolume) Finding {
+	free := fmt.Sprintf(`kubectl patch persistentvolume %s --type=merge `+
+		`--patch '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`, volumes[0].Name)
+	if claim == nil {
+		return advise(ReasonVolumeReleased,
+			fmt.Sprintf("PersistentVolume %s is Released: it has the data of the deleted claim %s, which no claims controller "+
+				"creates. ", listed(volumes), key.Name),
+			"To use that data, free the volume for a new claim of that name, and then install what has the claim again: "+free)
+	}
+	return advise(ReasonVolumeReleased,
+		fmt.Sprintf("claim %s has another volume: PersistentVolume %s has the data of a deleted claim of this name, which no "+
+			"claims controller creates. ", key.Name, listed(volumes)),
+		"To use that data, remove the pods of the claim, free the volume, delete the claim, and then install what has it again: "+
+			free+fmt.Sprintf(" && kubectl delete persistentvolumeclaim %s --namespace %s", key.Name, key.Namespace))
+}
+
 // Reserved is about a claim that would be bound to a volume with the data of an earlier namespace:
 // the volume is reserved for a claim of that name.
 func Reserved(key types.NamespacedName, volume string) Finding {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/diagnose"
 	"github.com/pipeline-storage/pipeline-storage/internal/kube"
@@ -323,13 +324,17 @@ func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 	}
 	held := diagnose.ReleasedFor(types.NamespacedName{Namespace: a.name, Name: name}, uid, namespaceUID, all)
 	for i := range held.Volumes {
-		a.addReleased(name, &held.Volumes[i], len(held.Volumes) == 1)
+		a.addReleased(name, &held.Volumes[i], len(held.Volumes) == 1 && a.isMade(name))
 	}
 	for i := range held.Earlier {
 		a.addReleased(name, &held.Earlier[i], false)
 	}
 	about := "PersistentVolumeClaim/" + name
 	switch {
+	case !a.isMade(name):
+		if !a.names(claim, all) {
+			a.add(problem(diagnose.ByHand(types.NamespacedName{Namespace: a.name, Name: name}, claim, newestFirst(held)), about))
+		}
 	case len(held.Volumes) > 1:
 		a.add(problem(diagnose.Ambiguous(name, held.Volumes), about))
 	case len(held.Volumes) == 1 || len(held.Earlier) == 0 || a.names(claim, held.Earlier):
@@ -349,6 +354,24 @@ func (a *analysis) releasedFor(name string, all []corev1.PersistentVolume) {
 	}
 }
 
+// isMade reports whether the claims controller of an installation creates a claim of that name here. Where the
+// configuration is unknown, it may.
+func (a *analysis) isMade(claim string) bool {
+	return a.namespace.Installation != "" && (a.config == nil ||
+		slices.ContainsFunc(a.config.Profiles, func(p storage.Profile) bool {
+			return p.ClaimName(storage.Release{}, a.name) == claim && ptr.Deref(p.Claim.Create, true)
+		}))
+}
+
+// newestFirst are all volumes that were found.
+func newestFirst(held diagnose.Released) []corev1.PersistentVolume {
+	all := slices.Concat(held.Volumes, held.Earlier)
+	slices.SortStableFunc(all, func(a, b corev1.PersistentVolume) int {
+		return b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
+	})
+	return all
+}
+
 // names reports whether the claim names one of the volumes. Claim may be nil.
 func (a *analysis) names(claim *corev1.PersistentVolumeClaim, all []corev1.PersistentVolume) bool {
 	return claim != nil &&
@@ -359,7 +382,7 @@ func (a *analysis) names(claim *corev1.PersistentVolumeClaim, all []corev1.Persi
 // without consent.
 func (a *analysis) addReleased(claim string, v *corev1.PersistentVolume, rebinds bool) {
 	size := v.Spec.Capacity[corev1.ResourceStorage]
-	a.namespace.Released = append(
-		a.namespace.Released, Released{Volume: v.Name, Claim: claim, Size: size.String(), Rebinds: rebinds},
-	)
+	a.namespace.Released = append(a.namespace.Released, Released{
+		Volume: v.Name, Claim: claim, Size: size.String(), Rebinds: rebinds, ByHand: !a.isMade(claim),
+	})
 }

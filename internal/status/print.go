@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -156,7 +157,7 @@ func (p *printer) pods(pods []Pod) {
 	rows, ended := [][]string{p.podHead(selection)}, 0
 	for i := range pods {
 		pod := &pods[i]
-		if !p.style.Wide && pod.Storage == StorageMounted && slices.Contains([]string{"Succeeded", "Failed"}, pod.Phase) {
+		if !p.style.Wide && pod.Storage == StorageMounted && isEndPhase(pod.Phase) {
 			ended++
 			continue
 		}
@@ -173,8 +174,35 @@ func (p *printer) pods(pods []Pod) {
 		p.table(rows)
 	}
 	if ended > 0 {
-		fmt.Fprintf(&p.out, "\n  %d pods have finished, with their storage mounted\n", ended)
+		fmt.Fprintf(&p.out, "\n  %s finished, with storage mounted\n", countPods(ended))
 	}
+}
+
+// isEndPhase reports whether the phase is that of a pod that has finished.
+func isEndPhase(phase string) bool {
+	return phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed)
+}
+
+// countPods is a number of pods as the beginning of a sentence in the past.
+func countPods(count int) string {
+	if count == 1 {
+		return "1 pod"
+	}
+	return fmt.Sprintf("%d pods", count)
+}
+
+// finishedWithout counts the pods that have finished without their storage. They are no problems, because nothing
+// can be done for them, but whoever looks for missing data looks for them.
+func finishedWithout(s *Status) int {
+	count := 0
+	for i := range s.Namespaces {
+		for j := range s.Namespaces[i].Pods {
+			if pod := &s.Namespaces[i].Pods[j]; pod.Storage == StorageNotMounted && isEndPhase(pod.Phase) {
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // podHead is the first row of the table of pods, with the columns of pods. What selects a pod is a column
@@ -223,8 +251,11 @@ func (p *printer) released(all []Released) {
 	rows := [][]string{{"RELEASED VOLUME", "OF CLAIM", "SIZE", "RE-BOUND"}}
 	for _, r := range all {
 		rebound := "with your consent"
-		if r.Rebinds {
+		switch {
+		case r.Rebinds:
 			rebound = "with the next pod"
+		case r.ByHand:
+			rebound = "by hand"
 		}
 		rows = append(rows, []string{r.Volume, r.Claim, orDash(r.Size), rebound})
 	}
@@ -254,11 +285,13 @@ func (p *printer) end(s *Status) {
 	for _, what := range s.Unread {
 		fmt.Fprintf(&p.out, "NOT READ: %s\n", what)
 	}
-	switch count := s.Problems(); {
+	switch count, without := s.Problems(), finishedWithout(s); {
 	case len(s.Namespaces) == 0 && count == 0:
 		p.out.WriteString("No pod requests storage here, and no claim is a profile's.\n")
 	case count == 0 && len(s.Unread) > 0:
 		p.out.WriteString("Nothing is wrong in what could be read.\n")
+	case count == 0 && without > 0:
+		fmt.Fprintf(&p.out, "Nothing is wrong now, but %s finished without storage: the rows have the reason.\n", countPods(without))
 	case count == 0:
 		p.out.WriteString("Nothing is wrong.\n")
 	case count == 1:

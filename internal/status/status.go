@@ -146,6 +146,8 @@ type Released struct {
 	// Rebinds is true where the claims controller re-binds it, without consent, when a pod needs the
 	// claim again.
 	Rebinds bool `json:"rebinds"`
+	// ByHand is true where no claims controller creates the claim, so that nothing re-binds the volume.
+	ByHand bool `json:"byHand,omitempty"`
 }
 
 // Problem is one thing that is wrong. Programs may depend on its reason; its sentences are for

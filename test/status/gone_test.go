@@ -141,3 +141,23 @@ func TestDataSourceWithoutSnapshots(t *testing.T) {
 	assert.Equal(t, "claim data is Pending because its dataSource is the VolumeSnapshot nightly, and the cluster has no "+
 		"objects of that kind", p.Message)
 }
+
+// TestClaimOfHelmGetsItsVolumeBackByHand: no controller creates the claim, so status has the command that frees the
+// volume, and the real binder gives it to the next claim of the name.
+func TestClaimOfHelmGetsItsVolumeBackByHand(t *testing.T) {
+	w := newWorld(t)
+	w.namespace("rendered", nil)
+	claim := w.bound("rendered", "data", "rendered-volume")
+	require.NoError(t, w.Delete(t.Context(), claim))
+	until(w, &corev1.PersistentVolume{}, "", "rendered-volume", func(v *corev1.PersistentVolume) bool {
+		return v.Status.Phase == corev1.VolumeReleased
+	})
+	next := problemOf(t, "rendered", diagnose.ReasonVolumeReleased, "kubectl patch persistentvolume rendered-volume").Next
+	_, command, _ := strings.Cut(next, "again: ")
+	shell(t, suite.Plane(t).Kubeconfig, command).Must(t)
+	again := w.claim("rendered", "data", "disk", "disk", "")
+	until(w, again, "rendered", "data", func(c *corev1.PersistentVolumeClaim) bool {
+		return c.Status.Phase == corev1.ClaimBound
+	})
+	assert.Equal(t, "rendered-volume", again.Spec.VolumeName)
+}

@@ -98,7 +98,7 @@ func TestFindsInstallationInPolicyMode(t *testing.T) {
 	assert.Empty(t, got.Unread)
 	assert.Equal(t, status.Installation{
 		Name: policyName, Namespace: policyNamespace, Mode: status.ModePolicy, Problems: []status.Problem{},
-		Profiles: []string{"default", "noclass", "disk", "fixed", "theirs"},
+		Profiles: []string{"default", "noclass", "disk", "fixed", "twins", "theirs"},
 	}, policyInstallation(t, got))
 	assert.Equal(t, policyName, namespaceOf(got, "policy-served").Installation)
 	assertProblem(t, got, "policy-served", "Pod/old", status.ReasonBeforeWebhook,

@@ -44,6 +44,10 @@ profiles:
   storageClass: {name: disk, backend: csi, driver: disk.csi.example.com, create: false}
   volume: {name: own, handle: own, namespace: released, create: false}
   mount: {path: /fixed}
+- name: twins
+  claim: {name: twins, size: 1Gi}
+  storageClass: {name: disk, backend: csi, driver: disk.csi.example.com, create: false}
+  mount: {path: /twins}
 - name: theirs
   mount: {path: /theirs}
   namespaceSelector: {matchLabels: {team: theirs}}
@@ -64,7 +68,7 @@ func TestReportsEveryProblem(t *testing.T) {
 	got := runStatus(t, suite.Plane(t).Kubeconfig, "--all-namespaces")
 	require.Empty(t, got.Unread, "an administrator sees all")
 	require.Len(t, got.Installations, 1)
-	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "theirs"}, got.Installations[0].Profiles)
+	assert.Equal(t, []string{"default", "noclass", "disk", "fixed", "twins", "theirs"}, got.Installations[0].Profiles)
 	assert.Equal(t, 0, *got.Installations[0].Ready)
 	assert.Equal(t, []string{status.ReasonWebhookNotReady}, reasons(got.Installations[0].Problems))
 

@@ -130,7 +130,7 @@ example-pulumi:
 	@cd examples/pulumi && GOWORK=off go test ./...
 
 .PHONY: demo-cluster
-## Show the whole story on a real node: install, run, delete everything, find the data. Needs root; three minutes.
+## Show the whole story on a real node: install, run, delete everything, find the data. Needs root; a minute when the parts are built.
 demo-cluster: parts-node
 	@echo 'Starting a node: half a minute.'; go test -c -o bin/demo.test ./test/demo && cd test/demo && ../../bin/demo.test -test.timeout 10m
 

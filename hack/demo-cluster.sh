@@ -28,7 +28,7 @@ pipeline() {
 		--post-renderer-args=--namespace=demo --post-renderer-args=--release=rendered \
 		--post-renderer-args=--backend=local-path --post-renderer-args=--size=1Gi --post-renderer-args=--strict
 	for name in labelled rendered; do
-		run kubectl logs "job/$name" --namespace demo
+		run kubectl logs "job/$name-1" --namespace demo
 	done
 }
 quiet=$(mktemp)
@@ -61,6 +61,6 @@ pipeline Tuesday
 
 step 'Done'
 for name in labelled rendered; do
-	[ "$(kubectl logs "job/$name" --namespace demo)" = $'written on Monday\nwritten on Tuesday' ]
+	[ "$(kubectl logs "job/$name-1" --namespace demo)" = $'written on Monday\nwritten on Tuesday' ]
 done
 echo 'Both pipelines read what they wrote before everything was deleted.'

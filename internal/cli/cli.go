@@ -34,11 +34,34 @@ func Color(when string, w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && IsTerminal(w)
 }
 
+// NamedValue shows the name of a flag's value in the help, in the place of its Go type.
+type NamedValue struct {
+	pflag.Value
+	// Name is in capitals, as in the usage of other commands.
+	Name string
+}
+
+// Type is what pflag prints behind the flag.
+func (v NamedValue) Type() string { return v.Name }
+
+// NameValues names the values of flags: pairs of the flag and the name.
+func NameValues(fs *pflag.FlagSet, pairs ...string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		flag := fs.Lookup(pairs[i])
+		flag.Value = NamedValue{flag.Value, pairs[i+1]}
+		if flag.DefValue == "[]" {
+			flag.DefValue = "" // an empty list is no default worth a word
+		}
+	}
+}
+
 // Usages is the help of flags. pflag adds to a flag which needs no value the values that it takes,
 // which only makes the lines longer.
 func Usages(fs *pflag.FlagSet) string { return withoutValues.Replace(fs.FlagUsages()) }
 
-var withoutValues = strings.NewReplacer("[=true|false]", "", " BOOL[=true]", "")
+var withoutValues = strings.NewReplacer(
+	"[=true|false]", strings.Repeat(" ", len("[=true|false]")), " BOOL[=true]", strings.Repeat(" ", len(" BOOL[=true]")),
+)
 
 // IsTerminal reports whether a stream is a terminal. A stream that is not a file is not one.
 func IsTerminal(stream any) bool {

@@ -239,7 +239,7 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		named := []string{"--storage-class=named." + namespace, "--claim=shared"}
+		named := []string{"--set=storageClass.name=named." + namespace, "--claim=shared"}
 		h.Must(t, h.install("a", example("etl-cronjob"), namespace, named...)...)
 		h.Must(t, "uninstall", "a", "--namespace", namespace)
 

@@ -45,7 +45,7 @@ var reasons = map[string]string{
 	"StorageClass allowVolumeExpansion": "The origin's claims cannot grow: without the field Kubernetes takes `false`. " +
 		"The default of pipeline-storage is `true`.",
 	"StorageClass metadata.name": "A class is the cluster's: two releases with one name would " +
-		"meet. `--storage-class=fast` sets it.",
+		"meet. `--set=storageClass.name=fast` sets it.",
 	"StorageClass provisioner": "Kubernetes 1.27 removed the in-tree plugin; its CSI driver " +
 		"replaces it.",
 	"StorageClass parameters.type": "`gp3` is the default of the backend aws-ebs. " +

@@ -93,13 +93,14 @@ func (o *Options) flags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("status", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "look at all namespaces")
-	fs.StringVarP(&o.Output, "output", "o", "", "`FORM` of the output: wide, json or yaml (default: tables)")
+	fs.StringVarP(&o.Output, "output", "o", "", "form of the output: wide, json or yaml (default: tables)")
 	fs.BoolVarP(&o.Watch, "watch", "w", false, "print the status again when it has changed, until Ctrl-C")
 	fs.DurationVar(&o.Interval, "interval", 5*time.Second, "with --watch: time between two readings")
 	fs.BoolVar(&o.ExitCode, "exit-code", false, "exit with 3 when something is wrong, 2 when not all could be read")
-	fs.StringVar(&o.Config, "config", "", "StorageConfig `FILE` to judge by, in place of the installation's")
-	fs.StringVar(&o.Color, "color", "auto", "`WHEN` to color: auto (on a terminal without NO_COLOR), always or never")
+	fs.StringVar(&o.Config, "config", "", "StorageConfig file to judge by, in place of the installation's")
+	fs.StringVar(&o.Color, "color", "auto", "when to color: auto (on a terminal without NO_COLOR), always or never")
 	fs.BoolP("help", "h", false, "print this help")
+	cli.NameValues(fs, "output", "FORM", "interval", "DURATION", "config", "FILE", "color", "WHEN")
 	return fs
 }
 
@@ -108,14 +109,15 @@ func (o *Options) connection() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("connection", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.StringVar(&o.Kubeconfig, clientcmd.RecommendedConfigPathFlag, "",
-		"kubeconfig `FILE` (default $KUBECONFIG, then the usual one)")
+		"kubeconfig file (default $KUBECONFIG, then the usual one)")
+	cli.NameValues(fs, clientcmd.RecommendedConfigPathFlag, "FILE")
 	clientcmd.BindOverrideFlags(&o.Connection, fs, clientcmd.RecommendedConfigOverrideFlags(""))
 	return fs
 }
 
 // complete has a shell complete the values of flags.
 func complete(cmd *cobra.Command) {
-	for flag, values := range map[string][]string{"output": outputs, "color": colors} {
+	for flag, values := range map[string][]string{"output": outputs, "color": colors, clientcmd.FlagNamespace: nil} {
 		err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		if err != nil {
 			panic(err) // the flag is not defined, or has its values already

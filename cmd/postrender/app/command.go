@@ -71,7 +71,7 @@ and writes the manifests with the claim and its StorageClass.`
 	examples = `  helm template NAME CHART | postrender -n NAMESPACE --release NAME --diff
   helm install NAME CHART -n NAMESPACE --post-renderer postrender \
     --post-renderer-args=--namespace=NAMESPACE --post-renderer-args=--release=NAME --post-renderer-args=--strict
-  postrender -f FILE -n NAMESPACE --release NAME --set storageClass.performance=throughput`
+  postrender -f FILE -n NAMESPACE --release NAME --set storageClass.performance=fast`
 )
 
 // help has the help print the flags in sections. cobra prints one list. An error of the output is

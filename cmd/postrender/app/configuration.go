@@ -104,10 +104,11 @@ func flagOf(path string) string {
 	if path == "volume" {
 		path = "volume.handle"
 	}
+	name := "set " + path
 	for _, f := range setFlags {
-		if f.path == path && f.also == "" {
-			return "--" + f.name
+		if f.path == path && (f.also == "" || strings.HasPrefix(name, "set ")) {
+			name = f.name
 		}
 	}
-	return "--set " + path
+	return "--" + name
 }

@@ -67,7 +67,12 @@ var fields = map[string]struct {
 				[]corev1.PersistentVolumeAccessMode{"ReadWriteOnce", "ReadOnlyMany"}
 		},
 	},
-	"storage-class": {"--storage-class s", func(p *storage.Profile) { p.StorageClass.Name = "s" }},
+	"storage-class": {"--storage-class s", func(p *storage.Profile) {
+		p.StorageClass.Name, p.StorageClass.Create = "s", new(false)
+	}},
+	"set, of a class of another name": {
+		"--set storageClass.name=s", func(p *storage.Profile) { p.StorageClass.Name = "s" },
+	},
 	"storage-class, the cluster's default one": {"--storage-class ClusterDefault", func(p *storage.Profile) {
 		p.StorageClass.Name, p.StorageClass.Create = storage.ClusterDefault, new(false)
 	}},

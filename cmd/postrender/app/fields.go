@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"helm.sh/helm/v3/pkg/strvals"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
@@ -49,8 +50,8 @@ var setFlags = []setFlag{
 		usage: "mount a claim that exists, and create nothing",
 	},
 	{
-		name: "storage-class", path: "storageClass.name", value: "NAME",
-		usage: "StorageClass; " + storage.ClusterDefault + " is the cluster's own (default fast.<namespace>.<release>)",
+		name: "storage-class", path: "storageClass.name", also: "storageClass.create=false", value: "NAME",
+		usage: "StorageClass that exists, instead of a new one; " + storage.ClusterDefault + " is the cluster's own",
 	},
 	{
 		name: "volume-handle", path: "volume.handle", value: "HANDLE",
@@ -72,28 +73,15 @@ func (o *Options) fieldFlagsOf(fs *pflag.FlagSet) {
 		o.values[f.name] = values
 		fs.StringArrayVar(values, f.name, nil, f.usage)
 		flag := fs.Lookup(f.name)
-		flag.Value, flag.DefValue = namedValue{flag.Value, f.value}, ""
+		flag.Value, flag.DefValue = cli.NamedValue{Value: flag.Value, Name: f.value}, ""
 		if f.isBool {
 			flag.NoOptDefVal = "true"
 		}
 	}
 	fs.StringArrayVar(&o.Set, "set", nil, "any field of the profile, as Helm's --set: mount.containers={a,b}; repeatable")
 	flag := fs.Lookup("set")
-	flag.Value, flag.DefValue = namedValue{flag.Value, "PATH=VALUE"}, ""
+	flag.Value, flag.DefValue = cli.NamedValue{Value: flag.Value, Name: "PATH=VALUE"}, ""
 }
-
-// namedValue shows the name of a flag's value in the help, in the place of its Go type, which would
-// be stringArray for every flag here.
-type namedValue struct {
-	pflag.Value
-	name string
-}
-
-// Type is what pflag prints behind the flag.
-func (v namedValue) Type() string { return v.name }
-
-// String hides the default, which the usage has: pflag would print it once more.
-func (v namedValue) String() string { return "" }
 
 // fields returns what the flags set of the profile, as a tree of texts by the names of fields.
 func (o *Options) fields() (map[string]any, error) {
@@ -231,6 +219,9 @@ func setPaths() []string {
 	var add func(t reflect.Type, prefix string)
 	add = func(t reflect.Type, prefix string) {
 		for field := range t.Fields() {
+			if fieldName(field) == "" {
+				continue // it is a part of a type of Kubernetes
+			}
 			of, path := field.Type, prefix+fieldName(field)
 			if of.Kind() == reflect.Pointer {
 				of = of.Elem()

@@ -106,6 +106,7 @@ func TestSetCompletesFields(t *testing.T) {
 		assert.Contains(t, paths, want)
 	}
 	assert.NotContains(t, paths, "claim=")
+	assert.NotContains(t, paths, "=")
 	fields := injecttest.FieldPaths(reflect.TypeFor[storage.Profile]())
 	for _, path := range paths {
 		field := strings.TrimSuffix(path, "=")

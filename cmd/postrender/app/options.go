@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/pipeline-storage/pipeline-storage/internal/cli"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
 )
@@ -87,18 +88,20 @@ func (o *Options) sections() []*pflag.FlagSet {
 	o.values = map[string]*[]string{}
 	return []*pflag.FlagSet{
 		section("Release", func(fs *pflag.FlagSet) {
-			fs.StringVarP(&o.Namespace, "namespace", "n", "", "`NAMESPACE` of the release, which Helm does not pass")
-			fs.StringVar(&o.Release, "release", "", "`NAME` of the release, which Helm does not pass")
-			fs.StringVar(&o.ConfigFile, "config", "", "StorageConfig `FILE`, for several profiles; flags override it")
-			fs.StringVarP(&o.File, "filename", "f", "", "`FILE` of manifests; standard input without it, and for -")
+			fs.StringVarP(&o.Namespace, "namespace", "n", "", "namespace of the release, which Helm does not pass")
+			fs.StringVar(&o.Release, "release", "", "name of the release, which Helm does not pass")
+			fs.StringVar(&o.ConfigFile, "config", "", "StorageConfig file, for several profiles; flags override it")
+			fs.StringVarP(&o.File, "filename", "f", "", "file of manifests; standard input without it, and for -")
+			cli.NameValues(fs, "namespace", "NAMESPACE", "release", "NAME", "config", "FILE", "filename", "FILE")
 		}),
 		section("Selection", func(fs *pflag.FlagSet) {
-			fs.StringP("selector", "l", kinds.Label+"="+kinds.LabelEnabled, "label `SELECTOR` of pods; empty selects all")
-			fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this `KIND`; repeatable")
-			fs.StringSliceVar(&o.Names, "name", nil, "only objects of this `NAME`; repeatable")
-			fs.StringSliceVar(&o.Profiles, "profile", nil, "`PROFILE` of the file for pods that name none; repeatable")
+			fs.StringP("selector", "l", kinds.Label+"="+kinds.LabelEnabled, "label selector of pods; empty selects all")
+			fs.StringSliceVar(&o.Kinds, "kind", nil, "only objects of this kind; repeatable")
+			fs.StringSliceVar(&o.Names, "name", nil, "only objects of this name; repeatable")
+			fs.StringSliceVar(&o.Profiles, "profile", nil, "profile of the file for pods that name none; repeatable")
 			fs.StringVar((*string)(&o.Hooks), "hooks", string(postrender.HooksSafe),
-				"Helm hooks to inject, by `POLICY`: safe (those after the claim), all or none")
+				"Helm hooks to inject: safe (those after the claim), all or none")
+			cli.NameValues(fs, "selector", "SELECTOR", "kind", "KIND", "name", "NAME", "profile", "PROFILE", "hooks", "POLICY")
 		}),
 		section("Storage", o.fieldFlagsOf),
 		section("Output", func(fs *pflag.FlagSet) {
@@ -106,14 +109,15 @@ func (o *Options) sections() []*pflag.FlagSet {
 			fs.BoolVar(&o.Diff, "diff", false, "print a unified diff instead of the manifests")
 			fs.BoolVar(&o.ExitCode, "exit-code", false, "with --diff: exit with 2 when something would change")
 			fs.BoolVar(&o.Explain, "explain", false, "print a table of decisions and reasons instead of the manifests")
-			fs.StringVar(&o.Report, "report", "", "write the decision about every workload to a JSON `FILE`")
+			fs.StringVar(&o.Report, "report", "", "write the decision about every workload to a JSON file")
 			fs.StringVar((*string)(&o.Remove), "remove", "",
-				"remove from pods what was injected; `WHAT` all removes the storage objects, too")
+				"remove from pods what was injected; all removes the storage objects, too")
 			fs.Lookup("remove").NoOptDefVal = string(postrender.RemovePods)
 			fs.BoolVar(&o.PrintConfig, "print-config", false, "print the effective StorageConfig and stop")
-			fs.StringVar(&o.Color, "color", "auto", "color of the diff, `WHEN`: auto, always or never")
+			fs.StringVar(&o.Color, "color", "auto", "color of the diff: auto, always or never")
 			fs.IntVar(&o.Helm, "helm", 0, "major version of the Helm that runs this program, 3 or 4; the Helm 4 plugin sets it")
 			fs.Lookup("helm").Hidden = true
+			cli.NameValues(fs, "report", "FILE", "remove", "WHAT", "color", "WHEN")
 			fs.BoolP("help", "h", false, "print this help")
 			fs.BoolP("version", "v", false, "print the version")
 		}),
@@ -136,8 +140,7 @@ func (o *Options) complete(fs *pflag.FlagSet) error {
 			o.fieldFlags = append(o.fieldFlags, f)
 		}
 	}
-	text, _ := fs.GetString("selector")
-	selector, err := labels.Parse(text)
+	selector, err := labels.Parse(fs.Lookup("selector").Value.String())
 	if err != nil {
 		return fmt.Errorf("--selector: %w", err)
 	}
@@ -157,6 +160,8 @@ func (o *Options) validate() error {
 		return errors.New("--strict and --remove cannot be combined: a removal leaves pods without storage")
 	case o.Explain && o.Diff:
 		return errors.New("--explain and --diff cannot be combined: choose one")
+	case o.isSet("existing-claim") && o.isSet(createdWithClaim...):
+		return fmt.Errorf("--existing-claim creates nothing: leave out --%s", strings.Join(createdWithClaim, ", --"))
 	case o.ExitCode && !o.Diff:
 		return errors.New("--exit-code needs --diff")
 	case !slices.Contains(colors, o.Color):
@@ -169,4 +174,12 @@ func (o *Options) validate() error {
 		return errors.New("--report: standard output carries the manifests; name a file")
 	}
 	return nil
+}
+
+// createdWithClaim are the flags about what --existing-claim does not create.
+var createdWithClaim = []string{"claim", "size", "access-mode", "storage-class", "volume-handle"}
+
+// isSet reports whether one of the flags that set a field is set.
+func (o *Options) isSet(names ...string) bool {
+	return slices.ContainsFunc(o.fieldFlags, func(f setFlag) bool { return slices.Contains(names, f.name) })
 }

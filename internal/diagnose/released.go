@@ -103,10 +103,10 @@ func ByHand(key types.NamespacedName, claim *corev1.PersistentVolumeClaim, volum
 			"To use that data, free the volume for a new claim of that name, and then install what has the claim again: "+free)
 	}
 	return advise(ReasonVolumeReleased,
-		fmt.Sprintf("claim %s has another volume: PersistentVolume %s has the data of a deleted claim of this name, which no "+
-			"claims controller creates. ", key.Name, listed(volumes)),
-		"To use that data, remove the pods of the claim, free the volume, delete the claim, and then install what has it again: "+
-			free+fmt.Sprintf(" && kubectl delete persistentvolumeclaim %s --namespace %s", key.Name, key.Namespace))
+		fmt.Sprintf("claim %s has another volume: PersistentVolume %s has the data of a deleted claim of this name, which "+
+			"no claims controller creates. ", key.Name, listed(volumes)),
+		"To use that data, remove the pods of the claim, free the volume, delete the claim, and then install what has it "+
+			"again: "+free+fmt.Sprintf(" && kubectl delete persistentvolumeclaim %s --namespace %s", key.Name, key.Namespace))
 }
 
 // Reserved is about a claim that would be bound to a volume with the data of an earlier namespace:

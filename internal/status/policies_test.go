@@ -35,7 +35,9 @@ func inPolicyMode() []client.Object {
 	warnings := &v1.ValidatingAdmissionPolicy{ObjectMeta: meta("storage.ps.warnings")}
 	warnings.Spec.Variables, warnings.Spec.FailurePolicy = variables, new(v1.Ignore)
 	return []client.Object{
-		&v1.MutatingAdmissionPolicy{ObjectMeta: meta("storage.ps"), Spec: v1.MutatingAdmissionPolicySpec{Variables: variables}},
+		&v1.MutatingAdmissionPolicy{
+			ObjectMeta: meta("storage.ps"), Spec: v1.MutatingAdmissionPolicySpec{Variables: variables},
+		},
 		&v1.MutatingAdmissionPolicyBinding{
 			ObjectMeta: meta("storage.ps"),
 			Spec:       v1.MutatingAdmissionPolicyBindingSpec{PolicyName: "storage.ps"},

@@ -291,7 +291,8 @@ func (p *printer) end(s *Status) {
 	case count == 0 && len(s.Unread) > 0:
 		p.out.WriteString("Nothing is wrong in what could be read.\n")
 	case count == 0 && without > 0:
-		fmt.Fprintf(&p.out, "Nothing is wrong now, but %s finished without storage: the rows have the reason.\n", countPods(without))
+		fmt.Fprintf(&p.out, "Nothing is wrong now, but %s finished without storage: the rows have the reason.\n",
+			countPods(without))
 	case count == 0:
 		p.out.WriteString("Nothing is wrong.\n")
 	case count == 1:

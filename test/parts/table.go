@@ -85,21 +85,18 @@ var (
 		"helm-unittest":  {module: "chart", pkg: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", cpu: 15},
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", cpu: 13},
 		"promql":         {module: "chart", pkg: ".", cpu: 18},
-		"prometheus": {
-			module: "prometheus", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150,
-		},
-		"kyverno":   {module: "kyverno", pkg: ".", cpu: 14},
-		"image":     {module: "image", pkg: ".", cpu: 35},
-		"gotestsum": {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
+		"prometheus":     {module: "prom", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150},
+		"kyverno":        {module: "kyverno", pkg: ".", cpu: 14},
+		"image":          {module: "image", pkg: ".", cpu: 35},
+		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
 		"golangci-lint": {
 			module: "lint", pkg: golangciV2 + "/cmd/golangci-lint", cpu: 100,
 			// It reports its version only if it has a date too.
 			stamps: []stamp{{"main.version", golangciV2, bare}, {"main.date", golangciV2, whole}},
 		},
-		"yq":        {module: ".", pkg: "github.com/mikefarah/yq/v4", cpu: 30},
-		"gofumpt":   {module: ".", pkg: "mvdan.cc/gofumpt", cpu: 3},
-		"benchstat": {module: ".", pkg: "golang.org/x/perf/cmd/benchstat", cpu: 3},
-
+		"yq":          {module: ".", pkg: "github.com/mikefarah/yq/v4", cpu: 30},
+		"gofumpt":     {module: ".", pkg: "mvdan.cc/gofumpt", cpu: 3},
+		"benchstat":   {module: ".", pkg: "golang.org/x/perf/cmd/benchstat", cpu: 3},
 		"sbom":        {module: "release", pkg: ".", cpu: 4},
 		"actionlint":  {module: "release", pkg: "github.com/rhysd/actionlint/cmd/actionlint", cpu: 8},
 		"govulncheck": {module: "release", pkg: "golang.org/x/vuln/cmd/govulncheck", cpu: 8},

@@ -1,4 +1,4 @@
-module github.com/pipeline-storage/pipeline-storage/tools/prometheus
+module github.com/pipeline-storage/pipeline-storage/tools/prom
 
 go 1.26.8
 

@@ -38,6 +38,7 @@ const (
 	golangciV2  = "github.com/golangci/golangci-lint/v2"
 	containerd  = "github.com/containerd/containerd/v2"
 	cniPlugins  = "github.com/containernetworking/plugins/plugins/"
+	prometheus  = "github.com/prometheus/prometheus/cmd/prometheus"
 
 	csiProvisioner = "github.com/kubernetes-csi/external-provisioner/v6"
 	csiSnapshotter = "github.com/kubernetes-csi/external-snapshotter/v8"
@@ -85,7 +86,7 @@ var (
 		"helm-unittest":  {module: "chart", pkg: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", cpu: 15},
 		"controller-gen": {module: "chart", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", cpu: 13},
 		"promql":         {module: "chart", pkg: ".", cpu: 18},
-		"prometheus":     {module: "prom", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd", cpu: 150},
+		"prometheus":     {module: "prom", pkg: prometheus, tags: "remove_all_sd", cpu: 150},
 		"kyverno":        {module: "kyverno", pkg: ".", cpu: 14},
 		"image":          {module: "image", pkg: ".", cpu: 35},
 		"gotestsum":      {module: ".", pkg: "gotest.tools/gotestsum", cpu: 7},
@@ -100,8 +101,7 @@ var (
 		"sbom":        {module: "release", pkg: ".", cpu: 4},
 		"actionlint":  {module: "release", pkg: "github.com/rhysd/actionlint/cmd/actionlint", cpu: 8},
 		"govulncheck": {module: "release", pkg: "golang.org/x/vuln/cmd/govulncheck", cpu: 8},
-
-		"kubelet": {module: "controlplane", pkg: kubernetes + "/cmd/kubelet", stamps: kubeStamps, cpu: 43},
+		"kubelet":     {module: "controlplane", pkg: kubernetes + "/cmd/kubelet", stamps: kubeStamps, cpu: 43},
 		"containerd": {
 			module: "node", pkg: containerd + "/cmd/containerd", tags: containerdTags, cpu: 62,
 			stamps: []stamp{{containerd + "/version.Version", containerd, whole}},

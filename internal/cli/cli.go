@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
@@ -52,6 +53,19 @@ func NameValues(fs *pflag.FlagSet, pairs ...string) {
 		if flag.DefValue == "[]" {
 			flag.DefValue = "" // an empty list is no default worth a word
 		}
+	}
+}
+
+// Complete has a shell complete the values of a flag, and no files. NoSpace is for values that are
+// not complete yet. It panics for a flag that the command does not have: that is a mistake in the
+// program, which each of its tests meets.
+func Complete(cmd *cobra.Command, flag string, noSpace bool, values ...string) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if noSpace {
+		directive |= cobra.ShellCompDirectiveNoSpace
+	}
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
+		panic(err)
 	}
 }
 

@@ -77,7 +77,9 @@ be read.`,
 	cmd.Flags().AddFlagSet(connection)
 	cmd.Flags().SortFlags = false
 	cmd.SetUsageFunc(func(c *cobra.Command) error { return printUsage(c.OutOrStderr(), c, flags, connection) })
-	complete(cmd)
+	for flag, values := range map[string][]string{"output": outputs, "color": colors, clientcmd.FlagNamespace: nil} {
+		cli.Complete(cmd, flag, false, values...)
+	}
 	return cmd, o
 }
 
@@ -113,14 +115,4 @@ func (o *Options) connection() *pflag.FlagSet {
 	cli.NameValues(fs, clientcmd.RecommendedConfigPathFlag, "FILE")
 	clientcmd.BindOverrideFlags(&o.Connection, fs, clientcmd.RecommendedConfigOverrideFlags(""))
 	return fs
-}
-
-// complete has a shell complete the values of flags.
-func complete(cmd *cobra.Command) {
-	for flag, values := range map[string][]string{"output": outputs, "color": colors, clientcmd.FlagNamespace: nil} {
-		err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-		if err != nil {
-			panic(err) // the flag is not defined, or has its values already
-		}
-	}
 }

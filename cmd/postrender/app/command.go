@@ -43,7 +43,7 @@ func (o *Options) command() *cobra.Command {
 	cmd.Flags().SortFlags = false
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w (see --help)", err) })
 	o.help(cmd, sections)
-	o.completions(cmd)
+	completions(cmd)
 	cmd.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(sub *cobra.Command, _ []string) error {
@@ -99,24 +99,17 @@ func printHelp(w io.Writer, sections []*pflag.FlagSet) error {
 }
 
 // completions are the values that a shell completes.
-func (o *Options) completions(cmd *cobra.Command) {
+func completions(cmd *cobra.Command) {
 	for name, values := range map[string][]string{
 		"access-mode": accessModes,
 		"backend":     backendNames(),
 		"color":       colors,
 		"hooks":       hookPolicies,
 		"remove":      removals,
-		"set":         setPaths(),
 	} {
-		directive := cobra.ShellCompDirectiveNoFileComp
-		if name == "set" {
-			directive |= cobra.ShellCompDirectiveNoSpace
-		}
-		// The one error is that of a flag which is not defined, or has its values already.
-		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, directive)); err != nil {
-			panic(err)
-		}
+		cli.Complete(cmd, name, false, values...)
 	}
+	cli.Complete(cmd, "set", true, setPaths()...)
 }
 
 // backendNames are the backends, in the order of their table.

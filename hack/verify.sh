@@ -11,7 +11,8 @@ git ls-files -z --cached --others --exclude-standard |
 if [ -d ../shared ]; then ln -s "$(cd .. && pwd)/shared" "$copy/shared"; fi
 cp -r "$copy/main" "$copy/before"
 make -C "$copy/main" --no-print-directory generate
-if ! diff -ru --exclude=bin "$copy/before" "$copy/main"; then
+rm -rf "$copy/main/bin" # programs that make generate ran
+if ! diff -ru "$copy/before" "$copy/main"; then
 	echo "Generated files are not up to date. Please run: make generate" >&2
 	exit 1
 fi

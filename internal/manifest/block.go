@@ -3,15 +3,13 @@ package manifest
 import (
 	"bytes"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // blockCollection is a list or a mapping in block style, which has elements. Its edits are whole
 // lines.
 type blockCollection struct {
 	tree *Tree
-	node *yaml.Node
+	node *node
 }
 
 // insertFirst puts items on the line of the first dash, above the comments that belong to the first
@@ -20,7 +18,7 @@ type blockCollection struct {
 // A key goes above the first one when that begins its line. In a list item the first key stands
 // behind the dash: the new one goes on the line behind that key when its value ends there, else
 // above the second key.
-func (b *blockCollection) insertFirst(elements *yaml.Node) (Edit, error) {
+func (b *blockCollection) insertFirst(elements *node) (Edit, error) {
 	line, ok := b.firstLine()
 	if !ok {
 		return Edit{}, errStyle
@@ -32,7 +30,7 @@ func (b *blockCollection) insertFirst(elements *yaml.Node) (Edit, error) {
 // first key shares its line with something that cannot be passed.
 func (b *blockCollection) firstLine() (int, bool) {
 	t, content := b.tree, b.node.Content
-	if b.node.Kind == yaml.SequenceNode {
+	if b.node.Kind == aSequence {
 		line, _, ok := t.firstDash(content[0])
 		return t.aboveComments(line), ok
 	}
@@ -51,7 +49,7 @@ func (b *blockCollection) firstLine() (int, bool) {
 // append puts elements behind the last one. The end is known of the root mapping and of the
 // values of its keys only: it is the line of the next root key, or the end of the document.
 // It fails for every other collection.
-func (b *blockCollection) append(elements *yaml.Node) (Edit, error) {
+func (b *blockCollection) append(elements *node) (Edit, error) {
 	line, ok := b.tree.lineBehind(b.node)
 	if !ok {
 		return Edit{}, errStyle
@@ -61,8 +59,8 @@ func (b *blockCollection) append(elements *yaml.Node) (Edit, error) {
 
 // insertElements writes elements above a line, in the column of those that are there. It fails
 // for a list whose dashes cannot be found.
-func (b *blockCollection) insertElements(line int, elements *yaml.Node) (Edit, error) {
-	if b.node.Kind == yaml.MappingNode {
+func (b *blockCollection) insertElements(line int, elements *node) (Edit, error) {
+	if b.node.Kind == aMapping {
 		column := b.node.Content[0].Column - 1
 		return b.tree.insertLines(line, column, elements, b.listIndent()), nil
 	}
@@ -74,12 +72,12 @@ func (b *blockCollection) insertElements(line int, elements *yaml.Node) (Edit, e
 }
 
 // setKey writes a value on the lines below a key that has none, and in the place of a null literal.
-func (b *blockCollection) setKey(key, null, value *yaml.Node) Edit {
+func (b *blockCollection) setKey(key, null, value *node) Edit {
 	if null.Value != "" {
 		return b.tree.replaceNull(null, value)
 	}
 	indent := 2
-	if value.Kind == yaml.SequenceNode {
+	if value.Kind == aSequence {
 		indent = b.listIndent()
 	}
 	return b.tree.insertLines(key.Line+1, key.Column-1+indent, value, 0)
@@ -94,14 +92,14 @@ func (b *blockCollection) remove(first, last int) (Edit, error) {
 		return Edit{}, errStyle
 	}
 	line, ok := content[first].Line, t.beginsLine(content[first])
-	if b.node.Kind == yaml.SequenceNode {
+	if b.node.Kind == aSequence {
 		line, _, ok = t.firstDash(content[first])
 	}
 	if ok {
 		return Edit{Start: t.offset(line, 1), End: end}, nil
 	}
 	// The first key of an item stands behind its dash: the next key moves there.
-	if b.node.Kind != yaml.MappingNode || last+1 == len(content) {
+	if b.node.Kind != aMapping || last+1 == len(content) {
 		return Edit{}, errStyle
 	}
 	next := t.offsetOf(content[last+1])
@@ -116,7 +114,7 @@ func (b *blockCollection) listIndent() int {
 	content := b.node.Content
 	for i := 0; i+1 < len(content); i += 2 {
 		value := content[i+1]
-		if value.Kind != yaml.SequenceNode || isFlow(value) || len(value.Content) == 0 {
+		if value.Kind != aSequence || isFlow(value) || len(value.Content) == 0 {
 			continue
 		}
 		if _, column, ok := b.tree.firstDash(value.Content[0]); ok {
@@ -130,7 +128,7 @@ func (b *blockCollection) listIndent() int {
 // line breaks of the place. Lists that are values of its keys are indented by listIndent. Where
 // the text ends without a line break, each line begins with one instead, so that the end stays as
 // it is.
-func (t *Tree) insertLines(line, column int, value *yaml.Node, listIndent int) Edit {
+func (t *Tree) insertLines(line, column int, value *node, listIndent int) Edit {
 	var text bytes.Buffer
 	writeBlock(value, 0, listIndent, &text)
 	offset := t.offset(line, 1)
@@ -153,8 +151,8 @@ func (t *Tree) insertLines(line, column int, value *yaml.Node, listIndent int) E
 
 // lineBehind returns the line behind the root mapping, or behind the value of one of its keys. It
 // returns false for every other value.
-func (t *Tree) lineBehind(value *yaml.Node) (int, bool) {
-	if t.root.Kind != yaml.MappingNode {
+func (t *Tree) lineBehind(value *node) (int, bool) {
+	if t.root.Kind != aMapping {
 		return 0, false
 	}
 	if value == t.root {
@@ -207,9 +205,9 @@ func (t *Tree) aboveComments(line int) int {
 
 // endsOnLine reports whether a value is a scalar that does not continue on the next line. The
 // column is that of its mapping.
-func (t *Tree) endsOnLine(value *yaml.Node, column int) bool {
-	isBlock := value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
-	if isBlock || (value.Kind != yaml.ScalarNode && value.Kind != yaml.AliasNode) {
+func (t *Tree) endsOnLine(value *node, column int) bool {
+	isBlock := value.Style&(literalStyle|foldedStyle) != 0
+	if isBlock || (value.Kind != aScalar && value.Kind != anAlias) {
 		return false
 	}
 	next := t.line(value.Line + 1)
@@ -220,7 +218,7 @@ func (t *Tree) endsOnLine(value *yaml.Node, column int) bool {
 // firstDash returns the line and the column, counted from 0, of the dash in front of an item. It
 // may stand on a line above the item, with comments between. Ok is false where something else
 // stands there.
-func (t *Tree) firstDash(item *yaml.Node) (line, column int, ok bool) {
+func (t *Tree) firstDash(item *node) (line, column int, ok bool) {
 	start, end := t.offset(item.Line, 1), t.offsetOf(item)
 	for line = item.Line; line > 0; line-- {
 		text := bytes.TrimLeft(t.body[start:end], " ")
@@ -238,7 +236,7 @@ func (t *Tree) firstDash(item *yaml.Node) (line, column int, ok bool) {
 
 // linesEnd returns the offset behind the line on which a node ends. Nothing but a comment may
 // follow the node there.
-func (t *Tree) linesEnd(n *yaml.Node) (int, bool) {
+func (t *Tree) linesEnd(n *node) (int, bool) {
 	end, ok := t.end(n)
 	if !ok {
 		return 0, false

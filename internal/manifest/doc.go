@@ -6,7 +6,10 @@
 //	document.go  Split divides a stream into documents, whose bytes join up to the stream again,
 //	             and finds a document's kind without parsing it
 //	json.go      where an object of a JSON stream ends, and its kind
-//	tree.go      Decode parses one document into a tree with the offsets of its nodes
+//	tree.go      Decode parses one document into a tree with the places of its nodes
+//	reader.go    the reader of plain block style; go-yaml reads all other documents
+//	node.go      the nodes of a tree, their tags, and the memory for them
+//	characters.go  which characters the reader accepts
 //	plan.go      Apply and Remove find the edits that RFC 6902 operations need
 //	block.go     how a list or a mapping in block style is edited
 //	flow.go      how one in flow style is edited

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Encode writes a Go value as a YAML document in block style. Its fields are named and left out as
@@ -46,14 +44,14 @@ func EncodeJSON(value any) ([]byte, error) {
 
 // apiVersionFirst swaps the first two fields of a Kubernetes object: its Go type has kind first,
 // people write apiVersion first.
-func apiVersionFirst(n *yaml.Node) {
+func apiVersionFirst(n *node) {
 	if c := n.Content; len(c) > 3 && c[0].Value == "kind" && c[2].Value == "apiVersion" {
 		c[0], c[1], c[2], c[3] = c[2], c[3], c[0], c[1]
 	}
 }
 
 // toNode turns a Go value into a node. The node has no positions, because it was not parsed.
-func toNode(value any) (*yaml.Node, error) {
+func toNode(value any) (*node, error) {
 	return reflectNode(reflect.ValueOf(value))
 }
 
@@ -61,12 +59,12 @@ var marshaler = reflect.TypeFor[json.Marshaler]()
 
 // reflectNode turns a reflected value into a node. It returns an error for kinds that JSON lacks,
 // such as a channel.
-func reflectNode(v reflect.Value) (*yaml.Node, error) {
+func reflectNode(v reflect.Value) (*node, error) {
 	if !v.IsValid() {
-		return scalarNode("!!null", "null"), nil
+		return scalarNode(nullTag, "null"), nil
 	}
 	if v.Type() == reflect.TypeFor[json.Number]() {
-		return scalarNode("", v.String()), nil
+		return scalarNode(plainTag(v.String()), v.String()), nil
 	}
 	if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface && v.Type().Implements(marshaler) {
 		return marshalNode(v.Interface().(json.Marshaler))
@@ -83,18 +81,18 @@ func reflectNode(v reflect.Value) (*yaml.Node, error) {
 	case reflect.String:
 		return stringNode(v.String()), nil
 	case reflect.Bool:
-		return scalarNode("!!bool", strconv.FormatBool(v.Bool())), nil
+		return scalarNode(boolTag, strconv.FormatBool(v.Bool())), nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return scalarNode("!!int", strconv.FormatInt(v.Int(), 10)), nil
+		return scalarNode(numberTag, strconv.FormatInt(v.Int(), 10)), nil
 	case reflect.Float32, reflect.Float64:
-		return scalarNode("!!float", strconv.FormatFloat(v.Float(), 'g', -1, 64)), nil
+		return scalarNode(numberTag, strconv.FormatFloat(v.Float(), 'g', -1, 64)), nil
 	default:
 		return nil, fmt.Errorf("cannot write a %s as YAML", v.Type())
 	}
 }
 
 // marshalNode turns a value that marshals itself into a node, such as resource.Quantity.
-func marshalNode(m json.Marshaler) (*yaml.Node, error) {
+func marshalNode(m json.Marshaler) (*node, error) {
 	text, err := m.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -108,8 +106,8 @@ func marshalNode(m json.Marshaler) (*yaml.Node, error) {
 
 // structNode turns a struct into a mapping, by its json tags: name, "-" and inline. Empty fields
 // are left out, whether or not the tag has omitempty.
-func structNode(v reflect.Value) (*yaml.Node, error) {
-	n := &yaml.Node{Kind: yaml.MappingNode}
+func structNode(v reflect.Value) (*node, error) {
+	n := &node{Kind: aMapping}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -124,7 +122,7 @@ func structNode(v reflect.Value) (*yaml.Node, error) {
 			n.Content = append(n.Content, child.Content...)
 			continue
 		}
-		if child.Kind == yaml.MappingNode && len(child.Content) == 0 {
+		if child.Kind == aMapping && len(child.Content) == 0 {
 			continue
 		}
 		n.Content = append(n.Content, stringNode(name), child)
@@ -145,8 +143,8 @@ func isEmpty(v reflect.Value) bool {
 
 // mapNode turns a map with text keys into a mapping, sorted by key, so that the output is the
 // same each time.
-func mapNode(v reflect.Value) (*yaml.Node, error) {
-	n := &yaml.Node{Kind: yaml.MappingNode}
+func mapNode(v reflect.Value) (*node, error) {
+	n := &node{Kind: aMapping}
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int {
 		return strings.Compare(a.String(), b.String())
@@ -162,8 +160,8 @@ func mapNode(v reflect.Value) (*yaml.Node, error) {
 }
 
 // sliceNode turns a slice or an array into a list.
-func sliceNode(v reflect.Value) (*yaml.Node, error) {
-	n := &yaml.Node{Kind: yaml.SequenceNode}
+func sliceNode(v reflect.Value) (*node, error) {
+	n := &node{Kind: aSequence}
 	for i := range v.Len() {
 		child, err := reflectNode(v.Index(i))
 		if err != nil {
@@ -175,16 +173,16 @@ func sliceNode(v reflect.Value) (*yaml.Node, error) {
 }
 
 // scalarNode returns a scalar with the tag of its type.
-func scalarNode(tag, value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
+func scalarNode(tag tag, value string) *node {
+	return &node{Kind: aScalar, Tag: tag, Value: value}
 }
 
 // stringNode returns a string that is plain where no decoder of YAML 1.1 or 1.2 could read
 // something else, and quoted otherwise. Thus every decoder reads the same string.
-func stringNode(s string) *yaml.Node {
-	n := scalarNode("!!str", s)
+func stringNode(s string) *node {
+	n := scalarNode(stringTag, s)
 	if !isPlain(s) {
-		n.Style = yaml.DoubleQuotedStyle
+		n.Style = doubleQuotedStyle
 	}
 	return n
 }
@@ -226,9 +224,9 @@ func isQuantity(s string) bool {
 
 // writeBlock writes a mapping or a list in block style, indented by so many columns. Lists that are
 // values of its own keys stand listIndent columns to the right of them.
-func writeBlock(n *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
+func writeBlock(n *node, indent, listIndent int, out *bytes.Buffer) {
 	margin := strings.Repeat(" ", indent)
-	if n.Kind == yaml.SequenceNode {
+	if n.Kind == aSequence {
 		for _, item := range n.Content {
 			out.WriteString(margin + "- ")
 			writeItem(item, indent+2, out)
@@ -242,15 +240,15 @@ func writeBlock(n *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
 }
 
 // writeKey writes a key and its value behind the margin.
-func writeKey(key, value *yaml.Node, indent, listIndent int, out *bytes.Buffer) {
+func writeKey(key, value *node, indent, listIndent int, out *bytes.Buffer) {
 	writeScalar(key, out)
 	out.WriteByte(':')
 	switch {
-	case value.Kind == yaml.ScalarNode || len(value.Content) == 0:
+	case value.Kind == aScalar || len(value.Content) == 0:
 		out.WriteByte(' ')
 		writeScalar(value, out)
 		out.WriteByte('\n')
-	case value.Kind == yaml.MappingNode:
+	case value.Kind == aMapping:
 		out.WriteByte('\n')
 		writeBlock(value, indent+2, 0, out)
 	default:
@@ -260,8 +258,8 @@ func writeKey(key, value *yaml.Node, indent, listIndent int, out *bytes.Buffer) 
 }
 
 // writeItem writes an item behind its dash.
-func writeItem(item *yaml.Node, indent int, out *bytes.Buffer) {
-	if item.Kind != yaml.MappingNode || len(item.Content) == 0 {
+func writeItem(item *node, indent int, out *bytes.Buffer) {
+	if item.Kind != aMapping || len(item.Content) == 0 {
 		writeScalar(item, out)
 		out.WriteByte('\n')
 		return
@@ -275,8 +273,8 @@ func writeItem(item *yaml.Node, indent int, out *bytes.Buffer) {
 }
 
 // writeScalar writes a scalar in its style, plain or quoted, and every other node in flow style.
-func writeScalar(n *yaml.Node, out *bytes.Buffer) {
-	if n.Kind == yaml.ScalarNode && n.Style == 0 {
+func writeScalar(n *node, out *bytes.Buffer) {
+	if n.Kind == aScalar && n.Style == 0 {
 		out.WriteString(n.Value)
 		return
 	}
@@ -284,18 +282,18 @@ func writeScalar(n *yaml.Node, out *bytes.Buffer) {
 }
 
 // writeJSON writes a node as JSON, which is YAML's flow style.
-func writeJSON(n *yaml.Node, out *bytes.Buffer) {
+func writeJSON(n *node, out *bytes.Buffer) {
 	switch n.Kind {
-	case yaml.MappingNode:
+	case aMapping:
 		out.WriteByte('{')
 		writeElements(n, out)
 		out.WriteByte('}')
-	case yaml.SequenceNode:
+	case aSequence:
 		out.WriteByte('[')
 		writeElements(n, out)
 		out.WriteByte(']')
 	default:
-		if n.Tag == "!!str" {
+		if n.Tag == stringTag {
 			writeQuoted(n.Value, out)
 			return
 		}
@@ -304,7 +302,7 @@ func writeJSON(n *yaml.Node, out *bytes.Buffer) {
 }
 
 // writeElements writes what stands between the brackets of a list or a mapping in flow style.
-func writeElements(collection *yaml.Node, out *bytes.Buffer) {
+func writeElements(collection *node, out *bytes.Buffer) {
 	n := step(collection)
 	for i := 0; i < len(collection.Content); i += n {
 		if i > 0 {
@@ -319,8 +317,8 @@ func writeElements(collection *yaml.Node, out *bytes.Buffer) {
 }
 
 // step is how many nodes an element of a collection has: an item one, a key and its value two.
-func step(collection *yaml.Node) int {
-	if collection.Kind == yaml.MappingNode {
+func step(collection *node) int {
+	if collection.Kind == aMapping {
 		return 2
 	}
 	return 1

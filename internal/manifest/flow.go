@@ -2,24 +2,22 @@ package manifest
 
 import (
 	"bytes"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // flowCollection is a list or a mapping in flow style, in brackets. New elements are written on
 // one line.
 type flowCollection struct {
 	tree *Tree
-	node *yaml.Node
+	node *node
 	// hasNew reports whether something was put between brackets that were empty.
 	hasNew bool
 }
 
 // isFlow reports whether a node is written in brackets.
-func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
+func isFlow(n *node) bool { return n.Style&flowStyle != 0 }
 
 // insertFirst puts elements behind the opening bracket, with the comma that they need.
-func (f *flowCollection) insertFirst(elements *yaml.Node) (Edit, error) {
+func (f *flowCollection) insertFirst(elements *node) (Edit, error) {
 	offset, ok := f.openingBracket()
 	if !ok {
 		return Edit{}, errStyle
@@ -42,7 +40,7 @@ func (f *flowCollection) insertFirst(elements *yaml.Node) (Edit, error) {
 }
 
 // append puts elements behind the last one, with a comma in front.
-func (f *flowCollection) append(elements *yaml.Node) (Edit, error) {
+func (f *flowCollection) append(elements *node) (Edit, error) {
 	if len(f.node.Content) == 0 {
 		return f.insertFirst(elements)
 	}
@@ -57,7 +55,7 @@ func (f *flowCollection) append(elements *yaml.Node) (Edit, error) {
 }
 
 // setKey writes a value where the null is.
-func (f *flowCollection) setKey(_, null, value *yaml.Node) Edit {
+func (f *flowCollection) setKey(_, null, value *node) Edit {
 	return f.tree.replaceNull(null, value)
 }
 
@@ -111,7 +109,7 @@ func (f *flowCollection) end() (int, bool) {
 }
 
 // replaceNull writes a value in flow style in the place of a null.
-func (t *Tree) replaceNull(null, value *yaml.Node) Edit {
+func (t *Tree) replaceNull(null, value *node) Edit {
 	var out bytes.Buffer
 	writeJSON(value, &out)
 	start := t.offsetOf(null)

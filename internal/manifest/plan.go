@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.yaml.in/yaml/v3"
 	"gomodules.xyz/jsonpatch/v2"
 )
 
@@ -18,13 +17,13 @@ import (
 type collection interface {
 	// insertFirst puts elements in front of the first one. Called again, it puts the next ones
 	// behind those that it put there before.
-	insertFirst(elements *yaml.Node) (Edit, error)
+	insertFirst(elements *node) (Edit, error)
 	// append puts elements behind the last one. It returns errStyle where the end of the collection
 	// is not certain.
-	append(elements *yaml.Node) (Edit, error)
+	append(elements *node) (Edit, error)
 	// setKey gives a key that is null its value. The null may have no text at all, as behind a key
 	// with nothing after the colon.
-	setKey(key, null, value *yaml.Node) Edit
+	setKey(key, null, value *node) Edit
 	// remove removes elements. First and last are the first and the last of their nodes. They are
 	// indexes in the node's content, where a key and its value count as two.
 	remove(first, last int) (Edit, error)
@@ -60,9 +59,9 @@ func (t *Tree) Apply(ops []jsonpatch.Operation) ([]Edit, error) { return t.Apply
 func (t *Tree) ApplyWithLast(key string, ops []jsonpatch.Operation) ([]Edit, error) {
 	p := additions{
 		tree: t, lastKey: key,
-		collections: map[*yaml.Node]collection{},
-		items:       map[*yaml.Node]*[]any{},
-		keys:        map[*yaml.Node]map[string]any{},
+		collections: map[*node]collection{},
+		items:       map[*node]*[]any{},
+		keys:        map[*node]map[string]any{},
 	}
 	steps := make([]addition, len(ops))
 	for i, op := range ops {
@@ -97,7 +96,7 @@ func (t *Tree) ApplyWithLast(key string, ops []jsonpatch.Operation) ([]Edit, err
 // [removals.isAdded]. The edited text is decoded again and must equal the patched original. If it
 // does not, Remove returns an error and nothing may be written.
 func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
-	p := removals{tree: t, removed: map[*yaml.Node]bool{}, retained: map[*yaml.Node]bool{}}
+	p := removals{tree: t, removed: map[*node]bool{}, retained: map[*node]bool{}}
 	for _, op := range ops {
 		if err := p.plan(op); err != nil {
 			return nil, &OperationError{op.Path, err}
@@ -126,13 +125,14 @@ func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
 // the package: no rule above needs to be right for every text, because a wrong edit is refused
 // here.
 func (t *Tree) verify(want any, edits []Edit) error {
-	root, err := parse(Splice(t.body, edits))
+	edited, err := parse(Splice(t.body, edits))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStyle, err)
 	}
+	defer edited.Release()
 	same := want == nil
-	if root != nil {
-		same, err = newExpander().equals(root, want)
+	if edited.root != nil {
+		same, err = newExpander().equals(edited.root, want)
 	}
 	switch {
 	case err != nil:
@@ -146,7 +146,7 @@ func (t *Tree) verify(want any, edits []Edit) error {
 
 // collection returns a node in its style. An empty block collection has no text, so go-yaml returns
 // none.
-func (t *Tree) collection(n *yaml.Node) collection {
+func (t *Tree) collection(n *node) collection {
 	if len(n.Content) == 0 || isFlow(n) {
 		return &flowCollection{tree: t, node: n}
 	}
@@ -154,7 +154,7 @@ func (t *Tree) collection(n *yaml.Node) collection {
 }
 
 // withLine adds the line and what to do to a style of YAML that no rule covers.
-func withLine(n *yaml.Node, err error) error {
+func withLine(n *node, err error) error {
 	if errors.Is(err, errStyle) {
 		return fmt.Errorf("line %d: %w: write it in plain block style", n.Line, err)
 	}
@@ -169,11 +169,11 @@ type additions struct {
 	lastKey string
 	edits   []Edit
 	// collections are those that have edits already.
-	collections map[*yaml.Node]collection
+	collections map[*node]collection
 	// items are the items that were added at the head of a list.
-	items map[*yaml.Node]*[]any
+	items map[*node]*[]any
 	// keys are the values that were given to keys of a mapping.
-	keys map[*yaml.Node]map[string]any
+	keys map[*node]map[string]any
 }
 
 // addition is an "add" operation with its value encoded once: the node becomes text, and the decoded
@@ -181,7 +181,7 @@ type additions struct {
 type addition struct {
 	pointer string
 	path    []string
-	node    *yaml.Node
+	node    *node
 	value   any
 }
 
@@ -209,19 +209,19 @@ func (p *additions) plan(a addition) error {
 	switch {
 	case parent == nil:
 		return errNoPlace
-	case parent.Kind == yaml.SequenceNode && last == endOfList:
+	case parent.Kind == aSequence && last == endOfList:
 		apiVersionFirst(a.node)
 		return withLine(parent, p.add(p.collection(parent).append(itemNode(a.node))))
-	case parent.Kind == yaml.SequenceNode:
+	case parent.Kind == aSequence:
 		return withLine(parent, p.addItem(parent, last, a))
-	case parent.Kind == yaml.MappingNode:
+	case parent.Kind == aMapping:
 		return withLine(parent, p.addKey(parent, last, a))
 	}
 	return errNoCollection
 }
 
 // addItem puts an item at the head of a list, behind those that were put there before.
-func (p *additions) addItem(list *yaml.Node, token string, a addition) error {
+func (p *additions) addItem(list *node, token string, a addition) error {
 	i, ok := index(token)
 	if !ok {
 		return fmt.Errorf("%q is no index", token)
@@ -243,7 +243,7 @@ func (p *additions) addItem(list *yaml.Node, token string, a addition) error {
 
 // addKey adds a key to a mapping, or gives one that is null or empty its value. A key that has a
 // value is refused: an addition never replaces.
-func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
+func (p *additions) addKey(mapping *node, name string, a addition) error {
 	if p.keys[mapping] == nil {
 		p.keys[mapping] = map[string]any{}
 	}
@@ -263,16 +263,16 @@ func (p *additions) addKey(mapping *yaml.Node, name string, a addition) error {
 
 // setKey gives a key that is null or empty its value. It refuses what has an anchor or a tag:
 // other places of the document may depend on it.
-func (p *additions) setKey(mapping, key, old, value *yaml.Node) error {
-	isEmpty := old.Kind != yaml.ScalarNode && len(old.Content) == 0
+func (p *additions) setKey(mapping, key, old, value *node) error {
+	isEmpty := old.Kind != aScalar && len(old.Content) == 0
 	switch {
-	case old.Kind == yaml.AliasNode || old.Anchor != "" || old.Style&yaml.TaggedStyle != 0:
+	case old.Kind == anAlias || old.HasAnchor || old.Style&taggedStyle != 0:
 		return errStyle
 	case isEmpty && old.Kind != value.Kind:
 		return errors.New("an empty value of another type is there")
 	case isEmpty:
 		return p.add(p.collection(old).insertFirst(value))
-	case old.Kind != yaml.ScalarNode || old.ShortTag() != "!!null":
+	case old.Kind != aScalar || old.Tag != nullTag:
 		return errors.New("there is a value already")
 	}
 	return p.add(p.collection(mapping).setKey(key, old, value), nil)
@@ -288,7 +288,7 @@ func (p *additions) add(e Edit, err error) error {
 
 // collection returns the collection of a node, the same one each time. A flow collection
 // remembers whether it has new elements, which need commas between them.
-func (p *additions) collection(n *yaml.Node) collection {
+func (p *additions) collection(n *node) collection {
 	if p.collections[n] == nil {
 		p.collections[n] = p.tree.collection(n)
 	}
@@ -296,13 +296,13 @@ func (p *additions) collection(n *yaml.Node) collection {
 }
 
 // itemNode returns a list of one item.
-func itemNode(item *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item}}
+func itemNode(item *node) *node {
+	return &node{Kind: aSequence, Content: []*node{item}}
 }
 
 // keyNode returns a mapping of one key.
-func keyNode(name string, value *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{stringNode(name), value}}
+func keyNode(name string, value *node) *node {
+	return &node{Kind: aMapping, Content: []*node{stringNode(name), value}}
 }
 
 // removals finds the text of every "remove" operation. Through aliases several operations may have
@@ -310,11 +310,11 @@ func keyNode(name string, value *yaml.Node) *yaml.Node {
 type removals struct {
 	tree *Tree
 	// removed are the items of lists and the keys of mappings that are removed.
-	removed map[*yaml.Node]bool
+	removed map[*node]bool
 	// retained are the keys whose value is removed.
-	retained map[*yaml.Node]bool
+	retained map[*node]bool
 	// holders are the lists and mappings that lose something.
-	holders []*yaml.Node
+	holders []*node
 	edits   []Edit
 }
 
@@ -333,7 +333,7 @@ func (p *removals) plan(op jsonpatch.Operation) error {
 	switch {
 	case parent == nil:
 		return errNoPlace
-	case parent.Kind == yaml.SequenceNode:
+	case parent.Kind == aSequence:
 		i, ok := index(last)
 		if !ok || i >= len(parent.Content) {
 			return errNoItem
@@ -351,7 +351,7 @@ func (p *removals) plan(op jsonpatch.Operation) error {
 
 // note notes that an item or a key is removed. Holders are in the order in which they were noted,
 // so that edits and errors are the same each time.
-func (p *removals) note(holder, element *yaml.Node) {
+func (p *removals) note(holder, element *node) {
 	p.removed[element] = true
 	if !slices.Contains(p.holders, holder) {
 		p.holders = append(p.holders, holder)
@@ -360,8 +360,8 @@ func (p *removals) note(holder, element *yaml.Node) {
 
 // retainKeys decides which of a mapping's removed keys are retained. The content of their values is
 // removed instead.
-func (p *removals) retainKeys(mapping *yaml.Node) {
-	if mapping.Kind != yaml.MappingNode {
+func (p *removals) retainKeys(mapping *node) {
+	if mapping.Kind != aMapping {
 		return
 	}
 	atHead := true
@@ -388,16 +388,16 @@ func (p *removals) retainKeys(mapping *yaml.Node) {
 //
 // Every other key was there before, with a list or a mapping that was empty, or null; so was one
 // that is there twice.
-func (p *removals) isAdded(mapping, key, value *yaml.Node, atHead bool) bool {
+func (p *removals) isAdded(mapping, key, value *node, atHead bool) bool {
 	switch {
 	case isRepeated(mapping, key):
 		return false // without it another would count
-	case value.Kind == yaml.ScalarNode:
+	case value.Kind == aScalar:
 		return true
-	case value.Kind == yaml.AliasNode || value.Anchor != "" || value.Style&yaml.TaggedStyle != 0:
+	case value.Kind == anAlias || value.HasAnchor || value.Style&taggedStyle != 0:
 		return false
 	case isFlow(mapping):
-		return atHead && key.Style&yaml.DoubleQuotedStyle != 0
+		return atHead && key.Style&doubleQuotedStyle != 0
 	case isFlow(value) || key.Style != stringNode(key.Value).Style:
 		return false
 	}
@@ -406,7 +406,7 @@ func (p *removals) isAdded(mapping, key, value *yaml.Node, atHead bool) bool {
 }
 
 // remove removes the noted elements of a list or a mapping, neighbours together.
-func (p *removals) remove(holder *yaml.Node) error {
+func (p *removals) remove(holder *node) error {
 	n := step(holder)
 	for i := 0; i < len(holder.Content); i += n {
 		if !p.removed[holder.Content[i]] {
@@ -457,12 +457,12 @@ func (p *removals) want(ops []jsonpatch.Operation) (any, error) {
 
 // emptied is the value of a collection without its elements. In block style no text remains of
 // it, which is null. It returns the same for an alias as for what the alias stands for.
-func emptied(n *yaml.Node) any {
+func emptied(n *node) any {
 	n = follow(n)
 	switch {
 	case n == nil || !isFlow(n):
 		return nil
-	case n.Kind == yaml.MappingNode:
+	case n.Kind == aMapping:
 		return map[string]any{}
 	}
 	return []any{}

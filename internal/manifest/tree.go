@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -24,8 +25,10 @@ const maxAliased = 100_000
 // Tree is a decoded document together with its text. It is not safe for concurrent use: lines are
 // found at the first need.
 type Tree struct {
-	body  []byte
-	root  *yaml.Node
+	body []byte
+	root *node
+	// room is the memory of the nodes, or nil where go-yaml has made them.
+	room  *room
 	value any
 	// lines are the offsets of the lines, as soon as one is needed.
 	lines []int
@@ -34,21 +37,26 @@ type Tree struct {
 }
 
 // Decode parses the body of one document. Errors have the line and what is wrong with it, and
-// nothing of the text. The body is retained and must not change. An empty body has a nil value
-// and no error.
+// nothing of the text. The body is retained and must not change: decoded texts share its bytes. An
+// empty body has a nil value and no error. Call [Tree.Release] when the tree is no longer needed.
 func Decode(body []byte) (*Tree, error) {
-	root, err := parse(body)
-	if err != nil {
-		return nil, err
+	t, err := parse(body)
+	if err != nil || t.root == nil {
+		return t, err
 	}
-	t := &Tree{body: body, root: root}
-	if root == nil {
-		return t, nil
-	}
-	if t.value, err = valueOf(root); err != nil {
+	if t.value, err = valueOf(t.root); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// Release gives the memory of the tree to the next one. Only the decoded value may be used afterwards.
+func (t *Tree) Release() {
+	t.root = nil
+	if t.room != nil {
+		t.room.release()
+		t.room = nil
+	}
 }
 
 // SecondValueError refuses a document with something behind its first value, such as a second JSON
@@ -70,17 +78,30 @@ func (e *SecondValueError) Error() string {
 		"put a line --- in front of it, or remove it"
 }
 
-// parse returns the root of a document, or nil when the document is empty. The error has been cleaned
-// of the text. It is a [SecondValueError] where something stands behind the root that only a
-// separator may be behind.
-func parse(body []byte) (*yaml.Node, error) {
+// parse returns the tree of a document without its value. The root is nil when the document is empty.
+func parse(body []byte) (*Tree, error) {
+	t := &Tree{body: body}
+	if t.readPlain() {
+		return t, nil
+	}
+	var err error
+	if t.root, err = parseAny(body); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// parseAny returns the root of a document as go-yaml reads it, or nil when the document is empty. The
+// error has been cleaned of the text. It is a [SecondValueError] where something stands behind the root
+// that only a separator may be behind.
+func parseAny(body []byte) (*node, error) {
 	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
 		if first := withoutDirectives(body); len(first) < len(body) && endsWithMarker(first) {
-			return parse(first) // go-yaml has read one that it refuses
+			return parseAny(first) // go-yaml has read one that it refuses
 		}
 		if line := lineBehindJSON(body); line > 0 {
 			return nil, &SecondValueError{Line: line}
@@ -89,27 +110,29 @@ func parse(body []byte) (*yaml.Node, error) {
 	}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		if first := withoutDirectives(body); len(first) < len(body) {
-			return parse(first)
+			return parseAny(first)
 		}
 		return nil, &SecondValueError{Line: cmp.Or(second.Line, lineOfSecond(err))}
 	}
 	if len(document.Content) == 0 {
 		return nil, nil
 	}
-	return document.Content[0], nil
+	return (&converter{anchored: map[*yaml.Node]*node{}}).convert(document.Content[0]), nil
 }
 
 // expectedStart is the error of go-yaml about a second document without a separator. Its lines are
 // counted from 0, and 0 is left out. Source: go-yaml, parserc.go yaml_parser_parse_document_start and
 // decode.go fail.
-var expectedStart = regexp.MustCompile(`^yaml: (?:line (\d+): )?did not find expected <document start>$`)
+var expectedStart = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^yaml: (?:line (\d+): )?did not find expected <document start>$`)
+})
 
 // lineOfSecond reads the line of a second value from the error about it, or returns 0.
 func lineOfSecond(err error) int {
 	if err == nil {
 		return 0
 	}
-	match := expectedStart.FindStringSubmatch(err.Error())
+	match := expectedStart().FindStringSubmatch(err.Error())
 	if match == nil {
 		return 0
 	}
@@ -172,16 +195,16 @@ type expander struct {
 	// aliases, whose size is the bound.
 	aliased int
 	// open are the aliases that are being expanded. They show an alias that contains itself.
-	open map[*yaml.Node]bool
+	open map[*node]bool
 }
 
-func newExpander() *expander { return &expander{open: map[*yaml.Node]bool{}} }
+func newExpander() *expander { return &expander{open: map[*node]bool{}} }
 
 // valueOf decodes a node.
-func valueOf(n *yaml.Node) (any, error) { return newExpander().expand(n) }
+func valueOf(n *node) (any, error) { return newExpander().expand(n) }
 
 // expand decodes a node. It refuses aliases that contain themselves or stand for too many values.
-func (e *expander) expand(n *yaml.Node) (any, error) {
+func (e *expander) expand(n *node) (any, error) {
 	if len(e.open) > 0 {
 		e.aliased++
 	}
@@ -189,11 +212,11 @@ func (e *expander) expand(n *yaml.Node) (any, error) {
 		return nil, fmt.Errorf("line %d: aliases stand for more than %d values", n.Line, maxAliased)
 	}
 	switch n.Kind {
-	case yaml.AliasNode:
+	case anAlias:
 		return e.alias(n)
-	case yaml.MappingNode:
+	case aMapping:
 		return e.mapping(n)
-	case yaml.SequenceNode:
+	case aSequence:
 		return e.sequence(n)
 	default:
 		return scalar(n), nil
@@ -201,7 +224,7 @@ func (e *expander) expand(n *yaml.Node) (any, error) {
 }
 
 // alias decodes what an alias stands for, and refuses one inside itself.
-func (e *expander) alias(n *yaml.Node) (any, error) {
+func (e *expander) alias(n *node) (any, error) {
 	if e.open[n.Alias] {
 		return nil, fmt.Errorf("line %d: an alias contains itself", n.Line)
 	}
@@ -211,7 +234,7 @@ func (e *expander) alias(n *yaml.Node) (any, error) {
 }
 
 // sequence decodes a list.
-func (e *expander) sequence(n *yaml.Node) (any, error) {
+func (e *expander) sequence(n *node) (any, error) {
 	list := make([]any, len(n.Content))
 	for i, item := range n.Content {
 		value, err := e.expand(item)
@@ -224,11 +247,11 @@ func (e *expander) sequence(n *yaml.Node) (any, error) {
 }
 
 // mapping decodes a mapping with text keys. Merge keys are carried out in their place.
-func (e *expander) mapping(n *yaml.Node) (any, error) {
+func (e *expander) mapping(n *node) (any, error) {
 	m := make(map[string]any, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if key.Kind != yaml.ScalarNode {
+		if key.Kind != aScalar {
 			return nil, fmt.Errorf("line %d: a key is no plain text", key.Line)
 		}
 		value, err := e.expand(n.Content[i+1])
@@ -249,13 +272,13 @@ func (e *expander) mapping(n *yaml.Node) (any, error) {
 // equals reports whether a node decodes to a value. It decodes only what needs it: nearly all of
 // a document is compared as it stands. The error is that of decoding; the values then count as
 // different.
-func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
+func (e *expander) equals(n *node, want any) (bool, error) {
 	switch {
-	case n.Kind == yaml.ScalarNode:
+	case n.Kind == aScalar:
 		return scalar(n) == want, nil
-	case n.Kind == yaml.SequenceNode:
+	case n.Kind == aSequence:
 		return e.equalsList(n, want)
-	case n.Kind == yaml.MappingNode && isSimple(n):
+	case n.Kind == aMapping && isSimple(n):
 		return e.equalsMap(n, want)
 	}
 	value, err := e.expand(n)
@@ -263,7 +286,7 @@ func (e *expander) equals(n *yaml.Node, want any) (bool, error) {
 }
 
 // equalsList compares a list item by item, up to the first difference.
-func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
+func (e *expander) equalsList(n *node, want any) (bool, error) {
 	list, ok := want.([]any)
 	if !ok || len(list) != len(n.Content) {
 		return false, nil
@@ -278,7 +301,7 @@ func (e *expander) equalsList(n *yaml.Node, want any) (bool, error) {
 
 // equalsMap compares a mapping without merge keys and repeated keys, for which the number of keys
 // shows that none is missing.
-func (e *expander) equalsMap(n *yaml.Node, want any) (bool, error) {
+func (e *expander) equalsMap(n *node, want any) (bool, error) {
 	m, ok := want.(map[string]any)
 	if !ok || len(m) != len(n.Content)/2 {
 		return false, nil
@@ -299,13 +322,13 @@ func (e *expander) equalsMap(n *yaml.Node, want any) (bool, error) {
 const maxSimple = 16
 
 // isSimple reports whether a mapping has no merge key, no key twice and no key that is not text.
-func isSimple(n *yaml.Node) bool {
+func isSimple(n *node) bool {
 	if len(n.Content) > 2*maxSimple {
 		return false
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if key.Kind != yaml.ScalarNode || isMerge(key) || isRepeated(n, key) {
+		if key.Kind != aScalar || isMerge(key) || isRepeated(n, key) {
 			return false
 		}
 	}
@@ -338,20 +361,22 @@ func mergeInto(m map[string]any, value any) error {
 }
 
 // isMerge reports whether a key is the merge key <<. Source: yaml.org/type/merge.html.
-func isMerge(key *yaml.Node) bool { return key.Value == "<<" && key.ShortTag() == "!!merge" }
+func isMerge(key *node) bool { return key.Value == "<<" && key.Tag == mergeTag }
 
 // scalar reads a scalar by its resolved tag.
-func scalar(n *yaml.Node) any {
-	switch n.ShortTag() {
-	case "!!null":
+func scalar(n *node) any {
+	switch n.Tag {
+	case nullTag:
 		return nil
-	case "!!bool":
+	case boolTag:
 		return strings.EqualFold(n.Value, "true")
-	case "!!int", "!!float":
+	case numberTag:
 		return json.Number(n.Value)
 	}
-	if value, isBool := yaml11Bools[n.Value]; isBool && n.Style == 0 {
-		return value
+	if len(n.Value) <= len("off") && n.Style == 0 {
+		if value, isBool := yaml11Bools[n.Value]; isBool {
+			return value
+		}
 	}
 	return n.Value
 }
@@ -365,7 +390,7 @@ var yaml11Bools = map[string]bool{
 }
 
 // find returns the node at the tokens of a JSON pointer, through aliases and merge keys, or nil.
-func (t *Tree) find(tokens []string) *yaml.Node {
+func (t *Tree) find(tokens []string) *node {
 	n := t.root
 	for _, token := range tokens {
 		if n = child(n, token); n == nil {
@@ -376,8 +401,8 @@ func (t *Tree) find(tokens []string) *yaml.Node {
 }
 
 // follow returns what an alias stands for.
-func follow(n *yaml.Node) *yaml.Node {
-	for n != nil && n.Kind == yaml.AliasNode {
+func follow(n *node) *node {
+	for n != nil && n.Kind == anAlias {
 		n = n.Alias
 	}
 	return n
@@ -385,12 +410,12 @@ func follow(n *yaml.Node) *yaml.Node {
 
 // child returns an item of a list, or the value of a key: the last of repeated keys, else a
 // merged one. It is nil without one.
-func child(n *yaml.Node, token string) *yaml.Node {
+func child(n *node, token string) *node {
 	n = follow(n)
 	if n == nil {
 		return nil
 	}
-	if n.Kind == yaml.SequenceNode {
+	if n.Kind == aSequence {
 		if i, ok := index(token); ok && i < len(n.Content) {
 			return n.Content[i]
 		}
@@ -402,8 +427,8 @@ func child(n *yaml.Node, token string) *yaml.Node {
 
 // entry returns a mapping's key and value by name. Of repeated keys it is the last one; a key of
 // the mapping has precedence over merged ones. Both are nil without such a key.
-func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
-	if n.Kind != yaml.MappingNode {
+func entry(n *node, name string) (key, value *node) {
+	if n.Kind != aMapping {
 		return nil, nil
 	}
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
@@ -425,12 +450,12 @@ func entry(n *yaml.Node, name string) (key, value *yaml.Node) {
 }
 
 // mergeSources returns the mappings that a merge key names, in the order of their precedence.
-func mergeSources(n *yaml.Node) []*yaml.Node {
+func mergeSources(n *node) []*node {
 	n = follow(n)
-	if n.Kind != yaml.SequenceNode {
-		return []*yaml.Node{n}
+	if n.Kind != aSequence {
+		return []*node{n}
 	}
-	sources := make([]*yaml.Node, len(n.Content))
+	sources := make([]*node, len(n.Content))
 	for i, item := range n.Content {
 		sources[i] = follow(item)
 	}
@@ -439,7 +464,7 @@ func mergeSources(n *yaml.Node) []*yaml.Node {
 
 // owner returns the mapping that has a key: the mapping itself, or one that it merges. It is nil
 // for a key that neither has.
-func owner(mapping, key *yaml.Node) *yaml.Node {
+func owner(mapping, key *node) *node {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i] == key {
 			return mapping
@@ -457,7 +482,7 @@ func owner(mapping, key *yaml.Node) *yaml.Node {
 }
 
 // isRepeated reports whether a mapping has another key of the same name.
-func isRepeated(mapping, key *yaml.Node) bool {
+func isRepeated(mapping, key *node) bool {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if other := mapping.Content[i]; other != key && other.Value == key.Value {
 			return true
@@ -490,7 +515,8 @@ func (t *Tree) offset(line, column int) int {
 // lineStarts returns the offset of every line, as go-yaml counts them. A byte order mark does not
 // belong to the first line.
 func lineStarts(body []byte) []int {
-	starts := []int{len(body) - len(bytes.TrimPrefix(body, bom))}
+	starts := make([]int, 1, bytes.Count(body, []byte("\n"))+2)
+	starts[0] = len(body) - len(bytes.TrimPrefix(body, bom))
 	next := lineEnd
 	if hasOddBreak(body) {
 		next = oddLineEnd
@@ -508,22 +534,22 @@ func oddLineEnd(body []byte, i int) int {
 }
 
 // offsetOf returns the offset at which a node begins.
-func (t *Tree) offsetOf(n *yaml.Node) int { return t.offset(n.Line, n.Column) }
+func (t *Tree) offsetOf(n *node) int { return t.offset(n.Line, n.Column) }
 
 // end returns the offset behind a node. It reports false for what is not simple to find: tags,
 // anchors of scalars, block scalars, and plain scalars over several lines.
-func (t *Tree) end(n *yaml.Node) (int, bool) {
+func (t *Tree) end(n *node) (int, bool) {
 	start := t.offsetOf(n)
 	switch {
-	case n.Kind == yaml.AliasNode:
+	case n.Kind == anAlias:
 		return textEnd(t.body, start, "*"+n.Value)
-	case n.Kind != yaml.ScalarNode && isFlow(n):
+	case n.Kind != aScalar && isFlow(n):
 		return (&flowCollection{tree: t, node: n}).end()
-	case n.Kind != yaml.ScalarNode:
+	case n.Kind != aScalar:
 		return t.end(n.Content[len(n.Content)-1])
-	case n.Anchor != "" || n.Style&(yaml.TaggedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+	case n.HasAnchor || n.Style&(taggedStyle|literalStyle|foldedStyle) != 0:
 		return 0, false
-	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+	case n.Style&(doubleQuotedStyle|singleQuotedStyle) != 0:
 		return closingQuote(t.body, start)
 	}
 	return textEnd(t.body, start, n.Value)
@@ -540,6 +566,6 @@ func (t *Tree) restOfLine(offset int) []byte {
 
 // beginsLine reports whether nothing but indentation stands in front of a node. A dash or a
 // bracket in front of it counts as something.
-func (t *Tree) beginsLine(n *yaml.Node) bool {
+func (t *Tree) beginsLine(n *node) bool {
 	return len(bytes.Trim(t.body[t.offset(n.Line, 1):t.offsetOf(n)], " ")) == 0
 }

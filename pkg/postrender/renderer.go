@@ -117,9 +117,9 @@ func (r *Renderer) Render(stream []byte) (*Output, error) {
 type run struct {
 	*Renderer
 	pass pass
-	// table has the kinds that hold pods. kindsToParse are the names of these and of the storage objects.
-	table        kinds.Table
-	kindsToParse map[string]bool
+	// table has the kinds that hold pods, and kindNames are their names.
+	table     kinds.Table
+	kindNames map[string]bool
 	// stream and docs are empty for a ResourceList.
 	stream []byte
 	docs   []manifest.Document
@@ -127,8 +127,6 @@ type run struct {
 	rootKinds []string
 	// decoded reports which documents were decoded.
 	decoded []bool
-	// parsed are the documents that were parsed, in the order of the stream.
-	parsed []*document
 	// present are the storage objects that the stream has.
 	present []presentObject
 	edits   []manifest.Edit
@@ -163,12 +161,8 @@ type pass interface {
 // parses nothing yet.
 func newRun(r *Renderer, stream []byte) *run {
 	table := kinds.NewTable(r.Config.Kinds)
-	toParse := table.Names()
-	for kind := range storageGroups {
-		toParse[kind] = true
-	}
 	run := &run{
-		Renderer: r, table: table, kindsToParse: toParse, stream: stream,
+		Renderer: r, table: table, kindNames: table.Names(), stream: stream,
 		report: Report{
 			Release: r.Release.Name, Namespace: r.Release.Namespace,
 			Workloads: []Workload{}, Objects: []Object{},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -174,7 +175,9 @@ func (o *Object) apiVersion() string {
 }
 
 // aboutField begins a problem that concerns one field of the configuration.
-var aboutField = regexp.MustCompile(`^functionConfig: ([a-z]\w*(?:[.\[\]]+\w+)*\]?): `)
+var aboutField = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^functionConfig: ([a-z]\w*(?:[.\[\]]+\w+)*\]?): `)
+})
 
 // problems are the lines of an error that no item is the cause of, with the field of functionConfig
 // where one is.
@@ -182,7 +185,7 @@ func (l *ResourceList) problems(message string) []functionResult {
 	var all []functionResult
 	for line := range strings.SplitSeq(message, "\n") {
 		result := functionResult{Message: line, Severity: severityError}
-		if match := aboutField.FindStringSubmatch(line); match != nil && l.Release.Name != "" {
+		if match := aboutField().FindStringSubmatch(line); match != nil && l.Release.Name != "" {
 			result.ResourceRef = &resourceRef{
 				APIVersion: storage.APIVersion, Kind: storage.ConfigKind, Namespace: l.Release.Namespace, Name: l.Release.Name,
 			}

@@ -40,12 +40,7 @@ func title(document int, kind, name string) string {
 	return fmt.Sprintf("document %d %s", document, kinds.Title(kind, name))
 }
 
-// document is a document that is parsed, on its way through a run: it is read, decided about and
-// edited.
-//
-// Documents are read and edited in parallel, because parsing is most of the work: an edited document
-// is parsed again. Decisions are made one by one, in the order of the stream: neither the output nor
-// the report depends on the number of processors.
+// document is a document that is parsed.
 type document struct {
 	unit
 	// index is its index in the stream.
@@ -58,89 +53,43 @@ type document struct {
 	tree *manifest.Tree
 	// ops are the operations that were decided on.
 	ops []jsonpatch.Operation
-	// edits are the edits of the stream that carry the operations out.
-	edits []manifest.Edit
-	err   error
-
-	reading, editing *task
-	// weight is its share of maxParsed until it is edited.
-	weight int64
+	err error
 }
 
-// Bounds of what is parsed. Documents that are not parsed may be of any size.
-const (
-	// maxDocument is the largest document that is parsed: a parsed document takes many times its size
-	// in memory. The API server takes 3 MiB (apiserver, MaxRequestBodyBytes).
-	maxDocument = 32 << 20
-	// maxParsed bounds the bytes of the documents that are parsed at one time. Only a single document
-	// may be larger.
-	maxParsed = 64 << 10
-	// minWeight is what the smallest document counts for, so that no more than 64 goroutines run.
-	minWeight = 1 << 10
-)
+// maxDocument is the largest document that is parsed: a parsed document takes many times its size in
+// memory. The API server takes 3 MiB (apiserver, MaxRequestBodyBytes).
+const maxDocument = 32 << 20
 
-// pipeline carries the documents of a run from reading to editing. It belongs to the goroutine that
-// decides.
-type pipeline struct {
-	*run
-	// next is the index of the first document that was not considered for reading.
-	next int
-	// waiting is the document at next when it has no room yet. Its text is searched once only, however
-	// many documents are decided meanwhile.
-	waiting *document
-	// room is how much may be parsed in addition.
-	room int64
-	// edited receives the weight of every document that was edited.
-	edited chan int64
-}
-
-// documents decides about every document. It returns all refusals of a stream at once. It is the
-// only goroutine that decides. Other goroutines read and edit.
+// documents decides about every document, one by one, and edits it. It returns all refusals of a stream
+// at once.
 func (r *run) documents() error {
-	p := &pipeline{run: r, room: maxParsed, edited: make(chan int64, maxParsed/minWeight)}
-	decided := 0
+	var problems []string
 	for i := range r.docs {
-		for p.readAhead(); p.next <= i; p.readAhead() {
-			p.room += <-p.edited
-		}
-		if decided == len(r.parsed) || r.parsed[decided].index != i {
+		d := r.toParse(i)
+		if d == nil {
 			r.decideUnparsed(i)
 			continue
 		}
-		d := r.parsed[decided]
-		decided++
-		p.await(d)
-		d.err = r.decideParsed(d)
-		p.startEditing(d)
+		if err := r.document(d); err != nil {
+			problems = append(problems, err.Error())
+		}
 	}
-	return r.collect()
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "\n"))
+	}
+	return nil
 }
 
-// readAhead begins to read documents while there is room.
-func (p *pipeline) readAhead() {
-	for p.next < len(p.docs) && p.startReading() {
-		p.next++
+// document reads a document, decides about it and edits it.
+func (r *run) document(d *document) error {
+	d.read()
+	if d.tree != nil {
+		defer d.tree.Release() // it takes many times the memory of its text
 	}
-}
-
-// startReading begins to read the next document, if it must be parsed. It returns false when there is
-// no room for the document.
-func (p *pipeline) startReading() bool {
-	if p.waiting == nil {
-		p.waiting = p.toParse(p.next)
+	if err := r.decideParsed(d); err != nil || len(d.ops) == 0 {
+		return err
 	}
-	d := p.waiting
-	switch {
-	case d == nil:
-		return true
-	case d.weight > p.room:
-		return false
-	}
-	p.waiting = nil
-	p.room -= d.weight
-	d.reading = start(d.read)
-	p.parsed = append(p.parsed, d)
-	return true
+	return r.edit(d)
 }
 
 // toParse returns the document with an index, or nil when it need not be parsed. It searches the whole
@@ -153,38 +102,7 @@ func (r *run) toParse(i int) *document {
 	}
 	d := &document{unit: unitOf(doc), index: i, isRequired: isRequired, parseKind: kind}
 	d.kind = cmp.Or(kind, d.kind)
-	d.weight = min(max(int64(len(doc.Raw)), minWeight), maxParsed)
 	return d
-}
-
-// await waits until a document is read. Documents that are edited meanwhile make room for others.
-// It also panics if the task panicked, in the goroutine that can recover.
-func (p *pipeline) await(d *document) {
-	for {
-		select {
-		case <-d.reading.done:
-			d.reading.wait()
-			return
-		case weight := <-p.edited:
-			p.room += weight
-			p.readAhead()
-		}
-	}
-}
-
-// startEditing begins to edit a document that has operations. Every other one is done. The tree
-// is released as early as possible: it takes most of the memory.
-func (p *pipeline) startEditing(d *document) {
-	if d.err != nil || len(d.ops) == 0 {
-		d.tree = nil
-		p.room += d.weight
-		return
-	}
-	d.editing = start(func() {
-		defer func() { p.edited <- d.weight }()
-		p.edit(d)
-		d.tree, d.ops = nil, nil
-	})
 }
 
 // unitOf returns the unit of a document.
@@ -206,33 +124,17 @@ func (d *document) read() {
 
 // edit turns the operations on a document into edits of the stream: all at once, because aliases may
 // join its objects.
-func (r *run) edit(d *document) {
+func (r *run) edit(d *document) error {
 	edits, err := r.pass.edit(d.tree, d.ops)
 	if err != nil {
 		content, _ := d.tree.Value().(map[string]any)
 		name := kinds.StringOf(metadata(content)["name"])
-		d.err = fmt.Errorf("%s: %w", title(d.number, rootKind(content), name), err)
-		return
+		return fmt.Errorf("%s: %w", title(d.number, rootKind(content), name), err)
 	}
-	for i := range edits {
-		edits[i].Start += d.doc.BodyOffset()
-		edits[i].End += d.doc.BodyOffset()
-	}
-	d.edits = edits
-}
-
-// collect waits for every edit and returns all refusals, in the order of the stream.
-func (r *run) collect() error {
-	var problems []string
-	for _, d := range r.parsed {
-		d.editing.wait()
-		if d.err != nil {
-			problems = append(problems, d.err.Error())
-		}
-		r.edits = append(r.edits, d.edits...)
-	}
-	if len(problems) > 0 {
-		return errors.New(strings.Join(problems, "\n"))
+	for _, e := range edits {
+		e.Start += d.doc.BodyOffset()
+		e.End += d.doc.BodyOffset()
+		r.edits = append(r.edits, e)
 	}
 	return nil
 }
@@ -337,7 +239,7 @@ func (d *document) first() string {
 // behind which storage must stand.
 func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) {
 	for _, kind := range doc.Header.Kinds {
-		if r.kindsToParse[kind] {
+		if _, isStorage := storageGroups[kind]; isStorage || r.kindNames[kind] {
 			return kind, true
 		}
 	}
@@ -350,7 +252,12 @@ func (r *run) kindToParse(doc *manifest.Document) (kind string, mustParse bool) 
 
 // namesKind reports whether a text names a kind that must be parsed, anywhere.
 func (r *run) namesKind(body []byte) bool {
-	for kind := range r.kindsToParse {
+	for kind := range storageGroups {
+		if bytes.Contains(body, []byte(kind)) {
+			return true
+		}
+	}
+	for kind := range r.kindNames {
 		if bytes.Contains(body, []byte(kind)) {
 			return true
 		}

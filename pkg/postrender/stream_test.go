@@ -2,8 +2,6 @@ package postrender_test
 
 import (
 	"bytes"
-	"encoding/json"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
-	"github.com/pipeline-storage/pipeline-storage/test/cost"
 )
 
 const (
@@ -53,62 +50,7 @@ func TestLargeStreams(t *testing.T) {
 	})
 }
 
-// mixedStream has documents of every sort, more than are in work at one time.
-func mixedStream() string {
-	return cost.Fill(256<<10, "", cost.Numbered("---\n"+jobHead+oneJob+
-		"---\nkind: ConfigMap\nmetadata:\n  name: c%d\ndata:\n  pod: |\n    kind: Pod\n    containers: []\n"+
-		"---\napiVersion: a/v1\nkind: K%d\nspec:\n  containers: [{name: a}]\n"+
-		"---\n"+
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p%d","labels":{"pipeline-storage":"enabled"}},`+
-		`"spec":{"containers":[{"name":"a"}]}}`+"\n"))
-}
-
-// TestOutputDoesNotDependOnProcessors renders with one worker and with many: output, report and
-// errors are the same.
-func TestOutputDoesNotDependOnProcessors(t *testing.T) { //nolint:paralleltest // it sets GOMAXPROCS
-
-	good := mixedStream()
-	half := strings.Index(good[len(good)/2:], "---\n") + len(good)/2
-	broken := "---\nkind: Pod\nspec: [\n"
-	unsafe := "---\nkind: Pod\nmetadata:\n  labels: {pipeline-storage: enabled}\n" +
-		"spec:\n  containers:\n  - ? name\n    : a\n"
-	for name, stream := range map[string]string{
-		"no error":       good,
-		"several errors": unsafe + good[:half] + broken + unsafe + good[half:] + broken,
-	} {
-		for mode, removal := range map[string]postrender.Removal{"add": "", "remove": postrender.RemoveAll} {
-			t.Run(name+", "+mode, func(t *testing.T) {
-				r := &postrender.Renderer{
-					Config: storage.Default(), Remove: removal,
-					Release: storage.Release{Name: "rel", Namespace: "ns"},
-				}
-				report, text, err := renderOn(t, 1, r, stream)
-				for range 3 {
-					otherReport, otherText, otherErr := renderOn(t, 8, r, stream)
-					assert.Equal(t, err, otherErr)
-					assert.Equal(t, report, otherReport)
-					assert.Equal(t, text, otherText)
-				}
-			})
-		}
-	}
-}
-
-// renderOn renders with so many processors and returns the report as JSON, the output and the error.
-func renderOn(t *testing.T, processors int, r *postrender.Renderer, stream string) (report, text, problem string) {
-	t.Helper()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-	out, err := r.Render([]byte(stream))
-	if err != nil {
-		problem = err.Error()
-	}
-	encoded, err := json.Marshal(out.Report)
-	require.NoError(t, err)
-	return string(encoded), string(out.Bytes()), problem
-}
-
-// TestErrorsHaveOrderOfStream has a quick error behind a slow one: the order of the stream
-// counts, not the time.
+// TestErrorsHaveOrderOfStream holds that a stream is refused with all its errors, in its order.
 func TestErrorsHaveOrderOfStream(t *testing.T) {
 	t.Parallel()
 	slow := "---\n" + jobHead + oneJob + "        x: [" + strings.Repeat("a,", 50_000) + "\n"

@@ -62,7 +62,7 @@ func (r *run) reportTexts(u *unit, object kinds.Object) bool {
 	if len(texts) == 0 {
 		return false
 	}
-	reader := textReader{r.table, r.table.Names()}
+	reader := textReader{r.table, r.kindNames}
 	isReported := false
 	for _, text := range texts {
 		found := podText{isSecret: isCore(&object, secretKind)}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -77,7 +78,9 @@ func placesText(object *kinds.Object) string {
 }
 
 // quotedKey is the name of a field in JSON.
-var quotedKey = regexp.MustCompile(`"(\w+)": `)
+var quotedKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"(\w+)": `)
+})
 
 // rowText writes a row on one line, as people write YAML.
 func rowText(row *kinds.Kind) string {
@@ -88,7 +91,7 @@ func rowText(row *kinds.Kind) string {
 	if err != nil { // a row is text, numbers and lists of them
 		return err.Error()
 	}
-	return quotedKey.ReplaceAllString(string(text), "$1: ")
+	return quotedKey().ReplaceAllString(string(text), "$1: ")
 }
 
 // podKeys are keys that objects with pods in them have. Nearly every other document has none of them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
@@ -81,9 +82,13 @@ func (o *Options) overrideSentences() []string {
 var (
 	// fieldPath is a field of the profile at the beginning of a problem, or behind profiles[0]. In
 	// front of it may be a line, which is that of no file.
-	fieldPath = regexp.MustCompile(`(?m)(?:profiles\[0\]\.|^(?:line \d+: )?)([a-zA-Z.]+)([:\[])`)
+	fieldPath = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)(?:profiles\[0\]\.|^(?:line \d+: )?)([a-zA-Z.]+)([:\[])`)
+	})
 	// ownLine is a line of what the flags have become.
-	ownLine = regexp.MustCompile(`(?m)^line \d+: `)
+	ownLine = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^line \d+: `)
+	})
 )
 
 // inFlags names flags where a problem names fields. Without a file there is no profiles[0] that
@@ -92,11 +97,11 @@ func inFlags(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := fieldPath.ReplaceAllStringFunc(err.Error(), func(found string) string {
-		match := fieldPath.FindStringSubmatch(found)
+	text := fieldPath().ReplaceAllStringFunc(err.Error(), func(found string) string {
+		match := fieldPath().FindStringSubmatch(found)
 		return flagOf(match[1]) + match[2]
 	})
-	return errors.New(ownLine.ReplaceAllString(text, "--set: "))
+	return errors.New(ownLine().ReplaceAllString(text, "--set: "))
 }
 
 // flagOf is the flag that sets a field.

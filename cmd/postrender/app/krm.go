@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
@@ -79,14 +80,16 @@ func (o *Options) functionRenderer(stderr io.Writer,
 
 // lineNumber is the place of a problem in a file. The lines of a functionConfig are those of the
 // orchestrator, which people do not see. Field paths in a message remain.
-var lineNumber = regexp.MustCompile(`^line \d+: `)
+var lineNumber = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^line \d+: `)
+})
 
 // inFunctionConfig names the functionConfig where a problem names a line. An error may have
 // several lines, one for each problem; each line gets the name.
 func inFunctionConfig(err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
-		lines[i] = "functionConfig: " + lineNumber.ReplaceAllString(line, "")
+		lines[i] = "functionConfig: " + lineNumber().ReplaceAllString(line, "")
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }

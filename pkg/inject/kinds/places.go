@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // containersField is the list of containers of a pod. podLists are the fields of a pod in which
@@ -21,19 +22,19 @@ var podLists = map[string]bool{
 // that has more of them by hand.
 const maxPlaces = 64
 
-// podWords are words of manifests that hold pods, each with a word that stands beside it there, or
-// alone.
-var podWords = [][2]string{
-	{"ontainers", ":"}, {"image", "kind"}, {"executor", "kind"}, {"volumes", "kind"}, {"Pod", "kind"},
-}
+// podWords are words of manifests that hold pods and stand beside a kind there.
+var podWords = []string{"image", "executor", "volumes", "Pod"}
 
 // MayDescribePod reports whether it is worth to decode a text, because it may be a manifest with a
-// pod. Nearly every text is too short or has none of its words.
+// pod: it has containers, or a kind and one of the words. Nearly every text is too short or has none of
+// them.
 func MayDescribePod(text string) bool {
 	const shortest = len("containers: [{}]")
-	return len(text) >= shortest && slices.ContainsFunc(podWords, func(words [2]string) bool {
-		return strings.Contains(text, words[0]) && strings.Contains(text, words[1])
-	})
+	if len(text) < shortest {
+		return false
+	}
+	isWord := func(word string) bool { return strings.Contains(text, word) }
+	return isWord("ontainers") && isWord(":") || isWord("kind") && slices.ContainsFunc(podWords, isWord)
 }
 
 // hasObject reports whether a decoded value is a list with an object that has one of the fields as
@@ -276,7 +277,9 @@ func (f *placeFinder) note(path string, paths PodPaths, metadata any) {
 
 // fieldName is what the names of fields look like. Keys that users choose often do not. Source:
 // Kubernetes, community contributors/devel/sig-architecture/api-conventions.md, naming conventions.
-var fieldName = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+var fieldName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+})
 
 // keysVary reports whether users choose the keys of a mapping, such as the roles of a training. Then
 // one of them cannot be the name of a field, or all values are alike and none has the name that API
@@ -288,7 +291,7 @@ func keysVary(name string, value map[string]any) bool {
 			alike = false
 			continue
 		}
-		if !fieldName.MatchString(key) {
+		if !fieldName().MatchString(key) {
 			return true
 		}
 		lower := strings.ToLower(key)

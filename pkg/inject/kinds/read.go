@@ -334,16 +334,17 @@ func readContainer(n node) (Container, error) {
 	}); err != nil {
 		return Container{}, err
 	}
-	return c, eachObject(n.field("env"), func(v map[string]any) {
+	env := n.field("env")
+	if values, _ := env.value.([]any); len(values) > 0 {
+		c.Env = make([]Env, 0, len(values))
+	}
+	return c, eachObject(env, func(v map[string]any) {
 		source, _ := v["valueFrom"].(map[string]any)
 		field, _ := source["fieldRef"].(map[string]any)
-		c.Env = append(
-			c.Env,
-			Env{
-				Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil,
-				FieldPath: StringOf(field["fieldPath"]),
-			},
-		)
+		c.Env = append(c.Env, Env{
+			Name: StringOf(v["name"]), Value: StringOf(v["value"]), FromSource: v["valueFrom"] != nil,
+			FieldPath: StringOf(field["fieldPath"]),
+		})
 	})
 }
 

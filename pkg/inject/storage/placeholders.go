@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -177,7 +178,9 @@ func placeholderOf(text string) (*Placeholder, string) {
 
 // inBraces is what stands in braces. What stands in double ones is Argo's, which fills its
 // templates itself before it makes pods of them. Source: Argo Workflows, Workflow Variables.
-var inBraces = regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
+var inBraces = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\{\{[^{}]*\}\}|\{[^{}]*\}`)
+})
 
 // isArgos reports whether a text in braces is a placeholder of Argo Workflows.
 func isArgos(text string) bool { return strings.HasPrefix(text, "{{") }
@@ -185,7 +188,7 @@ func isArgos(text string) bool { return strings.HasPrefix(text, "{{") }
 // ReplacePlaceholders returns a subPath with what fill returns for each placeholder. Those of Argo
 // remain.
 func ReplacePlaceholders(subPath string, fill func(p *Placeholder, key string) string) string {
-	return inBraces.ReplaceAllStringFunc(subPath, func(text string) string {
+	return inBraces().ReplaceAllStringFunc(subPath, func(text string) string {
 		if row, key := placeholderOf(text); row != nil {
 			return fill(row, key)
 		}
@@ -195,7 +198,7 @@ func ReplacePlaceholders(subPath string, fill func(p *Placeholder, key string) s
 
 // NeedsVariables reports whether the subPath needs environment variables in the containers.
 func (m *MountConfig) NeedsVariables() bool {
-	return slices.ContainsFunc(inBraces.FindAllString(m.SubPath, -1), func(text string) bool {
+	return slices.ContainsFunc(inBraces().FindAllString(m.SubPath, -1), func(text string) bool {
 		row, _ := placeholderOf(text)
 		return row != nil && row.FieldPath != ""
 	})
@@ -204,7 +207,7 @@ func (m *MountConfig) NeedsVariables() bool {
 // checkPlaceholders refuses braces that remain: they would be a directory of that name, shared by
 // all pods.
 func checkPlaceholders(subPath string) error {
-	for _, found := range inBraces.FindAllString(subPath, -1) {
+	for _, found := range inBraces().FindAllString(subPath, -1) {
 		if isArgos(found) {
 			continue
 		}
@@ -219,7 +222,7 @@ func checkPlaceholders(subPath string) error {
 			return fmt.Errorf("%s names no %s: %s", found, row.Noun, problem)
 		}
 	}
-	if strings.ContainsAny(inBraces.ReplaceAllString(subPath, ""), "{}") {
+	if strings.ContainsAny(inBraces().ReplaceAllString(subPath, ""), "{}") {
 		return errors.New("has a brace without the other one")
 	}
 	return nil
@@ -228,7 +231,7 @@ func checkPlaceholders(subPath string) error {
 // checkNoPlaceholders refuses placeholders in an annotation: the administrator chooses which
 // directories there are.
 func checkNoPlaceholders(subPath string) error {
-	for _, found := range inBraces.FindAllString(subPath, -1) {
+	for _, found := range inBraces().FindAllString(subPath, -1) {
 		if !isArgos(found) {
 			return fmt.Errorf("%s: placeholders are for mount.subPath of the profile only", found)
 		}

@@ -1,0 +1,173 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// node is a value of a document and its place. It has what go-yaml's Node has, as far as this package
+// needs it, in less than half of the memory: a stream has a node for every 15 bytes.
+type node struct {
+	Value   string
+	Content []*node
+	// Alias is the value that an alias stands for.
+	Alias *node
+	// Line and Column are counted from 1, columns in characters.
+	Line, Column int
+	Kind         kind
+	Style        style
+	Tag          tag
+	HasAnchor    bool
+}
+
+// kind is what a node is.
+type kind uint8
+
+// The kinds.
+const (
+	aScalar kind = iota
+	aMapping
+	aSequence
+	anAlias
+)
+
+// kinds has what the kinds of go-yaml are here.
+var kinds = map[yaml.Kind]kind{
+	yaml.ScalarNode: aScalar, yaml.MappingNode: aMapping, yaml.SequenceNode: aSequence, yaml.AliasNode: anAlias,
+}
+
+// style is how a node is written. It has the bits of go-yaml's Style.
+type style uint8
+
+// The styles.
+const (
+	taggedStyle       = style(yaml.TaggedStyle)
+	doubleQuotedStyle = style(yaml.DoubleQuotedStyle)
+	singleQuotedStyle = style(yaml.SingleQuotedStyle)
+	literalStyle      = style(yaml.LiteralStyle)
+	foldedStyle       = style(yaml.FoldedStyle)
+	flowStyle         = style(yaml.FlowStyle)
+)
+
+// tag is the type of a node, as far as it matters.
+type tag uint8
+
+// The tags.
+const (
+	// otherTag is that of collections, and of scalars that count as text.
+	otherTag tag = iota
+	stringTag
+	nullTag
+	boolTag
+	numberTag
+	mergeTag
+)
+
+// tags has what the tags of go-yaml are here.
+var tags = map[string]tag{
+	"!!str": stringTag, "!!null": nullTag, "!!bool": boolTag, "!!int": numberTag, "!!float": numberTag,
+	"!!merge": mergeTag,
+}
+
+// words are the scalars whose tag the text as a whole decides. Source: go-yaml, resolve.go.
+var words = map[string]tag{
+	"true": boolTag, "True": boolTag, "TRUE": boolTag, "false": boolTag, "False": boolTag, "FALSE": boolTag,
+	"~": nullTag, "null": nullTag, "Null": nullTag, "NULL": nullTag, "<<": mergeTag,
+}
+
+// plainTag returns the tag that go-yaml gives to a plain scalar. Only what may be a number is given to
+// go-yaml. Source: go-yaml, resolve.go.
+func plainTag(value string) tag {
+	if value == "" {
+		return nullTag
+	}
+	switch c := value[0]; {
+	case strings.IndexByte("tTfFnN~<", c) >= 0:
+		if t, isWord := words[value]; isWord {
+			return t
+		}
+		return stringTag
+	case c != '+' && c != '-' && c != '.' && (c < '0' || c > '9') || isNoNumber(value):
+		return stringTag
+	case isSmallNumber(value):
+		return numberTag
+	}
+	return tags[(&yaml.Node{Kind: yaml.ScalarNode, Value: value}).ShortTag()]
+}
+
+// isNoNumber reports whether a text has a character that neither a number nor a date has.
+func isNoNumber(text string) bool { return strings.ContainsAny(text[1:], "GgKkMmPpSsvw/=$@") }
+
+// isSmallNumber reports whether a text has one to nine digits.
+func isSmallNumber(text string) bool {
+	return len(text) < 10 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
+}
+
+// converter turns the nodes of go-yaml into nodes.
+type converter struct {
+	// anchored are the nodes that aliases stand for.
+	anchored map[*yaml.Node]*node
+}
+
+// convert turns a node with all below it. An alias may stand in the value that it stands for.
+func (c *converter) convert(from *yaml.Node) *node {
+	n := &node{
+		Value: from.Value, Line: from.Line, Column: from.Column,
+		Kind: kinds[from.Kind], Style: style(from.Style), Tag: tags[from.Tag], HasAnchor: from.Anchor != "",
+	}
+	if n.HasAnchor {
+		c.anchored[from] = n
+	}
+	if from.Alias != nil {
+		n.Alias = c.anchored[from.Alias]
+	}
+	for _, child := range from.Content {
+		n.Content = append(n.Content, c.convert(child))
+	}
+	return n
+}
+
+// room is memory for nodes. New memory costs more than reading does, so that [Tree.release] gives it
+// back for the next document.
+type room struct {
+	nodes    []node
+	contents []*node
+	// open are the nodes of the collections that are not read to their end.
+	open []*node
+}
+
+// rooms are those that no tree needs.
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+// newNode returns a node without content.
+func (r *room) newNode() *node {
+	if len(r.nodes) == cap(r.nodes) {
+		r.nodes = make([]node, 0, max(64, 2*cap(r.nodes)))
+	}
+	r.nodes = r.nodes[:len(r.nodes)+1]
+	return &r.nodes[len(r.nodes)-1]
+}
+
+// close gives a collection the open nodes from first on.
+func (r *room) close(n *node, first int) {
+	elements := r.open[first:]
+	r.open = r.open[:first]
+	if len(r.contents)+len(elements) > cap(r.contents) {
+		r.contents = make([]*node, 0, max(64, 2*cap(r.contents), len(elements)))
+	}
+	start := len(r.contents)
+	r.contents = append(r.contents, elements...)
+	n.Content = slices.Clip(r.contents[start:])
+}
+
+// release gives the memory back. Its nodes must not be used any more.
+func (r *room) release() {
+	clear(r.nodes)
+	clear(r.contents)
+	clear(r.open[:cap(r.open)])
+	r.nodes, r.contents, r.open = r.nodes[:0], r.contents[:0], r.open[:0]
+	rooms.Put(r)
+}

@@ -372,6 +372,7 @@ func scalar(n *node) any {
 		return strings.EqualFold(n.Value, "true")
 	case numberTag:
 		return json.Number(n.Value)
+	case otherTag, stringTag, mergeTag:
 	}
 	if len(n.Value) <= len("off") && n.Style == 0 {
 		if value, isBool := yaml11Bools[n.Value]; isBool {

@@ -56,15 +56,23 @@ func NameValues(fs *pflag.FlagSet, pairs ...string) {
 	}
 }
 
-// Complete has a shell complete the values of a flag, and no files. NoSpace is for values that are
-// not complete yet. It panics for a flag that the command does not have: that is a mistake in the
-// program, which each of its tests meets.
-func Complete(cmd *cobra.Command, flag string, noSpace bool, values ...string) {
-	directive := cobra.ShellCompDirectiveNoFileComp
-	if noSpace {
-		directive |= cobra.ShellCompDirectiveNoSpace
+// Complete has a shell complete the values of a flag, and no files. It panics for a flag that the
+// command does not have: that is a mistake in the program, which each of its tests meets.
+func Complete(cmd *cobra.Command, flag string, values ...string) {
+	completeBy(cmd, flag, cobra.ShellCompDirectiveNoFileComp, func() []string { return values })
+}
+
+// CompletePrefixes does what [Complete] does for values that are not complete yet. They are made when
+// a shell asks for them.
+func CompletePrefixes(cmd *cobra.Command, flag string, values func() []string) {
+	completeBy(cmd, flag, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, values)
+}
+
+func completeBy(cmd *cobra.Command, flag string, directive cobra.ShellCompDirective, values func() []string) {
+	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return values(), directive
 	}
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(err)
 	}
 }

@@ -109,9 +109,12 @@ func marshalNode(m json.Marshaler) (*node, error) {
 func structNode(v reflect.Value) (*node, error) {
 	n := &node{Kind: aMapping}
 	for i := range v.NumField() {
+		if isEmpty(v.Field(i)) { // nearly all of the sources of a volume
+			continue
+		}
 		field := v.Type().Field(i)
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if !field.IsExported() || name == "-" || isEmpty(v.Field(i)) {
+		if !field.IsExported() || name == "-" {
 			continue
 		}
 		child, err := reflectNode(v.Field(i))

@@ -78,7 +78,7 @@ be read.`,
 	cmd.Flags().SortFlags = false
 	cmd.SetUsageFunc(func(c *cobra.Command) error { return printUsage(c.OutOrStderr(), c, flags, connection) })
 	for flag, values := range map[string][]string{"output": outputs, "color": colors, clientcmd.FlagNamespace: nil} {
-		cli.Complete(cmd, flag, false, values...)
+		cli.Complete(cmd, flag, values...)
 	}
 	return cmd, o
 }

@@ -107,9 +107,9 @@ func completions(cmd *cobra.Command) {
 		"hooks":       hookPolicies,
 		"remove":      removals,
 	} {
-		cli.Complete(cmd, name, false, values...)
+		cli.Complete(cmd, name, values...)
 	}
-	cli.Complete(cmd, "set", true, setPaths()...)
+	cli.CompletePrefixes(cmd, "set", setPaths)
 }
 
 // backendNames are the backends, in the order of their table.

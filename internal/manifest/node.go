@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"sync"
@@ -142,10 +143,20 @@ type room struct {
 // rooms are those that no tree needs.
 var rooms = sync.Pool{New: func() any { return new(room) }}
 
+// maxExpected bounds the nodes for which there is room before they are read.
+const maxExpected = 4096
+
+// expect makes room for the nodes of a text: a line has at most two, but for flow style.
+func (r *room) expect(body []byte) {
+	if count := min(2*bytes.Count(body, []byte("\n"))+2, maxExpected); count > cap(r.nodes) {
+		r.nodes, r.contents = make([]node, 0, count), make([]*node, 0, count)
+	}
+}
+
 // newNode returns a node without content.
 func (r *room) newNode() *node {
 	if len(r.nodes) == cap(r.nodes) {
-		r.nodes = make([]node, 0, max(64, 2*cap(r.nodes)))
+		r.nodes = make([]node, 0, 2*cap(r.nodes))
 	}
 	r.nodes = r.nodes[:len(r.nodes)+1]
 	return &r.nodes[len(r.nodes)-1]
@@ -156,7 +167,7 @@ func (r *room) close(n *node, first int) {
 	elements := r.open[first:]
 	r.open = r.open[:first]
 	if len(r.contents)+len(elements) > cap(r.contents) {
-		r.contents = make([]*node, 0, max(64, 2*cap(r.contents), len(elements)))
+		r.contents = make([]*node, 0, max(2*cap(r.contents), len(elements)))
 	}
 	start := len(r.contents)
 	r.contents = append(r.contents, elements...)

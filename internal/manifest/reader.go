@@ -65,6 +65,7 @@ func (t *Tree) readPlain() bool {
 		return false
 	}
 	room := rooms.Get().(*room)
+	room.expect(t.body)
 	r := reader{body: t.body, text: textOf(t.body), isASCII: isASCII, line: 1, room: room}
 	if r.toContent() && r.indent != atEnd {
 		t.root = r.collection()

@@ -113,3 +113,19 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { requireSame(t, body) })
 }
+
+// TestCharacters holds that eight characters at once are judged as one by one.
+func TestCharacters(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for place := range 17 {
+			for _, around := range []byte("a\n") {
+				text := []byte(strings.Repeat(string(around), 17))
+				text[place] = byte(c)
+				isASCII, isReadable := charactersOf(text)
+				assert.Equal(t, c < 0x80 && (c >= ' ' && c != 0x7F || c == '\n'), isReadable, "%q", text)
+				assert.Equal(t, isReadable, isASCII, "%q", text)
+			}
+		}
+	}
+}

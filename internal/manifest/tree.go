@@ -50,6 +50,16 @@ func Decode(body []byte) (*Tree, error) {
 	return t, nil
 }
 
+// DecodeValue does what [Decode] does for a document that is not edited, and returns its value.
+func DecodeValue(body []byte) (any, error) {
+	t, err := Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	t.Release()
+	return t.value, nil
+}
+
 // Release gives the memory of the tree to the next one. Only the decoded value may be used afterwards.
 func (t *Tree) Release() {
 	t.root = nil

@@ -143,11 +143,11 @@ func (r *run) compare(have *presentObject, want storage.Object) error {
 	if err != nil {
 		return err
 	}
-	tree, err := manifest.Decode(text)
+	rendered, err := manifest.DecodeValue(text)
 	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(withoutMetadata(have.Content), withoutMetadata(tree.Value().(map[string]any))) {
+	if !reflect.DeepEqual(withoutMetadata(have.Content), withoutMetadata(rendered.(map[string]any))) {
 		return fmt.Errorf("%s: it was rendered by profile %q with another configuration, and such objects "+
 			"cannot be changed: "+
 			"render the chart again, or give the profile another name", where, profile)

@@ -337,7 +337,7 @@ func (p *removal) usedBy(profile string) string {
 // isWritten reports whether an object is the one that a text makes, apart from the annotation of
 // Helm 4. Values are compared, not texts: Helm 4 writes documents in its own way.
 func isWritten(have map[string]any, text []byte) bool {
-	tree, err := manifest.Decode(text)
+	written, err := manifest.DecodeValue(text)
 	if err != nil {
 		return false
 	}
@@ -351,7 +351,7 @@ func isWritten(have map[string]any, text []byte) bool {
 			delete(annotations, filenameAnnotation)
 		}
 	}
-	return reflect.DeepEqual(have, tree.Value())
+	return reflect.DeepEqual(have, written)
 }
 
 // removeDocument returns the edit that removes a document of one storage object. It removes one of

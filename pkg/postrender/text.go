@@ -111,8 +111,8 @@ func (r *textReader) read(text string, levels int, found *podText) {
 		if docs[i].Header.Blank || !kinds.MayDescribePod(string(docs[i].Body)) {
 			continue
 		}
-		tree, err := manifest.Decode(docs[i].Body)
-		if err != nil || !r.readValue(tree.Value(), levels, found) {
+		value, err := manifest.DecodeValue(docs[i].Body)
+		if err != nil || !r.readValue(value, levels, found) {
 			r.guess(docs[i].Body, found)
 		}
 	}

@@ -6,6 +6,51 @@ import (
 	"unsafe"
 )
 
+// class is what the reader has to know of a character. The classes are looked up, because searches in
+// short texts would take a tenth of a run (make bench).
+type class uint8
+
+const (
+	// noPlainStart begins something else than a plain scalar. A dash may begin one.
+	noPlainStart class = 1 << iota
+	// mayEndPlain may end a plain scalar, depending on what stands beside it.
+	mayEndPlain
+	// endsInFlow ends a plain scalar in flow style.
+	endsInFlow
+	// beginsWord begins a scalar whose tag is decided by [words].
+	beginsWord
+	// beginsNumber begins a scalar that may be a number or a date.
+	beginsNumber
+	// noNumber is in no number and no date.
+	noNumber
+	// isDigit is a decimal digit.
+	isDigit
+)
+
+// classes has the classes of every character.
+var classes = classTable(map[class]string{
+	noPlainStart: "?:,[]{}#&*!|>'\"%@` \n",
+	mayEndPlain:  "\n:#",
+	endsInFlow:   ",?[]{}",
+	beginsWord:   "tTfFnN~<",
+	beginsNumber: "+-.0123456789",
+	noNumber:     "GgKkMmPpSsvw/=$@",
+	isDigit:      "0123456789",
+})
+
+// classTable turns lists of characters into a table.
+func classTable(lists map[class]string) (table [256]class) {
+	for class, list := range lists {
+		for i := range len(list) {
+			table[list[i]] |= class
+		}
+	}
+	return table
+}
+
+// has reports whether a character is in a class, or in one of several.
+func (c class) has(character byte) bool { return classes[character]&c != 0 }
+
 // textOf returns a body as a string that shares its bytes, which must not change, see [Decode]. A copy
 // would be an eighth of a run's memory (make bench).
 func textOf(body []byte) string {

@@ -201,10 +201,11 @@ func isKeyStart(c byte) bool {
 // oddBreaks are line breaks of YAML 1.1 in addition to LF, CR LF and CR: NEL, LS and PS.
 var oddBreaks = [][]byte{[]byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
 
-// hasOddBreak reports whether a line may end with something else than LF or CR LF.
+// hasOddBreak reports whether a line may end with something else than LF or CR LF. The first bytes of
+// odd breaks are searched for, of which most texts have none.
 func hasOddBreak(body []byte) bool {
 	return hasLoneCR(body) || slices.ContainsFunc(oddBreaks, func(lineBreak []byte) bool {
-		return bytes.Contains(body, lineBreak)
+		return bytes.IndexByte(body, lineBreak[0]) >= 0 && bytes.Contains(body, lineBreak)
 	})
 }
 

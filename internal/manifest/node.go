@@ -3,7 +3,6 @@ package manifest
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -85,13 +84,13 @@ func plainTag(value string) tag {
 	if value == "" {
 		return nullTag
 	}
-	switch c := value[0]; {
-	case strings.IndexByte("tTfFnN~<", c) >= 0:
+	switch first := value[0]; {
+	case beginsWord.has(first):
 		if t, isWord := words[value]; isWord {
 			return t
 		}
 		return stringTag
-	case c != '+' && c != '-' && c != '.' && (c < '0' || c > '9') || isNoNumber(value):
+	case !beginsNumber.has(first) || hasAny(value[1:], noNumber):
 		return stringTag
 	case isSmallNumber(value):
 		return numberTag
@@ -99,12 +98,27 @@ func plainTag(value string) tag {
 	return tags[(&yaml.Node{Kind: yaml.ScalarNode, Value: value}).ShortTag()]
 }
 
-// isNoNumber reports whether a text has a character that neither a number nor a date has.
-func isNoNumber(text string) bool { return strings.ContainsAny(text[1:], "GgKkMmPpSsvw/=$@") }
+// hasAny reports whether a text has a character of a class.
+func hasAny(text string, c class) bool {
+	for i := range len(text) {
+		if c.has(text[i]) {
+			return true
+		}
+	}
+	return false
+}
 
 // isSmallNumber reports whether a text has one to nine digits.
 func isSmallNumber(text string) bool {
-	return len(text) < 10 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
+	if len(text) > 9 || text[0] == '0' {
+		return false
+	}
+	for i := range len(text) {
+		if !isDigit.has(text[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // converter turns the nodes of go-yaml into nodes.

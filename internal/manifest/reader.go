@@ -340,55 +340,46 @@ func hasSimpleEscapes(text string) bool {
 	return true
 }
 
-// notPlain are the characters that begin something else than a plain scalar. A dash may begin one.
-const notPlain = "?:,[]{}#&*!|>'\"%@` \n"
-
-// endsInFlow are the characters that end a plain scalar in flow style.
-const endsInFlow = ",?[]{}"
-
 // plain reads a plain scalar. Source: go-yaml, scannerc.go yaml_parser_scan_plain_scalar.
 func (r *reader) plain(inFlow bool) *node {
 	start := r.pos
-	if c := r.text[start]; strings.IndexByte(notPlain, c) >= 0 || c == '-' && !r.isDashPlain(inFlow) {
+	if c := r.text[start]; noPlainStart.has(c) || c == '-' && !r.isDashPlain(inFlow) {
 		return nil
 	}
-	end := start // behind the last character that is no space
-	i := start
-scan:
-	for ; i < len(r.text); i++ {
-		switch c := r.text[i]; c {
-		case '\n':
-			break scan
-		case ' ':
-			continue
-		case ':':
-			if r.isBlankAt(i + 1) {
-				break scan
-			}
-		case '#':
-			if r.text[i-1] == ' ' {
-				break scan
-			}
-		case ',', '?', '[', ']', '{', '}':
-			if inFlow {
-				break scan
-			}
-		}
-		end = i + 1
+	stops := mayEndPlain
+	if inFlow {
+		stops |= endsInFlow
 	}
-	value := r.text[start:end]
+	i := start
+	for ; i < len(r.text); i++ {
+		if stops.has(r.text[i]) && r.endsPlain(i) {
+			break
+		}
+	}
+	value := strings.TrimRight(r.text[start:i], " ")
 	if value == "<<" {
 		return nil
 	}
 	n := r.node(aScalar, plainTag(value))
 	n.Value = value
-	r.pos = end
+	r.pos = start + len(value)
 	return n
+}
+
+// endsPlain reports whether a character that may end a plain scalar does so.
+func (r *reader) endsPlain(i int) bool {
+	switch r.text[i] {
+	case ':':
+		return r.isBlankAt(i + 1)
+	case '#':
+		return r.text[i-1] == ' '
+	}
+	return true
 }
 
 // isDashPlain reports whether the dash at the position begins a plain scalar.
 func (r *reader) isDashPlain(inFlow bool) bool {
-	return !r.isBlankAt(r.pos+1) && (!inFlow || strings.IndexByte(endsInFlow, r.text[r.pos+1]) < 0)
+	return !r.isBlankAt(r.pos+1) && (!inFlow || !endsInFlow.has(r.text[r.pos+1]))
 }
 
 // blockScalar reads a block scalar behind the key or the dash in a column.
@@ -532,18 +523,22 @@ func (r *reader) endLine() bool {
 	if !r.isLineEnd() {
 		return false
 	}
+	r.pos = r.skipSpaces(r.pos)
 	r.nextLine()
 	return r.toContent()
 }
 
 // nextLine goes to the beginning of the next line.
 func (r *reader) nextLine() {
-	end := strings.IndexByte(r.text[r.pos:], '\n')
-	if end < 0 {
-		r.pos = len(r.text)
-		return
+	if !r.isAt('\n') { // the end of most lines has been found already
+		end := strings.IndexByte(r.text[r.pos:], '\n')
+		if end < 0 {
+			r.pos = len(r.text)
+			return
+		}
+		r.pos += end
 	}
-	r.pos += end + 1
+	r.pos++
 	r.line++
 	r.lineStart = r.pos
 }

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// class is what the reader has to know of a character. The classes are looked up, because searches in
+// class is what matters to the reader in a character. The classes are looked up, because searches in
 // short texts would take a tenth of a run (make bench).
 type class uint8
 

@@ -110,7 +110,7 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 	t.Parallel()
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		namespace := newNamespace(t, restricted)
-		install(t, h, "ps", namespace, "--set=mode=policy")
+		installValidated(t, h, "ps", namespace, "--set=mode=policy")
 		served := newNamespace(t, map[string]string{servedBy: namespace})
 		client := suite.Kubernetes(t)
 		_, err := client.CoreV1().PersistentVolumeClaims(served).Create(t.Context(), &corev1.PersistentVolumeClaim{

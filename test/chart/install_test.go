@@ -18,12 +18,12 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// install installs the chart. It serves no namespace in which other tests make pods. Helm's own validation, for
-// which it reads the API server's schema in half of its CPU time, is left to installValidated: the API server
-// validates the same objects.
-func install(t *testing.T, h *suite.HelmCLI, release, namespace string, args ...string) {
+// install installs the chart as the release ps. It serves no namespace in which other tests make pods. Helm's own
+// validation, for which it reads the API server's schema in half of its CPU time, is left to installValidated: the
+// API server validates the same objects.
+func install(t *testing.T, h *suite.HelmCLI, namespace string, args ...string) {
 	t.Helper()
-	installValidated(t, h, release, namespace, append(args, "--disable-openapi-validation")...)
+	installValidated(t, h, "ps", namespace, append(args, "--disable-openapi-validation")...)
 }
 
 // installValidated is install with Helm's own validation: of the default mode and of mode policy, with both Helms.
@@ -132,7 +132,7 @@ func TestUpgradeLeavesTheBundleAlone(t *testing.T) {
 func leavesTheBundleAlone(t *testing.T, first, then *suite.HelmCLI) {
 	t.Helper()
 	namespace := newNamespace(t, restricted)
-	install(t, first, "ps", namespace)
+	install(t, first, namespace)
 	has := func(bundle []byte, seconds int32, after string) {
 		t.Helper()
 		for i, webhook := range webhooksOf(t, "ps", namespace)[:len(writers)] {

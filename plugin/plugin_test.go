@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +26,8 @@ import (
 const (
 	fileName = "pipeline-storage-0.1.0.tgz"
 	signer   = "Tests of pipeline-storage <tests@example.com>"
+	// keyringName is the file that gpg exports a key to.
+	keyringName = "keyring.gpg"
 )
 
 func TestDescriptionHasEveryPlatform(t *testing.T) {
@@ -49,7 +54,7 @@ func TestDescriptionHasEveryPlatform(t *testing.T) {
 
 func TestInstallsUnsignedPackageOnlyWithoutVerification(t *testing.T) {
 	t.Parallel()
-	file := pack(t, plugin.Packager{})
+	file, _ := packed(t, false)
 	home := newHome(t)
 
 	out, err := home.helm("plugin", "install", file)
@@ -63,8 +68,7 @@ func TestInstallsUnsignedPackageOnlyWithoutVerification(t *testing.T) {
 
 func TestVerifiesAndInstallsSignedPackage(t *testing.T) {
 	t.Parallel()
-	keyring := newKeyring(t)
-	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
+	file, keyring := packed(t, true)
 	home := newHome(t)
 
 	out, err := home.helm("plugin", "verify", file, "--keyring", keyring)
@@ -78,8 +82,7 @@ func TestVerifiesAndInstallsSignedPackage(t *testing.T) {
 
 func TestRefusesChangedSignedPackage(t *testing.T) {
 	t.Parallel()
-	keyring := newKeyring(t)
-	file := pack(t, plugin.Packager{SignKey: signer, Keyring: keyring})
+	file, keyring := packed(t, true)
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = f.WriteString("x")
@@ -93,18 +96,15 @@ func TestRefusesChangedSignedPackage(t *testing.T) {
 
 func TestUnsignedPackageReplacesSignature(t *testing.T) {
 	t.Parallel()
-	destination := t.TempDir()
-	p := plugin.Packager{
-		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()},
-		SignKey: signer, Keyring: newKeyring(t),
-	}
-	file, err := p.Package(t.Context(), destination)
-	require.NoError(t, err)
+	file, keyring := packed(t, true)
 	require.FileExists(t, file+".prov")
 
-	p.SignKey = ""
-	_, err = p.Package(t.Context(), destination)
+	p := plugin.Packager{
+		Helm: parts.Require(t, "helm4")["helm4"], Platforms: []plugin.Platform{plugin.Host()}, Keyring: keyring,
+	}
+	again, err := p.Package(t.Context(), filepath.Dir(file))
 	require.NoError(t, err)
+	assert.Equal(t, file, again)
 	assert.FileExists(t, file)
 	assert.NoFileExists(t, file+".prov")
 }
@@ -113,7 +113,8 @@ func TestPackageHasDescriptionAndProgram(t *testing.T) {
 	t.Parallel()
 	host := plugin.Host()
 	binary := "pipeline-storage/bin/postrender-" + host.OS + "-" + host.Arch
-	entries := entriesOf(t, pack(t, plugin.Packager{}))
+	file, _ := packed(t, false)
+	entries := entriesOf(t, file)
 
 	assert.Len(t, entries, 4, "two directories and two files")
 	assert.Contains(t, entries, "pipeline-storage/plugin.yaml")
@@ -123,7 +124,7 @@ func TestPackageHasDescriptionAndProgram(t *testing.T) {
 
 func TestPackageIsReproducible(t *testing.T) {
 	t.Parallel()
-	file := pack(t, plugin.Packager{})
+	file, _ := packed(t, false)
 	for name, header := range entriesOf(t, file) {
 		assert.Empty(t, header.Uname, "%s: a user's name would change the bytes", name)
 		assert.True(t, archive.Epoch.Equal(header.ModTime), "%s: so would a time", name)
@@ -180,6 +181,49 @@ func pack(t *testing.T, p plugin.Packager) string {
 	return file
 }
 
+// packages are what packed has made: the files by name, of the signed package by true.
+var packages = struct {
+	sync.Mutex
+	files map[bool]map[string][]byte
+}{files: map[bool]map[string][]byte{}}
+
+// packed returns a copy of the package that tests share, which it makes once. It is signed by a key in the keyring, or
+// it is not, and there is no keyring.
+func packed(t *testing.T, signed bool) (file, keyring string) {
+	t.Helper()
+	packages.Lock()
+	defer packages.Unlock()
+	if packages.files[signed] == nil {
+		p := plugin.Packager{}
+		if signed {
+			p.SignKey, p.Keyring = signer, newKeyring(t)
+		}
+		packages.files[signed] = filesOf(t, filepath.Dir(pack(t, p)))
+		if signed {
+			maps.Copy(packages.files[signed], filesOf(t, filepath.Dir(p.Keyring)))
+		}
+	}
+	dir := t.TempDir()
+	for name, text := range packages.files[signed] {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	return filepath.Join(dir, fileName), filepath.Join(dir, keyringName)
+}
+
+// filesOf reads the package, its signature and the keyring, as far as they are in a directory.
+func filesOf(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, name := range []string{fileName, fileName + ".prov", keyringName} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			require.NoError(t, err)
+			files[name] = text
+		}
+	}
+	return files
+}
+
 func entriesOf(t *testing.T, file string) map[string]*tar.Header {
 	t.Helper()
 	f, err := os.Open(file)
@@ -208,7 +252,7 @@ func newKeyring(t *testing.T) string {
 
 	gpg(t, dir, "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "",
 		"--quick-generate-key", signer, "rsa2048", "sign", "never")
-	keyring := filepath.Join(dir, "keyring.gpg")
+	keyring := filepath.Join(dir, keyringName)
 	gpg(t, dir, "gpg", "--batch", "--output", keyring, "--export-secret-keys")
 	return keyring
 }

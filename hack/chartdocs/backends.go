@@ -2,17 +2,17 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 )
 
-// backendsHeader is the first line of files/backends.yaml: people must not edit it.
-const backendsHeader = "# Generated from pkg/inject/storage by make generate: what the templates read of the " +
-	"backends, the defaults and the reserved names.\n"
+// backendsHeader begins files/backends.json: people must not edit it.
+const backendsHeader = "Generated from pkg/inject/storage by make generate: what the templates read of the " +
+	"backends, the defaults and the reserved names."
 
 // inTree are the names of Kubernetes' own volume plugins, a closed set: those that package storage
 // translates are aliases. The list never grows: in-tree plugins were replaced by CSI drivers.
@@ -59,10 +59,10 @@ type backend struct {
 	BelongsTo map[string]string `json:"belongsTo"`
 }
 
-// makeBackends returns files/backends.yaml. The templates cannot call Go, and a second list by hand
+// makeBackends returns files/backends.json. The templates cannot call Go, and a second list by hand
 // would drift apart. So drivers, parameters and defaults come from package
 // storage, and the templates look them up by name. Keys are sorted, so that the file changes only
-// with its content.
+// with its content. Templates read it ten times for a release, and Helm reads JSON much faster than YAML.
 func makeBackends() ([]byte, error) {
 	backends := map[string]backend{}
 	for _, b := range storage.Backends {
@@ -81,7 +81,8 @@ func makeBackends() ([]byte, error) {
 	profile := storage.Default().Profiles[0]
 	profile.Volume = &storage.Volume{}
 	names := profile.Names(storage.Release{}, "")
-	text, err := yaml.Marshal(map[string]any{
+	text, err := json.MarshalIndent(map[string]any{
+		"_":        backendsHeader,
 		"aliases":  aliases(),
 		"backends": backends,
 		"defaults": map[string]string{
@@ -99,8 +100,8 @@ func makeBackends() ([]byte, error) {
 			"variables": rows(storage.ReservedVariables),
 			"keys":      rows(storage.ReservedKeys),
 		},
-	})
-	return append([]byte(backendsHeader), text...), err
+	}, "", "  ")
+	return append(text, '\n'), err
 }
 
 // reserved is a row of what a profile must not take, so that the chart refuses it as the webhook
@@ -149,7 +150,7 @@ func separator(b storage.Backend) string {
 	return cmp.Or(b.HandleSeparator, "#")
 }
 
-// orEmpty replaces a nil map, which YAML would write as null.
+// orEmpty replaces a nil map, which JSON would write as null.
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}

@@ -1,5 +1,5 @@
 // Command chartdocs writes the generated files of the chart: values.schema.json and the table of
-// README.md from the comments of values.yaml, the schema of a profile and files/backends.yaml,
+// README.md from the comments of values.yaml, the schema of a profile and files/backends.json,
 // which the templates read, from package storage. Beside the chart it writes the schema of a
 // StorageConfig file, schema/storageconfig.schema.json.
 //
@@ -68,7 +68,7 @@ func makeFiles(dir string) (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		filepath.Join(dir, "values.schema.json"):     schema,
-		filepath.Join(dir, "files", "backends.yaml"): backends,
+		filepath.Join(dir, "files", "backends.json"): backends,
 		filepath.Join(dir, "README.md"):              readme,
 		configSchemaFile:                             configSchema,
 	}, nil

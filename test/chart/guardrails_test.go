@@ -80,7 +80,7 @@ func installGuarded(t *testing.T, values []byte) release {
 	require.NoError(t, os.WriteFile(file, values, 0o600))
 
 	namespace := newNamespace(t, restricted)
-	install(t, suite.Helm(t, "helm4"), "ps", namespace, "--values", file)
+	install(t, suite.Helm(t, "helm4"), namespace, "--values", file)
 	client := as(t, namespace)
 	config := release{configOf(t, render(t, namespace, "--values", file)), namespace, namespace + ".ps"}
 	patch := patcherWith(
@@ -690,7 +690,7 @@ func TestGuardrailsRefuseAClaimThatChoosesItsVolume(t *testing.T) {
 func TestRights(t *testing.T) {
 	t.Parallel()
 	namespace, other := newNamespace(t, restricted), newNamespace(t, restricted)
-	install(t, suite.Helm(t, "helm4"), "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), namespace)
 	const fullname = "ps-pipeline-storage"
 	always := map[string]bool{
 		"get pods": false, "list pods": true, "watch pods": true, "create pods": false, "update pods": false,

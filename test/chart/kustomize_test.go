@@ -28,6 +28,13 @@ var kustomizations = map[string][]string{
 // build runs kustomize on config/default with components.
 func build(t *testing.T, components ...string) []*unstructured.Unstructured {
 	t.Helper()
+	return parse(t, printedBy(t, append([]string{"kustomize"}, components...), func() suite.Result {
+		return kustomize(t, components)
+	}))
+}
+
+func kustomize(t *testing.T, components []string) suite.Result {
+	t.Helper()
 	dir := t.TempDir()
 	config, err := filepath.Abs(root + "/config")
 	require.NoError(t, err)
@@ -44,8 +51,7 @@ func build(t *testing.T, components ...string) []*unstructured.Unstructured {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o600))
 
-	kustomize := parts.Require(t, "kustomize")["kustomize"]
-	return parse(t, suite.Shell{}.Exec(t.Context(), t, kustomize, "build", dir).Must(t))
+	return suite.Shell{}.Exec(t.Context(), t, parts.Require(t, "kustomize")["kustomize"], "build", dir)
 }
 
 // What "helm install pipeline-storage --namespace pipeline-storage" makes and what config/default makes is

@@ -78,7 +78,7 @@ func TestModeChangesByWayOfBoth(t *testing.T) {
 	t.Parallel()
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		namespace := newNamespace(t, restricted)
-		install(t, h, "ps", namespace)
+		install(t, h, namespace)
 		writeBundle(t, "the webhook", "ps", namespace) // a field of another manager
 		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		refusesJump(t, h, namespace, "policy", "MutatingWebhookConfiguration")
@@ -110,7 +110,7 @@ func TestUninstallOfPolicyModeLeavesOnlyClaims(t *testing.T) {
 	t.Parallel()
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		namespace := newNamespace(t, restricted)
-		install(t, h, "ps", namespace, "--set=mode=policy")
+		installValidated(t, h, "ps", namespace, "--set=mode=policy")
 		served := newNamespace(t, map[string]string{servedBy: namespace})
 		client := suite.Kubernetes(t)
 		_, err := client.CoreV1().PersistentVolumeClaims(served).Create(t.Context(), &corev1.PersistentVolumeClaim{
@@ -165,7 +165,7 @@ func createLabelled(ctx context.Context, t *testing.T, namespace, profile string
 func TestPolicyModeRights(t *testing.T) {
 	t.Parallel()
 	namespace, other := newNamespace(t, restricted), newNamespace(t, restricted)
-	install(t, suite.Helm(t, "helm4"), "ps", namespace, "--set=mode=policy")
+	install(t, suite.Helm(t, "helm4"), namespace, "--set=mode=policy")
 	const group = " admissionregistration.k8s.io/"
 	for _, resource := range []string{"mutatingadmissionpolicies", "mutatingadmissionpolicybindings"} {
 		assert.True(t, may(t, namespace, other, "list"+group+resource), resource)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,10 +21,26 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
+// printed has what Helm and Kustomize print, by the command: they run once for all tests that want the same.
+var printed sync.Map
+
+// printedBy returns what run prints, which runs once for a key.
+func printedBy(t *testing.T, key []string, run func() suite.Result) string {
+	t.Helper()
+	result, _ := printed.LoadOrStore(strings.Join(key, "\n"), sync.OnceValue(run))
+	return result.(func() suite.Result)().Must(t)
+}
+
+// templating is the command that renders the chart for the release ps in a namespace.
+func templating(namespace string, args ...string) []string {
+	return append([]string{"template", "ps", chart, "--namespace", namespace}, args...)
+}
+
 // template renders the chart for the release ps in a namespace.
 func template(t *testing.T, h *suite.HelmCLI, namespace string, args ...string) string {
 	t.Helper()
-	return h.Must(t, append([]string{"template", "ps", chart, "--namespace", namespace}, args...)...)
+	command := templating(namespace, args...)
+	return printedBy(t, append(command, h.Name), func() suite.Result { return h.Run(t.Context(), command...) })
 }
 
 // render returns the objects of the chart.
@@ -72,10 +89,12 @@ func TestBothHelmsRenderTheSameBytesTwice(t *testing.T) {
 	for name, file := range valueSets(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			three := template(t, suite.Helm(t, "helm3"), "storage", "--values", file)
-			assert.Equal(t, three, template(t, suite.Helm(t, "helm3"), "storage", "--values", file))
-			four := template(t, suite.Helm(t, "helm4"), "storage", "--values", file)
-			assert.Equal(t, four, template(t, suite.Helm(t, "helm4"), "storage", "--values", file))
+			twice := func(h *suite.HelmCLI) string {
+				once := template(t, h, "storage", "--values", file)
+				assert.Equal(t, once, h.Must(t, templating("storage", "--values", file)...))
+				return once
+			}
+			three, four := twice(suite.Helm(t, "helm3")), twice(suite.Helm(t, "helm4"))
 			assert.ElementsMatch(t, parse(t, three), parse(t, four), "Helm 3 and 4 should render the same objects")
 			assert.NotContains(t, three, "caBundle:")
 		})

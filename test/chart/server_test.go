@@ -3,6 +3,7 @@ package chart_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,13 +116,25 @@ func looksComplete(t *testing.T, object *unstructured.Unstructured) {
 	assert.True(t, found && len(spec) > 0, "%s has no spec", where)
 }
 
+// mappers has the kinds of the API server, which no test of this package adds to.
+var mappers struct {
+	sync.Mutex
+	meta.RESTMapper
+}
+
 func newMapper(t *testing.T) meta.RESTMapper {
 	t.Helper()
+	mappers.Lock()
+	defer mappers.Unlock()
+	if mappers.RESTMapper != nil {
+		return mappers.RESTMapper
+	}
 	client, err := discovery.NewDiscoveryClientForConfig(suite.RESTConfig(t))
 	require.NoError(t, err)
 	groups, err := restmapper.GetAPIGroupResources(client)
 	require.NoError(t, err)
-	return restmapper.NewDiscoveryRESTMapper(groups)
+	mappers.RESTMapper = restmapper.NewDiscoveryRESTMapper(groups)
+	return mappers.RESTMapper
 }
 
 func resourceOf(t *testing.T, mapper meta.RESTMapper, object *unstructured.Unstructured) dynamic.ResourceInterface {

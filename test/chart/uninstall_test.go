@@ -78,7 +78,7 @@ func isGone(t *testing.T, name string) bool {
 func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)
-	install(t, suite.Helm(t, "helm4"), "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), namespace)
 	name := clusterName("ps", namespace)
 	args, config := prepare(t, namespace)
 
@@ -94,7 +94,7 @@ func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 	assert.True(t, isGone(t, name))
 	for _, h := range []string{"helm3", "helm4"} {
 		if h == "helm4" {
-			install(t, suite.Helm(t, h), "ps", namespace)
+			install(t, suite.Helm(t, h), namespace)
 		}
 		uninstall(t, suite.Helm(t, h), "ps", namespace)
 		gone(t, name)
@@ -118,7 +118,7 @@ func writeCertificate(t *testing.T, namespace string) error {
 func TestUninstallHookReportsWhatItCannotDelete(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t, restricted)
-	install(t, suite.Helm(t, "helm4"), "ps", namespace)
+	install(t, suite.Helm(t, "helm4"), namespace)
 	name := clusterName("ps", namespace)
 	args, config := prepare(t, namespace)
 	patchFinalizers(t, name, "example.com/held")

@@ -4,12 +4,16 @@ package cost_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -32,14 +36,11 @@ type flooded struct {
 
 func newFlooded(t *testing.T) *flooded {
 	t.Helper()
-	// The certificate of httptest, and nothing else of it.
-	certified := httptest.NewTLSServer(http.NotFoundHandler())
-	certified.Close()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	h := newHandler(t, "profiles: [{name: default}]\n")
 	server, limited := admission.NewServer(
-		h, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13}, listener, h.Log,
+		h, &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS13}, listener, h.Log,
 	)
 	var serving sync.WaitGroup
 	serving.Go(func() { assert.ErrorIs(t, server.Serve(limited), http.ErrServerClosed) })
@@ -49,6 +50,17 @@ func newFlooded(t *testing.T) *flooded {
 	})
 	trusting := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test's own server
 	return &flooded{listener.Addr().String(), trusting}
+}
+
+// certificate has a key of the kind that the webhook makes for itself.
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // client returns an HTTP client at an address of its own.

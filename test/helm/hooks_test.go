@@ -25,7 +25,7 @@ func TestInjectsHooksAfterClaimCreation(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.json")
 	ran := runPods(t, namespace)
 
-	h.Must(t, h.install("rel", example("training-job"), namespace, "--report="+report)...)
+	h.Must(t, validated(h.install("rel", example("training-job"), namespace, "--report="+report))...)
 	h.Must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{
@@ -58,7 +58,7 @@ func TestHelm3HidesHooksFromPostRenderer(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.json")
 	ran := runPods(t, namespace)
 
-	h.Must(t, h.install("rel", example("training-job"), namespace, "--report="+report)...)
+	h.Must(t, validated(h.install("rel", example("training-job"), namespace, "--report="+report))...)
 	h.Must(t, "test", "rel", "--namespace", namespace)
 
 	assert.Equal(t, map[string][]inject.Reason{"Job/rel-train": {inject.ReasonInjected}}, reasons(readReport(t, report)),

@@ -19,8 +19,8 @@ func TestInstallCreatesStorageFirst(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				namespace := newNamespace(t)
 				h.Must(t,
-					h.install("rel", example(name), namespace,
-						"--volume-handle=vol-0123456789abcdef0", "--set=volume.zone=us-east-1a")...)
+					validated(h.install("rel", example(name), namespace,
+						"--volume-handle=vol-0123456789abcdef0", "--set=volume.zone=us-east-1a"))...)
 
 				class := revision(t, get(t, classes, "", "fast."+namespace+".rel"))
 				volume := revision(t, get(t, volumes, "", "pv-data-pipeline."+namespace+".rel"))
@@ -94,7 +94,7 @@ func TestUnchangedUpgradeChangesNothing(t *testing.T) {
 		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		class, claim := withoutRevision(t, classes, "", storage.class), withoutRevision(t, claims, namespace, storage.claim)
 
-		h.Must(t, h.upgrade("rel", example("etl-cronjob"), namespace)...)
+		h.Must(t, validated(h.upgrade("rel", example("etl-cronjob"), namespace))...)
 		assert.Equal(t, class, withoutRevision(t, classes, "", storage.class))
 		assert.Equal(t, claim, withoutRevision(t, claims, namespace, storage.claim))
 		assert.Contains(t, h.Must(t, "get", "manifest", "rel", "--namespace", namespace), "claimName: pvc-data-pipeline.rel")
@@ -154,7 +154,7 @@ func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
-		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, unvalidated)
 		assert.Equal(t, uids, storage.uids(t))
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage",
 			"the pods have lost it")
@@ -169,7 +169,7 @@ func TestRollbackRestoresMount(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, unvalidated)
 		h.Must(t, "rollback", "rel", "1", "--namespace", namespace)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage")
 	})
@@ -220,7 +220,7 @@ func TestEachNamespaceWithPodsGetsClaim(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		first, other := newNamespace(t), newNamespace(t)
 		setSecond := []string{"--set", "second=" + other}
-		h.Must(t, append(h.install("rel", testchart("two-namespaces"), first), setSecond...)...)
+		h.Must(t, append(validated(h.install("rel", testchart("two-namespaces"), first)), setSecond...)...)
 
 		for _, namespace := range []string{first, other} {
 			claim := get(t, claims, namespace, "pvc-data-pipeline.rel")
@@ -255,7 +255,7 @@ func TestReleaseDoesNotAdoptStorageOfAnother(t *testing.T) {
 func TestDryRunCreatesNothing(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
-		h.Must(t, append(h.install("rel", example("etl-cronjob"), namespace), "--dry-run=server")...)
+		h.Must(t, append(validated(h.install("rel", example("etl-cronjob"), namespace)), "--dry-run=server")...)
 		assertNothingIn(t, namespace)
 	})
 }

@@ -33,11 +33,11 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		chart, storage := committedChart(t, h, "rel", namespace), storageOf("rel", namespace)
-		h.Must(t, "install", "rel", chart, "--namespace", namespace)
+		h.Must(t, "install", "rel", chart, "--namespace", namespace, unvalidated)
 		uids := storage.uids(t)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 
-		h.Must(t, h.upgrade("rel", chart, namespace, "--remove")...)
+		h.Must(t, validated(h.upgrade("rel", chart, namespace, "--remove"))...)
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 		assert.Contains(t, h.Must(t, "get", "manifest", "rel", "--namespace", namespace), "kind: PersistentVolumeClaim",
 			"unless a flag requests it")

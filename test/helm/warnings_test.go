@@ -32,7 +32,8 @@ func TestWarningsReachUserOfHelm4(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		isHelm4 := h.Name == "helm4"
 		namespace := newNamespace(t)
-		command := exec.CommandContext(t.Context(), h.Program, h.install("rel", testchart("misplaced"), namespace)...)
+		install := validated(h.install("rel", testchart("misplaced"), namespace))
+		command := exec.CommandContext(t.Context(), h.Program, install...)
 		command.Env = h.Env
 		output, err := command.CombinedOutput()
 		require.NoError(t, err, "%s", output)

@@ -49,7 +49,7 @@ func (s Shell) exec(ctx context.Context, tb testing.TB, name, program string, ar
 	command := exec.CommandContext(ctx, program, args...)
 	command.Dir = s.Dir
 	command.Env = append(homeEnv(tb.TempDir()), s.Env...)
-	command.Env = append(command.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	command.Env = append(command.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOGC=400") // as NewHelm
 	return result(command, name)
 }
 

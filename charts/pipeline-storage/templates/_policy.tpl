@@ -127,7 +127,7 @@ The configuration of the policies: text only, lists with commas.
   PROFILE.volumeNamespace                  the one namespace that its volume serves, or empty
 */}}
 {{- define "pipeline-storage.policyConfig" -}}
-{{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
+{{- $known := .Files.Get "files/backends.json" | fromJson -}}
 {{- $optIn := .Values.optIn | default dict -}}
 {{- $reserved := list -}}
 {{- range $known.reserved.paths -}}

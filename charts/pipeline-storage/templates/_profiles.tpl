@@ -14,10 +14,10 @@ What the profiles of the configuration create, as a JSON list of
   provisioned                          whether its claims get a volume from a provisioner
   driver, source, handle, handleSeparator, fsType, parameters, attributes, reclaimPolicy
   classMountOptions, mountOptions, readOnly (csi.readOnly), nodeStageSecret
-The defaults are those of pkg/inject/storage: files/backends.yaml is generated from it. With claims: false nothing is created.
+The defaults are those of pkg/inject/storage: files/backends.json is generated from it. With claims: false nothing is created.
 */}}
 {{- define "pipeline-storage.profiles" -}}
-{{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
+{{- $known := .Files.Get "files/backends.json" | fromJson -}}
 {{- $profiles := list -}}
 {{- range $profile := .Values.config.profiles -}}
 {{- with $profile -}}

@@ -14,7 +14,7 @@ Fails for labels of the values that would break the installation: list VALUE LAB
 
 {{/*
 Fails where the webhook would refuse the profile when it starts: list PROFILE KNOWN CLASSCREATED. The rules and their sentences are
-those of pkg/inject/storage, by files/backends.yaml; values.schema.json has the others.
+those of pkg/inject/storage, by files/backends.json; values.schema.json has the others.
 */}}
 {{- define "pipeline-storage.refuse" -}}
 {{- $profile := index . 0 -}}

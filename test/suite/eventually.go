@@ -23,7 +23,7 @@ func EventuallyWithin(tb testing.TB, limit time.Duration, what string, check fun
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), limit)
 	defer cancel()
-	for {
+	for poll := eventualPoll; ; poll = min(poll*21/20, time.Second) { // a long wait asks less often
 		err := check(ctx)
 		if err == nil {
 			return
@@ -31,7 +31,7 @@ func EventuallyWithin(tb testing.TB, limit time.Duration, what string, check fun
 		select {
 		case <-ctx.Done():
 			tb.Fatalf("%s, but not within %s: %v", what, limit, err)
-		case <-time.After(eventualPoll):
+		case <-time.After(poll):
 		}
 	}
 }

@@ -17,8 +17,6 @@ const (
 	mayEndPlain
 	// endsInFlow ends a plain scalar in flow style.
 	endsInFlow
-	// beginsWord begins a scalar whose tag is decided by [words].
-	beginsWord
 	// beginsNumber begins a scalar that may be a number or a date.
 	beginsNumber
 	// noNumber is in no number and no date.
@@ -32,7 +30,6 @@ var classes = classTable(map[class]string{
 	noPlainStart: "?:,[]{}#&*!|>'\"%@` \n",
 	mayEndPlain:  "\n:#",
 	endsInFlow:   ",?[]{}",
-	beginsWord:   "tTfFnN~<",
 	beginsNumber: "+-.0123456789",
 	noNumber:     "GgKkMmPpSsvw/=$@",
 	isDigit:      "0123456789",

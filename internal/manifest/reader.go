@@ -75,7 +75,7 @@ func (t *Tree) readPlain() bool {
 		t.root = nil
 		return false
 	}
-	t.room = room
+	t.room, t.isASCII = room, isASCII
 	return true
 }
 

@@ -32,7 +32,7 @@ type Tree struct {
 	value any
 	// lines are the offsets of the lines, as soon as one is needed.
 	lines []int
-	// isASCII reports whether columns are bytes.
+	// isASCII reports whether columns are bytes, as soon as that is known.
 	isASCII bool
 }
 
@@ -507,7 +507,7 @@ func isRepeated(mapping, key *node) bool {
 func (t *Tree) offset(line, column int) int {
 	if t.lines == nil {
 		t.lines = lineStarts(t.body)
-		t.isASCII = isASCII(t.body)
+		t.isASCII = t.isASCII || isASCII(t.body)
 	}
 	if line > len(t.lines) {
 		return len(t.body)

@@ -63,7 +63,7 @@ func Complete(cmd *cobra.Command, flag string, values ...string) {
 }
 
 // CompletePrefixes does what [Complete] does for values that are not complete yet. They are made when
-// a shell asks for them.
+// a shell completes the flag.
 func CompletePrefixes(cmd *cobra.Command, flag string, values func() []string) {
 	completeBy(cmd, flag, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, values)
 }

@@ -23,7 +23,7 @@ func EventuallyWithin(tb testing.TB, limit time.Duration, what string, check fun
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), limit)
 	defer cancel()
-	for poll := eventualPoll; ; poll = min(poll*21/20, time.Second) { // a long wait asks less often
+	for poll := eventualPoll; ; poll = min(poll*21/20, time.Second) { // a long wait checks less often
 		err := check(ctx)
 		if err == nil {
 			return

@@ -23,7 +23,7 @@ import (
 //	         | nothing                         null
 //	inline   = plain | quoted | flow | block scalar
 //	plain    = text on one line up to ": " or " #"
-//	quoted   = '…' | "…"                       on one line, with the escapes \" \\ \/ \n \r and \t
+//	quoted   = '…' | "…"                       on one line, with the escapes \" \\ \n \r and \t
 //	flow     = "[" [ inline { "," inline } ] "]" | "{" [ key ":" inline { "," key ":" inline } ] "}"
 //	                                           on one line, without block scalars
 //	block scalar = ("|" | ">") [ "+" | "-" ]   and at least one line of text
@@ -295,8 +295,9 @@ func (r *reader) scalar(inFlow bool) *node {
 	return r.plain(inFlow)
 }
 
-// escapes are the escapes that the reader accepts.
-var escapes = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\/`, `/`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
+// escapes are the escapes that the reader accepts. go-yaml refuses the one of a slash, which JSON has.
+// Source: scannerc.go, yaml_parser_scan_flow_scalar.
+var escapes = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
 
 // quoted reads a scalar in quotes.
 func (r *reader) quoted() *node {
@@ -333,7 +334,7 @@ func hasSimpleEscapes(text string) bool {
 		if text[i] != '\\' {
 			continue
 		}
-		if i++; strings.IndexByte(`"\/nrt`, text[i]) < 0 {
+		if i++; strings.IndexByte(`"\nrt`, text[i]) < 0 {
 			return false
 		}
 	}

@@ -1,8 +1,12 @@
 package manifest
 
 import (
+	"bytes"
+	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,4 +132,58 @@ func TestCharacters(t *testing.T) {
 			}
 		}
 	}
+}
+
+// pieces are what [mangled] puts into a manifest: what begins, ends or continues something in YAML.
+var pieces = []string{
+	":", ": ", " :", "#", " #", " # x\n", "-", "- ", "- - ", "? ", ",", "[", "]", "{", "}", "[]", "{}", "&a ", "*a",
+	"!", "!!str ", "|", "|\n", "|-\n  ", ">", ">+\n", "'", "''", "\"", "\\", "\\n", "\\\"", "\\/", "\\x41", "%", "@", "`",
+	" ", "  ", "\n", "\n\n", "\n  ", "\t", "\r\n", "\u0085", "\u2028", "\uFEFF", "é", "\x7f", "~", "null", "<<", "<<: ",
+	"=", "0x1F", "1_0", "0o7", "1e3", ".5", ".inf", "2001-01-01", "12:30", "true", "Yes", "...", "\n...\n", "\n---\n",
+	"--- ", "a", "0", "-1", "+",
+}
+
+// mangled changes a text in a few random places.
+func mangled(random *rand.Rand, text []byte) []byte {
+	for range 1 + random.IntN(3) {
+		at := random.IntN(len(text) + 1)
+		end := min(at+random.IntN(4), len(text))
+		switch random.IntN(4) {
+		case 0: // the line is indented further, or less
+			start := bytes.LastIndexByte(text[:at], '\n') + 1
+			end = start + random.IntN(2)
+			text = slices.Concat(text[:start], []byte("  ")[random.IntN(3):], text[min(end, len(text)):])
+		case 1: // something is taken away
+			text = slices.Concat(text[:at], text[end:])
+		default:
+			piece := pieces[random.IntN(len(pieces))]
+			text = slices.Concat(text[:at], []byte(piece), text[end-random.IntN(end-at+1):])
+		}
+	}
+	return text
+}
+
+// mangledTexts is how many mangled texts are compared. Another number takes other texts.
+var mangledTexts = flag.Int("mangled", 20_000, "how many mangled texts the reader and go-yaml read")
+
+// TestReaderReadsMangledManifestsAsGoYAML compares the reader with go-yaml on manifests with mistakes: it
+// reads them alike, or leaves them to go-yaml.
+func TestReaderReadsMangledManifestsAsGoYAML(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	bodies := documentsOf(t, root, "pkg", "postrender", "testdata", "*", "*.yaml")
+	bodies = append(bodies, documentsOf(t, root, "..", "shared", "corpus", "*.yaml")...)
+	random := rand.New(rand.NewPCG(1, uint64(*mangledTexts)))
+	read := 0
+	for range *mangledTexts {
+		body := bodies[random.IntN(len(bodies))]
+		lines := bytes.SplitAfter(body, []byte("\n")) // a few lines at the beginning or inside
+		first := random.IntN(len(lines)) * random.IntN(2)
+		text := bytes.Join(lines[first:min(first+2+random.IntN(12), len(lines))], nil)
+		if requireSame(t, mangled(random, text)) {
+			read++
+		}
+	}
+	t.Logf("the reader has read %d of %d mangled texts", read, *mangledTexts)
+	assert.Greater(t, read, *mangledTexts/20)
 }

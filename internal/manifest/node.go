@@ -147,7 +147,7 @@ func (c *converter) convert(from *yaml.Node) *node {
 	return n
 }
 
-// room is memory for nodes. New memory costs more than reading does, so that [Tree.release] gives it
+// room is memory for nodes. New memory costs more than reading does, so that [Tree.Release] gives it
 // back for the next document.
 type room struct {
 	nodes    []node
@@ -190,11 +190,14 @@ func (r *room) close(n *node, first int) {
 	n.Content = slices.Clip(r.contents[start:])
 }
 
-// release gives the memory back. Its nodes must not be used any more.
+// release gives the memory back, unless it is that of an unusual document: a stream must not pay for its
+// largest document with every other one. Its nodes must not be used any more.
 func (r *room) release() {
+	if cap(r.nodes) > maxExpected {
+		return
+	}
 	clear(r.nodes)
 	clear(r.contents)
-	clear(r.open[:cap(r.open)])
 	r.nodes, r.contents, r.open = r.nodes[:0], r.contents[:0], r.open[:0]
 	rooms.Put(r)
 }

@@ -43,8 +43,7 @@ const maxKeyBytes = 1000
 const atEnd = -1
 
 // reader reads one document. Its methods begin at pos and leave pos behind what they have read.
-// Those that return a node return nil for a text that
-// the reader leaves to go-yaml.
+// Those that return a node return nil for a text that the reader leaves to go-yaml.
 type reader struct {
 	body    []byte
 	text    string

@@ -276,6 +276,10 @@ var hostileStreams = map[string]func(size int) string{
 			"{pipeline-storage: enabled}}\n  executor: {labels: {pipeline-storage: enabled}}\n  sparkConf:\n" +
 			fillStream(n, cost.Numbered("    spark.kubernetes.driver.volumes.nfs.v%d.mount.path: /m%d\n"))
 	},
+	"a long list, and many small documents": func(n int) string {
+		return "kind: Job\nspec:\n" + fillStream(n/2, cost.Numbered("- %d\n")) +
+			fillStream(n/2, cost.Numbered("---\nkind: Job\nn: %d\n"))
+	},
 	"hooks": func(n int) string {
 		return fillStream(n, cost.Numbered("---\n"+strings.Replace(jobHead, "name: train", "name: t%d\n  "+
 			"annotations: {helm.sh/hook: pre-install}", 1)+oneJob))

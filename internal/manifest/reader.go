@@ -96,7 +96,7 @@ func (r *reader) mapping(column int, key *node) *node {
 	n.Line, n.Column = key.Line, key.Column
 	first := len(r.open)
 	for {
-		value := r.value(column)
+		value := r.value(column, false)
 		if value == nil {
 			return nil
 		}
@@ -118,7 +118,8 @@ func (r *reader) sequence(column int) *node {
 	n := r.node(aSequence, otherTag)
 	first := len(r.open)
 	for r.indent == column && r.isDash() {
-		item := r.item(column)
+		r.pos++
+		item := r.value(column, true)
 		if item == nil {
 			return nil
 		}
@@ -163,10 +164,11 @@ func (r *reader) colon(key *node, inFlow bool) bool {
 	return len(key.Value) <= maxKeyBytes && r.pos-r.lineStart <= maxKeyBytes
 }
 
-// value reads what stands behind the colon of a key in a column.
-func (r *reader) value(column int) *node {
+// value reads what stands behind the colon of a key or behind a dash in a column. Only a key's list may
+// stand in its own column.
+func (r *reader) value(column int, behindDash bool) *node {
 	if !r.isLineEnd() {
-		return r.inline(column, false)
+		return r.inline(column, behindDash)
 	}
 	null := r.node(aScalar, nullTag)
 	switch {
@@ -174,24 +176,8 @@ func (r *reader) value(column int) *node {
 		return nil
 	case r.indent > column:
 		return r.collection()
-	case r.indent == column && r.isDash():
+	case r.indent == column && !behindDash && r.isDash():
 		return r.sequence(column)
-	}
-	return null
-}
-
-// item reads an item whose dash stands in a column.
-func (r *reader) item(column int) *node {
-	r.pos++
-	if !r.isLineEnd() {
-		return r.inline(column, true)
-	}
-	null := r.node(aScalar, nullTag)
-	switch {
-	case !r.endLine():
-		return nil
-	case r.indent > column:
-		return r.collection()
 	}
 	return null
 }

@@ -85,25 +85,28 @@ func argumentsOf(t *testing.T, release, namespace string) []string {
 // caBundle is that of the tests. It is not read: no pod of these tests is labelled.
 var caBundle = []byte("-----BEGIN CERTIFICATE-----\n")
 
-// writers write the live caBundle of a webhook each, under a name of its own.
+// writers write the live caBundle of one webhook, each under a name of its own.
 var writers = map[string]struct {
 	kind types.PatchType
-	body any
+	body func(webhook int, name string) any
 }{
-	"the webhook": {types.ApplyPatchType, map[string]any{
-		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-		"webhooks": []any{map[string]any{
-			"name": "storage.pipeline-storage.io", "clientConfig": map[string]any{"caBundle": caBundle},
-		}},
+	"the webhook": {types.ApplyPatchType, func(_ int, name string) any {
+		return map[string]any{
+			"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+			"webhooks": []any{map[string]any{"name": name, "clientConfig": map[string]any{"caBundle": caBundle}}},
+		}
 	}},
-	"a third party": {types.JSONPatchType, []any{
-		map[string]any{"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": caBundle},
+	"a third party": {types.JSONPatchType, func(webhook int, _ string) any {
+		path := fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", webhook)
+		return []any{map[string]any{"op": "add", "path": path, "value": caBundle}}
 	}},
 }
 
-func writeBundle(t *testing.T, writer, release, namespace string) {
+// writeBundle writes the live caBundle of a release's webhook with an index.
+func writeBundle(t *testing.T, writer, release, namespace string, webhook int) {
 	t.Helper()
-	text, err := json.Marshal(writers[writer].body)
+	name := webhooksOf(t, release, namespace)[webhook].Name
+	text, err := json.Marshal(writers[writer].body(webhook, name))
 	require.NoError(t, err)
 	options := metav1.PatchOptions{FieldManager: writer}
 	if writers[writer].kind == types.ApplyPatchType {
@@ -122,27 +125,30 @@ func TestUpgradeLeavesTheBundleAlone(t *testing.T) {
 		"Helm 4 after Helm 3": {suite.Helm(t, "helm3"), suite.Helm(t, "helm4")},
 	}
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			leavesTheBundleAlone(t, c.first, c.then)
-		})
+		for _, order := range [][]string{{"the webhook", "a third party"}, {"a third party", "the webhook"}} {
+			t.Run(name+"/"+order[0]+" writes the first", func(t *testing.T) {
+				t.Parallel()
+				leavesTheBundleAlone(t, c.first, c.then, order)
+			})
+		}
 	}
 }
 
-func leavesTheBundleAlone(t *testing.T, first, then *suite.HelmCLI) {
+// leavesTheBundleAlone has one writer for each of the first webhooks.
+func leavesTheBundleAlone(t *testing.T, first, then *suite.HelmCLI, order []string) {
 	t.Helper()
 	namespace := newNamespace(t, restricted)
 	install(t, first, namespace)
 	has := func(bundle []byte, seconds int32, after string) {
 		t.Helper()
-		for i, webhook := range webhooksOf(t, "ps", namespace)[:len(writers)] {
+		for i, webhook := range webhooksOf(t, "ps", namespace)[:len(order)] {
 			assert.Equal(t, bundle, webhook.ClientConfig.CABundle, "webhook %d after %s", i, after)
 			assert.Equal(t, seconds, *webhook.TimeoutSeconds, "webhook %d after %s", i, after)
 		}
 	}
 	has(nil, 5, "the installation")
-	for writer := range writers {
-		writeBundle(t, writer, "ps", namespace)
+	for webhook, writer := range order {
+		writeBundle(t, writer, "ps", namespace, webhook)
 	}
 	upgrade(t, then, "ps", namespace)
 	has(caBundle, 5, "an upgrade that changes nothing")

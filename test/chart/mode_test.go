@@ -79,7 +79,7 @@ func TestModeChangesByWayOfBoth(t *testing.T) {
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		namespace := newNamespace(t, restricted)
 		install(t, h, namespace)
-		writeBundle(t, "the webhook", "ps", namespace) // a field of another manager
+		writeBundle(t, "the webhook", "ps", namespace, 0) // a field of another manager
 		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		refusesJump(t, h, namespace, "policy", "MutatingWebhookConfiguration")
 

@@ -104,7 +104,7 @@ func TestUninstallHookDeletesTheWebhookConfiguration(t *testing.T) {
 // writeCertificate patches the caBundle as a replica does that has read the configuration before it was deleted.
 func writeCertificate(t *testing.T, namespace string) error {
 	t.Helper()
-	patch, err := json.Marshal(writers["the webhook"].body)
+	patch, err := json.Marshal(writers["the webhook"].body(0, "storage.pipeline-storage.io"))
 	require.NoError(t, err)
 	_, err = as(t, namespace).AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(),
 		clusterName(

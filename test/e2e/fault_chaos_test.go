@@ -302,11 +302,10 @@ func hasEnded(pod *corev1.Pod) bool {
 // log returns a pod's log, once it is not empty.
 func (c *chaos) log(ctx context.Context, namespace, name string) (text string, err error) {
 	err = retry(ctx, "read the log of "+namespace+"/"+name, func(ctx context.Context) error {
-		raw, err := c.client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
-		if err == nil && len(raw) == 0 {
+		var err error
+		if text, err = logOf(ctx, c.client, namespace, name); err == nil && text == "" {
 			err = errors.New("it is empty")
 		}
-		text = string(raw)
 		return err
 	})
 	return text, err

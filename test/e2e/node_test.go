@@ -173,11 +173,10 @@ func awaitRecords(t *testing.T, namespace, name string, count int) {
 func awaitLogs(t *testing.T, namespace, name string) (text string) {
 	t.Helper()
 	suite.Eventually(t, "the kubelet should give the log", func(ctx context.Context) error {
-		raw, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
-		if err == nil && len(raw) == 0 {
+		var err error
+		if text, err = logOf(ctx, shared.Client, namespace, name); err == nil && text == "" {
 			err = errors.New("it is empty")
 		}
-		text = string(raw)
 		return err
 	})
 	return text

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/kinds"
 	"github.com/pipeline-storage/pipeline-storage/test/node"
@@ -181,9 +182,24 @@ func runJob(t *testing.T, namespace string, pod *corev1.Pod) string {
 // logs returns a pod's log so far.
 func logs(t *testing.T, namespace, name string) string {
 	t.Helper()
-	text, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	text, err := logOf(t.Context(), shared.Client, namespace, name)
 	require.NoError(t, err)
-	return string(text)
+	return text
+}
+
+// logOf returns a pod's log so far, or the termination message of box, which has the same text, where a container
+// has ended before containerd had opened its output ("Failed to pipe stdout").
+func logOf(ctx context.Context, client kubernetes.Interface, namespace, name string) (string, error) {
+	pods := client.CoreV1().Pods(namespace)
+	text, err := pods.GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	if err != nil || len(text) > 0 {
+		return string(text), err
+	}
+	pod, err := pods.Get(ctx, name, metav1.GetOptions{})
+	if err != nil || len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].State.Terminated == nil {
+		return "", err
+	}
+	return pod.Status.ContainerStatuses[0].State.Terminated.Message, nil
 }
 
 // every decodes each line of a log that is JSON.
@@ -256,7 +272,7 @@ func describeOnFailure(t *testing.T, namespace, name string) {
 				t.Logf("%s: %s", event.Reason, event.Message)
 			}
 		}
-		text, err := shared.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{}).DoRaw(ctx)
+		text, err := logOf(ctx, shared.Client, namespace, name)
 		t.Logf("log of %s/%s: %s (%v)", namespace, name, text, err)
 	})
 }

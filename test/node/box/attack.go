@@ -24,8 +24,7 @@ type attacked struct {
 const (
 	// attackers is how many connections an attack holds, unless it sets its own number.
 	attackers = 400
-	// pauseOfAttackers is between two requests of one attacker: the CPU is shared with everything
-	// under test.
+	// pauseOfAttackers is between two requests of one attacker, which shares the CPU with what is under test.
 	pauseOfAttackers = 50 * time.Millisecond
 	largeBody        = 5<<20 - 1000
 )
@@ -112,9 +111,8 @@ func headOf(length int) string {
 
 // posted is the whole request for a review of a pod.
 func posted(pod string) string {
-	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1",` +
-		`"kind":"Pod"},` +
-		`"namespace":"default","operation":"CREATE","object":` + pod + `}}`
+	review := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u",` +
+		`"kind":{"version":"v1","kind":"Pod"},"namespace":"default","operation":"CREATE","object":` + pod + `}}`
 	return headOf(len(review)) + review
 }
 

@@ -34,8 +34,7 @@ type verified struct {
 	Bad   int    `json:"bad"`
 }
 
-// trained is what train reports: the epoch from which it resumed, 0 if there was none, and the one
-// that it wrote.
+// trained is what train reports: the epoch from which it resumed, or 0, and the one that it wrote.
 type trained struct {
 	From int  `json:"from"`
 	To   int  `json:"to"`
@@ -48,8 +47,7 @@ func write(args []string, _ io.Writer) (any, error) {
 	return writeRandom(filepath.Join(args[0], args[1]), args[2])
 }
 
-// writeRandom writes a file and its checksum. Both are on disk, and their names too, when it
-// returns.
+// writeRandom writes a file and its checksum. Both are on disk with their names when it returns.
 func writeRandom(path, bytes string) (file, error) {
 	size, err := strconv.ParseInt(bytes, 10, 64)
 	if err != nil {

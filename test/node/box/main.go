@@ -13,6 +13,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,8 +43,16 @@ var commands = map[string]command{
 }
 
 func main() {
-	if err := run(os.Args, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "box:", err)
+	var log bytes.Buffer
+	err := run(os.Args, io.MultiWriter(os.Stdout, &log))
+	if err != nil {
+		fmt.Fprintln(io.MultiWriter(os.Stderr, &log), "box:", err)
+	}
+	// The log of a container that ends before containerd has opened its output is empty, but its message is not.
+	if f, openErr := os.OpenFile("/dev/termination-log", os.O_WRONLY, 0); openErr == nil {
+		_, _ = f.Write(log.Bytes())
+	}
+	if err != nil {
 		os.Exit(1)
 	}
 }

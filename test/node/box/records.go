@@ -20,8 +20,7 @@ const (
 // recorded is what append reports, once for the records that it found and then for each new one.
 type recorded struct {
 	Found int `json:"found"`
-	// Torn reports that the last record was not complete, as that of a killed writer may be. It is
-	// truncated.
+	// Torn reports that the last record was incomplete, as a killed writer leaves it. It is truncated.
 	Torn     bool   `json:"torn,omitempty"`
 	Sequence int    `json:"sequence,omitempty"`
 	Error    string `json:"error,omitempty"`
@@ -30,12 +29,9 @@ type recorded struct {
 // appendRecords adds a record after each pause. One is "NUMBER PAYLOAD SHA256", and it is reported
 // only when it is on disk: so every reported record must be found again.
 func appendRecords(args []string, out io.Writer) (any, error) {
-	rest := defaultPause
-	if len(args) == 2 {
-		var err error
-		if rest, err = time.ParseDuration(args[1]); err != nil {
-			return nil, fmt.Errorf("how long to pause: %w", err)
-		}
+	rest, err := durationAt(args, 1, defaultPause)
+	if err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(args[0], os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {

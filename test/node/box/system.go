@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strconv"
@@ -36,10 +36,7 @@ type identity struct {
 }
 
 func stat(args []string, _ io.Writer) (any, error) {
-	var (
-		result []owned
-		failed []error
-	)
+	result, failed := []owned{}, []error{}
 	for _, path := range args {
 		found := owned{Path: path}
 		info, err := os.Stat(path)
@@ -79,18 +76,21 @@ func whoami([]string, io.Writer) (any, error) {
 }
 
 func sleep(args []string, _ io.Writer) (any, error) {
+	duration, err := durationAt(args, 0, math.MaxInt64)
 	ctx, stop := untilSignal()
 	defer stop()
-	if len(args) == 0 {
-		<-ctx.Done()
-		return nil, nil
+	if err == nil {
+		wait(ctx, duration)
 	}
-	duration, err := time.ParseDuration(args[0])
-	if err != nil {
-		return nil, fmt.Errorf("how long: %w", err)
+	return nil, err
+}
+
+// durationAt reads an argument that may be missing.
+func durationAt(args []string, i int, missing time.Duration) (time.Duration, error) {
+	if i >= len(args) {
+		return missing, nil
 	}
-	wait(ctx, duration)
-	return nil, nil
+	return time.ParseDuration(args[i])
 }
 
 // untilSignal returns a context that ends with the signal that a kubelet sends.
@@ -105,8 +105,7 @@ func wait(ctx context.Context, duration time.Duration) {
 	}
 }
 
-// pause is process 1 of a pod or of the node: it holds the namespaces open, and the processes whose parents
-// have ended are its children.
+// pause is process 1 of a pod or of the node: it holds the namespaces open and waits for orphans.
 func pause([]string, io.Writer) (any, error) {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"bytes"
 	"slices"
 	"sync"
 
@@ -147,27 +146,26 @@ func (c *converter) convert(from *yaml.Node) *node {
 	return n
 }
 
-// room is memory for nodes. New memory costs more than reading does, so that [Tree.Release] gives it
-// back for the next document.
+// room is memory for a document. New memory costs more than reading does, so that [Tree.Release] gives it
+// back for the next document (make bench).
 type room struct {
 	nodes    []node
 	contents []*node
 	// open are the nodes of the collections that are not read to their end.
 	open []*node
+	// scratch is for the text of a block scalar.
+	scratch []byte
+	// small and large are the maps of the decoded value.
+	small, large mapRoom
 }
+
+// usualRoom is how many nodes there is room for. Memory that is not written to costs nothing.
+const usualRoom = 4096
 
 // rooms are those that no tree needs.
-var rooms = sync.Pool{New: func() any { return new(room) }}
-
-// maxExpected bounds the nodes for which there is room before they are read.
-const maxExpected = 4096
-
-// expect makes room for the nodes of a text: a line has at most two, but for flow style.
-func (r *room) expect(body []byte) {
-	if count := min(2*bytes.Count(body, []byte("\n"))+2, maxExpected); count > cap(r.nodes) {
-		r.nodes, r.contents = make([]node, 0, count), make([]*node, 0, count)
-	}
-}
+var rooms = sync.Pool{New: func() any {
+	return &room{nodes: make([]node, 0, usualRoom), contents: make([]*node, 0, usualRoom)}
+}}
 
 // newNode returns a node without content.
 func (r *room) newNode() *node {
@@ -190,14 +188,57 @@ func (r *room) close(n *node, first int) {
 	n.Content = slices.Clip(r.contents[start:])
 }
 
+// newMap returns an empty map for so many keys. A tree without room has a new one.
+func (r *room) newMap(size int) map[string]any {
+	switch {
+	case r == nil || size > largeMap:
+		return make(map[string]any, size)
+	case size > smallMap:
+		return r.large.take(largeMap)
+	}
+	return r.small.take(smallMap)
+}
+
 // release gives the memory back, unless it is that of an unusual document: a stream must not pay for its
-// largest document with every other one. Its nodes must not be used any more.
+// largest document with every other one. Its nodes and maps must not be used any more.
 func (r *room) release() {
-	if cap(r.nodes) > maxExpected {
+	if cap(r.nodes) > usualRoom {
 		return
 	}
 	clear(r.nodes)
 	clear(r.contents)
 	r.nodes, r.contents, r.open = r.nodes[:0], r.contents[:0], r.open[:0]
+	r.small.release()
+	r.large.release()
 	rooms.Put(r)
+}
+
+// How many keys there is place for in a map of one group and in one of two, as far as Go fills them.
+// Source: Go, internal/runtime/maps.
+const (
+	smallMap = 8
+	largeMap = 14
+)
+
+// mapRoom has maps of one size, of which the first ones are in use.
+type mapRoom struct {
+	maps []map[string]any
+	used int
+}
+
+// take returns an empty map.
+func (r *mapRoom) take(size int) map[string]any {
+	if r.used == len(r.maps) {
+		r.maps = append(r.maps, make(map[string]any, size))
+	}
+	r.used++
+	return r.maps[r.used-1]
+}
+
+// release empties the maps that are in use.
+func (r *mapRoom) release() {
+	for _, m := range r.maps[:r.used] {
+		clear(m)
+	}
+	r.used = 0
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"gomodules.xyz/jsonpatch/v2"
 )
@@ -121,11 +122,21 @@ func (t *Tree) Remove(ops []jsonpatch.Operation) ([]Edit, error) {
 	return edits, nil
 }
 
+// usualBody is how long an edited body usually is at most. Memory that is not written to costs nothing.
+const usualBody = 64 << 10
+
+// editedBodies are buffers for them.
+var editedBodies = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, usualBody)) }}
+
 // verify parses the edited body and compares it with the patched original. This is the promise of
 // the package: no rule above needs to be right for every text, because a wrong edit is refused
 // here.
 func (t *Tree) verify(want any, edits []Edit) error {
-	edited, err := parse(Splice(t.body, edits))
+	text := editedBodies.Get().(*bytes.Buffer)
+	defer editedBodies.Put(text)
+	text.Reset()
+	_, _ = Write(text, t.body, edits) // writing to a buffer does not fail
+	edited, err := parse(text.Bytes())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStyle, err)
 	}

@@ -64,7 +64,6 @@ func (t *Tree) readPlain() bool {
 		return false
 	}
 	room := rooms.Get().(*room)
-	room.expect(t.body)
 	r := reader{body: t.body, text: textOf(t.body), isASCII: isASCII, line: 1, room: room}
 	if r.toContent() && r.indent != atEnd {
 		t.root = r.collection()
@@ -384,7 +383,7 @@ func (r *reader) blockScalar(column int) *node {
 	if !r.isLineEnd() {
 		return nil
 	}
-	s := blockScalar{reader: r, isFolded: n.Style == foldedStyle}
+	s := blockScalar{reader: r, isFolded: n.Style == foldedStyle, text: r.scratch[:0]}
 	r.nextLine()
 	if !s.begin() || s.indent <= column {
 		return nil
@@ -392,7 +391,7 @@ func (r *reader) blockScalar(column int) *node {
 	for s.hasLine() {
 		s.readLine()
 	}
-	n.Value = s.value(chomping)
+	n.Value, r.scratch = s.value(chomping), s.text
 	if !r.toContent() {
 		return nil
 	}
@@ -406,7 +405,7 @@ type blockScalar struct {
 	isFolded bool
 	// indent is that of the text.
 	indent int
-	text   strings.Builder
+	text   []byte
 	// hasBreak reports whether the last line of text ended with a line break, and breaks counts the
 	// empty lines behind it.
 	hasBreak bool
@@ -460,9 +459,9 @@ func (s *blockScalar) readLine() {
 	isFolded := s.isFolded && !s.wasBlank && !isBlank
 	switch {
 	case s.hasBreak && isFolded && s.breaks == 0:
-		s.text.WriteByte(' ')
+		s.text = append(s.text, ' ')
 	case s.hasBreak && !isFolded:
-		s.text.WriteByte('\n')
+		s.text = append(s.text, '\n')
 	}
 	s.writeBreaks()
 	s.nextLine()
@@ -471,26 +470,26 @@ func (s *blockScalar) readLine() {
 	if s.hasBreak {
 		end--
 	}
-	s.text.WriteString(s.reader.text[start:end])
+	s.text = append(s.text, s.reader.text[start:end]...)
 	s.wasBlank = isBlank
 }
 
 // writeBreaks writes the line breaks of empty lines.
 func (s *blockScalar) writeBreaks() {
 	for ; s.breaks > 0; s.breaks-- {
-		s.text.WriteByte('\n')
+		s.text = append(s.text, '\n')
 	}
 }
 
 // value returns the text with the line breaks at its end that the chomping indicator keeps.
 func (s *blockScalar) value(chomping byte) string {
 	if s.hasBreak && chomping != '-' {
-		s.text.WriteByte('\n')
+		s.text = append(s.text, '\n')
 	}
 	if chomping == '+' {
 		s.writeBreaks()
 	}
-	return s.text.String()
+	return string(s.text)
 }
 
 // node returns a node that begins at the position.

@@ -44,23 +44,26 @@ func Decode(body []byte) (*Tree, error) {
 	if err != nil || t.root == nil {
 		return t, err
 	}
-	if t.value, err = valueOf(t.root); err != nil {
+	e := newExpander()
+	e.room = t.room
+	if t.value, err = e.expand(t.root); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// DecodeValue does what [Decode] does for a document that is not edited, and returns its value.
+// DecodeValue returns the value of a document that is not edited, see [Tree.Value].
 func DecodeValue(body []byte) (any, error) {
-	t, err := Decode(body)
-	if err != nil {
+	t, err := parse(body)
+	if err != nil || t.root == nil {
 		return nil, err
 	}
-	t.Release()
-	return t.value, nil
+	defer t.Release()
+	return valueOf(t.root)
 }
 
-// Release gives the memory of the tree to the next one. Only the decoded value may be used afterwards.
+// Release gives the memory of the tree and of its value to the next one. Neither may be used afterwards,
+// but the texts of the value may.
 func (t *Tree) Release() {
 	t.root = nil
 	if t.room != nil {
@@ -206,6 +209,8 @@ type expander struct {
 	aliased int
 	// open are the aliases that are being expanded. They show an alias that contains itself.
 	open map[*node]bool
+	// room has maps for the value, or is nil.
+	room *room
 }
 
 func newExpander() *expander { return &expander{open: map[*node]bool{}} }
@@ -258,7 +263,7 @@ func (e *expander) sequence(n *node) (any, error) {
 
 // mapping decodes a mapping with text keys. Merge keys are carried out in their place.
 func (e *expander) mapping(n *node) (any, error) {
-	m := make(map[string]any, len(n.Content)/2)
+	m := e.room.newMap(len(n.Content) / 2)
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != aScalar {
@@ -285,7 +290,7 @@ func (e *expander) mapping(n *node) (any, error) {
 func (e *expander) equals(n *node, want any) (bool, error) {
 	switch {
 	case n.Kind == aScalar:
-		return scalar(n) == want, nil
+		return equalsScalar(n, want), nil
 	case n.Kind == aSequence:
 		return e.equalsList(n, want)
 	case n.Kind == aMapping && isSimple(n):
@@ -384,12 +389,29 @@ func scalar(n *node) any {
 		return json.Number(n.Value)
 	case otherTag, stringTag, mergeTag:
 	}
-	if len(n.Value) <= len("off") && n.Style == 0 {
-		if value, isBool := yaml11Bools[n.Value]; isBool {
-			return value
-		}
+	if value, isBool := yaml11Bool(n); isBool {
+		return value
 	}
 	return n.Value
+}
+
+// equalsScalar reports whether a scalar decodes to a value. Most are text, for which it makes no value.
+func equalsScalar(n *node, want any) bool {
+	text, isText := want.(string)
+	if !isText || n.Tag != stringTag {
+		return scalar(n) == want
+	}
+	_, isBool := yaml11Bool(n)
+	return !isBool && n.Value == text
+}
+
+// yaml11Bool reads a plain text that Helm reads as a boolean.
+func yaml11Bool(n *node) (value, isBool bool) {
+	if len(n.Value) > len("off") || n.Style != 0 {
+		return false, false
+	}
+	value, isBool = yaml11Bools[n.Value]
+	return value, isBool
 }
 
 // yaml11Bools are booleans when they stand plain, as Helm reads them. Source: go-yaml v2,

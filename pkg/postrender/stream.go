@@ -83,13 +83,19 @@ func (r *run) documents() error {
 // document reads a document, decides about it and edits it.
 func (r *run) document(d *document) error {
 	d.read()
-	if d.tree != nil {
-		defer d.tree.Release() // it takes many times the memory of its text
-	}
+	defer r.release(d, len(r.present))
 	if err := r.decideParsed(d); err != nil || len(d.ops) == 0 {
 		return err
 	}
 	return r.edit(d)
+}
+
+// release gives the memory of a document to the next one: it takes many times that of its text. One that
+// has brought objects of storage is needed to the end of the run.
+func (r *run) release(d *document, present int) {
+	if d.tree != nil && len(r.present) == present {
+		d.tree.Release()
+	}
 }
 
 // toParse returns the document with an index, or nil when it need not be parsed. It searches the whole

@@ -32,6 +32,8 @@ type body struct {
 	arrival *arrival
 	budget  *budget
 	bytes   []byte
+	// connection is the one that the body arrives on.
+	connection *http.ResponseController
 }
 
 // check refuses a request that cannot have a body to read.
@@ -52,13 +54,13 @@ func check(r *http.Request) (int, error) {
 
 // read reads the body, for which it takes a place in the budget. Its errors come with their HTTP
 // status code.
-func (b *body) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (int, error) {
+func (b *body) read(r *http.Request, timeout time.Duration) (int, error) {
 	if code, err := check(r); err != nil {
 		return code, err
 	}
 	a := &arrival{
 		address: hostOf(r.RemoteAddr), bytes: r.ContentLength, since: time.Now(),
-		connection: http.NewResponseController(w), evicted: make(chan struct{}),
+		connection: b.connection, evicted: make(chan struct{}),
 	}
 	if a.bytes < 0 { // a body of unknown length
 		a.bytes = MaxBody

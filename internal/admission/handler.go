@@ -47,8 +47,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	buffer := buffers.get()
 	defer buffers.put(buffer)
-	b := &body{budget: inFlight, bytes: *buffer}
-	a := h.answer(w, r, b)
+	b := &body{budget: inFlight, bytes: *buffer, connection: http.NewResponseController(w)}
+	a := h.answer(r, b)
 	b.budget.give(b.arrival)
 	*buffer = b.bytes
 
@@ -68,7 +68,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	*out = text
 	w.Header()["Content-Type"] = jsonType
 	// Not every test's writer has a connection.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = b.connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := w.Write(text); err != nil {
 		h.Log.V(1).Info("the client went away", "uid", a.uid, "reason", err.Error())
 	}
@@ -76,7 +76,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer reads a request and decides. A panic becomes an answer under the review's uid.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a answer) {
+func (h *Handler) answer(r *http.Request, b *body) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			panics.Inc()
@@ -85,7 +85,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, b *body) (a ans
 			a.refuse(http.StatusInternalServerError, "an error within the webhook; its log has the details")
 		}
 	}()
-	code, err := b.read(w, r, cmp.Or(h.BodyTimeout, bodyTimeout))
+	code, err := b.read(r, cmp.Or(h.BodyTimeout, bodyTimeout))
 	if err == nil {
 		code, err = h.decide(r.Context(), b, inject.AdmissionPaths[r.URL.Path], &a)
 	}

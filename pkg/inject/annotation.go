@@ -114,7 +114,7 @@ type chosenProfile struct {
 	only, excluded nameSet
 	// annotated are the container names that the annotations gave.
 	annotated []string
-	// mount is the corev1.VolumeMount that every container gets, made once, and variables what it
+	// mount is the *corev1.VolumeMount that every container gets, made once, and variables what it
 	// needs.
 	mount     any
 	variables []corev1.EnvVar

@@ -12,8 +12,8 @@ import (
 )
 
 // variable is the environment variable with a mount path.
-func variable(name, mountPath string) corev1.EnvVar {
-	return corev1.EnvVar{Name: name, Value: mountPath}
+func variable(name, mountPath string) *corev1.EnvVar {
+	return &corev1.EnvVar{Name: name, Value: mountPath}
 }
 
 // env adds the variables of a mount to its container: those that the subPath needs, and those with
@@ -67,7 +67,7 @@ func lacking(names []string, mountPath string, c *kinds.Container) ([]string, er
 }
 
 // addVariable adds a variable that has been added to what is read of the container.
-func (p *podPatch) addVariable(profile *chosenProfile, v corev1.EnvVar, c *kinds.Container) {
+func (p *podPatch) addVariable(profile *chosenProfile, v *corev1.EnvVar, c *kinds.Container) {
 	p.addItem(c.Path+"/env", len(c.Env) == 1, v.Name, v, Addition{Profile: profile.Name, Container: c.Name, Env: v.Name})
 }
 
@@ -96,7 +96,7 @@ func (p *podPatch) addVariables(profile *chosenProfile, variables []corev1.EnvVa
 			continue
 		}
 		c.Env = append(c.Env, wanted)
-		p.addVariable(profile, *v, c)
+		p.addVariable(profile, v, c)
 	}
 	return nil
 }

@@ -152,6 +152,9 @@ func (p *podPatch) inject() (Reason, string) {
 // anything. Without them the pod waits forever.
 func (p *podPatch) warnMissingAnnotations(profile *chosenProfile) {
 	backend := profile.Backend()
+	if len(backend.PodAnnotations) == 0 { // nearly every driver
+		return
+	}
 	for _, key := range slices.Sorted(maps.Keys(backend.PodAnnotations)) {
 		if value := backend.PodAnnotations[key]; p.pod.Annotations[key] != value {
 			p.warn(

@@ -167,7 +167,7 @@ func (p *podPatch) volumeMount(c *chosenProfile, volume string) (any, []corev1.E
 		if err != nil {
 			return nil, nil, err
 		}
-		c.mount, c.variables = corev1.VolumeMount{
+		c.mount, c.variables = &corev1.VolumeMount{
 			Name: volume, MountPath: c.Mount.Path, SubPath: f.path, SubPathExpr: f.expression, ReadOnly: c.Mount.ReadOnly,
 		}, f.variables
 	}

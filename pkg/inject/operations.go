@@ -159,23 +159,28 @@ func mergeInto(into, from any) bool {
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
 	for position := range e.places {
-		p := &e.places[position]
-		values := make([]any, 0, p.count)
-		for item := range e.itemsOf(position) {
-			values = append(values, item.value)
-		}
+		p, first := &e.places[position], len(ops)
 		switch {
 		case !p.isList:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, values[0]))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.items[p.first].value))
 		case p.empty:
-			ops = append(ops, jsonpatch.NewOperation("add", p.path, values))
+			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
 		default:
-			for i, value := range values {
-				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(i), value))
+			for item := range e.itemsOf(position) {
+				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(len(ops)-first), item.value))
 			}
 		}
 	}
 	return ops
+}
+
+// values are those of the items of a place.
+func (e *edits) values(position int) []any {
+	values := make([]any, 0, e.places[position].count)
+	for item := range e.itemsOf(position) {
+		values = append(values, item.value)
+	}
+	return values
 }
 
 // addItem puts an item at the head of a list of the pod, behind what was added before, and reports

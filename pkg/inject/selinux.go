@@ -13,9 +13,12 @@ import (
 // runtime relabels the files instead, as before.
 // Source: Kubernetes, core/v1 SELinuxChangePolicyMountOption; pkg/features SELinuxMount.
 func (p *podPatch) seLinuxChangePolicy(profile *chosenProfile) {
-	policy, context := profile.SELinuxChangePolicy, p.context()
+	policy := profile.SELinuxChangePolicy
+	if policy == "" {
+		return
+	}
+	context := p.context()
 	switch {
-	case policy == "":
 	case p.pod.SecurityContextPath == "":
 		p.warn(
 			"seLinuxChangePolicy %s of profile %q is not set: this kind has no security context of the pod, or its parent "+

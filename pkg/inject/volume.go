@@ -15,9 +15,10 @@ import (
 )
 
 // podVolume is a profile's volume in a pod. As with everything that injection adds, one function
-// makes it, so that Remove recognizes it.
-func podVolume(name, claim string) corev1.Volume {
-	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+// makes it, so that Remove recognizes it. Values of operations are pointers, because an encoder copies
+// every other value.
+func podVolume(name, claim string) *corev1.Volume {
+	return &corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 	}}
 }

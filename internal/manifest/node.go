@@ -208,6 +208,9 @@ func (r *room) release() {
 	clear(r.nodes)
 	clear(r.contents)
 	r.nodes, r.contents, r.open = r.nodes[:0], r.contents[:0], r.open[:0]
+	if cap(r.scratch) > usualBody {
+		r.scratch = nil
+	}
 	r.small.release()
 	r.large.release()
 	rooms.Put(r)

@@ -159,7 +159,7 @@ func mergeInto(into, from any) bool {
 func (e *edits) operations() []jsonpatch.Operation {
 	ops := make([]jsonpatch.Operation, 0, len(e.items))
 	for position := range e.places {
-		p, first := &e.places[position], len(ops)
+		p, before := &e.places[position], len(ops)
 		switch {
 		case !p.isList:
 			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.items[p.first].value))
@@ -167,7 +167,7 @@ func (e *edits) operations() []jsonpatch.Operation {
 			ops = append(ops, jsonpatch.NewOperation("add", p.path, e.values(position)))
 		default:
 			for item := range e.itemsOf(position) {
-				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(len(ops)-first), item.value))
+				ops = append(ops, jsonpatch.NewOperation("add", p.path+"/"+strconv.Itoa(len(ops)-before), item.value))
 			}
 		}
 	}

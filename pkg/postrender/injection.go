@@ -66,8 +66,7 @@ func (p *injection) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation,
 	return result.Operations, nil
 }
 
-// edit turns additions into edits. Several documents are edited at the same time, so it only
-// reads p.
+// edit turns additions into edits.
 func (p *injection) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
 	return tree.Apply(ops)
 }

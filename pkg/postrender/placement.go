@@ -64,8 +64,7 @@ func isJSONStream(docs []manifest.Document) bool { return len(docs) > 0 && docs[
 
 // presentObject is a storage object of the stream. An earlier run wrote it, or the chart has it.
 //
-// Its content belongs to the tree of its document, which is not released, see [run.release]. An edit of
-// the document changes it meanwhile.
+// Its content belongs to the tree of its document, which is therefore not released, see [run.release].
 type presentObject struct {
 	unit *unit
 	kinds.Object

@@ -63,8 +63,7 @@ func (p *removal) decide(u *unit, object kinds.Object) ([]jsonpatch.Operation, e
 	return result.Operations, nil
 }
 
-// edit turns removals into edits. Several documents are edited at the same time, so it only reads
-// p.
+// edit turns removals into edits.
 func (p *removal) edit(tree *manifest.Tree, ops []jsonpatch.Operation) ([]manifest.Edit, error) {
 	return tree.Remove(ops)
 }

@@ -180,13 +180,16 @@ const installTimeout = 5 * time.Minute
 // installing ends when the definitions are installed.
 var installing sync.Once
 
-// define installs all definitions together, once, and returns when their kinds are served: after each
+// define installs all definitions together, once, abridged, and returns when their kinds are served: after each
 // change of the served kinds the API server builds the OpenAPI document of all of them.
 func define(t *testing.T) {
 	t.Helper()
 	files := definitions(t)
 	installing.Do(func() {
-		crds := merge(files)
+		crds, used := merge(files), groupWords(t)
+		for _, crd := range crds {
+			abridge(t, crd, used[crd.Spec.Group])
+		}
 		suite.EventuallyWithin(t, installTimeout, "the definitions should be served", func(context.Context) error {
 			_, err := envtest.InstallCRDs(suite.RESTConfig(t), envtest.CRDInstallOptions{CRDs: crds, MaxTime: installTimeout})
 			return err // a busy API server may answer that it had no time

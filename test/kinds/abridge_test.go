@@ -1,0 +1,92 @@
+package kinds_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
+)
+
+// words are those of a text.
+type words map[string]bool
+
+var word = regexp.MustCompile(`[\w-]+`)
+
+func (w words) add(text string) {
+	for _, found := range word.FindAllString(text, -1) {
+		w[found] = true
+	}
+}
+
+// abridge removes from a definition the optional fields whose names are in no document of its API
+// group: most of a pod's fields, in each of its copies. This can hide no mistake, because the API
+// server refuses fields that a definition does not have. It halves the API server's work, which
+// converts, stores and publishes a definition seven times.
+func abridge(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition, used words) {
+	t.Helper()
+	text, err := json.Marshal(crd.Spec.Versions)
+	require.NoError(t, err)
+	var versions any
+	require.NoError(t, json.Unmarshal(text, &versions))
+	needed := maps.Clone(used)
+	walk(versions, func(object map[string]any) { addReferences(needed, object) })
+	walk(versions, func(object map[string]any) {
+		properties, _ := object["properties"].(map[string]any)
+		maps.DeleteFunc(properties, func(name string, _ any) bool { return !needed[name] })
+	})
+	text, err = json.Marshal(versions)
+	require.NoError(t, err)
+	crd.Spec.Versions = nil
+	require.NoError(t, json.Unmarshal(text, &crd.Spec.Versions))
+}
+
+// references are the parts of a definition that name fields, which must then exist.
+var references = []string{
+	"required", "default", "x-kubernetes-list-map-keys", "x-kubernetes-validations", "subresources",
+	"additionalPrinterColumns", "selectableFields",
+}
+
+func addReferences(needed words, object map[string]any) {
+	for _, name := range references {
+		if value, ok := object[name]; ok {
+			needed.add(fmt.Sprint(value))
+		}
+	}
+}
+
+// groupWords are the words of all documents in which definitions are used, by API group.
+func groupWords(t *testing.T) map[string]words {
+	t.Helper()
+	all := map[string]words{}
+	for _, pattern := range []string{
+		filepath.Join("testdata", "*.in.yaml"), filepath.Join("testdata", "*.out.yaml"),
+		filepath.Join(shared(t, "corpus"), "cr-*.yaml"),
+	} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, doc := range manifest.Split(text) {
+				for _, object := range objects(t, doc.Body) {
+					group := schema.FromAPIVersionAndKind(object.GetAPIVersion(), "").Group
+					if all[group] == nil {
+						all[group] = words{}
+					}
+					all[group].add(string(doc.Body))
+				}
+			}
+		}
+	}
+	return all
+}

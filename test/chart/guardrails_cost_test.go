@@ -40,7 +40,7 @@ func TestGuardrailsJudgeAmongManyNamespaces(t *testing.T) {
 	require.NoError(t, err)
 	helm, err := suite.NewHelm(t.Context(), "helm4", t.TempDir(), plane.Kubeconfig)
 	require.NoError(t, err)
-	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace")
+	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace", suite.Unvalidated)
 
 	var uid types.UID
 	for i := range manyNamespaces {

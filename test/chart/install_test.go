@@ -18,12 +18,11 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
-// install installs the chart as the release ps. It serves no namespace in which other tests make pods. Helm's own
-// validation, for which it reads the API server's schema in half of its CPU time, is left to installValidated: the
-// API server validates the same objects.
+// install installs the chart as the release ps, without Helm's own validation. It serves no namespace in which other
+// tests make pods.
 func install(t *testing.T, h *suite.HelmCLI, namespace string, args ...string) {
 	t.Helper()
-	installValidated(t, h, "ps", namespace, append(args, "--disable-openapi-validation")...)
+	installValidated(t, h, "ps", namespace, append(args, suite.Unvalidated)...)
 }
 
 // installValidated is install with Helm's own validation: of the default mode and of mode policy, with both Helms.
@@ -35,7 +34,7 @@ func installValidated(t *testing.T, h *suite.HelmCLI, release, namespace string,
 // upgrade upgrades what install installed, without Helm's own validation, too.
 func upgrade(t *testing.T, h *suite.HelmCLI, release, namespace string, args ...string) {
 	t.Helper()
-	args = append(args, "--disable-openapi-validation")
+	args = append(args, suite.Unvalidated)
 	h.Must(t, withSelector("upgrade", release, namespace, args)...)
 }
 

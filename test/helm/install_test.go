@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 func TestInstallCreatesStorageFirst(t *testing.T) {
@@ -154,7 +156,7 @@ func TestUpgradeWithoutFlagRetainsStorage(t *testing.T) {
 		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
 		uids := storage.uids(t)
 
-		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, unvalidated)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, suite.Unvalidated)
 		assert.Equal(t, uids, storage.uids(t))
 		assert.NotContains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage",
 			"the pods have lost it")
@@ -169,7 +171,7 @@ func TestRollbackRestoresMount(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		h.Must(t, h.install("rel", example("etl-cronjob"), namespace)...)
-		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, unvalidated)
+		h.Must(t, "upgrade", "rel", example("etl-cronjob"), "--namespace", namespace, suite.Unvalidated)
 		h.Must(t, "rollback", "rel", "1", "--namespace", namespace)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pipeline-storage")
 	})

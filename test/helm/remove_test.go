@@ -11,6 +11,7 @@ import (
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject"
 	"github.com/pipeline-storage/pipeline-storage/pkg/inject/storage"
 	"github.com/pipeline-storage/pipeline-storage/pkg/postrender"
+	"github.com/pipeline-storage/pipeline-storage/test/suite"
 )
 
 // committedChart is a chart whose templates were rendered with storage for a release, as users with
@@ -33,7 +34,7 @@ func TestRemovalRetainsStorageInCluster(t *testing.T) {
 	withBoth(t, func(t *testing.T, h tool) {
 		namespace := newNamespace(t)
 		chart, storage := committedChart(t, h, "rel", namespace), storageOf("rel", namespace)
-		h.Must(t, "install", "rel", chart, "--namespace", namespace, unvalidated)
+		h.Must(t, "install", "rel", chart, "--namespace", namespace, suite.Unvalidated)
 		uids := storage.uids(t)
 		assert.Contains(t, volumesOf(t, get(t, cronjobs, namespace, "rel-etl")), "pvc-data-pipeline.rel")
 

@@ -56,24 +56,19 @@ func (h tool) template(chart string, args ...string) []string {
 	return append([]string{"template", "rel", chart}, h.storage("rel", "team", args...)...)
 }
 
-// unvalidated leaves out Helm's own validation, for which it reads the API server's schema in half of its CPU time.
-// The API server validates the same objects.
-const unvalidated = "--disable-openapi-validation"
-
-// validated is a command of install or upgrade with Helm's own validation. At least one test of every chart that can be
-// installed has it.
+// validated is a command of install or upgrade with Helm's own validation.
 func validated(command []string) []string {
-	return slices.DeleteFunc(command, func(arg string) bool { return arg == unvalidated })
+	return slices.DeleteFunc(command, func(arg string) bool { return arg == suite.Unvalidated })
 }
 
 // install returns the command that installs a chart with storage, without Helm's own validation.
 func (h tool) install(release, chart, namespace string, args ...string) []string {
-	return append([]string{"install", release, chart, unvalidated}, h.storage(release, namespace, args...)...)
+	return append([]string{"install", release, chart, suite.Unvalidated}, h.storage(release, namespace, args...)...)
 }
 
 // upgrade returns the command that upgrades a release with storage, without Helm's own validation.
 func (h tool) upgrade(release, chart, namespace string, args ...string) []string {
-	return append([]string{"upgrade", release, chart, unvalidated}, h.storage(release, namespace, args...)...)
+	return append([]string{"upgrade", release, chart, suite.Unvalidated}, h.storage(release, namespace, args...)...)
 }
 
 // withBoth runs a test with either Helm.

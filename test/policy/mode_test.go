@@ -84,7 +84,8 @@ func (m *move) change(t *testing.T) {
 // upgrade sets the mode.
 func (m *move) upgrade(t *testing.T, mode string) {
 	t.Helper()
-	m.helm.Must(t, "upgrade", m.Release, chart, "--namespace="+m.Namespace, "--reuse-values", "--set=mode="+mode)
+	m.helm.Must(t, "upgrade", m.Release, chart, "--namespace="+m.Namespace, "--reuse-values", "--set=mode="+mode,
+		suite.Unvalidated)
 }
 
 // create creates a labelled pod and returns an error unless it has storage.

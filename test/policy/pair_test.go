@@ -50,7 +50,7 @@ func installPolicy(t *testing.T, name, config string, labels map[string]string, 
 	var arguments []string
 	p.policy, arguments = p.namespace(t, "policy", name, config, labels)
 	suite.Helm(t, "helm4").Must(t, slices.Concat([]string{
-		"install", name, chart, "--namespace=policy-" + name, "--create-namespace",
+		"install", name, chart, "--namespace=policy-" + name, "--create-namespace", suite.Unvalidated,
 	}, arguments, helm)...)
 	suite.Eventually(t, "the policies should come into force", p.areInForce)
 	return p

@@ -32,11 +32,11 @@ func TestConfigurationThatChangesIsServed(t *testing.T) {
 	}
 	helm := suite.Helm(t, "helm4")
 	served(`"/one"`)
-	helm.Must(t, "upgrade", "again", chart, "--namespace=policy-again", "--reuse-values",
+	helm.Must(t, "upgrade", "again", chart, "--namespace=policy-again", "--reuse-values", suite.Unvalidated,
 		"--set=config.profiles[0].name=default", path+"/two")
 	served(`"/two"`)
 	helm.Must(t, "uninstall", "again", "--namespace=policy-again")
-	helm.Must(t, "install", "again", chart, "--namespace=policy-again", "--set=mode=policy", "--set=claims=false",
+	helm.Must(t, "install", "again", chart, "--namespace=policy-again", "--set=mode=policy", "--set=claims=false", suite.Unvalidated,
 		"--set=config.profiles[0].name=default", path+"/three", "--set=namespaceSelector.matchLabels.pair=policy-again")
 	served(`"/three"`)
 }

@@ -79,7 +79,7 @@ func InstallWebhook(ctx context.Context, tb testing.TB, wanted Installation) *We
 	}
 	Helm(tb, "helm4").Must(tb, slices.Concat([]string{
 		"install", w.Release, filepath.Join(root, "charts", "pipeline-storage"),
-		"--namespace", w.Namespace, "--create-namespace",
+		"--namespace", w.Namespace, "--create-namespace", Unvalidated,
 	}, wanted.Helm)...)
 	if err := w.Start(ctx, cmp.Or(wanted.Replicas, 1)); err != nil {
 		w.Stop()

@@ -278,6 +278,6 @@ func TestOptInIsTurnedOnAndOff(t *testing.T) {
 func (s *site) upgrade(t *testing.T, values string) {
 	t.Helper()
 	suite.Helm(t, "helm4").Must(t, "upgrade", s.Release, "../../charts/pipeline-storage", "--namespace", s.Namespace,
-		"--values=testdata/values.yaml", serving(s.Namespace), values)
+		"--values=testdata/values.yaml", serving(s.Namespace), values, suite.Unvalidated)
 	require.NoError(t, s.WriteConfiguration(t.Context()))
 }

@@ -33,8 +33,9 @@ PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq kyverno \
 	sbom actionlint csi csi-provisioner csi-snapshotter snapshot-controller
-# Packages whose tests wait, compute or compile for a minute. They begin first, so that nothing waits for them in the end.
-SLOW_TESTS := ./test/webhook ./test/image ./test/cost ./test/kinds ./test/samples ./test/chart ./test/alternatives ./test/policy
+# Packages whose tests wait, compute or compile for long. They begin first, so that nothing waits for them in the end.
+SLOW_TESTS := ./test/webhook ./test/alternatives ./test/image ./test/policy ./test/cost ./test/chart ./test/controllers ./test/samples \
+	./test/kinds ./test/helm ./test/status ./test/benchadmission ./test/controlplane ./test/limits
 # How long one fuzzer runs.
 FUZZTIME ?= 60s
 # Where the tests on a real node append their figures: go test ./test/docs -run Disasters -args -figures FILE

@@ -78,27 +78,27 @@ func TestModeChangesByWayOfBoth(t *testing.T) {
 	t.Parallel()
 	suite.BothHelms(t, func(t *testing.T, h *suite.HelmCLI) {
 		namespace := newNamespace(t, restricted)
-		install(t, h, namespace)
+		install(t, h, namespace, withoutGuardrails)
 		writeBundle(t, "the webhook", "ps", namespace, 0) // a field of another manager
 		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		refusesJump(t, h, namespace, "policy", "MutatingWebhookConfiguration")
 
-		upgrade(t, h, "ps", namespace, "--set=mode=both")
+		upgrade(t, h, "ps", namespace, withoutGuardrails, "--set=mode=both")
 		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, namespace))
 		webhook := webhookOf(t, "ps", namespace)
 		assert.Equal(t, admissionv1.Ignore, *webhook.FailurePolicy)
 		assert.Equal(t, caBundle, webhook.ClientConfig.CABundle, "the webhook serves on")
 
-		upgrade(t, h, "ps", namespace, "--set=mode=policy")
+		upgrade(t, h, "ps", namespace, withoutGuardrails, "--set=mode=policy")
 		assert.Equal(t, sorted(ofPolicy), modeObjects(t, namespace))
 		arguments := argumentsOf(t, "ps", namespace)
 		assert.Contains(t, arguments, "--webhook=false")
 		assert.NotContains(t, arguments, "--port=9443")
 		refusesJump(t, h, namespace, "webhook", "MutatingAdmissionPolicyBinding")
 
-		upgrade(t, h, "ps", namespace, "--set=mode=both")
+		upgrade(t, h, "ps", namespace, withoutGuardrails, "--set=mode=both")
 		assert.Equal(t, sorted(ofWebhook, ofPolicy), modeObjects(t, namespace))
-		upgrade(t, h, "ps", namespace)
+		upgrade(t, h, "ps", namespace, withoutGuardrails)
 		assert.Equal(t, sorted(ofWebhook), modeObjects(t, namespace))
 		assert.Equal(t, admissionv1.Fail, *webhookOf(t, "ps", namespace).FailurePolicy)
 		assert.Contains(t, argumentsOf(t, "ps", namespace), "--port=9443")

@@ -50,7 +50,7 @@ func newInstallation(t *testing.T, name string, more ...string) *installation {
 		ctx := context.WithoutCancel(t.Context())
 		helm, err := shared.Helm(ctx, "helm4")
 		require.NoError(t, err)
-		_, err = helm.Uninstall(ctx, name, name)
+		_, err = helm.Output(ctx, "uninstall", name, "--namespace", name, "--wait", "--timeout", "2m")
 		assert.NoError(t, err)
 		removeNamespace(t, name)
 	})

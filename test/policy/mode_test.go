@@ -31,7 +31,9 @@ func TestChangeOfModeRefusesNoPod(t *testing.T) {
 			// On a busy machine a webhook can be late. That is no failure.
 			m.Webhook = suite.InstallWebhook(t.Context(), t, suite.Installation{
 				Release: "move", Namespace: "move-" + name,
-				Helm: []string{"--set=namespaceSelector.matchLabels.move=" + name, "--set=webhook.timeoutSeconds=30"},
+				Helm: []string{
+					"--set=namespaceSelector.matchLabels.move=" + name, "--set=webhook.timeoutSeconds=30,guardrails.enabled=false",
+				},
 			})
 			t.Cleanup(m.Stop)
 

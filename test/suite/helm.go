@@ -145,11 +145,6 @@ func (h *HelmCLI) Upgrade(ctx context.Context, chart, release, namespace string,
 	return h.Output(ctx, append([]string{"upgrade", release, chart}, common(namespace, values)...)...)
 }
 
-// Uninstall removes a release and waits until its objects are deleted.
-func (h *HelmCLI) Uninstall(ctx context.Context, release, namespace string) (string, error) {
-	return h.Output(ctx, "uninstall", release, "--namespace", namespace, "--wait", "--timeout", helmTimeout)
-}
-
 func common(namespace string, values []string) []string {
 	args := []string{"--namespace", namespace, "--wait", "--timeout", helmTimeout}
 	for _, value := range values {

@@ -27,10 +27,10 @@ func (w words) add(text string) {
 	}
 }
 
-// abridge removes from a definition the optional fields whose names are in no document of its API
-// group: most of a pod's fields, in each of its copies. This can hide no mistake, because the API
-// server refuses fields that a definition does not have. It halves the API server's work, which
-// converts, stores and publishes a definition seven times.
+// abridge removes from a definition the optional fields whose names are in no document of its API group: most of a
+// pod's fields, in each of its copies. That hides no mistake: a field that a definition lacks is refused. See
+// [TestPublishedTypesRefuseOtherFields]. It spares the API server most of its work, because it converts, stores and
+// publishes a definition again after each change of its status.
 func abridge(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition, used words) {
 	t.Helper()
 	text, err := json.Marshal(crd.Spec.Versions)

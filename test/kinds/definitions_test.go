@@ -180,8 +180,8 @@ const installTimeout = 5 * time.Minute
 // installing ends when the definitions are installed.
 var installing sync.Once
 
-// define installs all definitions together, once, abridged, and returns when their kinds are served: after each
-// change of the served kinds the API server builds the OpenAPI document of all of them.
+// define installs all definitions together, once, abridged, and returns when their kinds are served: after each change
+// of the served kinds the API server builds the OpenAPI document of all of them.
 func define(t *testing.T) {
 	t.Helper()
 	files := definitions(t)

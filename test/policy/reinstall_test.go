@@ -36,7 +36,8 @@ func TestConfigurationThatChangesIsServed(t *testing.T) {
 		"--set=config.profiles[0].name=default", path+"/two")
 	served(`"/two"`)
 	helm.Must(t, "uninstall", "again", "--namespace=policy-again")
-	helm.Must(t, "install", "again", chart, "--namespace=policy-again", "--set=mode=policy,claims=false", suite.Unvalidated,
-		"--set=config.profiles[0].name=default", path+"/three", "--set=namespaceSelector.matchLabels.pair=policy-again")
+	helm.Must(t, "install", "again", chart, "--namespace=policy-again", "--set=mode=policy,claims=false",
+		suite.Unvalidated, "--set=config.profiles[0].name=default", path+"/three",
+		"--set=namespaceSelector.matchLabels.pair=policy-again")
 	served(`"/three"`)
 }

@@ -171,12 +171,8 @@ func TestInstallationsLiveSideBySide(t *testing.T) {
 		one, other := newNamespace(t, restricted), newNamespace(t, restricted)
 		releases := []struct{ name, namespace string }{{"a", one}, {"b", one}, {"a", other}}
 		arguments := map[string]bool{}
-		for i, r := range releases {
-			args := []string{"--set", "priorityClass.create=true"}
-			if i > 0 {
-				args = append(args, suite.Unvalidated)
-			}
-			installValidated(t, h, r.name, r.namespace, args...)
+		for _, r := range releases {
+			installValidated(t, h, r.name, r.namespace, "--set", "priorityClass.create=true")
 			arguments[strings.Join(argumentsOf(t, r.name, r.namespace), " ")] = true
 		}
 		assert.Len(t, arguments, len(releases), "each has arguments of its own")

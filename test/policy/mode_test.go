@@ -28,7 +28,7 @@ func TestChangeOfModeRefusesNoPod(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := &move{helm: suite.Helm(t, name), pair: pair{client: suite.Kubernetes(t)}}
 			m.policy = suite.Namespace(t, m.client, "moved", map[string]string{"move": name})
-			// On a busy machine a webhook can be late. That is no failure.
+			// On a busy machine a webhook can be late. That is no failure. Guardrails have no part in this.
 			m.Webhook = suite.InstallWebhook(t.Context(), t, suite.Installation{
 				Release: "move", Namespace: "move-" + name,
 				Helm: []string{

@@ -162,22 +162,27 @@ func (f *fixture) snapshot(namespace, name string, status map[string]any) {
 	require.NoError(f.t, f.Status().Update(f.t.Context(), object))
 }
 
-// TestReportsWhyARestoreWaits follows a restore from a snapshot that does not exist to a bound claim.
-// The test has the part of the driver.
+// TestReportsWhyARestoreWaits follows a restore from a snapshot that fails, and then does not exist, to a bound claim.
+// The test has the part of the driver. The snapshot has its error before the controller runs: an Event of a reason is
+// sent once, and a snapshot without a status has the same reason.
 func TestReportsWhyARestoreWaits(t *testing.T) {
 	f := newFixture(t, snapshotProfile("restored", "nightly"))
 	suite.InstallSnapshots(t)
 	namespace := f.namespace()
 	f.grantSnapshots(namespace)
+	f.snapshot(namespace, "nightly", map[string]any{"readyToUse": false, "error": map[string]any{"message": "no quota"}})
 	f.pod(namespace, "one", "default")
 	f.run()
+	assert.Contains(t, f.event(namespace, "restored", diagnose.ReasonSourceNotReady),
+		"its dataSource, the VolumeSnapshot nightly, has the error no quota: kubectl describe volumesnapshot nightly")
+
+	snapshot := kube.NewSnapshot()
+	snapshot.SetNamespace(namespace)
+	snapshot.SetName("nightly")
+	require.NoError(t, f.Delete(t.Context(), snapshot))
 	assert.Contains(t, f.event(namespace, "restored", diagnose.ReasonSourceMissing),
 		"claim restored is Pending because its dataSource, the VolumeSnapshot nightly, does not exist in "+
 			"namespace "+namespace)
-
-	f.snapshot(namespace, "nightly", map[string]any{"readyToUse": false, "error": map[string]any{"message": "no quota"}})
-	assert.Contains(t, f.event(namespace, "restored", diagnose.ReasonSourceNotReady),
-		"its dataSource, the VolumeSnapshot nightly, has the error no quota: kubectl describe volumesnapshot nightly")
 
 	f.snapshot(namespace, "nightly", map[string]any{"readyToUse": true, "restoreSize": "200Gi"})
 	assert.Contains(t, f.event(namespace, "restored", diagnose.ReasonSourceUnfit),

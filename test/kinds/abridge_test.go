@@ -7,11 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pipeline-storage/pipeline-storage/internal/manifest"
 )
@@ -28,9 +32,9 @@ func (w words) add(text string) {
 }
 
 // abridge removes from a definition the optional fields whose names are in no document of its API group: most of a
-// pod's fields, in each of its copies. That hides no mistake: a field that a definition lacks is refused. See
-// [TestPublishedTypesRefuseOtherFields]. It spares the API server most of its work, because it converts, stores and
-// publishes a definition again after each change of its status.
+// pod's fields, in each of its copies. That hides no mistake: a field that a definition lacks is refused. It spares the
+// API server most of its work, because it converts, stores and publishes a definition again after each change of its
+// status.
 func abridge(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition, used words) {
 	t.Helper()
 	text, err := json.Marshal(crd.Spec.Versions)
@@ -63,13 +67,13 @@ func addReferences(needed words, object map[string]any) {
 	}
 }
 
-// groupWords are the words of all documents in which definitions are used, by API group.
+// groupWords are the words of all documents that the definitions judge, by API group: as they are, and with every pod
+// selected.
 func groupWords(t *testing.T) map[string]words {
 	t.Helper()
 	all := map[string]words{}
 	for _, pattern := range []string{
-		filepath.Join("testdata", "*.in.yaml"), filepath.Join("testdata", "*.out.yaml"),
-		filepath.Join(shared(t, "corpus"), "cr-*.yaml"),
+		filepath.Join("testdata", "*.in.yaml"), filepath.Join(shared(t, "corpus"), "cr-*.yaml"),
 	} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
@@ -78,15 +82,47 @@ func groupWords(t *testing.T) map[string]words {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			for _, doc := range manifest.Split(text) {
-				for _, object := range objects(t, doc.Body) {
-					group := schema.FromAPIVersionAndKind(object.GetAPIVersion(), "").Group
-					if all[group] == nil {
-						all[group] = words{}
-					}
-					all[group].add(string(doc.Body))
-				}
+				addDocument(t, all, doc.Body)
 			}
 		}
 	}
 	return all
+}
+
+func addDocument(t *testing.T, all map[string]words, doc []byte) {
+	t.Helper()
+	text := string(doc)
+	if out, err := renderer(t, labels.Everything()).Render(doc); err == nil { // or it is a sample of a refusal
+		text += string(out.Bytes())
+	}
+	for _, object := range objects(t, doc) {
+		group := schema.FromAPIVersionAndKind(object.GetAPIVersion(), "").Group
+		if all[group] == nil {
+			all[group] = words{}
+		}
+		all[group].add(text)
+	}
+}
+
+// TestAbridgedDefinitionRefusesOtherFields holds what abridging rests on: a field of a project's own definition that
+// was removed, because no document has it, is refused.
+func TestAbridgedDefinitionRefusesOtherFields(t *testing.T) {
+	whole := schemaAt(t, definitions(t)["leaderworkerset.x-k8s.io_leaderworkersets.yaml"],
+		"spec", "leaderWorkerTemplate", "workerTemplate", "spec")
+	require.Contains(t, whole.Properties, "setHostnameAsFQDN")
+	define(t)
+	for _, s := range samples(t, "lws") {
+		object := objects(t, []byte(s.text))[0]
+		if object.GetKind() != "LeaderWorkerSet" {
+			continue
+		}
+		_, err := create(t, object, client.DryRunAll)
+		require.NoError(t, err)
+		path := []string{"spec", "leaderWorkerTemplate", "workerTemplate", "spec", "setHostnameAsFQDN"}
+		require.NoError(t, unstructured.SetNestedField(object.Object, true, path...))
+		_, err = create(t, object, client.DryRunAll)
+		require.ErrorContains(t, err, `unknown field "`+strings.Join(path, ".")+`"`)
+		return
+	}
+	require.Fail(t, "no sample is a LeaderWorkerSet")
 }

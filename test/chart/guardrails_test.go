@@ -757,7 +757,7 @@ func TestPoliciesFitTheirTypes(t *testing.T) {
 	require.NoError(t, err)
 	helm, err := suite.NewHelm(t.Context(), "helm4", t.TempDir(), plane.Kubeconfig)
 	require.NoError(t, err)
-	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace", suite.Unvalidated,
+	helm.Must(t, "install", "ps", chart, "--namespace", "storage", "--create-namespace",
 		"--values", "testdata/values/everything.yaml", "--set", "metrics.enabled=false")
 	for _, policy := range guardrails {
 		var status admissionv1.ValidatingAdmissionPolicyStatus

@@ -38,6 +38,10 @@ func upgrade(t *testing.T, h *suite.HelmCLI, release, namespace string, args ...
 	h.Must(t, withSelector("upgrade", release, namespace, args)...)
 }
 
+// withoutGuardrails spares the API server their compilation, most of what an installation costs it, in a test of other
+// objects.
+const withoutGuardrails = "--set=guardrails.enabled=false"
+
 // servedBy is the label of the namespaces that a release of these tests serves; its value is the namespace
 // of the release.
 const servedBy = "served-by"
@@ -132,10 +136,6 @@ func TestUpgradeLeavesTheBundleAlone(t *testing.T) {
 		}
 	}
 }
-
-// withoutGuardrails spares the API server their compilation, most of what an installation costs it, in a test of other
-// objects.
-const withoutGuardrails = "--set=guardrails.enabled=false"
 
 // leavesTheBundleAlone has one writer for each of the first webhooks.
 func leavesTheBundleAlone(t *testing.T, first, then *suite.HelmCLI, order []string) {

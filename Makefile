@@ -23,9 +23,10 @@ MODULE := github.com/pipeline-storage/pipeline-storage
 GO_BUILD := go build -trimpath -ldflags "-s -w -X $(MODULE)/cmd/postrender/app.version=$(VERSION) -X $(MODULE)/cmd/webhook/app.version=$(VERSION) \
 	-X $(MODULE)/cmd/kubectl-pipeline_storage/app.version=$(VERSION)"
 
-# Less garbage collection saves a sixth to a quarter of the CPU time of compilers, linkers and tests, which take up to 7 GiB of memory then.
+# Less garbage collection saves a sixth to a quarter of the CPU time of compilers and linkers, and of tests, which run four packages at a
+# time and take up to 7 GiB of memory.
 LESS_GC := GOGC=300
-LEAST_GC := GOGC=800
+TEST_GC := GOGC=800
 # Builds the named tools, if they are not there yet, and prints "name path seconds" for each.
 PARTS := $(LESS_GC) go run ./test/parts/cmd/parts
 # Sets the shell's variable $part to the path of a tool. The recipe ends where the tool cannot be built.
@@ -34,7 +35,8 @@ PART = part=$$($(PARTS) $(1) | awk '{print $$2}')
 NODE_PARTS := kubelet containerd containerd-shim-runc-v2 ctr runc bridge host-local loopback local-path-provisioner sh
 TEST_PARTS := helm3 helm4 etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kustomize helm-unittest promql image yq kyverno \
 	sbom actionlint csi csi-provisioner csi-snapshotter snapshot-controller
-# Packages whose tests wait, compute or compile for long. They begin first, so that nothing waits for them in the end.
+# Packages whose tests wait, compute or compile for long. They begin first, and the small ones outside of test/ last, so that nothing
+# waits for a single package in the end.
 SLOW_TESTS := ./test/webhook ./test/alternatives ./test/image ./test/policy ./test/cost ./test/chart ./test/controllers ./test/samples \
 	./test/kinds ./test/helm ./test/status ./test/benchadmission ./test/controlplane ./test/limits
 # How long one fuzzer runs.
@@ -116,7 +118,7 @@ release-check:
 ## Run every test but those on a real node, against real Helm 3, Helm 4, etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 ## @category Work on it
 test: parts
-	@$(call PART,gotestsum); export $(LEAST_GC); LEFT_OUT='test/e2e, test/cluster and test/demo, which need a real node. Run: make e2e' hack/test.sh "$$part" \
+	@$(call PART,gotestsum); export $(TEST_GC); LEFT_OUT='test/e2e, test/cluster and test/demo, which need a real node. Run: make e2e' hack/test.sh "$$part" \
 		--format pkgname-and-test-fails -- -p 4 -vet=off -ldflags='-s -w' -timeout 15m $(SLOW_TESTS) \
 		$$(go list ./test/... ./plugin ./pkg/... ./... | grep -v -e /test/e2e$$ -e /test/cluster$$ -e /test/demo$$ -e /test/dashboard$$)
 

@@ -163,8 +163,8 @@ func (f *fixture) snapshot(namespace, name string, status map[string]any) {
 }
 
 // TestReportsWhyARestoreWaits follows a restore from a snapshot that fails, and then does not exist, to a bound claim.
-// The test has the part of the driver. The snapshot has its error before the controller runs: an Event of a reason is
-// sent once, and a snapshot without a status has the same reason.
+// The test has the part of the driver. The snapshot has its error before the controller runs: without a status it
+// would be reported for the same reason, and client-go drops the note of a second Event of a reason.
 func TestReportsWhyARestoreWaits(t *testing.T) {
 	f := newFixture(t, snapshotProfile("restored", "nightly"))
 	suite.InstallSnapshots(t)

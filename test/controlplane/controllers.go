@@ -76,7 +76,7 @@ func (c *ControlPlane) startController(ctx context.Context, name string) error {
 	}
 	component, err := process.Start(process.Options{
 		Program: c.programs[name], Dir: c.dir.Path, Log: c.file(name + ".log"),
-		Env: []string{"HOME=" + c.dir.Path, "TMPDIR=" + c.dir.Path, "GOGC=300"},
+		Env: []string{"HOME=" + c.dir.Path, "TMPDIR=" + c.dir.Path, "GOGC=400"}, // as writeLauncher
 		Args: append(controllers[name].args(c),
 			"--kubeconfig="+kubeconfig,
 			"--bind-address="+process.Loopback,

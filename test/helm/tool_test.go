@@ -56,7 +56,8 @@ func (h tool) template(chart string, args ...string) []string {
 	return append([]string{"template", "rel", chart}, h.storage("rel", "team", args...)...)
 }
 
-// validated is a command of install or upgrade with Helm's own validation.
+// validated is a command of install or upgrade with Helm's own validation. At least one test of every chart that can be
+// installed has it.
 func validated(command []string) []string {
 	return slices.DeleteFunc(command, func(arg string) bool { return arg == suite.Unvalidated })
 }
